@@ -1,0 +1,81 @@
+"""charrnn: small recurrent language models of your own text.
+
+    model = charrnn.load("checkpoints/scenes")    # NumPy alone; no PyTorch is imported
+    print(model.generate("MARROW:", temperature=0.8))
+
+Names are loaded when they are first used, so that importing charrnn costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from charrnn.config import ModelConfig, SampleConfig, TrainConfig
+    from charrnn.corpus import Corpus, Reading, read_corpus
+    from charrnn.errors import CharRNNError
+    from charrnn.evaluation import evaluate
+    from charrnn.events import Evaluated, Evaluation, Event, Finished, Progress, Started
+    from charrnn.network import CharRNN
+    from charrnn.runtime import Model, load
+    from charrnn.tokenizer import ByteTokenizer, CharTokenizer
+    from charrnn.training import train
+
+_HOMES = {
+    "ByteTokenizer": "tokenizer",
+    "CharRNN": "network",
+    "CharRNNError": "errors",
+    "CharTokenizer": "tokenizer",
+    "Corpus": "corpus",
+    "Evaluated": "events",
+    "Evaluation": "events",
+    "Event": "events",
+    "Finished": "events",
+    "Model": "runtime",
+    "ModelConfig": "config",
+    "Progress": "events",
+    "Reading": "corpus",
+    "SampleConfig": "config",
+    "Started": "events",
+    "TrainConfig": "config",
+    "evaluate": "evaluation",
+    "load": "runtime",
+    "read_corpus": "corpus",
+    "train": "training",
+}
+
+__all__ = [
+    "ByteTokenizer",
+    "CharRNN",
+    "CharRNNError",
+    "CharTokenizer",
+    "Corpus",
+    "Evaluated",
+    "Evaluation",
+    "Event",
+    "Finished",
+    "Model",
+    "ModelConfig",
+    "Progress",
+    "Reading",
+    "SampleConfig",
+    "Started",
+    "TrainConfig",
+    "evaluate",
+    "load",
+    "read_corpus",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"charrnn.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,150 @@
+"""The settings of a model, of its training and of sampling, with their bounds.
+
+Each setting stands here once: its name, its bounds, its default where one fits every corpus.
+Those that depend on the corpus and the machine are chosen in `planning`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from charrnn.errors import UsageError
+
+__all__ = ["CellName", "ModelConfig", "SampleConfig", "Settings", "TrainConfig", "settings_from"]
+
+CellName = Literal["rnn", "lstm", "gru"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+Size = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Probability = Annotated[float, Meta(gt=0, le=1)]
+Rate = Annotated[float, Meta(ge=0, lt=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the settings: bounds hold however one is made, and JSON is strict.
+
+    Raises:
+        UsageError: if a value is outside its bounds; names the setting and the bounds.
+    """
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            try:
+                msgspec.convert(value, field.type)
+            except msgspec.ValidationError as error:
+                raise UsageError(
+                    f"{field.name} is {value!r}", _expected(field.type, error)
+                ) from None
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{field.name} is {value!r}", "expected a finite number")
+
+
+def _expected(kind: Any, error: msgspec.ValidationError) -> str:
+    if get_origin(kind) is Literal:
+        return f"choose from {', '.join(get_args(kind))}"
+    text = str(error).partition(" - at ")[0].replace("`", "")
+    return text[0].lower() + text[1:]
+
+
+class ModelConfig(Settings, frozen=True, kw_only=True):
+    """The shape of a network.
+
+    Attributes:
+        cell: the recurrent cell of every layer.
+        vocab_size: V, how many different token ids there are.
+        embed_size: E, the width of the embedding.
+        hidden_size: H, the width of each recurrent layer.
+        num_layers: L, how many recurrent layers are stacked.
+        dropout: the share of activations dropped between layers while training.
+        skip: whether each layer whose input is as wide as its output adds its input to it.
+        bidirectional: whether each layer also reads backwards; not for a language model.
+    """
+
+    cell: CellName
+    vocab_size: Annotated[int, Meta(ge=1, le=0x110000)]
+    embed_size: Annotated[int, Meta(ge=1, le=1_000_000)]
+    hidden_size: Annotated[int, Meta(ge=1, le=1_000_000)]
+    num_layers: Annotated[int, Meta(ge=1, le=1_000)]
+    dropout: Rate = 0.0
+    skip: bool = False
+    bidirectional: bool = False
+
+
+class TrainConfig(Settings, frozen=True, kw_only=True):
+    """How a network is trained, fully resolved: two runs with equal settings are equal.
+
+    Attributes:
+        batch_size: B, lanes read side by side.
+        seq_length: T, time steps between two updates (truncated back-propagation).
+        steps: how many updates the run makes.
+        learning_rate: the peak, after the warm-up.
+        warmup_steps: updates over which the rate rises from zero to its peak.
+        weight_decay: AdamW's, on weight matrices.
+        grad_clip: the largest norm a gradient may have.
+        val_frac: the last part of the text, kept for validation.
+        eval_every: updates between two evaluations.
+        patience: evaluations without a better loss after which training stops.
+        seed: of the weights, the lanes and the dropout.
+        device: where the network is trained.
+        precision: of the products in training; weights and loss are always fp32.
+    """
+
+    batch_size: Size
+    seq_length: Size
+    steps: Size
+    learning_rate: Positive
+    warmup_steps: Count
+    weight_decay: NonNegative
+    grad_clip: Positive = 1.0
+    val_frac: Annotated[float, Meta(gt=0, lt=1)]
+    eval_every: Size
+    patience: Size
+    seed: Count = 0
+    device: DeviceName = "auto"
+    precision: Precision = "auto"
+
+
+class SampleConfig(Settings, frozen=True, kw_only=True):
+    """How new text is drawn; the names are Hugging Face's.
+
+    Attributes:
+        max_new_tokens: how many tokens to draw, the prompt not counted.
+        temperature: divides the logits; below 1 is safer, above 1 wilder, 0 takes the likeliest.
+        top_k: draw only among the k likeliest; None for all.
+        top_p: draw only among the likeliest that together reach this probability.
+        stop_strings: the text ends before the first of these to appear.
+        seed: equal seeds draw equal texts; None draws a new one.
+    """
+
+    max_new_tokens: Count = 500
+    temperature: NonNegative = 0.8
+    top_k: Annotated[int, Meta(ge=1)] | None = None
+    top_p: Probability = 1.0
+    stop_strings: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    seed: Count | None = None
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySettings:
+    """`kind(**values)`, with unknown names refused as the user's mistake.
+
+    Raises:
+        UsageError: for a name that `kind` lacks, or a value out of bounds.
+    """
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {', '.join(known)}")
+    return kind(**values)

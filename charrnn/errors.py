@@ -1,0 +1,67 @@
+"""What can go wrong for a user, each kind with its exit code.
+
+Every message is one line: what was found, then what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadDataError",
+    "CannotCreateError",
+    "CharRNNError",
+    "MissingInputError",
+    "ReadWriteError",
+    "UsageError",
+    "printable",
+]
+
+
+def printable(text: str) -> str:
+    """`text` on one line: control characters and lone surrogates as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+class CharRNNError(Exception):
+    """A mistake or mishap the user can do something about.
+
+    Args:
+        found: what was found, as the start of a sentence.
+        advice: what to do now.
+    """
+
+    exit_code = 1
+
+    def __init__(self, found: str, advice: str) -> None:
+        self.found = printable(found)
+        self.advice = printable(advice)
+        super().__init__(f"{self.found}; {self.advice}")
+
+
+class UsageError(CharRNNError):
+    """A setting or argument that can't be used."""
+
+    exit_code = 2
+
+
+class BadDataError(CharRNNError):
+    """Text or a model that can't be read as what it should be."""
+
+    exit_code = 65
+
+
+class MissingInputError(CharRNNError):
+    """An input that is not there."""
+
+    exit_code = 66
+
+
+class CannotCreateError(CharRNNError):
+    """An output that can't be made."""
+
+    exit_code = 73
+
+
+class ReadWriteError(CharRNNError):
+    """A read or write that failed midway."""
+
+    exit_code = 74

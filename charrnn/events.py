@@ -1,0 +1,118 @@
+"""What training tells while it runs; see `training.train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from charrnn.config import ModelConfig, Settings, TrainConfig
+
+__all__ = ["Evaluated", "Evaluation", "Event", "Finished", "Progress", "Started"]
+
+
+class Evaluation(Settings, frozen=True, kw_only=True):
+    """The losses at one moment of training: a line of `metrics.jsonl`.
+
+    Attributes:
+        step: updates made so far.
+        epoch: passes over the training text so far.
+        seconds: since training was asked for.
+        train_nats: mean loss a token since the evaluation before, with dropout as in training.
+        val_nats: mean loss a token on the validation text.
+        learning_rate: of the last update.
+        grad_norm: of the last update, before clipping.
+        tokens_per_second: in training alone, so far.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    train_nats: float
+    val_nats: float
+    learning_rate: float
+    grad_norm: float
+    tokens_per_second: float
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything is settled and training begins.
+
+    Attributes:
+        folder: where the model will be.
+        notes: what was changed in the text or the settings, for the user to know.
+        plan: what was chosen, and why, in one line.
+        model, training: the resolved settings.
+        parameters: how many numbers will be learnt.
+        device, precision: what computes, and in which numbers.
+    """
+
+    folder: Path
+    notes: tuple[str, ...]
+    plan: str
+    model: ModelConfig
+    training: TrainConfig
+    parameters: int
+    device: str
+    precision: Literal["fp32", "bf16"]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """Some updates were made; comes a few times a second.
+
+    Attributes:
+        step: updates made so far.
+        train_nats: loss a token of the last update, in nats.
+        tokens_per_second: in training alone, so far.
+    """
+
+    step: int
+    train_nats: float
+    tokens_per_second: float
+
+
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
+    """The network was evaluated and saved.
+
+    Attributes:
+        evaluation: the losses.
+        best: whether this is the lowest validation loss so far.
+        sample: some text of the network as it is now.
+    """
+
+    evaluation: Evaluation
+    best: bool
+    sample: str
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """Training is over. Losses are those of the weights that were kept.
+
+    Attributes:
+        model: the model folder.
+        val_nats: validation loss a token, in nats; a token is a character or a byte.
+        val_bits_per_char: the same in bits a character.
+        train_nats: training loss a token just before, with dropout as in training.
+        steps, epochs: how long the run was.
+        parameters: how many numbers were learnt.
+        characters_per_second: in training alone; bytes for a byte tokenizer.
+        seconds: of the whole run.
+        stopped_early: whether validation had not improved for long.
+        advice: what to do next for a better model.
+    """
+
+    model: Path
+    val_nats: float
+    val_bits_per_char: float
+    train_nats: float
+    steps: int
+    epochs: float
+    parameters: int
+    characters_per_second: float
+    seconds: float
+    stopped_early: bool
+    advice: str
+
+
+Event = Started | Progress | Evaluated | Finished

@@ -1,0 +1,69 @@
+"""Token ids to batches: B contiguous lanes, read T steps at a time.
+
+A lane is a reader who starts somewhere in the text and goes on from where the last batch ended, so
+that the hidden state carried over from it is the right one (truncated back-propagation through
+time). Where the lanes start is drawn anew each epoch, so that no character is always first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.tokenizer import Ids
+
+__all__ = ["Batch", "Lanes"]
+
+
+class Batch(NamedTuple):
+    """One step of every lane.
+
+    Attributes:
+        inputs: (B, T) int64.
+        targets: (B, T) int64, the ids that follow the inputs.
+        fresh: whether the lanes have just been put somewhere else, so that no state carries over.
+    """
+
+    inputs: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    fresh: bool
+
+
+class Lanes:
+    """B contiguous lanes of T steps over `ids`, epoch after epoch.
+
+    The text is a ring: the lane that reaches its end goes on at its beginning, as a reader does
+    who starts again. A batch is a function of its number alone, so that number is all there is to
+    save of where training stands.
+
+    Args:
+        ids: (N,), N at least B·T.
+        batch_size: B.
+        seq_length: T.
+        seed: of where the lanes start in each epoch.
+    """
+
+    def __init__(self, ids: Ids, batch_size: int, seq_length: int, seed: int) -> None:
+        self.ids = ids
+        self.batch_size = batch_size
+        self.seq_length = seq_length
+        self.seed = seed
+        self.stride = len(ids) // batch_size  # from the start of one lane to that of the next
+        self.steps_per_epoch = self.stride // seq_length
+        assert self.steps_per_epoch >= 1, "planning sees to it that lanes have a step to read"
+
+    def batch(self, step: int) -> Batch:
+        """The batch of update number `step`, counted from 0 over all epochs."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        start = np.random.default_rng((self.seed, epoch)).integers(len(self.ids))
+        lanes = start + np.arange(self.batch_size) * self.stride  # (B,)
+        times = position * self.seq_length + np.arange(self.seq_length + 1)  # (T+1,)
+        window = self.ids[(lanes[:, None] + times) % len(self.ids)].astype(np.int64)  # (B, T+1)
+        return Batch(window[:, :-1], window[:, 1:], fresh=position == 0)
+
+    def batches(self, start: int, stop: int) -> Iterator[Batch]:
+        """The batches of updates `start` to `stop` - 1."""
+        return map(self.batch, range(start, stop))

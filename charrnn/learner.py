@@ -1,0 +1,174 @@
+"""A network that learns: one truncated back-propagation step at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from charrnn.cells import State
+from charrnn.config import DeviceName, ModelConfig, Precision, TrainConfig
+from charrnn.errors import UsageError
+from charrnn.lanes import Lanes
+from charrnn.network import CharRNN
+from charrnn.recurrent import detach
+from charrnn.tokenizer import Ids
+
+__all__ = ["Learner", "choose_device", "choose_precision", "learning_rate", "seeded"]
+
+
+class Learner:
+    """Weights, optimizer, hidden state of the lanes, and how many updates were made.
+
+    Lanes and dropout are functions of the seed and the number of the update, so there is no
+    random generator to save, and the caller's are left alone.
+
+    Args:
+        model: the shape of the network.
+        config: how to train it.
+        ids: the training text (N,).
+    """
+
+    def __init__(self, model: ModelConfig, config: TrainConfig, ids: Ids) -> None:
+        self.config = config
+        self.device = choose_device(config.device)
+        self.precision = choose_precision(config.precision, self.device)
+        self.lanes = Lanes(ids, config.batch_size, config.seq_length, config.seed)
+        with seeded(config.seed):
+            self.network = CharRNN(model).to(self.device)
+        self.optimizer = _optimizer(self.network, config)
+        self.state: State | None = None
+        self.step = 0
+        self.seconds = 0.0  # in `update` alone
+        self.grad_norm = torch.zeros((), device=self.device)
+        self.loss = torch.zeros((), device=self.device)  # of the last update
+        self._loss_sum = torch.zeros((), device=self.device)  # since `mean_loss` was last asked
+        self._loss_count = 0
+
+    def update(self) -> None:
+        """Read one step of every lane, and change the weights once."""
+        begin = time.perf_counter()
+        batch = self.lanes.batch(self.step)
+        inputs = torch.from_numpy(batch.inputs).to(self.device, non_blocking=True)  # (B, T)
+        targets = torch.from_numpy(batch.targets).to(self.device, non_blocking=True)  # (B, T)
+        state = None if batch.fresh else self.state
+        autocast = torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.precision == "bf16"
+        )
+        with seeded(self.config.seed, self.step), autocast:
+            logits, state = self.network(inputs, state)  # (B, T, V)
+        loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.grad_norm = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.config.grad_clip
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.config)
+        self.optimizer.step()
+
+        self.state = detach(state)
+        self._count(loss.detach())
+        self.step += 1
+        self.seconds += time.perf_counter() - begin
+
+    def _count(self, loss: Tensor) -> None:
+        """Add up losses on the device, so that nothing waits for it."""
+        self.loss = loss
+        self._loss_sum += loss
+        self._loss_count += 1
+
+    def mean_loss(self) -> float:
+        """Nats a token, over the updates since this was last asked; there must be some."""
+        mean = float(self._loss_sum) / self._loss_count
+        self._loss_sum.zero_()
+        self._loss_count = 0
+        return mean
+
+    @property
+    def tokens_per_second(self) -> float:
+        """In updates alone, so far."""
+        tokens = self.step * self.config.batch_size * self.config.seq_length
+        return tokens / max(self.seconds, 1e-9)
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training text so far."""
+        return self.step / self.lanes.steps_per_epoch
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """The rate of update number `step`: a linear warm-up, then half a cosine to near zero.
+
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _optimizer(network: CharRNN, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, with weight decay on matrices only.
+
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
+    """
+    weights = list(network.parameters())
+    return torch.optim.AdamW(
+        [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        betas=(0.9, 0.99),
+        fused=weights[0].device.type in ("cpu", "cuda"),
+    )
+
+
+@contextmanager
+def seeded(*key: int) -> Iterator[None]:
+    """Inside, PyTorch's random numbers are those of `key`; after, the caller's go on."""
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """The device to train on; `auto` takes a GPU if there is one.
+
+    Raises:
+        UsageError: if it is not there.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if not available[name]:
+        there = ", ".join(kind for kind, there in available.items() if there)
+        raise UsageError(f"there is no device {name} here", f"choose --device from {there}")
+    return torch.device(name)
+
+
+def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """The numbers to multiply in; `auto` takes bfloat16 where the processor has it built in."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+            return "bf16"
+    return "fp32"

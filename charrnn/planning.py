@@ -1,0 +1,219 @@
+"""From a corpus, a budget and the user's wishes to every size and setting, each with its reason.
+
+tokens, budget, given ──plan──▶ Plan ──schedule──▶ TrainConfig
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from charrnn.config import ModelConfig, TrainConfig, settings_from
+from charrnn.errors import BadDataError, UsageError
+
+__all__ = ["Budget", "Plan", "plan", "schedule"]
+
+MIN_STEP = 16  # tokens of the smallest batch worth an update
+MIN_VAL = 8  # tokens of the smallest text worth a validation
+MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
+
+MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
+TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: one of these, or three minutes if none is given.
+
+    Raises:
+        UsageError: if more than one is given, or one is not positive.
+    """
+
+    minutes: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {k: v for k, v in vars(self).items() if v is not None}
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} are both given", "give one budget")
+        for name, value in given.items():
+            if not 0 < value < float("inf"):
+                raise UsageError(f"{name} is {value}", "expected a positive number")
+        if not given:
+            object.__setattr__(self, "minutes", 3.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is settled before the first update, all but the number of updates.
+
+    Attributes:
+        model: the shape of the network.
+        settings: those of `TrainConfig` that don't depend on the number of updates.
+        train_tokens, val_tokens: how the corpus is divided.
+        reasons: one line that says what was chosen, and why.
+        notes: what the user should know: settings that shrank to fit.
+    """
+
+    model: ModelConfig
+    settings: dict[str, Any]
+    train_tokens: int
+    val_tokens: int
+    reasons: str
+    notes: tuple[str, ...]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in which the lanes read all of the training text."""
+        lane = self.train_tokens // int(self.settings["batch_size"])
+        return lane // int(self.settings["seq_length"])
+
+
+def plan(tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any]) -> Plan:
+    """Choose everything that `given` leaves open.
+
+    Args:
+        tokens: N, how many the corpus has.
+        vocab_size: V.
+        budget: how long to train.
+        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
+
+    Raises:
+        BadDataError: if the corpus is too small to train on; says how much is needed.
+        UsageError: for unknown settings, or values out of bounds or too large for the corpus.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
+    if unknown:
+        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS - {"steps"}))
+        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+    train, val = _divide(tokens, given.get("val_frac"))
+    passes = _expected_epochs(train, budget)
+    model = settings_from(
+        ModelConfig,
+        {"vocab_size": vocab_size}
+        | _network(train, passes)
+        | {name: value for name, value in given.items() if name in MODEL_FIELDS},
+    )
+    batch_size, seq_length, notes = _batch(train, given)
+    settings = {
+        "batch_size": batch_size,
+        "seq_length": seq_length,
+        "learning_rate": _learning_rate(model),
+        "weight_decay": 0.05 if passes > 10 else 0.01,
+        "val_frac": val / tokens,
+    } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
+    reasons = (
+        f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
+        f"{batch_size} lanes of {seq_length} steps, learning rate {settings['learning_rate']:g}, "
+        f"dropout {model.dropout:g}: for {train:,} training characters read about "
+        f"{passes:.1f} times"
+    )
+    return Plan(model, settings, train, val, reasons, tuple(notes))
+
+
+def schedule(plan: Plan, steps: int) -> TrainConfig:
+    """The complete settings of a run of `plan` with `steps` updates."""
+    batch = plan.settings["batch_size"] * plan.settings["seq_length"]
+    # Reading a token costs a third of learning from it; 3% of the time may go to evaluations.
+    affordable = plan.val_tokens / 3 / 0.03 / batch
+    eval_every = min(max(affordable, steps / 40, 1), max(steps / 4, 1))
+    evaluations = steps / eval_every
+    return settings_from(
+        TrainConfig,
+        {
+            "steps": steps,
+            "warmup_steps": min(200, steps // 10),
+            "eval_every": int(eval_every),
+            "patience": max(3, round(evaluations / 4)),
+        }
+        | plan.settings,
+    )
+
+
+def too_small(found: str) -> BadDataError:
+    """The error for a corpus that nothing can be learnt from."""
+    return BadDataError(f"the corpus has {found}", "give a longer text")
+
+
+def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
+    """The sizes of the training and the validation text: the last tenth unless told otherwise."""
+    if val_frac is not None and not 0 < val_frac < 1:
+        raise UsageError(f"val_frac is {val_frac}", "expected a number between 0 and 1")
+    fraction = val_frac or 0.1
+    needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
+    if tokens < needed:
+        raise too_small(f"{tokens} characters, training and validation need {needed}")
+    val = round(tokens * fraction)
+    if val_frac is None:
+        val = min(val, MAX_VAL)
+    return tokens - val, val
+
+
+def _expected_epochs(train: int, budget: Budget) -> float:
+    """About how often the training text will be read."""
+    if budget.epochs is not None:
+        return budget.epochs
+    if budget.steps is not None:
+        return budget.steps * 16 * 64 / train
+    # Two laptop cores learn from some 40,000 characters a second at the sizes chosen here.
+    return (budget.minutes or 3.0) * 60 * 40_000 / train
+
+
+def _network(train: int, passes: float) -> dict[str, Any]:
+    """Sizes and dropout: as large as the budget can train, as small as the text asks for."""
+    read = train * passes
+    hidden = 128 if read < 2e6 else 192 if read < 5e6 else 256 if read < 2e7 else 384
+    if train < 50_000:
+        hidden = min(hidden, 128)
+    elif train < 200_000:
+        hidden = min(hidden, 192)
+    dropout = 0.0 if passes < 5 else 0.05 if passes < 10 else 0.2 if passes < 30 else 0.3
+    return {
+        "cell": "lstm",
+        "embed_size": 64,
+        "hidden_size": hidden,
+        "num_layers": 2,
+        "dropout": dropout,
+        "skip": True,
+    }
+
+
+def _learning_rate(model: ModelConfig) -> float:
+    """Larger steps for smaller networks; a plain RNN has no gates to keep it stable."""
+    rate = 5e-3 * (192 / max(model.hidden_size, 64)) ** 0.5
+    return float(f"{rate * (0.3 if model.cell == 'rnn' else 1):.1g}")
+
+
+def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
+    """Lanes and steps: 16 × 64, less where the text is too short for a few batches an epoch."""
+    batch_size, seq_length = given.get("batch_size", 16), given.get("seq_length", 64)
+    settings = {"batch_size": batch_size, "seq_length": seq_length}
+    fixed = [name for name in settings if name in given]
+    while batch_size * seq_length * 4 > train and len(fixed) < 2:
+        if "batch_size" not in given and batch_size > 1:
+            batch_size //= 2
+        elif "seq_length" not in given and seq_length > 8:
+            seq_length //= 2
+        else:
+            break
+    if batch_size * seq_length > train:
+        raise UsageError(
+            f"{batch_size} lanes of {seq_length} steps need {batch_size * seq_length} characters, "
+            f"the training text has {train}",
+            "choose a smaller --batch-size or --seq-length",
+        )
+    if (batch_size, seq_length) == tuple(settings.values()):
+        return batch_size, seq_length, []
+    return (
+        batch_size,
+        seq_length,
+        [
+            f"a short text: {batch_size} lanes of {seq_length} steps instead of "
+            f"{settings['batch_size']} of {settings['seq_length']}"
+        ],
+    )

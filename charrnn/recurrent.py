@@ -1,0 +1,133 @@
+"""The cells over whole sequences, for training: a stack of layers of one kind.
+
+output, state = stack(x, state)    # (B, T, I) → (B, T, D·H), D = 2 if bidirectional
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.cells import CELLS, State
+from charrnn.config import CellName
+
+__all__ = ["Recurrent", "detach", "select"]
+
+
+def detach(state: State) -> State:
+    """The same state, cut off from the graph that made it (truncated back-propagation)."""
+    return tuple(part.detach() for part in state)
+
+
+def select(state: State, lanes: Tensor) -> State:
+    """The state of some lanes, in the order of `lanes` (a tensor of indices)."""
+    return tuple(part.index_select(1, lanes) for part in state)
+
+
+class Recurrent(nn.Module):
+    """L recurrent layers of one cell; weights have the names that `nn.LSTM` and its kin give them.
+
+    Args:
+        cell: a name in `cells.CELLS`.
+        input_size: I, the width of the input.
+        hidden_size: H.
+        num_layers: L.
+        dropout: the share of each layer's output that is dropped while training.
+        skip: add to each layer's output its input, where both have the same width.
+        bidirectional: read each layer in both directions and put the outputs side by side.
+    """
+
+    def __init__(
+        self,
+        cell: CellName,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        dropout: float = 0.0,
+        skip: bool = False,
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__()
+        self.cell = CELLS[cell]
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.skip = skip
+        self.directions = ("", "_reverse") if bidirectional else ("",)
+        rows = self.cell.gates * hidden_size
+        width = len(self.directions) * hidden_size
+        for layer in range(num_layers):
+            for direction in self.directions:
+                for name, shape in (
+                    ("weight_ih", (rows, width if layer else input_size)),
+                    ("weight_hh", (rows, hidden_size)),
+                    ("bias_ih", (rows,)),
+                    ("bias_hh", (rows,)),
+                ):
+                    weight = nn.Parameter(torch.empty(shape))
+                    self.register_parameter(f"{name}_l{layer}{direction}", weight)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.
+
+        Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in
+        deep linear neural networks", 2014; Glorot and Bengio, "Understanding the difficulty of
+        training deep feedforward neural networks", 2010; Jozefowicz, Zaremba and Sutskever, "An
+        empirical exploration of recurrent network architectures", 2015 (a forget bias of 1).
+        """
+        for name, weight in self.named_parameters():
+            if name.startswith("bias"):
+                nn.init.zeros_(weight)
+                if self.cell.name == "lstm" and name.startswith("bias_ih"):
+                    nn.init.ones_(weight[self.hidden_size : 2 * self.hidden_size])
+                continue
+            for block in weight.chunk(self.cell.gates):
+                if name.startswith("weight_hh"):
+                    nn.init.orthogonal_(block)
+                else:
+                    nn.init.xavier_uniform_(block)
+
+    def start(self, batch_size: int) -> State:
+        """The state before any input: zeros (L·D, B, H)."""
+        shape = (self.num_layers * len(self.directions), batch_size, self.hidden_size)
+        weight = next(self.parameters())
+        return tuple(weight.new_zeros(shape) for _ in self.cell.state)
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Read a whole sequence.
+
+        Args:
+            x: (B, T, I).
+            state: arrays (L·D, B, H), in PyTorch's order of layers and directions; None for the
+                start.
+
+        Returns:
+            output: (B, T, D·H), of the last layer.
+            state: after the last step (for the reverse direction, after the first).
+        """
+        state = self.start(len(x)) if state is None else state
+        states = []
+        for layer in range(self.num_layers):
+            first = layer * len(self.directions)
+            before = tuple(part[first : first + len(self.directions)] for part in state)
+            output, after = self._layer(layer, x, before)
+            output = nn.functional.dropout(output, self.dropout, self.training)
+            x = x + output if self.skip and x.shape == output.shape else output
+            states.append(after)
+        return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+
+    def _layer(self, layer: int, x: Tensor, state: State) -> tuple[Tensor, State]:
+        weights: list[Tensor] = [
+            self.get_parameter(f"{name}_l{layer}{direction}")
+            for direction in self.directions
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        options = (True, 1, 0.0, self.training, len(self.directions) == 2, True)
+        if self.cell.name == "lstm":
+            output, h, c = torch.lstm(x, state, weights, *options)
+            return output, (h, c)
+        run = torch.gru if self.cell.name == "gru" else torch.rnn_tanh
+        output, h = run(x, state[0], weights, *options)
+        return output, (h,)

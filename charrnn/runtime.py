@@ -1,0 +1,209 @@
+"""A trained model in NumPy: it reads, scores and writes text without PyTorch.
+
+logits, state = model(ids, state)    # (B, T) → (B, T, V)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn import folder, sampling
+from charrnn.cells import CELLS, State
+from charrnn.config import ModelConfig, SampleConfig, settings_from
+from charrnn.errors import UsageError
+from charrnn.folder import Weights
+from charrnn.tokenizer import Ids, Tokenizer, Unknown
+
+__all__ = ["Model", "load"]
+
+CHUNK = 256  # time steps read at once, so that long texts take little memory
+
+Floats = NDArray[np.float32]
+
+
+class _Layer(NamedTuple):
+    w_ih: Floats  # (inputs, G·H)
+    w_hh: Floats  # (H, G·H)
+    b_ih: Floats  # (G·H,)
+    b_hh: Floats  # (G·H,)
+    skip: bool
+
+
+class Model:
+    """A language model that is ready to use. Get one from `charrnn.load`.
+
+    Its state is a value, as everywhere in charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
+    (L, B, H) in PyTorch's layout. No call changes the one it is given.
+
+    Args:
+        config: the shape of the network.
+        tokenizer: its vocabulary.
+        weights: as `folder.weight_shapes` lists them.
+
+    Raises:
+        UsageError: for a bidirectional network, which has read what it should predict.
+    """
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, weights: Weights) -> None:
+        refuse_bidirectional(config)
+        self.config = config
+        self.tokenizer = tokenizer
+        self.cell = CELLS[config.cell]
+        self.embedding = weights["embedding.weight"]  # (V, E)
+        self.head_weight = weights["head.weight"].T  # (H, V)
+        self.head_bias = weights["head.bias"]  # (V,)
+        self.layers = [self._layer(weights, k) for k in range(config.num_layers)]
+        first = self.layers[0]
+        # The input product of the first layer depends on the id alone: one row for each.
+        self.table = self.embedding @ first.w_ih + first.b_ih  # (V, G·H)
+
+    def _layer(self, weights: Weights, k: int) -> _Layer:
+        w_ih, w_hh, b_ih, b_hh = (
+            weights[f"rnn.{part}_l{k}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
+        return _Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
+
+    def start(self, batch_size: int = 1) -> State:
+        """The state before any text: zeros (L, B, H)."""
+        shape = (self.config.num_layers, batch_size, self.config.hidden_size)
+        return tuple(np.zeros(shape, np.float32) for _ in self.cell.state)
+
+    def step(self, ids: Ids, state: State) -> tuple[Floats, State]:
+        """Read one token of each sequence.
+
+        Args:
+            ids: (B,).
+            state: arrays (L, B, H).
+
+        Returns:
+            logits: (B, V), unnormalised natural-log probabilities of the next token.
+            state: after these tokens.
+        """
+        x, states = self.embedding[ids], []  # (B, E)
+        for k, layer in enumerate(self.layers):
+            gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, G·H)
+            gh = state[0][k] @ layer.w_hh + layer.b_hh  # (B, G·H)
+            output, after = self.cell.combine(gx, gh, tuple(part[k] for part in state))
+            x = x + output if layer.skip else output  # (B, H)
+            states.append(after)
+        logits = x @ self.head_weight + self.head_bias  # (B, V)
+        return logits, tuple(np.stack(parts) for parts in zip(*states, strict=True))
+
+    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """Read several tokens of each sequence at once; the same as `step` after `step`.
+
+        Args:
+            ids: (B, T).
+            state: arrays (L, B, H); None for the start.
+
+        Returns:
+            logits: (B, T, V), of the token after each.
+            state: after the last.
+        """
+        hidden, state = self._hidden(ids, state)
+        return hidden @ self.head_weight + self.head_bias, state
+
+    def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
+        """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
+        hidden, state = self._hidden(ids[:, :CHUNK], state)
+        for start in range(CHUNK, ids.shape[1], CHUNK):
+            hidden, state = self._hidden(ids[:, start : start + CHUNK], state)
+        return hidden[:, -1] @ self.head_weight + self.head_bias, state
+
+    def _hidden(self, ids: Ids, state: State | None) -> tuple[Floats, State]:
+        """The last layer's output (B, T, H): layer by layer, one input product for all steps."""
+        state = self.start(len(ids)) if state is None else state
+        x, states = self.embedding[ids], []  # (B, T, E)
+        for k, layer in enumerate(self.layers):
+            gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, T, G·H)
+            after = tuple(part[k] for part in state)
+            outputs = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (B, T, H)
+            for t in range(ids.shape[1]):
+                gh = after[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
+                outputs[:, t], after = self.cell.combine(gx[:, t], gh, after)
+            x = x + outputs if layer.skip else outputs
+            states.append(after)
+        return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))
+
+    def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
+        """How likely the model finds each character of `text` after those before it.
+
+        The state is carried from the first character to the last.
+
+        Args:
+            text: at least one token.
+            unknown: what to do with characters the model does not know.
+
+        Returns:
+            log_probs: (N-1,), natural-log probabilities of tokens 2 to N. The sum, negated, is
+                the loss of the text in nats.
+
+        Raises:
+            UsageError: for an empty text, or unknown characters if these are errors.
+        """
+        ids = self.tokenizer.encode(text, unknown)  # (N,)
+        if not len(ids):
+            raise UsageError("there is no text to score", "give at least one character")
+        state = self.start()
+        scores = np.empty(len(ids) - 1, np.float32)
+        for start in range(0, len(scores), CHUNK):
+            inputs = ids[start : min(start + CHUNK, len(scores))]
+            logits, state = self(inputs[None], state)  # (1, T, V)
+            targets = ids[start + 1 : start + 1 + len(inputs)]
+            peak = logits[0].max(-1, keepdims=True)  # (T, 1)
+            totals = np.log(np.exp(logits[0] - peak).sum(-1)) + peak[:, 0]  # (T,)
+            scores[start : start + len(inputs)] = (
+                logits[0, np.arange(len(inputs)), targets] - totals
+            )
+        return scores
+
+    def generate(self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any) -> str:
+        """New text after `prompt`, which is not repeated.
+
+        Args:
+            prompt: text to go on from; without one, the text starts as a line does.
+            unknown: what to do with characters of the prompt that the model does not know.
+            settings: as in `SampleConfig`: max_new_tokens, temperature, top_k, top_p,
+                stop_strings, seed.
+
+        Raises:
+            UsageError: for a setting out of bounds, or unknown characters.
+        """
+        return "".join(self.stream(prompt, unknown=unknown, **settings))
+
+    def stream(
+        self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
+    ) -> Iterator[str]:
+        """As `generate`, yielding the text piece by piece while it is drawn."""
+        return sampling.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
+
+
+def refuse_bidirectional(config: ModelConfig) -> None:
+    """A language model reads forward only.
+
+    Raises:
+        UsageError: if `config` is of a network that reads backwards too.
+    """
+    if config.bidirectional:
+        found = "a bidirectional network has read the characters it should predict"
+        raise UsageError(found, "a language model needs bidirectional=False")
+
+
+def load(model: str | Path | None = None) -> Model:
+    """The model in a folder.
+
+    Args:
+        model: a model folder, the name of one in `checkpoints/`, or None for the newest there.
+
+    Raises:
+        MissingInputError: if there is none.
+        BadDataError: if the folder is damaged or its files don't fit each other.
+    """
+    found = folder.read(folder.find(model))
+    return Model(found.record.model, found.tokenizer, found.weights)

@@ -1,0 +1,82 @@
+"""What the tests share: small networks with every dimension different, and a small corpus."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from charrnn.cells import CELLS
+from charrnn.config import CellName, ModelConfig
+
+B, T, E, H, L, V = 3, 7, 4, 5, 2, 11
+
+VERSE = """\
+The clerk has lost the book of tides,
+the pilot finds it on the quay;
+the clerk says, it is mine, besides
+the tides are wrong. So is the sea.
+"""
+
+
+def small_config(cell: str, **changes: object) -> ModelConfig:
+    """A network whose dimensions all differ."""
+    values: dict[str, object] = {
+        "cell": cell,
+        "vocab_size": V,
+        "embed_size": E,
+        "hidden_size": H,
+        "num_layers": L,
+    }
+    return ModelConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=sorted(CELLS))
+def cell(request: pytest.FixtureRequest) -> CellName:
+    """Each cell of the registry in turn, so that a new one is tested by existing."""
+    name: CellName = request.param
+    return name
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(1)
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def charrnn(tmp_path: Path) -> Run:
+    """Run the command in a process and a folder of its own: `charrnn("train", "a.txt")`."""
+
+    def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+            [sys.executable, "-m", "charrnn", *map(str, arguments)],
+            **(
+                {
+                    "cwd": tmp_path,
+                    "capture_output": True,
+                    "text": True,
+                    "timeout": 120,
+                    "env": environment,
+                }
+                | options
+            ),
+        )
+
+    return run
+
+
+@pytest.fixture
+def verse(tmp_path: Path) -> Path:
+    """A text file of some kilobytes in `tmp_path`."""
+    path = tmp_path / "verse.txt"
+    path.write_text(VERSE * 20, encoding="utf-8")
+    return path
