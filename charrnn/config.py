@@ -15,7 +15,15 @@ from msgspec import Meta
 
 from charrnn.errors import UsageError
 
-__all__ = ["CellName", "ModelConfig", "SampleConfig", "Settings", "TrainConfig", "settings_from"]
+__all__ = [
+    "CellName",
+    "ModelConfig",
+    "SampleConfig",
+    "Settings",
+    "TrainConfig",
+    "check",
+    "settings_from",
+]
 
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -37,16 +45,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     def __post_init__(self) -> None:
-        for field in msgspec.structs.fields(self):
-            value = getattr(self, field.name)
-            try:
-                msgspec.convert(value, field.type)
-            except msgspec.ValidationError as error:
-                raise UsageError(
-                    f"{field.name} is {value!r}", _expected(field.type, error)
-                ) from None
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"{field.name} is {value!r}", "expected a finite number")
+        check(type(self), {name: getattr(self, name) for name in self.__struct_fields__})
+
+
+def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
+    """Hold values against the bounds that the settings of `kind` have.
+
+    Raises:
+        UsageError: for the first that is out of bounds; names the setting and the bounds.
+    """
+    for field in msgspec.structs.fields(kind):
+        if field.name not in values:
+            continue
+        value = values[field.name]
+        try:
+            msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"{field.name} is {value!r}", _expected(field.type, error)) from None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{field.name} is {value!r}", "expected a finite number")
 
 
 def _expected(kind: Any, error: msgspec.ValidationError) -> str:

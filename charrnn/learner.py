@@ -62,7 +62,7 @@ class Learner:
         autocast = torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.precision == "bf16"
         )
-        with seeded(self.config.seed, self.step), autocast:
+        with seeded(self.config.seed, self.step + 1), autocast:
             logits, state = self.network(inputs, state)  # (B, T, V)
         loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 

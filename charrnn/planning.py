@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from charrnn.config import ModelConfig, TrainConfig, settings_from
+from charrnn.config import ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = ["Budget", "Plan", "plan", "schedule"]
@@ -91,6 +91,7 @@ def plan(tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any])
     if unknown:
         known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS - {"steps"}))
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+    check(TrainConfig, given)
     train, val = _divide(tokens, given.get("val_frac"))
     passes = _expected_epochs(train, budget)
     model = settings_from(
@@ -142,8 +143,6 @@ def too_small(found: str) -> BadDataError:
 
 def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
     """The sizes of the training and the validation text: the last tenth unless told otherwise."""
-    if val_frac is not None and not 0 < val_frac < 1:
-        raise UsageError(f"val_frac is {val_frac}", "expected a number between 0 and 1")
     fraction = val_frac or 0.1
     needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
     if tokens < needed:

@@ -14,6 +14,9 @@ import torch
 from charrnn.cells import CELLS
 from charrnn.config import CellName, ModelConfig
 
+# Networks this small gain nothing from more threads, and lose much when tests run side by side.
+torch.set_num_threads(1)
+
 B, T, E, H, L, V = 3, 7, 4, 5, 2, 11
 
 VERSE = """\

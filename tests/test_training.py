@@ -1,0 +1,285 @@
+"""Training: what a run learns, repeats, keeps and says."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn import (
+    CharRNNError,
+    Corpus,
+    Evaluated,
+    Finished,
+    Progress,
+    Started,
+    folder,
+    load,
+    train,
+)
+from charrnn.config import CellName, TrainConfig
+from charrnn.learner import Learner, learning_rate, seeded
+from tests.conftest import VERSE, small_config
+
+CORPUS = Corpus("verse", VERSE * 20)
+SMALL: dict[str, Any] = {
+    "embed_size": 6,
+    "hidden_size": 10,
+    "num_layers": 2,
+    "batch_size": 3,
+    "seq_length": 8,
+    "dropout": 0.2,
+    "skip": True,
+}
+
+
+def run(path: Path, corpus: Corpus = CORPUS, **settings: Any) -> Finished:
+    *_, last = train(corpus, out=path, **(SMALL | {"steps": 25} | settings))
+    assert isinstance(last, Finished)
+    return last
+
+
+def learner(**changes: Any) -> Learner:
+    values: dict[str, Any] = {
+        "batch_size": 3,
+        "seq_length": 7,
+        "steps": 100,
+        "learning_rate": 0.01,
+        "warmup_steps": 10,
+        "weight_decay": 0.1,
+        "val_frac": 0.1,
+        "eval_every": 10,
+        "patience": 3,
+    }
+    ids = np.random.default_rng(0).integers(0, 11, 400).astype(np.int32)
+    return Learner(small_config("lstm", dropout=0.5), TrainConfig(**(values | changes)), ids)
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte"])
+def test_a_model_learns_one_sentence_by_heart(
+    cell: CellName, tokenizer: Any, tmp_path: Path
+) -> None:
+    """To under 0.05 nats a token: whatever the cell, the gradients reach everything."""
+    sentence = "The tide was late; I came with it.\n"
+    path = tmp_path / "model"
+    settings = {
+        "hidden_size": 48,
+        "embed_size": 16,
+        "num_layers": 1,
+        "batch_size": 4,
+        "seq_length": 35,
+        "learning_rate": 0.02,
+        "dropout": 0.0,
+        "steps": 250,
+    }
+    run(path, Corpus("sentence", sentence * 30), cell=cell, tokenizer=tokenizer, **settings)
+    model = load(path)
+    scores = model.log_probs(sentence * 3)[len(sentence) :]
+    assert -scores.mean() < 0.05
+    assert model.generate(sentence + "The", temperature=0, max_new_tokens=31) == sentence[3:-1]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_repeated_with_the_same_seed_ends_in_the_same_bytes(
+    cell: CellName, precision: str, tmp_path: Path
+) -> None:
+    for name in ("one", "two", "other"):
+        # What the caller draws in between is not the run's business.
+        torch.rand(3)
+        seed = 5 if name == "other" else 4
+        run(tmp_path / name, cell=cell, seed=seed, precision=precision)
+    one, two, other = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two", "other")
+    )
+    assert one == two
+    assert one != other
+
+
+def test_a_run_leaves_the_callers_random_numbers_alone(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    run(tmp_path / "model")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_evaluating_more_often_does_not_change_the_training(tmp_path: Path) -> None:
+    """In a well-known ancestor evaluation reset the hidden state of the training lanes."""
+    run(tmp_path / "often", eval_every=3, patience=1000)
+    run(tmp_path / "once", eval_every=25)
+    often, once = (
+        (tmp_path / name / "resume" / "model.safetensors").read_bytes()
+        for name in ("often", "once")
+    )
+    assert often == once
+
+
+def test_the_best_and_the_latest_weights_are_kept(tmp_path: Path) -> None:
+    """A rate that only rises, to far too high, ends in worse weights than it began with."""
+    rising = {"learning_rate": 1.0, "warmup_steps": 39, "steps": 40}
+    finished = run(tmp_path / "model", **rising, eval_every=2, patience=100)
+    found = folder.read(tmp_path / "model")
+    best = min(found.metrics, key=lambda m: m.val_nats)
+    assert found.step == best.step < found.metrics[-1].step == 40
+    assert found.evaluation == best
+    assert finished.val_nats == best.val_nats
+    text = CORPUS.text[-round(len(CORPUS.text) * 0.1) :]
+    assert -load(found.path).log_probs(text).mean() == pytest.approx(best.val_nats, abs=1e-3)
+    shapes = folder.weight_shapes(found.record.model)
+    _, metadata = folder.read_tensors(found.path / "resume" / "model.safetensors", shapes)
+    assert metadata["step"] == "40"
+
+
+def test_training_stops_when_validation_has_not_improved_for_long(tmp_path: Path) -> None:
+    finished = run(tmp_path / "model", learning_rate=0.5, steps=4000, eval_every=2, patience=5)
+    found = folder.read(tmp_path / "model")
+    assert finished.stopped_early
+    assert finished.steps == found.metrics[-1].step == found.step + 5 * 2
+    assert "overfits" in finished.advice
+
+
+def test_events_come_in_order_and_agree_with_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    events = list(train(CORPUS, out=path, **SMALL, epochs=2, eval_every=40))
+    started, finished = events[0], events[-1]
+    assert isinstance(started, Started)
+    assert isinstance(finished, Finished)
+    evaluated = [event for event in events if isinstance(event, Evaluated)]
+    assert all(isinstance(event, (Evaluated, Progress)) for event in events[1:-1])
+    steps_per_epoch = (len(CORPUS.text) - round(len(CORPUS.text) / 10)) // 3 // 8
+    assert started.training.steps == finished.steps == 2 * steps_per_epoch
+    assert finished.epochs == 2
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [e.evaluation.step for e in evaluated]
+    assert json.loads(lines[-1])["val_nats"] == evaluated[-1].evaluation.val_nats
+    assert all(len(event.sample) > 50 for event in evaluated)
+    assert finished.val_bits_per_char == pytest.approx(finished.val_nats / math.log(2))
+    record = json.loads((path / "config.json").read_text())
+    assert record["corpus"]["sha256"] == CORPUS.sha256
+    assert record["training"]["steps"] == finished.steps
+
+
+def test_minutes_become_a_number_of_steps_that_repeats_the_run(tmp_path: Path) -> None:
+    run(tmp_path / "timed", steps=None, minutes=0.02)
+    steps = folder.read(tmp_path / "timed").metrics[-1].step
+    run(tmp_path / "counted", steps=steps)
+    one, two = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("timed", "counted")
+    )
+    assert one == two
+
+
+def test_breaking_out_of_the_loop_saves_what_was_learnt(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    events = train(CORPUS, out=path, **SMALL, steps=100_000, eval_every=100_000)
+    for event in events:
+        if isinstance(event, Progress):
+            break
+    _close(events)
+    found = folder.read(path)
+    assert isinstance(event, Progress)
+    assert found.step == event.step
+    assert load(path).generate(max_new_tokens=5, seed=0)
+
+
+def test_breaking_out_before_the_first_update_leaves_no_folder(tmp_path: Path) -> None:
+    events = train(CORPUS, out=tmp_path / "model", **SMALL, steps=9)
+    assert isinstance(next(events), Started)
+    _close(events)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_loss_that_is_no_number_ends_training_and_keeps_the_last_good_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, forward = tmp_path / "model", CharRNN.forward
+
+    def broken(self: CharRNN, *inputs: Any) -> Any:
+        logits, state = forward(self, *inputs)
+        return logits * math.nan, state
+
+    events = train(CORPUS, out=path, **SMALL, steps=20, eval_every=5)
+    while not isinstance(next(events), Evaluated):
+        pass
+    monkeypatch.setattr(CharRNN, "forward", broken)
+    with pytest.raises(CharRNNError, match="not a number") as error:
+        list(events)
+    assert "--learning-rate" in error.value.advice
+    found = folder.read(path)
+    assert found.step == 5
+    assert all(np.isfinite(weight).all() for weight in found.weights.values())
+
+
+def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine() -> None:
+    config = learner().config
+    rates = [learning_rate(step, config) for step in range(config.steps)]
+    np.testing.assert_allclose(rates[:10], np.linspace(0.001, 0.01, 10))
+    assert max(rates) == rates[9] == rates[10]
+    assert rates[55] == pytest.approx(0.01 * 0.505)
+    assert 0 < rates[-1] < 0.02 * 0.01
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_updates_carry_the_state_and_start_each_epoch_afresh() -> None:
+    one = learner()
+    seen = []
+    forward = one.network.forward
+    one.network.forward = lambda ids, state: seen.append(state) or forward(ids, state)  # type: ignore
+    for _ in range(one.lanes.steps_per_epoch + 1):
+        one.update()
+    assert [state is None for state in seen] == [
+        step % one.lanes.steps_per_epoch == 0 for step in range(len(seen))
+    ]
+    assert not any(part.requires_grad for state in seen if state for part in state)
+
+
+def test_the_gradient_is_clipped() -> None:
+    one = learner(grad_clip=0.01)
+    before = one.network.weights()
+    one.update()
+    assert float(one.grad_norm) > 0.01
+    norm = torch.linalg.vector_norm(
+        torch.cat([weight.grad.flatten() for weight in one.network.parameters()])  # type: ignore
+    )
+    assert float(norm) == pytest.approx(0.01, rel=1e-3)
+    assert any((one.network.weights()[name] != before[name]).any() for name in before)
+
+
+def test_decay_shrinks_matrices_and_spares_biases() -> None:
+    one = learner()
+    decayed, spared = one.optimizer.param_groups
+    assert decayed["weight_decay"] == 0.1
+    assert spared["weight_decay"] == 0
+    assert {w.ndim for w in decayed["params"]} == {2}
+    assert {w.ndim for w in spared["params"]} == {1}
+
+
+def test_seeded_numbers_depend_on_every_part_of_the_key() -> None:
+    def draw(*key: int) -> float:
+        with seeded(*key):
+            return float(torch.rand(()))
+
+    assert draw(1, 2) == draw(1, 2)
+    assert len({draw(1, 2), draw(2, 1), draw(1), draw(1, 3)}) == 4
+
+
+def test_a_byte_models_loss_is_counted_in_characters_too(tmp_path: Path) -> None:
+    corpus = Corpus("greek", "τὰ πάντα ῥεῖ καὶ οὐδὲν μένει\n" * 40)
+    finished = run(tmp_path / "model", corpus, tokenizer="byte")
+    bits_per_byte = finished.val_nats / math.log(2)
+    bytes_per_char = len(corpus.text.encode()) / len(corpus.text)
+    assert finished.val_bits_per_char == pytest.approx(bits_per_byte * bytes_per_char, rel=0.05)
+
+
+def test_a_skip_connection_is_part_of_what_is_saved(tmp_path: Path) -> None:
+    run(tmp_path / "with", skip=True, hidden_size=6)
+    assert folder.read(tmp_path / "with").record.model.skip
+
+
+def _close(events: Iterator[Any]) -> None:
+    events.close()  # type: ignore[attr-defined]
