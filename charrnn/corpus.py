@@ -186,6 +186,8 @@ def _read(path: Path) -> bytes:
 
 def _is_binary(data: bytes, encoding: str) -> bool:
     """Whether `data` can't be decoded and has control characters that texts don't have."""
+    if encoding.lower().replace("-", "").startswith(("utf16", "utf32")):
+        return False  # half of their bytes are zero
     head = data[:8192]
     controls = set(range(32)) - set(b"\t\n\v\f\r\x1b")
     if controls.isdisjoint(head):
@@ -270,7 +272,7 @@ def _rows(
                 )
     except CharRNNError:
         raise
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ConnectionError) as error:
         reason = _first_line(error)
         raise MissingInputError(f"{name}: {reason}", "check the name and the connection") from None
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:

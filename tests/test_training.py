@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from charrnn import (
+    CharRNN,
     CharRNNError,
     Corpus,
     Evaluated,
@@ -121,7 +122,7 @@ def test_evaluating_more_often_does_not_change_the_training(tmp_path: Path) -> N
 
 def test_the_best_and_the_latest_weights_are_kept(tmp_path: Path) -> None:
     """A rate that only rises, to far too high, ends in worse weights than it began with."""
-    rising = {"learning_rate": 1.0, "warmup_steps": 39, "steps": 40}
+    rising: dict[str, Any] = {"learning_rate": 1.0, "warmup_steps": 39, "steps": 40}
     finished = run(tmp_path / "model", **rising, eval_every=2, patience=100)
     found = folder.read(tmp_path / "model")
     best = min(found.metrics, key=lambda m: m.val_nats)
