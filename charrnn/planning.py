@@ -11,14 +11,20 @@ from typing import Any
 
 import msgspec
 
-from charrnn.config import ModelConfig, TrainConfig, check, settings_from
+from charrnn.config import CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
 
-__all__ = ["Budget", "Plan", "plan", "schedule"]
+__all__ = ["MAX_EPOCHS", "Budget", "Plan", "plan", "schedule"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
+
+# A text read so often is known by heart; more updates only make the network surer of it.
+MAX_EPOCHS = 30
+
+# Characters a second that two laptop cores learn from, at about the sizes chosen here.
+RATES: dict[CellName, int] = {"lstm": 34_000, "gru": 18_000, "rnn": 40_000}
 
 MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
 TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
@@ -93,10 +99,12 @@ def plan(tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any])
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
     check(TrainConfig, given)
     train, val = _divide(tokens, given.get("val_frac"))
-    passes = _expected_epochs(train, budget)
+    cell = given.get("cell", "lstm")
+    check(ModelConfig, {"cell": cell})
+    passes = _expected_epochs(train, cell, budget)
     model = settings_from(
         ModelConfig,
-        {"vocab_size": vocab_size}
+        {"cell": cell, "vocab_size": vocab_size}
         | _network(train, passes)
         | {name: value for name, value in given.items() if name in MODEL_FIELDS},
     )
@@ -153,27 +161,26 @@ def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
     return tokens - val, val
 
 
-def _expected_epochs(train: int, budget: Budget) -> float:
+def _expected_epochs(train: int, cell: CellName, budget: Budget) -> float:
     """About how often the training text will be read."""
     if budget.epochs is not None:
         return budget.epochs
     if budget.steps is not None:
-        return budget.steps * 16 * 64 / train
-    # Two laptop cores learn from some 40,000 characters a second at the sizes chosen here.
-    return (budget.minutes or 3.0) * 60 * 40_000 / train
+        return budget.steps * 32 * 64 / train
+    assert budget.minutes is not None, "a Budget has one of the three"
+    return min(budget.minutes * 60 * RATES[cell] / train, MAX_EPOCHS)
 
 
 def _network(train: int, passes: float) -> dict[str, Any]:
     """Sizes and dropout: as large as the budget can train, as small as the text asks for."""
     read = train * passes
-    hidden = 128 if read < 2e6 else 192 if read < 5e6 else 256 if read < 2e7 else 384
+    hidden = 128 if read < 1e6 else 192 if read < 3e6 else 256 if read < 2e7 else 384
     if train < 50_000:
         hidden = min(hidden, 128)
     elif train < 200_000:
         hidden = min(hidden, 192)
-    dropout = 0.0 if passes < 5 else 0.05 if passes < 10 else 0.2 if passes < 30 else 0.3
+    dropout = 0.0 if passes < 4 else 0.05 if passes < 8 else 0.2 if passes < 20 else 0.5
     return {
-        "cell": "lstm",
         "embed_size": 64,
         "hidden_size": hidden,
         "num_layers": 2,
@@ -184,13 +191,14 @@ def _network(train: int, passes: float) -> dict[str, Any]:
 
 def _learning_rate(model: ModelConfig) -> float:
     """Larger steps for smaller networks; a plain RNN has no gates to keep it stable."""
-    rate = 5e-3 * (192 / max(model.hidden_size, 64)) ** 0.5
+    rate = 7e-3 * (192 / max(model.hidden_size, 64)) ** 0.5
     return float(f"{rate * (0.3 if model.cell == 'rnn' else 1):.1g}")
 
 
 def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
-    """Lanes and steps: 16 × 64, less where the text is too short for a few batches an epoch."""
-    batch_size, seq_length = given.get("batch_size", 16), given.get("seq_length", 64)
+    """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch."""
+    lanes = 32 if train >= 200_000 else 16
+    batch_size, seq_length = given.get("batch_size", lanes), given.get("seq_length", 64)
     settings = {"batch_size": batch_size, "seq_length": seq_length}
     fixed = [name for name in settings if name in given]
     while batch_size * seq_length * 4 > train and len(fixed) < 2:

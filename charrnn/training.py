@@ -152,6 +152,8 @@ def _run(
 def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin: float) -> int:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
+    A short text needs less than its minutes: see `planning.MAX_EPOCHS`.
+
     What is measured is thrown away, so that the run is the same as one with `steps` given.
     """
     if budget.steps is not None:
@@ -172,7 +174,8 @@ def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin
     left = seconds - (time.perf_counter() - begin)
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
-    return max(1, int((left - evaluations * evaluation) / update))
+    affordable = int((left - evaluations * evaluation) / update)
+    return max(1, min(affordable, planning.MAX_EPOCHS * plan.steps_per_epoch))
 
 
 @dataclass
@@ -284,6 +287,6 @@ def advice(metrics: Sequence[Evaluation]) -> str:
     gap = best.val_nats - best.train_nats
     if best.step < metrics[-1].step:
         return "it overfits: more text, a smaller --rnn-size or more --dropout would help"
-    if gap > 0.25:
+    if gap > 0.25 or best.epoch > planning.MAX_EPOCHS - 1:
         return "it begins to overfit: more text or more --dropout will help more than more minutes"
     return "the loss was still falling: more --minutes will make it better"

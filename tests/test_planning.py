@@ -121,5 +121,5 @@ def test_one_budget_is_enough() -> None:
 def test_the_plan_says_what_and_why_in_one_line() -> None:
     reasons = plan(1_000_000, 60, Budget(), {"cell": "gru"}).reasons
     assert "\n" not in reasons
-    for part in ("gru", "900,000 training characters", "16 lanes of 64 steps"):
+    for part in ("gru", "900,000 training characters", "32 lanes of 64 steps"):
         assert part in reasons
