@@ -7,8 +7,8 @@ READY := $(VENV)/.installed
 .PHONY: demo test test-slow format clean
 
 demo: $(READY)
-	$(BIN)/charrnn train scenes --minutes 1 --name demo
-	$(BIN)/charrnn sample demo --temp 0.7 --length 600
+	$(BIN)/charrnn train scenes --minutes 1
+	$(BIN)/charrnn sample --temp 0.7 --length 600
 
 test: $(READY)
 	$(BIN)/ruff format --check .

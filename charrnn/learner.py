@@ -137,7 +137,7 @@ def _optimizer(network: CharRNN, config: TrainConfig) -> torch.optim.Optimizer:
 def seeded(*key: int) -> Iterator[None]:
     """Inside, PyTorch's random numbers are those of `key`; after, the caller's go on."""
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 
