@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -305,4 +306,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal can't show is shown as a question mark.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    warnings.showwarning = lambda message, *_: _say(f"charrnn: {message}")
     app()

@@ -5,7 +5,7 @@
     model.safetensors  the weights with the best validation loss, under PyTorch's names
     metrics.jsonl      one Evaluation a line
     README.md          the model card
-    resume/            the latest state, from which training goes on
+    resume/            the latest weights
     manifest.json      size and SHA-256 of each of these
 
 A file is written aside, flushed to disk and renamed over the old one. The manifest is written
@@ -210,7 +210,7 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
         for folder in {path, *((path / name).parent for name in files)}:
             _flush_folder(folder)
     except OSError as error:
-        for aside in staged.values():
+        for aside in (*staged.values(), _aside(path / MANIFEST)):
             aside.unlink(missing_ok=True)
         advice = "make room or check the disk; what was saved before is still there"
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None

@@ -11,6 +11,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -79,7 +80,16 @@ def train(
     plan = planning.plan(len(ids), tokens.vocab_size, budget, settings)
     path = _folder_for(corpus, out, name)
     folder.create(path)
-    return _run(corpus, tokens, ids, plan, budget, path, begin)
+    return _leave_no_empty_folder(path, _run(corpus, tokens, ids, plan, budget, path, begin))
+
+
+def _leave_no_empty_folder(path: Path, events: Iterator[Event]) -> Iterator[Event]:
+    """`events`; if they end, in whatever way, before anything is saved, the folder goes too."""
+    try:
+        yield from events
+    finally:
+        with suppress(OSError):
+            path.rmdir()  # fails if there is anything in it
 
 
 def _folder_for(corpus: Corpus, out: str | Path | None, name: str | None) -> Path:
@@ -88,7 +98,7 @@ def _folder_for(corpus: Corpus, out: str | Path | None, name: str | None) -> Pat
     if out is not None:
         return Path(out)
     if name is not None:
-        if Path(name).name != name:
+        if Path(name).name != name or name in ("", ".."):
             raise UsageError(f"{name!r} is not a plain name", "use --out for a folder elsewhere")
         return folder.CHECKPOINTS / name
     stem = re.sub(r"[^\w.-]+", "-", corpus.name).strip("-.") or "model"
@@ -256,10 +266,8 @@ class Keeper:
         folder.write(self.path, files)
 
     def close(self, learner: Learner) -> None:
-        """Save what was learnt since the last save; leave no folder if that is nothing."""
-        if learner.step == 0:
-            self.path.rmdir()
-        elif not self.metrics or self.metrics[-1].step != learner.step:
+        """Save what was learnt since the last save, if anything."""
+        if learner.step != (self.metrics[-1].step if self.metrics else 0):
             self.evaluate_and_save(learner)
 
     def finish(self, learner: Learner) -> Finished:

@@ -151,6 +151,7 @@ BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
     (("--rnn-size", 0), "hidden_size"),
     (("--lr", 0), "learning_rate"),
     (("--name", "a/b"), "plain name"),
+    (("--name", ""), "plain name"),
     (("--name", "a", "--out", "b"), "--name or --out"),
     (("--encoding", "klingon"), "klingon"),
     (("--batch-size", 999, "--seq-length", 999), "need 998001 characters"),
@@ -205,6 +206,14 @@ def test_no_model_and_damaged_model(tmp_path: Path) -> None:
     data[-5] ^= 64
     (tmp_path / "m" / "model.safetensors").write_bytes(data)
     _assert_one_line(_charrnn(tmp_path, "sample", "m"), 65, "model.safetensors")
+
+
+def test_a_model_without_manifest_is_used_with_a_warning(tmp_path: Path) -> None:
+    CharRNN(small_config("gru")).save_pretrained(tmp_path / "m", CharTokenizer("\n abcdefghi"))
+    (tmp_path / "m" / "manifest.json").unlink()
+    done = _charrnn(tmp_path, "sample", "m", "-n", 5)
+    assert done.returncode == 0
+    assert re.fullmatch(r"charrnn: m has no manifest\.json[^\n]*\n", done.stderr)
 
 
 def test_a_sample_is_the_prompt_and_the_length_and_repeats_with_its_seed(home: Path) -> None:

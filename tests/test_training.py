@@ -195,6 +195,15 @@ def test_breaking_out_before_the_first_update_leaves_no_folder(tmp_path: Path) -
     assert not (tmp_path / "model").exists()
 
 
+def test_a_mistake_found_late_leaves_no_folder(tmp_path: Path) -> None:
+    """Which devices there are is known only once PyTorch is asked."""
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has the device that should be missing")
+    with pytest.raises(CharRNNError, match="no device mps"):
+        run(tmp_path / "model", device="mps")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_loss_that_is_no_number_ends_training_and_keeps_the_last_good_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
