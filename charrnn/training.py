@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,19 +174,27 @@ def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin
     assert budget.minutes is not None, "a Budget has one of the three"
     seconds = budget.minutes * 60
     learner = Learner(plan.model, planning.schedule(plan, 1000), train_ids)
-    learner.update()  # the first is slower: memory is fetched, kernels are made
-    warm, enough = learner.seconds, min(3.0, 0.02 * seconds)
-    while learner.seconds - warm < enough:
-        learner.update()
-    update = (learner.seconds - warm) / (learner.step - 1)
-    start = time.perf_counter()
-    evaluate(learner.network, val_ids)
-    evaluation = time.perf_counter() - start
+    update = _typical_seconds(learner.update, enough=min(3.0, 0.03 * seconds))
+    evaluation = _typical_seconds(lambda: evaluate(learner.network, val_ids), enough=0.0)
     left = seconds - (time.perf_counter() - begin)
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
     return max(1, min(affordable, planning.MAX_EPOCHS * plan.steps_per_epoch))
+
+
+def _typical_seconds(work: Callable[[], object], enough: float) -> float:
+    """The median time that `work` takes, over `enough` seconds and at least two calls.
+
+    The first call does not count: memory is fetched and kernels are made.
+    """
+    work()
+    times: list[float] = []
+    while len(times) < 2 or sum(times) < enough:
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 @dataclass
