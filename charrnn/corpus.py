@@ -12,6 +12,7 @@ import glob
 import gzip
 import hashlib
 import importlib
+import logging
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -260,6 +261,8 @@ def _rows(
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
+    # Each attempt to reach the hub is logged as a warning; the error says it once.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         for row in datasets.load_dataset(dataset, config, split=split, streaming=True, **options):
             text = row.get(column or "text")
