@@ -86,7 +86,12 @@ def train(
     epochs: Annotated[
         float | None, typer.Option(help="Instead: passes over the training text.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Instead: updates of the weights.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Updates of the weights; with the --minutes of an earlier run, repeats it."
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Write checkpoints/NAME. [default: the corpus's name, made unique]"),

@@ -8,11 +8,13 @@ needs it.
 
 from __future__ import annotations
 
+import codecs
 import glob
 import gzip
 import hashlib
 import importlib
 import logging
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,7 +50,7 @@ class Reading:
     def __post_init__(self) -> None:
         try:
             "".encode(self.encoding)
-        except LookupError:
+        except (LookupError, ValueError):  # the latter for "undefined", which Python does know
             advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
             raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
 
@@ -101,9 +103,10 @@ def read_corpus(sources: Sequence[str | Path], reading: Reading | None = None) -
     parts: list[str] = []
     notes: list[str] = []
     for document in documents(sources, reading or Reading()):
-        if parts and not parts[-1].endswith("\n"):
-            parts.append("\n")
-        parts.append(document.text)
+        if document.text or not document.notes:  # a note about a folder is no line of its text
+            if parts and not parts[-1].endswith("\n"):
+                parts.append("\n")
+            parts.append(document.text)
         notes += [f"{document.name}: {note}" for note in document.notes]
     text = "".join(parts)
     if not text:
@@ -119,14 +122,16 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Docum
             yield _decode("standard input", sys.stdin.buffer.read(), reading)
         elif source.startswith(HUB):
             yield from _hub_rows(source, reading)
-        elif path.is_dir():
+        # Unlike Path's methods, these find nothing where a name is empty, too long or out of reach.
+        elif os.path.isdir(source):  # noqa: PTH112
             yield from _folder(path, reading)
-        elif path.exists():
+        elif os.path.exists(source):  # noqa: PTH110
             yield from _file(path, reading)
         elif source in BUNDLED:
             yield Document(source, BUNDLED[source].read())
-        elif matches := sorted(glob.glob(source, recursive=True)):
-            yield from documents((m for m in matches if Path(m).is_file()), reading)
+        elif files := [m for m in sorted(glob.glob(source, recursive=True)) if Path(m).is_file()]:
+            for file in files:  # not as sources, for one may be called "-"
+                yield from _file(Path(file), reading)
         else:
             advice = "check the path, or see `charrnn corpora` for the bundled ones"
             raise MissingInputError(f"there is no file or corpus {source}", advice)
@@ -138,11 +143,15 @@ def _short_name(source: str) -> str:
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
     path = Path(source) if any(c in source for c in "*?[") else Path(source).resolve()
-    return path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    return path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem or path.name
+
+
+def _table_builder(path: Path) -> str | None:
+    return TABLES.get(Path(path.name.removesuffix(".gz")).suffix)
 
 
 def _file(path: Path, reading: Reading) -> Iterator[Document]:
-    if Path(path.name.removesuffix(".gz")).suffix in TABLES:
+    if _table_builder(path):
         yield from _table_rows(path, reading)
     else:
         yield _decode(str(path), _read(path), reading)
@@ -157,7 +166,7 @@ def _folder(folder: Path, reading: Reading) -> Iterator[Document]:
         if any(part.startswith(".") for part in inside.parts):
             continue
         data = _read(path)
-        if path.suffix in TABLES or _is_binary(data, reading.encoding):
+        if _table_builder(path) or _is_binary(data, reading.encoding):
             skipped.append(str(inside))
             continue
         found = True
@@ -187,7 +196,7 @@ def _read(path: Path) -> bytes:
 
 def _is_binary(data: bytes, encoding: str) -> bool:
     """Whether `data` can't be decoded and has control characters that texts don't have."""
-    if encoding.lower().replace("-", "").startswith(("utf16", "utf32")):
+    if _is_wide(encoding):
         return False  # half of their bytes are zero
     head = data[:8192]
     controls = set(range(32)) - set(b"\t\n\v\f\r\x1b")
@@ -198,6 +207,10 @@ def _is_binary(data: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return True
     return False
+
+
+def _is_wide(encoding: str) -> bool:
+    return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
 
 
 def _decode(name: str, data: bytes, reading: Reading) -> Document:
@@ -218,7 +231,7 @@ def _decode(name: str, data: bytes, reading: Reading) -> Document:
 
 
 def _not_text(name: str, data: bytes, encoding: str, offset: int) -> BadDataError:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) and not _is_wide(encoding):
         return BadDataError(f"{name}: this is UTF-16, not {encoding}", "try --encoding utf-16")
     if _is_binary(data, encoding):
         advice = "convert it to plain text, or choose --tokenizer byte to model its bytes"
@@ -231,11 +244,13 @@ def _not_text(name: str, data: bytes, encoding: str, offset: int) -> BadDataErro
 
 
 def _table_rows(path: Path, reading: Reading) -> Iterator[Document]:
-    builder = TABLES[Path(path.name.removesuffix(".gz")).suffix]
-    options: dict[str, object] = {"data_files": str(path)}
+    builder = _table_builder(path)
+    assert builder is not None
+    options: dict[str, object] = {"data_files": glob.escape(str(path))}
     if builder == "csv":
-        # Without this, pandas reads texts such as "NA" and "null" as missing.
-        options |= {"keep_default_na": False, "encoding": reading.encoding}
+        # Without these, pandas reads texts such as "NA" as missing and "007" as the number 7.
+        as_text = {reading.text_column or "text": str}
+        options |= {"keep_default_na": False, "converters": as_text, "encoding": reading.encoding}
     return _rows(str(path), builder, None, "train", options, reading.text_column)
 
 
@@ -260,7 +275,8 @@ def _rows(
     import datasets
 
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # its errors are raised, too
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # it would report local tables as well
     # Each attempt to reach the hub is logged as a warning; the error says it once.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
@@ -275,6 +291,8 @@ def _rows(
                 )
     except CharRNNError:
         raise
+    except StopIteration:  # what an empty .jsonl comes to
+        return
     except (FileNotFoundError, ConnectionError) as error:
         reason = _first_line(error)
         raise MissingInputError(f"{name}: {reason}", "check the name and the connection") from None

@@ -32,10 +32,16 @@ TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: one of these, or three minutes if none is given.
+    """How long to train: minutes (three if nothing is given), or epochs.
+
+    Attributes:
+        minutes: of training; what is chosen, is chosen for them.
+        epochs: passes over the training text, instead of minutes.
+        steps: updates. They fix what the minutes would, so that giving both the minutes and the
+            steps of an earlier run repeats it.
 
     Raises:
-        UsageError: if more than one is given, or one is not positive.
+        UsageError: if epochs and another are given, or one is not positive.
     """
 
     minutes: float | None = None
@@ -44,12 +50,12 @@ class Budget:
 
     def __post_init__(self) -> None:
         given = {k: v for k, v in vars(self).items() if v is not None}
-        if len(given) > 1:
+        if self.epochs is not None and len(given) > 1:
             raise UsageError(f"{' and '.join(given)} are both given", "give one budget")
         for name, value in given.items():
             if not 0 < value < float("inf"):
                 raise UsageError(f"{name} is {value}", "expected a positive number")
-        if not given:
+        if self.minutes is None and self.epochs is None:
             object.__setattr__(self, "minutes", 3.0)
 
 
@@ -165,9 +171,7 @@ def _expected_epochs(train: int, cell: CellName, budget: Budget) -> float:
     """About how often the training text will be read."""
     if budget.epochs is not None:
         return budget.epochs
-    if budget.steps is not None:
-        return budget.steps * 32 * 64 / train
-    assert budget.minutes is not None, "a Budget has one of the three"
+    assert budget.minutes is not None, "a Budget has minutes or epochs"
     return min(budget.minutes * 60 * RATES[cell] / train, MAX_EPOCHS)
 
 

@@ -56,7 +56,7 @@ def train(
         sources: what `corpus.read_corpus` takes, or a corpus already read.
         out: the model folder to make; by default one in `checkpoints/`.
         name: the name of that one; by default the corpus's, made unique.
-        minutes, epochs, steps: the budget; three minutes if none is given.
+        minutes, epochs, steps: the budget; see `planning.Budget`.
         tokenizer: whether a token is a character or a byte of UTF-8.
         reading: encoding and columns of the sources.
         settings: any of `ModelConfig` and `TrainConfig`; what is left open is chosen from the
@@ -171,7 +171,7 @@ def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin
         return budget.steps
     if budget.epochs is not None:
         return max(1, round(budget.epochs * plan.steps_per_epoch))
-    assert budget.minutes is not None, "a Budget has one of the three"
+    assert budget.minutes is not None, "a Budget has minutes or epochs"
     seconds = budget.minutes * 60
     learner = Learner(plan.model, planning.schedule(plan, 1000), train_ids)
     update = _typical_seconds(learner.update, enough=min(3.0, 0.03 * seconds))

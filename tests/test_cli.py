@@ -145,7 +145,7 @@ def test_a_bad_text_ends_in_one_line_and_leaves_nothing(
 
 
 BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
-    (("--minutes", 1, "--steps", 1), "minutes and steps"),
+    (("--epochs", 1, "--steps", 1), "epochs and steps"),
     (("--minutes", -1), "minutes"),
     (("--dropout", 1), "dropout"),
     (("--rnn-size", 0), "hidden_size"),

@@ -111,11 +111,20 @@ def test_settings_that_cannot_be_are_named(settings: dict[str, Any], message: st
 
 def test_one_budget_is_enough() -> None:
     assert Budget().minutes == 3
-    with pytest.raises(UsageError, match="minutes and steps"):
-        Budget(minutes=1, steps=2)
+    with pytest.raises(UsageError, match="minutes and epochs"):
+        Budget(minutes=1, epochs=2)
+    with pytest.raises(UsageError, match="epochs and steps"):
+        Budget(epochs=1, steps=2)
     for value in (0, -1, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="minutes is"):
             Budget(minutes=value)
+
+
+@pytest.mark.parametrize("minutes", [None, 0.5, 60])
+def test_steps_do_not_change_what_is_chosen_for_the_minutes(minutes: float | None) -> None:
+    """Else the steps that a run of some minutes took would not repeat it."""
+    timed = plan(1_000_000, 60, Budget(minutes=minutes), {})
+    assert plan(1_000_000, 60, Budget(minutes=minutes, steps=77), {}) == timed
 
 
 def test_the_plan_says_what_and_why_in_one_line() -> None:

@@ -168,7 +168,7 @@ def test_events_come_in_order_and_agree_with_the_folder(tmp_path: Path) -> None:
 def test_minutes_become_a_number_of_steps_that_repeats_the_run(tmp_path: Path) -> None:
     run(tmp_path / "timed", steps=None, minutes=0.02)
     steps = folder.read(tmp_path / "timed").metrics[-1].step
-    run(tmp_path / "counted", steps=steps)
+    run(tmp_path / "counted", steps=steps, minutes=0.02)
     one, two = (
         (tmp_path / name / "model.safetensors").read_bytes() for name in ("timed", "counted")
     )
