@@ -218,7 +218,7 @@ def _decode(name: str, data: bytes, reading: Reading) -> Document:
         text = data.decode(reading.encoding, reading.errors)
     except UnicodeDecodeError as error:
         raise _not_text(name, data, reading.encoding, error.start) from None
-    except UnicodeError:  # what utf-16 and others raise for data that ends early
+    except UnicodeError:  # what punycode and others raise, which don't say where
         raise _not_text(name, data, reading.encoding, len(data)) from None
     notes = []
     if text.startswith("\N{BYTE ORDER MARK}"):

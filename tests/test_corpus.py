@@ -8,6 +8,7 @@ import gc
 import gzip
 import io
 import json
+import logging
 import os
 import re
 import socket
@@ -25,6 +26,7 @@ from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
 from charrnn.corpus import BUNDLED
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
 
+GZIP_HEAD = gzip.compress(b"")[:10]
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\xff\xfe"
 
 
@@ -248,6 +250,12 @@ def test_a_text_that_ends_in_half_a_character_is_an_error() -> None:
         text_of("file", encoding="utf-16-le")
 
 
+def test_an_encoding_whose_errors_have_no_place_is_still_one_error() -> None:
+    Path("file").write_bytes(b"99999")
+    with pytest.raises(BadDataError, match=r"file: .* is not punycode"):
+        text_of("file", encoding="punycode")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "UTF_16", "u16"])
 def test_utf_16_that_ends_early_is_not_advised_to_be_utf_16(encoding: str) -> None:
     """Its byte-order mark once led to "this is UTF-16, not utf-16; try --encoding utf-16"."""
@@ -258,7 +266,9 @@ def test_utf_16_that_ends_early_is_not_advised_to_be_utf_16(encoding: str) -> No
     assert text_of("file", encoding=encoding, errors="replace") == "a\ufffd"
 
 
-@pytest.mark.parametrize("data", [b"not gzip", gzip.compress(b"x" * 999)[:-9], b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "data", [b"not gzip", gzip.compress(b"x" * 999)[:-9], b"\x1f\x8b", GZIP_HEAD + b"\xff" * 9]
+)
 def test_a_broken_gzip_file_is_an_error(data: bytes) -> None:
     Path("a.gz").write_bytes(data)
     with pytest.raises(BadDataError, match="broken gzip"):
@@ -439,13 +449,18 @@ class TestTables:
         ],
     )
     def test_a_broken_table_is_an_error_told_once(
-        self, name: str, content: str, capfd: pytest.CaptureFixture[str]
+        self,
+        name: str,
+        content: str,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         """`datasets` also logs what it raises."""
+        monkeypatch.setattr(logging.getLogger("datasets"), "handlers", [caplog.handler])
         Path(name).write_text(content)
         with pytest.raises(BadDataError, match=re.escape(name)):
             text_of(name)
-        assert capfd.readouterr() == ("", "")
+        assert not caplog.messages
 
     def test_a_table_on_this_machine_asks_nothing_of_the_network(
         self, monkeypatch: pytest.MonkeyPatch

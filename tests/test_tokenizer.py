@@ -226,7 +226,8 @@ def naive_bytes(text: str, stand_in: bytes) -> bytes:
     return data
 
 
-@given(st.text(st.characters(categories=["Cs", "Lu", "So"])))
+# The first and the last that stand for a byte, their neighbours, and characters.
+@given(st.text("aé🙂\ud800\udc7f\udc80\udcff\udd00\udfff"))
 def test_surrogates_are_bytes_or_skipped_or_replaced(text: str) -> None:
     tokenizer = ByteTokenizer()
     assert bytes(tokenizer.encode(text, "skip").tolist()) == naive_bytes(text, b"")
