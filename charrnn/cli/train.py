@@ -1,0 +1,116 @@
+"""charrnn train: a text to a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from charrnn.cli.common import JsonOption, print_json
+from charrnn.config import CellName, DeviceName, Precision
+
+__all__ = ["train"]
+
+
+def train(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TEXT...",
+            help="Text files (also .gz), folders, globs, - for standard input, .jsonl / .csv / "
+            ".parquet files, hf://OWNER/NAME, or bundled corpora by name.",
+        ),
+    ],
+    cell: Annotated[CellName | None, typer.Option("--model", help="The recurrent cell.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="How long to train. [default: 3]")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Instead: passes over the training text.")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Updates of the weights; with the --minutes of an earlier run, repeats it."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Write checkpoints/NAME. [default: the corpus's name, made unique]"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write this folder instead.")] = None,
+    hidden_size: Annotated[
+        int | None, typer.Option("--rnn-size", "--hidden-size", help="Width of each layer.")
+    ] = None,
+    num_layers: Annotated[int | None, typer.Option(help="How many layers.")] = None,
+    embed_size: Annotated[int | None, typer.Option(help="Width of the embedding.")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of activations dropped while training.")
+    ] = None,
+    skip: Annotated[
+        bool | None, typer.Option("--skip/--no-skip", help="Connections around layers.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Lanes read side by side.")] = None,
+    seq_length: Annotated[int | None, typer.Option(help="Time steps between two updates.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", "--lr", help="The highest, after warm-up.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="AdamW's.")] = None,
+    grad_clip: Annotated[float | None, typer.Option(help="Largest norm of a gradient.")] = None,
+    val_frac: Annotated[
+        float | None,
+        typer.Option(help="Last part of the text, kept for validation. [default: 0.1]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds make equal models.")] = None,
+    device: Annotated[DeviceName | None, typer.Option(help="Where to train.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="Numbers to multiply in.")] = None,
+    tokenizer: Annotated[
+        Literal["char", "byte"], typer.Option(help="Model characters, or bytes of UTF-8.")
+    ] = "char",
+    encoding: Annotated[str, typer.Option(help="Of the text.")] = "utf-8",
+    errors: Annotated[
+        Literal["strict", "replace"],
+        typer.Option(help="What to do with bytes not in that encoding."),
+    ] = "strict",
+    text_column: Annotated[
+        str | None, typer.Option(help="Of a table or data set. [default: text]")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of a data set from the hub.")] = "train",
+    json: JsonOption = False,
+) -> None:
+    """Train a model of a text. Sizes and settings not given are chosen for the text."""
+    from charrnn import display
+    from charrnn.corpus import Reading
+    from charrnn.training import train as start
+
+    raw = tokenizer == "byte" and errors == "strict"
+    events = start(
+        sources,
+        out=out,
+        name=name,
+        minutes=minutes,
+        epochs=epochs,
+        steps=steps,
+        tokenizer=tokenizer,
+        reading=Reading(encoding, "surrogateescape" if raw else errors, text_column, split),
+        cell=cell,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        embed_size=embed_size,
+        dropout=dropout,
+        skip=skip,
+        batch_size=batch_size,
+        seq_length=seq_length,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        grad_clip=grad_clip,
+        val_frac=val_frac,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    try:
+        finished = display.show(events)
+    except display.Interrupted as stop:
+        raise typer.Exit(128 + stop.number) from None
+    if json:
+        print_json(finished)
