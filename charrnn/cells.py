@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn.config import CellName
+
 __all__ = ["CELLS", "Array", "Cell", "State"]
 
 Array = Any  # a NumPy array or a PyTorch tensor; the rules never ask which
@@ -33,7 +35,7 @@ class Cell(NamedTuple):
         combine: (gx, gh, state) to (output, new state).
     """
 
-    name: str
+    name: CellName
     gates: int
     state: tuple[str, ...]
     combine: Callable[[Array, Array, State], tuple[Array, State]]

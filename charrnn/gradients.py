@@ -20,7 +20,7 @@ __all__ = ["RULES", "Rule"]
 
 Gates = Sequence[Array]
 Kept = tuple[Array, ...]
-Slopes = tuple[Array | None, ...]  # of a state; None where it acts through the product alone
+Slopes = tuple[Array, ...]  # of a state; None where it acts through the product alone
 
 
 class Rule(NamedTuple):

@@ -13,7 +13,6 @@ in `gradients`, run once on vectors that write down what is done to them.
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ from charrnn.machine import Code, Int, Numbers, Vector, run, size, target
 
 __all__ = ["available", "backward", "forward"]
 
-DTYPES: dict[Numbers, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh")
 BACKWARD = (
@@ -34,10 +33,10 @@ BACKWARD = (
 )
 
 
-def available(hidden_size: int, numbers: Numbers) -> bool:
-    """Whether there are kernels for layers of this width: whole vectors of it."""
+def available(hidden_size: int, dtype: torch.dtype) -> bool:
+    """Whether there are kernels for these numbers and this width, which must be whole vectors."""
     found = target()
-    if found is None or (numbers == "bf16" and not found.bf16):
+    if found is None or dtype not in NUMBERS or (dtype == torch.bfloat16 and not found.bf16):
         return False
     return hidden_size % found.lanes == 0
 
@@ -73,7 +72,7 @@ def _lanes_at_once(accumulators: int) -> int:
     return next(n for n in (8, 4, 2, 1) if n * accumulators <= max(found.registers // 2, 4))
 
 
-def _pack(weights: Tensor, gates: int, width: int, numbers: Numbers) -> Tensor:
+def _pack(weights: Tensor, gates: int, width: int) -> Tensor:
     """Weights in the order in which the kernels read them.
 
     Args:
@@ -86,8 +85,8 @@ def _pack(weights: Tensor, gates: int, width: int, numbers: Numbers) -> Tensor:
             neighbouring k.
     """
     inputs, units = weights.shape[0], weights.shape[1] // gates
-    pair = _per_word(numbers)
-    split = weights.to(DTYPES[numbers]).view(inputs // pair, pair, gates, units // width, width)
+    pair = 4 // weights.element_size()
+    split = weights.reshape(inputs // pair, pair, gates, units // width, width)
     return split.permute(3, 0, 2, 4, 1).contiguous()
 
 
@@ -199,8 +198,7 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
         before = _state(code, cell, at, numbers)
         after = _state(code, cell, at + code["B"] * hidden_size, numbers)
         d_after = [
-            code.load(code["d_out"] + at * bytes_, numbers)
-            + code.load(code["d_h"] + here, "fp32")
+            code.load(code["d_out"] + at * bytes_, numbers) + code.load(code["d_h"] + here, "fp32")
         ]
         if rule.memory:
             memory = code.load(code["d_memory"] + here, "fp32")
@@ -225,9 +223,7 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
         for k, total in enumerate(sums):
             r, u = divmod(k, blocks)
             unit = panel * width + u * code.lanes
-            code.store(
-                code["d_h"] + ((begin + r) * hidden_size + unit) * 4, total, "fp32"
-            )
+            code.store(code["d_h"] + ((begin + r) * hidden_size + unit) * 4, total, "fp32")
 
     begin, end = code.share(code["B"], lanes)
     whole = begin + (end - begin) // lanes * lanes
@@ -280,10 +276,10 @@ def forward(
         biases: b_ih and b_hh (G·H,) fp32.
     """
     steps, batch, hidden_size = gx.shape[0], gx.shape[1], w_hh.shape[1]
-    numbers: Numbers = "bf16" if gx.dtype == torch.bfloat16 else "fp32"
+    numbers = NUMBERS[gx.dtype]
     gates = CELLS[cell].gates
     width = _blocks(gates, hidden_size) * _width()
-    weights = _pack(w_hh.t(), gates, width, numbers)
+    weights = _pack(w_hh.t().to(gx.dtype), gates, width)
     arguments = _addresses(gx, hs, memory, kept, weights, *biases)
     run(_forward(cell, hidden_size, numbers), [steps, batch, *arguments], _threads())
 
@@ -314,15 +310,13 @@ def backward(
         db_ih, db_hh: (G·H,) fp32; likewise.
     """
     steps, batch, hidden_size = d_out.shape
-    numbers: Numbers = "bf16" if hs.dtype == torch.bfloat16 else "fp32"
+    numbers = NUMBERS[hs.dtype]
     split, rows = RULES[cell].split, w_hh.shape[0]
     dxs = d_out.new_empty(steps, batch, rows)
     dhs = torch.empty_like(dxs) if split else dxs
     db_ih = d_h.new_zeros(_threads(), rows)
     db_hh = torch.zeros_like(db_ih) if split else db_ih
-    weights = _pack(w_hh, 1, _blocks(1, hidden_size) * _width(), numbers)
-    arguments = _addresses(
-        d_out, hs, memory, kept, weights, dxs, dhs, d_h, d_memory, db_ih, db_hh
-    )
+    weights = _pack(w_hh.to(hs.dtype), 1, _blocks(1, hidden_size) * _width())
+    arguments = _addresses(d_out, hs, memory, kept, weights, dxs, dhs, d_h, d_memory, db_ih, db_hh)
     run(_backward(cell, hidden_size, numbers), [steps, batch, *arguments], _threads())
     return dxs, dhs, db_ih.sum(0), db_hh.sum(0)

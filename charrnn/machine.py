@@ -102,7 +102,7 @@ class Int:
 
     def _with(self, operation: str, other: Int | int) -> Int:
         build = getattr(self.code.builder, operation)
-        return Int(self.code, build(self.value, self.code.int(other).value))
+        return Int(self.code, build(self.value, self.code.whole(other).value))
 
     def __add__(self, other: Int | int) -> Int:
         return self._with("add", other)
@@ -211,7 +211,7 @@ class Code:
     def __getitem__(self, argument: str) -> Int:
         return self.arguments[argument]
 
-    def int(self, value: Int | int) -> Int:
+    def whole(self, value: Int | int) -> Int:
         """A constant."""
         return value if isinstance(value, Int) else Int(self, _i64(value))
 
@@ -270,11 +270,11 @@ class Code:
         build.branch(head)
         build.position_at_end(head)
         k = build.phi(ir.IntType(64))
-        k.add_incoming(self.int(start).value, before)
+        k.add_incoming(self.whole(start).value, before)
         phis = [build.phi(value.value.type) for value in values]
         for phi, value in zip(phis, values, strict=True):
             phi.add_incoming(value.value, before)
-        build.cbranch(build.icmp_signed("<", k, self.int(stop).value), body, done)
+        build.cbranch(build.icmp_signed("<", k, self.whole(stop).value), body, done)
         build.position_at_end(body)
         results: list[Vector] = []
         yield Int(self, k), [Vector(self, phi) for phi in phis], results

@@ -1,6 +1,6 @@
 """The cells over whole sequences, for training: a stack of layers of one kind.
 
-output, state = stack(x, state)    # (B, T, I) → (B, T, D·H), D = 2 if bidirectional
+output, state = stack(x, state)    # (T, B, I) → (T, B, D·H), D = 2 if bidirectional
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from charrnn import kernels
 from charrnn.cells import CELLS, State
 from charrnn.config import CellName
+from charrnn.sequences import sequence
 
 __all__ = ["Recurrent", "detach", "select"]
 
@@ -99,15 +101,15 @@ class Recurrent(nn.Module):
         """Read a whole sequence.
 
         Args:
-            x: (B, T, I).
+            x: (T, B, I): time first, so that a step is one piece of memory.
             state: arrays (L·D, B, H), in PyTorch's order of layers and directions; None for the
                 start.
 
         Returns:
-            output: (B, T, D·H), of the last layer.
+            output: (T, B, D·H), of the last layer.
             state: after the last step (for the reverse direction, after the first).
         """
-        state = self.start(len(x)) if state is None else state
+        state = self.start(x.shape[1]) if state is None else state
         states = []
         for layer in range(self.num_layers):
             first = layer * len(self.directions)
@@ -119,15 +121,40 @@ class Recurrent(nn.Module):
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
 
     def _layer(self, layer: int, x: Tensor, state: State) -> tuple[Tensor, State]:
-        weights: list[Tensor] = [
-            self.get_parameter(f"{name}_l{layer}{direction}")
+        """One layer in all its directions; `state` is its own part, (D, B, H)."""
+        weights = [
+            [
+                self.get_parameter(f"{name}_l{layer}{direction}")
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            ]
             for direction in self.directions
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
-        options = (True, 1, 0.0, self.training, len(self.directions) == 2, True)
+        dtype = x.dtype
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+        plain = self.cell.name == "lstm" and not kernels.available(self.hidden_size, dtype)
+        if x.device.type != "cpu" or plain:
+            return self._by_pytorch(x, [w for part in weights for w in part], state)
+        outputs, states = [], []
+        for number, own in enumerate(weights):
+            before = [part[number] for part in state]
+            output, *after = sequence(self.cell.name, dtype, _turn(x, number), own, before)
+            outputs.append(_turn(output, number))
+            states.append(after)
+        output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
+
+    def _by_pytorch(self, x: Tensor, weights: list[Tensor], state: State) -> tuple[Tensor, State]:
+        """By what PyTorch has for this device: cuDNN on a GPU, oneDNN for LSTMs on a CPU."""
+        options = (True, 1, 0.0, self.training, len(self.directions) == 2, False)
         if self.cell.name == "lstm":
             output, h, c = torch.lstm(x, state, weights, *options)
             return output, (h, c)
         run = torch.gru if self.cell.name == "gru" else torch.rnn_tanh
         output, h = run(x, state[0], weights, *options)
         return output, (h,)
+
+
+def _turn(x: Tensor, direction: int) -> Tensor:
+    """The sequence (T, B, I) in the order in which a direction reads it."""
+    return x.flip(0) if direction else x

@@ -27,12 +27,12 @@ def naive(stack: Recurrent, x: Tensor, state: State) -> tuple[Tensor, State]:
         )
         now = tuple(part[layer] for part in state)
         outputs = []
-        for t in range(x.shape[1]):
-            gx = x[:, t] @ w_ih.T + b_ih  # (B, G·H)
+        for t in range(len(x)):
+            gx = x[t] @ w_ih.T + b_ih  # (B, G·H)
             gh = now[0] @ w_hh.T + b_hh  # (B, G·H)
             output, now = stack.cell.combine(gx, gh, now)
             outputs.append(output)
-        output = torch.stack(outputs, 1)
+        output = torch.stack(outputs)
         x = x + output if stack.skip and x.shape == output.shape else output
         after.append(now)
     return x, tuple(torch.stack(parts) for parts in zip(*after, strict=True))
@@ -54,7 +54,7 @@ def make(cell: CellName, **options: Any) -> Recurrent:
 @pytest.mark.parametrize("skip", [False, True])
 def test_sequence_path_is_the_rule_applied_step_by_step(cell: CellName, skip: bool) -> None:
     stack = make(cell, skip=skip)
-    x, state = torch.randn(B, T, E).double(), random_state(make(cell))
+    x, state = torch.randn(T, B, E).double(), random_state(make(cell))
     output, after = stack(x, state)
     expected, expected_after = naive(stack, x, state)
     torch.testing.assert_close(output, expected)
@@ -64,7 +64,7 @@ def test_sequence_path_is_the_rule_applied_step_by_step(cell: CellName, skip: bo
 @pytest.mark.parametrize("skip", [False, True])
 def test_gradients_of_the_sequence_path_are_those_of_the_rule(cell: CellName, skip: bool) -> None:
     stack = make(cell, skip=skip)
-    x = torch.randn(B, T, E, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(T, B, E, dtype=torch.float64, requires_grad=True)
     state = tuple(part.requires_grad_() for part in random_state(stack))
     inputs = [x, *state, *stack.parameters()]
 
@@ -86,7 +86,7 @@ def test_gradients_of_the_sequence_path_are_those_of_the_rule(cell: CellName, sk
 
 def test_gradcheck_of_the_sequence_path(cell: CellName) -> None:
     stack = Recurrent(cell, 2, 3, 1).double()
-    x = torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
     state = tuple(torch.randn(1, 2, 3).double().requires_grad_() for _ in stack.cell.state)
 
     def run(x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -97,13 +97,13 @@ def test_gradcheck_of_the_sequence_path(cell: CellName) -> None:
 
 
 def test_one_piece_is_the_same_as_chunks_with_carried_state(cell: CellName) -> None:
-    stack, x = make(cell, skip=True), torch.randn(B, T, E).double()
+    stack, x = make(cell, skip=True), torch.randn(T, B, E).double()
     whole, end = stack(x)
     state, pieces = None, []
-    for chunk in torch.split(x, [1, 4, 2], dim=1):
+    for chunk in torch.split(x, [1, 4, 2]):
         piece, state = stack(chunk, state)
         pieces.append(piece)
-    torch.testing.assert_close(torch.cat(pieces, 1), whole)
+    torch.testing.assert_close(torch.cat(pieces), whole)
     torch.testing.assert_close(state, end)
 
 
@@ -111,9 +111,9 @@ def test_one_piece_is_the_same_as_chunks_with_carried_state(cell: CellName) -> N
 def test_weights_exchange_with_the_modules_of_pytorch(cell: CellName, bidirectional: bool) -> None:
     stack = make(cell, bidirectional=bidirectional)
     kind = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
-    module = kind(E, H, LAYERS, batch_first=True, bidirectional=bidirectional).double()
+    module = kind(E, H, LAYERS, bidirectional=bidirectional).double()
     module.load_state_dict(stack.state_dict())
-    x, state = torch.randn(B, T, E).double(), random_state(stack)
+    x, state = torch.randn(T, B, E).double(), random_state(stack)
     output, after = stack(x, state)
     expected, expected_after = module(x, state if cell == "lstm" else state[0])
     torch.testing.assert_close(output, expected)
@@ -130,9 +130,9 @@ def test_the_reverse_direction_reads_backwards(cell: CellName) -> None:
         if name.endswith("_reverse")
     }
     forward.load_state_dict(weights)
-    x = torch.randn(B, T, E).double()
-    backwards, _ = forward(x.flip(1))
-    torch.testing.assert_close(stack(x)[0][..., H:], backwards.flip(1))
+    x = torch.randn(T, B, E).double()
+    backwards, _ = forward(x.flip(0))
+    torch.testing.assert_close(stack(x)[0][..., H:], backwards.flip(0))
 
 
 def test_the_rule_is_the_same_on_numpy_arrays(cell: CellName) -> None:
@@ -169,7 +169,7 @@ def test_recurrent_weights_are_orthogonal_and_forget_gates_open(cell: CellName) 
 
 
 def test_dropout_acts_in_training_alone(cell: CellName) -> None:
-    stack, x = make(cell, dropout=0.5), torch.randn(B, T, E).double()
+    stack, x = make(cell, dropout=0.5), torch.randn(T, B, E).double()
     first, second = stack(x)[0], stack(x)[0]
     assert not torch.equal(first, second)
     stack.eval()
@@ -177,12 +177,12 @@ def test_dropout_acts_in_training_alone(cell: CellName) -> None:
 
 
 def test_state_is_a_value_that_can_be_cut_and_selected(cell: CellName) -> None:
-    stack, x = make(cell), torch.randn(B, T, E).double()
+    stack, x = make(cell), torch.randn(T, B, E).double()
     _, state = stack(x)
     before = tuple(part.clone() for part in state)
     chosen = select(state, torch.tensor([2, 0]))
-    output, _ = stack(x[[2, 0]], chosen)
-    torch.testing.assert_close(output, stack(x, state)[0][[2, 0]])
+    output, _ = stack(x[:, [2, 0]], chosen)
+    torch.testing.assert_close(output, stack(x, state)[0][:, [2, 0]])
     assert all(part.requires_grad for part in state)
     assert not any(part.requires_grad for part in detach(state))
     torch.testing.assert_close(state, before)

@@ -1,0 +1,190 @@
+"""Two engines, one contract: the kernels and PyTorch's operations do what the rules say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from charrnn import kernels, loops, machine, sequences
+from charrnn.cells import CELLS
+from charrnn.config import CellName
+from charrnn.gradients import RULES
+from charrnn.recurrent import Recurrent
+
+# Lanes and units that don't fill the tiles, and one that does; all sizes differ.
+SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
+
+needs_kernels = pytest.mark.skipif(machine.target() is None, reason="there are no kernels here")
+NUMBERS = [
+    torch.float32,
+    pytest.param(
+        torch.bfloat16,
+        marks=pytest.mark.skipif(
+            not kernels.available(16, torch.bfloat16), reason="the processor has no bfloat16"
+        ),
+    ),
+]
+
+
+def tensors(cell: CellName, shape: tuple[int, ...], full: torch.dtype) -> list[Tensor]:
+    """x, four weights and the parts of a state, all of which want a gradient."""
+    steps, batch, inputs, hidden = shape
+    rows, parts = CELLS[cell].gates * hidden, len(CELLS[cell].state)
+    x = torch.randn(steps, batch, inputs, dtype=full)
+    weights = [
+        torch.randn(size, dtype=full) / hidden**0.5
+        for size in ((rows, inputs), (rows, hidden), (rows,), (rows,))
+    ]
+    state = [torch.randn(batch, hidden, dtype=full) for _ in range(parts)]
+    return [leaf.requires_grad_() for leaf in (x, *weights, *state)]
+
+
+def run(cell: CellName, dtype: torch.dtype, leaves: list[Tensor]) -> tuple[Tensor, ...]:
+    """Outputs, final state, and all gradients of a random sum of these."""
+    results = sequences.sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:])
+    torch.manual_seed(1)
+    loss = sum((result * torch.randn(result.shape, dtype=torch.double)).sum() for result in results)
+    assert isinstance(loss, Tensor)
+    return (*(result.detach() for result in results), *torch.autograd.grad(loss, leaves))
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", NUMBERS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kernels_do_what_loops_do(
+    cell: CellName, shape: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves = tensors(cell, shape, torch.float32)
+    assert sequences._engine(shape[-1], dtype, leaves[1]) is kernels
+    fast = run(cell, dtype, leaves)
+    monkeypatch.setattr(machine, "target", lambda: None)
+    monkeypatch.setattr(kernels, "target", lambda: None)
+    assert sequences._engine(shape[-1], dtype, leaves[1]) is loops
+    slow = run(cell, dtype, leaves)
+    for one, other in zip(fast, slow, strict=True):
+        # In bfloat16 a last bit that falls the other way is a difference of 1/256.
+        largest = float(other.abs().max())
+        limit = largest * (2e-5 if dtype == torch.float32 else 3e-2)
+        torch.testing.assert_close(one, other, atol=limit, rtol=0)
+        assert one.dtype == other.dtype
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bfloat16_stays_close_to_float64(cell: CellName, shape: tuple[int, ...]) -> None:
+    leaves = tensors(cell, shape, torch.float32)
+    exact = run(cell, torch.float64, [leaf.detach().double().requires_grad_() for leaf in leaves])
+    for one, other in zip(run(cell, torch.bfloat16, leaves), exact, strict=True):
+        distance = (one - other).norm() / other.norm()
+        assert distance < 0.02
+
+
+def test_gradcheck_of_the_loops(cell: CellName) -> None:
+    leaves = tensors(cell, (3, 2, 4, 5), torch.float64)
+
+    def call(*leaves: Tensor) -> tuple[Tensor, ...]:
+        return sequences.sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:])
+
+    assert torch.autograd.gradcheck(call, leaves)
+
+
+def test_the_rules_forward_are_the_cells(cell: CellName) -> None:
+    rule, gates = RULES[cell], CELLS[cell].gates
+    gx, gh = torch.randn(2, 3, gates * 4).double()
+    before = tuple(torch.randn(3, 4).double() for _ in CELLS[cell].state)
+    kept, after = rule.forward(gx.chunk(gates, -1), gh.chunk(gates, -1), before)
+    output, expected = CELLS[cell].combine(gx, gh, before)
+    assert len(kept) == rule.kept
+    torch.testing.assert_close(after, expected)
+    torch.testing.assert_close(after[0], output)
+
+
+def test_the_rules_backward_are_the_derivatives_of_the_cells(cell: CellName) -> None:
+    rule, gates = RULES[cell], CELLS[cell].gates
+    gx, gh = (torch.randn(3, gates * 4).double().requires_grad_() for _ in range(2))
+    before = tuple(torch.randn(3, 4).double().requires_grad_() for _ in CELLS[cell].state)
+    kept, after = rule.forward(gx.chunk(gates, -1), gh.chunk(gates, -1), before)
+    d_after = tuple(torch.randn_like(part) for part in after)
+    dxs, dhs, d_before = rule.backward(kept, before, after, d_after)
+    expected = torch.autograd.grad(
+        CELLS[cell].combine(gx, gh, before)[1], (gx, gh, *before), d_after, materialize_grads=True
+    )
+    torch.testing.assert_close(torch.cat(tuple(dxs), -1), expected[0])
+    torch.testing.assert_close(torch.cat(tuple(dhs), -1), expected[1])
+    for one, other in zip(d_before, expected[2:], strict=True):
+        torch.testing.assert_close(torch.zeros_like(other) if one is None else one, other)
+    assert rule.split is not torch.equal(expected[0], expected[1])
+    assert rule.memory is (d_before[-1] is not None)
+
+
+@needs_kernels
+def test_any_number_of_threads_gives_the_same(cell: CellName) -> None:
+    leaves = tensors(cell, (4, 11, 6, 32), torch.float32)
+    alone = run(cell, torch.float32, leaves)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = run(cell, torch.float32, leaves)
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(alone, together, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_what_is_not_a_number_stays_visible(cell: CellName, dtype: torch.dtype) -> None:
+    """A diverged run must be seen to have diverged."""
+    leaves = tensors(cell, (3, 4, 6, 32), torch.float32)
+    leaves[0].data[0, 1, 2] = float("nan")
+    output = run(cell, dtype, leaves)[0]
+    assert output[:, 1].isnan().all()
+    assert not output[:, [0, 2, 3]].isnan().any()
+
+
+@needs_kernels
+def test_saturated_gates_are_exact(cell: CellName) -> None:
+    leaves = tensors(cell, (3, 4, 6, 32), torch.float32)
+    for leaf in leaves[3:5]:
+        leaf.data.mul_(1e6)
+    results = run(cell, torch.float32, leaves)
+    assert all(result.isfinite().all() for result in results)
+
+
+@needs_kernels
+def test_tanh_and_sigmoid_are_those_of_pytorch() -> None:
+    x = torch.cat([torch.linspace(-12, 12, 160_000), torch.logspace(-30, 0, 160_000)])
+    code = machine.Code("functions", ["x", "count"])
+    with code.loop(0, code["count"], code.lanes) as k:
+        value = code.load(code["x"] + k * 4, "fp32")
+        code.store(code["x"] + k * 4, value.tanh() * 2.0 + value.sigmoid(), "fp32")
+    y = x.clone()
+    machine.run(code.compile(), [y.data_ptr(), len(y)], 1)
+    torch.testing.assert_close(y, 2 * x.tanh() + x.sigmoid(), atol=1e-6, rtol=0)
+
+
+@needs_kernels
+def test_bfloat16_are_rounded_to_the_nearest() -> None:
+    x = torch.randn(64_000)
+    y = torch.empty(len(x), dtype=torch.bfloat16)
+    code = machine.Code("rounding", ["x", "y", "count"])
+    with code.loop(0, code["count"], code.lanes) as k:
+        code.store(code["y"] + k * 2, code.load(code["x"] + k * 4, "fp32"), "bf16")
+    machine.run(code.compile(), [x.data_ptr(), y.data_ptr(), len(y)], 1)
+    assert torch.equal(y, x.bfloat16())
+
+
+@pytest.mark.parametrize("hidden_size", [32, 33])
+def test_a_stack_is_the_same_with_and_without_kernels(
+    cell: CellName, hidden_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without llvmlite, or at a width without kernels, all is as before but slower."""
+    stack: Any = Recurrent(cell, 6, hidden_size, 2, bidirectional=True)
+    x = torch.randn(5, 3, 6)
+    output, state = stack(x)
+    monkeypatch.setattr(kernels, "target", lambda: None)
+    expected, expected_state = stack(x)
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(state, expected_state)
