@@ -18,15 +18,10 @@ from charrnn.recurrent import Recurrent
 SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
 
 needs_kernels = pytest.mark.skipif(machine.target() is None, reason="there are no kernels here")
-NUMBERS = [
-    torch.float32,
-    pytest.param(
-        torch.bfloat16,
-        marks=pytest.mark.skipif(
-            not kernels.available(16, torch.bfloat16), reason="the processor has no bfloat16"
-        ),
-    ),
-]
+needs_bfloat16 = pytest.mark.skipif(
+    not kernels.available(16, torch.bfloat16), reason="the processor has no bfloat16"
+)
+NUMBERS = [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)]
 
 
 def tensors(cell: CellName, shape: tuple[int, ...], full: torch.dtype) -> list[Tensor]:
@@ -165,7 +160,7 @@ def test_tanh_and_sigmoid_are_those_of_pytorch() -> None:
     torch.testing.assert_close(y, 2 * x.tanh() + x.sigmoid(), atol=1e-6, rtol=0)
 
 
-@needs_kernels
+@needs_bfloat16
 def test_bfloat16_are_rounded_to_the_nearest() -> None:
     x = torch.randn(64_000)
     y = torch.empty(len(x), dtype=torch.bfloat16)
