@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test test-slow format clean
+.PHONY: demo test test-slow bench-training bench-peers format clean
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -20,12 +20,20 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
 
+bench-training: $(READY)
+	$(BIN)/python benchmarks/training.py
+
+# Keras and JAX, to be measured beside charrnn where they are wanted.
+bench-peers:
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet keras==3.15.1 tensorflow-cpu==2.21.0 jax==0.10.2
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Installing anew whenever the dependencies change keeps an old .venv from hiding a missing one.
 $(READY): pyproject.toml constraints.txt

@@ -61,7 +61,7 @@ class Lanes:
         start = np.random.default_rng((self.seed, epoch)).integers(len(self.ids))
         lanes = start + np.arange(self.batch_size) * self.stride  # (B,)
         times = position * self.seq_length + np.arange(self.seq_length + 1)  # (T+1,)
-        window = self.ids[(lanes[:, None] + times) % len(self.ids)].astype(np.int64)  # (B, T+1)
+        window = self.ids.take(lanes[:, None] + times, mode="wrap").astype(np.int64)  # (B, T+1)
         return Batch(window[:, :-1], window[:, 1:], fresh=position == 0)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:

@@ -1,0 +1,58 @@
+"""Rates of several contestants, measured in turn so that what disturbs one disturbs all."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+Step = Callable[[], object]
+
+
+def rates(steps: Mapping[str, Step], work: float, rounds: int, seconds: float) -> dict[str, float]:
+    """The median rate of each contestant over `rounds` alternating repeats.
+
+    Args:
+        steps: a call of each does `work` units of work; the first call is not counted.
+        work: units, of whatever is wanted a second.
+        rounds: how often each is measured.
+        seconds: how long each time, at least; and at least one call.
+    """
+    for step in steps.values():
+        step()
+    measured: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            begin, calls = time.perf_counter(), 0
+            while (elapsed := time.perf_counter() - begin) < seconds or not calls:
+                step()
+                calls += 1
+            measured[name].append(work * calls / elapsed)
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def product_peak(dtype: torch.dtype, rounds: int = 5) -> float:
+    """The fastest matrix product of several sizes, in operations a second."""
+    found = []
+    for rows, inner, columns in ((1024,) * 3, (2048,) * 3, (4096, 512, 2048), (8192, 256, 1024)):
+        a = torch.randn(rows, inner).to(dtype)
+        b = torch.randn(inner, columns).to(dtype)
+        operations = 2.0 * rows * inner * columns
+        found.append(rates({"mm": lambda a=a, b=b: a @ b}, operations, rounds, 0.3)["mm"])
+    return max(found)
+
+
+def machine() -> dict[str, object]:
+    """What the figures depend on."""
+    return {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "capabilities": sorted(k for k, v in torch.cpu.get_capabilities().items() if v is True),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,234 @@
+"""How fast charrnn trains, beside what else one could write or install.
+
+    make bench-training
+
+Pair by pair, for each cell and size, in one run: (a) `torch.nn`'s module in fp32, as one would
+write it; (b) the loop over characters of most tutorials; (c) charrnn's own loop, in fp32 and in what
+`--precision auto` takes; (d) Keras and (e) JAX if `make bench-peers` has installed them. All have
+the same shapes: an embedding of 64, two layers, truncated back-propagation, clipping, AdamW. What
+counts is the ratio to (a), and the share of this machine's fastest matrix product (at 6 operations
+a parameter and character); rates differ from machine to machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from timing import machine, product_peak, rates
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from charrnn import planning
+from charrnn.learner import Learner
+from charrnn.network import CharRNN
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "training.json"
+PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
+SIZES = ((128, 64, 64), (256, 64, 128), (512, 64, 128))  # H, B, T
+V, E, LAYERS = 65, 64, 2
+ROUNDS, SECONDS = 5, 1.0
+MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+Step = Callable[[], object]
+
+
+class Usual(nn.Module):
+    """The model that a user of `torch.nn` would write."""
+
+    def __init__(self, cell: str, hidden: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(V, E)
+        self.rnn = MODULES[cell](E, hidden, LAYERS, batch_first=True)
+        self.head = nn.Linear(hidden, V)
+
+    def forward(self, x: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        """(B, T) to (B, T, V)."""
+        output, state = self.rnn(self.embedding(x), state)
+        return self.head(output), state
+
+
+def whole(model: nn.Module, x: torch.Tensor, y: torch.Tensor, state: Any) -> tuple[Any, Any]:
+    """The loss of a batch in one call."""
+    logits, state = model(x, state)
+    return cross_entropy(logits.flatten(0, 1).float(), y.flatten()), state
+
+
+def by_character(model: nn.Module, x: torch.Tensor, y: torch.Tensor, state: Any) -> tuple[Any, Any]:
+    """The loss of a batch, one character a call."""
+    loss = torch.zeros(())
+    for t in range(x.shape[1]):
+        logits, state = model(x[:, t : t + 1], state)
+        loss = loss + cross_entropy(logits[:, 0], y[:, t])
+    return loss / x.shape[1], state
+
+
+def trainer(
+    model: nn.Module, batch: int, length: int, loss_of: Callable[..., Any], bf16: bool = False
+) -> Step:
+    """An update of `model` on the same batch again and again, the state carried."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    x, y = torch.randint(V, (2, batch, length))
+    state: Any = None
+
+    def cut(part: Any) -> Any:
+        return part.detach() if torch.is_tensor(part) else tuple(map(cut, part))
+
+    def update() -> None:
+        nonlocal state
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss, after = loss_of(model, x, y, state)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        state = cut(after)
+
+    return update
+
+
+def learner(cell: str, hidden: int, batch: int, length: int, precision: str) -> Learner:
+    """Charrnn's own, on a text long enough to be read for a while."""
+    ids = np.random.default_rng(0).integers(0, V, 1_000_000).astype(np.int32)
+    given = {
+        "cell": cell,
+        "hidden_size": hidden,
+        "num_layers": LAYERS,
+        "embed_size": E,
+        "batch_size": batch,
+        "seq_length": length,
+        "dropout": 0.0,
+        "skip": False,
+        "precision": precision,
+    }
+    plan = planning.plan(len(ids), V, planning.Budget(3.0), given)
+    return Learner(plan.model, planning.schedule(plan, 100_000), ids)
+
+
+class Peer:
+    """A framework in a process of its own, which works only when asked."""
+
+    def __init__(self, name: str, cell: str, hidden: int, batch: int, length: int) -> None:
+        arguments = [name, cell, *map(str, (hidden, batch, length))]
+        self.process = subprocess.Popen(
+            [PEERS, HERE / "peers.py", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._answer() == "ready"
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def rate(self, seconds: float) -> float:
+        """Characters a second."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        return float(self._answer())
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+
+
+def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]:
+    """Characters a second of all, in alternating repeats."""
+    ours = {"charrnn": learner(cell, hidden, batch, length, "auto")}
+    ours["charrnn fp32"] = learner(cell, hidden, batch, length, "fp32")
+    bare = CharRNN(ours["charrnn"].network.config)
+    bf16 = ours["charrnn"].precision == "bf16"
+    steps: dict[str, Step] = {
+        "nn fp32": trainer(Usual(cell, hidden), batch, length, whole),
+        "nn bf16": trainer(Usual(cell, hidden), batch, length, whole, bf16=True),
+        "per character": trainer(Usual(cell, hidden), batch, length, by_character),
+        "bare step": trainer(bare, batch, length, whole, bf16=bf16),
+    } | {name: one.update for name, one in ours.items()}
+    found: dict[str, list[float]] = {}
+    names = ("keras", "jax") if PEERS.exists() else ()
+    peers = {name: Peer(name, cell, hidden, batch, length) for name in names}
+    for _ in range(ROUNDS):
+        once = rates(steps, batch * length, 1, SECONDS)
+        once |= {name: peer.rate(SECONDS) for name, peer in peers.items()}
+        for name, rate in once.items():
+            found.setdefault(name, []).append(rate)
+    for peer in peers.values():
+        peer.close()
+    medians = {name: float(np.median(values)) for name, values in found.items()}
+    return medians | {"parameters": float(ours["charrnn"].network.num_parameters)}
+
+
+def memory(hidden: int, batch: int, length: int, characters: int) -> float:
+    """MB that training takes above the import of everything, the text apart."""
+    code = (
+        "import resource, sys, numpy as np, training as t\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        f"ids = np.zeros({characters}, np.int32)\n"
+        "before = peak()\n"
+        f"one = t.learner('lstm', {hidden}, {batch}, {length}, 'auto')\n"
+        "for _ in range(5): one.update()\n"
+        "print(peak() - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cells", nargs="*", default=list(MODULES))
+    options = parser.parse_args()
+    begin = time.perf_counter()
+    peaks = {
+        name: product_peak(dtype)
+        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
+    }
+    print(
+        f"fastest product: fp32 {peaks['fp32'] / 1e9:.0f}, bf16 {peaks['bf16'] / 1e9:.0f} GFLOP/s"
+    )
+    rows = []
+    for cell in options.cells:
+        for hidden, batch, length in SIZES:
+            row = contest(cell, hidden, batch, length)
+            operations = 6 * row.pop("parameters")
+            ratios = {name: rate / row["nn fp32"] for name, rate in row.items()}
+            shares = {
+                "bf16": row["charrnn"] * operations / peaks["bf16"],
+                "fp32": row["charrnn fp32"] * operations / peaks["fp32"],
+            }
+            shape = {"cell": cell, "hidden_size": hidden, "batch_size": batch, "seq_length": length}
+            rows.append(shape | {"rates": row, "ratios": ratios, "shares": shares})
+            figures = " | ".join(f"{name} {row[name]:,.0f} ({ratios[name]:.2f})" for name in row)
+            print(
+                f"{cell} {LAYERS}×{hidden}, {batch} lanes of {length}: {figures} | share of bf16 "
+                f"{shares['bf16']:.0%}, fp32 {shares['fp32']:.0%}",
+                flush=True,
+            )
+    used = memory(512, 64, 128, 1_000_000)
+    print(f"memory above the imports, LSTM 2×512, 64 lanes of 128: {used:.0f} MB")
+    result = {"machine": machine(), "peaks": peaks, "rows": rows, "memory_mb": used}
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    print(
+        f"{time.perf_counter() - begin:.0f} s; peak of this process "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()
