@@ -3,11 +3,11 @@
     make bench-training
 
 Pair by pair, for each cell and size, in one run: (a) `torch.nn`'s module in fp32, as one would
-write it; (b) the loop over characters of most tutorials; (c) charrnn's own loop, in fp32 and in what
-`--precision auto` takes; (d) Keras and (e) JAX if `make bench-peers` has installed them. All have
-the same shapes: an embedding of 64, two layers, truncated back-propagation, clipping, AdamW. What
-counts is the ratio to (a), and the share of this machine's fastest matrix product (at 6 operations
-a parameter and character); rates differ from machine to machine.
+write it; (b) the loop over characters of most tutorials; (c) charrnn's own loop, in fp32 and in
+what `--precision auto` takes; (d) Keras and (e) JAX if `make bench-peers` has installed them. All
+have the same shapes: an embedding of 64, two layers, truncated back-propagation, clipping, AdamW.
+What counts is the ratio to (a), and the share of this machine's fastest matrix product (at 6
+operations a parameter and character); rates differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from torch.nn.functional import cross_entropy
 from charrnn import planning
 from charrnn.learner import Learner
 from charrnn.network import CharRNN
+from charrnn.tokenizer import Ids
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"
@@ -97,9 +98,16 @@ def trainer(
     return update
 
 
-def learner(cell: str, hidden: int, batch: int, length: int, precision: str) -> Learner:
+def text(characters: int) -> Ids:
+    """Noise."""
+    return np.random.default_rng(0).integers(0, V, characters, np.int32)
+
+
+def learner(
+    cell: str, hidden: int, batch: int, length: int, precision: str, ids: Ids | None = None
+) -> Learner:
     """Charrnn's own, on a text long enough to be read for a while."""
-    ids = np.random.default_rng(0).integers(0, V, 1_000_000).astype(np.int32)
+    ids = text(1_000_000) if ids is None else ids
     given = {
         "cell": cell,
         "hidden_size": hidden,
@@ -173,13 +181,15 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]
 
 
 def memory(hidden: int, batch: int, length: int, characters: int) -> float:
-    """MB that training takes above the import of everything, the text apart."""
+    """MB that training takes at its peak above the import of everything, the text apart."""
     code = (
-        "import resource, sys, numpy as np, training as t\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        f"ids = np.zeros({characters}, np.int32)\n"
+        "import training\n"
+        "def peak():\n"
+        "    status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
+        "    return int(status['VmHWM'].split()[0]) / 1024\n"
+        f"ids = training.text({characters})\n"
         "before = peak()\n"
-        f"one = t.learner('lstm', {hidden}, {batch}, {length}, 'auto')\n"
+        f"one = training.learner('lstm', {hidden}, {batch}, {length}, 'auto', ids)\n"
         "for _ in range(5): one.update()\n"
         "print(peak() - before)\n"
     )
@@ -220,8 +230,11 @@ def main() -> None:
                 f"{shares['bf16']:.0%}, fp32 {shares['fp32']:.0%}",
                 flush=True,
             )
-    used = memory(512, 64, 128, 1_000_000)
-    print(f"memory above the imports, LSTM 2×512, 64 lanes of 128: {used:.0f} MB")
+    used = {n: memory(512, 64, 128, n) for n in (1_000_000, 50_000_000)}
+    for characters, megabytes in used.items():
+        print(
+            f"LSTM 2×512, 64 lanes of 128, text of {characters:,}: {megabytes:.0f} MB over imports"
+        )
     result = {"machine": machine(), "peaks": peaks, "rows": rows, "memory_mb": used}
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
     print(

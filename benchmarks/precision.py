@@ -1,0 +1,58 @@
+"""What training in bfloat16 costs: the same run of each cell in both precisions.
+
+    python benchmarks/precision.py tinyshakespeare.txt
+
+The runs of a pair differ in nothing but `--precision`: same seed, sizes, lanes and updates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from timing import machine
+
+from charrnn import train
+from charrnn.events import Finished
+
+RESULTS = Path(__file__).parent / "results" / "precision.json"
+SIZES = {"hidden_size": 256, "num_layers": 2, "batch_size": 32, "seq_length": 64, "dropout": 0.0}
+
+
+def run(text: str, cell: str, precision: str, steps: int) -> dict[str, object]:
+    """One run; its best validation loss."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "model"
+        events = train(text, out=out, steps=steps, cell=cell, precision=precision, **SIZES)
+        *_, last = events
+    assert isinstance(last, Finished)
+    return {
+        "cell": cell,
+        "precision": precision,
+        "val_nats": last.val_nats,
+        "train_nats": last.train_nats,
+        "characters_per_second": last.characters_per_second,
+    }
+
+
+def main() -> None:
+    """Train, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("text")
+    parser.add_argument("--steps", type=int, default=1000)
+    options = parser.parse_args()
+    rows = []
+    for cell in ("rnn", "lstm", "gru"):
+        pair = [run(options.text, cell, precision, options.steps) for precision in ("fp32", "bf16")]
+        full, half = (float(str(row["val_nats"])) for row in pair)
+        rows += pair
+        print(f"{cell}: fp32 {full:.4f}, bf16 {half:.4f} nats: {half / full - 1:+.2%}", flush=True)
+    name = Path(options.text).stem
+    result = {"machine": machine(), "text": name, "steps": options.steps, "rows": rows}
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
