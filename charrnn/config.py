@@ -62,7 +62,8 @@ def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
             msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
             raise UsageError(f"{field.name} is {value!r}", _expected(field.type, error)) from None
-        if isinstance(value, float) and not math.isfinite(value):
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
             raise UsageError(f"{field.name} is {value!r}", "expected a finite number")
 
 
@@ -135,19 +136,36 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     """How new text is drawn; the names are Hugging Face's.
 
     Attributes:
-        max_new_tokens: how many tokens to draw, the prompt not counted.
+        max_new_tokens: how many tokens to draw, the prompt not counted; None for no end.
         temperature: divides the logits; below 1 is safer, above 1 wilder, 0 takes the likeliest.
+            Several are taken in turn, one a token, round and round.
         top_k: draw only among the k likeliest; None for all.
         top_p: draw only among the likeliest that together reach this probability.
+        min_p: draw only what is at least so many times as likely as the likeliest.
+        typical_p: draw only among the most typical that together reach this probability.
+        repetition_penalty: above 1, what stands in the window becomes less likely.
+        repetition_window: how many of the last tokens the penalty looks at.
+        allow: draw only these characters; None for all.
+        ban: never draw these characters.
         stop_strings: the text ends before the first of these to appear.
+        include_stop: whether it ends after it instead.
+        max_lines: the text ends before the end of this line; None for no limit.
         seed: equal seeds draw equal texts; None draws a new one.
     """
 
-    max_new_tokens: Count = 500
-    temperature: NonNegative = 0.8
+    max_new_tokens: Count | None = 500
+    temperature: NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=1)] = 0.8
     top_k: Annotated[int, Meta(ge=1)] | None = None
     top_p: Probability = 1.0
+    min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    typical_p: Probability = 1.0
+    repetition_penalty: Positive = 1.0
+    repetition_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 64
+    allow: str | None = None
+    ban: str = ""
     stop_strings: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    include_stop: bool = False
+    max_lines: Annotated[int, Meta(ge=1)] | None = None
     seed: Count | None = None
 
 

@@ -6,32 +6,25 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn import folder, sampling
+from charrnn import beams, folder, sampling, stepper
+from charrnn.beams import Beam
 from charrnn.cells import CELLS, State
 from charrnn.config import ModelConfig, SampleConfig, settings_from
 from charrnn.errors import UsageError
 from charrnn.folder import Weights
+from charrnn.sampling import Sample
+from charrnn.stepper import Floats, Layer, Stepper
 from charrnn.tokenizer import Ids, Tokenizer, Unknown
 
 __all__ = ["Model", "load"]
 
 CHUNK = 256  # time steps read at once, so that long texts take little memory
-
-Floats = NDArray[np.float32]
-
-
-class _Layer(NamedTuple):
-    w_ih: Floats  # (inputs, G·H)
-    w_hh: Floats  # (H, G·H)
-    b_ih: Floats  # (G·H,)
-    b_hh: Floats  # (G·H,)
-    skip: bool
 
 
 class Model:
@@ -62,12 +55,12 @@ class Model:
         # The input product of the first layer depends on the id alone: one row for each.
         self.table = self.embedding @ first.w_ih + first.b_ih  # (V, G·H)
 
-    def _layer(self, weights: Weights, k: int) -> _Layer:
+    def _layer(self, weights: Weights, k: int) -> Layer:
         w_ih, w_hh, b_ih, b_hh = (
             weights[f"rnn.{part}_l{k}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
-        return _Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
+        return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
 
     def start(self, batch_size: int = 1) -> State:
         """The state before any text: zeros (L, B, H)."""
@@ -131,6 +124,16 @@ class Model:
             states.append(after)
         return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))
 
+    @cached_property
+    def _plan(self) -> stepper.Plan:
+        return stepper.prepare(
+            self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
+        )
+
+    def stepper(self, state: State) -> Stepper:
+        """Sequences that go on from `state`, token by token, faster than by `step`."""
+        return Stepper(self._plan, state)
+
     def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
         """How likely the model finds each character of `text` after those before it.
 
@@ -169,19 +172,44 @@ class Model:
         Args:
             prompt: text to go on from; without one, the text starts as a line does.
             unknown: what to do with characters of the prompt that the model does not know.
-            settings: as in `SampleConfig`: max_new_tokens, temperature, top_k, top_p,
-                stop_strings, seed.
+            settings: as in `SampleConfig`.
 
         Raises:
-            UsageError: for a setting out of bounds, or unknown characters.
+            UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
-        return "".join(self.stream(prompt, unknown=unknown, **settings))
+        config = settings_from(SampleConfig, settings)
+        sampling.refuse_endless(config)
+        return "".join(sampling.stream(self, prompt, config, unknown))
+
+    def generate_batch(
+        self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
+    ) -> list[Sample]:
+        """Several texts after one prompt, with seeds that count up; see `Sample`."""
+        config = settings_from(SampleConfig, settings)
+        first = sampling.new_seed() if config.seed is None else config.seed
+        seeds = range(first, first + count)
+        return sampling.generate_batch(self, prompt, config, unknown, seeds=seeds)
 
     def stream(
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
         return sampling.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
+
+    def beam_search(
+        self,
+        num_beams: int,
+        prompt: str = "",
+        *,
+        length_penalty: float = 1.0,
+        unknown: Unknown = "error",
+        **settings: Any,
+    ) -> list[Beam]:
+        """The likeliest texts, best first; see `beams.beam_search`."""
+        config = settings_from(SampleConfig, settings)
+        return beams.beam_search(
+            self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
+        )
 
 
 def refuse_bidirectional(config: ModelConfig) -> None:

@@ -1,29 +1,51 @@
-"""From logits to new text: filters, the draw, and the stream of text.
+"""New text: a prompt is read, then ids are drawn and read one by one.
 
-    logits (V,) ──temperature, top-k, top-p──▶ probabilities (V,) ──draw──▶ id ──decode──▶ text
-
-Filters are pure functions with Hugging Face's names and meanings, applied in its order.
+prompt ──encode, read──▶ logits (B, V) ──draw──▶ ids (B,) ──step──▶ logits (B, V) ──▶ ...
+                                           └──decode──▶ text
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn.cells import State
 from charrnn.config import SampleConfig
+from charrnn.draws import Draws
+from charrnn.endings import Ending
+from charrnn.errors import UsageError
+from charrnn.filters import Logits, log_softmax
 from charrnn.tokenizer import Ids, Tokenizer, Unknown
 
-__all__ = ["LanguageModel", "draw", "probabilities", "stream", "top_k", "top_p"]
+__all__ = [
+    "LanguageModel",
+    "Sample",
+    "Steps",
+    "generate_batch",
+    "line_start",
+    "new_seed",
+    "refuse_endless",
+    "stream",
+]
 
-Logits = NDArray[np.floating]
+
+class Steps(Protocol):
+    """Sequences that go on token by token; see `stepper.Stepper`."""
+
+    @property
+    def state(self) -> State:
+        """The state now."""
+
+    def step(self, ids: Ids) -> Logits:
+        """Read one id a sequence (B,); returns the logits (B, V) of the next."""
 
 
 class LanguageModel(Protocol):
-    """What `stream` needs of a model; see `runtime.Model`."""
+    """What writing needs of a model; see `runtime.Model`."""
 
     tokenizer: Tokenizer
 
@@ -33,63 +55,35 @@ class LanguageModel(Protocol):
     def read(self, ids: Ids, state: State) -> tuple[Logits, State]:
         """Read ids (B, T); returns the logits (B, V) of the next id, and the state."""
 
-    def step(self, ids: Ids, state: State) -> tuple[Logits, State]:
-        """Read one id a sequence (B,); returns the logits (B, V) of the next, and the state."""
+    def stepper(self, state: State) -> Steps:
+        """Sequences that go on from a state."""
 
 
-def top_k(logits: Logits, k: int) -> Logits:
-    """`logits` (V,) with all but the k largest at minus infinity; ties with the last stay."""
-    if k >= len(logits):
-        return logits
-    smallest = np.partition(logits, -k)[-k]
-    return np.where(logits < smallest, -np.inf, logits)
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that was drawn.
 
-
-def top_p(logits: Logits, p: float) -> Logits:
-    """`logits` (V,) with all outside the smallest set of probability p at minus infinity.
-
-    Holtzman et al., "The curious case of neural text degeneration", 2020.
+    Attributes:
+        text: without the prompt.
+        seed: draws the same text again.
+        tokens: how many were drawn.
+        mean_log_prob: nats a token, of the tokens drawn, under the model itself: temperature 1 and
+            no filters. 0 if there are none.
     """
-    if p >= 1:
-        return logits
-    order = np.argsort(logits, kind="stable")  # unlikeliest first
-    tail = np.cumsum(softmax(logits)[order])  # probability up to and with each
-    keep = tail > 1 - p
-    keep[-1] = True
-    kept = np.full_like(logits, -np.inf)
-    kept[order[keep]] = logits[order[keep]]
-    return kept
+
+    text: str
+    seed: int
+    tokens: int
+    mean_log_prob: float
 
 
-def softmax(logits: Logits) -> Logits:
-    """The probabilities of `logits`, along the last axis."""
-    exp: Logits = np.exp(logits - logits.max(-1, keepdims=True))
-    exp /= exp.sum(-1, keepdims=True)
-    return exp
+class _Run(NamedTuple):
+    """What the rows of a batch share."""
 
-
-def probabilities(logits: Logits, config: SampleConfig) -> Logits:
-    """The distribution (V,) that `draw` draws from.
-
-    Args:
-        logits: (V,), unnormalised natural-log probabilities of the next id.
-        config: temperature, top_k and top_p count.
-    """
-    logits = logits.astype(np.float64)
-    if config.temperature == 0:
-        likeliest = np.zeros_like(logits)
-        likeliest[logits.argmax()] = 1
-        return likeliest
-    logits = logits / config.temperature
-    if config.top_k is not None:
-        logits = top_k(logits, config.top_k)
-    return softmax(top_p(logits, config.top_p))
-
-
-def draw(logits: Logits, config: SampleConfig, random: np.random.Generator) -> int:
-    """One id, drawn from `probabilities` with one number of `random`."""
-    cumulative = probabilities(logits, config).cumsum()  # (V,)
-    return int(cumulative.searchsorted(random.random() * cumulative[-1], side="right"))
+    model: LanguageModel
+    prompt: Ids  # (N,)
+    logits: Logits  # (1, V), after the prompt
+    state: State
+    config: SampleConfig
 
 
 def stream(
@@ -110,54 +104,161 @@ def stream(
         unknown: what to do with characters of the prompt that the model does not know.
 
     Raises:
-        UsageError: for unknown characters in the prompt, if these are errors.
+        UsageError: for unknown characters in the prompt, if these are errors, or lists of
+            characters that leave none.
+    """
+    run = _read(model, prompt, config or SampleConfig(), unknown)
+    row = _Row(run, new_seed() if run.config.seed is None else run.config.seed)
+    batch = _Batch(run, [row])
+    return _pieces(batch, row)
+
+
+def generate_batch(
+    model: LanguageModel,
+    prompt: str = "",
+    config: SampleConfig | None = None,
+    unknown: Unknown = "error",
+    *,
+    seeds: Sequence[int],
+) -> list[Sample]:
+    """Several texts after one prompt, side by side; each equals the one its seed draws alone.
+
+    Args:
+        model, prompt, config, unknown: as for `stream`, but for the seed.
+        seeds: one a text.
+
+    Raises:
+        UsageError: as `stream`; and for texts without an end.
     """
     config = config or SampleConfig()
-    ids = model.tokenizer.encode(prompt, unknown)
-    if not len(ids):
-        ids = _line_start(model.tokenizer)
-    return until_stop(_pieces(model, ids, config), config.stop_strings)
+    refuse_endless(config)
+    run = _read(model, prompt, config, unknown)
+    rows = [_Row(run, seed) for seed in seeds]
+    _finish(run, rows)
+    for number, row in enumerate(rows):
+        # Products of a batch round otherwise than those of one row, which may tip a draw that is
+        # on the edge. Such a text is drawn again, alone.
+        if row.close:
+            rows[number] = _Row(run, row.seed)
+            _finish(run, [rows[number]])
+    return [row.sample() for row in rows]
 
 
-def _line_start(tokenizer: Tokenizer) -> Ids:
+def refuse_endless(config: SampleConfig) -> None:
+    """A text that is wanted whole must be able to end.
+
+    Raises:
+        UsageError: if `config` has neither a length nor anything to stop at.
+    """
+    if config.max_new_tokens is None and not config.stop_strings and config.max_lines is None:
+        raise UsageError("the text has no end", "give a length or something to stop at")
+
+
+def new_seed() -> int:
+    """A seed that nobody chose."""
+    return secrets.randbits(32)
+
+
+def line_start(tokenizer: Tokenizer) -> Ids:
+    """What a text without a prompt begins after: a line end, a space, or the first id."""
     for character in "\n ":
         if len(ids := tokenizer.encode(character, "skip")):
             return ids
     return np.zeros(1, np.int32)
 
 
-def _pieces(model: LanguageModel, ids: Ids, config: SampleConfig) -> Iterator[str]:
-    random = np.random.default_rng(config.seed)
-    decode = model.tokenizer.decoder()
-    logits, state = model.read(ids[None], model.start())  # (1, V)
-    for count in range(config.max_new_tokens):
-        if count:
-            logits, state = model.step(ids, state)  # (1, V)
-        ids = np.array([draw(logits[0], config, random)], np.int32)  # (1,)
-        yield decode(ids, False)
-    yield decode(ids[:0], True)
+def _read(model: LanguageModel, prompt: str, config: SampleConfig, unknown: Unknown) -> _Run:
+    ids = model.tokenizer.encode(prompt, unknown)
+    if not len(ids):
+        ids = line_start(model.tokenizer)
+    logits, state = model.read(ids[None], model.start())
+    return _Run(model, ids, logits, state, config)
 
 
-def until_stop(pieces: Iterator[str], stop_strings: tuple[str, ...]) -> Iterator[str]:
-    """`pieces` up to the first stop string, which may lie across several of them.
+class _Row:
+    """One text of a batch, as it grows."""
 
-    What could be the beginning of a stop string is held back until it is known not to be.
-    """
-    held = ""
-    for piece in pieces:
-        held += piece
-        ends = [at for stop in stop_strings if (at := held.find(stop)) >= 0]
-        if ends:
-            held = held[: min(ends)]
-            break
-        safe = len(held) - max((_overlap(held, stop) for stop in stop_strings), default=0)
-        if safe:
-            yield held[:safe]
-            held = held[safe:]
-    if held:
-        yield held
+    def __init__(self, run: _Run, seed: int) -> None:
+        self.seed = seed
+        self.decode = run.model.tokenizer.decoder()
+        self.ending = Ending(run.config)
+        self.left = run.config.max_new_tokens
+        self.tokens = 0
+        self.log_prob = 0.0
+        self.close = False
+        self.pieces: list[str] = []
+
+    @property
+    def ended(self) -> bool:
+        return self.ending.ended or self.tokens == self.left
+
+    def add(self, token: Ids) -> str:
+        """Take in one id (1,); what may be shown of the text now."""
+        self.tokens += 1
+        return self.ending.feed(self.decode(token, False))
+
+    def rest(self) -> str:
+        """What was held back."""
+        return self.ending.feed(self.decode(np.zeros(0, np.int32), True)) + self.ending.rest()
+
+    def sample(self) -> Sample:
+        return Sample(
+            text="".join(self.pieces) + self.rest(),
+            seed=self.seed,
+            tokens=self.tokens,
+            mean_log_prob=self.log_prob / max(self.tokens, 1),
+        )
 
 
-def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that is a beginning of `stop`."""
-    return next(n for n in range(min(len(text), len(stop) - 1), -1, -1) if text.endswith(stop[:n]))
+class _Batch:
+    """Rows that are drawn side by side."""
+
+    def __init__(self, run: _Run, rows: list[_Row]) -> None:
+        self.model = run.model
+        self.rows = rows
+        self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
+        self.logits = np.repeat(run.logits, len(rows), 0)  # (B, V)
+        state = tuple(np.repeat(part, len(rows), 1) for part in run.state)
+        self.stepper = run.model.stepper(state)
+        self.ids: Ids | None = None  # (B,), drawn but not yet read
+
+    def draw(self) -> tuple[Ids, Logits]:
+        """The next ids (B,), and the logits (B, V) they were drawn from."""
+        if self.ids is not None:
+            self.logits = self.stepper.step(self.ids)
+        self.ids, close = self.draws.next(self.logits)
+        for row in close.nonzero()[0]:
+            self.rows[row].close = True
+        return self.ids, self.logits
+
+    def keep(self, going: list[int]) -> None:
+        """Go on with these rows only."""
+        rows = np.array(going)
+        assert self.ids is not None, "rows end after a draw"
+        self.rows, self.ids = [self.rows[k] for k in going], self.ids[rows]
+        self.draws.keep(rows)
+        self.stepper = self.model.stepper(tuple(part[:, rows] for part in self.stepper.state))
+
+
+def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
+    while not row.ended:
+        ids, _ = batch.draw()
+        if piece := row.add(ids):
+            yield piece
+    if piece := row.rest():
+        yield piece
+
+
+def _finish(run: _Run, rows: list[_Row]) -> None:
+    """Draw all of the texts to their ends."""
+    batch = _Batch(run, rows)
+    while not all(row.ended for row in batch.rows):
+        ids, logits = batch.draw()
+        chosen = log_softmax(logits)[np.arange(len(ids)), ids].tolist()
+        for number, row in enumerate(batch.rows):
+            if not row.ended:
+                row.log_prob += chosen[number]
+                row.pieces.append(row.add(ids[number : number + 1]))
+        going = [number for number, row in enumerate(batch.rows) if not row.ended]
+        if 0 < len(going) <= len(batch.rows) // 2:
+            batch.keep(going)

@@ -65,6 +65,7 @@ def _version(
 
 def main() -> None:
     """The `charrnn` command."""
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal can't show is shown as a question mark.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-__all__ = ["JsonOption", "ModelArgument", "print_json", "say", "write"]
+__all__ = ["JsonOption", "ModelArgument", "encode_json", "say", "write"]
 
 ModelArgument = Annotated[
     str | None,
@@ -31,6 +31,6 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def print_json(value: Any) -> None:
-    """One object on a line of standard output."""
-    write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
+def encode_json(value: Any) -> str:
+    """One object on a line."""
+    return msgspec.json.encode(value, enc_hook=str).decode() + "\n"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
-from charrnn.cli.common import JsonOption, ModelArgument, print_json, write
+from charrnn.cli.common import JsonOption, ModelArgument
 from charrnn.config import SampleConfig, settings_from
-from charrnn.errors import MissingInputError
+from charrnn.errors import CannotCreateError, MissingInputError, UsageError
 from charrnn.tokenizer import Unknown
 
 __all__ = ["sample"]
@@ -20,68 +22,148 @@ __all__ = ["sample"]
 def sample(
     model: ModelArgument = None,
     length: Annotated[
-        int, typer.Option("--length", "-n", help="New characters, the prompt not counted.")
+        int,
+        typer.Option("--length", "-n", min=0, help="New characters; 0 to go on until stopped."),
     ] = 500,
     temperature: Annotated[
-        float,
+        str,
         typer.Option(
-            "--temperature", "--temp", "-t", help="Lower is safer, higher wilder, 0 greedy."
+            "--temperature",
+            "--temp",
+            "-t",
+            metavar="T[,T...]",
+            help="Lower is safer, higher wilder, 0 greedy; several are taken in turn.",
         ),
-    ] = 0.8,
+    ] = "0.8",
     prompt: Annotated[
         str, typer.Option("--prompt", "--start-text", help="Text to go on from.")
     ] = "",
     prompt_file: Annotated[
         Path | None, typer.Option(help="A file that holds it; - for standard input.")
     ] = None,
+    unknown: Annotated[
+        Unknown, typer.Option(help="What to do with characters of the prompt not known.")
+    ] = "error",
+    echo: Annotated[bool, typer.Option(help="Whether the prompt is repeated.")] = True,
     top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest only.")] = None,
     top_p: Annotated[
         float, typer.Option(help="Draw among the likeliest that reach this probability.")
     ] = 1.0,
+    min_p: Annotated[
+        float, typer.Option(help="Draw what is so many times as likely as the likeliest.")
+    ] = 0.0,
+    typical_p: Annotated[
+        float, typer.Option(help="Draw among the most typical that reach this probability.")
+    ] = 1.0,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1, avoid what has just been written.")
+    ] = 1.0,
+    repetition_window: Annotated[
+        int, typer.Option(help="How many of the last characters that looks at.")
+    ] = 64,
+    allow: Annotated[str | None, typer.Option(help="Write these characters only.")] = None,
+    ban: Annotated[str, typer.Option(help="Never write these characters.")] = "",
     stop: Annotated[
         list[str] | None, typer.Option(help="End before this text; may be given repeatedly.")
     ] = None,
+    include_stop: Annotated[
+        bool, typer.Option("--include-stop", help="End after it instead.")
+    ] = False,
+    max_lines: Annotated[int | None, typer.Option(help="End with this line.")] = None,
+    until_line: Annotated[
+        bool, typer.Option("--until-line", help="End with the first line: --max-lines 1.")
+    ] = False,
     num_samples: Annotated[int, typer.Option(min=1, help="How many texts to write.")] = 1,
+    best_of: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many, write the likeliest.")
+    ] = None,
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Search for the likeliest text on so many paths.")
+    ] = None,
+    length_penalty: Annotated[
+        float, typer.Option(help="With --beam: above 0, longer texts are favoured.")
+    ] = 1.0,
+    novelty: Annotated[
+        str | None, typer.Option(metavar="CORPUS", help="Tell what was copied from this text.")
+    ] = None,
+    reject_copies: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw again when more characters than this are copied."),
+    ] = None,
+    interactive: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Choose each character, with the N likeliest shown."),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Equal seeds write equal texts; further samples count up."),
     ] = None,
-    unknown: Annotated[
-        Unknown, typer.Option(help="What to do with characters of the prompt not known.")
-    ] = "error",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write new text with a model."""
-    from charrnn import runtime, sampling
-
-    first = secrets.randbits(32) if seed is None else seed
-    configs = [
-        settings_from(
-            SampleConfig,
-            {
-                "max_new_tokens": length,
-                "temperature": temperature,
-                "top_k": top_k,
-                "top_p": top_p,
-                "stop_strings": tuple(stop or ()),
-                "seed": first + number,
-            },
+    config = settings_from(
+        SampleConfig,
+        {
+            "max_new_tokens": length or None,
+            "temperature": _temperatures(temperature),
+            "top_k": top_k,
+            "top_p": top_p,
+            "min_p": min_p,
+            "typical_p": typical_p,
+            "repetition_penalty": repetition_penalty,
+            "repetition_window": repetition_window,
+            "allow": allow,
+            "ban": ban,
+            "stop_strings": tuple(stop or ()),
+            "include_stop": include_stop,
+            "max_lines": 1 if until_line else max_lines,
+            "seed": secrets.randbits(32) if seed is None else seed,
+        },
+    )
+    ways = {"best_of": best_of, "beam": beam, "interactive": interactive}
+    chosen = [f"--{name.replace('_', '-')}" for name, value in ways.items() if value is not None]
+    if len(chosen) > 1 or (chosen and num_samples > 1):
+        given = [*chosen, *(["--num-samples"] if num_samples > 1 else [])]
+        raise UsageError(f"{' and '.join(given)} are both given", "choose one")
+    if reject_copies is not None and (novelty is None or chosen):
+        raise UsageError(
+            "--reject-copies stands alone", "give the text as --novelty, and plain samples"
         )
-        for number in range(num_samples)
-    ]
+
+    from charrnn import runtime
+    from charrnn.cli.writing import Job
+
+    if interactive and str(prompt_file) == "-":
+        raise UsageError("standard input can't be prompt and choices", "use --prompt")
     start = _read_prompt(prompt_file) if prompt_file else prompt
     loaded = runtime.load(model)
-    for number, config in enumerate(configs):
-        pieces = sampling.stream(loaded, start, config, unknown)
-        if json:
-            print_json({"text": "".join(pieces), "prompt": start, "settings": config})
-            continue
-        if number:
-            write("\n")
-        write(start)
-        for piece in pieces:
-            write(piece)
-        write("\n")
+    with _opened(output) as out:
+        job = Job(loaded, start, config, unknown, out, echo, json, novelty)
+        if interactive:
+            from charrnn.cli.interactive import choose
+
+            choose(job, interactive)
+        elif beam:
+            job.beams(beam, length_penalty)
+        elif best_of:
+            job.best_of(best_of)
+        elif json or num_samples > 1 or reject_copies:
+            job.samples(num_samples, reject_copies)
+        else:
+            job.stream()
+
+
+def _temperatures(given: str) -> float | tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in given.split(","))
+    except ValueError:
+        raise UsageError(
+            f"temperature is {given!r}", "expected a number, or several with commas between"
+        ) from None
+    return values[0] if len(values) == 1 else values
 
 
 def _read_prompt(path: Path) -> str:
@@ -91,3 +173,15 @@ def _read_prompt(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise MissingInputError(f"{path}: {error.strerror}", "check --prompt-file") from None
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+    except OSError as error:
+        raise CannotCreateError(f"{path}: {error.strerror}", "choose another --output") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from charrnn.cli.common import JsonOption, ModelArgument, print_json, write
+from charrnn.cli.common import JsonOption, ModelArgument, encode_json, write
 from charrnn.errors import MissingInputError
 
 __all__ = ["corpora", "info"]
@@ -24,7 +24,7 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
         record = msgspec.to_builtins(found.record)
         parameters = sum(weight.size for weight in found.weights.values())
         kept = {"path": str(found.path), "parameters": parameters, "evaluation": found.evaluation}
-        print_json(kept | record | {"files": sizes})
+        write(encode_json(kept | record | {"files": sizes}))
         return
     rows = {"model": str(found.path)} | card.facts(found)
     rows["files"] = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from charrnn.cli.common import JsonOption, print_json
+from charrnn.cli.common import JsonOption, encode_json, write
 from charrnn.config import CellName, DeviceName, Precision
 
 __all__ = ["train"]
@@ -113,4 +113,4 @@ def train(
     except display.Interrupted as stop:
         raise typer.Exit(128 + stop.number) from None
     if json:
-        print_json(finished)
+        write(encode_json(finished))

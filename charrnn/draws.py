@@ -1,0 +1,161 @@
+"""From logits to an id: the filters in their order, then one random number.
+
+    logits (B, V) ──filter──▶ logits (B, V) ──softmax──▶ probabilities (B, V) ──draw──▶ ids (B,)
+
+The order is Hugging Face's: repetition penalty, ban and allow lists, temperature, top-k, top-p,
+min-p, typical-p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn import filters
+from charrnn.config import SampleConfig
+from charrnn.errors import UsageError
+from charrnn.filters import Logits
+from charrnn.tokenizer import Ids, Tokenizer
+
+__all__ = ["Draws", "allowed_ids", "probabilities", "temperatures"]
+
+BLOCK = 256  # random numbers fetched at once
+ROUNDING = (
+    1e-5  # how far two ways of multiplying may set a logit apart; about ten times what is seen
+)
+
+
+def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> Logits:
+    """The distribution (..., V) that is drawn from.
+
+    Args:
+        logits: (..., V), unnormalised natural-log probabilities of the next id.
+        config: top_k, top_p, min_p and typical_p count.
+        temperature: the one to use now; with 0 all probability is the likeliest's.
+    """
+    if temperature == 0:
+        likeliest = np.zeros(logits.shape)
+        np.put_along_axis(likeliest, logits.argmax(-1)[..., None], 1, -1)
+        return likeliest
+    logits = logits.astype(np.float64)
+    logits /= temperature
+    if config.top_k is not None:
+        logits = filters.top_k(logits, config.top_k)
+    logits = filters.top_p(logits, config.top_p)
+    logits = filters.min_p(logits, config.min_p)
+    return filters.softmax(filters.typical_p(logits, config.typical_p))
+
+
+def allowed_ids(tokenizer: Tokenizer, config: SampleConfig) -> NDArray[np.bool_] | None:
+    """What may be drawn, (V,); None if it is everything.
+
+    Raises:
+        UsageError: if nothing may, or a character of the lists is several tokens.
+    """
+    if config.allow is None and not config.ban:
+        return None
+    allowed = np.full(tokenizer.vocab_size, config.allow is None)
+    for characters, value in ((config.allow or "", True), (config.ban, False)):
+        for character in characters:
+            ids = tokenizer.encode(character, "skip")
+            if len(ids) > 1:
+                raise UsageError(f"{character!r} is {len(ids)} bytes", "list characters of one")
+            allowed[ids] = value
+    if not allowed.any():
+        raise UsageError("allow and ban leave no character that the model knows", "allow more")
+    return allowed
+
+
+def temperatures(config: SampleConfig) -> tuple[float, ...]:
+    """Those to take in turn, a token each."""
+    given = config.temperature
+    return given if isinstance(given, tuple) else (given,)
+
+
+class Draws:
+    """Draws one id a row, step after step; each row with random numbers of its own.
+
+    Args:
+        tokenizer: of the model.
+        config: how to draw.
+        prompt: (N,), ids that were read before.
+        seeds: one a row.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, config: SampleConfig, prompt: Ids, seeds: Sequence[int]
+    ) -> None:
+        self.config = config
+        self.allowed = allowed_ids(tokenizer, config)
+        self.count = 0
+        self.schedule = temperatures(config)
+        window = prompt[-config.repetition_window :]
+        self.recent = np.tile(window, (len(seeds), 1))  # (B, W)
+        self.random = [np.random.default_rng(seed) for seed in seeds]
+        self.numbers = np.empty((len(seeds), BLOCK))  # (B, BLOCK)
+
+    def next(self, logits: Logits) -> tuple[Ids, NDArray[np.bool_]]:
+        """Draw from logits (B, V).
+
+        Returns:
+            ids: (B,).
+            close: (B,), whether another way of rounding could have drawn another id. With one row
+                there is no other way, and it is not asked.
+        """
+        logits = self._permitted(logits)
+        temperature = self.schedule[self.count % len(self.schedule)]
+        if self.count % BLOCK == 0:
+            for row, random in zip(self.numbers, self.random, strict=True):
+                random.random(out=row)
+        numbers = self.numbers[:, self.count % BLOCK]  # (B,)
+        ids = _draw(probabilities(logits, self.config, temperature), numbers)
+        close = np.zeros(len(ids), bool)
+        if len(ids) > 1:
+            for sign in (-1, 1):
+                close |= ids != self._nudged(logits, temperature, numbers, sign * ROUNDING)
+        if self.config.repetition_penalty != 1:
+            recent = np.hstack([self.recent, ids[:, None]])
+            self.recent = recent[:, -self.config.repetition_window :]
+        self.count += 1
+        return ids, close
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Go on with these rows only."""
+        self.recent, self.numbers = self.recent[rows], self.numbers[rows]
+        self.random = [self.random[row] for row in rows]
+
+    def _permitted(self, logits: Logits) -> Logits:
+        if self.config.repetition_penalty != 1:
+            penalty = self.config.repetition_penalty
+            logits = filters.repetition_penalty(logits, self.recent, penalty)
+        return logits if self.allowed is None else filters.only(logits, self.allowed)
+
+    def _nudged(
+        self, logits: Logits, temperature: float, numbers: NDArray[np.float64], by: float
+    ) -> Ids:
+        """The draw with logits, thresholds and random numbers moved by about `by`.
+
+        Neighbours in rank are moved towards or away from each other.
+        """
+        rank = logits.argsort(-1).argsort(-1)
+        config = self.config
+        if (config.top_p, config.min_p, config.typical_p) != (1, 0, 1):
+            config = msgspec.structs.replace(
+                config,
+                top_p=min(1.0, max(config.top_p + by, 0.5 * config.top_p)),
+                min_p=min(1.0, config.min_p * (1 + by)),
+                typical_p=min(1.0, max(config.typical_p + by, 0.5 * config.typical_p)),
+            )
+        moved = probabilities(logits + by * (1 - 2 * (rank % 2)), config, temperature)
+        spread = 2 * by / min(max(temperature, 1e-3), 1.0) * numbers * (1 - numbers)
+        return _draw(moved, numbers + spread)
+
+
+def _draw(chances: Logits, numbers: NDArray[np.float64]) -> Ids:
+    """The ids (B,) at which the sums of `chances` (B, V) pass `numbers` (B,)."""
+    sums = chances.cumsum(-1)
+    ids: Ids = (sums <= numbers[:, None] * sums[:, -1:]).sum(-1, dtype=np.int32)
+    return ids

@@ -1,0 +1,71 @@
+"""Where a text ends: before a stop string, at a line's end, or not at all."""
+
+from __future__ import annotations
+
+from charrnn.config import SampleConfig
+
+__all__ = ["Ending"]
+
+
+class Ending:
+    """A text that arrives piece by piece, up to where it ends.
+
+    A stop string may lie across several pieces. What could be the beginning of one is held back
+    until it is known not to be.
+
+    Args:
+        config: stop_strings, include_stop and max_lines count.
+
+    Attributes:
+        ended: whether the end was reached.
+    """
+
+    def __init__(self, config: SampleConfig) -> None:
+        self.ended = False
+        self._stops = config.stop_strings
+        self._include = config.include_stop
+        self._lines = config.max_lines
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """What may be shown now that `piece` has arrived; nothing after the end."""
+        if self.ended:
+            return ""
+        if not self._stops and self._lines is None:
+            return piece
+        self._held += piece
+        found = [(at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        line_end = self._line_end(len(piece))
+        if line_end is not None:
+            found.append((line_end, "\n"))
+        if found:
+            at, stop = min(found)
+            self.ended = True
+            return self._release(at + len(stop) * self._include)
+        return self._release(
+            len(self._held) - max((_overlap(self._held, stop) for stop in self._stops), default=0)
+        )
+
+    def rest(self) -> str:
+        """What was held back, when nothing more will arrive."""
+        return "" if self.ended else self._release(len(self._held))
+
+    def _line_end(self, new: int) -> int | None:
+        """Where in what is held the last line allowed ends, if it does in the last `new`."""
+        if self._lines is None:
+            return None
+        start = len(self._held) - new
+        for at in range(start, len(self._held)):
+            self._lines -= self._held[at] == "\n"
+            if not self._lines:
+                return at
+        return None
+
+    def _release(self, count: int) -> str:
+        text, self._held = self._held[:count], self._held[count:]
+        return text
+
+
+def _overlap(text: str, stop: str) -> int:
+    """The length of the longest end of `text` that is a beginning of `stop`."""
+    return next(n for n in range(min(len(text), len(stop) - 1), -1, -1) if text.endswith(stop[:n]))
