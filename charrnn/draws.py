@@ -9,6 +9,7 @@ min-p, typical-p.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import msgspec
 import numpy as np
@@ -22,7 +23,6 @@ from charrnn.tokenizer import Ids, Tokenizer
 
 __all__ = ["Draws", "allowed_ids", "probabilities", "temperatures"]
 
-BLOCK = 256  # random numbers fetched at once
 ROUNDING = (
     1e-5  # how far two ways of multiplying may set a logit apart; about ten times what is seen
 )
@@ -94,8 +94,8 @@ class Draws:
         self.schedule = temperatures(config)
         window = prompt[-config.repetition_window :]
         self.recent = np.tile(window, (len(seeds), 1))  # (B, W)
-        self.random = [np.random.default_rng(seed) for seed in seeds]
-        self.numbers = np.empty((len(seeds), BLOCK))  # (B, BLOCK)
+        # Python's generator is there at once; importing NumPy's takes longer than a short text.
+        self.random = [Random(seed) for seed in seeds]  # noqa: S311
 
     def next(self, logits: Logits) -> tuple[Ids, NDArray[np.bool_]]:
         """Draw from logits (B, V).
@@ -107,10 +107,7 @@ class Draws:
         """
         logits = self._permitted(logits)
         temperature = self.schedule[self.count % len(self.schedule)]
-        if self.count % BLOCK == 0:
-            for row, random in zip(self.numbers, self.random, strict=True):
-                random.random(out=row)
-        numbers = self.numbers[:, self.count % BLOCK]  # (B,)
+        numbers = np.array([random.random() for random in self.random])  # (B,)
         ids = _draw(probabilities(logits, self.config, temperature), numbers)
         close = np.zeros(len(ids), bool)
         if len(ids) > 1:
@@ -124,7 +121,7 @@ class Draws:
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these rows only."""
-        self.recent, self.numbers = self.recent[rows], self.numbers[rows]
+        self.recent = self.recent[rows]
         self.random = [self.random[row] for row in rows]
 
     def _permitted(self, logits: Logits) -> Logits:

@@ -6,7 +6,7 @@ prompt ──encode, read──▶ logits (B, V) ──draw──▶ ids (B,) �
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -156,7 +156,7 @@ def refuse_endless(config: SampleConfig) -> None:
 
 def new_seed() -> int:
     """A seed that nobody chose."""
-    return secrets.randbits(32)
+    return int.from_bytes(os.urandom(4))
 
 
 def line_start(tokenizer: Tokenizer) -> Ids:

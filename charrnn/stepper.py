@@ -52,12 +52,14 @@ class Plan(NamedTuple):
     Attributes:
         cell: of every layer.
         table: (V, G·H), the first layer's input product.
+        embedding: (V, E), which is added to the first layer's output if that has a skip.
         layers: the prepared weights.
         head: (H+1, V), the bias in its last row.
     """
 
     cell: CellName
     table: Floats
+    embedding: Floats
     layers: list[Prepared]
     head: Floats
 
@@ -85,7 +87,7 @@ def prepare(
         apart = k == 0 or cell == "gru"
         w = np.vstack([w_hh, b_hh] if apart else [w_ih, w_hh, b_hh])
         prepared.append(Prepared(_aligned(w), w_x if apart and k else None, layer.skip))
-    return Plan(cell, table, prepared, np.vstack([head, bias]))
+    return Plan(cell, table, embedding, prepared, np.vstack([head, bias]))
 
 
 def _arranged(cell: CellName, weights: Floats) -> Floats:
@@ -140,10 +142,10 @@ class Stepper:
             logits: (B, V), of the next token; overwritten by the next step.
         """
         gx = np.take(self.plan.table, ids, 0, self._table, "clip")  # (B, G·H)
-        x = None
+        x = self.plan.embedding[ids] if self._layers[0].skip else gx
         for layer, output in zip(self._layers, self._outputs, strict=True):
             h = layer.step(gx)
-            if layer.skip and x is not None:
+            if layer.skip:
                 np.add(x, h, out=output)
             else:
                 output[...] = h

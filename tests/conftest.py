@@ -13,6 +13,7 @@ import torch
 
 from charrnn.cells import CELLS
 from charrnn.config import CellName, ModelConfig
+from tests import commands
 
 # Networks this small gain nothing from more threads, and lose much when tests run side by side.
 torch.set_num_threads(1)
@@ -82,4 +83,15 @@ def verse(tmp_path: Path) -> Path:
     """A text file of some kilobytes in `tmp_path`."""
     path = tmp_path / "verse.txt"
     path.write_text(VERSE * 20, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text `verse.txt` and a trained model `checkpoints/verse`."""
+    path = tmp_path_factory.mktemp("home")
+    (path / "verse.txt").write_text(VERSE * 20)
+    done = commands.run(path, "train", "verse.txt", "--steps", 30, *commands.TINY, "--json")
+    assert done.returncode == 0, done.stderr
+    (path / "summary.json").write_text(done.stdout)
     return path

@@ -10,11 +10,9 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import termios
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
@@ -22,42 +20,15 @@ import typer.main
 from charrnn import CharRNN, CharTokenizer
 from charrnn.cli import app
 from charrnn.corpus import BUNDLED
-from tests.conftest import VERSE, Run, small_config
+from tests.commands import TINY, run, start
+from tests.conftest import Run, small_config
 
-TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a trained model `checkpoints/verse`."""
-    path = tmp_path_factory.mktemp("home")
-    (path / "verse.txt").write_text(VERSE * 20)
-    done = _charrnn(path, "train", "verse.txt", "--steps", 30, *TINY, "--json")
-    assert done.returncode == 0, done.stderr
-    (path / "summary.json").write_text(done.stdout)
-    return path
-
-
-def _start(cwd: Path, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        **settings,
-    )
-
-
-def _charrnn(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
-    process = _start(cwd, *arguments, stdin=subprocess.PIPE)
-    out, err = process.communicate(data, timeout=120)
-    return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
 
 
 @pytest.mark.parametrize("verb", [None, *VERBS])
 def test_every_command_has_help(verb: str | None, tmp_path: Path) -> None:
-    done = _charrnn(tmp_path, *([verb] if verb else []), "--help")
+    done = run(tmp_path, *([verb] if verb else []), "--help")
     assert done.returncode == 0
     assert "Usage:" in done.stdout
     if verb is None:
@@ -97,16 +68,16 @@ def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
 
 def test_names_are_made_unique_and_no_folder_is_written_over(home: Path) -> None:
     one = ("train", "verse.txt", "--steps", 1, *TINY)
-    again = _charrnn(home, *one)
+    again = run(home, *one)
     assert again.returncode == 0
     assert (home / "checkpoints" / "verse-2" / "config.json").exists()
     assert again.stdout == ""
     assert "\x1b[" not in again.stderr
     before = (home / "checkpoints" / "verse" / "model.safetensors").read_bytes()
-    named = _charrnn(home, *one, "--name", "verse")
+    named = run(home, *one, "--name", "verse")
     assert named.returncode == 73
     assert (home / "checkpoints" / "verse" / "model.safetensors").read_bytes() == before
-    out = _charrnn(home, *one, "--out", "deep/er")
+    out = run(home, *one, "--out", "deep/er")
     assert out.returncode == 0
     assert (home / "deep" / "er" / "model.safetensors").exists()
     # The tests that follow want the first model to be the newest.
@@ -116,7 +87,7 @@ def test_names_are_made_unique_and_no_folder_is_written_over(home: Path) -> None
 def test_standard_input_trains_a_byte_model(tmp_path: Path) -> None:
     data = "déjà vu, déjà lu\n".encode("latin-1") * 40
     arguments = ("train", "-", "--tokenizer", "byte", "--steps", 3, *TINY, "--json")
-    done = _charrnn(tmp_path, *arguments, data=data)
+    done = run(tmp_path, *arguments, data=data)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == "checkpoints/stdin"
 
@@ -139,7 +110,7 @@ def test_a_bad_text_ends_in_one_line_and_leaves_nothing(
 ) -> None:
     if data is not None:
         (tmp_path / name).write_bytes(data)
-    done = _charrnn(tmp_path, "train", name, "--steps", 1)
+    done = run(tmp_path, "train", name, "--steps", 1)
     _assert_one_line(done, code, message)
     assert not (tmp_path / "checkpoints").exists()
 
@@ -162,7 +133,7 @@ BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
 def test_a_bad_setting_is_named(
     tmp_path: Path, verse: Path, settings: tuple[object, ...], message: str
 ) -> None:
-    _assert_one_line(_charrnn(tmp_path, "train", verse, *settings), 2, message)
+    _assert_one_line(run(tmp_path, "train", verse, *settings), 2, message)
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -182,7 +153,7 @@ def test_a_bad_setting_is_named(
 def test_sampling_that_cannot_be_says_why(
     home: Path, arguments: tuple[object, ...], code: int, message: str
 ) -> None:
-    _assert_one_line(_charrnn(home, "sample", *arguments), code, message)
+    _assert_one_line(run(home, "sample", *arguments), code, message)
 
 
 def _assert_one_line(done: subprocess.CompletedProcess[str], code: int, message: str) -> None:
@@ -194,81 +165,79 @@ def _assert_one_line(done: subprocess.CompletedProcess[str], code: int, message:
 
 
 def test_an_unknown_choice_is_a_usage_error(tmp_path: Path, verse: Path) -> None:
-    done = _charrnn(tmp_path, "train", verse, "--model", "transformer")
+    done = run(tmp_path, "train", verse, "--model", "transformer")
     assert done.returncode == 2
     assert "'rnn', 'lstm', 'gru'" in done.stderr
 
 
 def test_no_model_and_damaged_model(tmp_path: Path) -> None:
-    _assert_one_line(_charrnn(tmp_path, "sample"), 66, "train one first")
+    _assert_one_line(run(tmp_path, "sample"), 66, "train one first")
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "m", CharTokenizer("\n abcdefghi"))
     data = bytearray((tmp_path / "m" / "model.safetensors").read_bytes())
     data[-5] ^= 64
     (tmp_path / "m" / "model.safetensors").write_bytes(data)
-    _assert_one_line(_charrnn(tmp_path, "sample", "m"), 65, "model.safetensors")
+    _assert_one_line(run(tmp_path, "sample", "m"), 65, "model.safetensors")
 
 
 def test_a_model_without_manifest_is_used_with_a_warning(tmp_path: Path) -> None:
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "m", CharTokenizer("\n abcdefghi"))
     (tmp_path / "m" / "manifest.json").unlink()
-    done = _charrnn(tmp_path, "sample", "m", "-n", 5)
+    done = run(tmp_path, "sample", "m", "-n", 5)
     assert done.returncode == 0
     assert re.fullmatch(r"charrnn: m has no manifest\.json[^\n]*\n", done.stderr)
 
 
 def test_a_sample_is_the_prompt_and_the_length_and_repeats_with_its_seed(home: Path) -> None:
     arguments = ("sample", "--prompt", "The clerk", "-n", 40, "--seed", 5)
-    one = _charrnn(home, *arguments)
+    one = run(home, *arguments)
     assert one.returncode == 0
     assert one.stderr == ""
     assert one.stdout.startswith("The clerk")
     assert len(one.stdout) == len("The clerk") + 40 + 1
-    assert _charrnn(home, *arguments, "--temp", 0.8).stdout == one.stdout
-    assert _charrnn(home, *arguments[:-1], 6).stdout != one.stdout
+    assert run(home, *arguments, "--temp", 0.8).stdout == one.stdout
+    assert run(home, *arguments[:-1], 6).stdout != one.stdout
     (home / "prompt.txt").write_text("The clerk")
     same = ("-n", 40, "--seed", 5)
-    assert (
-        _charrnn(home, "sample", "verse", "--prompt-file", "prompt.txt", *same).stdout == one.stdout
-    )
-    piped = _charrnn(
-        home, "sample", "checkpoints/verse", "--prompt-file", "-", *same, data=b"The clerk"
-    )
+    assert run(home, "sample", "verse", "--prompt-file", "prompt.txt", *same).stdout == one.stdout
+    piped = run(home, "sample", "checkpoints/verse", "--prompt-file", "-", *same, data=b"The clerk")
     assert piped.stdout == one.stdout
 
 
 def test_greedy_text_does_not_depend_on_the_seed(home: Path) -> None:
-    texts = {_charrnn(home, "sample", "-t", 0, "-n", 30, "--seed", seed).stdout for seed in (1, 2)}
+    texts = {run(home, "sample", "-t", 0, "-n", 30, "--seed", seed).stdout for seed in (1, 2)}
     assert len(texts) == 1
 
 
 def test_json_samples_are_a_line_each_and_can_be_drawn_alone(home: Path) -> None:
-    done = _charrnn(home, "sample", "--num-samples", 3, "-n", 20, "--seed", 7, "--json")
+    done = run(home, "sample", "--num-samples", 3, "-n", 20, "--seed", 7, "--json")
     samples = [json.loads(line) for line in done.stdout.splitlines()]
     assert [sample["settings"]["seed"] for sample in samples] == [7, 8, 9]
     assert {len(sample["text"]) for sample in samples} == {20}
-    alone = json.loads(_charrnn(home, "sample", "-n", 20, "--seed", 9, "--json").stdout)
+    alone = json.loads(run(home, "sample", "-n", 20, "--seed", 9, "--json").stdout)
+    for sample in (alone, *samples):
+        assert sample.pop("characters_per_second") > 0
     assert alone == samples[2]
 
 
 def test_stop_and_unknown_are_the_users(home: Path) -> None:
-    stopped = _charrnn(home, "sample", "-n", 200, "--seed", 1, "--stop", "e", "--stop", "a")
+    stopped = run(home, "sample", "-n", 200, "--seed", 1, "--stop", "e", "--stop", "a")
     assert not set("ea") & set(stopped.stdout)
-    skipped = _charrnn(home, "sample", "-n", 5, "--prompt", "ΩThe", "--unknown", "skip")
+    skipped = run(home, "sample", "-n", 5, "--prompt", "ΩThe", "--unknown", "skip")
     assert skipped.returncode == 0
 
 
 def test_info_shows_the_card(home: Path) -> None:
-    text = _charrnn(home, "info", "verse").stdout
+    text = run(home, "info", "verse").stdout
     for part in ("lstm, 2 × 12", "verse,", "validation loss", "model.safetensors"):
         assert part in text
-    facts = json.loads(_charrnn(home, "info", "verse", "--json").stdout)
+    facts = json.loads(run(home, "info", "verse", "--json").stdout)
     assert facts["model"]["hidden_size"] == 12
     assert facts["evaluation"]["step"] == 30
     assert facts["files"]["model.safetensors"] > 1000
 
 
 def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
-    lines = _charrnn(tmp_path, "corpora").stdout.splitlines()
+    lines = run(tmp_path, "corpora").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(BUNDLED)
     assert all("characters)" in line for line in lines)
 
@@ -278,7 +247,7 @@ def test_version(charrnn: Run) -> None:
 
 
 def test_a_pipe_closed_early_is_no_error(home: Path) -> None:
-    process = _start(home, "sample", "-n", 1_000_000)
+    process = start(home, "sample", "-n", 1_000_000)
     with process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -290,7 +259,7 @@ def test_a_pipe_closed_early_is_no_error(home: Path) -> None:
 
 
 def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
-    process = _start(home, "sample", "-n", 10_000_000)
+    process = start(home, "sample", "-n", 10_000_000)
     assert process.stdout is not None
     process.stdout.read(10)
     process.send_signal(signal.SIGINT)
@@ -305,14 +274,14 @@ def test_a_signal_ends_training_with_all_saved(
 ) -> None:
     name = f"stopped-{code}"
     arguments = ("--steps", 1_000_000, "--name", name, *TINY)
-    process = _start(home, "train", "verse.txt", *arguments)
+    process = start(home, "train", "verse.txt", *arguments)
     _wait_for(process, b"parameters")
     time.sleep(0.5)
     process.send_signal(number)
     _, err = process.communicate(timeout=10)
     assert process.returncode == code
     assert b"Traceback" not in err
-    assert _charrnn(home, "sample", name, "-n", 5).returncode == 0
+    assert run(home, "sample", name, "-n", 5).returncode == 0
 
 
 def _wait_for(process: subprocess.Popen[bytes], text: bytes) -> None:
@@ -335,7 +304,7 @@ def _in_terminal(cwd: Path, *arguments: object) -> str:
     """What a terminal shows while the command runs in it."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 120))
-    process = _start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""
     while select.select([ours], [], [], 60)[0]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleConfig
 from charrnn.cells import State
-from charrnn.sampling import draw, probabilities, stream, top_k, top_p, until_stop
+from charrnn.endings import Ending
+from charrnn.sampling import generate_batch, stream
 from charrnn.tokenizer import Ids, Tokenizer
 from tests.conftest import small_config
 
-LOGITS = np.log(np.array([0.05, 0.4, 0.2, 0.1, 0.25]))
+CONFIG = SampleConfig(temperature=1.0)
 
 
 class Echo:
@@ -30,78 +32,88 @@ class Echo:
         return (np.zeros((1, batch_size, 1)),)
 
     def read(self, ids: Ids, state: State) -> tuple[np.ndarray, State]:
-        return self._after(ids[:, -1]), state
+        return self.after(ids[:, -1]), state
 
-    def step(self, ids: Ids, state: State) -> tuple[np.ndarray, State]:
-        self.steps += 1
-        return self._after(ids), state
+    def stepper(self, state: State) -> EchoSteps:
+        return EchoSteps(self, state)
 
-    def _after(self, ids: Ids) -> np.ndarray:
+    def after(self, ids: Ids) -> np.ndarray:
         size = self.tokenizer.vocab_size
         return np.where(np.arange(size) == (ids[:, None] + 1) % size, 100.0, 0.0)
 
 
-def test_probabilities_are_the_softmax_of_logits_over_temperature() -> None:
-    np.testing.assert_allclose(
-        probabilities(LOGITS, SampleConfig(temperature=1)), [0.05, 0.4, 0.2, 0.1, 0.25]
-    )
-    cold = np.array([0.05, 0.4, 0.2, 0.1, 0.25]) ** 2
-    np.testing.assert_allclose(
-        probabilities(LOGITS, SampleConfig(temperature=0.5)), cold / cold.sum()
-    )
+class EchoSteps:
+    def __init__(self, model: Echo, state: State) -> None:
+        self.model, self.state = model, state
+
+    def step(self, ids: Ids) -> np.ndarray:
+        self.model.steps += 1
+        return self.model.after(ids)
 
 
-def test_temperature_zero_takes_the_likeliest() -> None:
-    np.testing.assert_array_equal(
-        probabilities(LOGITS, SampleConfig(temperature=0)), [0, 1, 0, 0, 0]
-    )
+class Constant(Echo):
+    """A model that always finds the same ids likely, whatever it has read."""
+
+    def __init__(self, probabilities: list[float]) -> None:
+        super().__init__(CharTokenizer("abcdefgh"[: len(probabilities)]))
+        self.logits = np.log(np.array(probabilities))
+
+    def after(self, ids: Ids) -> np.ndarray:
+        return np.tile(self.logits, (len(ids), 1))
 
 
-def test_top_k_keeps_the_k_likeliest_and_ties() -> None:
-    assert np.isfinite(top_k(LOGITS, 2)).tolist() == [False, True, False, False, True]
-    assert np.isfinite(top_k(LOGITS, 99)).all()
-    assert np.isfinite(top_k(np.array([1.0, 2.0, 1.0, 0.0]), 2)).tolist() == [
-        True,
-        True,
-        True,
-        False,
-    ]
+FIVE = [0.05, 0.4, 0.2, 0.1, 0.25]
 
 
 @pytest.mark.parametrize(
-    ("p", "kept"),
-    [(0.3, [1]), (0.41, [1, 4]), (0.64, [1, 4]), (0.66, [1, 2, 4]), (1e-9, [1]), (1.0, range(5))],
+    ("settings", "expected"),
+    [
+        ({"temperature": 1.0}, FIVE),
+        ({"temperature": 0.5}, np.array(FIVE) ** 2),
+        ({"temperature": 1.0, "top_k": 2}, [0, 0.4, 0, 0, 0.25]),
+        ({"temperature": 1.0, "top_p": 0.8}, [0, 0.4, 0.2, 0, 0.25]),
+        ({"temperature": 1.0, "min_p": 0.45}, [0, 0.4, 0.2, 0, 0.25]),
+        ({"temperature": 1.0, "typical_p": 0.3}, [0, 0, 0.2, 0, 0.25]),
+        ({"temperature": 1.0, "ban": "be"}, [0.05, 0, 0.2, 0.1, 0]),
+        ({"temperature": 1.0, "allow": "abx", "ban": "a"}, [0, 1, 0, 0, 0]),
+        ({"temperature": 1.0, "top_k": 4, "top_p": 0.9, "ban": "c"}, [0, 0.4, 0, 0.1, 0.25]),
+        ({"temperature": 0.0}, [0, 1, 0, 0, 0]),
+    ],
 )
-def test_top_p_keeps_the_smallest_set_that_reaches_p(p: float, kept: list[int]) -> None:
-    assert np.flatnonzero(np.isfinite(top_p(LOGITS, p))).tolist() == list(kept)
-
-
-@given(
-    st.lists(st.floats(-50, 50), min_size=1, max_size=30),
-    st.floats(0.01, 1),
-    st.integers(1, 40),
-    st.floats(0.01, 10),
-)
-def test_filters_always_leave_a_distribution(
-    logits: list[float], p: float, k: int, temperature: float
-) -> None:
-    config = SampleConfig(top_p=p, top_k=k, temperature=temperature)
-    chances = probabilities(np.array(logits, np.float32), config)
-    assert chances.sum() == pytest.approx(1)
-    assert chances.max() == chances[np.array(logits, np.float32) == np.float32(max(logits))].max()
-
-
-def test_draws_follow_the_distribution() -> None:
+def test_draws_follow_the_distribution(settings: dict[str, Any], expected: Any) -> None:
     """Chi-squared with 4 degrees of freedom: 18.5 is exceeded once in a thousand seeds."""
-    random, config = np.random.default_rng(0), SampleConfig(temperature=1)
-    counts = np.bincount([draw(LOGITS, config, random) for _ in range(20_000)], minlength=5)
-    expected = 20_000 * np.exp(LOGITS)
-    assert ((counts - expected) ** 2 / expected).sum() < 18.5
+    texts = _texts(Constant(FIVE), SampleConfig(max_new_tokens=400, **settings), 25)
+    counts = np.bincount([ord(c) - ord("a") for c in "".join(texts)], minlength=5)
+    expected = np.array(expected) / np.sum(expected) * 10_000
+    assert (counts[expected == 0] == 0).all()
+    likely = expected > 0
+    assert ((counts - expected)[likely] ** 2 / expected[likely]).sum() < 18.5
 
 
-def test_a_draw_never_takes_what_was_filtered_out() -> None:
-    random, config = np.random.default_rng(0), SampleConfig(top_k=2, temperature=3)
-    assert {draw(LOGITS, config, random) for _ in range(500)} == {1, 4}
+def _texts(model: Any, config: SampleConfig, count: int) -> list[str]:
+    return [text.text for text in generate_batch(model, "", config, seeds=range(count))]
+
+
+def test_temperatures_are_taken_in_turn() -> None:
+    text = "".join(stream(Constant(FIVE), "", SampleConfig(temperature=(0.0, 3.0, 0.0), seed=1)))
+    assert set(text[::3]) == set(text[2::3]) == {"b"}
+    assert set(text[1::3]) == set("abcde")
+
+
+def test_a_repetition_penalty_looks_at_its_window() -> None:
+    """With a penalty this high, nothing comes back before the window has passed."""
+    config = SampleConfig(temperature=1.0, repetition_penalty=1e9, repetition_window=3, seed=2)
+    text = "abc" + "".join(stream(Constant(FIVE), "abc", config))
+    assert all(len(set(text[k : k + 4])) == 4 for k in range(len(text) - 3))
+
+
+@pytest.mark.parametrize("name", ["allow", "ban"])
+def test_lists_of_characters_must_leave_something(name: str) -> None:
+    characters = {"allow": "xyz", "ban": "abcde"}[name]
+    with pytest.raises(CharRNNError, match="leave no character"):
+        list(stream(Constant(FIVE), "", SampleConfig(**{name: characters})))  # type: ignore[arg-type]
+    with pytest.raises(CharRNNError, match="'é' is 2 bytes"):
+        list(stream(Echo(ByteTokenizer()), "", SampleConfig(**{name: "é"})))  # type: ignore[arg-type]
 
 
 def test_length_counts_new_tokens_and_no_step_is_wasted() -> None:
@@ -141,25 +153,84 @@ def test_the_text_ends_before_the_first_stop_string() -> None:
 
 
 @given(
-    st.text("ab", max_size=30),
-    st.lists(st.text("ab", min_size=1, max_size=4), max_size=3),
-    st.randoms(use_true_random=False),
+    st.text("ab\n", max_size=30),
+    st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=3),
+    st.none() | st.integers(1, 4),
+    st.booleans(),
 )
-def test_stopping_does_not_depend_on_how_the_text_arrives(
-    text: str, stops: list[str], random: object
+def test_where_a_text_ends(text: str, stops: list[str], lines: int | None, include: bool) -> None:
+    """The twin knows the text up to each character; nothing shown may be taken back later."""
+    config = SampleConfig(stop_strings=tuple(stops), max_lines=lines, include_stop=include)
+    ending, shown = Ending(config), ""
+    for length in range(1, len(text) + 1):
+        shown += ending.feed(text[length - 1])
+        ends = [(text.find(stop, 0, length), stop) for stop in stops if stop in text[:length]]
+        if lines and text[:length].count("\n") >= lines:
+            ends.append((length - 1, "\n"))
+        assert ending.ended == bool(ends)
+        if ends:
+            at, stop = min(ends)
+            assert shown == text[: at + len(stop) * include]
+            assert ending.feed("more") == ending.rest() == ""
+            return
+        assert text[:length].startswith(shown)
+    assert shown + ending.rest() == text
+
+
+def test_endings_do_not_depend_on_how_the_text_arrives() -> None:
+    config = SampleConfig(stop_strings=("END", "\n\n"))
+    for size in range(1, 12):
+        ending, text = Ending(config), "once upon a time END of it"
+        shown = "".join(ending.feed(text[k : k + size]) for k in range(0, len(text), size))
+        assert shown == "once upon a time "
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_p": 0.9, "top_k": 8, "min_p": 0.01}])
+def test_a_sample_of_a_batch_is_the_one_its_seed_draws_alone(
+    cell: str, settings: dict[str, Any]
 ) -> None:
-    """The twin searches the whole text; the stream must not leak half a stop string."""
-    cuts = sorted(random.sample(range(len(text) + 1), min(3, len(text))))  # type: ignore[attr-defined]
-    edges = [0, *cuts, len(text)]
-    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
-    found = [at for stop in stops if (at := text.find(stop)) >= 0]
-    expected = text[: min(found)] if found else text
-    # Where one stop string ends before another that began earlier, the stream has already ended.
-    first_end = min((text.find(s) + len(s) for s in stops if s in text), default=len(text))
-    streamed = "".join(until_stop(iter(pieces), tuple(stops)))
-    assert expected.startswith(streamed) or streamed.startswith(expected)
-    assert all(stop not in streamed for stop in stops)
-    assert len(streamed) <= first_end
+    model = Model(small_config(cell), CharTokenizer("\nabcdefghij"), _weights(cell))
+    options: dict[str, Any] = {"max_new_tokens": 30, "stop_strings": tuple("bdfhj")} | settings
+    batch = model.generate_batch(9, "ab", seed=7, **options)
+    assert len({sample.tokens for sample in batch}) > 2, "some end before others"
+    for number, sample in enumerate(batch):
+        assert sample.seed == 7 + number
+        assert sample.text == model.generate("ab", seed=7 + number, **options)
+
+
+def test_draws_on_the_edge_are_made_again_alone() -> None:
+    """A model that rounds otherwise in a batch, with a number drawn that lies in between."""
+
+    class Rounding(Constant):
+        def after(self, ids: Ids) -> np.ndarray:
+            logits = super().after(ids)
+            logits[:, 0] += 1e-6 * (len(ids) > 1)
+            return logits
+
+    for seed in range(20):
+        edge = Random(seed).random()  # noqa: S311
+        model = Rounding([edge - 1e-8, 1 - edge + 1e-8])
+        config = SampleConfig(temperature=1.0, max_new_tokens=5, seed=seed)
+        alone = "".join(stream(model, "", config))
+        batch = generate_batch(model, "", config, seeds=[seed, seed + 1, seed + 2])
+        assert batch[0].text == alone
+
+
+def test_the_mean_log_probability_is_the_models_own(cell: str) -> None:
+    model = Model(small_config(cell), CharTokenizer("\nabcdefghij"), _weights(cell))
+    for sample in model.generate_batch(3, "ab", seed=1, max_new_tokens=30, temperature=0.5):
+        scores = model.log_probs("ab" + sample.text)
+        assert sample.mean_log_prob == pytest.approx(scores[1:].mean(), abs=1e-5)
+        assert sample.tokens == 30
+
+
+def test_texts_that_are_wanted_whole_need_an_end() -> None:
+    model = Model(small_config("rnn"), CharTokenizer("\nabcdefghij"), _weights("rnn"))
+    with pytest.raises(CharRNNError, match="no end"):
+        model.generate(max_new_tokens=None)
+    assert len(model.generate(max_new_tokens=None, max_lines=2, seed=1).split("\n")) == 2
+    endless = model.stream(max_new_tokens=None, seed=1)
+    assert len("".join(itertools.islice(endless, 700))) == 700
 
 
 def test_equal_seeds_draw_equal_texts() -> None:
@@ -182,6 +253,12 @@ def test_equal_seeds_draw_equal_texts() -> None:
         ("top_k", 0),
         ("max_new_tokens", -1),
         ("seed", -1),
+        ("min_p", 1.5),
+        ("typical_p", 0.0),
+        ("temperature", ()),
+        ("temperature", (1.0, -1.0)),
+        ("repetition_penalty", 0.0),
+        ("max_lines", 0),
         ("stop_strings", ("",)),
         ("temprature", 1.0),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import typer
 from charrnn.cli.common import JsonOption, ModelArgument
 from charrnn.config import SampleConfig, settings_from
 from charrnn.errors import CannotCreateError, MissingInputError, UsageError
+from charrnn.sampling import new_seed
 from charrnn.tokenizer import Unknown
 
 __all__ = ["sample"]
@@ -120,7 +120,7 @@ def sample(
             "stop_strings": tuple(stop or ()),
             "include_stop": include_stop,
             "max_lines": 1 if until_line else max_lines,
-            "seed": secrets.randbits(32) if seed is None else seed,
+            "seed": new_seed() if seed is None else seed,
         },
     )
     ways = {"best_of": best_of, "beam": beam, "interactive": interactive}

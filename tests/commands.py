@@ -1,0 +1,31 @@
+"""The command as a process, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["TINY", "run", "start"]
+
+TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
+
+
+def start(cwd: Path, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    """Start `charrnn` with these arguments."""
+    settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(
+        [sys.executable, "-m", "charrnn", *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        **settings,
+    )
+
+
+def run(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run it to its end, with `data` as standard input."""
+    process = start(cwd, *arguments, stdin=subprocess.PIPE)
+    out, err = process.communicate(data, timeout=120)
+    return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
