@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test test-slow bench-training bench-peers format clean
+.PHONY: demo test test-slow bench-training bench-sampling bench-peers format clean
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -22,6 +22,9 @@ test-slow: $(READY)
 
 bench-training: $(READY)
 	$(BIN)/python benchmarks/training.py
+
+bench-sampling: $(READY)
+	$(BIN)/python benchmarks/sampling.py
 
 # Keras and JAX, to be measured beside charrnn where they are wanted.
 bench-peers:

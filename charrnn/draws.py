@@ -23,9 +23,9 @@ from charrnn.tokenizer import Ids, Tokenizer
 
 __all__ = ["Draws", "allowed_ids", "probabilities", "temperatures"]
 
-ROUNDING = (
-    1e-5  # how far two ways of multiplying may set a logit apart; about ten times what is seen
-)
+NOWHERE = np.zeros(0, np.intp)
+# How far two ways of multiplying may set a logit apart; about ten times what is seen.
+ROUNDING = 1e-5
 
 
 def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> Logits:
@@ -36,6 +36,13 @@ def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> L
         config: top_k, top_p, min_p and typical_p count.
         temperature: the one to use now; with 0 all probability is the likeliest's.
     """
+    weights = _weights(logits, config, temperature)
+    weights /= weights.sum(-1, keepdims=True)
+    return weights
+
+
+def _weights(logits: Logits, config: SampleConfig, temperature: float) -> Logits:
+    """The distribution (..., V) up to a factor a row."""
     if temperature == 0:
         likeliest = np.zeros(logits.shape)
         np.put_along_axis(likeliest, logits.argmax(-1)[..., None], 1, -1)
@@ -46,7 +53,9 @@ def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> L
         logits = filters.top_k(logits, config.top_k)
     logits = filters.top_p(logits, config.top_p)
     logits = filters.min_p(logits, config.min_p)
-    return filters.softmax(filters.typical_p(logits, config.typical_p))
+    logits = filters.typical_p(logits, config.typical_p)
+    logits -= logits.max(-1, keepdims=True)
+    return np.exp(logits, out=logits)
 
 
 def allowed_ids(tokenizer: Tokenizer, config: SampleConfig) -> NDArray[np.bool_] | None:
@@ -97,22 +106,24 @@ class Draws:
         # Python's generator is there at once; importing NumPy's takes longer than a short text.
         self.random = [Random(seed) for seed in seeds]  # noqa: S311
 
-    def next(self, logits: Logits) -> tuple[Ids, NDArray[np.bool_]]:
+    def next(self, logits: Logits) -> tuple[Ids, NDArray[np.intp]]:
         """Draw from logits (B, V).
 
         Returns:
             ids: (B,).
-            close: (B,), whether another way of rounding could have drawn another id. With one row
+            close: the rows where another way of rounding could have drawn another id. With one row
                 there is no other way, and it is not asked.
         """
         logits = self._permitted(logits)
         temperature = self.schedule[self.count % len(self.schedule)]
         numbers = np.array([random.random() for random in self.random])  # (B,)
-        ids = _draw(probabilities(logits, self.config, temperature), numbers)
-        close = np.zeros(len(ids), bool)
+        sums = _weights(logits, self.config, temperature).cumsum(-1)
+        ids, close = _pick(sums, numbers), NOWHERE
         if len(ids) > 1:
-            for sign in (-1, 1):
-                close |= ids != self._nudged(logits, temperature, numbers, sign * ROUNDING)
+            near = [
+                self._nudged(logits, temperature, numbers, sums, by) for by in (ROUNDING, -ROUNDING)
+            ]
+            close = np.flatnonzero((near[0] != ids) | (near[1] != ids))
         if self.config.repetition_penalty != 1:
             recent = np.hstack([self.recent, ids[:, None]])
             self.recent = recent[:, -self.config.repetition_window :]
@@ -131,28 +142,41 @@ class Draws:
         return logits if self.allowed is None else filters.only(logits, self.allowed)
 
     def _nudged(
-        self, logits: Logits, temperature: float, numbers: NDArray[np.float64], by: float
+        self,
+        logits: Logits,
+        temperature: float,
+        numbers: NDArray[np.float64],
+        sums: Logits,
+        by: float,
     ) -> Ids:
         """The draw with logits, thresholds and random numbers moved by about `by`.
 
-        Neighbours in rank are moved towards or away from each other.
+        What moves smoothly with the logits is covered by moving the number. Filters are not
+        smooth: they are asked again, with neighbours in rank moved towards or from each other.
         """
-        rank = logits.argsort(-1).argsort(-1)
         config = self.config
-        if (config.top_p, config.min_p, config.typical_p) != (1, 0, 1):
+        if temperature == 0 or _filters(config):
             config = msgspec.structs.replace(
                 config,
                 top_p=min(1.0, max(config.top_p + by, 0.5 * config.top_p)),
                 min_p=min(1.0, config.min_p * (1 + by)),
                 typical_p=min(1.0, max(config.typical_p + by, 0.5 * config.typical_p)),
             )
-        moved = probabilities(logits + by * (1 - 2 * (rank % 2)), config, temperature)
+            rank = logits.argsort(-1).argsort(-1)
+            sums = _weights(logits + by * (1 - 2 * (rank % 2)), config, temperature).cumsum(-1)
         spread = 2 * by / min(max(temperature, 1e-3), 1.0) * numbers * (1 - numbers)
-        return _draw(moved, numbers + spread)
+        return _pick(sums, numbers + spread)
 
 
-def _draw(chances: Logits, numbers: NDArray[np.float64]) -> Ids:
-    """The ids (B,) at which the sums of `chances` (B, V) pass `numbers` (B,)."""
-    sums = chances.cumsum(-1)
+def _filters(config: SampleConfig) -> bool:
+    """Whether anything is filtered out by how likely it is."""
+    return (config.top_k, config.top_p, config.min_p, config.typical_p) != (None, 1, 0, 1)
+
+
+def _pick(sums: Logits, numbers: NDArray[np.float64]) -> Ids:
+    """The ids (B,) at which running sums (B, V) pass their shares `numbers` (B,)."""
+    if len(sums) == 1:  # a third of the time
+        row = sums[0]
+        return np.array([row.searchsorted(row[-1] * numbers[0], "right")], np.int32)
     ids: Ids = (sums <= numbers[:, None] * sums[:, -1:]).sum(-1, dtype=np.int32)
     return ids

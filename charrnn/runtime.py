@@ -5,29 +5,24 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from charrnn import beams, folder, sampling, stepper
-from charrnn.beams import Beam
+from charrnn import folder, stepper
 from charrnn.cells import CELLS, State
-from charrnn.config import ModelConfig, SampleConfig, settings_from
+from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder import Weights
-from charrnn.sampling import Sample
+from charrnn.predictor import CHUNK, Predictor
 from charrnn.stepper import Floats, Layer, Stepper
-from charrnn.tokenizer import Ids, Tokenizer, Unknown
+from charrnn.tokenizer import Ids, Tokenizer
 
 __all__ = ["Model", "load"]
 
-CHUNK = 256  # time steps read at once, so that long texts take little memory
 
-
-class Model:
+class Model(Predictor):
     """A language model that is ready to use. Get one from `charrnn.load`.
 
     Its state is a value, as everywhere in charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
@@ -133,83 +128,6 @@ class Model:
     def stepper(self, state: State) -> Stepper:
         """Sequences that go on from `state`, token by token, faster than by `step`."""
         return Stepper(self._plan, state)
-
-    def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
-        """How likely the model finds each character of `text` after those before it.
-
-        The state is carried from the first character to the last.
-
-        Args:
-            text: at least one token.
-            unknown: what to do with characters the model does not know.
-
-        Returns:
-            log_probs: (N-1,), natural-log probabilities of tokens 2 to N. The sum, negated, is
-                the loss of the text in nats.
-
-        Raises:
-            UsageError: for an empty text, or unknown characters if these are errors.
-        """
-        ids = self.tokenizer.encode(text, unknown)  # (N,)
-        if not len(ids):
-            raise UsageError("there is no text to score", "give at least one character")
-        state = self.start()
-        scores = np.empty(len(ids) - 1, np.float32)
-        for start in range(0, len(scores), CHUNK):
-            inputs = ids[start : min(start + CHUNK, len(scores))]
-            logits, state = self(inputs[None], state)  # (1, T, V)
-            targets = ids[start + 1 : start + 1 + len(inputs)]
-            peak = logits[0].max(-1, keepdims=True)  # (T, 1)
-            totals = np.log(np.exp(logits[0] - peak).sum(-1)) + peak[:, 0]  # (T,)
-            scores[start : start + len(inputs)] = (
-                logits[0, np.arange(len(inputs)), targets] - totals
-            )
-        return scores
-
-    def generate(self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any) -> str:
-        """New text after `prompt`, which is not repeated.
-
-        Args:
-            prompt: text to go on from; without one, the text starts as a line does.
-            unknown: what to do with characters of the prompt that the model does not know.
-            settings: as in `SampleConfig`.
-
-        Raises:
-            UsageError: for a setting out of bounds, a text without an end, or unknown characters.
-        """
-        config = settings_from(SampleConfig, settings)
-        sampling.refuse_endless(config)
-        return "".join(sampling.stream(self, prompt, config, unknown))
-
-    def generate_batch(
-        self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
-    ) -> list[Sample]:
-        """Several texts after one prompt, with seeds that count up; see `Sample`."""
-        config = settings_from(SampleConfig, settings)
-        first = sampling.new_seed() if config.seed is None else config.seed
-        seeds = range(first, first + count)
-        return sampling.generate_batch(self, prompt, config, unknown, seeds=seeds)
-
-    def stream(
-        self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
-    ) -> Iterator[str]:
-        """As `generate`, yielding the text piece by piece while it is drawn."""
-        return sampling.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
-
-    def beam_search(
-        self,
-        num_beams: int,
-        prompt: str = "",
-        *,
-        length_penalty: float = 1.0,
-        unknown: Unknown = "error",
-        **settings: Any,
-    ) -> list[Beam]:
-        """The likeliest texts, best first; see `beams.beam_search`."""
-        config = settings_from(SampleConfig, settings)
-        return beams.beam_search(
-            self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
-        )
 
 
 def refuse_bidirectional(config: ModelConfig) -> None:

@@ -18,7 +18,8 @@ from charrnn.config import SampleConfig
 from charrnn.draws import Draws
 from charrnn.endings import Ending
 from charrnn.errors import UsageError
-from charrnn.filters import Logits, log_softmax
+from charrnn.filters import Logits
+from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import Ids, Tokenizer, Unknown
 
 __all__ = [
@@ -192,14 +193,14 @@ class _Row:
     def ended(self) -> bool:
         return self.ending.ended or self.tokens == self.left
 
-    def add(self, token: Ids) -> str:
-        """Take in one id (1,); what may be shown of the text now."""
+    def add(self, token: int) -> str:
+        """Take in one id; what may be shown of the text now."""
         self.tokens += 1
-        return self.ending.feed(self.decode(token, False))
+        return self.ending.feed(self.decode((token,), False))
 
     def rest(self) -> str:
         """What was held back."""
-        return self.ending.feed(self.decode(np.zeros(0, np.int32), True)) + self.ending.rest()
+        return self.ending.feed(self.decode((), True)) + self.ending.rest()
 
     def sample(self) -> Sample:
         return Sample(
@@ -227,7 +228,7 @@ class _Batch:
         if self.ids is not None:
             self.logits = self.stepper.step(self.ids)
         self.ids, close = self.draws.next(self.logits)
-        for row in close.nonzero()[0]:
+        for row in close:
             self.rows[row].close = True
         return self.ids, self.logits
 
@@ -243,7 +244,7 @@ class _Batch:
 def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
     while not row.ended:
         ids, _ = batch.draw()
-        if piece := row.add(ids):
+        if piece := row.add(int(ids[0])):
             yield piece
     if piece := row.rest():
         yield piece
@@ -254,11 +255,11 @@ def _finish(run: _Run, rows: list[_Row]) -> None:
     batch = _Batch(run, rows)
     while not all(row.ended for row in batch.rows):
         ids, logits = batch.draw()
-        chosen = log_softmax(logits)[np.arange(len(ids)), ids].tolist()
-        for number, row in enumerate(batch.rows):
+        scores = target_log_probs(logits, ids)  # (B,)
+        for row, token, score in zip(batch.rows, ids.tolist(), scores.tolist(), strict=True):
             if not row.ended:
-                row.log_prob += chosen[number]
-                row.pieces.append(row.add(ids[number : number + 1]))
+                row.log_prob += score
+                row.pieces.append(row.add(token))
         going = [number for number, row in enumerate(batch.rows) if not row.ended]
         if 0 < len(going) <= len(batch.rows) // 2:
             batch.keep(going)

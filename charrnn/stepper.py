@@ -7,7 +7,8 @@ The rules are those of `cells`, arranged so that a step is one matrix product a 
 and a few passes in place:
 
 - The embedding times the first layer's input weights is a table with a row for each id.
-- Input and recurrent weights stand in one matrix, beside the biases: [x | h | 1] W.
+- Input and recurrent weights stand in one matrix, beside the biases: W [x; h; 1].
+- A sequence is a column, so that each gate of a batch is one piece of memory.
 - σ(x) is ½ tanh(½x) + ½, and the ½ within is put into the weights: one tanh serves all gates.
 - All buffers are made once.
 """
@@ -29,7 +30,7 @@ Floats = NDArray[np.float32]
 
 
 class Layer(NamedTuple):
-    """A layer's weights as they come: PyTorch's gate order, transposed."""
+    """A layer's weights in PyTorch's gate order, transposed."""
 
     w_ih: Floats  # (I, G·H)
     w_hh: Floats  # (H, G·H)
@@ -41,8 +42,8 @@ class Layer(NamedTuple):
 class Prepared(NamedTuple):
     """The weights of a layer as `Stepper` multiplies them."""
 
-    w: Floats  # (I+H+1, G·H), or (H+1, G·H) for a first layer and a GRU's recurrent product
-    w_x: Floats | None  # (I+1, G·H): a GRU's input product, but in the first layer
+    w: Floats  # (G·H, I+H+1), or (G·H, H+1) for a first layer and a GRU's recurrent product
+    w_x: Floats | None  # (G·H, I+1): a GRU's input product, but in the first layer
     skip: bool
 
 
@@ -51,10 +52,10 @@ class Plan(NamedTuple):
 
     Attributes:
         cell: of every layer.
-        table: (V, G·H), the first layer's input product.
-        embedding: (V, E), which is added to the first layer's output if that has a skip.
+        table: (G·H, V), the first layer's input product.
+        embedding: (E, V), which is added to the first layer's output if that has a skip.
         layers: the prepared weights.
-        head: (H+1, V), the bias in its last row.
+        head: (V, H+1), the bias in its last column.
     """
 
     cell: CellName
@@ -86,8 +87,9 @@ def prepare(
             table = embedding @ w_ih + b_ih
         apart = k == 0 or cell == "gru"
         w = np.vstack([w_hh, b_hh] if apart else [w_ih, w_hh, b_hh])
-        prepared.append(Prepared(_aligned(w), w_x if apart and k else None, layer.skip))
-    return Plan(cell, table, embedding, prepared, np.vstack([head, bias]))
+        prepared.append(Prepared(_columns(w), _columns(w_x) if apart and k else None, layer.skip))
+    whole = _columns(np.vstack([head, bias]))
+    return Plan(cell, _columns(table), _columns(embedding), prepared, whole)
 
 
 def _arranged(cell: CellName, weights: Floats) -> Floats:
@@ -101,13 +103,9 @@ def _arranged(cell: CellName, weights: Floats) -> Floats:
     return np.concatenate([0.5 * i, 0.5 * f, 0.5 * o, g], -1)
 
 
-def _aligned(weights: Floats) -> Floats:
-    """A copy that begins at a line of the cache."""
-    room = np.empty(weights.size + 16, np.float32)
-    start = -room.ctypes.data // 4 % 16
-    copy = room[start : start + weights.size].reshape(weights.shape)
-    copy[...] = weights
-    return copy
+def _columns(weights: Floats) -> Floats:
+    """The transpose of `weights`, as one piece of memory."""
+    return np.ascontiguousarray(weights.T)
 
 
 class Stepper:
@@ -121,15 +119,15 @@ class Stepper:
     def __init__(self, plan: Plan, state: State) -> None:
         self.plan = plan
         number, batch, hidden = state[0].shape
-        self._table = np.empty((batch, plan.table.shape[1]), np.float32)
-        self._logits = np.empty((batch, plan.head.shape[1]), np.float32)
+        self._table = np.empty((len(plan.table), batch), np.float32)
+        self._logits = np.empty((len(plan.head), batch), np.float32)
         self._layers = []
         for k, weights in enumerate(plan.layers):
             memory = state[1][k] if plan.cell == "lstm" else None
             self._layers.append(_LAYERS[plan.cell](weights, state[0][k], memory))
-        self._top = np.ones((batch, hidden + 1), np.float32)  # [output | 1]
+        self._top = np.ones((hidden + 1, batch), np.float32)  # [output; 1]
         below = [layer.x for layer in self._layers[1:]]
-        self._outputs = [*below, self._top[:, :-1]]  # where each layer's output goes
+        self._outputs = [*below, self._top[:-1]]  # where each layer's output goes
         assert number == len(plan.layers)
 
     def step(self, ids: Ids) -> Floats:
@@ -141,8 +139,8 @@ class Stepper:
         Returns:
             logits: (B, V), of the next token; overwritten by the next step.
         """
-        gx = np.take(self.plan.table, ids, 0, self._table, "clip")  # (B, G·H)
-        x = self.plan.embedding[ids] if self._layers[0].skip else gx
+        gx = self.plan.table.take(ids, 1, self._table, "clip")  # (G·H, B)
+        x = self.plan.embedding[:, ids] if self._layers[0].skip else gx
         for layer, output in zip(self._layers, self._outputs, strict=True):
             h = layer.step(gx)
             if layer.skip:
@@ -150,7 +148,7 @@ class Stepper:
             else:
                 output[...] = h
             x = output
-        return np.dot(self._top, self.plan.head, out=self._logits)
+        return np.dot(self.plan.head, self._top, out=self._logits).T
 
     @property
     def state(self) -> State:
@@ -160,39 +158,38 @@ class Stepper:
 
 
 class _Row:
-    """One layer of B sequences: its state and its buffers; [x | h | 1] in one piece of memory."""
+    """One layer of B sequences: its state and its buffers; [x; h; 1] in one piece of memory."""
 
     def __init__(self, weights: Prepared, h: Floats, memory: Floats | None) -> None:
         batch, hidden = h.shape
         self.w, self.w_x, self.skip = weights
-        width = self.w.shape[0]
-        self.input = np.ones((batch, width), np.float32)
-        self.h = self.input[:, width - 1 - hidden : width - 1]
-        self.h[...] = h
+        width = self.w.shape[1]
+        self.input = np.ones((width, batch), np.float32)
+        self.h = self.input[width - 1 - hidden : width - 1]
+        self.h[...] = h.T
+        self.x = self.input[: width - 1 - hidden]
         if self.w_x is not None:
-            self.x_input = np.ones((batch, self.w_x.shape[0]), np.float32)
-            self.x = self.x_input[:, :-1]
-        else:
-            self.x = self.input[:, : width - 1 - hidden]
-        self.first = self.x.shape[1] == 0
-        self.gates = np.empty((batch, self.w.shape[1]), np.float32)
+            self.x_input = np.ones((self.w_x.shape[1], batch), np.float32)
+            self.x = self.x_input[:-1]
+        self.first = not len(self.x)
+        self.gates = np.empty((len(self.w), batch), np.float32)
         self.setup(hidden, memory)
 
     def setup(self, hidden: int, memory: Floats | None) -> None:
         """Make what else the cell needs."""
 
     def step(self, gx: Floats) -> Floats:
-        """Read the input in `x`, or for a first layer the product `gx`; gives h (B, H)."""
+        """Read the input in `x`, or for a first layer the product `gx`; gives h (H, B)."""
         raise NotImplementedError
 
     @property
     def state(self) -> State:
-        return (self.h.copy(),)
+        return (self.h.T.copy(),)
 
 
 class _SimpleRNN(_Row):
     def step(self, gx: Floats) -> Floats:
-        gates = np.dot(self.input, self.w, out=self.gates)
+        gates = np.dot(self.w, self.input, out=self.gates)
         if self.first:
             gates += gx
         return np.tanh(gates, out=self.h)
@@ -201,15 +198,13 @@ class _SimpleRNN(_Row):
 class _LSTM(_Row):
     def setup(self, hidden: int, memory: Floats | None) -> None:
         assert memory is not None
-        self.c = memory.copy()
+        self.c = memory.T.copy()
         self.squashed = np.empty_like(self.c)
-        self.sigmoids = self.gates[:, : 3 * hidden]
-        self.i, self.f, self.o, self.g = (
-            self.gates[:, k * hidden : (k + 1) * hidden] for k in range(4)
-        )
+        self.sigmoids = self.gates[: 3 * hidden]
+        self.i, self.f, self.o, self.g = np.split(self.gates, 4)
 
     def step(self, gx: Floats) -> Floats:
-        gates = np.dot(self.input, self.w, out=self.gates)
+        gates = np.dot(self.w, self.input, out=self.gates)
         if self.first:
             gates += gx
         np.tanh(gates, out=gates)
@@ -223,28 +218,28 @@ class _LSTM(_Row):
 
     @property
     def state(self) -> State:
-        return self.h.copy(), self.c.copy()
+        return self.h.T.copy(), self.c.T.copy()
 
 
 class _GRU(_Row):
     def setup(self, hidden: int, memory: Floats | None) -> None:
         assert memory is None
         self.gx = np.empty_like(self.gates)
-        self.sigmoids, self.n = self.gates[:, : 2 * hidden], self.gates[:, 2 * hidden :]
-        self.r, self.z = self.gates[:, :hidden], self.gates[:, hidden : 2 * hidden]
+        self.r, self.z, self.n = np.split(self.gates, 3)
         self.split = 2 * hidden
+        self.sigmoids = self.gates[: self.split]
 
     def step(self, gx: Floats) -> Floats:
-        np.dot(self.input, self.w, out=self.gates)
+        np.dot(self.w, self.input, out=self.gates)
         if self.w_x is not None:
-            gx = np.dot(self.x_input, self.w_x, out=self.gx)
-        self.sigmoids += gx[:, : self.split]
+            gx = np.dot(self.w_x, self.x_input, out=self.gx)
+        self.sigmoids += gx[: self.split]
         np.tanh(self.sigmoids, out=self.sigmoids)
         self.sigmoids *= 0.5
         self.sigmoids += 0.5
         n = self.n
         n *= self.r
-        n += gx[:, self.split :]
+        n += gx[self.split :]
         np.tanh(n, out=n)
         self.h -= n
         self.h *= self.z

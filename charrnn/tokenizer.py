@@ -8,7 +8,7 @@ A tokenizer is a small value that writes itself to JSON, so it travels in the mo
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -30,7 +30,7 @@ __all__ = [
 
 Ids = NDArray[np.int32]  # (N,)
 Unknown = Literal["error", "skip", "replace"]
-StreamDecoder = Callable[[NDArray[np.integer], bool], str]  # (ids, whether they are the last)
+StreamDecoder = Callable[[Sequence[int], bool], str]  # (ids, whether they are the last)
 
 # Tried in this order as the stand-in for a character the vocabulary lacks.
 STAND_INS = "\N{REPLACEMENT CHARACTER}? "
@@ -119,7 +119,8 @@ class CharTokenizer(
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece."""
-        return lambda ids, _final: self.decode(ids)
+        characters = self.characters  # at hand, for a few ids at a time
+        return lambda ids, _final: "".join([characters[k] for k in ids])
 
 
 class ByteTokenizer(
@@ -169,7 +170,7 @@ class ByteTokenizer(
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece; it holds half characters back."""
         utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        return lambda ids, final: utf8.decode(np.asarray(ids).astype(np.uint8).tobytes(), final)
+        return lambda ids, final: utf8.decode(bytes(ids), final)
 
 
 Tokenizer = CharTokenizer | ByteTokenizer

@@ -216,6 +216,7 @@ def test_json_samples_are_a_line_each_and_can_be_drawn_alone(home: Path) -> None
     alone = json.loads(run(home, "sample", "-n", 20, "--seed", 9, "--json").stdout)
     for sample in (alone, *samples):
         assert sample.pop("characters_per_second") > 0
+    assert alone.pop("mean_log_prob") == pytest.approx(samples[2].pop("mean_log_prob"), abs=1e-6)
     assert alone == samples[2]
 
 

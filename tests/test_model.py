@@ -11,7 +11,7 @@ import torch
 from charrnn import CharRNN, CharRNNError, Model, folder, load
 from charrnn.config import CellName, ModelConfig
 from charrnn.evaluation import evaluate
-from charrnn.runtime import CHUNK
+from charrnn.predictor import CHUNK
 from charrnn.tokenizer import CharTokenizer
 from tests.conftest import B, H, L, T, V, small_config
 

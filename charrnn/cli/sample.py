@@ -23,7 +23,7 @@ def sample(
     model: ModelArgument = None,
     length: Annotated[
         int,
-        typer.Option("--length", "-n", min=0, help="New characters; 0 to go on until stopped."),
+        typer.Option("--length", "-n", help="New characters; 0 to go on until stopped."),
     ] = 500,
     temperature: Annotated[
         str,

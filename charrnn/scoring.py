@@ -1,0 +1,113 @@
+"""How well a model predicts a text, in the units people use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.tokenizer import Ids, Tokenizer
+
+__all__ = ["Score", "blocks", "score_of", "target_log_probs"]
+
+BLOCK = 4096  # lines that are sorted by length before they are read side by side
+ROWS = 128  # of them at once
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """A loss as a sum and counts, so that averages are taken once.
+
+    Attributes:
+        nats: the sum of -log p over the scored tokens.
+        tokens: how many were scored.
+        characters: of how many characters.
+        bytes: of how many bytes of UTF-8.
+    """
+
+    nats: float
+    tokens: int
+    characters: int
+    bytes: int
+
+    @property
+    def mean(self) -> float:
+        """Nats a token, by which training compares."""
+        return self.nats / max(self.tokens, 1)
+
+    @property
+    def nats_per_char(self) -> float:
+        """Nats a character."""
+        return self.nats / max(self.characters, 1)
+
+    @property
+    def bits_per_char(self) -> float:
+        """Bits a character."""
+        return self.nats_per_char / math.log(2)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits a byte of UTF-8."""
+        return self.nats / max(self.bytes, 1) / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many equally likely characters the model is in doubt."""
+        return math.exp(min(self.nats_per_char, 700))
+
+    def facts(self) -> dict[str, float | int]:
+        """All of it, for JSON."""
+        return {
+            "nats_per_char": self.nats_per_char,
+            "bits_per_char": self.bits_per_char,
+            "bits_per_byte": self.bits_per_byte,
+            "perplexity": self.perplexity,
+            "characters": self.characters,
+            "bytes": self.bytes,
+            "nats": self.nats,
+        }
+
+
+def score_of(nats: float, tokenizer: Tokenizer, ids: Ids) -> Score:
+    """The score of the tokens `ids` (N,), which took `nats` together."""
+    text = tokenizer.decode(ids)
+    size = len(ids) if tokenizer.vocab_size == 256 else len(text.encode("utf-8", "surrogatepass"))
+    return Score(nats=nats, tokens=len(ids), characters=len(text), bytes=size)
+
+
+def target_log_probs(
+    logits: NDArray[np.floating], targets: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """The log-probabilities (...) that logits (..., V) give to targets (...)."""
+    peak = logits.max(-1)
+    totals = np.log(np.exp(logits - peak[..., None]).sum(-1)) + peak
+    chosen = np.take_along_axis(logits, targets[..., None].astype(np.intp), -1)[..., 0]
+    scores: NDArray[np.floating] = chosen - totals
+    return scores
+
+
+def blocks(lines: Iterable[Ids]) -> Iterator[list[tuple[NDArray[np.intp], Ids, NDArray[np.intp]]]]:
+    """Lines as batches of about equal lengths.
+
+    Args:
+        lines: ids (N,) each, N at least 1.
+
+    Yields:
+        batches: of `BLOCK` lines: which lines (B,), counted from the block's first, their ids
+            (B, T) with what lies beyond a line's end at 0, and their lengths (B,).
+    """
+    source = iter(lines)
+    while block := list(islice(source, BLOCK)):
+        lengths = np.array([len(line) for line in block])
+        order = np.argsort(lengths, kind="stable")
+        batches = []
+        for start in range(0, len(block), ROWS):
+            rows = order[start : start + ROWS]
+            padded = np.zeros((len(rows), lengths[rows[-1]]), np.int32)
+            for place, row in enumerate(rows):
+                padded[place, : lengths[row]] = block[row]
+            batches.append((rows, padded, lengths[rows]))
+        yield batches
