@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from charrnn.config import ModelConfig, SampleConfig, TrainConfig
+    from charrnn.config import EvalConfig, ModelConfig, SampleConfig, TrainConfig
     from charrnn.corpus import Corpus, Reading, read_corpus
     from charrnn.errors import CharRNNError
     from charrnn.evaluation import evaluate
     from charrnn.events import Evaluated, Evaluation, Event, Finished, Progress, Started
+    from charrnn.mixture import Mixture
     from charrnn.network import CharRNN
     from charrnn.runtime import Model, load
+    from charrnn.sampling import Sample
+    from charrnn.scoring import Score
     from charrnn.tokenizer import ByteTokenizer, CharTokenizer
     from charrnn.training import train
 
@@ -32,11 +35,15 @@ _HOMES = {
     "Evaluation": "events",
     "Event": "events",
     "Finished": "events",
+    "EvalConfig": "config",
+    "Mixture": "mixture",
     "Model": "runtime",
     "ModelConfig": "config",
     "Progress": "events",
     "Reading": "corpus",
+    "Sample": "sampling",
     "SampleConfig": "config",
+    "Score": "scoring",
     "Started": "events",
     "TrainConfig": "config",
     "evaluate": "evaluation",
@@ -51,15 +58,19 @@ __all__ = [
     "CharRNNError",
     "CharTokenizer",
     "Corpus",
+    "EvalConfig",
     "Evaluated",
     "Evaluation",
     "Event",
     "Finished",
+    "Mixture",
     "Model",
     "ModelConfig",
     "Progress",
     "Reading",
+    "Sample",
     "SampleConfig",
+    "Score",
     "Started",
     "TrainConfig",
     "evaluate",

@@ -17,6 +17,7 @@ from charrnn.errors import UsageError
 
 __all__ = [
     "CellName",
+    "EvalConfig",
     "ModelConfig",
     "SampleConfig",
     "Settings",
@@ -167,6 +168,29 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     include_stop: bool = False
     max_lines: Annotated[int, Meta(ge=1)] | None = None
     seed: Count | None = None
+
+
+class EvalConfig(Settings, frozen=True, kw_only=True):
+    """How a text is scored.
+
+    Attributes:
+        protocol: whether the state is carried from the first character to the last, or starts
+            empty in each window.
+        window: tokens of a window.
+        random_windows: how many windows, at random places; None for all, side by side.
+        seed: of where random windows are.
+        segment: dynamic evaluation: tokens scored before each adaptation to them.
+        rate: dynamic evaluation: how far the weights go for a gradient of the usual size.
+        decay: dynamic evaluation: how strongly they are drawn back to where training left them.
+    """
+
+    protocol: Literal["carried", "windows"] = "carried"
+    window: Annotated[int, Meta(ge=1, le=1_000_000)] = 256
+    random_windows: Size | None = None
+    seed: Count = 0
+    segment: Annotated[int, Meta(ge=1, le=1_000_000)] = 32
+    rate: NonNegative = 1e-4
+    decay: Rate = 1e-3
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

@@ -265,6 +265,11 @@ def find(model: str | Path | None) -> Path:
     raise MissingInputError(f"there is no model folder {model}", advice)
 
 
+def is_model(name: str) -> bool:
+    """Whether there is a model folder of this name."""
+    return any((folder / CONFIG).is_file() for folder in (Path(name), CHECKPOINTS / name))
+
+
 def read(path: Path) -> ModelFolder:
     """Read and check the model folder at `path`.
 

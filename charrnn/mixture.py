@@ -6,9 +6,11 @@ p(next) = (p₁(next) + p₂(next) + ...) / K
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from charrnn import runtime
 from charrnn.cells import State
 from charrnn.errors import UsageError
 from charrnn.filters import log_softmax
@@ -17,7 +19,7 @@ from charrnn.sampling import Steps
 from charrnn.stepper import Floats
 from charrnn.tokenizer import Ids, Tokenizer
 
-__all__ = ["Mixture", "mean_log_probs", "same_vocabulary"]
+__all__ = ["Mixture", "load", "mean_log_probs", "same_vocabulary"]
 
 
 class Mixture(Predictor):
@@ -63,6 +65,12 @@ class Mixture(Predictor):
         for count in self.counts:
             yield state[begin : begin + count]
             begin += count
+
+
+def load(models: Sequence[str | Path | None]) -> Predictor:
+    """The model in a folder, or a mixture of those in several; see `runtime.load`."""
+    found = [runtime.load(model) for model in models]
+    return found[0] if len(found) == 1 else Mixture(found)
 
 
 class _MixtureSteps:

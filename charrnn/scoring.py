@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from charrnn.tokenizer import Ids, Tokenizer
 
-__all__ = ["Score", "blocks", "score_of", "target_log_probs"]
+__all__ = ["Score", "Surprisals", "blocks", "score_of", "target_log_probs"]
+
+Surprisals = NDArray[np.float32]  # nats that tokens cost: -log p
 
 BLOCK = 4096  # lines that are sorted by length before they are read side by side
 ROWS = 128  # of them at once
@@ -71,11 +73,13 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def score_of(nats: float, tokenizer: Tokenizer, ids: Ids) -> Score:
+def score_of(nats: float, tokenizer: Tokenizer, ids: NDArray[np.integer]) -> Score:
     """The score of the tokens `ids` (N,), which took `nats` together."""
-    text = tokenizer.decode(ids)
-    size = len(ids) if tokenizer.vocab_size == 256 else len(text.encode("utf-8", "surrogatepass"))
-    return Score(nats=nats, tokens=len(ids), characters=len(text), bytes=size)
+    if tokenizer.unit == "byte":
+        characters = int(((ids & 0xC0) != 0x80).sum())  # the others continue one
+        return Score(nats=nats, tokens=len(ids), characters=characters, bytes=len(ids))
+    size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
+    return Score(nats=nats, tokens=len(ids), characters=len(ids), bytes=size)
 
 
 def target_log_probs(

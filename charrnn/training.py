@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import torch
 
 import charrnn
 from charrnn import card, folder, planning
 from charrnn.corpus import Corpus, Reading, read_corpus
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.evaluation import evaluate
+from charrnn.evaluation import surprisals
 from charrnn.events import Evaluated, Evaluation, Event, Finished, Progress, Started
 from charrnn.folder import CorpusRecord, ModelFolder, ModelRecord
 from charrnn.learner import Learner, learning_rate
@@ -175,7 +176,7 @@ def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin
     seconds = budget.minutes * 60
     learner = Learner(plan.model, planning.schedule(plan, 1000), train_ids)
     update = _typical_seconds(learner.update, enough=min(3.0, 0.03 * seconds))
-    evaluation = _typical_seconds(lambda: evaluate(learner.network, val_ids), enough=0.0)
+    evaluation = _typical_seconds(lambda: surprisals(learner.network, val_ids), enough=0.0)
     left = seconds - (time.perf_counter() - begin)
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
@@ -228,9 +229,10 @@ class Keeper:
             CharRNNError: if the loss is not a number; what was saved before stays.
             ReadWriteError: if writing fails; what was saved before stays.
         """
-        score = evaluate(learner.network, self.val_ids)
+        nats = surprisals(learner.network, self.val_ids)
+        val_nats = float(nats.mean(dtype=np.float64))
         train_nats = learner.mean_loss()
-        if not math.isfinite(score.mean + train_nats):
+        if not math.isfinite(val_nats + train_nats):
             raise CharRNNError(
                 f"the loss is not a number after {learner.step} updates",
                 "try again with a lower --learning-rate",
@@ -240,7 +242,7 @@ class Keeper:
             epoch=learner.epoch,
             seconds=time.perf_counter() - self.begin,
             train_nats=train_nats,
-            val_nats=score.mean,
+            val_nats=val_nats,
             learning_rate=learning_rate(learner.step - 1, learner.config),
             grad_norm=float(learner.grad_norm),
             tokens_per_second=learner.tokens_per_second,

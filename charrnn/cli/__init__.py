@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 import charrnn
 from charrnn.cli.common import say
+from charrnn.cli.evaluate import evaluate, score
 from charrnn.cli.sample import sample
 from charrnn.cli.show import corpora, info
 from charrnn.cli.train import train
@@ -50,8 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Small recurrent language models of your own text.",
 )
-for verb in (train, sample, info, corpora):
-    app.command()(verb)
+for verb in (train, sample, evaluate, score, info, corpora):
+    app.command("eval" if verb is evaluate else None)(verb)
 
 
 @app.callback(invoke_without_command=True)

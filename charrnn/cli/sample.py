@@ -10,7 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from charrnn.cli.common import JsonOption, ModelArgument
+from charrnn.cli.common import JsonOption
 from charrnn.config import SampleConfig, settings_from
 from charrnn.errors import CannotCreateError, MissingInputError, UsageError
 from charrnn.sampling import new_seed
@@ -20,7 +20,14 @@ __all__ = ["sample"]
 
 
 def sample(
-    model: ModelArgument = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="A model folder, or the name of one in checkpoints/; several are mixed. "
+            "[default: the newest there]",
+        ),
+    ] = None,
     length: Annotated[
         int,
         typer.Option("--length", "-n", help="New characters; 0 to go on until stopped."),
@@ -133,13 +140,13 @@ def sample(
             "--reject-copies stands alone", "give the text as --novelty, and plain samples"
         )
 
-    from charrnn import runtime
+    from charrnn import mixture
     from charrnn.cli.writing import Job
 
     if interactive and str(prompt_file) == "-":
         raise UsageError("standard input can't be prompt and choices", "use --prompt")
     start = _read_prompt(prompt_file) if prompt_file else prompt
-    loaded = runtime.load(model)
+    loaded = mixture.load(models or [None])
     with _opened(output) as out:
         job = Job(loaded, start, config, unknown, out, echo, json, novelty)
         if interactive:

@@ -14,7 +14,7 @@ from charrnn.cli.common import encode_json, say
 from charrnn.config import SampleConfig
 from charrnn.errors import CharRNNError
 from charrnn.novelty import RUN, Copies, Novelty
-from charrnn.runtime import Model
+from charrnn.predictor import Predictor
 from charrnn.tokenizer import Unknown
 
 __all__ = ["Job"]
@@ -37,7 +37,7 @@ class Job:
         corpus: compare texts with this one; a source as `charrnn train` takes.
     """
 
-    model: Model
+    model: Predictor
     prompt: str
     config: SampleConfig
     unknown: Unknown

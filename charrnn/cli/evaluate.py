@@ -1,0 +1,206 @@
+"""charrnn eval and charrnn score: how well models predict texts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from charrnn.cli.common import JsonOption, ModelArgument, encode_json, say, write
+from charrnn.config import EvalConfig, settings_from
+from charrnn.errors import CannotCreateError, UsageError
+from charrnn.tokenizer import Unknown
+
+if TYPE_CHECKING:
+    from charrnn.corpus import Corpus
+    from charrnn.scoring import Score, Surprisals
+    from charrnn.tokenizer import Ids, Tokenizer
+
+__all__ = ["evaluate", "score"]
+
+UnknownOption = Annotated[
+    Unknown, typer.Option(help="What to do with characters that the models don't know.")
+]
+
+
+def evaluate(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL... TEXT...",
+            help="A model folder or name, or several to be mixed; then texts as for train.",
+        ),
+    ],
+    protocol: Annotated[
+        Literal["carried", "windows"],
+        typer.Option(help="Carry the state through the text, or begin anew in each window."),
+    ] = "carried",
+    window: Annotated[int, typer.Option(help="Characters of a window.")] = 256,
+    random_windows: Annotated[
+        int | None, typer.Option(help="So many windows at random places, instead of all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of where random windows are.")] = 0,
+    validation: Annotated[
+        bool,
+        typer.Option("--validation", help="Score the part that training kept for validation."),
+    ] = False,
+    dynamic: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Adapt while scoring; the text that was trained on."),
+    ] = None,
+    segment: Annotated[int, typer.Option(help="With --dynamic: characters between steps.")] = 32,
+    rate: Annotated[float, typer.Option(help="With --dynamic: how far a step goes.")] = 1e-4,
+    decay: Annotated[float, typer.Option(help="With --dynamic: how fast it is forgotten.")] = 1e-3,
+    unknown: UnknownOption = "error",
+    per_char: Annotated[
+        bool, typer.Option("--per-char", help="Print each character's cost, a line of JSON each.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the text, coloured by its cost, to this file.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell how well a model, or several together, predict a text."""
+    config = settings_from(
+        EvalConfig,
+        {
+            "protocol": protocol,
+            "window": window,
+            "random_windows": random_windows,
+            "seed": seed,
+            "segment": segment,
+            "rate": rate,
+            "decay": decay,
+        },
+    )
+    if random_windows is not None and (per_char or html or protocol == "carried"):
+        raise UsageError(
+            "random windows are no text to show",
+            "use --protocol windows, without --per-char and --html",
+        )
+    from tqdm import tqdm
+
+    from charrnn import evaluation
+    from charrnn.corpus import read_corpus
+    from charrnn.scoring import score_of
+
+    models, sources = _split(arguments)
+    networks, tokenizer = evaluation.load_networks(models)
+    corpus = read_corpus(sources)
+    ids = tokenizer.encode(corpus.text, unknown)
+    if validation:
+        ids = ids[_training_tokens(models, corpus, len(ids)) :]
+    training_ids = None
+    if dynamic is not None:
+        known = read_corpus([dynamic])
+        training_ids = tokenizer.encode(known.text, "skip")
+        training_ids = training_ids[: _training_tokens(models, known, len(training_ids))]
+    total = len(networks) * (len(ids) - 1)
+    with tqdm(total=total, unit=" characters", leave=False, disable=dynamic is None) as bar:
+        nats = evaluation.costs(networks, ids, config, training_ids, bar.update)
+    wanted = evaluation.targets(ids, config)
+    found = score_of(float(nats.sum(dtype="float64")), tokenizer, wanted)
+    how = protocol if protocol == "carried" else f"windows of {window}"
+    how += ", dynamic" if dynamic is not None else ""
+    if html is not None:
+        title = f"{' + '.join(models)} reads {corpus.name}"
+        _write_page(html, title, found, how, tokenizer, ids, nats)
+    if per_char:
+        for number, cost in enumerate(nats.tolist()):
+            text = tokenizer.decode(wanted[number : number + 1])
+            write(encode_json({"text": text, "nats": cost}))
+    elif json:
+        facts = {"models": models, "text": corpus.name, "protocol": how} | found.facts()
+        write(encode_json(facts | {"settings": config}))
+    else:
+        for label, value in _rows(found, how).items():
+            write(f"{label:<18} {value}\n")
+
+
+def score(
+    model: ModelArgument = None,
+    unknown: UnknownOption = "error",
+) -> None:
+    """Score lines of standard input, each for itself; a line of JSON each."""
+    from charrnn import runtime
+
+    loaded = runtime.load(model)
+    lines = (line.removesuffix("\n") for line in sys.stdin)
+    for found in loaded.score_lines(lines, unknown):
+        write(
+            encode_json(
+                {
+                    "nats": found.nats,
+                    "nats_per_char": found.nats_per_char,
+                    "bits_per_char": found.bits_per_char,
+                    "perplexity": found.perplexity,
+                    "characters": found.characters,
+                }
+            )
+        )
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Which arguments are models: the first, and those after it that are, but the last."""
+    from charrnn import folder
+
+    if len(arguments) < 2:
+        raise UsageError("there is no text to score", "charrnn eval MODEL TEXT")
+    count = 1
+    while count < len(arguments) - 1 and folder.is_model(arguments[count]):
+        count += 1
+    return arguments[:count], arguments[count:]
+
+
+def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
+    """How many of a corpus's tokens the first model was trained on; all, if it is another text."""
+    from charrnn import folder
+
+    record = folder.read(folder.find(models[0])).record
+    if record.corpus is None or record.training is None or record.corpus.sha256 != corpus.sha256:
+        return tokens
+    return tokens - round(tokens * record.training.val_frac)
+
+
+def _rows(found: Score, how: str) -> dict[str, str]:
+    return {
+        "nats a character": f"{found.nats_per_char:.4f}",
+        "bits a character": f"{found.bits_per_char:.4f}",
+        "bits a byte": f"{found.bits_per_byte:.4f}",
+        "perplexity": f"{found.perplexity:.3f}",
+        "characters scored": f"{found.characters:,}",
+        "protocol": how,
+    }
+
+
+def _write_page(
+    path: Path,
+    title: str,
+    found: Score,
+    how: str,
+    tokenizer: Tokenizer,
+    ids: Ids,
+    nats: Surprisals,
+) -> None:
+    from charrnn import heatmap
+
+    def characters() -> Iterator[tuple[str, float]]:
+        decode, cost = tokenizer.decoder(), 0.0
+        for token, own in zip(ids.tolist(), [0.0, *nats.tolist()], strict=True):
+            cost += own
+            if text := decode([token], False):
+                yield text, cost
+                cost = 0.0
+        if text := decode([], True):
+            yield text, cost
+
+    facts = [f"{label}: {value}" for label, value in _rows(found, how).items()]
+    try:
+        with path.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(heatmap.page(title, facts, characters()))
+    except OSError as error:
+        raise CannotCreateError(f"{path}: {error.strerror}", "choose another --html") from None
+    say(f"the page is {path}")

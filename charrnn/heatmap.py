@@ -1,0 +1,62 @@
+"""A text as a page, coloured by how much each character surprised a model."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Iterator
+
+__all__ = ["page"]
+
+STEPS = 12  # shades; one more for every bit, about
+STYLE = """
+body { font: 16px/1.7 ui-monospace, monospace; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
+  background: #fff; color: #111; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
+header, footer { font-family: system-ui, sans-serif; }
+.key span { padding: 0 .5em; }
+"""
+
+
+def page(
+    title: str, facts: Iterable[str], characters: Iterable[tuple[str, float]]
+) -> Iterator[str]:
+    """The page, piece by piece; it needs nothing but itself.
+
+    Args:
+        title: of the page.
+        facts: lines above the text.
+        characters: each with its cost in nats. Whatever they are, they are shown, not obeyed.
+    """
+    shades = "\n".join(f".s{k} {{ background: {_colour(k)}; }}" for k in range(STEPS + 1))
+    key = "".join(f'<span class="s{k}">{k}</span>' for k in range(STEPS + 1))
+    yield (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{STYLE}{shades}</style></head><body>"
+        f"<header><h1>{html.escape(title)}</h1>"
+    )
+    yield "".join(f"<p>{html.escape(fact)}</p>" for fact in facts)
+    yield f'<p class="key">bits a character: {key}</p></header>\n<pre>'
+    before = -1
+    for character, nats in characters:
+        shade = min(STEPS, max(0, round(nats / math.log(2)))) if math.isfinite(nats) else STEPS
+        if shade != before:
+            yield ("</span>" if before >= 0 else "") + f'<span class="s{shade}">'
+            before = shade
+        yield _shown(character)
+    yield ("</span>" if before >= 0 else "") + "</pre></body></html>\n"
+
+
+def _shown(character: str) -> str:
+    if character == "\n":
+        return "\n"
+    if not character.isprintable():
+        return html.escape(repr(character)[1:-1])
+    return html.escape(character)
+
+
+def _colour(step: int) -> str:
+    """White for what was expected, through amber to red for what was not."""
+    share = step / STEPS
+    return f"hsl({round(50 - 50 * share)} 100% {round(100 - 35 * share)}%)"
