@@ -148,7 +148,8 @@ def targets(ids: Ids, config: EvalConfig) -> Ids:
         return ids[1:]
     size = min(config.window, len(ids) - 1)
     places = _starts(len(ids) - 1, config)[:, None] + np.arange(1, size + 1)  # (K, W)
-    return ids[places].ravel()
+    wanted: Ids = ids[places].ravel()
+    return wanted
 
 
 def _mixed(each: Sequence[Surprisals]) -> Surprisals:
@@ -204,11 +205,11 @@ def _windows(
 
 def _starts(count: int, config: EvalConfig) -> NDArray[np.intp]:
     """Where the windows begin that score `count` tokens, or some of them."""
-    if config.random_windows is None:
-        return np.arange(0, count, config.window)
-    last = max(count - config.window, 0)
-    random = np.random.default_rng(config.seed)
-    starts: NDArray[np.intp] = random.integers(last + 1, size=config.random_windows)
+    starts: NDArray[np.intp] = np.arange(0, count, config.window)
+    if config.random_windows is not None:
+        last = max(count - config.window, 0)
+        random = np.random.default_rng(config.seed)
+        starts = random.integers(last + 1, size=config.random_windows)
     return starts
 
 

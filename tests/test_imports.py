@@ -24,6 +24,7 @@ def imported_by(code: str, *arguments: str, cwd: Path) -> set[str]:
         capture_output=True,
         text=True,
         timeout=60,
+        stdin=subprocess.DEVNULL,
     )
     assert "LOADED" in done.stdout, done.stderr
     return set(done.stdout.rpartition("LOADED")[2].split())
@@ -38,6 +39,10 @@ RUN = "import charrnn.cli\ntry: charrnn.cli.main()\nexcept SystemExit as end: as
         ("--help",),
         ("--version",),
         ("train", "--help"),
+        ("eval", "--help"),
+        ("score", "model"),
+        ("sample", "model", "model", "-n", "20", "--json", "--num-samples", "2"),
+        ("sample", "model", "-n", "20", "--beam", "2"),
         ("corpora",),
         ("sample", "model", "-n", "20", "--prompt", "abc"),
         ("info", "model"),

@@ -10,7 +10,6 @@ import torch
 
 from charrnn import CharRNN, CharRNNError, Model, folder, load
 from charrnn.config import CellName, ModelConfig
-from charrnn.evaluation import evaluate
 from charrnn.predictor import CHUNK
 from charrnn.tokenizer import CharTokenizer
 from tests.conftest import B, H, L, T, V, small_config
@@ -88,38 +87,6 @@ def test_log_probs_are_those_of_the_characters_that_came(cell: CellName) -> None
     assert model.log_probs("a").shape == (0,)
     with pytest.raises(CharRNNError, match="no text"):
         model.log_probs("")
-
-
-def test_evaluation_in_lanes_is_one_reader_of_the_whole_text(cell: CellName) -> None:
-    """To 1e-4 nats a token, the promise of WARM_UP; lanes that started cold would miss it."""
-    network, model = make(small_config(cell, hidden_size=H))
-    ids = np.random.default_rng(1).integers(0, V, 9001).astype(np.int32)
-    score = evaluate(network, ids)
-    assert score.tokens == len(ids) - 1
-    whole = -model.log_probs(TOKENIZER.decode(ids)).astype(np.float64).mean()
-    assert score.mean == pytest.approx(whole, abs=1e-4)
-
-
-@pytest.mark.parametrize("length", [2, 3, 63, 64, 65, 66, 2048, 2049, 4097])
-def test_evaluation_scores_every_token_but_the_first(length: int) -> None:
-    network, model = make(small_config("gru"))
-    ids = np.random.default_rng(length).integers(0, V, length).astype(np.int32)
-    score = evaluate(network, ids)
-    assert score.tokens == length - 1
-    expected = -model.log_probs(TOKENIZER.decode(ids)).astype(np.float64).sum()
-    assert score.nats == pytest.approx(expected, rel=1e-4)
-
-
-def test_evaluation_changes_nothing(cell: CellName) -> None:
-    network, _ = make(small_config(cell, dropout=0.5))
-    network.train()
-    before, random = network.weights(), torch.get_rng_state()
-    ids = np.resize(IDS, 3000)
-    assert evaluate(network, ids) == evaluate(network, ids)
-    assert network.training
-    assert torch.equal(random, torch.get_rng_state())
-    for name, weight in network.weights().items():
-        np.testing.assert_array_equal(weight, before[name])
 
 
 def test_save_and_load_keep_the_logits(cell: CellName, tmp_path: Path) -> None:

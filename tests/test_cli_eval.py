@@ -1,0 +1,94 @@
+"""`charrnn eval` and `charrnn score` as their users meet them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from charrnn import load
+from tests.commands import run
+from tests.conftest import VERSE
+
+
+@pytest.fixture(scope="module")
+def desk(home: Path) -> Path:
+    """`home` with a text."""
+    (home / "other.txt").write_text(VERSE[:100])
+    return home
+
+
+def test_the_figures_are_those_of_the_library(desk: Path) -> None:
+    facts = json.loads(run(desk, "eval", "verse", "other.txt", "--json").stdout)
+    nats = -float(load(desk / "checkpoints" / "verse").log_probs(VERSE[:100]).sum())
+    assert facts["characters"] == facts["bytes"] == 99
+    assert facts["nats"] == pytest.approx(nats, rel=1e-4)
+    assert facts["bits_per_char"] == pytest.approx(nats / 99 / math.log(2), rel=1e-4)
+    assert facts["protocol"] == "carried"
+    shown = run(desk, "eval", "verse", "other.txt").stdout
+    assert f"nats a character   {facts['nats_per_char']:.4f}" in shown
+    assert "characters scored  99" in shown
+
+
+def test_validation_is_what_training_said(desk: Path) -> None:
+    summary = json.loads((desk / "summary.json").read_text())
+    facts = json.loads(run(desk, "eval", "verse", "verse.txt", "--validation", "--json").stdout)
+    assert facts["nats_per_char"] == pytest.approx(summary["val_nats"], abs=1e-4)
+
+
+def test_costs_of_characters_add_up(desk: Path) -> None:
+    done = run(desk, "eval", "verse", "other.txt", "--per-char")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "".join(line["text"] for line in lines) == VERSE[1:100]
+    facts = json.loads(run(desk, "eval", "verse", "other.txt", "--json").stdout)
+    assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+
+
+def test_a_page_is_one_file(desk: Path) -> None:
+    assert run(desk, "eval", "verse", "other.txt", "--html", "page.html").returncode == 0
+    text = (desk / "page.html").read_text("utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "verse reads other" in text
+
+
+def test_lines_are_scored_without_pytorch(desk: Path) -> None:
+    lines = ["the clerk", "", "quay the on it finds"]
+    done = run(desk, "score", "verse", data="\n".join(lines).encode())
+    scores = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [score["characters"] for score in scores] == [len(line) for line in lines]
+    assert all(math.isfinite(value) for score in scores for value in score.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("eval", "verse"), 2, "no text to score"),
+        (("eval", "nobody", "other.txt"), 66, "no model folder nobody"),
+        (("eval", "verse", "missing.txt"), 66, "missing.txt"),
+        (("eval", "verse", "strange.txt"), 2, "does not know"),
+        (("eval", "verse", "one.txt"), 2, "has 1 tokens"),
+        (("eval", "verse", "other.txt", "--window", 0), 2, "window is 0"),
+        (("eval", "verse", "other.txt", "--random-windows", 3), 2, "random windows"),
+        (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
+        (("eval", "verse", "other.txt", "--dynamic", "verse.txt", "--rate", -1), 2, "rate is -1"),
+        (("score", "nobody"), 66, "no model folder nobody"),
+    ],
+)
+def test_mistakes_end_in_a_line(
+    desk: Path, arguments: tuple[object, ...], code: int, message: str
+) -> None:
+    (desk / "strange.txt").write_text("the Ω")
+    (desk / "one.txt").write_text("t")
+    done = run(desk, *arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:
+    done = run(desk, "score", "verse", data="the\nΩ\n".encode())
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert run(desk, "score", "verse", "--unknown", "skip", data="Ω\n".encode()).returncode == 0
