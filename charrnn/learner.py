@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from charrnn import kernels
 from charrnn.cells import State
 from charrnn.config import DeviceName, ModelConfig, Precision, TrainConfig
 from charrnn.errors import UsageError
@@ -21,7 +22,10 @@ from charrnn.network import CharRNN
 from charrnn.recurrent import detach
 from charrnn.tokenizer import Ids
 
-__all__ = ["Learner", "choose_device", "choose_precision", "learning_rate", "seeded"]
+__all__ = ["Learner", "choose_device", "choose_precision", "learning_rate", "seeded", "speed"]
+
+
+MAX_THREADS = 8  # beyond these, 32 lanes keep few more busy
 
 
 class Learner:
@@ -162,6 +166,17 @@ def choose_device(name: DeviceName) -> torch.device:
         there = ", ".join(kind for kind, there in available.items() if there)
         raise UsageError(f"there is no device {name} here", f"choose --device from {there}")
     return torch.device(name)
+
+
+def speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> float:
+    """About how many operations a second training reaches here; see benchmarks/NOTES.md."""
+    if device.type != "cpu":
+        return 3e12
+    if kernels.available(256, torch.bfloat16 if precision == "bf16" else torch.float32):
+        each = 120e9 if precision == "bf16" else 65e9
+    else:
+        each = 45e9
+    return each * min(torch.get_num_threads(), MAX_THREADS)
 
 
 def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "bf16"]:

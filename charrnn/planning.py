@@ -5,6 +5,7 @@ tokens, budget, given ──plan──▶ Plan ──schedule──▶ TrainConf
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 
 from charrnn.config import CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
+from charrnn.folder import weight_shapes
 
 __all__ = ["MAX_EPOCHS", "Budget", "Plan", "plan", "schedule"]
 
@@ -22,9 +24,15 @@ MAX_VAL = 500_000  # beyond this, more validation text says nothing new and cost
 
 # A text read so often is known by heart; more updates only make the network surer of it.
 MAX_EPOCHS = 30
+MAX_EPOCHS_OF_LONG_TEXTS = 60
 
-# Characters a second that two laptop cores learn from, at about the sizes chosen here.
-RATES: dict[CellName, int] = {"lstm": 34_000, "gru": 18_000, "rnn": 40_000}
+# Operations a second of two laptop cores in fp32; `learner.speed` knows better.
+SPEED = 90e9
+# What of the speed is reached, by how much of the work is products.
+SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.8, "rnn": 0.6}
+
+SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
+PASSES = 6  # over the text that a size must be able to make to be chosen
 
 MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
 TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
@@ -79,13 +87,20 @@ class Plan:
     notes: tuple[str, ...]
 
     @property
+    def max_epochs(self) -> int:
+        """Passes after which there is nothing more to learn."""
+        return MAX_EPOCHS if self.train_tokens < 300_000 else MAX_EPOCHS_OF_LONG_TEXTS
+
+    @property
     def steps_per_epoch(self) -> int:
         """Updates in which the lanes read all of the training text."""
         lane = self.train_tokens // int(self.settings["batch_size"])
         return lane // int(self.settings["seq_length"])
 
 
-def plan(tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any]) -> Plan:
+def plan(
+    tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any], speed: float = SPEED
+) -> Plan:
     """Choose everything that `given` leaves open.
 
     Args:
@@ -93,6 +108,7 @@ def plan(tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any])
         vocab_size: V.
         budget: how long to train.
         given: settings the user made; names of `ModelConfig` and `TrainConfig`.
+        speed: operations a second that training reaches on this machine.
 
     Raises:
         BadDataError: if the corpus is too small to train on; says how much is needed.
@@ -107,13 +123,14 @@ def plan(tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any])
     train, val = _divide(tokens, given.get("val_frac"))
     cell = given.get("cell", "lstm")
     check(ModelConfig, {"cell": cell})
-    passes = _expected_epochs(train, cell, budget)
-    model = settings_from(
-        ModelConfig,
-        {"cell": cell, "vocab_size": vocab_size}
-        | _network(train, passes)
-        | {name: value for name, value in given.items() if name in MODEL_FIELDS},
-    )
+    shape = {
+        "cell": cell,
+        "vocab_size": vocab_size,
+        "embed_size": 64,
+        "num_layers": 2,
+        "skip": True,
+    } | {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    model, passes = _network(train, shape, budget, speed)
     batch_size, seq_length, notes = _batch(train, given)
     settings = {
         "batch_size": batch_size,
@@ -134,8 +151,8 @@ def plan(tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any])
 def schedule(plan: Plan, steps: int) -> TrainConfig:
     """The complete settings of a run of `plan` with `steps` updates."""
     batch = plan.settings["batch_size"] * plan.settings["seq_length"]
-    # Reading a token costs a third of learning from it; 3% of the time may go to evaluations.
-    affordable = plan.val_tokens / 3 / 0.03 / batch
+    # Scoring a token costs half of learning from it; 3% of the time may go to evaluations.
+    affordable = plan.val_tokens / 2 / 0.03 / batch
     eval_every = min(max(affordable, steps / 40, 1), max(steps / 4, 1))
     evaluations = steps / eval_every
     return settings_from(
@@ -167,35 +184,54 @@ def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
     return tokens - val, val
 
 
-def _expected_epochs(train: int, cell: CellName, budget: Budget) -> float:
+def _network(
+    train: int, shape: dict[str, Any], budget: Budget, speed: float
+) -> tuple[ModelConfig, float]:
+    """The network that learns most, and how often it will read the text.
+
+    It is the largest that can read the text `PASSES` times, if the text is long enough to fill it.
+    """
+    room = next(size for length, size in ROOM if train < length)
+    sizes = [size for size in SIZES if size <= room]
+    sizes = [shape["hidden_size"]] if "hidden_size" in shape else sizes
+    models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in sizes]
+    model = models[0]
+    for larger in models[1:]:
+        if _expected_epochs(train, larger, budget, speed) >= PASSES:
+            model = larger
+    passes = _expected_epochs(train, model, budget, speed)
+    if "dropout" not in shape:
+        model = msgspec.structs.replace(model, dropout=_dropout(model, passes))
+    return model, passes
+
+
+# The largest size for training texts shorter than so many characters.
+ROOM = ((50_000, 128), (200_000, 192), (600_000, 384), (3_000_000, 512), (math.inf, 1024))
+
+
+def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
     """About how often the training text will be read."""
     if budget.epochs is not None:
         return budget.epochs
     assert budget.minutes is not None, "a Budget has minutes or epochs"
-    return min(budget.minutes * 60 * RATES[cell] / train, MAX_EPOCHS)
+    weights = sum(math.prod(shape) for shape in weight_shapes(model).values())
+    characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / (6 * weights)
+    most = MAX_EPOCHS if train < 300_000 else MAX_EPOCHS_OF_LONG_TEXTS
+    return min(characters / train, most)
 
 
-def _network(train: int, passes: float) -> dict[str, Any]:
-    """Sizes and dropout: as large as the budget can train, as small as the text asks for."""
-    read = train * passes
-    hidden = 128 if read < 1e6 else 192 if read < 3e6 else 256 if read < 2e7 else 384
-    if train < 50_000:
-        hidden = min(hidden, 128)
-    elif train < 200_000:
-        hidden = min(hidden, 192)
-    dropout = 0.0 if passes < 4 else 0.05 if passes < 8 else 0.2 if passes < 20 else 0.5
-    return {
-        "embed_size": 64,
-        "hidden_size": hidden,
-        "num_layers": 2,
-        "dropout": dropout,
-        "skip": True,
-    }
+def _dropout(model: ModelConfig, passes: float) -> float:
+    """More, the oftener the text is read; a plain RNN has less to lose."""
+    share = next(share for most, share in DROPOUT if passes < most)
+    return share / 2 if model.cell == "rnn" else share
+
+
+DROPOUT = ((4, 0.0), (6, 0.05), (10, 0.1), (20, 0.25), (29, 0.4), (math.inf, 0.5))
 
 
 def _learning_rate(model: ModelConfig) -> float:
     """Larger steps for smaller networks; a plain RNN has no gates to keep it stable."""
-    rate = 7e-3 * (192 / max(model.hidden_size, 64)) ** 0.5
+    rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
     return float(f"{rate * (0.3 if model.cell == 'rnn' else 1):.1g}")
 
 

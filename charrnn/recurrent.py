@@ -34,7 +34,8 @@ class Recurrent(nn.Module):
         input_size: I, the width of the input.
         hidden_size: H.
         num_layers: L.
-        dropout: the share of each layer's output that is dropped while training.
+        dropout: the share of each layer's output that is dropped while training, the same units
+            at every step of a sequence.
         skip: add to each layer's output its input, where both have the same width.
         bidirectional: read each layer in both directions and put the outputs side by side.
     """
@@ -115,10 +116,20 @@ class Recurrent(nn.Module):
             first = layer * len(self.directions)
             before = tuple(part[first : first + len(self.directions)] for part in state)
             output, after = self._layer(layer, x, before)
-            output = nn.functional.dropout(output, self.dropout, self.training)
+            if self.training and self.dropout:
+                output = output * self._mask(output)
             x = x + output if self.skip and x.shape == output.shape else output
             states.append(after)
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+
+    def _mask(self, output: Tensor) -> Tensor:
+        """What is dropped of a layer's output (T, B, D·H): the same units at every step.
+
+        Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural
+        networks", 2016.
+        """
+        keep = 1 - self.dropout
+        return output.new_empty((1, *output.shape[1:])).bernoulli_(keep).div_(keep)
 
     def _layer(self, layer: int, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One layer in all its directions; `state` is its own part, (D, B, H)."""

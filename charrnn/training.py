@@ -23,12 +23,13 @@ import torch
 
 import charrnn
 from charrnn import card, folder, planning
+from charrnn.config import TrainConfig, check
 from charrnn.corpus import Corpus, Reading, read_corpus
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation import surprisals
 from charrnn.events import Evaluated, Evaluation, Event, Finished, Progress, Started
 from charrnn.folder import CorpusRecord, ModelFolder, ModelRecord
-from charrnn.learner import Learner, learning_rate
+from charrnn.learner import Learner, choose_device, choose_precision, learning_rate, speed
 from charrnn.planning import Budget, Plan
 from charrnn.runtime import Model
 from charrnn.tokenizer import Ids, Tokenizer, make_tokenizer
@@ -79,7 +80,11 @@ def train(
     ids = tokens.encode(corpus.text)
     if len(set(corpus.text)) < 2:
         raise planning.too_small("only one distinct character")
-    plan = planning.plan(len(ids), tokens.vocab_size, budget, settings)
+    settings = {name: value for name, value in settings.items() if value is not None}
+    check(TrainConfig, settings)
+    device = choose_device(settings.get("device", "auto"))
+    rate = speed(device, choose_precision(settings.get("precision", "auto"), device))
+    plan = planning.plan(len(ids), tokens.vocab_size, budget, settings, rate)
     path = _folder_for(corpus, out, name)
     folder.create(path)
     return _leave_no_empty_folder(path, _run(corpus, tokens, ids, plan, budget, path, begin))
@@ -164,7 +169,7 @@ def _run(
 def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin: float) -> int:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
-    A short text needs less than its minutes: see `planning.MAX_EPOCHS`.
+    A short text needs less than its minutes: see `Plan.max_epochs`.
 
     What is measured is thrown away, so that the run is the same as one with `steps` given.
     """
@@ -181,7 +186,7 @@ def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
-    return max(1, min(affordable, planning.MAX_EPOCHS * plan.steps_per_epoch))
+    return max(1, min(affordable, plan.max_epochs * plan.steps_per_epoch))
 
 
 def _typical_seconds(work: Callable[[], object], enough: float) -> float:
