@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from charrnn.sampling import Sample
     from charrnn.scoring import Score
     from charrnn.tokenizer import ByteTokenizer, CharTokenizer
-    from charrnn.training import train
+    from charrnn.training import resume, train
 
 _HOMES = {
     "ByteTokenizer": "tokenizer",
@@ -49,6 +49,7 @@ _HOMES = {
     "evaluate": "evaluation",
     "load": "runtime",
     "read_corpus": "corpus",
+    "resume": "training",
     "train": "training",
 }
 
@@ -76,6 +77,7 @@ __all__ = [
     "evaluate",
     "load",
     "read_corpus",
+    "resume",
     "train",
 ]
 

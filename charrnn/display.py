@@ -39,13 +39,17 @@ def show(events: Iterator[Event]) -> Finished:
         Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
             does not wait for that.
     """
+    folder = None
     with _signals() as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         for event in events:
             _show(event, bar)
+            if isinstance(event, Started):
+                folder = event.folder
             if isinstance(event, Finished):
                 return event
             if received:
                 events.close()  # type: ignore[attr-defined]
+                _say(f"stopped; go on with: charrnn train --resume {folder}")
                 raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
 
@@ -106,9 +110,10 @@ def _show(event: Event, bar: tqdm[Never]) -> None:
 
 def _summary(event: Finished) -> str:
     early = "stopped early, " if event.stopped_early else ""
+    skipped = f"{event.skipped} not made for want of a finite gradient, " * bool(event.skipped)
     return (
-        f"{early}{event.steps:,} updates, {event.epochs:.1f} epochs in {event.seconds:.0f} s, "
-        f"{event.characters_per_second:,.0f} characters/s\n"
+        f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
+        f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} characters/s\n"
         f"validation {event.val_nats:.4f} nats, {event.val_bits_per_char:.4f} bits a character; "
         f"training {event.train_nats:.4f} nats\n"
         f"{event.advice}\n"

@@ -99,6 +99,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         characters_per_second: in training alone; bytes for a byte tokenizer.
         seconds: of the whole run.
         stopped_early: whether validation had not improved for long.
+        skipped: updates that were left out because a gradient was not finite.
         advice: what to do next for a better model.
     """
 
@@ -112,6 +113,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     characters_per_second: float
     seconds: float
     stopped_early: bool
+    skipped: int
     advice: str
 
 

@@ -5,7 +5,7 @@
     model.safetensors  the weights with the best validation loss, under PyTorch's names
     metrics.jsonl      one Evaluation a line
     README.md          the model card
-    resume/            the latest weights
+    resume/            what a run needs to go on; see `resuming`
     manifest.json      size and SHA-256 of each of these
 
 A file is written aside, flushed to disk and renamed over the old one. The manifest is written
@@ -45,13 +45,19 @@ __all__ = [
     "ModelFolder",
     "ModelRecord",
     "Weights",
+    "checked_metadata",
     "create",
+    "description_files",
     "find",
+    "is_model",
+    "kept_step",
     "model_files",
     "pretty_json",
     "read",
+    "read_record",
+    "read_tensors",
+    "state_parts",
     "weight_shapes",
-    "weights_file",
     "write",
 ]
 
@@ -153,16 +159,13 @@ def model_files(
     record: ModelRecord, tokenizer: Tokenizer, weights: Weights, step: int
 ) -> dict[str, bytes]:
     """The files that make up a model, for `write`."""
-    return {
-        CONFIG: pretty_json(record),
-        TOKENIZER: pretty_json(tokenizer),
-        WEIGHTS: weights_file(weights, step),
-    }
+    content = safetensors.numpy.save(weights, metadata={"step": str(step)})
+    return description_files(record, tokenizer) | {WEIGHTS: content}
 
 
-def weights_file(weights: Weights, step: int) -> bytes:
-    """The content of a `.safetensors` file of the weights after `step` updates."""
-    return safetensors.numpy.save(weights, metadata={"step": str(step)})
+def description_files(record: ModelRecord, tokenizer: Tokenizer) -> dict[str, bytes]:
+    """The files that say what a model is."""
+    return {CONFIG: pretty_json(record), TOKENIZER: pretty_json(tokenizer)}
 
 
 def pretty_json(value: Any) -> bytes:
@@ -270,6 +273,58 @@ def is_model(name: str) -> bool:
     return any((folder / CONFIG).is_file() for folder in (Path(name), CHECKPOINTS / name))
 
 
+def state_parts(config: ModelConfig) -> tuple[str, ...]:
+    """The names of the arrays that make up a model's hidden state."""
+    return CELLS[config.cell].state
+
+
+def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
+    """The record and the tokenizer of the folder at `path`, which may have no weights yet.
+
+    Raises:
+        MissingInputError: if one is not there.
+        BadDataError: if one is damaged, or they don't fit each other.
+    """
+    manifest = _read_manifest(path)
+    try:
+        for name in (CONFIG, TOKENIZER):
+            _check_file(path / name, None if manifest is None else manifest.get(name, []))
+        record = _read_record(path / CONFIG)
+        tokenizer: Tokenizer = _parse(path / TOKENIZER, (path / TOKENIZER).read_bytes(), Tokenizer)
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
+    if tokenizer.vocab_size != record.model.vocab_size:
+        found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
+        found += f"{record.model.vocab_size} in {CONFIG}"
+        raise BadDataError(found, "the files are of different models; copy the folder again")
+    return record, tokenizer
+
+
+def checked_metadata(path: Path, name: str) -> dict[str, str]:
+    """The metadata of a `.safetensors` file that the manifest lists.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        BadDataError: if it is damaged.
+    """
+    manifest = _read_manifest(path)
+    _check_file(path / name, None if manifest is None else manifest.get(name, []))
+    try:
+        with safetensors.safe_open(path / name, framework="np") as file:
+            return file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise _damaged(path / name, str(error)) from None
+
+
+def kept_step(path: Path) -> int | None:
+    """After how many updates the weights of the folder were saved; None if it has none."""
+    try:
+        return _int(checked_metadata(path, WEIGHTS).get("step", "0"), path / WEIGHTS)
+    except FileNotFoundError:
+        return None
+
+
 def read(path: Path) -> ModelFolder:
     """Read and check the model folder at `path`.
 
@@ -284,15 +339,10 @@ def read(path: Path) -> ModelFolder:
     if manifest is None:
         warnings.warn(f"{path} has no {MANIFEST}: damage can't be seen", stacklevel=2)
     try:
-        for name in (CONFIG, TOKENIZER, WEIGHTS, METRICS):
+        record, tokenizer = read_record(path)
+        for name in (WEIGHTS, METRICS):
             if name in (manifest or {}) or name != METRICS:
                 _check_file(path / name, None if manifest is None else manifest.get(name, []))
-        record = _read_record(path / CONFIG)
-        tokenizer: Tokenizer = _parse(path / TOKENIZER, (path / TOKENIZER).read_bytes(), Tokenizer)
-        if tokenizer.vocab_size != record.model.vocab_size:
-            found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
-            found += f"{record.model.vocab_size} in {CONFIG}"
-            raise BadDataError(found, "the files are of different models; copy the folder again")
         weights, metadata = read_tensors(path / WEIGHTS, weight_shapes(record.model))
         lines = (path / METRICS).read_bytes().splitlines() if (path / METRICS).exists() else []
     except FileNotFoundError as error:

@@ -17,9 +17,11 @@ from charrnn import kernels
 from charrnn.cells import State
 from charrnn.config import DeviceName, ModelConfig, Precision, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.folder import Weights
 from charrnn.lanes import Lanes
 from charrnn.network import CharRNN
 from charrnn.recurrent import detach
+from charrnn.resuming import RunProgress
 from charrnn.tokenizer import Ids
 
 __all__ = ["Learner", "choose_device", "choose_precision", "learning_rate", "seeded", "speed"]
@@ -50,6 +52,8 @@ class Learner:
         self.optimizer = _optimizer(self.network, config)
         self.state: State | None = None
         self.step = 0
+        self.skipped = 0  # updates that were not made because a gradient was not finite
+        self.skipped_in_row = 0
         self.seconds = 0.0  # in `update` alone
         self.grad_norm = torch.zeros((), device=self.device)
         self.loss = torch.zeros((), device=self.device)  # of the last update
@@ -75,12 +79,17 @@ class Learner:
         self.grad_norm = torch.nn.utils.clip_grad_norm_(
             self.network.parameters(), self.config.grad_clip
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.config)
-        self.optimizer.step()
-
-        self.state = detach(state)
-        self._count(loss.detach())
+        if bool(torch.isfinite(self.grad_norm)) and bool(torch.isfinite(loss)):
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.step, self.config)
+            self.optimizer.step()
+            self.state = detach(state)
+            self._count(loss.detach())
+            self.skipped_in_row = 0
+        else:
+            self.state = None
+            self.skipped += 1
+            self.skipped_in_row += 1
         self.step += 1
         self.seconds += time.perf_counter() - begin
 
@@ -91,11 +100,51 @@ class Learner:
         self._loss_count += 1
 
     def mean_loss(self) -> float:
-        """Nats a token, over the updates since this was last asked; there must be some."""
-        mean = float(self._loss_sum) / self._loss_count
+        """Nats a token, over the updates since this was last asked."""
+        mean = float(self._loss_sum) / max(self._loss_count, 1)
         self._loss_sum.zero_()
         self._loss_count = 0
         return mean
+
+    @property
+    def loss_count(self) -> int:
+        """How many updates `mean_loss` would average."""
+        return self._loss_count
+
+    def tensors(self) -> Weights:
+        """Every array that a learner needs to go on: weights, optimizer, hidden state, losses."""
+        arrays: dict[str, Tensor] = {}
+        updates = torch.zeros(())
+        for name, weight in self.network.named_parameters():
+            moments = self.optimizer.state.get(weight, {})
+            arrays[f"network.{name}"] = weight
+            arrays[f"mean.{name}"] = moments.get("exp_avg", torch.zeros_like(weight))
+            arrays[f"square.{name}"] = moments.get("exp_avg_sq", torch.zeros_like(weight))
+            updates = moments.get("step", updates)
+        state = self.state or self.network.rnn.start(self.config.batch_size)
+        for part, values in zip(self.network.rnn.cell.state, state, strict=True):
+            arrays[f"state.{part}"] = values
+        scalars = {"updates": updates, "loss_sum": self._loss_sum, "grad_norm": self.grad_norm}
+        arrays |= {name: value.view(1) for name, value in scalars.items()}
+        return {name: array.detach().cpu().float().numpy() for name, array in arrays.items()}
+
+    def restore(self, tensors: Weights, progress: RunProgress) -> None:
+        """Go on from where another learner with the same settings stood."""
+        given = {k: torch.tensor(v, device=self.device) for k, v in tensors.items()}
+        for name, weight in self.network.named_parameters():
+            with torch.no_grad():
+                weight.copy_(given[f"network.{name}"])
+            if float(given["updates"]):
+                self.optimizer.state[weight] = {
+                    "step": given["updates"].view(()).clone(),
+                    "exp_avg": given[f"mean.{name}"],
+                    "exp_avg_sq": given[f"square.{name}"],
+                }
+        self.state = tuple(given[f"state.{part}"] for part in self.network.rnn.cell.state)
+        self._loss_sum, self.grad_norm = given["loss_sum"].view(()), given["grad_norm"].view(())
+        self._loss_count = progress.loss_count
+        self.step, self.seconds = progress.step, progress.training_seconds
+        self.skipped, self.skipped_in_row = progress.skipped
 
     @property
     def tokens_per_second(self) -> float:

@@ -99,7 +99,13 @@ class Plan:
 
 
 def plan(
-    tokens: int, vocab_size: int, budget: Budget, given: Mapping[str, Any], speed: float = SPEED
+    tokens: int,
+    vocab_size: int,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float = SPEED,
+    *,
+    fine_tuning: bool = False,
 ) -> Plan:
     """Choose everything that `given` leaves open.
 
@@ -109,6 +115,7 @@ def plan(
         budget: how long to train.
         given: settings the user made; names of `ModelConfig` and `TrainConfig`.
         speed: operations a second that training reaches on this machine.
+        fine_tuning: whether the weights have been trained before, and must not be shaken.
 
     Raises:
         BadDataError: if the corpus is too small to train on; says how much is needed.
@@ -135,7 +142,7 @@ def plan(
     settings = {
         "batch_size": batch_size,
         "seq_length": seq_length,
-        "learning_rate": _learning_rate(model),
+        "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
         "weight_decay": 0.05 if passes > 10 else 0.01,
         "val_frac": val / tokens,
     } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
@@ -229,10 +236,10 @@ def _dropout(model: ModelConfig, passes: float) -> float:
 DROPOUT = ((4, 0.0), (6, 0.05), (10, 0.1), (20, 0.25), (29, 0.4), (math.inf, 0.5))
 
 
-def _learning_rate(model: ModelConfig) -> float:
+def _learning_rate(model: ModelConfig, share: float) -> float:
     """Larger steps for smaller networks; a plain RNN has no gates to keep it stable."""
     rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
-    return float(f"{rate * (0.3 if model.cell == 'rnn' else 1):.1g}")
+    return float(f"{share * rate * (0.3 if model.cell == 'rnn' else 1):.1g}")
 
 
 def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:

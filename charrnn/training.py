@@ -1,43 +1,40 @@
 """Training: one visible loop that yields events.
 
     for event in train("corpus.txt", minutes=3): ...
+    for event in resume("checkpoints/corpus"): ...
 
 Breaking out of the loop stops training and saves what has been learnt.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-import numpy as np
 import torch
 
 import charrnn
-from charrnn import card, folder, planning
+from charrnn import folder, planning, resuming, transfer
 from charrnn.config import TrainConfig, check
 from charrnn.corpus import Corpus, Reading, read_corpus
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import UsageError
 from charrnn.evaluation import surprisals
-from charrnn.events import Evaluated, Evaluation, Event, Finished, Progress, Started
+from charrnn.events import Event, Progress, Started
 from charrnn.folder import CorpusRecord, ModelFolder, ModelRecord
-from charrnn.learner import Learner, choose_device, choose_precision, learning_rate, speed
+from charrnn.keeper import Keeper
+from charrnn.learner import Learner, choose_device, choose_precision, speed
 from charrnn.planning import Budget, Plan
-from charrnn.runtime import Model
+from charrnn.resuming import RunState
 from charrnn.tokenizer import Ids, Tokenizer, make_tokenizer
 
-__all__ = ["train"]
+__all__ = ["resume", "train"]
 
 REPORT_SECONDS = 0.25  # between two Progress events
-SAMPLE_LENGTH = 160  # tokens shown at each evaluation
 
 
 def train(
@@ -48,6 +45,7 @@ def train(
     minutes: float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
+    init_from: str | Path | None = None,
     tokenizer: Literal["char", "byte"] = "char",
     reading: Reading | None = None,
     **settings: Any,
@@ -59,6 +57,7 @@ def train(
         out: the model folder to make; by default one in `checkpoints/`.
         name: the name of that one; by default the corpus's, made unique.
         minutes, epochs, steps: the budget; see `planning.Budget`.
+        init_from: a model whose weights the run starts from; its vocabulary may grow.
         tokenizer: whether a token is a character or a byte of UTF-8.
         reading: encoding and columns of the sources.
         settings: any of `ModelConfig` and `TrainConfig`; what is left open is chosen from the
@@ -73,21 +72,40 @@ def train(
     """
     begin = time.perf_counter()
     budget = Budget(minutes, epochs, steps)
-    if isinstance(sources, (str, Path)):
-        sources = [sources]
-    corpus = sources if isinstance(sources, Corpus) else read_corpus(sources, reading)
-    tokens = make_tokenizer(tokenizer, corpus.text)
+    corpus, origin = _corpus(sources, reading or Reading())
+    settings = {name: value for name, value in settings.items() if value is not None}
+    tokens, source = make_tokenizer(tokenizer, corpus.text), None
+    if init_from is not None:
+        source = folder.read(folder.find(init_from))
+        tokens = transfer.grown(source, tokenizer, corpus.text)
+        settings = transfer.same_shape(source, settings)
     ids = tokens.encode(corpus.text)
     if len(set(corpus.text)) < 2:
         raise planning.too_small("only one distinct character")
-    settings = {name: value for name, value in settings.items() if value is not None}
     check(TrainConfig, settings)
     device = choose_device(settings.get("device", "auto"))
     rate = speed(device, choose_precision(settings.get("precision", "auto"), device))
-    plan = planning.plan(len(ids), tokens.vocab_size, budget, settings, rate)
+    plan = planning.plan(
+        len(ids), tokens.vocab_size, budget, settings, rate, fine_tuning=source is not None
+    )
     path = _folder_for(corpus, out, name)
     folder.create(path)
-    return _leave_no_empty_folder(path, _run(corpus, tokens, ids, plan, budget, path, begin))
+    return _leave_no_empty_folder(
+        path, _run(corpus, tokens, ids, plan, budget, origin, source, path, begin)
+    )
+
+
+def _corpus(
+    sources: str | Path | Sequence[str | Path] | Corpus, reading: Reading
+) -> tuple[Corpus, tuple[tuple[str, ...], Reading]]:
+    """The text of some sources, and where it can be found again."""
+    if isinstance(sources, Corpus):
+        return sources, (("-",), reading)
+    if isinstance(sources, (str, Path)):
+        sources = [sources]
+    # Names of bundled corpora and of data sets stay as they are; files are found from anywhere.
+    places = tuple(str(Path(s).absolute()) if Path(s).exists() else str(s) for s in sources)
+    return read_corpus(sources, reading), (places, reading)
 
 
 def _leave_no_empty_folder(path: Path, events: Iterator[Event]) -> Iterator[Event]:
@@ -122,13 +140,19 @@ def _run(
     ids: Ids,
     plan: Plan,
     budget: Budget,
+    origin: tuple[tuple[str, ...], Reading],
+    source: ModelFolder | None,
     path: Path,
     begin: float,
 ) -> Iterator[Event]:
-    """Set up, loop, finish. See `train`."""
+    """Set up a new run. See `train`."""
     train_ids, val_ids = ids[: plan.train_tokens], ids[plan.train_tokens :]
     config = planning.schedule(plan, _count_steps(plan, budget, train_ids, val_ids, begin))
     learner = Learner(plan.model, config, train_ids)
+    notes = (*corpus.notes, *plan.notes)
+    if source is not None:
+        kept, new = transfer.transfer(learner.network, source, tokenizer)
+        notes += (f"from {source.path}: {kept} characters kept their rows, {new} are new",)
     record = ModelRecord(
         charrnn_version=charrnn.__version__,
         torch_version=str(torch.__version__),
@@ -136,21 +160,95 @@ def _run(
         training=config,
         corpus=CorpusRecord(name=corpus.name, characters=len(corpus.text), sha256=corpus.sha256),
     )
-    keeper = Keeper(path, record, tokenizer, val_ids, begin)
+    keeper = Keeper(path, record, tokenizer, val_ids, *origin, begin)
+    yield _started(learner, keeper, notes, plan.reasons)
+    keeper.save(learner)
+    yield from _loop(learner, keeper)
+
+
+def resume(
+    model: str | Path, sources: str | Path | Sequence[str | Path] | Corpus | None = None
+) -> Iterator[Event]:
+    """Go on with a run as if it had never stopped.
+
+    Args:
+        model: its folder, or a name in `checkpoints/`.
+        sources: the corpus, if it is no longer where it was.
+
+    Yields:
+        events: as `train`.
+
+    Raises:
+        CharRNNError: at once: if there is no such run, it is damaged, or the corpus is another.
+    """
+    begin = time.perf_counter()
+    path = folder.find(model)
+    run = resuming.read(path)
+    progress = run.progress
+    if sources is None and "-" in progress.sources:
+        raise UsageError("the run read standard input, which is gone", "name a file with its text")
+    given = progress.sources if sources is None else sources
+    corpus, origin = _corpus(given, progress.reading)
+    _refuse_another(corpus, run.record, path)
+    return _resumed(run, corpus, origin, path, begin)
+
+
+def _resumed(
+    run: RunState,
+    corpus: Corpus,
+    origin: tuple[tuple[str, ...], Reading],
+    path: Path,
+    begin: float,
+) -> Iterator[Event]:
+    config = run.record.training
+    assert config is not None, "what can be resumed was trained"
+    ids = run.tokenizer.encode(corpus.text)
+    train_tokens = len(ids) - round(len(ids) * config.val_frac)
+    learner = Learner(run.record.model, config, ids[:train_tokens])
+    learner.restore(run.tensors, run.progress)
+    keeper = Keeper(path, run.record, run.tokenizer, ids[train_tokens:], *origin, begin)
+    keeper.restore(run)
+    went_on = f"resumed after {learner.step:,} of {config.steps:,} updates"
+    yield _started(learner, keeper, corpus.notes, went_on)
+    yield from _loop(learner, keeper)
+
+
+def _refuse_another(corpus: Corpus, record: ModelRecord, path: Path) -> None:
+    before = record.corpus
+    if before is None or before.sha256 == corpus.sha256:
+        return
+    raise UsageError(
+        f"the corpus is not the one that {path} was trained on: {len(corpus.text):,} characters, "
+        f"SHA-256 {corpus.sha256[:12]}…, then {before.characters:,}, {before.sha256[:12]}…",
+        "give the same text, or start a new run from these weights with --init-from",
+    )
+
+
+def _started(learner: Learner, keeper: Keeper, notes: tuple[str, ...], plan: str) -> Started:
+    return Started(
+        folder=keeper.path,
+        notes=notes,
+        plan=plan,
+        model=keeper.record.model,
+        training=learner.config,
+        parameters=learner.network.num_parameters,
+        device=learner.device.type,
+        precision=learner.precision,
+    )
+
+
+def _loop(learner: Learner, keeper: Keeper) -> Iterator[Event]:
+    """Update, evaluate and save until the run is over."""
+    config = learner.config
     try:
-        yield Started(
-            folder=path,
-            notes=(*corpus.notes, *plan.notes),
-            plan=plan.reasons,
-            model=plan.model,
-            training=config,
-            parameters=learner.network.num_parameters,
-            device=learner.device.type,
-            precision=learner.precision,
-        )
-        reported = 0.0
-        while learner.step < config.steps and keeper.stale < config.patience:
+        reported = learner.seconds
+        while True:
+            if keeper.due(learner):
+                yield keeper.evaluate_and_save(learner)
+            if learner.step == config.steps or keeper.stale >= config.patience:
+                break
             learner.update()
+            keeper.check(learner)
             if learner.seconds - reported >= REPORT_SECONDS:
                 reported = learner.seconds
                 yield Progress(
@@ -158,8 +256,6 @@ def _run(
                     train_nats=float(learner.loss),
                     tokens_per_second=learner.tokens_per_second,
                 )
-            if learner.step % config.eval_every == 0 or learner.step == config.steps:
-                yield keeper.evaluate_and_save(learner)
     except GeneratorExit:  # the caller broke out of the loop
         keeper.close(learner)
         raise
@@ -201,116 +297,3 @@ def _typical_seconds(work: Callable[[], object], enough: float) -> float:
         work()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
-
-
-@dataclass
-class Keeper:
-    """Evaluates a learner, writes its folder, and remembers which weights were best.
-
-    Attributes:
-        path: the model folder.
-        record: its `config.json`.
-        tokenizer: of the model.
-        val_ids: the validation text (N,).
-        begin: when training was asked for, by `time.perf_counter`.
-        metrics: the evaluations so far.
-        best: the one with the lowest validation loss.
-        stale: how many evaluations have passed since.
-    """
-
-    path: Path
-    record: ModelRecord
-    tokenizer: Tokenizer
-    val_ids: Ids
-    begin: float
-    metrics: list[Evaluation] = field(default_factory=list)
-    best: Evaluation | None = None
-    stale: int = 0
-
-    def evaluate_and_save(self, learner: Learner) -> Evaluated:
-        """Score the validation text, and write the latest weights and, if better, the best.
-
-        Raises:
-            CharRNNError: if the loss is not a number; what was saved before stays.
-            ReadWriteError: if writing fails; what was saved before stays.
-        """
-        nats = surprisals(learner.network, self.val_ids)
-        val_nats = float(nats.mean(dtype=np.float64))
-        train_nats = learner.mean_loss()
-        if not math.isfinite(val_nats + train_nats):
-            raise CharRNNError(
-                f"the loss is not a number after {learner.step} updates",
-                "try again with a lower --learning-rate",
-            )
-        evaluation = Evaluation(
-            step=learner.step,
-            epoch=learner.epoch,
-            seconds=time.perf_counter() - self.begin,
-            train_nats=train_nats,
-            val_nats=val_nats,
-            learning_rate=learning_rate(learner.step - 1, learner.config),
-            grad_norm=float(learner.grad_norm),
-            tokens_per_second=learner.tokens_per_second,
-        )
-        self.metrics.append(evaluation)
-        better = self.best is None or evaluation.val_nats < self.best.val_nats
-        if better:
-            self.best = evaluation
-        self.stale = 0 if better else self.stale + 1
-        weights = learner.network.weights()
-        self._save(weights, evaluation, better)
-        model = Model(self.record.model, self.tokenizer, weights)
-        sample = model.generate(max_new_tokens=SAMPLE_LENGTH, seed=learner.step)
-        return Evaluated(evaluation=evaluation, best=better, sample=sample)
-
-    def _save(self, weights: folder.Weights, evaluation: Evaluation, better: bool) -> None:
-        files = {
-            "resume/model.safetensors": folder.weights_file(weights, evaluation.step),
-            folder.METRICS: b"".join(msgspec.json.encode(m) + b"\n" for m in self.metrics),
-        }
-        if better:
-            found = ModelFolder(
-                self.path,
-                self.record,
-                self.tokenizer,
-                weights,
-                evaluation.step,
-                tuple(self.metrics),
-            )
-            files |= folder.model_files(self.record, self.tokenizer, weights, evaluation.step)
-            files[folder.CARD] = card.markdown(found).encode()
-        folder.write(self.path, files)
-
-    def close(self, learner: Learner) -> None:
-        """Save what was learnt since the last save, if anything."""
-        if learner.step != (self.metrics[-1].step if self.metrics else 0):
-            self.evaluate_and_save(learner)
-
-    def finish(self, learner: Learner) -> Finished:
-        """The summary of the run."""
-        assert self.best is not None, "the last update is always evaluated"
-        tokens_per_char = len(self.val_ids) / len(self.tokenizer.decode(self.val_ids))
-        return Finished(
-            model=self.path,
-            val_nats=self.best.val_nats,
-            val_bits_per_char=self.best.val_nats * tokens_per_char / math.log(2),
-            train_nats=self.best.train_nats,
-            steps=learner.step,
-            epochs=learner.epoch,
-            parameters=learner.network.num_parameters,
-            characters_per_second=learner.tokens_per_second,
-            seconds=time.perf_counter() - self.begin,
-            stopped_early=learner.step < learner.config.steps,
-            advice=advice(self.metrics),
-        )
-
-
-def advice(metrics: Sequence[Evaluation]) -> str:
-    """What would make the model better, read off its losses."""
-    best = min(metrics, key=lambda m: m.val_nats)
-    gap = best.val_nats - best.train_nats
-    if best.step < metrics[-1].step:
-        return "it overfits: more text, a smaller --rnn-size or more --dropout would help"
-    if gap > 0.25 or best.epoch > planning.MAX_EPOCHS - 1:
-        return "it begins to overfit: more text or more --dropout will help more than more minutes"
-    return "the loss was still falling: more --minutes will make it better"

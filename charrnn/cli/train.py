@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from charrnn.cli.common import JsonOption, encode_json, write
 from charrnn.config import CellName, DeviceName, Precision
+from charrnn.errors import UsageError
 
 __all__ = ["train"]
 
 
 def train(
     sources: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="TEXT...",
             help="Text files (also .gz), folders, globs, - for standard input, .jsonl / .csv / "
             ".parquet files, hf://OWNER/NAME, or bundled corpora by name.",
         ),
-    ],
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Go on with this run as if it had never stopped."),
+    ] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Start from these weights; the vocabulary may grow."),
+    ] = None,
     cell: Annotated[CellName | None, typer.Option("--model", help="The recurrent cell.")] = None,
     minutes: Annotated[float | None, typer.Option(help="How long to train. [default: 3]")] = None,
     epochs: Annotated[
@@ -78,36 +87,45 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train a model of a text. Sizes and settings not given are chosen for the text."""
-    from charrnn import display
-    from charrnn.corpus import Reading
-    from charrnn.training import train as start
-
     raw = tokenizer == "byte" and errors == "strict"
-    events = start(
-        sources,
-        out=out,
-        name=name,
-        minutes=minutes,
-        epochs=epochs,
-        steps=steps,
-        tokenizer=tokenizer,
-        reading=Reading(encoding, "surrogateescape" if raw else errors, text_column, split),
-        cell=cell,
-        hidden_size=hidden_size,
-        num_layers=num_layers,
-        embed_size=embed_size,
-        dropout=dropout,
-        skip=skip,
-        batch_size=batch_size,
-        seq_length=seq_length,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        grad_clip=grad_clip,
-        val_frac=val_frac,
-        seed=seed,
-        device=device,
-        precision=precision,
-    )
+    settings = {
+        "out": out,
+        "name": name,
+        "minutes": minutes,
+        "epochs": epochs,
+        "steps": steps,
+        "init_from": init_from,
+        "cell": cell,
+        "hidden_size": hidden_size,
+        "num_layers": num_layers,
+        "embed_size": embed_size,
+        "dropout": dropout,
+        "skip": skip,
+        "batch_size": batch_size,
+        "seq_length": seq_length,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "grad_clip": grad_clip,
+        "val_frac": val_frac,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+    }
+    given: dict[str, Any] = {name: v for name, v in settings.items() if v is not None}
+    if resume is not None and given:
+        found = f"--resume goes on with the settings of the run, {', '.join(given)} can't be given"
+        raise UsageError(found, "leave them out, or start a new run with --init-from")
+    if resume is None and not sources:
+        raise UsageError("no text given", "name a file, a folder or a bundled corpus")
+
+    from charrnn import display, training
+    from charrnn.corpus import Reading
+
+    if resume is not None:
+        events = training.resume(resume, sources or None)
+    else:
+        reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
+        events = training.train(sources or [], tokenizer=tokenizer, reading=reading, **given)
     try:
         finished = display.show(events)
     except display.Interrupted as stop:
