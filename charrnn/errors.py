@@ -9,6 +9,7 @@ __all__ = [
     "BadDataError",
     "CannotCreateError",
     "CharRNNError",
+    "LockedError",
     "MissingInputError",
     "ReadWriteError",
     "UsageError",
@@ -65,3 +66,9 @@ class ReadWriteError(CharRNNError):
     """A read or write that failed midway."""
 
     exit_code = 74
+
+
+class LockedError(CharRNNError):
+    """A folder that another process is working on."""
+
+    exit_code = 75

@@ -28,6 +28,7 @@ from charrnn.events import Event, Progress, Started
 from charrnn.folder import CorpusRecord, ModelFolder, ModelRecord
 from charrnn.keeper import Keeper
 from charrnn.learner import Learner, choose_device, choose_precision, speed
+from charrnn.locking import held
 from charrnn.planning import Budget, Plan
 from charrnn.resuming import RunState
 from charrnn.tokenizer import Ids, Tokenizer, make_tokenizer
@@ -90,9 +91,7 @@ def train(
     )
     path = _folder_for(corpus, out, name)
     folder.create(path)
-    return _leave_no_empty_folder(
-        path, _run(corpus, tokens, ids, plan, budget, origin, source, path, begin)
-    )
+    return _alone_in(path, _run(corpus, tokens, ids, plan, budget, origin, source, path, begin))
 
 
 def _corpus(
@@ -108,10 +107,14 @@ def _corpus(
     return read_corpus(sources, reading), (places, reading)
 
 
-def _leave_no_empty_folder(path: Path, events: Iterator[Event]) -> Iterator[Event]:
-    """`events`; if they end, in whatever way, before anything is saved, the folder goes too."""
+def _alone_in(path: Path, events: Iterator[Event]) -> Iterator[Event]:
+    """`events`, with the folder locked.
+
+    If they end, in whatever way, before anything is saved, the folder goes too.
+    """
     try:
-        yield from events
+        with held(path):
+            yield from events
     finally:
         with suppress(OSError):
             path.rmdir()  # fails if there is anything in it
@@ -190,7 +193,7 @@ def resume(
     given = progress.sources if sources is None else sources
     corpus, origin = _corpus(given, progress.reading)
     _refuse_another(corpus, run.record, path)
-    return _resumed(run, corpus, origin, path, begin)
+    return _alone_in(path, _resumed(run, corpus, origin, path, begin))
 
 
 def _resumed(

@@ -203,6 +203,22 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert "Traceback" not in err.decode()
 
 
+def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
+    text: Path, tmp_path: Path
+) -> None:
+    shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
+    process = start(tmp_path, "train", text, *shape, "--steps", 300_000, "--out", "model")
+    while not (tmp_path / "model" / STATE).exists():
+        time.sleep(0.05)
+    second = run(tmp_path, "train", "--resume", "model")
+    assert second.returncode == 75
+    assert f"trained by process {process.pid}" in second.stderr
+    process.kill()
+    process.communicate()
+    _consume(resume(tmp_path / "model"), 1)
+    assert not [path.name for path in (tmp_path / "model").glob(".*")], "no litter"
+
+
 def test_resuming_takes_no_settings(tmp_path: Path) -> None:
     done = run(tmp_path, "train", "--resume", "model", "--rnn-size", 8)
     assert done.returncode == 2
