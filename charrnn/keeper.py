@@ -16,7 +16,8 @@ from charrnn.corpus import Reading
 from charrnn.errors import CharRNNError
 from charrnn.evaluation import surprisals
 from charrnn.events import Evaluated, Evaluation, Finished
-from charrnn.folder import ModelFolder, ModelRecord, Weights
+from charrnn.files import Weights, write
+from charrnn.folder import ModelFolder, ModelRecord
 from charrnn.learner import Learner, learning_rate
 from charrnn.resuming import STATE, RunProgress, RunState, state_file
 from charrnn.runtime import Model
@@ -152,7 +153,7 @@ class Keeper:
                 assert self.best_weights is not None, "the best evaluation was of some weights"
                 files |= self._model_files(self.best_weights, self.best, self.metrics)
         files[STATE] = state_file(learner.tensors(), self.best_weights, progress)
-        folder.write(self.path, files)
+        write(self.path, files)
         if self.best is not None:
             self.kept_step = self.best.step
 
@@ -177,7 +178,7 @@ class Keeper:
         if self.best is None or evaluation.val_nats < self.best.val_nats:
             metrics = [*self.metrics, evaluation]
             files = self._model_files(learner.network.weights(), evaluation, metrics)
-            folder.write(self.path, files | {folder.METRICS: _lines(metrics)})
+            write(self.path, files | {folder.METRICS: _lines(metrics)})
 
     def finish(self, learner: Learner) -> Finished:
         """The summary of the run."""

@@ -17,7 +17,7 @@ from charrnn import kernels
 from charrnn.cells import State
 from charrnn.config import DeviceName, ModelConfig, Precision, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.folder import Weights
+from charrnn.files import Weights
 from charrnn.lanes import Lanes
 from charrnn.network import CharRNN
 from charrnn.recurrent import detach

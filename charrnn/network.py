@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 import charrnn
-from charrnn import folder
+from charrnn import files, folder
 from charrnn.cells import State
 from charrnn.config import ModelConfig
-from charrnn.folder import ModelRecord, Weights
+from charrnn.files import Weights
+from charrnn.folder import ModelRecord
 from charrnn.recurrent import Recurrent
 from charrnn.runtime import refuse_bidirectional
 from charrnn.tokenizer import Tokenizer
@@ -86,8 +87,8 @@ class CharRNN(nn.Module):
             torch_version=str(torch.__version__),
             model=self.config,
         )
-        folder.create(Path(path))
-        folder.write(Path(path), folder.model_files(record, tokenizer, self.weights(), step=0))
+        files.create(Path(path))
+        files.write(Path(path), folder.model_files(record, tokenizer, self.weights(), step=0))
 
     @classmethod
     def from_pretrained(cls, model: str | Path) -> CharRNN:

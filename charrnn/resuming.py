@@ -14,12 +14,13 @@ import msgspec
 import safetensors
 import safetensors.numpy
 
-from charrnn import folder
+from charrnn import files, folder
 from charrnn.config import ModelConfig, Settings
 from charrnn.corpus import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.events import Evaluation
-from charrnn.folder import ModelRecord, Weights
+from charrnn.files import Weights
+from charrnn.folder import ModelRecord
 from charrnn.tokenizer import Tokenizer
 
 __all__ = ["STATE", "RunProgress", "RunState", "read", "state_file"]
@@ -92,13 +93,13 @@ def read(path: Path) -> RunState:
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     try:
-        metadata = folder.checked_metadata(path, STATE)
+        metadata = files.checked_metadata(path, STATE)
     except FileNotFoundError:
         advice = "start anew, or start from its weights with --init-from"
         raise MissingInputError(f"{path} holds no state to resume from", advice) from None
     progress = _progress(path, metadata)
     shapes = _shapes(record.model, record.training.batch_size, progress.best is not None)
-    arrays, _ = folder.read_tensors(path / STATE, shapes)
+    arrays, _ = files.read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
     return RunState(record, tokenizer, progress, tensors, best or None, folder.kept_step(path))

@@ -14,7 +14,7 @@ from charrnn import folder, stepper
 from charrnn.cells import CELLS, State
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
-from charrnn.folder import Weights
+from charrnn.files import Weights
 from charrnn.predictor import CHUNK, Predictor
 from charrnn.stepper import Floats, Layer, Stepper
 from charrnn.tokenizer import Ids, Tokenizer

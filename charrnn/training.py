@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 
 import charrnn
-from charrnn import folder, planning, resuming, transfer
+from charrnn import files, folder, planning, resuming, transfer
 from charrnn.config import TrainConfig, check
 from charrnn.corpus import Corpus, Reading, read_corpus
 from charrnn.errors import UsageError
@@ -69,7 +69,7 @@ def train(
 
     Raises:
         CharRNNError: at once, of a kind for each mistake (see `read_corpus`, `planning.plan`,
-            `folder.create`); while training, if the loss is no longer a number.
+            `files.create`); while training, if the loss is no longer a number.
     """
     begin = time.perf_counter()
     budget = Budget(minutes, epochs, steps)
@@ -90,7 +90,7 @@ def train(
         len(ids), tokens.vocab_size, budget, settings, rate, fine_tuning=source is not None
     )
     path = _folder_for(corpus, out, name)
-    folder.create(path)
+    files.create(path)
     return _alone_in(path, _run(corpus, tokens, ids, plan, budget, origin, source, path, begin))
 
 

@@ -9,7 +9,8 @@ import torch
 
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
-from charrnn.folder import ModelFolder, Weights
+from charrnn.files import Weights
+from charrnn.folder import ModelFolder
 from charrnn.network import CharRNN
 from charrnn.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer
 

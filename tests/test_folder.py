@@ -10,6 +10,7 @@ import pytest
 
 from charrnn import CharRNN, CharTokenizer, folder, load
 from charrnn.errors import BadDataError, CannotCreateError, MissingInputError, ReadWriteError
+from charrnn.files import create, write
 from charrnn.folder import ModelRecord
 from tests.conftest import V, small_config
 
@@ -141,7 +142,7 @@ def test_a_write_that_fails_leaves_the_folder_as_it_was(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ReadWriteError, match="No space left"):
-        folder.write(model, {"model.safetensors": b"new", "metrics.jsonl": b"new"})
+        write(model, {"model.safetensors": b"new", "metrics.jsonl": b"new"})
     assert {path.name: path.read_bytes() for path in model.iterdir()} == before
 
 
@@ -165,23 +166,23 @@ def test_at_every_moment_of_a_write_each_file_is_one_the_manifest_lists(
 
     monkeypatch.setattr(Path, "replace", stop)
     try:
-        folder.write(model, files)
+        write(model, files)
         assert stop_at >= len(files) + 2
     except KeyboardInterrupt:
         pass
     monkeypatch.undo()
     new = load(model).generate(seed=1, max_new_tokens=30)
     assert new == old or folder.read(model).step == 2
-    folder.write(model, files)
+    write(model, files)
     assert folder.read(model).step == 2
 
 
 def test_a_folder_that_holds_something_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(CannotCreateError, match="not empty"):
-        folder.create(tmp_path)
+        create(tmp_path)
     with pytest.raises(CannotCreateError, match=r"precious\.txt"):
-        folder.create(tmp_path / "precious.txt" / "model")
+        create(tmp_path / "precious.txt" / "model")
 
 
 def test_find_takes_a_path_a_name_or_the_newest(
