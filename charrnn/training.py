@@ -12,7 +12,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ import charrnn
 from charrnn import files, folder, planning, resuming, transfer
 from charrnn.config import TrainConfig, check
 from charrnn.corpus import Corpus, Reading, read_corpus
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation import surprisals
 from charrnn.events import Event, Progress, Started
 from charrnn.folder import CorpusRecord, ModelFolder, ModelRecord
@@ -113,11 +113,30 @@ def _alone_in(path: Path, events: Iterator[Event]) -> Iterator[Event]:
     If they end, in whatever way, before anything is saved, the folder goes too.
     """
     try:
-        with held(path):
+        with held(path), _memory():
             yield from events
     finally:
         with suppress(OSError):
             path.rmdir()  # fails if there is anything in it
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Tell what to do when there is not enough memory.
+
+    Raises:
+        CharRNNError: in place of what PyTorch or Python says then.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        told = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not told and "allocate memory" not in str(error):
+            raise
+        raise CharRNNError(
+            "there is not enough memory",
+            "choose a smaller --batch-size, --seq-length or --rnn-size; what was saved is there",
+        ) from None
 
 
 def _folder_for(corpus: Corpus, out: str | Path | None, name: str | None) -> Path:

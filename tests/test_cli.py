@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import termios
@@ -235,6 +236,24 @@ def test_info_shows_the_card(home: Path) -> None:
     assert facts["model"]["hidden_size"] == 12
     assert facts["evaluation"]["step"] == 30
     assert facts["files"]["model.safetensors"] > 1000
+
+
+def test_verify_names_each_file_that_is_wrong(home: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(home / "checkpoints" / "verse", copy)
+    whole = run(tmp_path, "verify", copy)
+    assert whole.returncode == 0
+    assert "is whole" in whole.stdout
+    (copy / "tokenizer.json").unlink()
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-9] ^= 1
+    weights.write_bytes(content)
+    done = run(tmp_path, "verify", copy)
+    assert done.returncode == 65
+    assert "tokenizer.json is missing" in done.stdout
+    assert "model.safetensors: its content is not what was saved" in done.stdout
+    assert "damaged in 2 of its files" in done.stderr
 
 
 def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from charrnn.cli.common import JsonOption, ModelArgument, encode_json, write
-from charrnn.errors import MissingInputError
+from charrnn.errors import BadDataError, MissingInputError
 
-__all__ = ["corpora", "info"]
+__all__ = ["corpora", "info", "verify"]
 
 
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
@@ -30,6 +30,33 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     rows["files"] = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
     for label, value in rows.items():
         write(f"{label:<16} {value}\n")
+
+
+def verify(model: ModelArgument = None) -> None:
+    """Check every file of a model folder, and tell what is wrong."""
+    from charrnn import files, folder, resuming
+
+    path = folder.find(model)
+    manifest = files.read_manifest(path)
+    if manifest is None:
+        write(f"{path} has no {files.MANIFEST}: damage of content can't be seen\n")
+    problems = []
+    for name, versions in sorted((manifest or {}).items()):
+        try:
+            files.check_file(path / name, versions)
+        except FileNotFoundError:
+            problems.append(f"{name} is missing")
+        except BadDataError as error:
+            problems.append(error.found)
+    if not problems:
+        folder.read(path)
+        if resuming.STATE in (manifest or {}):
+            resuming.read(path)
+        write(f"{path} is whole\n")
+        return
+    write("".join(f"{problem}\n" for problem in problems))
+    advice = "copy the folder again, or train anew"
+    raise BadDataError(f"{path} is damaged in {len(problems)} of its files", advice)
 
 
 def corpora() -> None:
