@@ -189,8 +189,8 @@ class EvalConfig(Settings, frozen=True, kw_only=True):
     random_windows: Size | None = None
     seed: Count = 0
     segment: Annotated[int, Meta(ge=1, le=1_000_000)] = 32
-    rate: NonNegative = 1e-4
-    decay: Rate = 1e-3
+    rate: NonNegative = 7e-4
+    decay: Rate = 2e-3
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

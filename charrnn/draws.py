@@ -24,8 +24,8 @@ from charrnn.tokenizer import Ids, Tokenizer
 __all__ = ["Draws", "allowed_ids", "probabilities", "temperatures"]
 
 NOWHERE = np.zeros(0, np.intp)
-# How far two ways of multiplying may set a logit apart; about ten times what is seen.
-ROUNDING = 1e-5
+# How far two ways of multiplying may set a logit apart: twice the most that was seen.
+ROUNDING = 2e-5
 
 
 def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> Logits:

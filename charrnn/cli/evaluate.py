@@ -52,8 +52,8 @@ def evaluate(
         typer.Option(metavar="TEXT", help="Adapt while scoring; the text that was trained on."),
     ] = None,
     segment: Annotated[int, typer.Option(help="With --dynamic: characters between steps.")] = 32,
-    rate: Annotated[float, typer.Option(help="With --dynamic: how far a step goes.")] = 1e-4,
-    decay: Annotated[float, typer.Option(help="With --dynamic: how fast it is forgotten.")] = 1e-3,
+    rate: Annotated[float, typer.Option(help="With --dynamic: how far a step goes.")] = 7e-4,
+    decay: Annotated[float, typer.Option(help="With --dynamic: how fast it is forgotten.")] = 2e-3,
     unknown: UnknownOption = "error",
     per_char: Annotated[
         bool, typer.Option("--per-char", help="Print each character's cost, a line of JSON each.")
