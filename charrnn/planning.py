@@ -233,7 +233,7 @@ def _dropout(model: ModelConfig, passes: float) -> float:
     return share / 2 if model.cell == "rnn" else share
 
 
-DROPOUT = ((4, 0.0), (6, 0.05), (10, 0.1), (20, 0.25), (29, 0.4), (math.inf, 0.5))
+DROPOUT = ((4, 0.0), (6, 0.1), (10, 0.2), (20, 0.3), (29, 0.4), (math.inf, 0.5))
 
 
 def _learning_rate(model: ModelConfig, share: float) -> float:
