@@ -49,6 +49,7 @@ def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
         "characters_per_second": float,
         "seconds": float,
         "stopped_early": bool,
+        "skipped": int,
         "advice": str,
     }
     assert {name: type(value) for name, value in summary.items()} == kinds
