@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from charrnn.config import EvalConfig, ModelConfig, SampleConfig, TrainConfig
-    from charrnn.corpus import Corpus, Reading, read_corpus
+    from charrnn.corpus import Corpus, read_corpus
+    from charrnn.decoding import Reading
     from charrnn.errors import CharRNNError
     from charrnn.evaluation import evaluate
     from charrnn.events import Evaluated, Evaluation, Event, Finished, Progress, Started
@@ -40,7 +41,7 @@ _HOMES = {
     "Model": "runtime",
     "ModelConfig": "config",
     "Progress": "events",
-    "Reading": "corpus",
+    "Reading": "decoding",
     "Sample": "sampling",
     "SampleConfig": "config",
     "Score": "scoring",

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from charrnn import card, folder, planning
-from charrnn.corpus import Reading
+from charrnn.decoding import Reading
 from charrnn.errors import CharRNNError
 from charrnn.evaluation import surprisals
 from charrnn.events import Evaluated, Evaluation, Finished

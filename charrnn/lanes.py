@@ -13,8 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.tokenizer import Ids
-
 __all__ = ["Batch", "Lanes"]
 
 
@@ -46,7 +44,9 @@ class Lanes:
         seed: of where the lanes start in each epoch.
     """
 
-    def __init__(self, ids: Ids, batch_size: int, seq_length: int, seed: int) -> None:
+    def __init__(
+        self, ids: NDArray[np.integer], batch_size: int, seq_length: int, seed: int
+    ) -> None:
         self.ids = ids
         self.batch_size = batch_size
         self.seq_length = seq_length

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -22,7 +23,6 @@ from charrnn.lanes import Lanes
 from charrnn.network import CharRNN
 from charrnn.recurrent import detach
 from charrnn.resuming import RunProgress
-from charrnn.tokenizer import Ids
 
 __all__ = ["Learner", "choose_device", "choose_precision", "learning_rate", "seeded", "speed"]
 
@@ -42,7 +42,7 @@ class Learner:
         ids: the training text (N,).
     """
 
-    def __init__(self, model: ModelConfig, config: TrainConfig, ids: Ids) -> None:
+    def __init__(self, model: ModelConfig, config: TrainConfig, ids: NDArray[np.integer]) -> None:
         self.config = config
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)

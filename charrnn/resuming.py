@@ -16,7 +16,7 @@ import safetensors.numpy
 
 from charrnn import files, folder
 from charrnn.config import ModelConfig, Settings
-from charrnn.corpus import Reading
+from charrnn.decoding import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.events import Evaluation
 from charrnn.files import Weights

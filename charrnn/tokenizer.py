@@ -85,6 +85,13 @@ class CharTokenizer(
         return _code_points(self.characters)  # (V,), sorted
 
     @cached_property
+    def _ids(self) -> Ids:
+        """For each code point up to one beyond the last that is known: its id, or -1."""
+        table = np.full(int(self._codes[-1]) + 2, -1, np.int32)
+        table[self._codes] = np.arange(self.vocab_size)
+        return table
+
+    @cached_property
     def _stand_in(self) -> int:
         known = [self.characters.index(c) for c in STAND_INS if c in self.characters]
         return known[0] if known else 0
@@ -104,14 +111,13 @@ class CharTokenizer(
         Raises:
             UsageError: if `unknown` is "error" and there are such characters; names each.
         """
-        codes = _code_points(text)  # (N,)
-        ids = np.minimum(np.searchsorted(self._codes, codes), self.vocab_size - 1)  # (N,)
-        known = self._codes[ids] == codes  # (N,)
+        ids = self._ids.take(_code_points(text), mode="clip")  # (N,)
+        known = ids >= 0  # (N,)
         if not known.all():
             if unknown == "error":
                 raise _unknown_characters(sorted(set(text) - set(self.characters)))
             ids = ids[known] if unknown == "skip" else np.where(known, ids, self._stand_in)
-        return ids.astype(np.int32)
+        return ids
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""

@@ -12,16 +12,19 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import charrnn
 from charrnn import files, folder, planning, resuming, transfer
 from charrnn.config import TrainConfig, check
-from charrnn.corpus import Corpus, Reading, read_corpus
+from charrnn.corpus import Corpus
+from charrnn.decoding import Reading
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation import surprisals
 from charrnn.events import Event, Progress, Started
@@ -32,6 +35,7 @@ from charrnn.locking import held
 from charrnn.planning import Budget, Plan
 from charrnn.resuming import RunState
 from charrnn.tokenizer import Ids, Tokenizer, make_tokenizer
+from charrnn.tokens import Spool
 
 __all__ = ["resume", "train"]
 
@@ -54,7 +58,7 @@ def train(
     """Train a language model of a text and write it to a model folder.
 
     Args:
-        sources: what `corpus.read_corpus` takes, or a corpus already read.
+        sources: what `read_corpus` takes, or a corpus already read.
         out: the model folder to make; by default one in `checkpoints/`.
         name: the name of that one; by default the corpus's, made unique.
         minutes, epochs, steps: the budget; see `planning.Budget`.
@@ -73,38 +77,40 @@ def train(
     """
     begin = time.perf_counter()
     budget = Budget(minutes, epochs, steps)
-    corpus, origin = _corpus(sources, reading or Reading())
+    given, origin = _origin(sources, reading or Reading())
     settings = {name: value for name, value in settings.items() if value is not None}
-    tokens, source = make_tokenizer(tokenizer, corpus.text), None
-    if init_from is not None:
-        source = folder.read(folder.find(init_from))
-        tokens = transfer.grown(source, tokenizer, corpus.text)
-        settings = transfer.same_shape(source, settings)
-    ids = tokens.encode(corpus.text)
-    if len(set(corpus.text)) < 2:
-        raise planning.too_small("only one distinct character")
     check(TrainConfig, settings)
+    source = None
+    with closing(Spool(given, origin[1])) as text:
+        if len(text.characters) < 2:
+            raise planning.too_small("only one distinct character")
+        tokens = make_tokenizer(tokenizer, text.characters)
+        if init_from is not None:
+            source = folder.read(folder.find(init_from))
+            tokens = transfer.grown(source, tokenizer, text.characters)
+            settings = transfer.same_shape(source, settings)
+        ids = text.encode(tokens)  # (N,)
     device = choose_device(settings.get("device", "auto"))
     rate = speed(device, choose_precision(settings.get("precision", "auto"), device))
     plan = planning.plan(
         len(ids), tokens.vocab_size, budget, settings, rate, fine_tuning=source is not None
     )
-    path = _folder_for(corpus, out, name)
+    path = _folder_for(text.name, out, name)
     files.create(path)
-    return _alone_in(path, _run(corpus, tokens, ids, plan, budget, origin, source, path, begin))
+    return _alone_in(path, _run(text, tokens, ids, plan, budget, origin, source, path, begin))
 
 
-def _corpus(
+def _origin(
     sources: str | Path | Sequence[str | Path] | Corpus, reading: Reading
-) -> tuple[Corpus, tuple[tuple[str, ...], Reading]]:
-    """The text of some sources, and where it can be found again."""
+) -> tuple[Sequence[str | Path] | Corpus, tuple[tuple[str, ...], Reading]]:
+    """The sources, and where they can be found again."""
     if isinstance(sources, Corpus):
         return sources, (("-",), reading)
     if isinstance(sources, (str, Path)):
         sources = [sources]
     # Names of bundled corpora and of data sets stay as they are; files are found from anywhere.
     places = tuple(str(Path(s).absolute()) if Path(s).exists() else str(s) for s in sources)
-    return read_corpus(sources, reading), (places, reading)
+    return sources, (places, reading)
 
 
 def _alone_in(path: Path, events: Iterator[Event]) -> Iterator[Event]:
@@ -139,7 +145,7 @@ def _memory() -> Iterator[None]:
         ) from None
 
 
-def _folder_for(corpus: Corpus, out: str | Path | None, name: str | None) -> Path:
+def _folder_for(corpus: str, out: str | Path | None, name: str | None) -> Path:
     if out is not None and name is not None:
         raise UsageError("both a name and a folder are given", "give --name or --out")
     if out is not None:
@@ -148,7 +154,7 @@ def _folder_for(corpus: Corpus, out: str | Path | None, name: str | None) -> Pat
         if Path(name).name != name or name in ("", ".."):
             raise UsageError(f"{name!r} is not a plain name", "use --out for a folder elsewhere")
         return folder.CHECKPOINTS / name
-    stem = re.sub(r"[^\w.-]+", "-", corpus.name).strip("-.") or "model"
+    stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
     path, number = folder.CHECKPOINTS / stem, 1
     while path.exists():
         number += 1
@@ -157,9 +163,9 @@ def _folder_for(corpus: Corpus, out: str | Path | None, name: str | None) -> Pat
 
 
 def _run(
-    corpus: Corpus,
+    text: Spool,
     tokenizer: Tokenizer,
-    ids: Ids,
+    ids: NDArray[np.integer],
     plan: Plan,
     budget: Budget,
     origin: tuple[tuple[str, ...], Reading],
@@ -168,10 +174,10 @@ def _run(
     begin: float,
 ) -> Iterator[Event]:
     """Set up a new run. See `train`."""
-    train_ids, val_ids = ids[: plan.train_tokens], ids[plan.train_tokens :]
+    train_ids, val_ids = _divided(ids, plan.train_tokens)
     config = planning.schedule(plan, _count_steps(plan, budget, train_ids, val_ids, begin))
     learner = Learner(plan.model, config, train_ids)
-    notes = (*corpus.notes, *plan.notes)
+    notes = (*text.notes, *plan.notes)
     if source is not None:
         kept, new = transfer.transfer(learner.network, source, tokenizer)
         notes += (f"from {source.path}: {kept} characters kept their rows, {new} are new",)
@@ -180,7 +186,7 @@ def _run(
         torch_version=str(torch.__version__),
         model=plan.model,
         training=config,
-        corpus=CorpusRecord(name=corpus.name, characters=len(corpus.text), sha256=corpus.sha256),
+        corpus=CorpusRecord(name=text.name, characters=text.length, sha256=text.sha256),
     )
     keeper = Keeper(path, record, tokenizer, val_ids, *origin, begin)
     yield _started(learner, keeper, notes, plan.reasons)
@@ -209,41 +215,48 @@ def resume(
     progress = run.progress
     if sources is None and "-" in progress.sources:
         raise UsageError("the run read standard input, which is gone", "name a file with its text")
-    given = progress.sources if sources is None else sources
-    corpus, origin = _corpus(given, progress.reading)
-    _refuse_another(corpus, run.record, path)
-    return _alone_in(path, _resumed(run, corpus, origin, path, begin))
+    wanted = progress.sources if sources is None else sources
+    given, origin = _origin(wanted, progress.reading)
+    with closing(Spool(given, progress.reading)) as text:
+        _refuse_another(text, run.record, path)
+        ids = text.encode(run.tokenizer)  # (N,)
+    return _alone_in(path, _resumed(run, ids, text.notes, origin, path, begin))
 
 
 def _resumed(
     run: RunState,
-    corpus: Corpus,
+    ids: NDArray[np.integer],
+    notes: tuple[str, ...],
     origin: tuple[tuple[str, ...], Reading],
     path: Path,
     begin: float,
 ) -> Iterator[Event]:
     config = run.record.training
     assert config is not None, "what can be resumed was trained"
-    ids = run.tokenizer.encode(corpus.text)
-    train_tokens = len(ids) - round(len(ids) * config.val_frac)
-    learner = Learner(run.record.model, config, ids[:train_tokens])
+    train_ids, val_ids = _divided(ids, len(ids) - round(len(ids) * config.val_frac))
+    learner = Learner(run.record.model, config, train_ids)
     learner.restore(run.tensors, run.progress)
-    keeper = Keeper(path, run.record, run.tokenizer, ids[train_tokens:], *origin, begin)
+    keeper = Keeper(path, run.record, run.tokenizer, val_ids, *origin, begin)
     keeper.restore(run)
     went_on = f"resumed after {learner.step:,} of {config.steps:,} updates"
-    yield _started(learner, keeper, corpus.notes, went_on)
+    yield _started(learner, keeper, notes, went_on)
     yield from _loop(learner, keeper)
 
 
-def _refuse_another(corpus: Corpus, record: ModelRecord, path: Path) -> None:
+def _refuse_another(text: Spool, record: ModelRecord, path: Path) -> None:
     before = record.corpus
-    if before is None or before.sha256 == corpus.sha256:
+    if before is None or before.sha256 == text.sha256:
         return
     raise UsageError(
-        f"the corpus is not the one that {path} was trained on: {len(corpus.text):,} characters, "
-        f"SHA-256 {corpus.sha256[:12]}…, then {before.characters:,}, {before.sha256[:12]}…",
+        f"the corpus is not the one that {path} was trained on: {text.length:,} characters, "
+        f"SHA-256 {text.sha256[:12]}…, then {before.characters:,}, {before.sha256[:12]}…",
         "give the same text, or start a new run from these weights with --init-from",
     )
+
+
+def _divided(ids: NDArray[np.integer], train_tokens: int) -> tuple[NDArray[np.integer], Ids]:
+    """The training text, which may be mapped from a file, and the validation text."""
+    return ids[:train_tokens], ids[train_tokens:].astype(np.int32)
 
 
 def _started(learner: Learner, keeper: Keeper, notes: tuple[str, ...], plan: str) -> Started:
@@ -284,7 +297,9 @@ def _loop(learner: Learner, keeper: Keeper) -> Iterator[Event]:
     yield keeper.finish(learner)
 
 
-def _count_steps(plan: Plan, budget: Budget, train_ids: Ids, val_ids: Ids, begin: float) -> int:
+def _count_steps(
+    plan: Plan, budget: Budget, train_ids: NDArray[np.integer], val_ids: Ids, begin: float
+) -> int:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
     A short text needs less than its minutes: see `Plan.max_epochs`.

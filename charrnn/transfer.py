@@ -19,8 +19,8 @@ __all__ = ["grown", "same_shape", "transfer"]
 SHAPE = ("cell", "embed_size", "hidden_size", "num_layers", "skip")
 
 
-def grown(found: ModelFolder, kind: Literal["char", "byte"], text: str) -> Tokenizer:
-    """The vocabulary of a model and of a text together.
+def grown(found: ModelFolder, kind: Literal["char", "byte"], characters: str) -> Tokenizer:
+    """The vocabulary of a model and of a text's `characters` together.
 
     Raises:
         UsageError: if the model's is of another kind than what is asked for.
@@ -30,7 +30,7 @@ def grown(found: ModelFolder, kind: Literal["char", "byte"], text: str) -> Token
         return old
     if kind == "byte":
         raise UsageError(f"{found.path} reads characters", "leave --tokenizer byte out")
-    return CharTokenizer("".join(sorted(set(old.characters) | set(text))))
+    return CharTokenizer("".join(sorted(set(old.characters) | set(characters))))
 
 
 def same_shape(found: ModelFolder, settings: dict[str, Any]) -> dict[str, Any]:

@@ -303,10 +303,10 @@ def test_a_read_that_fails_names_the_file_and_the_reason(
 ) -> None:
     Path("a.txt").write_text("text")
 
-    def fail(path: Path) -> bytes:
+    def fail(path: Path, mode: str) -> bytes:
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(kind, match=rf"a\.txt: {os.strerror(number)}") as error:
         text_of("a.txt")
     assert error.value.exit_code == code

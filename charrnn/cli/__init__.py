@@ -17,7 +17,7 @@ import charrnn
 from charrnn.cli.common import say
 from charrnn.cli.evaluate import evaluate, score
 from charrnn.cli.sample import sample
-from charrnn.cli.show import corpora, info, verify
+from charrnn.cli.show import cache, corpora, info, verify
 from charrnn.cli.train import train
 from charrnn.errors import CharRNNError
 
@@ -51,7 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Small recurrent language models of your own text.",
 )
-for verb in (train, sample, evaluate, score, info, verify, corpora):
+for verb in (train, sample, evaluate, score, info, verify, corpora, cache):
     app.command("eval" if verb is evaluate else None)(verb)
 
 

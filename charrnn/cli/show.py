@@ -1,13 +1,17 @@
-"""charrnn info and charrnn corpora: what is there."""
+"""charrnn info, verify, corpora and cache: what is there."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated
+
 import msgspec
+import typer
 
 from charrnn.cli.common import JsonOption, ModelArgument, encode_json, write
 from charrnn.errors import BadDataError, MissingInputError
 
-__all__ = ["corpora", "info", "verify"]
+__all__ = ["cache", "corpora", "info", "verify"]
 
 
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
@@ -69,6 +73,22 @@ def corpora() -> None:
         except MissingInputError as error:
             size = error.found
         write(f"{name:<8} {bundled.description} ({size})\n")
+
+
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete them.")] = False,
+) -> None:
+    """List what is kept on the disk of long texts, to train on them again sooner."""
+    from charrnn import cache as kept
+
+    if clear:
+        count = kept.clear()
+        write(f"deleted {count} file{'' if count == 1 else 's'} in {kept.location()}\n")
+        return
+    for path in kept.entries():
+        status = path.stat()
+        used = datetime.fromtimestamp(status.st_mtime).astimezone()
+        write(f"{status.st_size:>15,} bytes, last used {used:%Y-%m-%d %H:%M}  {path}\n")
 
 
 def _size(count: int) -> str:

@@ -119,7 +119,7 @@ def train(
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
 
     from charrnn import display, training
-    from charrnn.corpus import Reading
+    from charrnn.decoding import Reading
 
     if resume is not None:
         events = training.resume(resume, sources or None)
