@@ -77,7 +77,7 @@ def pieces(name: str, file: BinaryIO, reading: Reading) -> Iterator[Piece]:
     head, read, endings, held, first, mark = b"", 0, 0, "", True, False
     while True:
         data = file.read(CHUNK)
-        head = head or data[:HEAD]
+        head += data[: HEAD - len(head)]
         read += len(data)
         try:
             text = held + decoder.decode(data, final=not data)
