@@ -8,8 +8,11 @@ the new alone. So at every moment each file is one that the manifest lists.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +27,7 @@ from charrnn.config import Settings
 from charrnn.errors import BadDataError, CannotCreateError, ReadWriteError
 
 __all__ = [
+    "LOCK",
     "MANIFEST",
     "Weights",
     "accepted",
@@ -33,12 +37,15 @@ __all__ = [
     "damaged",
     "parse",
     "pretty_json",
+    "read_bytes",
     "read_manifest",
     "read_tensors",
+    "sweep",
     "write",
 ]
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"  # and what is named after it; see `locking`
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -66,7 +73,7 @@ def create(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.iterdir())
+        occupied = any(not _is_leftover(file) for file in path.iterdir())
     except OSError as error:
         advice = "choose another folder with --out"
         raise CannotCreateError(f"{path}: {error.strerror}", advice) from None
@@ -104,6 +111,17 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
 
 
+def sweep(path: Path) -> None:
+    """Delete what a process that was killed may have left in the folder at `path`."""
+    for file in path.rglob(".*"):
+        if _is_leftover(file) and not file.name.startswith(LOCK):
+            file.unlink(missing_ok=True)
+
+
+def _is_leftover(path: Path) -> bool:
+    return path.name.startswith(".") and (path.suffix == ".new" or path.name.startswith(LOCK))
+
+
 def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.new")
 
@@ -138,11 +156,43 @@ def read_manifest(path: Path) -> Manifest | None:
         BadDataError: if it is damaged.
     """
     try:
-        data = (path / MANIFEST).read_bytes()
+        data = read_bytes(path / MANIFEST)
     except FileNotFoundError:
         return None
     manifest: Manifest = parse(path / MANIFEST, data, Manifest)
+    for name in manifest:
+        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise damaged(path / MANIFEST, f"{name!r} is not in the folder")
     return manifest
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file of a model folder.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        BadDataError: if it is no file.
+        ReadWriteError: if it can't be read.
+    """
+    with _opened(path) as file:
+        return file.read()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    # A pipe would be waited for, and a device read for ever.
+    if path.is_symlink() and not path.exists():
+        raise damaged(path, "a link to nothing")
+    if path.exists() and not path.is_file():
+        raise damaged(path, "not a file")
+    try:
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        advice = "check the disk and its permissions"
+        raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
 
 
 def accepted(manifest: Manifest | None, name: str) -> list[FileVersion] | None:
@@ -156,8 +206,9 @@ def check_file(path: Path, versions: list[FileVersion] | None) -> None:
     Raises:
         FileNotFoundError: if it is not there.
         BadDataError: if it is none of them.
+        ReadWriteError: if it can't be read.
     """
-    with path.open("rb") as file:
+    with _opened(path) as file:
         if versions is None:
             return
         size = os.fstat(file.fileno()).st_size
@@ -206,9 +257,14 @@ def read_tensors(
                         f"{path}: {name} is {_shown(found)}, expected {_shown(expected)}",
                         "the weights are not of this model; copy the folder again",
                     )
-            return {name: file.get_tensor(name) for name in shapes}, file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in shapes}
+            metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise damaged(path, str(error)) from None
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise damaged(path, f"{name} holds what is not a number")
+    return tensors, metadata
 
 
 def _shown(entry: tuple[str, tuple[int, ...] | None] | None) -> str:
@@ -222,9 +278,17 @@ def parse(path: Path, data: bytes, kind: Any) -> Any:
         BadDataError: if it is none.
     """
     try:
+        json.loads(data, object_pairs_hook=_refuse_twice)  # msgspec would take the last
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise damaged(path, str(error)) from None
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands there twice")
 
 
 def damaged(path: Path, reason: str) -> BadDataError:

@@ -12,6 +12,7 @@ manifest.json      size and SHA-256 of each of these
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import safetensors.numpy
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, Settings, TrainConfig
-from charrnn.errors import BadDataError, MissingInputError, ReadWriteError
+from charrnn.errors import BadDataError, MissingInputError
 from charrnn.events import Evaluation
 from charrnn.files import (
     MANIFEST,
@@ -32,6 +33,7 @@ from charrnn.files import (
     damaged,
     parse,
     pretty_json,
+    read_bytes,
     read_manifest,
     read_tensors,
 )
@@ -194,7 +196,7 @@ def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
         for name in (CONFIG, TOKENIZER):
             check_file(path / name, accepted(manifest, name))
         record = _read_record(path / CONFIG)
-        tokenizer: Tokenizer = parse(path / TOKENIZER, (path / TOKENIZER).read_bytes(), Tokenizer)
+        tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
@@ -232,18 +234,17 @@ def read(path: Path) -> ModelFolder:
             if name in (manifest or {}) or name != METRICS:
                 check_file(path / name, accepted(manifest, name))
         weights, metadata = read_tensors(path / WEIGHTS, weight_shapes(record.model))
-        lines = (path / METRICS).read_bytes().splitlines() if (path / METRICS).exists() else []
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
-    except OSError as error:
-        raise ReadWriteError(
-            f"{path}: {error.strerror}", "check the disk, then try again"
-        ) from None
-    metrics = tuple(parse(path / METRICS, line, Evaluation) for line in lines)
-    return ModelFolder(
-        path, record, tokenizer, weights, _int(metadata.get("step", "0"), path / WEIGHTS), metrics
-    )
+    step = _int(metadata.get("step", "0"), path / WEIGHTS)
+    return ModelFolder(path, record, tokenizer, weights, step, tuple(_metrics(path / METRICS)))
+
+
+def _metrics(path: Path) -> list[Evaluation]:
+    with suppress(FileNotFoundError):
+        return [parse(path, line, Evaluation) for line in read_bytes(path).splitlines()]
+    return []
 
 
 class _Version(msgspec.Struct):
@@ -251,7 +252,7 @@ class _Version(msgspec.Struct):
 
 
 def _read_record(path: Path) -> ModelRecord:
-    data = path.read_bytes()
+    data = read_bytes(path)
     version: int = parse(path, data, _Version).format_version
     if version != FORMAT_VERSION:
         found = f"{path}: format {version}, this charrnn reads {FORMAT_VERSION}"

@@ -26,6 +26,7 @@ from charrnn.tokenizer import Ids, Tokenizer
 __all__ = ["Keeper"]
 
 SAMPLE_LENGTH = 160  # tokens shown at each evaluation
+PATIENCE_AT_END = 4  # seconds for which who stops a run will wait to have its last weights
 MOST_SKIPPED = 5  # updates in a row whose gradients are not finite
 
 
@@ -170,10 +171,14 @@ class Keeper:
         """A run that stops in between: save its state as it is, and what was learnt if better.
 
         The evaluation that tells is no part of the run, which can go on as if there had been none.
+        It is left out if it would take long.
         """
         if learner.step == (self.metrics[-1].step if self.metrics else 0):
             return
         self.save(learner)
+        # Scoring a token takes about half of the time of learning from it.
+        if len(self.val_ids) / 2 > PATIENCE_AT_END * learner.tokens_per_second:
+            return
         evaluation = self._evaluate(learner, learner.mean_loss())
         if self.best is None or evaluation.val_nats < self.best.val_nats:
             metrics = [*self.metrics, evaluation]

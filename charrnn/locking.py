@@ -10,11 +10,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from charrnn.errors import LockedError, ReadWriteError
+from charrnn.files import LOCK
 
 __all__ = ["held"]
 
-LOCK = ".lock"
-HOLDER = ".lock.holder"  # the lock itself is emptied by whoever tries it
+HOLDER = f"{LOCK}.holder"  # the lock itself is emptied by whoever tries it
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import safetensors.numpy
 from charrnn import files, folder
 from charrnn.config import ModelConfig, Settings
 from charrnn.decoding import Reading
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import MissingInputError, UsageError
 from charrnn.events import Evaluation
 from charrnn.files import Weights
 from charrnn.folder import ModelRecord
@@ -106,11 +106,10 @@ def read(path: Path) -> RunState:
 
 
 def _progress(path: Path, metadata: dict[str, str]) -> RunProgress:
-    try:
-        return msgspec.json.decode(metadata.get("progress", ""), type=RunProgress)
-    except (msgspec.DecodeError, RecursionError) as error:
-        advice = "the file is damaged; start anew, or from its weights with --init-from"
-        raise BadDataError(f"{path / STATE}: {error}", advice) from None
+    progress: RunProgress = files.parse(
+        path / STATE, metadata.get("progress", "").encode(), RunProgress
+    )
+    return progress
 
 
 def _shapes(model: ModelConfig, batch_size: int, best: bool) -> dict[str, tuple[int, ...]]:

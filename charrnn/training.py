@@ -120,6 +120,7 @@ def _alone_in(path: Path, events: Iterator[Event]) -> Iterator[Event]:
     """
     try:
         with held(path), _memory():
+            files.sweep(path)
             yield from events
     finally:
         with suppress(OSError):

@@ -122,7 +122,7 @@ def test_evaluating_more_often_does_not_change_the_training(tmp_path: Path) -> N
 
 def test_the_best_and_the_latest_weights_are_kept(tmp_path: Path) -> None:
     """A rate that only rises, to far too high, ends in worse weights than it began with."""
-    rising: dict[str, Any] = {"learning_rate": 1.0, "warmup_steps": 39, "steps": 40}
+    rising: dict[str, Any] = {"learning_rate": 3.0, "warmup_steps": 39, "steps": 40}
     finished = run(tmp_path / "model", **rising, eval_every=2, patience=100)
     found = folder.read(tmp_path / "model")
     best = min(found.metrics, key=lambda m: m.val_nats)
@@ -236,6 +236,28 @@ def test_the_rate_rises_in_a_line_and_falls_as_half_a_cosine() -> None:
     assert rates[55] == pytest.approx(0.01 * 0.505)
     assert 0 < rates[-1] < 0.02 * 0.01
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_lanes_now_and_then_go_on_with_an_empty_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a model knows how to begin; all others go on with theirs."""
+    monkeypatch.setattr("charrnn.learner.FORGETTING", 0.3)
+    one = learner(batch_size=8, seq_length=5)
+    forward = one.network.forward
+    seen: list[Any] = []
+    one.network.forward = lambda ids, state: seen.append(state) or forward(ids, state)  # type: ignore
+    forgot: list[bool] = []
+    for _ in range(60):
+        before = one.state
+        one.update()
+        if seen[-1] is not None:
+            for lane in range(8):
+                parts = [
+                    (part[:, lane], old[:, lane])
+                    for part, old in zip(seen[-1], before or (), strict=True)
+                ]
+                forgot.append(not any(part.any() for part, _ in parts))
+                assert forgot[-1] or all(torch.equal(*pair) for pair in parts)
+    assert 0.2 < np.mean(forgot) < 0.4
 
 
 def test_updates_carry_the_state_and_start_each_epoch_afresh() -> None:
