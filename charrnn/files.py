@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any
@@ -107,6 +107,8 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         for aside in (*staged.values(), _aside(path / MANIFEST)):
             aside.unlink(missing_ok=True)
+            with suppress(OSError):  # it is not empty
+                aside.parent.rmdir()
         advice = "make room or check the disk; what was saved before is still there"
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
 

@@ -44,6 +44,7 @@ __all__ = [
     "CHECKPOINTS",
     "FORMAT_VERSION",
     "METRICS",
+    "WEIGHTS",
     "CorpusRecord",
     "ModelFolder",
     "ModelRecord",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,22 @@ __all__ = ["TINY", "run", "start"]
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 
 
-def start(cwd: Path, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    """Start `charrnn` with these arguments."""
+def start(
+    cwd: Path, *arguments: object, limit: Callable[[], object] = bool, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start `charrnn` with these arguments; `limit` is called in the process before."""
+
+    def prepare() -> None:
+        # Tests that run in the background of a shell would hand on that Ctrl-C is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        limit()
+
     settings: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.Popen(
         [sys.executable, "-m", "charrnn", *map(str, arguments)],
         cwd=cwd,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-        # Tests that run in the background of a shell would hand on that Ctrl-C is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=prepare,
         **settings,
     )
 

@@ -53,10 +53,13 @@ def verify(model: ModelArgument = None) -> None:
         except BadDataError as error:
             problems.append(error.found)
     if not problems:
-        folder.read(path)
-        if resuming.STATE in (manifest or {}):
+        resumable = (path / resuming.STATE).exists()
+        unfinished = resumable and not (path / folder.WEIGHTS).exists()
+        if resumable:
             resuming.read(path)
-        write(f"{path} is whole\n")
+        if not unfinished:
+            folder.read(path)
+        write(f"{path} is whole{', but a run that has no model yet' if unfinished else ''}\n")
         return
     write("".join(f"{problem}\n" for problem in problems))
     advice = "copy the folder again, or train anew"
