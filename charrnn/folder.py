@@ -169,7 +169,7 @@ def find(model: str | Path | None) -> Path:
             raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
         return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
     for folder in (Path(model), CHECKPOINTS / model):
-        if folder.is_dir():
+        if str(model) and folder.is_dir():
             return folder
     advice = f"name a model folder, or one in {CHECKPOINTS}"
     raise MissingInputError(f"there is no model folder {model}", advice)

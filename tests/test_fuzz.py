@@ -1,0 +1,143 @@
+"""Whatever is given: an answer or a `CharRNNError`, never anything else."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from charrnn import CharRNNError, Reading, load, train
+from charrnn.cli import app
+from charrnn.config import EvalConfig, ModelConfig, SampleConfig, Settings, TrainConfig
+from charrnn.config import settings_from as made
+from charrnn.errors import UsageError
+from charrnn.tokenizer import make_tokenizer
+from charrnn.tokens import Spool
+
+NASTY = [
+    "",
+    "-",
+    "0",
+    "-1",
+    "nan",
+    "inf",
+    "1e400",
+    "9" * 30,
+    "é",
+    "\0",
+    "\udcff",
+    "a,b",
+    "[",
+    "../x",
+]
+CODES = {0, 1, 2, 65, 66, 73, 74, 75}
+
+in_one_folder = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
+)
+
+
+@in_one_folder
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["utf-8", "utf-16", "gb18030", "cp1252"]),
+    st.sampled_from(["strict", "replace", "surrogateescape"]),
+    st.sampled_from(["char", "byte"]),
+    st.sampled_from(["x", "x.txt", "x.gz", "x.csv.gz", "x.jsonl"]),
+)
+@example(b"\x1f\x8b\x08", "utf-8", "strict", "char", "x.gz")
+def test_bytes_are_a_corpus_or_an_error(
+    tmp_path: Path, data: bytes, encoding: str, errors: Any, kind: Any, name: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with (
+        suppress(CharRNNError),
+        closing(Spool([tmp_path / name], Reading(encoding, errors))) as text,
+    ):
+        tokenizer = make_tokenizer(kind, text.characters)
+        ids = text.encode(tokenizer)
+        assert ids.max() < tokenizer.vocab_size
+        assert len(ids) >= text.length or kind == "byte"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 15, 16, 17, 40, 80, 81, 100])
+def test_a_text_of_few_bytes_is_too_short_or_trained_on(count: int, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"ab"[: count % 2] + b"ba" * (count // 2))
+    if count < 81:
+        with pytest.raises(CharRNNError, match=r"no text|distinct|need \d+") as error:
+            train(path, out=tmp_path / "model", steps=3, hidden_size=4, embed_size=3)
+        assert error.value.exit_code == 65
+    else:
+        events = train(path, out=tmp_path / "model", steps=3, hidden_size=4, embed_size=3)
+        assert len(list(events)) >= 3
+        assert load(tmp_path / "model").generate(max_new_tokens=3, seed=0)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["lstm", "auto", "windows", 2**63, 2**64, 10**400, (), ("",)]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("kind", [SampleConfig, ModelConfig, TrainConfig, EvalConfig])
+@in_one_folder
+@given(st.data())
+def test_settings_are_made_or_refused(kind: type[Settings], data: st.DataObject) -> None:
+    names = [*kind.__struct_fields__, "unknown"]
+    values = data.draw(st.dictionaries(st.sampled_from(names), json_values, max_size=4))
+    with suppress(UsageError, TypeError):  # the latter for what is not given at all
+        made(kind, values)
+
+
+OPTIONS = {
+    "sample": "--temp --top-k --top-p --min-p --typical-p --repetition-penalty "
+    "--repetition-window --allow --ban --stop --max-lines --prompt --unknown --prompt-file "
+    "--novelty --seed --no-echo --include-stop --json",
+    "eval": "--protocol --window --random-windows --per-char --dynamic --json",
+    "info": "--json",
+    "verify": "",
+    "corpora": "--json",
+}
+USUAL = ["2", "0.5", "ab", "verse", "verse.txt", "checkpoints/verse", "skip", "windows"]
+
+
+@in_one_folder
+@given(st.data())
+def test_a_command_line_ends_in_a_code_that_is_told_and_no_traceback(
+    home: Path, data: st.DataObject
+) -> None:
+    verb = data.draw(st.sampled_from(sorted(OPTIONS)))
+    words = st.sampled_from([*OPTIONS[verb].split(), *USUAL, *NASTY])
+    arguments = data.draw(st.lists(words, max_size=5))
+    if verb == "sample":
+        arguments += ["--length", "5"]  # 0 would go on for ever
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr("sys.stdin", (home / "verse.txt").open())
+        with pytest.raises(SystemExit) as done, sys.stdin:
+            app([verb, *arguments])
+    assert (done.value.code or 0) in CODES
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris")
+def test_coverage_guided_fuzzing_finds_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.fuzzing", "-atheris_runs=200000", "-seed=1"]
+    command += [f"-artifact_prefix={tmp_path}/"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=1000)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Done 200000 runs" in done.stderr
