@@ -1,12 +1,13 @@
 """How good the models are that charrnn makes without being told anything but the time.
 
     python benchmarks/quality.py tinyshakespeare.txt
-    python benchmarks/quality.py tinyshakespeare.txt --minutes 60 --seeds 1 --dynamic
+    python benchmarks/quality.py tinyshakespeare.txt --minutes 60 --cells lstm --seeds 1 --dynamic
 
 Each row is `charrnn train TEXT --minutes M --model CELL --seed S`, which trains on the first 90% of
 the text, and `charrnn eval MODEL TEXT --validation` on the last 10%, with carried state, in windows
-of 256 and, if wanted, dynamically. Nothing else should run meanwhile. The runs' medians go to
-standard output, all of them to `benchmarks/results/quality.json`.
+of 256 and, if wanted, dynamically. With `--models FOLDER` the models stay there, and with
+`--ensemble` all that are in it are evaluated together. Nothing else should run meanwhile. The runs'
+medians go to standard output, all of them to `benchmarks/results/quality.json`.
 """
 
 from __future__ import annotations
@@ -33,21 +34,40 @@ def charrnn(*arguments: object) -> dict[str, Any]:
     return found
 
 
-def run(text: str, cell: str, minutes: float, seed: int, dynamic: bool) -> dict[str, Any]:
+def run(
+    text: str, cell: str, minutes: float, seed: int, models: Path, dynamic: bool
+) -> dict[str, Any]:
     """One model, and its figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model"
-        options = ("--model", cell, "--minutes", minutes, "--seed", seed)
-        trained = charrnn("train", text, "--out", model, *options)
-        evaluate = ("eval", model, text, "--validation")
-        row = {"command": f"charrnn train {Path(text).name} {' '.join(map(str, options))}"}
-        row |= {name: trained[name] for name in ("parameters", "epochs", "steps", "seconds")}
-        row |= {"cell": cell, "minutes": minutes, "seed": seed, "train_nats": trained["train_nats"]}
-        row["carried"] = charrnn(*evaluate)["nats_per_char"]
-        row["windows"] = charrnn(*evaluate, "--protocol", "windows")["nats_per_char"]
-        if dynamic:
-            row["dynamic"] = charrnn(*evaluate, "--dynamic", text)["nats_per_char"]
-    return row
+    name = Path(text).stem
+    model = models / f"{name}-{cell}-{minutes:g}-{seed}"
+    options = ("--model", cell, "--minutes", minutes, "--seed", seed)
+    trained = charrnn("train", text, "--out", model, *options)
+    row = {"text": name, "command": f"charrnn train {name} {' '.join(map(str, options))}"}
+    kept = ("parameters", "epochs", "steps", "seconds", "stopped_early", "train_nats")
+    row |= {name: trained[name] for name in kept}
+    row |= {"cell": cell, "minutes": minutes, "seed": seed}
+    return row | figures([model], text, dynamic)
+
+
+def figures(models: list[Path], text: str, dynamic: bool) -> dict[str, float]:
+    """Nats a character of a model, or of several together, by each protocol."""
+    evaluate = ("eval", *models, text, "--validation")
+    found = {
+        "carried": charrnn(*evaluate)["nats_per_char"],
+        "windows": charrnn(*evaluate, "--protocol", "windows")["nats_per_char"],
+    }
+    if dynamic:
+        found["dynamic"] = charrnn(*evaluate, "--dynamic", text)["nats_per_char"]
+    return found
+
+
+def store(rows: list[dict[str, Any]]) -> None:
+    """Write rows; what was measured at other times of other texts, cells or budgets stays."""
+    before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    kind = ("text", "cell", "minutes")
+    new = {tuple(row.get(name) for name in kind) for row in rows}
+    kept = [row for row in before if tuple(row.get(name) for name in kind) not in new]
+    RESULTS.write_text(json.dumps({"machine": machine(), "rows": kept + rows}, indent=2) + "\n")
 
 
 def main() -> None:
@@ -58,24 +78,29 @@ def main() -> None:
     parser.add_argument("--cells", nargs="*", default=["lstm", "gru", "rnn"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--dynamic", action="store_true")
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--ensemble", action="store_true")
     options = parser.parse_args()
-    text = str(Path(options.text).resolve())
-    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": []}
-    rows = []
-    for cell in options.cells:
-        own = []
-        for seed in range(options.seeds):
-            own.append(run(text, cell, options.minutes, seed, options.dynamic))
-            print(own[-1], flush=True)
-        names = [name for name in ("carried", "windows", "dynamic") if name in own[0]]
-        medians = {name: statistics.median(row[name] for row in own) for name in names}
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in medians.items())
-        print(f"{cell}, {options.minutes:g} minutes, {options.seeds} seeds: {figures}", flush=True)
-        rows += own
-        # What was measured at other times, of other cells or budgets, stays.
-        new = {(row["cell"], row["minutes"]) for row in rows}
-        kept = [row for row in before["rows"] if (row["cell"], row["minutes"]) not in new]
-        RESULTS.write_text(json.dumps({"machine": machine(), "rows": kept + rows}, indent=2) + "\n")
+    text = str(Path(options.text).resolve()) if Path(options.text).exists() else options.text
+    with tempfile.TemporaryDirectory() as scratch:
+        models = options.models or Path(scratch)
+        for cell in options.cells:
+            rows = []
+            for seed in range(options.seeds):
+                rows.append(run(text, cell, options.minutes, seed, models, options.dynamic))
+                print(rows[-1], flush=True)
+            names = [name for name in ("carried", "windows", "dynamic") if name in rows[0]]
+            medians = {name: statistics.median(row[name] for row in rows) for name in names}
+            told = ", ".join(f"{name} {value:.4f}" for name, value in medians.items())
+            print(f"{cell}, {options.minutes:g} minutes, {options.seeds} seeds: {told}", flush=True)
+            store(rows)
+        if options.ensemble:
+            together = sorted(path for path in models.iterdir() if path.is_dir())
+            row: dict[str, Any] = {"text": Path(text).stem, "cell": "ensemble", "minutes": None}
+            row["models"] = [path.name for path in together]
+            row |= figures(together, text, options.dynamic)
+            print(row)
+            store([row])
 
 
 if __name__ == "__main__":
