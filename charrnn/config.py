@@ -84,7 +84,8 @@ class ModelConfig(Settings, frozen=True, kw_only=True):
         embed_size: E, the width of the embedding.
         hidden_size: H, the width of each recurrent layer.
         num_layers: L, how many recurrent layers are stacked.
-        dropout: the share of activations dropped between layers while training.
+        dropout: the share of each layer's outputs that is dropped while training.
+        weight_dropout: the share of its recurrent weights.
         skip: whether each layer whose input is as wide as its output adds its input to it.
         bidirectional: whether each layer also reads backwards; not for a language model.
     """
@@ -95,6 +96,7 @@ class ModelConfig(Settings, frozen=True, kw_only=True):
     hidden_size: Annotated[int, Meta(ge=1, le=1_000_000)]
     num_layers: Annotated[int, Meta(ge=1, le=1_000)]
     dropout: Rate = 0.0
+    weight_dropout: Rate = 0.0
     skip: bool = False
     bidirectional: bool = False
 

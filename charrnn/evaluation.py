@@ -6,7 +6,7 @@ surprisals(network, ids)    # (N,) → (N-1,)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from charrnn.network import CharRNN
 from charrnn.scoring import Score, Surprisals, score_of
 from charrnn.tokenizer import Ids, Tokenizer, Unknown
 
-__all__ = ["costs", "evaluate", "load_networks", "surprisals", "targets"]
+__all__ = ["costs", "evaluate", "load_networks", "reading", "surprisals", "targets"]
 
 MAX_LANES = 64
 WARM_UP = 512  # tokens; what came before changes the loss by less than 1e-4 nats a token
@@ -115,7 +115,6 @@ def costs(
     return _mixed(found)
 
 
-@torch.inference_mode()
 def surprisals(network: CharRNN, ids: Ids, config: EvalConfig | None = None) -> Surprisals:
     """What each token of a text costs: -log p, given what came before it.
 
@@ -129,17 +128,34 @@ def surprisals(network: CharRNN, ids: Ids, config: EvalConfig | None = None) -> 
     Returns:
         nats: one for each of `targets`.
     """
+    steps = reading(network, ids, config)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Surprisals = end.value
+            return found
+
+
+@torch.inference_mode()
+def reading(
+    network: CharRNN, ids: Ids, config: EvalConfig | None = None
+) -> Generator[None, None, Surprisals]:
+    """`surprisals`, pausing every so many tokens, so that who waits can stop waiting."""
     config = config or EvalConfig()
     training = network.training
     network.eval()
-    if config.protocol == "carried":
-        found = _carried(network, ids)
-    else:
-        starts = _starts(len(ids) - 1, config)
+    try:
+        if config.protocol == "carried":
+            return (yield from _carried(network, ids))
+        parts = []
         size = min(config.window, len(ids) - 1)
-        found = np.concatenate(list(_windows(network, ids, starts, size)))
-    network.train(training)
-    return found
+        for part in _windows(network, ids, _starts(len(ids) - 1, config), size):
+            parts.append(part)
+            yield
+        return np.concatenate(parts)
+    finally:
+        network.train(training)
 
 
 def targets(ids: Ids, config: EvalConfig) -> Ids:
@@ -161,7 +177,7 @@ def _mixed(each: Sequence[Surprisals]) -> Surprisals:
     return cost
 
 
-def _carried(network: CharRNN, ids: Ids) -> Surprisals:
+def _carried(network: CharRNN, ids: Ids) -> Generator[None, None, Surprisals]:
     """The text is read in lanes side by side.
 
     Each begins `WARM_UP` tokens before the first that it scores, which brings its state to where
@@ -187,6 +203,7 @@ def _carried(network: CharRNN, ids: Ids) -> Surprisals:
             own = (at >= 0) & (at < count)
             # Lanes may end in the next one's part, where they have read the same text.
             found[at[own]] = _losses(logits, ids[inside + 1])[own]
+        yield
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +14,14 @@ import numpy as np
 from charrnn import card, folder, planning
 from charrnn.decoding import Reading
 from charrnn.errors import CharRNNError
-from charrnn.evaluation import surprisals
+from charrnn.evaluation import reading, surprisals
 from charrnn.events import Evaluated, Evaluation, Finished
 from charrnn.files import Weights, write
 from charrnn.folder import ModelFolder, ModelRecord
 from charrnn.learner import Learner, learning_rate
 from charrnn.resuming import STATE, RunProgress, RunState, state_file
 from charrnn.runtime import Model
+from charrnn.scoring import Surprisals
 from charrnn.tokenizer import Ids, Tokenizer
 
 __all__ = ["Keeper"]
@@ -75,14 +76,17 @@ class Keeper:
         here = learner.step % config.eval_every == 0 or learner.step == config.steps
         return here and learner.step != last
 
-    def evaluate_and_save(self, learner: Learner) -> Evaluated:
+    def evaluate_and_save(self, learner: Learner) -> Generator[None, None, Evaluated]:
         """Score the validation text, and write the state and, if better, the weights.
+
+        It pauses while it scores; nothing has changed if it does not go on.
 
         Raises:
             CharRNNError: if the loss is not a number; what was saved before stays.
             ReadWriteError: if writing fails; what was saved before stays.
         """
-        evaluation = self._evaluate(learner, learner.mean_loss())
+        nats = yield from reading(learner.network, self.val_ids)
+        evaluation = self._evaluation(learner, nats)
         self.metrics.append(evaluation)
         weights = learner.network.weights()
         better = self.best is None or evaluation.val_nats < self.best.val_nats
@@ -94,8 +98,8 @@ class Keeper:
         sample = model.generate(max_new_tokens=SAMPLE_LENGTH, seed=learner.step)
         return Evaluated(evaluation=evaluation, best=better, sample=sample)
 
-    def _evaluate(self, learner: Learner, train_nats: float) -> Evaluation:
-        nats = surprisals(learner.network, self.val_ids)
+    def _evaluation(self, learner: Learner, nats: Surprisals) -> Evaluation:
+        train_nats = learner.mean_loss()
         val_nats = float(nats.mean(dtype=np.float64))
         if not math.isfinite(val_nats + train_nats):
             raise self._diverged(learner)
@@ -179,7 +183,7 @@ class Keeper:
         # Scoring a token takes about half of the time of learning from it.
         if len(self.val_ids) / 2 > PATIENCE_AT_END * learner.tokens_per_second:
             return
-        evaluation = self._evaluate(learner, learner.mean_loss())
+        evaluation = self._evaluation(learner, surprisals(learner.network, self.val_ids))
         if self.best is None or evaluation.val_nats < self.best.val_nats:
             metrics = [*self.metrics, evaluation]
             files = self._model_files(learner.network.weights(), evaluation, metrics)

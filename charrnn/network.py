@@ -44,6 +44,7 @@ class CharRNN(nn.Module):
             config.hidden_size,
             config.num_layers,
             dropout=config.dropout,
+            weight_dropout=config.weight_dropout,
             skip=config.skip,
         )
         self.head = nn.Linear(config.hidden_size, config.vocab_size)

@@ -149,10 +149,11 @@ def plan(
         "weight_decay": 0.05 if passes > 10 else 0.01,
         "val_frac": val / tokens,
     } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
+    of_weights = f" and {model.weight_dropout:g} of weights" if model.weight_dropout else ""
     reasons = (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
         f"{batch_size} lanes of {seq_length} steps, learning rate {settings['learning_rate']:g}, "
-        f"dropout {model.dropout:g}: for {train:,} training characters read about "
+        f"dropout {model.dropout:g}{of_weights}: for {train:,} training characters read about "
         f"{passes:.1f} times"
     )
     return Plan(model, settings, train, val, reasons, tuple(notes))
@@ -210,9 +211,8 @@ def _network(
         if _expected_epochs(train, larger, budget, speed) >= PASSES:
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
-    if "dropout" not in shape:
-        model = msgspec.structs.replace(model, dropout=_dropout(model, passes))
-    return model, passes
+    chosen = {name: share for name, share in _dropouts(model, passes).items() if name not in shape}
+    return msgspec.structs.replace(model, **chosen), passes
 
 
 # The largest size for training texts shorter than so many characters.
@@ -230,13 +230,18 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     return min(characters / train, most)
 
 
-def _dropout(model: ModelConfig, passes: float) -> float:
+def _dropouts(model: ModelConfig, passes: float) -> dict[str, float]:
     """More, the oftener the text is read; a plain RNN has less to lose."""
-    share = next(share for most, share in DROPOUT if passes < most)
-    return share / 2 if model.cell == "rnn" else share
+    shares = next(shares for most, *shares in DROPOUTS if passes < most)
+    less = 2 if model.cell == "rnn" else 1
+    return {
+        name: share / less
+        for name, share in zip(("dropout", "weight_dropout"), shares, strict=True)
+    }
 
 
-DROPOUT = ((4, 0.0), (6, 0.1), (10, 0.2), (20, 0.3), (29, 0.4), (math.inf, 0.5))
+# Of outputs and of recurrent weights, for texts that are read less often than so.
+DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (10, 0.2, 0.0), (20, 0.3, 0.2), (math.inf, 0.4, 0.3))
 
 
 def _learning_rate(model: ModelConfig, share: float) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from charrnn.corpus import Corpus
 from charrnn.decoding import Reading
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation import surprisals
-from charrnn.events import Event, Progress, Started
+from charrnn.events import Evaluated, Event, Progress, Started
 from charrnn.folder import CorpusRecord, ModelFolder, ModelRecord
 from charrnn.keeper import Keeper
 from charrnn.learner import Learner, choose_device, choose_precision, speed
@@ -277,25 +277,45 @@ def _loop(learner: Learner, keeper: Keeper) -> Iterator[Event]:
     """Update, evaluate and save until the run is over."""
     config = learner.config
     try:
-        reported = learner.seconds
+        reported = time.perf_counter()
         while True:
             if keeper.due(learner):
-                yield keeper.evaluate_and_save(learner)
+                yield (yield from _told(keeper.evaluate_and_save(learner), learner))
             if learner.step == config.steps or keeper.stale >= config.patience:
                 break
             learner.update()
             keeper.check(learner)
-            if learner.seconds - reported >= REPORT_SECONDS:
-                reported = learner.seconds
-                yield Progress(
-                    step=learner.step,
-                    train_nats=float(learner.loss),
-                    tokens_per_second=learner.tokens_per_second,
-                )
+            if time.perf_counter() - reported >= REPORT_SECONDS:
+                reported = time.perf_counter()
+                yield _progress(learner)
     except GeneratorExit:  # the caller broke out of the loop
         keeper.close(learner)
         raise
     yield keeper.finish(learner)
+
+
+def _told(
+    steps: Generator[None, None, Evaluated], learner: Learner
+) -> Generator[Event, None, Evaluated]:
+    """An evaluation, with a sign of life now and then, at which the caller may leave."""
+    reported = time.perf_counter()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Evaluated = end.value
+            return found
+        if time.perf_counter() - reported >= REPORT_SECONDS:
+            reported = time.perf_counter()
+            yield _progress(learner)
+
+
+def _progress(learner: Learner) -> Progress:
+    return Progress(
+        step=learner.step,
+        train_nats=float(learner.loss),
+        tokens_per_second=learner.tokens_per_second,
+    )
 
 
 def _count_steps(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from charrnn.cells import CELLS, State
 from charrnn.config import CellName
-from charrnn.recurrent import Recurrent, detach, select
+from charrnn.recurrent import Recurrent, _dropped, detach, select
 from tests.conftest import B, E, H, T
 
 LAYERS = 3  # differs from B, T, E, H
@@ -168,12 +168,32 @@ def test_recurrent_weights_are_orthogonal_and_forget_gates_open(cell: CellName) 
         torch.testing.assert_close(bias, expected)
 
 
-def test_dropout_acts_in_training_alone(cell: CellName) -> None:
-    stack, x = make(cell, dropout=0.5), torch.randn(T, B, E).double()
+@pytest.mark.parametrize("kind", ["dropout", "weight_dropout"])
+def test_dropout_acts_in_training_alone(cell: CellName, kind: str) -> None:
+    stack, x = make(cell, **{kind: 0.5}), torch.randn(T, B, E).double()
     first, second = stack(x)[0], stack(x)[0]
     assert not torch.equal(first, second)
     stack.eval()
     torch.testing.assert_close(stack(x)[0], stack(x)[0])
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.999])
+def test_recurrent_weights_are_dropped_in_part_and_their_mean_stays(share: float) -> None:
+    weight = torch.rand(101, 97) + 1
+    kept = _dropped(weight, share)
+    lost = kept == 0
+    assert abs(lost.double().mean() - share) < 0.02
+    ratios = (kept / weight)[~lost]
+    torch.testing.assert_close(ratios, ratios[:1].expand_as(ratios))
+    assert float(ratios[0] * (~lost).double().mean()) == pytest.approx(1, abs=0.2)
+
+
+def test_nothing_passes_through_recurrent_weights_that_are_dropped(cell: CellName) -> None:
+    stack, x = make(cell, weight_dropout=0.5), torch.randn(T, B, E).double()
+    stack(x)[0].sum().backward()
+    weight = stack.get_parameter("weight_hh_l0")
+    assert weight.grad is not None
+    assert 0.3 < (weight.grad == 0).double().mean() < 0.7
 
 
 def test_state_is_a_value_that_can_be_cut_and_selected(cell: CellName) -> None:

@@ -53,6 +53,7 @@ def test_the_files_of_a_model_are_golden(tmp_path: Path) -> None:
     "hidden_size": 5,
     "num_layers": 2,
     "dropout": 0.0,
+    "weight_dropout": 0.0,
     "skip": false,
     "bidirectional": false
   },

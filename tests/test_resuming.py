@@ -28,6 +28,7 @@ SMALL: dict[str, Any] = {
     "batch_size": 3,
     "seq_length": 5,
     "dropout": 0.3,
+    "weight_dropout": 0.1,
     "steps": 60,
     "eval_every": 13,
     "patience": 50,
@@ -73,6 +74,26 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
     for updates in (5, 13, 14, 40, 59):
         _consume(resume(path), updates)
         assert load(path).generate(max_new_tokens=5, seed=0), "it can be used in between"
+    _consume(resume(path))
+    assert _content(path) == _content(tmp_path / "whole")
+
+
+def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluation of a long text takes longer than who presses Ctrl-C will wait."""
+    monkeypatch.setattr("charrnn.evaluation.CHUNK", 16)
+    _consume(train(text, out=tmp_path / "whole", **SMALL))
+    path = tmp_path / "left"
+    events = train(text, out=path, **SMALL)
+    signs = 0
+    for event in events:
+        assert not isinstance(event, Evaluated)
+        signs += isinstance(event, Progress) and event.step == 13
+        if signs == 3:  # one after the update, then one for each part of the text
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert not (path / "metrics.jsonl").exists() or len(_content(path)[1]) == 1
     _consume(resume(path))
     assert _content(path) == _content(tmp_path / "whole")
 

@@ -55,6 +55,9 @@ def train(
     dropout: Annotated[
         float | None, typer.Option(help="Share of activations dropped while training.")
     ] = None,
+    weight_dropout: Annotated[
+        float | None, typer.Option(help="Share of recurrent weights dropped while training.")
+    ] = None,
     skip: Annotated[
         bool | None, typer.Option("--skip/--no-skip", help="Connections around layers.")
     ] = None,
@@ -100,6 +103,7 @@ def train(
         "num_layers": num_layers,
         "embed_size": embed_size,
         "dropout": dropout,
+        "weight_dropout": weight_dropout,
         "skip": skip,
         "batch_size": batch_size,
         "seq_length": seq_length,
