@@ -122,6 +122,12 @@ def train(
     if resume is None and not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
 
+    from charrnn import folder, locking
+
+    if resume is not None:
+        with locking.held(folder.find(resume)):
+            pass  # who is in the way is told at once, before PyTorch is loaded
+
     from charrnn import display, training
     from charrnn.decoding import Reading
 
