@@ -40,6 +40,7 @@ __all__ = [
     "read_bytes",
     "read_manifest",
     "read_tensors",
+    "refuse_occupied",
     "sweep",
     "write",
 ]
@@ -71,15 +72,32 @@ def create(path: Path) -> None:
     Raises:
         CannotCreateError: if it can't be made, or is there and not empty.
     """
+    refuse_occupied(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        occupied = any(not _is_leftover(file) for file in path.iterdir())
     except OSError as error:
-        advice = "choose another folder with --out"
-        raise CannotCreateError(f"{path}: {error.strerror}", advice) from None
+        raise _not_made(path, error) from None
+
+
+def refuse_occupied(path: Path) -> None:
+    """See that a folder can be used for something new; what a crash left does not count.
+
+    Raises:
+        CannotCreateError: if it is there and not empty.
+    """
+    try:
+        occupied = any(not _is_leftover(file) for file in path.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _not_made(path, error) from None
     if occupied:
         advice = "choose another --name or --out, or delete it"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
+
+
+def _not_made(path: Path, error: OSError) -> CannotCreateError:
+    return CannotCreateError(f"{path}: {error.strerror}", "choose another folder with --out")
 
 
 def write(path: Path, files: Mapping[str, bytes]) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import charrnn
 from charrnn import files, folder, planning, resuming, transfer
 from charrnn.config import TrainConfig, check
-from charrnn.corpus import Corpus
+from charrnn.corpus import Corpus, short_name
 from charrnn.decoding import Reading
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation import surprisals
@@ -78,26 +78,33 @@ def train(
     begin = time.perf_counter()
     budget = Budget(minutes, epochs, steps)
     given, origin = _origin(sources, reading or Reading())
+    path = _folder_for(given, out, name)
+    files.refuse_occupied(path)  # before a long text is read
     settings = {name: value for name, value in settings.items() if value is not None}
     check(TrainConfig, settings)
-    source = None
+    source = None if init_from is None else folder.read(folder.find(init_from))
+    if source is not None:
+        settings = transfer.same_shape(source, settings)
     with closing(Spool(given, origin[1])) as text:
-        if len(text.characters) < 2:
-            raise planning.too_small("only one distinct character")
-        tokens = make_tokenizer(tokenizer, text.characters)
-        if init_from is not None:
-            source = folder.read(folder.find(init_from))
-            tokens = transfer.grown(source, tokenizer, text.characters)
-            settings = transfer.same_shape(source, settings)
+        tokens = _vocabulary(text, tokenizer, source)
         ids = text.encode(tokens)  # (N,)
     device = choose_device(settings.get("device", "auto"))
     rate = speed(device, choose_precision(settings.get("precision", "auto"), device))
     plan = planning.plan(
         len(ids), tokens.vocab_size, budget, settings, rate, fine_tuning=source is not None
     )
-    path = _folder_for(text.name, out, name)
     files.create(path)
     return _alone_in(path, _run(text, tokens, ids, plan, budget, origin, source, path, begin))
+
+
+def _vocabulary(
+    text: Spool, kind: Literal["char", "byte"], source: ModelFolder | None
+) -> Tokenizer:
+    if len(text.characters) < 2:
+        raise planning.too_small("only one distinct character")
+    if source is not None:
+        return transfer.grown(source, kind, text.characters)
+    return make_tokenizer(kind, text.characters)
 
 
 def _origin(
@@ -146,7 +153,9 @@ def _memory() -> Iterator[None]:
         ) from None
 
 
-def _folder_for(corpus: str, out: str | Path | None, name: str | None) -> Path:
+def _folder_for(
+    corpus: Sequence[str | Path] | Corpus, out: str | Path | None, name: str | None
+) -> Path:
     if out is not None and name is not None:
         raise UsageError("both a name and a folder are given", "give --name or --out")
     if out is not None:
@@ -155,7 +164,8 @@ def _folder_for(corpus: str, out: str | Path | None, name: str | None) -> Path:
         if Path(name).name != name or name in ("", ".."):
             raise UsageError(f"{name!r} is not a plain name", "use --out for a folder elsewhere")
         return folder.CHECKPOINTS / name
-    stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
+    own = corpus.name if isinstance(corpus, Corpus) else short_name(corpus[0]) if corpus else ""
+    stem = re.sub(r"[^\w.-]+", "-", own).strip("-.") or "model"
     path, number = folder.CHECKPOINTS / stem, 1
     while path.exists():
         number += 1
