@@ -106,7 +106,7 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
     Files of the folder that are not named stay as they are.
 
     Raises:
-        ReadWriteError: if a write fails; the folder is then as it was.
+        ReadWriteError: if a write fails; each file is then as it was, or as it was to become.
     """
     staged = {name: _aside(path / name) for name in files}
     try:
@@ -117,6 +117,7 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
             new[name] = [FileVersion(size=len(data), sha256=hashlib.sha256(data).hexdigest())]
         either = manifest | {name: manifest.get(name, []) + new[name] for name in files}
         _replace(path / MANIFEST, pretty_json(either))
+        _flush_folder(path)  # whatever else a power cut loses, it loses nothing the manifest lacks
         for name, aside in staged.items():
             aside.replace(path / name)
         _replace(path / MANIFEST, pretty_json(manifest | new))
@@ -124,8 +125,9 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
             _flush_folder(folder)
     except OSError as error:
         for aside in (*staged.values(), _aside(path / MANIFEST)):
-            aside.unlink(missing_ok=True)
-            with suppress(OSError):  # it is not empty
+            with suppress(OSError):  # not there, or the disk can't be written any more
+                aside.unlink()
+            with suppress(OSError):  # not empty
                 aside.parent.rmdir()
         advice = "make room or check the disk; what was saved before is still there"
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
