@@ -54,21 +54,28 @@ def kept(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> NDA
     """
     with _told():
         path = next(_whole(key, dtype), None) or _build(key, dtype, parts)
-        os.utime(path)
+        found = np.asarray(np.memmap(path, dtype, mode="r"))  # stays, should the file go now
+        with suppress(OSError):
+            os.utime(path)
         _shrink(keep=path)
-        return np.asarray(np.memmap(path, dtype, mode="r"))
+        return found
 
 
 def entries() -> list[Path]:
     """The files, the least recently used first."""
-    return sorted(location().glob("*.ids"), key=lambda path: path.stat().st_mtime_ns)
+    used: dict[Path, int] = {}
+    for path in location().glob("*.ids"):
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            used[path] = path.stat().st_mtime_ns
+    return sorted(used, key=lambda path: used[path])
 
 
 def clear() -> int:
     """Delete all files, and tell how many they were. Runs that have mapped them go on."""
-    paths = [*entries(), *location().glob(".*.new")]
+    paths = entries()
     for path in paths:
         path.unlink(missing_ok=True)
+    _sweep()
     return len(paths)
 
 
@@ -96,16 +103,21 @@ def _build(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> P
 
 
 def _shrink(keep: Path) -> None:
+    _sweep()
+    with suppress(FileNotFoundError):  # another process shrinks it, too
+        sizes = {path: path.stat().st_size for path in entries()}
+        for path in list(sizes):
+            if sum(sizes.values()) > LARGEST and path != keep:
+                del sizes[path]
+                with suppress(PermissionError):  # in use, on systems where that matters
+                    path.unlink()
+
+
+def _sweep() -> None:
+    """Delete what crashed processes left half made."""
     for path in location().glob(".*.new"):
         with suppress(OSError):
             if path.stat().st_mtime < time.time() - ABANDONED:
-                path.unlink()
-    paths = entries()
-    total = sum(path.stat().st_size for path in paths)
-    for path in paths:
-        if total > LARGEST and path != keep:
-            total -= path.stat().st_size
-            with suppress(OSError):  # in use, on systems where that matters
                 path.unlink()
 
 

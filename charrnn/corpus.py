@@ -116,7 +116,7 @@ def short_name(source: str | Path) -> str:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
-    path = Path(source) if any(c in source for c in "*?[") else Path(source).resolve()
+    path = Path(source if any(c in source for c in "*?[") else os.path.realpath(source))
     return path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem or path.name
 
 

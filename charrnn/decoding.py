@@ -6,6 +6,7 @@ pieces(name, file, reading)    # BinaryIO → Piece, Piece, …
 from __future__ import annotations
 
 import codecs
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,14 +74,16 @@ def pieces(name: str, file: BinaryIO, reading: Reading) -> Iterator[Piece]:
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
-    decoder = codecs.getincrementaldecoder(reading.encoding)(reading.errors)
+    decoder = None
     head, read, endings, held, first, mark = b"", 0, 0, "", True, False
     while True:
-        data = file.read(CHUNK)
+        data = file.read(CHUNK if decoder else max(CHUNK, 4))
+        decoder = decoder or _decoder(reading, data)
         head += data[: HEAD - len(head)]
         read += len(data)
+        last = len(data) < CHUNK  # so that what is typed ends with the first end of file
         try:
-            text = held + decoder.decode(data, final=not data)
+            text = held + decoder.decode(data, final=last)
         except UnicodeDecodeError as error:
             offset = read - len(error.object) + error.start
             bad = error.object[error.start : error.start + 1]
@@ -89,16 +92,25 @@ def pieces(name: str, file: BinaryIO, reading: Reading) -> Iterator[Piece]:
             raise _not_text(name, head, reading.encoding, b"", read) from None
         if first and not mark and text.startswith(BOM):
             text, mark = text[1:], True
-        held = "\r" if data and text.endswith("\r") else ""  # its LF may come next
+        held = "\r" if not last and text.endswith("\r") else ""  # its LF may come next
         text = text.removesuffix(held)
         endings += text.count("\r\n")
         text = text.replace("\r\n", "\n")
-        if not data:
+        if last:
             yield Piece(name, text, first, _notes(mark, endings))
             return
         if text:
             yield Piece(name, text, first)
             first = False
+
+
+def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
+    name = codecs.lookup(reading.encoding).name
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+    if name in ("utf-16", "utf-32") and not start.startswith(marks):
+        # Without a mark, Python takes a whole text to be in the order of the machine.
+        name += "-le" if sys.byteorder == "little" else "-be"
+    return codecs.getincrementaldecoder(name)(reading.errors)
 
 
 def _notes(mark: bool, endings: int) -> tuple[str, ...]:

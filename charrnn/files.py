@@ -8,13 +8,11 @@ the new alone. So at every moment each file is one that the manifest lists.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from io import BufferedReader
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,31 +22,33 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from charrnn.config import Settings
-from charrnn.errors import BadDataError, CannotCreateError, ReadWriteError
+from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
+from charrnn.untrusted import damaged, opened, parse, read_bytes
 
 __all__ = [
     "LOCK",
     "MANIFEST",
+    "RESUME",
     "Weights",
-    "accepted",
     "check_file",
     "checked_metadata",
     "create",
-    "damaged",
-    "parse",
     "pretty_json",
-    "read_bytes",
     "read_manifest",
     "read_tensors",
     "refuse_occupied",
+    "settled",
     "sweep",
     "write",
 ]
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"  # and what is named after it; see `locking`
+RESUME = "resume"  # a folder in it; see `resuming`
+ASIDE = ".charrnn-new"  # what ends the name of a file that is not whole yet
 
 Weights = dict[str, NDArray[np.float32]]
+Found = TypeVar("Found")
 
 
 class FileVersion(Settings, frozen=True, kw_only=True):
@@ -58,7 +58,8 @@ class FileVersion(Settings, frozen=True, kw_only=True):
     sha256: str
 
 
-Manifest = dict[str, list[FileVersion]]
+# None among its versions: the file may not be there yet.
+Manifest = dict[str, list[FileVersion | None]]
 
 
 def pretty_json(value: Any) -> bytes:
@@ -80,20 +81,37 @@ def create(path: Path) -> None:
 
 
 def refuse_occupied(path: Path) -> None:
-    """See that a folder can be used for something new; what a crash left does not count.
+    """See that a folder can be used for something new.
+
+    What a process left that was killed before its first save was whole does not count.
 
     Raises:
         CannotCreateError: if it is there and not empty.
     """
     try:
-        occupied = any(not _is_leftover(file) for file in path.iterdir())
+        occupied = not all(_is_leftover(file) for file in path.iterdir())
     except FileNotFoundError:
         return
     except OSError as error:
         raise _not_made(path, error) from None
-    if occupied:
+    if occupied and not _is_first_save(path):
         advice = "choose another --name or --out, or delete it"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
+
+
+def _is_first_save(path: Path) -> bool:
+    """Whether all that is in a folder is of a save before which it was empty."""
+    try:
+        manifest = read_manifest(path) or {}
+        if not manifest or not all(None in versions for versions in manifest.values()):
+            return False
+        for file in path.rglob("*"):
+            name = str(file.relative_to(path))
+            if file.is_file() and name != MANIFEST and not _is_leftover(file):
+                check_file(path, name, manifest)
+    except (CharRNNError, OSError):
+        return False
+    return True
 
 
 def _not_made(path: Path, error: OSError) -> CannotCreateError:
@@ -115,7 +133,7 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
         for name, data in files.items():
             _write_flushed(staged[name], data)
             new[name] = [FileVersion(size=len(data), sha256=hashlib.sha256(data).hexdigest())]
-        either = manifest | {name: manifest.get(name, []) + new[name] for name in files}
+        either = manifest | {name: [*manifest.get(name, [None]), *new[name]] for name in files}
         _replace(path / MANIFEST, pretty_json(either))
         _flush_folder(path)  # whatever else a power cut loses, it loses nothing the manifest lacks
         for name, aside in staged.items():
@@ -134,18 +152,21 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Delete what a process that was killed may have left in the folder at `path`."""
-    for file in path.rglob(".*"):
-        if _is_leftover(file) and not file.name.startswith(LOCK):
-            file.unlink(missing_ok=True)
+    """Delete what a process that was killed in the middle of a save left in a folder."""
+    for file in (*path.glob(f".*{ASIDE}"), *path.glob(f"*/.*{ASIDE}")):
+        with suppress(OSError):
+            file.unlink()
 
 
 def _is_leftover(path: Path) -> bool:
-    return path.name.startswith(".") and (path.suffix == ".new" or path.name.startswith(LOCK))
+    """Whether a file or folder is of a process that was killed in the middle of a save."""
+    if path.is_dir():
+        return path.name == RESUME and all(_is_leftover(file) for file in path.iterdir())
+    return path.name.startswith(LOCK) or path.name.endswith(ASIDE)
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
+    return path.with_name(f".{path.name}{ASIDE}")
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -154,6 +175,8 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _write_flushed(path: Path, data: bytes) -> None:
+    if path.parent.name == RESUME and path.parent.is_symlink():
+        raise damaged(path.parent, "a link to somewhere else")
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as file:
         file.write(data)
@@ -188,58 +211,37 @@ def read_manifest(path: Path) -> Manifest | None:
     return manifest
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file of a model folder.
-
-    Raises:
-        FileNotFoundError: if it is not there.
-        BadDataError: if it is no file.
-        ReadWriteError: if it can't be read.
-    """
-    with _opened(path) as file:
-        return file.read()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
-    # A pipe would be waited for, and a device read for ever.
-    if path.is_symlink() and not path.exists():
-        raise damaged(path, "a link to nothing")
-    if path.exists() and not path.is_file():
-        raise damaged(path, "not a file")
-    try:
-        with path.open("rb") as file:
-            yield file
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        advice = "check the disk and its permissions"
-        raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
+def settled(path: Path, read: Callable[[], Found]) -> Found:
+    """What `read` finds in the folder at `path`; again, if a save changed it meanwhile."""
+    for _ in range(5):
+        before = read_manifest(path)
+        try:
+            return read()
+        except BadDataError:
+            if read_manifest(path) == before:
+                raise
+    return read()
 
 
-def accepted(manifest: Manifest | None, name: str) -> list[FileVersion] | None:
-    """The versions of a file that a manifest accepts; None, for any, if there is no manifest."""
-    return None if manifest is None else manifest.get(name, [])
-
-
-def check_file(path: Path, versions: list[FileVersion] | None) -> None:
-    """Hold a file against the versions that the manifest accepts; None for no manifest.
+def check_file(path: Path, name: str, manifest: Manifest | None) -> None:
+    """Hold a file of the folder at `path` against its manifest, if there is one.
 
     Raises:
         FileNotFoundError: if it is not there.
         BadDataError: if it is none of them.
         ReadWriteError: if it can't be read.
     """
-    with _opened(path) as file:
-        if versions is None:
+    with opened(path / name) as file:
+        if manifest is None:
             return
+        versions = [version for version in manifest.get(name, []) if version is not None]
         size = os.fstat(file.fileno()).st_size
         if not any(version.size == size for version in versions):
             sizes = " or ".join(str(version.size) for version in versions)
-            raise damaged(path, f"{size} bytes, expected {sizes or 'none'}")
+            raise damaged(path / name, f"{size} bytes, expected {sizes or 'none'}")
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not any(version.sha256 == digest for version in versions):
-            raise damaged(path, "its content is not what was saved")
+            raise damaged(path / name, "its content is not what was saved")
 
 
 def checked_metadata(path: Path, name: str) -> dict[str, str]:
@@ -249,8 +251,7 @@ def checked_metadata(path: Path, name: str) -> dict[str, str]:
         FileNotFoundError: if it is not there.
         BadDataError: if it is damaged.
     """
-    manifest = read_manifest(path)
-    check_file(path / name, accepted(manifest, name))
+    check_file(path, name, read_manifest(path))
     try:
         with safetensors.safe_open(path / name, framework="np") as file:
             return file.metadata() or {}
@@ -291,28 +292,3 @@ def read_tensors(
 
 def _shown(entry: tuple[str, tuple[int, ...] | None] | None) -> str:
     return "missing" if entry is None or entry[1] is None else f"{entry[0]} {list(entry[1])}"
-
-
-def parse(path: Path, data: bytes, kind: Any) -> Any:
-    """The JSON of a file as a value of `kind`.
-
-    Raises:
-        BadDataError: if it is none.
-    """
-    try:
-        json.loads(data, object_pairs_hook=_refuse_twice)  # msgspec would take the last
-        return msgspec.json.decode(data, type=kind)
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, str(error)) from None
-
-
-def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands there twice")
-
-
-def damaged(path: Path, reason: str) -> BadDataError:
-    """The error for a file that is not what was written."""
-    return BadDataError(f"{path}: {reason}", "the file is damaged; copy the folder again")

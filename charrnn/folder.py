@@ -27,17 +27,15 @@ from charrnn.events import Evaluation
 from charrnn.files import (
     MANIFEST,
     Weights,
-    accepted,
     check_file,
     checked_metadata,
-    damaged,
-    parse,
     pretty_json,
-    read_bytes,
     read_manifest,
     read_tensors,
+    settled,
 )
 from charrnn.tokenizer import Tokenizer
+from charrnn.untrusted import damaged, parse, read_bytes
 
 __all__ = [
     "CARD",
@@ -195,7 +193,7 @@ def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
     manifest = read_manifest(path)
     try:
         for name in (CONFIG, TOKENIZER):
-            check_file(path / name, accepted(manifest, name))
+            check_file(path, name, manifest)
         record = _read_record(path / CONFIG)
         tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
     except FileNotFoundError as error:
@@ -217,7 +215,7 @@ def kept_step(path: Path) -> int | None:
 
 
 def read(path: Path) -> ModelFolder:
-    """Read and check the model folder at `path`.
+    """Read and check the model folder at `path`, which may be written meanwhile.
 
     Sizes are checked against the configuration before any weight is read.
 
@@ -226,14 +224,19 @@ def read(path: Path) -> ModelFolder:
         BadDataError: if a file is damaged, or files don't fit each other.
         ReadWriteError: if the disk fails.
     """
-    manifest = read_manifest(path)
-    if manifest is None:
+    if read_manifest(path) is None:
         warnings.warn(f"{path} has no {MANIFEST}: damage can't be seen", stacklevel=2)
+    return settled(path, lambda: _read(path))
+
+
+def _read(path: Path) -> ModelFolder:
+    manifest = read_manifest(path)
+    record, tokenizer = read_record(path)
     try:
-        record, tokenizer = read_record(path)
-        for name in (WEIGHTS, METRICS):
-            if name in (manifest or {}) or name != METRICS:
-                check_file(path / name, accepted(manifest, name))
+        check_file(path, WEIGHTS, manifest)
+        with suppress(FileNotFoundError):
+            if METRICS in (manifest or {}):
+                check_file(path, METRICS, manifest)
         weights, metadata = read_tensors(path / WEIGHTS, weight_shapes(record.model))
     except FileNotFoundError as error:
         name = Path(error.filename).name

@@ -207,7 +207,7 @@ class Keeper:
             seconds=time.perf_counter() - self.begin,
             stopped_early=learner.step < learner.config.steps,
             skipped=learner.skipped,
-            advice=_advice(self.metrics),
+            advice=_advice(self.metrics, planning.max_epochs(len(learner.lanes.ids))),
         )
 
 
@@ -215,12 +215,12 @@ def _lines(metrics: Sequence[Evaluation]) -> bytes:
     return b"".join(msgspec.json.encode(evaluation) + b"\n" for evaluation in metrics)
 
 
-def _advice(metrics: Sequence[Evaluation]) -> str:
+def _advice(metrics: Sequence[Evaluation], max_epochs: int) -> str:
     """What would make the model better, read off its losses."""
     best = min(metrics, key=lambda m: m.val_nats)
     gap = best.val_nats - best.train_nats
     if best.step < metrics[-1].step:
         return "it overfits: more text, a smaller --rnn-size or more --dropout would help"
-    if gap > 0.25 or best.epoch > planning.MAX_EPOCHS - 1:
+    if gap > 0.25 or best.epoch > max_epochs - 1:
         return "it begins to overfit: more text or more --dropout will help more than more minutes"
     return "the loss was still falling: more --minutes will make it better"

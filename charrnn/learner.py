@@ -91,7 +91,7 @@ class Learner:
             self._count(loss.detach())
             self.skipped_in_row = 0
         else:
-            self.state = None
+            self.state = self.network.rnn.start(self.config.batch_size)
             self.skipped += 1
             self.skipped_in_row += 1
         self.step += 1

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from charrnn.errors import LockedError, ReadWriteError
+from charrnn.errors import CharRNNError, LockedError, ReadWriteError
 from charrnn.files import LOCK
+from charrnn.untrusted import read_bytes
 
-__all__ = ["held"]
+__all__ = ["held", "refuse_held"]
 
-HOLDER = f"{LOCK}.holder"  # the lock itself is emptied by whoever tries it
+HOLDER = f"{LOCK}.holder"  # the number of the process that holds it
 
 
 @contextmanager
@@ -25,17 +26,14 @@ def held(folder: Path) -> Iterator[None]:
         LockedError: if another does; names the process.
         ReadWriteError: if the folder can't be written.
     """
-    lock = FileLock(folder / LOCK)
+    lock, holder = FileLock(folder / LOCK), folder / HOLDER
     try:
         lock.acquire(timeout=0)
-        (folder / HOLDER).write_text(str(os.getpid()))
+        holder.unlink(missing_ok=True)
+        with holder.open("x") as file:  # never through a link that leads elsewhere
+            file.write(str(os.getpid()))
     except Timeout:
-        with suppress(OSError):
-            holder = (folder / HOLDER).read_text()
-            raise LockedError(
-                f"{folder} is being trained by process {holder}", "wait for it, or stop it"
-            ) from None
-        raise LockedError(f"{folder} is being trained", "wait for it, or stop it") from None
+        raise _locked(folder) from None
     except OSError as error:
         lock.release()
         advice = "make room or check the disk and its permissions"
@@ -43,6 +41,25 @@ def held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in (HOLDER, LOCK):
-            (folder / name).unlink(missing_ok=True)
+        for path in (holder, folder / LOCK):
+            with suppress(OSError):
+                path.unlink()
         lock.release()
+
+
+def refuse_held(folder: Path) -> None:
+    """See at once that no other process trains in `folder`.
+
+    Raises:
+        LockedError: if one does.
+    """
+    if (folder / LOCK).exists():
+        with held(folder):
+            pass
+
+
+def _locked(folder: Path) -> LockedError:
+    holder = ""
+    with suppress(CharRNNError, OSError, ValueError):
+        holder = f" by process {int(read_bytes(folder / HOLDER))}"
+    return LockedError(f"{folder} is being trained{holder}", "wait for it, or stop it")

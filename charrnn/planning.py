@@ -16,15 +16,11 @@ from charrnn.config import CellName, ModelConfig, TrainConfig, check, settings_f
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder import weight_shapes
 
-__all__ = ["MAX_EPOCHS", "Budget", "Plan", "plan", "schedule"]
+__all__ = ["Budget", "Plan", "max_epochs", "plan", "schedule", "too_small"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
-
-# A text read so often is known by heart; more updates only make the network surer of it.
-MAX_EPOCHS = 30
-MAX_EPOCHS_OF_LONG_TEXTS = 60
 
 # Operations a second of two laptop cores in fp32; `learner.speed` knows better.
 SPEED = 90e9
@@ -88,11 +84,6 @@ class Plan:
     val_tokens: int
     reasons: str
     notes: tuple[str, ...]
-
-    @property
-    def max_epochs(self) -> int:
-        """Passes after which there is nothing more to learn."""
-        return MAX_EPOCHS if self.train_tokens < 300_000 else MAX_EPOCHS_OF_LONG_TEXTS
 
     @property
     def steps_per_epoch(self) -> int:
@@ -178,6 +169,11 @@ def schedule(plan: Plan, steps: int) -> TrainConfig:
     )
 
 
+def max_epochs(train_tokens: int) -> int:
+    """Passes after which a text is known by heart, and there is nothing more to learn."""
+    return 30 if train_tokens < 300_000 else 60
+
+
 def too_small(found: str) -> BadDataError:
     """The error for a corpus that nothing can be learnt from."""
     return BadDataError(f"the corpus has {found}", "give a longer text")
@@ -226,8 +222,7 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     weights = sum(math.prod(shape) for shape in weight_shapes(model).values())
     characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / (6 * weights)
-    most = MAX_EPOCHS if train < 300_000 else MAX_EPOCHS_OF_LONG_TEXTS
-    return min(characters / train, most)
+    return min(characters / train, max_epochs(train))
 
 
 def _dropouts(model: ModelConfig, passes: float) -> dict[str, float]:

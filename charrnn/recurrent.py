@@ -179,7 +179,7 @@ def _dropped(weight: Tensor, share: float) -> Tensor:
     # A random byte for each weight, eight of them drawn at once: a tenth of a Bernoulli's time.
     words = torch.empty(-(-weight.numel() // 8), dtype=torch.int64, device=weight.device)
     dice = words.random_(-(2**63), None).view(torch.uint8)[: weight.numel()].view_as(weight)
-    lost = min(round(256 * share), 255)
+    lost = min(max(round(256 * share), 1), 255)
     return weight * (dice >= lost) * (256 / (256 - lost))
 
 

@@ -15,17 +15,18 @@ import safetensors
 import safetensors.numpy
 
 from charrnn import files, folder
-from charrnn.config import ModelConfig, Settings
+from charrnn.config import ModelConfig, Settings, TrainConfig
 from charrnn.decoding import Reading
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.events import Evaluation
 from charrnn.files import Weights
 from charrnn.folder import ModelRecord
 from charrnn.tokenizer import Tokenizer
+from charrnn.untrusted import damaged, parse
 
 __all__ = ["STATE", "RunProgress", "RunState", "read", "state_file"]
 
-STATE = "resume/state.safetensors"
+STATE = f"{files.RESUME}/state.safetensors"
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):
@@ -97,7 +98,7 @@ def read(path: Path) -> RunState:
     except FileNotFoundError:
         advice = "start anew, or start from its weights with --init-from"
         raise MissingInputError(f"{path} holds no state to resume from", advice) from None
-    progress = _progress(path, metadata)
+    progress = _progress(path, metadata, record.training)
     shapes = _shapes(record.model, record.training.batch_size, progress.best is not None)
     arrays, _ = files.read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
@@ -105,10 +106,11 @@ def read(path: Path) -> RunState:
     return RunState(record, tokenizer, progress, tensors, best or None, folder.kept_step(path))
 
 
-def _progress(path: Path, metadata: dict[str, str]) -> RunProgress:
-    progress: RunProgress = files.parse(
-        path / STATE, metadata.get("progress", "").encode(), RunProgress
-    )
+def _progress(path: Path, metadata: dict[str, str], config: TrainConfig) -> RunProgress:
+    data = metadata.get("progress", "").encode()
+    progress: RunProgress = parse(path / STATE, data, RunProgress)
+    if not 0 <= progress.step <= config.steps:
+        raise damaged(path / STATE, f"update {progress.step} of {config.steps}")
     return progress
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
@@ -82,6 +83,7 @@ class Spool:
             cache.made()
         try:
             self._file.write(data)
+            self._file.flush()
         except OSError as error:
             found = f"{cache.location()}: {error.strerror}"
             raise ReadWriteError(found, "make room there: long texts are put aside") from None
@@ -115,7 +117,8 @@ class Spool:
 
     def close(self) -> None:
         """Throw the text away."""
-        self._file.close()
+        with suppress(OSError):  # what could not be written can't be flushed
+            self._file.close()
 
 
 def _regrouped(parts: Iterable[str]) -> Iterator[str]:

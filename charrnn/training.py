@@ -8,6 +8,7 @@ Breaking out of the loop stops training and saves what has been learnt.
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import time
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 import charrnn
 from charrnn import files, folder, planning, resuming, transfer
 from charrnn.config import TrainConfig, check
-from charrnn.corpus import Corpus, short_name
+from charrnn.corpus import Corpus
 from charrnn.decoding import Reading
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation import surprisals
@@ -33,13 +34,13 @@ from charrnn.keeper import Keeper
 from charrnn.learner import Learner, choose_device, choose_precision, speed
 from charrnn.locking import held
 from charrnn.planning import Budget, Plan
-from charrnn.resuming import RunState
 from charrnn.tokenizer import Ids, Tokenizer, make_tokenizer
 from charrnn.tokens import Spool
 
 __all__ = ["resume", "train"]
 
 REPORT_SECONDS = 0.25  # between two Progress events
+MEASURED = 100_000  # tokens of validation text whose evaluation tells how long it takes
 
 
 def train(
@@ -78,8 +79,9 @@ def train(
     begin = time.perf_counter()
     budget = Budget(minutes, epochs, steps)
     given, origin = _origin(sources, reading or Reading())
-    path = _folder_for(given, out, name)
-    files.refuse_occupied(path)  # before a long text is read
+    wanted = _wanted_folder(out, name)
+    if wanted is not None:
+        files.refuse_occupied(wanted)  # before a long text is read
     settings = {name: value for name, value in settings.items() if value is not None}
     check(TrainConfig, settings)
     source = None if init_from is None else folder.read(folder.find(init_from))
@@ -93,6 +95,7 @@ def train(
     plan = planning.plan(
         len(ids), tokens.vocab_size, budget, settings, rate, fine_tuning=source is not None
     )
+    path = wanted or _unused_folder(text.name)
     files.create(path)
     return _alone_in(path, _run(text, tokens, ids, plan, budget, origin, source, path, begin))
 
@@ -116,7 +119,7 @@ def _origin(
     if isinstance(sources, (str, Path)):
         sources = [sources]
     # Names of bundled corpora and of data sets stay as they are; files are found from anywhere.
-    places = tuple(str(Path(s).absolute()) if Path(s).exists() else str(s) for s in sources)
+    places = tuple(os.path.abspath(s) if os.path.exists(s) else str(s) for s in sources)  # noqa: PTH100, PTH110
     return sources, (places, reading)
 
 
@@ -153,24 +156,28 @@ def _memory() -> Iterator[None]:
         ) from None
 
 
-def _folder_for(
-    corpus: Sequence[str | Path] | Corpus, out: str | Path | None, name: str | None
-) -> Path:
+def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
+    """The folder that the user wants, if one is named."""
     if out is not None and name is not None:
         raise UsageError("both a name and a folder are given", "give --name or --out")
-    if out is not None:
-        return Path(out)
     if name is not None:
         if Path(name).name != name or name in ("", ".."):
             raise UsageError(f"{name!r} is not a plain name", "use --out for a folder elsewhere")
         return folder.CHECKPOINTS / name
-    own = corpus.name if isinstance(corpus, Corpus) else short_name(corpus[0]) if corpus else ""
-    stem = re.sub(r"[^\w.-]+", "-", own).strip("-.") or "model"
+    return None if out is None else Path(out)
+
+
+def _unused_folder(corpus: str) -> Path:
+    """A new folder in `checkpoints/`, named after the corpus."""
+    stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
     path, number = folder.CHECKPOINTS / stem, 1
-    while path.exists():
+    while True:
+        with suppress(FileExistsError):
+            folder.CHECKPOINTS.mkdir(exist_ok=True)
+            path.mkdir()
+            return path
         number += 1
         path = folder.CHECKPOINTS / f"{stem}-{number}"
-    return path
 
 
 def _run(
@@ -185,6 +192,7 @@ def _run(
     begin: float,
 ) -> Iterator[Event]:
     """Set up a new run. See `train`."""
+    files.refuse_occupied(path)  # by another run, before this one had the lock
     train_ids, val_ids = _divided(ids, plan.train_tokens)
     config = planning.schedule(plan, _count_steps(plan, budget, train_ids, val_ids, begin))
     learner = Learner(plan.model, config, train_ids)
@@ -200,8 +208,8 @@ def _run(
         corpus=CorpusRecord(name=text.name, characters=text.length, sha256=text.sha256),
     )
     keeper = Keeper(path, record, tokenizer, val_ids, *origin, begin)
-    yield _started(learner, keeper, notes, plan.reasons)
     keeper.save(learner)
+    yield _started(learner, keeper, notes, plan.reasons)
     yield from _loop(learner, keeper)
 
 
@@ -231,17 +239,17 @@ def resume(
     with closing(Spool(given, progress.reading)) as text:
         _refuse_another(text, run.record, path)
         ids = text.encode(run.tokenizer)  # (N,)
-    return _alone_in(path, _resumed(run, ids, text.notes, origin, path, begin))
+    return _alone_in(path, _resumed(ids, text.notes, origin, path, begin))
 
 
 def _resumed(
-    run: RunState,
     ids: NDArray[np.integer],
     notes: tuple[str, ...],
     origin: tuple[tuple[str, ...], Reading],
     path: Path,
     begin: float,
 ) -> Iterator[Event]:
+    run = resuming.read(path)  # as it is now that no other run can go on with it
     config = run.record.training
     assert config is not None, "what can be resumed was trained"
     train_ids, val_ids = _divided(ids, len(ids) - round(len(ids) * config.val_frac))
@@ -291,7 +299,7 @@ def _loop(learner: Learner, keeper: Keeper) -> Iterator[Event]:
         while True:
             if keeper.due(learner):
                 yield (yield from _told(keeper.evaluate_and_save(learner), learner))
-            if learner.step == config.steps or keeper.stale >= config.patience:
+            if learner.step >= config.steps or keeper.stale >= config.patience:
                 break
             learner.update()
             keeper.check(learner)
@@ -333,7 +341,7 @@ def _count_steps(
 ) -> int:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
-    A short text needs less than its minutes: see `Plan.max_epochs`.
+    A short text needs less than its minutes: see `planning.max_epochs`.
 
     What is measured is thrown away, so that the run is the same as one with `steps` given.
     """
@@ -345,12 +353,14 @@ def _count_steps(
     seconds = budget.minutes * 60
     learner = Learner(plan.model, planning.schedule(plan, 1000), train_ids)
     update = _typical_seconds(learner.update, enough=min(3.0, 0.03 * seconds))
-    evaluation = _typical_seconds(lambda: surprisals(learner.network, val_ids), enough=0.0)
+    some = val_ids[:MEASURED]
+    evaluation = _typical_seconds(lambda: surprisals(learner.network, some), enough=0.0)
+    evaluation *= len(val_ids) / len(some)
     left = seconds - (time.perf_counter() - begin)
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
-    return max(1, min(affordable, plan.max_epochs * plan.steps_per_epoch))
+    return max(1, min(affordable, planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch))
 
 
 def _typical_seconds(work: Callable[[], object], enough: float) -> float:

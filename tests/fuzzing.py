@@ -17,9 +17,9 @@ with atheris.instrument_imports(include=["charrnn"]):
     from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, decoding
     from charrnn.config import SampleConfig, settings_from
     from charrnn.errors import BadDataError
-    from charrnn.files import parse
     from charrnn.folder import ModelRecord
     from charrnn.tokenizer import Tokenizer
+    from charrnn.untrusted import parse
 
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "gb18030", "utf-7")
 ERRORS: tuple[Any, ...] = ("strict", "replace", "surrogateescape")

@@ -197,6 +197,9 @@ def test_the_encoding_is_the_users() -> None:
     assert text_of("a.txt", encoding="latin-1") == "déjà"
     Path("b.txt").write_bytes("déjà".encode("utf-16"))
     assert text_of("b.txt", encoding="utf-16") == "déjà"
+    unmarked = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
+    Path("c.txt").write_bytes("déjà".encode(unmarked))
+    assert text_of("c.txt", encoding="utf-16") == "déjà"
 
 
 @pytest.mark.parametrize("encoding", ["utf8000", "", "hex", "undefined"])

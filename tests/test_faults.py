@@ -17,16 +17,17 @@ from typing import Any, Self
 
 import pytest
 
-from charrnn import CharRNN, CharTokenizer, folder, load, resume, train
+from charrnn import CharRNN, CharTokenizer, folder, load, resume, resuming, train
 from charrnn.cli.show import verify
 from charrnn.errors import ReadWriteError
-from charrnn.files import create, write
+from charrnn.files import create, refuse_occupied, write
 from charrnn.resuming import STATE
 from tests.commands import run, start
 from tests.conftest import VERSE, small_config
 
 TINY = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
 TOKENIZER = CharTokenizer("\n abcdefghi")
+LATER = ("README.md", "metrics.jsonl", "model.safetensors")
 
 
 class Killed(BaseException):
@@ -42,6 +43,7 @@ class FailPoints:
         self.how = how
         for owner, name in (
             (Path, "replace"),
+            (Path, "unlink"),
             (Path, "mkdir"),
             (os, "fsync"),
             (os, "open"),
@@ -82,6 +84,7 @@ class HalfWritten:
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
+        self.points.point()
 
     def write(self, data: bytes) -> None:
         self.file.write(data[: len(data) // 2])
@@ -121,13 +124,39 @@ def _step(path: Path) -> int:
     return folder.read(path).step
 
 
-def _fail_everywhere(saved: Path, tmp_path: Path, how: Callable[[], Any]) -> Iterator[Path]:
+BEFORE: dict[str, tuple[str, ...]] = {
+    "a first save": (),
+    "a first evaluation": ("config.json", "tokenizer.json", STATE),
+    "a later one": ("config.json", "tokenizer.json", STATE, *LATER),
+}
+
+
+@pytest.fixture(params=sorted(BEFORE))
+def before(request: pytest.FixtureRequest, saved: Path, tmp_path: Path) -> Path:
+    """A folder in which a save is made, and nothing else has been yet."""
+    path = tmp_path / "before"
+    create(path)
+    names = BEFORE[request.param]
+    if names:
+        write(path, {name: (saved / name).read_bytes() for name in names})
+    return path
+
+
+def _files_of_save(before: Path, saved: Path) -> dict[str, bytes]:
+    """What the save puts into it."""
+    if any(before.iterdir()):
+        return _next_save(saved)
+    return {name: (saved / name).read_bytes() for name in ("config.json", "tokenizer.json", STATE)}
+
+
+def _fail_everywhere(
+    before: Path, files: dict[str, bytes], tmp_path: Path, how: Callable[[], Any]
+) -> Iterator[Path]:
     """Folders in which a save failed at its first call, at its second, and so on to its last."""
     fail_at, done = 0, False
     while not done:
         fail_at += 1
-        path = Path(shutil.copytree(saved, tmp_path / str(fail_at)))
-        files = _next_save(path)
+        path = Path(shutil.copytree(before, tmp_path / str(fail_at)))
         with pytest.MonkeyPatch.context() as patch:
             points = FailPoints(patch, fail_at, how)
             with suppress(Killed, ReadWriteError):
@@ -135,33 +164,52 @@ def _fail_everywhere(saved: Path, tmp_path: Path, how: Callable[[], Any]) -> Ite
                 done = points.count < fail_at
         yield path
         write(path, files)
-        assert _step(path) == 99
+        verify(str(path))
+        assert all((path / name).read_bytes() == data for name, data in files.items())
     assert fail_at > 30
 
 
-def test_a_save_killed_at_any_call_leaves_a_whole_state(saved: Path, tmp_path: Path) -> None:
+def _is_whole(path: Path) -> bool:
+    """Whether a folder can be gone on with; if not, it can be used as if it were empty."""
+    if (path / STATE).exists() and (path / "config.json").exists():
+        verify(str(path))
+        resuming.read(path)
+        if (path / "model.safetensors").exists():
+            load(path).generate(max_new_tokens=3, seed=1)
+        return True
+    refuse_occupied(path)
+    return False
+
+
+def test_a_save_killed_at_any_call_leaves_a_whole_state(
+    before: Path, saved: Path, tmp_path: Path
+) -> None:
     def kill() -> None:
         raise Killed
 
-    steps = []
-    for path in _fail_everywhere(saved, tmp_path, kill):
-        steps.append(_step(path))
-        for _ in resume(path):  # the next start
-            pass
-        assert not list(path.rglob(".*")), "what the crash left is gone"
-    assert steps == sorted(steps), "once the new one is there it stays"
-    assert set(steps) == {folder.read(saved).step, 99}
+    files = _files_of_save(before, saved)
+    found = []
+    for path in _fail_everywhere(before, files, tmp_path, kill):
+        found.append(_is_whole(path))
+        if found[-1]:
+            for _ in resume(path):  # the next start
+                pass
+            assert not list(path.rglob(".*")), "what the crash left is gone"
+    assert found == sorted(found), "once it is there it stays"
+    assert found[-1]
+    assert all(found) == any(before.iterdir())
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_save_that_fails_at_any_call_leaves_a_whole_state_and_no_litter(
-    number: int, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    number: int, before: Path, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
         raise OSError(number, os.strerror(number))
 
-    for path in _fail_everywhere(saved, tmp_path, fail):
-        assert _step(path) in (folder.read(saved).step, 99)
+    files = _files_of_save(before, saved)
+    for path in _fail_everywhere(before, files, tmp_path, fail):
+        assert _is_whole(path) or not any(before.iterdir())
         assert not list(path.rglob(".*"))
 
 
@@ -189,7 +237,7 @@ def test_a_save_killed_at_any_system_call_leaves_a_whole_state(
     killed, returncode = 0, -signal.SIGKILL
     while returncode == -signal.SIGKILL:
         path = Path(shutil.copytree(saved, tmp_path / str(killed)))
-        aside = [(path / name).with_name(f".{Path(name).name}.new") for name in names]
+        aside = [(path / name).with_name(f".{Path(name).name}.charrnn-new") for name in names]
         places = [path, path / "resume", *(path / name for name in names), *aside]
         inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={killed + 1}"]
         only = [word for place in places for word in ("-P", str(place))]
@@ -206,7 +254,7 @@ def test_a_save_killed_at_any_system_call_leaves_a_whole_state(
 def test_what_a_run_killed_before_its_first_save_left_is_no_model(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.mkdir()
-    for name in (".lock", ".lock.holder", ".config.json.new"):
+    for name in (".lock", ".lock.holder", ".config.json.charrnn-new"):
         (path / name).touch()
     create(path)
     CharRNN(small_config("gru")).save_pretrained(path, TOKENIZER)
@@ -333,13 +381,44 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
-    process = start(tmp_path, "train", verse, *TINY, "--steps", 1_000_000, "--out", "model")
-    while not (tmp_path / "model" / STATE).exists():
+    """The first one waits for an evaluation that never ends."""
+    code = (
+        "import time; from charrnn import cli, keeper\n"
+        "keeper.surprisals = lambda *_: (print('waiting', flush=True), time.sleep(1000))\n"
+        "cli.main()"
+    )
+    command = [sys.executable, "-c", code, "train", str(verse), *map(str, TINY)]
+    command += ["--steps", "1000000", "--out", "model"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not (tmp_path / "model" / "metrics.jsonl").exists():
         time.sleep(0.02)
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    time.sleep(0.01)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"waiting\n"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err.decode()
     verify(str(tmp_path / "model"))
+
+
+def test_a_signal_while_a_run_is_set_up_leaves_a_run_to_go_on_with(
+    tmp_path: Path, verse: Path
+) -> None:
+    process = start(tmp_path, "train", verse, *TINY, "--minutes", 60, "--out", "model")
+    while not (tmp_path / "model" / ".lock.holder").exists():
+        time.sleep(0.005)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"--resume model" in err
+    verify(str(tmp_path / "model"))
+    next(resume(tmp_path / "model")).folder  # type: ignore[union-attr]  # noqa: B018

@@ -8,16 +8,19 @@ import os
 import pickle
 import random
 import shutil
+import subprocess
+import sys
 import time
 import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from charrnn import CharRNNError, folder, load, resuming, train
+from charrnn import CharRNNError, folder, load, resume, resuming, train
 from charrnn.cli.show import verify
 from charrnn.errors import BadDataError
 from charrnn.resuming import STATE
@@ -280,6 +283,43 @@ def test_what_is_no_file_is_not_read(name: str, kind: str, manifest: bool, model
             path.symlink_to(path.name)
     with pytest.raises(BadDataError, match=path.name):
         _read_everything(model)
+
+
+@pytest.mark.parametrize("name", [".lock", ".lock.holder", "resume"])
+def test_training_writes_through_no_link_that_a_folder_holds(name: str, model: Path) -> None:
+    """Else a folder from elsewhere could change any file of who goes on with it."""
+    outside = model.parent / "outside"
+    if name == "resume":
+        (model / name).rename(outside)
+        kept = {path.name: path.read_bytes() for path in outside.iterdir()}
+    else:
+        outside.write_text("mine")
+    (model / name).symlink_to(outside)
+    with suppress(CharRNNError):
+        for _ in resume(model):
+            pass
+    if name == "resume":
+        assert {path.name: path.read_bytes() for path in outside.iterdir()} == kept
+    else:
+        assert outside.read_text() == "mine"
+
+
+def test_a_file_is_read_while_a_run_writes_it(model: Path, tmp_path: Path) -> None:
+    """The manifest is read before the file that it lists, and a save may come between."""
+    code = (
+        "import sys, time; from pathlib import Path; from charrnn import files\n"
+        "path = Path(sys.argv[1]); names = ('model.safetensors', 'README.md', 'metrics.jsonl')\n"
+        "old = {name: (path / name).read_bytes() for name in names}\n"
+        "while True:\n"
+        "    for end in (b' ', b'  '):\n"
+        "        files.write(path, old | {'README.md': old['README.md'] + end})\n"
+        "        files.write(path, {name: old[name] for name in names})"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(model)]) as writer:
+        for _ in range(200):
+            load(model)
+            verify(str(model))
+        writer.kill()
 
 
 def test_a_link_to_a_file_is_a_file(model: Path) -> None:

@@ -175,6 +175,10 @@ def test_updates_with_gradients_that_are_not_finite_are_left_out(
     assert isinstance(finished, Finished)
     assert finished.skipped == 3
     assert all(np.isfinite(w).all() for w in CharRNN.from_pretrained(path).weights().values())
+    calls, stopped = 0, tmp_path / "stopped"
+    _consume(train(text, out=stopped, **SMALL), 8)  # when an update has just been left out
+    _consume(resume(stopped))
+    assert _content(stopped) == _content(path)
 
 
 def test_a_killed_process_goes_on_from_its_last_save(text: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,9 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(params=["short", "long"])
 def length(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Texts held in memory, and texts put on the disk: every text is long for a limit of 0."""
+    """Texts held in memory, and texts put on the disk: every text is long for a limit of 1."""
     if request.param == "long":
-        monkeypatch.setattr(tokens, "IN_MEMORY", 0)
+        monkeypatch.setattr(tokens, "IN_MEMORY", 1)
         monkeypatch.setattr(tokens, "PIECE", 7)
     return str(request.param)
 
@@ -129,7 +128,7 @@ class TestCache:
 
     @pytest.fixture(autouse=True)
     def _all_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tokens, "IN_MEMORY", 0)
+        monkeypatch.setattr(tokens, "IN_MEMORY", 1)
 
     def test_a_text_is_encoded_once_for_each_vocabulary(self, cached: Path) -> None:
         spooled(Corpus("one", "abab"))
@@ -159,15 +158,16 @@ class TestCache:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cache, "LARGEST", 250)
-        for number, letter in enumerate("abca"):  # the first is used again
+        names = {}
+        for number, letter in enumerate("abac"):  # when c comes, b was used the longest ago
+            before = {path.name for path in cache.entries()}
             spooled(Corpus("x", (letter + "x") * 50))
             for path in cache.entries():
-                age = time.time() - 50 + number if path.stat().st_mtime > 1e9 else 0
-                os.utime(path, (age, min(age, path.stat().st_mtime)))
-        assert len(cache.entries()) == 2
-        before = {path.name for path in cache.entries()}
-        spooled(Corpus("x", "ax" * 50))
-        assert {path.name for path in cache.entries()} == before
+                if path.stat().st_mtime > 1e9:  # just used
+                    os.utime(path, (number, number))
+                if path.name not in before:
+                    names[letter] = path.name
+        assert {path.name for path in cache.entries()} == {names["a"], names["c"]}
         monkeypatch.setattr(cache, "LARGEST", 10)
         _, ids = spooled(Corpus("x", "dx" * 50))
         assert len(cache.entries()) == 1  # what is in use stays, however large
@@ -201,7 +201,7 @@ class TestCache:
         code = (
             "import numpy as np; from contextlib import closing\n"
             "from charrnn import Corpus, CharTokenizer, Reading, tokens\n"
-            "tokens.IN_MEMORY = 0\n"
+            "tokens.IN_MEMORY = 1\n"
             "with closing(tokens.Spool(Corpus('x', 'abc' * 3_000_000), Reading())) as text:\n"
             "    print(text.encode(CharTokenizer('abc')).sum(dtype=int))"
         )

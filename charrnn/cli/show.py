@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -44,26 +45,37 @@ def verify(model: ModelArgument = None) -> None:
     manifest = files.read_manifest(path)
     if manifest is None:
         write(f"{path} has no {files.MANIFEST}: damage of content can't be seen\n")
-    problems = []
-    for name, versions in sorted((manifest or {}).items()):
-        try:
-            files.check_file(path / name, versions)
-        except FileNotFoundError:
-            problems.append(f"{name} is missing")
-        except BadDataError as error:
-            problems.append(error.found)
-    if not problems:
-        resumable = (path / resuming.STATE).exists()
-        unfinished = resumable and not (path / folder.WEIGHTS).exists()
-        if resumable:
-            resuming.read(path)
-        if not unfinished:
-            folder.read(path)
-        write(f"{path} is whole{', but a run that has no model yet' if unfinished else ''}\n")
-        return
-    write("".join(f"{problem}\n" for problem in problems))
-    advice = "copy the folder again, or train anew"
-    raise BadDataError(f"{path} is damaged in {len(problems)} of its files", advice)
+    problems = _problems(path)
+    if problems:
+        write("".join(f"{problem}\n" for problem in problems))
+        advice = "copy the folder again, or train anew"
+        raise BadDataError(f"{path} is damaged in {len(problems)} of its files", advice)
+    resumable = (path / resuming.STATE).exists()
+    unfinished = resumable and not (path / folder.WEIGHTS).exists()
+    if resumable:
+        files.settled(path, lambda: resuming.read(path))
+    if not unfinished:
+        folder.read(path)
+    write(f"{path} is whole{', but a run that has no model yet' if unfinished else ''}\n")
+
+
+def _problems(path: Path) -> list[str]:
+    """What of a folder is not as its manifest says, unless a save is going on."""
+    from charrnn import files
+
+    while True:
+        manifest = files.read_manifest(path) or {}
+        problems = []
+        for name, versions in sorted(manifest.items()):
+            try:
+                files.check_file(path, name, manifest)
+            except FileNotFoundError:
+                if None not in versions:
+                    problems.append(f"{name} is missing")
+            except BadDataError as error:
+                problems.append(error.found)
+        if not problems or files.read_manifest(path) == manifest:
+            return problems
 
 
 def corpora() -> None:

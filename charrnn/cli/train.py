@@ -122,11 +122,7 @@ def train(
     if resume is None and not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
 
-    from charrnn import folder, locking
-
-    if resume is not None:
-        with locking.held(folder.find(resume)):
-            pass  # who is in the way is told at once, before PyTorch is loaded
+    _refuse_held(resume, out, name)
 
     from charrnn import display, training
     from charrnn.decoding import Reading
@@ -142,3 +138,13 @@ def train(
         raise typer.Exit(128 + stop.number) from None
     if json:
         write(encode_json(finished))
+
+
+def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None:
+    """Tell at once who trains there, before a text is read or PyTorch loaded."""
+    from charrnn import folder, locking
+
+    if resume is not None:
+        locking.refuse_held(folder.find(resume))
+    elif out is not None or name is not None:
+        locking.refuse_held(out or folder.CHECKPOINTS / str(name))

@@ -1,0 +1,71 @@
+"""Files that anyone may have made: opened, read and parsed without trusting them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from charrnn.errors import BadDataError, ReadWriteError, UsageError
+
+__all__ = ["damaged", "opened", "parse", "read_bytes"]
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file of a model folder; see `opened` for what can go wrong."""
+    with opened(path) as file:
+        return file.read()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """A file of a model folder, open for reading.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        BadDataError: if it is no file.
+        ReadWriteError: if it can't be read.
+    """
+    try:
+        # A pipe would be waited for, and a device read for ever.
+        if path.is_symlink() and not path.exists():
+            raise damaged(path, "a link to nothing")
+        if path.exists() and not path.is_file():
+            raise damaged(path, "not a file")
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        advice = "check the disk and its permissions"
+        raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
+
+
+def parse(path: Path, data: bytes, kind: Any) -> Any:
+    """The JSON of a file as a value of `kind`.
+
+    Raises:
+        BadDataError: if it is none.
+    """
+    try:
+        json.loads(data, object_pairs_hook=_refuse_twice)  # msgspec would take the last
+        return msgspec.json.decode(data, type=kind)
+    except (ValueError, RecursionError, UsageError) as error:
+        raise damaged(path, str(error)) from None
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
+    for name, count in Counter(name for name, _ in pairs).most_common(1):
+        if count > 1:
+            raise ValueError(f"{name!r} stands there twice")
+
+
+def damaged(path: Path, reason: str) -> BadDataError:
+    """The error for a file that is not what was written."""
+    return BadDataError(f"{path}: {reason}", "the file is damaged; copy the folder again")
