@@ -128,7 +128,8 @@ class Learner:
         state = self.state or self.network.rnn.start(self.config.batch_size)
         for part, values in zip(self.network.rnn.cell.state, state, strict=True):
             arrays[f"state.{part}"] = values
-        scalars = {"updates": updates, "loss_sum": self._loss_sum, "grad_norm": self.grad_norm}
+        grad_norm = self.grad_norm.nan_to_num(0.0, 0.0, 0.0)  # of an update that was left out
+        scalars = {"updates": updates, "loss_sum": self._loss_sum, "grad_norm": grad_norm}
         arrays |= {name: value.view(1) for name, value in scalars.items()}
         return {name: array.detach().cpu().float().numpy() for name, array in arrays.items()}
 
