@@ -20,6 +20,7 @@ import pytest
 from charrnn import CharRNN, CharTokenizer, folder, load, resume, resuming, train
 from charrnn.cli.show import verify
 from charrnn.errors import ReadWriteError
+from charrnn.events import Started
 from charrnn.files import create, refuse_occupied, write
 from charrnn.resuming import STATE
 from tests.commands import run, start
@@ -381,10 +382,13 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
-    """The first one waits for an evaluation that never ends."""
+    """The first one waits for a save that never ends."""
     code = (
-        "import time; from charrnn import cli, keeper\n"
-        "keeper.surprisals = lambda *_: (print('waiting', flush=True), time.sleep(1000))\n"
+        "import time; from charrnn import cli; from charrnn.keeper import Keeper\n"
+        "due = Keeper.due\n"
+        "Keeper.due = lambda self, one: one.step == 3 and print('at work', flush=True) "
+        "or due(self, one)\n"
+        "Keeper.close = lambda *_: (print('waiting', flush=True), time.sleep(1000))\n"
         "cli.main()"
     )
     command = [sys.executable, "-c", code, "train", str(verse), *map(str, TINY)]
@@ -396,11 +400,9 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while not (tmp_path / "model" / "metrics.jsonl").exists():
-        time.sleep(0.02)
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
     assert process.stdout is not None
+    assert process.stdout.readline() == b"at work\n"
+    process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == b"waiting\n"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -418,7 +420,8 @@ def test_a_signal_while_a_run_is_set_up_leaves_a_run_to_go_on_with(
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert b"--resume model" in err
-    verify(str(tmp_path / "model"))
-    next(resume(tmp_path / "model")).folder  # type: ignore[union-attr]  # noqa: B018
+    events = resume(tmp_path / "model")
+    assert isinstance(next(events), Started)
+    events.close()  # type: ignore[attr-defined]
