@@ -304,6 +304,14 @@ def test_training_writes_through_no_link_that_a_folder_holds(name: str, model: P
         assert outside.read_text() == "mine"
 
 
+def test_a_model_travels_without_the_state_of_its_run(model: Path) -> None:
+    shutil.rmtree(model / "resume")
+    verify(str(model))
+    load(model)
+    with pytest.raises(CharRNNError, match="no state to resume from"):
+        resuming.read(model)
+
+
 def test_a_file_is_read_while_a_run_writes_it(model: Path, tmp_path: Path) -> None:
     """The manifest is read before the file that it lists, and a save may come between."""
     code = (

@@ -70,7 +70,8 @@ def _problems(path: Path) -> list[str]:
             try:
                 files.check_file(path, name, manifest)
             except FileNotFoundError:
-                if None not in versions:
+                # A folder is meant to travel without the state of its run.
+                if None not in versions and not name.startswith(f"{files.RESUME}/"):
                     problems.append(f"{name} is missing")
             except BadDataError as error:
                 problems.append(error.found)
