@@ -23,6 +23,7 @@ from charrnn import (
     Started,
     folder,
     load,
+    resume,
     resuming,
     train,
 )
@@ -191,11 +192,17 @@ def test_breaking_out_of_the_loop_saves_what_was_learnt(tmp_path: Path) -> None:
     assert load(path).generate(max_new_tokens=5, seed=0)
 
 
-def test_breaking_out_before_the_first_update_leaves_no_folder(tmp_path: Path) -> None:
-    events = train(CORPUS, out=tmp_path / "model", **SMALL, steps=9)
+def test_breaking_out_before_the_first_update_leaves_a_run_to_go_on_with(tmp_path: Path) -> None:
+    run(tmp_path / "whole", steps=9)
+    path = tmp_path / "model"
+    events = train(CORPUS, out=path, **SMALL, steps=9)
     assert isinstance(next(events), Started)
     _close(events)
-    assert not (tmp_path / "model").exists()
+    (tmp_path / "text").write_text(CORPUS.text)
+    for _ in resume(path, tmp_path / "text"):
+        pass
+    names = [folder / "model.safetensors" for folder in (path, tmp_path / "whole")]
+    assert names[0].read_bytes() == names[1].read_bytes()
 
 
 def test_a_mistake_found_late_leaves_no_folder(tmp_path: Path) -> None:
