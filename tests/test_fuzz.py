@@ -147,4 +147,4 @@ def test_coverage_guided_fuzzing_finds_nothing(tmp_path: Path) -> None:
     command += [f"-artifact_prefix={tmp_path}/"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=1000)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "Done 200000 runs" in done.stderr
+    assert "Done 200000 in" in done.stderr

@@ -149,19 +149,28 @@ def _refusal(path: Path) -> CharRNNError | None:
     return None
 
 
+def _peak(path: Path) -> int:
+    """Bytes that reading a folder takes, at the most."""
+    tracemalloc.start()
+    _refusal(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
 def _try(path: Path, numbers: range, manifest: bool) -> None:
     """Read a folder after each mutation."""
     names = list(FILES)
     if not manifest:
         (path / "manifest.json").unlink()
         names.remove("manifest.json")
+    _read_everything(path)  # what is imported on the way is not the folder's memory
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     refused = 0
     for number in numbers:
         file, after = _mutated(path, number, names)
         before = file.read_bytes()
         file.write_bytes(after)
-        tracemalloc.start()
         begin = time.monotonic()
         error = _refusal(path)
         if error is None:
@@ -172,9 +181,9 @@ def _try(path: Path, numbers: range, manifest: bool) -> None:
             assert "\n" not in str(error)
             refused += 1
         assert time.monotonic() - begin < 2, f"mutation {number}"
-        peak = tracemalloc.get_traced_memory()[1]
+        # Once more if need be: what a first time allocates for good is not the folder's.
+        peak = min(_peak(path), _peak(path))
         assert peak < 2 * (size + len(after)) + 1_000_000, f"mutation {number}: {peak:,} bytes"
-        tracemalloc.stop()
         file.write_bytes(before)
     assert refused > len(numbers) / 2
     _read_everything(path)
