@@ -26,10 +26,10 @@ __all__ = ["available", "backward", "forward"]
 
 NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
-FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh")
+FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids")
 BACKWARD = (
     *("T", "B", "d_out", "hs", "memory", "kept", "weights"),
-    *("dxs", "dhs", "d_h", "d_memory", "db_ih", "db_hh"),
+    *("dxs", "dhs", "d_h", "d_memory", "d_rows", "db_hh", "ids", "V"),
 )
 
 
@@ -109,8 +109,8 @@ def _product(
 
 
 @functools.cache
-def _forward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
-    """The code of `forward`."""
+def _forward(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
+    """The code of `forward`; `by_id` if gx is a table."""
     code = Code(f"{cell}_forward", FORWARD)
     gates, rule, bytes_ = CELLS[cell].gates, RULES[cell], size(numbers)
     blocks = _blocks(gates, hidden_size)
@@ -139,8 +139,9 @@ def _forward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
 
     def pointwise(now: Int, unit: Int, hs: list[Vector]) -> None:
         """The cell's rule for one lane and W units."""
+        row = code.integer(code["ids"] + now * 8) if by_id else now
         xs = [
-            code.load(code["gx"] + (now * gates * hidden_size + unit + g * gate) * bytes_, numbers)
+            code.load(code["gx"] + (row * gates * hidden_size + unit + g * gate) * bytes_, numbers)
             + code.load(code["b_ih"] + (unit + g * gate) * 4, "fp32")
             for g in range(gates)
         ]
@@ -174,8 +175,8 @@ def _state(code: Code, cell: CellName, at: Int, numbers: Numbers) -> tuple[Vecto
 
 
 @functools.cache
-def _backward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
-    """The code of `backward`."""
+def _backward(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
+    """The code of `backward`; `by_id` if the derivatives by gx are added up for each id."""
     code = Code(f"{cell}_backward", BACKWARD)
     gates, rule, bytes_ = CELLS[cell].gates, RULES[cell], size(numbers)
     blocks = _blocks(1, hidden_size)
@@ -184,7 +185,11 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
     lanes = _lanes_at_once(blocks)
 
     def pointwise(t: Int, row: Int, unit: Int) -> list[Vector]:
-        """The way back through the cell's rule, for one lane and W units."""
+        """The way back through the cell's rule, for one lane and W units.
+
+        Returns:
+            slopes: what is to be added up over all lanes and steps.
+        """
         now = t * code["B"] + row
         at = now * hidden_size + unit
         here = (row * hidden_size + unit) * 4  # in what goes from step to step
@@ -211,7 +216,18 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
                 code.store(code["dhs"] + place + g * hidden_size * bytes_, dhs[g], numbers)
         if rule.memory:
             code.store(code["d_memory"] + here, d_before[-1], "fp32")
-        return [*dxs, *(dhs if rule.split else [])]
+        if by_id:
+            first = thread * code["V"] + code.integer(code["ids"] + now * 8)
+            for address, slope in zip(parts("d_rows", first, unit), dxs, strict=True):
+                code.store(address, code.load(address, "fp32") + slope, "fp32")
+        return [*(dxs if not by_id else []), *(dhs if rule.split else [])]
+
+    def parts(name: str, row: Int, unit: Int) -> list[Int]:
+        """Where the gates of W units stand in a row of sums."""
+        return [
+            code[name] + (row * gates * hidden_size + unit + g * hidden_size) * 4
+            for g in range(gates)
+        ]
 
     def product(t: Int, begin: Int, count: int, panel: Int) -> None:
         """The derivative by h of `count` lanes from `begin`, one panel of units."""
@@ -231,11 +247,8 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
     with code.loop(0, code["T"]) as count:
         t = code["T"] - 1 - count
         with code.loop(0, hidden_size, code.lanes) as unit:
-            sums = [
-                code[name] + (thread * gates * hidden_size + unit + g * hidden_size) * 4
-                for name in ("db_ih", *(["db_hh"] if rule.split else []))
-                for g in range(gates)
-            ]
+            sums = [] if by_id else parts("d_rows", thread, unit)
+            sums += parts("db_hh", thread, unit) if rule.split else []
             totals = [code.load(address, "fp32") for address in sums]
             with code.fold(begin, end, totals) as (row, values, results):
                 slopes = pointwise(t, row, unit)
@@ -250,9 +263,9 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers) -> int:
     return code.compile()
 
 
-def _addresses(*tensors: Tensor) -> list[int]:
-    assert all(tensor.is_contiguous() for tensor in tensors), "kernels count on it"
-    return [tensor.data_ptr() for tensor in tensors]
+def _addresses(*tensors: Tensor | None) -> list[int]:
+    assert all(tensor is None or tensor.is_contiguous() for tensor in tensors), "kernels need it"
+    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 def forward(
@@ -263,25 +276,28 @@ def forward(
     kept: Tensor,
     w_hh: Tensor,
     biases: tuple[Tensor, Tensor],
+    ids: Tensor | None,
 ) -> None:
     """Run a layer over a sequence.
 
     Args:
         cell: its cell.
-        gx: (T, B, G·H), the input product without its bias.
+        gx: (T, B, G·H), the input product without its bias; with ids a table of it (V, G·H).
         hs: (T+1, B, H), of gx's kind; its first step is the state before, the others are filled.
         memory: (T+1, B, H) fp32, likewise, for a cell whose rule has a memory.
         kept: (T, B, K·H), of gx's kind, to be filled with what `backward` needs; may be gx.
         w_hh: (G·H, H) fp32.
         biases: b_ih and b_hh (G·H,) fp32.
+        ids: (T, B) int64, the row of the table at each step.
     """
-    steps, batch, hidden_size = gx.shape[0], gx.shape[1], w_hh.shape[1]
+    steps, batch, hidden_size = len(hs) - 1, *hs.shape[1:]
     numbers = NUMBERS[gx.dtype]
     gates = CELLS[cell].gates
     width = _blocks(gates, hidden_size) * _width()
     weights = _pack(w_hh.t().to(gx.dtype), gates, width)
-    arguments = _addresses(gx, hs, memory, kept, weights, *biases)
-    run(_forward(cell, hidden_size, numbers), [steps, batch, *arguments], _threads())
+    arguments = _addresses(gx, hs, memory, kept, weights, *biases, ids)
+    code = _forward(cell, hidden_size, numbers, ids is not None)
+    run(code, [steps, batch, *arguments], _threads())
 
 
 def backward(
@@ -293,6 +309,8 @@ def backward(
     w_hh: Tensor,
     d_h: Tensor,
     d_memory: Tensor,
+    ids: Tensor | None,
+    rows: int | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The way back through `forward`.
 
@@ -303,20 +321,25 @@ def backward(
         w_hh: (G·H, H) fp32.
         d_h, d_memory: (B, H) fp32, derivatives by the state after the last step; they become
             those by the state before the first.
+        ids: as in `forward`.
+        rows: V, if there are ids.
 
     Returns:
         dxs, dhs: (T, B, G·H), derivatives by the input and the recurrent product; one tensor if
             they are equal.
-        db_ih, db_hh: (G·H,) fp32; likewise.
+        d_rows: (V, G·H) fp32, the sums of dxs for each id; without ids (1, G·H), of all.
+        db_hh: (G·H,) fp32, the sum of dhs.
     """
     steps, batch, hidden_size = d_out.shape
     numbers = NUMBERS[hs.dtype]
-    split, rows = RULES[cell].split, w_hh.shape[0]
-    dxs = d_out.new_empty(steps, batch, rows)
+    split, width = RULES[cell].split, len(w_hh)
+    dxs = d_out.new_empty(steps, batch, width)
     dhs = torch.empty_like(dxs) if split else dxs
-    db_ih = d_h.new_zeros(_threads(), rows)
-    db_hh = torch.zeros_like(db_ih) if split else db_ih
+    d_rows = d_h.new_zeros(_threads(), rows or 1, width)
+    db_hh = d_h.new_zeros(_threads(), width)
     weights = _pack(w_hh.to(hs.dtype), 1, _blocks(1, hidden_size) * _width())
-    arguments = _addresses(d_out, hs, memory, kept, weights, dxs, dhs, d_h, d_memory, db_ih, db_hh)
-    run(_backward(cell, hidden_size, numbers), [steps, batch, *arguments], _threads())
-    return dxs, dhs, db_ih.sum(0), db_hh.sum(0)
+    tensors = (d_out, hs, memory, kept, weights, dxs, dhs, d_h, d_memory, d_rows, db_hh, ids)
+    code = _backward(cell, hidden_size, numbers, ids is not None)
+    run(code, [steps, batch, *_addresses(*tensors), rows or 1], _threads())
+    d_rows = d_rows.sum(0)
+    return dxs, dhs, d_rows, db_hh.sum(0) if split else d_rows.sum(0)

@@ -24,13 +24,14 @@ def forward(
     kept: Tensor,
     w_hh: Tensor,
     biases: tuple[Tensor, Tensor],
+    ids: Tensor | None,
 ) -> None:
     """See `kernels.forward`."""
     rule, gates, full = RULES[cell], CELLS[cell].gates, w_hh.dtype
     b_ih, b_hh = biases
     weights = w_hh.to(hs.dtype).t()  # (H, G·H)
-    for t in range(len(gx)):
-        xs = gx[t].to(full) + b_ih  # (B, G·H)
+    for t in range(len(hs) - 1):
+        xs = gx[t if ids is None else ids[t]].to(full) + b_ih  # (B, G·H)
         products = (hs[t] @ weights).to(full) + b_hh  # (B, G·H)
         before = _state(cell, hs[t], memory[t])
         values, after = rule.forward(xs.chunk(gates, -1), products.chunk(gates, -1), before)
@@ -50,6 +51,8 @@ def backward(
     w_hh: Tensor,
     d_h: Tensor,
     d_memory: Tensor,
+    ids: Tensor | None,
+    rows: int | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """See `kernels.backward`."""
     rule, full = RULES[cell], w_hh.dtype
@@ -70,8 +73,12 @@ def backward(
         d_h.copy_(dhs[t] @ weights)
         if rule.memory:
             d_memory.copy_(d_before[-1])
-    db_ih = dxs.sum((0, 1), dtype=full)
-    return dxs, dhs, db_ih, dhs.sum((0, 1), dtype=full) if rule.split else db_ih
+    if ids is None:
+        d_rows = dxs.sum((0, 1), dtype=full)[None]
+    else:
+        d_rows = w_hh.new_zeros(rows or 1, len(w_hh))
+        d_rows.index_add_(0, ids.flatten(), dxs.flatten(0, 1).to(full))
+    return dxs, dhs, d_rows, dhs.sum((0, 1), dtype=full) if rule.split else d_rows.sum(0)
 
 
 def _state(cell: CellName, h: Tensor, memory: Tensor) -> tuple[Tensor, ...]:

@@ -288,6 +288,10 @@ class Code:
     def _pointer(self, address: Int, kind: Any) -> Any:
         return self.builder.inttoptr(address.value, kind.as_pointer())
 
+    def integer(self, address: Int) -> Int:
+        """A 64-bit integer from memory."""
+        return Int(self, self.builder.load(self._pointer(address, ir.IntType(64)), align=8))
+
     def load(self, address: Int, numbers: Numbers) -> Vector:
         """W numbers from memory."""
         if numbers == "fp32":

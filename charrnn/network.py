@@ -61,7 +61,7 @@ class CharRNN(nn.Module):
             logits: (B, T, V), unnormalised natural-log probabilities of the next token.
             state: after the last token, still part of the graph; see `recurrent.detach`.
         """
-        hidden, state = self.rnn(self.embedding(ids.t()), state)  # (T, B, H)
+        hidden, state = self.rnn(self.embedding.weight, state, ids.t())  # (T, B, H)
         return self.head(hidden).transpose(0, 1), state
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from charrnn import kernels
 from charrnn.cells import CELLS, State
@@ -14,6 +15,9 @@ from charrnn.config import CellName
 from charrnn.sequences import sequence
 
 __all__ = ["Recurrent", "detach", "select"]
+
+# A table must be read so many times oftener than it is long, for its product to be worth making.
+SHORT = 8
 
 
 def detach(state: State) -> State:
@@ -101,27 +105,32 @@ class Recurrent(nn.Module):
         weight = next(self.parameters())
         return tuple(weight.new_zeros(shape) for _ in self.cell.state)
 
-    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, x: Tensor, state: State | None = None, ids: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """Read a whole sequence.
 
         Args:
             x: (T, B, I): time first, so that a step is one piece of memory.
             state: arrays (L·D, B, H), in PyTorch's order of layers and directions; None for the
                 start.
+            ids: (T, B) integers; given, x is a table (V, I) whose rows they are.
 
         Returns:
             output: (T, B, D·H), of the last layer.
             state: after the last step (for the reverse direction, after the first).
         """
-        state = self.start(x.shape[1]) if state is None else state
+        state = self.start(x.shape[1] if ids is None else ids.shape[1]) if state is None else state
         states = []
         for layer in range(self.num_layers):
             first = layer * len(self.directions)
             before = tuple(part[first : first + len(self.directions)] for part in state)
-            output, after = self._layer(layer, x, before)
+            output, after = self._layer(layer, x, before, ids)
             if self.training and self.dropout:
                 output = output * self._mask(output)
-            x = x + output if self.skip and x.shape == output.shape else output
+            if self.skip and x.shape[-1] == output.shape[-1]:
+                output = output + (x if ids is None else embedding(ids, x))
+            x, ids = output, None
             states.append(after)
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
 
@@ -134,19 +143,26 @@ class Recurrent(nn.Module):
         keep = 1 - self.dropout
         return output.new_empty((1, *output.shape[1:])).bernoulli_(keep).div_(keep)
 
-    def _layer(self, layer: int, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def _layer(
+        self, layer: int, x: Tensor, state: State, ids: Tensor | None
+    ) -> tuple[Tensor, State]:
         """One layer in all its directions; `state` is its own part, (D, B, H)."""
         weights = [self._weights(f"l{layer}{direction}") for direction in self.directions]
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
         plain = self.cell.name == "lstm" and not kernels.available(self.hidden_size, dtype)
-        if x.device.type != "cpu" or plain:
+        plain = plain or x.device.type != "cpu"
+        if ids is not None and (plain or len(x) * SHORT > ids.numel()):
+            x, ids = embedding(ids, x), None
+        if plain:
             return self._by_pytorch(x, [w for part in weights for w in part], state)
         outputs, states = [], []
         for number, own in enumerate(weights):
             before = [part[number] for part in state]
-            output, *after = sequence(self.cell.name, dtype, _turn(x, number), own, before)
+            read = None if ids is None else _turn(ids, number).contiguous()
+            source = _turn(x, number) if read is None else x
+            output, *after = sequence(self.cell.name, dtype, source, own, before, read)
             outputs.append(_turn(output, number))
             states.append(after)
         output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]

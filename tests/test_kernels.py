@@ -37,9 +37,19 @@ def tensors(cell: CellName, shape: tuple[int, ...], full: torch.dtype) -> list[T
     return [leaf.requires_grad_() for leaf in (x, *weights, *state)]
 
 
-def run(cell: CellName, dtype: torch.dtype, leaves: list[Tensor]) -> tuple[Tensor, ...]:
+def table(leaves: list[Tensor], rows: int = 7) -> tuple[Tensor, list[Tensor]]:
+    """Ids (T, B), all but one of a table's rows, and leaves of which the first is the table."""
+    (steps, batch, inputs), full = leaves[0].shape, leaves[0].dtype
+    ids = torch.arange(steps * batch).view(steps, batch) * 3 % rows
+    ids[ids == rows - 2] = 0  # a row that is never read has no gradient
+    return ids, [torch.randn(rows, inputs, dtype=full, requires_grad=True), *leaves[1:]]
+
+
+def run(
+    cell: CellName, dtype: torch.dtype, leaves: list[Tensor], ids: Tensor | None = None
+) -> tuple[Tensor, ...]:
     """Outputs, final state, and all gradients of a random sum of these."""
-    results = sequences.sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:])
+    results = sequences.sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], ids)
     torch.manual_seed(1)
     loss = sum((result * torch.randn(result.shape, dtype=torch.double)).sum() for result in results)
     assert isinstance(loss, Tensor)
@@ -49,16 +59,23 @@ def run(cell: CellName, dtype: torch.dtype, leaves: list[Tensor]) -> tuple[Tenso
 @needs_kernels
 @pytest.mark.parametrize("dtype", NUMBERS)
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("by_id", [False, True])
 def test_kernels_do_what_loops_do(
-    cell: CellName, shape: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    cell: CellName,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    by_id: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    leaves = tensors(cell, shape, torch.float32)
+    leaves, ids = tensors(cell, shape, torch.float32), None
+    if by_id:
+        ids, leaves = table(leaves)
     assert sequences._engine(shape[-1], dtype, leaves[1]) is kernels
-    fast = run(cell, dtype, leaves)
+    fast = run(cell, dtype, leaves, ids)
     monkeypatch.setattr(machine, "target", lambda: None)
     monkeypatch.setattr(kernels, "target", lambda: None)
     assert sequences._engine(shape[-1], dtype, leaves[1]) is loops
-    slow = run(cell, dtype, leaves)
+    slow = run(cell, dtype, leaves, ids)
     for one, other in zip(fast, slow, strict=True):
         # In bfloat16 a last bit that falls the other way is a difference of 1/256.
         largest = float(other.abs().max())
@@ -76,11 +93,14 @@ def test_bfloat16_stays_close_to_float64(cell: CellName, shape: tuple[int, ...])
         assert distance < 0.02
 
 
-def test_gradcheck_of_the_loops(cell: CellName) -> None:
-    leaves = tensors(cell, (3, 2, 4, 5), torch.float64)
+@pytest.mark.parametrize("by_id", [False, True])
+def test_gradcheck_of_the_loops(cell: CellName, by_id: bool) -> None:
+    leaves, ids = tensors(cell, (3, 2, 4, 5), torch.float64), None
+    if by_id:
+        ids, leaves = table(leaves)
 
     def call(*leaves: Tensor) -> tuple[Tensor, ...]:
-        return sequences.sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:])
+        return sequences.sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:], ids)
 
     assert torch.autograd.gradcheck(call, leaves)
 
@@ -114,14 +134,29 @@ def test_the_rules_backward_are_the_derivatives_of_the_cells(cell: CellName) -> 
     assert rule.memory is (d_before[-1] is not None)
 
 
+def test_rows_of_a_table_are_what_an_embedding_would_give(cell: CellName) -> None:
+    ids, leaves = table(tensors(cell, (6, 5, 3, 4), torch.float64))
+    found = run(cell, torch.float64, leaves, ids)
+    looked_up = leaves[0].detach()[ids].requires_grad_()
+    expected = run(cell, torch.float64, [looked_up, *leaves[1:]])
+    parts = 1 + len(CELLS[cell].state)  # outputs and states; then the gradient of the table
+    d_table = torch.zeros_like(leaves[0]).index_put((ids,), expected[parts], accumulate=True)
+    torch.testing.assert_close(found[parts], d_table)
+    torch.testing.assert_close(found[:parts], expected[:parts])
+    torch.testing.assert_close(found[parts + 1 :], expected[parts + 1 :])
+
+
 @needs_kernels
-def test_any_number_of_threads_gives_the_same(cell: CellName) -> None:
-    leaves = tensors(cell, (4, 11, 6, 32), torch.float32)
-    alone = run(cell, torch.float32, leaves)
+@pytest.mark.parametrize("by_id", [False, True])
+def test_any_number_of_threads_gives_the_same(cell: CellName, by_id: bool) -> None:
+    leaves, ids = tensors(cell, (4, 11, 6, 32), torch.float32), None
+    if by_id:
+        ids, leaves = table(leaves)
+    alone = run(cell, torch.float32, leaves, ids)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        together = run(cell, torch.float32, leaves)
+        together = run(cell, torch.float32, leaves, ids)
     finally:
         torch.set_num_threads(before)
     for one, other in zip(alone, together, strict=True):
@@ -181,5 +216,22 @@ def test_a_stack_is_the_same_with_and_without_kernels(
     output, state = stack(x)
     monkeypatch.setattr(kernels, "target", lambda: None)
     expected, expected_state = stack(x)
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(state, expected_state)
+
+
+@pytest.mark.parametrize("hidden_size", [32, 33])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("rows", [2, 80])
+def test_a_stack_reads_ids_as_it_reads_what_they_stand_for(
+    cell: CellName, hidden_size: int, bidirectional: bool, rows: int
+) -> None:
+    """Whether the table is short or long, and with a skip around its rows."""
+    stack: Any = Recurrent(
+        cell, hidden_size, hidden_size, 2, bidirectional=bidirectional, skip=True
+    )
+    x, ids = torch.randn(rows, hidden_size), torch.randint(rows, (5, 4))
+    output, state = stack(x, None, ids)
+    expected, expected_state = stack(x[ids])
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(state, expected_state)
