@@ -17,10 +17,11 @@ import functools
 import torch
 from torch import Tensor
 
+from charrnn import openmp
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
-from charrnn.machine import Code, Int, Numbers, Vector, run, size, target
+from charrnn.machine import Code, Int, Numbers, Vector, size, target
 
 __all__ = ["available", "backward", "forward"]
 
@@ -36,7 +37,9 @@ BACKWARD = (
 def available(hidden_size: int, dtype: torch.dtype) -> bool:
     """Whether there are kernels for these numbers and this width, which must be whole vectors."""
     found = target()
-    if found is None or dtype not in NUMBERS or (dtype == torch.bfloat16 and not found.bf16):
+    if found is None or not openmp.available() or dtype not in NUMBERS:
+        return False
+    if dtype == torch.bfloat16 and not found.bf16:
         return False
     return hidden_size % found.lanes == 0
 
@@ -156,7 +159,7 @@ def _forward(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) ->
         if rule.memory:
             code.store(code["memory"] + later * 4, after[-1], "fp32")
 
-    begin, end = code.share(code["B"], lanes)
+    begin, end = code.share(code["B"], lanes, openmp.thread(code), openmp.threads(code))
     whole = begin + (end - begin) // lanes * lanes
     with code.loop(0, code["T"]) as t, code.loop(0, hidden_size // width) as panel:
         with code.loop(begin, whole, lanes) as row:
@@ -241,9 +244,9 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -
             unit = panel * width + u * code.lanes
             code.store(code["d_h"] + ((begin + r) * hidden_size + unit) * 4, total, "fp32")
 
-    begin, end = code.share(code["B"], lanes)
+    thread = openmp.thread(code)
+    begin, end = code.share(code["B"], lanes, thread, openmp.threads(code))
     whole = begin + (end - begin) // lanes * lanes
-    thread = code.thread()
     with code.loop(0, code["T"]) as count:
         t = code["T"] - 1 - count
         with code.loop(0, hidden_size, code.lanes) as unit:
@@ -297,7 +300,7 @@ def forward(
     weights = _pack(w_hh.t().to(gx.dtype), gates, width)
     arguments = _addresses(gx, hs, memory, kept, weights, *biases, ids)
     code = _forward(cell, hidden_size, numbers, ids is not None)
-    run(code, [steps, batch, *arguments], _threads())
+    openmp.run(code, [steps, batch, *arguments], _threads())
 
 
 def backward(
@@ -340,6 +343,6 @@ def backward(
     weights = _pack(w_hh.to(hs.dtype), 1, _blocks(1, hidden_size) * _width())
     tensors = (d_out, hs, memory, kept, weights, dxs, dhs, d_h, d_memory, d_rows, db_hh, ids)
     code = _backward(cell, hidden_size, numbers, ids is not None)
-    run(code, [steps, batch, *_addresses(*tensors), rows or 1], _threads())
+    openmp.run(code, [steps, batch, *_addresses(*tensors), rows or 1], _threads())
     d_rows = d_rows.sum(0)
     return dxs, dhs, d_rows, db_hh.sum(0) if split else d_rows.sum(0)

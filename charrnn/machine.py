@@ -11,14 +11,10 @@ makes of it what this processor does best. llvmlite is optional: see `target`.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-import torch
 
 try:
     import llvmlite.binding as llvm
@@ -26,7 +22,7 @@ try:
 except ImportError:
     llvm = None
 
-__all__ = ["Code", "Int", "Numbers", "Target", "Vector", "run", "size", "target"]
+__all__ = ["Code", "Int", "Numbers", "Target", "Vector", "add_symbol", "size", "target"]
 
 Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
 
@@ -38,54 +34,34 @@ class Target(NamedTuple):
         lanes: W, floats in a vector register.
         registers: how many of these there are.
         bf16: whether it multiplies pairs of bfloat16.
+        int8: whether it multiplies fours of bytes.
     """
 
     lanes: int
     registers: int
     bf16: bool
+    int8: bool
 
 
 @functools.cache
 def target() -> Target | None:
-    """The processor at hand; None if no code can be made for it.
-
-    That takes llvmlite, and PyTorch's own OpenMP threads to run it (a second pool would fight
-    with PyTorch's for the cores).
-    """
-    if llvm is None or _openmp() is None:
+    """The processor at hand; None if no code can be made for it, which takes llvmlite."""
+    if llvm is None:
         return None
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        return Target(16, 32, bool(features.get("avx512bf16")))
+        bf16, int8 = bool(features.get("avx512bf16")), bool(features.get("avx512vnni"))
+        return Target(16, 32, bf16, int8)
     if features.get("avx2") and features.get("fma"):
-        return Target(8, 16, bf16=False)
+        return Target(8, 16, bf16=False, int8=bool(features.get("avxvnni")))
     if features.get("neon"):
-        return Target(4, 32, bf16=False)
+        return Target(4, 32, bf16=False, int8=False)
     return None
 
 
-@functools.cache
-def _openmp() -> Any:
-    """The OpenMP runtime that PyTorch has loaded, if it is one that takes functions from us."""
-    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
-        library = ctypes.CDLL(str(path))
-        library.GOMP_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_uint] * 2
-        library.GOMP_parallel.restype = None
-        for name in ("omp_get_thread_num", "omp_get_num_threads"):
-            llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
-        return library
-    return None
-
-
-def run(function: int, arguments: Sequence[int], threads: int) -> None:
-    """Call compiled code in `threads` threads at once, and wait for all.
-
-    Args:
-        function: its address, from `Code.compile`.
-        arguments: in the order that `Code` was given their names.
-    """
-    array = (ctypes.c_int64 * len(arguments))(*arguments)
-    _openmp().GOMP_parallel(function, ctypes.addressof(array), threads, 0)
+def add_symbol(name: str, address: int | None) -> None:
+    """Tell where a function is that code calls by its name."""
+    llvm.add_symbol(name, address)
 
 
 def size(numbers: Numbers) -> int:
@@ -229,19 +205,16 @@ class Code:
             function = ir.Function(self.module, kind, name)
         return self.builder.call(function, values)
 
-    def _openmp(self, name: str) -> Int:
+    def function(self, name: str) -> Int:
+        """What a function without arguments returns, a 32-bit integer."""
         number = self.external(name, ir.IntType(32))
         return Int(self, self.builder.zext(number, ir.IntType(64)))
 
-    def thread(self) -> Int:
-        """The number of this thread, from 0."""
-        return self._openmp("omp_get_thread_num")
-
-    def share(self, count: Int, unit: int) -> tuple[Int, Int]:
-        """Where this thread's part of `count` things begins and ends, a multiple of `unit`."""
-        threads = self._openmp("omp_get_num_threads")
+    def share(self, count: Int | int, unit: int, thread: Int, threads: Int) -> tuple[Int, Int]:
+        """Where a thread's part of `count` things begins and ends, a multiple of `unit`."""
+        count = self.whole(count)
         units = (count + (unit - 1)) // unit
-        begin, end = (units * k // threads * unit for k in (self.thread(), self.thread() + 1))
+        begin, end = (units * k // threads * unit for k in (thread, thread + 1))
         build = self.builder
         beyond = build.icmp_signed(">", end.value, count.value)
         return begin, Int(self, build.select(beyond, count.value, end.value))

@@ -1,0 +1,57 @@
+"""PyTorch's own threads, for compiled code: a second pool would fight with it for the cores."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from charrnn.machine import Code, Int, add_symbol
+
+__all__ = ["available", "run", "thread", "threads"]
+
+THREAD, THREADS = "omp_get_thread_num", "omp_get_num_threads"
+
+
+@functools.cache
+def _library() -> Any:
+    """The OpenMP runtime that PyTorch has loaded, if it is one that takes functions from us."""
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
+        library = ctypes.CDLL(str(path))
+        library.GOMP_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_uint] * 2
+        library.GOMP_parallel.restype = None
+        for name in (THREAD, THREADS):
+            add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
+        return library
+    return None
+
+
+def available() -> bool:
+    """Whether there are such threads."""
+    return _library() is not None
+
+
+def thread(code: Code) -> Int:
+    """The number of the thread that runs the code, from 0."""
+    return code.function(THREAD)
+
+
+def threads(code: Code) -> Int:
+    """How many threads run it."""
+    return code.function(THREADS)
+
+
+def run(function: int, arguments: Sequence[int], threads: int) -> None:
+    """Call compiled code in `threads` threads at once, and wait for all.
+
+    Args:
+        function: its address, from `Code.compile`.
+        arguments: in the order that `Code` was given their names.
+        threads: how many.
+    """
+    array = (ctypes.c_int64 * len(arguments))(*arguments)
+    _library().GOMP_parallel(function, ctypes.addressof(array), threads, 0)
