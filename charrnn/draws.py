@@ -26,6 +26,7 @@ __all__ = ["Draws", "allowed_ids", "probabilities", "temperatures"]
 NOWHERE = np.zeros(0, np.intp)
 # How far two ways of multiplying may set a logit apart: twice the most that was seen.
 ROUNDING = 2e-5
+COLDEST = 1e-30  # a temperature below which there is only the likeliest
 
 
 def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> Logits:
@@ -98,6 +99,7 @@ class Draws:
         self, tokenizer: Tokenizer, config: SampleConfig, prompt: Ids, seeds: Sequence[int]
     ) -> None:
         self.config = config
+        self.vocab_size = tokenizer.vocab_size
         self.allowed = allowed_ids(tokenizer, config)
         self.count = 0
         self.schedule = temperatures(config)
@@ -129,6 +131,31 @@ class Draws:
             self.recent = recent[:, -self.config.repetition_window :]
         self.count += 1
         return ids, close
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but lists and the temperature changes the distribution."""
+        return self.config.repetition_penalty == 1 and not _filters(self.config)
+
+    @property
+    def mask(self) -> Logits:
+        """What the lists add to logits (V,): 0, or minus infinity."""
+        size = self.vocab_size
+        return np.zeros(size) if self.allowed is None else np.where(self.allowed, 0.0, -np.inf)
+
+    def ahead(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the next draws are made with, for whoever makes them.
+
+        Returns:
+            numbers: (N, B), in [0, 1): where in the distribution each is.
+            heat: (N,), 1 / temperature; where that is 0, so large that the likeliest has all
+                probability, and the numbers are 0 for the first of several.
+        """
+        size = len(self.schedule)
+        cold = np.array([self.schedule[(self.count + k) % size] for k in range(count)])
+        numbers = np.array([[random.random() for random in self.random] for _ in range(count)])
+        self.count += count
+        return numbers * (cold > 0)[:, None], 1 / np.maximum(cold, COLDEST)
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these rows only."""

@@ -27,11 +27,16 @@ class Ending:
         self._lines = config.max_lines
         self._held = ""
 
+    @property
+    def open(self) -> bool:
+        """Whether there is nothing to end at."""
+        return not self._stops and self._lines is None
+
     def feed(self, piece: str) -> str:
         """What may be shown now that `piece` has arrived; nothing after the end."""
         if self.ended:
             return ""
-        if not self._stops and self._lines is None:
+        if self.open:
             return piece
         self._held += piece
         found = [(at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]

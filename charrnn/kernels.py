@@ -21,7 +21,7 @@ from charrnn import openmp
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
-from charrnn.machine import Code, Int, Numbers, Vector, size, target
+from charrnn.machine import Code, Int, Numbers, Vector, panel_blocks, size, target
 
 __all__ = ["available", "backward", "forward"]
 
@@ -58,14 +58,6 @@ def _threads() -> int:
 def _per_word(numbers: Numbers) -> int:
     """How many numbers a 32-bit word holds: products are made word by word."""
     return 4 // size(numbers)
-
-
-def _blocks(gates: int, hidden_size: int) -> int:
-    """How many vectors of units stand side by side in a panel: about four accumulators a lane."""
-    found = target()
-    assert found is not None, "callers ask `available` first"
-    vectors = hidden_size // found.lanes
-    return next(n for n in (4, 3, 2, 1) if n * gates <= 4 and vectors % n == 0)
 
 
 def _lanes_at_once(accumulators: int) -> int:
@@ -116,7 +108,7 @@ def _forward(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) ->
     """The code of `forward`; `by_id` if gx is a table."""
     code = Code(f"{cell}_forward", FORWARD)
     gates, rule, bytes_ = CELLS[cell].gates, RULES[cell], size(numbers)
-    blocks = _blocks(gates, hidden_size)
+    blocks = panel_blocks(gates, hidden_size)
     width = blocks * code.lanes
     words = hidden_size // _per_word(numbers)
     lanes = _lanes_at_once(gates * blocks)
@@ -182,7 +174,7 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -
     """The code of `backward`; `by_id` if the derivatives by gx are added up for each id."""
     code = Code(f"{cell}_backward", BACKWARD)
     gates, rule, bytes_ = CELLS[cell].gates, RULES[cell], size(numbers)
-    blocks = _blocks(1, hidden_size)
+    blocks = panel_blocks(1, hidden_size)
     width = blocks * code.lanes
     words = gates * hidden_size // _per_word(numbers)
     lanes = _lanes_at_once(blocks)
@@ -296,7 +288,7 @@ def forward(
     steps, batch, hidden_size = len(hs) - 1, *hs.shape[1:]
     numbers = NUMBERS[gx.dtype]
     gates = CELLS[cell].gates
-    width = _blocks(gates, hidden_size) * _width()
+    width = panel_blocks(gates, hidden_size) * _width()
     weights = _pack(w_hh.t().to(gx.dtype), gates, width)
     arguments = _addresses(gx, hs, memory, kept, weights, *biases, ids)
     code = _forward(cell, hidden_size, numbers, ids is not None)
@@ -340,7 +332,7 @@ def backward(
     dhs = torch.empty_like(dxs) if split else dxs
     d_rows = d_h.new_zeros(_threads(), rows or 1, width)
     db_hh = d_h.new_zeros(_threads(), width)
-    weights = _pack(w_hh.to(hs.dtype), 1, _blocks(1, hidden_size) * _width())
+    weights = _pack(w_hh.to(hs.dtype), 1, panel_blocks(1, hidden_size) * _width())
     tensors = (d_out, hs, memory, kept, weights, dxs, dhs, d_h, d_memory, d_rows, db_hh, ids)
     code = _backward(cell, hidden_size, numbers, ids is not None)
     openmp.run(code, [steps, batch, *_addresses(*tensors), rows or 1], _threads())

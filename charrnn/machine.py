@@ -22,7 +22,17 @@ try:
 except ImportError:
     llvm = None
 
-__all__ = ["Code", "Int", "Numbers", "Target", "Vector", "add_symbol", "size", "target"]
+__all__ = [
+    "Code",
+    "Int",
+    "Numbers",
+    "Target",
+    "Vector",
+    "add_symbol",
+    "panel_blocks",
+    "size",
+    "target",
+]
 
 Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
 
@@ -57,6 +67,14 @@ def target() -> Target | None:
     if features.get("neon"):
         return Target(4, 32, bf16=False, int8=False)
     return None
+
+
+def panel_blocks(gates: int, hidden_size: int) -> int:
+    """How many vectors of units stand side by side in a panel: about four accumulators a lane."""
+    found = target()
+    assert found is not None, "callers ask whether there is a target"
+    vectors = hidden_size // found.lanes
+    return next(n for n in (4, 3, 2, 1) if n * gates <= 4 and vectors % n == 0)
 
 
 def add_symbol(name: str, address: int | None) -> None:

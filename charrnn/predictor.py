@@ -13,7 +13,7 @@ from charrnn.beams import Beam
 from charrnn.cells import State
 from charrnn.config import SampleConfig, settings_from
 from charrnn.errors import UsageError
-from charrnn.sampling import Sample, Steps
+from charrnn.sampling import Sample, Steps, Writes
 from charrnn.scoring import Score, blocks, score_of, target_log_probs
 from charrnn.stepper import Floats
 from charrnn.tokenizer import Ids, Tokenizer, Unknown
@@ -47,6 +47,11 @@ class Predictor(ABC):
     @abstractmethod
     def stepper(self, state: State) -> Steps:
         """Sequences that go on from `state`, token by token."""
+
+    def writer(self, state: State) -> Writes | None:
+        """Sequences that go on from `state` by many tokens at a time, if there is code for that."""
+        del state
+        return None
 
     def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
         """How likely the model finds each character of `text` after those before it.

@@ -6,7 +6,9 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 from __future__ import annotations
 
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +18,12 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.files import Weights
 from charrnn.predictor import CHUNK, Predictor
+from charrnn.sampling import Writes
 from charrnn.stepper import Floats, Layer, Stepper
 from charrnn.tokenizer import Ids, Tokenizer
+
+if TYPE_CHECKING:
+    from charrnn import writer
 
 __all__ = ["Model", "load"]
 
@@ -128,6 +134,28 @@ class Model(Predictor):
     def stepper(self, state: State) -> Stepper:
         """Sequences that go on from `state`, token by token, faster than by `step`."""
         return Stepper(self._plan, state)
+
+    @cached_property
+    def _packed(self) -> writer.Packed | None:
+        if find_spec("llvmlite") is None:
+            return None
+        from charrnn import writer  # takes longer to import than a short text to write
+
+        return writer.pack(
+            self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
+        )
+
+    def writer(self, state: State) -> Writes | None:
+        """Sequences that go on from `state` by many tokens at a time, much faster, in machine code.
+
+        None where there is no such code: without llvmlite, and on processors that can't multiply
+        bytes.
+        """
+        if self._packed is None:
+            return None
+        from charrnn import writer
+
+        return writer.Writer(self._packed, state)
 
 
 def refuse_bidirectional(config: ModelConfig) -> None:

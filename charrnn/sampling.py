@@ -2,6 +2,8 @@
 
 prompt ──encode, read──▶ logits (B, V) ──draw──▶ ids (B,) ──step──▶ logits (B, V) ──▶ ...
                                            └──decode──▶ text
+
+Long texts are drawn in machine code, many ids at a time: see `writer`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.cells import State
 from charrnn.config import SampleConfig
@@ -26,12 +29,19 @@ __all__ = [
     "LanguageModel",
     "Sample",
     "Steps",
+    "Writes",
     "generate_batch",
     "line_start",
     "new_seed",
     "refuse_endless",
     "stream",
 ]
+
+
+# Tokens times units from which on a text is drawn in machine code, which takes a quarter of a
+# second to make.
+WORTH = 1_500_000
+FEW = 16  # tokens drawn at once in the beginning, lest someone waits
 
 
 class Steps(Protocol):
@@ -43,6 +53,20 @@ class Steps(Protocol):
 
     def step(self, ids: Ids) -> Logits:
         """Read one id a sequence (B,); returns the logits (B, V) of the next."""
+
+
+class Writes(Protocol):
+    """Sequences that go on by many tokens at a time; see `writer.Writer`."""
+
+    @property
+    def most(self) -> int:
+        """How many tokens to draw at once, at the most."""
+
+    def write(self, ids: Ids, numbers: Logits, heat: Logits, mask: Logits) -> tuple[Ids, Logits]:
+        """Read ids (B,) and draw: ids (N, B), and logits (N, B, V) they were drawn from."""
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Go on with these rows only."""
 
 
 class LanguageModel(Protocol):
@@ -58,6 +82,9 @@ class LanguageModel(Protocol):
 
     def stepper(self, state: State) -> Steps:
         """Sequences that go on from a state."""
+
+    def writer(self, state: State) -> Writes | None:
+        """The same in machine code, if there is any for this model and processor."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,10 +220,19 @@ class _Row:
     def ended(self) -> bool:
         return self.ending.ended or self.tokens == self.left
 
-    def add(self, token: int) -> str:
-        """Take in one id; what may be shown of the text now."""
-        self.tokens += 1
-        return self.ending.feed(self.decode((token,), False))
+    def add(self, tokens: list[int]) -> str:
+        """Take in ids, up to the end; what may be shown of the text now."""
+        if self.left is not None:
+            tokens = tokens[: self.left - self.tokens]
+        if self.ending.open:
+            self.tokens += len(tokens)
+            return self.decode(tokens, False)
+        text = ""
+        for token in tokens:
+            if not self.ending.ended:
+                self.tokens += 1
+                text += self.ending.feed(self.decode((token,), False))
+        return text
 
     def rest(self) -> str:
         """What was held back."""
@@ -212,39 +248,68 @@ class _Row:
 
 
 class _Batch:
-    """Rows that are drawn side by side."""
+    """Rows that are drawn side by side, by whatever does it best."""
 
     def __init__(self, run: _Run, rows: list[_Row]) -> None:
-        self.model = run.model
         self.rows = rows
         self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
-        self.logits = np.repeat(run.logits, len(rows), 0)  # (B, V)
+        self.model = run.model
+        logits = np.repeat(run.logits, len(rows), 0)  # (B, V)
         state = tuple(np.repeat(part, len(rows), 1) for part in run.state)
-        self.stepper = run.model.stepper(state)
-        self.ids: Ids | None = None  # (B,), drawn but not yet read
+        self.writer = run.model.writer(state) if _long(run) and self.draws.plain else None
+        self.stepper = run.model.stepper(state) if self.writer is None else None
+        self.count = FEW
+        self.first: Logits | None = logits
+        self.ids = np.zeros(len(rows), np.int32)  # (B,), drawn but not yet read
 
     def draw(self) -> tuple[Ids, Logits]:
-        """The next ids (B,), and the logits (B, V) they were drawn from."""
-        if self.ids is not None:
-            self.logits = self.stepper.step(self.ids)
-        self.ids, close = self.draws.next(self.logits)
+        """The next ids (N, B), and the logits (N, B, V) they were drawn from."""
+        if self.writer is not None and self.first is None:
+            count = min(self.count, self.writer.most)
+            self.count = 2 * count
+            numbers, heat = self.draws.ahead(count)
+            ids, logits = self.writer.write(self.ids, numbers, heat, self.draws.mask)
+        else:
+            ids, logits = self._draw_one()
+        self.ids, self.first = ids[-1], None
+        return ids, logits
+
+    def _draw_one(self) -> tuple[Ids, Logits]:
+        logits = self.first
+        if logits is None:
+            assert self.stepper is not None, "there is a stepper or a writer"
+            logits = self.stepper.step(self.ids)
+        ids, close = self.draws.next(logits)
         for row in close:
-            self.rows[row].close = True
-        return self.ids, self.logits
+            self.rows[row].close = self.writer is None
+        return ids[None], logits[None]
 
     def keep(self, going: list[int]) -> None:
         """Go on with these rows only."""
         rows = np.array(going)
-        assert self.ids is not None, "rows end after a draw"
         self.rows, self.ids = [self.rows[k] for k in going], self.ids[rows]
         self.draws.keep(rows)
-        self.stepper = self.model.stepper(tuple(part[:, rows] for part in self.stepper.state))
+        if self.writer is not None:
+            self.writer.keep(rows)
+        else:
+            assert self.stepper is not None, "there is a stepper or a writer"
+            state = tuple(part[:, rows] for part in self.stepper.state)
+            self.stepper = self.model.stepper(state)
+
+
+def _long(run: _Run) -> bool:
+    """Whether machine code would be made in less time than it saves.
+
+    The length decides alone, so that a text is the same alone and in a batch.
+    """
+    length = run.config.max_new_tokens
+    return length is None or length * run.state[0].shape[-1] >= WORTH
 
 
 def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
     while not row.ended:
         ids, _ = batch.draw()
-        if piece := row.add(int(ids[0])):
+        if piece := row.add(ids[:, 0].tolist()):
             yield piece
     if piece := row.rest():
         yield piece
@@ -254,12 +319,13 @@ def _finish(run: _Run, rows: list[_Row]) -> None:
     """Draw all of the texts to their ends."""
     batch = _Batch(run, rows)
     while not all(row.ended for row in batch.rows):
-        ids, logits = batch.draw()
-        scores = target_log_probs(logits, ids)  # (B,)
-        for row, token, score in zip(batch.rows, ids.tolist(), scores.tolist(), strict=True):
+        ids, logits = batch.draw()  # (N, B), (N, B, V)
+        scores = target_log_probs(logits, ids)  # (N, B)
+        for number, row in enumerate(batch.rows):
+            before = row.tokens
             if not row.ended:
-                row.log_prob += score
-                row.pieces.append(row.add(token))
+                row.pieces.append(row.add(ids[:, number].tolist()))
+            row.log_prob += float(scores[: row.tokens - before, number].sum(dtype=np.float64))
         going = [number for number, row in enumerate(batch.rows) if not row.ended]
         if 0 < len(going) <= len(batch.rows) // 2:
             batch.keep(going)

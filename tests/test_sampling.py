@@ -37,6 +37,9 @@ class Echo:
     def stepper(self, state: State) -> EchoSteps:
         return EchoSteps(self, state)
 
+    def writer(self, _state: State) -> None:
+        return None
+
     def after(self, ids: Ids) -> np.ndarray:
         size = self.tokenizer.vocab_size
         return np.where(np.arange(size) == (ids[:, None] + 1) % size, 100.0, 0.0)

@@ -1,0 +1,187 @@
+"""What writing asks of the processor beyond `machine`: bytes, exponentials, sums, other threads.
+
+A float x within ±bound travels as an unsigned byte, that of 127 x / bound + 128.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from charrnn.machine import Code, Int, Vector
+
+__all__ = [
+    "barrier",
+    "below",
+    "dot",
+    "exp",
+    "floats",
+    "in_bytes",
+    "keep",
+    "largest",
+    "largest_of_all",
+    "least",
+    "put",
+    "running_sum",
+    "spread",
+    "words",
+]
+
+I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+CENTRE, REACH = 128, 127
+PATIENCE = 2000  # turns of waiting before another program is let in
+
+
+def in_bytes(x: np.ndarray, bound: float) -> np.ndarray:
+    """Floats within ±bound as bytes."""
+    scaled = np.clip(x / np.float32(bound), -1, 1) * REACH
+    return np.floor(scaled + (CENTRE + 0.5)).astype(np.uint8)
+
+
+def put(code: Code, address: Int, x: Vector, bound: float) -> None:
+    """Store W floats within ±bound as bytes."""
+    build, kind = code.builder, ir.VectorType(I32, code.lanes)
+    whole = build.fptosi((x * (REACH / bound) + (CENTRE + 0.5)).value, kind)
+    narrow = ir.VectorType(I8, code.lanes)
+    pointer = build.inttoptr(address.value, narrow.as_pointer())
+    build.store(build.trunc(whole, narrow), pointer, align=1)
+
+
+def words(code: Code, address: Int) -> Vector:
+    """W 32-bit integers."""
+    return Vector(code, code.weights(address))
+
+
+def dot(code: Code, total: Vector, left: Any, right: Any) -> Vector:
+    """32-bit integers plus the products of four unsigned bytes with four signed ones each."""
+    bits = 32 * code.lanes
+    kind = ir.VectorType(I8, 4 * code.lanes)
+    pair = (code.builder.bitcast(part, kind) for part in (left, right))
+    name = f"llvm.x86.avx512.vpdpbusd.{bits}"
+    return Vector(code, code.external(name, total.value.type, total.value, *pair))
+
+
+def floats(x: Vector) -> Vector:
+    """W integers as floats."""
+    kind = ir.VectorType(ir.FloatType(), x.code.lanes)
+    return Vector(x.code, x.code.builder.sitofp(x.value, kind))
+
+
+def exp(x: Vector) -> Vector:
+    """The exponential of numbers up to 88; 0 below -87.
+
+    Powers of two times a polynomial on ±½ ln 2; Cody and Waite, "Software manual for the
+    elementary functions", 1980.
+    """
+    code, build = x.code, x.code.builder
+    near = x.clip(88.0)
+    turns = near * 1.4426950408889634
+    name = f"llvm.rint.v{code.lanes}f32"
+    turns = Vector(code, code.external(name, turns.value.type, turns.value))
+    rest = near - turns * 0.693359375 - turns * -2.12194440e-4
+    value = code.vector(1 / 5040)
+    for factor in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
+        value = value * rest + factor
+    kind = ir.VectorType(I32, code.lanes)
+    exponent = build.add(build.fptosi(turns.value, kind), ir.Constant(kind, [127] * code.lanes))
+    power = build.shl(exponent, ir.Constant(kind, [23] * code.lanes))
+    value = value * Vector(code, build.bitcast(power, value.value.type))
+    nothing = build.fcmp_ordered("<", x.value, code.vector(-87.0).value)
+    return Vector(code, build.select(nothing, code.vector(0.0).value, value.value))
+
+
+def largest(one: Vector, other: Vector) -> Vector:
+    """The larger of each pair."""
+    build = one.code.builder
+    larger = build.fcmp_ordered(">", one.value, other.value)
+    return Vector(one.code, build.select(larger, one.value, other.value))
+
+
+def spread(code: Code, address: Int) -> Vector:
+    """The float at an address, W times."""
+    value = code.builder.bitcast(code.everywhere(address), code.vector(0.0).value.type)
+    return Vector(code, value)
+
+
+def largest_of_all(x: Vector) -> Vector:
+    """The largest of W floats, W times."""
+    code = x.code
+    for step in (code.lanes >> k for k in range(1, code.lanes.bit_length())):
+        order = ir.Constant(ir.VectorType(I32, code.lanes), [k ^ step for k in range(code.lanes)])
+        x = largest(x, Vector(code, code.builder.shuffle_vector(x.value, x.value, order)))
+    return x
+
+
+def running_sum(code: Code, address: Int, count: Int | int) -> None:
+    """Replace floats by the sums of all up to each."""
+    build, kind = code.builder, ir.FloatType()
+    nothing = Vector(code, ir.Constant(kind, 0.0))
+    with code.fold(0, count, [nothing]) as (k, values, results):
+        pointer = build.inttoptr((address + k * 4).value, kind.as_pointer())
+        total = build.fadd(values[0].value, build.load(pointer, align=4))
+        build.store(total, pointer, align=4)
+        results.append(Vector(code, total))
+
+
+def below(code: Code, sums: Int, count: int, number: Vector) -> Int:
+    """How many of `count` floats are at most `number`."""
+    build = code.builder
+    with code.fold(0, count, [code.vector(0.0)], code.lanes) as (k, values, results):
+        within = build.fcmp_ordered("<=", code.load(sums + k * 4, "fp32").value, number.value)
+        one, zero = code.vector(1.0).value, code.vector(0.0).value
+        results.append(values[0] + Vector(code, build.select(within, one, zero)))
+    name = f"llvm.vector.reduce.fadd.v{code.lanes}f32"
+    start = ir.Constant(ir.FloatType(), 0.0)
+    total = code.external(name, ir.FloatType(), start, results[0].value)
+    return Int(code, build.fptosi(total, I64))
+
+
+def keep(code: Code, address: Int, value: Int) -> None:
+    """Store a 64-bit integer."""
+    build = code.builder
+    build.store(value.value, build.inttoptr(address.value, I64.as_pointer()), align=8)
+
+
+def least(one: Int, other: int) -> Int:
+    """The smaller."""
+    build, code = one.code.builder, one.code
+    limit = code.whole(other).value
+    smaller = build.icmp_signed("<", one.value, limit)
+    return Int(code, build.select(smaller, one.value, limit))
+
+
+def barrier(code: Code, address: Int, threads: Int) -> None:
+    """Wait until every thread is here.
+
+    Args:
+        code: that the threads run.
+        address: of two 64-bit integers, zero in the beginning: how many have arrived, and whether
+            nobody shall wait any more.
+        threads: how many there are.
+    """
+    build = code.builder
+    arrived, stop = (build.inttoptr((address + at).value, I64.as_pointer()) for at in (0, 8))
+    before = Int(code, build.atomic_rmw("add", arrived, ir.Constant(I64, 1), "seq_cst"))
+    goal = (before + threads) // threads * threads
+    entry = build.block
+    head, wait, let_in, done = (build.append_basic_block() for _ in range(4))
+    build.branch(head)
+    build.position_at_end(head)
+    turns = build.phi(I64)
+    turns.add_incoming(ir.Constant(I64, 0), entry)
+    now = build.load_atomic(arrived, "acquire", 8)
+    left = build.load_atomic(stop, "acquire", 8)
+    here = build.icmp_unsigned(">=", now, goal.value)
+    build.cbranch(build.or_(here, build.icmp_unsigned("!=", left, ir.Constant(I64, 0))), done, wait)
+    build.position_at_end(wait)
+    code.external("llvm.x86.sse2.pause", ir.VoidType())
+    more = build.add(turns, ir.Constant(I64, 1))
+    turns.add_incoming(more, wait)
+    build.cbranch(build.icmp_unsigned("<", more, ir.Constant(I64, PATIENCE)), head, let_in)
+    build.position_at_end(let_in)
+    code.function("sched_yield")
+    turns.add_incoming(ir.Constant(I64, 0), let_in)
+    build.branch(head)
+    build.position_at_end(done)

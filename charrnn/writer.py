@@ -1,0 +1,263 @@
+"""Many tokens at once in machine code: it reads one, draws the next and reads on.
+
+    writer = Writer(packed, state)
+    ids, logits = writer.write(ids, numbers, heat, mask)    # (B,) → (N, B), (N, B, V)
+
+A model that is read again and again for one character each time is as fast as its weights come
+from the cache, and four times as fast if they are bytes. So the weights of the recurrent products
+are rounded to bytes, each row on a scale of its own, and so are what they are multiplied with; the
+sums are exact integers. All else is in floats, by the rules in `gradients`.
+Since nothing is rounded in the sums, a sequence is the same alone, beside others, and with any
+number of threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn import intrinsics
+from charrnn.cells import CELLS, State
+from charrnn.config import CellName
+from charrnn.machine import panel_blocks, target
+from charrnn.stepper import Floats, Layer
+from charrnn.tokenizer import Ids
+from charrnn.writercode import NEVER, Product, Shape, argument_names, code_of
+
+__all__ = ["Packed", "Writer", "pack"]
+
+WIDEST = 16_384  # units, lest the sums of bytes outgrow 32 bits
+COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
+# What is written at once: tokens, logits, and bytes of weights read. It is soon done.
+TOKENS, LOGITS, BYTES = 256, 1_000_000, 2_000_000_000
+THREAD_BYTES = 250_000  # of weights of a layer that are worth a second thread
+
+
+class PackedLayer(NamedTuple):
+    """A layer's products; the first has a table in place of the input's."""
+
+    recurrent: Product
+    input: Product | None
+    skip: bool
+    bound: float  # of the input's absolute values
+
+
+class Packed(NamedTuple):
+    """What writers of one model share.
+
+    Attributes:
+        cell: of every layer.
+        table: (V, G·H), the first layer's input product.
+        embedding: (V, E).
+        layers: all.
+        head: (V/W panels, H, W), with nothing after V.
+        head_bias: (V/W panels, W).
+        vocab_size: V.
+    """
+
+    cell: CellName
+    table: Floats
+    embedding: Floats
+    layers: list[PackedLayer]
+    head: Floats
+    head_bias: Floats
+    vocab_size: int
+
+
+def _lanes() -> int:
+    found = target()
+    assert found is not None, "`pack` has asked"
+    return found.lanes
+
+
+def pack(
+    cell: CellName, embedding: Floats, layers: list[Layer], head: Floats, bias: Floats
+) -> Packed | None:
+    """Arrange a model's weights; the arguments are those of `stepper.prepare`.
+
+    Returns:
+        packed: None if the processor does not multiply bytes, or bytes don't fit the model: its
+            width is not whole vectors, or skips add up to more than they can tell apart.
+    """
+    found, hidden = target(), len(head)
+    if found is None or not found.int8 or hidden % found.lanes or hidden > WIDEST:
+        return None
+    packed, bound = [], float(np.abs(embedding).max())
+    for k, layer in enumerate(layers):
+        if k and bound > COARSE:
+            return None
+        recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0)
+        given = _product(cell, layer.w_ih, layer.b_ih, bound) if k else None
+        packed.append(PackedLayer(recurrent, given, layer.skip, bound))
+        bound = 1.0 + (bound if layer.skip else 0.0)
+    width = _lanes()
+    spare = -len(bias) % width
+    columns = np.pad(head, ((0, 0), (0, spare))).reshape(len(head), -1, width)  # (H, P, W)
+    return Packed(
+        cell,
+        np.ascontiguousarray(embedding @ layers[0].w_ih + layers[0].b_ih, np.float32),
+        np.ascontiguousarray(embedding, np.float32),
+        packed,
+        np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32),
+        np.pad(bias, (0, spare), constant_values=NEVER).astype(np.float32),
+        len(bias),
+    )
+
+
+def _product(cell: CellName, weights: Floats, bias: Floats, bound: float) -> Product:
+    """The product with `weights` (K, G·N) of inputs within ±bound."""
+    gates = CELLS[cell].gates
+    inputs, units = len(weights), weights.shape[1] // gates
+    scale = np.abs(weights).max(0) / np.float32(127)
+    scale[scale == 0] = 1
+    rounded = np.rint(weights / scale).astype(np.int8)
+    width = panel_blocks(gates, units) * _lanes()
+    split = rounded.reshape(inputs // 4, 4, gates, units // width, width)
+    return Product(
+        np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1)),
+        -128 * rounded.sum(0, dtype=np.int32),
+        (scale * np.float32(bound / intrinsics.REACH)).astype(np.float32),
+        np.ascontiguousarray(bias, np.float32),
+    )
+
+
+class Writer:
+    """B sequences that are written token after token.
+
+    Args:
+        packed: the weights.
+        state: arrays (L, B, H) to begin from; copied.
+    """
+
+    def __init__(self, packed: Packed, state: State) -> None:
+        self.packed = packed
+        _, batch, hidden = state[0].shape
+        skips = tuple(layer.skip for layer in packed.layers)
+        bounds = [layer.bound for layer in packed.layers]
+        bounds.append(1.0 + (bounds[-1] if skips[-1] else 0.0))
+        self.shape = Shape(packed.cell, hidden, packed.vocab_size, skips, tuple(bounds))
+        self._state = [np.array(part, np.float32) for part in state]  # (L, B, H) each
+        if len(self._state) == 1:
+            self._state.append(self._state[0])
+        bytes_ = intrinsics.in_bytes(self._state[0], 1.0)  # (L, B, H)
+        self._bytes = np.stack([bytes_, bytes_], 1)  # (L, 2, B, H): before and after a step
+        self._parity = 0
+        self._inputs = np.zeros((len(skips), batch, hidden), np.uint8)
+        self._outputs = np.zeros((len(skips), batch, hidden), np.float32)
+
+    @property
+    def most(self) -> int:
+        """How many tokens to write at once, at the most: nobody waits long for them."""
+        batch = self._state[0].shape[1]
+        weights: int = sum(layer.recurrent.weights.nbytes for layer in self.packed.layers)
+        most = min(LOGITS // (batch * self.packed.vocab_size), BYTES // (batch * weights))
+        return max(1, min(TOKENS, most))
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Go on with these sequences only."""
+        h, c = self._state
+        self._state = [np.ascontiguousarray(h[:, rows])]
+        self._state.append(self._state[0] if c is h else np.ascontiguousarray(c[:, rows]))
+        self._bytes = np.ascontiguousarray(self._bytes[:, :, rows])
+        self._inputs = np.ascontiguousarray(self._inputs[:, rows])
+        self._outputs = np.ascontiguousarray(self._outputs[:, rows])
+
+    def write(self, ids: Ids, numbers: Floats, heat: Floats, mask: Floats) -> tuple[Ids, Floats]:
+        """Read a token of each sequence, draw the next, and so on.
+
+        Args:
+            ids: (B,), the tokens to read first.
+            numbers: (N, B), in [0, 1): where in the distribution each token is drawn; 0 is the
+                first of the likeliest if the heat is large.
+            heat: (N,), what logits are multiplied with: 1 / temperature.
+            mask: (V,), what is added to them before: 0, or minus infinity.
+
+        Returns:
+            ids: (N, B), the tokens drawn.
+            logits: (N, B, V), of these.
+        """
+        count, batch = numbers.shape
+        wide = self.packed.head_bias.size
+        read = np.empty((count + 1, batch), np.int64)
+        read[0] = ids
+        logits = np.empty((count, batch, wide), np.float32)
+        # The largest float below 1: a double so close to it would be rounded up.
+        numbers = np.minimum(numbers, 1 - 2.0**-24)
+        arrays = {
+            "ids": read,
+            "logits": logits,
+            "numbers": np.ascontiguousarray(numbers, np.float32),
+            "heat": np.ascontiguousarray(heat, np.float32),
+            "mask": np.pad(mask, (0, wide - len(mask))).astype(np.float32),
+            "weights": np.empty((batch, wide), np.float32),
+            "sync": np.zeros(2, np.int64),
+        }
+        self._run({"N": count, "B": batch, "parity": self._parity}, arrays)
+        self._parity = (self._parity + count) % 2
+        return read[1:].astype(np.int32), logits[..., : len(mask)]
+
+    def _run(self, numbers: dict[str, int], arrays: dict[str, np.ndarray]) -> None:
+        packed = self.packed
+        held = arrays | {
+            "table": packed.table,
+            "embedding": packed.embedding,
+            "head": packed.head,
+            "head_bias": packed.head_bias,
+            "h": self._state[0],
+            "memory": self._state[1],
+            "bytes": self._bytes,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+        }
+        for k, layer in enumerate(packed.layers):
+            for name, product in (("h", layer.recurrent), ("x", layer.input)):
+                if product is not None:
+                    held |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
+        assert all(array.flags.c_contiguous for array in held.values()), "the code counts on it"
+        largest = max(layer.recurrent.weights.nbytes for layer in packed.layers)
+        threads = _threads() if largest >= THREAD_BYTES else 1
+        given = numbers | {name: array.ctypes.data for name, array in held.items()}
+        calls = [given | {"thread": k, "threads": threads} for k in range(threads)]
+        names = argument_names(len(packed.layers))
+        _call(
+            code_of(self.shape, threads > 1),
+            [[call[name] for name in names] for call in calls],
+            arrays["sync"],
+        )
+
+
+def _threads() -> int:
+    """How many share the work: two, if the system tells waiting threads from working ones."""
+    return min(2, os.cpu_count() or 1) if hasattr(os, "sched_yield") else 1
+
+
+@functools.cache
+def _helper() -> ThreadPoolExecutor:
+    """One thread that waits for work."""
+    return ThreadPoolExecutor(1, "charrnn-writer")
+
+
+if hasattr(os, "register_at_fork"):  # a child has no threads but its own
+    os.register_at_fork(after_in_child=_helper.cache_clear)
+
+
+def _call(function: int, calls: list[list[int]], sync: NDArray[np.int64]) -> None:
+    """Run code once for each of one or two lists of arguments, at the same time."""
+    code = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
+    arrays = [(ctypes.c_int64 * len(call))(*call) for call in calls]
+    try:
+        for array in arrays[1:]:
+            _helper().submit(code, ctypes.addressof(array))
+        code(ctypes.addressof(arrays[0]))
+    except BaseException:
+        sync[1] = 1  # nobody shall wait for who does not come
+        raise
+    finally:
+        if len(arrays) > 1:
+            _helper().submit(int).result()  # it is done with the memory

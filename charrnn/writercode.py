@@ -1,0 +1,249 @@
+"""The code of `writer`: steps and draws of B sequences, for N tokens.
+
+    for each token:
+        for each layer, for each panel of its units, for some sequences at a time:
+            sums = bytes of x Wᵢᵀ, bytes of h Wₕᵀ    # integers in registers
+            h, c = rule(scaled sums)                 # floats
+        logits = head · outputs
+        ids = the draw
+
+Threads divide the panels among them, and wait for each other after each layer.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn import intrinsics
+from charrnn.cells import CELLS
+from charrnn.config import CellName
+from charrnn.gradients import RULES
+from charrnn.machine import Code, Int, Vector, panel_blocks
+from charrnn.stepper import Floats
+
+__all__ = ["NEVER", "Product", "Shape", "argument_names", "code_of"]
+
+TOGETHER = 4  # sequences that share a load of weights
+NEVER = -1e30  # the logit of what is not in the vocabulary
+
+
+class Product(NamedTuple):
+    """A matrix in bytes.
+
+    Attributes:
+        weights: (N/M panels, K/4, G, M, 4) signed bytes.
+        start: (G·N,) int32, where the sums start: what the offset of bytes takes away.
+        scale: (G·N,), what a sum is multiplied with.
+        bias: (G·N,), what is added then.
+    """
+
+    weights: NDArray[np.int8]
+    start: NDArray[np.int32]
+    scale: Floats
+    bias: Floats
+
+
+class Shape(NamedTuple):
+    """What the code of a writer depends on."""
+
+    cell: CellName
+    hidden_size: int
+    vocab_size: int
+    skips: tuple[bool, ...]
+    bounds: tuple[float, ...]  # of each layer's input, and of the output
+
+
+def argument_names(layers: int) -> list[str]:
+    """The arguments of the code."""
+    names = ["N", "B", "parity", "thread", "threads", "ids", "logits", "numbers", "heat", "mask"]
+    names += ["weights", "sync", "table", "embedding", "head", "head_bias"]
+    names += ["h", "memory", "bytes", "inputs", "outputs"]
+    for k in range(layers):
+        names += [f"{name}{k}.{part}" for name in "hx"[: 1 + (k > 0)] for part in Product._fields]
+    return names
+
+
+@functools.cache
+def code_of(shape: Shape, together: bool) -> int:
+    """The address of the code for models of a shape; `together` if threads wait for each other."""
+    return _Build(shape, together).code.compile()
+
+
+class _Build:
+    """The code as it is written down."""
+
+    def __init__(self, shape: Shape, together: bool) -> None:
+        self.shape = shape
+        self.together = together
+        self.code = code = Code(f"{shape.cell}_writer", argument_names(len(shape.skips)))
+        self.gates = CELLS[shape.cell].gates
+        self.blocks = panel_blocks(self.gates, shape.hidden_size)
+        self.width = self.blocks * code.lanes
+        with code.loop(0, code["N"]) as n:
+            now = code["parity"] + n
+            now = now - now // 2 * 2
+            for k in range(len(shape.skips)):
+                self.layer(k, n, now)
+                self.wait()
+            self.head(n)
+            self.wait()
+            self.draw(n)
+            self.wait()
+
+    def wait(self) -> None:
+        if self.together:
+            intrinsics.barrier(self.code, self.code["sync"], self.code["threads"])
+
+    def share(self, count: Int | int) -> tuple[Int, Int]:
+        return self.code.share(count, 1, self.code["thread"], self.code["threads"])
+
+    def layer(self, k: int, n: Int, now: Int) -> None:
+        """A step of layer `k`: a panel of units after the other, some sequences at a time."""
+        code = self.code
+        begin, end = self.share(self.shape.hidden_size // self.width)
+        whole = code["B"] // TOGETHER * TOGETHER
+        with code.loop(begin, end) as panel:
+            with code.loop(0, whole, TOGETHER) as row:
+                self.tile(k, n, now, panel, [row + r for r in range(TOGETHER)])
+            with code.loop(whole, code["B"]) as row:
+                self.tile(k, n, now, panel, [row])
+
+    def tile(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
+        code, hidden = self.code, self.shape.hidden_size
+        first = panel * self.width
+        ids = [code.integer(code["ids"] + (n * code["B"] + row) * 8) for row in rows]
+        if k:
+            at = [code["inputs"] + (code["B"] * k + row) * hidden for row in rows]
+            xs = self.product(f"x{k}", panel, at)
+        else:
+            xs = [
+                [
+                    code.load(code["table"] + (one * self.gates * hidden + unit) * 4, "fp32")
+                    for unit in self.units(first)
+                ]
+                for one in ids
+            ]
+        at = [self.bytes_of_state(k, now, row) for row in rows]
+        hs = self.product(f"h{k}", panel, at)
+        for row, one, x, h in zip(rows, ids, xs, hs, strict=True):
+            for u in range(self.blocks):
+                unit = first + u * code.lanes
+                self.pointwise(k, now, row, one, unit, x[u :: self.blocks], h[u :: self.blocks])
+
+    def units(self, first: Int) -> list[Int]:
+        """Where the vectors of a panel begin in rows of gates."""
+        hidden, lanes = self.shape.hidden_size, self.code.lanes
+        return [
+            first + (g * hidden + u * lanes) for g in range(self.gates) for u in range(self.blocks)
+        ]
+
+    def bytes_of_state(self, k: int, which: Int, row: Int) -> Int:
+        """The address of a sequence's state in bytes, before or after this step."""
+        code = self.code
+        return code["bytes"] + ((which + 2 * k) * code["B"] + row) * self.shape.hidden_size
+
+    def product(self, name: str, panel: Int, at: list[Int]) -> list[list[Vector]]:
+        """Inputs in bytes times a panel: for each sequence a vector a gate and block."""
+        code, hidden = self.code, self.shape.hidden_size
+        count, register = self.gates * self.blocks, 4 * code.lanes
+        units = self.units(panel * self.width)
+        start = [intrinsics.words(code, code[f"{name}.start"] + unit * 4) for unit in units]
+        base = code[f"{name}.weights"] + panel * (hidden * count * code.lanes)
+        with code.fold(0, hidden // 4, start * len(at)) as (word, values, results):
+            weights = [
+                code.weights(base + word * (count * register) + v * register) for v in range(count)
+            ]
+            for r, address in enumerate(at):
+                x = code.everywhere(address + word * 4)
+                some = values[r * count : (r + 1) * count]
+                results += [
+                    intrinsics.dot(code, total, x, w)
+                    for total, w in zip(some, weights, strict=True)
+                ]
+        scale = [code.load(code[f"{name}.scale"] + unit * 4, "fp32") for unit in units]
+        bias = [code.load(code[f"{name}.bias"] + unit * 4, "fp32") for unit in units]
+        return [
+            [
+                intrinsics.floats(total) * factor + more
+                for total, factor, more in zip(
+                    results[r * count : (r + 1) * count], scale, bias, strict=True
+                )
+            ]
+            for r in range(len(at))
+        ]
+
+    def pointwise(
+        self, k: int, now: Int, row: Int, one: Int, unit: Int, xs: list[Vector], hs: list[Vector]
+    ) -> None:
+        """The cell's rule for W units of a sequence, and what comes of it put where it is read."""
+        code, shape = self.code, self.shape
+        rule, hidden = RULES[shape.cell], shape.hidden_size
+        place = ((code["B"] * k + row) * hidden + unit) * 4
+        before = (code.load(code["h"] + place, "fp32"), code.load(code["memory"] + place, "fp32"))
+        _, after = rule.forward(xs, hs, before[: len(CELLS[shape.cell].state)])
+        h = after[0]
+        code.store(code["h"] + place, h, "fp32")
+        if len(after) > 1:
+            code.store(code["memory"] + place, after[1], "fp32")
+        later = self.bytes_of_state(k, code.whole(1) - now, row) + unit
+        intrinsics.put(code, later, h, 1.0)
+        if shape.skips[k]:
+            below = code["embedding"] + (one * hidden + unit) * 4
+            if k:
+                below = code["outputs"] + ((code["B"] * (k - 1) + row) * hidden + unit) * 4
+            h = h + code.load(below, "fp32")
+        code.store(code["outputs"] + place, h, "fp32")
+        if k + 1 < len(shape.skips):
+            at = code["inputs"] + (code["B"] * (k + 1) + row) * hidden + unit
+            intrinsics.put(code, at, h, shape.bounds[k + 1])
+
+    def head(self, n: Int) -> None:
+        """Logits of all sequences, a panel of the vocabulary after the other."""
+        code, hidden = self.code, self.shape.hidden_size
+        last, panels = len(self.shape.skips) - 1, -(-self.shape.vocab_size // code.lanes)
+        register, apart = 4 * code.lanes, 4  # sums side by side, since each waits for itself
+        begin, end = self.share(panels)
+        with code.loop(begin, end) as panel, code.loop(0, code["B"]) as row:
+            x = code["outputs"] + (code["B"] * last + row) * (hidden * 4)
+            base = code["head"] + panel * (hidden * register)
+            start = [code.load(code["head_bias"] + panel * register, "fp32")]
+            start += [code.vector(0.0)] * (apart - 1)
+            with code.fold(0, hidden, start, apart) as (k, values, results):
+                results += [
+                    total
+                    + intrinsics.spread(code, x + (k + part) * 4)
+                    * code.load(base + (k + part) * register, "fp32")
+                    for part, total in enumerate(values)
+                ]
+            total = (results[0] + results[1]) + (results[2] + results[3])
+            at = ((n * code["B"] + row) * panels + panel) * register
+            code.store(code["logits"] + at, total, "fp32")
+
+    def draw(self, n: Int) -> None:
+        """The next token of each sequence."""
+        code, vocab = self.code, self.shape.vocab_size
+        wide = -(-vocab // code.lanes) * code.lanes
+        heat = intrinsics.spread(code, code["heat"] + n * 4)
+        begin, end = self.share(code["B"])
+        with code.loop(begin, end) as row:
+            logits = code["logits"] + (n * code["B"] + row) * (wide * 4)
+            weights = code["weights"] + row * (wide * 4)
+            with code.fold(0, wide, [code.vector(NEVER)], code.lanes) as (v, values, results):
+                permitted = code.load(logits + v * 4, "fp32")
+                permitted = permitted + code.load(code["mask"] + v * 4, "fp32")
+                code.store(weights + v * 4, permitted, "fp32")
+                results.append(intrinsics.largest(permitted, values[0]))
+            most = intrinsics.largest_of_all(results[0])
+            with code.loop(0, wide, code.lanes) as v:
+                excess = code.load(weights + v * 4, "fp32") - most
+                code.store(weights + v * 4, intrinsics.exp(excess * heat), "fp32")
+            intrinsics.running_sum(code, weights, wide)
+            number = intrinsics.spread(code, code["numbers"] + (n * code["B"] + row) * 4)
+            reached = number * intrinsics.spread(code, weights + (wide - 1) * 4)
+            # Not even numbers that are none lead out of the vocabulary.
+            drawn = intrinsics.least(intrinsics.below(code, weights, wide, reached), vocab - 1)
+            intrinsics.keep(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, drawn)

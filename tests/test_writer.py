@@ -1,0 +1,296 @@
+"""Machine code that writes: a NumPy twin with the same bytes, and the promises of every sampler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn import CharRNN, CharTokenizer, Model, machine, sampling
+from charrnn.cells import State
+from charrnn.config import CellName
+from charrnn.tokenizer import Ids
+from tests.conftest import small_config
+
+writer = pytest.importorskip("charrnn.writer")
+pytestmark = pytest.mark.skipif(
+    machine.target() is None or not machine.target().int8,  # type: ignore[union-attr]
+    reason="the processor does not multiply bytes",
+)
+
+# Widths that fill panels and that don't; a vocabulary within one register and beyond it.
+SHAPES = [
+    {"hidden_size": 48, "num_layers": 3, "vocab_size": 37},
+    {"hidden_size": 64, "num_layers": 2, "vocab_size": 11, "skip": True},
+    {"hidden_size": 16, "num_layers": 4, "vocab_size": 16, "skip": True},
+    {"hidden_size": 80, "num_layers": 1, "vocab_size": 50},
+    {"hidden_size": 32, "num_layers": 2, "vocab_size": 21, "skip": True, "embed_size": 32},
+]
+
+
+def make(cell: CellName, shape: dict[str, Any]) -> Model:
+    """A model with biases, and an embedding within the reach of bytes."""
+    network = CharRNN(small_config(cell, **shape))
+    weights, random = network.weights(), np.random.default_rng(0)
+    for name, values in weights.items():
+        if "bias" in name:
+            weights[name] = random.normal(0, 0.5, values.shape).astype(np.float32)
+    weights["embedding.weight"] = np.clip(weights["embedding.weight"], -2, 2)
+    characters = "".join(chr(ord("\n") + k) for k in range(network.config.vocab_size))
+    return Model(network.config, CharTokenizer(characters), weights)
+
+
+@pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape['num_layers']}x{shape['hidden_size']}")
+def model(cell: CellName, request: pytest.FixtureRequest) -> Model:
+    return make(cell, request.param)
+
+
+def random_state(model: Model, batch: int) -> State:
+    random, shape = np.random.default_rng(1), model.start(batch)[0].shape
+    return tuple(random.uniform(-1, 1, shape).astype(np.float32) for _ in model.cell.state)
+
+
+def write(model: Model, state: State, count: int, **changes: Any) -> tuple[Ids, np.ndarray]:
+    """Some tokens at temperature 0.8, with the numbers of a fixed seed."""
+    batch, vocab = state[0].shape[1], model.config.vocab_size
+    arguments = {
+        "ids": np.arange(batch, dtype=np.int32) % vocab,
+        "numbers": np.random.default_rng(2).random((count, batch)),
+        "heat": np.full(count, 1.25),
+        "mask": np.zeros(vocab),
+    } | changes
+    made = model.writer(state)
+    assert made is not None
+    ids, logits = made.write(**arguments)
+    return ids, logits
+
+
+def twin(model: Model, ids: Ids, state: State) -> tuple[np.ndarray, State]:
+    """A step with weights and inputs rounded to bytes, by the readable rules."""
+
+    def rounded(weights: np.ndarray) -> np.ndarray:
+        scale = np.abs(weights).max(0) / 127
+        return np.asarray(np.rint(weights / scale) * scale)
+
+    def in_bytes(x: np.ndarray, bound: float) -> np.ndarray:
+        return np.floor(x / bound * 127 + 0.5) * bound / 127
+
+    x, after = model.embedding[ids], []
+    bound = np.abs(model.embedding).max()
+    for k, layer in enumerate(model.layers):
+        gx = model.table[ids]
+        if k:
+            gx = in_bytes(x, bound) @ rounded(layer.w_ih) + layer.b_ih
+        gh = in_bytes(state[0][k], 1.0) @ rounded(layer.w_hh) + layer.b_hh
+        output, now = model.cell.combine(gx, gh, tuple(part[k] for part in state))
+        x = x + output if layer.skip else output
+        bound = 1 + bound * layer.skip
+        after.append(now)
+    logits = x @ model.head_weight + model.head_bias
+    return logits, tuple(np.stack(parts) for parts in zip(*after, strict=True))
+
+
+def test_it_computes_what_the_cells_say_of_rounded_numbers(model: Model) -> None:
+    batch = 7  # four together, and three alone
+    state = random_state(model, batch)
+    ids, logits = write(model, state, 12)
+    read = np.arange(batch, dtype=np.int32) % model.config.vocab_size
+    distances = []
+    for drawn, found in zip(ids, logits, strict=True):
+        expected, state = twin(model, read, state)
+        distances.append(np.abs(found - expected).max())
+        read = drawn
+    assert distances[0] < 1e-4
+    # Later a number that lies between two bytes may have fallen the other way.
+    assert np.median(distances) < 0.02
+    assert max(distances) < 0.05 * np.abs(logits).max()
+
+
+def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = random_state(model, 7)
+    monkeypatch.setattr(writer, "_threads", lambda: 1)
+    ids, logits = write(model, state, 9)
+    numbers = np.random.default_rng(2).random((9, 7))
+    for row in range(7):
+        alone = write(
+            model,
+            tuple(part[:, [row]] for part in state),
+            9,
+            ids=np.array([row % model.config.vocab_size], np.int32),
+            numbers=numbers[:, [row]],
+        )
+        np.testing.assert_array_equal(alone[0][:, 0], ids[:, row])
+        np.testing.assert_array_equal(alone[1][:, 0], logits[:, row])
+    monkeypatch.setattr(writer, "_threads", lambda: 2)
+    monkeypatch.setattr(writer, "THREAD_BYTES", 0)
+    together = write(model, state, 9)
+    np.testing.assert_array_equal(together[0], ids)
+    np.testing.assert_array_equal(together[1], logits)
+
+
+def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model) -> None:
+    state, vocab = random_state(model, 5), model.config.vocab_size
+    numbers = np.random.default_rng(3).random((9, 5))
+    ids, logits = write(model, state, 9, numbers=numbers)
+    parts = model.writer(state)
+    assert parts is not None
+    heat, mask = np.full(9, 1.25), np.zeros(vocab)
+    first, _ = parts.write(np.arange(5, dtype=np.int32) % vocab, numbers[:4], heat[:4], mask)
+    rows = np.array([3, 1])
+    parts.keep(rows)
+    then, scores = parts.write(first[-1][rows], numbers[4:][:, rows], heat[4:], mask)
+    np.testing.assert_array_equal(then, ids[4:][:, rows])
+    np.testing.assert_array_equal(scores, logits[4:][:, rows])
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+def test_draws_have_the_distribution_of_the_logits(model: Model, temperature: float) -> None:
+    """Numbers at equal distances hit each token as often as it is likely, to one."""
+    rows, vocab = 3000, model.config.vocab_size
+    state = tuple(np.repeat(part, rows, 1) for part in random_state(model, 1))
+    mask = np.where(np.arange(vocab) % 3 == 1, -np.inf, 0.0)
+    ids, logits = write(
+        model,
+        state,
+        1,
+        ids=np.zeros(rows, np.int32),
+        numbers=(np.arange(rows)[None] + 0.5) / rows,
+        heat=np.array([1 / temperature]),
+        mask=mask,
+    )
+    weights = np.exp((logits[0, 0].astype(np.float64) + mask) / temperature)
+    expected = weights / weights.sum() * rows
+    np.testing.assert_allclose(np.bincount(ids[0], minlength=vocab), expected, atol=1.01)
+
+
+def test_no_heat_is_too_large_and_no_number_too_close_to_one(model: Model) -> None:
+    state, vocab = random_state(model, 4), model.config.vocab_size
+    greedy, logits = write(model, state, 6, heat=np.full(6, 1e30), numbers=np.zeros((6, 4)))
+    np.testing.assert_array_equal(greedy, logits.argmax(-1))
+    mask = np.where(np.arange(vocab) < vocab - 2, 0.0, -np.inf)
+    ids, _ = write(model, state, 6, numbers=np.full((6, 4), np.nextafter(1, 0)), mask=mask)
+    assert ids.max() == vocab - 3
+
+
+def test_nothing_leads_out_of_the_vocabulary(cell: CellName) -> None:
+    """A diverged model writes nonsense, but reads no memory that is not its own."""
+    model = make(cell, SHAPES[0])
+    model.head_bias[:] = np.nan
+    ids, _ = write(model, random_state(model, 3), 5)
+    assert ((ids >= 0) & (ids < model.config.vocab_size)).all()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every text is drawn in machine code; how many tokens, each time."""
+    counts: list[int] = []
+    original = writer.Writer.write
+
+    def spy(self: Any, ids: Ids, numbers: np.ndarray, *rest: Any) -> Any:
+        counts.append(numbers.size)
+        return original(self, ids, numbers, *rest)
+
+    monkeypatch.setattr(writer.Writer, "write", spy)
+    monkeypatch.setattr(sampling, "WORTH", 0)
+    return counts
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"temperature": 0.0},
+        {"temperature": (0.2, 1.0, 3.0)},
+        {"ban": "\n\x0b", "temperature": 1.5},
+        {"allow": "\n\x0b\x0c"},
+        {"stop_strings": ("\x0c", "\x0e\x0f")},
+        {"stop_strings": ("\x0c",), "include_stop": True},
+        {"max_lines": 2},
+        {"max_new_tokens": 0},
+        {"max_new_tokens": 1},
+    ],
+    ids=str,
+)
+def test_a_stream_a_batch_and_a_text_are_one(
+    cell: CellName, settings: dict[str, Any], written: list[int]
+) -> None:
+    model = make(cell, SHAPES[1])
+    options: dict[str, Any] = {"max_new_tokens": 200} | settings
+    batch = model.generate_batch(9, "\x0b\x0c", seed=7, **options)
+    assert written or options["max_new_tokens"] < 2
+    for number, sample in enumerate(batch):
+        alone = model.generate("\x0b\x0c", seed=7 + number, **options)
+        assert sample.text == alone
+        assert sample.tokens <= options["max_new_tokens"]
+        assert set(settings.get("ban", "")).isdisjoint(alone)
+        if not settings:
+            assert len(alone) == sample.tokens == 200
+            scores = model.log_probs("\x0b\x0c" + alone)[1:]
+            assert sample.mean_log_prob == pytest.approx(scores.mean(), abs=0.01)
+
+
+def test_filters_that_look_at_the_distribution_are_left_to_numpy(written: list[int]) -> None:
+    model = make("gru", SHAPES[1])
+    for settings in ({"top_k": 3}, {"top_p": 0.5}, {"min_p": 0.1}, {"typical_p": 0.5}):
+        model.generate(seed=1, max_new_tokens=50, **settings)
+    model.generate(seed=1, max_new_tokens=50, repetition_penalty=1.2)
+    assert not written
+
+
+def test_short_texts_are_left_to_numpy(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("gru", SHAPES[1])
+    monkeypatch.setattr(sampling, "WORTH", 64 * 100)
+    model.generate(seed=1, max_new_tokens=99)
+    assert not written
+    model.generate(seed=1, max_new_tokens=100)
+    assert written
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target": None},
+        {"target": machine.Target(16, 32, bf16=True, int8=False)},
+        {"hidden_size": 33},
+        {"skip": True, "embed_size": 48, "num_layers": 2},
+    ],
+    ids=str,
+)
+def test_without_such_code_texts_are_drawn_all_the_same(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old processor, an odd width, a skip around an embedding that bytes can't hold."""
+    if "target" in changes:
+        found = changes.pop("target")
+        monkeypatch.setattr(writer, "target", lambda: found)
+    config = small_config("lstm", **({"hidden_size": 48, "vocab_size": 11} | changes))
+    weights = CharRNN(config).weights()
+    weights["embedding.weight"] *= 10
+    model = Model(config, CharTokenizer("\nabcdefghij"), weights)
+    monkeypatch.setattr(sampling, "WORTH", 0)
+    assert model.writer(model.start()) is None
+    assert len(model.generate("ab", seed=1, max_new_tokens=40)) == 40
+
+
+def test_who_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between the threads: the other one must not wait for ever."""
+    model = make("lstm", SHAPES[0])
+    monkeypatch.setattr(writer, "_threads", lambda: 2)
+    monkeypatch.setattr(writer, "THREAD_BYTES", 0)
+    write(model, model.start(), 3)
+    original, calls = writer.ctypes.addressof, []
+
+    def interrupted(array: Any) -> int:
+        calls.append(array)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return int(original(array))
+
+    monkeypatch.setattr(writer.ctypes, "addressof", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(model, model.start(), 3)
+    monkeypatch.undo()
+    write(model, model.start(), 3)
