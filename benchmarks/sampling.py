@@ -4,9 +4,14 @@
 
 For each cell and size, in one run: a loop that calls `torch.nn`'s module once a character, as most
 programs do; the same cell by hand on tensors, a matrix-vector product with its bias (`addmv`) a
-layer and input; charrnn writing one text, and 64 side by side. All draw at temperature 0.8. What
-counts is the ratio to the module, and the share of the speed at which this machine reads as many
+layer and input; charrnn writing one text, and 64 side by side, with NumPy as for short texts, and
+in machine code with weights in bytes as for long ones. All draw at temperature 0.8.
+What counts is the ratio to the module, and the share of the speed at which this machine reads as many
 bytes as the weights have, again and again.
+
+    python benchmarks/sampling.py --model checkpoints/verse --text verse.txt
+
+tells instead how far the bytes move the log-probabilities of a text under a trained model.
 """
 
 from __future__ import annotations
@@ -29,13 +34,15 @@ from charrnn import sampling
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, SampleConfig
 from charrnn.network import CharRNN
-from charrnn.runtime import Model
+from charrnn.runtime import Model, load
+from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import CharTokenizer
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "sampling.json"
 SIZES = ((2, 128), (2, 256), (2, 512), (3, 1024))  # L, H
 V, E, LENGTH, MANY = 65, 64, 250, 64
+LONG, SCORED = 20_000, 20_000
 ROUNDS, SECONDS, TEMPERATURE = 5, 1.0, 0.8
 MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -79,14 +86,19 @@ def by_addmv(network: CharRNN) -> Step:
     return write
 
 
-def by_charrnn(network: CharRNN, count: int) -> Step:
-    """`LENGTH` characters of `count` texts."""
+def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step:
+    """`length` characters of `count` texts, with NumPy or in machine code."""
     tokenizer = CharTokenizer("".join(chr(33 + k) for k in range(V)))
     model = Model(network.config, tokenizer, network.weights())
-    config = SampleConfig(max_new_tokens=LENGTH, temperature=TEMPERATURE, seed=1)
-    if count == 1:
-        return lambda: "".join(sampling.stream(model, "!", config))
-    return lambda: sampling.generate_batch(model, "!", config, seeds=range(count))
+    config = SampleConfig(max_new_tokens=length, temperature=TEMPERATURE, seed=1)
+
+    def write() -> object:
+        sampling.WORTH = 0 if in_code else 10**12
+        if count == 1:
+            return "".join(sampling.stream(model, "!", config))
+        return sampling.generate_batch(model, "!", config, seeds=range(count))
+
+    return write
 
 
 def reading(size: int) -> float:
@@ -107,12 +119,42 @@ def contest(cell: str, layers: int, hidden: int) -> dict[str, float]:
     network = CharRNN(config).eval()
     found = rates({"module": by_module(network)}, LENGTH, ROUNDS, SECONDS)
     found |= rates({"addmv": by_addmv(network)}, LENGTH, ROUNDS, SECONDS)
-    found |= rates({"charrnn": by_charrnn(network, 1)}, LENGTH, ROUNDS, SECONDS)
-    found |= rates({"charrnn × 64": by_charrnn(network, MANY)}, MANY * LENGTH, ROUNDS, SECONDS)
+    for name, in_code, count, length in (
+        ("numpy", False, 1, LENGTH),
+        (f"numpy × {MANY}", False, MANY, LENGTH),
+        ("code", True, 1, LONG),
+        (f"code × {MANY}", True, MANY, 2 * LENGTH),
+    ):
+        one = by_charrnn(network, count, length, in_code)
+        found |= rates({name: one}, count * length, ROUNDS, SECONDS)
     # A step reads all but the embedding and the first layer's input weights, which are a table.
     first = network.rnn.get_parameter("weight_ih_l0").numel() + network.embedding.weight.numel()
-    size = 4 * (network.num_parameters - first)
-    return found | {"bytes": size, "bytes_per_second": reading(size)}
+    weights = network.num_parameters - first
+    found |= {"weights": weights, "bytes_per_second fp32": reading(4 * weights)}
+    return found | {"bytes_per_second int8": reading(weights)}
+
+
+def moved(model: Path, text: Path) -> dict[str, float]:
+    """How far bytes move the log-probability of each of the last characters of a text, in nats."""
+    one = load(model)
+    ids = one.tokenizer.encode(text.read_text("utf-8")[-SCORED:], "skip")
+    writer = one.writer(one.start())
+    assert writer is not None, "there is machine code here"
+    logits = [
+        writer.write(
+            ids[k : k + 1], np.zeros((1, 1)), np.ones(1), np.zeros(one.tokenizer.vocab_size)
+        )
+        for k in range(len(ids) - 1)
+    ]
+    scores = target_log_probs(np.concatenate([found[:, 0] for _, found in logits]), ids[1:])
+    exact = one._log_probs(ids[None])[0]
+    apart = scores - exact
+    return {
+        "nats": -float(exact.mean()),
+        "mean difference": float(apart.mean()),
+        "mean distance": float(np.abs(apart).mean()),
+        "largest": float(np.abs(apart).max()),
+    }
 
 
 def seconds(*command: str) -> float:
@@ -141,23 +183,31 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cells", nargs="*", default=list(MODULES))
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--text", type=Path)
     options = parser.parse_args()
+    if options.model:
+        print(moved(options.model, options.text))
+        return
     rows = []
     for cell in options.cells:
         for layers, hidden in SIZES:
             row = contest(cell, layers, hidden)
-            share = row["charrnn"] * row["bytes"] / row["bytes_per_second"]
+            shares = {
+                name: row[name] * size * row["weights"] / row[f"bytes_per_second {kind}"]
+                for name, kind, size in (("numpy", "fp32", 4), ("code", "int8", 1))
+            }
             shape = {"cell": cell, "num_layers": layers, "hidden_size": hidden}
-            rows.append(shape | row | {"share": share})
-            names = ("module", "addmv", "charrnn", "charrnn × 64")
+            rows.append(shape | row | {"shares": shares})
+            names = ("module", "addmv", "numpy", f"numpy × {MANY}", "code", f"code × {MANY}")
             figures = " | ".join(
                 f"{name} {row[name]:,.0f} ({row[name] / row['module']:.1f})" for name in names
             )
-            print(
-                f"{cell} {layers}×{hidden}: {figures} | {share:.0%} of "
-                f"{row['bytes_per_second'] / 1e9:.0f} GB/s",
-                flush=True,
+            told = ", ".join(
+                f"{shares[name]:.0%} of {row[f'bytes_per_second {kind}'] / 1e9:.0f} GB/s"
+                for name, kind in (("numpy", "fp32"), ("code", "int8"))
             )
+            print(f"{cell} {layers}×{hidden}: {figures} | {told}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         cold = cold_start(Path(folder) / "model")
     print(" | ".join(f"{name} {value:.3f} s" for name, value in cold.items()))

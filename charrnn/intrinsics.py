@@ -31,7 +31,7 @@ __all__ = [
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 CENTRE, REACH = 128, 127
-PATIENCE = 2000  # turns of waiting before another program is let in
+PATIENCE = 200  # turns of waiting before another program is let in
 
 
 def in_bytes(x: np.ndarray, bound: float) -> np.ndarray:

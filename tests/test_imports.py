@@ -12,7 +12,7 @@ import charrnn
 from charrnn import CharRNN, CharTokenizer
 from tests.conftest import small_config
 
-HEAVY = ("torch", "datasets", "pandas", "rich", "tqdm")
+HEAVY = ("torch", "datasets", "pandas", "rich", "tqdm", "llvmlite")
 
 
 def imported_by(code: str, *arguments: str, cwd: Path) -> set[str]:
