@@ -5,9 +5,9 @@
 For each cell and size, in one run: a loop that calls `torch.nn`'s module once a character, as most
 programs do; the same cell by hand on tensors, a matrix-vector product with its bias (`addmv`) a
 layer and input; charrnn writing one text, and 64 side by side, with NumPy as for short texts, and
-in machine code with weights in bytes as for long ones. All draw at temperature 0.8.
-What counts is the ratio to the module, and the share of the speed at which this machine reads as many
-bytes as the weights have, again and again.
+in machine code with weights in bytes as for long ones. All draw at temperature 0.8. What counts is
+the ratio to the module, and the share of the speed at which this machine reads as many bytes as the
+weights have, again and again.
 
     python benchmarks/sampling.py --model checkpoints/verse --text verse.txt
 

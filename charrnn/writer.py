@@ -154,7 +154,7 @@ class Writer:
     @property
     def most(self) -> int:
         """How many tokens to write at once, at the most: nobody waits long for them."""
-        batch = self._state[0].shape[1]
+        batch: int = self._state[0].shape[1]
         weights = sum(layer.recurrent.weights.size for layer in self.packed.layers)
         most = min(LOGITS // (batch * self.packed.vocab_size), BYTES // (batch * weights))
         return max(1, min(TOKENS, most))
