@@ -180,8 +180,8 @@ class Keeper:
         if learner.step == (self.metrics[-1].step if self.metrics else 0):
             return
         self.save(learner)
-        # Scoring a token takes about half of the time of learning from it.
-        if len(self.val_ids) / 2 > PATIENCE_AT_END * learner.tokens_per_second:
+        seconds = len(self.val_ids) * planning.SCORING / learner.tokens_per_second
+        if seconds > PATIENCE_AT_END:
             return
         evaluation = self._evaluation(learner, surprisals(learner.network, self.val_ids))
         if self.best is None or evaluation.val_nats < self.best.val_nats:

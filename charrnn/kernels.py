@@ -290,6 +290,9 @@ def forward(
     gates = CELLS[cell].gates
     width = panel_blocks(gates, hidden_size) * _width()
     weights = _pack(w_hh.t().to(gx.dtype), gates, width)
+    if ids is not None:
+        assert ids.dtype == torch.int64, "the code reads 64 bits"
+        assert 0 <= int(ids.min()) <= int(ids.max()) < len(gx), "and believes them"
     arguments = _addresses(gx, hs, memory, kept, weights, *biases, ids)
     code = _forward(cell, hidden_size, numbers, ids is not None)
     openmp.run(code, [steps, batch, *arguments], _threads())

@@ -160,7 +160,7 @@ class Recurrent(nn.Module):
         outputs, states = [], []
         for number, own in enumerate(weights):
             before = [part[number] for part in state]
-            read = None if ids is None else _turn(ids, number).contiguous()
+            read = None if ids is None else _turn(ids, number).long().contiguous()
             source = _turn(x, number) if read is None else x
             output, *after = sequence(self.cell.name, dtype, source, own, before, read)
             outputs.append(_turn(output, number))

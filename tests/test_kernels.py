@@ -231,7 +231,15 @@ def test_a_stack_reads_ids_as_it_reads_what_they_stand_for(
         cell, hidden_size, hidden_size, 2, bidirectional=bidirectional, skip=True
     )
     x, ids = torch.randn(rows, hidden_size), torch.randint(rows, (5, 4))
-    output, state = stack(x, None, ids)
+    output, state = stack(x, None, ids.int() if bidirectional else ids)
     expected, expected_state = stack(x[ids])
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(state, expected_state)
+
+
+@needs_kernels
+def test_no_id_leads_out_of_a_table(cell: CellName) -> None:
+    leaves, ids = tensors(cell, (3, 4, 6, 32), torch.float32), torch.zeros(3, 4, dtype=torch.long)
+    for wrong in (torch.full_like(ids, 3), ids - 1, ids.int()):
+        with pytest.raises(AssertionError):
+            run(cell, torch.float32, [leaves[0][0, :3], *leaves[1:]], wrong)

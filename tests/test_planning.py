@@ -39,7 +39,7 @@ def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
     config = schedule(plan(50_000, 60, Budget(steps=steps), {}), steps)
     assert config.steps == steps
     assert 0 <= config.warmup_steps < steps
-    assert config.eval_every <= max(steps / 4, 1)
+    assert config.eval_every <= max(steps / 3, 1)
 
 
 GIVEN: list[dict[str, Any]] = [
