@@ -95,9 +95,11 @@ def train(
     plan = planning.plan(
         len(ids), tokens.vocab_size, budget, settings, rate, fine_tuning=source is not None
     )
+    ours = wanted is None or not wanted.exists()
     path = wanted or _unused_folder(text.name)
     files.create(path)
-    return _alone_in(path, _run(text, tokens, ids, plan, budget, origin, source, path, begin))
+    run = _run(text, tokens, ids, plan, budget, origin, source, path, begin)
+    return _alone_in(path, run, ours=ours)
 
 
 def _vocabulary(
@@ -123,18 +125,19 @@ def _origin(
     return sources, (places, reading)
 
 
-def _alone_in(path: Path, events: Iterator[Event]) -> Iterator[Event]:
+def _alone_in(path: Path, events: Iterator[Event], *, ours: bool) -> Iterator[Event]:
     """`events`, with the folder locked.
 
-    If they end, in whatever way, before anything is saved, the folder goes too.
+    If they end, in whatever way, before anything is saved, a folder that is ours goes too.
     """
     try:
         with held(path), _memory():
             files.sweep(path)
             yield from events
     finally:
-        with suppress(OSError):
-            path.rmdir()  # fails if there is anything in it
+        if ours:
+            with suppress(OSError):
+                path.rmdir()  # fails if there is anything in it
 
 
 @contextmanager
@@ -239,7 +242,7 @@ def resume(
     with closing(Spool(given, progress.reading)) as text:
         _refuse_another(text, run.record, path)
         ids = text.encode(run.tokenizer)  # (N,)
-    return _alone_in(path, _resumed(ids, text.notes, origin, path, begin))
+    return _alone_in(path, _resumed(ids, text.notes, origin, path, begin), ours=False)
 
 
 def _resumed(

@@ -244,11 +244,41 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
     assert not [path.name for path in (tmp_path / "model").glob(".*")], "no litter"
 
 
-def test_resuming_takes_no_settings(tmp_path: Path) -> None:
-    done = run(tmp_path, "train", "--resume", "model", "--rnn-size", 8)
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(("--rnn-size", "8"), ("--model", "gru"), ("--weight-decay", "0.1"), ("--out", "x")),
+        *(("--tokenizer", "byte"), ("--encoding", "cp1252"), ("--errors", "replace")),
+        *(("--text-column", "body"), ("--split", "test")),
+    ],
+    ids=lambda option: option[0],
+)
+def test_resuming_takes_no_settings(option: tuple[str, str], tmp_path: Path) -> None:
+    done = run(tmp_path, "train", "--resume", "model", *option)
     assert done.returncode == 2
-    assert "hidden_size can't be given" in done.stderr
+    assert f"{option[0]} can't be given" in done.stderr
+
+
+def test_training_takes_a_text(tmp_path: Path) -> None:
     assert run(tmp_path, "train").returncode == 2
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_that_never_began_leaves_things_as_they_were(
+    there: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty folder that was there stays; one that was made for the run goes."""
+
+    def fail(*_: object) -> int:
+        raise CharRNNError("a mishap", "try again")
+
+    monkeypatch.setattr("charrnn.training._count_steps", fail)
+    path = tmp_path / "model"
+    if there:
+        path.mkdir()
+    with pytest.raises(CharRNNError, match="a mishap"):
+        _consume(train(text, out=path, **SMALL))
+    assert path.exists() is there
 
 
 def test_a_run_from_other_weights_starts_better_and_learns_new_characters(

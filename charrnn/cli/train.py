@@ -116,9 +116,14 @@ def train(
         "precision": precision,
     }
     given: dict[str, Any] = {name: v for name, v in settings.items() if v is not None}
-    if resume is not None and given:
-        found = f"--resume goes on with the settings of the run, {', '.join(given)} can't be given"
-        raise UsageError(found, "leave them out, or start a new run with --init-from")
+    if resume is not None:
+        text = {"tokenizer": tokenizer != "char", "encoding": encoding != "utf-8"}
+        text |= {
+            "errors": errors != "strict",
+            "text_column": bool(text_column),
+            "split": split != "train",
+        }
+        _refuse_given([*given, *(name for name, value in text.items() if value)])
     if resume is None and not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
 
@@ -138,6 +143,17 @@ def train(
         raise typer.Exit(128 + stop.number) from None
     if json:
         write(encode_json(finished))
+
+
+def _refuse_given(names: list[str]) -> None:
+    """What a run was started with can't be changed while it goes on."""
+    if names:
+        others = {"cell": "model", "hidden_size": "rnn-size"}
+        options = ", ".join(f"--{others.get(name, name).replace('_', '-')}" for name in names)
+        raise UsageError(
+            f"--resume goes on with the settings of the run, {options} can't be given",
+            "leave them out, or start a new run with --init-from",
+        )
 
 
 def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None:
