@@ -3,11 +3,13 @@
     make bench-training
 
 Pair by pair, for each cell and size, in one run: (a) `torch.nn`'s module in fp32, as one would
-write it; (b) the loop over characters of most tutorials; (c) charrnn's own loop, in fp32 and in
-what `--precision auto` takes; (d) Keras and (e) JAX if `make bench-peers` has installed them. All
-have the same shapes: an embedding of 64, two layers, truncated back-propagation, clipping, AdamW.
-What counts is the ratio to (a), and the share of this machine's fastest matrix product (at 6
-operations a parameter and character); rates differ from machine to machine.
+write it; (b) the loop over characters of most tutorials, with one text at a time as they have it
+(PyTorch's own on generating names, practical-pytorch's char-rnn), and with as many lanes as the
+others; (c) charrnn's own loop, in fp32 and in what `--precision auto` takes; (d) Keras and (e) JAX
+if `make bench-peers` has installed them. All have the same shapes: an embedding of 64, two layers,
+truncated back-propagation, clipping, AdamW. What counts is the ratio to (a), and the share of this
+machine's fastest matrix product (at 6 operations a parameter and character); rates differ from
+machine to machine.
 """
 
 from __future__ import annotations
@@ -163,6 +165,7 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]
     steps: dict[str, Step] = {
         "nn fp32": trainer(Usual(cell, hidden), batch, length, whole),
         "nn bf16": trainer(Usual(cell, hidden), batch, length, whole, bf16=True),
+        "tutorial": trainer(Usual(cell, hidden), 1, length, by_character),
         "per character": trainer(Usual(cell, hidden), batch, length, by_character),
         "bare step": trainer(bare, batch, length, whole, bf16=bf16),
     } | {name: one.update for name, one in ours.items()}
@@ -171,6 +174,7 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]
     peers = {name: Peer(name, cell, hidden, batch, length) for name in names}
     for _ in range(ROUNDS):
         once = rates(steps, batch * length, 1, SECONDS)
+        once["tutorial"] /= batch
         once |= {name: peer.rate(SECONDS) for name, peer in peers.items()}
         for name, rate in once.items():
             found.setdefault(name, []).append(rate)
