@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -28,7 +29,7 @@ from charrnn import (
     train,
 )
 from charrnn.config import CellName, TrainConfig
-from charrnn.learner import Learner, learning_rate, seeded
+from charrnn.learner import Learner, _forgetful, learning_rate, seeded
 from tests.conftest import VERSE, small_config
 
 CORPUS = Corpus("verse", VERSE * 20)
@@ -280,16 +281,35 @@ def test_updates_carry_the_state_and_start_each_epoch_afresh() -> None:
     assert not any(part.requires_grad for state in seen if state for part in state)
 
 
-def test_the_gradient_is_clipped() -> None:
-    one = learner(grad_clip=0.01)
-    before = one.network.weights()
-    one.update()
-    assert float(one.grad_norm) > 0.01
-    norm = torch.linalg.vector_norm(
-        torch.cat([weight.grad.flatten() for weight in one.network.parameters()])  # type: ignore
-    )
-    assert float(norm) == pytest.approx(0.01, rel=1e-3)
-    assert any((one.network.weights()[name] != before[name]).any() for name in before)
+def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
+    """Fused and scaled while it reads, beside the plain one and PyTorch's clipping."""
+    one, norms = learner(grad_clip=0.05, learning_rate=0.1, precision="fp32"), list[float]()
+    network = copy.deepcopy(one.network)
+    plain = torch.optim.AdamW(network.parameters(), foreach=False, fused=False)
+    plain.param_groups.clear()
+    twins = dict(zip(one.network.parameters(), network.parameters(), strict=True))
+    for group in one.optimizer.param_groups:
+        own = {k: v for k, v in group.items() if k not in ("fused", "params")}
+        plain.add_param_group(own | {"params": [twins[w] for w in group["params"]]})
+    for step in range(4):
+        batch, state = one.lanes.batch(step), one.state
+        with seeded(one.config.seed, step + 1):
+            if state is not None:
+                state = _forgetful(state)
+            logits, _ = network(torch.from_numpy(batch.inputs), state)
+        plain.zero_grad()
+        targets = torch.from_numpy(batch.targets).flatten()
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norms.append(float(torch.nn.utils.clip_grad_norm_(network.parameters(), 0.05)))
+        for group in plain.param_groups:
+            group["lr"] = learning_rate(step, one.config)
+        plain.step()
+        one.update()
+        assert float(one.grad_norm) == pytest.approx(norms[-1], rel=1e-4)
+        for ours, theirs in zip(one.network.parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+    assert min(norms) > 0.05
 
 
 def test_decay_shrinks_matrices_and_spares_biases() -> None:
