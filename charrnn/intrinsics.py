@@ -14,19 +14,18 @@ from charrnn.machine import Code, Int, Vector
 
 __all__ = [
     "barrier",
-    "below",
+    "count_to",
     "dot",
     "exp",
     "floats",
     "in_bytes",
-    "keep",
     "largest",
     "largest_of_all",
     "least",
     "put",
     "running_sum",
     "spread",
-    "words",
+    "store_integer",
 ]
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -49,18 +48,11 @@ def put(code: Code, address: Int, x: Vector, bound: float) -> None:
     build.store(build.trunc(whole, narrow), pointer, align=1)
 
 
-def words(code: Code, address: Int) -> Vector:
-    """W 32-bit integers."""
-    return Vector(code, code.weights(address))
-
-
 def dot(code: Code, total: Vector, left: Any, right: Any) -> Vector:
     """32-bit integers plus the products of four unsigned bytes with four signed ones each."""
-    bits = 32 * code.lanes
-    kind = ir.VectorType(I8, 4 * code.lanes)
-    pair = (code.builder.bitcast(part, kind) for part in (left, right))
-    name = f"llvm.x86.avx512.vpdpbusd.{bits}"
-    return Vector(code, code.external(name, total.value.type, total.value, *pair))
+    # Declared on words, as in older LLVMs; newer ones, which declare it on bytes, take both.
+    name = f"llvm.x86.avx512.vpdpbusd.{32 * code.lanes}"
+    return Vector(code, code.external(name, total.value.type, total.value, left, right))
 
 
 def floats(x: Vector) -> Vector:
@@ -125,7 +117,7 @@ def running_sum(code: Code, address: Int, count: Int | int) -> None:
         results.append(Vector(code, total))
 
 
-def below(code: Code, sums: Int, count: int, number: Vector) -> Int:
+def count_to(code: Code, sums: Int, count: int, number: Vector) -> Int:
     """How many of `count` floats are at most `number`."""
     build = code.builder
     with code.fold(0, count, [code.vector(0.0)], code.lanes) as (k, values, results):
@@ -138,8 +130,8 @@ def below(code: Code, sums: Int, count: int, number: Vector) -> Int:
     return Int(code, build.fptosi(total, I64))
 
 
-def keep(code: Code, address: Int, value: Int) -> None:
-    """Store a 64-bit integer."""
+def store_integer(code: Code, address: Int, value: Int) -> None:
+    """A 64-bit integer to memory."""
     build = code.builder
     build.store(value.value, build.inttoptr(address.value, I64.as_pointer()), align=8)
 

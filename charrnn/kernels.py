@@ -21,7 +21,7 @@ from charrnn import openmp
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
-from charrnn.machine import Code, Int, Numbers, Vector, panel_blocks, size, target
+from charrnn.machine import Code, Int, Numbers, Vector, panel_blocks, size, target, vector_width
 
 __all__ = ["available", "backward", "forward"]
 
@@ -42,13 +42,6 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
     if dtype == torch.bfloat16 and not found.bf16:
         return False
     return hidden_size % found.lanes == 0
-
-
-def _width() -> int:
-    """W, floats in a register."""
-    found = target()
-    assert found is not None, "callers ask `available` first"
-    return found.lanes
 
 
 def _threads() -> int:
@@ -206,7 +199,8 @@ def _backward(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -
         dxs, dhs, d_before = rule.backward(kept, before, after, tuple(d_after))
         place = (now * gates * hidden_size + unit) * bytes_
         for g in range(gates):
-            code.store(code["dxs"] + place + g * hidden_size * bytes_, dxs[g], numbers)
+            if not (by_id and rule.split):
+                code.store(code["dxs"] + place + g * hidden_size * bytes_, dxs[g], numbers)
             if rule.split:
                 code.store(code["dhs"] + place + g * hidden_size * bytes_, dhs[g], numbers)
         if rule.memory:
@@ -288,11 +282,9 @@ def forward(
     steps, batch, hidden_size = len(hs) - 1, *hs.shape[1:]
     numbers = NUMBERS[gx.dtype]
     gates = CELLS[cell].gates
-    width = panel_blocks(gates, hidden_size) * _width()
+    width = panel_blocks(gates, hidden_size) * vector_width()
     weights = _pack(w_hh.t().to(gx.dtype), gates, width)
-    if ids is not None:
-        assert ids.dtype == torch.int64, "the code reads 64 bits"
-        assert 0 <= int(ids.min()) <= int(ids.max()) < len(gx), "and believes them"
+    assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
     arguments = _addresses(gx, hs, memory, kept, weights, *biases, ids)
     code = _forward(cell, hidden_size, numbers, ids is not None)
     openmp.run(code, [steps, batch, *arguments], _threads())
@@ -309,7 +301,7 @@ def backward(
     d_memory: Tensor,
     ids: Tensor | None,
     rows: int | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """The way back through `forward`.
 
     Args:
@@ -324,20 +316,19 @@ def backward(
 
     Returns:
         dxs, dhs: (T, B, G·H), derivatives by the input and the recurrent product; one tensor if
-            they are equal.
+            they are equal. With ids dxs is of no use: its sums are.
         d_rows: (V, G·H) fp32, the sums of dxs for each id; without ids (1, G·H), of all.
-        db_hh: (G·H,) fp32, the sum of dhs.
+        db_hh: (G·H,) fp32, the sum of dhs, if it is another than that of dxs.
     """
     steps, batch, hidden_size = d_out.shape
     numbers = NUMBERS[hs.dtype]
     split, width = RULES[cell].split, len(w_hh)
-    dxs = d_out.new_empty(steps, batch, width)
-    dhs = torch.empty_like(dxs) if split else dxs
+    dhs = d_out.new_empty(steps, batch, width)
+    dxs = torch.empty_like(dhs) if split and ids is None else dhs
     d_rows = d_h.new_zeros(_threads(), rows or 1, width)
     db_hh = d_h.new_zeros(_threads(), width)
-    weights = _pack(w_hh.to(hs.dtype), 1, panel_blocks(1, hidden_size) * _width())
+    weights = _pack(w_hh.to(hs.dtype), 1, panel_blocks(1, hidden_size) * vector_width())
     tensors = (d_out, hs, memory, kept, weights, dxs, dhs, d_h, d_memory, d_rows, db_hh, ids)
     code = _backward(cell, hidden_size, numbers, ids is not None)
     openmp.run(code, [steps, batch, *_addresses(*tensors), rows or 1], _threads())
-    d_rows = d_rows.sum(0)
-    return dxs, dhs, d_rows, db_hh.sum(0) if split else d_rows.sum(0)
+    return dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None

@@ -53,7 +53,7 @@ def backward(
     d_memory: Tensor,
     ids: Tensor | None,
     rows: int | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """See `kernels.backward`."""
     rule, full = RULES[cell], w_hh.dtype
     weights = w_hh.to(hs.dtype)  # (G·H, H)
@@ -78,7 +78,7 @@ def backward(
     else:
         d_rows = w_hh.new_zeros(rows or 1, len(w_hh))
         d_rows.index_add_(0, ids.flatten(), dxs.flatten(0, 1).to(full))
-    return dxs, dhs, d_rows, dhs.sum((0, 1), dtype=full) if rule.split else d_rows.sum(0)
+    return dxs, dhs, d_rows, dhs.sum((0, 1), dtype=full) if rule.split else None
 
 
 def _state(cell: CellName, h: Tensor, memory: Tensor) -> tuple[Tensor, ...]:

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 try:
     import llvmlite.binding as llvm
     from llvmlite import ir
-except ImportError:
+except (ImportError, OSError):  # not there, or not for this system
     llvm = None
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "panel_blocks",
     "size",
     "target",
+    "vector_width",
 ]
 
 Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
@@ -69,11 +70,16 @@ def target() -> Target | None:
     return None
 
 
-def panel_blocks(gates: int, hidden_size: int) -> int:
-    """How many vectors of units stand side by side in a panel: about four accumulators a lane."""
+def vector_width() -> int:
+    """W, floats in a register."""
     found = target()
     assert found is not None, "callers ask whether there is a target"
-    vectors = hidden_size // found.lanes
+    return found.lanes
+
+
+def panel_blocks(gates: int, hidden_size: int) -> int:
+    """How many vectors of units stand side by side in a panel: about four accumulators a lane."""
+    vectors = hidden_size // vector_width()
     return next(n for n in (4, 3, 2, 1) if n * gates <= 4 and vectors % n == 0)
 
 
@@ -216,7 +222,7 @@ class Code:
         return Vector(self, ir.Constant(_floats(self.lanes), [float(value)] * self.lanes))
 
     def external(self, name: str, result: Any, *values: Any) -> Any:
-        """Call a function of the processor's or of OpenMP's by its name."""
+        """Call a function by name: the processor's, the system's, or one of `add_symbol`."""
         function = self.module.globals.get(name)
         if function is None:
             kind = ir.FunctionType(result, [value.type for value in values])
@@ -314,7 +320,7 @@ class Code:
         return self.builder.shuffle_vector(first, nothing, ir.Constant(words, [0] * self.lanes))
 
     def weights(self, address: Int) -> Any:
-        """A register full of packed weights: see `kernels.pack`."""
+        """A register full of packed weights: see `Code.dot`."""
         words = ir.VectorType(ir.IntType(32), self.lanes)
         return self.builder.load(self._pointer(address, words), align=4)
 

@@ -53,6 +53,8 @@ class CharRNN(nn.Module):
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Read tokens, and say what may follow each.
 
+        The embedding's rows are read as a table; the module itself is not called.
+
         Args:
             ids: (B, T) integers.
             state: tensors (L, B, H), (h,) or (h, c); None for the start. It is not changed.

@@ -116,6 +116,9 @@ class Recurrent(nn.Module):
                 start.
             ids: (T, B) integers; given, x is a table (V, I) whose rows they are.
 
+        Raises:
+            IndexError: if there is no such row.
+
         Returns:
             output: (T, B, D·H), of the last layer.
             state: after the last step (for the reverse direction, after the first).
@@ -155,6 +158,8 @@ class Recurrent(nn.Module):
         plain = plain or x.device.type != "cpu"
         if ids is not None and (plain or len(x) * SHORT > ids.numel()):
             x, ids = embedding(ids, x), None
+        elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
+            raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
         if plain:
             return self._by_pytorch(x, [w for part in weights for w in part], state)
         outputs, states = [], []

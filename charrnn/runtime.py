@@ -6,7 +6,6 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 from __future__ import annotations
 
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,19 +136,19 @@ class Model(Predictor):
 
     @cached_property
     def _packed(self) -> writer.Packed | None:
-        if find_spec("llvmlite") is None:
-            return None
-        from charrnn import writer  # takes longer to import than a short text to write
+        from charrnn import machine  # it and `writer` take longer than a short text
 
-        return writer.pack(
-            self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
-        )
+        if machine.target() is None:
+            return None
+        from charrnn import writer
+
+        weights = (self.table, self.embedding, self.layers, self.head_weight, self.head_bias)
+        return writer.pack(self.config.cell, *weights)
 
     def writer(self, state: State) -> Writes | None:
         """Sequences that go on from `state` by many tokens at a time, much faster, in machine code.
 
-        None where there is no such code: without llvmlite, and on processors that can't multiply
-        bytes.
+        None where there is no such code; see `writer.pack`.
         """
         if self._packed is None:
             return None

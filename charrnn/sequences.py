@@ -76,8 +76,8 @@ class _Sequence(Function):
         (steps, batch), hidden_size = x.shape[:2] if ids is None else ids.shape, w_hh.shape[1]
         if ids is None:
             x, w_ih = x.to(dtype), w_ih.to(dtype)
-        # (T, B, G·H), or a table (V, G·H), whose product is small enough for full precision
-        gx = (x.flatten(0, -2) @ w_ih.t()).view(*x.shape[:-1], -1).to(dtype)
+        with torch.autocast(x.device.type, enabled=False):  # a table is multiplied in full
+            gx = (x.flatten(0, -2) @ w_ih.t()).view(*x.shape[:-1], -1).to(dtype)
         hs = gx.new_empty(steps + 1, batch, hidden_size)
         hs[0] = before[0]
         memory = hs
@@ -115,4 +115,6 @@ class _Sequence(Function):
         dw_ih = (by_row.t() @ x.flatten(0, -2)).to(w_hh.dtype)
         dw_hh = (dhs.t() @ hs[:-1].flatten(0, 1)).to(w_hh.dtype)
         d_before = (d_h, d_memory) if len(d_after) > 1 else (d_h + d_memory,)
-        return None, None, None, dx, dw_ih, dw_hh, d_rows.sum(0), db_hh, *d_before
+        db_ih = d_rows.sum(0)
+        db_hh = db_ih if db_hh is None else db_hh
+        return None, None, None, dx, dw_ih, dw_hh, db_ih, db_hh, *d_before

@@ -14,9 +14,9 @@ number of threads.
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from charrnn import intrinsics
 from charrnn.cells import CELLS, State
 from charrnn.config import CellName
-from charrnn.machine import panel_blocks, target
+from charrnn.machine import panel_blocks, target, vector_width
 from charrnn.stepper import Floats, Layer
 from charrnn.tokenizer import Ids
 from charrnn.writercode import NEVER, Product, Shape, argument_names, code_of
@@ -33,7 +33,9 @@ from charrnn.writercode import NEVER, Product, Shape, argument_names, code_of
 __all__ = ["Packed", "Writer", "pack"]
 
 WIDEST = 16_384  # units, lest the sums of bytes outgrow 32 bits
+OUTLIER = 40.0  # largest weight of a row, in means of their sizes; 5 to 23 are usual
 COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
+COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
 # What is written at once: tokens, logits, and bytes of weights read. It is soon done.
 TOKENS, LOGITS, BYTES = 256, 1_000_000, 2_000_000_000
 THREAD_BYTES = 250_000  # of weights of a layer that are worth a second thread
@@ -70,20 +72,24 @@ class Packed(NamedTuple):
     vocab_size: int
 
 
-def _lanes() -> int:
-    found = target()
-    assert found is not None, "`pack` has asked"
-    return found.lanes
-
-
 def pack(
-    cell: CellName, embedding: Floats, layers: list[Layer], head: Floats, bias: Floats
+    cell: CellName,
+    table: Floats,
+    embedding: Floats,
+    layers: list[Layer],
+    head: Floats,
+    bias: Floats,
 ) -> Packed | None:
-    """Arrange a model's weights; the arguments are those of `stepper.prepare`.
+    """Arrange a model's weights.
+
+    Args:
+        table: (V, G·H), the first layer's input product, with its bias.
+        cell, embedding, layers, head, bias: as for `stepper.prepare`.
 
     Returns:
         packed: None if the processor does not multiply bytes, or bytes don't fit the model: its
-            width is not whole vectors, or skips add up to more than they can tell apart.
+            width is not whole vectors, skips add up to more than they can tell apart, or single
+            weights stand out so far that the others of their row would be lost.
     """
     found, hidden = target(), len(head)
     if found is None or not found.int8 or hidden % found.lanes or hidden > WIDEST:
@@ -92,22 +98,30 @@ def pack(
     for k, layer in enumerate(layers):
         if k and bound > COARSE:
             return None
+        if any(_stands_out(weights) for weights in layer[:2][k == 0 :]):
+            return None
         recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0)
         given = _product(cell, layer.w_ih, layer.b_ih, bound) if k else None
         packed.append(PackedLayer(recurrent, given, layer.skip, bound))
         bound = 1.0 + (bound if layer.skip else 0.0)
-    width = _lanes()
+    width = vector_width()
     spare = -len(bias) % width
     columns = np.pad(head, ((0, 0), (0, spare))).reshape(len(head), -1, width)  # (H, P, W)
     return Packed(
         cell,
-        np.ascontiguousarray(embedding @ layers[0].w_ih + layers[0].b_ih, np.float32),
+        np.ascontiguousarray(table, np.float32),
         np.ascontiguousarray(embedding, np.float32),
         packed,
         np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32),
         np.pad(bias, (0, spare), constant_values=NEVER).astype(np.float32),
         len(bias),
     )
+
+
+def _stands_out(weights: Floats) -> bool:
+    """Whether a weight (K, G·N) is too large for its row to be rounded on one scale."""
+    sizes = np.abs(weights)
+    return bool((sizes.max(0) > OUTLIER * sizes.mean(0)).any())
 
 
 def _product(cell: CellName, weights: Floats, bias: Floats, bound: float) -> Product:
@@ -117,7 +131,7 @@ def _product(cell: CellName, weights: Floats, bias: Floats, bound: float) -> Pro
     scale = np.abs(weights).max(0) / np.float32(127)
     scale[scale == 0] = 1
     rounded = np.rint(weights / scale).astype(np.int8)
-    width = panel_blocks(gates, units) * _lanes()
+    width = panel_blocks(gates, units) * vector_width()
     split = rounded.reshape(inputs // 4, 4, gates, units // width, width)
     return Product(
         np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1)),
@@ -139,10 +153,9 @@ class Writer:
         self.packed = packed
         _, batch, hidden = state[0].shape
         skips = tuple(layer.skip for layer in packed.layers)
-        bounds = [layer.bound for layer in packed.layers]
-        bounds.append(1.0 + (bounds[-1] if skips[-1] else 0.0))
-        self.shape = Shape(packed.cell, hidden, packed.vocab_size, skips, tuple(bounds))
-        self._state = [np.array(part, np.float32) for part in state]  # (L, B, H) each
+        bounds = tuple(layer.bound for layer in packed.layers[1:])
+        self.shape = Shape(packed.cell, hidden, packed.vocab_size, skips, bounds)
+        self._state = [np.array(part, np.float32, order="C") for part in state]  # (L, B, H) each
         if len(self._state) == 1:
             self._state.append(self._state[0])
         bytes_ = intrinsics.in_bytes(self._state[0], 1.0)  # (L, B, H)
@@ -175,7 +188,7 @@ class Writer:
             ids: (B,), the tokens to read first.
             numbers: (N, B), in [0, 1): where in the distribution each token is drawn; 0 is the
                 first of the likeliest if the heat is large.
-            heat: (N,), what logits are multiplied with: 1 / temperature.
+            heat: (N,), above 0, what logits are multiplied with: 1 / temperature.
             mask: (V,), what is added to them before: 0, or minus infinity.
 
         Returns:
@@ -184,7 +197,7 @@ class Writer:
         """
         count, batch = numbers.shape
         wide = self.packed.head_bias.size
-        read = np.empty((count + 1, batch), np.int64)
+        read = np.zeros((count + 1, batch), np.int64)  # ids at every moment, whoever stops
         read[0] = ids
         logits = np.empty((count, batch, wide), np.float32)
         # The largest float below 1: a double so close to it would be rounded up.
@@ -193,7 +206,7 @@ class Writer:
             "ids": read,
             "logits": logits,
             "numbers": np.ascontiguousarray(numbers, np.float32),
-            "heat": np.ascontiguousarray(heat, np.float32),
+            "heat": np.maximum(heat, COLDEST).astype(np.float32),
             "mask": np.pad(mask, (0, wide - len(mask))).astype(np.float32),
             "weights": np.empty((batch, wide), np.float32),
             "sync": np.zeros(2, np.int64),
@@ -220,44 +233,57 @@ class Writer:
                 if product is not None:
                     held |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
         assert all(array.flags.c_contiguous for array in held.values()), "the code counts on it"
-        largest = max(layer.recurrent.weights.nbytes for layer in packed.layers)
-        threads = _threads() if largest >= THREAD_BYTES else 1
         given = numbers | {name: array.ctypes.data for name, array in held.items()}
-        calls = [given | {"thread": k, "threads": threads} for k in range(threads)]
+        largest = max(layer.recurrent.weights.nbytes for layer in packed.layers)
         names = argument_names(len(packed.layers))
-        _call(
-            code_of(self.shape, threads > 1),
-            [[call[name] for name in names] for call in calls],
-            arrays["sync"],
-        )
+
+        def code(thread: int, threads: int) -> None:
+            """One thread's work. It keeps alive what it works on."""
+            values = given | {"thread": thread, "threads": threads}
+            call = (ctypes.c_int64 * len(names))(*(values[name] for name in names))
+            function = code_of(self.shape, threads > 1)
+            ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)(ctypes.addressof(call))
+            assert held, "arrays are alive until here"
+
+        if largest < THREAD_BYTES or not _pair(code, arrays["sync"]):
+            code(0, 1)
 
 
-def _threads() -> int:
-    """How many share the work: two, if the system tells waiting threads from working ones."""
-    return min(2, os.cpu_count() or 1) if hasattr(os, "sched_yield") else 1
+def _processors() -> int:
+    """How many may be used; waiting threads are told from working ones where they can yield."""
+    if not hasattr(os, "sched_yield") or os.environ.get("OMP_NUM_THREADS") == "1":
+        return 1
+    found = getattr(os, "sched_getaffinity", None)
+    return len(found(0)) if found else os.cpu_count() or 1
 
 
-@functools.cache
-def _helper() -> ThreadPoolExecutor:
-    """One thread that waits for work."""
-    return ThreadPoolExecutor(1, "charrnn-writer")
+_SECOND = threading.Lock()  # one second thread is enough for all
 
 
-if hasattr(os, "register_at_fork"):  # a child has no threads but its own
-    os.register_at_fork(after_in_child=_helper.cache_clear)
+def _pair(code: Callable[[int, int], None], sync: NDArray[np.int64]) -> bool:
+    """Run code in two threads, if there is a processor for the second.
 
+    Args:
+        code: is given the number of its thread, and 2.
+        sync: where the threads meet; see `intrinsics.barrier`.
 
-def _call(function: int, calls: list[list[int]], sync: NDArray[np.int64]) -> None:
-    """Run code once for each of one or two lists of arguments, at the same time."""
-    code = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
-    arrays = [(ctypes.c_int64 * len(call))(*call) for call in calls]
+    Returns:
+        done: whether it was run.
+    """
+    if _processors() < 2 or not _SECOND.acquire(blocking=False):
+        return False
+    helper = threading.Thread(target=code, args=(1, 2), daemon=True)
     try:
-        for array in arrays[1:]:
-            _helper().submit(code, ctypes.addressof(array))
-        code(ctypes.addressof(arrays[0]))
+        try:
+            helper.start()
+        except RuntimeError:  # no more threads: the system's limit, or Python is about to end
+            return False
+        code(0, 2)
+        return True
     except BaseException:
         sync[1] = 1  # nobody shall wait for who does not come
         raise
     finally:
-        if len(arrays) > 1:
-            _helper().submit(int).result()  # it is done with the memory
+        if helper.ident is not None:
+            helper.join()
+        _SECOND.release()

@@ -28,7 +28,7 @@ from charrnn.stepper import Floats
 __all__ = ["NEVER", "Product", "Shape", "argument_names", "code_of"]
 
 TOGETHER = 4  # sequences that share a load of weights
-NEVER = -1e30  # the logit of what is not in the vocabulary
+NEVER = -np.inf  # the logit of what is not in the vocabulary
 
 
 class Product(NamedTuple):
@@ -54,7 +54,7 @@ class Shape(NamedTuple):
     hidden_size: int
     vocab_size: int
     skips: tuple[bool, ...]
-    bounds: tuple[float, ...]  # of each layer's input, and of the output
+    bounds: tuple[float, ...]  # of the inputs of all layers but the first
 
 
 def argument_names(layers: int) -> list[str]:
@@ -151,7 +151,7 @@ class _Build:
         code, hidden = self.code, self.shape.hidden_size
         count, register = self.gates * self.blocks, 4 * code.lanes
         units = self.units(panel * self.width)
-        start = [intrinsics.words(code, code[f"{name}.start"] + unit * 4) for unit in units]
+        start = [Vector(code, code.weights(code[f"{name}.start"] + unit * 4)) for unit in units]
         base = code[f"{name}.weights"] + panel * (hidden * count * code.lanes)
         with code.fold(0, hidden // 4, start * len(at)) as (word, values, results):
             weights = [
@@ -199,7 +199,7 @@ class _Build:
         code.store(code["outputs"] + place, h, "fp32")
         if k + 1 < len(shape.skips):
             at = code["inputs"] + (code["B"] * (k + 1) + row) * hidden + unit
-            intrinsics.put(code, at, h, shape.bounds[k + 1])
+            intrinsics.put(code, at, h, shape.bounds[k])
 
     def head(self, n: Int) -> None:
         """Logits of all sequences, a panel of the vocabulary after the other."""
@@ -245,5 +245,5 @@ class _Build:
             number = intrinsics.spread(code, code["numbers"] + (n * code["B"] + row) * 4)
             reached = number * intrinsics.spread(code, weights + (wide - 1) * 4)
             # Not even numbers that are none lead out of the vocabulary.
-            drawn = intrinsics.least(intrinsics.below(code, weights, wide, reached), vocab - 1)
-            intrinsics.keep(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, drawn)
+            drawn = intrinsics.least(intrinsics.count_to(code, weights, wide, reached), vocab - 1)
+            intrinsics.store_integer(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, drawn)

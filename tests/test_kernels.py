@@ -237,9 +237,28 @@ def test_a_stack_reads_ids_as_it_reads_what_they_stand_for(
     torch.testing.assert_close(state, expected_state)
 
 
-@needs_kernels
-def test_no_id_leads_out_of_a_table(cell: CellName) -> None:
-    leaves, ids = tensors(cell, (3, 4, 6, 32), torch.float32), torch.zeros(3, 4, dtype=torch.long)
-    for wrong in (torch.full_like(ids, 3), ids - 1, ids.int()):
-        with pytest.raises(AssertionError):
-            run(cell, torch.float32, [leaves[0][0, :3], *leaves[1:]], wrong)
+@pytest.mark.parametrize("hidden_size", [32, 33])
+@pytest.mark.parametrize("steps", [1, 40])
+def test_no_id_leads_out_of_a_table(cell: CellName, hidden_size: int, steps: int) -> None:
+    """With kernels and without, by a table's product and by rows looked up."""
+    stack = Recurrent(cell, 6, hidden_size)
+    for wrong in (3, -1):
+        ids = torch.zeros(steps, 4, dtype=torch.long)
+        ids[-1, 2] = wrong
+        with pytest.raises(IndexError):
+            stack(torch.randn(3, 6), None, ids)
+
+
+@needs_bfloat16
+def test_a_table_is_multiplied_in_full_precision() -> None:
+    """Its product is rounded once, to what the kernels read, also under autocast."""
+    ids, leaves = table(tensors("rnn", (9, 8, 64, 16), torch.float32))
+    leaves[2:] = [torch.zeros_like(leaf) for leaf in leaves[2:]]
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = sequences.sequence(
+            "rnn", torch.bfloat16, leaves[0], leaves[1:5], leaves[5:], ids
+        )
+    exact = (leaves[0] @ leaves[1].t()).bfloat16().float().tanh()[ids]
+    torch.testing.assert_close(output.float(), exact, atol=2**-8, rtol=0)
+    rounded = leaves[0].bfloat16() @ leaves[1].t().bfloat16()
+    assert not torch.equal(rounded, (leaves[0] @ leaves[1].t()).bfloat16())

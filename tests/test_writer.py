@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,7 +117,7 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = random_state(model, 7)
-    monkeypatch.setattr(writer, "_threads", lambda: 1)
+    monkeypatch.setattr(writer, "_processors", lambda: 1)
     ids, logits = write(model, state, 9)
     numbers = np.random.default_rng(2).random((9, 7))
     for row in range(7):
@@ -124,26 +130,28 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
         )
         np.testing.assert_array_equal(alone[0][:, 0], ids[:, row])
         np.testing.assert_array_equal(alone[1][:, 0], logits[:, row])
-    monkeypatch.setattr(writer, "_threads", lambda: 2)
+    monkeypatch.setattr(writer, "_processors", lambda: 2)
     monkeypatch.setattr(writer, "THREAD_BYTES", 0)
     together = write(model, state, 9)
     np.testing.assert_array_equal(together[0], ids)
     np.testing.assert_array_equal(together[1], logits)
 
 
-def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model) -> None:
+@pytest.mark.parametrize("split", [4, 5])
+def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model, split: int) -> None:
     state, vocab = random_state(model, 5), model.config.vocab_size
     numbers = np.random.default_rng(3).random((9, 5))
     ids, logits = write(model, state, 9, numbers=numbers)
     parts = model.writer(state)
     assert parts is not None
     heat, mask = np.full(9, 1.25), np.zeros(vocab)
-    first, _ = parts.write(np.arange(5, dtype=np.int32) % vocab, numbers[:4], heat[:4], mask)
+    begin = np.arange(5, dtype=np.int32) % vocab
+    first, _ = parts.write(begin, numbers[:split], heat[:split], mask)
     rows = np.array([3, 1])
     parts.keep(rows)
-    then, scores = parts.write(first[-1][rows], numbers[4:][:, rows], heat[4:], mask)
-    np.testing.assert_array_equal(then, ids[4:][:, rows])
-    np.testing.assert_array_equal(scores, logits[4:][:, rows])
+    then, scores = parts.write(first[-1][rows], numbers[split:][:, rows], heat[split:], mask)
+    np.testing.assert_array_equal(then, ids[split:][:, rows])
+    np.testing.assert_array_equal(scores, logits[split:][:, rows])
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
@@ -173,6 +181,14 @@ def test_no_heat_is_too_large_and_no_number_too_close_to_one(model: Model) -> No
     mask = np.where(np.arange(vocab) < vocab - 2, 0.0, -np.inf)
     ids, _ = write(model, state, 6, numbers=np.full((6, 4), np.nextafter(1, 0)), mask=mask)
     assert ids.max() == vocab - 3
+
+
+@pytest.mark.parametrize("heat", [1e-31, 1e-50])
+def test_however_hot_what_is_banned_is_never_drawn(model: Model, heat: float) -> None:
+    state, vocab = random_state(model, 500), model.config.vocab_size
+    mask = np.where((np.arange(vocab) == 0) | (np.arange(vocab) == vocab - 1), -np.inf, 0.0)
+    ids, _ = write(model, state, 2, heat=np.full(2, heat), mask=mask)
+    assert set(ids.ravel().tolist()) == set(range(1, vocab - 1))
 
 
 def test_nothing_leads_out_of_the_vocabulary(cell: CellName) -> None:
@@ -256,41 +272,94 @@ def test_short_texts_are_left_to_numpy(written: list[int], monkeypatch: pytest.M
         {"target": machine.Target(16, 32, bf16=True, int8=False)},
         {"hidden_size": 33},
         {"skip": True, "embed_size": 48, "num_layers": 2},
+        {"outlier": 5.0},
     ],
     ids=str,
 )
 def test_without_such_code_texts_are_drawn_all_the_same(
     changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An old processor, an odd width, a skip around an embedding that bytes can't hold."""
+    """An old processor, an odd width, a skip or a weight that bytes can't hold."""
     if "target" in changes:
-        found = changes.pop("target")
-        monkeypatch.setattr(writer, "target", lambda: found)
-    config = small_config("lstm", **({"hidden_size": 48, "vocab_size": 11} | changes))
+        monkeypatch.setattr(machine, "target", lambda: changes["target"])
+        monkeypatch.setattr(writer, "target", lambda: changes["target"])
+    shape = {k: v for k, v in changes.items() if k not in ("target", "outlier")}
+    config = small_config("lstm", **({"hidden_size": 48, "vocab_size": 11} | shape))
     weights = CharRNN(config).weights()
     weights["embedding.weight"] *= 10
+    weights["rnn.weight_hh_l1"] *= 0.1
+    weights["rnn.weight_hh_l1"][7, 3] = changes.get("outlier", 0.1)
     model = Model(config, CharTokenizer("\nabcdefghij"), weights)
     monkeypatch.setattr(sampling, "WORTH", 0)
     assert model.writer(model.start()) is None
     assert len(model.generate("ab", seed=1, max_new_tokens=40)) == 40
 
 
-def test_who_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C between the threads: the other one must not wait for ever."""
-    model = make("lstm", SHAPES[0])
-    monkeypatch.setattr(writer, "_threads", lambda: 2)
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the model, and whatever the machine."""
+    monkeypatch.setattr(writer, "_processors", lambda: 2)
     monkeypatch.setattr(writer, "THREAD_BYTES", 0)
-    write(model, model.start(), 3)
-    original, calls = writer.ctypes.addressof, []
 
-    def interrupted(array: Any) -> int:
-        calls.append(array)
-        if len(calls) == 2:
+
+@pytest.mark.usefixtures("two_threads")
+def test_who_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when the other thread has begun: it neither waits for ever nor reads nonsense."""
+    model = make("lstm", SHAPES[0])
+    state = random_state(model, 8)
+    expected = write(model, state, 200)
+    original, calls = writer.code_of, list[int]()
+
+    def interrupted(*arguments: Any) -> int:
+        calls.append(1)
+        if threading.current_thread() is threading.main_thread():
+            time.sleep(0.05)
             raise KeyboardInterrupt
-        return int(original(array))
+        return int(original(*arguments))
 
-    monkeypatch.setattr(writer.ctypes, "addressof", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write(model, model.start(), 3)
-    monkeypatch.undo()
-    write(model, model.start(), 3)
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "code_of", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                write(model, state, 200)
+        assert len(calls) % 2 == 0
+        np.testing.assert_array_equal(write(model, state, 200)[0], expected[0])
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_where_no_thread_can_be_started_one_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("gru", SHAPES[0])
+    expected = write(model, random_state(model, 3), 20)
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    np.testing.assert_array_equal(write(model, random_state(model, 3), 20)[0], expected[0])
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_several_write_at_the_same_time() -> None:
+    model = make("gru", SHAPES[0])
+    expected = write(model, random_state(model, 3), 100)[0]
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(write, model, random_state(model, 3), 100) for _ in range(12)]
+        for future in found:
+            np.testing.assert_array_equal(future.result()[0], expected)
+
+
+def test_a_thread_that_outlives_the_program_writes_to_its_end(tmp_path: Path) -> None:
+    config = small_config("lstm", hidden_size=512)
+    CharRNN(config).save_pretrained(tmp_path / "model", CharTokenizer("\nabcdefghij"))
+    code = (
+        "import charrnn, threading, time\n"
+        "model = charrnn.load('model')\n"
+        "def write():\n"
+        "    time.sleep(0.2)\n"
+        "    print(len(model.generate(max_new_tokens=3000, seed=1)))\n"
+        "threading.Thread(target=write).start()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "3000", done.stderr
