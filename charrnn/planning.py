@@ -31,7 +31,7 @@ SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
 
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
-PASSES = 6  # over the text that a size must be able to make to be chosen
+PASSES = 8  # over the text that a size must be able to make to be chosen
 
 SCORING = 0.9  # of the time of learning from a token, to score one: 0.65 to 0.9 were measured
 EVALUATING = 0.03  # of a run's time, for all evaluations together
@@ -140,7 +140,7 @@ def plan(
         "batch_size": batch_size,
         "seq_length": seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
-        "weight_decay": 0.05 if passes > 10 else 0.01,
+        "weight_decay": 0.05,
         "val_frac": val / tokens,
     } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
     of_weights = f" and {model.weight_dropout:g} of weights" if model.weight_dropout else ""
