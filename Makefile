@@ -28,6 +28,7 @@ bench-sampling: $(READY)
 
 bench-quality: $(READY)
 	$(BIN)/python benchmarks/quality.py $(TEXT)
+	$(BIN)/python benchmarks/yardstick.py
 
 # Keras and JAX, to be measured beside charrnn where they are wanted.
 bench-peers:

@@ -18,6 +18,9 @@ from charrnn.tokenizer import Ids, Unknown
 __all__ = ["Beam", "beam_search"]
 
 
+STEEPEST = 10  # length penalty
+
+
 class Beam(msgspec.Struct, frozen=True, kw_only=True):
     """A text that was found.
 
@@ -60,11 +63,16 @@ def beam_search(
         beams: up to K, best first.
 
     Raises:
-        UsageError: as `sampling.generate_batch`, or for fewer than one path.
+        UsageError: as `sampling.generate_batch`, for fewer than one path, or a penalty beyond ±10.
     """
     config = config or SampleConfig()
     if num_beams < 1:
         raise UsageError(f"num_beams is {num_beams}", "expected 1 or more")
+    if not -STEEPEST <= length_penalty <= STEEPEST:
+        raise UsageError(
+            f"length_penalty is {length_penalty}",
+            f"expected a number from -{STEEPEST} to {STEEPEST}",
+        )
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
     allowed = allowed_ids(model.tokenizer, config)

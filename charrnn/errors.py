@@ -5,6 +5,8 @@ Every message is one line: what was found, then what to do about it.
 
 from __future__ import annotations
 
+import errno
+
 __all__ = [
     "BadDataError",
     "CannotCreateError",
@@ -13,6 +15,7 @@ __all__ = [
     "MissingInputError",
     "ReadWriteError",
     "UsageError",
+    "not_written",
     "printable",
 ]
 
@@ -66,6 +69,13 @@ class ReadWriteError(CharRNNError):
     """A read or write that failed midway."""
 
     exit_code = 74
+
+
+def not_written(path: object, error: OSError, option: str) -> CharRNNError:
+    """What to tell of an output that `option` names: it can't be made, or writing failed midway."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return ReadWriteError(f"{path}: {error.strerror}", "make room or check the disk")
+    return CannotCreateError(f"{path}: {error.strerror}", f"choose another {option}")
 
 
 class LockedError(CharRNNError):

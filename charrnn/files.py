@@ -76,6 +76,7 @@ def create(path: Path) -> None:
     refuse_occupied(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
+        _flush_folder(path.parent)  # or a power cut could lose the folder with all that is in it
     except OSError as error:
         raise _not_made(path, error) from None
 

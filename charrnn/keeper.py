@@ -115,12 +115,13 @@ class Keeper:
         )
 
     def check(self, learner: Learner) -> None:
-        """Stop a run that goes nowhere.
+        """Stop a run that goes nowhere, with what it had learnt before saved.
 
         Raises:
             CharRNNError: if several updates in a row could not be made.
         """
         if learner.skipped_in_row >= MOST_SKIPPED:
+            self.save(learner)
             raise self._diverged(learner)
 
     def _diverged(self, learner: Learner) -> CharRNNError:
@@ -135,8 +136,14 @@ class Keeper:
         """Write the state of the run and, unless they are there, the best weights.
 
         Raises:
-            ReadWriteError: if writing fails; what was saved before stays.
+            CharRNNError: if the state is not all numbers; what was saved before stays.
+            ReadWriteError: if writing fails; likewise.
         """
+        tensors = learner.tensors()
+        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+            raise self._diverged(learner)
+        if not (self.path / folder.CONFIG).exists():  # somebody has deleted it
+            self.kept_step = None
         progress = RunProgress(
             step=learner.step,
             skipped=(learner.skipped, learner.skipped_in_row),
@@ -157,7 +164,7 @@ class Keeper:
             if self.best.step != self.kept_step:
                 assert self.best_weights is not None, "the best evaluation was of some weights"
                 files |= self._model_files(self.best_weights, self.best, self.metrics)
-        files[STATE] = state_file(learner.tensors(), self.best_weights, progress)
+        files[STATE] = state_file(tensors, self.best_weights, progress)
         write(self.path, files)
         if self.best is not None:
             self.kept_step = self.best.step

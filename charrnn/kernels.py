@@ -23,7 +23,7 @@ from charrnn.config import CellName
 from charrnn.gradients import RULES
 from charrnn.machine import Code, Int, Numbers, Vector, panel_blocks, size, target, vector_width
 
-__all__ = ["available", "backward", "forward"]
+__all__ = ["available", "backward", "best", "forward"]
 
 NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
@@ -42,6 +42,16 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
     if dtype == torch.bfloat16 and not found.bf16:
         return False
     return hidden_size % found.lanes == 0
+
+
+def best(cell: CellName, hidden_size: int, dtype: torch.dtype) -> bool:
+    """Whether there are kernels, and they beat what PyTorch has for LSTMs.
+
+    In fp32 they only do with 512-bit registers; see benchmarks/NOTES.md.
+    """
+    if not available(hidden_size, dtype):
+        return False
+    return cell != "lstm" or dtype != torch.float32 or vector_width() == 16
 
 
 def _threads() -> int:

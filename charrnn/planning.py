@@ -31,9 +31,10 @@ SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
 
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
-PASSES = 8  # over the text that a size must be able to make to be chosen
+PASSES = 8  # over the text that a size must be able to make to be chosen, or
+READ = 10  # characters for each parameter: longer texts are not read so often
 
-SCORING = 0.9  # of the time of learning from a token, to score one: 0.65 to 0.9 were measured
+SCORING = 0.8  # of the time of learning from a token, to score one: 0.65 to 0.9 were measured
 EVALUATING = 0.03  # of a run's time, for all evaluations together
 
 MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
@@ -156,15 +157,14 @@ def plan(
 def schedule(plan: Plan, steps: int) -> TrainConfig:
     """The complete settings of a run of `plan` with `steps` updates."""
     batch = plan.settings["batch_size"] * plan.settings["seq_length"]
-    affordable = plan.val_tokens * SCORING / EVALUATING / batch
-    eval_every = min(max(affordable, steps / 40, 1), max(steps / 3, 1))
-    evaluations = steps / eval_every
+    affordable = steps * batch * EVALUATING / (plan.val_tokens * SCORING)
+    evaluations = min(max(int(affordable), 2), 40, steps)
     return settings_from(
         TrainConfig,
         {
             "steps": steps,
             "warmup_steps": min(200, steps // 10),
-            "eval_every": int(eval_every),
+            "eval_every": math.ceil(steps / evaluations),
             "patience": max(3, round(evaluations / 4)),
         }
         | plan.settings,
@@ -198,7 +198,8 @@ def _network(
 ) -> tuple[ModelConfig, float]:
     """The network that learns most, and how often it will read the text.
 
-    It is the largest that can read the text `PASSES` times, if the text is long enough to fill it.
+    It is the largest that can read the text `PASSES` times, or `READ` characters for each of its
+    parameters, if the text is long enough to fill it.
     """
     room = next(size for length, size in ROOM if train < length)
     sizes = [size for size in SIZES if size <= room]
@@ -206,10 +207,12 @@ def _network(
     models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in sizes]
     model = models[0]
     for larger in models[1:]:
-        if _expected_epochs(train, larger, budget, speed) >= PASSES:
+        passes = _expected_epochs(train, larger, budget, speed)
+        if passes >= min(PASSES, READ * _parameters(larger) / train):
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
-    chosen = {name: share for name, share in _dropouts(model, passes).items() if name not in shape}
+    dropouts = _dropouts(model, passes * _parameters(model) / train)
+    chosen = {name: share for name, share in dropouts.items() if name not in shape}
     return msgspec.structs.replace(model, **chosen), passes
 
 
@@ -222,14 +225,24 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     if budget.epochs is not None:
         return budget.epochs
     assert budget.minutes is not None, "a Budget has minutes or epochs"
-    weights = sum(math.prod(shape) for shape in weight_shapes(model).values())
-    characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / (6 * weights)
+    operations = 6 * _parameters(model)  # a character
+    characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / operations
     return min(characters / train, max_epochs(train))
 
 
-def _dropouts(model: ModelConfig, passes: float) -> dict[str, float]:
-    """More, the oftener the text is read; a plain RNN has less to lose."""
-    shares = next(shares for most, *shares in DROPOUTS if passes < most)
+def _parameters(model: ModelConfig) -> int:
+    """How many numbers are learnt."""
+    return sum(math.prod(shape) for shape in weight_shapes(model).values())
+
+
+def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
+    """More, the oftener the text is read, the shorter it is, and the more can be learnt of it.
+
+    Args:
+        model: a plain RNN has less to lose.
+        load: passes times parameters for each character of the text.
+    """
+    shares = next(shares for most, *shares in DROPOUTS if load < most)
     less = 2 if model.cell == "rnn" else 1
     return {
         name: share / less
@@ -237,8 +250,8 @@ def _dropouts(model: ModelConfig, passes: float) -> dict[str, float]:
     }
 
 
-# Of outputs and of recurrent weights, for texts that are read less often than so.
-DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (10, 0.2, 0.0), (20, 0.3, 0.2), (math.inf, 0.4, 0.3))
+# Of outputs and of recurrent weights, for loads below so much.
+DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (12, 0.2, 0.0), (60, 0.3, 0.2), (math.inf, 0.4, 0.3))
 
 
 def _learning_rate(model: ModelConfig, share: float) -> float:

@@ -154,7 +154,7 @@ class Recurrent(nn.Module):
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        plain = self.cell.name == "lstm" and not kernels.available(self.hidden_size, dtype)
+        plain = self.cell.name == "lstm" and not kernels.best("lstm", self.hidden_size, dtype)
         plain = plain or x.device.type != "cpu"
         if ids is not None and (plain or len(x) * SHORT > ids.numel()):
             x, ids = embedding(ids, x), None

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -120,6 +121,14 @@ def _origin(
         return sources, (("-",), reading)
     if isinstance(sources, (str, Path)):
         sources = [sources]
+    for source in sources:
+        try:
+            str(source).encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"{source}: its name is not UTF-8, so a run could not tell where to find it again",
+                "rename it, or give it as standard input",
+            ) from None
     # Names of bundled corpora and of data sets stay as they are; files are found from anywhere.
     places = tuple(os.path.abspath(s) if os.path.exists(s) else str(s) for s in sources)  # noqa: PTH100, PTH110
     return sources, (places, reading)
@@ -199,6 +208,9 @@ def _run(
     train_ids, val_ids = _divided(ids, plan.train_tokens)
     config = planning.schedule(plan, _count_steps(plan, budget, train_ids, val_ids, begin))
     learner = Learner(plan.model, config, train_ids)
+    # What was chosen here is kept, lest a resumed run computes in other numbers elsewhere.
+    config = msgspec.structs.replace(config, precision=learner.precision)
+    learner.config = config
     notes = (*text.notes, *plan.notes)
     if source is not None:
         kept, new = transfer.transfer(learner.network, source, tokenizer)

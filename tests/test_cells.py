@@ -84,16 +84,22 @@ def test_gradients_of_the_sequence_path_are_those_of_the_rule(cell: CellName, sk
         torch.testing.assert_close(one, other)
 
 
-def test_gradcheck_of_the_sequence_path(cell: CellName) -> None:
-    stack = Recurrent(cell, 2, 3, 1).double()
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+def test_gradcheck_of_the_sequence_path(cell: CellName, bidirectional: bool, begun: bool) -> None:
+    """By the input, the state if there is one, and every weight; in both directions."""
+    stack = Recurrent(cell, 2, 3, 1, bidirectional=bidirectional).double()
     x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
-    state = tuple(torch.randn(1, 2, 3).double().requires_grad_() for _ in stack.cell.state)
+    shape = (1 + bidirectional, 2, 3)
+    state = tuple(torch.randn(shape).double().requires_grad_() for _ in stack.cell.state) * begun
+    names = [name for name, _ in stack.named_parameters()]
 
-    def run(x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        output, after = stack(x, state)
+    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        given, weights = rest[: len(state)], dict(zip(names, rest[len(state) :], strict=True))
+        output, after = torch.func.functional_call(stack, weights, (x, given or None))
         return (output, *after)
 
-    assert torch.autograd.gradcheck(run, (x, *state))
+    assert torch.autograd.gradcheck(run, (x, *state, *stack.parameters()))
 
 
 def test_one_piece_is_the_same_as_chunks_with_carried_state(cell: CellName) -> None:

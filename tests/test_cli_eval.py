@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import load
-from tests.commands import run
+from tests.commands import TINY, run
 from tests.conftest import VERSE
 
 
@@ -92,3 +92,43 @@ def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:
     assert done.returncode == 2
     assert "line 2" in done.stderr
     assert run(desk, "score", "verse", "--unknown", "skip", data="Ω\n".encode()).returncode == 0
+
+
+def test_texts_are_read_as_for_training(desk: Path) -> None:
+    """In another encoding, from a column, as raw bytes; also the one to adapt from."""
+    text = VERSE * 20
+    (desk / "wide.txt").write_text(text, encoding="utf-16")
+    expected = run(desk, "eval", "verse", "verse.txt", "--json").stdout
+    wide = run(desk, "eval", "verse", "wide.txt", "--encoding", "utf-16", "--json").stdout
+    assert json.loads(wide)["nats"] == json.loads(expected)["nats"]
+    table = "\n".join(json.dumps({"body": line}) for line in VERSE.splitlines())
+    (desk / "table.jsonl").write_text(table)
+    done = run(desk, "eval", "verse", "table.jsonl", "--text-column", "body", "--json")
+    assert json.loads(done.stdout)["characters"] > 100
+    (desk / "raw.bin").write_bytes(bytes(range(256)) * 40)
+    trained = run(
+        desk, "train", "raw.bin", "--tokenizer", "byte", "--name", "raw", "--steps", 3, *TINY
+    )
+    assert trained.returncode == 0, trained.stderr
+    scored = run(desk, "eval", "raw", "raw.bin", "--dynamic", "raw.bin", "--json")
+    assert json.loads(scored.stdout)["characters"] > 0
+
+
+def test_models_that_have_seen_different_parts_are_not_scored_together(desk: Path) -> None:
+    options = ("--steps", 3, "--val-frac", 0.3, "--name", "other-part", *TINY)
+    assert run(desk, "train", "verse.txt", *options).returncode == 0
+    done = run(desk, "eval", "verse", "other-part", "verse.txt", "--validation")
+    assert done.returncode == 2
+    assert "trained on different parts of verse" in done.stderr
+    assert run(desk, "eval", "verse", "other-part", "verse.txt").returncode == 0
+
+
+def test_ten_thousand_lines_are_scored_in_their_order(desk: Path) -> None:
+    """Side by side; the first and the last are what they are alone."""
+    lines = [VERSE.splitlines()[k % 4][: 5 + k % 23] for k in range(10_000)]
+    done = run(desk, "score", "verse", data="\n".join(lines).encode())
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["characters"] for line in found] == [len(line) for line in lines]
+    for k in (0, 9_999):
+        alone = json.loads(run(desk, "score", "verse", data=lines[k].encode()).stdout)
+        assert found[k]["nats"] == pytest.approx(alone["nats"], rel=1e-4)

@@ -55,6 +55,12 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
         (("--beam", 2, "--best-of", 3), 2, "--best-of and --beam are both given"),
         (("--beam", 2, "--num-samples", 3), 2, "--beam and --num-samples are both given"),
         (("--reject-copies", 5), 2, "--novelty"),
+        (("--interactive", 3, "--json"), 2, "--json can't be used with --interactive"),
+        (("--interactive", 3, "--stop", "a", "--max-lines", 2), 2, "--stop and --max-lines"),
+        (("--prompt", "a", "--prompt-file", "prompt.txt"), 2, "are both given"),
+        (("--beam", 2, "--length-penalty", 1e9), 2, "length_penalty is 1000000000.0"),
+        (("--beam", 2, "--length-penalty", "nan"), 2, "length_penalty is nan"),
+        (("--num-samples", 10**9), 2, "num-samples"),
         (("--length", 0, "--json"), 2, "no end"),
         (("--length", 0, "--beam", 2), 2, "needs an end"),
         (("--allow", "@"), 2, "leave no character"),
@@ -140,3 +146,35 @@ def test_a_user_and_a_model_write_in_turn_on_a_terminal(desk: Path) -> None:
     os.close(controller)
     assert process.returncode == 0
     assert out.decode() == "the " + choices[0][1].replace("\\n", "\n") + "clerk\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize(
+    "arguments",
+    [("--version",), ("sample", "verse", "-n", 9), ("sample", "verse", "-n", 9, "--json")],
+    ids=str,
+)
+def test_a_full_disk_behind_a_pipe_is_told_in_one_line(
+    desk: Path, arguments: tuple[object, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start(desk, *arguments, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 74
+    assert err.decode().count("\n") == 1
+    assert "No space left on device" in err.decode()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_full_disk_under_a_file_has_another_code_than_a_bad_path(desk: Path) -> None:
+    assert run(desk, "sample", "verse", "-n", 9, "--output", "/dev/full").returncode == 74
+    assert run(desk, "sample", "verse", "-n", 9, "--output", "no/such.txt").returncode == 73
+
+
+def test_bytes_of_a_prompt_that_are_no_text_come_out_as_they_went_in(desk: Path) -> None:
+    (desk / "raw.bin").write_bytes(b"the \xff clerk")
+    options = ("--prompt-file", "raw.bin", "--unknown", "skip", "-n", 5, "--seed", 1)
+    found = json.loads(run(desk, "sample", "verse", *options, "--json").stdout)
+    assert found["prompt"] == "the \udcff clerk"
+    assert run(desk, "sample", "verse", *options, "--output", "out.txt").returncode == 0
+    assert (desk / "out.txt").read_bytes().startswith(b"the \xff clerk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from contextlib import closing, suppress
@@ -108,11 +109,16 @@ def test_settings_are_made_or_refused(kind: type[Settings], data: st.DataObject)
 
 
 OPTIONS = {
-    "train": "--name --out --encoding --epochs --minutes --val-frac --dropout --lr --resume",
+    "train": "--name --out --encoding --epochs --minutes --val-frac --dropout --lr --resume "
+    "--init-from --errors --text-column --tokenizer --weight-decay --precision",
     "sample": "--temp --top-k --top-p --min-p --typical-p --repetition-penalty "
     "--repetition-window --allow --ban --stop --max-lines --prompt --unknown --prompt-file "
-    "--novelty --seed --no-echo --include-stop --json",
-    "eval": "--protocol --window --random-windows --per-char --dynamic --json",
+    "--novelty --seed --no-echo --include-stop --json --beam --length-penalty --best-of "
+    "--num-samples --interactive --reject-copies --output",
+    "eval": "--protocol --window --random-windows --per-char --dynamic --json --html --encoding "
+    "--errors --validation --segment --rate --decay",
+    "score": "--unknown",
+    "cache": "",
     "info": "--json",
     "verify": "",
     "corpora": "--json",
@@ -127,7 +133,7 @@ def test_a_command_line_ends_in_a_code_that_is_told_and_no_traceback(
 ) -> None:
     verb = data.draw(st.sampled_from(sorted(OPTIONS)))
     words = st.sampled_from([*OPTIONS[verb].split(), *USUAL, *NASTY])
-    arguments = data.draw(st.lists(words, max_size=5))
+    arguments = data.draw(st.lists(words, max_size=6))
     if verb == "sample":
         arguments += ["--length", "5"]  # 0 would go on for ever
     if verb == "train":
@@ -138,6 +144,21 @@ def test_a_command_line_ends_in_a_code_that_is_told_and_no_traceback(
         with pytest.raises(SystemExit) as done, sys.stdin:
             app([verb, *arguments])
     assert (done.value.code or 0) in CODES
+
+
+@in_one_folder
+@given(st.binary(max_size=40), st.sampled_from(["error", "skip", "replace"]), st.booleans())
+def test_any_bytes_may_be_a_prompt(home: Path, data: bytes, unknown: str, json: bool) -> None:
+    """In a file, and as a word of the command line; echoed, and put into JSON."""
+    (home / "prompt.bin").write_bytes(data)
+    word = os.fsdecode(data.replace(b"\0", b""))
+    for source in (["--prompt-file", "prompt.bin"], [f"--prompt={word}"], [f"--stop={word}"]):
+        arguments = ["sample", "verse", "-n", "3", "--seed", "1", "--unknown", unknown, *source]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(home)
+            with pytest.raises(SystemExit) as done:
+                app([*arguments, *(["--json"] if json else ["--output", "out.txt"])])
+        assert (done.value.code or 0) in CODES
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from typing import Any
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.planning import MAX_VAL, Budget, plan, schedule
+from charrnn.planning import MAX_VAL, SCORING, Budget, plan, schedule
 
 
 @given(st.integers(0, 10_000_000), st.floats(0.01, 600), st.integers(2, 5000))
@@ -39,7 +41,31 @@ def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
     config = schedule(plan(50_000, 60, Budget(steps=steps), {}), steps)
     assert config.steps == steps
     assert 0 <= config.warmup_steps < steps
-    assert config.eval_every <= max(steps / 3, 1)
+    assert config.eval_every <= max(math.ceil(steps / 2), 1)
+
+
+@given(st.integers(100, 100_000), st.integers(20_000, 3_000_000))
+def test_evaluations_take_three_hundredths_of_a_run(steps: int, tokens: int) -> None:
+    """But for two, which every run has: at its half and at its end."""
+    made = plan(tokens, 60, Budget(minutes=3), {})
+    config = schedule(made, steps)
+    evaluations = math.ceil(steps / config.eval_every)
+    scored = evaluations * made.val_tokens * SCORING
+    learnt = steps * config.batch_size * config.seq_length
+    assert evaluations == 2 or scored <= 0.03 * learnt
+    assert evaluations <= 40
+
+
+def test_regularisation_grows_as_the_text_shrinks() -> None:
+    sizes = (20_000, 60_000, 200_000, 1_000_000, 5_000_000, 50_000_000)
+    plans = [plan(size, 60, Budget(minutes=3), {}, speed=3e11).model for size in sizes]
+    for shorter, longer in itertools.pairwise(plans):
+        assert shorter.dropout >= longer.dropout
+        assert shorter.weight_dropout >= longer.weight_dropout
+        assert shorter.hidden_size <= longer.hidden_size
+    assert plans[0].dropout > 0.3
+    assert plans[0].weight_dropout > 0
+    assert plans[-1].dropout == 0
 
 
 GIVEN: list[dict[str, Any]] = [

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import CharRNN, CharRNNError, Corpus, load, resume, train
+from charrnn import CharRNN, CharRNNError, Corpus, display, load, resume, train
 from charrnn.events import Evaluated, Event, Finished, Progress, Started
 from charrnn.resuming import STATE
 from tests.commands import run, start
@@ -76,6 +76,42 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
         assert load(path).generate(max_new_tokens=5, seed=0), "it can be used in between"
     _consume(resume(path))
     assert _content(path) == _content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_kernels_go_on_in_the_same_bits_in_several_threads(
+    cell: str, precision: str, text: Path, tmp_path: Path
+) -> None:
+    """At a width that has kernels, with lanes for two threads, and ids that are read as a table."""
+    wide = {"hidden_size": 32, "batch_size": 10, "seq_length": 16, "steps": 20, "eval_every": 7}
+    settings = SMALL | wide | {"cell": cell, "precision": precision}
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        _consume(train(text, out=tmp_path / "whole", **settings))
+        path = tmp_path / "stopped"
+        _consume(train(text, out=path, **settings), 3)
+        for updates in (7, 8, 19):
+            _consume(resume(path), updates)
+        _consume(resume(path))
+    finally:
+        torch.set_num_threads(before)
+    assert _content(path) == _content(tmp_path / "whole")
+
+
+def test_a_run_for_minutes_has_its_steps_when_it_is_resumed(text: Path, tmp_path: Path) -> None:
+    """They are fixed once measured, however long the rest takes."""
+    settings = {name: value for name, value in SMALL.items() if name != "steps"}
+    events = train(text, out=tmp_path / "model", minutes=0.02, **settings)
+    started = next(iter(events))
+    assert isinstance(started, Started)
+    _consume(events, 3)
+    *_, finished = resume(tmp_path / "model")
+    assert isinstance(finished, Finished)
+    assert finished.steps == started.training.steps
+    again = SMALL | {"steps": started.training.steps}
+    _consume(train(text, out=tmp_path / "again", minutes=0.02, **again))
+    assert _content(tmp_path / "model") == _content(tmp_path / "again")
 
 
 def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
@@ -191,7 +227,7 @@ def test_a_process_killed_many_times_ends_in_the_same_bits(text: Path, tmp_path:
 
 
 def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
-    updates = 400 * kills
+    updates = 1500 * kills
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
     options = (*shape, "--dropout", 0.2, "--steps", updates, "--seed", 1)
     whole = run(tmp_path, "train", text, *options, "--out", "whole")
@@ -199,12 +235,15 @@ def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
     moments = random.Random(5)  # noqa: S311
     command: tuple[object, ...] = ("train", text, *options, "--out", "killed")
     state = tmp_path / "killed" / STATE
+    saved = None
     for _ in range(kills):
         process = start(tmp_path, *command)
-        while not state.exists() and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.4) + (3.0 if command[1] == "--resume" else 0))
+        while process.poll() is None and (not state.exists() or _saved(state) == saved):
+            time.sleep(0.005)  # until this process has saved something of its own
+        time.sleep(moments.uniform(0, 0.4))
+        assert process.poll() is None, "it is killed while it works"
         process.send_signal(signal.SIGKILL)
+        saved = _saved(state)
         process.communicate()
         command = ("train", "--resume", "killed")
     done = run(tmp_path, *command)
@@ -212,7 +251,27 @@ def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
     assert _content(tmp_path / "killed") == _content(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def _saved(state: Path) -> tuple[int, int]:
+    found = state.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def test_signals_mean_to_a_program_what_they_did_before(text: Path, tmp_path: Path) -> None:
+    """Who shows a run in a program of their own gets their handlers back."""
+    before = [signal.signal(number, lambda *_: None) for number in SIGNALS]
+    own = [signal.getsignal(number) for number in SIGNALS]
+    try:
+        display.show(train(text, out=tmp_path / "model", **SMALL))
+        assert [signal.getsignal(number) for number in SIGNALS] == own
+    finally:
+        for number, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(number, handler)
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, text: Path, tmp_path: Path
 ) -> None:
@@ -247,16 +306,20 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
 @pytest.mark.parametrize(
     "option",
     [
-        *(("--rnn-size", "8"), ("--model", "gru"), ("--weight-decay", "0.1"), ("--out", "x")),
+        *(("--rnn-size", "9"), ("--model", "gru"), ("--weight-decay", "0.1"), ("--out", "x")),
         *(("--tokenizer", "byte"), ("--encoding", "cp1252"), ("--errors", "replace")),
         *(("--text-column", "body"), ("--split", "test")),
     ],
     ids=lambda option: option[0],
 )
-def test_resuming_takes_no_settings(option: tuple[str, str], tmp_path: Path) -> None:
-    done = run(tmp_path, "train", "--resume", "model", *option)
+def test_resuming_takes_no_settings(option: tuple[str, str], home: Path) -> None:
+    """Each is refused by its name, with what the run has instead."""
+    done = run(home, "train", "--resume", "verse", *option)
     assert done.returncode == 2
-    assert f"{option[0]} can't be given" in done.stderr
+    assert option[0] in done.stderr
+    assert "can't be given" in done.stderr
+    kept = {"--rnn-size": "(it has ", "--model": "(it has lstm)", "--weight-decay": "(it has 0.05)"}
+    assert kept.get(option[0], "") in done.stderr
 
 
 def test_training_takes_a_text(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,63 @@ def test_a_loss_that_is_no_number_ends_training_and_keeps_the_last_good_weights(
     found = folder.read(path)
     assert found.step == 5
     assert all(np.isfinite(weight).all() for weight in found.weights.values())
+
+
+def test_updates_that_cannot_be_made_end_a_run_with_what_was_learnt_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights are still good, and so is what is saved of them."""
+    path, forward = tmp_path / "model", CharRNN.forward
+    events = train(CORPUS, out=path, **SMALL, steps=40, eval_every=10)
+    while not isinstance(next(events), Evaluated):
+        pass
+    made = 0
+
+    def broken(self: CharRNN, *given: Any) -> Any:
+        nonlocal made
+        logits, state = forward(self, *given)
+        made += 1
+        return (logits * float("nan") if made > 3 else logits), state
+
+    monkeypatch.setattr(CharRNN, "forward", broken)
+    with pytest.raises(CharRNNError, match="not a number"):
+        list(events)
+    run_state = resuming.read(path)
+    assert run_state.progress.step == 10 + 3 + 5
+    assert all(np.isfinite(values).all() for values in run_state.tensors.values())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left before an evaluation would have told, a diverged run keeps the state before."""
+    monkeypatch.setattr("charrnn.training.REPORT_SECONDS", 0.0)
+    path = tmp_path / "model"
+    events = train(CORPUS, out=path, **SMALL, steps=40, eval_every=40, learning_rate=1e39)
+    for event in events:
+        if isinstance(event, Progress) and event.step >= 2:
+            break
+    with pytest.raises(CharRNNError, match="not a number"):
+        _close(events)
+    assert resuming.read(path).progress.step == 0
+
+
+def test_a_model_folder_deleted_while_training_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    rising: dict[str, Any] = {"learning_rate": 0.5, "warmup_steps": 0, "patience": 100}
+    events = train(CORPUS, out=path, **SMALL, steps=40, eval_every=2, **rising)
+    best: list[Evaluated] = []
+    for event in events:
+        if isinstance(event, Evaluated):
+            best.append(event)
+            if len(best) > 5 and not event.best:
+                shutil.rmtree(path)
+                break
+    for event in events:
+        if isinstance(event, Finished):
+            assert load(path).generate(max_new_tokens=5, seed=1)
+            return
+    pytest.fail("it ends")
 
 
 def test_the_rate_rises_in_a_line_and_falls_in_another() -> None:

@@ -19,7 +19,7 @@ from charrnn.cli.evaluate import evaluate, score
 from charrnn.cli.sample import sample
 from charrnn.cli.show import cache, corpora, info, verify
 from charrnn.cli.train import train
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, ReadWriteError
 
 __all__ = ["app", "main"]
 
@@ -29,18 +29,29 @@ class _Doors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
         except CharRNNError as error:
             say(f"charrnn: {error}")
             raise typer.Exit(error.exit_code) from None
-        except BrokenPipeError:
-            # The reader has seen enough. What is still buffered must not fail at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # the reader has seen enough
+            _drop_what_is_buffered()
             raise typer.Exit(0) from None
+        except OSError as error:
+            _drop_what_is_buffered()
+            found = f"{error.filename or 'standard output'}: {error.strerror}"
+            told = ReadWriteError(found, "make room or check the disk, then try again")
+            say(f"charrnn: {told}")
+            raise typer.Exit(told.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
-        return result
+
+
+def _drop_what_is_buffered() -> None:
+    """What could not be written must not fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 
-__all__ = ["JsonOption", "ModelArgument", "encode_json", "say", "write"]
+__all__ = [
+    "ColumnOption",
+    "EncodingOption",
+    "ErrorsOption",
+    "JsonOption",
+    "ModelArgument",
+    "SplitOption",
+    "encode_json",
+    "say",
+    "write",
+]
 
 ModelArgument = Annotated[
     str | None,
@@ -17,6 +28,12 @@ ModelArgument = Annotated[
         help="A model folder, or the name of one in checkpoints/. [default: the newest there]",
     ),
 ]
+EncodingOption = Annotated[str, typer.Option(help="Of the text.")]
+ErrorsOption = Annotated[
+    Literal["strict", "replace"], typer.Option(help="What to do with bytes not in that encoding.")
+]
+ColumnOption = Annotated[str | None, typer.Option(help="Of a table or data set. [default: text]")]
+SplitOption = Annotated[str, typer.Option(help="Of a data set from the hub.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -32,5 +49,8 @@ def write(text: str) -> None:
 
 
 def encode_json(value: Any) -> str:
-    """One object on a line."""
-    return msgspec.json.encode(value, enc_hook=str).decode() + "\n"
+    """One object on a line. Bytes that are no text stay what they were, as escapes."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode() + "\n"
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str)) + "\n"

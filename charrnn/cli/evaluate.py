@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from charrnn.cli.common import JsonOption, ModelArgument, encode_json, say, write
+from charrnn.cli.common import (
+    ColumnOption,
+    EncodingOption,
+    ErrorsOption,
+    JsonOption,
+    ModelArgument,
+    SplitOption,
+    encode_json,
+    say,
+    write,
+)
 from charrnn.config import EvalConfig, settings_from
-from charrnn.errors import CannotCreateError, UsageError
+from charrnn.errors import UsageError, not_written
 from charrnn.tokenizer import Unknown
 
 if TYPE_CHECKING:
@@ -48,13 +58,20 @@ def evaluate(
         typer.Option("--validation", help="Score the part that training kept for validation."),
     ] = False,
     dynamic: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="Adapt while scoring; the text that was trained on."),
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Adapt while scoring; the text that was trained on, may be given repeatedly.",
+        ),
     ] = None,
     segment: Annotated[int, typer.Option(help="With --dynamic: characters between steps.")] = 32,
     rate: Annotated[float, typer.Option(help="With --dynamic: how far a step goes.")] = 7e-4,
     decay: Annotated[float, typer.Option(help="With --dynamic: how fast it is forgotten.")] = 2e-3,
     unknown: UnknownOption = "error",
+    encoding: EncodingOption = "utf-8",
+    errors: ErrorsOption = "strict",
+    text_column: ColumnOption = None,
+    split: SplitOption = "train",
     per_char: Annotated[
         bool, typer.Option("--per-char", help="Print each character's cost, a line of JSON each.")
     ] = False,
@@ -85,26 +102,30 @@ def evaluate(
 
     from charrnn import evaluation
     from charrnn.corpus import read_corpus
+    from charrnn.decoding import Reading
     from charrnn.scoring import score_of
+    from charrnn.tokenizer import ByteTokenizer
 
     models, sources = _split(arguments)
     networks, tokenizer = evaluation.load_networks(models)
-    corpus = read_corpus(sources)
+    raw = isinstance(tokenizer, ByteTokenizer) and errors == "strict"
+    reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
+    corpus = read_corpus(sources, reading)
     ids = tokenizer.encode(corpus.text, unknown)
     if validation:
         ids = ids[_training_tokens(models, corpus, len(ids)) :]
     training_ids = None
-    if dynamic is not None:
-        known = read_corpus([dynamic])
+    if dynamic:
+        known = read_corpus(dynamic, reading)
         training_ids = tokenizer.encode(known.text, "skip")
         training_ids = training_ids[: _training_tokens(models, known, len(training_ids))]
     total = len(networks) * (len(ids) - 1)
-    with tqdm(total=total, unit=" characters", leave=False, disable=dynamic is None) as bar:
+    with tqdm(total=total, unit=" characters", leave=False, disable=not dynamic) as bar:
         nats = evaluation.costs(networks, ids, config, training_ids, bar.update)
     wanted = evaluation.targets(ids, config)
     found = score_of(float(nats.sum(dtype="float64")), tokenizer, wanted)
     how = protocol if protocol == "carried" else f"windows of {window}"
-    how += ", dynamic" if dynamic is not None else ""
+    how += ", dynamic" if dynamic else ""
     if html is not None:
         title = f"{' + '.join(models)} reads {corpus.name}"
         _write_page(html, title, found, how, tokenizer, ids, nats)
@@ -156,13 +177,25 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
-    """How many of a corpus's tokens the first model was trained on; all, if it is another text."""
+    """How many of a corpus's tokens the models were trained on; all, if it is another text.
+
+    Raises:
+        UsageError: if that differs from model to model.
+    """
     from charrnn import folder
 
-    record = folder.read(folder.find(models[0])).record
-    if record.corpus is None or record.training is None or record.corpus.sha256 != corpus.sha256:
-        return tokens
-    return tokens - round(tokens * record.training.val_frac)
+    found = set()
+    for model in models:
+        record = folder.read(folder.find(model)).record
+        known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
+        kept = record.training.val_frac if known and record.training is not None else 0.0
+        found.add(tokens - round(tokens * kept))
+    if len(found) > 1:
+        raise UsageError(
+            f"the models were trained on different parts of {corpus.name}",
+            "evaluate them one by one, or on a text that none has seen",
+        )
+    return found.pop()
 
 
 def _rows(found: Score, how: str) -> dict[str, str]:
@@ -202,5 +235,5 @@ def _write_page(
         with path.open("w", encoding="utf-8", errors="replace") as file:
             file.writelines(heatmap.page(title, facts, characters()))
     except OSError as error:
-        raise CannotCreateError(f"{path}: {error.strerror}", "choose another --html") from None
+        raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

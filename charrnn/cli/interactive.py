@@ -38,7 +38,8 @@ def choose(job: Job, count: int) -> None:
         while config.max_new_tokens is None or sum(map(len, written)) < config.max_new_tokens:
             if allowed is not None:
                 logits = only(logits, allowed)
-            chances = probabilities(logits[0], config, schedule[len(written) % len(schedule)])
+            count_written = sum(map(len, written))
+            chances = probabilities(logits[0], config, schedule[count_written % len(schedule)])
             best = np.argsort(-chances, kind="stable")[:count]
             best = best[chances[best] > 0]
             so_far = job.prompt + model.tokenizer.decode(np.concatenate([ids[:0], *written]))

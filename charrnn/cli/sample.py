@@ -12,11 +12,13 @@ import typer
 
 from charrnn.cli.common import JsonOption
 from charrnn.config import SampleConfig, settings_from
-from charrnn.errors import CannotCreateError, MissingInputError, UsageError
+from charrnn.errors import MissingInputError, UsageError, not_written
 from charrnn.sampling import new_seed
 from charrnn.tokenizer import Unknown
 
 __all__ = ["sample"]
+
+MOST_TEXTS = 10_000  # that are held in memory side by side
 
 
 def sample(
@@ -80,12 +82,15 @@ def sample(
     until_line: Annotated[
         bool, typer.Option("--until-line", help="End with the first line: --max-lines 1.")
     ] = False,
-    num_samples: Annotated[int, typer.Option(min=1, help="How many texts to write.")] = 1,
+    num_samples: Annotated[
+        int, typer.Option(min=1, max=MOST_TEXTS, help="How many texts to write.")
+    ] = 1,
     best_of: Annotated[
-        int | None, typer.Option(min=1, help="Draw so many, write the likeliest.")
+        int | None, typer.Option(min=1, max=MOST_TEXTS, help="Draw so many, write the likeliest.")
     ] = None,
     beam: Annotated[
-        int | None, typer.Option(min=1, help="Search for the likeliest text on so many paths.")
+        int | None,
+        typer.Option(min=1, max=1000, help="Search for the likeliest text on so many paths."),
     ] = None,
     length_penalty: Annotated[
         float, typer.Option(help="With --beam: above 0, longer texts are favoured.")
@@ -135,6 +140,19 @@ def sample(
     if len(chosen) > 1 or (chosen and num_samples > 1):
         given = [*chosen, *(["--num-samples"] if num_samples > 1 else [])]
         raise UsageError(f"{' and '.join(given)} are both given", "choose one")
+    if interactive:
+        _refuse_beside_interactive(
+            {
+                "--json": json,
+                "--novelty": novelty,
+                "--stop": stop,
+                "--max-lines": max_lines,
+                "--until-line": until_line,
+                "--repetition-penalty": repetition_penalty != 1,
+            }
+        )
+    if prompt and prompt_file:
+        raise UsageError("--prompt and --prompt-file are both given", "choose one")
     if reject_copies is not None and (novelty is None or chosen):
         raise UsageError(
             "--reject-copies stands alone", "give the text as --novelty, and plain samples"
@@ -163,6 +181,15 @@ def sample(
             job.stream()
 
 
+def _refuse_beside_interactive(given: dict[str, object]) -> None:
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise UsageError(
+            f"{' and '.join(names)} can't be used with --interactive",
+            "the user says what stands there and where it ends; leave it out",
+        )
+
+
 def _temperatures(given: str) -> float | tuple[float, ...]:
     try:
         values = tuple(float(part) for part in given.split(","))
@@ -188,7 +215,7 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield file
     except OSError as error:
-        raise CannotCreateError(f"{path}: {error.strerror}", "choose another --output") from None
+        raise not_written(path, error, "--output") from None

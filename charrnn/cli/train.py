@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli.common import JsonOption, encode_json, write
+from charrnn.cli.common import (
+    ColumnOption,
+    EncodingOption,
+    ErrorsOption,
+    JsonOption,
+    SplitOption,
+    encode_json,
+    write,
+)
 from charrnn.config import CellName, DeviceName, Precision
 from charrnn.errors import UsageError
 
@@ -78,15 +86,10 @@ def train(
     tokenizer: Annotated[
         Literal["char", "byte"], typer.Option(help="Model characters, or bytes of UTF-8.")
     ] = "char",
-    encoding: Annotated[str, typer.Option(help="Of the text.")] = "utf-8",
-    errors: Annotated[
-        Literal["strict", "replace"],
-        typer.Option(help="What to do with bytes not in that encoding."),
-    ] = "strict",
-    text_column: Annotated[
-        str | None, typer.Option(help="Of a table or data set. [default: text]")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Of a data set from the hub.")] = "train",
+    encoding: EncodingOption = "utf-8",
+    errors: ErrorsOption = "strict",
+    text_column: ColumnOption = None,
+    split: SplitOption = "train",
     json: JsonOption = False,
 ) -> None:
     """Train a model of a text. Sizes and settings not given are chosen for the text."""
@@ -123,7 +126,7 @@ def train(
             "text_column": bool(text_column),
             "split": split != "train",
         }
-        _refuse_given([*given, *(name for name, value in text.items() if value)])
+        _refuse_given(resume, [*given, *(name for name, value in text.items() if value)])
     if resume is None and not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
 
@@ -145,11 +148,19 @@ def train(
         write(encode_json(finished))
 
 
-def _refuse_given(names: list[str]) -> None:
+def _refuse_given(model: str, names: list[str]) -> None:
     """What a run was started with can't be changed while it goes on."""
     if names:
+        from charrnn import folder, resuming
+
+        record = resuming.read(folder.find(model)).record
         others = {"cell": "model", "hidden_size": "rnn-size"}
-        options = ", ".join(f"--{others.get(name, name).replace('_', '-')}" for name in names)
+        told = []
+        for name in names:
+            kept = getattr(record.model, name, getattr(record.training, name, None))
+            option = f"--{others.get(name, name).replace('_', '-')}"
+            told.append(option if kept is None else f"{option} (it has {kept})")
+        options = ", ".join(told)
         raise UsageError(
             f"--resume goes on with the settings of the run, {options} can't be given",
             "leave them out, or start a new run with --init-from",

@@ -52,8 +52,9 @@ class Job:
         if self.corpus is None:
             return None
         from charrnn.corpus import read_corpus
+        from charrnn.decoding import Reading
 
-        return Copies(read_corpus([self.corpus]).text)
+        return Copies(read_corpus([self.corpus], Reading(errors="surrogateescape")).text)
 
     def write(self, text: str) -> None:
         """At once, whether to a terminal, a pipe or a file."""
