@@ -113,6 +113,7 @@ class _Build:
                 self.tile(k, n, now, panel, [row])
 
     def tile(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
+        """A step of one panel of units, for sequences that share its weights."""
         code, hidden = self.code, self.shape.hidden_size
         first = panel * self.width
         ids = [code.integer(code["ids"] + (n * code["B"] + row) * 8) for row in rows]
