@@ -42,7 +42,8 @@ def run(
     model = models / f"{name}-{cell}-{minutes:g}-{seed}"
     options = ("--model", cell, "--minutes", minutes, "--seed", seed)
     trained = charrnn("train", text, "--out", model, *options)
-    row = {"text": name, "command": f"charrnn train {name} {' '.join(map(str, options))}"}
+    command = f"charrnn train {Path(text).name} {' '.join(map(str, options))}"
+    row = {"text": name, "command": command}
     kept = ("parameters", "epochs", "steps", "seconds", "stopped_early", "train_nats")
     row |= {name: trained[name] for name in kept}
     row |= {"cell": cell, "minutes": minutes, "seed": seed}
@@ -97,7 +98,8 @@ def main() -> None:
         if options.ensemble:
             together = sorted(path for path in models.iterdir() if path.is_dir())
             row: dict[str, Any] = {"text": Path(text).stem, "cell": "ensemble", "minutes": None}
-            row["models"] = [path.name for path in together]
+            row["models"] = names = [path.name for path in together]
+            row["command"] = f"charrnn eval {' '.join(names)} {Path(text).name} --validation"
             row |= figures(together, text, options.dynamic)
             print(row)
             store([row])
