@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn import SampleConfig, filters
-from charrnn.draws import probabilities
+from charrnn import CharTokenizer, SampleConfig, filters
+from charrnn.draws import Draws, probabilities
 from tests.conftest import V
 
 with warnings.catch_warnings():
@@ -72,6 +72,30 @@ def test_all_together_in_their_order() -> None:
     config = SampleConfig(top_k=9, top_p=0.95, min_p=0.02, typical_p=0.9)
     found = probabilities(LOGITS, config, temperature=0.7)
     np.testing.assert_allclose(found, expected.softmax(-1).numpy(), rtol=1e-9, atol=1e-15)
+
+
+def test_all_together_after_a_penalty_and_a_list() -> None:
+    """The whole way of a draw, in Hugging Face's order."""
+    processors = theirs.LogitsProcessorList(
+        [
+            theirs.RepetitionPenaltyLogitsProcessor(1.3),
+            theirs.SuppressTokensLogitsProcessor([2, 7]),
+            theirs.TemperatureLogitsWarper(1.7),
+            theirs.TopKLogitsWarper(8),
+            theirs.TopPLogitsWarper(0.97),
+            theirs.MinPLogitsWarper(0.01),
+            theirs.TypicalLogitsWarper(0.95),
+        ]
+    )
+    expected: Any = processors(torch.from_numpy(RECENT), torch.from_numpy(LOGITS.copy()))  # type: ignore[arg-type]
+    config = SampleConfig(
+        top_k=8, top_p=0.97, min_p=0.01, typical_p=0.95, ban="ch", repetition_penalty=1.3
+    )
+    tokenizer = CharTokenizer("abcdefghijklm")
+    for recent, logits, wanted in zip(RECENT, LOGITS, expected.softmax(-1), strict=True):
+        draws = Draws(tokenizer, config, recent.astype(np.int32), [0])
+        found = probabilities(draws._permitted(logits[None]), config, temperature=1.7)
+        np.testing.assert_allclose(found[0], wanted.numpy(), rtol=1e-9, atol=1e-15)
 
 
 def test_rows_are_filtered_each_for_itself() -> None:

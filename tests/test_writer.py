@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, CharTokenizer, Model, machine, sampling
+from charrnn import CharRNN, CharTokenizer, Corpus, Model, load, machine, sampling, train
 from charrnn.cells import State
 from charrnn.config import CellName
+from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import Ids
-from tests.conftest import small_config
+from tests.conftest import VERSE, small_config
 
 writer = pytest.importorskip("charrnn.writer")
 pytestmark = pytest.mark.skipif(
@@ -293,6 +294,23 @@ def test_without_such_code_texts_are_drawn_all_the_same(
     monkeypatch.setattr(sampling, "WORTH", 0)
     assert model.writer(model.start()) is None
     assert len(model.generate("ab", seed=1, max_new_tokens=40)) == 40
+
+
+def test_bytes_move_log_probabilities_little(cell: CellName, tmp_path: Path) -> None:
+    """By less than 0.01 nats a character on average, of a model that has learnt something."""
+    corpus = Corpus("verse", VERSE * 20)
+    settings: dict[str, Any] = {"hidden_size": 48, "steps": 150, "learning_rate": 0.01}
+    for _ in train(corpus, out=tmp_path / "model", cell=cell, **settings):
+        pass
+    model = load(tmp_path / "model")
+    ids = model.tokenizer.encode(VERSE)
+    made = model.writer(model.start())
+    assert made is not None
+    still = (np.zeros((1, 1)), np.ones(1), np.zeros(model.config.vocab_size))
+    logits = np.concatenate([made.write(ids[k : k + 1], *still)[1][0] for k in range(len(ids) - 1)])
+    scores, exact = target_log_probs(logits, ids[1:]), model.log_probs(VERSE)
+    assert exact.mean() > -2.5, "it has learnt something"
+    assert np.abs(scores - exact).mean() < 0.01
 
 
 @pytest.fixture
