@@ -359,6 +359,7 @@ def test_memory_that_runs_out_is_told_with_a_way_out(tmp_path: Path, verse: Path
     _, err = process.communicate(timeout=100)
     assert process.returncode == 1
     _one_line(err.decode(), "not enough memory; choose a smaller --batch-size, --seq-length")
+    assert resuming.read(tmp_path / "m").progress.step == 0, "what was saved before is whole"
 
 
 def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(

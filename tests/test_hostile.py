@@ -160,7 +160,7 @@ def _peak(path: Path) -> int:
 
 def _try(path: Path, numbers: range, manifest: bool) -> None:
     """Read a folder after each mutation."""
-    names = list(FILES)
+    names = [*FILES, "README.md"]
     if not manifest:
         (path / "manifest.json").unlink()
         names.remove("manifest.json")

@@ -246,6 +246,7 @@ def anonymous_memory(text: Path) -> float:
     ("megabytes", "one_line"),
     [
         (100, False),
+        (20, True),
         pytest.param(200, True, marks=pytest.mark.slow),
         pytest.param(1000, False, marks=pytest.mark.slow),
     ],
