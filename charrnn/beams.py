@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +12,7 @@ from charrnn.config import SampleConfig
 from charrnn.draws import allowed_ids
 from charrnn.endings import Ending
 from charrnn.errors import UsageError
-from charrnn.filters import log_softmax, only
+from charrnn.filters import Logits, log_softmax, only
 from charrnn.sampling import LanguageModel, line_start
 from charrnn.tokenizer import Ids, Unknown
 
@@ -50,6 +51,7 @@ def beam_search(
     *,
     num_beams: int = 4,
     length_penalty: float = 1.0,
+    stop: Callable[[], object] = bool,
 ) -> list[Beam]:
     """The likeliest texts after `prompt` that a search with `num_beams` paths finds.
 
@@ -58,6 +60,7 @@ def beam_search(
         config: max_new_tokens, the stops and the lists of characters count; nothing is drawn.
         num_beams: K, how many paths are followed at once.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
+        stop: is asked again and again; once it answers yes, the search ends where it is.
 
     Returns:
         beams: up to K, best first.
@@ -75,59 +78,82 @@ def beam_search(
         )
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
-    allowed = allowed_ids(model.tokenizer, config)
+    search = _Search(model, config, num_beams, length_penalty)
     ids = model.tokenizer.encode(prompt, unknown)
     logits, state = model.read(
         (ids if len(ids) else line_start(model.tokenizer))[None], model.start()
     )
-    paths, found = [_Path(np.zeros(0, np.int32), 0.0)], list[Beam]()
     for _ in range(config.max_new_tokens):
-        chances = log_softmax(logits.astype(np.float64))  # (K, V)
-        if allowed is not None:
-            chances = only(chances, allowed)
-        totals = np.array([path.log_prob for path in paths])[:, None] + chances  # (K, V)
-        # Half of the candidates may end here, and K must go on.
-        best = np.argsort(-totals, axis=None, kind="stable")[: 2 * num_beams]
-        rows, going = [], list[_Path]()
-        for row, token in zip(*np.unravel_index(best, totals.shape), strict=True):
-            log_prob = float(totals[row, token])
-            if log_prob == -np.inf or len(going) == num_beams:
-                break
-            path = _Path(np.append(paths[row].ids, np.int32(token)), log_prob)
-            text, ended = _text(model, path, config)
-            if ended:
-                found.append(_beam(text, path, length_penalty))
-            else:
-                rows.append(row)
-                going.append(path)
-        paths = going
-        found = sorted(found, key=lambda beam: -beam.score)[:num_beams]
-        if not paths or _settled(found, paths, num_beams, length_penalty):
-            paths = []
+        rows = search.advance(logits)
+        if search.settled or stop():
             break
         stepper = model.stepper(tuple(part[:, rows] for part in state))
-        logits = stepper.step(np.array([path.ids[-1] for path in paths]))
+        logits = stepper.step(np.array([path.ids[-1] for path in search.paths]))
         state = stepper.state
-    found += [_beam(_text(model, path, config)[0], path, length_penalty) for path in paths]
-    return sorted(found, key=lambda beam: -beam.score)[:num_beams]
+    return search.best()
 
 
-def _settled(found: list[Beam], paths: list[_Path], count: int, length_penalty: float) -> bool:
-    """Whether no path, as it stands, can still better what was found."""
-    if len(found) < count:
-        return False
-    best = max(path.log_prob / len(path.ids) ** length_penalty for path in paths)
-    return bool(best <= found[-1].score)
+class _Search:
+    """The paths that are followed, and the texts that ended."""
 
+    def __init__(
+        self, model: LanguageModel, config: SampleConfig, num_beams: int, length_penalty: float
+    ) -> None:
+        self.tokenizer = model.tokenizer
+        self.config = config
+        self.num_beams = num_beams
+        self.length_penalty = length_penalty
+        self.allowed = allowed_ids(model.tokenizer, config)
+        self.paths = [_Path(np.zeros(0, np.int32), 0.0)]
+        self.found: list[Beam] = []
 
-def _text(model: LanguageModel, path: _Path, config: SampleConfig) -> tuple[str, bool]:
-    """The text of a path up to where it ends, and whether it does."""
-    ending = Ending(config)
-    text = ending.feed(model.tokenizer.decode(path.ids))
-    return text + ending.rest(), ending.ended
+    def advance(self, logits: Logits) -> list[int]:
+        """Follow the likeliest tokens after each path; returns the rows they come from.
 
+        Args:
+            logits: (K, V), of the tokens after the paths.
+        """
+        chances = log_softmax(logits.astype(np.float64))  # (K, V)
+        if self.allowed is not None:
+            chances = only(chances, self.allowed)
+        totals = np.array([path.log_prob for path in self.paths])[:, None] + chances  # (K, V)
+        # Half of the candidates may end here, and K must go on.
+        best = np.argsort(-totals, axis=None, kind="stable")[: 2 * self.num_beams]
+        rows, going = list[int](), list[_Path]()
+        for row, token in zip(*np.unravel_index(best, totals.shape), strict=True):
+            log_prob = float(totals[row, token])
+            if log_prob == -np.inf or len(going) == self.num_beams:
+                break
+            path = _Path(np.append(self.paths[row].ids, np.int32(token)), log_prob)
+            beam, ended = self._beam(path)
+            if ended:
+                self.found.append(beam)
+            else:
+                rows.append(int(row))
+                going.append(path)
+        self.paths = going
+        self.found = self._ranked(self.found)
+        return rows
 
-def _beam(text: str, path: _Path, length_penalty: float) -> Beam:
-    tokens = len(path.ids)
-    score = path.log_prob / max(tokens, 1) ** length_penalty
-    return Beam(text=text, tokens=tokens, log_prob=path.log_prob, score=score)
+    @property
+    def settled(self) -> bool:
+        """Whether no path, as it stands, can still better what was found."""
+        if not self.paths or len(self.found) < self.num_beams:
+            return not self.paths
+        best = max(path.log_prob / len(path.ids) ** self.length_penalty for path in self.paths)
+        return bool(best <= self.found[-1].score)
+
+    def best(self) -> list[Beam]:
+        """The best of the texts that ended and of the paths, as far as they are."""
+        return self._ranked([*self.found, *(self._beam(path)[0] for path in self.paths)])
+
+    def _ranked(self, beams: list[Beam]) -> list[Beam]:
+        return sorted(beams, key=lambda beam: -beam.score)[: self.num_beams]
+
+    def _beam(self, path: _Path) -> tuple[Beam, bool]:
+        """A path's text up to where it ends, and whether it does."""
+        ending, tokens = Ending(self.config), len(path.ids)
+        text = ending.feed(self.tokenizer.decode(path.ids))
+        score = path.log_prob / max(tokens, 1) ** self.length_penalty
+        beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
+        return beam, ending.ended

@@ -7,13 +7,12 @@ import signal
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Never
 
 from tqdm import tqdm
 
 from charrnn.events import Evaluated, Event, Finished, Progress, Started
+from charrnn.signals import noted
 
 __all__ = ["Interrupted", "show"]
 
@@ -40,7 +39,8 @@ def show(events: Iterator[Event]) -> Finished:
             does not wait for that.
     """
     folder = None
-    with _signals() as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
+    stopping = noted(signal.SIGINT, signal.SIGTERM)
+    with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         for event in events:
             _show(event, bar)
             if isinstance(event, Started):
@@ -52,28 +52,6 @@ def show(events: Iterator[Event]) -> Finished:
                 _say(f"stopped; go on with: charrnn train --resume {folder}")
                 raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Note the first signal to stop; let the next have its usual effect."""
-    received: list[int] = []
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        restore()
-
-    for number in usual:
-        signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        restore()
 
 
 def _show(event: Event, bar: tqdm[Never]) -> None:

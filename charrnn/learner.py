@@ -81,7 +81,7 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
-        if bool(torch.isfinite(self.grad_norm)) and bool(torch.isfinite(loss)):
+        if bool(torch.isfinite(self.grad_norm + loss)):  # the one time that a GPU is waited for
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.step, self.config)
             # Fused optimizers divide by this what they read, which saves a pass over the gradients.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -149,12 +149,14 @@ def generate_batch(
     unknown: Unknown = "error",
     *,
     seeds: Sequence[int],
+    stop: Callable[[], object] = bool,
 ) -> list[Sample]:
     """Several texts after one prompt, side by side; each equals the one its seed draws alone.
 
     Args:
         model, prompt, config, unknown: as for `stream`, but for the seed.
         seeds: one a text.
+        stop: is asked again and again; once it answers yes, the texts are as far as they are.
 
     Raises:
         UsageError: as `stream`; and for texts without an end.
@@ -163,13 +165,14 @@ def generate_batch(
     refuse_endless(config)
     run = _read(model, prompt, config, unknown)
     rows = [_Row(run, seed) for seed in seeds]
-    _finish(run, rows)
+    _finish(run, rows, stop)
     for number, row in enumerate(rows):
         # Products of a batch round otherwise than those of one row, which may tip a draw that is
         # on the edge. Such a text is drawn again, alone.
-        if row.close:
-            rows[number] = _Row(run, row.seed)
-            _finish(run, [rows[number]])
+        if row.close and not stop():
+            alone = _Row(run, row.seed)
+            _finish(run, [alone], stop)
+            rows[number] = row if stop() else alone
     return [row.sample() for row in rows]
 
 
@@ -323,10 +326,10 @@ def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
         yield piece
 
 
-def _finish(run: _Run, rows: list[_Row]) -> None:
-    """Draw all of the texts to their ends."""
+def _finish(run: _Run, rows: list[_Row], stop: Callable[[], object]) -> None:
+    """Draw all of the texts to their ends, or until they shall be stopped."""
     batch = _Batch(run, rows)
-    while not all(row.ended for row in batch.rows):
+    while not all(row.ended for row in batch.rows) and not stop():
         ids, logits = batch.draw()  # (N, B), (N, B, V)
         scores = target_log_probs(logits, ids)  # (N, B)
         for number, row in enumerate(batch.rows):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from charrnn.tokenizer import Ids, Tokenizer
 
-__all__ = ["Score", "Surprisals", "blocks", "score_of", "target_log_probs"]
+__all__ = ["Score", "Surprisals", "blocks", "by_character", "score_of", "target_log_probs"]
 
 Surprisals = NDArray[np.float32]  # nats that tokens cost: -log p
 
@@ -80,6 +80,29 @@ def score_of(nats: float, tokenizer: Tokenizer, ids: NDArray[np.integer]) -> Sco
         return Score(nats=nats, tokens=len(ids), characters=characters, bytes=len(ids))
     size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
     return Score(nats=nats, tokens=len(ids), characters=len(ids), bytes=size)
+
+
+def by_character(
+    tokenizer: Tokenizer, ids: NDArray[np.integer], nats: Surprisals
+) -> Iterator[tuple[str, float]]:
+    """The characters of a text, and what each cost: the sum over its tokens.
+
+    Args:
+        tokenizer: of the ids.
+        ids: (N,).
+        nats: (N-1,), what all but the first cost, which nobody predicted: it counts for nothing.
+
+    Yields:
+        character, nats: or several characters, where bytes turn out late to be no UTF-8.
+    """
+    decode, cost = tokenizer.decoder(), 0.0
+    for token, own in zip(ids.tolist(), [0.0, *nats.tolist()], strict=True):
+        cost += own
+        if text := decode([token], False):
+            yield text, cost
+            cost = 0.0
+    if text := decode([], True):
+        yield text, cost
 
 
 def target_log_probs(

@@ -46,6 +46,20 @@ def test_costs_of_characters_add_up(desk: Path) -> None:
     assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
 
 
+def test_a_model_of_bytes_tells_costs_of_whole_characters(desk: Path) -> None:
+    text = "é so — ÿ 🎭 ünd\n"
+    (desk / "wide-characters.txt").write_text(text * 40, encoding="utf-8")
+    (desk / "few.txt").write_text(text, encoding="utf-8")
+    options = ("--tokenizer", "byte", "--name", "bytes", "--steps", 3, *TINY)
+    assert run(desk, "train", "wide-characters.txt", *options).returncode == 0
+    done = run(desk, "eval", "bytes", "few.txt", "--per-char")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    # Half of the first character was predicted.
+    assert [line["text"] for line in lines] == list(text)
+    facts = json.loads(run(desk, "eval", "bytes", "few.txt", "--json").stdout)
+    assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+
+
 def test_a_page_is_one_file(desk: Path) -> None:
     assert run(desk, "eval", "verse", "other.txt", "--html", "page.html").returncode == 0
     text = (desk / "page.html").read_text("utf-8")

@@ -6,6 +6,8 @@ import json
 import os
 import pty
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,34 @@ def test_bytes_of_a_prompt_that_are_no_text_come_out_as_they_went_in(desk: Path)
     assert found["prompt"] == "the \udcff clerk"
     assert run(desk, "sample", "verse", *options, "--output", "out.txt").returncode == 0
     assert (desk / "out.txt").read_bytes().startswith(b"the \xff clerk")
+
+
+@pytest.mark.parametrize(
+    ("ways", "count"),
+    [
+        (("--json",), 1),
+        (("--num-samples", 3), 3),
+        (("--best-of", 3), 1),
+        (("--beam", 2), 2),
+        (("--num-samples", 2, "--novelty", "verse.txt", "--reject-copies", 5), 2),
+    ],
+)
+def test_ctrl_c_writes_what_there_is_of_texts_that_are_wanted_whole(
+    desk: Path, ways: tuple[object, ...], count: int
+) -> None:
+    file = desk / "stopped.txt"
+    file.unlink(missing_ok=True)
+    arguments = ("--prompt", "the ", "-n", 5_000_000, "--ban", "\n", "-o", file, *ways)
+    process = start(desk, "sample", "verse", *arguments)
+    while not file.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.5)  # the file is there before the first character is drawn
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    text = file.read_text()
+    texts = [json.loads(text)["text"]] if "--json" in ways else text.strip().split("\n\n")
+    assert len(texts) == count
+    assert all(len(one) > len("the ") for one in texts)

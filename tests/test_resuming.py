@@ -307,7 +307,12 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
     "option",
     [
         *(("--rnn-size", "9"), ("--model", "gru"), ("--weight-decay", "0.1"), ("--out", "x")),
-        *(("--tokenizer", "byte"), ("--encoding", "cp1252"), ("--errors", "replace")),
+        *(
+            ("--tokenizer", "byte"),
+            ("--tokenizer", "char"),
+            ("--encoding", "cp1252"),
+            ("--errors", "replace"),
+        ),
         *(("--text-column", "body"), ("--split", "test")),
     ],
     ids=lambda option: option[0],

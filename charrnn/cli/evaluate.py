@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -103,7 +102,7 @@ def evaluate(
     from charrnn import evaluation
     from charrnn.corpus import read_corpus
     from charrnn.decoding import Reading
-    from charrnn.scoring import score_of
+    from charrnn.scoring import by_character, score_of
     from charrnn.tokenizer import ByteTokenizer
 
     models, sources = _split(arguments)
@@ -130,8 +129,10 @@ def evaluate(
         title = f"{' + '.join(models)} reads {corpus.name}"
         _write_page(html, title, found, how, tokenizer, ids, nats)
     if per_char:
-        for number, cost in enumerate(nats.tolist()):
-            text = tokenizer.decode(wanted[number : number + 1])
+        characters = by_character(tokenizer, ids, nats)
+        if tokenizer.decoder()(ids[:1].tolist(), False):
+            next(characters)  # the first is not predicted
+        for text, cost in characters:
             write(encode_json({"text": text, "nats": cost}))
     elif json:
         facts = {"models": models, "text": corpus.name, "protocol": how} | found.facts()
@@ -218,22 +219,12 @@ def _write_page(
     ids: Ids,
     nats: Surprisals,
 ) -> None:
-    from charrnn import heatmap
-
-    def characters() -> Iterator[tuple[str, float]]:
-        decode, cost = tokenizer.decoder(), 0.0
-        for token, own in zip(ids.tolist(), [0.0, *nats.tolist()], strict=True):
-            cost += own
-            if text := decode([token], False):
-                yield text, cost
-                cost = 0.0
-        if text := decode([], True):
-            yield text, cost
+    from charrnn import heatmap, scoring
 
     facts = [f"{label}: {value}" for label, value in _rows(found, how).items()]
     try:
         with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(heatmap.page(title, facts, characters()))
+            file.writelines(heatmap.page(title, facts, scoring.by_character(tokenizer, ids, nats)))
     except OSError as error:
         raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from charrnn.cli.common import JsonOption
 from charrnn.config import SampleConfig, settings_from
 from charrnn.errors import MissingInputError, UsageError, not_written
 from charrnn.sampling import new_seed
+from charrnn.signals import noted
 from charrnn.tokenizer import Unknown
 
 __all__ = ["sample"]
@@ -171,12 +173,16 @@ def sample(
             from charrnn.cli.interactive import choose
 
             choose(job, interactive)
-        elif beam:
-            job.beams(beam, length_penalty)
-        elif best_of:
-            job.best_of(best_of)
-        elif json or num_samples > 1 or reject_copies:
-            job.samples(num_samples, reject_copies)
+        elif beam or best_of or json or num_samples > 1 or reject_copies:
+            with noted(signal.SIGINT) as job.received:
+                if beam:
+                    job.beams(beam, length_penalty)
+                elif best_of:
+                    job.best_of(best_of)
+                else:
+                    job.samples(num_samples, reject_copies)
+            if job.received:
+                raise KeyboardInterrupt  # now that all there was is written
         else:
             job.stream()
 

@@ -22,7 +22,12 @@ from charrnn.errors import UsageError
 __all__ = ["train"]
 
 
+# What a run keeps, beside the settings: how its text is read.
+READING = ("tokenizer", "encoding", "errors", "text_column", "split")
+
+
 def train(
+    ctx: typer.Context,
     sources: Annotated[
         list[str] | None,
         typer.Argument(
@@ -120,13 +125,8 @@ def train(
     }
     given: dict[str, Any] = {name: v for name, v in settings.items() if v is not None}
     if resume is not None:
-        text = {"tokenizer": tokenizer != "char", "encoding": encoding != "utf-8"}
-        text |= {
-            "errors": errors != "strict",
-            "text_column": bool(text_column),
-            "split": split != "train",
-        }
-        _refuse_given(resume, [*given, *(name for name, value in text.items() if value)])
+        typed = [name for name in (*settings, *READING) if _typed(ctx, name)]
+        _refuse_given(resume, typed)
     if resume is None and not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
 
@@ -146,6 +146,12 @@ def train(
         raise typer.Exit(128 + stop.number) from None
     if json:
         write(encode_json(finished))
+
+
+def _typed(ctx: typer.Context, name: str) -> bool:
+    """Whether the user gave this parameter, be it at its default."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _refuse_given(model: str, names: list[str]) -> None:

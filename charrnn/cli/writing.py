@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
 
@@ -35,6 +35,7 @@ class Job:
         echo: whether the prompt stands before it.
         json: whether it goes as JSON, an object a text.
         corpus: compare texts with this one; a source as `charrnn train` takes.
+        received: signals to stop; then texts that are wanted whole are written as far as they are.
     """
 
     model: Predictor
@@ -45,6 +46,7 @@ class Job:
     echo: bool
     json: bool
     corpus: str | None
+    received: list[int] = field(default_factory=list)
 
     @cached_property
     def copies(self) -> Copies | None:
@@ -91,9 +93,9 @@ class Job:
                 if longest_copy and copies and len(copies.check(text.text).longest) > longest_copy:
                     again.append((number, seed + count))
             wanted = again
-            if not wanted:
+            if not wanted or self.received:
                 break
-        if wanted:
+        if wanted and not self.received:
             raise CharRNNError(
                 f"{len(wanted)} of {count} texts copied more than {longest_copy} characters "
                 f"in each of {TRIES} draws",
@@ -126,6 +128,7 @@ class Job:
             self.unknown,
             num_beams=count,
             length_penalty=length_penalty,
+            stop=lambda: self.received,
         )
         rate = len(found[0].text) / (time.perf_counter() - begin)
         for number, beam in enumerate(found):
@@ -143,7 +146,12 @@ class Job:
 
     def _draw(self, seeds: Any) -> list[sampling.Sample]:
         return sampling.generate_batch(
-            self.model, self.prompt, self.config, self.unknown, seeds=seeds
+            self.model,
+            self.prompt,
+            self.config,
+            self.unknown,
+            seeds=seeds,
+            stop=lambda: self.received,
         )
 
     def _show(self, text: str, rate: float, **facts: Any) -> None:

@@ -1,0 +1,39 @@
+"""Ctrl-C that lets what is going on come to a good end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["noted"]
+
+
+@contextmanager
+def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
+    """Note the first of these signals; let the next have its usual effect.
+
+    Those that are ignored, as Ctrl-C is in a shell's background, stay so.
+
+    Yields:
+        received: empty, until there was one.
+    """
+    received: list[int] = []
+    usual = {number: signal.getsignal(number) for number in numbers}
+    usual = {number: now for number, now in usual.items() if now is not signal.SIG_IGN}
+
+    def restore() -> None:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    for number in usual:
+        signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        restore()
