@@ -33,6 +33,8 @@ def desk(home: Path) -> Path:
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_each_example_works(desk: Path, line: str) -> None:
     line = line.replace("The ", "the ")  # the model of the tests knows no capital letters
+    # A text that is drawn anew each time may once be as short as its first character.
+    line = line.replace("charrnn sample", "charrnn sample --seed 2")
     (desk / "story.txt").unlink(missing_ok=True)
     command = f"{sys.executable} -m charrnn"
     done = subprocess.run(
