@@ -3,7 +3,7 @@
 prompt ──encode, read──▶ logits (B, V) ──draw──▶ ids (B,) ──step──▶ logits (B, V) ──▶ ...
                                            └──decode──▶ text
 
-Long texts are drawn in machine code, many ids at a time: see `writer`.
+Long texts are read and drawn in machine code, many ids at a time: see `writer`.
 """
 
 from __future__ import annotations
@@ -63,11 +63,14 @@ class Writes(Protocol):
     def most(self) -> int:
         """How many tokens to draw at once, at the most."""
 
+    def read(self, ids: Ids) -> None:
+        """Read ids (T, B)."""
+
     def write(self, ids: Ids, numbers: Logits, heat: Logits, mask: Logits) -> tuple[Ids, Logits]:
         """Read ids (B,) and draw: ids (N, B), and logits (N, B, V) they were drawn from."""
 
     def keep(self, rows: NDArray[np.intp]) -> None:
-        """Go on with these rows only."""
+        """Go on with these rows only; one that is named again is there again."""
 
 
 class LanguageModel(Protocol):
@@ -109,9 +112,7 @@ class _Run(NamedTuple):
     """What the rows of a batch share."""
 
     model: LanguageModel
-    prompt: Ids  # (N,)
-    logits: Logits  # (1, V), after the prompt
-    state: State
+    prompt: Ids  # (N,), at least one
     config: SampleConfig
 
 
@@ -136,7 +137,7 @@ def stream(
         UsageError: for unknown characters in the prompt, if these are errors, or lists of
             characters that leave none.
     """
-    run = _read(model, prompt, config or SampleConfig(), unknown)
+    run = _run(model, prompt, config or SampleConfig(), unknown)
     row = _Row(run, new_seed() if run.config.seed is None else run.config.seed)
     batch = _Batch(run, [row])
     return _pieces(batch, row)
@@ -163,7 +164,7 @@ def generate_batch(
     """
     config = config or SampleConfig()
     refuse_endless(config)
-    run = _read(model, prompt, config, unknown)
+    run = _run(model, prompt, config, unknown)
     rows = [_Row(run, seed) for seed in seeds]
     _finish(run, rows, stop)
     for number, row in enumerate(rows):
@@ -199,12 +200,9 @@ def line_start(tokenizer: Tokenizer) -> Ids:
     return np.zeros(1, np.int32)
 
 
-def _read(model: LanguageModel, prompt: str, config: SampleConfig, unknown: Unknown) -> _Run:
+def _run(model: LanguageModel, prompt: str, config: SampleConfig, unknown: Unknown) -> _Run:
     ids = model.tokenizer.encode(prompt, unknown)
-    if not len(ids):
-        ids = line_start(model.tokenizer)
-    logits, state = model.read(ids[None], model.start())
-    return _Run(model, ids, logits, state, config)
+    return _Run(model, ids if len(ids) else line_start(model.tokenizer), config)
 
 
 class _Row:
@@ -262,17 +260,24 @@ class _Batch:
         self.rows = rows
         self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
         self.model = run.model
-        logits = np.repeat(run.logits, len(rows), 0)  # (B, V)
-        state = tuple(np.repeat(part, len(rows), 1) for part in run.state)
-        self.writer = run.model.writer(state) if _long(run) and self.draws.plain else None
-        self.stepper = run.model.stepper(state) if self.writer is None else None
         self.count = FEW
-        self.first: Logits | None = logits
-        self.ids = np.zeros(len(rows), np.int32)  # (B,), drawn but not yet read
+        self.first: Logits | None = None  # (B, V), that none was drawn from
+        self.ids = np.repeat(run.prompt[-1:], len(rows))  # (B,), not yet read
+        start = run.model.start()
+        self.writer = run.model.writer(start) if self.draws.plain and _long(run) else None
+        if self.writer is not None:
+            # Not NumPy: its threads stay awake for a tenth of a second, and take a core.
+            self.writer.read(run.prompt[:-1, None])
+            self.writer.keep(np.zeros(len(rows), np.intp))
+            return
+        logits, state = run.model.read(run.prompt[None], start)
+        self.first = np.repeat(logits, len(rows), 0)
+        state = tuple(np.repeat(part, len(rows), 1) for part in state)
+        self.stepper = run.model.stepper(state)
 
     def draw(self) -> tuple[Ids, Logits]:
         """The next ids (N, B), and the logits (N, B, V) they were drawn from."""
-        if self.writer is not None and self.first is None:
+        if self.writer is not None:
             count = min(self.count, self.writer.most, *(row.wanted for row in self.rows))
             self.count *= 2
             numbers, heat = self.draws.ahead(count)
@@ -283,13 +288,10 @@ class _Batch:
         return ids, logits
 
     def _draw_one(self) -> tuple[Ids, Logits]:
-        logits = self.first
-        if logits is None:
-            assert self.stepper is not None, "there is a stepper or a writer"
-            logits = self.stepper.step(self.ids)
+        logits = self.stepper.step(self.ids) if self.first is None else self.first
         ids, close = self.draws.next(logits)
         for row in close:
-            self.rows[row].close = self.writer is None
+            self.rows[row].close = True
         return ids[None], logits[None]
 
     def keep(self, going: list[int]) -> None:
@@ -300,7 +302,6 @@ class _Batch:
         if self.writer is not None:
             self.writer.keep(rows)
         else:
-            assert self.stepper is not None, "there is a stepper or a writer"
             state = tuple(part[:, rows] for part in self.stepper.state)
             self.stepper = self.model.stepper(state)
 
@@ -308,13 +309,13 @@ class _Batch:
 def _long(run: _Run) -> bool:
     """Whether machine code would be made in less time than it saves.
 
-    The settings decide alone, so that a text is the same alone and in a batch.
+    Prompt and settings decide alone, so that a text is the same alone and in a batch.
     """
-    config = run.config
-    if config.max_new_tokens is None:
-        return not config.stop_strings and config.max_lines is None
-    units: int = run.state[0].shape[-1]
-    return config.max_new_tokens * units >= WORTH
+    config, units = run.config, run.model.start()[0].shape[-1]
+    if config.max_new_tokens is None and not config.stop_strings and config.max_lines is None:
+        return True
+    tokens = len(run.prompt) + (config.max_new_tokens or 0)
+    return bool(tokens * units >= WORTH)
 
 
 def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:

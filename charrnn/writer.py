@@ -28,7 +28,7 @@ from charrnn.config import CellName
 from charrnn.machine import panel_blocks, target, vector_width
 from charrnn.stepper import Floats, Layer
 from charrnn.tokenizer import Ids
-from charrnn.writercode import NEVER, Product, Shape, argument_names, code_of
+from charrnn.writercode import DRAWING, NEVER, Product, Shape, argument_names, code_of
 
 __all__ = ["Packed", "Writer", "pack"]
 
@@ -173,13 +173,19 @@ class Writer:
         return max(1, min(TOKENS, most))
 
     def keep(self, rows: NDArray[np.intp]) -> None:
-        """Go on with these sequences only."""
+        """Go on with these sequences only; one that is named again is there again."""
         h, c = self._state
         self._state = [np.ascontiguousarray(h[:, rows])]
         self._state.append(self._state[0] if c is h else np.ascontiguousarray(c[:, rows]))
         self._bytes = np.ascontiguousarray(self._bytes[:, :, rows])
         self._inputs = np.ascontiguousarray(self._inputs[:, rows])
         self._outputs = np.ascontiguousarray(self._outputs[:, rows])
+
+    def read(self, ids: Ids) -> None:
+        """Read tokens (T, B) that were not drawn here."""
+        for first in range(0, len(ids), self.most):
+            some = ids[first : first + self.most]
+            self._run(some.astype(np.int64, order="C"), len(some), {}, draws=False)
 
     def write(self, ids: Ids, numbers: Floats, heat: Floats, mask: Floats) -> tuple[Ids, Floats]:
         """Read a token of each sequence, draw the next, and so on.
@@ -203,21 +209,23 @@ class Writer:
         # The largest float below 1: a double so close to it would be rounded up.
         numbers = np.minimum(numbers, 1 - 2.0**-24)
         arrays = {
-            "ids": read,
             "logits": logits,
             "numbers": np.ascontiguousarray(numbers, np.float32),
             "heat": np.maximum(heat, COLDEST).astype(np.float32),
             "mask": np.pad(mask, (0, wide - len(mask))).astype(np.float32),
             "weights": np.empty((batch, wide), np.float32),
-            "sync": np.zeros(2, np.int64),
         }
-        self._run({"N": count, "B": batch, "parity": self._parity}, arrays)
-        self._parity = (self._parity + count) % 2
+        self._run(read, count, arrays, draws=True)
         return read[1:].astype(np.int32), logits[..., : len(mask)]
 
-    def _run(self, numbers: dict[str, int], arrays: dict[str, np.ndarray]) -> None:
-        packed = self.packed
+    def _run(
+        self, ids: NDArray[np.int64], steps: int, arrays: dict[str, np.ndarray], *, draws: bool
+    ) -> None:
+        """Read ids (N or more, B) for some steps; what is drawn after each, is the next's."""
+        packed, sync = self.packed, np.zeros(2, np.int64)
         held = arrays | {
+            "ids": ids,
+            "sync": sync,
             "table": packed.table,
             "embedding": packed.embedding,
             "head": packed.head,
@@ -233,7 +241,9 @@ class Writer:
                 if product is not None:
                     held |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
         assert all(array.flags.c_contiguous for array in held.values()), "the code counts on it"
-        given = numbers | {name: array.ctypes.data for name, array in held.items()}
+        numbers = {"N": steps, "B": ids.shape[1], "parity": self._parity, "draws": int(draws)}
+        given = dict.fromkeys(DRAWING, 0) | numbers
+        given |= {name: array.ctypes.data for name, array in held.items()}
         largest = max(layer.recurrent.weights.nbytes for layer in packed.layers)
         names = argument_names(len(packed.layers))
 
@@ -245,8 +255,9 @@ class Writer:
             ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)(ctypes.addressof(call))
             assert held, "arrays are alive until here"
 
-        if largest < THREAD_BYTES or not _pair(code, arrays["sync"]):
+        if largest < THREAD_BYTES or not _pair(code, sync):
             code(0, 1)
+        self._parity = (self._parity + steps) % 2
 
 
 def _processors() -> int:

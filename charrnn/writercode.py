@@ -1,11 +1,12 @@
 """The code of `writer`: steps and draws of B sequences, for N tokens.
 
-    for each token:
+    for each token, read or drawn:
         for each layer, for each panel of its units, for some sequences at a time:
             sums = bytes of x Wᵢᵀ, bytes of h Wₕᵀ    # integers in registers
             h, c = rule(scaled sums)                 # floats
-        logits = head · outputs
-        ids = the draw
+        if it draws:
+            logits = head · outputs
+            ids = the draw
 
 Threads divide the panels among them, and wait for each other after each layer.
 """
@@ -25,7 +26,7 @@ from charrnn.gradients import RULES
 from charrnn.machine import Code, Int, Vector, panel_blocks
 from charrnn.stepper import Floats
 
-__all__ = ["NEVER", "Product", "Shape", "argument_names", "code_of"]
+__all__ = ["DRAWING", "NEVER", "Product", "Shape", "argument_names", "code_of"]
 
 TOGETHER = 4  # sequences that share a load of weights
 NEVER = -np.inf  # the logit of what is not in the vocabulary
@@ -57,10 +58,13 @@ class Shape(NamedTuple):
     bounds: tuple[float, ...]  # of the inputs of all layers but the first
 
 
+DRAWING = ("logits", "numbers", "heat", "mask", "weights")  # arguments of draws alone
+
+
 def argument_names(layers: int) -> list[str]:
     """The arguments of the code."""
-    names = ["N", "B", "parity", "thread", "threads", "ids", "logits", "numbers", "heat", "mask"]
-    names += ["weights", "sync", "table", "embedding", "head", "head_bias"]
+    names = ["N", "B", "parity", "draws", "thread", "threads", "ids", *DRAWING, "sync"]
+    names += ["table", "embedding", "head", "head_bias"]
     names += ["h", "memory", "bytes", "inputs", "outputs"]
     for k in range(layers):
         names += [f"{name}{k}.{part}" for name in "hx"[: 1 + (k > 0)] for part in Product._fields]
@@ -89,10 +93,11 @@ class _Build:
             for k in range(len(shape.skips)):
                 self.layer(k, n, now)
                 self.wait()
-            self.head(n)
-            self.wait()
-            self.draw(n)
-            self.wait()
+            with code.loop(0, code["draws"]):
+                self.head(n)
+                self.wait()
+                self.draw(n)
+                self.wait()
 
     def wait(self) -> None:
         if self.together:

@@ -155,6 +155,24 @@ def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model, split
     np.testing.assert_array_equal(scores, logits[split:][:, rows])
 
 
+@pytest.mark.parametrize("length", [0, 1, 6])
+def test_what_is_read_counts_like_what_was_drawn(
+    model: Model, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "TOKENS", 4)  # at once
+    state, vocab = random_state(model, 3), model.config.vocab_size
+    ids = np.random.default_rng(4).integers(0, vocab, (length + 1, 3)).astype(np.int32)
+    one, other = model.writer(state), model.writer(state)
+    assert one is not None
+    assert other is not None
+    one.read(ids[:-1])
+    for some in ids[:-1]:
+        other.write(some, np.zeros((1, 3)), np.ones(1), np.zeros(vocab))
+    arguments = (ids[-1], np.full((5, 3), 0.7), np.ones(5), np.zeros(vocab))
+    for found, expected in zip(one.write(*arguments), other.write(*arguments), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
 def test_draws_have_the_distribution_of_the_logits(model: Model, temperature: float) -> None:
     """Numbers at equal distances hit each token as often as it is likely, to one."""
@@ -260,10 +278,12 @@ def test_filters_that_look_at_the_distribution_are_left_to_numpy(written: list[i
 def test_short_texts_are_left_to_numpy(written: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     model = make("gru", SHAPES[1])
     monkeypatch.setattr(sampling, "WORTH", 64 * 100)
-    model.generate(seed=1, max_new_tokens=99)
-    assert not written
-    model.generate(seed=1, max_new_tokens=100)
-    assert written
+    for length, prompt in ((99, ""), (40, "\x0b" * 60)):  # without a prompt, a line end is read
+        model.generate(prompt, seed=1, max_new_tokens=length - 1)
+        assert not written
+        model.generate(prompt, seed=1, max_new_tokens=length)
+        assert written
+        written.clear()
 
 
 @pytest.mark.parametrize(
