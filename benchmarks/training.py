@@ -203,6 +203,29 @@ def memory(hidden: int, batch: int, length: int, characters: int) -> float:
     return float(done.stdout)
 
 
+def memories() -> list[dict[str, float]]:
+    """How peaks grow: with B·T·(H·L + V), hardly with the text."""
+    rows = []
+    for hidden, batch, length, characters in (
+        (512, 64, 128, 1_000_000),
+        (512, 64, 128, 50_000_000),
+        (512, 64, 256, 1_000_000),
+        (512, 64, 64, 1_000_000),
+        (512, 32, 64, 1_000_000),
+        (256, 64, 128, 1_000_000),
+    ):
+        megabytes = memory(hidden, batch, length, characters)
+        outputs = batch * length * (hidden * LAYERS + V)
+        print(
+            f"LSTM {LAYERS}×{hidden}, {batch} lanes of {length}, text of {characters:,}: "
+            f"{megabytes:.0f} MB over imports; B·T·(H·L + V) is {outputs / 1e6:.2f} million",
+            flush=True,
+        )
+        shape = {"hidden_size": hidden, "batch_size": batch, "seq_length": length}
+        rows.append(shape | {"characters": characters, "outputs": outputs, "mb": megabytes})
+    return rows
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -234,12 +257,8 @@ def main() -> None:
                 f"{shares['bf16']:.0%}, fp32 {shares['fp32']:.0%}",
                 flush=True,
             )
-    used = {n: memory(512, 64, 128, n) for n in (1_000_000, 50_000_000)}
-    for characters, megabytes in used.items():
-        print(
-            f"LSTM 2×512, 64 lanes of 128, text of {characters:,}: {megabytes:.0f} MB over imports"
-        )
-    result = {"machine": machine(), "peaks": peaks, "rows": rows, "memory_mb": used}
+    used = memories()
+    result = {"machine": machine(), "peaks": peaks, "rows": rows, "memory": used}
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
     print(
         f"{time.perf_counter() - begin:.0f} s; peak of this process "
