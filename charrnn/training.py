@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-import statistics
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -28,12 +27,12 @@ from charrnn.config import TrainConfig, check
 from charrnn.corpus import Corpus
 from charrnn.decoding import Reading
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.evaluation import surprisals
 from charrnn.events import Evaluated, Event, Progress, Started
 from charrnn.folder import CorpusRecord, ModelFolder, ModelRecord
 from charrnn.keeper import Keeper
 from charrnn.learner import Learner, choose_device, choose_precision, speed
 from charrnn.locking import held
+from charrnn.pacing import count_steps
 from charrnn.planning import Budget, Plan
 from charrnn.tokenizer import Ids, Tokenizer, make_tokenizer
 from charrnn.tokens import Spool
@@ -41,7 +40,6 @@ from charrnn.tokens import Spool
 __all__ = ["resume", "train"]
 
 REPORT_SECONDS = 0.25  # between two Progress events
-MEASURED = 100_000  # tokens of validation text whose evaluation tells how long it takes
 
 
 def train(
@@ -222,7 +220,7 @@ def _run(
     """Set up a new run. See `train`."""
     files.refuse_occupied(path)  # by another run, before this one had the lock
     train_ids, val_ids = _divided(ids, plan.train_tokens)
-    config = planning.schedule(plan, _count_steps(plan, budget, train_ids, val_ids, begin))
+    config = planning.schedule(plan, count_steps(plan, budget, train_ids, val_ids, begin))
     learner = Learner(plan.model, config, train_ids)
     # What was chosen here is kept, lest a resumed run computes in other numbers elsewhere.
     config = msgspec.structs.replace(config, precision=learner.precision)
@@ -365,46 +363,3 @@ def _progress(learner: Learner) -> Progress:
         train_nats=float(learner.loss),
         tokens_per_second=learner.tokens_per_second,
     )
-
-
-def _count_steps(
-    plan: Plan, budget: Budget, train_ids: NDArray[np.integer], val_ids: Ids, begin: float
-) -> int:
-    """How many updates the budget allows; for minutes, the rate is measured first.
-
-    A short text needs less than its minutes: see `planning.max_epochs`.
-
-    What is measured is thrown away, so that the run is the same as one with `steps` given.
-    """
-    if budget.steps is not None:
-        return budget.steps
-    if budget.epochs is not None:
-        return max(1, round(budget.epochs * plan.steps_per_epoch))
-    assert budget.minutes is not None, "a Budget has minutes or epochs"
-    seconds = budget.minutes * 60
-    learner = Learner(plan.model, planning.schedule(plan, 1000), train_ids)
-    update = _typical_seconds(learner.update, enough=min(20.0, 0.03 * seconds))
-    some = val_ids[:MEASURED]
-    evaluation = _typical_seconds(lambda: surprisals(learner.network, some), enough=0.0)
-    evaluation *= len(val_ids) / len(some)
-    left = seconds - (time.perf_counter() - begin)
-    steps = left / update
-    evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
-    affordable = int((left - evaluations * evaluation) / update)
-    return max(1, min(affordable, planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch))
-
-
-def _typical_seconds(work: Callable[[], object], enough: float) -> float:
-    """The mean time that `work` takes, over `enough` seconds and at least two calls.
-
-    The first call does not count: memory is fetched and kernels are made. Neither do calls of
-    more than twice the median: something else ran then.
-    """
-    work()
-    times: list[float] = []
-    while len(times) < 2 or sum(times) < enough:
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    usual = 2 * statistics.median(times)
-    return statistics.fmean(taken for taken in times if taken <= usual)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from charrnn import Corpus, folder, train, training
+from charrnn import Corpus, folder, pacing, train
 from tests.conftest import VERSE
 
 SMALL: dict[str, Any] = {"hidden_size": 10, "embed_size": 6, "batch_size": 3, "seq_length": 8}
@@ -45,5 +45,5 @@ def test_the_usual_time_of_a_call(
         now += left.pop(0)
 
     monkeypatch.setattr("time.perf_counter", lambda: now)
-    assert training._typical_seconds(work, enough=sum(durations[1:])) == expected
+    assert pacing._usual_seconds(work, enough=sum(durations[1:])) == expected
     assert not left

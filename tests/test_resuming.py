@@ -340,7 +340,7 @@ def test_a_run_that_never_began_leaves_things_as_they_were(
     def fail(*_: object) -> int:
         raise CharRNNError("a mishap", "try again")
 
-    monkeypatch.setattr("charrnn.training._count_steps", fail)
+    monkeypatch.setattr("charrnn.training.count_steps", fail)
     path = tmp_path / "model"
     if there:
         path.mkdir()

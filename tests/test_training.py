@@ -8,7 +8,6 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from charrnn import (
 )
 from charrnn.config import CellName, TrainConfig
 from charrnn.learner import Learner, _forgetful, learning_rate, seeded
-from charrnn.training import _flushing
 from tests.conftest import VERSE, small_config
 
 CORPUS = Corpus("verse", VERSE * 20)
@@ -391,30 +389,6 @@ def test_a_byte_models_loss_is_counted_in_characters_too(tmp_path: Path) -> None
 def test_a_skip_connection_is_part_of_what_is_saved(tmp_path: Path) -> None:
     run(tmp_path / "with", skip=True, hidden_size=6)
     assert folder.read(tmp_path / "with").record.model.skip
-
-
-def test_what_is_too_small_for_a_float_is_zero_inside_a_run_and_not_outside(
-    tmp_path: Path,
-) -> None:
-    """Averages of gradients that come no more would else stay at the edge of what is a number."""
-    for event in train(CORPUS, out=tmp_path / "model", **SMALL, steps=25, eval_every=9):
-        assert isinstance(event, Finished) or _product_of_small() == 0
-    assert _product_of_small() > 0
-    for inside in (False, True):
-        one = learner()
-        one.update()
-        weight = one.network.head.bias
-        weight.grad = torch.zeros_like(weight)
-        one.optimizer.state[weight]["exp_avg"].fill_(1e-37)
-        with _flushing() if inside else nullcontext():
-            for _ in range(900):
-                one.optimizer.step()
-        mean = one.optimizer.state[weight]["exp_avg"].numpy()
-        assert (mean == 0).all() == inside
-
-
-def _product_of_small() -> float:
-    return float(np.float32(1e-38) * np.float32(0.1))
 
 
 def _close(events: Iterator[Any]) -> None:
