@@ -222,7 +222,7 @@ def memories() -> list[dict[str, float]]:
             flush=True,
         )
         shape = {"hidden_size": hidden, "batch_size": batch, "seq_length": length}
-        rows.append(shape | {"characters": characters, "outputs": outputs, "mb": megabytes})
+        rows.append(shape | {"characters": characters, "outputs": outputs, "mb": round(megabytes)})
     return rows
 
 

@@ -60,7 +60,7 @@ def beam_search(
         config: max_new_tokens, the stops and the lists of characters count; nothing is drawn.
         num_beams: K, how many paths are followed at once.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
-        stop: is asked again and again; once it answers yes, the search ends where it is.
+        stop: is asked at each token; once it answers yes, the search ends where it is.
 
     Returns:
         beams: up to K, best first.

@@ -5,7 +5,7 @@
 
 `xs` and `hs` are the G gates' parts of the input and of the recurrent product, each (..., H);
 `before` and `after` are states. The rules are sums, products, `tanh` and `sigmoid` of whatever they
-are given: PyTorch tensors in `sequences`, vectors of machine code in `kernels`. The tests hold the
+are given: PyTorch tensors in `loops`, vectors of machine code in `kernelcode`. The tests hold the
 forward rules equal to `cells`, and the backward rules to the derivative of these.
 """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 
-from charrnn import openmp
+from charrnn import intrinsics, openmp
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
@@ -103,7 +103,8 @@ class _Forward(_Build):
         lanes = _lanes_at_once(self.gates * self.blocks)
         begin, end = code.share(code["B"], lanes, openmp.thread(code), openmp.threads(code))
         whole = begin + (end - begin) // lanes * lanes
-        with code.loop(0, code["T"]) as t, code.loop(0, hidden_size // self.width) as panel:
+        steps, panels = code["T"], hidden_size // self.width
+        with intrinsics.flushing(code), code.loop(0, steps) as t, code.loop(0, panels) as panel:
             with code.loop(begin, whole, lanes) as row:
                 self.tile(t, row, lanes, panel)
             with code.loop(whole, end) as row:
@@ -160,7 +161,7 @@ class _Backward(_Build):
         self.thread = openmp.thread(code)
         begin, end = code.share(code["B"], lanes, self.thread, openmp.threads(code))
         whole = begin + (end - begin) // lanes * lanes
-        with code.loop(0, code["T"]) as count:
+        with intrinsics.flushing(code), code.loop(0, code["T"]) as count:
             t = code["T"] - 1 - count
             with code.loop(0, hidden_size, code.lanes) as unit:
                 self.units(t, begin, end, unit)

@@ -30,6 +30,11 @@ __all__ = ["Learner", "choose_device", "choose_precision", "learning_rate", "see
 # lost; what is lost by it, is less than what is gained. See benchmarks/NOTES.md.
 FORGETTING = 0.03
 
+# The optimizer's averages of what has no gradient any more, such as the row of a character long
+# unseen, shrink at each update. They count as zero in time, before they come to numbers that are
+# too small for a float's full precision, with which some processors take a hundred times as long.
+TOO_SMALL, TIDYING = 1e-30, 100  # updates between two times
+
 MAX_THREADS = 8  # beyond these, 32 lanes keep few more busy
 
 
@@ -96,6 +101,8 @@ class Learner:
             self.skipped += 1
             self.skipped_in_row += 1
         self.step += 1
+        if self.step % TIDYING == 0:
+            self._tidy()
         self.seconds += time.perf_counter() - begin
 
     def _count(self, loss: Tensor) -> None:
@@ -103,6 +110,13 @@ class Learner:
         self.loss = loss
         self._loss_sum += loss
         self._loss_count += 1
+
+    @torch.no_grad()
+    def _tidy(self) -> None:
+        """Set averages of the optimizer that count for nothing to zero."""
+        for averages in self.optimizer.state.values():
+            for name in ("exp_avg", "exp_avg_sq"):
+                averages[name] *= averages[name].abs() >= TOO_SMALL
 
     def mean_loss(self) -> float:
         """Nats a token, over the updates since this was last asked."""

@@ -18,7 +18,8 @@ from charrnn.tokenizer import Ids
 __all__ = ["count_steps"]
 
 MEASURED = 100_000  # tokens of validation text whose evaluation tells how long it takes
-SHARE, MOST = 0.03, 20.0  # of the run, and seconds, for which updates are timed
+# For how long updates are timed: a share of the run, until somebody would wonder; and how many.
+SHARE, PATIENCE, CALLS = 0.03, 5.0, 1000
 
 
 def count_steps(
@@ -36,29 +37,36 @@ def count_steps(
         return max(1, round(budget.epochs * plan.steps_per_epoch))
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     seconds = budget.minutes * 60
-    learner = Learner(plan.model, planning.schedule(plan, 1000), train_ids)
-    update = _usual_seconds(learner.update, enough=min(MOST, SHARE * seconds))
+    most = planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch
+    learner = Learner(plan.model, planning.schedule(plan, CALLS), train_ids)
+    enough = min(PATIENCE, SHARE * seconds)
+    update = _usual(_times(learner.update, enough, min(CALLS, most)))
     some = val_ids[:MEASURED]
-    evaluation = _usual_seconds(lambda: surprisals(learner.network, some), enough=0.0)
+    evaluation = min(_times(lambda: surprisals(learner.network, some), 0.0, 2))
     evaluation *= len(val_ids) / len(some)
     left = seconds - (time.perf_counter() - begin)
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
-    return max(1, min(affordable, planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch))
+    return max(1, min(affordable, most))
 
 
-def _usual_seconds(work: Callable[[], object], enough: float) -> float:
-    """The mean time that `work` takes, over `enough` seconds and at least two calls.
+def _times(work: Callable[[], object], enough: float, most: int) -> list[float]:
+    """The times of three calls, or of more until they took `enough` seconds; of `most` at most.
 
-    The first call does not count: memory is fetched and kernels are made. Neither do calls of
-    more than twice the median: something else ran then.
+    One more comes before them and does not count: memory is fetched and kernels are made.
     """
     work()
     times: list[float] = []
-    while len(times) < 2 or sum(times) < enough:
+    end = time.perf_counter() + enough
+    while len(times) < most and (len(times) < 3 or time.perf_counter() < end):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
-    usual = 2 * statistics.median(times)
-    return statistics.fmean(taken for taken in times if taken <= usual)
+    return times
+
+
+def _usual(times: list[float]) -> float:
+    """The mean of those of at most twice the median: in the others something else ran."""
+    limit = 2 * statistics.median(times)
+    return statistics.fmean(taken for taken in times if taken <= limit)

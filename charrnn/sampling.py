@@ -157,7 +157,7 @@ def generate_batch(
     Args:
         model, prompt, config, unknown: as for `stream`, but for the seed.
         seeds: one a text.
-        stop: is asked again and again; once it answers yes, the texts are as far as they are.
+        stop: is asked between draws; once it answers yes, the texts are as far as they are.
 
     Raises:
         UsageError: as `stream`; and for texts without an end.
@@ -261,19 +261,20 @@ class _Batch:
         self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
         self.model = run.model
         self.count = FEW
-        self.first: Logits | None = None  # (B, V), that none was drawn from
+        self.first: Logits | None = None  # (B, V), after the prompt, until the first draw
         self.ids = np.repeat(run.prompt[-1:], len(rows))  # (B,), not yet read
         start = run.model.start()
         self.writer = run.model.writer(start) if self.draws.plain and _long(run) else None
+        self.stepper: Steps | None = None
         if self.writer is not None:
             # Not NumPy: its threads stay awake for a tenth of a second, and take a core.
             self.writer.read(run.prompt[:-1, None])
             self.writer.keep(np.zeros(len(rows), np.intp))
-            return
-        logits, state = run.model.read(run.prompt[None], start)
-        self.first = np.repeat(logits, len(rows), 0)
-        state = tuple(np.repeat(part, len(rows), 1) for part in state)
-        self.stepper = run.model.stepper(state)
+        else:
+            logits, state = run.model.read(run.prompt[None], start)
+            self.first = np.repeat(logits, len(rows), 0)
+            state = tuple(np.repeat(part, len(rows), 1) for part in state)
+            self.stepper = run.model.stepper(state)
 
     def draw(self) -> tuple[Ids, Logits]:
         """The next ids (N, B), and the logits (N, B, V) they were drawn from."""
@@ -288,6 +289,7 @@ class _Batch:
         return ids, logits
 
     def _draw_one(self) -> tuple[Ids, Logits]:
+        assert self.stepper is not None, "there is a stepper or a writer"
         logits = self.stepper.step(self.ids) if self.first is None else self.first
         ids, close = self.draws.next(logits)
         for row in close:
@@ -302,6 +304,7 @@ class _Batch:
         if self.writer is not None:
             self.writer.keep(rows)
         else:
+            assert self.stepper is not None, "there is a stepper or a writer"
             state = tuple(part[:, rows] for part in self.stepper.state)
             self.stepper = self.model.stepper(state)
 

@@ -32,7 +32,8 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
         restore()
 
     for number in usual:
-        signal.signal(number, note)
+        if not received:
+            signal.signal(number, note)
     try:
         yield received
     finally:

@@ -138,7 +138,7 @@ def _alone_in(path: Path, events: Iterator[Event], *, ours: bool) -> Iterator[Ev
     If they end, in whatever way, before anything is saved, a folder that is ours goes too.
     """
     try:
-        with held(path), _memory(), _flushing():
+        with held(path), _memory():
             files.sweep(path)
             yield from events
     finally:
@@ -164,22 +164,6 @@ def _memory() -> Iterator[None]:
             "there is not enough memory",
             "choose a smaller --batch-size, --seq-length or --rnn-size; what was saved is there",
         ) from None
-
-
-@contextmanager
-def _flushing() -> Iterator[None]:
-    """Inside, numbers below 1e-38 count as zero.
-
-    The averages of the optimizer come to them where a character has not been seen for a thousand
-    updates, and processors take up to a hundred times as long with them. PyTorch's threads keep
-    this from the thread that makes them, which is mostly this one.
-    """
-    before = bool(np.float32(1e-38) * np.float32(0.1) == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
 
 
 def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:

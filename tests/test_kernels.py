@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -161,6 +162,19 @@ def test_any_number_of_threads_gives_the_same(cell: CellName, by_id: bool) -> No
         torch.set_num_threads(before)
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+@needs_kernels
+@pytest.mark.skipif(machine.target() is not None and machine.vector_width() == 4, reason="no x86")
+def test_what_is_too_small_for_a_float_is_zero_inside_and_not_outside(cell: CellName) -> None:
+    """With such numbers, which gradients through saturated gates become, some processors crawl."""
+    x, *rest = tensors(cell, (3, 4, 10, 16), torch.float32)
+    output, *_ = sequences.sequence(cell, torch.float32, x, rest[:4], rest[4:])
+    (gradient,) = torch.autograd.grad((output * 1e-30).sum() * 1e-9, x, retain_graph=True)
+    assert (gradient == 0).all()
+    (gradient,) = torch.autograd.grad((output * 1e-30).sum(), x)
+    assert (gradient != 0).all()
+    assert np.float32(1e-38) * np.float32(0.1) > 0
 
 
 @needs_kernels

@@ -28,22 +28,34 @@ def test_minutes_become_a_number_of_steps_that_repeats_the_run(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("durations", "expected"),
+    ("times", "expected"),
     [
-        ([9.0, 2.0, 2.0], 2.0),  # the first call does not count
-        ([9.0, 2.0, 3.0], 2.5),  # the mean of what is usual
-        ([9.0, 1.0, 1.0, 50.0], 1.0),  # not what was disturbed
+        ([2.0, 2.0], 2.0),
+        ([1.0, 1.0, 1.75], 1.25),  # all are usual
+        ([1.0, 1.0, 50.0, 2.0, 1.0], 1.25),  # one is not
     ],
 )
-def test_the_usual_time_of_a_call(
-    durations: list[float], expected: float, monkeypatch: pytest.MonkeyPatch
+def test_the_usual_time_is_the_mean_without_what_was_disturbed(
+    times: list[float], expected: float
 ) -> None:
-    now, left = 0.0, list(durations)
+    assert pacing._usual(times) == expected
+
+
+@pytest.mark.parametrize(
+    ("enough", "most", "expected"),
+    [(0.0, 9, 3), (5.0, 9, 3), (10.0, 9, 5), (100.0, 9, 9), (0.0, 2, 2)],
+)
+def test_calls_are_timed_until_they_took_long_enough(
+    enough: float, most: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first, which takes longer, is left out."""
+    now, calls = 0.0, 0
 
     def work() -> None:
-        nonlocal now
-        now += left.pop(0)
+        nonlocal now, calls
+        now += 2.0 if calls else 30.0
+        calls += 1
 
     monkeypatch.setattr("time.perf_counter", lambda: now)
-    assert pacing._usual_seconds(work, enough=sum(durations[1:])) == expected
-    assert not left
+    assert pacing._times(work, enough, most) == [2.0] * expected
+    assert calls == expected + 1

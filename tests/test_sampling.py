@@ -277,3 +277,16 @@ def _weights(cell: str = "gru") -> dict[str, np.ndarray]:
     from charrnn import CharRNN
 
     return CharRNN(small_config(cell)).weights()
+
+
+def test_a_text_that_is_drawn_again_when_all_shall_stop_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("charrnn.draws.ROUNDING", 1.0)  # every draw is on the edge
+    asked = itertools.count()
+    config = SampleConfig(max_new_tokens=20, temperature=1.0)
+    found = generate_batch(
+        Constant(FIVE), "a", config, seeds=range(3), stop=lambda: next(asked) > 30
+    )
+    assert [sample.tokens for sample in found] == [20] * 3
+    assert next(asked) > 30, "it was asked while the first was drawn again"

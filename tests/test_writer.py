@@ -15,7 +15,7 @@ import pytest
 
 from charrnn import CharRNN, CharTokenizer, Corpus, Model, load, machine, sampling, train
 from charrnn.cells import State
-from charrnn.config import CellName
+from charrnn.config import CellName, SampleConfig
 from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import Ids
 from tests.conftest import VERSE, small_config
@@ -155,11 +155,14 @@ def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model, split
     np.testing.assert_array_equal(scores, logits[split:][:, rows])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("length", [0, 1, 6])
 def test_what_is_read_counts_like_what_was_drawn(
-    model: Model, length: int, monkeypatch: pytest.MonkeyPatch
+    model: Model, length: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "TOKENS", 4)  # at once
+    monkeypatch.setattr(writer, "THREAD_BYTES", 0)
+    monkeypatch.setattr(writer, "_processors", lambda: threads)
     state, vocab = random_state(model, 3), model.config.vocab_size
     ids = np.random.default_rng(4).integers(0, vocab, (length + 1, 3)).astype(np.int32)
     one, other = model.writer(state), model.writer(state)
@@ -255,7 +258,7 @@ def test_a_stream_a_batch_and_a_text_are_one(
     model = make(cell, SHAPES[1])
     options: dict[str, Any] = {"max_new_tokens": 200} | settings
     batch = model.generate_batch(9, "\x0b\x0c", seed=7, **options)
-    assert written or options["max_new_tokens"] < 2
+    assert written or options["max_new_tokens"] == 0
     for number, sample in enumerate(batch):
         alone = model.generate("\x0b\x0c", seed=7 + number, **options)
         assert sample.text == alone
@@ -265,6 +268,20 @@ def test_a_stream_a_batch_and_a_text_are_one(
             assert len(alone) == sample.tokens == 200
             scores = model.log_probs("\x0b\x0c" + alone)[1:]
             assert sample.mean_log_prob == pytest.approx(scores.mean(), abs=0.01)
+
+
+def test_texts_that_are_stopped_are_beginnings_of_what_they_would_have_been(
+    cell: CellName, written: list[int]
+) -> None:
+    model, config = make(cell, SHAPES[1]), SampleConfig(max_new_tokens=200)
+    whole = sampling.generate_batch(model, "\x0b", config, seeds=range(5))
+    asked = iter([False, False, True, True])
+    some = sampling.generate_batch(model, "\x0b", config, seeds=range(5), stop=lambda: next(asked))
+    assert written
+    for one, other in zip(some, whole, strict=True):
+        assert 0 < one.tokens < other.tokens == 200
+        assert other.text.startswith(one.text)
+        assert one.mean_log_prob < 0
 
 
 def test_filters_that_look_at_the_distribution_are_left_to_numpy(written: list[int]) -> None:

@@ -174,6 +174,7 @@ def sample(
 
             choose(job, interactive)
         elif beam or best_of or json or num_samples > 1 or reject_copies:
+            _ = job.copies  # a long corpus is read while Ctrl-C still ends all
             with noted(signal.SIGINT) as job.received:
                 if beam:
                     job.beams(beam, length_penalty)

@@ -83,30 +83,37 @@ class Job:
     def samples(self, count: int, longest_copy: int | None) -> None:
         """Several texts, side by side; those that copy too much are drawn again."""
         wanted = [(number, self._seed + number) for number in range(count)]
-        copies, begin = self.copies, time.perf_counter()
+        begin = time.perf_counter()
         found: dict[int, sampling.Sample] = {}
         for _ in range(TRIES):
             texts = self._draw([seed for _, seed in wanted])
             again = []
             for (number, seed), text in zip(wanted, texts, strict=True):
-                found[number] = text
-                if longest_copy and copies and len(copies.check(text.text).longest) > longest_copy:
+                if longest_copy and self._longest_copy(text) > longest_copy:
                     again.append((number, seed + count))
+                else:
+                    found[number] = text
             wanted = again
             if not wanted or self.received:
                 break
-        if wanted and not self.received:
-            raise CharRNNError(
-                f"{len(wanted)} of {count} texts copied more than {longest_copy} characters "
-                f"in each of {TRIES} draws",
-                "allow longer copies, or a higher --temperature",
-            )
+        if wanted:
+            missing = f"{len(wanted)} of {count} texts copied more than {longest_copy} characters"
+            if not self.received:
+                raise CharRNNError(
+                    f"{missing} in each of {TRIES} draws",
+                    "allow longer copies, or a higher --temperature",
+                )
+            say(f"{missing} and are left out")
         rate = sum(len(text.text) for text in found.values()) / (time.perf_counter() - begin)
-        for number in range(count):
+        for place, number in enumerate(sorted(found)):
             text = found[number]
-            if number and not self.json:
+            if place and not self.json:
                 self.write("\n")
             self._show(text.text, rate, seed=text.seed, mean_log_prob=text.mean_log_prob)
+
+    def _longest_copy(self, text: sampling.Sample) -> int:
+        assert self.copies is not None, "copies are rejected from a corpus"
+        return len(self.copies.check(text.text).longest)
 
     def best_of(self, count: int) -> None:
         """The likeliest of several."""
