@@ -14,6 +14,7 @@ Threads divide the panels among them, and wait for each other after each layer.
 from __future__ import annotations
 
 import functools
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -71,9 +72,17 @@ def argument_names(layers: int) -> list[str]:
     return names
 
 
-@functools.cache
 def code_of(shape: Shape, together: bool) -> int:
     """The address of the code for models of a shape; `together` if threads wait for each other."""
+    with _MAKING:  # two threads that need it at once would both make it
+        return _made(shape, together)
+
+
+_MAKING = threading.Lock()
+
+
+@functools.cache
+def _made(shape: Shape, together: bool) -> int:
     return _Build(shape, together).code.compile()
 
 

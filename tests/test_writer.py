@@ -358,6 +358,21 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_two_threads_that_need_code_make_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, original = make("rnn", {"hidden_size": 48, "vocab_size": 13}), machine.Code.compile
+    made: list[str] = []
+
+    def slowly(self: machine.Code) -> int:
+        made.append(self.name)
+        time.sleep(0.05)
+        return original(self)
+
+    monkeypatch.setattr(machine.Code, "compile", slowly)
+    write(model, random_state(model, 2), 3)
+    assert made == ["rnn_writer"]
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_who_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C when the other thread has begun: it neither waits for ever nor reads nonsense."""
     model = make("lstm", SHAPES[0])
