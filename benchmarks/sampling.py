@@ -35,7 +35,6 @@ from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, SampleConfig
 from charrnn.network import CharRNN
 from charrnn.runtime import Model, load
-from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import CharTokenizer
 
 HERE = Path(__file__).parent
@@ -140,13 +139,12 @@ def moved(model: Path, text: Path) -> dict[str, float]:
     ids = one.tokenizer.encode(text.read_text("utf-8")[-SCORED:], "skip")
     writer = one.writer(one.start())
     assert writer is not None, "there is machine code here"
-    logits = [
-        writer.write(
-            ids[k : k + 1], np.zeros((1, 1)), np.ones(1), np.zeros(one.tokenizer.vocab_size)
-        )
+    masks = np.where(np.eye(one.tokenizer.vocab_size, dtype=bool), 0.0, -np.inf)
+    found = [  # all but the next character are banned
+        writer.write(ids[k : k + 1], np.zeros((1, 1)), np.ones(1), masks[ids[k + 1]])
         for k in range(len(ids) - 1)
     ]
-    scores = target_log_probs(np.concatenate([found[:, 0] for _, found in logits]), ids[1:])
+    scores = np.concatenate([log_probs[0] for _, log_probs in found])
     exact = one._log_probs(ids[None])[0]
     apart = scores - exact
     return {

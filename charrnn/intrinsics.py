@@ -5,7 +5,7 @@ A float x within ±bound travels as an unsigned byte, that of 127 x / bound + 12
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,9 @@ __all__ = [
     "put",
     "running_sum",
     "spread",
+    "store_float",
     "store_integer",
+    "sum_of_all",
 ]
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -126,10 +128,19 @@ def spread(code: Code, address: Int) -> Vector:
 
 def largest_of_all(x: Vector) -> Vector:
     """The largest of W floats, W times."""
+    return _across(x, largest)
+
+
+def sum_of_all(x: Vector) -> Vector:
+    """The sum of W floats, W times."""
+    return _across(x, Vector.__add__)
+
+
+def _across(x: Vector, combine: Callable[[Vector, Vector], Vector]) -> Vector:
     code = x.code
     for step in (code.lanes >> k for k in range(1, code.lanes.bit_length())):
         order = ir.Constant(ir.VectorType(I32, code.lanes), [k ^ step for k in range(code.lanes)])
-        x = largest(x, Vector(code, code.builder.shuffle_vector(x.value, x.value, order)))
+        x = combine(x, Vector(code, code.builder.shuffle_vector(x.value, x.value, order)))
     return x
 
 
@@ -155,6 +166,13 @@ def count_to(code: Code, sums: Int, count: int, number: Vector) -> Int:
     start = ir.Constant(ir.FloatType(), 0.0)
     total = code.external(name, ir.FloatType(), start, results[0].value)
     return Int(code, build.fptosi(total, I64))
+
+
+def store_float(code: Code, address: Int, x: Vector) -> None:
+    """The first of W floats to memory."""
+    build = code.builder
+    value = build.extract_element(x.value, ir.Constant(I32, 0))
+    build.store(value, build.inttoptr(address.value, value.type.as_pointer()), align=4)
 
 
 def store_integer(code: Code, address: Int, value: Int) -> None:

@@ -67,7 +67,7 @@ class Writes(Protocol):
         """Read ids (T, B)."""
 
     def write(self, ids: Ids, numbers: Logits, heat: Logits, mask: Logits) -> tuple[Ids, Logits]:
-        """Read ids (B,) and draw: ids (N, B), and logits (N, B, V) they were drawn from."""
+        """Read ids (B,) and draw: ids (N, B), and their log-probabilities (N, B)."""
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these rows only; one that is named again is there again."""
@@ -139,7 +139,7 @@ def stream(
     """
     run = _run(model, prompt, config or SampleConfig(), unknown)
     row = _Row(run, new_seed() if run.config.seed is None else run.config.seed)
-    batch = _Batch(run, [row])
+    batch = _Batch(run, [row], scored=False)
     return _pieces(batch, row)
 
 
@@ -256,8 +256,9 @@ class _Row:
 class _Batch:
     """Rows that are drawn side by side, by whatever does it best."""
 
-    def __init__(self, run: _Run, rows: list[_Row]) -> None:
+    def __init__(self, run: _Run, rows: list[_Row], *, scored: bool) -> None:
         self.rows = rows
+        self.scored = scored  # whether anyone asks for log-probabilities
         self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
         self.model = run.model
         self.count = FEW
@@ -277,16 +278,16 @@ class _Batch:
             self.stepper = run.model.stepper(state)
 
     def draw(self) -> tuple[Ids, Logits]:
-        """The next ids (N, B), and the logits (N, B, V) they were drawn from."""
+        """The next ids (N, B), and their log-probabilities (N, B) if they are asked for."""
         if self.writer is not None:
             count = min(self.count, self.writer.most, *(row.wanted for row in self.rows))
             self.count *= 2
             numbers, heat = self.draws.ahead(count)
-            ids, logits = self.writer.write(self.ids, numbers, heat, self.draws.mask)
+            ids, scores = self.writer.write(self.ids, numbers, heat, self.draws.mask)
         else:
-            ids, logits = self._draw_one()
+            ids, scores = self._draw_one()
         self.ids, self.first = ids[-1], None
-        return ids, logits
+        return ids, scores
 
     def _draw_one(self) -> tuple[Ids, Logits]:
         assert self.stepper is not None, "there is a stepper or a writer"
@@ -294,7 +295,8 @@ class _Batch:
         ids, close = self.draws.next(logits)
         for row in close:
             self.rows[row].close = True
-        return ids[None], logits[None]
+        scores = target_log_probs(logits, ids) if self.scored else np.zeros(len(ids))
+        return ids[None], scores[None]
 
     def keep(self, going: list[int]) -> None:
         """Go on with these rows only."""
@@ -332,10 +334,9 @@ def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
 
 def _finish(run: _Run, rows: list[_Row], stop: Callable[[], object]) -> None:
     """Draw all of the texts to their ends, or until they shall be stopped."""
-    batch = _Batch(run, rows)
+    batch = _Batch(run, rows, scored=True)
     while not all(row.ended for row in batch.rows) and not stop():
-        ids, logits = batch.draw()  # (N, B), (N, B, V)
-        scores = target_log_probs(logits, ids)  # (N, B)
+        ids, scores = batch.draw()  # (N, B) both
         for number, row in enumerate(batch.rows):
             before = row.tokens
             if not row.ended:

@@ -1,7 +1,7 @@
 """Many tokens at once in machine code: it reads one, draws the next and reads on.
 
     writer = Writer(packed, state)
-    ids, logits = writer.write(ids, numbers, heat, mask)    # (B,) → (N, B), (N, B, V)
+    ids, log_probs = writer.write(ids, numbers, heat, mask)    # (B,) → (N, B), (N, B)
 
 A model that is read again and again for one character each time is as fast as its weights come
 from the cache, and four times as fast if they are bytes. So the weights of the recurrent products
@@ -36,8 +36,8 @@ WIDEST = 16_384  # units, lest the sums of bytes outgrow 32 bits
 OUTLIER = 40.0  # largest weight of a row, in means of their sizes; 5 to 23 are usual
 COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
 COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
-# What is written at once: tokens, logits, and bytes of weights read. It is soon done.
-TOKENS, LOGITS, BYTES = 256, 1_000_000, 2_000_000_000
+# What is written at once: tokens, and bytes of weights read. It is soon done.
+TOKENS, BYTES = 256, 2_000_000_000
 THREAD_BYTES = 250_000  # of weights of a layer that are worth a second thread
 
 
@@ -169,8 +169,7 @@ class Writer:
         """How many tokens to write at once, at the most: nobody waits long for them."""
         batch: int = self._state[0].shape[1]
         weights = sum(layer.recurrent.weights.size for layer in self.packed.layers)
-        most = min(LOGITS // (batch * self.packed.vocab_size), BYTES // (batch * weights))
-        return max(1, min(TOKENS, most))
+        return max(1, min(TOKENS, BYTES // (batch * weights)))
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these sequences only; one that is named again is there again."""
@@ -199,24 +198,28 @@ class Writer:
 
         Returns:
             ids: (N, B), the tokens drawn.
-            logits: (N, B, V), of these.
+            log_probs: (N, B), what they have under the model itself, whatever heat and mask.
         """
         count, batch = numbers.shape
         wide = self.packed.head_bias.size
         read = np.zeros((count + 1, batch), np.int64)  # ids at every moment, whoever stops
         read[0] = ids
-        logits = np.empty((count, batch, wide), np.float32)
+        chosen, totals = np.empty((2, count, batch), np.float32)
         # The largest float below 1: a double so close to it would be rounded up.
         numbers = np.minimum(numbers, 1 - 2.0**-24)
         arrays = {
-            "logits": logits,
             "numbers": np.ascontiguousarray(numbers, np.float32),
             "heat": np.maximum(heat, COLDEST).astype(np.float32),
             "mask": np.pad(mask, (0, wide - len(mask))).astype(np.float32),
+            "logits": np.empty((batch, wide), np.float32),
             "weights": np.empty((batch, wide), np.float32),
+            "chosen": chosen,
+            "totals": totals,
         }
         self._run(read, count, arrays, draws=True)
-        return read[1:].astype(np.int32), logits[..., : len(mask)]
+        with np.errstate(divide="ignore", invalid="ignore"):  # a diverged model's are no numbers
+            log_probs = chosen - np.log(totals)
+        return read[1:].astype(np.int32), log_probs
 
     def _run(
         self, ids: NDArray[np.int64], steps: int, arrays: dict[str, np.ndarray], *, draws: bool

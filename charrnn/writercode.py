@@ -59,7 +59,8 @@ class Shape(NamedTuple):
     bounds: tuple[float, ...]  # of the inputs of all layers but the first
 
 
-DRAWING = ("logits", "numbers", "heat", "mask", "weights")  # arguments of draws alone
+# Arguments of draws alone.
+DRAWING = ("numbers", "heat", "mask", "logits", "weights", "chosen", "totals")
 
 
 def argument_names(layers: int) -> list[str]:
@@ -103,7 +104,7 @@ class _Build:
                 self.layer(k, n, now)
                 self.wait()
             with code.loop(0, code["draws"]):
-                self.head(n)
+                self.head()
                 self.wait()
                 self.draw(n)
                 self.wait()
@@ -216,7 +217,7 @@ class _Build:
             at = code["inputs"] + (code["B"] * (k + 1) + row) * hidden + unit
             intrinsics.put(code, at, h, shape.bounds[k])
 
-    def head(self, n: Int) -> None:
+    def head(self) -> None:
         """Logits of all sequences, a panel of the vocabulary after the other."""
         code, hidden = self.code, self.shape.hidden_size
         last, panels = len(self.shape.skips) - 1, -(-self.shape.vocab_size // code.lanes)
@@ -235,30 +236,37 @@ class _Build:
                     for part, total in enumerate(values)
                 ]
             total = (results[0] + results[1]) + (results[2] + results[3])
-            at = ((n * code["B"] + row) * panels + panel) * register
-            code.store(code["logits"] + at, total, "fp32")
+            code.store(code["logits"] + (row * panels + panel) * register, total, "fp32")
 
     def draw(self, n: Int) -> None:
-        """The next token of each sequence."""
+        """The next token of each sequence, and what tells its probability under the model itself.
+
+        That is exp(chosen) / totals.
+        """
         code, vocab = self.code, self.shape.vocab_size
         wide = -(-vocab // code.lanes) * code.lanes
         heat = intrinsics.spread(code, code["heat"] + n * 4)
         begin, end = self.share(code["B"])
         with code.loop(begin, end) as row:
-            logits = code["logits"] + (n * code["B"] + row) * (wide * 4)
-            weights = code["weights"] + row * (wide * 4)
+            logits, weights = (code[name] + row * (wide * 4) for name in ("logits", "weights"))
+            here = (n * code["B"] + row) * 4
             with code.fold(0, wide, [code.vector(NEVER)], code.lanes) as (v, values, results):
                 permitted = code.load(logits + v * 4, "fp32")
                 permitted = permitted + code.load(code["mask"] + v * 4, "fp32")
                 code.store(weights + v * 4, permitted, "fp32")
                 results.append(intrinsics.largest(permitted, values[0]))
             most = intrinsics.largest_of_all(results[0])
-            with code.loop(0, wide, code.lanes) as v:
+            with code.fold(0, wide, [code.vector(0.0)], code.lanes) as (v, values, totals):
                 excess = code.load(weights + v * 4, "fp32") - most
                 code.store(weights + v * 4, intrinsics.exp(excess * heat), "fp32")
+                own = intrinsics.exp(code.load(logits + v * 4, "fp32") - most)
+                totals.append(values[0] + own)
             intrinsics.running_sum(code, weights, wide)
-            number = intrinsics.spread(code, code["numbers"] + (n * code["B"] + row) * 4)
+            number = intrinsics.spread(code, code["numbers"] + here)
             reached = number * intrinsics.spread(code, weights + (wide - 1) * 4)
             # Not even numbers that are none lead out of the vocabulary.
             drawn = intrinsics.least(intrinsics.count_to(code, weights, wide, reached), vocab - 1)
             intrinsics.store_integer(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, drawn)
+            chosen = intrinsics.spread(code, logits + drawn * 4) - most
+            intrinsics.store_float(code, code["chosen"] + here, chosen)
+            intrinsics.store_float(code, code["totals"] + here, intrinsics.sum_of_all(totals[0]))

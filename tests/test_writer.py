@@ -16,6 +16,7 @@ import pytest
 from charrnn import CharRNN, CharTokenizer, Corpus, Model, load, machine, sampling, train
 from charrnn.cells import State
 from charrnn.config import CellName, SampleConfig
+from charrnn.filters import log_softmax
 from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import Ids
 from tests.conftest import VERSE, small_config
@@ -69,8 +70,16 @@ def write(model: Model, state: State, count: int, **changes: Any) -> tuple[Ids, 
     } | changes
     made = model.writer(state)
     assert made is not None
-    ids, logits = made.write(**arguments)
-    return ids, logits
+    ids, log_probs = made.write(**arguments)
+    return ids, log_probs
+
+
+def distribution(model: Model, state: State, ids: Ids) -> np.ndarray:
+    """The log-probabilities (B, V) after one more token: each in turn is all that may be drawn."""
+    masks = np.where(np.eye(model.config.vocab_size, dtype=bool), 0.0, -np.inf)
+    drawn = [write(model, state, 1, ids=ids, mask=mask) for mask in masks]
+    assert all((found == token).all() for token, (found, _) in enumerate(drawn))
+    return np.stack([log_probs[0] for _, log_probs in drawn], -1)
 
 
 def twin(model: Model, ids: Ids, state: State) -> tuple[np.ndarray, State]:
@@ -101,17 +110,19 @@ def twin(model: Model, ids: Ids, state: State) -> tuple[np.ndarray, State]:
 def test_it_computes_what_the_cells_say_of_rounded_numbers(model: Model) -> None:
     batch = 7  # four together, and three alone
     state = random_state(model, batch)
-    ids, logits = write(model, state, 12)
     read = np.arange(batch, dtype=np.int32) % model.config.vocab_size
+    expected = log_softmax(twin(model, read, state)[0])
+    np.testing.assert_allclose(distribution(model, state, read), expected, atol=1e-4)
+    ids, log_probs = write(model, state, 12)
     distances = []
-    for drawn, found in zip(ids, logits, strict=True):
-        expected, state = twin(model, read, state)
-        distances.append(np.abs(found - expected).max())
+    for drawn, found in zip(ids, log_probs, strict=True):
+        logits, state = twin(model, read, state)
+        distances.append(np.abs(found - target_log_probs(logits, drawn)).max())
         read = drawn
     assert distances[0] < 1e-4
     # Later a number that lies between two bytes may have fallen the other way.
     assert np.median(distances) < 0.02
-    assert max(distances) < 0.05 * np.abs(logits).max()
+    assert max(distances) < 0.3
 
 
 def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
@@ -119,7 +130,7 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
 ) -> None:
     state = random_state(model, 7)
     monkeypatch.setattr(writer, "_processors", lambda: 1)
-    ids, logits = write(model, state, 9)
+    ids, log_probs = write(model, state, 9)
     numbers = np.random.default_rng(2).random((9, 7))
     for row in range(7):
         alone = write(
@@ -130,19 +141,19 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
             numbers=numbers[:, [row]],
         )
         np.testing.assert_array_equal(alone[0][:, 0], ids[:, row])
-        np.testing.assert_array_equal(alone[1][:, 0], logits[:, row])
+        np.testing.assert_array_equal(alone[1][:, 0], log_probs[:, row])
     monkeypatch.setattr(writer, "_processors", lambda: 2)
     monkeypatch.setattr(writer, "THREAD_BYTES", 0)
     together = write(model, state, 9)
     np.testing.assert_array_equal(together[0], ids)
-    np.testing.assert_array_equal(together[1], logits)
+    np.testing.assert_array_equal(together[1], log_probs)
 
 
 @pytest.mark.parametrize("split", [4, 5])
 def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model, split: int) -> None:
     state, vocab = random_state(model, 5), model.config.vocab_size
     numbers = np.random.default_rng(3).random((9, 5))
-    ids, logits = write(model, state, 9, numbers=numbers)
+    ids, log_probs = write(model, state, 9, numbers=numbers)
     parts = model.writer(state)
     assert parts is not None
     heat, mask = np.full(9, 1.25), np.zeros(vocab)
@@ -152,7 +163,7 @@ def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model, split
     parts.keep(rows)
     then, scores = parts.write(first[-1][rows], numbers[split:][:, rows], heat[split:], mask)
     np.testing.assert_array_equal(then, ids[split:][:, rows])
-    np.testing.assert_array_equal(scores, logits[split:][:, rows])
+    np.testing.assert_array_equal(scores, log_probs[split:][:, rows])
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -179,27 +190,28 @@ def test_what_is_read_counts_like_what_was_drawn(
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
 def test_draws_have_the_distribution_of_the_logits(model: Model, temperature: float) -> None:
     """Numbers at equal distances hit each token as often as it is likely, to one."""
-    rows, vocab = 3000, model.config.vocab_size
-    state = tuple(np.repeat(part, rows, 1) for part in random_state(model, 1))
+    rows, vocab, one = 3000, model.config.vocab_size, random_state(model, 1)
     mask = np.where(np.arange(vocab) % 3 == 1, -np.inf, 0.0)
-    ids, logits = write(
+    ids, _ = write(
         model,
-        state,
+        tuple(np.repeat(part, rows, 1) for part in one),
         1,
         ids=np.zeros(rows, np.int32),
         numbers=(np.arange(rows)[None] + 0.5) / rows,
         heat=np.array([1 / temperature]),
         mask=mask,
     )
-    weights = np.exp((logits[0, 0].astype(np.float64) + mask) / temperature)
+    log_probs = distribution(model, one, np.zeros(1, np.int32))[0]
+    weights = np.exp((log_probs + mask) / temperature)
     expected = weights / weights.sum() * rows
     np.testing.assert_allclose(np.bincount(ids[0], minlength=vocab), expected, atol=1.01)
 
 
 def test_no_heat_is_too_large_and_no_number_too_close_to_one(model: Model) -> None:
     state, vocab = random_state(model, 4), model.config.vocab_size
-    greedy, logits = write(model, state, 6, heat=np.full(6, 1e30), numbers=np.zeros((6, 4)))
-    np.testing.assert_array_equal(greedy, logits.argmax(-1))
+    begin = np.arange(4, dtype=np.int32) % vocab
+    greedy, _ = write(model, state, 1, heat=np.full(1, 1e30), numbers=np.zeros((1, 4)))
+    np.testing.assert_array_equal(greedy[0], distribution(model, state, begin).argmax(-1))
     mask = np.where(np.arange(vocab) < vocab - 2, 0.0, -np.inf)
     ids, _ = write(model, state, 6, numbers=np.full((6, 4), np.nextafter(1, 0)), mask=mask)
     assert ids.max() == vocab - 3
@@ -343,9 +355,12 @@ def test_bytes_move_log_probabilities_little(cell: CellName, tmp_path: Path) -> 
     ids = model.tokenizer.encode(VERSE)
     made = model.writer(model.start())
     assert made is not None
-    still = (np.zeros((1, 1)), np.ones(1), np.zeros(model.config.vocab_size))
-    logits = np.concatenate([made.write(ids[k : k + 1], *still)[1][0] for k in range(len(ids) - 1)])
-    scores, exact = target_log_probs(logits, ids[1:]), model.log_probs(VERSE)
+    masks = np.where(np.eye(model.config.vocab_size, dtype=bool), 0.0, -np.inf)
+    still = (np.zeros((1, 1)), np.ones(1))
+    scores = np.concatenate(
+        [made.write(ids[k : k + 1], *still, masks[ids[k + 1]])[1][0] for k in range(len(ids) - 1)]
+    )
+    exact = model.log_probs(VERSE)
     assert exact.mean() > -2.5, "it has learnt something"
     assert np.abs(scores - exact).mean() < 0.01
 
