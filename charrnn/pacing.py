@@ -20,6 +20,7 @@ __all__ = ["count_steps"]
 MEASURED = 100_000  # tokens of validation text whose evaluation tells how long it takes
 # For how long updates are timed: a share of the run, until somebody would wonder; and how many.
 SHARE, PATIENCE, CALLS = 0.03, 5.0, 1000
+LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
 def count_steps(
@@ -40,9 +41,9 @@ def count_steps(
     most = planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch
     learner = Learner(plan.model, planning.schedule(plan, CALLS), train_ids)
     enough = min(PATIENCE, SHARE * seconds)
-    update = _usual(_times(learner.update, enough, min(CALLS, most)))
+    update = _usual(_times(learner.update, enough, min(CALLS, most))) / LASTING
     some = val_ids[:MEASURED]
-    evaluation = min(_times(lambda: surprisals(learner.network, some), 0.0, 2))
+    (evaluation,) = _times(lambda: surprisals(learner.network, some), 0.0, 1)
     evaluation *= len(val_ids) / len(some)
     left = seconds - (time.perf_counter() - begin)
     steps = left / update
