@@ -33,7 +33,7 @@ from charrnn.writercode import DRAWING, NEVER, Product, Shape, argument_names, c
 __all__ = ["Packed", "Writer", "pack"]
 
 WIDEST = 16_384  # units, lest the sums of bytes outgrow 32 bits
-OUTLIER = 40.0  # largest weight of a row, in means of their sizes; 5 to 23 are usual
+LOST = 0.25  # of a row's weights, that may round to nothing; 0.01 is usual, 0.15 was measured
 COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
 COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
 # What is written at once: tokens, and bytes of weights read. It is soon done.
@@ -119,9 +119,10 @@ def pack(
 
 
 def _stands_out(weights: Floats) -> bool:
-    """Whether a weight (K, G·N) is too large for its row to be rounded on one scale."""
+    """Whether one of the weights (K, G·N) is so large that too many others of its row are lost."""
     sizes = np.abs(weights)
-    return bool((sizes.max(0) > OUTLIER * sizes.mean(0)).any())
+    lost = (sizes < sizes.max(0) / 254) & (sizes > 0)  # less than half a step
+    return bool((lost.mean(0) > LOST).any())
 
 
 def _product(cell: CellName, weights: Floats, bias: Floats, bound: float) -> Product:

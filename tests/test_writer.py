@@ -345,6 +345,16 @@ def test_without_such_code_texts_are_drawn_all_the_same(
     assert len(model.generate("ab", seed=1, max_new_tokens=40)) == 40
 
 
+def test_a_weight_that_stands_out_a_little_does_no_harm(cell: CellName) -> None:
+    """In an LSTM trained for an hour one has been seen, of fifty times the mean of its row."""
+    model = make(cell, SHAPES[1])
+    state, ids = random_state(model, 2), np.zeros(2, np.int32)
+    row = model.layers[1].w_hh[:, 5]
+    row[3] = 50 * np.abs(row).mean()
+    expected = log_softmax(model.step(ids, state)[0])
+    np.testing.assert_allclose(distribution(model, state, ids), expected, atol=0.1)
+
+
 def test_bytes_move_log_probabilities_little(cell: CellName, tmp_path: Path) -> None:
     """By less than 0.01 nats a character on average, of a model that has learnt something."""
     corpus = Corpus("verse", VERSE * 20)
