@@ -37,7 +37,7 @@ LOST = 0.25  # of a row's weights, that may round to nothing; 0.01 is usual, 0.1
 COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
 COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
 # What is written at once: tokens, and bytes of weights read. It is soon done.
-TOKENS, BYTES = 256, 2_000_000_000
+TOKENS, BYTES = 256, 20_000_000_000
 THREAD_BYTES = 250_000  # of weights of a layer that are worth a second thread
 
 
