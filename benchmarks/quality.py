@@ -63,11 +63,11 @@ def figures(models: list[Path], text: str, dynamic: bool) -> dict[str, float]:
 
 
 def store(rows: list[dict[str, Any]]) -> None:
-    """Write rows; what was measured at other times of other texts, cells or budgets stays."""
+    """Write rows; what was measured at other times of other models stays."""
     before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
-    kind = ("text", "cell", "minutes")
-    new = {tuple(row.get(name) for name in kind) for row in rows}
-    kept = [row for row in before if tuple(row.get(name) for name in kind) not in new]
+    kind = ("text", "cell", "minutes", "seed", "models")
+    new = [[row.get(name) for name in kind] for row in rows]
+    kept = [row for row in before if [row.get(name) for name in kind] not in new]
     RESULTS.write_text(json.dumps({"machine": machine(), "rows": kept + rows}, indent=2) + "\n")
 
 
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--cells", nargs="*", default=["lstm", "gru", "rnn"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--dynamic", action="store_true")
     parser.add_argument("--models", type=Path)
     parser.add_argument("--ensemble", action="store_true")
@@ -87,7 +88,7 @@ def main() -> None:
         models = options.models or Path(scratch)
         for cell in options.cells:
             rows = []
-            for seed in range(options.seeds):
+            for seed in range(options.first_seed, options.first_seed + options.seeds):
                 rows.append(run(text, cell, options.minutes, seed, models, options.dynamic))
                 print(rows[-1], flush=True)
             names = [name for name in ("carried", "windows", "dynamic") if name in rows[0]]
