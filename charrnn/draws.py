@@ -151,9 +151,9 @@ class Draws:
             heat: (N,), 1 / temperature; where that is 0, so large that the likeliest has all
                 probability, and the numbers are 0 for the first of several.
         """
-        size = len(self.schedule)
-        cold = np.array([self.schedule[(self.count + k) % size] for k in range(count)])
-        numbers = np.array([[random.random() for random in self.random] for _ in range(count)])
+        turns = np.arange(self.count, self.count + count) % len(self.schedule)
+        cold = np.array(self.schedule)[turns]
+        numbers = np.stack([_numbers(random, count) for random in self.random], -1)
         self.count += count
         return numbers * (cold > 0)[:, None], 1 / np.maximum(cold, COLDEST)
 
@@ -193,6 +193,12 @@ class Draws:
             sums = _weights(logits + by * (1 - 2 * (rank % 2)), config, temperature).cumsum(-1)
         spread = 2 * by / min(max(temperature, 1e-3), 1.0) * numbers * (1 - numbers)
         return _pick(sums, numbers + spread)
+
+
+def _numbers(random: Random, count: int) -> NDArray[np.float64]:
+    """What `count` calls of `random.random()` return, in a tenth of the time."""
+    words = np.frombuffer(random.randbytes(8 * count), "<u4").reshape(count, 2)
+    return ((words[:, 0] >> 5) * 2.0**26 + (words[:, 1] >> 6)) / 2.0**53
 
 
 def _filters(config: SampleConfig) -> bool:

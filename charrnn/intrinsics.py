@@ -189,19 +189,18 @@ def least(one: Int, other: int) -> Int:
     return Int(code, build.select(smaller, one.value, limit))
 
 
-def barrier(code: Code, address: Int, threads: Int) -> None:
-    """Wait until every thread is here.
+def barrier(code: Code, address: Int) -> None:
+    """Wait until the other one of two threads is here.
 
     Args:
         code: that the threads run.
         address: of two 64-bit integers, zero in the beginning: how many have arrived, and whether
             nobody shall wait any more.
-        threads: how many there are.
     """
     build = code.builder
     arrived, stop = (build.inttoptr((address + at).value, I64.as_pointer()) for at in (0, 8))
     before = Int(code, build.atomic_rmw("add", arrived, ir.Constant(I64, 1), "seq_cst"))
-    goal = (before + threads) // threads * threads
+    goal = (before + 2) // 2 * 2
     entry = build.block
     head, wait, let_in, done = (build.append_basic_block() for _ in range(4))
     build.branch(head)

@@ -14,9 +14,10 @@ number of threads.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,16 @@ from charrnn.config import CellName
 from charrnn.machine import panel_blocks, target, vector_width
 from charrnn.stepper import Floats, Layer
 from charrnn.tokenizer import Ids
-from charrnn.writercode import DRAWING, NEVER, Product, Shape, argument_names, code_of
+from charrnn.writercode import (
+    DRAWING,
+    NEVER,
+    TOGETHER,
+    WAITS,
+    Product,
+    Shape,
+    argument_names,
+    code_of,
+)
 
 __all__ = ["Packed", "Writer", "pack"]
 
@@ -37,8 +47,8 @@ LOST = 0.25  # of a row's weights, that may round to nothing; 0.01 is usual, 0.1
 COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
 COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
 # What is written at once: tokens, and bytes of weights read. It is soon done.
-TOKENS, BYTES = 256, 20_000_000_000
-THREAD_BYTES = 250_000  # of weights of a layer that are worth a second thread
+TOKENS, BYTES = 2048, 20_000_000_000
+THREAD_BYTES = 50_000  # of weights of a layer that are worth a second thread for few sequences
 
 
 class PackedLayer(NamedTuple):
@@ -248,57 +258,85 @@ class Writer:
         numbers = {"N": steps, "B": ids.shape[1], "parity": self._parity, "draws": int(draws)}
         given = dict.fromkeys(DRAWING, 0) | numbers
         given |= {name: array.ctypes.data for name, array in held.items()}
-        largest = max(layer.recurrent.weights.nbytes for layer in packed.layers)
         names = argument_names(len(packed.layers))
 
-        def code(thread: int, threads: int) -> None:
+        def code(part: _Part) -> None:
             """One thread's work. It keeps alive what it works on."""
-            values = given | {"thread": thread, "threads": threads}
+            values = given | part._asdict()
             call = (ctypes.c_int64 * len(names))(*(values[name] for name in names))
-            function = code_of(self.shape, threads > 1)
-            ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)(ctypes.addressof(call))
+            ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_of(self.shape))(ctypes.addressof(call))
             assert held, "arrays are alive until here"
 
-        if largest < THREAD_BYTES or not _pair(code, sync):
-            code(0, 1)
+        batch = ids.shape[1]
+        if not _side_by_side(code, self._parts(batch), sync):
+            code(_Part(0, batch, 0, 1))
         self._parity = (self._parity + steps) % 2
+
+    def _parts(self, batch: int) -> list[_Part]:
+        """What each thread has to do: a few of the sequences, or of so few, some of the units."""
+        groups, threads = -(-batch // TOGETHER), _processors()
+        if groups > 1:
+            threads = min(groups, threads)
+            ends = [min(batch, groups * k // threads * TOGETHER) for k in range(threads + 1)]
+            return [_Part(first, last, 0, 1) for first, last in itertools.pairwise(ends)]
+        largest = max(layer.recurrent.weights.nbytes for layer in self.packed.layers)
+        threads = 2 if WAITS and threads > 1 and largest >= THREAD_BYTES else 1
+        return [_Part(0, batch, thread, threads) for thread in range(threads)]
+
+
+class _Part(NamedTuple):
+    """What one thread does of the code's work: see `code_of`."""
+
+    first: int
+    last: int
+    thread: int
+    threads: int
 
 
 def _processors() -> int:
-    """How many may be used; waiting threads are told from working ones where they can yield."""
-    if not hasattr(os, "sched_yield") or os.environ.get("OMP_NUM_THREADS") == "1":
-        return 1
+    """How many may be used."""
     found = getattr(os, "sched_getaffinity", None)
-    return len(found(0)) if found else os.cpu_count() or 1
+    count = len(found(0)) if found else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
 
-_SECOND = threading.Lock()  # one second thread is enough for all
+_HELPERS = threading.Lock()  # those of one writer are enough for all
 
 
-def _pair(code: Callable[[int, int], None], sync: NDArray[np.int64]) -> bool:
-    """Run code in two threads, if there is a processor for the second.
+def _side_by_side(
+    code: Callable[[_Part], None], parts: Sequence[_Part], sync: NDArray[np.int64]
+) -> bool:
+    """Run code in threads, if others than this one can be had.
 
     Args:
-        code: is given the number of its thread, and 2.
-        sync: where the threads meet; see `intrinsics.barrier`.
+        code: is given each of the parts.
+        parts: of the work; those of several `threads` wait for each other.
+        sync: where they meet; see `intrinsics.barrier`.
 
     Returns:
         done: whether it was run.
     """
-    if _processors() < 2 or not _SECOND.acquire(blocking=False):
+    if len(parts) < 2 or not _HELPERS.acquire(blocking=False):
         return False
-    helper = threading.Thread(target=code, args=(1, 2), daemon=True)
+    helpers = [threading.Thread(target=code, args=(part,), daemon=True) for part in parts[1:]]
+    started = 0
     try:
         try:
-            helper.start()
+            for helper in helpers:
+                helper.start()
+                started += 1
         except RuntimeError:  # no more threads: the system's limit, or Python is about to end
-            return False
-        code(0, 2)
+            if not started:
+                return False
+        for part in [parts[0], *parts[1 + started :]]:
+            code(part)
         return True
     except BaseException:
         sync[1] = 1  # nobody shall wait for who does not come
         raise
     finally:
-        if helper.ident is not None:
-            helper.join()
-        _SECOND.release()
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join()
+        _HELPERS.release()

@@ -8,13 +8,16 @@
             logits = head · outputs
             ids = the draw
 
-Threads divide the panels among them, and wait for each other after each layer.
+Threads divide the sequences among them; of few, they divide the panels instead, and wait for each
+other after each layer.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +30,20 @@ from charrnn.gradients import RULES
 from charrnn.machine import Code, Int, Vector, panel_blocks
 from charrnn.stepper import Floats
 
-__all__ = ["DRAWING", "NEVER", "Product", "Shape", "argument_names", "code_of"]
+__all__ = [
+    "DRAWING",
+    "NEVER",
+    "TOGETHER",
+    "WAITS",
+    "Product",
+    "Shape",
+    "argument_names",
+    "code_of",
+]
 
 TOGETHER = 4  # sequences that share a load of weights
 NEVER = -np.inf  # the logit of what is not in the vocabulary
+WAITS = hasattr(os, "sched_yield")  # whether threads can wait for each other and let others in
 
 
 class Product(NamedTuple):
@@ -65,34 +78,37 @@ DRAWING = ("numbers", "heat", "mask", "logits", "weights", "chosen", "totals")
 
 def argument_names(layers: int) -> list[str]:
     """The arguments of the code."""
-    names = ["N", "B", "parity", "draws", "thread", "threads", "ids", *DRAWING, "sync"]
-    names += ["table", "embedding", "head", "head_bias"]
+    names = ["N", "B", "parity", "draws", "first", "last", "thread", "threads", "sync"]
+    names += ["ids", *DRAWING, "table", "embedding", "head", "head_bias"]
     names += ["h", "memory", "bytes", "inputs", "outputs"]
     for k in range(layers):
         names += [f"{name}{k}.{part}" for name in "hx"[: 1 + (k > 0)] for part in Product._fields]
     return names
 
 
-def code_of(shape: Shape, together: bool) -> int:
-    """The address of the code for models of a shape; `together` if threads wait for each other."""
+def code_of(shape: Shape) -> int:
+    """The address of the code for models of a shape.
+
+    It goes through the sequences from `first` to `last`. Where there are more `threads` than one,
+    all of them go through the same ones, and `thread` is the number of this one.
+    """
     with _MAKING:  # two threads that need it at once would both make it
-        return _made(shape, together)
+        return _made(shape)
 
 
 _MAKING = threading.Lock()
 
 
 @functools.cache
-def _made(shape: Shape, together: bool) -> int:
-    return _Build(shape, together).code.compile()
+def _made(shape: Shape) -> int:
+    return _Build(shape).code.compile()
 
 
 class _Build:
     """The code as it is written down."""
 
-    def __init__(self, shape: Shape, together: bool) -> None:
+    def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self.together = together
         self.code = code = Code(f"{shape.cell}_writer", argument_names(len(shape.skips)))
         self.gates = CELLS[shape.cell].gates
         self.blocks = panel_blocks(self.gates, shape.hidden_size)
@@ -110,22 +126,29 @@ class _Build:
                 self.wait()
 
     def wait(self) -> None:
-        if self.together:
-            intrinsics.barrier(self.code, self.code["sync"], self.code["threads"])
+        """Until the other thread is here, if there is one."""
+        if WAITS:
+            with self.code.loop(1, self.code["threads"]):
+                intrinsics.barrier(self.code, self.code["sync"])
 
     def share(self, count: Int | int) -> tuple[Int, Int]:
+        """Where this thread's part of something begins and ends."""
         return self.code.share(count, 1, self.code["thread"], self.code["threads"])
+
+    def sequences(self, work: Callable[[list[Int]], None]) -> None:
+        """Write down work on sequences that share a load of weights, and on what is left."""
+        code, first, last = self.code, self.code["first"], self.code["last"]
+        whole = first + (last - first) // TOGETHER * TOGETHER
+        with code.loop(first, whole, TOGETHER) as row:
+            work([row + r for r in range(TOGETHER)])
+        with code.loop(whole, last) as row:
+            work([row])
 
     def layer(self, k: int, n: Int, now: Int) -> None:
         """A step of layer `k`: a panel of units after the other, some sequences at a time."""
-        code = self.code
         begin, end = self.share(self.shape.hidden_size // self.width)
-        whole = code["B"] // TOGETHER * TOGETHER
-        with code.loop(begin, end) as panel:
-            with code.loop(0, whole, TOGETHER) as row:
-                self.tile(k, n, now, panel, [row + r for r in range(TOGETHER)])
-            with code.loop(whole, code["B"]) as row:
-                self.tile(k, n, now, panel, [row])
+        with self.code.loop(begin, end) as panel:
+            self.sequences(lambda rows: self.tile(k, n, now, panel, rows))
 
     def tile(self, k: int, n: Int, now: Int, panel: Int, rows: list[Int]) -> None:
         """A step of one panel of units, for sequences that share its weights."""
@@ -219,24 +242,31 @@ class _Build:
 
     def head(self) -> None:
         """Logits of all sequences, a panel of the vocabulary after the other."""
+        begin, end = self.share(-(-self.shape.vocab_size // self.code.lanes))
+        with self.code.loop(begin, end) as panel:
+            self.sequences(lambda rows: self.logits(panel, rows))
+
+    def logits(self, panel: Int, rows: list[Int]) -> None:
+        """One panel of the vocabulary, for sequences that share its weights."""
         code, hidden = self.code, self.shape.hidden_size
         last, panels = len(self.shape.skips) - 1, -(-self.shape.vocab_size // code.lanes)
         register, apart = 4 * code.lanes, 4  # sums side by side, since each waits for itself
-        begin, end = self.share(panels)
-        with code.loop(begin, end) as panel, code.loop(0, code["B"]) as row:
-            x = code["outputs"] + (code["B"] * last + row) * (hidden * 4)
-            base = code["head"] + panel * (hidden * register)
-            start = [code.load(code["head_bias"] + panel * register, "fp32")]
-            start += [code.vector(0.0)] * (apart - 1)
-            with code.fold(0, hidden, start, apart) as (k, values, results):
+        xs = [code["outputs"] + (code["B"] * last + row) * (hidden * 4) for row in rows]
+        base = code["head"] + panel * (hidden * register)
+        start = [code.load(code["head_bias"] + panel * register, "fp32")]
+        start += [code.vector(0.0)] * (apart - 1)
+        with code.fold(0, hidden, start * len(rows), apart) as (k, values, results):
+            weights = [code.load(base + (k + part) * register, "fp32") for part in range(apart)]
+            for r, x in enumerate(xs):
                 results += [
-                    total
-                    + intrinsics.spread(code, x + (k + part) * 4)
-                    * code.load(base + (k + part) * register, "fp32")
-                    for part, total in enumerate(values)
+                    values[r * apart + part] + intrinsics.spread(code, x + (k + part) * 4) * weight
+                    for part, weight in enumerate(weights)
                 ]
-            total = (results[0] + results[1]) + (results[2] + results[3])
-            code.store(code["logits"] + (row * panels + panel) * register, total, "fp32")
+        for r, row in enumerate(rows):
+            a, b, c, d = results[r * apart : (r + 1) * apart]
+            code.store(
+                code["logits"] + (row * panels + panel) * register, (a + b) + (c + d), "fp32"
+            )
 
     def draw(self, n: Int) -> None:
         """The next token of each sequence, and what tells its probability under the model itself.
@@ -246,8 +276,8 @@ class _Build:
         code, vocab = self.code, self.shape.vocab_size
         wide = -(-vocab // code.lanes) * code.lanes
         heat = intrinsics.spread(code, code["heat"] + n * 4)
-        begin, end = self.share(code["B"])
-        with code.loop(begin, end) as row:
+        begin, end = self.share(code["last"] - code["first"])
+        with code.loop(code["first"] + begin, code["first"] + end) as row:
             logits, weights = (code[name] + row * (wide * 4) for name in ("logits", "weights"))
             here = (n * code["B"] + row) * 4
             with code.fold(0, wide, [code.vector(NEVER)], code.lanes) as (v, values, results):

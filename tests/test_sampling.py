@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleConfig
 from charrnn.cells import State
+from charrnn.draws import Draws
 from charrnn.endings import Ending
 from charrnn.sampling import generate_batch, stream
 from charrnn.tokenizer import Ids, Tokenizer
@@ -101,6 +102,20 @@ def test_temperatures_are_taken_in_turn() -> None:
     text = "".join(stream(Constant(FIVE), "", SampleConfig(temperature=(0.0, 3.0, 0.0), seed=1)))
     assert set(text[::3]) == set(text[2::3]) == {"b"}
     assert set(text[1::3]) == set("abcde")
+
+
+def test_numbers_that_are_drawn_ahead_are_those_of_draw_after_draw() -> None:
+    config = SampleConfig(temperature=(0.5, 0.0, 2.0))
+    draws = Draws(CharTokenizer("ab"), config, np.zeros(1, np.int32), [3, 4])
+    singly = [Random(3), Random(4)]  # noqa: S311
+    for count in (2, 0, 5, 1):
+        before = draws.count
+        numbers, heat = draws.ahead(count)
+        expected = np.array([[one.random() for one in singly] for _ in range(count)])
+        turn = np.arange(before, before + count) % 3
+        np.testing.assert_array_equal(numbers, expected.reshape(count, 2) * (turn != 1)[:, None])
+        np.testing.assert_allclose(heat[turn != 1], np.array([2.0, 0, 0.5])[turn[turn != 1]])
+        assert (heat[turn == 1] > 1e20).all()
 
 
 def test_a_repetition_penalty_looks_at_its_window() -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,19 @@ def test_it_computes_what_the_cells_say_of_rounded_numbers(model: Model) -> None
     assert max(distances) < 0.3
 
 
+# So few that threads share the units, and so many that they share the sequences.
+BATCHES = [3, 11]
+
+
+@pytest.mark.parametrize("batch", BATCHES)
 def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
-    model: Model, monkeypatch: pytest.MonkeyPatch
+    model: Model, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = random_state(model, 7)
+    state = random_state(model, batch)
     monkeypatch.setattr(writer, "_processors", lambda: 1)
     ids, log_probs = write(model, state, 9)
-    numbers = np.random.default_rng(2).random((9, 7))
-    for row in range(7):
+    numbers = np.random.default_rng(2).random((9, batch))
+    for row in range(batch):
         alone = write(
             model,
             tuple(part[:, [row]] for part in state),
@@ -142,11 +148,12 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
         )
         np.testing.assert_array_equal(alone[0][:, 0], ids[:, row])
         np.testing.assert_array_equal(alone[1][:, 0], log_probs[:, row])
-    monkeypatch.setattr(writer, "_processors", lambda: 2)
     monkeypatch.setattr(writer, "THREAD_BYTES", 0)
-    together = write(model, state, 9)
-    np.testing.assert_array_equal(together[0], ids)
-    np.testing.assert_array_equal(together[1], log_probs)
+    for threads in (2, 3, 5):
+        monkeypatch.setattr(writer, "_processors", partial(int, threads))
+        together = write(model, state, 9)
+        np.testing.assert_array_equal(together[0], ids)
+        np.testing.assert_array_equal(together[1], log_probs)
 
 
 @pytest.mark.parametrize("split", [4, 5])
@@ -397,11 +404,14 @@ def test_two_threads_that_need_code_make_it_once(monkeypatch: pytest.MonkeyPatch
     assert made == ["rnn_writer"]
 
 
+@pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.usefixtures("two_threads")
-def test_who_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_interrupted_leaves_nobody_waiting(
+    batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C when the other thread has begun: it neither waits for ever nor reads nonsense."""
     model = make("lstm", SHAPES[0])
-    state = random_state(model, 8)
+    state = random_state(model, batch)
     expected = write(model, state, 200)
     original, calls = writer.code_of, list[int]()
 
@@ -421,26 +431,47 @@ def test_who_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatc
         np.testing.assert_array_equal(write(model, state, 200)[0], expected[0])
 
 
-@pytest.mark.usefixtures("two_threads")
-def test_where_no_thread_can_be_started_one_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make("gru", SHAPES[0])
-    expected = write(model, random_state(model, 3), 20)
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_no_more_threads_can_be_started_fewer_are_enough(
+    batch: int, allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, original, started = make("gru", SHAPES[0]), threading.Thread.start, list[object]()
+    monkeypatch.setattr(writer, "_processors", lambda: 3)
+    monkeypatch.setattr(writer, "THREAD_BYTES", 0)
+    expected = write(model, random_state(model, batch), 20)
 
-    def refuse(_: object) -> None:
-        raise RuntimeError("can't start new thread")
+    def refuse(self: threading.Thread) -> None:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(self)
+        original(self)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    np.testing.assert_array_equal(write(model, random_state(model, 3), 20)[0], expected[0])
+    np.testing.assert_array_equal(write(model, random_state(model, batch), 20)[0], expected[0])
+    assert len(started) == allowed
 
 
+@pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.usefixtures("two_threads")
-def test_several_write_at_the_same_time() -> None:
+def test_several_write_at_the_same_time(batch: int) -> None:
     model = make("gru", SHAPES[0])
-    expected = write(model, random_state(model, 3), 100)[0]
+    expected = write(model, random_state(model, batch), 100)[0]
     with ThreadPoolExecutor(4) as pool:
-        found = [pool.submit(write, model, random_state(model, 3), 100) for _ in range(12)]
+        found = [pool.submit(write, model, random_state(model, batch), 100) for _ in range(12)]
         for future in found:
             np.testing.assert_array_equal(future.result()[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [("", 6), ("1", 1), ("4", 4), ("9", 6), ("0", 1), ("2,2", 6)]
+)
+def test_processors_are_those_that_may_be_used(
+    limit: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert writer._processors() == count
 
 
 def test_a_thread_that_outlives_the_program_writes_to_its_end(tmp_path: Path) -> None:
