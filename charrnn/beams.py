@@ -13,7 +13,7 @@ from charrnn.draws import allowed_ids
 from charrnn.endings import Ending
 from charrnn.errors import UsageError
 from charrnn.filters import Logits, log_softmax, only
-from charrnn.sampling import LanguageModel, line_start
+from charrnn.sampling import LanguageModel, line_start, read_prompt
 from charrnn.tokenizer import Ids, Unknown
 
 __all__ = ["Beam", "beam_search"]
@@ -60,7 +60,8 @@ def beam_search(
         config: max_new_tokens, the stops and the lists of characters count; nothing is drawn.
         num_beams: K, how many paths are followed at once.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
-        stop: is asked at each token; once it answers yes, the search ends where it is.
+        stop: is asked while the prompt is read and at each token; once it answers yes, the search
+            ends where it is.
 
     Returns:
         beams: up to K, best first.
@@ -80,12 +81,12 @@ def beam_search(
         raise UsageError("a search needs an end", "give a length")
     search = _Search(model, config, num_beams, length_penalty)
     ids = model.tokenizer.encode(prompt, unknown)
-    logits, state = model.read(
-        (ids if len(ids) else line_start(model.tokenizer))[None], model.start()
-    )
+    logits, state = read_prompt(model, ids if len(ids) else line_start(model.tokenizer), stop)
     for _ in range(config.max_new_tokens):
+        if stop():
+            break
         rows = search.advance(logits)
-        if search.settled or stop():
+        if search.settled:
             break
         stepper = model.stepper(tuple(part[:, rows] for part in state))
         logits = stepper.step(np.array([path.ids[-1] for path in search.paths]))

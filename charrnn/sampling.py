@@ -34,6 +34,7 @@ __all__ = [
     "generate_batch",
     "line_start",
     "new_seed",
+    "read_prompt",
     "refuse_endless",
     "stream",
 ]
@@ -43,6 +44,7 @@ __all__ = [
 # to make.
 WORTH = 1_500_000
 FEW = 16  # tokens drawn at once in the beginning, lest someone waits
+READ = 512  # tokens of a prompt read at once
 
 
 class Steps(Protocol):
@@ -61,7 +63,7 @@ class Writes(Protocol):
 
     @property
     def most(self) -> int:
-        """How many tokens to draw at once, at the most."""
+        """How many tokens to read or draw at once, at the most: nobody waits long for them."""
 
     def read(self, ids: Ids) -> None:
         """Read ids (T, B)."""
@@ -139,7 +141,7 @@ def stream(
     """
     run = _run(model, prompt, config or SampleConfig(), unknown)
     row = _Row(run, new_seed() if run.config.seed is None else run.config.seed)
-    batch = _Batch(run, [row], scored=False)
+    batch = _Batch(run, [row], bool, scored=False)
     return _pieces(batch, row)
 
 
@@ -157,7 +159,8 @@ def generate_batch(
     Args:
         model, prompt, config, unknown: as for `stream`, but for the seed.
         seeds: one a text.
-        stop: is asked between draws; once it answers yes, the texts are as far as they are.
+        stop: is asked while the prompt is read and between draws; once it answers yes, the texts
+            are as far as they are.
 
     Raises:
         UsageError: as `stream`; and for texts without an end.
@@ -190,6 +193,23 @@ def refuse_endless(config: SampleConfig) -> None:
 def new_seed() -> int:
     """A seed that nobody chose."""
     return int.from_bytes(os.urandom(4))
+
+
+def read_prompt(
+    model: LanguageModel, prompt: Ids, stop: Callable[[], object] = bool
+) -> tuple[Logits, State]:
+    """Read ids (N,) from the start, or less of them once `stop` answers yes.
+
+    Returns:
+        logits: (1, V), of the next id.
+        state: arrays (L, 1, H).
+    """
+    logits, state = model.read(prompt[None, :READ], model.start())
+    for first in range(READ, len(prompt), READ):
+        if stop():
+            break
+        logits, state = model.read(prompt[None, first : first + READ], state)
+    return logits, state
 
 
 def line_start(tokenizer: Tokenizer) -> Ids:
@@ -256,7 +276,9 @@ class _Row:
 class _Batch:
     """Rows that are drawn side by side, by whatever does it best."""
 
-    def __init__(self, run: _Run, rows: list[_Row], *, scored: bool) -> None:
+    def __init__(
+        self, run: _Run, rows: list[_Row], stop: Callable[[], object], *, scored: bool
+    ) -> None:
         self.rows = rows
         self.scored = scored  # whether anyone asks for log-probabilities
         self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
@@ -264,15 +286,18 @@ class _Batch:
         self.count = FEW
         self.first: Logits | None = None  # (B, V), after the prompt, until the first draw
         self.ids = np.repeat(run.prompt[-1:], len(rows))  # (B,), not yet read
-        start = run.model.start()
-        self.writer = run.model.writer(start) if self.draws.plain and _long(run) else None
+        long = self.draws.plain and _long(run)
+        self.writer = run.model.writer(run.model.start()) if long else None
         self.stepper: Steps | None = None
         if self.writer is not None:
             # Not NumPy: its threads stay awake for a tenth of a second, and take a core.
-            self.writer.read(run.prompt[:-1, None])
+            for first in range(0, len(run.prompt) - 1, self.writer.most):
+                if stop():
+                    break
+                self.writer.read(run.prompt[:-1, None][first : first + self.writer.most])
             self.writer.keep(np.zeros(len(rows), np.intp))
         else:
-            logits, state = run.model.read(run.prompt[None], start)
+            logits, state = read_prompt(run.model, run.prompt, stop)
             self.first = np.repeat(logits, len(rows), 0)
             state = tuple(np.repeat(part, len(rows), 1) for part in state)
             self.stepper = run.model.stepper(state)
@@ -334,7 +359,7 @@ def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
 
 def _finish(run: _Run, rows: list[_Row], stop: Callable[[], object]) -> None:
     """Draw all of the texts to their ends, or until they shall be stopped."""
-    batch = _Batch(run, rows, scored=True)
+    batch = _Batch(run, rows, stop, scored=True)
     while not all(row.ended for row in batch.rows) and not stop():
         ids, scores = batch.draw()  # (N, B) both
         for number, row in enumerate(batch.rows):

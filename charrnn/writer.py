@@ -177,7 +177,7 @@ class Writer:
 
     @property
     def most(self) -> int:
-        """How many tokens to write at once, at the most: nobody waits long for them."""
+        """How many tokens to read or write at once, at the most: nobody waits long for them."""
         batch: int = self._state[0].shape[1]
         weights = sum(layer.recurrent.weights.size for layer in self.packed.layers)
         return max(1, min(TOKENS, BYTES // (batch * weights)))
@@ -193,9 +193,7 @@ class Writer:
 
     def read(self, ids: Ids) -> None:
         """Read tokens (T, B) that were not drawn here."""
-        for first in range(0, len(ids), self.most):
-            some = ids[first : first + self.most]
-            self._run(some.astype(np.int64, order="C"), len(some), {}, draws=False)
+        self._run(ids.astype(np.int64, order="C"), len(ids), {}, draws=False)
 
     def write(self, ids: Ids, numbers: Floats, heat: Floats, mask: Floats) -> tuple[Ids, Floats]:
         """Read a token of each sequence, draw the next, and so on.

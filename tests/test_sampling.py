@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleConfig
+from charrnn.beams import beam_search
 from charrnn.cells import State
 from charrnn.draws import Draws
 from charrnn.endings import Ending
@@ -28,11 +29,13 @@ class Echo:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.steps = 0
+        self.tokens_read = 0
 
     def start(self, batch_size: int = 1) -> State:
         return (np.zeros((1, batch_size, 1)),)
 
     def read(self, ids: Ids, state: State) -> tuple[np.ndarray, State]:
+        self.tokens_read += ids.size
         return self.after(ids[:, -1]), state
 
     def stepper(self, state: State) -> EchoSteps:
@@ -123,6 +126,24 @@ def test_a_repetition_penalty_looks_at_its_window() -> None:
     config = SampleConfig(temperature=1.0, repetition_penalty=1e9, repetition_window=3, seed=2)
     text = "abc" + "".join(stream(Constant(FIVE), "abc", config))
     assert all(len(set(text[k : k + 4])) == 4 for k in range(len(text) - 3))
+
+
+@pytest.mark.parametrize("write", [generate_batch, beam_search])
+def test_whoever_is_stopped_reads_no_long_prompt_to_its_end(write: Any) -> None:
+    ways: dict[Any, dict[str, Any]] = {
+        generate_batch: {"seeds": range(3)},
+        beam_search: {"num_beams": 3},
+    }
+    config, prompt = SampleConfig(max_new_tokens=9), "abcd" * 2000
+    model = Echo(CharTokenizer("abcd"))
+    asked = itertools.count()
+    found = write(model, prompt, config, **ways[write], stop=lambda: next(asked) > 2)
+    assert 0 < model.tokens_read < len(prompt) / 2
+    assert {text.tokens for text in found} == {0}
+    model.tokens_read = 0
+    found = write(model, prompt, config, **ways[write])
+    assert model.tokens_read == len(prompt)
+    assert found[0].text == "abcdabcda"
 
 
 @pytest.mark.parametrize("name", ["allow", "ban"])

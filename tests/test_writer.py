@@ -303,6 +303,28 @@ def test_texts_that_are_stopped_are_beginnings_of_what_they_would_have_been(
         assert one.mean_log_prob < 0
 
 
+def test_whoever_is_stopped_reads_no_long_prompt_to_its_end(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "WORTH", 0)
+    monkeypatch.setattr(writer, "TOKENS", 100)
+    lengths, original = list[int](), writer.Writer.read
+
+    def spy(self: Any, ids: Ids) -> None:
+        lengths.append(len(ids))
+        original(self, ids)
+
+    monkeypatch.setattr(writer.Writer, "read", spy)
+    model, config = make(cell, SHAPES[1]), SampleConfig(max_new_tokens=9)
+    found = sampling.generate_batch(
+        model, "\x0b\x0c" * 500, config, seeds=range(3), stop=lambda: len(lengths) > 2
+    )
+    assert lengths == [100] * 3
+    assert {text.tokens for text in found} == {0}
+    sampling.generate_batch(model, "\x0b\x0c" * 500, config, seeds=range(3))
+    assert lengths[3:] == [100] * 9 + [99]
+
+
 def test_filters_that_look_at_the_distribution_are_left_to_numpy(written: list[int]) -> None:
     model = make("gru", SHAPES[1])
     for settings in ({"top_k": 3}, {"top_p": 0.5}, {"min_p": 0.1}, {"typical_p": 0.5}):

@@ -10,7 +10,7 @@ from charrnn.cli.writing import Job
 from charrnn.draws import allowed_ids, probabilities
 from charrnn.errors import CharRNNError
 from charrnn.filters import only
-from charrnn.sampling import line_start
+from charrnn.sampling import line_start, read_prompt
 from charrnn.tokenizer import Ids
 
 __all__ = ["choose"]
@@ -29,9 +29,7 @@ def choose(job: Job, count: int) -> None:
     )
     allowed = allowed_ids(model.tokenizer, config)
     ids = model.tokenizer.encode(job.prompt, job.unknown)
-    logits, state = model.read(
-        (ids if len(ids) else line_start(model.tokenizer))[None], model.start()
-    )
+    logits, state = read_prompt(model, ids if len(ids) else line_start(model.tokenizer))
     written: list[Ids] = []
     _show(HELP + "\n")
     try:
