@@ -44,7 +44,7 @@ __all__ = [
 # to make.
 WORTH = 1_500_000
 FEW = 16  # tokens drawn at once in the beginning, lest someone waits
-READ = 512  # tokens of a prompt read at once
+READ = 512  # tokens of a prompt read at once; a multiple of `Model.read`'s own, for equal bits
 
 
 class Steps(Protocol):

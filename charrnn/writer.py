@@ -46,8 +46,8 @@ WIDEST = 16_384  # units, lest the sums of bytes outgrow 32 bits
 LOST = 0.25  # of a row's weights, that may round to nothing; 0.01 is usual, 0.15 was measured
 COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
 COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
-# What is written at once: tokens, and bytes of weights read. It is soon done.
-TOKENS, BYTES = 2048, 20_000_000_000
+# What is written at once, and soon done: tokens of a sequence, of all, bytes of weights read.
+TOKENS, DRAWS, BYTES = 2048, 1 << 18, 40_000_000_000
 THREAD_BYTES = 50_000  # of weights of a layer that are worth a second thread for few sequences
 
 
@@ -80,6 +80,12 @@ class Packed(NamedTuple):
     head: Floats
     head_bias: Floats
     vocab_size: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of weights that a step reads."""
+        products = (p for layer in self.layers for p in (layer.recurrent, layer.input) if p)
+        return sum(product.weights.nbytes for product in products) + self.head.nbytes
 
 
 def pack(
@@ -179,8 +185,7 @@ class Writer:
     def most(self) -> int:
         """How many tokens to read or write at once, at the most: nobody waits long for them."""
         batch: int = self._state[0].shape[1]
-        weights = sum(layer.recurrent.weights.size for layer in self.packed.layers)
-        return max(1, min(TOKENS, BYTES // (batch * weights)))
+        return max(1, min(TOKENS, DRAWS // batch, BYTES // (batch * self.packed.size)))
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these sequences only; one that is named again is there again."""
@@ -267,7 +272,7 @@ class Writer:
 
         batch = ids.shape[1]
         if not _side_by_side(code, self._parts(batch), sync):
-            code(_Part(0, batch, 0, 1))
+            code(_Part(0, batch))
         self._parity = (self._parity + steps) % 2
 
     def _parts(self, batch: int) -> list[_Part]:
@@ -276,26 +281,26 @@ class Writer:
         if groups > 1:
             threads = min(groups, threads)
             ends = [min(batch, groups * k // threads * TOGETHER) for k in range(threads + 1)]
-            return [_Part(first, last, 0, 1) for first, last in itertools.pairwise(ends)]
+            return [_Part(first, last) for first, last in itertools.pairwise(ends)]
         largest = max(layer.recurrent.weights.nbytes for layer in self.packed.layers)
-        threads = 2 if WAITS and threads > 1 and largest >= THREAD_BYTES else 1
-        return [_Part(0, batch, thread, threads) for thread in range(threads)]
+        shares = 2 if WAITS and threads > 1 and largest >= THREAD_BYTES else 1
+        return [_Part(0, batch, share, shares) for share in range(shares)]
 
 
 class _Part(NamedTuple):
-    """What one thread does of the code's work: see `code_of`."""
+    """What one thread does of the code's work: some sequences, or a share of all units."""
 
     first: int
     last: int
-    thread: int
-    threads: int
+    share: int = 0
+    shares: int = 1
 
 
 def _processors() -> int:
     """How many may be used."""
     found = getattr(os, "sched_getaffinity", None)
     count = len(found(0)) if found else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
 
@@ -309,32 +314,44 @@ def _side_by_side(
 
     Args:
         code: is given each of the parts.
-        parts: of the work; those of several `threads` wait for each other.
-        sync: where they meet; see `intrinsics.barrier`.
+        parts: of the work, the largest last.
+        sync: where those wait for each other that share units; see `intrinsics.barrier`.
 
     Returns:
         done: whether it was run.
     """
     if len(parts) < 2 or not _HELPERS.acquire(blocking=False):
         return False
-    helpers = [threading.Thread(target=code, args=(part,), daemon=True) for part in parts[1:]]
-    started = 0
+    helpers: list[threading.Thread] = []
+    failed: list[BaseException] = []
+
+    def helped(part: _Part) -> None:
+        try:
+            code(part)
+        except BaseException as error:
+            sync[1] = 1  # nobody shall wait for who does not come
+            failed.append(error)
+
     try:
         try:
-            for helper in helpers:
+            for part in parts[:-1]:
+                helper = threading.Thread(target=helped, args=(part,), daemon=True)
                 helper.start()
-                started += 1
+                helpers.append(helper)
         except RuntimeError:  # no more threads: the system's limit, or Python is about to end
-            if not started:
+            if not helpers:
                 return False
-        for part in [parts[0], *parts[1 + started :]]:
+        for part in parts[len(helpers) :]:  # this thread's own, and what found no helper
             code(part)
-        return True
     except BaseException:
-        sync[1] = 1  # nobody shall wait for who does not come
+        sync[1] = 1
         raise
     finally:
-        for helper in helpers:
-            if helper.ident is not None:
+        try:
+            for helper in helpers:
                 helper.join()
-        _HELPERS.release()
+        finally:
+            _HELPERS.release()
+    if failed:
+        raise failed[0]
+    return True

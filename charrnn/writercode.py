@@ -78,7 +78,7 @@ DRAWING = ("numbers", "heat", "mask", "logits", "weights", "chosen", "totals")
 
 def argument_names(layers: int) -> list[str]:
     """The arguments of the code."""
-    names = ["N", "B", "parity", "draws", "first", "last", "thread", "threads", "sync"]
+    names = ["N", "B", "parity", "draws", "first", "last", "share", "shares", "sync"]
     names += ["ids", *DRAWING, "table", "embedding", "head", "head_bias"]
     names += ["h", "memory", "bytes", "inputs", "outputs"]
     for k in range(layers):
@@ -89,8 +89,8 @@ def argument_names(layers: int) -> list[str]:
 def code_of(shape: Shape) -> int:
     """The address of the code for models of a shape.
 
-    It goes through the sequences from `first` to `last`. Where there are more `threads` than one,
-    all of them go through the same ones, and `thread` is the number of this one.
+    It goes through the sequences from `first` to `last`. `shares` is 1; or 2, if two threads go
+    through the same sequences: then `share` says which of the units are this one's.
     """
     with _MAKING:  # two threads that need it at once would both make it
         return _made(shape)
@@ -128,12 +128,12 @@ class _Build:
     def wait(self) -> None:
         """Until the other thread is here, if there is one."""
         if WAITS:
-            with self.code.loop(1, self.code["threads"]):
+            with self.code.loop(1, self.code["shares"]):  # once, or not at all
                 intrinsics.barrier(self.code, self.code["sync"])
 
     def share(self, count: Int | int) -> tuple[Int, Int]:
         """Where this thread's part of something begins and ends."""
-        return self.code.share(count, 1, self.code["thread"], self.code["threads"])
+        return self.code.share(count, 1, self.code["share"], self.code["shares"])
 
     def sequences(self, work: Callable[[list[Int]], None]) -> None:
         """Write down work on sequences that share a load of weights, and on what is left."""

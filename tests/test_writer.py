@@ -149,8 +149,10 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
         np.testing.assert_array_equal(alone[0][:, 0], ids[:, row])
         np.testing.assert_array_equal(alone[1][:, 0], log_probs[:, row])
     monkeypatch.setattr(writer, "THREAD_BYTES", 0)
-    for threads in (2, 3, 5):
+    for threads in (2, 3):
         monkeypatch.setattr(writer, "_processors", partial(int, threads))
+        made: Any = model.writer(state)
+        assert len(made._parts(batch)) == (2 if batch == 3 else threads)
         together = write(model, state, 9)
         np.testing.assert_array_equal(together[0], ids)
         np.testing.assert_array_equal(together[1], log_probs)
@@ -174,22 +176,23 @@ def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model, split
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("length", [0, 1, 6])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("length", [0, 1, 7])
 def test_what_is_read_counts_like_what_was_drawn(
-    model: Model, length: int, threads: int, monkeypatch: pytest.MonkeyPatch
+    model: Model, length: int, batch: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "TOKENS", 4)  # at once
     monkeypatch.setattr(writer, "THREAD_BYTES", 0)
     monkeypatch.setattr(writer, "_processors", lambda: threads)
-    state, vocab = random_state(model, 3), model.config.vocab_size
-    ids = np.random.default_rng(4).integers(0, vocab, (length + 1, 3)).astype(np.int32)
+    state, vocab = random_state(model, batch), model.config.vocab_size
+    ids = np.random.default_rng(4).integers(0, vocab, (length + 1, batch)).astype(np.int32)
     one, other = model.writer(state), model.writer(state)
     assert one is not None
     assert other is not None
-    one.read(ids[:-1])
+    for first in range(0, length, 3):
+        one.read(ids[:-1][first : first + 3])
     for some in ids[:-1]:
-        other.write(some, np.zeros((1, 3)), np.ones(1), np.zeros(vocab))
-    arguments = (ids[-1], np.full((5, 3), 0.7), np.ones(5), np.zeros(vocab))
+        other.write(some, np.zeros((1, batch)), np.ones(1), np.zeros(vocab))
+    arguments = (ids[-1], np.full((5, batch), 0.7), np.ones(5), np.zeros(vocab))
     for found, expected in zip(one.write(*arguments), other.write(*arguments), strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -454,7 +457,55 @@ def test_who_is_interrupted_leaves_nobody_waiting(
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("allowed", [0, 1])
+@pytest.mark.usefixtures("two_threads")
+def test_what_fails_in_a_helper_is_told(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does this thread wait for ever, nor is half of a text taken for a whole one."""
+    model, original = make("lstm", SHAPES[0]), writer.code_of
+
+    def failing(*arguments: Any) -> int:
+        if threading.current_thread() is not threading.main_thread():
+            raise MemoryError("not here")
+        return int(original(*arguments))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "code_of", failing)
+        with pytest.raises(MemoryError, match="not here"):
+            write(model, random_state(model, batch), 50)
+    assert not writer._HELPERS.locked()
+    write(model, random_state(model, batch), 50)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_interrupt_while_helpers_are_waited_for_leaves_them_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make("gru", SHAPES[0])
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write(model, random_state(model, 11), 5)
+    assert not writer._HELPERS.locked()
+
+
+@pytest.mark.parametrize("processors", range(1, 12))
+@pytest.mark.parametrize("batch", [1, 4, 5, 21, 64])
+def test_every_sequence_has_one_thread(
+    batch: int, processors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_processors", lambda: processors)
+    model = make("rnn", SHAPES[2])
+    made: Any = model.writer(model.start(batch))
+    parts = made._parts(batch)
+    rows = [row for part in parts for row in range(part.first, part.last)]
+    assert rows == list(range(batch))
+    assert 1 <= len(parts) <= processors
+
+
+@pytest.mark.parametrize(("batch", "allowed"), [(3, 0), (11, 0), (11, 1)])
 def test_where_no_more_threads_can_be_started_fewer_are_enough(
     batch: int, allowed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -486,7 +537,7 @@ def test_several_write_at_the_same_time(batch: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "count"), [("", 6), ("1", 1), ("4", 4), ("9", 6), ("0", 1), ("2,2", 6)]
+    ("limit", "count"), [("", 6), ("1", 1), ("4", 4), ("9", 6), ("0", 1), (" 2,1", 2), ("many", 6)]
 )
 def test_processors_are_those_that_may_be_used(
     limit: str, count: int, monkeypatch: pytest.MonkeyPatch
