@@ -48,7 +48,8 @@ COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too m
 COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
 # What is written at once, and soon done: tokens of a sequence, of all, bytes of weights read.
 TOKENS, DRAWS, BYTES = 2048, 1 << 18, 40_000_000_000
-THREAD_BYTES = 50_000  # of weights of a layer that are worth a second thread for few sequences
+THREAD_BYTES = 50_000  # of weights of a layer, of which two threads take half each
+EVEN = 4  # times `TOGETHER` sequences, and they are divided among threads evenly enough
 
 
 class PackedLayer(NamedTuple):
@@ -276,15 +277,14 @@ class Writer:
         self._parity = (self._parity + steps) % 2
 
     def _parts(self, batch: int) -> list[_Part]:
-        """What each thread has to do: a few of the sequences, or of so few, some of the units."""
+        """What each thread has to do: of few sequences half of the units, else some sequences."""
         groups, threads = -(-batch // TOGETHER), _processors()
-        if groups > 1:
-            threads = min(groups, threads)
-            ends = [min(batch, groups * k // threads * TOGETHER) for k in range(threads + 1)]
-            return [_Part(first, last) for first, last in itertools.pairwise(ends)]
         largest = max(layer.recurrent.weights.nbytes for layer in self.packed.layers)
-        shares = 2 if WAITS and threads > 1 and largest >= THREAD_BYTES else 1
-        return [_Part(0, batch, share, shares) for share in range(shares)]
+        if WAITS and groups < EVEN and threads > 1 and largest >= THREAD_BYTES:
+            return [_Part(0, batch, share, 2) for share in range(2)]
+        threads = max(1, min(groups, threads))
+        ends = [min(batch, groups * k // threads * TOGETHER) for k in range(threads + 1)]
+        return [_Part(first, last) for first, last in itertools.pairwise(ends)]
 
 
 class _Part(NamedTuple):

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleConfig
 from charrnn.beams import beam_search
 from charrnn.cells import State
+from charrnn.config import CellName
 from charrnn.draws import Draws
 from charrnn.endings import Ending
-from charrnn.sampling import generate_batch, stream
+from charrnn.sampling import generate_batch, read_prompt, stream
 from charrnn.tokenizer import Ids, Tokenizer
 from tests.conftest import small_config
 
@@ -270,6 +271,15 @@ def test_texts_that_are_wanted_whole_need_an_end() -> None:
     assert len(model.generate(max_new_tokens=None, max_lines=2, seed=1).split("\n")) == 2
     endless = model.stream(max_new_tokens=None, seed=1)
     assert len("".join(itertools.islice(endless, 700))) == 700
+
+
+def test_a_prompt_that_is_read_in_pieces_has_the_same_logits_to_the_bit(cell: CellName) -> None:
+    model = Model(small_config(cell), CharTokenizer("\nabcdefghij"), _weights(cell))
+    ids = np.random.default_rng(0).integers(0, 11, 1100).astype(np.int32)
+    found, expected = read_prompt(model, ids), model.read(ids[None], model.start())
+    np.testing.assert_array_equal(found[0], expected[0])
+    for one, other in zip(found[1], expected[1], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_equal_seeds_draw_equal_texts() -> None:

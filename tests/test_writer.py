@@ -127,7 +127,7 @@ def test_it_computes_what_the_cells_say_of_rounded_numbers(model: Model) -> None
 
 
 # So few that threads share the units, and so many that they share the sequences.
-BATCHES = [3, 11]
+BATCHES = [3, 19]
 
 
 @pytest.mark.parametrize("batch", BATCHES)
@@ -487,7 +487,7 @@ def test_an_interrupt_while_helpers_are_waited_for_leaves_them_free(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "join", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            write(model, random_state(model, 11), 5)
+            write(model, random_state(model, 19), 5)
     assert not writer._HELPERS.locked()
 
 
@@ -505,7 +505,7 @@ def test_every_sequence_has_one_thread(
     assert 1 <= len(parts) <= processors
 
 
-@pytest.mark.parametrize(("batch", "allowed"), [(3, 0), (11, 0), (11, 1)])
+@pytest.mark.parametrize(("batch", "allowed"), [(3, 0), (19, 0), (19, 1)])
 def test_where_no_more_threads_can_be_started_fewer_are_enough(
     batch: int, allowed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
