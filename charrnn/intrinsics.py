@@ -1,6 +1,7 @@
 """What code asks of the processor beyond `machine`: bytes, exponentials, sums, other threads.
 
-A float x within ±bound travels as an unsigned byte, that of 127 x / bound + 128.
+A float x within ±bound travels as a byte, the whole number nearest to 127 x / bound; where the
+processor multiplies unsigned bytes only, 128 is added.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from charrnn.machine import Code, Int, Vector
+from charrnn.machine import Code, Int, Vector, target
 
 __all__ = [
     "barrier",
+    "centre",
     "count_to",
     "dot",
     "exp",
@@ -33,32 +35,52 @@ __all__ = [
     "sum_of_all",
 ]
 
-I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-CENTRE, REACH = 128, 127
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+HALF, REACH = 128, 127
 FLUSH = 0x8040  # bits of the control word: what is too small is read as zero, and written as zero
 PATIENCE = 200  # turns of waiting before another program is let in
+
+
+def centre() -> int:
+    """What a zero is as a byte."""
+    found = target()
+    return HALF if found and found.int8 == "fours" else 0
 
 
 def in_bytes(x: np.ndarray, bound: float) -> np.ndarray:
     """Floats within ±bound as bytes."""
     scaled = np.clip(x / np.float32(bound), -1, 1) * REACH
-    return np.floor(scaled + (CENTRE + 0.5)).astype(np.uint8)
+    return np.floor(scaled + (HALF + 0.5)).astype(np.uint8) - np.uint8(HALF - centre())
 
 
 def put(code: Code, address: Int, x: Vector, bound: float) -> None:
     """Store W floats within ±bound as bytes."""
     build, kind = code.builder, ir.VectorType(I32, code.lanes)
-    whole = build.fptosi((x * (REACH / bound) + (CENTRE + 0.5)).value, kind)
+    whole = build.fptosi((x * (REACH / bound) + (HALF + 0.5)).value, kind)
+    whole = build.sub(whole, ir.Constant(kind, [HALF - centre()] * code.lanes))
     narrow = ir.VectorType(I8, code.lanes)
     pointer = build.inttoptr(address.value, narrow.as_pointer())
     build.store(build.trunc(whole, narrow), pointer, align=1)
 
 
 def dot(code: Code, total: Vector, left: Any, right: Any) -> Vector:
-    """32-bit integers plus the products of four unsigned bytes with four signed ones each."""
-    # Declared on words, as in older LLVMs; newer ones, which declare it on bytes, take both.
-    name = f"llvm.x86.avx512.vpdpbusd.{32 * code.lanes}"
-    return Vector(code, code.external(name, total.value.type, total.value, left, right))
+    """32-bit integers plus the products of four bytes, like `in_bytes`, with four signed ones."""
+    words = total.value.type
+    if centre():
+        # Declared on words, as in older LLVMs; newer ones, which declare it on bytes, take both.
+        name = f"llvm.x86.avx512.vpdpbusd.{32 * code.lanes}"
+        return Vector(code, code.external(name, words, total.value, left, right))
+    build = code.builder
+    kinds = [ir.VectorType(kind, 32 // kind.width * code.lanes) for kind in (I8, I16)]
+    left, right = (build.bitcast(x, kinds[0]) for x in (left, right))
+    # The one instruction for pairs takes unsigned bytes first; no sum of two leaves 16 bits, since
+    # all are within ±127.
+    sizes = code.external(f"llvm.abs.v{4 * code.lanes}i8", kinds[0], left, ir.Constant(I1, 0))
+    signed = code.external("llvm.x86.avx2.psign.b", kinds[0], right, left)
+    twos = code.external("llvm.x86.avx2.pmadd.ub.sw", kinds[1], sizes, signed)
+    ones = ir.Constant(kinds[1], [1] * (2 * code.lanes))
+    fours = code.external("llvm.x86.avx2.pmadd.wd", words, twos, ones)
+    return Vector(code, build.add(total.value, fours))
 
 
 def floats(x: Vector) -> Vector:

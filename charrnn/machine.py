@@ -45,13 +45,14 @@ class Target(NamedTuple):
         lanes: W, floats in a vector register.
         registers: how many of these there are.
         bf16: whether it multiplies pairs of bfloat16.
-        int8: whether it multiplies fours of bytes.
+        int8: how it multiplies fours of bytes: in one instruction, unsigned ones with signed ones
+            ("fours"), or in several, of signed ones ("pairs"). None if neither.
     """
 
     lanes: int
     registers: int
     bf16: bool
-    int8: bool
+    int8: Literal["fours", "pairs"] | None
 
 
 @functools.cache
@@ -61,12 +62,12 @@ def target() -> Target | None:
         return None
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
-        bf16, int8 = bool(features.get("avx512bf16")), bool(features.get("avx512vnni"))
-        return Target(16, 32, bf16, int8)
+        fours: Literal["fours"] | None = "fours" if features.get("avx512vnni") else None
+        return Target(16, 32, bool(features.get("avx512bf16")), fours)
     if features.get("avx2") and features.get("fma"):
-        return Target(8, 16, bf16=False, int8=bool(features.get("avxvnni")))
+        return Target(8, 16, bf16=False, int8="fours" if features.get("avxvnni") else "pairs")
     if features.get("neon"):
-        return Target(4, 32, bf16=False, int8=False)
+        return Target(4, 32, bf16=False, int8=None)
     return None
 
 

@@ -155,6 +155,7 @@ class Recurrent(nn.Module):
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
         plain = self.cell.name == "lstm" and not kernels.best("lstm", self.hidden_size, dtype)
+        plain = plain and (dtype != torch.bfloat16 or _onednn_takes_bfloat16())
         plain = plain or x.device.type != "cpu"
         if ids is not None and (plain or len(x) * SHORT > ids.numel()):
             x, ids = embedding(ids, x), None
@@ -190,6 +191,12 @@ class Recurrent(nn.Module):
         run = torch.gru if self.cell.name == "gru" else torch.rnn_tanh
         output, h = run(x, state[0], weights, *options)
         return output, (h,)
+
+
+def _onednn_takes_bfloat16() -> bool:
+    """Whether torch.lstm runs under autocast on this processor; without AVX-512 it fails."""
+    here = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(here and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _dropped(weight: Tensor, share: float) -> Tensor:

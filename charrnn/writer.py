@@ -153,7 +153,7 @@ def _product(cell: CellName, weights: Floats, bias: Floats, bound: float) -> Pro
     split = rounded.reshape(inputs // 4, 4, gates, units // width, width)
     return Product(
         np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1)),
-        -128 * rounded.sum(0, dtype=np.int32),
+        -intrinsics.centre() * rounded.sum(0, dtype=np.int32),
         (scale * np.float32(bound / intrinsics.REACH)).astype(np.float32),
         np.ascontiguousarray(bias, np.float32),
     )

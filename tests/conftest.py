@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from charrnn import machine
 from charrnn.cells import CELLS
 from charrnn.config import CellName, ModelConfig
 from tests import commands
@@ -95,3 +96,30 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     (path / "summary.json").write_text(done.stdout)
     return path
+
+
+Processor = Callable[[machine.Target | None], None]
+HERE = machine.target()
+# As most laptops are that don't multiply fours of bytes in one instruction.
+AVX2 = machine.Target(8, 16, bf16=False, int8="pairs")
+PROCESSORS = [HERE, AVX2] if HERE and HERE.lanes > 4 and HERE != AVX2 else [HERE]
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processor]:
+    """Make code as for another processor than this one: `processor(Target(...))`."""
+
+    def forget() -> None:
+        for name in ("kernelcode.forward_code", "kernelcode.backward_code", "writercode._made"):
+            module, _, function = name.partition(".")
+            if found := sys.modules.get(f"charrnn.{module}"):
+                getattr(found, function).cache_clear()
+
+    def pretend(target: machine.Target | None) -> None:
+        forget()
+        for name, module in list(sys.modules.items()):
+            if name.startswith("charrnn.") and hasattr(module, "target"):
+                monkeypatch.setattr(module, "target", lambda: target)
+
+    yield pretend
+    forget()

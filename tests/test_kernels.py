@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn import kernels, loops, machine, openmp, sequences
+from charrnn import kernels, loops, machine, openmp, recurrent, sequences
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
 from charrnn.recurrent import Recurrent
+from tests.conftest import PROCESSORS, Processor
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
 SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
@@ -61,20 +62,24 @@ def run(
 @pytest.mark.parametrize("dtype", NUMBERS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize("target", PROCESSORS)
 def test_kernels_do_what_loops_do(
     cell: CellName,
     shape: tuple[int, ...],
     dtype: torch.dtype,
     by_id: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    target: machine.Target,
+    processor: Processor,
 ) -> None:
+    if dtype == torch.bfloat16 and not target.bf16:
+        pytest.skip("that processor has no bfloat16")
+    processor(target)
     leaves, ids = tensors(cell, shape, torch.float32), None
     if by_id:
         ids, leaves = table(leaves)
     assert sequences._engine(shape[-1], dtype, leaves[1]) is kernels
     fast = run(cell, dtype, leaves, ids)
-    monkeypatch.setattr(machine, "target", lambda: None)
-    monkeypatch.setattr(kernels, "target", lambda: None)
+    processor(None)
     assert sequences._engine(shape[-1], dtype, leaves[1]) is loops
     slow = run(cell, dtype, leaves, ids)
     for one, other in zip(fast, slow, strict=True):
@@ -222,16 +227,30 @@ def test_bfloat16_are_rounded_to_the_nearest() -> None:
 
 @pytest.mark.parametrize("hidden_size", [32, 33])
 def test_a_stack_is_the_same_with_and_without_kernels(
-    cell: CellName, hidden_size: int, monkeypatch: pytest.MonkeyPatch
+    cell: CellName, hidden_size: int, processor: Processor
 ) -> None:
     """Without llvmlite, or at a width without kernels, all is as before but slower."""
     stack: Any = Recurrent(cell, 6, hidden_size, 2, bidirectional=True)
     x = torch.randn(5, 3, 6)
     output, state = stack(x)
-    monkeypatch.setattr(kernels, "target", lambda: None)
+    processor(None)
     expected, expected_state = stack(x)
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(state, expected_state)
+
+
+def test_a_processor_without_bfloat16_trains_in_it_all_the_same(
+    cell: CellName, processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor(None)
+    monkeypatch.setattr(recurrent, "_onednn_takes_bfloat16", lambda: False)
+    stack, x = Recurrent(cell, 6, 16, 2).double(), torch.randn(5, 3, 6)
+    exact, _ = stack(x.double())
+    monkeypatch.setattr(torch, "lstm", None)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = stack.float()(x)
+    assert output.dtype == torch.bfloat16
+    torch.testing.assert_close(output.double(), exact, atol=0.03, rtol=0)
 
 
 @pytest.mark.parametrize("hidden_size", [32, 33])

@@ -20,11 +20,11 @@ from charrnn.config import CellName, SampleConfig
 from charrnn.filters import log_softmax
 from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import Ids
-from tests.conftest import VERSE, small_config
+from tests.conftest import HERE, PROCESSORS, VERSE, Processor, small_config
 
 writer = pytest.importorskip("charrnn.writer")
 pytestmark = pytest.mark.skipif(
-    machine.target() is None or not machine.target().int8,  # type: ignore[union-attr]
+    not HERE or not HERE.int8,
     reason="the processor does not multiply bytes",
 )
 
@@ -108,7 +108,11 @@ def twin(model: Model, ids: Ids, state: State) -> tuple[np.ndarray, State]:
     return logits, tuple(np.stack(parts) for parts in zip(*after, strict=True))
 
 
-def test_it_computes_what_the_cells_say_of_rounded_numbers(model: Model) -> None:
+@pytest.mark.parametrize("target", PROCESSORS)
+def test_it_computes_what_the_cells_say_of_rounded_numbers(
+    model: Model, target: machine.Target, processor: Processor
+) -> None:
+    processor(target)
     batch = 7  # four together, and three alone
     state = random_state(model, batch)
     read = np.arange(batch, dtype=np.int32) % model.config.vocab_size
@@ -130,10 +134,16 @@ def test_it_computes_what_the_cells_say_of_rounded_numbers(model: Model) -> None
 BATCHES = [3, 19]
 
 
+@pytest.mark.parametrize("target", PROCESSORS)
 @pytest.mark.parametrize("batch", BATCHES)
 def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
-    model: Model, batch: int, monkeypatch: pytest.MonkeyPatch
+    model: Model,
+    batch: int,
+    target: machine.Target,
+    processor: Processor,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    processor(target)
     state = random_state(model, batch)
     monkeypatch.setattr(writer, "_processors", lambda: 1)
     ids, log_probs = write(model, state, 9)
@@ -351,7 +361,7 @@ def test_short_texts_are_left_to_numpy(written: list[int], monkeypatch: pytest.M
     "changes",
     [
         {"target": None},
-        {"target": machine.Target(16, 32, bf16=True, int8=False)},
+        {"target": machine.Target(16, 32, bf16=True, int8=None)},
         {"hidden_size": 33},
         {"skip": True, "embed_size": 48, "num_layers": 2},
         {"outlier": 5.0},
@@ -359,12 +369,11 @@ def test_short_texts_are_left_to_numpy(written: list[int], monkeypatch: pytest.M
     ids=str,
 )
 def test_without_such_code_texts_are_drawn_all_the_same(
-    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An old processor, an odd width, a skip or a weight that bytes can't hold."""
     if "target" in changes:
-        monkeypatch.setattr(machine, "target", lambda: changes["target"])
-        monkeypatch.setattr(writer, "target", lambda: changes["target"])
+        processor(changes["target"])
     shape = {k: v for k, v in changes.items() if k not in ("target", "outlier")}
     config = small_config("lstm", **({"hidden_size": 48, "vocab_size": 11} | shape))
     weights = CharRNN(config).weights()
