@@ -153,9 +153,9 @@ class Draws:
         """
         turns = np.arange(self.count, self.count + count) % len(self.schedule)
         cold = np.array(self.schedule)[turns]
-        numbers = np.stack([_numbers(random, count) for random in self.random], -1)
+        numbers = _numbers(self.random, count) * (cold > 0)[:, None]
         self.count += count
-        return numbers * (cold > 0)[:, None], 1 / np.maximum(cold, COLDEST)
+        return numbers, 1 / np.maximum(cold, COLDEST)
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these rows only."""
@@ -195,10 +195,12 @@ class Draws:
         return _pick(sums, numbers + spread)
 
 
-def _numbers(random: Random, count: int) -> NDArray[np.float64]:
-    """What `count` calls of `random.random()` return, in a tenth of the time."""
-    words = np.frombuffer(random.randbytes(8 * count), "<u4").reshape(count, 2)
-    return ((words[:, 0] >> 5) * 2.0**26 + (words[:, 1] >> 6)) / 2.0**53
+def _numbers(rows: Sequence[Random], count: int) -> NDArray[np.float64]:
+    """What `count` calls of `random()` of each return (N, B), in a twentieth of the time."""
+    data = b"".join([random.randbytes(8 * count) for random in rows])
+    words = np.frombuffer(data, "<u4").reshape(len(rows), count, 2).T  # (2, N, B)
+    numbers: NDArray[np.float64] = ((words[0] >> 5) * 2.0**26 + (words[1] >> 6)) / 2.0**53
+    return numbers
 
 
 def _filters(config: SampleConfig) -> bool:

@@ -360,13 +360,16 @@ def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
 def _finish(run: _Run, rows: list[_Row], stop: Callable[[], object]) -> None:
     """Draw all of the texts to their ends, or until they shall be stopped."""
     batch = _Batch(run, rows, stop, scored=True)
+    if rows[0].ending.open:
+        batch.count = sys.maxsize  # nobody waits, and nothing is drawn in vain
     while not all(row.ended for row in batch.rows) and not stop():
         ids, scores = batch.draw()  # (N, B) both
+        sums = np.vstack([np.zeros_like(scores[:1]), scores]).cumsum(0, np.float64)  # (N + 1, B)
         for number, row in enumerate(batch.rows):
             before = row.tokens
             if not row.ended:
                 row.pieces.append(row.add(ids[:, number].tolist()))
-            row.log_prob += float(scores[: row.tokens - before, number].sum(dtype=np.float64))
+            row.log_prob += float(sums[row.tokens - before, number])
         going = [number for number, row in enumerate(batch.rows) if not row.ended]
         if 0 < len(going) <= len(batch.rows) // 2:
             batch.keep(going)

@@ -59,10 +59,15 @@ def run(
 
 
 @needs_kernels
-@pytest.mark.parametrize("dtype", NUMBERS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("by_id", [False, True])
-@pytest.mark.parametrize("target", PROCESSORS)
+@pytest.mark.parametrize(
+    ("target", "dtype"),
+    [
+        *((target, torch.float32) for target in PROCESSORS),
+        pytest.param(PROCESSORS[0], torch.bfloat16, marks=needs_bfloat16),
+    ],
+)
 def test_kernels_do_what_loops_do(
     cell: CellName,
     shape: tuple[int, ...],
@@ -71,8 +76,6 @@ def test_kernels_do_what_loops_do(
     target: machine.Target,
     processor: Processor,
 ) -> None:
-    if dtype == torch.bfloat16 and not target.bf16:
-        pytest.skip("that processor has no bfloat16")
     processor(target)
     leaves, ids = tensors(cell, shape, torch.float32), None
     if by_id:

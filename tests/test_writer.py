@@ -303,8 +303,9 @@ def test_a_stream_a_batch_and_a_text_are_one(
 
 
 def test_texts_that_are_stopped_are_beginnings_of_what_they_would_have_been(
-    cell: CellName, written: list[int]
+    cell: CellName, written: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(writer, "TOKENS", 60)
     model, config = make(cell, SHAPES[1]), SampleConfig(max_new_tokens=200)
     whole = sampling.generate_batch(model, "\x0b", config, seeds=range(5))
     asked = iter([False, False, True, True])
