@@ -1,7 +1,7 @@
 """What code asks of the processor beyond `machine`: bytes, exponentials, sums, other threads.
 
-A float x within ±bound travels as a byte, the whole number nearest to 127 x / bound; where the
-processor multiplies unsigned bytes only, 128 is added.
+A float x within ±bound travels as a byte, the whole number nearest to 127 x / bound. Where one
+instruction multiplies fours of them, which takes unsigned bytes on this side, 128 is added.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from charrnn.machine import Code, Int, Vector, target
+from charrnn import machine
+from charrnn.machine import Code, Int, Vector
 
 __all__ = [
     "barrier",
@@ -43,13 +44,14 @@ PATIENCE = 200  # turns of waiting before another program is let in
 
 def centre() -> int:
     """What a zero is as a byte."""
-    found = target()
+    found = machine.target()
     return HALF if found and found.int8 == "fours" else 0
 
 
 def in_bytes(x: np.ndarray, bound: float) -> np.ndarray:
     """Floats within ±bound as bytes."""
     scaled = np.clip(x / np.float32(bound), -1, 1) * REACH
+    # Above zero, where cutting off rounds down; so does `put`.
     return np.floor(scaled + (HALF + 0.5)).astype(np.uint8) - np.uint8(HALF - centre())
 
 
@@ -65,22 +67,26 @@ def put(code: Code, address: Int, x: Vector, bound: float) -> None:
 
 def dot(code: Code, total: Vector, left: Any, right: Any) -> Vector:
     """32-bit integers plus the products of four bytes, like `in_bytes`, with four signed ones."""
-    words = total.value.type
-    if centre():
+    words, build = total.value.type, code.builder
+    if code.target.int8 == "fours":
         # Declared on words, as in older LLVMs; newer ones, which declare it on bytes, take both.
         name = f"llvm.x86.avx512.vpdpbusd.{32 * code.lanes}"
         return Vector(code, code.external(name, words, total.value, left, right))
-    build = code.builder
-    kinds = [ir.VectorType(kind, 32 // kind.width * code.lanes) for kind in (I8, I16)]
-    left, right = (build.bitcast(x, kinds[0]) for x in (left, right))
-    # The one instruction for pairs takes unsigned bytes first; no sum of two leaves 16 bits, since
-    # all are within ±127.
-    sizes = code.external(f"llvm.abs.v{4 * code.lanes}i8", kinds[0], left, ir.Constant(I1, 0))
-    signed = code.external("llvm.x86.avx2.psign.b", kinds[0], right, left)
-    twos = code.external("llvm.x86.avx2.pmadd.ub.sw", kinds[1], sizes, signed)
-    ones = ir.Constant(kinds[1], [1] * (2 * code.lanes))
-    fours = code.external("llvm.x86.avx2.pmadd.wd", words, twos, ones)
-    return Vector(code, build.add(total.value, fours))
+    bytes_, halves = (ir.VectorType(kind, 32 // kind.width * code.lanes) for kind in (I8, I16))
+    left, right = build.bitcast(left, bytes_), build.bitcast(right, bytes_)
+    # The instruction for pairs takes unsigned bytes first, so the sign goes to the other ones. No
+    # sum of two leaves 16 bits: these are within ±127, and no size is above 128.
+    sizes = code.external(f"llvm.abs.v{4 * code.lanes}i8", bytes_, left, ir.Constant(I1, 0))
+    if code.lanes == 16:
+        by_two, by_four = "llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512"
+        negative = build.icmp_signed("<", left, ir.Constant(bytes_, None))
+        signed = build.select(negative, build.neg(right), right)
+    else:
+        by_two, by_four = "llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd"
+        signed = code.external("llvm.x86.avx2.psign.b", bytes_, right, left)
+    twos = code.external(by_two, halves, sizes, signed)
+    ones = ir.Constant(halves, [1] * (2 * code.lanes))
+    return Vector(code, build.add(total.value, code.external(by_four, words, twos, ones)))
 
 
 def floats(x: Vector) -> Vector:

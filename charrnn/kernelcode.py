@@ -9,13 +9,11 @@ It comes from the rules in `gradients`, run once on vectors that write down what
 
 from __future__ import annotations
 
-import functools
-
 from charrnn import intrinsics, openmp
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
-from charrnn.machine import Code, Int, Numbers, Vector, panel_blocks, size, target
+from charrnn.machine import Code, Int, Numbers, Vector, made_once, panel_blocks, size
 
 __all__ = ["backward_code", "forward_code"]
 
@@ -26,23 +24,16 @@ BACKWARD = (
 )
 
 
-@functools.cache
+@made_once
 def forward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
     """The address of the way forward, with the arguments `FORWARD`; `by_id` if gx is a table."""
     return _Forward(cell, hidden_size, numbers, by_id).code.compile()
 
 
-@functools.cache
+@made_once
 def backward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
     """That of the way back; `by_id` if the derivatives by gx are added up for each id."""
     return _Backward(cell, hidden_size, numbers, by_id).code.compile()
-
-
-def _lanes_at_once(accumulators: int) -> int:
-    """How many lanes share a load of weights; half of the registers are accumulators."""
-    found = target()
-    assert found is not None, "callers ask `available` first"
-    return next(n for n in (8, 4, 2, 1) if n * accumulators <= max(found.registers // 2, 4))
 
 
 class _Build:
@@ -56,6 +47,11 @@ class _Build:
         self.hidden_size = hidden_size
         self.numbers: Numbers = numbers
         self.bytes = size(numbers)
+
+    def lanes_at_once(self, accumulators: int) -> int:
+        """How many lanes share a load of weights; half of the registers are accumulators."""
+        room = max(self.code.target.registers // 2, 4)
+        return next(n for n in (8, 4, 2, 1) if n * accumulators <= room)
 
     def load(self, name: str, place: Int) -> Vector:
         """W of the numbers that are multiplied, from an array of them."""
@@ -100,7 +96,7 @@ class _Forward(_Build):
         self.by_id = by_id
         self.blocks = panel_blocks(self.gates, hidden_size)
         self.width = self.blocks * code.lanes
-        lanes = _lanes_at_once(self.gates * self.blocks)
+        lanes = self.lanes_at_once(self.gates * self.blocks)
         begin, end = code.share(code["B"], lanes, openmp.thread(code), openmp.threads(code))
         whole = begin + (end - begin) // lanes * lanes
         steps, panels = code["T"], hidden_size // self.width
@@ -157,7 +153,7 @@ class _Backward(_Build):
         super().__init__(code, cell, hidden_size, numbers)
         self.by_id = by_id
         self.blocks = panel_blocks(1, hidden_size)
-        lanes = _lanes_at_once(self.blocks)
+        lanes = self.lanes_at_once(self.blocks)
         self.thread = openmp.thread(code)
         begin, end = code.share(code["B"], lanes, self.thread, openmp.threads(code))
         whole = begin + (end - begin) // lanes * lanes

@@ -10,12 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from charrnn import openmp
+from charrnn import machine, openmp
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
 from charrnn.kernelcode import backward_code, forward_code
-from charrnn.machine import Numbers, panel_blocks, target, vector_width
+from charrnn.machine import Numbers, panel_blocks, vector_width
 
 __all__ = ["available", "backward", "best", "forward"]
 
@@ -24,7 +24,7 @@ NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "b
 
 def available(hidden_size: int, dtype: torch.dtype) -> bool:
     """Whether there are kernels for these numbers and this width, which must be whole vectors."""
-    found = target()
+    found = machine.target()
     if found is None or not openmp.available() or dtype not in NUMBERS:
         return False
     if dtype == torch.bfloat16 and not found.bf16:

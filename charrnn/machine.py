@@ -12,7 +12,7 @@ makes of it what this processor does best. llvmlite is optional: see `target`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -25,10 +25,12 @@ except (ImportError, OSError):  # not there, or not for this system
 __all__ = [
     "Code",
     "Int",
+    "Int8",
     "Numbers",
     "Target",
     "Vector",
     "add_symbol",
+    "made_once",
     "panel_blocks",
     "size",
     "target",
@@ -36,6 +38,8 @@ __all__ = [
 ]
 
 Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
+# How a processor multiplies bytes: fours in one instruction, or pairs in one and fours in several.
+Int8 = Literal["fours", "pairs"]
 
 
 class Target(NamedTuple):
@@ -45,14 +49,15 @@ class Target(NamedTuple):
         lanes: W, floats in a vector register.
         registers: how many of these there are.
         bf16: whether it multiplies pairs of bfloat16.
-        int8: how it multiplies fours of bytes: in one instruction, unsigned ones with signed ones
-            ("fours"), or in several, of signed ones ("pairs"). None if neither.
+        int8: how it multiplies bytes, if it does.
+        features: all that it has and has not, as LLVM writes it.
     """
 
     lanes: int
     registers: int
     bf16: bool
-    int8: Literal["fours", "pairs"] | None
+    int8: Int8 | None
+    features: str
 
 
 @functools.cache
@@ -61,13 +66,15 @@ def target() -> Target | None:
     if llvm is None:
         return None
     features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        fours: Literal["fours"] | None = "fours" if features.get("avx512vnni") else None
-        return Target(16, 32, bool(features.get("avx512bf16")), fours)
+    int8: Int8 | None
+    if features.get("avx512f") and features.get("avx512bw"):
+        int8 = "fours" if features.get("avx512vnni") else "pairs"
+        return Target(16, 32, bool(features.get("avx512bf16")), int8, features.flatten())
     if features.get("avx2") and features.get("fma"):
-        return Target(8, 16, bf16=False, int8="fours" if features.get("avxvnni") else "pairs")
+        int8 = "fours" if features.get("avxvnni") else "pairs"
+        return Target(8, 16, False, int8, features.flatten())
     if features.get("neon"):
-        return Target(4, 32, bf16=False, int8=None)
+        return Target(4, 32, False, None, features.flatten())
     return None
 
 
@@ -82,6 +89,20 @@ def panel_blocks(gates: int, hidden_size: int) -> int:
     """How many vectors of units stand side by side in a panel: about four accumulators a lane."""
     vectors = hidden_size // vector_width()
     return next(n for n in (4, 3, 2, 1) if n * gates <= 4 and vectors % n == 0)
+
+
+def made_once(make: Callable[..., int]) -> Callable[..., int]:
+    """Keep the code that `make` makes: for each processor, once for the same arguments."""
+
+    @functools.cache
+    def kept(_: Target | None, *arguments: object) -> int:
+        return make(*arguments)
+
+    @functools.wraps(make)
+    def made(*arguments: object) -> int:
+        return kept(target(), *arguments)
+
+    return made
 
 
 def add_symbol(name: str, address: int | None) -> None:
@@ -198,6 +219,7 @@ class Code:
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
         found = target()
         assert found is not None, "callers ask whether there is a target"
+        self.target = found
         self.lanes = found.lanes
         self.name = name
         self.module = ir.Module(name)
@@ -349,7 +371,7 @@ class Code:
         llvm.initialize_native_asmprinter()
         machine = llvm.Target.from_default_triple().create_target_machine(
             cpu=llvm.get_host_cpu_name(),
-            features=llvm.get_host_cpu_features().flatten(),
+            features=self.target.features,
             opt=3,
         )
         module = llvm.parse_assembly(str(self.module))

@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn import intrinsics
+from charrnn import intrinsics, machine
 from charrnn.cells import CELLS, State
 from charrnn.config import CellName
-from charrnn.machine import panel_blocks, target, vector_width
+from charrnn.machine import panel_blocks, vector_width
 from charrnn.stepper import Floats, Layer
 from charrnn.tokenizer import Ids
 from charrnn.writercode import (
@@ -47,7 +47,7 @@ LOST = 0.25  # of a row's weights, that may round to nothing; 0.01 is usual, 0.1
 COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
 COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
 # What is written at once, and soon done: tokens of a sequence, of all, bytes of weights read.
-TOKENS, DRAWS, BYTES = 2048, 1 << 18, 40_000_000_000
+TOKENS, DRAWS, BYTES = 2048, 1 << 18, 10_000_000_000
 THREAD_BYTES = 50_000  # of weights of a layer, of which two threads take half each
 EVEN = 4  # times `TOGETHER` sequences, and they are divided among threads evenly enough
 
@@ -108,7 +108,7 @@ def pack(
             width is not whole vectors, skips add up to more than they can tell apart, or single
             weights stand out so far that the others of their row would be lost.
     """
-    found, hidden = target(), len(head)
+    found, hidden = machine.target(), len(head)
     if found is None or not found.int8 or hidden % found.lanes or hidden > WIDEST:
         return None
     packed, bound = [], float(np.abs(embedding).max())

@@ -14,7 +14,6 @@ other after each layer.
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from charrnn import intrinsics
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
-from charrnn.machine import Code, Int, Vector, panel_blocks
+from charrnn.machine import Code, Int, Vector, made_once, panel_blocks
 from charrnn.stepper import Floats
 
 __all__ = [
@@ -99,7 +98,7 @@ def code_of(shape: Shape) -> int:
 _MAKING = threading.Lock()
 
 
-@functools.cache
+@made_once
 def _made(shape: Shape) -> int:
     return _Build(shape).code.compile()
 

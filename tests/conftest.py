@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,26 +100,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 Processor = Callable[[machine.Target | None], None]
 HERE = machine.target()
-# As most laptops are that don't multiply fours of bytes in one instruction.
-AVX2 = machine.Target(8, 16, bf16=False, int8="pairs")
-PROCESSORS = [HERE, AVX2] if HERE and HERE.lanes > 4 and HERE != AVX2 else [HERE]
+# This processor, and such as have not all of its instructions.
+PROCESSORS = [HERE]
+if HERE and HERE.lanes == 16:
+    without = ",-avx512vnni,-avx512bf16"
+    PROCESSORS.append(machine.Target(16, 32, False, "pairs", HERE.features + without))
+if HERE and HERE.lanes >= 8:
+    without = ",-avx512f,-avxvnni"
+    PROCESSORS.append(machine.Target(8, 16, False, "pairs", HERE.features + without))
+
+
+def processor_name(target: object) -> str | None:
+    """For the names of tests."""
+    if isinstance(target, machine.Target):
+        return "here" if target == HERE else f"{32 * target.lanes}bit"
+    return None
 
 
 @pytest.fixture
-def processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processor]:
+def processor(monkeypatch: pytest.MonkeyPatch) -> Processor:
     """Make code as for another processor than this one: `processor(Target(...))`."""
 
-    def forget() -> None:
-        for name in ("kernelcode.forward_code", "kernelcode.backward_code", "writercode._made"):
-            module, _, function = name.partition(".")
-            if found := sys.modules.get(f"charrnn.{module}"):
-                getattr(found, function).cache_clear()
-
     def pretend(target: machine.Target | None) -> None:
-        forget()
-        for name, module in list(sys.modules.items()):
-            if name.startswith("charrnn.") and hasattr(module, "target"):
-                monkeypatch.setattr(module, "target", lambda: target)
+        monkeypatch.setattr(machine, "target", lambda: target)
 
-    yield pretend
-    forget()
+    return pretend
