@@ -93,7 +93,7 @@ def refuse_occupied(path: Path) -> None:
         occupied = not all(_is_leftover(file) for file in path.iterdir())
     except FileNotFoundError:
         return
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter if it holds what no path does
         raise _not_made(path, error) from None
     if occupied and not _is_first_save(path):
         advice = "choose another --name or --out, or delete it"
@@ -115,8 +115,9 @@ def _is_first_save(path: Path) -> bool:
     return True
 
 
-def _not_made(path: Path, error: OSError) -> CannotCreateError:
-    return CannotCreateError(f"{path}: {error.strerror}", "choose another folder with --out")
+def _not_made(path: Path, error: OSError | ValueError) -> CannotCreateError:
+    found = error.strerror if isinstance(error, OSError) else error
+    return CannotCreateError(f"{path}: {found}", "choose another folder with --out")
 
 
 def write(path: Path, files: Mapping[str, bytes]) -> None:

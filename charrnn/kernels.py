@@ -7,6 +7,8 @@ the whole sequence, and no thread waits for another before its end.
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,9 @@ from charrnn.machine import Numbers, panel_blocks, vector_width
 __all__ = ["available", "backward", "best", "forward"]
 
 NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
+# Units of an LSTM in fp32, up to which kernels beat what PyTorch has for it, by floats in a
+# register; see benchmarks/NOTES.md.
+WIDEST = {8: 768, 16: sys.maxsize}
 
 
 def available(hidden_size: int, dtype: torch.dtype) -> bool:
@@ -33,13 +38,11 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
 
 
 def best(cell: CellName, hidden_size: int, dtype: torch.dtype) -> bool:
-    """Whether there are kernels, and they beat what PyTorch has for LSTMs.
-
-    In fp32 they only do with 512-bit registers; see benchmarks/NOTES.md.
-    """
+    """Whether there are kernels, and they beat what PyTorch has."""
     if not available(hidden_size, dtype):
         return False
-    return cell != "lstm" or dtype != torch.float32 or vector_width() == 16
+    special = cell == "lstm" and dtype == torch.float32
+    return not special or hidden_size <= WIDEST.get(vector_width(), 0)
 
 
 def _threads() -> int:

@@ -154,9 +154,7 @@ class Recurrent(nn.Module):
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        plain = self.cell.name == "lstm" and not kernels.best("lstm", self.hidden_size, dtype)
-        plain = plain and (dtype != torch.bfloat16 or _onednn_takes_bfloat16())
-        plain = plain or x.device.type != "cpu"
+        plain = self._is_pytorchs(x.device, dtype)
         if ids is not None and (plain or len(x) * SHORT > ids.numel()):
             x, ids = embedding(ids, x), None
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
@@ -173,6 +171,14 @@ class Recurrent(nn.Module):
             states.append(after)
         output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
         return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
+
+    def _is_pytorchs(self, device: torch.device, dtype: torch.dtype) -> bool:
+        """Whether PyTorch's own code does it best: all on a GPU, some LSTMs on a CPU."""
+        if device.type != "cpu":
+            return True
+        if self.cell.name != "lstm" or kernels.best("lstm", self.hidden_size, dtype):
+            return False
+        return dtype != torch.bfloat16 or _onednn_takes_bfloat16()
 
     def _weights(self, end: str) -> list[Tensor]:
         """w_ih, w_hh, b_ih and b_hh of one direction of a layer."""
@@ -195,8 +201,8 @@ class Recurrent(nn.Module):
 
 def _onednn_takes_bfloat16() -> bool:
     """Whether torch.lstm runs under autocast on this processor; without AVX-512 it fails."""
-    here = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(here and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    built_in = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(built_in and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _dropped(weight: Tensor, share: float) -> Tensor:

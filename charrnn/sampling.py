@@ -283,7 +283,10 @@ class _Batch:
         self.scored = scored  # whether anyone asks for log-probabilities
         self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
         self.model = run.model
-        self.count = FEW
+        # Nobody sees the pieces of texts that are wanted whole; if all end together, nothing is
+        # drawn in vain.
+        whole = scored and all(row.ending.open for row in rows)
+        self.count = sys.maxsize if whole else FEW
         self.first: Logits | None = None  # (B, V), after the prompt, until the first draw
         self.ids = np.repeat(run.prompt[-1:], len(rows))  # (B,), not yet read
         long = self.draws.plain and _long(run)
@@ -360,16 +363,15 @@ def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
 def _finish(run: _Run, rows: list[_Row], stop: Callable[[], object]) -> None:
     """Draw all of the texts to their ends, or until they shall be stopped."""
     batch = _Batch(run, rows, stop, scored=True)
-    if rows[0].ending.open:
-        batch.count = sys.maxsize  # nobody waits, and nothing is drawn in vain
     while not all(row.ended for row in batch.rows) and not stop():
         ids, scores = batch.draw()  # (N, B) both
-        sums = np.vstack([np.zeros_like(scores[:1]), scores]).cumsum(0, np.float64)  # (N + 1, B)
+        # One after the other, so that sums are the same in any pieces.
+        sums = np.vstack([[row.log_prob for row in batch.rows], scores]).cumsum(0)  # (N + 1, B)
         for number, row in enumerate(batch.rows):
             before = row.tokens
             if not row.ended:
                 row.pieces.append(row.add(ids[:, number].tolist()))
-            row.log_prob += float(sums[row.tokens - before, number])
+            row.log_prob = float(sums[row.tokens - before, number])
         going = [number for number, row in enumerate(batch.rows) if not row.ended]
         if 0 < len(going) <= len(batch.rows) // 2:
             batch.keep(going)

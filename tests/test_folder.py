@@ -184,6 +184,8 @@ def test_a_folder_that_holds_something_is_never_written_over(tmp_path: Path) -> 
         create(tmp_path)
     with pytest.raises(CannotCreateError, match=r"precious\.txt"):
         create(tmp_path / "precious.txt" / "model")
+    with pytest.raises(CannotCreateError, match="null byte"):
+        create(tmp_path / "no\0path")
 
 
 def test_find_takes_a_path_a_name_or_the_newest(

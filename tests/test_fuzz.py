@@ -33,7 +33,7 @@ NASTY = [
     "1e400",
     "9" * 30,
     "é",
-    "\x01",
+    "\x01",  # no command line can hold a NUL
     "\udcff",
     "a,b",
     "[",

@@ -171,7 +171,7 @@ def _try(path: Path, numbers: range, manifest: bool) -> None:
         file, after = _mutated(path, number, names)
         before = file.read_bytes()
         file.write_bytes(after)
-        begin = time.monotonic()
+        begin = time.process_time()
         error = _refusal(path)
         if error is None:
             harmless = not manifest or file.name == "manifest.json" or before == after
@@ -180,7 +180,7 @@ def _try(path: Path, numbers: range, manifest: bool) -> None:
             assert error.exit_code == 65, f"mutation {number}: {error}"
             assert "\n" not in str(error)
             refused += 1
-        assert time.monotonic() - begin < 2, f"mutation {number}"
+        assert time.process_time() - begin < 2, f"mutation {number}"
         # Once more if need be: what a first time allocates for good is not the folder's.
         peak = min(_peak(path), _peak(path))
         assert peak < 2 * (size + len(after)) + 1_000_000, f"mutation {number}: {peak:,} bytes"

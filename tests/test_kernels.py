@@ -14,7 +14,7 @@ from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
 from charrnn.recurrent import Recurrent
-from tests.conftest import PROCESSORS, Processor
+from tests.conftest import PROCESSORS, Processor, processor_name
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
 SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
@@ -64,9 +64,10 @@ def run(
 @pytest.mark.parametrize(
     ("target", "dtype"),
     [
-        *((target, torch.float32) for target in PROCESSORS),
+        *((target, torch.float32) for target in {t and t.lanes: t for t in PROCESSORS}.values()),
         pytest.param(PROCESSORS[0], torch.bfloat16, marks=needs_bfloat16),
     ],
+    ids=processor_name,
 )
 def test_kernels_do_what_loops_do(
     cell: CellName,
@@ -254,6 +255,46 @@ def test_a_processor_without_bfloat16_trains_in_it_all_the_same(
         output, _ = stack.float()(x)
     assert output.dtype == torch.bfloat16
     torch.testing.assert_close(output.double(), exact, atol=0.03, rtol=0)
+    output.float().sum().backward()
+    for weight in stack.parameters():
+        assert weight.grad is not None
+        assert weight.grad.isfinite().all()
+
+
+@pytest.mark.skipif(not recurrent._onednn_takes_bfloat16(), reason="oneDNN has no bfloat16 here")
+def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
+    processor: Processor,
+) -> None:
+    processor(None)
+    stack = Recurrent("lstm", 6, 16)
+    assert stack._is_pytorchs(torch.device("cpu"), torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = stack(torch.randn(5, 3, 6))
+    assert output.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ("avx2 fma avx512f avx512bw avx512vnni avx512bf16", (16, 32, True, "fours")),
+        ("avx2 fma avx512f avx512bw avx512vnni", (16, 32, False, "fours")),
+        ("avx2 fma avx512f avx512bw", (16, 32, False, "pairs")),
+        ("avx2 fma avx512f", (8, 16, False, "pairs")),
+        ("avx2 fma avxvnni", (8, 16, False, "fours")),
+        ("avx2 fma", (8, 16, False, "pairs")),
+        ("avx2", None),
+        ("neon", (4, 32, False, None)),
+        ("", None),
+    ],
+)
+def test_what_a_processor_offers_follows_from_its_features(
+    features: str, expected: tuple[object, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binding = pytest.importorskip("llvmlite.binding")
+    found = binding.FeatureMap(dict.fromkeys(features.split(), True))
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: found)
+    target = machine.target.__wrapped__()
+    assert (target and target[:-1]) == expected
 
 
 @pytest.mark.parametrize("hidden_size", [32, 33])

@@ -102,6 +102,10 @@ def _texts(model: Any, config: SampleConfig, count: int) -> list[str]:
     return [text.text for text in generate_batch(model, "", config, seeds=range(count))]
 
 
+def test_no_text_is_wanted() -> None:
+    assert _texts(Constant(FIVE), SampleConfig(max_new_tokens=5), 0) == []
+
+
 def test_temperatures_are_taken_in_turn() -> None:
     text = "".join(stream(Constant(FIVE), "", SampleConfig(temperature=(0.0, 3.0, 0.0), seed=1)))
     assert set(text[::3]) == set(text[2::3]) == {"b"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from charrnn import CharRNN, CharTokenizer, Corpus, Model, load, machine, sampling, train
 from charrnn.cells import State
@@ -20,9 +23,10 @@ from charrnn.config import CellName, SampleConfig
 from charrnn.filters import log_softmax
 from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import Ids
-from tests.conftest import HERE, PROCESSORS, VERSE, Processor, small_config
+from tests.conftest import HERE, PROCESSORS, VERSE, Processor, processor_name, small_config
 
 writer = pytest.importorskip("charrnn.writer")
+intrinsics = pytest.importorskip("charrnn.intrinsics")
 pytestmark = pytest.mark.skipif(
     not HERE or not HERE.int8,
     reason="the processor does not multiply bytes",
@@ -108,7 +112,7 @@ def twin(model: Model, ids: Ids, state: State) -> tuple[np.ndarray, State]:
     return logits, tuple(np.stack(parts) for parts in zip(*after, strict=True))
 
 
-@pytest.mark.parametrize("target", PROCESSORS)
+@pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
 def test_it_computes_what_the_cells_say_of_rounded_numbers(
     model: Model, target: machine.Target, processor: Processor
 ) -> None:
@@ -130,11 +134,52 @@ def test_it_computes_what_the_cells_say_of_rounded_numbers(
     assert max(distances) < 0.3
 
 
+@pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
+def test_products_of_bytes_are_exact(target: machine.Target, processor: Processor) -> None:
+    """Whatever the bytes, 128 below zero among them, which stands for what is not a number."""
+    processor(target)
+    code = machine.Code("dots", ["x", "weights", "sums", "count"])
+    with code.loop(0, code["count"]) as k:
+        total = machine.Vector(code, code.weights(code["sums"] + k * (4 * code.lanes)))
+        weights = code.weights(code["weights"] + k * (4 * code.lanes))
+        total = intrinsics.dot(code, total, code.everywhere(code["x"] + k * 4), weights)
+        code.store(code["sums"] + k * (4 * code.lanes), total, "fp32")  # as they are
+    run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.compile())
+    extremes = np.array(list(itertools.product([-128, -127, -1, 0, 127], repeat=4)), np.int8)
+    random = np.random.default_rng(0)
+    for weight in (-127, 127, None):
+        shape = (len(extremes), target.lanes, 4)
+        weights = random.integers(-127, 128, shape) if weight is None else np.full(shape, weight)
+        x = (extremes.astype(np.int16) + intrinsics.centre()).astype(np.uint8)
+        sums = random.integers(-(2**30), 2**30, shape[:2], np.int32)
+        expected = sums + (weights * extremes[:, None]).sum(-1)
+        expected += (intrinsics.centre() * weights).sum(-1)
+        weights = weights.astype(np.int8)
+        given = (ctypes.c_int64 * 4)(*(a.ctypes.data for a in (x, weights, sums)), len(x))
+        run(ctypes.addressof(given))
+        np.testing.assert_array_equal(sums, expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_every_processor_writes_the_same(
+    cell: CellName, shape: dict[str, Any], processor: Processor
+) -> None:
+    found = []
+    for target in PROCESSORS:
+        processor(target)
+        torch.manual_seed(1)  # the same model each time, but one that knows this processor
+        model = make(cell, shape)
+        found.append(write(model, random_state(model, 5), 40))
+    for ids, log_probs in found[1:]:
+        np.testing.assert_array_equal(ids, found[0][0])
+        np.testing.assert_allclose(log_probs, found[0][1], atol=1e-5)
+
+
 # So few that threads share the units, and so many that they share the sequences.
 BATCHES = [3, 19]
 
 
-@pytest.mark.parametrize("target", PROCESSORS)
+@pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
 @pytest.mark.parametrize("batch", BATCHES)
 def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
     model: Model,
@@ -291,9 +336,12 @@ def test_a_stream_a_batch_and_a_text_are_one(
     options: dict[str, Any] = {"max_new_tokens": 200} | settings
     batch = model.generate_batch(9, "\x0b\x0c", seed=7, **options)
     assert written or options["max_new_tokens"] == 0
+    if not {"stop_strings", "max_lines"} & set(settings):
+        assert len(written) < 2, "texts that end together are drawn at once"
     for number, sample in enumerate(batch):
         alone = model.generate("\x0b\x0c", seed=7 + number, **options)
         assert sample.text == alone
+        assert sample == model.generate_batch(1, "\x0b\x0c", seed=7 + number, **options)[0]
         assert sample.tokens <= options["max_new_tokens"]
         assert set(settings.get("ban", "")).isdisjoint(alone)
         if not settings:
