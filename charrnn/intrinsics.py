@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from charrnn import machine
 from charrnn.machine import Code, Int, Vector
 
 __all__ = [
     "barrier",
-    "centre",
     "count_to",
     "dot",
     "exp",
@@ -42,24 +40,18 @@ FLUSH = 0x8040  # bits of the control word: what is too small is read as zero, a
 PATIENCE = 200  # turns of waiting before another program is let in
 
 
-def centre() -> int:
-    """What a zero is as a byte."""
-    found = machine.target()
-    return HALF if found and found.int8 == "fours" else 0
-
-
-def in_bytes(x: np.ndarray, bound: float) -> np.ndarray:
-    """Floats within ±bound as bytes."""
+def in_bytes(x: np.ndarray, bound: float, centre: int) -> np.ndarray:
+    """Floats within ±bound as bytes around `Target.centre`."""
     scaled = np.clip(x / np.float32(bound), -1, 1) * REACH
-    # Above zero, where cutting off rounds down; so does `put`.
-    return np.floor(scaled + (HALF + 0.5)).astype(np.uint8) - np.uint8(HALF - centre())
+    return np.floor(scaled + (centre + 0.5)).astype(np.int16).astype(np.uint8)
 
 
 def put(code: Code, address: Int, x: Vector, bound: float) -> None:
     """Store W floats within ±bound as bytes."""
     build, kind = code.builder, ir.VectorType(I32, code.lanes)
+    # Rounded above zero, where cutting off rounds down.
     whole = build.fptosi((x * (REACH / bound) + (HALF + 0.5)).value, kind)
-    whole = build.sub(whole, ir.Constant(kind, [HALF - centre()] * code.lanes))
+    whole = build.sub(whole, ir.Constant(kind, [HALF - code.target.centre] * code.lanes))
     narrow = ir.VectorType(I8, code.lanes)
     pointer = build.inttoptr(address.value, narrow.as_pointer())
     build.store(build.trunc(whole, narrow), pointer, align=1)

@@ -19,7 +19,7 @@ from charrnn.gradients import RULES
 from charrnn.kernelcode import backward_code, forward_code
 from charrnn.machine import Numbers, panel_blocks, vector_width
 
-__all__ = ["available", "backward", "best", "forward"]
+__all__ = ["available", "backward", "best_for_lstm", "forward"]
 
 NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 # Units of an LSTM in fp32, up to which kernels beat what PyTorch has for it, by floats in a
@@ -37,12 +37,11 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
     return hidden_size % found.lanes == 0
 
 
-def best(cell: CellName, hidden_size: int, dtype: torch.dtype) -> bool:
-    """Whether there are kernels, and they beat what PyTorch has."""
+def best_for_lstm(hidden_size: int, dtype: torch.dtype) -> bool:
+    """Whether there are kernels for an LSTM, and they beat what PyTorch has for it."""
     if not available(hidden_size, dtype):
         return False
-    special = cell == "lstm" and dtype == torch.float32
-    return not special or hidden_size <= WIDEST.get(vector_width(), 0)
+    return dtype != torch.float32 or hidden_size <= WIDEST.get(vector_width(), 0)
 
 
 def _threads() -> int:

@@ -25,7 +25,6 @@ except (ImportError, OSError):  # not there, or not for this system
 __all__ = [
     "Code",
     "Int",
-    "Int8",
     "Numbers",
     "Target",
     "Vector",
@@ -58,6 +57,11 @@ class Target(NamedTuple):
     bf16: bool
     int8: Int8 | None
     features: str
+
+    @property
+    def centre(self) -> int:
+        """What a zero is as a byte: in one instruction, the bytes on one side are unsigned."""
+        return 128 if self.int8 == "fours" else 0
 
 
 @functools.cache
@@ -92,7 +96,10 @@ def panel_blocks(gates: int, hidden_size: int) -> int:
 
 
 def made_once(make: Callable[..., int]) -> Callable[..., int]:
-    """Keep the code that `make` makes: for each processor, once for the same arguments."""
+    """Keep the code that `make` makes: for each processor, once for the same arguments.
+
+    There is one processor, but tests make code as for others.
+    """
 
     @functools.cache
     def kept(_: Target | None, *arguments: object) -> int:

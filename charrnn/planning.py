@@ -264,8 +264,8 @@ def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
     """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
 
     With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
-    since there are fewer updates; with half as many it is read 10 to 30% slower, which costs more
-    than its updates bring. See benchmarks/NOTES.md.
+    since there are fewer updates; with half as many it is read 10 to 30% slower, and not seen to be
+    learnt better. See benchmarks/NOTES.md.
     """
     lanes = 32 if train >= 200_000 else 16
     batch_size, seq_length = given.get("batch_size", lanes), given.get("seq_length", 64)

@@ -176,7 +176,7 @@ class Recurrent(nn.Module):
         """Whether PyTorch's own code does it best: all on a GPU, some LSTMs on a CPU."""
         if device.type != "cpu":
             return True
-        if self.cell.name != "lstm" or kernels.best("lstm", self.hidden_size, dtype):
+        if self.cell.name != "lstm" or kernels.best_for_lstm(self.hidden_size, dtype):
             return False
         return dtype != torch.bfloat16 or _onednn_takes_bfloat16()
 

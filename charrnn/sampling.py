@@ -141,7 +141,7 @@ def stream(
     """
     run = _run(model, prompt, config or SampleConfig(), unknown)
     row = _Row(run, new_seed() if run.config.seed is None else run.config.seed)
-    batch = _Batch(run, [row], bool, scored=False)
+    batch = _Batch(run, [row], bool, whole=False)
     return _pieces(batch, row)
 
 
@@ -277,16 +277,14 @@ class _Batch:
     """Rows that are drawn side by side, by whatever does it best."""
 
     def __init__(
-        self, run: _Run, rows: list[_Row], stop: Callable[[], object], *, scored: bool
+        self, run: _Run, rows: list[_Row], stop: Callable[[], object], *, whole: bool
     ) -> None:
         self.rows = rows
-        self.scored = scored  # whether anyone asks for log-probabilities
+        self.whole = whole  # wanted with their log-probabilities; nobody sees pieces
         self.draws = Draws(run.model.tokenizer, run.config, run.prompt, [r.seed for r in rows])
         self.model = run.model
-        # Nobody sees the pieces of texts that are wanted whole; if all end together, nothing is
-        # drawn in vain.
-        whole = scored and all(row.ending.open for row in rows)
-        self.count = sys.maxsize if whole else FEW
+        # If all end together, nothing is drawn in vain.
+        self.count = sys.maxsize if whole and all(row.ending.open for row in rows) else FEW
         self.first: Logits | None = None  # (B, V), after the prompt, until the first draw
         self.ids = np.repeat(run.prompt[-1:], len(rows))  # (B,), not yet read
         long = self.draws.plain and _long(run)
@@ -309,7 +307,7 @@ class _Batch:
         """The next ids (N, B), and their log-probabilities (N, B) if they are asked for."""
         if self.writer is not None:
             count = min(self.count, self.writer.most, *(row.wanted for row in self.rows))
-            self.count *= 2
+            self.count = 2 * count
             numbers, heat = self.draws.ahead(count)
             ids, scores = self.writer.write(self.ids, numbers, heat, self.draws.mask)
         else:
@@ -323,7 +321,7 @@ class _Batch:
         ids, close = self.draws.next(logits)
         for row in close:
             self.rows[row].close = True
-        scores = target_log_probs(logits, ids) if self.scored else np.zeros(len(ids))
+        scores = target_log_probs(logits, ids) if self.whole else np.zeros(len(ids))
         return ids[None], scores[None]
 
     def keep(self, going: list[int]) -> None:
@@ -362,7 +360,7 @@ def _pieces(batch: _Batch, row: _Row) -> Iterator[str]:
 
 def _finish(run: _Run, rows: list[_Row], stop: Callable[[], object]) -> None:
     """Draw all of the texts to their ends, or until they shall be stopped."""
-    batch = _Batch(run, rows, stop, scored=True)
+    batch = _Batch(run, rows, stop, whole=True)
     while not all(row.ended for row in batch.rows) and not stop():
         ids, scores = batch.draw()  # (N, B) both
         # One after the other, so that sums are the same in any pieces.

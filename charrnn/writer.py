@@ -72,6 +72,7 @@ class Packed(NamedTuple):
         head: (V/W panels, H, W), with nothing after V.
         head_bias: (V/W panels, W).
         vocab_size: V.
+        centre: what a zero is as a byte.
     """
 
     cell: CellName
@@ -81,6 +82,7 @@ class Packed(NamedTuple):
     head: Floats
     head_bias: Floats
     vocab_size: int
+    centre: int
 
     @property
     def size(self) -> int:
@@ -117,8 +119,8 @@ def pack(
             return None
         if any(_stands_out(weights) for weights in layer[:2][k == 0 :]):
             return None
-        recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0)
-        given = _product(cell, layer.w_ih, layer.b_ih, bound) if k else None
+        recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0, found.centre)
+        given = _product(cell, layer.w_ih, layer.b_ih, bound, found.centre) if k else None
         packed.append(PackedLayer(recurrent, given, layer.skip, bound))
         bound = 1.0 + (bound if layer.skip else 0.0)
     width = vector_width()
@@ -132,6 +134,7 @@ def pack(
         np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32),
         np.pad(bias, (0, spare), constant_values=NEVER).astype(np.float32),
         len(bias),
+        found.centre,
     )
 
 
@@ -142,7 +145,7 @@ def _stands_out(weights: Floats) -> bool:
     return bool((lost.mean(0) > LOST).any())
 
 
-def _product(cell: CellName, weights: Floats, bias: Floats, bound: float) -> Product:
+def _product(cell: CellName, weights: Floats, bias: Floats, bound: float, centre: int) -> Product:
     """The product with `weights` (K, G·N) of inputs within ±bound."""
     gates = CELLS[cell].gates
     inputs, units = len(weights), weights.shape[1] // gates
@@ -153,7 +156,7 @@ def _product(cell: CellName, weights: Floats, bias: Floats, bound: float) -> Pro
     split = rounded.reshape(inputs // 4, 4, gates, units // width, width)
     return Product(
         np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1)),
-        -intrinsics.centre() * rounded.sum(0, dtype=np.int32),
+        -centre * rounded.sum(0, dtype=np.int32),
         (scale * np.float32(bound / intrinsics.REACH)).astype(np.float32),
         np.ascontiguousarray(bias, np.float32),
     )
@@ -176,7 +179,7 @@ class Writer:
         self._state = [np.array(part, np.float32, order="C") for part in state]  # (L, B, H) each
         if len(self._state) == 1:
             self._state.append(self._state[0])
-        bytes_ = intrinsics.in_bytes(self._state[0], 1.0)  # (L, B, H)
+        bytes_ = intrinsics.in_bytes(self._state[0], 1.0, packed.centre)  # (L, B, H)
         self._bytes = np.stack([bytes_, bytes_], 1)  # (L, 2, B, H): before and after a step
         self._parity = 0
         self._inputs = np.zeros((len(skips), batch, hidden), np.uint8)

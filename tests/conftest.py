@@ -105,6 +105,8 @@ PROCESSORS = [HERE]
 if HERE and HERE.lanes == 16:
     without = ",-avx512vnni,-avx512bf16"
     PROCESSORS.append(machine.Target(16, 32, False, "pairs", HERE.features + without))
+    if HERE.int8 == "fours":  # some registers more than a processor with AVX-VNNI has
+        PROCESSORS.append(machine.Target(8, 16, False, "fours", HERE.features))
 if HERE and HERE.lanes >= 8:
     without = ",-avx512f,-avxvnni"
     PROCESSORS.append(machine.Target(8, 16, False, "pairs", HERE.features + without))
@@ -113,7 +115,7 @@ if HERE and HERE.lanes >= 8:
 def processor_name(target: object) -> str | None:
     """For the names of tests."""
     if isinstance(target, machine.Target):
-        return "here" if target == HERE else f"{32 * target.lanes}bit"
+        return "here" if target == HERE else f"{32 * target.lanes}bit-{target.int8}"
     return None
 
 

@@ -14,12 +14,12 @@ from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
 from charrnn.recurrent import Recurrent
-from tests.conftest import PROCESSORS, Processor, processor_name
+from tests.conftest import HERE, PROCESSORS, Processor, processor_name
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
 SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
 
-needs_kernels = pytest.mark.skipif(machine.target() is None, reason="there are no kernels here")
+needs_kernels = pytest.mark.skipif(HERE is None, reason="there are no kernels here")
 needs_bfloat16 = pytest.mark.skipif(
     not kernels.available(16, torch.bfloat16), reason="the processor has no bfloat16"
 )
@@ -64,7 +64,7 @@ def run(
 @pytest.mark.parametrize(
     ("target", "dtype"),
     [
-        *((target, torch.float32) for target in {t and t.lanes: t for t in PROCESSORS}.values()),
+        *((target, torch.float32) for target in dict.fromkeys((HERE, PROCESSORS[-1]))),
         pytest.param(PROCESSORS[0], torch.bfloat16, marks=needs_bfloat16),
     ],
     ids=processor_name,
@@ -174,7 +174,7 @@ def test_any_number_of_threads_gives_the_same(cell: CellName, by_id: bool) -> No
 
 
 @needs_kernels
-@pytest.mark.skipif(machine.target() is not None and machine.vector_width() == 4, reason="no x86")
+@pytest.mark.skipif(HERE is not None and HERE.lanes == 4, reason="no x86")
 def test_what_is_too_small_for_a_float_is_zero_inside_and_not_outside(cell: CellName) -> None:
     """With such numbers, which gradients through saturated gates become, some processors crawl."""
     x, *rest = tensors(cell, (3, 4, 10, 16), torch.float32)
@@ -290,11 +290,42 @@ def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
 def test_what_a_processor_offers_follows_from_its_features(
     features: str, expected: tuple[object, ...] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    binding = pytest.importorskip("llvmlite.binding")
-    found = binding.FeatureMap(dict.fromkeys(features.split(), True))
-    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: found)
+    llvm = pytest.importorskip("llvmlite.binding")
+    found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
     target = machine.target.__wrapped__()
-    assert (target and target[:-1]) == expected
+    assert target == (expected and (*expected, found.flatten()))
+
+
+@needs_kernels
+def test_code_keeps_to_what_its_processor_has(
+    processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llvm = pytest.importorskip("llvmlite.binding")
+    given, original = list[str](), llvm.Target.create_target_machine
+
+    def spy(self: Any, **options: Any) -> Any:
+        given.append(options["features"])
+        return original(self, **options)
+
+    monkeypatch.setattr(llvm.Target, "create_target_machine", spy)
+    for target in PROCESSORS:
+        assert target is not None
+        processor(target)
+        assert machine.Code("nothing", []).compile()
+        assert given[-1] == target.features
+
+
+@pytest.mark.parametrize(
+    ("lanes", "hidden_size", "expected"),
+    [(16, 1024, True), (8, 768, True), (8, 776, False), (4, 64, False), (16, 1000, False)],
+)
+def test_lstms_in_fp32_have_kernels_where_these_are_faster(
+    lanes: int, hidden_size: int, expected: bool, processor: Processor
+) -> None:
+    processor(machine.Target(lanes, 16, False, None, ""))
+    expected = expected and openmp.available()
+    assert kernels.best_for_lstm(hidden_size, torch.float32) == expected
 
 
 @pytest.mark.parametrize("hidden_size", [32, 33])

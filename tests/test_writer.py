@@ -150,10 +150,10 @@ def test_products_of_bytes_are_exact(target: machine.Target, processor: Processo
     for weight in (-127, 127, None):
         shape = (len(extremes), target.lanes, 4)
         weights = random.integers(-127, 128, shape) if weight is None else np.full(shape, weight)
-        x = (extremes.astype(np.int16) + intrinsics.centre()).astype(np.uint8)
+        x = (extremes.astype(np.int16) + target.centre).astype(np.uint8)
         sums = random.integers(-(2**30), 2**30, shape[:2], np.int32)
         expected = sums + (weights * extremes[:, None]).sum(-1)
-        expected += (intrinsics.centre() * weights).sum(-1)
+        expected += (target.centre * weights).sum(-1)
         weights = weights.astype(np.int8)
         given = (ctypes.c_int64 * 4)(*(a.ctypes.data for a in (x, weights, sums)), len(x))
         run(ctypes.addressof(given))
