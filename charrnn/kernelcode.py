@@ -13,7 +13,8 @@ from charrnn import intrinsics, openmp
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
-from charrnn.machine import Code, Int, Numbers, Vector, made_once, panel_blocks, size
+from charrnn.machine import Code, Int, Numbers, Vector, size
+from charrnn.processor import made_once, panel_blocks
 
 __all__ = ["backward_code", "forward_code"]
 

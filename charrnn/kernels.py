@@ -12,12 +12,13 @@ import sys
 import torch
 from torch import Tensor
 
-from charrnn import machine, openmp
+from charrnn import openmp, processor
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
 from charrnn.kernelcode import backward_code, forward_code
-from charrnn.machine import Numbers, panel_blocks, vector_width
+from charrnn.machine import Numbers
+from charrnn.processor import panel_blocks, vector_width
 
 __all__ = ["available", "backward", "best_for_lstm", "forward"]
 
@@ -29,7 +30,7 @@ WIDEST = {8: 768, 16: sys.maxsize}
 
 def available(hidden_size: int, dtype: torch.dtype) -> bool:
     """Whether there are kernels for these numbers and this width, which must be whole vectors."""
-    found = machine.target()
+    found = processor.target()
     if found is None or not openmp.available() or dtype not in NUMBERS:
         return False
     if dtype == torch.bfloat16 and not found.bf16:

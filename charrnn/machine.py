@@ -6,110 +6,34 @@
     function = code.compile()
 
 What is done to an `Int` or a `Vector` is written down as LLVM's intermediate language, and LLVM
-makes of it what this processor does best. llvmlite is optional: see `target`.
+makes of it what this processor does best. llvmlite is optional: see `processor`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from charrnn import processor
 
 try:
     import llvmlite.binding as llvm
     from llvmlite import ir
-except (ImportError, OSError):  # not there, or not for this system
-    llvm = None
+except (ImportError, OSError):  # there is no target then
+    pass
 
 __all__ = [
     "Code",
     "Int",
     "Numbers",
-    "Target",
     "Vector",
     "add_symbol",
-    "made_once",
-    "panel_blocks",
     "size",
-    "target",
-    "vector_width",
 ]
 
 Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
-# How a processor multiplies bytes: fours in one instruction, or pairs in one and fours in several.
-Int8 = Literal["fours", "pairs"]
-
-
-class Target(NamedTuple):
-    """What the processor offers.
-
-    Attributes:
-        lanes: W, floats in a vector register.
-        registers: how many of these there are.
-        bf16: whether it multiplies pairs of bfloat16.
-        int8: how it multiplies bytes, if it does.
-        features: all that it has and has not, as LLVM writes it.
-    """
-
-    lanes: int
-    registers: int
-    bf16: bool
-    int8: Int8 | None
-    features: str
-
-    @property
-    def centre(self) -> int:
-        """What a zero is as a byte: in one instruction, the bytes on one side are unsigned."""
-        return 128 if self.int8 == "fours" else 0
-
-
-@functools.cache
-def target() -> Target | None:
-    """The processor at hand; None if no code can be made for it, which takes llvmlite."""
-    if llvm is None:
-        return None
-    features = llvm.get_host_cpu_features()
-    int8: Int8 | None
-    if features.get("avx512f") and features.get("avx512bw"):
-        int8 = "fours" if features.get("avx512vnni") else "pairs"
-        return Target(16, 32, bool(features.get("avx512bf16")), int8, features.flatten())
-    if features.get("avx2") and features.get("fma"):
-        int8 = "fours" if features.get("avxvnni") else "pairs"
-        return Target(8, 16, False, int8, features.flatten())
-    if features.get("neon"):
-        return Target(4, 32, False, None, features.flatten())
-    return None
-
-
-def vector_width() -> int:
-    """W, floats in a register."""
-    found = target()
-    assert found is not None, "callers ask whether there is a target"
-    return found.lanes
-
-
-def panel_blocks(gates: int, hidden_size: int) -> int:
-    """How many vectors of units stand side by side in a panel: about four accumulators a lane."""
-    vectors = hidden_size // vector_width()
-    return next(n for n in (4, 3, 2, 1) if n * gates <= 4 and vectors % n == 0)
-
-
-def made_once(make: Callable[..., int]) -> Callable[..., int]:
-    """Keep the code that `make` makes: for each processor, once for the same arguments.
-
-    There is one processor, but tests make code as for others.
-    """
-
-    @functools.cache
-    def kept(_: Target | None, *arguments: object) -> int:
-        return make(*arguments)
-
-    @functools.wraps(make)
-    def made(*arguments: object) -> int:
-        return kept(target(), *arguments)
-
-    return made
 
 
 def add_symbol(name: str, address: int | None) -> None:
@@ -224,7 +148,7 @@ class Code:
     """
 
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
-        found = target()
+        found = processor.target()
         assert found is not None, "callers ask whether there is a target"
         self.target = found
         self.lanes = found.lanes

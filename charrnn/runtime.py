@@ -136,9 +136,9 @@ class Model(Predictor):
 
     @cached_property
     def _packed(self) -> writer.Packed | None:
-        from charrnn import machine  # it and `writer` take longer than a short text
+        from charrnn import processor  # it and `writer` take longer than a short text
 
-        if machine.target() is None:
+        if processor.target() is None:
             return None
         from charrnn import writer
 

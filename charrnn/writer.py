@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn import intrinsics, machine
+from charrnn import intrinsics, processor
 from charrnn.cells import CELLS, State
 from charrnn.config import CellName
-from charrnn.machine import panel_blocks, vector_width
+from charrnn.processor import panel_blocks, vector_width
 from charrnn.stepper import Floats, Layer
 from charrnn.tokenizer import Ids
 from charrnn.writercode import (
@@ -110,7 +110,7 @@ def pack(
             width is not whole vectors, skips add up to more than they can tell apart, or single
             weights stand out so far that the others of their row would be lost.
     """
-    found, hidden = machine.target(), len(head)
+    found, hidden = processor.target(), len(head)
     if found is None or not found.int8 or hidden % found.lanes or hidden > WIDEST:
         return None
     packed, bound = [], float(np.abs(embedding).max())

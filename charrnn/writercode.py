@@ -26,7 +26,8 @@ from charrnn import intrinsics
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
-from charrnn.machine import Code, Int, Vector, made_once, panel_blocks
+from charrnn.machine import Code, Int, Vector
+from charrnn.processor import made_once, panel_blocks
 from charrnn.stepper import Floats
 
 __all__ = [

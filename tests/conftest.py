@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from charrnn import machine
+from charrnn import processor as processors
 from charrnn.cells import CELLS
 from charrnn.config import CellName, ModelConfig
+from charrnn.processor import Target
 from tests import commands
 
 # Networks this small gain nothing from more threads, and lose much when tests run side by side.
@@ -98,23 +99,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-Processor = Callable[[machine.Target | None], None]
-HERE = machine.target()
+Processor = Callable[[Target | None], None]
+HERE = processors.target()
 # This processor, and such as have not all of its instructions.
 PROCESSORS = [HERE]
 if HERE and HERE.lanes == 16:
     without = ",-avx512vnni,-avx512bf16"
-    PROCESSORS.append(machine.Target(16, 32, False, "pairs", HERE.features + without))
+    PROCESSORS.append(Target(16, 32, False, "pairs", HERE.features + without))
     if HERE.int8 == "fours":  # some registers more than a processor with AVX-VNNI has
-        PROCESSORS.append(machine.Target(8, 16, False, "fours", HERE.features))
+        PROCESSORS.append(Target(8, 16, False, "fours", HERE.features))
 if HERE and HERE.lanes >= 8:
     without = ",-avx512f,-avxvnni"
-    PROCESSORS.append(machine.Target(8, 16, False, "pairs", HERE.features + without))
+    PROCESSORS.append(Target(8, 16, False, "pairs", HERE.features + without))
 
 
 def processor_name(target: object) -> str | None:
     """For the names of tests."""
-    if isinstance(target, machine.Target):
+    if isinstance(target, Target):
         return "here" if target == HERE else f"{32 * target.lanes}bit-{target.int8}"
     return None
 
@@ -123,7 +124,7 @@ def processor_name(target: object) -> str | None:
 def processor(monkeypatch: pytest.MonkeyPatch) -> Processor:
     """Make code as for another processor than this one: `processor(Target(...))`."""
 
-    def pretend(target: machine.Target | None) -> None:
-        monkeypatch.setattr(machine, "target", lambda: target)
+    def pretend(target: Target | None) -> None:
+        monkeypatch.setattr(processors, "target", lambda: target)
 
     return pretend

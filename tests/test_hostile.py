@@ -335,6 +335,7 @@ def test_a_file_is_read_while_a_run_writes_it(model: Path, tmp_path: Path) -> No
             for _ in range(200):
                 load(model)
                 verify(str(model))
+            assert writer.poll() is None, "it has written all the time"
         finally:
             writer.kill()
 

@@ -13,6 +13,8 @@ from charrnn import kernels, loops, machine, openmp, recurrent, sequences
 from charrnn.cells import CELLS
 from charrnn.config import CellName
 from charrnn.gradients import RULES
+from charrnn.processor import Target
+from charrnn.processor import target as this_processor
 from charrnn.recurrent import Recurrent
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
 
@@ -74,7 +76,7 @@ def test_kernels_do_what_loops_do(
     shape: tuple[int, ...],
     dtype: torch.dtype,
     by_id: bool,
-    target: machine.Target,
+    target: Target,
     processor: Processor,
 ) -> None:
     processor(target)
@@ -293,8 +295,7 @@ def test_what_a_processor_offers_follows_from_its_features(
     llvm = pytest.importorskip("llvmlite.binding")
     found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
     monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
-    target = machine.target.__wrapped__()
-    assert target == (expected and (*expected, found.flatten()))
+    assert this_processor.__wrapped__() == (expected and (*expected, found.flatten()))
 
 
 @needs_kernels
@@ -323,7 +324,7 @@ def test_code_keeps_to_what_its_processor_has(
 def test_lstms_in_fp32_have_kernels_where_these_are_faster(
     lanes: int, hidden_size: int, expected: bool, processor: Processor
 ) -> None:
-    processor(machine.Target(lanes, 16, False, None, ""))
+    processor(Target(lanes, 16, False, None, ""))
     expected = expected and openmp.available()
     assert kernels.best_for_lstm(hidden_size, torch.float32) == expected
 

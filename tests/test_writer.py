@@ -21,6 +21,7 @@ from charrnn import CharRNN, CharTokenizer, Corpus, Model, load, machine, sampli
 from charrnn.cells import State
 from charrnn.config import CellName, SampleConfig
 from charrnn.filters import log_softmax
+from charrnn.processor import Target
 from charrnn.scoring import target_log_probs
 from charrnn.tokenizer import Ids
 from tests.conftest import HERE, PROCESSORS, VERSE, Processor, processor_name, small_config
@@ -114,7 +115,7 @@ def twin(model: Model, ids: Ids, state: State) -> tuple[np.ndarray, State]:
 
 @pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
 def test_it_computes_what_the_cells_say_of_rounded_numbers(
-    model: Model, target: machine.Target, processor: Processor
+    model: Model, target: Target, processor: Processor
 ) -> None:
     processor(target)
     batch = 7  # four together, and three alone
@@ -135,7 +136,7 @@ def test_it_computes_what_the_cells_say_of_rounded_numbers(
 
 
 @pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
-def test_products_of_bytes_are_exact(target: machine.Target, processor: Processor) -> None:
+def test_products_of_bytes_are_exact(target: Target, processor: Processor) -> None:
     """Whatever the bytes, 128 below zero among them, which stands for what is not a number."""
     processor(target)
     code = machine.Code("dots", ["x", "weights", "sums", "count"])
@@ -184,7 +185,7 @@ BATCHES = [3, 19]
 def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
     model: Model,
     batch: int,
-    target: machine.Target,
+    target: Target,
     processor: Processor,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -410,7 +411,7 @@ def test_short_texts_are_left_to_numpy(written: list[int], monkeypatch: pytest.M
     "changes",
     [
         {"target": None},
-        {"target": machine.Target(4, 32, False, None, "")},
+        {"target": Target(4, 32, False, None, "")},
         {"hidden_size": 33},
         {"skip": True, "embed_size": 48, "num_layers": 2},
         {"outlier": 5.0},
