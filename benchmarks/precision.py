@@ -15,7 +15,7 @@ from pathlib import Path
 from timing import machine
 
 from charrnn import train
-from charrnn.events import Finished
+from charrnn.training.events import Finished
 
 RESULTS = Path(__file__).parent / "results" / "precision.json"
 SIZES = {"hidden_size": 256, "num_layers": 2, "batch_size": 32, "seq_length": 64, "dropout": 0.0}

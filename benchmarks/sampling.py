@@ -30,12 +30,13 @@ import torch
 from timing import Step, machine, rates
 from torch import nn
 
-from charrnn import sampling
-from charrnn.cells import CELLS
+from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig, SampleConfig
-from charrnn.network import CharRNN
-from charrnn.runtime import Model, load
-from charrnn.tokenizer import CharTokenizer
+from charrnn.models.loading import load
+from charrnn.models.model import Model
+from charrnn.network.char_rnn import CharRNN
+from charrnn.sampling import generation
+from charrnn.text.tokenizer import CharTokenizer
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "sampling.json"
@@ -92,10 +93,10 @@ def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step
     config = SampleConfig(max_new_tokens=length, temperature=TEMPERATURE, seed=1)
 
     def write() -> object:
-        sampling.WORTH = 0 if in_code else 10**12
+        generation.WORTH = 0 if in_code else 10**12
         if count == 1:
-            return "".join(sampling.stream(model, "!", config))
-        return sampling.generate_batch(model, "!", config, seeds=range(count))
+            return "".join(generation.stream(model, "!", config))
+        return generation.generate_batch(model, "!", config, seeds=range(count))
 
     return write
 

@@ -30,10 +30,10 @@ from timing import machine, product_peak, rates
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from charrnn import planning
-from charrnn.learner import Learner
-from charrnn.network import CharRNN
-from charrnn.tokenizer import Ids
+from charrnn.arrays import Ids
+from charrnn.network.char_rnn import CharRNN
+from charrnn.training import planning
+from charrnn.training.learner import Learner
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"

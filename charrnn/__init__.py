@@ -12,75 +12,57 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from charrnn.config import EvalConfig, ModelConfig, SampleConfig, TrainConfig
-    from charrnn.corpus import Corpus, read_corpus
-    from charrnn.decoding import Reading
-    from charrnn.errors import CharRNNError
-    from charrnn.evaluation import evaluate
-    from charrnn.events import Evaluated, Evaluation, Event, Finished, Progress, Started
-    from charrnn.mixture import Mixture
-    from charrnn.network import CharRNN
-    from charrnn.runtime import Model, load
-    from charrnn.sampling import Sample
-    from charrnn.scoring import Score
-    from charrnn.tokenizer import ByteTokenizer, CharTokenizer
-    from charrnn.training import resume, train
+    from charrnn.config import EvalConfig as EvalConfig
+    from charrnn.config import ModelConfig as ModelConfig
+    from charrnn.config import SampleConfig as SampleConfig
+    from charrnn.config import TrainConfig as TrainConfig
+    from charrnn.errors import CharRNNError as CharRNNError
+    from charrnn.evaluation.losses import evaluate as evaluate
+    from charrnn.folder.record import Evaluation as Evaluation
+    from charrnn.models.loading import load as load
+    from charrnn.models.mixture import Mixture as Mixture
+    from charrnn.models.model import Model as Model
+    from charrnn.network.char_rnn import CharRNN as CharRNN
+    from charrnn.sampling.beams import Beam as Beam
+    from charrnn.sampling.generation import Sample as Sample
+    from charrnn.scoring.novelty import Copies as Copies
+    from charrnn.scoring.novelty import Novelty as Novelty
+    from charrnn.scoring.score import Score as Score
+    from charrnn.text.corpus import Corpus as Corpus
+    from charrnn.text.corpus import read_corpus as read_corpus
+    from charrnn.text.decoding import Reading as Reading
+    from charrnn.text.tokenizer import ByteTokenizer as ByteTokenizer
+    from charrnn.text.tokenizer import CharTokenizer as CharTokenizer
+    from charrnn.training.events import Evaluated as Evaluated
+    from charrnn.training.events import Event as Event
+    from charrnn.training.events import Finished as Finished
+    from charrnn.training.events import Progress as Progress
+    from charrnn.training.events import Started as Started
+    from charrnn.training.loop import resume as resume
+    from charrnn.training.loop import train as train
 
-_HOMES = {
-    "ByteTokenizer": "tokenizer",
-    "CharRNN": "network",
-    "CharRNNError": "errors",
-    "CharTokenizer": "tokenizer",
-    "Corpus": "corpus",
-    "Evaluated": "events",
-    "Evaluation": "events",
-    "Event": "events",
-    "Finished": "events",
-    "EvalConfig": "config",
-    "Mixture": "mixture",
-    "Model": "runtime",
-    "ModelConfig": "config",
-    "Progress": "events",
-    "Reading": "decoding",
-    "Sample": "sampling",
-    "SampleConfig": "config",
-    "Score": "scoring",
-    "Started": "events",
-    "TrainConfig": "config",
-    "evaluate": "evaluation",
-    "load": "runtime",
-    "read_corpus": "corpus",
-    "resume": "training",
-    "train": "training",
+# Where each public name is found. The imports above say the same to type checkers.
+_MODULES = {
+    "config": ("EvalConfig", "ModelConfig", "SampleConfig", "TrainConfig"),
+    "errors": ("CharRNNError",),
+    "evaluation.losses": ("evaluate",),
+    "folder.record": ("Evaluation",),
+    "models.loading": ("load",),
+    "models.mixture": ("Mixture",),
+    "models.model": ("Model",),
+    "network.char_rnn": ("CharRNN",),
+    "sampling.beams": ("Beam",),
+    "sampling.generation": ("Sample",),
+    "scoring.novelty": ("Copies", "Novelty"),
+    "scoring.score": ("Score",),
+    "text.corpus": ("Corpus", "read_corpus"),
+    "text.decoding": ("Reading",),
+    "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
+    "training.events": ("Evaluated", "Event", "Finished", "Progress", "Started"),
+    "training.loop": ("resume", "train"),
 }
-
-__all__ = [
-    "ByteTokenizer",
-    "CharRNN",
-    "CharRNNError",
-    "CharTokenizer",
-    "Corpus",
-    "EvalConfig",
-    "Evaluated",
-    "Evaluation",
-    "Event",
-    "Finished",
-    "Mixture",
-    "Model",
-    "ModelConfig",
-    "Progress",
-    "Reading",
-    "Sample",
-    "SampleConfig",
-    "Score",
-    "Started",
-    "TrainConfig",
-    "evaluate",
-    "load",
-    "read_corpus",
-    "resume",
-    "train",
-]
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,7 @@ __all__ = [
     "Settings",
     "TrainConfig",
     "check",
+    "refuse_bidirectional",
     "settings_from",
 ]
 
@@ -209,3 +210,14 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySett
     if unknown:
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {', '.join(known)}")
     return kind(**values)
+
+
+def refuse_bidirectional(config: ModelConfig) -> None:
+    """A language model reads forward only.
+
+    Raises:
+        UsageError: if `config` is of a network that reads backwards too.
+    """
+    if config.bidirectional:
+        found = "a bidirectional network has read the characters it should predict"
+        raise UsageError(found, "a language model needs bidirectional=False")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from charrnn import processor as processors
-from charrnn.cells import CELLS
+from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
-from charrnn.processor import Target
+from charrnn.native import processor as processors
+from charrnn.native.processor import Target
 from tests import commands
 
 # Networks this small gain nothing from more threads, and lose much when tests run side by side.
@@ -89,14 +90,20 @@ def verse(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a text `verse.txt` and a trained model `checkpoints/verse`."""
-    path = tmp_path_factory.mktemp("home")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `home` is a copy of; trained once, and never written again."""
+    path = tmp_path_factory.mktemp("trained-home")
     (path / "verse.txt").write_text(VERSE * 20)
     done = commands.run(path, "train", "verse.txt", "--steps", 30, *commands.TINY, "--json")
     assert done.returncode == 0, done.stderr
     (path / "summary.json").write_text(done.stdout)
     return path
+
+
+@pytest.fixture
+def home(trained_home: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own, with `verse.txt` and a trained model `checkpoints/verse`."""
+    return Path(shutil.copytree(trained_home, tmp_path / "home"))
 
 
 Processor = Callable[[Target | None], None]

@@ -14,12 +14,13 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["charrnn"]):
-    from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, decoding
+    from charrnn import ByteTokenizer, CharRNNError, CharTokenizer
     from charrnn.config import SampleConfig, settings_from
     from charrnn.errors import BadDataError
-    from charrnn.folder import ModelRecord
-    from charrnn.tokenizer import Tokenizer
-    from charrnn.untrusted import parse
+    from charrnn.folder.record import ModelRecord
+    from charrnn.folder.untrusted import parse
+    from charrnn.text import decoding
+    from charrnn.text.tokenizer import Tokenizer
 
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "gb18030", "utf-7")
 ERRORS: tuple[Any, ...] = ("strict", "replace", "surrogateescape")

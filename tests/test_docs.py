@@ -22,7 +22,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def desk(home: Path) -> Path:
     """`home` with what the examples need."""
     (home / "prompt.txt").write_text("the clerk")

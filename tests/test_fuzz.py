@@ -20,8 +20,8 @@ from charrnn.cli import app
 from charrnn.config import EvalConfig, ModelConfig, SampleConfig, Settings, TrainConfig
 from charrnn.config import settings_from as made
 from charrnn.errors import UsageError
-from charrnn.tokenizer import make_tokenizer
-from charrnn.tokens import Spool
+from charrnn.text.spool import Spool
+from charrnn.text.tokenizer import make_tokenizer
 
 NASTY = [
     "",

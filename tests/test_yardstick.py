@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn.events import Finished
+from charrnn.training.events import Finished
 from tests.sources import Markov
 
 SOURCE = Markov("abcdefgh", seed=3)

@@ -14,12 +14,12 @@ import typer
 from typer.core import TyperGroup
 
 import charrnn
-from charrnn.cli.common import say
 from charrnn.cli.evaluate import evaluate, score
 from charrnn.cli.sample import sample
 from charrnn.cli.show import cache, corpora, info, verify
 from charrnn.cli.train import train
 from charrnn.errors import CharRNNError, ReadWriteError
+from charrnn.terminal.output import say
 
 __all__ = ["app", "main"]
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from charrnn.cli.common import (
+from charrnn.config import EvalConfig, settings_from
+from charrnn.errors import UsageError, not_written
+from charrnn.terminal.output import (
     ColumnOption,
     EncodingOption,
     ErrorsOption,
@@ -19,14 +21,13 @@ from charrnn.cli.common import (
     say,
     write,
 )
-from charrnn.config import EvalConfig, settings_from
-from charrnn.errors import UsageError, not_written
-from charrnn.tokenizer import Unknown
+from charrnn.text.tokenizer import Unknown
 
 if TYPE_CHECKING:
-    from charrnn.corpus import Corpus
-    from charrnn.scoring import Score, Surprisals
-    from charrnn.tokenizer import Ids, Tokenizer
+    from charrnn.arrays import Ids, Surprisals
+    from charrnn.scoring.score import Score
+    from charrnn.text.corpus import Corpus
+    from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["evaluate", "score"]
 
@@ -99,14 +100,14 @@ def evaluate(
         )
     from tqdm import tqdm
 
-    from charrnn import evaluation
-    from charrnn.corpus import read_corpus
-    from charrnn.decoding import Reading
-    from charrnn.scoring import by_character, score_of
-    from charrnn.tokenizer import ByteTokenizer
+    from charrnn.evaluation import losses
+    from charrnn.scoring.score import by_character, score_of
+    from charrnn.text.corpus import read_corpus
+    from charrnn.text.decoding import Reading
+    from charrnn.text.tokenizer import ByteTokenizer
 
     models, sources = _split(arguments)
-    networks, tokenizer = evaluation.load_networks(models)
+    networks, tokenizer = losses.load_networks(models)
     raw = isinstance(tokenizer, ByteTokenizer) and errors == "strict"
     reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
     corpus = read_corpus(sources, reading)
@@ -120,8 +121,8 @@ def evaluate(
         training_ids = training_ids[: _training_tokens(models, known, len(training_ids))]
     total = len(networks) * (len(ids) - 1)
     with tqdm(total=total, unit=" characters", leave=False, disable=not dynamic) as bar:
-        nats = evaluation.costs(networks, ids, config, training_ids, bar.update)
-    wanted = evaluation.targets(ids, config)
+        nats = losses.costs(networks, ids, config, training_ids, bar.update)
+    wanted = losses.targets(ids, config)
     found = score_of(float(nats.sum(dtype="float64")), tokenizer, wanted)
     how = protocol if protocol == "carried" else f"windows of {window}"
     how += ", dynamic" if dynamic else ""
@@ -147,9 +148,9 @@ def score(
     unknown: UnknownOption = "error",
 ) -> None:
     """Score lines of standard input, each for itself; a line of JSON each."""
-    from charrnn import runtime
+    from charrnn.models.loading import load
 
-    loaded = runtime.load(model)
+    loaded = load(model)
     lines = (line.removesuffix("\n") for line in sys.stdin)
     for found in loaded.score_lines(lines, unknown):
         write(
@@ -167,12 +168,12 @@ def score(
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Which arguments are models: the first, and those after it that are, but the last."""
-    from charrnn import folder
+    from charrnn.folder.record import is_model
 
     if len(arguments) < 2:
         raise UsageError("there is no text to score", "charrnn eval MODEL TEXT")
     count = 1
-    while count < len(arguments) - 1 and folder.is_model(arguments[count]):
+    while count < len(arguments) - 1 and is_model(arguments[count]):
         count += 1
     return arguments[:count], arguments[count:]
 
@@ -183,11 +184,11 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
     Raises:
         UsageError: if that differs from model to model.
     """
-    from charrnn import folder
+    from charrnn.folder.record import find_model, read_model
 
     found = set()
     for model in models:
-        record = folder.read(folder.find(model)).record
+        record = read_model(find_model(model)).record
         known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
         kept = record.training.val_frac if known and record.training is not None else 0.0
         found.add(tokens - round(tokens * kept))
@@ -219,12 +220,13 @@ def _write_page(
     ids: Ids,
     nats: Surprisals,
 ) -> None:
-    from charrnn import heatmap, scoring
+    from charrnn.scoring import heatmap
+    from charrnn.scoring.score import by_character
 
     facts = [f"{label}: {value}" for label, value in _rows(found, how).items()]
     try:
         with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(heatmap.page(title, facts, scoring.by_character(tokenizer, ids, nats)))
+            file.writelines(heatmap.page(title, facts, by_character(tokenizer, ids, nats)))
     except OSError as error:
         raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

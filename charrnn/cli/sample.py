@@ -11,12 +11,12 @@ from typing import Annotated, TextIO
 
 import typer
 
-from charrnn.cli.common import JsonOption
 from charrnn.config import SampleConfig, settings_from
 from charrnn.errors import MissingInputError, UsageError, not_written
-from charrnn.sampling import new_seed
+from charrnn.sampling.generation import new_seed
 from charrnn.signals import noted
-from charrnn.tokenizer import Unknown
+from charrnn.terminal.output import JsonOption
+from charrnn.text.tokenizer import Unknown
 
 __all__ = ["sample"]
 
@@ -160,17 +160,17 @@ def sample(
             "--reject-copies stands alone", "give the text as --novelty, and plain samples"
         )
 
-    from charrnn import mixture
-    from charrnn.cli.writing import Job
+    from charrnn.models.loading import load_together
+    from charrnn.terminal.texts import Job
 
     if interactive and str(prompt_file) == "-":
         raise UsageError("standard input can't be prompt and choices", "use --prompt")
     start = _read_prompt(prompt_file) if prompt_file else prompt
-    loaded = mixture.load(models or [None])
+    loaded = load_together(models or [None])
     with _opened(output) as out:
         job = Job(loaded, start, config, unknown, out, echo, json, novelty)
         if interactive:
-            from charrnn.cli.interactive import choose
+            from charrnn.terminal.interactive import choose
 
             choose(job, interactive)
         elif beam or best_of or json or num_samples > 1 or reject_copies:

@@ -9,17 +9,18 @@ from typing import Annotated
 import msgspec
 import typer
 
-from charrnn.cli.common import JsonOption, ModelArgument, encode_json, write
 from charrnn.errors import BadDataError, MissingInputError
+from charrnn.terminal.output import JsonOption, ModelArgument, encode_json, write
 
 __all__ = ["cache", "corpora", "info", "verify"]
 
 
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     """Show what there is to know of a model."""
-    from charrnn import card, folder
+    from charrnn.folder import card
+    from charrnn.folder.record import find_model, read_model
 
-    found = folder.read(folder.find(model))
+    found = read_model(find_model(model))
     sizes = {
         str(path.relative_to(found.path)): path.stat().st_size
         for path in sorted(found.path.rglob("*"))
@@ -39,49 +40,51 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
 
 def verify(model: ModelArgument = None) -> None:
     """Check every file of a model folder, and tell what is wrong."""
-    from charrnn import files, folder, resuming
+    from charrnn.folder.files import MANIFEST, read_manifest, read_settled
+    from charrnn.folder.record import WEIGHTS, find_model, read_model
+    from charrnn.folder.resuming import STATE, read_run
 
-    path = folder.find(model)
-    manifest = files.read_manifest(path)
+    path = find_model(model)
+    manifest = read_manifest(path)
     if manifest is None:
-        write(f"{path} has no {files.MANIFEST}: damage of content can't be seen\n")
+        write(f"{path} has no {MANIFEST}: damage of content can't be seen\n")
     problems = _problems(path)
     if problems:
         write("".join(f"{problem}\n" for problem in problems))
         advice = "copy the folder again, or train anew"
         raise BadDataError(f"{path} is damaged in {len(problems)} of its files", advice)
-    resumable = (path / resuming.STATE).exists()
-    unfinished = resumable and not (path / folder.WEIGHTS).exists()
+    resumable = (path / STATE).exists()
+    unfinished = resumable and not (path / WEIGHTS).exists()
     if resumable:
-        files.settled(path, lambda: resuming.read(path))
+        read_settled(path, lambda: read_run(path))
     if not unfinished:
-        folder.read(path)
+        read_model(path)
     write(f"{path} is whole{', but a run that has no model yet' if unfinished else ''}\n")
 
 
 def _problems(path: Path) -> list[str]:
     """What of a folder is not as its manifest says, unless a save is going on."""
-    from charrnn import files
+    from charrnn.folder.files import RESUME, check_file, read_manifest
 
     while True:
-        manifest = files.read_manifest(path) or {}
+        manifest = read_manifest(path) or {}
         problems = []
         for name, versions in sorted(manifest.items()):
             try:
-                files.check_file(path, name, manifest)
+                check_file(path, name, manifest)
             except FileNotFoundError:
                 # A folder is meant to travel without the state of its run.
-                if None not in versions and not name.startswith(f"{files.RESUME}/"):
+                if None not in versions and not name.startswith(f"{RESUME}/"):
                     problems.append(f"{name} is missing")
             except BadDataError as error:
                 problems.append(error.found)
-        if not problems or files.read_manifest(path) == manifest:
+        if not problems or read_manifest(path) == manifest:
             return problems
 
 
 def corpora() -> None:
     """List the corpora that come with charrnn."""
-    from charrnn.corpus import BUNDLED
+    from charrnn.text.corpus import BUNDLED
 
     for name, bundled in BUNDLED.items():
         try:
@@ -95,7 +98,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete them.")] = False,
 ) -> None:
     """List what is kept on the disk of long texts, to train on them again sooner."""
-    from charrnn import cache as kept
+    from charrnn.text import cache as kept
 
     if clear:
         count = kept.clear()

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli.common import (
+from charrnn.config import CellName, DeviceName, Precision
+from charrnn.errors import UsageError
+from charrnn.terminal.output import (
     ColumnOption,
     EncodingOption,
     ErrorsOption,
@@ -16,8 +18,6 @@ from charrnn.cli.common import (
     encode_json,
     write,
 )
-from charrnn.config import CellName, DeviceName, Precision
-from charrnn.errors import UsageError
 
 __all__ = ["train"]
 
@@ -132,17 +132,18 @@ def train(
 
     _refuse_held(resume, out, name)
 
-    from charrnn import display, training
-    from charrnn.decoding import Reading
+    from charrnn.terminal import progress
+    from charrnn.text.decoding import Reading
+    from charrnn.training import loop
 
     if resume is not None:
-        events = training.resume(resume, sources or None)
+        events = loop.resume(resume, sources or None)
     else:
         reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
-        events = training.train(sources or [], tokenizer=tokenizer, reading=reading, **given)
+        events = loop.train(sources or [], tokenizer=tokenizer, reading=reading, **given)
     try:
-        finished = display.show(events)
-    except display.Interrupted as stop:
+        finished = progress.show(events)
+    except progress.Interrupted as stop:
         raise typer.Exit(128 + stop.number) from None
     if json:
         write(encode_json(finished))
@@ -157,9 +158,10 @@ def _typed(ctx: typer.Context, name: str) -> bool:
 def _refuse_given(model: str, names: list[str]) -> None:
     """What a run was started with can't be changed while it goes on."""
     if names:
-        from charrnn import folder, resuming
+        from charrnn.folder.record import find_model
+        from charrnn.folder.resuming import read_run
 
-        record = resuming.read(folder.find(model)).record
+        record = read_run(find_model(model)).record
         others = {"cell": "model", "hidden_size": "rnn-size"}
         told = []
         for name in names:
@@ -175,9 +177,10 @@ def _refuse_given(model: str, names: list[str]) -> None:
 
 def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None:
     """Tell at once who trains there, before a text is read or PyTorch loaded."""
-    from charrnn import folder, locking
+    from charrnn.folder import locking
+    from charrnn.folder.record import CHECKPOINTS, find_model
 
     if resume is not None:
-        locking.refuse_held(folder.find(resume))
+        locking.refuse_held(find_model(resume))
     elif out is not None or name is not None:
-        locking.refuse_held(out or folder.CHECKPOINTS / str(name))
+        locking.refuse_held(out or CHECKPOINTS / str(name))

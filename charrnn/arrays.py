@@ -1,0 +1,46 @@
+"""The arrays that every room hands to the next, and what turns logits into probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Floats",
+    "Ids",
+    "Logits",
+    "Surprisals",
+    "Weights",
+    "log_softmax",
+    "softmax",
+    "target_log_probs",
+]
+
+Ids = NDArray[np.int32]  # token ids, (N,) or (B, T)
+Floats = NDArray[np.float32]
+Logits = NDArray[np.floating]  # (..., V), natural-log probabilities that are not normalised
+Surprisals = NDArray[np.float32]  # (N,), nats that tokens cost: -log p
+Weights = dict[str, NDArray[np.float32]]  # by name; see `cells.layout`
+
+
+def softmax(logits: Logits) -> Logits:
+    """The probabilities of `logits`, along the last axis."""
+    exp: Logits = np.exp(logits - logits.max(-1, keepdims=True))
+    exp /= exp.sum(-1, keepdims=True)
+    return exp
+
+
+def log_softmax(logits: Logits) -> Logits:
+    """The natural logarithms of the probabilities, along the last axis."""
+    shifted: Logits = logits - logits.max(-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return shifted
+
+
+def target_log_probs(logits: Logits, targets: NDArray[np.integer]) -> NDArray[np.floating]:
+    """The log-probabilities (...) that logits (..., V) give to targets (...)."""
+    peak = logits.max(-1)
+    totals = np.log(np.exp(logits - peak[..., None]).sum(-1)) + peak
+    chosen = np.take_along_axis(logits, targets[..., None].astype(np.intp), -1)[..., 0]
+    scores: NDArray[np.floating] = chosen - totals
+    return scores

@@ -1,0 +1,8 @@
+"""The equations of SimpleRNN, LSTM and GRU, for NumPy, PyTorch and machine code alike.
+
+    gx = x Wᵢᵀ + bᵢ, gh = h Wₕᵀ + bₕ ──rules──▶ output, state ──gradients──▶ derivatives
+
+rules       each cell in six readable lines
+gradients   the same cells forward and backward, for training
+layout      how a model's weights are named and shaped
+"""

@@ -1,0 +1,103 @@
+"""Dynamic evaluation: a network that goes on learning from the text it scores.
+
+A segment is scored, then the weights move along its gradient, scaled by how large each weight's
+gradient usually is on the training text, and are drawn back a little to where training left them.
+Krause, Kahembwe, Murray and Renals, "Dynamic evaluation of neural sequence models", 2018.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from charrnn.arrays import Ids, Surprisals
+from charrnn.config import EvalConfig
+from charrnn.network.char_rnn import CharRNN
+from charrnn.network.recurrent import detach
+
+__all__ = ["Adapting", "typical_gradients"]
+
+SEGMENTS = 400  # of the training text, from which the usual gradients are measured
+FLOOR = 0.1  # of their mean; what hardly ever has a gradient must not leap at its first
+
+
+def typical_gradients(network: CharRNN, ids: Ids, segment: int) -> list[Tensor]:
+    """The root mean square of each weight's gradient on segments of a text.
+
+    Args:
+        network: is not changed.
+        ids: (N,), the training text.
+        segment: T, tokens of a segment.
+    """
+    network = copy.deepcopy(network).eval()
+    weights = list(network.parameters())
+    squares = [torch.zeros_like(weight) for weight in weights]
+    # In runs of several segments, so that the state is what it will be in use.
+    run = 8
+    count = max(1, min(SEGMENTS // run, (len(ids) - 1) // (segment * run)))
+    starts = np.linspace(0, max(len(ids) - 1 - segment * run, 0), count).astype(np.intp)
+    measured = 0
+    for start in starts:
+        state = None
+        for number in range(run):
+            part = ids[start + number * segment : start + (number + 1) * segment + 1]
+            if len(part) < 2:
+                break
+            losses, state = _read(network, part, state)
+            gradients = torch.autograd.grad(losses.mean(), weights)
+            torch._foreach_addcmul_(squares, gradients, gradients)
+            measured += 1
+    return [(square / max(measured, 1)).sqrt() for square in squares]
+
+
+class Adapting:
+    """A copy of a network that adapts to what it has scored.
+
+    Args:
+        network: stays as it is.
+        typical: of `typical_gradients`.
+        config: segment, rate and decay.
+    """
+
+    def __init__(self, network: CharRNN, typical: list[Tensor], config: EvalConfig) -> None:
+        self.config = config
+        self.network = copy.deepcopy(network).eval()
+        self.weights = list(self.network.parameters())
+        self.trained = [weight.detach().clone() for weight in self.weights]
+        mean = sum(float(part.sum()) for part in typical) / sum(part.numel() for part in typical)
+        self.steps = [config.rate / (part / mean + FLOOR) / mean for part in typical]
+        self.pulls = [(config.decay * part / mean).clamp(max=1.0) for part in typical]
+
+    def score(self, ids: Ids) -> Iterator[Surprisals]:
+        """The cost of all tokens of ids (N,) but the first, a segment at a time.
+
+        The state is carried throughout; every token is scored before anything learns from it.
+        """
+        state = None
+        for start in range(0, len(ids) - 1, self.config.segment):
+            losses, state = _read(self.network, ids[start : start + self.config.segment + 1], state)
+            yield losses.detach().cpu().numpy()
+            self._adapt(torch.autograd.grad(losses.mean(), self.weights))
+
+    @torch.no_grad()
+    def _adapt(self, gradients: tuple[Tensor, ...]) -> None:
+        for weight, trained, step, pull, gradient in zip(
+            self.weights, self.trained, self.steps, self.pulls, gradients, strict=True
+        ):
+            weight.addcmul_(step, gradient, value=-1)
+            weight.lerp_(trained, pull)
+
+
+def _read(
+    network: CharRNN, ids: Ids, state: tuple[Tensor, ...] | None
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The losses (T,) of ids (T+1,) but the first, and the state, cut off."""
+    device = next(network.parameters()).device
+    read = torch.from_numpy(ids.astype(np.int64)).to(device)
+    logits, after = network(read[None, :-1], state)  # (1, T, V)
+    return cross_entropy(logits[0], read[1:], reduction="none"), detach(after)

@@ -1,0 +1,274 @@
+"""The model folder: all that using a model needs, in files that can't run code.
+
+config.json        ModelRecord: versions, network, training settings, corpus
+tokenizer.json     kind and vocabulary
+model.safetensors  the weights with the best validation loss, under PyTorch's names
+metrics.jsonl      one Evaluation a line
+README.md          the model card
+resume/            what a run needs to go on; see `resuming`
+manifest.json      size and SHA-256 of each of these
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import safetensors
+import safetensors.numpy
+
+from charrnn.arrays import Weights
+from charrnn.cells.layout import weight_shapes
+from charrnn.cells.rules import CELLS
+from charrnn.config import ModelConfig, Settings, TrainConfig
+from charrnn.errors import BadDataError, MissingInputError
+from charrnn.folder.files import (
+    MANIFEST,
+    check_file,
+    checked_metadata,
+    pretty_json,
+    read_manifest,
+    read_settled,
+    read_tensors,
+)
+from charrnn.folder.untrusted import damaged, parse, read_bytes
+from charrnn.text.tokenizer import Tokenizer
+
+__all__ = [
+    "CARD",
+    "CHECKPOINTS",
+    "FORMAT_VERSION",
+    "METRICS",
+    "WEIGHTS",
+    "CorpusRecord",
+    "Evaluation",
+    "ModelFolder",
+    "ModelRecord",
+    "description_files",
+    "find_model",
+    "is_model",
+    "kept_step",
+    "model_files",
+    "read_model",
+    "read_record",
+    "state_parts",
+]
+
+FORMAT_VERSION = 1
+CHECKPOINTS = Path("checkpoints")
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+WEIGHTS = "model.safetensors"
+METRICS = "metrics.jsonl"
+CARD = "README.md"
+
+
+class Evaluation(Settings, frozen=True, kw_only=True):
+    """The losses at one moment of training: a line of `metrics.jsonl`.
+
+    Attributes:
+        step: updates made so far.
+        epoch: passes over the training text so far.
+        seconds: since training was asked for.
+        train_nats: mean loss a token since the evaluation before, with dropout as in training.
+        val_nats: mean loss a token on the validation text.
+        learning_rate: of the last update.
+        grad_norm: of the last update, before clipping.
+        tokens_per_second: in training alone, so far.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    train_nats: float
+    val_nats: float
+    learning_rate: float
+    grad_norm: float
+    tokens_per_second: float
+
+
+class CorpusRecord(Settings, frozen=True, kw_only=True):
+    """What a model was trained on."""
+
+    name: str
+    characters: int
+    sha256: str
+
+
+class ModelRecord(Settings, frozen=True, kw_only=True):
+    """`config.json`: what a model is and how it came about.
+
+    Attributes:
+        charrnn_version, torch_version: what wrote it; no torch if it was not trained here.
+        training, corpus: None for a model that was not trained by charrnn.
+    """
+
+    format_version: int = FORMAT_VERSION
+    charrnn_version: str
+    torch_version: str | None = None
+    model: ModelConfig
+    training: TrainConfig | None = None
+    corpus: CorpusRecord | None = None
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model folder that was read and found whole.
+
+    Attributes:
+        path: where it is.
+        record: `config.json`.
+        tokenizer: `tokenizer.json`.
+        weights: name to array; see `weight_shapes`.
+        step: after how many updates these weights were saved.
+        metrics: the evaluations of its training.
+    """
+
+    path: Path
+    record: ModelRecord
+    tokenizer: Tokenizer
+    weights: Weights
+    step: int
+    metrics: tuple[Evaluation, ...]
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The evaluation of these weights; None if there was none."""
+        return next((m for m in self.metrics if m.step == self.step), None)
+
+
+def model_files(
+    record: ModelRecord, tokenizer: Tokenizer, weights: Weights, step: int
+) -> dict[str, bytes]:
+    """The files that make up a model, for `write`."""
+    content = safetensors.numpy.save(weights, metadata={"step": str(step)})
+    return description_files(record, tokenizer) | {WEIGHTS: content}
+
+
+def description_files(record: ModelRecord, tokenizer: Tokenizer) -> dict[str, bytes]:
+    """The files that say what a model is."""
+    return {CONFIG: pretty_json(record), TOKENIZER: pretty_json(tokenizer)}
+
+
+def find_model(model: str | Path | None) -> Path:
+    """The folder of a model.
+
+    Args:
+        model: a folder, the name of one in `checkpoints/`, or None for the newest there.
+
+    Raises:
+        MissingInputError: if there is none.
+    """
+    if model is None:
+        complete = [p.parent for p in CHECKPOINTS.glob(f"*/{WEIGHTS}")]
+        if not complete:
+            advice = "train one first: charrnn train FILE"
+            raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
+        return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
+    for folder in (Path(model), CHECKPOINTS / model):
+        if str(model) and folder.is_dir():
+            return folder
+    advice = f"name a model folder, or one in {CHECKPOINTS}"
+    raise MissingInputError(f"there is no model folder {model}", advice)
+
+
+def is_model(name: str) -> bool:
+    """Whether there is a model folder of this name."""
+    return any((folder / CONFIG).is_file() for folder in (Path(name), CHECKPOINTS / name))
+
+
+def state_parts(config: ModelConfig) -> tuple[str, ...]:
+    """The names of the arrays that make up a model's hidden state."""
+    return CELLS[config.cell].state
+
+
+def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
+    """The record and the tokenizer of the folder at `path`, which may have no weights yet.
+
+    Raises:
+        MissingInputError: if one is not there.
+        BadDataError: if one is damaged, or they don't fit each other.
+    """
+    manifest = read_manifest(path)
+    try:
+        for name in (CONFIG, TOKENIZER):
+            check_file(path, name, manifest)
+        record = _read_record(path / CONFIG)
+        tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
+    if tokenizer.vocab_size != record.model.vocab_size:
+        found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
+        found += f"{record.model.vocab_size} in {CONFIG}"
+        raise BadDataError(found, "the files are of different models; copy the folder again")
+    return record, tokenizer
+
+
+def kept_step(path: Path) -> int | None:
+    """After how many updates the weights of the folder were saved; None if it has none."""
+    try:
+        return _int(checked_metadata(path, WEIGHTS).get("step", "0"), path / WEIGHTS)
+    except FileNotFoundError:
+        return None
+
+
+def read_model(path: Path) -> ModelFolder:
+    """Read and check the model folder at `path`, which may be written meanwhile.
+
+    Sizes are checked against the configuration before any weight is read.
+
+    Raises:
+        MissingInputError: if a file is not there.
+        BadDataError: if a file is damaged, or files don't fit each other.
+        ReadWriteError: if the disk fails.
+    """
+    if read_manifest(path) is None:
+        warnings.warn(f"{path} has no {MANIFEST}: damage can't be seen", stacklevel=2)
+    return read_settled(path, lambda: _read(path))
+
+
+def _read(path: Path) -> ModelFolder:
+    manifest = read_manifest(path)
+    record, tokenizer = read_record(path)
+    try:
+        check_file(path, WEIGHTS, manifest)
+        with suppress(FileNotFoundError):
+            if METRICS in (manifest or {}):
+                check_file(path, METRICS, manifest)
+        weights, metadata = read_tensors(path / WEIGHTS, weight_shapes(record.model))
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
+    step = _int(metadata.get("step", "0"), path / WEIGHTS)
+    return ModelFolder(path, record, tokenizer, weights, step, tuple(_metrics(path / METRICS)))
+
+
+def _metrics(path: Path) -> list[Evaluation]:
+    with suppress(FileNotFoundError):
+        return [parse(path, line, Evaluation) for line in read_bytes(path).splitlines()]
+    return []
+
+
+class _Version(msgspec.Struct):
+    format_version: int
+
+
+def _read_record(path: Path) -> ModelRecord:
+    data = read_bytes(path)
+    version: int = parse(path, data, _Version).format_version
+    if version != FORMAT_VERSION:
+        found = f"{path}: format {version}, this charrnn reads {FORMAT_VERSION}"
+        raise BadDataError(found, "use the charrnn version that wrote it, or a newer one")
+    record: ModelRecord = parse(path, data, ModelRecord)
+    return record
+
+
+def _int(text: str, path: Path) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise damaged(path, f"{text!r} is not a step") from None

@@ -1,0 +1,123 @@
+"""All that a run needs to go on as if it had never stopped, in one file.
+
+    resume/state.safetensors    weights, optimizer, hidden state, best weights; progress
+
+Where the lanes stand and what dropout drops are functions of the seed and the number of the update,
+so no generator is saved. One file, renamed into place, is always whole.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import safetensors
+import safetensors.numpy
+
+from charrnn.arrays import Weights
+from charrnn.cells.layout import weight_shapes
+from charrnn.config import ModelConfig, Settings, TrainConfig
+from charrnn.errors import MissingInputError, UsageError
+from charrnn.folder.files import RESUME, checked_metadata, read_tensors
+from charrnn.folder.record import Evaluation, ModelRecord, kept_step, read_record, state_parts
+from charrnn.folder.untrusted import damaged, parse
+from charrnn.text.decoding import Reading
+from charrnn.text.tokenizer import Tokenizer
+
+__all__ = ["STATE", "RunProgress", "RunState", "read_run", "state_file"]
+
+STATE = f"{RESUME}/state.safetensors"
+
+
+class RunProgress(Settings, frozen=True, kw_only=True):
+    """Where a run stands: what of its state is no array.
+
+    Attributes:
+        step: updates made.
+        skipped: updates that were left out because a gradient was not finite, in all and in a row.
+        loss_count: updates since the last evaluation, whose losses are added up.
+        training_seconds: in updates alone.
+        seconds: since training was asked for.
+        stale: evaluations since the best.
+        best: the best evaluation.
+        metrics: all evaluations.
+        sources, reading: where the corpus was read.
+    """
+
+    step: int
+    skipped: tuple[int, int]
+    loss_count: int
+    training_seconds: float
+    seconds: float
+    stale: int
+    best: Evaluation | None
+    metrics: tuple[Evaluation, ...]
+    sources: tuple[str, ...]
+    reading: Reading
+
+
+class RunState(msgspec.Struct, frozen=True):
+    """A run that was read back.
+
+    Attributes:
+        record: `config.json`.
+        tokenizer: `tokenizer.json`.
+        progress: where it stands.
+        tensors: the arrays of `Learner.tensors`.
+        best_weights: those of the best evaluation, if there was one.
+        kept_step: the update after which the weights in the folder were saved, if there are any.
+    """
+
+    record: ModelRecord
+    tokenizer: Tokenizer
+    progress: RunProgress
+    tensors: Weights
+    best_weights: Weights | None
+    kept_step: int | None
+
+
+def state_file(tensors: Weights, best: Weights | None, progress: RunProgress) -> bytes:
+    """The content of `STATE`."""
+    arrays = tensors | {f"best.{name}": array for name, array in (best or {}).items()}
+    text = msgspec.json.encode(progress).decode()
+    return safetensors.numpy.save(arrays, metadata={"progress": text})
+
+
+def read_run(path: Path) -> RunState:
+    """The state of the run whose folder is at `path`.
+
+    Raises:
+        MissingInputError: if there is none.
+        BadDataError: if it is damaged, or its parts don't fit each other.
+    """
+    record, tokenizer = read_record(path)
+    if record.training is None:
+        raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
+    try:
+        metadata = checked_metadata(path, STATE)
+    except FileNotFoundError:
+        advice = "start anew, or start from its weights with --init-from"
+        raise MissingInputError(f"{path} holds no state to resume from", advice) from None
+    progress = _progress(path, metadata, record.training)
+    shapes = _shapes(record.model, record.training.batch_size, progress.best is not None)
+    arrays, _ = read_tensors(path / STATE, shapes)
+    best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
+    tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
+    return RunState(record, tokenizer, progress, tensors, best or None, kept_step(path))
+
+
+def _progress(path: Path, metadata: dict[str, str], config: TrainConfig) -> RunProgress:
+    data = metadata.get("progress", "").encode()
+    progress: RunProgress = parse(path / STATE, data, RunProgress)
+    if not 0 <= progress.step <= config.steps:
+        raise damaged(path / STATE, f"update {progress.step} of {config.steps}")
+    return progress
+
+
+def _shapes(model: ModelConfig, batch_size: int, best: bool) -> dict[str, tuple[int, ...]]:
+    weights = weight_shapes(model)
+    kinds = ("network", "mean", "square", *(["best"] if best else []))
+    shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
+    for part in state_parts(model):
+        shapes[f"state.{part}"] = (model.num_layers, batch_size, model.hidden_size)
+    return shapes | dict.fromkeys(("updates", "loss_sum", "grad_norm"), (1,))

@@ -1,0 +1,10 @@
+"""A trained model in NumPy: it reads, scores and writes text without PyTorch.
+
+    folder ──loading──▶ model;  ids (B, T), state ──model──▶ logits (B, T, V), state
+
+stepper     one token after another, as fast as memory gives the weights
+predictor   what every model can do
+model       one trained model
+mixture     several models as one
+loading     from a folder to a model
+"""

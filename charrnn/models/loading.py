@@ -1,0 +1,33 @@
+"""From a model folder to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from charrnn.folder.record import find_model, read_model
+from charrnn.models.mixture import Mixture
+from charrnn.models.model import Model
+from charrnn.models.predictor import Predictor
+
+__all__ = ["load", "load_together"]
+
+
+def load(model: str | Path | None = None) -> Model:
+    """The model in a folder.
+
+    Args:
+        model: a model folder, the name of one in `checkpoints/`, or None for the newest there.
+
+    Raises:
+        MissingInputError: if there is none.
+        BadDataError: if the folder is damaged or its files don't fit each other.
+    """
+    found = read_model(find_model(model))
+    return Model(found.record.model, found.tokenizer, found.weights)
+
+
+def load_together(models: Sequence[str | Path | None]) -> Predictor:
+    """The model in a folder, or a mixture of those in several; see `load`."""
+    found = [load(model) for model in models]
+    return found[0] if len(found) == 1 else Mixture(found)

@@ -1,0 +1,90 @@
+"""Several models as one: the mean of their probabilities.
+
+p(next) = (p₁(next) + p₂(next) + ...) / K
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from charrnn.arrays import Floats, Ids, log_softmax
+from charrnn.cells.rules import State
+from charrnn.models.predictor import Predictor
+from charrnn.sampling.generation import Steps
+from charrnn.text.tokenizer import same_vocabulary
+
+__all__ = ["Mixture", "mean_log_probs"]
+
+
+class Mixture(Predictor):
+    """Models that read the same text and are asked together.
+
+    Its state is the parts of all their states, one model after the other.
+
+    Args:
+        models: at least one; all with the same vocabulary.
+
+    Raises:
+        UsageError: if their vocabularies differ.
+    """
+
+    def __init__(self, models: Sequence[Predictor]) -> None:
+        self.tokenizer = same_vocabulary([model.tokenizer for model in models])
+        self.models = models
+        self.counts = [len(model.start()) for model in models]
+
+    def start(self, batch_size: int = 1) -> State:
+        """The states of all before any text."""
+        return tuple(part for model in self.models for part in model.start(batch_size))
+
+    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """Read tokens (B, T): log-probabilities (B, T, V) of the token after each."""
+        state = self.start(len(ids)) if state is None else state
+        return _together(
+            [m(ids, part) for m, part in zip(self.models, self._parts(state), strict=True)]
+        )
+
+    def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
+        """As `__call__`, but after the last token only (B, V)."""
+        parts = self._parts(state)
+        return _together([m.read(ids, part) for m, part in zip(self.models, parts, strict=True)])
+
+    def stepper(self, state: State) -> Steps:
+        """Sequences that go on from `state`."""
+        parts = self._parts(state)
+        return _MixtureSteps([m.stepper(part) for m, part in zip(self.models, parts, strict=True)])
+
+    def _parts(self, state: State) -> Iterator[State]:
+        begin = 0
+        for count in self.counts:
+            yield state[begin : begin + count]
+            begin += count
+
+
+class _MixtureSteps:
+    """Steps of several models together."""
+
+    def __init__(self, steps: list[Steps]) -> None:
+        self.steps = steps
+
+    def step(self, ids: Ids) -> Floats:
+        return mean_log_probs([one.step(ids) for one in self.steps])
+
+    @property
+    def state(self) -> State:
+        return tuple(part for one in self.steps for part in one.state)
+
+
+def _together(results: list[tuple[Floats, State]]) -> tuple[Floats, State]:
+    logits = mean_log_probs([logits for logits, _ in results])
+    return logits, tuple(part for _, state in results for part in state)
+
+
+def mean_log_probs(logits: Sequence[Floats]) -> Floats:
+    """The logarithm of the mean of the probabilities that several logits (..., V) stand for."""
+    total = log_softmax(logits[0])
+    for other in logits[1:]:
+        total = np.logaddexp(total, log_softmax(other))
+    return total - np.float32(np.log(len(logits)))

@@ -1,0 +1,156 @@
+"""A trained model in NumPy: it reads, scores and writes text without PyTorch.
+
+logits, state = model(ids, state)    # (B, T) → (B, T, V)
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from charrnn.arrays import Floats, Ids, Weights
+from charrnn.cells.layout import Layer
+from charrnn.cells.rules import CELLS, State
+from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.models import stepper
+from charrnn.models.predictor import CHUNK, Predictor
+from charrnn.models.stepper import Stepper
+from charrnn.sampling.generation import Writes
+from charrnn.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from charrnn.native import writer
+
+__all__ = ["Model"]
+
+
+class Model(Predictor):
+    """A language model that is ready to use. Get one from `charrnn.load`.
+
+    Its state is a value, as everywhere in charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
+    (L, B, H) in PyTorch's layout. No call changes the one it is given.
+
+    Args:
+        config: the shape of the network.
+        tokenizer: its vocabulary.
+        weights: as `weight_shapes` lists them.
+
+    Raises:
+        UsageError: for a bidirectional network, which has read what it should predict.
+    """
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, weights: Weights) -> None:
+        refuse_bidirectional(config)
+        self.config = config
+        self.tokenizer = tokenizer
+        self.cell = CELLS[config.cell]
+        self.embedding = weights["embedding.weight"]  # (V, E)
+        self.head_weight = weights["head.weight"].T  # (H, V)
+        self.head_bias = weights["head.bias"]  # (V,)
+        self.layers = [self._layer(weights, k) for k in range(config.num_layers)]
+        first = self.layers[0]
+        # The input product of the first layer depends on the id alone: one row for each.
+        self.table = self.embedding @ first.w_ih + first.b_ih  # (V, G·H)
+
+    def _layer(self, weights: Weights, k: int) -> Layer:
+        w_ih, w_hh, b_ih, b_hh = (
+            weights[f"rnn.{part}_l{k}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
+        return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
+
+    def start(self, batch_size: int = 1) -> State:
+        """The state before any text: zeros (L, B, H)."""
+        shape = (self.config.num_layers, batch_size, self.config.hidden_size)
+        return tuple(np.zeros(shape, np.float32) for _ in self.cell.state)
+
+    def step(self, ids: Ids, state: State) -> tuple[Floats, State]:
+        """Read one token of each sequence.
+
+        Args:
+            ids: (B,).
+            state: arrays (L, B, H).
+
+        Returns:
+            logits: (B, V), unnormalised natural-log probabilities of the next token.
+            state: after these tokens.
+        """
+        x, states = self.embedding[ids], []  # (B, E)
+        for k, layer in enumerate(self.layers):
+            gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, G·H)
+            gh = state[0][k] @ layer.w_hh + layer.b_hh  # (B, G·H)
+            output, after = self.cell.combine(gx, gh, tuple(part[k] for part in state))
+            x = x + output if layer.skip else output  # (B, H)
+            states.append(after)
+        logits = x @ self.head_weight + self.head_bias  # (B, V)
+        return logits, tuple(np.stack(parts) for parts in zip(*states, strict=True))
+
+    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """Read several tokens of each sequence at once; the same as `step` after `step`.
+
+        Args:
+            ids: (B, T).
+            state: arrays (L, B, H); None for the start.
+
+        Returns:
+            logits: (B, T, V), of the token after each.
+            state: after the last.
+        """
+        hidden, state = self._hidden(ids, state)
+        return hidden @ self.head_weight + self.head_bias, state
+
+    def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
+        """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
+        hidden, state = self._hidden(ids[:, :CHUNK], state)
+        for start in range(CHUNK, ids.shape[1], CHUNK):
+            hidden, state = self._hidden(ids[:, start : start + CHUNK], state)
+        return hidden[:, -1] @ self.head_weight + self.head_bias, state
+
+    def _hidden(self, ids: Ids, state: State | None) -> tuple[Floats, State]:
+        """The last layer's output (B, T, H): layer by layer, one input product for all steps."""
+        state = self.start(len(ids)) if state is None else state
+        x, states = self.embedding[ids], []  # (B, T, E)
+        for k, layer in enumerate(self.layers):
+            gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, T, G·H)
+            after = tuple(part[k] for part in state)
+            outputs = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (B, T, H)
+            for t in range(ids.shape[1]):
+                gh = after[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
+                outputs[:, t], after = self.cell.combine(gx[:, t], gh, after)
+            x = x + outputs if layer.skip else outputs
+            states.append(after)
+        return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))
+
+    @cached_property
+    def _plan(self) -> stepper.Plan:
+        return stepper.prepare(
+            self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
+        )
+
+    def stepper(self, state: State) -> Stepper:
+        """Sequences that go on from `state`, token by token, faster than by `step`."""
+        return Stepper(self._plan, state)
+
+    @cached_property
+    def _packed(self) -> writer.Packed | None:
+        from charrnn.native import processor  # it and `writer` take longer than a short text
+
+        if processor.target() is None:
+            return None
+        from charrnn.native import writer
+
+        weights = (self.table, self.embedding, self.layers, self.head_weight, self.head_bias)
+        return writer.pack(self.config.cell, *weights)
+
+    def writer(self, state: State) -> Writes | None:
+        """Sequences that go on from `state` by many tokens at a time, much faster, in machine code.
+
+        None where there is no such code; see `writer.pack`.
+        """
+        if self._packed is None:
+            return None
+        from charrnn.native import writer
+
+        return writer.Writer(self._packed, state)

@@ -1,0 +1,159 @@
+"""What every model can do, alone or mixed with others: score text and write it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from charrnn.arrays import Floats, Ids, target_log_probs
+from charrnn.cells.rules import State
+from charrnn.config import SampleConfig, settings_from
+from charrnn.errors import UsageError
+from charrnn.sampling import beams, generation
+from charrnn.sampling.beams import Beam
+from charrnn.sampling.generation import Sample, Steps, Writes
+from charrnn.scoring.score import Score, blocks, score_of
+from charrnn.text.tokenizer import Tokenizer, Unknown
+
+__all__ = ["CHUNK", "Predictor"]
+
+CHUNK = 256  # time steps read at once, so that long texts take little memory
+
+
+class Predictor(ABC):
+    """A model that predicts the next token from all before it.
+
+    Attributes:
+        tokenizer: its vocabulary.
+    """
+
+    tokenizer: Tokenizer
+
+    @abstractmethod
+    def start(self, batch_size: int = 1) -> State:
+        """The state before any text: arrays (L, B, H)."""
+
+    @abstractmethod
+    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """Read tokens (B, T): the logits (B, T, V) of the token after each, and the state."""
+
+    @abstractmethod
+    def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
+        """As `__call__`, but the logits (B, V) after the last token only."""
+
+    @abstractmethod
+    def stepper(self, state: State) -> Steps:
+        """Sequences that go on from `state`, token by token."""
+
+    def writer(self, state: State) -> Writes | None:
+        """Sequences that go on from `state` by many tokens at a time, if there is code for that."""
+        del state
+        return None
+
+    def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
+        """How likely the model finds each character of `text` after those before it.
+
+        The state is carried from the first character to the last.
+
+        Args:
+            text: at least one token.
+            unknown: what to do with characters the model does not know.
+
+        Returns:
+            log_probs: (N-1,), natural-log probabilities of tokens 2 to N. The sum, negated, is
+                the loss of the text in nats.
+
+        Raises:
+            UsageError: for an empty text, or unknown characters if these are errors.
+        """
+        ids = self.tokenizer.encode(text, unknown)  # (N,)
+        if not len(ids):
+            raise UsageError("there is no text to score", "give at least one character")
+        scores: Floats = self._log_probs(ids[None])[0]
+        return scores
+
+    def _log_probs(self, ids: Ids) -> Floats:
+        """Of tokens 2 to N of each sequence (B, N): (B, N-1)."""
+        state = self.start(len(ids))
+        scores = np.empty((len(ids), ids.shape[1] - 1), np.float32)
+        for start in range(0, scores.shape[1], CHUNK):
+            targets = ids[:, start + 1 : start + 1 + CHUNK]
+            inputs = ids[:, start : start + targets.shape[1]]
+            logits, state = self(inputs, state)  # (B, T, V)
+            scores[:, start : start + CHUNK] = target_log_probs(logits, targets)
+        return scores
+
+    def score_lines(self, lines: Iterable[str], unknown: Unknown = "error") -> Iterator[Score]:
+        """Score many short texts, each as if it stood at the start of a line.
+
+        Lines are read side by side, some thousands at a time; scores come in their order. All
+        characters of a line count.
+
+        Raises:
+            UsageError: for unknown characters, if these are errors; names the line.
+        """
+        begin = generation.line_start(self.tokenizer)
+        sequences = (np.concatenate([begin, ids]) for ids in self._encoded(lines, unknown))
+        for block in blocks(sequences):
+            scores: dict[int, Score] = {}
+            for rows, padded, lengths in block:
+                found = self._log_probs(padded)  # (B, T-1)
+                for row, ids, values, length in zip(rows, padded, found, lengths, strict=True):
+                    nats = -float(values[: length - 1].sum(dtype=np.float64))
+                    scores[int(row)] = score_of(nats, self.tokenizer, ids[1:length])
+            yield from (scores[row] for row in range(len(scores)))
+
+    def _encoded(self, lines: Iterable[str], unknown: Unknown) -> Iterator[Ids]:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield self.tokenizer.encode(line, unknown)
+            except UsageError as error:
+                raise UsageError(f"line {number}: {error.found}", error.advice) from None
+
+    def generate(self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any) -> str:
+        """New text after `prompt`, which is not repeated.
+
+        Args:
+            prompt: text to go on from; without one, the text starts as a line does.
+            unknown: what to do with characters of the prompt that the model does not know.
+            settings: as in `SampleConfig`.
+
+        Raises:
+            UsageError: for a setting out of bounds, a text without an end, or unknown characters.
+        """
+        config = settings_from(SampleConfig, settings)
+        generation.refuse_endless(config)
+        return "".join(generation.stream(self, prompt, config, unknown))
+
+    def generate_batch(
+        self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
+    ) -> list[Sample]:
+        """Several texts after one prompt, with seeds that count up; see `Sample`."""
+        config = settings_from(SampleConfig, settings)
+        first = generation.new_seed() if config.seed is None else config.seed
+        seeds = range(first, first + count)
+        return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
+
+    def stream(
+        self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
+    ) -> Iterator[str]:
+        """As `generate`, yielding the text piece by piece while it is drawn."""
+        return generation.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
+
+    def beam_search(
+        self,
+        num_beams: int,
+        prompt: str = "",
+        *,
+        length_penalty: float = 1.0,
+        unknown: Unknown = "error",
+        **settings: Any,
+    ) -> list[Beam]:
+        """The likeliest texts, best first; see `beams.beam_search`."""
+        config = settings_from(SampleConfig, settings)
+        return beams.beam_search(
+            self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
+        )

@@ -1,0 +1,346 @@
+"""Machine code for the processor at hand: integers, vectors and loops, written as Python.
+
+    code = Code("double", ["count", "x"])
+    with code.loop(0, code["count"], step=code.lanes) as k:
+        code.store(code["x"] + k * 4, code.load(code["x"] + k * 4, FP32) * 2.0, FP32)
+    function = code.compile()
+
+What is done to an `Int` or a `Vector` is written down as LLVM's intermediate language, and LLVM
+makes of it what this processor does best. llvmlite is optional: see `processor`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from charrnn.native import processor
+
+try:
+    import llvmlite.binding as llvm
+    from llvmlite import ir
+except (ImportError, OSError):  # there is no target then
+    pass
+
+__all__ = [
+    "Code",
+    "Int",
+    "Numbers",
+    "Vector",
+    "add_symbol",
+    "size",
+]
+
+Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
+
+
+def add_symbol(name: str, address: int | None) -> None:
+    """Tell where a function is that code calls by its name."""
+    llvm.add_symbol(name, address)
+
+
+def size(numbers: Numbers) -> int:
+    """Bytes a stored number takes."""
+    return 2 if numbers == "bf16" else 4
+
+
+class Int:
+    """A 64-bit integer, or an address, of the code."""
+
+    def __init__(self, code: Code, value: Any) -> None:
+        self.code = code
+        self.value = value
+
+    def _with(self, operation: str, other: Int | int) -> Int:
+        build = getattr(self.code.builder, operation)
+        return Int(self.code, build(self.value, self.code.whole(other).value))
+
+    def __add__(self, other: Int | int) -> Int:
+        return self._with("add", other)
+
+    def __sub__(self, other: Int | int) -> Int:
+        return self._with("sub", other)
+
+    def __mul__(self, other: Int | int) -> Int:
+        return self._with("mul", other)
+
+    def __floordiv__(self, other: Int | int) -> Int:
+        return self._with("udiv", other)
+
+
+class Vector:
+    """W floats of the code, side by side in a register."""
+
+    def __init__(self, code: Code, value: Any) -> None:
+        self.code = code
+        self.value = value
+
+    def _with(self, operation: str, other: Vector | float) -> Vector:
+        build = getattr(self.code.builder, operation)
+        # Contraction makes a product and a sum one instruction; nothing else is taken lightly,
+        # so that what is not a number stays so.
+        return Vector(
+            self.code, build(self.value, self.code.vector(other).value, flags=["contract"])
+        )
+
+    def __add__(self, other: Vector | float) -> Vector:
+        return self._with("fadd", other)
+
+    def __sub__(self, other: Vector | float) -> Vector:
+        return self._with("fsub", other)
+
+    def __rsub__(self, other: float) -> Vector:
+        return self.code.vector(other) - self
+
+    def __mul__(self, other: Vector | float) -> Vector:
+        return self._with("fmul", other)
+
+    def __truediv__(self, other: Vector | float) -> Vector:
+        return self._with("fdiv", other)
+
+    def clip(self, limit: float) -> Vector:
+        """Within ±limit."""
+        build, x = self.code.builder, self.value
+        for bound, order in ((limit, ">"), (-limit, "<")):
+            edge = self.code.vector(bound).value
+            x = build.select(build.fcmp_ordered(order, x, edge), edge, x)
+        return Vector(self.code, x)
+
+    def tanh(self) -> Vector:
+        """The hyperbolic tangent, to 4e-7: a quotient of polynomials.
+
+        The coefficients are those of Eigen's `ptanh`.
+        """
+        x = self.clip(7.90531110763549805)
+        square = x * x
+        above, below = self.code.vector(ABOVE[0]), self.code.vector(BELOW[0])
+        for coefficient in ABOVE[1:]:
+            above = above * square + coefficient
+        for coefficient in BELOW[1:]:
+            below = below * square + coefficient
+        return x * above / below
+
+    def sigmoid(self) -> Vector:
+        """1 / (1 + exp(-x))."""
+        return (self * 0.5).tanh() * 0.5 + 0.5
+
+
+ABOVE = (
+    -2.76076847742355e-16,
+    2.00018790482477e-13,
+    -8.60467152213735e-11,
+    5.12229709037114e-08,
+    1.48572235717979e-05,
+    6.37261928875436e-04,
+    4.89352455891786e-03,
+)
+BELOW = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+
+
+class Code:
+    """A function under construction. It is run by several threads, each with all the arguments.
+
+    Args:
+        name: of the function, for whoever looks at a profile.
+        arguments: the names of its arguments: integers and addresses.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+        found = processor.target()
+        assert found is not None, "callers ask whether there is a target"
+        self.target = found
+        self.lanes = found.lanes
+        self.name = name
+        self.module = ir.Module(name)
+        pointer = ir.IntType(64).as_pointer()
+        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [pointer]), name)
+        self.builder = ir.IRBuilder(function.append_basic_block())
+        self.arguments = {
+            argument: Int(self, self.builder.load(self.builder.gep(function.args[0], [_i64(k)])))
+            for k, argument in enumerate(arguments)
+        }
+
+    def __getitem__(self, argument: str) -> Int:
+        return self.arguments[argument]
+
+    def whole(self, value: Int | int) -> Int:
+        """A constant."""
+        return value if isinstance(value, Int) else Int(self, _i64(value))
+
+    def vector(self, value: Vector | float) -> Vector:
+        """A constant, W times."""
+        if isinstance(value, Vector):
+            return value
+        return Vector(self, ir.Constant(_floats(self.lanes), [float(value)] * self.lanes))
+
+    def external(self, name: str, result: Any, *values: Any) -> Any:
+        """Call a function by name: the processor's, the system's, or one of `add_symbol`."""
+        function = self.module.globals.get(name)
+        if function is None:
+            kind = ir.FunctionType(result, [value.type for value in values])
+            function = ir.Function(self.module, kind, name)
+        return self.builder.call(function, values)
+
+    def function(self, name: str) -> Int:
+        """What a function without arguments returns, a 32-bit integer."""
+        number = self.external(name, ir.IntType(32))
+        return Int(self, self.builder.zext(number, ir.IntType(64)))
+
+    def share(self, count: Int | int, unit: int, thread: Int, threads: Int) -> tuple[Int, Int]:
+        """Where a thread's part of `count` things begins and ends, a multiple of `unit`."""
+        count = self.whole(count)
+        units = (count + (unit - 1)) // unit
+        begin, end = (units * k // threads * unit for k in (thread, thread + 1))
+        build = self.builder
+        beyond = build.icmp_signed(">", end.value, count.value)
+        return begin, Int(self, build.select(beyond, count.value, end.value))
+
+    @contextmanager
+    def loop(self, start: Int | int, stop: Int | int, step: int = 1) -> Iterator[Int]:
+        """What is written inside runs for start, start + step, … below stop."""
+        with self.fold(start, stop, [], step) as (k, _, _):
+            yield k
+
+    @contextmanager
+    def fold(
+        self, start: Int | int, stop: Int | int, values: Sequence[Vector], step: int = 1
+    ) -> Iterator[tuple[Int, list[Vector], list[Vector]]]:
+        """A loop that carries values in registers.
+
+        Yields:
+            k: the counter.
+            values: what they are in this turn.
+            results: to be filled with what they shall be in the next; after the loop, what they
+                were in the end (`values` itself if there was no turn).
+        """
+        build = self.builder
+        before = build.block
+        head, body, done = (build.append_basic_block() for _ in range(3))
+        build.branch(head)
+        build.position_at_end(head)
+        k = build.phi(ir.IntType(64))
+        k.add_incoming(self.whole(start).value, before)
+        phis = [build.phi(value.value.type) for value in values]
+        for phi, value in zip(phis, values, strict=True):
+            phi.add_incoming(value.value, before)
+        build.cbranch(build.icmp_signed("<", k, self.whole(stop).value), body, done)
+        build.position_at_end(body)
+        results: list[Vector] = []
+        yield Int(self, k), [Vector(self, phi) for phi in phis], results
+        for phi, result in zip(phis, results, strict=True):
+            phi.add_incoming(result.value, build.block)
+        k.add_incoming(build.add(k, _i64(step)), build.block)
+        build.branch(head)
+        build.position_at_end(done)
+        results[:] = [Vector(self, phi) for phi in phis]
+
+    def _pointer(self, address: Int, kind: Any) -> Any:
+        return self.builder.inttoptr(address.value, kind.as_pointer())
+
+    def integer(self, address: Int) -> Int:
+        """A 64-bit integer from memory."""
+        return Int(self, self.builder.load(self._pointer(address, ir.IntType(64)), align=8))
+
+    def load(self, address: Int, numbers: Numbers) -> Vector:
+        """W numbers from memory."""
+        if numbers == "fp32":
+            kind = _floats(self.lanes)
+            return Vector(self, self.builder.load(self._pointer(address, kind), align=4))
+        halves = ir.VectorType(ir.IntType(16), self.lanes)
+        words = ir.VectorType(ir.IntType(32), self.lanes)
+        bits = self.builder.load(self._pointer(address, halves), align=2)
+        # A bfloat16 is the upper half of a float.
+        shifted = self.builder.shl(
+            self.builder.zext(bits, words), ir.Constant(words, [16] * self.lanes)
+        )
+        return Vector(self, self.builder.bitcast(shifted, _floats(self.lanes)))
+
+    def store(self, address: Int, vector: Vector, numbers: Numbers) -> None:
+        """W numbers to memory; bfloat16 are rounded to the nearest."""
+        value, align = vector.value, 4
+        if numbers == "bf16":
+            value = self.builder.fptrunc(value, ir.VectorType(_BFloat(), self.lanes))
+            align = 2
+        self.builder.store(value, self._pointer(address, value.type), align=align)
+
+    def everywhere(self, address: Int) -> Any:
+        """The four bytes at an address, W times in a register."""
+        words = ir.VectorType(ir.IntType(32), self.lanes)
+        word = self.builder.load(self._pointer(address, ir.IntType(32)), align=2)
+        nothing = ir.Constant(words, ir.Undefined)
+        first = self.builder.insert_element(nothing, word, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(first, nothing, ir.Constant(words, [0] * self.lanes))
+
+    def weights(self, address: Int) -> Any:
+        """A register full of packed weights: see `Code.dot`."""
+        words = ir.VectorType(ir.IntType(32), self.lanes)
+        return self.builder.load(self._pointer(address, words), align=4)
+
+    def dot(self, total: Vector, left: Any, right: Any, numbers: Numbers) -> Vector:
+        """`total` + left · right: one product of floats a lane, or two of bfloat16.
+
+        Args:
+            left: from `everywhere`.
+            right: from `weights`.
+        """
+        floats = _floats(self.lanes)
+        if numbers == "fp32":
+            x, w = (self.builder.bitcast(value, floats) for value in (left, right))
+            name = f"llvm.fma.v{self.lanes}f32"
+            return Vector(self, self.external(name, floats, x, w, total.value))
+        pairs = ir.VectorType(_BFloat(), 2 * self.lanes)
+        x, w = (self.builder.bitcast(value, pairs) for value in (left, right))
+        name = "llvm.x86.avx512bf16.dpbf16ps.512"
+        return Vector(self, self.external(name, floats, total.value, x, w))
+
+    def compile(self) -> int:
+        """The address of the finished function, which stays for as long as the process runs."""
+        self.builder.ret_void()
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            cpu=llvm.get_host_cpu_name(),
+            features=self.target.features,
+            opt=3,
+        )
+        module = llvm.parse_assembly(str(self.module))
+        module.verify()
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        passes = llvm.create_pass_builder(machine, options)
+        passes.getModulePassManager().run(module, passes)
+        engine = llvm.create_mcjit_compiler(module, machine)
+        engine.finalize_object()
+        _ENGINES.append(engine)
+        return int(engine.get_function_address(self.name))
+
+
+_ENGINES: list[Any] = []  # an engine owns its code
+
+
+def _i64(value: int) -> Any:
+    return ir.Constant(ir.IntType(64), value)
+
+
+def _floats(lanes: int) -> Any:
+    return ir.VectorType(ir.FloatType(), lanes)
+
+
+def _BFloat() -> Any:  # noqa: N802 - llvmlite has no such type yet
+    return _bfloat_type()()
+
+
+@functools.cache
+def _bfloat_type() -> Any:
+    class BFloat(ir.Type):  # type: ignore[misc]
+        def _to_string(self) -> str:
+            return "bfloat"
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, BFloat)
+
+        def __hash__(self) -> int:
+            return hash("bfloat")
+
+    return BFloat

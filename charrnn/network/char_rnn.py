@@ -1,0 +1,109 @@
+"""The language model in PyTorch: embedding → recurrent stack → head.
+
+logits, state = model(ids, state)    # (B, T) → (B, T, V)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import charrnn
+from charrnn.arrays import Weights
+from charrnn.cells.rules import State
+from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.folder.files import create_folder, write_files
+from charrnn.folder.record import ModelRecord, find_model, model_files, read_model
+from charrnn.network.recurrent import Recurrent
+from charrnn.text.tokenizer import Tokenizer
+
+__all__ = ["CharRNN"]
+
+
+class CharRNN(nn.Module):
+    """A character-level recurrent language model.
+
+    Args:
+        config: its shape.
+
+    Raises:
+        UsageError: if `config` is bidirectional.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        refuse_bidirectional(config)
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.embed_size)
+        self.rnn = Recurrent(
+            config.cell,
+            config.embed_size,
+            config.hidden_size,
+            config.num_layers,
+            dropout=config.dropout,
+            weight_dropout=config.weight_dropout,
+            skip=config.skip,
+        )
+        self.head = nn.Linear(config.hidden_size, config.vocab_size)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Read tokens, and say what may follow each.
+
+        The embedding's rows are read as a table; the module itself is not called.
+
+        Args:
+            ids: (B, T) integers.
+            state: tensors (L, B, H), (h,) or (h, c); None for the start. It is not changed.
+
+        Returns:
+            logits: (B, T, V), unnormalised natural-log probabilities of the next token.
+            state: after the last token, still part of the graph; see `recurrent.detach`.
+        """
+        hidden, state = self.rnn(self.embedding.weight, state, ids.t())  # (T, B, H)
+        return self.head(hidden).transpose(0, 1), state
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers training learns."""
+        return sum(weight.numel() for weight in self.parameters())
+
+    def weights(self) -> Weights:
+        """A copy of the weights as NumPy arrays, under their names."""
+        return {
+            name: weight.detach().to("cpu", torch.float32, copy=True).numpy()
+            for name, weight in self.state_dict().items()
+        }
+
+    def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:
+        """Write a model folder that `charrnn.load` and `from_pretrained` read.
+
+        Raises:
+            CannotCreateError: if the folder can't be made, or is not empty.
+            ReadWriteError: if writing fails.
+        """
+        record = ModelRecord(
+            charrnn_version=charrnn.__version__,
+            torch_version=str(torch.__version__),
+            model=self.config,
+        )
+        create_folder(Path(path))
+        write_files(Path(path), model_files(record, tokenizer, self.weights(), step=0))
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path) -> CharRNN:
+        """The network in a model folder, in evaluation mode.
+
+        Args:
+            model: a model folder, or the name of one in `checkpoints/`.
+
+        Raises:
+            MissingInputError: if there is none.
+            BadDataError: if it is damaged.
+        """
+        found = read_model(find_model(model))
+        network = cls(found.record.model)
+        network.load_state_dict({k: torch.from_numpy(v) for k, v in found.weights.items()})
+        return network.eval()

@@ -1,0 +1,161 @@
+"""Beam search: the likeliest text rather than one that is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from charrnn.arrays import Ids, Logits, log_softmax
+from charrnn.config import SampleConfig
+from charrnn.errors import UsageError
+from charrnn.sampling.draws import allowed_ids
+from charrnn.sampling.endings import Ending
+from charrnn.sampling.filters import only
+from charrnn.sampling.generation import LanguageModel, line_start, read_prompt
+from charrnn.text.tokenizer import Unknown
+
+__all__ = ["Beam", "beam_search"]
+
+
+STEEPEST = 10  # length penalty
+
+
+class Beam(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that was found.
+
+    Attributes:
+        text: without the prompt.
+        tokens: how many it took, those of the stop string counted.
+        log_prob: nats, of all of them under the model.
+        score: log_prob / tokens ** length_penalty, by which texts are ranked.
+    """
+
+    text: str
+    tokens: int
+    log_prob: float
+    score: float
+
+
+class _Path(NamedTuple):
+    ids: Ids  # (t,)
+    log_prob: float
+
+
+def beam_search(
+    model: LanguageModel,
+    prompt: str = "",
+    config: SampleConfig | None = None,
+    unknown: Unknown = "error",
+    *,
+    num_beams: int = 4,
+    length_penalty: float = 1.0,
+    stop: Callable[[], object] = bool,
+) -> list[Beam]:
+    """The likeliest texts after `prompt` that a search with `num_beams` paths finds.
+
+    Args:
+        model, prompt, unknown: as for `sampling.stream`.
+        config: max_new_tokens, the stops and the lists of characters count; nothing is drawn.
+        num_beams: K, how many paths are followed at once.
+        length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
+        stop: is asked while the prompt is read and at each token; once it answers yes, the search
+            ends where it is.
+
+    Returns:
+        beams: up to K, best first.
+
+    Raises:
+        UsageError: as `sampling.generate_batch`, for fewer than one path, or a penalty beyond ±10.
+    """
+    config = config or SampleConfig()
+    if num_beams < 1:
+        raise UsageError(f"num_beams is {num_beams}", "expected 1 or more")
+    if not -STEEPEST <= length_penalty <= STEEPEST:
+        raise UsageError(
+            f"length_penalty is {length_penalty}",
+            f"expected a number from -{STEEPEST} to {STEEPEST}",
+        )
+    if config.max_new_tokens is None:
+        raise UsageError("a search needs an end", "give a length")
+    search = _Search(model, config, num_beams, length_penalty)
+    ids = model.tokenizer.encode(prompt, unknown)
+    logits, state = read_prompt(model, ids if len(ids) else line_start(model.tokenizer), stop)
+    for _ in range(config.max_new_tokens):
+        if stop():
+            break
+        rows = search.advance(logits)
+        if search.settled:
+            break
+        stepper = model.stepper(tuple(part[:, rows] for part in state))
+        logits = stepper.step(np.array([path.ids[-1] for path in search.paths]))
+        state = stepper.state
+    return search.best()
+
+
+class _Search:
+    """The paths that are followed, and the texts that ended."""
+
+    def __init__(
+        self, model: LanguageModel, config: SampleConfig, num_beams: int, length_penalty: float
+    ) -> None:
+        self.tokenizer = model.tokenizer
+        self.config = config
+        self.num_beams = num_beams
+        self.length_penalty = length_penalty
+        self.allowed = allowed_ids(model.tokenizer, config)
+        self.paths = [_Path(np.zeros(0, np.int32), 0.0)]
+        self.found: list[Beam] = []
+
+    def advance(self, logits: Logits) -> list[int]:
+        """Follow the likeliest tokens after each path; returns the rows they come from.
+
+        Args:
+            logits: (K, V), of the tokens after the paths.
+        """
+        chances = log_softmax(logits.astype(np.float64))  # (K, V)
+        if self.allowed is not None:
+            chances = only(chances, self.allowed)
+        totals = np.array([path.log_prob for path in self.paths])[:, None] + chances  # (K, V)
+        # Half of the candidates may end here, and K must go on.
+        best = np.argsort(-totals, axis=None, kind="stable")[: 2 * self.num_beams]
+        rows, going = list[int](), list[_Path]()
+        for row, token in zip(*np.unravel_index(best, totals.shape), strict=True):
+            log_prob = float(totals[row, token])
+            if log_prob == -np.inf or len(going) == self.num_beams:
+                break
+            path = _Path(np.append(self.paths[row].ids, np.int32(token)), log_prob)
+            beam, ended = self._beam(path)
+            if ended:
+                self.found.append(beam)
+            else:
+                rows.append(int(row))
+                going.append(path)
+        self.paths = going
+        self.found = self._ranked(self.found)
+        return rows
+
+    @property
+    def settled(self) -> bool:
+        """Whether no path, as it stands, can still better what was found."""
+        if not self.paths or len(self.found) < self.num_beams:
+            return not self.paths
+        best = max(path.log_prob / len(path.ids) ** self.length_penalty for path in self.paths)
+        return bool(best <= self.found[-1].score)
+
+    def best(self) -> list[Beam]:
+        """The best of the texts that ended and of the paths, as far as they are."""
+        return self._ranked([*self.found, *(self._beam(path)[0] for path in self.paths)])
+
+    def _ranked(self, beams: list[Beam]) -> list[Beam]:
+        return sorted(beams, key=lambda beam: -beam.score)[: self.num_beams]
+
+    def _beam(self, path: _Path) -> tuple[Beam, bool]:
+        """A path's text up to where it ends, and whether it does."""
+        ending, tokens = Ending(self.config), len(path.ids)
+        text = ending.feed(self.tokenizer.decode(path.ids))
+        score = path.log_prob / max(tokens, 1) ** self.length_penalty
+        beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
+        return beam, ending.ended

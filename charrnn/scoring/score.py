@@ -1,0 +1,129 @@
+"""How well a model predicts a text, in the units people use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Ids, Surprisals
+from charrnn.text.tokenizer import Tokenizer
+
+__all__ = ["Score", "blocks", "by_character", "score_of"]
+
+
+BLOCK = 4096  # lines that are sorted by length before they are read side by side
+ROWS = 128  # of them at once
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """A loss as a sum and counts, so that averages are taken once.
+
+    Attributes:
+        nats: the sum of -log p over the scored tokens.
+        tokens: how many were scored.
+        characters: of how many characters.
+        bytes: of how many bytes of UTF-8.
+    """
+
+    nats: float
+    tokens: int
+    characters: int
+    bytes: int
+
+    @property
+    def mean(self) -> float:
+        """Nats a token, by which training compares."""
+        return self.nats / max(self.tokens, 1)
+
+    @property
+    def nats_per_char(self) -> float:
+        """Nats a character."""
+        return self.nats / max(self.characters, 1)
+
+    @property
+    def bits_per_char(self) -> float:
+        """Bits a character."""
+        return self.nats_per_char / math.log(2)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits a byte of UTF-8."""
+        return self.nats / max(self.bytes, 1) / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many equally likely characters the model is in doubt."""
+        return math.exp(min(self.nats_per_char, 700))
+
+    def facts(self) -> dict[str, float | int]:
+        """All of it, for JSON."""
+        return {
+            "nats_per_char": self.nats_per_char,
+            "bits_per_char": self.bits_per_char,
+            "bits_per_byte": self.bits_per_byte,
+            "perplexity": self.perplexity,
+            "characters": self.characters,
+            "bytes": self.bytes,
+            "nats": self.nats,
+        }
+
+
+def score_of(nats: float, tokenizer: Tokenizer, ids: NDArray[np.integer]) -> Score:
+    """The score of the tokens `ids` (N,), which took `nats` together."""
+    if tokenizer.unit == "byte":
+        characters = int(((ids & 0xC0) != 0x80).sum())  # the others continue one
+        return Score(nats=nats, tokens=len(ids), characters=characters, bytes=len(ids))
+    size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
+    return Score(nats=nats, tokens=len(ids), characters=len(ids), bytes=size)
+
+
+def by_character(
+    tokenizer: Tokenizer, ids: NDArray[np.integer], nats: Surprisals
+) -> Iterator[tuple[str, float]]:
+    """The characters of a text, and what each cost: the sum over its tokens.
+
+    Args:
+        tokenizer: of the ids.
+        ids: (N,).
+        nats: (N-1,), what all but the first cost, which nobody predicted: it counts for nothing.
+
+    Yields:
+        character, nats: or several characters, where bytes turn out late to be no UTF-8.
+    """
+    decode, cost = tokenizer.decoder(), 0.0
+    for token, own in zip(ids.tolist(), [0.0, *nats.tolist()], strict=True):
+        cost += own
+        if text := decode([token], False):
+            yield text, cost
+            cost = 0.0
+    if text := decode([], True):
+        yield text, cost
+
+
+def blocks(lines: Iterable[Ids]) -> Iterator[list[tuple[NDArray[np.intp], Ids, NDArray[np.intp]]]]:
+    """Lines as batches of about equal lengths.
+
+    Args:
+        lines: ids (N,) each, N at least 1.
+
+    Yields:
+        batches: of `BLOCK` lines: which lines (B,), counted from the block's first, their ids
+            (B, T) with what lies beyond a line's end at 0, and their lengths (B,).
+    """
+    source = iter(lines)
+    while block := list(islice(source, BLOCK)):
+        lengths = np.array([len(line) for line in block])
+        order = np.argsort(lengths, kind="stable")
+        batches = []
+        for start in range(0, len(block), ROWS):
+            rows = order[start : start + ROWS]
+            padded = np.zeros((len(rows), lengths[rows[-1]]), np.int32)
+            for place, row in enumerate(rows):
+                padded[place, : lengths[row]] = block[row]
+            batches.append((rows, padded, lengths[rows]))
+        yield batches

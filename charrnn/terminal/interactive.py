@@ -1,0 +1,82 @@
+"""charrnn sample --interactive: a text written by the user and the model in turn."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from charrnn.arrays import Ids
+from charrnn.errors import CharRNNError
+from charrnn.sampling.draws import allowed_ids, probabilities
+from charrnn.sampling.filters import only
+from charrnn.sampling.generation import line_start, read_prompt
+from charrnn.terminal.texts import Job
+
+__all__ = ["choose"]
+
+HELP = "a number takes that character; other text is typed as it is (=7 types 7); Ctrl-D ends"
+
+
+def choose(job: Job, count: int) -> None:
+    """Show the `count` likeliest next characters with their probabilities, and let the user choose.
+
+    What is shown goes to standard error; the text goes, at the end, to where `job` writes.
+    """
+    model, config = job.model, job.config
+    schedule = (
+        config.temperature if isinstance(config.temperature, tuple) else (config.temperature,)
+    )
+    allowed = allowed_ids(model.tokenizer, config)
+    ids = model.tokenizer.encode(job.prompt, job.unknown)
+    logits, state = read_prompt(model, ids if len(ids) else line_start(model.tokenizer))
+    written: list[Ids] = []
+    _show(HELP + "\n")
+    try:
+        while config.max_new_tokens is None or sum(map(len, written)) < config.max_new_tokens:
+            if allowed is not None:
+                logits = only(logits, allowed)
+            count_written = sum(map(len, written))
+            chances = probabilities(logits[0], config, schedule[count_written % len(schedule)])
+            best = np.argsort(-chances, kind="stable")[:count]
+            best = best[chances[best] > 0]
+            so_far = job.prompt + model.tokenizer.decode(np.concatenate([ids[:0], *written]))
+            _show(f"\n{so_far.rpartition(chr(10))[2]}▏\n")
+            for number, token in enumerate(best, 1):
+                character = model.tokenizer.decode(np.array([token]))
+                _show(f"  {number}  {character!r}  {chances[token]:.1%}\n")
+            new = _answer(job, best)
+            if new is None:
+                break
+            if len(new):
+                written.append(new)
+                logits, state = model.read(new[None], state)
+    finally:
+        text = model.tokenizer.decode(np.concatenate([ids[:0], *written]))
+        job.write((job.prompt if job.echo else "") + text + "\n")
+
+
+def _answer(job: Job, best: np.ndarray) -> Ids | None:
+    """The ids (N,) that the user chose or typed; None at the end."""
+    _show("> ")
+    line = sys.stdin.readline()
+    if not line:
+        _show("\n")
+        return None
+    line = line.removesuffix("\n")
+    if line.isascii() and line.isdigit():
+        if 1 <= int(line) <= len(best):
+            return best[int(line) - 1 : int(line)].astype(np.int32)
+        _show(f"there are {len(best)} choices\n")
+        return np.zeros(0, np.int32)
+    line = line.removeprefix("=")
+    try:
+        return job.model.tokenizer.encode(line, job.unknown)
+    except CharRNNError as error:
+        _show(f"{error}\n")
+        return np.zeros(0, np.int32)
+
+
+def _show(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

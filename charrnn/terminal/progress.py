@@ -1,0 +1,103 @@
+"""Training on a terminal: a bar, a line and a sample at each evaluation, and a summary."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Never
+
+from tqdm import tqdm
+
+from charrnn.signals import noted
+from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+
+__all__ = ["Interrupted", "show"]
+
+BAR = "{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}"
+
+
+class Interrupted(Exception):  # noqa: N818 - it is no error
+    """Training was stopped by a signal; what was learnt is saved.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def show(events: Iterator[Event]) -> Finished:
+    """Show `events` on standard error until training is over.
+
+    Raises:
+        Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
+            does not wait for that.
+    """
+    folder = None
+    stopping = noted(signal.SIGINT, signal.SIGTERM)
+    with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
+        for event in events:
+            _show(event, bar)
+            if isinstance(event, Started):
+                folder = event.folder
+            if isinstance(event, Finished):
+                return event
+            if received:
+                events.close()  # type: ignore[attr-defined]
+                _say(f"stopped; go on with: charrnn train --resume {folder}")
+                raise Interrupted(received[0])
+    raise AssertionError("training ends with Finished")
+
+
+def _show(event: Event, bar: tqdm[Never]) -> None:
+    match event:
+        case Started():
+            bar.total = event.training.steps
+            for note in event.notes:
+                _say(note)
+            _say(event.plan)
+            _say(
+                f"{event.parameters:,} parameters, {event.training.steps:,} updates on "
+                f"{event.device} in {event.precision}; the model goes to {event.folder}"
+            )
+        case Progress():
+            bar.set_postfix_str(
+                f"loss {event.train_nats:.3f} nats, {event.train_nats / math.log(2):.3f} bits, "
+                f"{event.tokens_per_second:,.0f} characters/s",
+                refresh=False,
+            )
+            bar.update(event.step - bar.n)
+        case Evaluated():
+            now = event.evaluation
+            bar.update(now.step - bar.n)
+            _say(
+                f"update {now.step:,}, epoch {now.epoch:.1f}, {now.seconds:.0f} s: training "
+                f"{now.train_nats:.4f}, validation {now.val_nats:.4f} nats "
+                f"({now.val_nats / math.log(2):.3f} bits)" + ("" if event.best else ", not better")
+            )
+            _say(textwrap.indent(event.sample, "    "))
+        case Finished():
+            bar.close()
+            _say(_summary(event))
+
+
+def _summary(event: Finished) -> str:
+    early = "stopped early, " if event.stopped_early else ""
+    skipped = f"{event.skipped} not made for want of a finite gradient, " * bool(event.skipped)
+    return (
+        f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
+        f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} characters/s\n"
+        f"validation {event.val_nats:.4f} nats, {event.val_bits_per_char:.4f} bits a character; "
+        f"training {event.train_nats:.4f} nats\n"
+        f"{event.advice}\n"
+        f"write with it: charrnn sample {event.model}"
+    )
+
+
+def _say(text: str) -> None:
+    tqdm.write(text, file=sys.stderr)

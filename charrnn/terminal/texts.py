@@ -1,0 +1,183 @@
+"""Texts as they are written for the user: streamed, several, or the best."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TextIO
+
+import msgspec
+
+from charrnn.config import SampleConfig
+from charrnn.errors import CharRNNError
+from charrnn.models.predictor import Predictor
+from charrnn.sampling import beams, generation
+from charrnn.scoring.novelty import RUN, Copies, Novelty
+from charrnn.terminal.output import encode_json, say
+from charrnn.text.tokenizer import Unknown
+
+__all__ = ["Job"]
+
+TRIES = 50  # draws of a text before --reject-copies gives up
+
+
+@dataclass
+class Job:
+    """A model, a prompt, and where the text goes.
+
+    Attributes:
+        model: writes.
+        prompt: what to go on from.
+        config: how to draw.
+        unknown: what to do with characters of the prompt that the model does not know.
+        out: where the text goes.
+        echo: whether the prompt stands before it.
+        json: whether it goes as JSON, an object a text.
+        corpus: compare texts with this one; a source as `charrnn train` takes.
+        received: signals to stop; then texts that are wanted whole are written as far as they are.
+    """
+
+    model: Predictor
+    prompt: str
+    config: SampleConfig
+    unknown: Unknown
+    out: TextIO
+    echo: bool
+    json: bool
+    corpus: str | None
+    received: list[int] = field(default_factory=list)
+
+    @cached_property
+    def copies(self) -> Copies | None:
+        """What finds copies, if they are asked for."""
+        if self.corpus is None:
+            return None
+        from charrnn.text.corpus import read_corpus
+        from charrnn.text.decoding import Reading
+
+        return Copies(read_corpus([self.corpus], Reading(errors="surrogateescape")).text)
+
+    def write(self, text: str) -> None:
+        """At once, whether to a terminal, a pipe or a file."""
+        self.out.write(text)
+        self.out.flush()
+
+    def stream(self) -> None:
+        """One text, shown as it is drawn."""
+        pieces = generation.stream(self.model, self.prompt, self.config, self.unknown)
+        copies = self.copies
+        written = []
+        if self.echo:
+            self.write(self.prompt)
+        try:
+            for piece in pieces:
+                self.write(piece)
+                if copies:
+                    written.append(piece)
+        finally:
+            self.write("\n")
+        if copies:
+            _tell(copies.check("".join(written)))
+
+    def samples(self, count: int, longest_copy: int | None) -> None:
+        """Several texts, side by side; those that copy too much are drawn again."""
+        wanted = [(number, self._seed + number) for number in range(count)]
+        begin = time.perf_counter()
+        found: dict[int, generation.Sample] = {}
+        for _ in range(TRIES):
+            texts = self._draw([seed for _, seed in wanted])
+            again = []
+            for (number, seed), text in zip(wanted, texts, strict=True):
+                if longest_copy and self._longest_copy(text) > longest_copy:
+                    again.append((number, seed + count))
+                else:
+                    found[number] = text
+            wanted = again
+            if not wanted or self.received:
+                break
+        if wanted:
+            missing = f"{len(wanted)} of {count} texts copied more than {longest_copy} characters"
+            if not self.received:
+                raise CharRNNError(
+                    f"{missing} in each of {TRIES} draws",
+                    "allow longer copies, or a higher --temperature",
+                )
+            say(f"{missing} and are left out")
+        rate = sum(len(text.text) for text in found.values()) / (time.perf_counter() - begin)
+        for place, number in enumerate(sorted(found)):
+            text = found[number]
+            if place and not self.json:
+                self.write("\n")
+            self._show(text.text, rate, seed=text.seed, mean_log_prob=text.mean_log_prob)
+
+    def _longest_copy(self, text: generation.Sample) -> int:
+        assert self.copies is not None, "copies are rejected from a corpus"
+        return len(self.copies.check(text.text).longest)
+
+    def best_of(self, count: int) -> None:
+        """The likeliest of several."""
+        begin = time.perf_counter()
+        texts = self._draw(range(self._seed, self._seed + count))
+        rate = sum(len(text.text) for text in texts) / (time.perf_counter() - begin)
+        best = max(texts, key=lambda text: text.mean_log_prob)
+        self._show(best.text, rate, seed=best.seed, mean_log_prob=best.mean_log_prob)
+        if not self.json:
+            say(f"{best.mean_log_prob:.4f} nats a character, the best of {count}; seed {best.seed}")
+
+    def beams(self, count: int, length_penalty: float) -> None:
+        """The likeliest texts that a search finds."""
+        begin = time.perf_counter()
+        found = beams.beam_search(
+            self.model,
+            self.prompt,
+            self.config,
+            self.unknown,
+            num_beams=count,
+            length_penalty=length_penalty,
+            stop=lambda: self.received,
+        )
+        rate = len(found[0].text) / (time.perf_counter() - begin)
+        for number, beam in enumerate(found):
+            if number and not self.json:
+                self.write("\n")
+            mean = beam.log_prob / max(beam.tokens, 1)
+            self._show(beam.text, rate, score=beam.score, mean_log_prob=mean)
+            if not self.json:
+                say(f"score {beam.score:.4f}, {mean:.4f} nats a character")
+
+    @property
+    def _seed(self) -> int:
+        assert self.config.seed is not None, "the command line always has one"
+        return self.config.seed
+
+    def _draw(self, seeds: Any) -> list[generation.Sample]:
+        return generation.generate_batch(
+            self.model,
+            self.prompt,
+            self.config,
+            self.unknown,
+            seeds=seeds,
+            stop=lambda: self.received,
+        )
+
+    def _show(self, text: str, rate: float, **facts: Any) -> None:
+        """One text that is complete, with what is known of it."""
+        copied = self.copies.check(text) if self.copies else None
+        if not self.json:
+            self.write((self.prompt if self.echo else "") + text + "\n")
+            if copied:
+                _tell(copied)
+            return
+        value = {"text": text, "prompt": self.prompt, **facts, "characters_per_second": rate}
+        if copied:
+            value["novelty"] = copied
+        config = msgspec.structs.replace(self.config, seed=facts.get("seed"))
+        self.write(encode_json(value | {"settings": config}))
+
+
+def _tell(found: Novelty) -> None:
+    say(
+        f"the longest copied passage has {len(found.longest)} characters: {found.longest!r}; "
+        f"{found.share:.1%} of the text is in copied runs of {RUN} or more"
+    )

@@ -1,0 +1,11 @@
+"""From files to token ids.
+
+    source ──decoding, tables──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
+
+tokenizer   text ↔ ids, by character or by byte
+decoding    bytes → text, piece by piece
+tables      tables and data sets → text
+corpus      files, folders, data sets, standard input → text
+cache       ids of long texts, kept on the disk
+spool       a corpus → ids, in little memory however long it is
+"""

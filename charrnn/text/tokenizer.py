@@ -1,0 +1,220 @@
+"""Text to token ids and back.
+
+    text ──encode──▶ ids (N,) int32 ──decode──▶ text
+
+A tokenizer is a small value that writes itself to JSON, so it travels in the model folder.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Ids
+from charrnn.errors import BadDataError, UsageError
+
+__all__ = [
+    "ByteTokenizer",
+    "CharTokenizer",
+    "StreamDecoder",
+    "Tokenizer",
+    "Unknown",
+    "make_tokenizer",
+    "same_vocabulary",
+]
+
+Unknown = Literal["error", "skip", "replace"]
+StreamDecoder = Callable[[Sequence[int], bool], str]  # (ids, whether they are the last)
+
+# Tried in this order as the stand-in for a character the vocabulary lacks.
+STAND_INS = "\N{REPLACEMENT CHARACTER}? "
+
+
+class CharTokenizer(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="char", dict=True
+):
+    """One id for each code point of `characters`, in their sorted order.
+
+    Args:
+        characters: the vocabulary: distinct code points, sorted.
+
+    Raises:
+        ValueError: if `characters` is empty, unsorted, repeats itself or holds a lone surrogate.
+    """
+
+    characters: str
+
+    def __post_init__(self) -> None:
+        if not self.characters:
+            raise ValueError("a vocabulary needs at least one character")
+        if any(a >= b for a, b in zip(self.characters, self.characters[1:], strict=False)):
+            raise ValueError("the characters of a vocabulary must be distinct and sorted")
+        if any("\ud800" <= c <= "\udfff" for c in self.characters):
+            raise ValueError("a lone surrogate is not a character")
+
+    @classmethod
+    def from_text(cls, text: str) -> CharTokenizer:
+        """The tokenizer that knows exactly the characters of `text`.
+
+        Raises:
+            BadDataError: if there are none, or one is a lone surrogate.
+        """
+        try:
+            return cls("".join(sorted(set(text))))
+        except ValueError as error:
+            raise BadDataError(f"no vocabulary from this text: {error}", "check the text") from None
+
+    @property
+    def unit(self) -> str:
+        """What a token is, for people."""
+        return "character"
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of different ids."""
+        return len(self.characters)
+
+    @cached_property
+    def _codes(self) -> NDArray[np.uint32]:
+        return _code_points(self.characters)  # (V,), sorted
+
+    @cached_property
+    def _ids(self) -> Ids:
+        """For each code point up to one beyond the last that is known: its id, or -1."""
+        table = np.full(int(self._codes[-1]) + 2, -1, np.int32)
+        table[self._codes] = np.arange(self.vocab_size)
+        return table
+
+    @cached_property
+    def _stand_in(self) -> int:
+        known = [self.characters.index(c) for c in STAND_INS if c in self.characters]
+        return known[0] if known else 0
+
+    def encode(self, text: str, unknown: Unknown = "error") -> Ids:
+        """The ids of `text`, one a character.
+
+        Args:
+            text: any text.
+            unknown: what to do with characters outside the vocabulary: refuse the text,
+                `skip` them, or `replace` each by U+FFFD, "?", a space or the vocabulary's
+                first character, whichever of these the vocabulary has first.
+
+        Returns:
+            ids: (N,), N the length of `text` less what was skipped.
+
+        Raises:
+            UsageError: if `unknown` is "error" and there are such characters; names each.
+        """
+        ids = self._ids.take(_code_points(text), mode="clip")  # (N,)
+        known = ids >= 0  # (N,)
+        if not known.all():
+            if unknown == "error":
+                raise _unknown_characters(sorted(set(text) - set(self.characters)))
+            ids = ids[known] if unknown == "skip" else np.where(known, ids, self._stand_in)
+        return ids
+
+    def decode(self, ids: NDArray[np.integer]) -> str:
+        """The text of `ids` (N,)."""
+        return str(self._codes[ids].tobytes(), "utf-32-le")
+
+    def decoder(self) -> StreamDecoder:
+        """A fresh decoder of ids that arrive piece by piece."""
+        characters = self.characters  # at hand, for a few ids at a time
+        return lambda ids, _final: "".join([characters[k] for k in ids])
+
+
+class ByteTokenizer(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="byte"
+):
+    """256 ids, one for each value of a byte of UTF-8: no character is ever unknown.
+
+    Bytes that are not UTF-8 reach `encode` as Python's surrogate escapes and keep their values.
+    """
+
+    @property
+    def unit(self) -> str:
+        """What a token is, for people."""
+        return "byte"
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of different ids: 256."""
+        return 256
+
+    def encode(self, text: str, unknown: Unknown = "error") -> Ids:
+        """The bytes of `text` as ids (N,).
+
+        Args:
+            text: any text.
+            unknown: what to do with lone surrogates that stand for no byte, as in
+                `CharTokenizer.encode`; `replace` puts "?".
+
+        Raises:
+            UsageError: if `unknown` is "error" and there are any.
+        """
+        try:
+            data = text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            lone = {c for c in text if "\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff"}
+            if unknown == "error":
+                raise _unknown_characters(sorted(lone)) from None
+            stand_in = "?" if unknown == "replace" else ""
+            cleaned = "".join(stand_in if c in lone else c for c in text)
+            data = cleaned.encode("utf-8", "surrogateescape")
+        return np.frombuffer(data, np.uint8).astype(np.int32)
+
+    def decode(self, ids: NDArray[np.integer]) -> str:
+        """The text of `ids` (N,); bytes that are not UTF-8 become U+FFFD."""
+        return np.asarray(ids).astype(np.uint8).tobytes().decode("utf-8", "replace")
+
+    def decoder(self) -> StreamDecoder:
+        """A fresh decoder of ids that arrive piece by piece; it holds half characters back."""
+        utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+        return lambda ids, final: utf8.decode(bytes(ids), final)
+
+
+Tokenizer = CharTokenizer | ByteTokenizer
+
+
+def make_tokenizer(kind: Literal["char", "byte"], text: str) -> Tokenizer:
+    """The tokenizer of a new model of `text`."""
+    return ByteTokenizer() if kind == "byte" else CharTokenizer.from_text(text)
+
+
+def _code_points(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")  # (N,)
+
+
+def _unknown_characters(characters: list[str]) -> UsageError:
+    names = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:20])
+    more = f" and {len(characters) - 20} more" if len(characters) > 20 else ""
+    noun = "a character" if len(characters) == 1 else f"{len(characters)} characters"
+    return UsageError(
+        f"the model does not know {noun} of the text: {names}{more}",
+        "leave them out, or choose --unknown skip or --unknown replace",
+    )
+
+
+def same_vocabulary(tokenizers: Sequence[Tokenizer]) -> Tokenizer:
+    """The tokenizer that several models share.
+
+    Raises:
+        UsageError: if they don't; says what differs.
+    """
+    first = tokenizers[0]
+    for other in tokenizers[1:]:
+        if other == first:
+            continue
+        if type(other) is not type(first):
+            found = f"one model reads {first.unit}s, another {other.unit}s"
+        else:
+            sets = [set(t.characters) for t in (first, other) if hasattr(t, "characters")]
+            found = f"the models differ in {''.join(sorted(sets[0] ^ sets[1]))!r}"
+        raise UsageError(found, "mix models of one vocabulary")
+    return first

@@ -1,0 +1,97 @@
+"""What training tells while it runs; see `training.train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.folder.record import Evaluation
+
+__all__ = ["Evaluated", "Event", "Finished", "Progress", "Started"]
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything is settled and training begins.
+
+    Attributes:
+        folder: where the model will be.
+        notes: what was changed in the text or the settings, for the user to know.
+        plan: what was chosen, and why, in one line.
+        model, training: the resolved settings.
+        parameters: how many numbers will be learnt.
+        device, precision: what computes, and in which numbers.
+    """
+
+    folder: Path
+    notes: tuple[str, ...]
+    plan: str
+    model: ModelConfig
+    training: TrainConfig
+    parameters: int
+    device: str
+    precision: Literal["fp32", "bf16"]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """Some updates were made; comes a few times a second.
+
+    Attributes:
+        step: updates made so far.
+        train_nats: loss a token of the last update, in nats.
+        tokens_per_second: in training alone, so far.
+    """
+
+    step: int
+    train_nats: float
+    tokens_per_second: float
+
+
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
+    """The network was evaluated and saved.
+
+    Attributes:
+        evaluation: the losses.
+        best: whether this is the lowest validation loss so far.
+        sample: some text of the network as it is now.
+    """
+
+    evaluation: Evaluation
+    best: bool
+    sample: str
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """Training is over. Losses are those of the weights that were kept.
+
+    Attributes:
+        model: the model folder.
+        val_nats: validation loss a token, in nats; a token is a character or a byte.
+        val_bits_per_char: the same in bits a character.
+        train_nats: training loss a token just before, with dropout as in training.
+        steps, epochs: how long the run was.
+        parameters: how many numbers were learnt.
+        characters_per_second: in training alone; bytes for a byte tokenizer.
+        seconds: of the whole run.
+        stopped_early: whether validation had not improved for long.
+        skipped: updates that were left out because a gradient was not finite.
+        advice: what to do next for a better model.
+    """
+
+    model: Path
+    val_nats: float
+    val_bits_per_char: float
+    train_nats: float
+    steps: int
+    epochs: float
+    parameters: int
+    characters_per_second: float
+    seconds: float
+    stopped_early: bool
+    skipped: int
+    advice: str
+
+
+Event = Started | Progress | Evaluated | Finished

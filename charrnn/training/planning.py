@@ -1,0 +1,296 @@
+"""From a corpus, a budget and the user's wishes to every size and setting, each with its reason.
+
+tokens, budget, given ──plan──▶ Plan ──schedule──▶ TrainConfig
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from charrnn.cells.layout import weight_shapes
+from charrnn.config import CellName, ModelConfig, TrainConfig, check, settings_from
+from charrnn.errors import BadDataError, UsageError
+
+__all__ = ["Budget", "Plan", "max_epochs", "plan", "schedule", "too_small"]
+
+MIN_STEP = 16  # tokens of the smallest batch worth an update
+MIN_VAL = 8  # tokens of the smallest text worth a validation
+MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
+
+# Operations a second of two laptop cores in fp32; `learner.speed` knows better.
+SPEED = 90e9
+# What of the speed is reached, by how much of the work is products.
+SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
+
+# Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
+RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
+
+SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
+PASSES = 8  # over the text that a size must be able to make to be chosen, or
+READ = 10  # characters for each parameter: longer texts are not read so often
+
+SCORING = 0.8  # of the time of learning from a token, to score one: 0.65 to 0.9 were measured
+EVALUATING = 0.03  # of a run's time, for all evaluations together
+
+MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
+TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: minutes (three if nothing is given), or epochs.
+
+    Attributes:
+        minutes: of training; what is chosen, is chosen for them.
+        epochs: passes over the training text, instead of minutes.
+        steps: updates. They fix what the minutes would, so that giving both the minutes and the
+            steps of an earlier run repeats it.
+
+    Raises:
+        UsageError: if epochs and another are given, or one is not positive.
+    """
+
+    minutes: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {k: v for k, v in vars(self).items() if v is not None}
+        if self.epochs is not None and len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} are both given", "give one budget")
+        for name, value in given.items():
+            if not 0 < value < float("inf"):
+                raise UsageError(f"{name} is {value}", "expected a positive number")
+        if self.minutes is None and self.epochs is None:
+            object.__setattr__(self, "minutes", 3.0)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is settled before the first update, all but the number of updates.
+
+    Attributes:
+        model: the shape of the network.
+        settings: those of `TrainConfig` that don't depend on the number of updates.
+        train_tokens, val_tokens: how the corpus is divided.
+        reasons: one line that says what was chosen, and why.
+        notes: what the user should know: settings that shrank to fit.
+    """
+
+    model: ModelConfig
+    settings: dict[str, Any]
+    train_tokens: int
+    val_tokens: int
+    reasons: str
+    notes: tuple[str, ...]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in which the lanes read all of the training text."""
+        lane = self.train_tokens // int(self.settings["batch_size"])
+        return lane // int(self.settings["seq_length"])
+
+
+def plan(
+    tokens: int,
+    vocab_size: int,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float = SPEED,
+    *,
+    fine_tuning: bool = False,
+) -> Plan:
+    """Choose everything that `given` leaves open.
+
+    Args:
+        tokens: N, how many the corpus has.
+        vocab_size: V.
+        budget: how long to train.
+        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
+        speed: operations a second that training reaches on this machine.
+        fine_tuning: whether the weights have been trained before, and must not be shaken.
+
+    Raises:
+        BadDataError: if the corpus is too small to train on; says how much is needed.
+        UsageError: for unknown settings, or values out of bounds or too large for the corpus.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
+    if unknown:
+        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS - {"steps"}))
+        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+    check(TrainConfig, given)
+    train, val = _divide(tokens, given.get("val_frac"))
+    cell = given.get("cell", "lstm")
+    check(ModelConfig, {"cell": cell})
+    shape = {
+        "cell": cell,
+        "vocab_size": vocab_size,
+        "embed_size": 64,
+        "num_layers": 2,
+        "skip": True,
+    } | {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    model, passes = _network(train, shape, budget, speed)
+    batch_size, seq_length, notes = _batch(train, given)
+    settings = {
+        "batch_size": batch_size,
+        "seq_length": seq_length,
+        "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
+        "weight_decay": 0.05,
+        "val_frac": val / tokens,
+    } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
+    of_weights = f" and {model.weight_dropout:g} of weights" if model.weight_dropout else ""
+    reasons = (
+        f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
+        f"{batch_size} lanes of {seq_length} steps, learning rate {settings['learning_rate']:g}, "
+        f"dropout {model.dropout:g}{of_weights}: for {train:,} training characters read about "
+        f"{passes:.1f} times"
+    )
+    return Plan(model, settings, train, val, reasons, tuple(notes))
+
+
+def schedule(plan: Plan, steps: int) -> TrainConfig:
+    """The complete settings of a run of `plan` with `steps` updates."""
+    batch = plan.settings["batch_size"] * plan.settings["seq_length"]
+    affordable = steps * batch * EVALUATING / (plan.val_tokens * SCORING)
+    evaluations = min(max(int(affordable), 2), 40, steps)
+    return settings_from(
+        TrainConfig,
+        {
+            "steps": steps,
+            "warmup_steps": min(200, steps // 10),
+            "eval_every": math.ceil(steps / evaluations),
+            "patience": max(3, round(evaluations / 4)),
+        }
+        | plan.settings,
+    )
+
+
+def max_epochs(train_tokens: int) -> int:
+    """Passes after which a text is known by heart, and there is nothing more to learn."""
+    return 30 if train_tokens < 300_000 else 60
+
+
+def too_small(found: str) -> BadDataError:
+    """The error for a corpus that nothing can be learnt from."""
+    return BadDataError(f"the corpus has {found}", "give a longer text")
+
+
+def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
+    """The sizes of the training and the validation text: the last tenth unless told otherwise."""
+    fraction = val_frac or 0.1
+    needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
+    if tokens < needed:
+        raise too_small(f"{tokens} characters, training and validation need {needed}")
+    val = round(tokens * fraction)
+    if val_frac is None:
+        val = min(val, MAX_VAL)
+    return tokens - val, val
+
+
+def _network(
+    train: int, shape: dict[str, Any], budget: Budget, speed: float
+) -> tuple[ModelConfig, float]:
+    """The network that learns most, and how often it will read the text.
+
+    It is the largest that can read the text `PASSES` times, or `READ` characters for each of its
+    parameters, if the text is long enough to fill it.
+    """
+    room = next(size for length, size in ROOM if train < length)
+    sizes = [size for size in SIZES if size <= room]
+    sizes = [shape["hidden_size"]] if "hidden_size" in shape else sizes
+    models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in sizes]
+    model = models[0]
+    for larger in models[1:]:
+        passes = _expected_epochs(train, larger, budget, speed)
+        if passes >= min(PASSES, READ * _parameters(larger) / train):
+            model = larger
+    passes = _expected_epochs(train, model, budget, speed)
+    dropouts = _dropouts(model, passes * _parameters(model) / train)
+    chosen = {name: share for name, share in dropouts.items() if name not in shape}
+    return msgspec.structs.replace(model, **chosen), passes
+
+
+# The largest size for training texts shorter than so many characters.
+ROOM = ((50_000, 128), (200_000, 192), (600_000, 384), (3_000_000, 512), (math.inf, 1024))
+
+
+def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
+    """About how often the training text will be read."""
+    if budget.epochs is not None:
+        return budget.epochs
+    assert budget.minutes is not None, "a Budget has minutes or epochs"
+    operations = 6 * _parameters(model)  # a character
+    characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / operations
+    return min(characters / train, max_epochs(train))
+
+
+def _parameters(model: ModelConfig) -> int:
+    """How many numbers are learnt."""
+    return sum(math.prod(shape) for shape in weight_shapes(model).values())
+
+
+def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
+    """More, the oftener the text is read, the shorter it is, and the more can be learnt of it.
+
+    Args:
+        model: a plain RNN has less to lose.
+        load: passes times parameters for each character of the text.
+    """
+    shares = next(shares for most, *shares in DROPOUTS if load < most)
+    less = 2 if model.cell == "rnn" else 1
+    return {
+        name: share / less
+        for name, share in zip(("dropout", "weight_dropout"), shares, strict=True)
+    }
+
+
+# Of outputs and of recurrent weights, for loads below so much.
+DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (12, 0.2, 0.0), (60, 0.3, 0.2), (math.inf, 0.4, 0.3))
+
+
+def _learning_rate(model: ModelConfig, share: float) -> float:
+    """Larger steps for smaller networks, and for cells with more gates to keep them stable."""
+    rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
+    return float(f"{share * rate * RATES[model.cell]:.1g}")
+
+
+def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
+    """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
+
+    With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
+    since there are fewer updates; with half as many it is read 10 to 30% slower, and not seen to be
+    learnt better. See benchmarks/NOTES.md.
+    """
+    lanes = 32 if train >= 200_000 else 16
+    batch_size, seq_length = given.get("batch_size", lanes), given.get("seq_length", 64)
+    settings = {"batch_size": batch_size, "seq_length": seq_length}
+    fixed = [name for name in settings if name in given]
+    while batch_size * seq_length * 4 > train and len(fixed) < 2:
+        if "batch_size" not in given and batch_size > 1:
+            batch_size //= 2
+        elif "seq_length" not in given and seq_length > 8:
+            seq_length //= 2
+        else:
+            break
+    if batch_size * seq_length > train:
+        raise UsageError(
+            f"{batch_size} lanes of {seq_length} steps need {batch_size * seq_length} characters, "
+            f"the training text has {train}",
+            "choose a smaller --batch-size or --seq-length",
+        )
+    if (batch_size, seq_length) == tuple(settings.values()):
+        return batch_size, seq_length, []
+    return (
+        batch_size,
+        seq_length,
+        [
+            f"a short text: {batch_size} lanes of {seq_length} steps instead of "
+            f"{settings['batch_size']} of {settings['seq_length']}"
+        ],
+    )

@@ -1,0 +1,148 @@
+"""`charrnn eval` and `charrnn score` as their users meet them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from charrnn import load
+from tests.commands import TINY, run
+from tests.conftest import VERSE
+
+
+@pytest.fixture
+def desk(home: Path) -> Path:
+    """`home` with a text."""
+    (home / "other.txt").write_text(VERSE[:100])
+    return home
+
+
+def test_the_figures_are_those_of_the_library(desk: Path) -> None:
+    facts = json.loads(run(desk, "eval", "verse", "other.txt", "--json").stdout)
+    nats = -float(load(desk / "checkpoints" / "verse").log_probs(VERSE[:100]).sum())
+    assert facts["characters"] == facts["bytes"] == 99
+    assert facts["nats"] == pytest.approx(nats, rel=1e-4)
+    assert facts["bits_per_char"] == pytest.approx(nats / 99 / math.log(2), rel=1e-4)
+    assert facts["protocol"] == "carried"
+    shown = run(desk, "eval", "verse", "other.txt").stdout
+    assert f"nats a character   {facts['nats_per_char']:.4f}" in shown
+    assert "characters scored  99" in shown
+
+
+def test_validation_is_what_training_said(desk: Path) -> None:
+    summary = json.loads((desk / "summary.json").read_text())
+    facts = json.loads(run(desk, "eval", "verse", "verse.txt", "--validation", "--json").stdout)
+    assert facts["nats_per_char"] == pytest.approx(summary["val_nats"], abs=1e-4)
+
+
+def test_costs_of_characters_add_up(desk: Path) -> None:
+    done = run(desk, "eval", "verse", "other.txt", "--per-char")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "".join(line["text"] for line in lines) == VERSE[1:100]
+    facts = json.loads(run(desk, "eval", "verse", "other.txt", "--json").stdout)
+    assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+
+
+def test_a_model_of_bytes_tells_costs_of_whole_characters(desk: Path) -> None:
+    text = "é so — ÿ 🎭 ünd\n"
+    (desk / "wide-characters.txt").write_text(text * 40, encoding="utf-8")
+    (desk / "few.txt").write_text(text, encoding="utf-8")
+    options = ("--tokenizer", "byte", "--name", "bytes", "--steps", 3, *TINY)
+    assert run(desk, "train", "wide-characters.txt", *options).returncode == 0
+    done = run(desk, "eval", "bytes", "few.txt", "--per-char")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    # Half of the first character was predicted.
+    assert [line["text"] for line in lines] == list(text)
+    facts = json.loads(run(desk, "eval", "bytes", "few.txt", "--json").stdout)
+    assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+
+
+def test_a_page_is_one_file(desk: Path) -> None:
+    assert run(desk, "eval", "verse", "other.txt", "--html", "page.html").returncode == 0
+    text = (desk / "page.html").read_text("utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "verse reads other" in text
+
+
+def test_lines_are_scored_without_pytorch(desk: Path) -> None:
+    lines = ["the clerk", "", "quay the on it finds"]
+    done = run(desk, "score", "verse", data="\n".join(lines).encode())
+    scores = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [score["characters"] for score in scores] == [len(line) for line in lines]
+    assert all(math.isfinite(value) for score in scores for value in score.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("eval", "verse"), 2, "no text to score"),
+        (("eval", "nobody", "other.txt"), 66, "no model folder nobody"),
+        (("eval", "verse", "missing.txt"), 66, "missing.txt"),
+        (("eval", "verse", "strange.txt"), 2, "does not know"),
+        (("eval", "verse", "one.txt"), 2, "has 1 tokens"),
+        (("eval", "verse", "other.txt", "--window", 0), 2, "window is 0"),
+        (("eval", "verse", "other.txt", "--random-windows", 3), 2, "random windows"),
+        (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
+        (("eval", "verse", "other.txt", "--dynamic", "verse.txt", "--rate", -1), 2, "rate is -1"),
+        (("score", "nobody"), 66, "no model folder nobody"),
+    ],
+)
+def test_mistakes_end_in_a_line(
+    desk: Path, arguments: tuple[object, ...], code: int, message: str
+) -> None:
+    (desk / "strange.txt").write_text("the Ω")
+    (desk / "one.txt").write_text("t")
+    done = run(desk, *arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:
+    done = run(desk, "score", "verse", data="the\nΩ\n".encode())
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert run(desk, "score", "verse", "--unknown", "skip", data="Ω\n".encode()).returncode == 0
+
+
+def test_texts_are_read_as_for_training(desk: Path) -> None:
+    """In another encoding, from a column, as raw bytes; also the one to adapt from."""
+    text = VERSE * 20
+    (desk / "wide.txt").write_text(text, encoding="utf-16")
+    expected = run(desk, "eval", "verse", "verse.txt", "--json").stdout
+    wide = run(desk, "eval", "verse", "wide.txt", "--encoding", "utf-16", "--json").stdout
+    assert json.loads(wide)["nats"] == json.loads(expected)["nats"]
+    table = "\n".join(json.dumps({"body": line}) for line in VERSE.splitlines())
+    (desk / "table.jsonl").write_text(table)
+    done = run(desk, "eval", "verse", "table.jsonl", "--text-column", "body", "--json")
+    assert json.loads(done.stdout)["characters"] > 100
+    (desk / "raw.bin").write_bytes(bytes(range(256)) * 40)
+    trained = run(
+        desk, "train", "raw.bin", "--tokenizer", "byte", "--name", "raw", "--steps", 3, *TINY
+    )
+    assert trained.returncode == 0, trained.stderr
+    scored = run(desk, "eval", "raw", "raw.bin", "--dynamic", "raw.bin", "--json")
+    assert json.loads(scored.stdout)["characters"] > 0
+
+
+def test_models_that_have_seen_different_parts_are_not_scored_together(desk: Path) -> None:
+    options = ("--steps", 3, "--val-frac", 0.3, "--name", "other-part", *TINY)
+    assert run(desk, "train", "verse.txt", *options).returncode == 0
+    done = run(desk, "eval", "verse", "other-part", "verse.txt", "--validation")
+    assert done.returncode == 2
+    assert "trained on different parts of verse" in done.stderr
+    assert run(desk, "eval", "verse", "other-part", "verse.txt").returncode == 0
+
+
+def test_ten_thousand_lines_are_scored_in_their_order(desk: Path) -> None:
+    """Side by side; the first and the last are what they are alone."""
+    lines = [VERSE.splitlines()[k % 4][: 5 + k % 23] for k in range(10_000)]
+    done = run(desk, "score", "verse", data="\n".join(lines).encode())
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["characters"] for line in found] == [len(line) for line in lines]
+    for k in (0, 9_999):
+        alone = json.loads(run(desk, "score", "verse", data=lines[k].encode()).stdout)
+        assert found[k]["nats"] == pytest.approx(alone["nats"], rel=1e-4)

@@ -1,0 +1,214 @@
+"""`charrnn sample` with every control it has."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from charrnn import load
+from tests.commands import run, start
+from tests.conftest import VERSE
+
+DOCS = Path(__file__).parents[2] / "docs" / "sampling.md"
+
+
+@pytest.fixture
+def desk(home: Path) -> Path:
+    """`home` with a prompt."""
+    (home / "prompt.txt").write_text("the clerk")
+    return home
+
+
+def test_the_page_shows_every_option() -> None:
+    from charrnn.cli.sample import sample
+
+    names = {name.replace("_", "-") for name in sample.__annotations__}
+    names -= {"models", "temperature", "return", "seed", "echo"}
+    page = DOCS.read_text(encoding="utf-8")
+    assert not [name for name in names if f"--{name}" not in page]
+
+
+def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
+    text = run(
+        desk, "sample", "verse", "--prompt", "the ", "--no-echo", "-n", 90, "-t", "0.5,1.5",
+        "--top-k", 9, "--top-p", 0.95, "--min-p", 0.01, "--typical-p", 0.9, "--ban", "x",
+        "--repetition-penalty", 1.1, "--repetition-window", 9, "--seed", 3,
+    ).stdout  # fmt: skip
+    expected = load(desk / "checkpoints" / "verse").generate(
+        "the ", max_new_tokens=90, temperature=(0.5, 1.5), top_k=9, top_p=0.95, min_p=0.01,
+        typical_p=0.9, ban="x", repetition_penalty=1.1, repetition_window=9, seed=3,
+    )  # fmt: skip
+    assert text == expected + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("-t", "warm"), 2, "temperature is 'warm'"),
+        (("-t", "1,-1"), 2, "temperature is"),
+        (("--min-p", 2), 2, "min_p is 2.0"),
+        (("--beam", 2, "--best-of", 3), 2, "--best-of and --beam are both given"),
+        (("--beam", 2, "--num-samples", 3), 2, "--beam and --num-samples are both given"),
+        (("--reject-copies", 5), 2, "--novelty"),
+        (("--interactive", 3, "--json"), 2, "--json can't be used with --interactive"),
+        (("--interactive", 3, "--stop", "a", "--max-lines", 2), 2, "--stop and --max-lines"),
+        (("--prompt", "a", "--prompt-file", "prompt.txt"), 2, "are both given"),
+        (("--beam", 2, "--length-penalty", 1e9), 2, "length_penalty is 1000000000.0"),
+        (("--beam", 2, "--length-penalty", "nan"), 2, "length_penalty is nan"),
+        (("--length", 0, "--json"), 2, "no end"),
+        (("--length", 0, "--beam", 2), 2, "needs an end"),
+        (("--allow", "@"), 2, "leave no character"),
+        (("--novelty", "missing.txt"), 66, "missing.txt"),
+        (("--output", "no/such/folder/x"), 73, "no/such/folder/x"),
+        (("--novelty", "verse.txt", "-t", 0, "--reject-copies", 1), 1, "in each of 50 draws"),
+        (("--interactive", 3, "--prompt-file", "-"), 2, "standard input"),
+    ],
+)
+def test_mistakes_end_in_a_line(
+    desk: Path, arguments: tuple[object, ...], code: int, message: str
+) -> None:
+    done = run(desk, "sample", "verse", *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_file_is_not_touched_when_there_is_no_model(desk: Path) -> None:
+    (desk / "kept.txt").write_text("kept")
+    assert run(desk, "sample", "nobody", "-o", "kept.txt").returncode == 66
+    assert (desk / "kept.txt").read_text() == "kept"
+
+
+def test_what_a_sample_copies_is_told(desk: Path) -> None:
+    arguments = ("sample", "verse", "--novelty", "verse.txt", "-n", 120, "--seed", 2)
+    told = run(desk, *arguments)
+    facts = json.loads(run(desk, *arguments, "--json").stdout)
+    longest = facts["novelty"]["longest"]
+    assert longest in VERSE * 20
+    assert longest in facts["text"]
+    assert f"has {len(longest)} characters" in told.stderr
+    assert told.stdout.strip("\n") == facts["text"].strip("\n")
+
+
+def test_samples_that_copy_are_drawn_again(desk: Path) -> None:
+    arguments = ("sample", "verse", "--novelty", "verse.txt", "-n", 60, "--json", "--seed", 1)
+    plain = [
+        json.loads(line)
+        for line in run(desk, *arguments, "--num-samples", 8).stdout.split("\n")
+        if line
+    ]
+    lengths = [len(sample["novelty"]["longest"]) for sample in plain]
+    limit = sorted(lengths)[3]
+    done = run(desk, *arguments, "--num-samples", 8, "--reject-copies", limit)
+    again = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert all(len(sample["novelty"]["longest"]) <= limit for sample in again)
+    for before, after, length in zip(plain, again, lengths, strict=True):
+        assert (before["text"] == after["text"]) == (length <= limit)
+    assert len({sample["seed"] for sample in again}) == 8
+
+
+def test_a_user_and_a_model_write_in_turn_on_a_terminal(desk: Path) -> None:
+    controller, terminal = pty.openpty()
+    process = start(
+        desk,
+        *("sample", "verse", "--prompt", "the ", "--interactive", 4),
+        stdin=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+
+    def answer(text: str) -> str:
+        nonlocal shown
+        before = len(shown)
+        while not shown[before:].endswith(b"> "):
+            shown += os.read(controller, 1000)
+        os.write(controller, text.encode())
+        return shown[before:].decode()
+
+    first = answer("1\n")
+    choices = re.findall(r"^  (\d)  '(.|\\n)'  ([\d.]+)%\r$", first, re.MULTILINE)
+    assert [number for number, _, _ in choices] == ["1", "2", "3", "4"]
+    shares = [float(share) for _, _, share in choices]
+    assert shares == sorted(shares, reverse=True)
+    answer("clerk\n")
+    answer("9\n")
+    assert "there are 4 choices" in answer("Ω\n")
+    assert "does not know" in answer("\x04")
+    out, _ = process.communicate(timeout=30)
+    os.close(controller)
+    assert process.returncode == 0
+    assert out.decode() == "the " + choices[0][1].replace("\\n", "\n") + "clerk\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize(
+    "arguments",
+    [("--version",), ("sample", "verse", "-n", 9), ("sample", "verse", "-n", 9, "--json")],
+    ids=str,
+)
+def test_a_full_disk_behind_a_pipe_is_told_in_one_line(
+    desk: Path, arguments: tuple[object, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start(desk, *arguments, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 74
+    assert err.decode().count("\n") == 1
+    assert "No space left on device" in err.decode()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_full_disk_under_a_file_has_another_code_than_a_bad_path(desk: Path) -> None:
+    assert run(desk, "sample", "verse", "-n", 9, "--output", "/dev/full").returncode == 74
+    assert run(desk, "sample", "verse", "-n", 9, "--output", "no/such.txt").returncode == 73
+
+
+def test_bytes_of_a_prompt_that_are_no_text_come_out_as_they_went_in(desk: Path) -> None:
+    (desk / "raw.bin").write_bytes(b"the \xff clerk")
+    options = ("--prompt-file", "raw.bin", "--unknown", "skip", "-n", 5, "--seed", 1)
+    found = json.loads(run(desk, "sample", "verse", *options, "--json").stdout)
+    assert found["prompt"] == "the \udcff clerk"
+    assert run(desk, "sample", "verse", *options, "--output", "out.txt").returncode == 0
+    assert (desk / "out.txt").read_bytes().startswith(b"the \xff clerk")
+
+
+@pytest.mark.parametrize(
+    ("ways", "count"),
+    [
+        (("--json",), 1),
+        (("--num-samples", 3), 3),
+        (("--best-of", 3), 1),
+        (("--beam", 2), 2),
+        (("--num-samples", 2, "--novelty", "verse.txt", "--reject-copies", 5_000), 2),
+        (("--num-samples", 2, "--novelty", "verse.txt", "--reject-copies", 1), 0),
+    ],
+)
+def test_ctrl_c_writes_what_there_is_of_texts_that_are_wanted_whole(
+    desk: Path, ways: tuple[object, ...], count: int
+) -> None:
+    file = desk / "stopped.txt"
+    file.unlink(missing_ok=True)
+    arguments = ("--prompt", "the ", "-n", 5_000_000, "--ban", "\n", "-o", file, *ways)
+    process = start(desk, "sample", "verse", *arguments)
+    while not file.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(2)  # the file is there before the first character is drawn
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    text = file.read_text()
+    texts = [json.loads(text)["text"]] if "--json" in ways else re.findall(r"^the .*$", text, re.M)
+    assert len(texts) == count
+    assert count or err == b"2 of 2 texts copied more than 1 characters and are left out\n"
+    assert all(len(one) > len("the ") for one in texts)

@@ -1,0 +1,341 @@
+"""The command line as its user meets it: real processes, pipes, signals and terminals."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from charrnn import CharRNN, CharTokenizer
+from charrnn.cli import app
+from charrnn.text.corpus import BUNDLED
+from tests.commands import TINY, run, start
+from tests.conftest import Run, small_config
+
+VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_every_command_has_help(verb: str | None, tmp_path: Path) -> None:
+    done = run(tmp_path, *([verb] if verb else []), "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+    if verb is None:
+        assert all(name in done.stdout for name in VERBS)
+
+
+def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
+    summary = json.loads((home / "summary.json").read_text())
+    kinds = {
+        "model": str,
+        "val_nats": float,
+        "val_bits_per_char": float,
+        "train_nats": float,
+        "steps": int,
+        "epochs": float,
+        "parameters": int,
+        "characters_per_second": float,
+        "seconds": float,
+        "stopped_early": bool,
+        "skipped": int,
+        "advice": str,
+    }
+    assert {name: type(value) for name, value in summary.items()} == kinds
+    assert summary["model"] == "checkpoints/verse"
+    assert summary["steps"] == 30
+    assert summary["val_bits_per_char"] == pytest.approx(summary["val_nats"] / math.log(2))
+    names = {path.name for path in (home / "checkpoints" / "verse").iterdir()}
+    assert names == {
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "metrics.jsonl",
+        "manifest.json",
+        "README.md",
+        "resume",
+    }
+
+
+def test_names_are_made_unique_and_no_folder_is_written_over(home: Path) -> None:
+    one = ("train", "verse.txt", "--steps", 1, *TINY)
+    again = run(home, *one)
+    assert again.returncode == 0
+    assert (home / "checkpoints" / "verse-2" / "config.json").exists()
+    assert again.stdout == ""
+    assert "\x1b[" not in again.stderr
+    before = (home / "checkpoints" / "verse" / "model.safetensors").read_bytes()
+    named = run(home, *one, "--name", "verse")
+    assert named.returncode == 73
+    assert (home / "checkpoints" / "verse" / "model.safetensors").read_bytes() == before
+    out = run(home, *one, "--out", "deep/er")
+    assert out.returncode == 0
+    assert (home / "deep" / "er" / "model.safetensors").exists()
+    # The tests that follow want the first model to be the newest.
+    os.utime(home / "checkpoints" / "verse-2" / "model.safetensors", (0, 0))
+
+
+def test_standard_input_trains_a_byte_model(tmp_path: Path) -> None:
+    data = "déjà vu, déjà lu\n".encode("latin-1") * 40
+    arguments = ("train", "-", "--tokenizer", "byte", "--steps", 3, *TINY, "--json")
+    done = run(tmp_path, *arguments, data=data)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == "checkpoints/stdin"
+
+
+BAD_TEXTS: list[tuple[str, bytes | None, int, str]] = [
+    ("missing.txt", None, 66, "no file or corpus"),
+    ("empty.txt", b"", 65, "no text"),
+    ("same.txt", b"a" * 5000, 65, "one distinct character"),
+    ("short.txt", b"too short a text", 65, "16 characters, training and validation need"),
+    ("photo.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\2" * 99, 65, "a binary file"),
+    ("latin.txt", b"caf\xe9 " * 99, 65, "offset 3"),
+    ("broken.gz", b"\x1f\x8b\x08", 65, "broken gzip"),
+    ("*.none", None, 66, "no file or corpus"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "code", "message"), BAD_TEXTS, ids=lambda v: str(v)[:12])
+def test_a_bad_text_ends_in_one_line_and_leaves_nothing(
+    tmp_path: Path, name: str, data: bytes | None, code: int, message: str
+) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    done = run(tmp_path, "train", name, "--steps", 1)
+    _assert_one_line(done, code, message)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
+    (("--epochs", 1, "--steps", 1), "epochs and steps"),
+    (("--minutes", -1), "minutes"),
+    (("--dropout", 1), "dropout"),
+    (("--rnn-size", 0), "hidden_size"),
+    (("--lr", 0), "learning_rate"),
+    (("--name", "a/b"), "plain name"),
+    (("--name", ""), "plain name"),
+    (("--name", "a", "--out", "b"), "--name or --out"),
+    (("--encoding", "klingon"), "klingon"),
+    (("--batch-size", 999, "--seq-length", 999), "need 998001 characters"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD_SETTINGS, ids=lambda v: str(v)[:20])
+def test_a_bad_setting_is_named(
+    tmp_path: Path, verse: Path, settings: tuple[object, ...], message: str
+) -> None:
+    _assert_one_line(run(tmp_path, "train", verse, *settings), 2, message)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("nowhere",), 66, "nowhere"),
+        (("--temp", -1), 2, "temperature is -1.0"),
+        (("--top-p", 0), 2, "top_p"),
+        (("--top-k", 0), 2, "top_k"),
+        (("--length", -1), 2, "max_new_tokens"),
+        (("--prompt", "Ωmega"), 2, "'Ω' (U+03A9)"),
+        (("--prompt-file", "nowhere.txt"), 66, "nowhere.txt"),
+    ],
+    ids=str,
+)
+def test_sampling_that_cannot_be_says_why(
+    home: Path, arguments: tuple[object, ...], code: int, message: str
+) -> None:
+    _assert_one_line(run(home, "sample", *arguments), code, message)
+
+
+def _assert_one_line(done: subprocess.CompletedProcess[str], code: int, message: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert re.fullmatch(r"charrnn: [^\n]+; [^\n]+\n", done.stderr), done.stderr
+    assert message in done.stderr
+
+
+def test_an_unknown_choice_is_a_usage_error(tmp_path: Path, verse: Path) -> None:
+    done = run(tmp_path, "train", verse, "--model", "transformer")
+    assert done.returncode == 2
+    assert "'rnn', 'lstm', 'gru'" in done.stderr
+
+
+def test_no_model_and_damaged_model(tmp_path: Path) -> None:
+    _assert_one_line(run(tmp_path, "sample"), 66, "train one first")
+    CharRNN(small_config("gru")).save_pretrained(tmp_path / "m", CharTokenizer("\n abcdefghi"))
+    data = bytearray((tmp_path / "m" / "model.safetensors").read_bytes())
+    data[-5] ^= 64
+    (tmp_path / "m" / "model.safetensors").write_bytes(data)
+    _assert_one_line(run(tmp_path, "sample", "m"), 65, "model.safetensors")
+
+
+def test_a_model_without_manifest_is_used_with_a_warning(tmp_path: Path) -> None:
+    CharRNN(small_config("gru")).save_pretrained(tmp_path / "m", CharTokenizer("\n abcdefghi"))
+    (tmp_path / "m" / "manifest.json").unlink()
+    done = run(tmp_path, "sample", "m", "-n", 5)
+    assert done.returncode == 0
+    assert re.fullmatch(r"charrnn: m has no manifest\.json[^\n]*\n", done.stderr)
+
+
+def test_a_sample_is_the_prompt_and_the_length_and_repeats_with_its_seed(home: Path) -> None:
+    arguments = ("sample", "--prompt", "The clerk", "-n", 40, "--seed", 5)
+    one = run(home, *arguments)
+    assert one.returncode == 0
+    assert one.stderr == ""
+    assert one.stdout.startswith("The clerk")
+    assert len(one.stdout) == len("The clerk") + 40 + 1
+    assert run(home, *arguments, "--temp", 0.8).stdout == one.stdout
+    assert run(home, *arguments[:-1], 6).stdout != one.stdout
+    (home / "prompt.txt").write_text("The clerk")
+    same = ("-n", 40, "--seed", 5)
+    assert run(home, "sample", "verse", "--prompt-file", "prompt.txt", *same).stdout == one.stdout
+    piped = run(home, "sample", "checkpoints/verse", "--prompt-file", "-", *same, data=b"The clerk")
+    assert piped.stdout == one.stdout
+
+
+def test_greedy_text_does_not_depend_on_the_seed(home: Path) -> None:
+    texts = {run(home, "sample", "-t", 0, "-n", 30, "--seed", seed).stdout for seed in (1, 2)}
+    assert len(texts) == 1
+
+
+def test_json_samples_are_a_line_each_and_can_be_drawn_alone(home: Path) -> None:
+    done = run(home, "sample", "--num-samples", 3, "-n", 20, "--seed", 7, "--json")
+    samples = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [sample["settings"]["seed"] for sample in samples] == [7, 8, 9]
+    assert {len(sample["text"]) for sample in samples} == {20}
+    alone = json.loads(run(home, "sample", "-n", 20, "--seed", 9, "--json").stdout)
+    for sample in (alone, *samples):
+        assert sample.pop("characters_per_second") > 0
+    assert alone.pop("mean_log_prob") == pytest.approx(samples[2].pop("mean_log_prob"), abs=1e-6)
+    assert alone == samples[2]
+
+
+def test_stop_and_unknown_are_the_users(home: Path) -> None:
+    stopped = run(home, "sample", "-n", 200, "--seed", 1, "--stop", "e", "--stop", "a")
+    assert not set("ea") & set(stopped.stdout)
+    skipped = run(home, "sample", "-n", 5, "--prompt", "ΩThe", "--unknown", "skip")
+    assert skipped.returncode == 0
+
+
+def test_info_shows_the_card(home: Path) -> None:
+    text = run(home, "info", "verse").stdout
+    for part in ("lstm, 2 × 12", "verse,", "validation loss", "model.safetensors"):
+        assert part in text
+    facts = json.loads(run(home, "info", "verse", "--json").stdout)
+    assert facts["model"]["hidden_size"] == 12
+    assert facts["evaluation"]["step"] == 30
+    assert facts["files"]["model.safetensors"] > 1000
+
+
+def test_verify_names_each_file_that_is_wrong(home: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(home / "checkpoints" / "verse", copy)
+    whole = run(tmp_path, "verify", copy)
+    assert whole.returncode == 0
+    assert "is whole" in whole.stdout
+    (copy / "tokenizer.json").unlink()
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-9] ^= 1
+    weights.write_bytes(content)
+    done = run(tmp_path, "verify", copy)
+    assert done.returncode == 65
+    assert "tokenizer.json is missing" in done.stdout
+    assert "model.safetensors: its content is not what was saved" in done.stdout
+    assert "damaged in 2 of its files" in done.stderr
+
+
+def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
+    lines = run(tmp_path, "corpora").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(BUNDLED)
+    assert all("characters)" in line for line in lines)
+
+
+def test_version(charrnn: Run) -> None:
+    assert re.fullmatch(r"charrnn \d+\.\d+\.\d+\n", charrnn("--version").stdout)
+
+
+def test_a_pipe_closed_early_is_no_error(home: Path) -> None:
+    process = start(home, "sample", "-n", 1_000_000)
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # Text comes while the process runs: it streams.
+        assert len(process.stdout.read(10)) == 10
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert process.stderr.read() == b""
+
+
+def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
+    process = start(home, "sample", "-n", 10_000_000)
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == b""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_training_with_all_saved(
+    home: Path, number: signal.Signals, code: int
+) -> None:
+    name = f"stopped-{code}"
+    arguments = ("--steps", 1_000_000, "--name", name, *TINY)
+    process = start(home, "train", "verse.txt", *arguments)
+    _wait_for(process, b"parameters")
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert b"Traceback" not in err
+    assert run(home, "sample", name, "-n", 5).returncode == 0
+
+
+def _wait_for(process: subprocess.Popen[bytes], text: bytes) -> None:
+    assert process.stderr is not None
+    seen = b""
+    while text not in seen:
+        chunk = os.read(process.stderr.fileno(), 4096)
+        assert chunk, seen
+        seen += chunk
+
+
+def test_a_terminal_shows_a_bar_with_rate_and_time_left(home: Path) -> None:
+    shown = _in_terminal(home, "train", "verse.txt", "--minutes", 0.05, *TINY)
+    assert re.search(r"loss \d\.\d+ nats, \d\.\d+ bits, [\d,]+ characters/s", shown), shown
+    assert re.search(r"\d+/\d+ updates, \d+:\d+ left", shown), shown
+    assert "write with it: charrnn sample checkpoints/verse" in shown
+
+
+def _in_terminal(cwd: Path, *arguments: object) -> str:
+    """What a terminal shows while the command runs in it."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while select.select([ours], [], [], 60)[0]:
+        try:
+            chunk = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(ours)
+    assert process.wait(10) == 0, shown
+    return shown.decode()

@@ -1,0 +1,258 @@
+"""Scores of texts: every token once, by every protocol, in PyTorch and in NumPy alike."""
+
+from __future__ import annotations
+
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import charrnn
+from charrnn import ByteTokenizer, CharRNN, CharRNNError, CharTokenizer, EvalConfig, Mixture, Model
+from charrnn.arrays import Ids
+from charrnn.evaluation.dynamic import Adapting, typical_gradients
+from charrnn.evaluation.losses import costs, surprisals, targets
+from charrnn.scoring.heatmap import page
+from charrnn.scoring.score import Score, score_of
+from tests.conftest import H, V, small_config
+
+TOKENIZER = CharTokenizer("\nabcdefghij")
+
+
+def _make(cell: str, **changes: object) -> tuple[CharRNN, Model]:
+    network = CharRNN(small_config(cell, **changes))
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(2)  # so that losses differ from token to token
+    return network, Model(network.config, TOKENIZER, network.weights())
+
+
+def _ids(length: int) -> Ids:
+    return np.random.default_rng(length).integers(0, V, length).astype(np.int32)
+
+
+def test_lanes_are_one_reader_of_the_whole_text(cell: str) -> None:
+    """To 1e-4 nats a token, the promise of WARM_UP; lanes that started cold would miss it."""
+    network, model = _make(cell, hidden_size=H)
+    ids = _ids(9001)
+    whole = -model.log_probs(TOKENIZER.decode(ids))
+    np.testing.assert_allclose(surprisals(network, ids), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [2, 3, 63, 64, 65, 66, 2048, 2049, 4097])
+def test_every_token_but_the_first_is_scored_once(length: int) -> None:
+    network, model = _make("gru")
+    ids = _ids(length)
+    expected = -model.log_probs(TOKENIZER.decode(ids))
+    np.testing.assert_allclose(surprisals(network, ids), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("length", "window"), [(1000, 7), (1001, 100), (50, 64), (2, 1)])
+def test_windows_start_empty_and_cover_the_text(cell: str, length: int, window: int) -> None:
+    network, model = _make(cell)
+    ids, config = _ids(length), EvalConfig(protocol="windows", window=window)
+    expected = [
+        -model.log_probs(TOKENIZER.decode(ids[start : start + window + 1]))
+        for start in range(0, length - 1, window)
+    ]
+    found = surprisals(network, ids, config)
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-4)
+    np.testing.assert_array_equal(targets(ids, config), ids[1:])
+
+
+def test_random_windows_are_windows_and_repeat_with_their_seed() -> None:
+    network, model = _make("lstm")
+    ids = _ids(500)
+    config = EvalConfig(protocol="windows", window=20, random_windows=9, seed=4)
+    found, wanted = surprisals(network, ids, config), targets(ids, config)
+    assert found.shape == wanted.shape == (180,)
+    text = TOKENIZER.decode(ids)
+    for costs_of, own in zip(found.reshape(9, 20), wanted.reshape(9, 20), strict=True):
+        at = text.index(TOKENIZER.decode(own)) - 1
+        expected = -model.log_probs(text[at : at + 21])
+        np.testing.assert_allclose(costs_of, expected, atol=1e-4)
+    np.testing.assert_array_equal(surprisals(network, ids, config), found)
+    other = EvalConfig(protocol="windows", window=20, random_windows=9, seed=5)
+    assert not np.array_equal(targets(ids, other), wanted)
+
+
+def test_evaluation_changes_nothing(cell: str) -> None:
+    network, _ = _make(cell, dropout=0.5)
+    network.train()
+    before, random = network.weights(), torch.get_rng_state()
+    ids = _ids(3000)
+    one = surprisals(network, ids)
+    typical = typical_gradients(network, ids[:500], 16)
+    list(Adapting(network, typical, EvalConfig(segment=16, rate=1.0)).score(ids[:200]))
+    np.testing.assert_array_equal(surprisals(network, ids), one)
+    assert network.training
+    assert torch.equal(random, torch.get_rng_state())
+    for name, weight in network.weights().items():
+        np.testing.assert_array_equal(weight, before[name])
+
+
+def test_a_mixture_is_the_mean_of_probabilities(cell: str) -> None:
+    networks, models = zip(*(_make(cell, hidden_size=size) for size in (5, 6, 8)), strict=True)
+    ids = _ids(300)
+    text = TOKENIZER.decode(ids)
+    expected = np.mean([np.exp(model.log_probs(text)) for model in models], 0)
+    found = costs(networks, ids, EvalConfig())
+    np.testing.assert_allclose(np.exp(-found), expected, rtol=1e-3)
+    mixture = Mixture(models)
+    np.testing.assert_allclose(np.exp(mixture.log_probs(text)), expected, rtol=1e-3)
+    sample = mixture.generate("ab", max_new_tokens=30, seed=1)
+    assert len(sample) == 30
+    assert mixture.generate_batch(3, "ab", max_new_tokens=30, seed=1)[0].text == sample
+    assert len(mixture.beam_search(3, "ab", max_new_tokens=5)) == 3
+
+
+def test_a_mixture_with_itself_is_the_model() -> None:
+    _, model = _make("gru")
+    text = TOKENIZER.decode(_ids(200))
+    twice = Mixture([model, model])
+    np.testing.assert_allclose(twice.log_probs(text), model.log_probs(text), atol=1e-5)
+    assert twice.generate("a", seed=3) == model.generate("a", seed=3)
+
+
+def test_mixtures_need_one_vocabulary() -> None:
+    network, model = _make("rnn")
+    other = Model(network.config, CharTokenizer("\nZabcdefghi"), network.weights())
+    with pytest.raises(CharRNNError, match="differ in 'Zj'"):
+        Mixture([model, other])
+    byte = CharRNN(small_config("rnn", vocab_size=256))
+    with pytest.raises(CharRNNError, match="reads characters, another bytes"):
+        Mixture([model, Model(byte.config, ByteTokenizer(), byte.weights())])
+
+
+def test_dynamic_evaluation_scores_before_it_learns() -> None:
+    """With a rate of 0 it is plain evaluation; with one, the first segment still is."""
+    network, _ = _make("lstm")
+    ids = np.resize(_ids(40), 400)
+    typical = typical_gradients(network, _ids(2000), 16)
+    plain = surprisals(network, ids)
+
+    def run(rate: float, decay: float = 0.0) -> np.ndarray:
+        config = EvalConfig(segment=16, rate=rate, decay=decay)
+        return np.concatenate(list(Adapting(network, typical, config).score(ids)))
+
+    np.testing.assert_allclose(run(0.0), plain, atol=1e-4)
+    adapted = run(5e-3)
+    np.testing.assert_allclose(adapted[:16], plain[:16], atol=1e-5)
+    # The text repeats itself every 40 tokens, which a network that learns finds out.
+    assert adapted[200:].mean() < plain[200:].mean() - 0.1
+    pulled = run(5e-3, 0.5)
+    assert plain[200:].mean() > pulled[200:].mean() > adapted[200:].mean()
+
+
+def test_an_adaptation_is_the_rule_of_the_paper() -> None:
+    network, _ = _make("gru")
+    typical = [torch.rand_like(weight) + 0.5 for weight in network.parameters()]
+    config = EvalConfig(segment=4, rate=0.01, decay=0.2)
+    adapting = Adapting(network, typical, config)
+    before = [weight.detach().clone() for weight in adapting.weights]
+    gradients = tuple(torch.randn_like(weight) for weight in before)
+    adapting._adapt(gradients)
+    mean = float(torch.cat([part.flatten() for part in typical]).mean())
+    for weight, start, part, gradient in zip(
+        adapting.weights, before, typical, gradients, strict=True
+    ):
+        moved = start - 0.01 * gradient / (part + 0.1 * mean)
+        pull = (0.2 * part / mean).clamp(max=1)
+        torch.testing.assert_close(weight.detach(), moved + pull * (start - moved))
+
+
+def test_typical_gradients_are_root_mean_squares() -> None:
+    network, _ = _make("rnn")
+    ids = _ids(2 * 8 * 10 + 1)
+    found = typical_gradients(network, ids, 10)
+    assert all((part >= 0).all() for part in found)
+    assert [part.shape for part in found] == [w.shape for w in network.parameters()]
+    assert sum(float(part.sum()) for part in found) > 0
+    assert len(typical_gradients(network, ids[:5], 10)) == len(found)
+
+
+@given(st.text(min_size=1), st.floats(0, 1e4))
+@settings(max_examples=60)
+def test_units_of_a_score(text: str, nats: float) -> None:
+    tokenizers = [ByteTokenizer()]
+    if not any("\ud800" <= c <= "\udfff" for c in text):
+        tokenizers.append(CharTokenizer.from_text(text))  # type: ignore[arg-type]
+    data = text.encode("utf-8", "replace")
+    for tokenizer in tokenizers:
+        score = score_of(nats, tokenizer, tokenizer.encode(text, "replace"))
+        assert score.characters == len(text)
+        assert score.bytes == len(data)
+        assert score.bits_per_byte * len(data) == pytest.approx(nats / math.log(2))
+        assert score.bits_per_char == pytest.approx(nats / math.log(2) / len(text))
+        assert math.log(score.perplexity) == pytest.approx(min(score.nats_per_char, 700))
+
+
+def test_lines_are_scored_each_for_itself_in_their_order(cell: str) -> None:
+    _, model = _make(cell)
+    random = np.random.default_rng(3)
+    lines = [
+        "".join(random.choice(list("abcdefghij"), size)) for size in random.integers(0, 40, 300)
+    ]
+    scores = list(model.score_lines(lines))
+    assert [score.characters for score in scores] == [len(line) for line in lines]
+    for line, score in zip(lines, scores, strict=True):
+        expected = -model.log_probs("\n" + line).sum() if line else 0.0
+        assert score.nats == pytest.approx(expected, abs=1e-4 * max(len(line), 1))
+    with pytest.raises(CharRNNError, match=r"line 2: .*'Ω'"):
+        list(model.score_lines(["ab", "aΩ"]))
+
+
+def test_a_page_shows_markup_and_does_not_obey_it() -> None:
+    text = '<script>alert("&amp;")</script>\n\x00\u202etail\U0001f600</pre>'
+    html = "".join(page("<b>&", ["<i>"], [(c, k % 13 * math.log(2)) for k, c in enumerate(text)]))
+
+    class Reader(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tags: list[str] = []
+            self.shown = ""
+
+        def handle_starttag(self, tag: str, _attributes: object) -> None:
+            self.tags.append(tag)
+
+        def handle_data(self, data: str) -> None:
+            if "pre" in self.tags:
+                self.shown += data
+
+    reader = Reader()
+    reader.feed(html)
+    assert set(reader.tags) == {
+        "html", "head", "meta", "title", "style", "body", "header", "h1", "p", "span", "pre",
+    }  # fmt: skip
+    assert reader.shown.strip("\n") == text.replace("\x00", "\\x00").replace("\u202e", "\\u202e")
+    assert "http" not in html
+    assert "src=" not in html
+
+
+def test_the_public_function_reads_folders(tmp_path: Path) -> None:
+    network, model = _make("lstm")
+    network.save_pretrained(tmp_path / "one", TOKENIZER)
+    text = TOKENIZER.decode(_ids(300))
+    score = charrnn.evaluate(tmp_path / "one", text)
+    assert isinstance(score, Score)
+    assert score.characters == 299
+    assert score.nats == pytest.approx(-float(model.log_probs(text).sum()), rel=1e-4)
+    both = charrnn.evaluate([tmp_path / "one", tmp_path / "one"], text)
+    assert both.nats == pytest.approx(score.nats, rel=1e-5)
+    assert charrnn.evaluate(tmp_path / "one", text, adapt_from=text, rate=1e-3).nats < score.nats
+    for settings_, message in (
+        ({"protocol": "windows", "adapt_from": text}, "carries the state"),
+        ({"window": 0}, "window is 0"),
+        ({"rate": -1.0}, "rate is -1"),
+        ({"windw": 1}, "unknown setting windw"),
+    ):
+        with pytest.raises(CharRNNError, match=re.escape(message)):
+            charrnn.evaluate(tmp_path / "one", text, **settings_)
+    with pytest.raises(CharRNNError, match="has 1 tokens"):
+        charrnn.evaluate(tmp_path / "one", "a")

@@ -1,0 +1,206 @@
+"""The model folder: what is written is read, and what is damaged is found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn import CharRNN, CharTokenizer, load
+from charrnn.cells.layout import weight_shapes
+from charrnn.errors import BadDataError, CannotCreateError, MissingInputError, ReadWriteError
+from charrnn.folder.files import create_folder, write_files
+from charrnn.folder.record import ModelRecord, find_model, model_files, read_model
+from tests.conftest import V, small_config
+
+TOKENIZER = CharTokenizer("\n abcdefghi")
+CONFIG = small_config("lstm")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model"
+    CharRNN(CONFIG).save_pretrained(path, TOKENIZER)
+    return path
+
+
+def test_the_files_of_a_model_are_golden(tmp_path: Path) -> None:
+    """Bytes that other programs read: a change here is a change of the format."""
+    shapes = weight_shapes(CONFIG)
+    weights = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    record = ModelRecord(charrnn_version="1.2.3", model=CONFIG)
+    files = model_files(record, TOKENIZER, weights, step=7)
+    assert sorted(files) == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert (
+        files["tokenizer.json"]
+        == b"""{
+  "kind": "char",
+  "characters": "\\n abcdefghi"
+}
+"""
+    )
+    assert (
+        files["config.json"]
+        == b"""{
+  "format_version": 1,
+  "charrnn_version": "1.2.3",
+  "torch_version": null,
+  "model": {
+    "cell": "lstm",
+    "vocab_size": 11,
+    "embed_size": 4,
+    "hidden_size": 5,
+    "num_layers": 2,
+    "dropout": 0.0,
+    "weight_dropout": 0.0,
+    "skip": false,
+    "bidirectional": false
+  },
+  "training": null,
+  "corpus": null
+}
+"""
+    )
+    header = files["model.safetensors"][8:]
+    assert header.startswith(b'{"__metadata__":{"step":"7"}')
+    assert b'"rnn.weight_hh_l1":{"dtype":"F32","shape":[20,5]' in header
+
+
+def test_the_manifest_lists_every_file(model: Path) -> None:
+    names = set((model / "manifest.json").read_text().split('"')[1::2]) - {"size", "sha256"}
+    names = {name for name in names if "." in name}
+    assert names == {p.name for p in model.iterdir()} - {"manifest.json"}
+
+
+def test_nothing_is_left_aside_and_the_umask_holds(model: Path) -> None:
+    """Some libraries write weights as 0600, which a colleague then can't read."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in model.iterdir():
+        assert not path.name.startswith(".")
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("change", ["flip", "cut", "grow", "empty"])
+def test_damage_is_found(model: Path, name: str, change: str) -> None:
+    data = (model / name).read_bytes()
+    flipped = bytearray(data)
+    flipped[-3] ^= 1
+    changed = {"flip": bytes(flipped), "cut": data[:-1], "grow": data + b" ", "empty": b""}
+    (model / name).write_bytes(changed[change])
+    with pytest.raises(BadDataError, match=name):
+        load(model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_file_is_named(model: Path, name: str) -> None:
+    (model / name).unlink()
+    with pytest.raises(MissingInputError, match=name):
+        load(model)
+
+
+def test_a_folder_without_manifest_loads_with_a_warning(model: Path) -> None:
+    (model / "manifest.json").unlink()
+    with pytest.warns(UserWarning, match=r"no manifest\.json"):
+        load(model)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("config.json", '"hidden_size": 5', '"hidden_size": 1000000', "expected F32"),
+        ("config.json", '"hidden_size": 5', '"hidden_size": 0', ">= 1"),
+        ("config.json", '"skip": false', '"skipp": false', "unknown field"),
+        ("config.json", '"cell": "lstm"', '"cell": "gru"', "weight"),
+        ("config.json", '"format_version": 1', '"format_version": 2', "format 2"),
+        ("config.json", f'"vocab_size": {V}', '"vocab_size": 12', "12 in config.json"),
+        ("tokenizer.json", '"characters"', '"letters"', "tokenizer.json"),
+        ("tokenizer.json", "abc", "cba", "sorted"),
+        ("tokenizer.json", '"char"', '"word"', "word"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused_without_a_manifest(
+    model: Path, file: str, old: str, new: str, message: str
+) -> None:
+    """A folder by another program has no hashes to save it; sizes are checked before use."""
+    (model / "manifest.json").unlink()
+    text = (model / file).read_text()
+    assert old in text
+    (model / file).write_text(text.replace(old, new))
+    with pytest.warns(UserWarning, match="no manifest"), pytest.raises(BadDataError, match=message):
+        load(model)
+
+
+def test_a_write_that_fails_leaves_the_folder_as_it_was(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ReadWriteError, match="No space left"):
+        write_files(model, {"model.safetensors": b"new", "metrics.jsonl": b"new"})
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+
+
+@pytest.mark.parametrize("stop_at", range(12))
+def test_at_every_moment_of_a_write_each_file_is_one_the_manifest_lists(
+    model: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    """The machine stops before rename number `stop_at`; what is there must load."""
+    old = load(model).generate(seed=1, max_new_tokens=30)
+    network = CharRNN(CONFIG)
+    record = read_model(model).record
+    files = model_files(record, TOKENIZER, network.weights(), step=2)
+    rename, count = Path.replace, 0
+
+    def stop(self: Path, target: Path) -> Path:
+        nonlocal count
+        if count == stop_at:
+            raise KeyboardInterrupt
+        count += 1
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", stop)
+    try:
+        write_files(model, files)
+        assert stop_at >= len(files) + 2
+    except KeyboardInterrupt:
+        pass
+    monkeypatch.undo()
+    new = load(model).generate(seed=1, max_new_tokens=30)
+    assert new == old or read_model(model).step == 2
+    write_files(model, files)
+    assert read_model(model).step == 2
+
+
+def test_a_folder_that_holds_something_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(CannotCreateError, match="not empty"):
+        create_folder(tmp_path)
+    with pytest.raises(CannotCreateError, match=r"precious\.txt"):
+        create_folder(tmp_path / "precious.txt" / "model")
+    with pytest.raises(CannotCreateError, match="null byte"):
+        create_folder(tmp_path / "no\0path")
+
+
+def test_find_takes_a_path_a_name_or_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingInputError, match="there is no model in checkpoints"):
+        find_model(None)
+    for age, name in enumerate(["newest", "older"]):
+        CharRNN(CONFIG).save_pretrained(f"checkpoints/{name}", TOKENIZER)
+        os.utime(f"checkpoints/{name}/model.safetensors", ns=(0, 10**18 - age))
+    (tmp_path / "checkpoints" / "unfinished").mkdir()
+    assert find_model(None) == Path("checkpoints/newest")
+    assert find_model("older") == Path("checkpoints/older")
+    assert find_model("checkpoints/older") == Path("checkpoints/older")
+    with pytest.raises(MissingInputError, match="nowhere"):
+        find_model("nowhere")

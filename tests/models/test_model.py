@@ -1,0 +1,123 @@
+"""The network in PyTorch and the model in NumPy are one function, and survive their folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn import CharRNN, CharRNNError, Model, load
+from charrnn.cells.layout import weight_shapes
+from charrnn.config import CellName, ModelConfig
+from charrnn.models.predictor import CHUNK
+from charrnn.text.tokenizer import CharTokenizer
+from tests.conftest import B, H, L, T, V, small_config
+
+TOKENIZER = CharTokenizer("\n abcdefghi")
+IDS = np.random.default_rng(0).integers(0, V, (B, T)).astype(np.int32)
+
+
+def make(config: ModelConfig) -> tuple[CharRNN, Model]:
+    """A network, and the NumPy model of the same weights; no bias is zero."""
+    network = CharRNN(config).eval()
+    for name, weight in network.named_parameters():
+        if "bias" in name:
+            torch.nn.init.normal_(weight)
+    return network, Model(config, TOKENIZER, network.weights())
+
+
+VARIANTS = [{}, {"skip": True}, {"skip": True, "embed_size": H}, {"num_layers": 1}]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_numpy_and_torch_give_the_same_logits(cell: CellName, variant: dict[str, object]) -> None:
+    network, model = make(small_config(cell, **variant))
+    with torch.inference_mode():
+        expected, expected_state = network(torch.from_numpy(IDS))
+    logits, state = model(IDS)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    for one, other in zip(state, expected_state, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert logits.dtype == np.float32
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_sequence_is_the_same_as_steps(cell: CellName, variant: dict[str, object]) -> None:
+    _, model = make(small_config(cell, **variant))
+    whole, end = model(IDS)
+    state = model.start(B)
+    for t in range(T):
+        logits, state = model.step(IDS[:, t], state)
+        np.testing.assert_allclose(logits, whole[:, t], atol=1e-5)
+    for one, other in zip(state, end, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_no_call_changes_the_state_it_is_given(cell: CellName) -> None:
+    _, model = make(small_config(cell))
+    _, state = model(IDS)
+    copy = tuple(part.copy() for part in state)
+    model(IDS, state)
+    model.step(IDS[:, 0], state)
+    model.read(IDS, state)
+    for one, other in zip(state, copy, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_long_prompt_is_read_in_chunks(cell: CellName) -> None:
+    _, model = make(small_config(cell))
+    ids = np.resize(IDS, (2, 2 * CHUNK + 3))
+    logits, state = model.read(ids, model.start(2))
+    whole, end = model(ids)
+    np.testing.assert_allclose(logits, whole[:, -1], atol=1e-5)
+    for one, other in zip(state, end, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_log_probs_are_those_of_the_characters_that_came(cell: CellName) -> None:
+    _, model = make(small_config(cell))
+    text = TOKENIZER.decode(np.resize(IDS, CHUNK + 40))
+    ids = TOKENIZER.encode(text)
+    logits = torch.from_numpy(model(ids[None])[0][0])
+    expected = logits.log_softmax(-1)[torch.arange(len(ids) - 1), torch.from_numpy(ids[1:]).long()]
+    scores = model.log_probs(text)
+    assert scores.shape == (len(text) - 1,)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert model.log_probs("a").shape == (0,)
+    with pytest.raises(CharRNNError, match="no text"):
+        model.log_probs("")
+
+
+def test_save_and_load_keep_the_logits(cell: CellName, tmp_path: Path) -> None:
+    network, model = make(small_config(cell, skip=True))
+    network.save_pretrained(tmp_path / "model", TOKENIZER)
+    again = CharRNN.from_pretrained(tmp_path / "model")
+    assert again.config == network.config
+    assert not again.training
+    with torch.inference_mode():
+        one, other = again(torch.from_numpy(IDS)), network(torch.from_numpy(IDS))
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+    loaded = load(tmp_path / "model")
+    assert loaded.tokenizer == TOKENIZER
+    np.testing.assert_array_equal(loaded(IDS)[0], model(IDS)[0])
+
+
+def test_the_listed_weights_are_the_networks(cell: CellName) -> None:
+    config = small_config(cell)
+    shapes = {name: weight.shape for name, weight in CharRNN(config).weights().items()}
+    assert shapes == weight_shapes(config)
+
+
+def test_a_language_model_refuses_to_read_backwards(cell: CellName) -> None:
+    with pytest.raises(CharRNNError, match="has read the characters it should predict"):
+        CharRNN(small_config(cell, bidirectional=True))
+
+
+def test_shapes_of_the_network(cell: CellName) -> None:
+    network = CharRNN(small_config(cell))
+    logits, state = network(torch.from_numpy(IDS))
+    assert logits.shape == (B, T, V)
+    assert [part.shape for part in state] == [(L, B, H)] * len(network.rnn.cell.state)
+    assert network.num_parameters == sum(w.size for w in network.weights().values())

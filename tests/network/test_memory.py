@@ -1,0 +1,57 @@
+"""What training takes of memory; that the text does not count, is in test_tokens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn.cells.rules import CELLS
+from charrnn.config import CellName
+
+UPDATES = """
+import sys
+import numpy as np
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.training.learner import Learner
+
+cell, batch_size, seq_length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+model = ModelConfig(cell=cell, vocab_size=65, embed_size=64, hidden_size=128, num_layers=2)
+config = TrainConfig(
+    batch_size=batch_size,
+    seq_length=seq_length,
+    steps=9,
+    learning_rate=1e-3,
+    warmup_steps=1,
+    weight_decay=0.0,
+    val_frac=0.1,
+    eval_every=9,
+    patience=9,
+)
+ids = np.random.default_rng(0).integers(0, 65, 200_000, np.uint8)
+learner = Learner(model, config, ids)
+for _ in range(3):
+    learner.update()
+
+status = open("/proc/self/status").read()
+print(int(status.partition("VmHWM:")[2].split()[0]) * 1024)
+"""
+
+
+def peak(*arguments: object) -> int:
+    """The largest memory, in bytes, that a few updates came to have."""
+    command = [sys.executable, "-c", UPDATES, *map(str, arguments)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    return int(subprocess.check_output(command, env=environment, timeout=120))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+def test_memory_grows_with_what_is_read_at_once(cell: CellName) -> None:
+    """With B·T·(H·L + V), by less than three floats for each gate and the output."""
+    lanes, short, long = 64, 64, 320
+    numbers = lanes * (long - short) * (128 * 2 + 65)
+    growth = peak(cell, lanes, long) - peak(cell, lanes, short)
+    assert 4 * numbers < growth < 12 * (CELLS[cell].gates + 1) * numbers

@@ -1,0 +1,269 @@
+"""Corpora as ids: the same whether held in memory or mapped from the disk, in little memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
+from charrnn import read_corpus as read
+from charrnn.errors import BadDataError, ReadWriteError, UsageError
+from charrnn.text import cache, decoding, spool
+from charrnn.text.spool import Spool
+from tests.commands import run
+
+RAW = Reading(errors="surrogateescape")
+
+
+@pytest.fixture(autouse=True)
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache and a folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "caches" / "charrnn"
+
+
+@pytest.fixture(params=["short", "long"])
+def length(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Texts held in memory, and texts put on the disk: every text is long for a limit of 1."""
+    if request.param == "long":
+        monkeypatch.setattr(spool, "IN_MEMORY", 1)
+        monkeypatch.setattr(spool, "PIECE", 7)
+    return str(request.param)
+
+
+def spooled(corpus: Any, tokenizer: Any = None, reading: Reading | None = None) -> Any:
+    with closing(Spool(corpus, reading or Reading())) as text:
+        ids = text.encode(tokenizer or CharTokenizer.from_text(text.characters))
+    return text, ids
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5, 1 << 20])
+def test_a_spool_says_of_a_corpus_what_reading_it_whole_says(
+    length: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "CHUNK", chunk)
+    Path("a.txt").write_bytes("\ufeffthé 🙂 tide\r\nis late\r\r\n".encode())
+    Path("b.txt").write_bytes("\r\n\ufeffwrong 文".encode())
+    whole = read(["a.txt", "b.txt", "places"])
+    text, ids = spooled(["a.txt", "b.txt", "places"])
+    assert (text.name, text.notes, text.sha256) == (whole.name, whole.notes, whole.sha256)
+    assert (text.length, text.characters) == (len(whole.text), "".join(sorted(set(whole.text))))
+    assert ids.dtype == np.uint8
+    assert np.array_equal(ids, CharTokenizer.from_text(whole.text).encode(whole.text))
+
+
+def pieced(data: bytes, encoding: str, errors: Any) -> str:
+    pieces = decoding.pieces("x", io.BytesIO(data), Reading(encoding, errors))
+    return "".join(piece.text for piece in pieces)
+
+
+@given(
+    st.binary(max_size=30) | st.text("aé🙂文\r\n\ufeff").map(str.encode),
+    st.integers(1, 6),
+    st.sampled_from(["utf-8", "utf-16", "utf-16-be", "latin-1", "gb18030", "shift_jis"]),
+    st.sampled_from(["strict", "replace", "surrogateescape"]),
+)
+def test_pieces_of_any_size_make_the_same_text_or_the_same_error(
+    data: bytes, chunk: int, encoding: str, errors: str
+) -> None:
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "HEAD", 0)  # what a file seems to be is seen in its first chunk
+        for size in (chunk, 1 << 20):
+            patch.setattr(decoding, "CHUNK", size)
+            try:
+                found.append(pieced(data, encoding, errors))
+            except BadDataError as error:
+                found.append(str(error))
+    if errors == "strict" or encoding in ("utf-8", "latin-1"):  # others join bad bytes differently
+        assert found[0] == found[1]
+
+
+def test_bytes_and_lone_surrogates_pass_unharmed(length: str) -> None:
+    data = bytes(range(256)) * 2 + "é".encode()[:1]
+    Path("raw").write_bytes(data)
+    _, ids = spooled(["raw"], ByteTokenizer(), RAW)
+    assert ids.astype(np.uint8).tobytes() == data.replace(b"\r\n", b"\n")
+    halves = Corpus("x", "\ud83d\ude42 \ud83d")
+    with closing(Spool(halves, Reading())) as text:
+        assert text.sha256 == halves.sha256
+
+
+def test_ids_take_the_fewest_bytes_that_hold_them(length: str) -> None:
+    many = "".join(map(chr, range(40, 40 + 300)))
+    assert spooled(Corpus("x", many[:256]))[1].dtype == np.uint8
+    assert spooled(Corpus("x", many))[1].dtype == np.uint16
+    assert spooled(Corpus("x", many))[1].tolist() == list(range(300))
+    everything = "".join(chr(k) for k in range(0x20000) if not 0xD800 <= k < 0xE000)
+    assert spooled(Corpus("x", everything))[1].dtype == np.uint32
+
+
+def test_an_unknown_character_leaves_nothing_behind(length: str, cached: Path) -> None:
+    with pytest.raises(UsageError, match="'z'"):
+        spooled(Corpus("x", "abz" * 9), CharTokenizer("ab"))
+    assert not list(cached.glob("*"))
+
+
+def test_what_holds_no_text_is_refused(length: str) -> None:
+    Path("empty").touch()
+    for source in (["empty"], Corpus("x", "")):
+        with pytest.raises(BadDataError, match="no text in it"):
+            spooled(source)
+    with pytest.raises(UsageError, match="no text given"):
+        spooled([])
+
+
+class TestCache:
+    """Ids of long texts."""
+
+    @pytest.fixture(autouse=True)
+    def _all_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(spool, "IN_MEMORY", 1)
+
+    def test_a_text_is_encoded_once_for_each_vocabulary(self, cached: Path) -> None:
+        spooled(Corpus("one", "abab"))
+        (first,) = cache.entries()
+        stamp = first.stat().st_ino
+        spooled(Corpus("other", "abab"))
+        assert [path.stat().st_ino for path in cache.entries()] == [stamp]
+        spooled(Corpus("one", "abab"), CharTokenizer("abc"))
+        spooled(Corpus("one", "abab"), ByteTokenizer())
+        spooled(Corpus("one", "baba"))
+        assert len(cache.entries()) == 4
+        assert all(path.parent == cached for path in cache.entries())
+
+    def test_nobody_else_may_read_it(self, cached: Path) -> None:
+        spooled(Corpus("x", "ab"))
+        assert cached.stat().st_mode & 0o077 == 0
+        assert cache.entries()[0].stat().st_mode & 0o077 == 0
+
+    def test_a_file_of_the_wrong_length_is_made_anew(self) -> None:
+        _, ids = spooled(Corpus("x", "abab"))
+        (path,) = cache.entries()
+        path.write_bytes(b"\0")
+        assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
+        assert path.stat().st_size == len(ids)
+
+    def test_it_is_bounded_and_forgets_the_least_recently_used(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cache, "LARGEST", 250)
+        names = {}
+        for number, letter in enumerate("abac"):  # when c comes, b was used the longest ago
+            before = {path.name for path in cache.entries()}
+            spooled(Corpus("x", (letter + "x") * 50))
+            for path in cache.entries():
+                if path.stat().st_mtime > 1e9:  # just used
+                    os.utime(path, (number, number))
+                if path.name not in before:
+                    names[letter] = path.name
+        assert {path.name for path in cache.entries()} == {names["a"], names["c"]}
+        monkeypatch.setattr(cache, "LARGEST", 10)
+        _, ids = spooled(Corpus("x", "dx" * 50))
+        assert len(cache.entries()) == 1  # what is in use stays, however large
+        assert len(ids) == 100
+
+    def test_half_made_files_of_crashed_processes_go(self, cached: Path) -> None:
+        spooled(Corpus("x", "ab"))
+        old, new = cached / ".old.new", cached / ".young.new"
+        old.touch()
+        new.touch()
+        os.utime(old, (0, 0))
+        spooled(Corpus("x", "ba"))
+        assert not old.exists()
+        assert new.exists()
+
+    def test_it_can_be_listed_and_cleared(self, tmp_path: Path) -> None:
+        _, ids = spooled(Corpus("x", "abab"))
+        line = run(tmp_path, "cache").stdout
+        assert "4 bytes" in line
+        assert str(cache.entries()[0]) in line
+        assert "deleted 1 file in" in run(tmp_path, "cache", "--clear").stdout
+        assert run(tmp_path, "cache").stdout == ""
+        assert ids.tolist() == [0, 1, 0, 1]  # who has mapped it keeps it
+
+    def test_a_cache_that_cannot_be_written_is_named(self, cached: Path) -> None:
+        cached.parent.write_text("a file where a folder should be")
+        with pytest.raises(ReadWriteError, match="caches/charrnn: Not a directory; make room"):
+            spooled(Corpus("x", "ab"))
+
+    def test_two_processes_that_build_it_at_once_both_get_it(self, cached: Path) -> None:
+        code = (
+            "import numpy as np; from contextlib import closing\n"
+            "from charrnn import Corpus, CharTokenizer, Reading\n"
+            "from charrnn.text import spool\n"
+            "spool.IN_MEMORY = 1\n"
+            "with closing(spool.Spool(Corpus('x', 'abc' * 3_000_000), Reading())) as text:\n"
+            "    print(text.encode(CharTokenizer('abc')).sum(dtype=int))"
+        )
+        both = [
+            subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in "ab"
+        ]
+        for process in both:
+            assert process.communicate(timeout=60)[0] == b"9000000\n"
+        assert len(cache.entries()) == 1
+        assert len(list(cached.iterdir())) == 1
+
+
+MEASURE = """
+import sys, threading, time
+from charrnn import train
+def anonymous():
+    lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(lines["RssAnon"].split()[0]) / 1024
+peak = 0
+def watch():
+    global peak
+    while True:
+        peak = max(peak, anonymous())
+        time.sleep(0.001)
+threading.Thread(target=watch, daemon=True).start()
+settings = {"hidden_size": 32, "embed_size": 8, "batch_size": 8, "seq_length": 32}
+for event in train(sys.argv[1], out=sys.argv[2], steps=3, **settings): pass
+print(peak)
+"""
+
+
+def anonymous_memory(text: Path) -> float:
+    """MB at the peak of a training on `text`."""
+    out = text.with_suffix(".model")
+    command = [sys.executable, "-c", MEASURE, str(text), str(out)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    return float(subprocess.check_output(command, env=environment, timeout=500))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+@pytest.mark.parametrize(
+    ("megabytes", "one_line"),
+    [
+        (100, False),
+        (20, True),
+        pytest.param(200, True, marks=pytest.mark.slow),
+        pytest.param(1000, False, marks=pytest.mark.slow),
+    ],
+)
+def test_a_long_text_takes_no_more_memory_than_a_short_one(
+    megabytes: int, one_line: bool, tmp_path: Path
+) -> None:
+    """Training on 1 GB stays within 64 MB of training on 1 MB: `make test-slow` tries it."""
+    line = b"The clerk has lost the book of tides, so he goes down to the quay" + (
+        b"" if one_line else b"\n"
+    )
+    million = (line * (1_000_000 // len(line) + 1))[:1_000_000]
+    short, long = tmp_path / "short.txt", tmp_path / "long.txt"
+    short.write_bytes(million)
+    with long.open("wb") as file:
+        for _ in range(megabytes):
+            file.write(million)
+    assert anonymous_memory(long) < anonymous_memory(short) + 64

@@ -1,0 +1,145 @@
+"""One update: what it reads, what it changes, and that it depends on nothing else."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.config import TrainConfig
+from charrnn.training.learner import Learner, _forgetful, learning_rate, seeded
+from tests.conftest import small_config
+
+
+def learner(**changes: Any) -> Learner:
+    values: dict[str, Any] = {
+        "batch_size": 3,
+        "seq_length": 7,
+        "steps": 100,
+        "learning_rate": 0.01,
+        "warmup_steps": 10,
+        "weight_decay": 0.1,
+        "val_frac": 0.1,
+        "eval_every": 10,
+        "patience": 3,
+    }
+    ids = np.random.default_rng(0).integers(0, 11, 400).astype(np.int32)
+    return Learner(small_config("lstm", dropout=0.5), TrainConfig(**(values | changes)), ids)
+
+
+def test_the_rate_rises_in_a_line_and_falls_in_another() -> None:
+    config = learner().config
+    rates = [learning_rate(step, config) for step in range(config.steps)]
+    np.testing.assert_allclose(rates[:10], np.linspace(0.001, 0.01, 10))
+    assert max(rates) == rates[9] == rates[10]
+    assert rates[55] == pytest.approx(0.01 * 0.5025)
+    assert 0 < rates[-1] < 0.02 * 0.01
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_lanes_now_and_then_go_on_with_an_empty_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a model knows how to begin; all others go on with theirs."""
+    monkeypatch.setattr("charrnn.training.learner.FORGETTING", 0.3)
+    one = learner(batch_size=8, seq_length=5)
+    forward = one.network.forward
+    seen: list[Any] = []
+    one.network.forward = lambda ids, state: seen.append(state) or forward(ids, state)  # type: ignore
+    forgot: list[bool] = []
+    for _ in range(60):
+        before = one.state
+        one.update()
+        if seen[-1] is not None:
+            for lane in range(8):
+                parts = [
+                    (part[:, lane], old[:, lane])
+                    for part, old in zip(seen[-1], before or (), strict=True)
+                ]
+                forgot.append(not any(part.any() for part, _ in parts))
+                assert forgot[-1] or all(torch.equal(*pair) for pair in parts)
+    assert 0.2 < np.mean(forgot) < 0.4
+
+
+def test_updates_carry_the_state_and_start_each_epoch_afresh() -> None:
+    one = learner()
+    seen = []
+    forward = one.network.forward
+    one.network.forward = lambda ids, state: seen.append(state) or forward(ids, state)  # type: ignore
+    for _ in range(one.lanes.steps_per_epoch + 1):
+        one.update()
+    assert [state is None for state in seen] == [
+        step % one.lanes.steps_per_epoch == 0 for step in range(len(seen))
+    ]
+    assert not any(part.requires_grad for state in seen if state for part in state)
+
+
+def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
+    """Fused and scaled while it reads, beside the plain one and PyTorch's clipping."""
+    one, norms = learner(grad_clip=0.05, learning_rate=0.1, precision="fp32"), list[float]()
+    network = copy.deepcopy(one.network)
+    plain = torch.optim.AdamW(network.parameters(), foreach=False, fused=False)
+    plain.param_groups.clear()
+    twins = dict(zip(one.network.parameters(), network.parameters(), strict=True))
+    for group in one.optimizer.param_groups:
+        own = {k: v for k, v in group.items() if k not in ("fused", "params")}
+        plain.add_param_group(own | {"params": [twins[w] for w in group["params"]]})
+    for step in range(4):
+        batch, state = one.lanes.batch(step), one.state
+        with seeded(one.config.seed, step + 1):
+            if state is not None:
+                state = _forgetful(state)
+            logits, _ = network(torch.from_numpy(batch.inputs), state)
+        plain.zero_grad()
+        targets = torch.from_numpy(batch.targets).flatten()
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norms.append(float(torch.nn.utils.clip_grad_norm_(network.parameters(), 0.05)))
+        for group in plain.param_groups:
+            group["lr"] = learning_rate(step, one.config)
+        plain.step()
+        one.update()
+        assert float(one.grad_norm) == pytest.approx(norms[-1], rel=1e-4)
+        for ours, theirs in zip(one.network.parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+    assert min(norms) > 0.05
+
+
+def test_decay_shrinks_matrices_and_spares_biases() -> None:
+    one = learner()
+    decayed, spared = one.optimizer.param_groups
+    assert decayed["weight_decay"] == 0.1
+    assert spared["weight_decay"] == 0
+    assert {w.ndim for w in decayed["params"]} == {2}
+    assert {w.ndim for w in spared["params"]} == {1}
+
+
+def test_averages_that_count_for_nothing_become_zero_at_fixed_updates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that a resumed run does it at the same ones."""
+    one = learner()
+    one.update()
+    averages = one.optimizer.state[one.network.head.bias]
+    averages["exp_avg"][:4] = torch.tensor([1e-32, -1e-38, 0.0, -(2.0**-9)])
+    averages["exp_avg_sq"][:4] = torch.tensor([1e-42, 2.0**-60, 1.0, 1e-31])
+    one._tidy()
+    assert averages["exp_avg"][:4].tolist() == [0.0, 0.0, 0.0, -(2.0**-9)]
+    assert averages["exp_avg_sq"][:4].tolist() == [0.0, 2.0**-60, 1.0, 0.0]
+    monkeypatch.setattr("charrnn.training.learner.TIDYING", 3)
+    tidied: list[int] = []
+    monkeypatch.setattr(one, "_tidy", lambda: tidied.append(one.step))
+    for _ in range(6):
+        one.update()
+    assert tidied == [3, 6]
+
+
+def test_seeded_numbers_depend_on_every_part_of_the_key() -> None:
+    def draw(*key: int) -> float:
+        with seeded(*key):
+            return float(torch.rand(()))
+
+    assert draw(1, 2) == draw(1, 2)
+    assert len({draw(1, 2), draw(2, 1), draw(1), draw(1, 3)}) == 4

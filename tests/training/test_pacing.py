@@ -1,0 +1,63 @@
+"""A budget in minutes becomes a number of updates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import Corpus, train
+from charrnn.folder.record import read_model
+from charrnn.training import pacing
+from tests.conftest import VERSE
+
+SMALL: dict[str, Any] = {"hidden_size": 10, "embed_size": 6, "batch_size": 3, "seq_length": 8}
+
+
+def test_minutes_become_a_number_of_steps_that_repeats_the_run(tmp_path: Path) -> None:
+    def run(name: str, **budget: Any) -> None:
+        for _ in train(Corpus("verse", VERSE * 20), out=tmp_path / name, **SMALL, **budget):
+            pass
+
+    run("timed", minutes=0.02)
+    steps = read_model(tmp_path / "timed").metrics[-1].step
+    run("counted", steps=steps, minutes=0.02)
+    one, two = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("timed", "counted")
+    )
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([2.0, 2.0], 2.0),
+        ([1.0, 1.0, 1.75], 1.25),  # all are usual
+        ([1.0, 1.0, 50.0, 2.0, 1.0], 1.25),  # one is not
+    ],
+)
+def test_the_usual_time_is_the_mean_without_what_was_disturbed(
+    times: list[float], expected: float
+) -> None:
+    assert pacing._usual(times) == expected
+
+
+@pytest.mark.parametrize(
+    ("enough", "most", "expected"),
+    [(0.0, 9, 3), (5.0, 9, 3), (10.0, 9, 5), (100.0, 9, 9), (0.0, 2, 2)],
+)
+def test_calls_are_timed_until_they_took_long_enough(
+    enough: float, most: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first, which takes longer, is left out."""
+    now, calls = 0.0, 0
+
+    def work() -> None:
+        nonlocal now, calls
+        now += 2.0 if calls else 30.0
+        calls += 1
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    assert pacing._times(work, enough, most) == [2.0] * expected
+    assert calls == expected + 1

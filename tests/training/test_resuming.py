@@ -1,0 +1,389 @@
+"""A run that was stopped, however rudely, goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn import CharRNN, CharRNNError, Corpus, load, resume, train
+from charrnn.folder.resuming import STATE
+from charrnn.terminal import progress
+from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from tests.commands import run, start
+from tests.conftest import VERSE
+
+TEXT = VERSE * 12
+SMALL: dict[str, Any] = {
+    "hidden_size": 8,
+    "embed_size": 6,
+    "num_layers": 2,
+    "batch_size": 3,
+    "seq_length": 5,
+    "dropout": 0.3,
+    "weight_dropout": 0.1,
+    "steps": 60,
+    "eval_every": 13,
+    "patience": 50,
+}
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "verse.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def _consume(events: Iterator[Event], updates: int | None = None) -> None:
+    """All events, or those up to an update; then the loop is left."""
+    for event in events:
+        if updates is not None and isinstance(event, Progress) and event.step >= updates:
+            events.close()  # type: ignore[attr-defined]
+            return
+
+
+def _content(path: Path) -> tuple[bytes, list[dict[str, Any]]]:
+    """What a run leaves: the weights to the bit, and its metrics but for the times."""
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["seconds"], line["tokens_per_second"]
+    return (path / "model.safetensors").read_bytes(), lines
+
+
+@pytest.fixture(autouse=True)
+def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
+    cell: str, precision: str, text: Path, tmp_path: Path
+) -> None:
+    settings = SMALL | {"cell": cell, "precision": precision}
+    _consume(train(text, out=tmp_path / "whole", **settings))
+    path = tmp_path / "stopped"
+    _consume(train(text, out=path, **settings), 4)
+    for updates in (5, 13, 14, 40, 59):
+        _consume(resume(path), updates)
+        assert load(path).generate(max_new_tokens=5, seed=0), "it can be used in between"
+    _consume(resume(path))
+    assert _content(path) == _content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_kernels_go_on_in_the_same_bits_in_several_threads(
+    cell: str, precision: str, text: Path, tmp_path: Path
+) -> None:
+    """At a width that has kernels, with lanes for two threads, and ids that are read as a table."""
+    wide = {"hidden_size": 32, "batch_size": 10, "seq_length": 16, "steps": 20, "eval_every": 7}
+    settings = SMALL | wide | {"cell": cell, "precision": precision}
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        _consume(train(text, out=tmp_path / "whole", **settings))
+        path = tmp_path / "stopped"
+        _consume(train(text, out=path, **settings), 3)
+        for updates in (7, 8, 19):
+            _consume(resume(path), updates)
+        _consume(resume(path))
+    finally:
+        torch.set_num_threads(before)
+    assert _content(path) == _content(tmp_path / "whole")
+
+
+def test_a_run_for_minutes_has_its_steps_when_it_is_resumed(text: Path, tmp_path: Path) -> None:
+    """They are fixed once measured, however long the rest takes."""
+    settings = {name: value for name, value in SMALL.items() if name != "steps"}
+    events = train(text, out=tmp_path / "model", minutes=0.02, **settings)
+    started = next(iter(events))
+    assert isinstance(started, Started)
+    _consume(events, 3)
+    *_, finished = resume(tmp_path / "model")
+    assert isinstance(finished, Finished)
+    assert finished.steps == started.training.steps
+    again = SMALL | {"steps": started.training.steps}
+    _consume(train(text, out=tmp_path / "again", minutes=0.02, **again))
+    assert _content(tmp_path / "model") == _content(tmp_path / "again")
+
+
+def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluation of a long text takes longer than who presses Ctrl-C will wait."""
+    monkeypatch.setattr("charrnn.evaluation.losses.CHUNK", 16)
+    _consume(train(text, out=tmp_path / "whole", **SMALL))
+    path = tmp_path / "left"
+    events = train(text, out=path, **SMALL)
+    signs = 0
+    for event in events:
+        assert not isinstance(event, Evaluated)
+        signs += isinstance(event, Progress) and event.step == 13
+        if signs == 3:  # one after the update, then one for each part of the text
+            break
+    events.close()  # type: ignore[attr-defined]
+    assert not (path / "metrics.jsonl").exists() or len(_content(path)[1]) == 1
+    _consume(resume(path))
+    assert _content(path) == _content(tmp_path / "whole")
+
+
+def test_what_a_stopped_run_had_learnt_is_not_what_the_whole_run_keeps(
+    text: Path, tmp_path: Path
+) -> None:
+    """The best weights may be those of the stop; a run that goes on forgets them."""
+    settings = SMALL | {"learning_rate": 0.3, "warmup_steps": 0, "seed": 3}
+    _consume(train(text, out=tmp_path / "whole", **settings))
+    for updates in range(1, 60, 9):
+        path = tmp_path / str(updates)
+        _consume(train(text, out=path, **settings), updates)
+        _consume(resume(path))
+        assert _content(path) == _content(tmp_path / "whole")
+
+
+def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    _consume(train(text, out=path, **SMALL))
+    before = _content(path)
+    started, finished = resume(path)
+    assert isinstance(started, Started)
+    assert started.plan == "resumed after 60 of 60 updates"
+    assert isinstance(finished, Finished)
+    assert _content(path) == before
+
+
+def test_another_corpus_is_refused_and_a_moved_one_is_not(text: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    _consume(train(text, out=path, **SMALL), 20)
+    (tmp_path / "moved.txt").write_text(TEXT)
+    text.write_text(TEXT + "!")
+    with pytest.raises(CharRNNError, match=f"{len(TEXT) + 1:,} characters.*then {len(TEXT):,}"):
+        resume(path)
+    text.unlink()
+    with pytest.raises(CharRNNError, match=r"verse\.txt"):
+        resume(path)
+    _consume(resume(path, tmp_path / "moved.txt"), 30)
+    _consume(resume(path))
+
+
+def test_what_cannot_be_resumed_says_why(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(CharRNNError, match="no model folder"):
+        resume(tmp_path / "nothing")
+    path = tmp_path / "model"
+    _consume(train(Corpus("verse", TEXT), out=path, **SMALL), 20)
+    with pytest.raises(CharRNNError, match="standard input"):
+        resume(path)
+    state = path / STATE
+    whole = state.read_bytes()
+    for broken in (whole[:-1], whole[:20], b"", whole[:-40] + b"x" + whole[-39:]):
+        state.write_bytes(broken)
+        with pytest.raises(CharRNNError, match=r"state\.safetensors") as error:
+            resume(path, text)
+        assert error.value.exit_code == 65
+    state.unlink()
+    with pytest.raises(CharRNNError, match="no state to resume from"):
+        resume(path, text)
+
+
+def test_updates_with_gradients_that_are_not_finite_are_left_out(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = CharRNN.forward, 0
+
+    def sometimes_infinite(self: CharRNN, ids: Any, state: Any = None) -> Any:
+        nonlocal calls
+        logits, state = forward(self, ids, state)
+        if self.training:
+            calls += 1
+            if calls in (7, 8, 30):
+                logits = logits * torch.tensor(float("inf"))
+        return logits, state
+
+    monkeypatch.setattr(CharRNN, "forward", sometimes_infinite)
+    path = tmp_path / "model"
+    *_, finished = train(text, out=path, **SMALL)
+    assert isinstance(finished, Finished)
+    assert finished.skipped == 3
+    assert all(np.isfinite(w).all() for w in CharRNN.from_pretrained(path).weights().values())
+    calls, stopped = 0, tmp_path / "stopped"
+    _consume(train(text, out=stopped, **SMALL), 8)  # when an update has just been left out
+    _consume(resume(stopped))
+    assert _content(stopped) == _content(path)
+
+
+def test_a_killed_process_goes_on_from_its_last_save(text: Path, tmp_path: Path) -> None:
+    _kill_and_resume(text, tmp_path, kills=3)
+
+
+@pytest.mark.slow
+def test_a_process_killed_many_times_ends_in_the_same_bits(text: Path, tmp_path: Path) -> None:
+    _kill_and_resume(text, tmp_path, kills=25)
+
+
+def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
+    updates = 1500 * kills
+    shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
+    options = (*shape, "--dropout", 0.2, "--steps", updates, "--seed", 1)
+    whole = run(tmp_path, "train", text, *options, "--out", "whole")
+    assert whole.returncode == 0, whole.stderr
+    moments = random.Random(5)  # noqa: S311
+    command: tuple[object, ...] = ("train", text, *options, "--out", "killed")
+    state = tmp_path / "killed" / STATE
+    saved = None
+    for _ in range(kills):
+        process = start(tmp_path, *command)
+        while process.poll() is None and (not state.exists() or _saved(state) == saved):
+            time.sleep(0.005)  # until this process has saved something of its own
+        time.sleep(moments.uniform(0, 0.4))
+        assert process.poll() is None, "it is killed while it works"
+        process.send_signal(signal.SIGKILL)
+        saved = _saved(state)
+        process.communicate()
+        command = ("train", "--resume", "killed")
+    done = run(tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    assert _content(tmp_path / "killed") == _content(tmp_path / "whole")
+
+
+def _saved(state: Path) -> tuple[int, int]:
+    found = state.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def test_signals_mean_to_a_program_what_they_did_before(text: Path, tmp_path: Path) -> None:
+    """Who shows a run in a program of their own gets their handlers back."""
+    before = [signal.signal(number, lambda *_: None) for number in SIGNALS]
+    own = [signal.getsignal(number) for number in SIGNALS]
+    try:
+        progress.show(train(text, out=tmp_path / "model", **SMALL))
+        assert [signal.getsignal(number) for number in SIGNALS] == own
+    finally:
+        for number, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(number, handler)
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_saves_and_says_how_to_go_on(
+    number: signal.Signals, text: Path, tmp_path: Path
+) -> None:
+    shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
+    process = start(tmp_path, "train", text, *shape, "--steps", 100_000, "--out", "model")
+    while not (tmp_path / "model" / STATE).exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert "charrnn train --resume model" in err.decode()
+    assert "Traceback" not in err.decode()
+
+
+def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
+    text: Path, tmp_path: Path
+) -> None:
+    shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
+    process = start(tmp_path, "train", text, *shape, "--steps", 300_000, "--out", "model")
+    while not (tmp_path / "model" / STATE).exists():
+        time.sleep(0.05)
+    second = run(tmp_path, "train", "--resume", "model")
+    assert second.returncode == 75
+    assert f"trained by process {process.pid}" in second.stderr
+    process.kill()
+    process.communicate()
+    _consume(resume(tmp_path / "model"), 1)
+    assert not [path.name for path in (tmp_path / "model").glob(".*")], "no litter"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(("--rnn-size", "9"), ("--model", "gru"), ("--weight-decay", "0.1"), ("--out", "x")),
+        *(
+            ("--tokenizer", "byte"),
+            ("--tokenizer", "char"),
+            ("--encoding", "cp1252"),
+            ("--errors", "replace"),
+        ),
+        *(("--text-column", "body"), ("--split", "test")),
+    ],
+    ids=lambda option: option[0],
+)
+def test_resuming_takes_no_settings(option: tuple[str, str], home: Path) -> None:
+    """Each is refused by its name, with what the run has instead."""
+    done = run(home, "train", "--resume", "verse", *option)
+    assert done.returncode == 2
+    assert option[0] in done.stderr
+    assert "can't be given" in done.stderr
+    kept = {"--rnn-size": "(it has ", "--model": "(it has lstm)", "--weight-decay": "(it has 0.05)"}
+    assert kept.get(option[0], "") in done.stderr
+
+
+def test_training_takes_a_text(tmp_path: Path) -> None:
+    assert run(tmp_path, "train").returncode == 2
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_that_never_began_leaves_things_as_they_were(
+    there: bool, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty folder that was there stays; one that was made for the run goes."""
+
+    def fail(*_: object) -> int:
+        raise CharRNNError("a mishap", "try again")
+
+    monkeypatch.setattr("charrnn.training.loop.count_steps", fail)
+    path = tmp_path / "model"
+    if there:
+        path.mkdir()
+    with pytest.raises(CharRNNError, match="a mishap"):
+        _consume(train(text, out=path, **SMALL))
+    assert path.exists() is there
+
+
+def test_a_run_from_other_weights_starts_better_and_learns_new_characters(
+    text: Path, tmp_path: Path
+) -> None:
+    quick: dict[str, Any] = {
+        "steps": 150,
+        "batch_size": 8,
+        "seq_length": 16,
+        "hidden_size": 24,
+        "dropout": 0.0,
+    }
+    quick |= {"learning_rate": 0.02, "embed_size": 8}
+    _consume(train(text, out=tmp_path / "old", **quick))
+    (tmp_path / "new.txt").write_text(VERSE.replace("clerk", "Büro") * 12)
+
+    def first(name: str, **settings: Any) -> float:
+        events = train(
+            tmp_path / "new.txt", out=tmp_path / name, steps=12, eval_every=4, **settings
+        )
+        notes = next(events)
+        assert isinstance(notes, Started)
+        if "init_from" in settings:
+            assert "2 are new" in notes.notes[-1]
+        return next(e.evaluation.val_nats for e in events if isinstance(e, Evaluated))
+
+    scratch = first("scratch", hidden_size=24, embed_size=8)
+    tuned = first("tuned", init_from=tmp_path / "old")
+    assert tuned < scratch - 0.5
+    model = load(tmp_path / "tuned")
+    assert {"B", "ü"} <= set(model.tokenizer.characters)  # type: ignore[union-attr]
+    assert model.generate("Büro", max_new_tokens=5, seed=1)
+    for settings, message in (
+        ({"hidden_size": 25}, "hidden_size is 25"),
+        ({"cell": "gru"}, "cell is gru"),
+        ({"tokenizer": "byte"}, "reads characters"),
+    ):
+        with pytest.raises(CharRNNError, match=message):
+            train(text, out=tmp_path / "x", init_from=tmp_path / "old", **settings)
