@@ -5,6 +5,7 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from charrnn.arrays import Floats, Ids, Weights
 from charrnn.cells.layout import Layer
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.folder import notebook
 from charrnn.models import stepper
 from charrnn.models.predictor import CHUNK, Predictor
 from charrnn.models.stepper import Stepper
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from charrnn.native import writer
 
 __all__ = ["Model"]
+
+SHOWN = 300  # characters of a sample in a notebook
 
 
 class Model(Predictor):
@@ -41,8 +45,15 @@ class Model(Predictor):
         UsageError: for a bidirectional network, which has read what it should predict.
     """
 
-    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, weights: Weights) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        weights: Weights,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
         refuse_bidirectional(config)
+        self.facts = facts or {}
         self.config = config
         self.tokenizer = tokenizer
         self.cell = CELLS[config.cell]
@@ -60,6 +71,15 @@ class Model(Predictor):
         )
         skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
         return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
+
+    def __repr__(self) -> str:
+        shape = f"{self.config.cell} {self.config.num_layers}×{self.config.hidden_size}"
+        rows = "".join(f"\n  {label}: {value}" for label, value in self.facts.items())
+        return f"<charrnn model, {shape}, {self.config.vocab_size} {self.tokenizer.unit}s{rows}>"
+
+    def _repr_html_(self) -> str:
+        title = f"charrnn model {self.facts.get('model', '')}".rstrip()
+        return notebook.table(title, self.facts, self.generate(max_new_tokens=SHOWN, seed=0))
 
     def start(self, batch_size: int = 1) -> State:
         """The state before any text: zeros (L, B, H)."""
