@@ -74,8 +74,9 @@ class Model(Predictor):
 
     def __repr__(self) -> str:
         shape = f"{self.config.cell} {self.config.num_layers}×{self.config.hidden_size}"
-        rows = "".join(f"\n  {label}: {value}" for label, value in self.facts.items())
-        return f"<charrnn model, {shape}, {self.config.vocab_size} {self.tokenizer.unit}s{rows}>"
+        facts = self.facts or {"cell": shape, "vocabulary": f"{self.config.vocab_size}"}
+        rows = "".join(f"\n  {label}: {value}" for label, value in facts.items())
+        return f"<charrnn model{rows}>"
 
     def _repr_html_(self) -> str:
         title = f"charrnn model {self.facts.get('model', '')}".rstrip()

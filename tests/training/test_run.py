@@ -61,7 +61,8 @@ def leave_after(run: Run, updates: int) -> None:
 
 def test_a_run_that_is_not_followed_leaves_nothing_on_the_disk() -> None:
     """In a notebook, `charrnn.train("book.txt")` once left an empty folder and trained nothing."""
-    for given in ({}, {"name": "novel"}, {"out": "elsewhere/model"}):
+    names: list[dict[str, Any]] = [{}, {"name": "novel"}, {"out": "elsewhere/model"}]
+    for given in names:
         run = train(CORPUS, **SMALL, **given)
         assert not list(Path().iterdir())
         assert "not begun" in repr(run)
@@ -194,7 +195,7 @@ def test_models_and_runs_show_themselves() -> None:
     assert "finished: validation" in repr(run)
     assert "charrnn.load" in repr(run)
     shown = repr(model)
-    for part in ("lstm 2×8", "characters", "parameters", "validation loss", "<b>verse</b>"):
+    for part in ("lstm, 2 × 8", "characters", "parameters", "validation loss", "<b>verse</b>"):
         assert part in shown
     page = model._repr_html_()
     assert "&lt;b&gt;verse" in page
