@@ -31,9 +31,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids
+from charrnn.learning.learner import Learner
 from charrnn.network.char_rnn import CharRNN
 from charrnn.training import planning
-from charrnn.training.learner import Learner
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"

@@ -2,11 +2,8 @@
 
     text, budget ──planning──▶ plan ──run: learner, recorder──▶ events, folder
 
-lanes       ids → batches: lanes that are read on and on
 events      what training reports while it runs
 planning    corpus, budget and machine → sizes and settings, with reasons
-transfer    starting from another model's weights
-learner     one training step
 pacing      how many updates fit in the minutes
 diagnosis   what the losses of a run tell
 recorder    evaluations, best weights and saves of a run

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from charrnn.errors import CharRNNError
 from charrnn.folder.record import Evaluation
-from charrnn.training.learner import Learner, learning_rate
+from charrnn.learning.learner import Learner
+from charrnn.learning.optimizer import learning_rate
 
 __all__ = ["advice", "diverged", "is_stuck"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from charrnn.learning.learner import Learner
 from charrnn.training.diagnosis import diverged, is_stuck
 from charrnn.training.events import Event, Progress
-from charrnn.training.learner import Learner
 from charrnn.training.recorder import Recorder
 
 __all__ = ["loop"]

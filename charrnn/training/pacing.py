@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 from charrnn.evaluation.surprisals import surprisals
+from charrnn.learning.learner import Learner
 from charrnn.training import planning
-from charrnn.training.learner import Learner
 from charrnn.training.planning import Budget, Plan
 
 __all__ = ["count_steps", "mean_without_outliers", "time_calls"]
@@ -41,6 +41,7 @@ def count_steps(
     seconds = budget.minutes * 60
     max_steps = planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch
     learner = Learner(plan.model, planning.schedule(plan, TIMED_UPDATES), train_ids)
+    learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
     times = time_calls(learner.update, enough, min(TIMED_UPDATES, max_steps))
     update = mean_without_outliers(times) / LASTING

@@ -26,13 +26,14 @@ from charrnn.folder.record import (
     model_files,
 )
 from charrnn.folder.resuming import STATE, RunProgress, RunState, state_file
+from charrnn.learning.learner import Learner
+from charrnn.learning.optimizer import learning_rate
 from charrnn.models.model import Model
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training import planning
 from charrnn.training.diagnosis import advice, diverged
 from charrnn.training.events import Evaluated, Finished
-from charrnn.training.learner import Learner, learning_rate
 
 __all__ = ["Recorder"]
 

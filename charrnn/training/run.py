@@ -28,6 +28,8 @@ from charrnn.folder.record import (
     read_model,
 )
 from charrnn.folder.resuming import read_run
+from charrnn.learning import transfer
+from charrnn.learning.devices import choose_device, choose_precision, speed
 from charrnn.models.loading import load
 from charrnn.models.model import Model
 from charrnn.signals import noted
@@ -36,9 +38,8 @@ from charrnn.text.decoding import Reading
 from charrnn.text.origin import Origin, origin_of
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
-from charrnn.training import planning, transfer
+from charrnn.training import planning
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
-from charrnn.training.learner import choose_device, choose_precision, speed
 from charrnn.training.planning import Budget
 from charrnn.training.starting import NewRun, StoppedRun
 

@@ -28,11 +28,12 @@ from charrnn.folder.files import create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import held
 from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
 from charrnn.folder.resuming import read_run
+from charrnn.learning import transfer
+from charrnn.learning.learner import Learner
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
-from charrnn.training import planning, transfer
+from charrnn.training import planning
 from charrnn.training.events import Event, Started
-from charrnn.training.learner import Learner
 from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
 from charrnn.training.planning import Budget, Plan
@@ -109,6 +110,7 @@ class NewRun:
         )
         recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, begin)
         recorder.save(learner)
+        learner.prepare()
         yield _started(learner, recorder, notes, self.summary)
         yield from loop(learner, recorder)
 
@@ -158,6 +160,7 @@ class StoppedRun:
         begin = time.perf_counter() - self.seconds
         recorder = Recorder(self.folder, run.record, run.tokenizer, val_ids, self.origin, begin)
         recorder.restore(run)
+        learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
         yield from loop(learner, recorder)
 
@@ -170,7 +173,7 @@ def _split(ids: NDArray[np.integer], train_tokens: int) -> tuple[NDArray[np.inte
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
     return Started(
         folder=recorder.path,
-        notes=notes,
+        notes=notes if learner.note is None else (*notes, learner.note),
         summary=summary,
         model=recorder.record.model,
         training=learner.config,

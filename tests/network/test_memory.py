@@ -16,7 +16,7 @@ UPDATES = """
 import sys
 import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.training.learner import Learner
+from charrnn.learning.learner import Learner
 
 cell, batch_size, seq_length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 model = ModelConfig(cell=cell, vocab_size=65, embed_size=64, hidden_size=128, num_layers=2)

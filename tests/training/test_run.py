@@ -23,7 +23,7 @@ from charrnn import (
 )
 from charrnn.errors import CannotCreateError
 from charrnn.folder.resuming import read_run
-from charrnn.training.learner import Learner
+from charrnn.learning.learner import Learner
 from tests.conftest import VERSE
 
 CORPUS = Corpus("verse", VERSE * 12)

@@ -19,14 +19,22 @@ class Batch(NamedTuple):
     """One step of every lane.
 
     Attributes:
-        inputs: (B, T) int64.
-        targets: (B, T) int64, the ids that follow the inputs.
+        window: (B, T+1) int64, what each lane reads, and one id more.
         fresh: whether the lanes have just been put somewhere else, so that no state carries over.
     """
 
-    inputs: NDArray[np.int64]
-    targets: NDArray[np.int64]
+    window: NDArray[np.int64]
     fresh: bool
+
+    @property
+    def inputs(self) -> NDArray[np.int64]:
+        """(B, T)."""
+        return self.window[:, :-1]
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """(B, T), the ids that follow the inputs."""
+        return self.window[:, 1:]
 
 
 class Lanes:
@@ -61,4 +69,4 @@ class Lanes:
         lanes = start + np.arange(self.batch_size) * self.stride  # (B,)
         times = position * self.seq_length + np.arange(self.seq_length + 1)  # (T+1,)
         window = self.ids.take(lanes[:, None] + times, mode="wrap").astype(np.int64)  # (B, T+1)
-        return Batch(window[:, :-1], window[:, 1:], fresh=position == 0)
+        return Batch(window, fresh=position == 0)

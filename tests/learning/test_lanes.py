@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.training.lanes import Lanes
+from charrnn.learning.lanes import Lanes
 
 
 @st.composite

@@ -1,0 +1,13 @@
+"""One update after another: a network that learns from batches.
+
+    ids (N,) ──lanes──▶ windows (B, T+1) ──eager or graph──▶ weights, losses
+
+lanes       ids → batches: lanes that are read on and on
+devices     what computes, and in which numbers
+seeds       random numbers that depend on a key alone
+optimizer   AdamW and its learning rate
+eager       an update in PyTorch's operations, one after the other
+graph       a whole update as one CUDA graph
+learner     weights, optimizer, hidden state, and how many updates were made
+transfer    starting from another model's weights
+"""

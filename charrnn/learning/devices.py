@@ -1,0 +1,58 @@
+"""What computes, and in which numbers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from charrnn.config import DeviceName, Precision
+from charrnn.errors import UsageError
+from charrnn.network import kernels
+
+__all__ = ["choose_device", "choose_precision", "speed"]
+
+MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """The device to train on; `auto` takes a GPU if there is one.
+
+    Raises:
+        UsageError: if it is not there.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if not available[name]:
+        there = ", ".join(kind for kind, there in available.items() if there)
+        raise UsageError(f"there is no device {name} here", f"choose --device from {there}")
+    return torch.device(name)
+
+
+def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """The numbers to multiply in; `auto` takes bfloat16 where the processor has it built in."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+            return "bf16"
+    return "fp32"
+
+
+def speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> float:
+    """About how many operations a second training reaches here; see benchmarks/NOTES.md."""
+    if device.type != "cpu":
+        return 3e12
+    if kernels.available(256, torch.bfloat16 if precision == "bf16" else torch.float32):
+        each = 150e9 if precision == "bf16" else 65e9
+    else:
+        each = 45e9
+    return each * min(torch.get_num_threads(), MAX_THREADS)

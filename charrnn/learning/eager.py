@@ -1,0 +1,108 @@
+"""An update in PyTorch's operations, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from charrnn.cells.rules import State
+from charrnn.config import TrainConfig
+from charrnn.learning.lanes import Batch
+from charrnn.learning.seeds import seeded
+from charrnn.network.char_rnn import CharRNN
+from charrnn.network.recurrent import detach
+
+__all__ = ["EagerUpdates", "reset_some_lanes"]
+
+
+class EagerUpdates:
+    """Updates of a network on any device.
+
+    Args:
+        network: in training mode; changed by each update.
+        optimizer: fused.
+        config: batch_size and grad_clip count.
+        bf16: whether products are of bfloat16.
+        reset_share: of the lanes, whose state is emptied before an update.
+
+    Attributes:
+        state: the hidden state of the lanes after the last update; None at the start.
+        loss, grad_norm: of the last update.
+        loss_sum: of `loss_count` updates, those since `clear_losses`.
+        skipped, skipped_in_row: updates that were not made because a gradient was not finite.
+    """
+
+    def __init__(
+        self,
+        network: CharRNN,
+        optimizer: torch.optim.Optimizer,
+        config: TrainConfig,
+        *,
+        bf16: bool,
+        reset_share: float,
+    ) -> None:
+        self.network, self.optimizer, self.config = network, optimizer, config
+        self.bf16, self.reset_share = bf16, reset_share
+        self.device = next(network.parameters()).device
+        self.state: State | None = None
+        self.loss: Tensor
+        self.grad_norm: Tensor
+        self.loss_sum: Tensor
+        self.loss, self.grad_norm, self.loss_sum = torch.zeros(3, device=self.device)
+        self.loss_count = self.skipped = self.skipped_in_row = 0
+
+    def run(self, batch: Batch, rate: float, key: Sequence[int]) -> None:
+        """Read a batch, and change the weights once.
+
+        Args:
+            batch: what to read.
+            rate: the learning rate.
+            key: of the random numbers; equal keys drop equal units.
+        """
+        inputs = torch.from_numpy(batch.inputs).to(self.device, non_blocking=True)  # (B, T)
+        targets = torch.from_numpy(batch.targets).to(self.device, non_blocking=True)  # (B, T)
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+        with seeded(*key), autocast:
+            state = None
+            if not batch.fresh and self.state is not None:
+                state = reset_some_lanes(self.state, self.reset_share)
+            logits, state = self.network(inputs, state)  # (B, T, V)
+        loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
+        self.grad_norm = torch.nn.utils.get_total_norm(gradients)
+        if bool(torch.isfinite(self.grad_norm + loss)):  # the only time the CPU waits for a GPU
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            # Fused optimizers divide by this what they read, which saves a pass over the gradients.
+            excess = (self.grad_norm / self.config.grad_clip).clamp(min=1.0)
+            self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
+            self.optimizer.step()
+            self.state = detach(state)
+            self._count(loss.detach())
+            self.skipped_in_row = 0
+        else:
+            self.state = self.network.rnn.start(self.config.batch_size)
+            self.skipped += 1
+            self.skipped_in_row += 1
+
+    def _count(self, loss: Tensor) -> None:
+        self.loss = loss
+        self.loss_sum = self.loss_sum + loss
+        self.loss_count += 1
+
+    def clear_losses(self) -> None:
+        """Begin to add up losses anew."""
+        self.loss_sum = torch.zeros_like(self.loss_sum)
+        self.loss_count = 0
+
+
+def reset_some_lanes(state: State, share: float) -> State:
+    """The state of the lanes, emptied in a random few of them."""
+    keep = torch.rand(state[0].shape[1], device=state[0].device) >= share  # (B,)
+    return tuple(part * keep[:, None] for part in state)

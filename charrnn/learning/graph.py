@@ -1,0 +1,200 @@
+"""A whole update as one CUDA graph.
+
+    updates = GraphUpdates(eager_updates)
+    updates.run(batch, rate, key)    # nothing waits for the GPU
+
+An update of a small network is some hundred kernels of a few microseconds each, and launching them
+one by one takes several times as long as running them. So they are recorded once, with every input
+in a buffer that stays where it is, and replayed in one launch. What an update decides (whether its
+gradient is finite, how far to clip it) is decided on the device; the host asks now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from charrnn.learning.eager import EagerUpdates
+from charrnn.learning.lanes import Batch
+from charrnn.learning.seeds import seeded
+
+__all__ = ["GraphUpdates"]
+
+AHEAD = 8  # updates by which the host may be ahead of the device; so many staging buffers
+WARM_UPS = 3  # updates before the recording, in which libraries choose and allocate
+ASKED_EVERY = 32  # updates, after which the host asks whether they fail
+
+
+class GraphUpdates:
+    """Updates of a network, each the replay of one recording.
+
+    Args:
+        before: updates in single operations; these go on from where they stand.
+
+    Raises:
+        RuntimeError: if an update can't be recorded; weights and optimizer are then as before.
+
+    Attributes:
+        state: the hidden state of the lanes after the last update.
+        loss, grad_norm: of the last update.
+        loss_sum: of `loss_count` updates, those since `clear_losses`.
+    """
+
+    def __init__(self, before: EagerUpdates) -> None:
+        self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
+        self.bf16, self.reset_share, self.device = before.bf16, before.reset_share, before.device
+        size = (self.config.batch_size, self.config.seq_length + 1)
+        self.window = torch.zeros(size, dtype=torch.int64, device=self.device)  # (B, T+1)
+        self.scalars = torch.zeros(2, device=self.device)
+        self.rate, self.carry = self.scalars  # carry is 0 where lanes begin anew, else 1
+        self.state = tuple(part.clone() for part in self.network.rnn.start(size[0]))
+        self.loss: Tensor
+        self.grad_norm: Tensor
+        self.loss_sum: Tensor
+        self.loss, self.grad_norm, self.loss_sum = torch.zeros(3, device=self.device)
+        self._counts = torch.zeros(3, dtype=torch.int64, device=self.device)  # see `_update`
+        on_gpu = self.device.type == "cuda"
+        self._staged = [_Staging(size, pinned=on_gpu) for _ in range(AHEAD)]
+        self._number = 0
+        _fill_state(self.optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate
+        self._graph = self._record() if on_gpu else None
+        for buffer, value in zip(self.state, before.state or (), strict=False):
+            buffer.copy_(value)
+        self.loss.copy_(before.loss)
+        self.grad_norm.copy_(before.grad_norm)
+        self.loss_sum.copy_(before.loss_sum)
+        counts = (before.loss_count, before.skipped, before.skipped_in_row)
+        self._counts.copy_(torch.tensor(counts))
+        self._seen_in_row = before.skipped_in_row
+
+    @property
+    def loss_count(self) -> int:
+        """How many updates `loss_sum` adds up."""
+        return int(self._counts[0])
+
+    @property
+    def skipped(self) -> int:
+        """Updates that were not made because a gradient was not finite."""
+        return int(self._counts[1])
+
+    @property
+    def skipped_in_row(self) -> int:
+        """How many of these there were in a row, when the device was last asked."""
+        return self._seen_in_row
+
+    def clear_losses(self) -> None:
+        """Begin to add up losses anew."""
+        self.loss_sum.zero_()
+        self._counts[0] = 0
+
+    def run(self, batch: Batch, rate: float, key: Sequence[int]) -> None:
+        """As `EagerUpdates.run`, but nothing waits for the device."""
+        staging = self._staged[self._number % AHEAD]
+        staging.fill(batch, rate)
+        self.window.copy_(staging.window, non_blocking=True)
+        self.scalars.copy_(staging.scalars, non_blocking=True)
+        with seeded(*key):
+            if self._graph is None:
+                self.optimizer.zero_grad(set_to_none=True)
+                self._update()
+            else:
+                self._graph.replay()
+        staging.sent()
+        self._number += 1
+        if self._number % ASKED_EVERY == 0:
+            self._seen_in_row = int(self._counts[2])
+
+    def _update(self) -> None:
+        """What is recorded: it reads and writes buffers that stay where they are."""
+        lanes = len(self.window)
+        keep = (torch.rand(lanes, device=self.device) >= self.reset_share) * self.carry  # (B,)
+        before = tuple(part * keep[:, None] for part in self.state)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            logits, after = self.network(self.window[:, :-1], before)  # (B, T, V)
+        targets = self.window[:, 1:].flatten()
+        loss = cross_entropy(logits.flatten(0, 1).float(), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        broken = ~torch.isfinite(norm + loss)
+        # Fused optimizers divide by the one what they read, and do nothing where the other is 1.
+        excess = (norm / self.config.grad_clip).clamp(min=1.0)
+        self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
+        self.optimizer.found_inf = broken.float()  # type: ignore[attr-defined]
+        self.optimizer.step()
+        with torch.no_grad():
+            for part, values in zip(self.state, after, strict=True):
+                part.copy_(values.masked_fill(broken, 0.0))
+            self.grad_norm.copy_(norm)
+            self.loss.copy_(torch.where(broken, self.loss, loss))
+            self.loss_sum += loss.masked_fill(broken, 0.0)
+            counted, skipped, in_row = self._counts
+            self._counts.copy_(
+                torch.stack([counted + ~broken, skipped + broken, (in_row + 1) * broken])
+            )
+
+    def _record(self) -> torch.cuda.CUDAGraph:
+        """Record an update. Weights and the optimizer's state end as they were."""
+        moved = [*self.network.parameters()]
+        moved += [t for values in self.optimizer.state.values() for t in values.values()]
+        before = [tensor.detach().clone() for tensor in moved]
+        try:
+            return self._recorded()
+        finally:
+            with torch.no_grad():
+                for tensor, values in zip(moved, before, strict=True):
+                    tensor.copy_(values)
+
+    def _recorded(self) -> torch.cuda.CUDAGraph:
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream), seeded(0):
+            for _ in range(WARM_UPS):
+                self.optimizer.zero_grad(set_to_none=True)
+                self._update()
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        self.optimizer.zero_grad(set_to_none=True)  # so that gradients are the recording's own
+        graph = torch.cuda.CUDAGraph()
+        with seeded(0), torch.cuda.graph(graph):
+            self._update()
+        for tensor in (*self.state, self.loss, self.grad_norm, self.loss_sum, self._counts):
+            tensor.zero_()
+        return graph
+
+
+def _fill_state(optimizer: torch.optim.Optimizer) -> None:
+    """Give every weight the state that the optimizer would make at its first step."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if not optimizer.state[weight]:
+                optimizer.state[weight] = {
+                    "step": torch.zeros((), device=weight.device),
+                    "exp_avg": torch.zeros_like(weight),
+                    "exp_avg_sq": torch.zeros_like(weight),
+                }
+
+
+class _Staging:
+    """Host memory from which one update's inputs are copied while others are computed."""
+
+    def __init__(self, size: tuple[int, int], *, pinned: bool) -> None:
+        self.window = torch.zeros(size, dtype=torch.int64, pin_memory=pinned)
+        self.scalars = torch.zeros(2, pin_memory=pinned)
+        self.event = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
+
+    def fill(self, batch: Batch, rate: float) -> None:
+        """Put new inputs here, once the old ones have been used."""
+        if self.event is not None:
+            self.event.synchronize()
+        self.window.copy_(torch.from_numpy(batch.window))
+        self.scalars[0], self.scalars[1] = rate, 0.0 if batch.fresh else 1.0
+
+    def sent(self) -> None:
+        """Note that the update that reads this is on its way."""
+        if self.event is not None:
+            self.event.record()

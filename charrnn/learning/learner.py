@@ -1,0 +1,174 @@
+"""A network that learns: one step of truncated backpropagation through time after another."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from charrnn.arrays import Weights
+from charrnn.cells.rules import State
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.folder.resuming import RunProgress
+from charrnn.learning.devices import choose_device, choose_precision
+from charrnn.learning.eager import EagerUpdates
+from charrnn.learning.graph import GraphUpdates
+from charrnn.learning.lanes import Lanes
+from charrnn.learning.optimizer import flush_tiny_averages, learning_rate, make_optimizer
+from charrnn.learning.seeds import seeded
+from charrnn.network.char_rnn import CharRNN
+
+__all__ = ["Learner"]
+
+# The share of lanes whose state is emptied before an update. Sampling starts with an empty state,
+# so the network must know what to do with one; see benchmarks/NOTES.md for what it gains and loses.
+RESET_SHARE = 0.03
+FLUSH_EVERY = 100  # updates
+
+
+class Learner:
+    """Weights, optimizer, hidden state of the lanes, and how many updates were made.
+
+    Lanes and dropout are functions of the seed and the number of the update, so there is no
+    random generator to save, and the caller's are left alone.
+
+    Args:
+        model: the shape of the network.
+        config: how to train it.
+        ids: the training text (N,).
+
+    Attributes:
+        step: updates made so far.
+        seconds: in `update` alone.
+        note: why updates are slower than they could be, if they are.
+    """
+
+    def __init__(self, model: ModelConfig, config: TrainConfig, ids: NDArray[np.integer]) -> None:
+        self.config = config
+        self.device = choose_device(config.device)
+        self.precision = choose_precision(config.precision, self.device)
+        self.lanes = Lanes(ids, config.batch_size, config.seq_length, config.seed)
+        with seeded(config.seed):
+            self.network = CharRNN(model).to(self.device)
+        self.optimizer = make_optimizer(self.network, config)
+        self.updates: EagerUpdates | GraphUpdates = EagerUpdates(
+            self.network,
+            self.optimizer,
+            config,
+            bf16=self.precision == "bf16",
+            reset_share=RESET_SHARE,
+        )
+        self.step = 0
+        self.seconds = 0.0
+        self.note: str | None = None
+
+    def prepare(self) -> None:
+        """Record an update as a graph, on a device that can; see `graph`."""
+        if self.device.type != "cuda" or isinstance(self.updates, GraphUpdates):
+            return
+        try:
+            self.updates = GraphUpdates(self.updates)
+        except RuntimeError as error:  # what PyTorch raises, out of memory included
+            reason = str(error).partition("\n")[0]
+            self.note = f"updates are launched one kernel at a time, for want of a graph: {reason}"
+
+    def update(self) -> None:
+        """Read one step of every lane, and change the weights once."""
+        begin = time.perf_counter()
+        rate = learning_rate(self.step, self.config)
+        self.updates.run(self.lanes.batch(self.step), rate, (self.config.seed, self.step + 1))
+        self.step += 1
+        if self.step % FLUSH_EVERY == 0:
+            flush_tiny_averages(self.optimizer)
+        self.seconds += time.perf_counter() - begin
+
+    @property
+    def state(self) -> State | None:
+        """The hidden state of the lanes; None at the start."""
+        return self.updates.state
+
+    @property
+    def loss(self) -> Tensor:
+        """Nats per token of the last update."""
+        return self.updates.loss
+
+    @property
+    def grad_norm(self) -> Tensor:
+        """Of the last update, before clipping."""
+        return self.updates.grad_norm
+
+    @property
+    def skipped(self) -> int:
+        """Updates that were not made because a gradient was not finite."""
+        return self.updates.skipped
+
+    @property
+    def skipped_in_row(self) -> int:
+        """How many of these there were since the last that was made."""
+        return self.updates.skipped_in_row
+
+    @property
+    def loss_count(self) -> int:
+        """How many updates `mean_loss` would average."""
+        return self.updates.loss_count
+
+    def mean_loss(self) -> float:
+        """Nats per token, over the updates since this was last asked."""
+        mean = float(self.updates.loss_sum) / max(self.updates.loss_count, 1)
+        self.updates.clear_losses()
+        return mean
+
+    def tensors(self) -> Weights:
+        """Every array that a learner needs to go on: weights, optimizer, hidden state, losses."""
+        arrays: dict[str, Tensor] = {}
+        updates = torch.zeros(())
+        for name, weight in self.network.named_parameters():
+            moments = self.optimizer.state.get(weight, {})
+            arrays[f"network.{name}"] = weight
+            arrays[f"mean.{name}"] = moments.get("exp_avg", torch.zeros_like(weight))
+            arrays[f"square.{name}"] = moments.get("exp_avg_sq", torch.zeros_like(weight))
+            updates = moments.get("step", updates)
+        state = self.state or self.network.rnn.start(self.config.batch_size)
+        for part, values in zip(self.network.rnn.cell.state, state, strict=True):
+            arrays[f"state.{part}"] = values
+        grad_norm = self.grad_norm.nan_to_num(0.0, 0.0, 0.0)  # of an update that was left out
+        scalars = {"updates": updates, "loss_sum": self.updates.loss_sum, "grad_norm": grad_norm}
+        arrays |= {name: value.view(1) for name, value in scalars.items()}
+        return {name: array.detach().cpu().float().numpy() for name, array in arrays.items()}
+
+    def restore(self, tensors: Weights, progress: RunProgress) -> None:
+        """Go on from where another learner with the same settings stood."""
+        given = {k: torch.tensor(v, device=self.device) for k, v in tensors.items()}
+        for name, weight in self.network.named_parameters():
+            with torch.no_grad():
+                weight.copy_(given[f"network.{name}"])
+            if float(given["updates"]):
+                self.optimizer.state[weight] = {
+                    "step": given["updates"].view(()).clone(),
+                    "exp_avg": given[f"mean.{name}"],
+                    "exp_avg_sq": given[f"square.{name}"],
+                }
+        assert isinstance(self.updates, EagerUpdates), "a learner is restored before it is prepared"
+        updates = self.updates
+        updates.state = tuple(given[f"state.{part}"] for part in self.network.rnn.cell.state)
+        updates.loss_sum, updates.grad_norm = (
+            given["loss_sum"].view(()),
+            given["grad_norm"].view(()),
+        )
+        updates.loss_count = progress.loss_count
+        updates.skipped, updates.skipped_in_row = progress.skipped
+        self.step, self.seconds = progress.step, progress.training_seconds
+
+    @property
+    def tokens_per_second(self) -> float:
+        """In updates alone, so far."""
+        tokens = self.step * self.config.batch_size * self.config.seq_length
+        return tokens / max(self.seconds, 1e-9)
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training text so far."""
+        return self.step / self.lanes.steps_per_epoch

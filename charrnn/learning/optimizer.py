@@ -1,0 +1,53 @@
+"""AdamW and its learning rate."""
+
+from __future__ import annotations
+
+import torch
+
+from charrnn.config import TrainConfig
+from charrnn.network.char_rnn import CharRNN
+
+__all__ = ["flush_tiny_averages", "learning_rate", "make_optimizer"]
+
+# The optimizer's averages shrink at each update for what has no gradient, such as the row of a
+# character that has not been read for long. They are set to zero before they become denormal
+# numbers, which take some processors a hundred times as long to compute with.
+TINY = 1e-30
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """The rate of update number `step`: it rises in a line, then falls in a line to near zero.
+
+    Bergsma et al., "Straight to zero: why linearly decaying the learning rate to zero works best
+    for LLMs", 2025.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
+    return config.learning_rate * (1 - 0.995 * progress)
+
+
+def make_optimizer(network: CharRNN, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, with weight decay on matrices only.
+
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
+    """
+    weights = list(network.parameters())
+    return torch.optim.AdamW(
+        [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
+        capturable=weights[0].device.type == "cuda",
+    )
+
+
+@torch.no_grad()
+def flush_tiny_averages(optimizer: torch.optim.Optimizer) -> None:
+    """Set the optimizer's averages to zero where they are negligible."""
+    for averages in optimizer.state.values():
+        for name in ("exp_avg", "exp_avg_sq"):
+            averages[name] *= averages[name].abs() >= TINY

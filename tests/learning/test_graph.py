@@ -1,0 +1,155 @@
+"""Updates with every buffer in its place are the same updates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.arrays import Weights
+from charrnn.config import CellName, TrainConfig
+from charrnn.folder.resuming import RunProgress
+from charrnn.learning.eager import EagerUpdates
+from charrnn.learning.graph import GraphUpdates
+from charrnn.learning.learner import Learner
+from charrnn.text.decoding import Reading
+from tests.conftest import V, small_config
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> str:
+    """Where there is no GPU, nothing is recorded, but the same code runs."""
+    name: str = request.param
+    return name
+
+
+def learner(cell: CellName, device: str, *, dropout: float = 0.0, **changes: Any) -> Learner:
+    values: dict[str, Any] = {
+        "batch_size": 3,
+        "seq_length": 7,
+        "steps": 100,
+        "learning_rate": 0.02,
+        "warmup_steps": 4,
+        "weight_decay": 0.1,
+        "val_frac": 0.1,
+        "eval_every": 10,
+        "patience": 3,
+        "precision": "fp32",
+        "device": device,
+    }
+    ids = np.random.default_rng(0).integers(0, V, 200).astype(np.int32)
+    model = small_config(cell, dropout=dropout, weight_dropout=dropout)
+    return Learner(model, TrainConfig(**(values | changes)), ids)
+
+
+def record(one: Learner) -> None:
+    assert isinstance(one.updates, EagerUpdates)
+    one.updates = GraphUpdates(one.updates)
+
+
+def resumed(one: Learner, cell: CellName, device: str) -> Learner:
+    """Another learner that goes on from what is saved of this one."""
+    progress = RunProgress(
+        step=one.step,
+        skipped=(one.skipped, one.skipped_in_row),
+        loss_count=one.loss_count,
+        training_seconds=one.seconds,
+        seconds=0.0,
+        stale=0,
+        best=None,
+        metrics=(),
+        sources=(),
+        reading=Reading(),
+    )
+    other = learner(cell, device, dropout=0.4)
+    other.restore(one.tensors(), progress)
+    return other
+
+
+def assert_same(found: Weights, expected: Weights, leave_out: str = "") -> None:
+    assert found.keys() == expected.keys()
+    for name in expected.keys() - {leave_out}:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_they_are_those_of_single_operations(
+    cell: CellName, device: str, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the start, and from where others stopped; over the end of an epoch, and clipped."""
+    monkeypatch.setattr("charrnn.learning.learner.RESET_SHARE", 0.0)
+    eager, graph = (learner(cell, device, grad_clip=0.05) for _ in range(2))
+    for one in (eager, graph):
+        for _ in range(after):
+            one.update()
+    record(graph)
+    for _ in range(12):
+        eager.update()
+        graph.update()
+        torch.testing.assert_close(graph.loss, eager.loss, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(graph.grad_norm, eager.grad_norm, rtol=1e-4, atol=1e-6)
+    assert graph.loss_count == eager.loss_count == 12 + after
+    found = graph.tensors()
+    for name, values in eager.tensors().items():
+        np.testing.assert_allclose(found[name], values, rtol=2e-4, atol=2e-5, err_msg=name)
+    assert graph.mean_loss() == pytest.approx(eager.mean_loss(), rel=1e-5)
+    assert graph.loss_count == 0
+
+
+def test_they_repeat_with_dropout_and_from_where_they_stopped(cell: CellName, device: str) -> None:
+    """Random numbers are a function of the seed and the number of the update alone."""
+    ends = []
+    for stops in ((), (5,), (2, 9)):
+        one = learner(cell, device, dropout=0.4)
+        record(one)
+        for step in range(14):
+            if step in stops:
+                one = resumed(one, cell, device)
+                record(one)
+                torch.rand(3, device=device)  # what the caller draws is not the run's business
+            one.update()
+        ends.append(one.tensors())
+    assert_same(ends[1], ends[0])
+    assert_same(ends[2], ends[0])
+
+
+def test_an_update_that_is_not_finite_changes_nothing_but_the_state(
+    cell: CellName, device: str
+) -> None:
+    one = learner(cell, device)
+    record(one)
+    for _ in range(3):
+        one.update()
+    before = one.tensors()
+    good = one.network.head.bias.detach().clone()
+    with torch.no_grad():
+        one.network.head.bias[2] = float("nan")
+    one.update()
+    one.update()
+    with torch.no_grad():
+        one.network.head.bias.copy_(good)
+    assert (one.skipped, one.loss_count) == (2, 3)
+    after = one.tensors()
+    for part in one.network.rnn.cell.state:
+        assert not after[f"state.{part}"].any()
+        after[f"state.{part}"] = before[f"state.{part}"]
+    assert_same(after, before, leave_out="grad_norm")
+    one.update()
+    assert (one.skipped, one.loss_count) == (2, 4)
+    assert all(np.isfinite(values).all() for values in one.tensors().values())
+
+
+@pytest.mark.parametrize("updates", [0, 3])
+def test_recording_leaves_weights_and_optimizer_as_they_were(
+    cell: CellName, device: str, updates: int
+) -> None:
+    one = learner(cell, device, dropout=0.3)
+    for _ in range(updates):
+        one.update()
+    before = one.tensors()
+    record(one)
+    assert_same(one.tensors(), before)
