@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test test-slow bench-training bench-sampling bench-quality bench-peers format clean
+.PHONY: demo test test-slow bench-training bench-sampling bench-gpu bench-quality bench-peers format clean
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -25,6 +25,9 @@ bench-training: $(READY)
 
 bench-sampling: $(READY)
 	$(BIN)/python benchmarks/sampling.py
+
+bench-gpu: $(READY)
+	$(BIN)/python benchmarks/gpu.py
 
 bench-quality: $(READY)
 	$(BIN)/python benchmarks/quality.py $(TEXT)

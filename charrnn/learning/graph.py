@@ -99,15 +99,19 @@ class GraphUpdates:
         self.window.copy_(staging.window, non_blocking=True)
         self.scalars.copy_(staging.scalars, non_blocking=True)
         with seeded(*key):
-            if self._graph is None:
-                self.optimizer.zero_grad(set_to_none=True)
-                self._update()
-            else:
-                self._graph.replay()
+            self.replay()
         staging.sent()
         self._number += 1
         if self._number % ASKED_EVERY == 0:
             self._seen_in_row = int(self._counts[2])
+
+    def replay(self) -> None:
+        """An update with whatever stands in the buffers."""
+        if self._graph is not None:
+            self._graph.replay()
+        else:
+            self.optimizer.zero_grad(set_to_none=True)
+            self._update()
 
     def _update(self) -> None:
         """What is recorded: it reads and writes buffers that stay where they are."""

@@ -1,0 +1,143 @@
+"""How fast charrnn trains on a GPU, beside what one would write with `torch.nn`.
+
+    make bench-gpu
+
+For each cell and size, in one run: (a) `torch.nn`'s module under bfloat16 autocast, one operation
+after the other, as one would write it; (b) charrnn's own loop, an update of which is one CUDA
+graph; (c) bare replays of that graph, without batches, learning rate or random numbers. All have
+an embedding of 64, two layers, truncated backpropagation, clipping and fused AdamW. It takes under
+five minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from timing import machine, rates
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.learning.graph import GraphUpdates
+from charrnn.learning.learner import Learner
+
+RESULTS = Path(__file__).parent / "results" / "gpu.json"
+SHAPES = ((256, 32, 64), (256, 128, 64), (512, 64, 128), (1024, 128, 128), (2048, 128, 128))
+V, E, LAYERS = 65, 64, 2
+ROUNDS, SECONDS, CALLS = 3, 0.4, 8
+MODULES: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+Step = Callable[[], object]
+
+
+class Usual(nn.Module):
+    """The model that a user of `torch.nn` would write."""
+
+    def __init__(self, cell: str, hidden: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(V, E)
+        self.rnn = MODULES[cell](E, hidden, LAYERS, batch_first=True)
+        self.head = nn.Linear(hidden, V)
+
+    def forward(self, x: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        """(B, T) to (B, T, V)."""
+        output, state = self.rnn(self.embedding(x), state)
+        return self.head(output), state
+
+
+def usual(cell: str, hidden: int, batch: int, length: int) -> Step:
+    """Updates of the usual model, with the state carried on."""
+    model = Usual(cell, hidden).cuda()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, fused=True)
+    x, y = torch.randint(V, (2, batch, length), device="cuda")
+    zeros = torch.zeros(LAYERS, batch, hidden, device="cuda")
+    state: Any = (zeros, zeros) if cell == "lstm" else zeros
+
+    def step() -> None:
+        nonlocal state
+        with torch.autocast("cuda", torch.bfloat16):
+            logits, after = model(x, state)
+        loss = cross_entropy(logits.flatten(0, 1).float(), y.flatten())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
+        optimizer.step()
+        state = tuple(s.detach() for s in after) if cell == "lstm" else after.detach()
+
+    return step
+
+
+def own(cell: Any, hidden: int, batch: int, length: int) -> tuple[Step, Step]:
+    """The updates of charrnn, and bare replays of them."""
+    model = ModelConfig(
+        cell=cell, vocab_size=V, embed_size=E, hidden_size=hidden, num_layers=LAYERS
+    )
+    config = TrainConfig(
+        batch_size=batch,
+        seq_length=length,
+        steps=1_000_000_000,
+        learning_rate=1e-3,
+        warmup_steps=10,
+        weight_decay=0.05,
+        val_frac=0.1,
+        eval_every=1000,
+        patience=10,
+        device="cuda",
+        precision="bf16",
+    )
+    ids = np.random.default_rng(0).integers(0, V, 2_000_000).astype(np.uint8)
+    learner = Learner(model, config, ids)
+    learner.prepare()
+    assert isinstance(learner.updates, GraphUpdates), learner.note
+    return learner.update, learner.updates.replay
+
+
+def synchronized(step: Step) -> Step:
+    """Some steps, and the wait for the device."""
+
+    def steps() -> None:
+        for _ in range(CALLS):
+            step()
+        torch.cuda.synchronize()
+
+    return steps
+
+
+def row(cell: str, hidden: int, batch: int, length: int) -> dict[str, Any]:
+    """Characters per second of each contestant, and the ratios that count."""
+    update, replay = own(cell, hidden, batch, length)
+    steps = {"nn": usual(cell, hidden, batch, length), "charrnn": update, "replays": replay}
+    waiting = {name: synchronized(step) for name, step in steps.items()}
+    found = rates(waiting, float(CALLS * batch * length), ROUNDS, SECONDS)
+    found = {name: round(rate) for name, rate in found.items()}
+    ratio = round(found["charrnn"] / found["nn"], 2)
+    share = round(found["charrnn"] / found["replays"], 3)
+    shape = {"cell": cell, "hidden": hidden, "batch": batch, "length": length}
+    return shape | found | {"times nn": ratio, "share of replays": share}
+
+
+def main() -> None:
+    """Print a row for each cell and shape, and keep all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", nargs="+", default=list(MODULES))
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    facts = machine() | {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    print(json.dumps(facts), flush=True)
+    rows = []
+    for cell in options.cells:
+        for shape in SHAPES:
+            rows.append(row(cell, *shape))
+            print(json.dumps(rows[-1]), flush=True)
+            torch.cuda.empty_cache()
+    options.output.write_text(json.dumps({"machine": facts, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
