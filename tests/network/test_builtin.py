@@ -14,7 +14,7 @@ from charrnn import CharRNN, CharTokenizer, EvalConfig
 from charrnn.cells.layout import layer_names
 from charrnn.config import CellName
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
-from charrnn.evaluation.losses import surprisals
+from charrnn.evaluation.surprisals import surprisals
 from charrnn.network import builtin
 from charrnn.network.recurrent import Recurrent
 from tests.conftest import V, small_config
