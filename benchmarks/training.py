@@ -1,4 +1,4 @@
-"""How fast charrnn trains, beside what else one could write or install.
+"""How fast charrnn trains, beside what one could write or install instead.
 
     make bench-training
 
@@ -108,7 +108,7 @@ def text(characters: int) -> Ids:
 def learner(
     cell: str, hidden: int, batch: int, length: int, precision: str, ids: Ids | None = None
 ) -> Learner:
-    """Charrnn's own, on a text long enough to be read for a while."""
+    """Charrnn's own learner, on a text long enough for the measurement."""
     ids = text(1_000_000) if ids is None else ids
     given = {
         "cell": cell,
@@ -144,7 +144,7 @@ class Peer:
         return self.process.stdout.readline().strip()
 
     def rate(self, seconds: float) -> float:
-        """Characters a second."""
+        """Characters per second."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
@@ -157,7 +157,7 @@ class Peer:
 
 
 def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]:
-    """Characters a second of all, in alternating repeats."""
+    """Characters per second of each, in alternating repeats."""
     ours = {"charrnn": learner(cell, hidden, batch, length, "auto")}
     ours["charrnn fp32"] = learner(cell, hidden, batch, length, "fp32")
     bare = CharRNN(ours["charrnn"].network.config)

@@ -1,4 +1,4 @@
-"""The cells over whole sequences, for training: a stack of layers of one kind.
+"""Stacks of recurrent layers of one cell, over whole sequences.
 
 output, state = stack(x, state)    # (T, B, I) → (T, B, D·H), D = 2 if bidirectional
 """
@@ -25,7 +25,7 @@ MIN_READS_PER_ROW = 8
 
 
 def detach(state: State) -> State:
-    """The same state, cut off from the graph that made it (truncated back-propagation)."""
+    """The same state, cut off from the graph that computed it (truncated back-propagation)."""
     return tuple(part.detach() for part in state)
 
 
@@ -39,8 +39,9 @@ class Recurrent(nn.Module):
         num_layers: L.
         dropout: the share of each layer's output that is dropped while training, the same units
             at every step of a sequence.
-        weight_dropout: the share of its recurrent weights, the same in every lane, too.
-        skip: add to each layer's output its input, where both have the same width.
+        weight_dropout: the share of the recurrent weights that is dropped while training, the
+            same at every step and in every lane.
+        skip: add each layer's input to its output, where both have the same width.
         bidirectional: read each layer in both directions and put the outputs side by side.
     """
 
@@ -196,7 +197,7 @@ class Recurrent(nn.Module):
 
 
 def _dropped(weight: Tensor, share: float) -> Tensor:
-    """Recurrent weights of which a share is dropped, the same at every step and in every lane.
+    """Recurrent weights with a share of them dropped, the same at every step and in every lane.
 
     Merity, Keskar and Socher, "Regularizing and optimizing LSTM language models", 2018.
     """

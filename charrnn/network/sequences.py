@@ -3,8 +3,8 @@
     output, *after = sequence("gru", dtype, x, weights, before)    # (T, B, I) → (T, B, H)
 
 The input product is one product for all steps, and the gradients of the weights are one product
-each after the last step. What stands between, step by step, is done by an engine: machine code
-where there is some, else PyTorch's operations. Where the inputs are rows of a short table, the
+each after the last step. The steps between are run by an engine: machine code where
+there is some, else PyTorch's operations. Where the inputs are rows of a short table, the
 table is multiplied instead of the inputs: the product of the table is a table, too.
 """
 
@@ -42,16 +42,16 @@ def sequence(
 
     Args:
         cell: its cell.
-        dtype: what numbers are multiplied in: bfloat16, or the weights' own kind.
+        dtype: of the numbers that are multiplied: bfloat16, or that of the weights.
         x: (T, B, I); with ids a table (V, I).
         weights: w_ih (G·H, I), w_hh (G·H, H), b_ih (G·H,), b_hh (G·H,).
-        before: the parts of the state, (B, H) each.
+        before: the parts of the state before the first step, (B, H) each.
         ids: (T, B) int64, the row of the table that each step reads.
         engine: what runs the steps; by default the fastest that can.
 
     Returns:
         output: (T, B, H), of `dtype`.
-        after: the parts of the state after the last step, (B, H) each, of the weights' kind.
+        after: the parts of the state after the last step, (B, H) each, of the weights' dtype.
     """
     hidden_size, full = weights[1].shape[1], weights[1].dtype
     engine = engine or next(e for e in ENGINES if e.takes(hidden_size, dtype, full))
@@ -94,7 +94,7 @@ class _Sequence(Function):
         engine.forward(layer, gx, b_ih, b_hh)
         ctx.save_for_backward(ids, x, w_ih, w_hh, hs, memory, kept)
         ctx.cell, ctx.engine = cell, engine
-        # Copies, lest the state that goes to the next batch keeps all of this one in memory.
+        # Copies, so that the state for the next batch does not keep all of this one in memory.
         after = [hs[-1].to(full, copy=True) for _ in before]
         if rule.memory:
             after[-1] = memory[-1].clone()
@@ -103,7 +103,8 @@ class _Sequence(Function):
     @staticmethod
     def backward(ctx: Any, d_out: Tensor, *d_after: Tensor) -> tuple[Tensor | None, ...]:
         ids, x, w_ih, w_hh, hs, memory, kept = ctx.saved_tensors
-        # The derivative by the state goes two ways from step to step: by the product, and past it.
+        # From step to step, gradients reach the state before in two ways: through the product (d_h)
+        # and past it (d_memory).
         d_h = d_after[0].to(w_hh.dtype, copy=True).contiguous()
         d_memory = torch.zeros_like(d_h)
         if len(d_after) > 1:
