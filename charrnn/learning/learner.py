@@ -85,6 +85,11 @@ class Learner:
             flush_tiny_averages(self.optimizer)
         self.seconds += time.perf_counter() - begin
 
+    def wait(self) -> None:
+        """Wait until the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     @property
     def state(self) -> State | None:
         """The hidden state of the lanes; None at the start."""

@@ -5,22 +5,27 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
+from charrnn.config import ModelConfig
 from charrnn.evaluation.surprisals import surprisals
 from charrnn.learning.learner import Learner
 from charrnn.training import planning
 from charrnn.training.planning import Budget, Plan
 
-__all__ = ["count_steps", "mean_without_outliers", "time_calls"]
+__all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
 
 TIMED_TOKENS = 100_000  # of the validation text, whose evaluation tells how long all of it takes
 TIMED_SHARE = 0.03  # of the run, in which updates are timed, but
 TIMED_SECONDS = 5.0  # no longer than a user will wait without a sign of life, and
 TIMED_UPDATES = 1000  # no more than these
+BURST = 8  # updates between two waits for a GPU
+PROBE_SECONDS = 0.3
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
@@ -43,8 +48,7 @@ def count_steps(
     learner = Learner(plan.model, planning.schedule(plan, TIMED_UPDATES), train_ids)
     learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
-    times = time_calls(learner.update, enough, min(TIMED_UPDATES, max_steps))
-    update = mean_without_outliers(times) / LASTING
+    update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
     some = val_ids[:TIMED_TOKENS]
     (evaluation,) = time_calls(lambda: surprisals(learner.network, some), 0.0, 1)
     evaluation *= len(val_ids) / len(some)
@@ -53,6 +57,45 @@ def count_steps(
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
     return max(1, min(affordable, max_steps))
+
+
+def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> float:
+    """How many operations per second training reaches on a GPU, with a network of usual size.
+
+    A GPU's rate depends on its model, its driver and who else uses it, so it is tried.
+    """
+    model = ModelConfig(
+        cell="lstm", vocab_size=64, embed_size=64, hidden_size=512, num_layers=2, skip=True
+    )
+    settings = {
+        "batch_size": 32,
+        "seq_length": 64,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "val_frac": 0.1,
+        "device": device.type,
+        "precision": precision,
+    }
+    plan = Plan(model, settings, train_tokens=1 << 17, val_tokens=1 << 10, reasons="", notes=())
+    config = planning.schedule(plan, TIMED_UPDATES)
+    learner = Learner(model, config, np.zeros(plan.train_tokens, np.uint8))
+    learner.prepare()
+    characters = config.batch_size * config.seq_length
+    operations = 6 * learner.network.num_parameters * characters
+    return operations / seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
+
+
+def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:
+    """How long an update takes, on average; see `time_calls`."""
+    burst = 1 if learner.device.type == "cpu" else BURST
+
+    def updates() -> None:
+        for _ in range(burst):
+            learner.update()
+        learner.wait()
+
+    times = time_calls(updates, seconds, max(1, max_updates // burst))
+    return mean_without_outliers(times) / burst
 
 
 def time_calls(work: Callable[[], object], seconds: float, max_calls: int) -> list[float]:

@@ -40,6 +40,7 @@ from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 from charrnn.training import planning
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from charrnn.training.pacing import measured_speed
 from charrnn.training.planning import Budget
 from charrnn.training.starting import NewRun, StoppedRun
 
@@ -98,7 +99,9 @@ def train(
         vocabulary = _vocabulary(spool, tokenizer, base_model)
         ids = spool.encode(vocabulary)  # (N,)
     device = choose_device(settings.get("device", "auto"))
-    rate = speed(device, choose_precision(settings.get("precision", "auto"), device))
+    precision = choose_precision(settings.get("precision", "auto"), device)
+    gpu = device.type == "cuda"
+    rate = measured_speed(device, precision) if gpu else speed(device, precision)
     tuning = base_model is not None
     plan = planning.plan(
         len(ids), vocabulary.vocab_size, budget, settings, rate, fine_tuning=tuning
