@@ -21,7 +21,8 @@ PAGES = {
     for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "corpora/*.md", "checkpoints/README.md")
     for path in sorted(ROOT.glob(pattern))
 }
-# What makes a command one that can't be run here, and why.
+# What makes a command one that can't be run here, and why. `make` and `pip install` lines are not
+# looked at: they install everything anew, which takes minutes and a network.
 NOT_RUN = {
     "path/to": "it stands for any folder",
     "train scenes": "a network of any use on this text takes a minute; `make demo` runs it",
