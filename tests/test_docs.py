@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -143,3 +144,14 @@ def test_the_picture_is_small_and_loads_nothing() -> None:
     assert len(picture.encode()) < 100_000
     assert re.findall(r"href|url\(|@import|<script|<image", picture) == []
     assert "charrnn train" in picture
+
+
+def test_the_picture_shows_what_a_terminal_shows() -> None:
+    drawing = runpy.run_path(str(ROOT / "docs" / "terminal.py"))
+    screen, columns = drawing["screen"], drawing["COLUMNS"]
+    assert screen("loss 9\rloss 8\x1b[K\r\ndone\r\n") == ["loss 8", "done", ""]
+    assert screen("two\r\none\x1b[A\rTWO") == ["TWO", "one"]
+    assert screen("x" * (columns + 2)) == ["x" * columns, "xx"]
+    picture = drawing["draw"](["$ a < b", "", "  100% |██  | 1/2"])
+    assert "a &lt; b" in picture
+    assert "█" not in picture
