@@ -1,21 +1,17 @@
-"""How fast charrnn writes text, compared with other ways to write the loop.
+"""How fast charrnn writes, beside what else one could write.
 
     make bench-sampling
 
-For each cell and size, in one run:
-
-- a loop that calls `torch.nn`'s module once per character, as most programs do;
-- the same cell written by hand on tensors, with a matrix-vector product with its bias (`addmv`) for
-  each layer and input;
-- charrnn writing one text, and 64 side by side: with NumPy as for short texts, and in machine code
-  with the weights as bytes as for long ones.
-
-All draw at temperature 0.8. What counts is the ratio to the module, and the share of the speed at
-which this machine reads as many bytes as the weights have, over and over.
+For each cell and size, in one run: a loop that calls `torch.nn`'s module once a character, as most
+programs do; the same cell by hand on tensors, a matrix-vector product with its bias (`addmv`) a
+layer and input; charrnn writing one text, and 64 side by side, with NumPy as for short texts, and
+in machine code with weights in bytes as for long ones. All draw at temperature 0.8. What counts is
+the ratio to the module, and the share of the speed at which this machine reads as many bytes as the
+weights have, again and again.
 
     python benchmarks/sampling.py --model checkpoints/verse --text verse.txt
 
-instead shows how far rounding to bytes moves the log-probabilities of a text under a trained model.
+tells instead how far the bytes move the log-probabilities of a text under a trained model.
 """
 
 from __future__ import annotations
@@ -52,7 +48,7 @@ MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def by_module(network: CharRNN) -> Step:
-    """Write `LENGTH` characters, one call of the module for each."""
+    """`LENGTH` characters, one call of the module each."""
     config = network.config
     module = MODULES[config.cell](E, config.hidden_size, config.num_layers)
     module.load_state_dict(network.rnn.state_dict())
@@ -69,7 +65,7 @@ def by_module(network: CharRNN) -> Step:
 
 
 def by_addmv(network: CharRNN) -> Step:
-    """Write `LENGTH` characters by hand: for each layer two products with biases, then the rule."""
+    """`LENGTH` characters by hand: two products with their biases a layer, and the cell's rule."""
     cell, layers = CELLS[network.config.cell], range(network.config.num_layers)
     weights = {name: weight.detach() for name, weight in network.rnn.named_parameters()}
     start = torch.zeros(network.config.hidden_size)
@@ -91,7 +87,7 @@ def by_addmv(network: CharRNN) -> Step:
 
 
 def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step:
-    """Write `length` characters of `count` texts, with NumPy or in machine code."""
+    """`length` characters of `count` texts, with NumPy or in machine code."""
     tokenizer = CharTokenizer("".join(chr(33 + k) for k in range(V)))
     model = Model(network.config, tokenizer, network.weights())
     config = SampleConfig(max_new_tokens=length, temperature=TEMPERATURE, seed=1)
@@ -106,13 +102,13 @@ def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step
 
 
 def reading(size: int) -> float:
-    """Bytes per second at which all threads read `size` bytes over and over."""
+    """Bytes a second at which all threads read `size` bytes again and again."""
     numbers = torch.ones(size // 4)
     return max(rates({"sum": numbers.sum}, size, 1, 0.3)["sum"] for _ in range(ROUNDS))
 
 
 def contest(cell: str, layers: int, hidden: int) -> dict[str, float]:
-    """Characters per second of each, the number of weights, and how fast their bytes are read."""
+    """Characters a second of each, the bytes of the weights, and how fast these can be read."""
     config = ModelConfig(
         cell=cell,  # type: ignore[arg-type]
         vocab_size=V,
@@ -139,7 +135,7 @@ def contest(cell: str, layers: int, hidden: int) -> dict[str, float]:
 
 
 def moved(model: Path, text: Path) -> dict[str, float]:
-    """How far bytes move the log-probability of each of the text's last characters, in nats."""
+    """How far bytes move the log-probability of each of the last characters of a text, in nats."""
     one = load(model)
     ids = one.tokenizer.encode(text.read_text("utf-8")[-SCORED:], "skip")
     writer = one.writer(one.start())
@@ -171,7 +167,7 @@ def seconds(*command: str) -> float:
 
 
 def cold_start(folder: Path) -> dict[str, float]:
-    """Seconds that a cold start and 100 characters take, and those of importing NumPy."""
+    """Seconds from a cold start to 100 characters, beside an import of NumPy."""
     tokenizer = CharTokenizer("".join(chr(33 + k) for k in range(V)))
     config = ModelConfig(cell="lstm", vocab_size=V, embed_size=E, hidden_size=256, num_layers=2)
     CharRNN(config).save_pretrained(folder, tokenizer)
