@@ -6,38 +6,87 @@ from typing import NamedTuple
 
 from charrnn.arrays import Floats
 from charrnn.cells.rules import CELLS
-from charrnn.config import ModelConfig
+from charrnn.config import CellName, ModelConfig
 
-__all__ = ["Layer", "weight_shapes"]
+__all__ = [
+    "EMBEDDING",
+    "HEAD_BIAS",
+    "HEAD_WEIGHT",
+    "RECURRENT",
+    "Layer",
+    "layer_names",
+    "recurrent_shapes",
+    "weight_shapes",
+]
+
+EMBEDDING = "embedding.weight"  # (V, E)
+RECURRENT = "rnn."  # stands before the names of the recurrent stack's weights
+HEAD_WEIGHT = "head.weight"  # (V, H), or (V, 2·H) if the stack is bidirectional
+HEAD_BIAS = "head.bias"  # (V,)
 
 
 class Layer(NamedTuple):
-    """A layer's weights in PyTorch's gate order, transposed."""
+    """A layer's weights in PyTorch's gate order, transposed; I is E or H."""
 
     w_ih: Floats  # (I, G·H)
     w_hh: Floats  # (H, G·H)
     b_ih: Floats  # (G·H,)
     b_hh: Floats  # (G·H,)
-    skip: bool
+    skip: bool  # whether the layer's input is added to its output
+
+
+def layer_names(layer: int, *, reverse: bool = False) -> tuple[str, str, str, str]:
+    """The names of one layer's weights in a recurrent stack, as `torch.nn.LSTM` gives them.
+
+    Args:
+        layer: from 0.
+        reverse: those of the direction that reads backwards.
+
+    Returns:
+        names: of the input weights, recurrent weights, input biases, recurrent biases.
+    """
+    end = f"l{layer}_reverse" if reverse else f"l{layer}"
+    return f"weight_ih_{end}", f"weight_hh_{end}", f"bias_ih_{end}", f"bias_hh_{end}"
+
+
+def recurrent_shapes(
+    cell: CellName,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    *,
+    bidirectional: bool = False,
+) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each weight of a recurrent stack, as in `torch.nn.LSTM`."""
+    rows = CELLS[cell].gates * hidden_size  # G·H
+    directions = (False, True) if bidirectional else (False,)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(num_layers):
+        inputs = len(directions) * hidden_size if layer else input_size
+        for reverse in directions:
+            w_ih, w_hh, b_ih, b_hh = layer_names(layer, reverse=reverse)
+            shapes |= {
+                w_ih: (rows, inputs),
+                w_hh: (rows, hidden_size),
+                b_ih: (rows,),
+                b_hh: (rows,),
+            }
+    return shapes
 
 
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of each weight of a model, under PyTorch's names."""
-    rows = CELLS[config.cell].gates * config.hidden_size  # G·H
-    directions = ["", "_reverse"] if config.bidirectional else [""]
-    width = len(directions) * config.hidden_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "embedding.weight": (config.vocab_size, config.embed_size)
-    }
-    for layer in range(config.num_layers):
-        inputs = width if layer else config.embed_size
-        for direction in directions:
-            end = f"l{layer}{direction}"
-            shapes[f"rnn.weight_ih_{end}"] = (rows, inputs)
-            shapes[f"rnn.weight_hh_{end}"] = (rows, config.hidden_size)
-            shapes[f"rnn.bias_ih_{end}"] = (rows,)
-            shapes[f"rnn.bias_hh_{end}"] = (rows,)
-    return shapes | {
-        "head.weight": (config.vocab_size, width),
-        "head.bias": (config.vocab_size,),
+    recurrent = recurrent_shapes(
+        config.cell,
+        config.embed_size,
+        config.hidden_size,
+        config.num_layers,
+        bidirectional=config.bidirectional,
+    )
+    width = (1 + config.bidirectional) * config.hidden_size
+    return {
+        EMBEDDING: (config.vocab_size, config.embed_size),
+        **{RECURRENT + name: shape for name, shape in recurrent.items()},
+        HEAD_WEIGHT: (config.vocab_size, width),
+        HEAD_BIAS: (config.vocab_size,),
     }
