@@ -1,175 +1,58 @@
-"""Many tokens at once in machine code: it reads one, draws the next and reads on.
+"""Many tokens per call in machine code: it reads one, draws the next and reads on.
 
-    writer = Writer(packed, state)
-    ids, log_probs = writer.write(ids, numbers, heat, mask)    # (B,) → (N, B), (N, B)
+    sampler = NativeSampler(packed, state)
+    ids, log_probs = sampler.draw(ids, uniforms, inverse_temperatures, mask)    # (B,) → (N, B)
 
-A model that is read again and again for one character each time is as fast as its weights come
-from the cache, and four times as fast if they are bytes. So the weights of the recurrent products
-are rounded to bytes, each row on a scale of its own, and so are what they are multiplied with; the
-sums are exact integers. All else is in floats, by the rules in `gradients`.
-Since nothing is rounded in the sums, a sequence is the same alone, beside others, and with any
-number of threads.
+The weights are bytes, see `byte_weights`; all else is in floats, by the rules in `cells.gradients`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids
-from charrnn.cells.layout import Layer
-from charrnn.cells.rules import CELLS, State
-from charrnn.config import CellName
-from charrnn.native import intrinsics, processor, threads
-from charrnn.native.processor import panel_blocks, vector_width
-from charrnn.native.threads import Part, run_side_by_side
-from charrnn.native.writing_code import (
-    DRAWING,
-    NEVER,
-    TOGETHER,
-    WAITS,
-    Product,
+from charrnn.arrays import Floats, Ids, Logits
+from charrnn.cells.rules import State
+from charrnn.native import intrinsics
+from charrnn.native.byte_weights import PackedWeights
+from charrnn.native.sampling_code import (
+    DRAW_ARGUMENTS,
+    SEQUENCES_AT_ONCE,
+    THREADS_CAN_WAIT,
     Shape,
+    Share,
     argument_names,
-    code_of,
+    code_address,
 )
+from charrnn.native.threads import run_side_by_side, usable_processors
 
-__all__ = ["Packed", "Writer", "pack"]
+__all__ = ["NativeSampler", "shares_of_work"]
 
-WIDEST = 16_384  # units, lest the sums of bytes outgrow 32 bits
-LOST = 0.25  # of a row's weights, that may round to nothing; 0.01 is usual, 0.15 was measured
-COARSE = 4.0  # absolute values of inputs, beyond which a 127th of them is too much to lose
-COLDEST = 1e-30  # heat, below which nothing times minus infinity would count
-# What is written at once, and soon done: tokens of a sequence, of all, bytes of weights read.
-TOKENS, DRAWS, BYTES = 2048, 1 << 18, 10_000_000_000
-THREAD_BYTES = 50_000  # of weights of a layer, of which two threads take half each
-EVEN = 4  # times `TOGETHER` sequences, and they are divided among threads evenly enough
-
-
-class PackedLayer(NamedTuple):
-    """A layer's products; the first has a table in place of the input's."""
-
-    recurrent: Product
-    input: Product | None
-    skip: bool
-    bound: float  # of the input's absolute values
+MIN_INVERSE_TEMPERATURE = 1e-30  # below it 0 times minus infinity, which is NaN, would come up
+MAX_UNIFORM = 1 - 2.0**-24  # the largest float below 1, to which doubles above it would be rounded
+# What one call does at most, so that it returns soon: tokens of a sequence, tokens of all
+# sequences, and bytes of weights read.
+MAX_TOKENS, MAX_DRAWS, MAX_BYTES_READ = 2048, 1 << 18, 10_000_000_000
+SHARED_LAYER_BYTES = 50_000  # size of a layer from which on it pays that two threads share it
+# Groups of sequences from which on these, and not the units, are divided: evenly enough then.
+ENOUGH_GROUPS = 4
 
 
-class Packed(NamedTuple):
-    """What writers of one model share.
-
-    Attributes:
-        cell: of every layer.
-        table: (V, G·H), the first layer's input product.
-        embedding: (V, E).
-        layers: all.
-        head: (V/W panels, H, W), with nothing after V.
-        head_bias: (V/W panels, W).
-        vocab_size: V.
-        centre: what a zero is as a byte.
-    """
-
-    cell: CellName
-    table: Floats
-    embedding: Floats
-    layers: list[PackedLayer]
-    head: Floats
-    head_bias: Floats
-    vocab_size: int
-    centre: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of weights that a step reads."""
-        products = (p for layer in self.layers for p in (layer.recurrent, layer.input) if p)
-        return sum(product.weights.nbytes for product in products) + self.head.nbytes
-
-
-def pack(
-    cell: CellName,
-    table: Floats,
-    embedding: Floats,
-    layers: list[Layer],
-    head: Floats,
-    bias: Floats,
-) -> Packed | None:
-    """Arrange a model's weights.
-
-    Args:
-        table: (V, G·H), the first layer's input product, with its bias.
-        cell, embedding, layers, head, bias: as for `stepper.prepare`.
-
-    Returns:
-        packed: None if the processor does not multiply bytes, or bytes don't fit the model: its
-            width is not whole vectors, skips add up to more than they can tell apart, or single
-            weights stand out so far that the others of their row would be lost.
-    """
-    found, hidden = processor.target(), len(head)
-    if found is None or not found.int8 or hidden % found.lanes or hidden > WIDEST:
-        return None
-    packed, bound = [], float(np.abs(embedding).max())
-    for k, layer in enumerate(layers):
-        if k and bound > COARSE:
-            return None
-        if any(_stands_out(weights) for weights in layer[:2][k == 0 :]):
-            return None
-        recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0, found.centre)
-        given = _product(cell, layer.w_ih, layer.b_ih, bound, found.centre) if k else None
-        packed.append(PackedLayer(recurrent, given, layer.skip, bound))
-        bound = 1.0 + (bound if layer.skip else 0.0)
-    width = vector_width()
-    spare = -len(bias) % width
-    columns = np.pad(head, ((0, 0), (0, spare))).reshape(len(head), -1, width)  # (H, P, W)
-    return Packed(
-        cell,
-        np.ascontiguousarray(table, np.float32),
-        np.ascontiguousarray(embedding, np.float32),
-        packed,
-        np.ascontiguousarray(columns.transpose(1, 0, 2), np.float32),
-        np.pad(bias, (0, spare), constant_values=NEVER).astype(np.float32),
-        len(bias),
-        found.centre,
-    )
-
-
-def _stands_out(weights: Floats) -> bool:
-    """Whether one of the weights (K, G·N) is so large that too many others of its row are lost."""
-    sizes = np.abs(weights)
-    lost = (sizes < sizes.max(0) / 254) & (sizes > 0)  # less than half a step
-    return bool((lost.mean(0) > LOST).any())
-
-
-def _product(cell: CellName, weights: Floats, bias: Floats, bound: float, centre: int) -> Product:
-    """The product with `weights` (K, G·N) of inputs within ±bound."""
-    gates = CELLS[cell].gates
-    inputs, units = len(weights), weights.shape[1] // gates
-    scale = np.abs(weights).max(0) / np.float32(127)
-    scale[scale == 0] = 1
-    rounded = np.rint(weights / scale).astype(np.int8)
-    width = panel_blocks(gates, units) * vector_width()
-    split = rounded.reshape(inputs // 4, 4, gates, units // width, width)
-    return Product(
-        np.ascontiguousarray(split.transpose(3, 0, 2, 4, 1)),
-        -centre * rounded.sum(0, dtype=np.int32),
-        (scale * np.float32(bound / intrinsics.REACH)).astype(np.float32),
-        np.ascontiguousarray(bias, np.float32),
-    )
-
-
-class Writer:
-    """B sequences that are written token after token.
+class NativeSampler:
+    """B sequences to which many tokens are added per call.
 
     Args:
         packed: the weights.
         state: arrays (L, B, H) to begin from; copied.
+        threads: how many run the code; None for as many as make it faster.
     """
 
-    def __init__(self, packed: Packed, state: State) -> None:
+    def __init__(self, packed: PackedWeights, state: State, threads: int | None = None) -> None:
         self.packed = packed
+        self.threads = threads
         _, batch, hidden = state[0].shape
         skips = tuple(layer.skip for layer in packed.layers)
         bounds = tuple(layer.bound for layer in packed.layers[1:])
@@ -179,18 +62,19 @@ class Writer:
             self._state.append(self._state[0])
         bytes_ = intrinsics.in_bytes(self._state[0], 1.0, packed.centre)  # (L, B, H)
         self._bytes = np.stack([bytes_, bytes_], 1)  # (L, 2, B, H): before and after a step
-        self._parity = 0
-        self._inputs = np.zeros((len(skips), batch, hidden), np.uint8)
-        self._outputs = np.zeros((len(skips), batch, hidden), np.float32)
+        self._parity = 0  # which of the two is before
+        self._inputs = np.zeros((len(skips), batch, hidden), np.uint8)  # (L, B, H)
+        self._outputs = np.zeros((len(skips), batch, hidden), np.float32)  # (L, B, H)
 
     @property
-    def most(self) -> int:
-        """How many tokens to read or write at once, at the most: nobody waits long for them."""
+    def max_tokens(self) -> int:
+        """How many tokens of each to read or draw in one call, so that it returns soon."""
         batch: int = self._state[0].shape[1]
-        return max(1, min(TOKENS, DRAWS // batch, BYTES // (batch * self.packed.size)))
+        by_bytes = MAX_BYTES_READ // (batch * self.packed.nbytes)
+        return max(1, min(MAX_TOKENS, MAX_DRAWS // batch, by_bytes))
 
     def keep(self, rows: NDArray[np.intp]) -> None:
-        """Go on with these sequences only; one that is named again is there again."""
+        """Go on with these sequences; one that is named twice is there twice."""
         h, c = self._state
         self._state = [np.ascontiguousarray(h[:, rows])]
         self._state.append(self._state[0] if c is h else np.ascontiguousarray(c[:, rows]))
@@ -200,51 +84,78 @@ class Writer:
 
     def read(self, ids: Ids) -> None:
         """Read tokens (T, B) that were not drawn here."""
-        self._run(ids.astype(np.int64, order="C"), len(ids), {}, draws=False)
+        self._advance(ids.astype(np.int64, order="C"), len(ids), {})
 
-    def write(self, ids: Ids, numbers: Floats, heat: Floats, mask: Floats) -> tuple[Ids, Floats]:
+    def draw(
+        self,
+        ids: Ids,
+        uniforms: NDArray[np.floating],
+        inverse_temperatures: NDArray[np.floating],
+        mask: Logits,
+    ) -> tuple[Ids, Floats]:
         """Read a token of each sequence, draw the next, and so on.
 
         Args:
             ids: (B,), the tokens to read first.
-            numbers: (N, B), in [0, 1): where in the distribution each token is drawn; 0 is the
-                first of the likeliest if the heat is large.
-            heat: (N,), above 0, what logits are multiplied with: 1 / temperature.
+            uniforms: (N, B), in [0, 1): where in its distribution each token is drawn; 0 is the
+                first of the likeliest if the inverse temperature is large.
+            inverse_temperatures: (N,), above 0, what logits are multiplied with.
             mask: (V,), what is added to them before: 0, or minus infinity.
 
         Returns:
             ids: (N, B), the tokens drawn.
-            log_probs: (N, B), what they have under the model itself, whatever heat and mask.
+            log_probs: (N, B), nats, under the model itself: no temperature and no mask.
         """
-        count, batch = numbers.shape
-        wide = self.packed.head_bias.size
-        read = np.zeros((count + 1, batch), np.int64)  # ids at every moment, whoever stops
+        count, batch = uniforms.shape
+        width = self.packed.head_bias.size  # V, rounded up to whole vectors
+        read = np.zeros((count + 1, batch), np.int64)  # valid ids throughout, even if interrupted
         read[0] = ids
-        chosen, totals = np.empty((2, count, batch), np.float32)
-        # The largest float below 1: a double so close to it would be rounded up.
-        numbers = np.minimum(numbers, 1 - 2.0**-24)
+        excess, totals = np.empty((2, count, batch), np.float32)
+        uniforms = np.minimum(uniforms, MAX_UNIFORM)
+        heated = np.maximum(inverse_temperatures, MIN_INVERSE_TEMPERATURE)
         arrays = {
-            "numbers": np.ascontiguousarray(numbers, np.float32),
-            "heat": np.maximum(heat, COLDEST).astype(np.float32),
-            "mask": np.pad(mask, (0, wide - len(mask))).astype(np.float32),
-            "logits": np.empty((batch, wide), np.float32),
-            "weights": np.empty((batch, wide), np.float32),
-            "chosen": chosen,
+            "uniforms": np.ascontiguousarray(uniforms, np.float32),
+            "inverse_temperatures": heated.astype(np.float32),
+            "mask": np.pad(mask, (0, width - len(mask))).astype(np.float32),
+            "logits": np.empty((batch, width), np.float32),
+            "weights": np.empty((batch, width), np.float32),
+            "excess": excess,
             "totals": totals,
         }
-        self._run(read, count, arrays, draws=True)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a diverged model's are no numbers
-            log_probs = chosen - np.log(totals)
+        self._advance(read, count, arrays)
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN in a model that diverged
+            log_probs = excess - np.log(totals)
         return read[1:].astype(np.int32), log_probs
 
-    def _run(
-        self, ids: NDArray[np.int64], steps: int, arrays: dict[str, np.ndarray], *, draws: bool
+    def _advance(
+        self, ids: NDArray[np.int64], steps: int, draw_arrays: dict[str, np.ndarray]
     ) -> None:
-        """Read ids (N or more, B) for some steps; what is drawn after each, is the next's."""
-        packed, sync = self.packed, np.zeros(2, np.int64)
-        held = arrays | {
-            "ids": ids,
-            "sync": sync,
+        """Read ids (N or N+1, B) for N steps; with arrays to draw, each step fills in the next."""
+        batch, sync = ids.shape[1], np.zeros(2, np.int64)  # see `intrinsics.barrier`
+        arrays = draw_arrays | self._arrays() | {"ids": ids, "sync": sync}
+        assert all(array.flags.c_contiguous for array in arrays.values()), "the code relies on it"
+        counts = {"N": steps, "B": batch, "parity": self._parity, "draws": int(bool(draw_arrays))}
+        values = dict.fromkeys(DRAW_ARGUMENTS, 0) | counts
+        values |= {name: array.ctypes.data for name, array in arrays.items()}
+        names = argument_names(len(self.packed.layers))
+
+        def run(share: Share, _alive: object = arrays) -> None:  # even if the caller has ended
+            given = values | share._asdict()
+            call = (ctypes.c_int64 * len(names))(*(given[name] for name in names))
+            function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_address(self.shape))
+            function(ctypes.addressof(call))
+
+        def release_waiting() -> None:
+            sync[1] = 1
+
+        if not run_side_by_side(run, self._shares(batch), release_waiting):
+            run(Share(0, batch))
+        self._parity = (self._parity + steps) % 2
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The code's arguments that are weights or state."""
+        packed = self.packed
+        arrays: dict[str, np.ndarray] = {
             "table": packed.table,
             "embedding": packed.embedding,
             "head": packed.head,
@@ -258,31 +169,28 @@ class Writer:
         for k, layer in enumerate(packed.layers):
             for name, product in (("h", layer.recurrent), ("x", layer.input)):
                 if product is not None:
-                    held |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
-        assert all(array.flags.c_contiguous for array in held.values()), "the code counts on it"
-        numbers = {"N": steps, "B": ids.shape[1], "parity": self._parity, "draws": int(draws)}
-        given = dict.fromkeys(DRAWING, 0) | numbers
-        given |= {name: array.ctypes.data for name, array in held.items()}
-        names = argument_names(len(packed.layers))
+                    arrays |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
+        return arrays
 
-        def code(part: Part) -> None:
-            """One thread's work. It keeps alive what it works on."""
-            values = given | part._asdict()
-            call = (ctypes.c_int64 * len(names))(*(values[name] for name in names))
-            ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_of(self.shape))(ctypes.addressof(call))
-            assert held, "arrays are alive until here"
+    def _shares(self, batch: int) -> list[Share]:
+        if self.threads is not None:
+            return shares_of_work(batch, self.threads)
+        large = self.packed.largest_layer >= SHARED_LAYER_BYTES
+        return shares_of_work(batch, usable_processors(), share_units=large)
 
-        batch = ids.shape[1]
-        if not run_side_by_side(code, self._parts(batch), sync):
-            code(Part(0, batch))
-        self._parity = (self._parity + steps) % 2
 
-    def _parts(self, batch: int) -> list[Part]:
-        """What each thread has to do: of few sequences half of the units, else some sequences."""
-        groups, count = -(-batch // TOGETHER), threads.usable_processors()
-        largest = max(layer.recurrent.weights.nbytes for layer in self.packed.layers)
-        if WAITS and groups < EVEN and count > 1 and largest >= THREAD_BYTES:
-            return [Part(0, batch, share, 2) for share in range(2)]
-        count = max(1, min(groups, count))
-        ends = [min(batch, groups * k // count * TOGETHER) for k in range(count + 1)]
-        return [Part(first, last) for first, last in itertools.pairwise(ends)]
+def shares_of_work(batch: int, threads: int, *, share_units: bool = True) -> list[Share]:
+    """How threads divide the work on some sequences, as evenly as they can.
+
+    Args:
+        batch: B, how many sequences there are.
+        threads: how many may be used.
+        share_units: whether two threads may take half of the units each, of all sequences, if
+            these are too few to be divided.
+    """
+    groups = -(-batch // SEQUENCES_AT_ONCE)
+    if THREADS_CAN_WAIT and share_units and threads > 1 and groups < ENOUGH_GROUPS:
+        return [Share(0, batch, part, 2) for part in range(2)]
+    count = max(1, min(groups, threads))
+    ends = [min(batch, groups * k // count * SEQUENCES_AT_ONCE) for k in range(count + 1)]
+    return [Share(first, last) for first, last in itertools.pairwise(ends)]

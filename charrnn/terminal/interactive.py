@@ -8,9 +8,9 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.errors import CharRNNError
-from charrnn.sampling.draws import allowed_ids, probabilities
+from charrnn.sampling.distribution import allowed_ids, probabilities, temperature_schedule
 from charrnn.sampling.filters import only
-from charrnn.sampling.generation import line_start, read_prompt
+from charrnn.sampling.language_model import encode_prompt, read_prompt
 from charrnn.terminal.texts import Job
 
 __all__ = ["choose"]
@@ -24,12 +24,10 @@ def choose(job: Job, count: int) -> None:
     What is shown goes to standard error; the text goes, at the end, to where `job` writes.
     """
     model, config = job.model, job.config
-    schedule = (
-        config.temperature if isinstance(config.temperature, tuple) else (config.temperature,)
-    )
+    schedule = temperature_schedule(config)
     allowed = allowed_ids(model.tokenizer, config)
-    ids = model.tokenizer.encode(job.prompt, job.unknown)
-    logits, state = read_prompt(model, ids if len(ids) else line_start(model.tokenizer))
+    ids = encode_prompt(model.tokenizer, job.prompt, job.unknown)
+    logits, state = read_prompt(model, ids)
     written: list[Ids] = []
     _show(HELP + "\n")
     try:

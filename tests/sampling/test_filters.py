@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from charrnn import CharTokenizer, SampleConfig
 from charrnn.arrays import log_softmax, softmax
 from charrnn.sampling import filters
-from charrnn.sampling.draws import Draws, probabilities
+from charrnn.sampling.distribution import probabilities
+from charrnn.sampling.draws import Draws
 from tests.conftest import V
 
 with warnings.catch_warnings():
@@ -77,7 +78,7 @@ def test_all_together_in_their_order() -> None:
 
 
 def test_all_together_after_a_penalty_and_a_list() -> None:
-    """The whole way of a draw, in Hugging Face's order."""
+    """All steps of a draw, in Hugging Face's order."""
     processors = theirs.LogitsProcessorList(
         [
             theirs.RepetitionPenaltyLogitsProcessor(1.3),
@@ -96,7 +97,7 @@ def test_all_together_after_a_penalty_and_a_list() -> None:
     tokenizer = CharTokenizer("abcdefghijklm")
     for recent, logits, wanted in zip(RECENT, LOGITS, expected.softmax(-1), strict=True):
         draws = Draws(tokenizer, config, recent.astype(np.int32), [0])
-        found = probabilities(draws._permitted(logits[None]), config, temperature=1.7)
+        found = probabilities(draws.permitted(logits[None]), config, temperature=1.7)
         np.testing.assert_allclose(found[0], wanted.numpy(), rtol=1e-9, atol=1e-15)
 
 
