@@ -112,10 +112,10 @@ class NativeSampler:
         read[0] = ids
         excess, totals = np.empty((2, count, batch), np.float32)
         uniforms = np.minimum(uniforms, MAX_UNIFORM)
-        heated = np.maximum(inverse_temperatures, MIN_INVERSE_TEMPERATURE)
+        inverse_temperatures = np.maximum(inverse_temperatures, MIN_INVERSE_TEMPERATURE)
         arrays = {
             "uniforms": np.ascontiguousarray(uniforms, np.float32),
-            "inverse_temperatures": heated.astype(np.float32),
+            "inverse_temperatures": inverse_temperatures.astype(np.float32),
             "mask": np.pad(mask, (0, width - len(mask))).astype(np.float32),
             "logits": np.empty((batch, width), np.float32),
             "weights": np.empty((batch, width), np.float32),
@@ -139,7 +139,9 @@ class NativeSampler:
         values |= {name: array.ctypes.data for name, array in arrays.items()}
         names = argument_names(len(self.packed.layers))
 
-        def run(share: Share, _alive: object = arrays) -> None:  # even if the caller has ended
+        def run(
+            share: Share, _kept_alive: object = arrays
+        ) -> None:  # if an interrupt ends the caller
             given = values | share._asdict()
             call = (ctypes.c_int64 * len(names))(*(given[name] for name in names))
             function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_address(self.shape))
