@@ -36,7 +36,7 @@ from charrnn.models.loading import load
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.sampling import generation
-from charrnn.sampling.language_model import Sampler
+from charrnn.sampling.language_model import TokenSampler
 from charrnn.text.tokenizer import CharTokenizer
 
 HERE = Path(__file__).parent
@@ -97,7 +97,7 @@ class InNumPy(Model):
 class InMachineCode(Model):
     """Draws in machine code, however short the text."""
 
-    def sampler(self, state: State, max_tokens: int | None) -> Sampler | None:
+    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
         """As for a text without end."""
         del max_tokens
         return super().sampler(state, None)

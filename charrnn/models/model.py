@@ -23,7 +23,7 @@ from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.models.predictor import Predictor
 from charrnn.models.stepper import ArrangedWeights, NumPyStepper, arrange
-from charrnn.sampling.language_model import TIME_CHUNK, Sampler
+from charrnn.sampling.language_model import TIME_CHUNK, TokenSampler
 from charrnn.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Model(Predictor):
         weights = (self.table, self.embedding, self.layers, self.head_weight, self.head_bias)
         return pack(self.config.cell, *weights)
 
-    def sampler(self, state: State, max_tokens: int | None) -> Sampler | None:
+    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
         """Sequences that go on from `state`, many tokens a call, much faster, in machine code.
 
         None where there is no such code (see `byte_weights.pack`), or too few tokens for it.

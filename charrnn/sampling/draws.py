@@ -96,7 +96,7 @@ class Draws:
         return np.zeros(size) if self.allowed is None else np.where(self.allowed, 0.0, -np.inf)
 
     def ahead(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What the next N draws are made with, for a `Sampler` that makes them.
+        """What the next N draws are made with, for a `TokenSampler` that makes them.
 
         Returns:
             uniforms: (N, B), in [0, 1): where in its distribution each token is drawn.

@@ -21,9 +21,9 @@ from charrnn.text.tokenizer import Tokenizer, Unknown
 __all__ = [
     "TIME_CHUNK",
     "LanguageModel",
-    "Sampler",
     "Stepper",
     "Stop",
+    "TokenSampler",
     "encode_prompt",
     "line_start",
     "never",
@@ -48,7 +48,7 @@ class Stepper(Protocol):
         """Read one id of each sequence (B,); returns the logits (B, V) of the next."""
 
 
-class Sampler(Protocol):
+class TokenSampler(Protocol):
     """B sequences to which many tokens are added at a time."""
 
     @property
@@ -107,7 +107,7 @@ class LanguageModel(ABC):
     def stepper(self, state: State) -> Stepper:
         """Sequences that go on from `state`, token by token."""
 
-    def sampler(self, state: State, max_tokens: int | None) -> Sampler | None:
+    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
         """Sequences that go on from `state`, many tokens a call, if there is machine code for it.
 
         Args:

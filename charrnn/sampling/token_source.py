@@ -18,11 +18,11 @@ from charrnn.arrays import Ids, Logits, target_log_probs
 from charrnn.config import SampleConfig
 from charrnn.sampling.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless
-from charrnn.sampling.language_model import LanguageModel, Sampler, Stop, read_prompt
+from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
 
 __all__ = ["Request", "TokenSource", "Tokens", "token_source"]
 
-FIRST_TOKENS = 16  # how many machine code draws at first, and then ever more: somebody may wait
+FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
 
 
 class Request(NamedTuple):
@@ -37,7 +37,7 @@ class Tokens(NamedTuple):
     """The next tokens of each text."""
 
     ids: Ids  # (N, B)
-    log_probs: Logits  # (N, B), nats, under the model itself; 0 if nobody asks for them
+    log_probs: Logits  # (N, B), nats, under the model itself; 0 if they are not asked for
     close: NDArray[np.intp]  # the rows that rounding may have decided; see `ties`
 
 
@@ -60,7 +60,7 @@ def token_source(request: Request, seeds: Sequence[int], stop: Stop, *, whole: b
         request: the model, the prompt, and how to draw.
         seeds: one a text.
         stop: see `Stop`; the prompt is read while it answers no.
-        whole: whether texts are wanted with their log-probabilities, and nobody sees pieces.
+        whole: whether texts are returned whole, with their log-probabilities, or shown as they grow.
     """
     model, prompt, config = request
     draws = Draws(model.tokenizer, config, prompt, seeds)
@@ -115,7 +115,7 @@ class _NativeSource(TokenSource):
     """Many tokens of each text at a time, in machine code."""
 
     def __init__(
-        self, sampler: Sampler, prompt: Ids, draws: Draws, count: int, stop: Stop, first: int
+        self, sampler: TokenSampler, prompt: Ids, draws: Draws, count: int, stop: Stop, first: int
     ) -> None:
         self.sampler = sampler
         self.draws = draws

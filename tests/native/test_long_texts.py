@@ -15,7 +15,7 @@ from charrnn.config import CellName, SampleConfig
 from charrnn.native.processor import Target
 from charrnn.native.sampler import NativeSampler
 from charrnn.sampling.generation import generate_batch
-from charrnn.sampling.language_model import Sampler
+from charrnn.sampling.language_model import TokenSampler
 from tests.conftest import Processor, small_config
 from tests.native.examples import SHAPES, make, needs_products_of_bytes
 
@@ -37,7 +37,7 @@ class Watched(Model):
         self.read_tokens: list[int] = []
         self.drawn: list[int] = []
 
-    def sampler(self, state: State, max_tokens: int | None) -> Sampler | None:
+    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
         self.expected.append(max_tokens)
         made = super().sampler(state, None)
         assert isinstance(made, NativeSampler)
