@@ -2,8 +2,8 @@
 
     python benchmarks/peers.py keras lstm 128 64 64
 
-runs in an environment of its own (`make bench-peers`). For each line that it reads on standard
-input it makes updates for about that many seconds, and answers with characters a second.
+runs in an environment of its own (`make bench-peers`). For each line on standard input, a number of
+seconds, it makes updates for about that long and answers with characters per second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ V, E, LAYERS = 65, 64, 2
 
 
 def keras_step(cell: str, hidden: int, x: Any, y: Any) -> Callable[[], object]:
-    """Two layers of Keras's own, as its users write them."""
+    """One update of two Keras layers, as Keras users write them."""
     import keras
 
     layer = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
@@ -38,7 +38,7 @@ def keras_step(cell: str, hidden: int, x: Any, y: Any) -> Callable[[], object]:
 
 
 def jax_step(cell: str, hidden: int, x: Any, y: Any) -> Callable[[], object]:
-    """The same with `lax.scan`, compiled whole, the state carried from call to call."""
+    """The same with `lax.scan`, compiled as a whole, with the state carried from call to call."""
     import jax
     import jax.numpy as jnp
 

@@ -2,7 +2,7 @@
 
     python benchmarks/precision.py tinyshakespeare.txt
 
-The runs of a pair differ in nothing but `--precision`: same seed, sizes, lanes and updates.
+The two runs of a cell differ only in `--precision`: same seed, sizes, lanes and updates.
 """
 
 from __future__ import annotations

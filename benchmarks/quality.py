@@ -1,13 +1,13 @@
-"""How good the models are that charrnn makes without being told anything but the time.
+"""How good charrnn's models are when it is given nothing but the text and the time.
 
     python benchmarks/quality.py tinyshakespeare.txt
     python benchmarks/quality.py tinyshakespeare.txt --minutes 60 --cells lstm --seeds 1 --dynamic
 
 Each row is `charrnn train TEXT --minutes M --model CELL --seed S`, which trains on the first 90% of
-the text, and `charrnn eval MODEL TEXT --validation` on the last 10%, with carried state, in windows
-of 256 and, if wanted, dynamically. With `--models FOLDER` the models stay there, and with
-`--ensemble` all that are in it are evaluated together. Nothing else should run meanwhile. The runs'
-medians go to standard output, all of them to `benchmarks/results/quality.json`.
+the text, and `charrnn eval MODEL TEXT --validation` on the last 10%: with carried state, in windows
+of 256 and, with `--dynamic`, with dynamic evaluation. `--models FOLDER` keeps the models there, and
+`--ensemble` evaluates all models in it together. Nothing else should run at the same time. The
+medians go to standard output, all runs to `benchmarks/results/quality.json`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def charrnn(*arguments: object) -> dict[str, Any]:
 def run(
     text: str, cell: str, minutes: float, seed: int, models: Path, dynamic: bool
 ) -> dict[str, Any]:
-    """One model, and its figures."""
+    """Train one model and evaluate it."""
     name = Path(text).stem
     model = models / f"{name}-{cell}-{minutes:g}-{seed}"
     options = ("--model", cell, "--minutes", minutes, "--seed", seed)
@@ -51,7 +51,7 @@ def run(
 
 
 def figures(models: list[Path], text: str, dynamic: bool) -> dict[str, float]:
-    """Nats a character of a model, or of several together, by each protocol."""
+    """Nats per character of a model, or of several together, under each protocol."""
     evaluate = ("eval", *models, text, "--validation")
     found = {
         "carried": charrnn(*evaluate)["nats_per_char"],
@@ -63,7 +63,7 @@ def figures(models: list[Path], text: str, dynamic: bool) -> dict[str, float]:
 
 
 def store(rows: list[dict[str, Any]]) -> None:
-    """Write rows; what was measured at other times of other models stays."""
+    """Write rows; earlier rows of other models stay."""
     before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     kind = ("text", "cell", "minutes", "seed", "models")
     new = [[row.get(name) for name in kind] for row in rows]

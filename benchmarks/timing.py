@@ -1,4 +1,4 @@
-"""Rates of several contestants, measured in turn so that what disturbs one disturbs all."""
+"""Rates of several contestants, measured in turn, so that a disturbance hits all of them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def rates(steps: Mapping[str, Step], work: float, rounds: int, seconds: float) -
     """The median rate of each contestant over `rounds` alternating repeats.
 
     Args:
-        steps: a call of each does `work` units of work; the first call is not counted.
-        work: units, of whatever is wanted a second.
+        steps: each call does `work` units of work; the first call is not counted.
+        work: units of work per call; the rates are in these units per second.
         rounds: how often each is measured.
-        seconds: how long each time, at least; and at least one call.
+        seconds: how long each time, at least; there is at least one call.
     """
     for step in steps.values():
         step()
@@ -36,7 +36,7 @@ def rates(steps: Mapping[str, Step], work: float, rounds: int, seconds: float) -
 
 
 def product_peak(dtype: torch.dtype, rounds: int = 5) -> float:
-    """The fastest matrix product of several sizes, in operations a second."""
+    """The fastest of several matrix products, in operations per second."""
     found = []
     for rows, inner, columns in ((1024,) * 3, (2048,) * 3, (4096, 512, 2048), (8192, 256, 1024)):
         a = torch.randn(rows, inner).to(dtype)

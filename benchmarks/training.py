@@ -1,15 +1,18 @@
-"""How fast charrnn trains, beside what else one could write or install.
+"""How fast charrnn trains, compared with what else one could write or install.
 
     make bench-training
 
-Pair by pair, for each cell and size, in one run: (a) `torch.nn`'s module in fp32, as one would
-write it; (b) the loop over characters of most tutorials, with one text at a time as they have it
-(PyTorch's own on generating names, practical-pytorch's char-rnn), and with as many lanes as the
-others; (c) charrnn's own loop, in fp32 and in what `--precision auto` takes; (d) Keras and (e) JAX
-if `make bench-peers` has installed them. All have the same shapes: an embedding of 64, two layers,
-truncated back-propagation, clipping, AdamW. What counts is the ratio to (a), and the share of this
-machine's fastest matrix product (at 6 operations a parameter and character); rates differ from
-machine to machine.
+For each cell and size, in one run, in alternating repeats:
+
+- (a) `torch.nn`'s module in fp32, as one would write it;
+- (b) the loop over characters of most tutorials, with one text at a time as they have it (PyTorch's
+  own on generating names, practical-pytorch's char-rnn), and with as many lanes as the others;
+- (c) charrnn's own loop, in fp32 and in what `--precision auto` chooses;
+- (d) Keras and (e) JAX, if `make bench-peers` has installed them.
+
+All have the same shapes: an embedding of 64, two layers, truncated backpropagation, clipping,
+AdamW. What counts is the ratio to (a), and the share of this machine's fastest matrix product (at 6
+operations per parameter and character); rates differ from machine to machine.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ Step = Callable[[], object]
 
 
 class Usual(nn.Module):
-    """The model that a user of `torch.nn` would write."""
+    """The model that a user of `torch.nn` would write: embedding, recurrent layers, head."""
 
     def __init__(self, cell: str, hidden: int) -> None:
         super().__init__()
@@ -68,7 +71,7 @@ def whole(model: nn.Module, x: torch.Tensor, y: torch.Tensor, state: Any) -> tup
 
 
 def by_character(model: nn.Module, x: torch.Tensor, y: torch.Tensor, state: Any) -> tuple[Any, Any]:
-    """The loss of a batch, one character a call."""
+    """The loss of a batch, with one call for each character."""
     loss = torch.zeros(())
     for t in range(x.shape[1]):
         logits, state = model(x[:, t : t + 1], state)
@@ -79,7 +82,7 @@ def by_character(model: nn.Module, x: torch.Tensor, y: torch.Tensor, state: Any)
 def trainer(
     model: nn.Module, batch: int, length: int, loss_of: Callable[..., Any], bf16: bool = False
 ) -> Step:
-    """An update of `model` on the same batch again and again, the state carried."""
+    """Updates of `model` on the same batch over and over, with the state carried."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     x, y = torch.randint(V, (2, batch, length))
     state: Any = None
@@ -101,14 +104,14 @@ def trainer(
 
 
 def text(characters: int) -> Ids:
-    """Noise."""
+    """Random ids (N,)."""
     return np.random.default_rng(0).integers(0, V, characters, np.int32)
 
 
 def learner(
     cell: str, hidden: int, batch: int, length: int, precision: str, ids: Ids | None = None
 ) -> Learner:
-    """Charrnn's own, on a text long enough to be read for a while."""
+    """The training step of charrnn itself, on a text long enough to be read for a while."""
     ids = text(1_000_000) if ids is None else ids
     given = {
         "cell": cell,
@@ -126,7 +129,7 @@ def learner(
 
 
 class Peer:
-    """A framework in a process of its own, which works only when asked."""
+    """A framework in a process of its own, which works only when it is asked to."""
 
     def __init__(self, name: str, cell: str, hidden: int, batch: int, length: int) -> None:
         arguments = [name, cell, *map(str, (hidden, batch, length))]
@@ -144,7 +147,7 @@ class Peer:
         return self.process.stdout.readline().strip()
 
     def rate(self, seconds: float) -> float:
-        """Characters a second."""
+        """Characters per second."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
@@ -157,7 +160,7 @@ class Peer:
 
 
 def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]:
-    """Characters a second of all, in alternating repeats."""
+    """Characters per second of all, in alternating repeats."""
     ours = {"charrnn": learner(cell, hidden, batch, length, "auto")}
     ours["charrnn fp32"] = learner(cell, hidden, batch, length, "fp32")
     bare = CharRNN(ours["charrnn"].network.config)
@@ -185,7 +188,7 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]
 
 
 def memory(hidden: int, batch: int, length: int, characters: int) -> float:
-    """MB that training takes at its peak above the import of everything, the text apart."""
+    """MB that training takes at its peak, not counting the imports and the text."""
     code = (
         "import training\n"
         "def peak():\n"
@@ -204,7 +207,7 @@ def memory(hidden: int, batch: int, length: int, characters: int) -> float:
 
 
 def memories() -> list[dict[str, float]]:
-    """How peaks grow: with B·T·(H·L + V), hardly with the text."""
+    """How the peak grows: with B·T·(H·L + V), hardly with the text."""
     rows = []
     for hidden, batch, length, characters in (
         (512, 64, 128, 1_000_000),

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from charrnn.training.events import Finished as Finished
     from charrnn.training.events import Progress as Progress
     from charrnn.training.events import Started as Started
-    from charrnn.training.loop import resume as resume
-    from charrnn.training.loop import train as train
+    from charrnn.training.run import Run as Run
+    from charrnn.training.run import resume as resume
+    from charrnn.training.run import train as train
 
 # Where each public name is found. The imports above say the same to type checkers.
 _MODULES = {
@@ -59,7 +60,7 @@ _MODULES = {
     "text.decoding": ("Reading",),
     "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
     "training.events": ("Evaluated", "Event", "Finished", "Progress", "Started"),
-    "training.loop": ("resume", "train"),
+    "training.run": ("Run", "resume", "train"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)

@@ -135,6 +135,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     device: DeviceName = "auto"
     precision: Precision = "auto"
 
+    def training_tokens(self, tokens: int) -> int:
+        """How many of a corpus's tokens are for training; the rest, its end, is for validation."""
+        return tokens - round(tokens * self.val_frac)
+
 
 class SampleConfig(Settings, frozen=True, kw_only=True):
     """How new text is drawn; the names are Hugging Face's.

@@ -101,6 +101,7 @@ def evaluate(
     from tqdm import tqdm
 
     from charrnn.evaluation import losses
+    from charrnn.evaluation.surprisals import targets
     from charrnn.scoring.score import by_character, score_of
     from charrnn.text.corpus import read_corpus
     from charrnn.text.decoding import Reading
@@ -121,8 +122,8 @@ def evaluate(
         training_ids = training_ids[: _training_tokens(models, known, len(training_ids))]
     total = len(networks) * (len(ids) - 1)
     with tqdm(total=total, unit=" characters", leave=False, disable=not dynamic) as bar:
-        nats = losses.costs(networks, ids, config, training_ids, bar.update)
-    wanted = losses.targets(ids, config)
+        nats = losses.mixed_surprisals(networks, ids, config, training_ids, bar.update)
+    wanted = targets(ids, config)
     found = score_of(float(nats.sum(dtype="float64")), tokenizer, wanted)
     how = protocol if protocol == "carried" else f"windows of {window}"
     how += ", dynamic" if dynamic else ""

@@ -134,13 +134,13 @@ def train(
 
     from charrnn.terminal import progress
     from charrnn.text.decoding import Reading
-    from charrnn.training import loop
+    from charrnn.training import run
 
     if resume is not None:
-        events = loop.resume(resume, sources or None)
+        events = run.resume(resume, sources or None)
     else:
         reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
-        events = loop.train(sources or [], tokenizer=tokenizer, reading=reading, **given)
+        events = run.train(sources or [], tokenizer=tokenizer, reading=reading, **given)
     try:
         finished = progress.show(events)
     except progress.Interrupted as stop:

@@ -7,5 +7,6 @@ files       the files of a folder, and the manifest that lists them
 record      the model folder: find, read, describe
 locking     one run at a time in a folder
 card        a model's facts, for people
+notebook    how models and runs show themselves in a notebook
 resuming    all that a run needs to go on
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn.folder import card
 from charrnn.folder.record import find_model, read_model
 from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
@@ -24,7 +25,8 @@ def load(model: str | Path | None = None) -> Model:
         BadDataError: if the folder is damaged or its files don't fit each other.
     """
     found = read_model(find_model(model))
-    return Model(found.record.model, found.tokenizer, found.weights)
+    facts = {"model": str(found.path)} | card.facts(found)
+    return Model(found.record.model, found.tokenizer, found.weights, facts)
 
 
 def load_together(models: Sequence[str | Path | None]) -> Predictor:

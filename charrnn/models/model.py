@@ -5,6 +5,7 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from charrnn.cells.layout import (
 )
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.folder import notebook
 from charrnn.models.predictor import Predictor
 from charrnn.models.stepper import ArrangedWeights, NumPyStepper, arrange
 from charrnn.sampling.language_model import TIME_CHUNK, TokenSampler
@@ -33,6 +35,7 @@ __all__ = ["Model"]
 
 # Tokens times units from which on machine code saves the third of a second that it takes to make.
 MACHINE_CODE_PAYS = 1_500_000
+SHOWN = 300  # characters of a sample in a notebook
 
 
 class Model(Predictor):
@@ -50,8 +53,15 @@ class Model(Predictor):
         UsageError: for a bidirectional network, which has read what it should predict.
     """
 
-    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, weights: Weights) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        weights: Weights,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
         refuse_bidirectional(config)
+        self.facts = facts or {}
         self.config = config
         self.tokenizer = tokenizer
         self.cell = CELLS[config.cell]
@@ -67,6 +77,16 @@ class Model(Predictor):
         w_ih, w_hh, b_ih, b_hh = (weights[RECURRENT + name] for name in layer_names(k))
         skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
         return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
+
+    def __repr__(self) -> str:
+        shape = f"{self.config.cell} {self.config.num_layers}×{self.config.hidden_size}"
+        facts = self.facts or {"cell": shape, "vocabulary": f"{self.config.vocab_size}"}
+        rows = "".join(f"\n  {label}: {value}" for label, value in facts.items())
+        return f"<charrnn model{rows}>"
+
+    def _repr_html_(self) -> str:
+        title = f"charrnn model {self.facts.get('model', '')}".rstrip()
+        return notebook.table(title, self.facts, self.generate(max_new_tokens=SHOWN, seed=0))
 
     def start(self, batch_size: int = 1) -> State:
         """The state before any text: zeros (L, B, H)."""

@@ -60,7 +60,7 @@ def token_source(request: Request, seeds: Sequence[int], stop: Stop, *, whole: b
         request: the model, the prompt, and how to draw.
         seeds: one a text.
         stop: see `Stop`; the prompt is read while it answers no.
-        whole: whether texts are returned whole, with their log-probabilities, or shown as they grow.
+        whole: whether texts are returned whole, with log-probabilities, or shown as they grow.
     """
     model, prompt, config = request
     draws = Draws(model.tokenizer, config, prompt, seeds)

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Never
 
 from tqdm import tqdm
@@ -31,8 +31,8 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
         self.number = number
 
 
-def show(events: Iterator[Event]) -> Finished:
-    """Show `events` on standard error until training is over.
+def show(run: Iterable[Event]) -> Finished:
+    """Show the events of a run on standard error until it is over.
 
     Raises:
         Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
@@ -41,6 +41,7 @@ def show(events: Iterator[Event]) -> Finished:
     folder = None
     stopping = noted(signal.SIGINT, signal.SIGTERM)
     with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
+        events = iter(run)
         for event in events:
             _show(event, bar)
             if isinstance(event, Started):
@@ -60,7 +61,7 @@ def _show(event: Event, bar: tqdm[Never]) -> None:
             bar.total = event.training.steps
             for note in event.notes:
                 _say(note)
-            _say(event.plan)
+            _say(event.summary)
             _say(
                 f"{event.parameters:,} parameters, {event.training.steps:,} updates on "
                 f"{event.device} in {event.precision}; the model goes to {event.folder}"

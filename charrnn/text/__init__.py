@@ -6,6 +6,7 @@ tokenizer   text ↔ ids, by character or by byte
 decoding    bytes → text, piece by piece
 tables      tables and data sets → text
 corpus      files, folders, data sets, standard input → text
+origin      where a corpus was read, and how
 cache       ids of long texts, kept on the disk
 spool       a corpus → ids, in little memory however long it is
 """

@@ -1,6 +1,6 @@
 """From a text to a model folder; a run is an iterator of events.
 
-    text, budget ──planning──▶ plan ──loop: learner, recorder──▶ events, folder
+    text, budget ──planning──▶ plan ──run: learner, recorder──▶ events, folder
 
 lanes       ids → batches: lanes that are read on and on
 events      what training reports while it runs
@@ -8,6 +8,9 @@ planning    corpus, budget and machine → sizes and settings, with reasons
 transfer    starting from another model's weights
 learner     one training step
 pacing      how many updates fit in the minutes
+diagnosis   what the losses of a run tell
 recorder    evaluations, best weights and saves of a run
-loop        train and resume
+loop        update, evaluate and save until a run is over
+starting    a new run or a stopped one, prepared and then started
+run         the front door: train, resume, and the run they return
 """

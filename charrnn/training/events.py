@@ -1,4 +1,4 @@
-"""What training tells while it runs; see `training.train`."""
+"""What training reports while it runs; see `run.train`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         folder: where the model will be.
         notes: what was changed in the text or the settings, for the user to know.
-        plan: what was chosen, and why, in one line.
+        summary: what was chosen, and why, in one line.
         model, training: the resolved settings.
         parameters: how many numbers will be learnt.
         device, precision: what computes, and in which numbers.
@@ -27,7 +27,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
     folder: Path
     notes: tuple[str, ...]
-    plan: str
+    summary: str
     model: ModelConfig
     training: TrainConfig
     parameters: int

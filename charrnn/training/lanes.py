@@ -7,7 +7,6 @@ time). Where the lanes start is drawn anew each epoch, so that no character is a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +62,3 @@ class Lanes:
         times = position * self.seq_length + np.arange(self.seq_length + 1)  # (T+1,)
         window = self.ids.take(lanes[:, None] + times, mode="wrap").astype(np.int64)  # (B, T+1)
         return Batch(window[:, :-1], window[:, 1:], fresh=position == 0)
-
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """The batches of updates `start` to `stop` - 1."""
-        return map(self.batch, range(start, stop))

@@ -26,16 +26,16 @@ from charrnn.training.lanes import Lanes
 __all__ = ["Learner", "choose_device", "choose_precision", "learning_rate", "seeded", "speed"]
 
 
-# The share of lanes that go on with an empty state. Who writes starts with one, and must not be
-# lost; what is lost by it, is less than what is gained. See benchmarks/NOTES.md.
-FORGETTING = 0.03
+# The share of lanes whose state is emptied before an update. Sampling starts with an empty state,
+# so the network must know what to do with one; see benchmarks/NOTES.md for what it gains and loses.
+RESET_SHARE = 0.03
 
-# The optimizer's averages of what has no gradient any more, such as the row of a character long
-# unseen, shrink at each update. They count as zero in time, before they come to numbers that are
-# too small for a float's full precision, with which some processors take a hundred times as long.
-TOO_SMALL, TIDYING = 1e-30, 100  # updates between two times
+# The optimizer's averages shrink at each update for what has no gradient, such as the row of a
+# character that has not been read for long. They are set to zero before they become denormal
+# numbers, which take some processors a hundred times as long to compute with.
+TINY, FLUSH_EVERY = 1e-30, 100  # updates
 
-MAX_THREADS = 8  # beyond these, 32 lanes keep few more busy
+MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
 
 
 class Learner:
@@ -78,7 +78,7 @@ class Learner:
             self.device.type, torch.bfloat16, enabled=self.precision == "bf16"
         )
         with seeded(self.config.seed, self.step + 1), autocast:
-            state = None if batch.fresh or self.state is None else _forgetful(self.state)
+            state = None if batch.fresh or self.state is None else reset_some_lanes(self.state)
             logits, state = self.network(inputs, state)  # (B, T, V)
         loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
@@ -86,7 +86,7 @@ class Learner:
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
-        if bool(torch.isfinite(self.grad_norm + loss)):  # the one time that a GPU is waited for
+        if bool(torch.isfinite(self.grad_norm + loss)):  # the only time the CPU waits for a GPU
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.step, self.config)
             # Fused optimizers divide by this what they read, which saves a pass over the gradients.
@@ -101,8 +101,8 @@ class Learner:
             self.skipped += 1
             self.skipped_in_row += 1
         self.step += 1
-        if self.step % TIDYING == 0:
-            self._tidy()
+        if self.step % FLUSH_EVERY == 0:
+            self.flush_tiny_averages()
         self.seconds += time.perf_counter() - begin
 
     def _count(self, loss: Tensor) -> None:
@@ -112,11 +112,11 @@ class Learner:
         self._loss_count += 1
 
     @torch.no_grad()
-    def _tidy(self) -> None:
-        """Set averages of the optimizer that count for nothing to zero."""
+    def flush_tiny_averages(self) -> None:
+        """Set the optimizer's averages to zero where they are negligible."""
         for averages in self.optimizer.state.values():
             for name in ("exp_avg", "exp_avg_sq"):
-                averages[name] *= averages[name].abs() >= TOO_SMALL
+                averages[name] *= averages[name].abs() >= TINY
 
     def mean_loss(self) -> float:
         """Nats a token, over the updates since this was last asked."""
@@ -178,9 +178,9 @@ class Learner:
         return self.step / self.lanes.steps_per_epoch
 
 
-def _forgetful(state: State) -> State:
-    """The state of the lanes, a few of them emptied."""
-    keep = torch.rand(state[0].shape[1], device=state[0].device) >= FORGETTING  # (B,)
+def reset_some_lanes(state: State) -> State:
+    """The state of the lanes, emptied in a random few of them."""
+    keep = torch.rand(state[0].shape[1], device=state[0].device) >= RESET_SHARE  # (B,)
     return tuple(part * keep[:, None] for part in state)
 
 

@@ -32,10 +32,10 @@ RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
 
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 PASSES = 8  # over the text that a size must be able to make to be chosen, or
-READ = 10  # characters for each parameter: longer texts are not read so often
+CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
 
-SCORING = 0.8  # of the time of learning from a token, to score one: 0.65 to 0.9 were measured
-EVALUATING = 0.03  # of a run's time, for all evaluations together
+SCORING_COST = 0.8  # of the time of learning from a token, to score one: 0.65 to 0.9 were measured
+EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 
 MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
 TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
@@ -157,7 +157,7 @@ def plan(
 def schedule(plan: Plan, steps: int) -> TrainConfig:
     """The complete settings of a run of `plan` with `steps` updates."""
     batch = plan.settings["batch_size"] * plan.settings["seq_length"]
-    affordable = steps * batch * EVALUATING / (plan.val_tokens * SCORING)
+    affordable = steps * batch * EVALUATION_SHARE / (plan.val_tokens * SCORING_COST)
     evaluations = min(max(int(affordable), 2), 40, steps)
     return settings_from(
         TrainConfig,
@@ -198,8 +198,8 @@ def _network(
 ) -> tuple[ModelConfig, float]:
     """The network that learns most, and how often it will read the text.
 
-    It is the largest that can read the text `PASSES` times, or `READ` characters for each of its
-    parameters, if the text is long enough to fill it.
+    It is the largest that can read the text `PASSES` times, or `CHARACTERS_PER_PARAMETER`
+    characters for each of its parameters, if the text is long enough to fill it.
     """
     room = next(size for length, size in ROOM if train < length)
     sizes = [size for size in SIZES if size <= room]
@@ -208,7 +208,7 @@ def _network(
     model = models[0]
     for larger in models[1:]:
         passes = _expected_epochs(train, larger, budget, speed)
-        if passes >= min(PASSES, READ * _parameters(larger) / train):
+        if passes >= min(PASSES, CHARACTERS_PER_PARAMETER * _parameters(larger) / train):
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
     dropouts = _dropouts(model, passes * _parameters(model) / train)

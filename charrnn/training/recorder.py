@@ -1,10 +1,10 @@
-"""What is kept of a run: evaluations, the best weights, and all that a resumed run needs."""
+"""What is recorded of a run: its evaluations, the best weights, and all that resuming needs."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 
 from charrnn.arrays import Ids, Surprisals, Weights
-from charrnn.errors import CharRNNError
-from charrnn.evaluation.losses import reading, surprisals
+from charrnn.evaluation.surprisals import Scoring, surprisals
 from charrnn.folder import card
 from charrnn.folder.files import write_files
 from charrnn.folder.record import (
@@ -28,21 +27,21 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import STATE, RunProgress, RunState, state_file
 from charrnn.models.model import Model
-from charrnn.text.decoding import Reading
+from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training import planning
+from charrnn.training.diagnosis import advice, diverged
 from charrnn.training.events import Evaluated, Finished
 from charrnn.training.learner import Learner, learning_rate
 
-__all__ = ["Keeper"]
+__all__ = ["Recorder"]
 
 SAMPLE_LENGTH = 160  # tokens shown at each evaluation
-PATIENCE_AT_END = 4  # seconds for which who stops a run will wait to have its last weights
-MOST_SKIPPED = 5  # updates in a row whose gradients are not finite
+CLOSING_SECONDS = 4  # that the last evaluation of a stopped run may take
 
 
 @dataclass
-class Keeper:
+class Recorder:
     """Evaluates a learner, writes its folder, and remembers which weights were best.
 
     Attributes:
@@ -50,52 +49,59 @@ class Keeper:
         record: its `config.json`.
         tokenizer: of the model.
         val_ids: the validation text (N,).
-        sources, reading: where the corpus was read.
+        origin: where the corpus was read.
         begin: when training was asked for, by `time.perf_counter`.
         metrics: the evaluations so far.
         best: the one with the lowest validation loss.
         best_weights: the weights then.
         stale: how many evaluations have passed since.
-        kept_step: after which update the weights in the folder were saved.
+        saved_step: after which update the weights in the folder were saved.
     """
 
     path: Path
     record: ModelRecord
     tokenizer: Tokenizer
     val_ids: Ids
-    sources: tuple[str, ...]
-    reading: Reading
+    origin: Origin
     begin: float
     metrics: list[Evaluation] = field(default_factory=list)
     best: Evaluation | None = None
     best_weights: Weights | None = None
     stale: int = 0
-    kept_step: int | None = None
+    saved_step: int | None = None
 
     def restore(self, run: RunState) -> None:
         """Go on from where a run stood."""
         progress = run.progress
         self.metrics, self.best, self.stale = list(progress.metrics), progress.best, progress.stale
-        self.best_weights, self.kept_step = run.best_weights, run.kept_step
+        self.best_weights, self.saved_step = run.best_weights, run.kept_step
         self.begin = time.perf_counter() - progress.seconds
 
-    def due(self, learner: Learner) -> bool:
-        """Whether this is the time for an evaluation that has not been made."""
-        last = self.metrics[-1].step if self.metrics else 0
+    def is_due(self, learner: Learner) -> bool:
+        """Whether an evaluation is due that has not been made yet."""
         config = learner.config
-        here = learner.step % config.eval_every == 0 or learner.step == config.steps
-        return here and learner.step != last
+        scheduled = learner.step % config.eval_every == 0 or learner.step == config.steps
+        return scheduled and learner.step != self._last_step
 
-    def evaluate_and_save(self, learner: Learner) -> Generator[None, None, Evaluated]:
-        """Score the validation text, and write the state and, if better, the weights.
+    @property
+    def _last_step(self) -> int:
+        return self.metrics[-1].step if self.metrics else 0
 
-        It pauses while it scores; nothing has changed if it does not go on.
+    def scoring(self, learner: Learner) -> Scoring:
+        """The validation text, to be read chunk by chunk."""
+        return Scoring(learner.network, self.val_ids)
+
+    def add(self, learner: Learner, nats: Surprisals) -> Evaluated:
+        """Record an evaluation; write the state of the run and, if they are better, the weights.
+
+        Args:
+            learner: as it was evaluated.
+            nats: what its `scoring` found.
 
         Raises:
             CharRNNError: if the loss is not a number; what was saved before stays.
             ReadWriteError: if writing fails; what was saved before stays.
         """
-        nats = yield from reading(learner.network, self.val_ids)
         evaluation = self._evaluation(learner, nats)
         self.metrics.append(evaluation)
         weights = learner.network.weights()
@@ -112,7 +118,7 @@ class Keeper:
         train_nats = learner.mean_loss()
         val_nats = float(nats.mean(dtype=np.float64))
         if not math.isfinite(val_nats + train_nats):
-            raise self._diverged(learner)
+            raise diverged(learner)
         return Evaluation(
             step=learner.step,
             epoch=learner.epoch,
@@ -124,24 +130,6 @@ class Keeper:
             tokens_per_second=learner.tokens_per_second,
         )
 
-    def check(self, learner: Learner) -> None:
-        """Stop a run that goes nowhere, with what it had learnt before saved.
-
-        Raises:
-            CharRNNError: if several updates in a row could not be made.
-        """
-        if learner.skipped_in_row >= MOST_SKIPPED:
-            self.save(learner)
-            raise self._diverged(learner)
-
-    def _diverged(self, learner: Learner) -> CharRNNError:
-        rate = learning_rate(learner.step - 1, learner.config)
-        return CharRNNError(
-            f"the loss is not a number after {learner.step} updates (learning rate {rate:g}, "
-            f"gradient norm {float(learner.grad_norm):g})",
-            "try again with a lower --learning-rate; what was saved before is still there",
-        )
-
     def save(self, learner: Learner) -> None:
         """Write the state of the run and, unless they are there, the best weights.
 
@@ -151,10 +139,24 @@ class Keeper:
         """
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-            raise self._diverged(learner)
+            raise diverged(learner)
         if not (self.path / CONFIG).exists():  # somebody has deleted it
-            self.kept_step = None
-        progress = RunProgress(
+            self.saved_step = None
+        files: dict[str, bytes] = {}
+        if self.best is None:
+            files |= description_files(self.record, self.tokenizer)
+        else:
+            files[METRICS] = _lines(self.metrics)
+            if self.best.step != self.saved_step:
+                assert self.best_weights is not None, "the best evaluation was of some weights"
+                files |= self._model_files(self.best_weights, self.best, self.metrics)
+        files[STATE] = state_file(tensors, self.best_weights, self._progress(learner))
+        write_files(self.path, files)
+        if self.best is not None:
+            self.saved_step = self.best.step
+
+    def _progress(self, learner: Learner) -> RunProgress:
+        return RunProgress(
             step=learner.step,
             skipped=(learner.skipped, learner.skipped_in_row),
             loss_count=learner.loss_count,
@@ -163,21 +165,9 @@ class Keeper:
             stale=self.stale,
             best=self.best,
             metrics=tuple(self.metrics),
-            sources=self.sources,
-            reading=self.reading,
+            sources=self.origin.sources,
+            reading=self.origin.reading,
         )
-        files: dict[str, bytes] = {}
-        if self.best is None:
-            files |= description_files(self.record, self.tokenizer)
-        else:
-            files[METRICS] = _lines(self.metrics)
-            if self.best.step != self.kept_step:
-                assert self.best_weights is not None, "the best evaluation was of some weights"
-                files |= self._model_files(self.best_weights, self.best, self.metrics)
-        files[STATE] = state_file(tensors, self.best_weights, progress)
-        write_files(self.path, files)
-        if self.best is not None:
-            self.kept_step = self.best.step
 
     def _model_files(
         self, weights: Weights, evaluation: Evaluation, metrics: Sequence[Evaluation]
@@ -189,16 +179,16 @@ class Keeper:
         return files | {CARD: card.markdown(found).encode()}
 
     def close(self, learner: Learner) -> None:
-        """A run that stops in between: save its state as it is, and what was learnt if better.
+        """Save a run that is stopped: its state as it is, and its weights if they are the best.
 
-        The evaluation that tells is no part of the run, which can go on as if there had been none.
-        It is left out if it would take long.
+        The evaluation that decides this is no part of the run, which can be resumed as if it had
+        not been made. It is left out if it would take long.
         """
-        if learner.step == (self.metrics[-1].step if self.metrics else 0):
+        if learner.step == self._last_step:
             return
         self.save(learner)
-        seconds = len(self.val_ids) * planning.SCORING / learner.tokens_per_second
-        if seconds > PATIENCE_AT_END:
+        seconds = len(self.val_ids) * planning.SCORING_COST / learner.tokens_per_second
+        if seconds > CLOSING_SECONDS:
             return
         evaluation = self._evaluation(learner, surprisals(learner.network, self.val_ids))
         if self.best is None or evaluation.val_nats < self.best.val_nats:
@@ -207,9 +197,9 @@ class Keeper:
             write_files(self.path, files | {METRICS: _lines(metrics)})
 
     def finish(self, learner: Learner) -> Finished:
-        """The summary of the run."""
+        """The summary of a run that is over."""
         assert self.best is not None, "the last update is always evaluated"
-        if self.best.step != self.kept_step:
+        if self.best.step != self.saved_step:
             self.save(learner)
         tokens_per_char = len(self.val_ids) / len(self.tokenizer.decode(self.val_ids))
         return Finished(
@@ -224,20 +214,9 @@ class Keeper:
             seconds=time.perf_counter() - self.begin,
             stopped_early=learner.step < learner.config.steps,
             skipped=learner.skipped,
-            advice=_advice(self.metrics, planning.max_epochs(len(learner.lanes.ids))),
+            advice=advice(self.metrics, planning.max_epochs(len(learner.lanes.ids))),
         )
 
 
 def _lines(metrics: Sequence[Evaluation]) -> bytes:
     return b"".join(msgspec.json.encode(evaluation) + b"\n" for evaluation in metrics)
-
-
-def _advice(metrics: Sequence[Evaluation], max_epochs: int) -> str:
-    """What would make the model better, read off its losses."""
-    best = min(metrics, key=lambda m: m.val_nats)
-    gap = best.val_nats - best.train_nats
-    if best.step < metrics[-1].step:
-        return "it overfits: more text, a smaller --rnn-size or more --dropout would help"
-    if gap > 0.25 or best.epoch > max_epochs - 1:
-        return "it begins to overfit: more text or more --dropout will help more than more minutes"
-    return "the loss was still falling: more --minutes will make it better"

@@ -17,7 +17,8 @@ import charrnn
 from charrnn import ByteTokenizer, CharRNN, CharRNNError, CharTokenizer, EvalConfig, Mixture, Model
 from charrnn.arrays import Ids
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
-from charrnn.evaluation.losses import costs, surprisals, targets
+from charrnn.evaluation.losses import mixed_surprisals
+from charrnn.evaluation.surprisals import surprisals, targets
 from charrnn.scoring.heatmap import page
 from charrnn.scoring.score import Score, score_of
 from tests.conftest import H, V, small_config
@@ -102,7 +103,7 @@ def test_a_mixture_is_the_mean_of_probabilities(cell: str) -> None:
     ids = _ids(300)
     text = TOKENIZER.decode(ids)
     expected = np.mean([np.exp(model.log_probs(text)) for model in models], 0)
-    found = costs(networks, ids, EvalConfig())
+    found = mixed_surprisals(networks, ids, EvalConfig())
     np.testing.assert_allclose(np.exp(-found), expected, rtol=1e-3)
     mixture = Mixture(models)
     np.testing.assert_allclose(np.exp(mixture.log_probs(text)), expected, rtol=1e-3)

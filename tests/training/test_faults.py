@@ -303,7 +303,7 @@ def test_a_disk_that_fills_while_training_costs_nothing_that_was_saved(
     assert not list(out.rglob(".*"))
     verify(str(out))
     (disk / "ballast").unlink()
-    events = resume(out)
+    events = iter(resume(out))
     next(events)
     next(events)
     events.close()  # type: ignore[attr-defined]
@@ -371,7 +371,7 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
         text = tmp_path / "text.txt"
         text.write_bytes(verse.read_bytes())
         settings: dict[str, Any] = {"hidden_size": 7, "embed_size": 5, "steps": 20}
-        events = train(text, out=tmp_path / str(number), **settings)
+        events = iter(train(text, out=tmp_path / str(number), **settings))
         next(events)
         if number == 1:
             text.write_text("another")
@@ -386,11 +386,11 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
 def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
     """The first one waits for a save that never ends."""
     code = (
-        "import time; from charrnn import cli; from charrnn.training.recorder import Keeper\n"
-        "due = Keeper.due\n"
-        "Keeper.due = lambda self, one: one.step == 3 and print('at work', flush=True) "
+        "import time; from charrnn import cli; from charrnn.training.recorder import Recorder\n"
+        "due = Recorder.is_due\n"
+        "Recorder.is_due = lambda self, one: one.step == 3 and print('at work', flush=True) "
         "or due(self, one)\n"
-        "Keeper.close = lambda *_: (print('waiting', flush=True), time.sleep(1000))\n"
+        "Recorder.close = lambda *_: (print('waiting', flush=True), time.sleep(1000))\n"
         "cli.main()"
     )
     command = [sys.executable, "-c", code, "train", str(verse), *map(str, TINY)]
@@ -424,6 +424,6 @@ def test_a_signal_while_a_run_is_set_up_leaves_a_run_to_go_on_with(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert b"--resume model" in err
-    events = resume(tmp_path / "model")
+    events = iter(resume(tmp_path / "model"))
     assert isinstance(next(events), Started)
     events.close()  # type: ignore[attr-defined]

@@ -58,14 +58,6 @@ def test_a_batch_is_a_function_of_its_number(made: Lanes, steps: list[int]) -> N
             assert batch.fresh == again.fresh == (step % made.steps_per_epoch == 0)
 
 
-@given(lanes(), st.integers(0, 20), st.integers(0, 6))
-def test_batches_are_those_from_start_up_to_stop(made: Lanes, start: int, count: int) -> None:
-    batches = list(made.batches(start, start + count))
-    assert len(batches) == count
-    for step, batch in enumerate(batches, start):
-        np.testing.assert_array_equal(batch.inputs, made.batch(step).inputs)
-
-
 def test_epochs_and_seeds_start_the_lanes_elsewhere() -> None:
     ids = np.arange(10_000, dtype=np.int32)
     first = {

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from charrnn.config import TrainConfig
-from charrnn.training.learner import Learner, _forgetful, learning_rate, seeded
+from charrnn.training.learner import Learner, learning_rate, reset_some_lanes, seeded
 from tests.conftest import small_config
 
 
@@ -43,7 +43,7 @@ def test_the_rate_rises_in_a_line_and_falls_in_another() -> None:
 
 def test_lanes_now_and_then_go_on_with_an_empty_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a model knows how to begin; all others go on with theirs."""
-    monkeypatch.setattr("charrnn.training.learner.FORGETTING", 0.3)
+    monkeypatch.setattr("charrnn.training.learner.RESET_SHARE", 0.3)
     one = learner(batch_size=8, seq_length=5)
     forward = one.network.forward
     seen: list[Any] = []
@@ -90,7 +90,7 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
         batch, state = one.lanes.batch(step), one.state
         with seeded(one.config.seed, step + 1):
             if state is not None:
-                state = _forgetful(state)
+                state = reset_some_lanes(state)
             logits, _ = network(torch.from_numpy(batch.inputs), state)
         plain.zero_grad()
         targets = torch.from_numpy(batch.targets).flatten()
@@ -125,15 +125,15 @@ def test_averages_that_count_for_nothing_become_zero_at_fixed_updates(
     averages = one.optimizer.state[one.network.head.bias]
     averages["exp_avg"][:4] = torch.tensor([1e-32, -1e-38, 0.0, -(2.0**-9)])
     averages["exp_avg_sq"][:4] = torch.tensor([1e-42, 2.0**-60, 1.0, 1e-31])
-    one._tidy()
+    one.flush_tiny_averages()
     assert averages["exp_avg"][:4].tolist() == [0.0, 0.0, 0.0, -(2.0**-9)]
     assert averages["exp_avg_sq"][:4].tolist() == [0.0, 2.0**-60, 1.0, 0.0]
-    monkeypatch.setattr("charrnn.training.learner.TIDYING", 3)
-    tidied: list[int] = []
-    monkeypatch.setattr(one, "_tidy", lambda: tidied.append(one.step))
+    monkeypatch.setattr("charrnn.training.learner.FLUSH_EVERY", 3)
+    flushed: list[int] = []
+    monkeypatch.setattr(one, "flush_tiny_averages", lambda: flushed.append(one.step))
     for _ in range(6):
         one.update()
-    assert tidied == [3, 6]
+    assert flushed == [3, 6]
 
 
 def test_seeded_numbers_depend_on_every_part_of_the_key() -> None:

@@ -154,7 +154,7 @@ def test_events_come_in_order_and_agree_with_the_folder(tmp_path: Path) -> None:
 
 def test_breaking_out_of_the_loop_saves_what_was_learnt(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    events = train(CORPUS, out=path, **SMALL, steps=100_000, eval_every=100_000)
+    events = iter(train(CORPUS, out=path, **SMALL, steps=100_000, eval_every=100_000))
     for event in events:
         if isinstance(event, Progress):
             break
@@ -168,7 +168,7 @@ def test_breaking_out_of_the_loop_saves_what_was_learnt(tmp_path: Path) -> None:
 def test_breaking_out_before_the_first_update_leaves_a_run_to_go_on_with(tmp_path: Path) -> None:
     run(tmp_path / "whole", steps=9)
     path = tmp_path / "model"
-    events = train(CORPUS, out=path, **SMALL, steps=9)
+    events = iter(train(CORPUS, out=path, **SMALL, steps=9))
     assert isinstance(next(events), Started)
     _close(events)
     (tmp_path / "text").write_text(CORPUS.text)
@@ -196,7 +196,7 @@ def test_a_loss_that_is_no_number_ends_training_and_keeps_the_last_good_weights(
         logits, state = forward(self, *inputs)
         return logits * math.nan, state
 
-    events = train(CORPUS, out=path, **SMALL, steps=20, eval_every=5)
+    events = iter(train(CORPUS, out=path, **SMALL, steps=20, eval_every=5))
     while not isinstance(next(events), Evaluated):
         pass
     monkeypatch.setattr(CharRNN, "forward", broken)
@@ -213,7 +213,7 @@ def test_updates_that_cannot_be_made_end_a_run_with_what_was_learnt_before(
 ) -> None:
     """The weights are still good, and so is what is saved of them."""
     path, forward = tmp_path / "model", CharRNN.forward
-    events = train(CORPUS, out=path, **SMALL, steps=40, eval_every=10)
+    events = iter(train(CORPUS, out=path, **SMALL, steps=40, eval_every=10))
     while not isinstance(next(events), Evaluated):
         pass
     made = 0
@@ -238,7 +238,7 @@ def test_weights_that_are_no_numbers_are_not_saved(
     """Left before an evaluation would have told, a diverged run keeps the state before."""
     monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
     path = tmp_path / "model"
-    events = train(CORPUS, out=path, **SMALL, steps=40, eval_every=40, learning_rate=1e39)
+    events = iter(train(CORPUS, out=path, **SMALL, steps=40, eval_every=40, learning_rate=1e39))
     for event in events:
         if isinstance(event, Progress) and event.step >= 2:
             break
@@ -250,7 +250,7 @@ def test_weights_that_are_no_numbers_are_not_saved(
 def test_a_model_folder_deleted_while_training_is_written_again(tmp_path: Path) -> None:
     path = tmp_path / "model"
     rising: dict[str, Any] = {"learning_rate": 0.5, "warmup_steps": 0, "patience": 100}
-    events = train(CORPUS, out=path, **SMALL, steps=40, eval_every=2, **rising)
+    events = iter(train(CORPUS, out=path, **SMALL, steps=40, eval_every=2, **rising))
     best: list[Evaluated] = []
     for event in events:
         if isinstance(event, Evaluated):

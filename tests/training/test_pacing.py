@@ -40,7 +40,7 @@ def test_minutes_become_a_number_of_steps_that_repeats_the_run(tmp_path: Path) -
 def test_the_usual_time_is_the_mean_without_what_was_disturbed(
     times: list[float], expected: float
 ) -> None:
-    assert pacing._usual(times) == expected
+    assert pacing.mean_without_outliers(times) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_calls_are_timed_until_they_took_long_enough(
         calls += 1
 
     monkeypatch.setattr("time.perf_counter", lambda: now)
-    assert pacing._times(work, enough, most) == [2.0] * expected
+    assert pacing.time_calls(work, enough, most) == [2.0] * expected
     assert calls == expected + 1

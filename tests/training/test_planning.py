@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.training.planning import MAX_VAL, SCORING, Budget, plan, schedule
+from charrnn.training.planning import MAX_VAL, SCORING_COST, Budget, plan, schedule
 
 
 @given(st.integers(0, 10_000_000), st.floats(0.01, 600), st.integers(2, 5000))
@@ -50,7 +50,7 @@ def test_evaluations_take_three_hundredths_of_a_run(steps: int, tokens: int) -> 
     made = plan(tokens, 60, Budget(minutes=3), {})
     config = schedule(made, steps)
     evaluations = math.ceil(steps / config.eval_every)
-    scored = evaluations * made.val_tokens * SCORING
+    scored = evaluations * made.val_tokens * SCORING_COST
     learnt = steps * config.batch_size * config.seq_length
     assert evaluations == 2 or scored <= 0.03 * learnt
     assert evaluations <= 40

@@ -6,7 +6,7 @@ import json
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,10 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-def _consume(events: Iterator[Event], updates: int | None = None) -> None:
+def _consume(events: Iterable[Event], updates: int | None = None) -> None:
     """All events, or those up to an update; then the loop is left."""
     for event in events:
         if updates is not None and isinstance(event, Progress) and event.step >= updates:
-            events.close()  # type: ignore[attr-defined]
             return
 
 
@@ -103,10 +102,11 @@ def test_the_kernels_go_on_in_the_same_bits_in_several_threads(
 def test_a_run_for_minutes_has_its_steps_when_it_is_resumed(text: Path, tmp_path: Path) -> None:
     """They are fixed once measured, however long the rest takes."""
     settings = {name: value for name, value in SMALL.items() if name != "steps"}
-    events = train(text, out=tmp_path / "model", minutes=0.02, **settings)
-    started = next(iter(events))
+    events = iter(train(text, out=tmp_path / "model", minutes=0.02, **settings))
+    started = next(events)
     assert isinstance(started, Started)
     _consume(events, 3)
+    del events
     *_, finished = resume(tmp_path / "model")
     assert isinstance(finished, Finished)
     assert finished.steps == started.training.steps
@@ -119,10 +119,10 @@ def test_a_run_can_be_left_in_the_middle_of_an_evaluation(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An evaluation of a long text takes longer than who presses Ctrl-C will wait."""
-    monkeypatch.setattr("charrnn.evaluation.losses.CHUNK", 16)
+    monkeypatch.setattr("charrnn.evaluation.surprisals.CHUNK", 16)
     _consume(train(text, out=tmp_path / "whole", **SMALL))
     path = tmp_path / "left"
-    events = train(text, out=path, **SMALL)
+    events = iter(train(text, out=path, **SMALL))
     signs = 0
     for event in events:
         assert not isinstance(event, Evaluated)
@@ -154,7 +154,7 @@ def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> No
     before = _content(path)
     started, finished = resume(path)
     assert isinstance(started, Started)
-    assert started.plan == "resumed after 60 of 60 updates"
+    assert started.summary == "resumed after 60 of 60 updates"
     assert isinstance(finished, Finished)
     assert _content(path) == before
 
@@ -341,7 +341,7 @@ def test_a_run_that_never_began_leaves_things_as_they_were(
     def fail(*_: object) -> int:
         raise CharRNNError("a mishap", "try again")
 
-    monkeypatch.setattr("charrnn.training.loop.count_steps", fail)
+    monkeypatch.setattr("charrnn.training.starting.count_steps", fail)
     path = tmp_path / "model"
     if there:
         path.mkdir()
@@ -365,9 +365,8 @@ def test_a_run_from_other_weights_starts_better_and_learns_new_characters(
     (tmp_path / "new.txt").write_text(VERSE.replace("clerk", "Büro") * 12)
 
     def first(name: str, **settings: Any) -> float:
-        events = train(
-            tmp_path / "new.txt", out=tmp_path / name, steps=12, eval_every=4, **settings
-        )
+        new = train(tmp_path / "new.txt", out=tmp_path / name, steps=12, eval_every=4, **settings)
+        events = iter(new)
         notes = next(events)
         assert isinstance(notes, Started)
         if "init_from" in settings:

@@ -1,0 +1,155 @@
+"""What each token of a text costs under one network: -log p, given what came before it.
+
+    surprisals(network, ids)    # (N,) → (N-1,)
+
+Every token counts once, whatever the protocol, so sums are divided once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from charrnn.arrays import Ids, Surprisals
+from charrnn.config import EvalConfig
+from charrnn.network.char_rnn import CharRNN
+
+__all__ = ["Scoring", "surprisals", "targets"]
+
+MAX_LANES = 64
+WARM_UP = 512  # tokens; what came before changes the loss by less than 1e-4 nats per token
+CHUNK = 64  # time steps per call; divides WARM_UP
+
+
+def surprisals(network: CharRNN, ids: Ids, config: EvalConfig | None = None) -> Surprisals:
+    """What each token of a text costs, in nats.
+
+    Neither the network, its mode nor any random generator is changed.
+
+    Args:
+        network: in any mode; dropout is off meanwhile.
+        ids: (N,), at least 2.
+        config: protocol and windows; by default the state is carried.
+
+    Returns:
+        nats: one for each of `targets`.
+    """
+    scoring = Scoring(network, ids, config)
+    for _ in scoring:
+        pass
+    return scoring.nats
+
+
+class Scoring:
+    """`surprisals`, chunk by chunk, so that the caller can do something else in between.
+
+        scoring = Scoring(network, ids)
+        for _ in scoring: ...    # a chunk of the text has been read
+        scoring.nats             # once the loop is over
+
+    Args:
+        network, ids, config: as for `surprisals`.
+    """
+
+    def __init__(self, network: CharRNN, ids: Ids, config: EvalConfig | None = None) -> None:
+        self.network = network
+        self.ids = ids
+        self.config = config or EvalConfig()
+        self._nats: Surprisals | None = None
+
+    @property
+    def nats(self) -> Surprisals:
+        """One number for each of `targets`."""
+        assert self._nats is not None, "the loop over a scoring comes first"
+        return self._nats
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[None]:
+        training = self.network.training
+        self.network.eval()
+        try:
+            yield from self._carried() if self.config.protocol == "carried" else self._windows()
+        finally:
+            self.network.train(training)
+
+    def _carried(self) -> Iterator[None]:
+        """The text is read in lanes side by side.
+
+        Each begins `WARM_UP` tokens before the first that it scores, which brings its state to
+        where a single pass over the whole text would have it.
+        """
+        count = len(self.ids) - 1
+        lanes = min(MAX_LANES, max(1, count // (4 * WARM_UP)))
+        warm_up = WARM_UP if lanes > 1 else 0
+        stride = math.ceil(count / lanes)  # tokens that a lane scores
+        starts = np.arange(lanes) * stride - warm_up  # (B,), where each lane begins to read
+        nats = np.empty(count, np.float32)
+        state = None
+        for time in range(0, warm_up + stride, CHUNK):
+            at = starts[:, None] + np.arange(time, min(time + CHUNK, warm_up + stride))  # (B, T)
+            inside = at.clip(0, count - 1)
+            if time == warm_up and state is not None:
+                # The first lane had nothing to warm up on: the text begins here.
+                keep = torch.arange(lanes, device=self._device)[:, None] > 0  # (B, 1)
+                state = tuple(part * keep for part in state)
+            logits, state = self.network(self._tensor(inside), state)  # (B, T, V)
+            if time >= warm_up:
+                own = (at >= 0) & (at < count)
+                # Lanes may end in the next one's part, where they have read the same text.
+                nats[at[own]] = _losses(logits, self.ids[inside + 1])[own]
+            yield
+        self._nats = nats
+
+    def _windows(self) -> Iterator[None]:
+        """Windows, each read from the empty state."""
+        count = len(self.ids) - 1
+        starts, size = _starts(count, self.config), min(self.config.window, count)
+        parts = []
+        for first in range(0, len(starts), MAX_LANES):
+            at = starts[first : first + MAX_LANES, None] + np.arange(size)  # (B, T)
+            inside = at.clip(max=count - 1)
+            logits, _ = self.network(self._tensor(inside))  # (B, T, V)
+            parts.append(_losses(logits, self.ids[inside + 1])[at < count])
+            yield
+        self._nats = np.concatenate(parts)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def _tensor(self, places: NDArray[np.intp]) -> Tensor:
+        return torch.from_numpy(self.ids[places]).to(self._device)
+
+
+def targets(ids: Ids, config: EvalConfig) -> Ids:
+    """The tokens that are scored: all but the first, or those of the random windows in turn."""
+    if config.protocol == "carried" or config.random_windows is None:
+        return ids[1:]
+    size = min(config.window, len(ids) - 1)
+    places = _starts(len(ids) - 1, config)[:, None] + np.arange(1, size + 1)  # (K, W)
+    wanted: Ids = ids[places].ravel()
+    return wanted
+
+
+def _starts(count: int, config: EvalConfig) -> NDArray[np.intp]:
+    """Where the windows begin that score `count` tokens, or some of them."""
+    starts: NDArray[np.intp] = np.arange(0, count, config.window)
+    if config.random_windows is not None:
+        last = max(count - config.window, 0)
+        random = np.random.default_rng(config.seed)
+        starts = random.integers(last + 1, size=config.random_windows)
+    return starts
+
+
+def _losses(logits: Tensor, next_ids: NDArray[np.int32]) -> Surprisals:
+    """-log p of each next token (B, T)."""
+    wanted = torch.from_numpy(next_ids.astype(np.int64)).to(logits.device)
+    losses = cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="none")
+    nats: Surprisals = losses.view(wanted.shape).cpu().numpy()
+    return nats

@@ -1,0 +1,25 @@
+"""How models and runs show themselves in a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+__all__ = ["table"]
+
+
+def table(title: str, rows: Mapping[str, str], text: str = "") -> str:
+    """A small table in HTML; whatever the values hold is shown, not obeyed.
+
+    Args:
+        title: above the table.
+        rows: label to value.
+        text: shown below as it is, with its line breaks.
+    """
+    cells = "".join(
+        f'<tr><td style="text-align:left">{html.escape(label)}</td>'
+        f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+        for label, value in rows.items()
+    )
+    below = f"<pre>{html.escape(text)}</pre>" if text else ""
+    return f"<b>{html.escape(title)}</b><table>{cells}</table>{below}"

@@ -1,0 +1,55 @@
+"""Where a corpus was read, and how, so that a run can find it again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from charrnn.errors import UsageError
+from charrnn.text.corpus import Corpus
+from charrnn.text.decoding import Reading
+
+__all__ = ["STANDARD_INPUT", "Origin", "origin_of"]
+
+STANDARD_INPUT = "-"
+
+
+class Origin(NamedTuple):
+    """Where a corpus was read, and how.
+
+    Attributes:
+        sources: absolute paths of files, and names of bundled corpora and data sets; "-" for
+            standard input or a text that was given as a `Corpus`.
+        reading: encoding and columns.
+    """
+
+    sources: tuple[str, ...]
+    reading: Reading
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a part of it can't be read again."""
+        return STANDARD_INPUT in self.sources
+
+
+def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origin:
+    """Where `sources` can be found again, from any working directory.
+
+    Raises:
+        UsageError: for a name that is not UTF-8, which no JSON file can hold.
+    """
+    if isinstance(sources, Corpus):
+        return Origin((STANDARD_INPUT,), reading)
+    for source in sources:
+        try:
+            str(source).encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"{source}: its name is not UTF-8, so a run could not find it again",
+                "rename it, or give it as standard input",
+            ) from None
+    # Unlike Path's methods, these find nothing where a name is empty, too long or out of reach.
+    places = (os.path.abspath(s) if os.path.exists(s) else str(s) for s in sources)  # noqa: PTH100, PTH110
+    return Origin(tuple(places), reading)

@@ -1,0 +1,317 @@
+"""The front door of training.
+
+run = train("book.txt", minutes=3)    # prepared; nothing is on the disk yet
+for event in run: ...                 # trains; leaving the loop stops and saves
+model = run.finish()                  # trains to the end, with a progress bar
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+from charrnn.config import TrainConfig, check
+from charrnn.errors import UsageError
+from charrnn.folder import notebook
+from charrnn.folder.files import refuse_occupied
+from charrnn.folder.record import (
+    CHECKPOINTS,
+    CorpusRecord,
+    Evaluation,
+    ModelFolder,
+    ModelRecord,
+    find_model,
+    read_model,
+)
+from charrnn.folder.resuming import read_run
+from charrnn.models.loading import load
+from charrnn.models.model import Model
+from charrnn.signals import noted
+from charrnn.text.corpus import Corpus
+from charrnn.text.decoding import Reading
+from charrnn.text.origin import Origin, origin_of
+from charrnn.text.spool import Spool
+from charrnn.text.tokenizer import Tokenizer, make_tokenizer
+from charrnn.training import planning, transfer
+from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from charrnn.training.learner import choose_device, choose_precision, speed
+from charrnn.training.planning import Budget
+from charrnn.training.starting import NewRun, StoppedRun
+
+__all__ = ["Run", "resume", "train"]
+
+Sources = Sequence[str | Path] | Corpus
+
+
+def train(
+    sources: str | Path | Sources,
+    *,
+    out: str | Path | None = None,
+    name: str | None = None,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    init_from: str | Path | None = None,
+    tokenizer: Literal["char", "byte"] = "char",
+    reading: Reading | None = None,
+    **settings: Any,
+) -> Run:
+    """Prepare to train a language model on a text.
+
+    The text is read and everything is chosen here; training begins when the run is iterated over
+    or finished.
+
+    Args:
+        sources: what `read_corpus` takes, or a corpus already read.
+        out: the model folder to make; by default one in `checkpoints/`.
+        name: the name of that one; by default the corpus's, made unique.
+        minutes, epochs, steps: the budget; see `planning.Budget`.
+        init_from: a model whose weights the run starts from; its vocabulary may grow.
+        tokenizer: whether a token is a character or a byte of UTF-8.
+        reading: encoding and columns of the sources.
+        settings: any of `ModelConfig` and `TrainConfig`; what is left open is chosen from the
+            corpus and the budget.
+
+    Raises:
+        CharRNNError: of a kind for each mistake (see `read_corpus`, `planning.plan`,
+            `files.refuse_occupied`).
+    """
+    begin = time.perf_counter()
+    budget = Budget(minutes, epochs, steps)
+    given = _listed(sources)
+    reading = reading or Reading()
+    folder = _wanted_folder(out, name)
+    if folder is not None:
+        refuse_occupied(folder)  # before a long text is read
+    settings = {name: value for name, value in settings.items() if value is not None}
+    check(TrainConfig, settings)
+    base_model = None if init_from is None else read_model(find_model(init_from))
+    if base_model is not None:
+        settings = transfer.same_shape(base_model, settings)
+    origin = origin_of(given, reading)
+    with closing(Spool(given, reading)) as spool:
+        vocabulary = _vocabulary(spool, tokenizer, base_model)
+        ids = spool.encode(vocabulary)  # (N,)
+    device = choose_device(settings.get("device", "auto"))
+    rate = speed(device, choose_precision(settings.get("precision", "auto"), device))
+    tuning = base_model is not None
+    plan = planning.plan(
+        len(ids), vocabulary.vocab_size, budget, settings, rate, fine_tuning=tuning
+    )
+    new = NewRun(
+        ids=ids,
+        tokenizer=vocabulary,
+        corpus=CorpusRecord(name=spool.name, characters=spool.length, sha256=spool.sha256),
+        origin=origin,
+        plan=plan,
+        budget=budget,
+        base_model=base_model,
+        folder=folder,
+        notes=(*spool.notes, *plan.notes),
+        seconds=time.perf_counter() - begin,
+    )
+    return Run(new, given if isinstance(given, Corpus) else None)
+
+
+def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Run:
+    """Prepare to go on with a run as if it had never stopped.
+
+    Args:
+        model: its folder, or a name in `checkpoints/`.
+        sources: the corpus, if it is no longer where it was.
+
+    Raises:
+        CharRNNError: if there is no such run, it is damaged, or the corpus is another.
+    """
+    given = None if sources is None else _listed(sources)
+    return Run(_stopped(find_model(model), given), given)
+
+
+def _listed(sources: str | Path | Sources) -> Sources:
+    return [sources] if isinstance(sources, (str, Path)) else sources
+
+
+class Run:
+    """A run of training: prepared, going on, stopped or finished.
+
+    Iterating over it trains and yields events: `Started`, then `Progress` and `Evaluated`, at the
+    end `Finished`. Leaving the loop stops the run and saves it; iterating again, or `finish`, goes
+    on exactly where it stopped.
+
+    Made by `train` and `resume`.
+
+    Attributes:
+        folder: where the model is or will be; None while a name in `checkpoints/` is not chosen.
+        notes: what was changed in the text or the settings, for the user to know.
+        evaluations: those made while this object was iterated over.
+        finished: the summary, once the run is over.
+    """
+
+    def __init__(self, prepared: NewRun | StoppedRun, sources: Sources | None) -> None:
+        self.folder = prepared.folder
+        self.notes = prepared.notes
+        self.evaluations: list[Evaluation] = []
+        self.finished: Finished | None = None
+        self._prepared: NewRun | StoppedRun | None = prepared
+        self._summary = prepared.summary
+        self._sources = sources  # where the text is, if the folder does not tell
+        self._step = 0
+
+    def __iter__(self) -> Iterator[Event]:
+        if self.finished is not None:
+            return
+        prepared = self._prepared
+        if prepared is None:
+            assert self.folder is not None, "a run that has started has a folder"
+            prepared = _stopped(self.folder, self._sources)
+        with closing(prepared.start()) as events:  # type: ignore[type-var]
+            for event in events:
+                self._note(event)
+                yield event
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.folder, self._prepared = event.folder, None  # it can be resumed from now on
+                self.notes, self._summary = event.notes, event.summary
+            case Progress():
+                self._step = event.step
+            case Evaluated():
+                self._step = event.evaluation.step
+                self.evaluations.append(event.evaluation)
+            case Finished():
+                self.finished = event
+
+    def finish(self, *, progress: bool = True) -> Model:
+        """Train to the end.
+
+        Args:
+            progress: whether to show a progress bar, in a notebook or a terminal.
+
+        Returns:
+            model: the one with the lowest validation loss.
+
+        Raises:
+            CharRNNError: as `loop`.
+            KeyboardInterrupt: after Ctrl-C, once all is saved; `finish` goes on from there.
+        """
+        from tqdm.auto import tqdm
+
+        with noted(signal.SIGINT) as received, tqdm(unit=" updates", disable=not progress) as bar:
+            for event in self:
+                match event:
+                    case Started():
+                        bar.total = event.training.steps
+                        for note in (*event.notes, event.summary) if progress else ():
+                            bar.write(note)
+                    case Progress():
+                        bar.set_postfix_str(f"{event.train_nats:.3f} nats", refresh=False)
+                        bar.update(event.step - bar.n)
+                    case Evaluated():
+                        bar.set_description(f"validation {event.evaluation.val_nats:.4f} nats")
+                        bar.update(event.evaluation.step - bar.n)
+                if received:
+                    break
+        if received and self.finished is None:
+            raise KeyboardInterrupt
+        return load(self.folder)
+
+    @property
+    def _state(self) -> str:
+        """How far the run is, in a few words."""
+        if self.finished is not None:
+            bits = self.finished.val_bits_per_char
+            return f"finished: validation {bits:.3f} bits per character"
+        if self._prepared is not None:
+            return "not begun" if isinstance(self._prepared, NewRun) else "stopped"
+        return f"begun, {self._step:,} updates made"
+
+    @property
+    def _next(self) -> str:
+        """What the user can do with the run."""
+        if self.finished is not None:
+            return f"charrnn.load({str(self.folder)!r}) is its model"
+        return "run.finish() trains to the end; `for event in run:` trains step by step"
+
+    def _facts(self) -> dict[str, str]:
+        facts = {
+            "state": self._state,
+            "folder": str(self.folder or f"a new one in {CHECKPOINTS}"),
+            "settings": self._summary,
+        }
+        if self.notes:
+            facts["notes"] = "; ".join(self.notes)
+        if self.evaluations:
+            losses = [f"{evaluation.val_nats:.3f}" for evaluation in self.evaluations[-8:]]
+            facts["validation, nats"] = " → ".join(losses)
+        return facts | {"next": self._next}
+
+    def __repr__(self) -> str:
+        rows = "\n".join(f"  {label}: {value}" for label, value in self._facts().items())
+        return f"<charrnn run\n{rows}>"
+
+    def _repr_html_(self) -> str:
+        return notebook.table("charrnn run", self._facts())
+
+
+def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
+    """The run in a folder, found to be whole and of the same text."""
+    begin = time.perf_counter()
+    run = read_run(folder)
+    progress, record = run.progress, run.record
+    assert record.training is not None, "what can be resumed was trained"
+    if sources is None:
+        if Origin(progress.sources, progress.reading).is_gone:
+            raise UsageError(
+                "the run read standard input, which is gone", "name a file with its text"
+            )
+        sources = progress.sources
+    origin = origin_of(sources, progress.reading)
+    with closing(Spool(sources, progress.reading)) as spool:
+        _refuse_another(spool, record, folder)
+        ids = spool.encode(run.tokenizer)  # (N,)
+    return StoppedRun(
+        ids=ids,
+        origin=origin,
+        folder=folder,
+        step=progress.step,
+        steps=record.training.steps,
+        notes=spool.notes,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _refuse_another(spool: Spool, record: ModelRecord, folder: Path) -> None:
+    before = record.corpus
+    if before is None or before.sha256 == spool.sha256:
+        return
+    raise UsageError(
+        f"the corpus is not the one that {folder} was trained on: {spool.length:,} characters, "
+        f"SHA-256 {spool.sha256[:12]}…, then {before.characters:,}, {before.sha256[:12]}…",
+        "give the same text, or start a new run from these weights with --init-from",
+    )
+
+
+def _vocabulary(
+    spool: Spool, kind: Literal["char", "byte"], base_model: ModelFolder | None
+) -> Tokenizer:
+    if len(spool.characters) < 2:
+        raise planning.too_small("only one distinct character")
+    if base_model is not None:
+        return transfer.grown(base_model, kind, spool.characters)
+    return make_tokenizer(kind, spool.characters)
+
+
+def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
+    """The folder that the user wants, if one is named."""
+    if out is not None and name is not None:
+        raise UsageError("both a name and a folder are given", "give --name or --out")
+    if name is not None:
+        if Path(name).name != name or name in ("", ".."):
+            raise UsageError(f"{name!r} is not a plain name", "use --out for a folder elsewhere")
+        return CHECKPOINTS / name
+    return None if out is None else Path(out)

@@ -1,0 +1,227 @@
+"""What comes before the loop: a new run or a stopped one, prepared and then started.
+
+    text ──Spool──▶ ids ──plan──▶ NewRun ──start──▶ events
+    folder, text ──▶ StoppedRun ──start──▶ events
+
+Preparing reads the text, settles every choice and finds the user's mistakes; it writes nothing to
+the model folder. Starting makes the folder and locks it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import charrnn
+from charrnn.arrays import Ids
+from charrnn.errors import CharRNNError
+from charrnn.folder.files import create_folder, refuse_occupied, sweep
+from charrnn.folder.locking import held
+from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
+from charrnn.folder.resuming import read_run
+from charrnn.text.origin import Origin
+from charrnn.text.tokenizer import Tokenizer
+from charrnn.training import planning, transfer
+from charrnn.training.events import Event, Started
+from charrnn.training.learner import Learner
+from charrnn.training.loop import loop
+from charrnn.training.pacing import count_steps
+from charrnn.training.planning import Budget, Plan
+from charrnn.training.recorder import Recorder
+
+__all__ = ["NewRun", "StoppedRun"]
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run that is prepared and has not begun.
+
+    Attributes:
+        ids: the whole text (N,).
+        tokenizer: its vocabulary.
+        corpus: its name and fingerprint.
+        origin: where it was read.
+        plan: what was chosen.
+        budget: how long to train.
+        base_model: the model whose weights the run starts from, if any.
+        folder: where the model will be; None for a new folder in `checkpoints/`.
+        notes: what was changed in the text or the settings, for the user to know.
+        seconds: that preparing took.
+    """
+
+    ids: NDArray[np.integer]
+    tokenizer: Tokenizer
+    corpus: CorpusRecord
+    origin: Origin
+    plan: Plan
+    budget: Budget
+    base_model: ModelFolder | None
+    folder: Path | None
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """What was chosen and why, in one line."""
+        return self.plan.reasons
+
+    def start(self) -> Iterator[Event]:
+        """Make the folder and train.
+
+        Raises:
+            CannotCreateError: if the folder can't be made, or is not empty.
+            CharRNNError: as `loop`.
+        """
+        begin = time.perf_counter() - self.seconds
+        ours = self.folder is None or not self.folder.exists()
+        path = self.folder or _unused_folder(self.corpus.name)
+        create_folder(path)
+        yield from _alone_in(path, self._events(path, begin), ours=ours)
+
+    def _events(self, path: Path, begin: float) -> Iterator[Event]:
+        refuse_occupied(path)  # by another run, before this one had the lock
+        plan = self.plan
+        train_ids, val_ids = _split(self.ids, plan.train_tokens)
+        config = planning.schedule(plan, count_steps(plan, self.budget, train_ids, val_ids, begin))
+        assert config.training_tokens(len(self.ids)) == plan.train_tokens, "as it will be resumed"
+        learner = Learner(plan.model, config, train_ids)
+        # What was chosen here is kept, so that a resumed run computes in the same numbers.
+        learner.config = config = msgspec.structs.replace(config, precision=learner.precision)
+        notes = self.notes
+        if self.base_model is not None:
+            known, new = transfer.transfer(learner.network, self.base_model, self.tokenizer)
+            notes += (f"from {self.base_model.path}: {known} characters known, {new} are new",)
+        record = ModelRecord(
+            charrnn_version=charrnn.__version__,
+            torch_version=str(torch.__version__),
+            model=plan.model,
+            training=config,
+            corpus=self.corpus,
+        )
+        recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, begin)
+        recorder.save(learner)
+        yield _started(learner, recorder, notes, self.summary)
+        yield from loop(learner, recorder)
+
+
+@dataclass(frozen=True)
+class StoppedRun:
+    """A run that was stopped and is about to go on.
+
+    Attributes:
+        ids: the whole text (N,).
+        origin: where it was read.
+        folder: the model folder.
+        step, steps: updates made so far, and in all.
+        notes: what was changed in the text, for the user to know.
+        seconds: that preparing took.
+    """
+
+    ids: NDArray[np.integer]
+    origin: Origin
+    folder: Path
+    step: int
+    steps: int
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """Where the run stands, in one line."""
+        return f"resumed after {self.step:,} of {self.steps:,} updates"
+
+    def start(self) -> Iterator[Event]:
+        """Go on training.
+
+        Raises:
+            LockedError: if another process trains there.
+            CharRNNError: as `loop`.
+        """
+        yield from _alone_in(self.folder, self._events(), ours=False)
+
+    def _events(self) -> Iterator[Event]:
+        run = read_run(self.folder)  # as it is now that no other run can go on with it
+        config = run.record.training
+        assert config is not None, "what can be resumed was trained"
+        train_ids, val_ids = _split(self.ids, config.training_tokens(len(self.ids)))
+        learner = Learner(run.record.model, config, train_ids)
+        learner.restore(run.tensors, run.progress)
+        begin = time.perf_counter() - self.seconds
+        recorder = Recorder(self.folder, run.record, run.tokenizer, val_ids, self.origin, begin)
+        recorder.restore(run)
+        yield _started(learner, recorder, self.notes, self.summary)
+        yield from loop(learner, recorder)
+
+
+def _split(ids: NDArray[np.integer], train_tokens: int) -> tuple[NDArray[np.integer], Ids]:
+    """The training text, which may be mapped from a file, and the validation text."""
+    return ids[:train_tokens], ids[train_tokens:].astype(np.int32)
+
+
+def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
+    return Started(
+        folder=recorder.path,
+        notes=notes,
+        summary=summary,
+        model=recorder.record.model,
+        training=learner.config,
+        parameters=learner.network.num_parameters,
+        device=learner.device.type,
+        precision=learner.precision,
+    )
+
+
+def _alone_in(path: Path, events: Iterator[Event], *, ours: bool) -> Iterator[Event]:
+    """`events`, with the folder locked.
+
+    If they end, in whatever way, before anything is saved, a folder that is ours goes too.
+    """
+    try:
+        with held(path), _memory_errors():
+            sweep(path)
+            yield from events
+    finally:
+        if ours:
+            with suppress(OSError):
+                path.rmdir()  # fails if there is anything in it
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Say what to do when there is not enough memory.
+
+    Raises:
+        CharRNNError: in place of what PyTorch or Python raises then.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and "allocate memory" not in str(error):
+            raise
+        raise CharRNNError(
+            "there is not enough memory",
+            "choose a smaller --batch-size, --seq-length or --rnn-size; what was saved is there",
+        ) from None
+
+
+def _unused_folder(corpus: str) -> Path:
+    """A new folder in `checkpoints/`, named after the corpus."""
+    stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
+    path, number = CHECKPOINTS / stem, 1
+    while True:
+        with suppress(FileExistsError):
+            CHECKPOINTS.mkdir(exist_ok=True)
+            path.mkdir()
+            return path
+        number += 1
+        path = CHECKPOINTS / f"{stem}-{number}"

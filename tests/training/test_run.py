@@ -1,0 +1,203 @@
+"""The front door: a run is prepared, followed, left, finished, and says what it is."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import (
+    CharRNNError,
+    Corpus,
+    Finished,
+    Model,
+    Progress,
+    Run,
+    Started,
+    load,
+    resume,
+    train,
+)
+from charrnn.errors import CannotCreateError
+from charrnn.folder.resuming import read_run
+from charrnn.training.learner import Learner
+from tests.conftest import VERSE
+
+CORPUS = Corpus("verse", VERSE * 12)
+SMALL: dict[str, Any] = {
+    "hidden_size": 8,
+    "embed_size": 6,
+    "num_layers": 2,
+    "batch_size": 3,
+    "seq_length": 5,
+    "dropout": 0.3,
+    "steps": 40,
+    "eval_every": 13,
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+
+
+def weights(folder: str) -> bytes:
+    return (Path(folder) / "model.safetensors").read_bytes()
+
+
+def leave_after(run: Run, updates: int) -> None:
+    for event in run:
+        if isinstance(event, Progress) and event.step >= updates:
+            break
+
+
+def test_a_run_that_is_not_followed_leaves_nothing_on_the_disk() -> None:
+    """In a notebook, `charrnn.train("book.txt")` once left an empty folder and trained nothing."""
+    names: list[dict[str, Any]] = [{}, {"name": "novel"}, {"out": "elsewhere/model"}]
+    for given in names:
+        run = train(CORPUS, **SMALL, **given)
+        assert not list(Path().iterdir())
+        assert "not begun" in repr(run)
+        assert "run.finish()" in repr(run)
+        assert str(given.get("out", given.get("name", "checkpoints"))) in repr(run)
+
+
+def test_finish_trains_to_the_end_and_returns_the_model() -> None:
+    run = train(CORPUS, **SMALL, name="novel")
+    model = run.finish(progress=False)
+    assert isinstance(model, Model)
+    assert isinstance(run.finished, Finished)
+    assert run.folder == Path("checkpoints/novel")
+    assert model.generate(max_new_tokens=20, seed=1) == load("novel").generate(
+        max_new_tokens=20, seed=1
+    )
+    for _ in train(CORPUS, **SMALL, name="followed"):
+        pass
+    assert weights("checkpoints/followed") == weights("checkpoints/novel")
+
+
+def test_a_finished_run_is_not_trained_again() -> None:
+    run = train(CORPUS, **SMALL, name="novel")
+    run.finish(progress=False)
+    before = weights("checkpoints/novel")
+    assert list(run) == []
+    assert isinstance(run.finish(progress=False), Model)
+    assert weights("checkpoints/novel") == before
+
+
+@pytest.mark.usefixtures("report_each_update")
+def test_a_run_that_is_left_goes_on_exactly_where_it_stopped() -> None:
+    train(CORPUS, **SMALL, name="whole").finish(progress=False)
+    run = train(CORPUS, **SMALL, name="left")
+    for updates in (1, 13, 14, 30):
+        leave_after(run, updates)
+        assert run.finished is None
+        assert Path("checkpoints/left/resume/state.safetensors").exists(), "leaving saves"
+    run.finish(progress=False)
+    assert weights("checkpoints/left") == weights("checkpoints/whole")
+
+
+@pytest.mark.usefixtures("report_each_update")
+def test_resume_is_the_same_front_door() -> None:
+    Path("verse.txt").write_text(CORPUS.text)
+    train("verse.txt", **SMALL, name="whole").finish(progress=False)
+    leave_after(train("verse.txt", **SMALL, name="left"), 5)
+    run = resume("left")
+    assert "resumed after 5 of 40 updates" in repr(run)
+    assert isinstance(next(iter(run)), Started)
+    leave_after(run, 20)
+    assert isinstance(run.finish(progress=False), Model)
+    assert weights("checkpoints/left") == weights("checkpoints/whole")
+
+
+def test_mistakes_are_found_before_the_run_begins() -> None:
+    train(CORPUS, **SMALL, name="novel").finish(progress=False)
+    with pytest.raises(CannotCreateError, match="not empty"):
+        train(CORPUS, **SMALL, name="novel")
+    for wrong in ({"hiden_size": 3}, {"steps": 0}, {"cell": "lsmt"}, {"name": "a/b"}):
+        with pytest.raises(CharRNNError):
+            train(CORPUS, **(SMALL | wrong))
+    with pytest.raises(CharRNNError):
+        train("nowhere.txt")
+    assert [path.name for path in Path("checkpoints").iterdir()] == ["novel"]
+
+
+def test_a_folder_that_was_taken_meanwhile_is_refused() -> None:
+    one, two = (train(CORPUS, **SMALL, name="novel") for _ in range(2))
+    one.finish(progress=False)
+    before = weights("checkpoints/novel")
+    with pytest.raises(CannotCreateError, match="not empty"):
+        two.finish(progress=False)
+    assert weights("checkpoints/novel") == before
+
+
+def test_runs_without_a_name_get_folders_of_their_own() -> None:
+    one, two = (train(CORPUS, **SMALL) for _ in range(2))
+    one.finish(progress=False)
+    two.finish(progress=False)
+    assert {one.folder, two.folder} == {Path("checkpoints/verse"), Path("checkpoints/verse-2")}
+
+
+def test_the_bar_shows_what_is_going_on(capsys: pytest.CaptureFixture[str]) -> None:
+    crlf = Path("verse.txt")
+    crlf.write_bytes(CORPUS.text.replace("\n", "\r\n").encode())
+    train(crlf, **SMALL, name="novel").finish()
+    out, err = capsys.readouterr()
+    assert "40/40" in err
+    assert "validation" in err
+    assert "CRLF became LF" in out + err
+    train(crlf, **SMALL, name="quiet").finish(progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("report_each_update")
+def test_ctrl_c_saves_and_finish_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    train(CORPUS, **SMALL, name="whole").finish(progress=False)
+    run = train(CORPUS, **SMALL, name="stopped")
+    update = Learner.update
+
+    def interrupted(self: Learner) -> None:
+        update(self)
+        if self.step == 9:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run.finish(progress=False)
+    assert read_run(Path("checkpoints/stopped")).progress.step == 9
+    run.finish(progress=False)
+    assert weights("checkpoints/stopped") == weights("checkpoints/whole")
+
+
+def test_a_run_can_be_finished_in_another_thread() -> None:
+    """Only the main thread may handle signals."""
+    models = []
+    run = train(CORPUS, **SMALL, name="novel")
+    thread = threading.Thread(target=lambda: models.append(run.finish(progress=False)))
+    thread.start()
+    thread.join()
+    assert isinstance(models[0], Model)
+
+
+def test_models_and_runs_show_themselves() -> None:
+    run = train(Corpus("<b>verse</b>", CORPUS.text), **SMALL, name="novel")
+    assert "<b>verse" not in run._repr_html_().replace("<b>charrnn", "")
+    model = run.finish(progress=False)
+    assert "finished: validation" in repr(run)
+    assert "charrnn.load" in repr(run)
+    shown = repr(model)
+    for part in ("lstm, 2 × 8", "characters", "parameters", "validation loss", "<b>verse</b>"):
+        assert part in shown
+    page = model._repr_html_()
+    assert "&lt;b&gt;verse" in page
+    assert "<b>verse" not in page
+    assert page.count("<pre>") == 1
