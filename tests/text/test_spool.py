@@ -27,9 +27,8 @@ RAW = Reading(errors="surrogateescape")
 
 @pytest.fixture(autouse=True)
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache and a folder of the test's own."""
+    """A cache of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    monkeypatch.chdir(tmp_path)
     return tmp_path / "caches" / "charrnn"
 
 
