@@ -17,8 +17,9 @@ test: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+# Beside the slow tests, examples that `make test` has not tried.
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile explore
 
 bench-training: $(READY)
 	$(BIN)/python benchmarks/training.py

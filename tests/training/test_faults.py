@@ -25,7 +25,7 @@ from charrnn.folder.record import model_files, read_model
 from charrnn.folder.resuming import STATE, read_run
 from charrnn.training.events import Started
 from tests.commands import run, start
-from tests.conftest import VERSE, small_config
+from tests.conftest import VERSE, small_config, unchanged
 
 TINY = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
 TOKENIZER = CharTokenizer("\n abcdefghi")
@@ -99,7 +99,8 @@ class HalfWritten:
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that a run has made."""
     path = tmp_path_factory.mktemp("saved")
     (path / "verse.txt").write_text(VERSE * 12)
     out = path / "model"
@@ -107,7 +108,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path / "verse.txt", out=out, steps=20, hidden_size=7, embed_size=5, batch_size=3
     ):
         pass
-    return out
+    with unchanged(path):
+        yield out
 
 
 def _next_save(path: Path) -> dict[str, bytes]:
