@@ -98,7 +98,6 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train a model of a text. Sizes and settings not given are chosen for the text."""
-    raw = tokenizer == "byte" and errors == "strict"
     settings = {
         "out": out,
         "name": name,
@@ -139,7 +138,9 @@ def train(
     if resume is not None:
         events = loop.resume(resume, sources or None)
     else:
-        reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
+        reading = Reading(encoding, errors, text_column, split)
+        if tokenizer == "byte":
+            reading = reading.keeping_bytes()
         events = loop.train(sources or [], tokenizer=tokenizer, reading=reading, **given)
     try:
         finished = progress.show(events)
@@ -181,6 +182,6 @@ def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None
     from charrnn.folder.record import CHECKPOINTS, find_model
 
     if resume is not None:
-        locking.refuse_held(find_model(resume))
+        locking.refuse_locked(find_model(resume))
     elif out is not None or name is not None:
-        locking.refuse_held(out or CHECKPOINTS / str(name))
+        locking.refuse_locked(out or CHECKPOINTS / str(name))

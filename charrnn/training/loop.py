@@ -26,7 +26,7 @@ from charrnn.arrays import Ids
 from charrnn.config import TrainConfig, check
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.files import create_folder, refuse_occupied, sweep
-from charrnn.folder.locking import held
+from charrnn.folder.locking import locked
 from charrnn.folder.record import (
     CHECKPOINTS,
     CorpusRecord,
@@ -148,7 +148,7 @@ def _alone_in(path: Path, events: Iterator[Event], *, ours: bool) -> Iterator[Ev
     If they end, in whatever way, before anything is saved, a folder that is ours goes too.
     """
     try:
-        with held(path), _memory():
+        with locked(path), _memory():
             sweep(path)
             yield from events
     finally:

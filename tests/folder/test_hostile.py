@@ -117,7 +117,7 @@ def _value(dice: random.Random, data: bytes, other: bytes) -> bytes:
 
 
 def _twice(dice: random.Random, data: bytes, other: bytes) -> bytes:
-    """A name that stands there twice."""
+    """A name that is there twice."""
     place = data.find(b'"')
     name = data[place : data.find(b'"', place + 1) + 1]
     return data[:place] + name + b":1," + data[place:]
@@ -361,7 +361,7 @@ def test_weights_that_are_no_numbers_are_refused(value: float, model: Path) -> N
     files = model_files(found.record, found.tokenizer, found.weights, step=1)
     (model / "model.safetensors").write_bytes(files["model.safetensors"])
     with (
-        pytest.raises(BadDataError, match=r"head\.bias holds what is not a number"),
+        pytest.raises(BadDataError, match=r"head\.bias holds NaN or infinity"),
         pytest.warns(UserWarning, match="no manifest"),
     ):
         load(model)

@@ -226,7 +226,7 @@ def test_a_data_set_that_is_not_there_is_missing() -> None:
 
 def test_datasets_is_imported_only_for_tables() -> None:
     Path("a.txt").write_text("text")
-    Path("rows.csv").write_text("passed by in a folder")
+    Path("rows.csv").write_text("skipped in a folder")
     code = (
         "import sys; from charrnn import read_corpus; read_corpus(['a.txt', 'pydoc', '.'])\n"
         "assert 'datasets' not in sys.modules"
