@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import hypothesis
 import pytest
 import torch
 
+import charrnn
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.native import processor as processors
@@ -127,6 +129,18 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (path / "summary.json").write_text(done.stdout)
     with unchanged(path):
         yield path
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A model folder that a run has made, with all that a folder can have; to be copied."""
+    path = tmp_path_factory.mktemp("trained-folder")
+    (path / "verse.txt").write_text(VERSE * 12)
+    settings: dict[str, Any] = {"hidden_size": 7, "embed_size": 5, "batch_size": 3, "steps": 20}
+    for _ in charrnn.train(path / "verse.txt", out=path / "model", **settings):
+        pass
+    with unchanged(path):
+        yield path / "model"
 
 
 @pytest.fixture

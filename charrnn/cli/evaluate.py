@@ -108,9 +108,8 @@ def evaluate(
 
     models, sources = _split(arguments)
     networks, tokenizer = losses.load_networks(models)
-    reading = Reading(encoding, errors, text_column, split)
-    if isinstance(tokenizer, ByteTokenizer):
-        reading = reading.keeping_bytes()
+    raw = isinstance(tokenizer, ByteTokenizer) and errors == "strict"
+    reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
     corpus = read_corpus(sources, reading)
     ids = tokenizer.encode(corpus.text, unknown)
     if validation:

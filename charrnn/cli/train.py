@@ -98,6 +98,7 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train a model of a text. Sizes and settings not given are chosen for the text."""
+    raw = tokenizer == "byte" and errors == "strict"
     settings = {
         "out": out,
         "name": name,
@@ -138,9 +139,7 @@ def train(
     if resume is not None:
         events = loop.resume(resume, sources or None)
     else:
-        reading = Reading(encoding, errors, text_column, split)
-        if tokenizer == "byte":
-            reading = reading.keeping_bytes()
+        reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
         events = loop.train(sources or [], tokenizer=tokenizer, reading=reading, **given)
     try:
         finished = progress.show(events)

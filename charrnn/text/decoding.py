@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
@@ -31,9 +31,9 @@ class Reading:
 
     Attributes:
         encoding: of text files and standard input.
-        errors: what to do with bytes that are invalid in that encoding: refuse them, `replace`
-            them with U+FFFD, or keep them as Python's surrogate escapes (for a byte tokenizer).
-        text_column: the column of a table or data set that holds the text.
+        errors: what to do with bytes that are not in that encoding: refuse them, `replace` them
+            by U+FFFD, or keep them as Python's surrogate escapes (for a byte tokenizer).
+        text_column: the column of a data set that holds the text.
         split: the split of a data set from the Hugging Face hub.
     """
 
@@ -46,13 +46,9 @@ class Reading:
         try:
             "".encode(self.encoding)
             codecs.getincrementaldecoder(self.encoding)
-        except (LookupError, ValueError):  # ValueError for "undefined", a codec that always fails
+        except (LookupError, ValueError):  # the latter for "undefined", which Python does know
             advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
             raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
-
-    def keeping_bytes(self) -> Reading:
-        """As read for a byte tokenizer: no byte is refused, unless `errors` was chosen."""
-        return replace(self, errors="surrogateescape") if self.errors == "strict" else self
 
 
 class Piece(NamedTuple):

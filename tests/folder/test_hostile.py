@@ -14,19 +14,19 @@ import time
 import tracemalloc
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from charrnn import CharRNNError, load, resume, train
+from charrnn import CharRNNError, load, resume
 from charrnn.cli.show import verify
 from charrnn.errors import BadDataError
 from charrnn.folder.record import model_files, read_model
 from charrnn.folder.resuming import STATE, read_run
 from tests.commands import run
-from tests.conftest import VERSE, unchanged
+from tests.conftest import VERSE
 
 FILES = (
     "config.json",
@@ -38,21 +38,9 @@ FILES = (
 )
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that a run has made, with all that a folder can have."""
-    path = tmp_path_factory.mktemp("whole")
-    (path / "verse.txt").write_text(VERSE * 12)
-    text, out = path / "verse.txt", path / "model"
-    for _ in train(text, out=out, steps=20, hidden_size=7, embed_size=5, batch_size=3):
-        pass
-    with unchanged(path):
-        yield out
-
-
 @pytest.fixture
-def model(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "model"))
+def model(trained_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained_folder, tmp_path / "model"))
 
 
 Mutation = Callable[[random.Random, bytes, bytes], bytes]
