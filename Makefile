@@ -10,6 +10,7 @@ demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
 	$(BIN)/charrnn sample --temp 0.7 --length 600
 
+# In a random order; its seed stands at the head, and --randomly-seed repeats it.
 test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

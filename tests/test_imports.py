@@ -36,7 +36,7 @@ def imported_by(code: str, *arguments: str, cwd: Path) -> set[str]:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         stdin=subprocess.DEVNULL,
     )
     assert "LOADED" in done.stdout, done.stderr

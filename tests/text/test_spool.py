@@ -210,7 +210,7 @@ class TestCache:
             subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in "ab"
         ]
         for process in both:
-            assert process.communicate(timeout=60)[0] == b"9000000\n"
+            assert process.communicate(timeout=120)[0] == b"9000000\n"
         assert len(cache.entries()) == 1
         assert len(list(cached.iterdir())) == 1
 

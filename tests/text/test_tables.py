@@ -170,7 +170,7 @@ def test_no_copy_of_a_text_stays_behind(tmp_path: Path) -> None:
     hidden = {name: str(home) for name in ("HOME", "HF_HOME", "XDG_CACHE_HOME")}
     hidden |= {"TMPDIR": str(home / "tmp"), "HF_HUB_OFFLINE": "1"}
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    subprocess.run([sys.executable, "-c", code], env=kept | hidden, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], env=kept | hidden, check=True, timeout=120)
     left = [path for path in home.rglob("*") if path.is_file()]
     assert left, "`datasets` was expected to leave its empty locks here"
     assert not [path for path in left if path.stat().st_size]
@@ -219,7 +219,7 @@ def test_a_data_set_that_is_not_there_is_missing() -> None:
         env=os.environ | {"HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.stdout == "66\n", done.stderr
 

@@ -18,7 +18,7 @@ import pytest
 
 from charrnn import resume, train
 from charrnn.cli.show import verify
-from charrnn.folder.resuming import read_run
+from charrnn.folder.resuming import STATE, read_run
 from charrnn.training.events import Started
 from tests.commands import run, start
 from tests.conftest import VERSE
@@ -60,7 +60,7 @@ def test_a_disk_that_fills_while_training_costs_nothing_that_was_saved(
         while True:
             os.write(ballast, bytes(1000))
     os.close(ballast)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 74
     _one_line(err.decode(), str(out), "No space left on device; make room")
     assert not list(out.rglob(".*"))
@@ -106,7 +106,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_a_full_disk(
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     process = start(tmp_path, "train", verse, "--steps", 3, "--out", "m", limit=limit)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 74
     _one_line(err.decode(), "m: File too large")
     assert not (tmp_path / "m").exists()
@@ -120,7 +120,7 @@ def test_memory_that_runs_out_is_told_with_a_way_out(tmp_path: Path, verse: Path
 
     large = ("--batch-size", 2048, "--seq-length", 512, "--rnn-size", 512, "--steps", 3)
     process = start(tmp_path, "train", verse, *large, "--out", "m", limit=limit)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     _one_line(err.decode(), "not enough memory; choose a smaller --batch-size, --seq-length")
     assert read_run(tmp_path / "m").progress.step == 0, "what was saved before is whole"
@@ -146,17 +146,23 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
     assert kept[0] == kept[1] == kept[2]
 
 
+# Once it has been asked to stop, its disk is stuck.
+STUCK = """
+import os, runpy, signal, time
+fsync = os.fsync
+def stuck(handle):
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and os.path.exists("started"):
+        print("stuck", flush=True)
+        time.sleep(1000)
+    fsync(handle)
+os.fsync = stuck
+runpy.run_module("charrnn", run_name="__main__")
+"""
+
+
 def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
-    """The first one waits for a save that never ends."""
-    code = (
-        "import time; from charrnn import cli; from charrnn.training.recorder import Keeper\n"
-        "due = Keeper.due\n"
-        "Keeper.due = lambda self, one: one.step == 3 and print('at work', flush=True) "
-        "or due(self, one)\n"
-        "Keeper.close = lambda *_: (print('waiting', flush=True), time.sleep(1000))\n"
-        "cli.main()"
-    )
-    command = [sys.executable, "-c", code, "train", str(verse), *map(str, TINY)]
+    """The first one lets the run save, which may never end."""
+    command = [sys.executable, "-c", STUCK, "train", str(verse), *map(str, TINY)]
     command += ["--steps", "1000000", "--out", "model"]
     process = subprocess.Popen(
         command,
@@ -165,12 +171,15 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+    while not (tmp_path / "model" / STATE).exists():
+        time.sleep(0.02)
+        assert process.poll() is None
+    (tmp_path / "started").touch()
+    process.send_signal(signal.SIGINT)
     assert process.stdout is not None
-    assert process.stdout.readline() == b"at work\n"
+    assert process.stdout.readline() == b"stuck\n"
     process.send_signal(signal.SIGINT)
-    assert process.stdout.readline() == b"waiting\n"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err.decode()
     verify(str(tmp_path / "model"))
@@ -184,7 +193,7 @@ def test_a_signal_while_a_run_is_set_up_leaves_a_run_to_go_on_with(
         time.sleep(0.005)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert b"--resume model" in err
     events = resume(tmp_path / "model")
