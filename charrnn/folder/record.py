@@ -12,7 +12,8 @@ manifest.json      size and SHA-256 of each of these
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -191,14 +192,11 @@ def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
         BadDataError: if one is damaged, or they are of different models.
     """
     manifest = read_manifest(path)
-    try:
+    with _missing_file_named(path):
         for name in (CONFIG, TOKENIZER):
             check_file(path, name, manifest)
         record = _read_record(path / CONFIG)
         tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
-    except FileNotFoundError as error:
-        name = Path(error.filename).name
-        raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
     if tokenizer.vocab_size != record.model.vocab_size:
         found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
         found += f"{record.model.vocab_size} in {CONFIG}"
@@ -232,17 +230,23 @@ def read_model(path: Path) -> ModelFolder:
 def _read(path: Path) -> ModelFolder:
     manifest = read_manifest(path)
     record, tokenizer = read_record(path)
-    try:
+    with _missing_file_named(path):
         check_file(path, WEIGHTS, manifest)
         with suppress(FileNotFoundError):
             if METRICS in (manifest or {}):
                 check_file(path, METRICS, manifest)
         weights, metadata = read_tensors(path / WEIGHTS, weight_shapes(record.model))
+    step = _int(metadata.get("step", "0"), path / WEIGHTS)
+    return ModelFolder(path, record, tokenizer, weights, step, tuple(_metrics(path / METRICS)))
+
+
+@contextmanager
+def _missing_file_named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
-    step = _int(metadata.get("step", "0"), path / WEIGHTS)
-    return ModelFolder(path, record, tokenizer, weights, step, tuple(_metrics(path / METRICS)))
 
 
 def _metrics(path: Path) -> list[Evaluation]:

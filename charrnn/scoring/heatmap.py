@@ -6,6 +6,8 @@ import html
 import math
 from collections.abc import Iterable, Iterator
 
+from charrnn.errors import printable
+
 __all__ = ["page"]
 
 STEPS = 12  # shades above white: one per bit
@@ -49,11 +51,7 @@ def page(
 
 
 def _shown(character: str) -> str:
-    if character == "\n":
-        return "\n"
-    if not character.isprintable():
-        return html.escape(repr(character)[1:-1])
-    return html.escape(character)
+    return "\n" if character == "\n" else html.escape(printable(character))
 
 
 def _colour(step: int) -> str:

@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.text.tokenizer import code_points
+
 __all__ = ["RUN", "Copies", "Novelty"]
 
 RUN = 20  # characters; shorter passages are equal by chance
@@ -34,7 +36,7 @@ class _Hashes:
     """The hashes of all windows of a text, of any length."""
 
     def __init__(self, text: str) -> None:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+        codes = code_points(text).astype(np.uint64)
         self.size = len(codes)
         powers = np.full(self.size, BASE)
         powers[:1] = 1

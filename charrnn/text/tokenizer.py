@@ -25,6 +25,7 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "Unknown",
+    "code_points",
     "make_tokenizer",
     "same_vocabulary",
 ]
@@ -82,7 +83,7 @@ class CharTokenizer(
 
     @cached_property
     def _codes(self) -> NDArray[np.uint32]:
-        return _code_points(self.characters)  # (V,), sorted
+        return code_points(self.characters)  # (V,), sorted
 
     @cached_property
     def _ids(self) -> Ids:
@@ -111,7 +112,7 @@ class CharTokenizer(
         Raises:
             UsageError: if `unknown` is "error" and there are such characters; names them.
         """
-        ids = self._ids.take(_code_points(text), mode="clip")  # (N,)
+        ids = self._ids.take(code_points(text), mode="clip")  # (N,)
         known = ids >= 0  # (N,)
         if not known.all():
             if unknown == "error":
@@ -187,8 +188,9 @@ def make_tokenizer(kind: Literal["char", "byte"], text: str) -> Tokenizer:
     return ByteTokenizer() if kind == "byte" else CharTokenizer.from_text(text)
 
 
-def _code_points(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")  # (N,)
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of `text`, lone surrogates among them: (N,)."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _unknown_characters(characters: list[str]) -> UsageError:
