@@ -49,6 +49,7 @@ TASTES = (
     "FORCE_COLOR",
     "LINES",
     "NO_COLOR",
+    "PYTEST_ADDOPTS",
     "PYTHONWARNINGS",
     "TQDM_DISABLE",
 )
