@@ -10,6 +10,7 @@ demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
 	$(BIN)/charrnn sample --temp 0.7 --length 600
 
+# In a random order; its seed stands at the head, and --randomly-seed repeats it.
 test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -17,8 +18,9 @@ test: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+# Beside the slow tests, examples that `make test` has not tried.
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile explore
 
 bench-training: $(READY)
 	$(BIN)/python benchmarks/training.py

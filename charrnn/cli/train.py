@@ -181,6 +181,6 @@ def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None
     from charrnn.folder.record import CHECKPOINTS, find_model
 
     if resume is not None:
-        locking.refuse_held(find_model(resume))
+        locking.refuse_locked(find_model(resume))
     elif out is not None or name is not None:
-        locking.refuse_held(out or CHECKPOINTS / str(name))
+        locking.refuse_locked(out or CHECKPOINTS / str(name))

@@ -25,7 +25,7 @@ import charrnn
 from charrnn.arrays import Ids
 from charrnn.errors import CharRNNError
 from charrnn.folder.files import create_folder, refuse_occupied, sweep
-from charrnn.folder.locking import held
+from charrnn.folder.locking import locked
 from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
 from charrnn.folder.resuming import read_run
 from charrnn.text.origin import Origin
@@ -186,7 +186,7 @@ def _alone_in(path: Path, events: Iterator[Event], *, ours: bool) -> Iterator[Ev
     If they end, in whatever way, before anything is saved, a folder that is ours goes too.
     """
     try:
-        with held(path), _memory_errors():
+        with locked(path), _memory_errors():
             sweep(path)
             yield from events
     finally:

@@ -143,7 +143,7 @@ def test_a_user_and_a_model_write_in_turn_on_a_terminal(desk: Path) -> None:
     answer("9\n")
     assert "there are 4 choices" in answer("Ω\n")
     assert "does not know" in answer("\x04")
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=120)
     os.close(controller)
     assert process.returncode == 0
     assert out.decode() == "the " + choices[0][1].replace("\\n", "\n") + "clerk\n"
@@ -160,7 +160,7 @@ def test_a_full_disk_behind_a_pipe_is_told_in_one_line(
 ) -> None:
     with Path("/dev/full").open("w") as full:
         process = start(desk, *arguments, stdout=full)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 74
     assert err.decode().count("\n") == 1
     assert "No space left on device" in err.decode()
@@ -204,7 +204,7 @@ def test_ctrl_c_writes_what_there_is_of_texts_that_are_wanted_whole(
         time.sleep(0.01)
     time.sleep(2)  # the file is there before the first character is drawn
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"Traceback" not in err
     text = file.read_text()

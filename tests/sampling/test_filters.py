@@ -23,9 +23,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from transformers.generation import logits_process as theirs
 
-RANDOM = np.random.default_rng(0)
-LOGITS = RANDOM.normal(0, 3, (40, 13))  # (B, V)
-RECENT = RANDOM.integers(0, 13, (40, 6))  # (B, W)
+LOGITS = np.random.default_rng(0).normal(0, 3, (40, 13))  # (B, V)
+RECENT = np.random.default_rng(1).integers(0, 13, (40, 6))  # (B, W)
 
 PAIRS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "top_k 1": (lambda x: filters.top_k(x, 1), theirs.TopKLogitsWarper(1)),
@@ -128,6 +127,8 @@ def test_filters_always_leave_a_distribution(
 
 
 def test_softmax_and_its_logarithm_agree() -> None:
-    logits = np.append(RANDOM.normal(0, 30, (4, V)), [[1e4] + [-1e4] * (V - 1)], 0)
+    logits = np.append(
+        np.random.default_rng(2).normal(0, 30, (4, V)), [[1e4] + [-1e4] * (V - 1)], 0
+    )
     np.testing.assert_allclose(softmax(logits).sum(-1), 1)
     np.testing.assert_allclose(np.exp(log_softmax(logits)), softmax(logits))
