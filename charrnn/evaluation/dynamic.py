@@ -1,7 +1,8 @@
-"""Dynamic evaluation: a network that goes on learning from the text it scores.
+"""Dynamic evaluation: a network that keeps learning from the text it scores.
 
-A segment is scored, then the weights move along its gradient, scaled by how large each weight's
-gradient usually is on the training text, and are drawn back a little to where training left them.
+A segment is scored, then the weights move against its gradient, each scaled by how large its
+gradient typically is on the training text, and are pulled back a little towards where training
+left them.
 Krause, Kahembwe, Murray and Renals, "Dynamic evaluation of neural sequence models", 2018.
 """
 
@@ -22,8 +23,10 @@ from charrnn.network.recurrent import detach
 
 __all__ = ["Adapting", "typical_gradients"]
 
-SEGMENTS = 400  # of the training text, from which the usual gradients are measured
-FLOOR = 0.1  # of their mean; what hardly ever has a gradient must not leap at its first
+SEGMENTS = 400  # of the training text, on which typical gradients are measured
+# Added to typical gradients, as a share of their mean: a weight that rarely has a gradient must not
+# leap when it has one.
+FLOOR = 0.1
 
 
 def typical_gradients(network: CharRNN, ids: Ids, segment: int) -> list[Tensor]:
@@ -37,7 +40,7 @@ def typical_gradients(network: CharRNN, ids: Ids, segment: int) -> list[Tensor]:
     network = copy.deepcopy(network).eval()
     weights = list(network.parameters())
     squares = [torch.zeros_like(weight) for weight in weights]
-    # In runs of several segments, so that the state is what it will be in use.
+    # In runs of several segments, so that the state is carried as it is when a text is scored.
     run = 8
     count = max(1, min(SEGMENTS // run, (len(ids) - 1) // (segment * run)))
     starts = np.linspace(0, max(len(ids) - 1 - segment * run, 0), count).astype(np.intp)
@@ -56,10 +59,10 @@ def typical_gradients(network: CharRNN, ids: Ids, segment: int) -> list[Tensor]:
 
 
 class Adapting:
-    """A copy of a network that adapts to what it has scored.
+    """A copy of a network that adapts to the text it has scored.
 
     Args:
-        network: stays as it is.
+        network: is not changed.
         typical: of `typical_gradients`.
         config: segment, rate and decay.
     """
@@ -74,7 +77,7 @@ class Adapting:
         self.pulls = [(config.decay * part / mean).clamp(max=1.0) for part in typical]
 
     def score(self, ids: Ids) -> Iterator[Surprisals]:
-        """The cost of all tokens of ids (N,) but the first, a segment at a time.
+        """What each token of ids (N,) but the first costs in nats, a segment at a time.
 
         The state is carried throughout; every token is scored before anything learns from it.
         """
@@ -82,10 +85,11 @@ class Adapting:
         for start in range(0, len(ids) - 1, self.config.segment):
             losses, state = _read(self.network, ids[start : start + self.config.segment + 1], state)
             yield losses.detach().cpu().numpy()
-            self._adapt(torch.autograd.grad(losses.mean(), self.weights))
+            self.adapt(torch.autograd.grad(losses.mean(), self.weights))
 
     @torch.no_grad()
-    def _adapt(self, gradients: tuple[Tensor, ...]) -> None:
+    def adapt(self, gradients: tuple[Tensor, ...]) -> None:
+        """Move the weights against their gradients, and pull them back a little."""
         for weight, trained, step, pull, gradient in zip(
             self.weights, self.trained, self.steps, self.pulls, gradients, strict=True
         ):
@@ -96,7 +100,7 @@ class Adapting:
 def _read(
     network: CharRNN, ids: Ids, state: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The losses (T,) of ids (T+1,) but the first, and the state, cut off."""
+    """The losses (T,) of ids (T+1,) but the first, and the state after, cut off from the graph."""
     device = next(network.parameters()).device
     read = torch.from_numpy(ids.astype(np.int64)).to(device)
     logits, after = network(read[None, :-1], state)  # (1, T, V)

@@ -2,10 +2,12 @@
 
     ids (B, T) ──embedding, recurrent──▶ (T, B, H) ──head──▶ logits (B, T, V)
 
-openmp      PyTorch's threads, for machine code
-kernels     a layer over a whole sequence in machine code
-loops       the same in PyTorch's operations
-sequences   one autograd function over either
+openmp      PyTorch's threads, lent to machine code
+engine      what runs the steps of a layer: the contract
+kernels     in machine code
+loops       in PyTorch's operations
+sequences   a layer over a whole sequence, with its gradients, by either
+builtin     a layer over a whole sequence by cuDNN or oneDNN
 recurrent   stacks of layers
 char_rnn    embedding → recurrent stack → head
 """

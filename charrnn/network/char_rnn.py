@@ -26,7 +26,7 @@ class CharRNN(nn.Module):
     """A character-level recurrent language model.
 
     Args:
-        config: its shape.
+        config: the shape of the network.
 
     Raises:
         UsageError: if `config` is bidirectional.
@@ -50,13 +50,13 @@ class CharRNN(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Read tokens, and say what may follow each.
+        """Predict what follows each token.
 
-        The embedding's rows are read as a table; the module itself is not called.
+        The rows of the embedding are read as a table; the embedding itself is not called.
 
         Args:
             ids: (B, T) integers.
-            state: tensors (L, B, H), (h,) or (h, c); None for the start. It is not changed.
+            state: tensors (L, B, H), (h,) or (h, c), which are not changed; None for the start.
 
         Returns:
             logits: (B, T, V), unnormalised natural-log probabilities of the next token.
@@ -67,7 +67,7 @@ class CharRNN(nn.Module):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers training learns."""
+        """How many weights the network has."""
         return sum(weight.numel() for weight in self.parameters())
 
     def weights(self) -> Weights:

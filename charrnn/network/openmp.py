@@ -1,4 +1,4 @@
-"""PyTorch's own threads, for compiled code: a second pool would fight with it for the cores."""
+"""PyTorch's own threads, lent to compiled code: two pools of threads would fight for the cores."""
 
 from __future__ import annotations
 
@@ -13,25 +13,20 @@ import torch
 from charrnn.native.machine import add_symbol
 from charrnn.native.threads import OPENMP_NAMES
 
-__all__ = ["available", "run"]
+__all__ = ["library", "run"]
 
 
 @functools.cache
-def _library() -> Any:
-    """The OpenMP runtime that PyTorch has loaded, if it is one that takes functions from us."""
+def library() -> Any:
+    """GNU's OpenMP runtime, if PyTorch has loaded it; others take no functions. Else None."""
     for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
-        library = ctypes.CDLL(str(path))
-        library.GOMP_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_uint] * 2
-        library.GOMP_parallel.restype = None
+        found = ctypes.CDLL(str(path))
+        found.GOMP_parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_uint] * 2
+        found.GOMP_parallel.restype = None
         for name in OPENMP_NAMES:
-            add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
-        return library
+            add_symbol(name, ctypes.cast(getattr(found, name), ctypes.c_void_p).value)
+        return found
     return None
-
-
-def available() -> bool:
-    """Whether there are such threads."""
-    return _library() is not None
 
 
 def run(function: int, arguments: Sequence[int], threads: int) -> None:
@@ -43,4 +38,4 @@ def run(function: int, arguments: Sequence[int], threads: int) -> None:
         threads: how many.
     """
     array = (ctypes.c_int64 * len(arguments))(*arguments)
-    _library().GOMP_parallel(function, ctypes.addressof(array), threads, 0)
+    library().GOMP_parallel(function, ctypes.addressof(array), threads, 0)

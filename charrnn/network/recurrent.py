@@ -1,33 +1,32 @@
-"""The cells over whole sequences, for training: a stack of layers of one kind.
+"""Stacks of recurrent layers of one cell, over whole sequences.
 
 output, state = stack(x, state)    # (T, B, I) → (T, B, D·H), D = 2 if bidirectional
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
+from charrnn.cells.layout import layer_names, recurrent_shapes
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName
-from charrnn.network import kernels
+from charrnn.network import builtin
 from charrnn.network.sequences import sequence
 
-__all__ = ["Recurrent", "detach", "select"]
+__all__ = ["Recurrent", "detach"]
 
-# A table must be read so many times oftener than it is long, for its product to be worth making.
-SHORT = 8
+# A table's product is worth making if its rows are read so many times, on average.
+MIN_READS_PER_ROW = 8
 
 
 def detach(state: State) -> State:
-    """The same state, cut off from the graph that made it (truncated back-propagation)."""
+    """The same state, cut off from the graph that computed it (truncated back-propagation)."""
     return tuple(part.detach() for part in state)
-
-
-def select(state: State, lanes: Tensor) -> State:
-    """The state of some lanes, in the order of `lanes` (a tensor of indices)."""
-    return tuple(part.index_select(1, lanes) for part in state)
 
 
 class Recurrent(nn.Module):
@@ -40,8 +39,9 @@ class Recurrent(nn.Module):
         num_layers: L.
         dropout: the share of each layer's output that is dropped while training, the same units
             at every step of a sequence.
-        weight_dropout: the share of its recurrent weights, the same in every lane, too.
-        skip: add to each layer's output its input, where both have the same width.
+        weight_dropout: the share of the recurrent weights that is dropped while training, the
+            same at every step and in every lane.
+        skip: add each layer's input to its output, where both have the same width.
         bidirectional: read each layer in both directions and put the outputs side by side.
     """
 
@@ -64,19 +64,11 @@ class Recurrent(nn.Module):
         self.dropout = dropout
         self.weight_dropout = weight_dropout
         self.skip = skip
-        self.directions = ("", "_reverse") if bidirectional else ("",)
-        rows = self.cell.gates * hidden_size
-        width = len(self.directions) * hidden_size
-        for layer in range(num_layers):
-            for direction in self.directions:
-                for name, shape in (
-                    ("weight_ih", (rows, width if layer else input_size)),
-                    ("weight_hh", (rows, hidden_size)),
-                    ("bias_ih", (rows,)),
-                    ("bias_hh", (rows,)),
-                ):
-                    weight = nn.Parameter(torch.empty(shape))
-                    self.register_parameter(f"{name}_l{layer}{direction}", weight)
+        self.reverse = (False, True) if bidirectional else (False,)  # of each direction
+        for name, shape in recurrent_shapes(
+            cell, input_size, hidden_size, num_layers, bidirectional=bidirectional
+        ).items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -101,7 +93,7 @@ class Recurrent(nn.Module):
 
     def start(self, batch_size: int) -> State:
         """The state before any input: zeros (L·D, B, H)."""
-        shape = (self.num_layers * len(self.directions), batch_size, self.hidden_size)
+        shape = (self.num_layers * len(self.reverse), batch_size, self.hidden_size)
         weight = next(self.parameters())
         return tuple(weight.new_zeros(shape) for _ in self.cell.state)
 
@@ -126,8 +118,8 @@ class Recurrent(nn.Module):
         state = self.start(x.shape[1] if ids is None else ids.shape[1]) if state is None else state
         states = []
         for layer in range(self.num_layers):
-            first = layer * len(self.directions)
-            before = tuple(part[first : first + len(self.directions)] for part in state)
+            first = layer * len(self.reverse)
+            before = tuple(part[first : first + len(self.reverse)] for part in state)
             output, after = self._layer(layer, x, before, ids)
             if self.training and self.dropout:
                 output = output * self._mask(output)
@@ -138,7 +130,7 @@ class Recurrent(nn.Module):
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
 
     def _mask(self, output: Tensor) -> Tensor:
-        """What is dropped of a layer's output (T, B, D·H): the same units at every step.
+        """What to multiply a layer's output (T, B, D·H) by: the same at every step.
 
         Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural
         networks", 2016.
@@ -150,63 +142,62 @@ class Recurrent(nn.Module):
         self, layer: int, x: Tensor, state: State, ids: Tensor | None
     ) -> tuple[Tensor, State]:
         """One layer in all its directions; `state` is its own part, (D, B, H)."""
-        weights = [self._weights(f"l{layer}{direction}") for direction in self.directions]
+        weights = [self._weights(layer, reverse) for reverse in self.reverse]
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        plain = self._is_pytorchs(x.device, dtype)
-        if ids is not None and (plain or len(x) * SHORT > ids.numel()):
+        plain = builtin.is_best(self.cell.name, self.hidden_size, x.device, dtype)
+        if ids is not None and (plain or len(x) * MIN_READS_PER_ROW > ids.numel()):
             x, ids = embedding(ids, x), None
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
         if plain:
-            return self._by_pytorch(x, [w for part in weights for w in part], state)
+            return builtin.run(self.cell.name, x, [w for own in weights for w in own], state)
         outputs, states = [], []
-        for number, own in enumerate(weights):
+        for number, (reverse, own) in enumerate(zip(self.reverse, weights, strict=True)):
             before = [part[number] for part in state]
-            read = None if ids is None else _turn(ids, number).long().contiguous()
-            source = _turn(x, number) if read is None else x
+            read = None if ids is None else _turn(ids, reverse).long().contiguous()
+            source = _turn(x, reverse) if read is None else x
             output, *after = sequence(self.cell.name, dtype, source, own, before, read)
-            outputs.append(_turn(output, number))
+            outputs.append(_turn(output, reverse))
             states.append(after)
         output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
         return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
 
-    def _is_pytorchs(self, device: torch.device, dtype: torch.dtype) -> bool:
-        """Whether PyTorch's own code does it best: all on a GPU, some LSTMs on a CPU."""
-        if device.type != "cpu":
-            return True
-        if self.cell.name != "lstm" or kernels.best_for_lstm(self.hidden_size, dtype):
-            return False
-        return dtype != torch.bfloat16 or _onednn_takes_bfloat16()
-
-    def _weights(self, end: str) -> list[Tensor]:
+    def _weights(self, layer: int, reverse: bool) -> list[Tensor]:
         """w_ih, w_hh, b_ih and b_hh of one direction of a layer."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        weights: list[Tensor] = [self.get_parameter(f"{name}_{end}") for name in names]
+        weights: list[Tensor] = self._parameters_of(layer, reverse)
         if self.training and self.weight_dropout:
             weights[1] = _dropped(weights[1], self.weight_dropout)
         return weights
 
-    def _by_pytorch(self, x: Tensor, weights: list[Tensor], state: State) -> tuple[Tensor, State]:
-        """By what PyTorch has for this device: cuDNN on a GPU, oneDNN for LSTMs on a CPU."""
-        options = (True, 1, 0.0, self.training, len(self.directions) == 2, False)
-        if self.cell.name == "lstm":
-            output, h, c = torch.lstm(x, state, weights, *options)
-            return output, (h, c)
-        run = torch.gru if self.cell.name == "gru" else torch.rnn_tanh
-        output, h = run(x, state[0], weights, *options)
-        return output, (h,)
+    def _parameters_of(self, layer: int, reverse: bool) -> list[Tensor]:
+        return [self.get_parameter(name) for name in layer_names(layer, reverse=reverse)]
 
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Recurrent:
+        """Move the weights, as `to` does, and each layer's to one block where that is wanted."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._join_weights()
+        return self
 
-def _onednn_takes_bfloat16() -> bool:
-    """Whether torch.lstm runs under autocast on this processor; without AVX-512 it fails."""
-    built_in = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(built_in and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy: each weight was copied by itself."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._join_weights()
+
+    def _join_weights(self) -> None:
+        """Put each layer's weights into one block, if `builtin` wants them so."""
+        if not builtin.wants_one_block(next(self.parameters()).device):
+            return
+        for layer in range(self.num_layers):
+            weights = [w for reverse in self.reverse for w in self._parameters_of(layer, reverse)]
+            joined = builtin.one_block([weight.detach() for weight in weights])
+            for weight, place in zip(weights, joined, strict=True):
+                weight.data = place
 
 
 def _dropped(weight: Tensor, share: float) -> Tensor:
-    """Recurrent weights of which a share is dropped, the same at every step and in every lane.
+    """Recurrent weights with a share of them dropped, the same at every step and in every lane.
 
     Merity, Keskar and Socher, "Regularizing and optimizing LSTM language models", 2018.
     """
@@ -217,6 +208,6 @@ def _dropped(weight: Tensor, share: float) -> Tensor:
     return weight * (dice >= lost) * (256 / (256 - lost))
 
 
-def _turn(x: Tensor, direction: int) -> Tensor:
+def _turn(x: Tensor, reverse: bool) -> Tensor:
     """The sequence (T, B, I) in the order in which a direction reads it."""
-    return x.flip(0) if direction else x
+    return x.flip(0) if reverse else x

@@ -1,11 +1,11 @@
 """A recurrent layer over a whole sequence, with its own way back.
 
-    output, *after = sequence("gru", numbers, x, weights, before)    # (T, B, I) → (T, B, H)
+    output, *after = sequence("gru", dtype, x, weights, before)    # (T, B, I) → (T, B, H)
 
 The input product is one product for all steps, and the gradients of the weights are one product
-each after the last step; what stands between, step by step, is done by `kernels` where there are
-any, else by `loops`. Where the inputs are rows of a short table, there is no need to multiply each
-time that one is read: the product of the table is a table, too.
+each after the last step. The steps between are run by an engine: machine code where
+there is some, else PyTorch's operations. Where the inputs are rows of a short table, the
+table is multiplied instead of the inputs: the product of the table is a table, too.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ from torch.autograd import Function
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
-from charrnn.network import kernels, loops
+from charrnn.network.engine import Engine, Unrolled
+from charrnn.network.kernels import KERNELS
+from charrnn.network.loops import LOOPS
 
-__all__ = ["sequence"]
+__all__ = ["ENGINES", "sequence"]
+
+ENGINES = (KERNELS, LOOPS)  # the fastest first; the last takes everything
 
 
 def sequence(
@@ -32,28 +36,26 @@ def sequence(
     weights: Sequence[Tensor],
     before: Sequence[Tensor],
     ids: Tensor | None = None,
+    engine: Engine | None = None,
 ) -> tuple[Tensor, ...]:
     """Run a layer over a sequence, on the CPU.
 
     Args:
         cell: its cell.
-        dtype: what numbers are multiplied in: bfloat16, or the weights' own kind.
+        dtype: of the numbers that are multiplied: bfloat16, or that of the weights.
         x: (T, B, I); with ids a table (V, I).
         weights: w_ih (G·H, I), w_hh (G·H, H), b_ih (G·H,), b_hh (G·H,).
-        before: the parts of the state, (B, H) each.
+        before: the parts of the state before the first step, (B, H) each.
         ids: (T, B) int64, the row of the table that each step reads.
+        engine: what runs the steps; by default the fastest that can.
 
     Returns:
         output: (T, B, H), of `dtype`.
-        after: the parts of the state after the last step, (B, H) each, of the weights' kind.
+        after: the parts of the state after the last step, (B, H) each, of the weights' dtype.
     """
-    return tuple(_Sequence.apply(cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
-
-
-def _engine(hidden_size: int, dtype: torch.dtype, weight: Tensor) -> Any:
-    """The module that runs the steps."""
-    plain = weight.dtype != torch.float32 or not kernels.available(hidden_size, dtype)
-    return loops if plain else kernels
+    hidden_size, full = weights[1].shape[1], weights[1].dtype
+    engine = engine or next(e for e in ENGINES if e.takes(hidden_size, dtype, full))
+    return tuple(_Sequence.apply(engine, cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
 
 
 class _Sequence(Function):
@@ -62,6 +64,7 @@ class _Sequence(Function):
     @staticmethod
     def forward(
         ctx: Any,
+        engine: Engine,
         cell: CellName,
         dtype: torch.dtype,
         ids: Tensor | None,
@@ -86,11 +89,12 @@ class _Sequence(Function):
             memory[0] = before[-1]
         in_place = ids is None and rule.kept == CELLS[cell].gates
         kept = gx if in_place else gx.new_empty(steps, batch, rule.kept * hidden_size)
-        engine = _engine(hidden_size, dtype, w_hh)
-        engine.forward(cell, gx, hs, memory, kept, w_hh.detach(), (b_ih, b_hh), ids)
+        rows = 1 if ids is None else len(x)
+        layer = Unrolled(cell, w_hh.detach(), hs, memory, kept, ids, rows)
+        engine.forward(layer, gx, b_ih, b_hh)
         ctx.save_for_backward(ids, x, w_ih, w_hh, hs, memory, kept)
         ctx.cell, ctx.engine = cell, engine
-        # Copies, lest the state that goes to the next batch keeps all of this one in memory.
+        # Copies, so that the state for the next batch does not keep all of this one in memory.
         after = [hs[-1].to(full, copy=True) for _ in before]
         if rule.memory:
             after[-1] = memory[-1].clone()
@@ -99,22 +103,22 @@ class _Sequence(Function):
     @staticmethod
     def backward(ctx: Any, d_out: Tensor, *d_after: Tensor) -> tuple[Tensor | None, ...]:
         ids, x, w_ih, w_hh, hs, memory, kept = ctx.saved_tensors
-        # The derivative by the state goes two ways from step to step: by the product, and past it.
+        # From step to step, gradients reach the state before in two ways: through the product (d_h)
+        # and past it (d_memory).
         d_h = d_after[0].to(w_hh.dtype, copy=True).contiguous()
         d_memory = torch.zeros_like(d_h)
         if len(d_after) > 1:
             d_memory = d_after[1].to(w_hh.dtype, copy=True).contiguous()
         d_out = d_out.to(hs.dtype).contiguous()
-        rows = None if ids is None else len(x)
-        dxs, dhs, d_rows, db_hh = ctx.engine.backward(
-            ctx.cell, d_out, hs, memory, kept, w_hh.detach(), d_h, d_memory, ids, rows
-        )
-        dhs = dhs.flatten(0, 1)  # (T·B, G·H)
-        by_row = dxs.flatten(0, 1) if ids is None else d_rows  # as many rows as x has
-        dx = (by_row @ w_ih).view(x.shape) if ctx.needs_input_grad[3] else None
+        rows = 1 if ids is None else len(x)
+        layer = Unrolled(ctx.cell, w_hh.detach(), hs, memory, kept, ids, rows)
+        found = ctx.engine.backward(layer, d_out, d_h, d_memory)
+        dhs = found.dhs.flatten(0, 1)  # (T·B, G·H)
+        by_row = found.dxs.flatten(0, 1) if ids is None else found.d_rows  # as many rows as x has
+        dx = (by_row @ w_ih).view(x.shape) if ctx.needs_input_grad[4] else None
         dw_ih = (by_row.t() @ x.flatten(0, -2)).to(w_hh.dtype)
         dw_hh = (dhs.t() @ hs[:-1].flatten(0, 1)).to(w_hh.dtype)
         d_before = (d_h, d_memory) if len(d_after) > 1 else (d_h + d_memory,)
-        db_ih = d_rows.sum(0)
-        db_hh = db_ih if db_hh is None else db_hh
-        return None, None, None, dx, dw_ih, dw_hh, db_ih, db_hh, *d_before
+        db_ih = found.d_rows.sum(0)
+        db_hh = db_ih if found.db_hh is None else found.db_hh
+        return None, None, None, None, dx, dw_ih, dw_hh, db_ih, db_hh, *d_before

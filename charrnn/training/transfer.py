@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from charrnn.arrays import Weights
+from charrnn.cells.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
@@ -60,7 +61,7 @@ def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tupl
     known = rows >= 0
     merged: Weights = network.weights()
     for name, values in found.weights.items():
-        if name in ("embedding.weight", "head.weight", "head.bias"):
+        if name in (EMBEDDING, HEAD_WEIGHT, HEAD_BIAS):
             merged[name][known] = values[rows[known]]
         else:
             merged[name] = values

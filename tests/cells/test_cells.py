@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName
-from charrnn.network.recurrent import Recurrent, detach, select
+from charrnn.network.recurrent import Recurrent, detach
 from tests.conftest import B, E, H, T
 
 LAYERS = 3  # differs from B, T, E, H
@@ -210,7 +210,7 @@ def test_state_is_a_value_that_can_be_cut_and_selected(cell: CellName) -> None:
     stack, x = make(cell), torch.randn(T, B, E).double()
     _, state = stack(x)
     before = tuple(part.clone() for part in state)
-    chosen = select(state, torch.tensor([2, 0]))
+    chosen = tuple(part[:, [2, 0]] for part in state)  # (L, B, H)
     output, _ = stack(x[:, [2, 0]], chosen)
     torch.testing.assert_close(output, stack(x, state)[0][:, [2, 0]])
     assert all(part.requires_grad for part in state)

@@ -158,7 +158,7 @@ def test_an_adaptation_is_the_rule_of_the_paper() -> None:
     adapting = Adapting(network, typical, config)
     before = [weight.detach().clone() for weight in adapting.weights]
     gradients = tuple(torch.randn_like(weight) for weight in before)
-    adapting._adapt(gradients)
+    adapting.adapt(gradients)
     mean = float(torch.cat([part.flatten() for part in typical]).mean())
     for weight, start, part, gradient in zip(
         adapting.weights, before, typical, gradients, strict=True

@@ -1,4 +1,4 @@
-"""Two engines, one contract: the kernels and PyTorch's operations do what the rules say."""
+"""One contract, several engines: machine code and PyTorch's operations do what the rules say."""
 
 from __future__ import annotations
 
@@ -15,18 +15,33 @@ from charrnn.config import CellName
 from charrnn.native import machine
 from charrnn.native.processor import Target
 from charrnn.native.processor import target as this_processor
-from charrnn.network import kernels, loops, openmp, recurrent, sequences
+from charrnn.network import builtin, kernels, openmp
+from charrnn.network.engine import Engine
+from charrnn.network.kernels import KERNELS
+from charrnn.network.loops import LOOPS
 from charrnn.network.recurrent import Recurrent
+from charrnn.network.sequences import ENGINES, sequence
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
 SHAPES = [(5, 13, 6, 48), (3, 4, 10, 16), (4, 2, 14, 80), (2, 1, 4, 32), (6, 16, 20, 64)]
 
-needs_kernels = pytest.mark.skipif(HERE is None, reason="there are no kernels here")
+needs_kernels = pytest.mark.skipif(
+    not kernels.available(16, torch.float32), reason="there are no kernels here"
+)
 needs_bfloat16 = pytest.mark.skipif(
     not kernels.available(16, torch.bfloat16), reason="the processor has no bfloat16"
 )
 NUMBERS = [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)]
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn that runs here, so that a new one is tested by existing."""
+    found: Engine = request.param
+    if not found.takes(16, torch.float32, torch.float32):
+        pytest.skip(f"there are no {found.name} here")
+    return found
 
 
 def tensors(cell: CellName, shape: tuple[int, ...], full: torch.dtype) -> list[Tensor]:
@@ -51,10 +66,14 @@ def table(leaves: list[Tensor], rows: int = 7) -> tuple[Tensor, list[Tensor]]:
 
 
 def run(
-    cell: CellName, dtype: torch.dtype, leaves: list[Tensor], ids: Tensor | None = None
+    cell: CellName,
+    dtype: torch.dtype,
+    leaves: list[Tensor],
+    ids: Tensor | None = None,
+    engine: Engine | None = None,
 ) -> tuple[Tensor, ...]:
     """Outputs, final state, and all gradients of a random sum of these."""
-    results = sequences.sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], ids)
+    results = sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], ids, engine)
     torch.manual_seed(1)
     loss = sum((result * torch.randn(result.shape, dtype=torch.double)).sum() for result in results)
     assert isinstance(loss, Tensor)
@@ -72,7 +91,7 @@ def run(
     ],
     ids=processor_name,
 )
-def test_kernels_do_what_loops_do(
+def test_engines_agree(
     cell: CellName,
     shape: tuple[int, ...],
     dtype: torch.dtype,
@@ -84,17 +103,29 @@ def test_kernels_do_what_loops_do(
     leaves, ids = tensors(cell, shape, torch.float32), None
     if by_id:
         ids, leaves = table(leaves)
-    assert sequences._engine(shape[-1], dtype, leaves[1]) is kernels
-    fast = run(cell, dtype, leaves, ids)
-    processor(None)
-    assert sequences._engine(shape[-1], dtype, leaves[1]) is loops
-    slow = run(cell, dtype, leaves, ids)
+    fast = run(cell, dtype, leaves, ids, KERNELS)
+    slow = run(cell, dtype, leaves, ids, LOOPS)
     for one, other in zip(fast, slow, strict=True):
         # In bfloat16 a last bit that falls the other way is a difference of 1/256.
         largest = float(other.abs().max())
         limit = largest * (2e-5 if dtype == torch.float32 else 3e-2)
         torch.testing.assert_close(one, other, atol=limit, rtol=0)
         assert one.dtype == other.dtype
+
+
+def test_the_fastest_engine_that_can_is_taken(cell: CellName, processor: Processor) -> None:
+    """The same bits as that one, asked for by name; a width or a processor may leave the loops."""
+    for width, target in ((32, HERE), (33, HERE), (32, None)):
+        processor(target)
+        leaves = tensors(cell, (3, 4, 6, width), torch.float32)
+        able = next(e for e in ENGINES if e.takes(width, torch.float32, torch.float32))
+        assert able is LOOPS if width == 33 or target is None else able is ENGINES[0]
+        for one, other in zip(
+            run(cell, torch.float32, leaves),
+            run(cell, torch.float32, leaves, engine=able),
+            strict=True,
+        ):
+            assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -113,7 +144,7 @@ def test_gradcheck_of_the_loops(cell: CellName, by_id: bool) -> None:
         ids, leaves = table(leaves)
 
     def call(*leaves: Tensor) -> tuple[Tensor, ...]:
-        return sequences.sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:], ids)
+        return sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:], ids)
 
     assert torch.autograd.gradcheck(call, leaves)
 
@@ -159,17 +190,16 @@ def test_rows_of_a_table_are_what_an_embedding_would_give(cell: CellName) -> Non
     torch.testing.assert_close(found[parts + 1 :], expected[parts + 1 :])
 
 
-@needs_kernels
 @pytest.mark.parametrize("by_id", [False, True])
-def test_any_number_of_threads_gives_the_same(cell: CellName, by_id: bool) -> None:
+def test_any_number_of_threads_gives_the_same(cell: CellName, by_id: bool, engine: Engine) -> None:
     leaves, ids = tensors(cell, (4, 11, 6, 32), torch.float32), None
     if by_id:
         ids, leaves = table(leaves)
-    alone = run(cell, torch.float32, leaves, ids)
+    alone = run(cell, torch.float32, leaves, ids, engine)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        together = run(cell, torch.float32, leaves, ids)
+        together = run(cell, torch.float32, leaves, ids, engine)
     finally:
         torch.set_num_threads(before)
     for one, other in zip(alone, together, strict=True):
@@ -181,7 +211,7 @@ def test_any_number_of_threads_gives_the_same(cell: CellName, by_id: bool) -> No
 def test_what_is_too_small_for_a_float_is_zero_inside_and_not_outside(cell: CellName) -> None:
     """With such numbers, which gradients through saturated gates become, some processors crawl."""
     x, *rest = tensors(cell, (3, 4, 10, 16), torch.float32)
-    output, *_ = sequences.sequence(cell, torch.float32, x, rest[:4], rest[4:])
+    output, *_ = sequence(cell, torch.float32, x, rest[:4], rest[4:], engine=KERNELS)
     (gradient,) = torch.autograd.grad((output * 1e-30).sum() * 1e-9, x, retain_graph=True)
     assert (gradient == 0).all()
     (gradient,) = torch.autograd.grad((output * 1e-30).sum(), x)
@@ -189,23 +219,23 @@ def test_what_is_too_small_for_a_float_is_zero_inside_and_not_outside(cell: Cell
     assert np.float32(1e-38) * np.float32(0.1) > 0
 
 
-@needs_kernels
 @pytest.mark.parametrize("dtype", NUMBERS)
-def test_what_is_not_a_number_stays_visible(cell: CellName, dtype: torch.dtype) -> None:
+def test_what_is_not_a_number_stays_visible(
+    cell: CellName, dtype: torch.dtype, engine: Engine
+) -> None:
     """A diverged run must be seen to have diverged."""
     leaves = tensors(cell, (3, 4, 6, 32), torch.float32)
     leaves[0].data[0, 1, 2] = float("nan")
-    output = run(cell, dtype, leaves)[0]
+    output = run(cell, dtype, leaves, engine=engine)[0]
     assert output[:, 1].isnan().all()
     assert not output[:, [0, 2, 3]].isnan().any()
 
 
-@needs_kernels
-def test_saturated_gates_are_exact(cell: CellName) -> None:
+def test_saturated_gates_are_exact(cell: CellName, engine: Engine) -> None:
     leaves = tensors(cell, (3, 4, 6, 32), torch.float32)
     for leaf in leaves[3:5]:
         leaf.data.mul_(1e6)
-    results = run(cell, torch.float32, leaves)
+    results = run(cell, torch.float32, leaves, engine=engine)
     assert all(result.isfinite().all() for result in results)
 
 
@@ -250,7 +280,7 @@ def test_a_processor_without_bfloat16_trains_in_it_all_the_same(
     cell: CellName, processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor(None)
-    monkeypatch.setattr(recurrent, "_onednn_takes_bfloat16", lambda: False)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     stack, x = Recurrent(cell, 6, 16, 2).double(), torch.randn(5, 3, 6)
     exact, _ = stack(x.double())
     monkeypatch.setattr(torch, "lstm", None)
@@ -264,16 +294,19 @@ def test_a_processor_without_bfloat16_trains_in_it_all_the_same(
         assert weight.grad.isfinite().all()
 
 
-@pytest.mark.skipif(not recurrent._onednn_takes_bfloat16(), reason="oneDNN has no bfloat16 here")
+@pytest.mark.skipif(not builtin.onednn_takes_bfloat16(), reason="oneDNN has no bfloat16 here")
 def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
     processor: Processor,
 ) -> None:
+    """To the bit: `nn.LSTM` under autocast, and not the loops, which take far longer."""
     processor(None)
-    stack = Recurrent("lstm", 6, 16)
-    assert stack._is_pytorchs(torch.device("cpu"), torch.bfloat16)
+    stack, x = Recurrent("lstm", 6, 16), torch.randn(5, 3, 6)
+    module = torch.nn.LSTM(6, 16)
+    module.load_state_dict(stack.state_dict())
     with torch.autocast("cpu", torch.bfloat16):
-        output, _ = stack(torch.randn(5, 3, 6))
-    assert output.isfinite().all()
+        output, _ = stack(x)
+        expected, _ = module(x)
+    assert torch.equal(output, expected)
 
 
 @pytest.mark.parametrize(
@@ -318,6 +351,7 @@ def test_code_keeps_to_what_its_processor_has(
         assert given[-1] == target.features
 
 
+@needs_kernels
 @pytest.mark.parametrize(
     ("lanes", "hidden_size", "expected"),
     [(16, 1024, True), (8, 768, True), (8, 776, False), (4, 64, False), (16, 1000, False)],
@@ -326,7 +360,6 @@ def test_lstms_in_fp32_have_kernels_where_these_are_faster(
     lanes: int, hidden_size: int, expected: bool, processor: Processor
 ) -> None:
     processor(Target(lanes, 16, False, None, ""))
-    expected = expected and openmp.available()
     assert kernels.best_for_lstm(hidden_size, torch.float32) == expected
 
 
@@ -365,9 +398,7 @@ def test_a_table_is_multiplied_in_full_precision() -> None:
     ids, leaves = table(tensors("rnn", (9, 8, 64, 16), torch.float32))
     leaves[2:] = [torch.zeros_like(leaf) for leaf in leaves[2:]]
     with torch.autocast("cpu", torch.bfloat16):
-        output, _ = sequences.sequence(
-            "rnn", torch.bfloat16, leaves[0], leaves[1:5], leaves[5:], ids
-        )
+        output, _ = sequence("rnn", torch.bfloat16, leaves[0], leaves[1:5], leaves[5:], ids)
     exact = (leaves[0] @ leaves[1].t()).bfloat16().float().tanh()[ids]
     torch.testing.assert_close(output.float(), exact, atol=2**-8, rtol=0)
     rounded = leaves[0].bfloat16() @ leaves[1].t().bfloat16()

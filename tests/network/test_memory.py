@@ -1,4 +1,4 @@
-"""What training takes of memory; that the text does not count, is in test_tokens."""
+"""What training takes of memory; that the text does not count is in test_spool."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ config = TrainConfig(
     val_frac=0.1,
     eval_every=9,
     patience=9,
+    device="cpu",
 )
 ids = np.random.default_rng(0).integers(0, 65, 200_000, np.uint8)
 learner = Learner(model, config, ids)

@@ -228,7 +228,7 @@ def watch():
         peak = max(peak, anonymous())
         time.sleep(0.001)
 threading.Thread(target=watch, daemon=True).start()
-settings = {"hidden_size": 32, "embed_size": 8, "batch_size": 8, "seq_length": 32}
+settings = {"hidden_size": 32, "embed_size": 8, "batch_size": 8, "seq_length": 32, "device": "cpu"}
 for event in train(sys.argv[1], out=sys.argv[2], steps=3, **settings): pass
 print(peak)
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from charrnn import resume, train
 from charrnn.cli.show import verify
@@ -24,6 +25,12 @@ from tests.commands import run, start
 from tests.conftest import VERSE
 
 TINY = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver takes memory and files of its own, which limits on a process would hit."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
 @pytest.fixture
@@ -99,6 +106,7 @@ def test_a_run_can_be_used_but_not_resumed_from_a_disk_that_can_only_be_read(
     _one_line(done.stderr, str(disk / "model"), "Read-only file system")
 
 
+@pytest.mark.usefixtures("no_gpu")
 def test_a_limit_on_the_size_of_files_is_an_error_like_a_full_disk(
     tmp_path: Path, verse: Path
 ) -> None:
@@ -112,11 +120,14 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_a_full_disk(
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.usefixtures("no_gpu")
 def test_memory_that_runs_out_is_told_with_a_way_out(tmp_path: Path, verse: Path) -> None:
     verse.write_text(VERSE * 12_000)
+    # The libraries of a PyTorch for GPUs take gigabytes of addresses before anything is computed.
+    limited = (4 << 30) if torch.version.cuda is None else (12 << 30)
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        resource.setrlimit(resource.RLIMIT_AS, (limited, limited))
 
     large = ("--batch-size", 2048, "--seq-length", 512, "--rnn-size", 512, "--steps", 3)
     process = start(tmp_path, "train", verse, *large, "--out", "m", limit=limit)

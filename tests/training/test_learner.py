@@ -91,9 +91,9 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
         with seeded(one.config.seed, step + 1):
             if state is not None:
                 state = reset_some_lanes(state)
-            logits, _ = network(torch.from_numpy(batch.inputs), state)
+            logits, _ = network(torch.from_numpy(batch.inputs).to(one.device), state)
         plain.zero_grad()
-        targets = torch.from_numpy(batch.targets).flatten()
+        targets = torch.from_numpy(batch.targets).to(one.device).flatten()
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets)
         loss.backward()  # type: ignore[no-untyped-call]
         norms.append(float(torch.nn.utils.clip_grad_norm_(network.parameters(), 0.05)))

@@ -84,7 +84,7 @@ def test_the_kernels_go_on_in_the_same_bits_in_several_threads(
 ) -> None:
     """At a width that has kernels, with lanes for two threads, and ids that are read as a table."""
     wide = {"hidden_size": 32, "batch_size": 10, "seq_length": 16, "steps": 20, "eval_every": 7}
-    settings = SMALL | wide | {"cell": cell, "precision": precision}
+    settings = SMALL | wide | {"cell": cell, "precision": precision, "device": "cpu"}
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

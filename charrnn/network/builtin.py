@@ -1,0 +1,86 @@
+"""PyTorch's own code for recurrent layers: cuDNN on a GPU, oneDNN for LSTMs on a CPU.
+
+output, after = run("gru", x, weights, before)    # (T, B, I) → (T, B, D·H)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from charrnn.cells.rules import State
+from charrnn.config import CellName
+from charrnn.network import kernels
+
+__all__ = ["is_best", "one_block", "run", "wants_one_block"]
+
+# Where a layer's weights are to stand side by side: cuDNN, given others, warns and copies them.
+BLOCK_DEVICES = {"cuda"}
+
+
+def is_best(cell: CellName, hidden_size: int, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether PyTorch's own code is the fastest: for all cells on a GPU, some LSTMs on a CPU."""
+    if device.type != "cpu":
+        return True
+    if cell != "lstm" or kernels.best_for_lstm(hidden_size, dtype):
+        return False
+    return dtype != torch.bfloat16 or onednn_takes_bfloat16()
+
+
+def onednn_takes_bfloat16() -> bool:
+    """Whether torch.lstm runs under autocast on this processor; without AVX-512 it fails."""
+    built_in = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(built_in and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def run(cell: CellName, x: Tensor, weights: list[Tensor], before: State) -> tuple[Tensor, State]:
+    """Run one layer over a sequence.
+
+    Args:
+        cell: its cell.
+        x: (T, B, I).
+        weights: w_ih, w_hh, b_ih and b_hh, of each of D directions in turn.
+        before: parts of the state, (D, B, H) each.
+
+    Returns:
+        output: (T, B, D·H).
+        after: the state after the last step, like `before`.
+    """
+    if wants_one_block(x.device) and not _is_one_block(weights):
+        weights = one_block(weights)  # dropped weights are new at each call
+    # cuDNN keeps what the way back needs only if it is told that it is training.
+    train = torch.is_grad_enabled()
+    options = (True, 1, 0.0, train, len(weights) > 4, False)
+    if cell == "lstm":
+        output, h, c = torch.lstm(x, before, weights, *options)
+        return output, (h, c)
+    layer = torch.gru if cell == "gru" else torch.rnn_tanh
+    output, h = layer(x, before[0], weights, *options)
+    return output, (h,)
+
+
+def wants_one_block(device: torch.device) -> bool:
+    """Whether a layer's weights are to be one block of memory on this device."""
+    return device.type in BLOCK_DEVICES
+
+
+def one_block(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Copies of a layer's weights, side by side in one block of memory.
+
+    They stand in the order that cuDNN has for a layer: the matrices of all directions, then the
+    biases. Gradients flow through to `weights`.
+
+    Args:
+        weights: as for `run`.
+    """
+    order = sorted(range(len(weights)), key=lambda k: -weights[k].ndim)
+    block = torch.cat([weights[k].flatten() for k in order])
+    parts = dict(zip(order, torch.split(block, [weights[k].numel() for k in order]), strict=True))
+    return [parts[k].view_as(weight) for k, weight in enumerate(weights)]
+
+
+def _is_one_block(weights: Sequence[Tensor]) -> bool:
+    """Whether they are what `one_block` made."""
+    return len({weight.untyped_storage().data_ptr() for weight in weights}) == 1
