@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Surprisals
-from charrnn.config import EvalConfig, settings_from
+from charrnn.config import EvalConfig, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.folder.record import find_model, read_model
@@ -32,6 +32,7 @@ WARM_UP = 512  # tokens; what came before changes the loss by less than 1e-4 nat
 CHUNK = 64  # time steps a call; divides WARM_UP
 
 
+@takes(EvalConfig)
 def evaluate(
     models: str | Path | Sequence[str | Path],
     text: str,

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import charrnn
 from charrnn.arrays import Ids
-from charrnn.config import TrainConfig, check
+from charrnn.config import ModelConfig, TrainConfig, check, takes
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.files import create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import held
@@ -52,6 +52,7 @@ __all__ = ["resume", "train"]
 REPORT_SECONDS = 0.25  # between two Progress events
 
 
+@takes(ModelConfig, TrainConfig)
 def train(
     sources: str | Path | Sequence[str | Path] | Corpus,
     *,
