@@ -99,6 +99,8 @@ class Setting(NamedTuple):
     @property
     def shown_default(self) -> str:
         """What holds where the setting is not given, for people; empty where that is nothing."""
+        if self.default is True:
+            return self.unset or "yes"
         nothing = self.default in (NODEFAULT, None, "", ()) or self.default is False
         return self.unset or ("" if nothing else str(self.default))
 

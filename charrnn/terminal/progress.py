@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Never
 
 from tqdm import tqdm
@@ -19,11 +19,11 @@ __all__ = ["Interrupted", "show"]
 BAR = "{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}"
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Training was stopped by a signal; what was learnt is saved.
 
     Args:
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -31,14 +31,14 @@ class Interrupted(Exception):  # noqa: N818 - it is no error
         self.number = number
 
 
-def show(events: Iterator[Event]) -> Finished:
+def show(events: Iterable[Event]) -> Finished:
     """Show `events` on standard error until training is over.
 
     Raises:
         Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
             does not wait for that.
     """
-    folder = None
+    events, folder = iter(events), None
     stopping = noted(signal.SIGINT, signal.SIGTERM)
     with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         for event in events:
@@ -48,8 +48,9 @@ def show(events: Iterator[Event]) -> Finished:
             if isinstance(event, Finished):
                 return event
             if received:
-                events.close()  # type: ignore[attr-defined]
-                _say(f"stopped; go on with: charrnn train --resume {folder}")
+                if hasattr(events, "close"):
+                    events.close()  # saves what was learnt
+                _say(f"stopped; continue with: charrnn train --resume {folder}")
                 raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
 
@@ -88,12 +89,12 @@ def _show(event: Event, bar: tqdm[Never]) -> None:
 
 def _summary(event: Finished) -> str:
     early = "stopped early, " if event.stopped_early else ""
-    skipped = f"{event.skipped} not made for want of a finite gradient, " * bool(event.skipped)
+    skipped = f"{event.skipped} skipped because a gradient was not finite, " * bool(event.skipped)
     return (
         f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} characters/s\n"
-        f"validation {event.val_nats:.4f} nats, {event.val_bits_per_char:.4f} bits a character; "
-        f"training {event.train_nats:.4f} nats\n"
+        f"validation loss {event.val_nats:.4f} nats, {event.val_bits_per_char:.4f} bits per "
+        f"character; training loss {event.train_nats:.4f} nats\n"
         f"{event.advice}\n"
         f"write with it: charrnn sample {event.model}"
     )
