@@ -39,6 +39,8 @@ __all__ = [
     "check",
     "choices",
     "document",
+    "fields_of",
+    "kind_of",
     "requirement",
     "settings_from",
     "settings_of",
@@ -109,14 +111,15 @@ class Setting(NamedTuple):
 def settings_of(*kinds: type[Settings]) -> tuple[Setting, ...]:
     """What a user can set of `kinds`. Where two have a field of one name, the first counts."""
     found: dict[str, Setting] = {}
-    for setting in (setting for kind in kinds for setting in _described(kind)):
+    for setting in (setting for kind in kinds for setting in fields_of(kind)):
         if not setting.derived:
             found.setdefault(setting.name, setting)
     return tuple(found.values())
 
 
 @cache
-def _described(kind: type[Settings]) -> tuple[Setting, ...]:
+def fields_of(kind: type[Settings]) -> tuple[Setting, ...]:
+    """All fields of `kind`, those too that no user gives."""
     found = []
     plain = get_type_hints(kind)
     for field in msgspec.structs.fields(kind):
@@ -174,14 +177,23 @@ def requirement(annotation: Any) -> str:
     """What a value must be, as advice; empty for types that no user gives."""
     if values := choices(annotation):
         return f"choose from {', '.join(values)}"
+    kind = kind_of(annotation)
+    return f"it must be {kind}" if kind else ""
+
+
+def kind_of(annotation: Any) -> str:
+    """The type and bounds of an annotation in words, as "a whole number, at least 1"."""
+    if values := choices(annotation):
+        return f"{', '.join(values[:-1])} or {values[-1]}"
     first, *others = _alternatives(types.type_info(annotation))
     tuples = isinstance(first, types.VarTupleType)
     noun = NOUNS.get(type(first.item_type if isinstance(first, types.VarTupleType) else first))
     if noun is None:
         return ""
     limits = bounds(annotation)
-    several = ", or a tuple of such" if others else ""
-    return f"it must be {'a tuple of ' * tuples}{noun}{', ' * bool(limits)}{limits}{several}"
+    several = ", or a tuple of them" if others else ""
+    noun = f"a tuple of {noun.removeprefix('a ')}s" if tuples else noun
+    return f"{noun}{', ' * bool(limits)}{limits}{several}"
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
@@ -221,7 +233,7 @@ def _shown(number: float) -> str:
 
 def document(kind: type[Settings]) -> None:
     """Give the docstring of `kind` its list of attributes."""
-    lines = "".join(f"    {setting.name}: {setting.help}\n" for setting in _described(kind))
+    lines = "".join(f"    {setting.name}: {setting.help}\n" for setting in fields_of(kind))
     kind.__doc__ = f"{inspect.cleandoc(kind.__doc__ or '')}\n\nAttributes:\n{lines}"
 
 

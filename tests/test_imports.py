@@ -47,6 +47,7 @@ RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: 
         ("sample", "model", "-n", "20", "--prompt", "abc"),
         ("info", "model"),
         ("info", "model", "--json"),
+        ("list",),
     ],
     ids=" ".join,
 )

@@ -12,7 +12,7 @@ import msgspec
 
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
 from charrnn.terminal.options import JsonOption
-from charrnn.terminal.output import encode_json, write
+from charrnn.terminal.output import encode_json, say, write
 
 __all__ = ["list_models"]
 
@@ -56,7 +56,7 @@ def list_models(json: JsonOption = False) -> None:
     elif entries:
         write(_table([_row(entry) for entry in entries]))
     else:
-        write(f"there is no model in {CHECKPOINTS}; train one first: charrnn train FILE\n")
+        say(f"there is no model in {CHECKPOINTS}; train one first: charrnn train FILE")
 
 
 def _entry(path: Path) -> Entry:
