@@ -58,7 +58,7 @@ def about(help: str, *options: str, unset: str = "", cli: str = "", derived: boo
         cli: what is true on the command line alone.
         derived: it follows from the text or the task, so no user gives it.
     """
-    told = {"options": options, "unset": unset, "cli": cli, "derived": derived}
+    told = {"help": help, "options": options, "unset": unset, "cli": cli, "derived": derived}
     return Meta(description=help, extra=told)
 
 
@@ -123,11 +123,8 @@ def fields_of(kind: type[Settings]) -> tuple[Setting, ...]:
     found = []
     plain = get_type_hints(kind)
     for field in msgspec.structs.fields(kind):
-        described = types.type_info(field.type)
-        assert isinstance(described, types.Metadata), f"{field.name} lacks its `about`"
-        told: dict[str, Any] = dict(described.extra or {})
+        told: dict[str, Any] = dict(field.type.__metadata__[-1].extra)  # what `about` says is last
         told["options"] = told["options"] or (f"--{field.name.replace('_', '-')}",)
-        told["help"] = (described.extra_json_schema or {})["description"]
         found.append(Setting(field.name, field.type, plain[field.name], field.default, **told))
     return tuple(found)
 
