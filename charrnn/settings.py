@@ -3,9 +3,10 @@
     class TrainConfig(Settings):
         batch_size: Annotated[int, Meta(ge=1), about("Number of lanes read side by side.")]
 
-From such a field are made an option of the command line (`terminal.options`), a parameter in the
-signature and a line in the docstring of functions that take `**settings` (`takes`), the bounds in
-error messages, and a row of docs/reference.md. The settings themselves are in `config`.
+Such a field becomes an option of the command line (`terminal.options`), a parameter in the
+signature and a line in the docstring of each function that takes it among its `**settings`
+(`takes`), the bounds in error messages, and a row of docs/reference.md. The settings themselves
+are in `config`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ __all__ = [
     "choices",
     "document",
     "fields_of",
-    "kind_of",
+    "in_words",
     "requirement",
     "settings_from",
     "settings_of",
@@ -49,14 +50,14 @@ __all__ = [
 
 
 def about(help: str, *options: str, unset: str = "", cli: str = "", derived: bool = False) -> Meta:  # noqa: A002
-    """What there is to say of a field, as part of its annotation.
+    """Describe a field: the last part of its annotation.
 
     Args:
         help: what it is, in one line.
-        options: its names on the command line; made from the field's if there are none.
-        unset: what training uses where it is not given, if that is not the field's default.
-        cli: what is true on the command line alone.
-        derived: it follows from the text or the task, so no user gives it.
+        options: its names on the command line; by default `--` and the field's name.
+        unset: what training uses when nobody sets it, if that is not the field's default.
+        cli: what to add to `help` on the command line.
+        derived: whether it follows from the text or the task, so that no user sets it.
     """
     told = {"help": help, "options": options, "unset": unset, "cli": cli, "derived": derived}
     return Meta(description=help, extra=told)
@@ -82,7 +83,7 @@ class Setting(NamedTuple):
 
     Attributes:
         name: of the field, and of the keyword argument.
-        annotation: its type with its bounds and all else that it says.
+        annotation: the type with its bounds and description.
         type: the type alone.
         default: `msgspec.NODEFAULT` if there is none.
         help, options, unset, cli, derived: see `about`.
@@ -100,7 +101,7 @@ class Setting(NamedTuple):
 
     @property
     def shown_default(self) -> str:
-        """What holds where the setting is not given, for people; empty where that is nothing."""
+        """What applies when nobody sets it, in words; empty if nothing does."""
         if self.default is True:
             return self.unset or "yes"
         nothing = self.default in (NODEFAULT, None, "", ()) or self.default is False
@@ -109,7 +110,7 @@ class Setting(NamedTuple):
 
 @cache
 def settings_of(*kinds: type[Settings]) -> tuple[Setting, ...]:
-    """What a user can set of `kinds`. Where two have a field of one name, the first counts."""
+    """The fields of `kinds` that a user can set; of two with one name, the first."""
     found: dict[str, Setting] = {}
     for setting in (setting for kind in kinds for setting in fields_of(kind)):
         if not setting.derived:
@@ -119,7 +120,7 @@ def settings_of(*kinds: type[Settings]) -> tuple[Setting, ...]:
 
 @cache
 def fields_of(kind: type[Settings]) -> tuple[Setting, ...]:
-    """All fields of `kind`, those too that no user gives."""
+    """All fields of `kind`, including those that no user sets."""
     found = []
     plain = get_type_hints(kind)
     for field in msgspec.structs.fields(kind):
@@ -143,7 +144,7 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySett
 
 
 def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
-    """Hold values against the bounds that the settings of `kind` have.
+    """Check values against the bounds of the settings of `kind`.
 
     Raises:
         UsageError: for the first that is out of bounds; names the setting and the bounds.
@@ -171,15 +172,15 @@ NOUNS: dict[type[types.Type], str] = {
 
 
 def requirement(annotation: Any) -> str:
-    """What a value must be, as advice; empty for types that no user gives."""
+    """What a value must be, as advice; empty for types that no user sets."""
     if values := choices(annotation):
         return f"choose from {', '.join(values)}"
-    kind = kind_of(annotation)
-    return f"it must be {kind}" if kind else ""
+    value = in_words(annotation)
+    return f"it must be {value}" if value else ""
 
 
-def kind_of(annotation: Any) -> str:
-    """The type and bounds of an annotation in words, as "a whole number, at least 1"."""
+def in_words(annotation: Any) -> str:
+    """The type and bounds of an annotation in words: "a whole number, at least 1"."""
     if values := choices(annotation):
         return f"{', '.join(values[:-1])} or {values[-1]}"
     first, *others = _alternatives(types.type_info(annotation))
@@ -194,7 +195,7 @@ def kind_of(annotation: Any) -> str:
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
-    """The values to choose from, where an annotation lists them."""
+    """The values that an annotation lists; empty if it lists none."""
     if get_origin(annotation) is Annotated:
         return choices(get_args(annotation)[0])
     return get_args(annotation) if get_origin(annotation) is Literal else ()
@@ -235,10 +236,10 @@ def document(kind: type[Settings]) -> None:
 
 
 def takes(*kinds: type[Settings]) -> Callable[[Function], Function]:
-    """Name the settings of `kinds` in the signature and docstring of a function of `**settings`.
+    """Show the settings of `kinds` in the signature and docstring of a function of `**settings`.
 
-    Settings that the function names itself stay as they are. None stands for what training
-    chooses.
+    Parameters that the function has itself stay as they are. Settings that training chooses
+    default to None.
     """
 
     def describe(function: Function) -> Function:

@@ -13,7 +13,7 @@ import typer.main
 
 from charrnn.cli.app import app
 from charrnn.config import SETTINGS, Settings
-from charrnn.settings import fields_of, kind_of
+from charrnn.settings import fields_of, in_words
 
 PAGE = Path(__file__).with_name("reference.md")
 
@@ -67,7 +67,7 @@ def _settings(kind: type[Settings]) -> Iterator[str]:
         (
             f"`{setting.name}`",
             "" if setting.derived else ", ".join(f"`{name}`" for name in setting.options),
-            kind_of(setting.annotation),
+            in_words(setting.annotation),
             "" if setting.derived else setting.shown_default,
             setting.help,
         )

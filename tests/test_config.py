@@ -26,7 +26,7 @@ from charrnn.config import (
     takes,
 )
 from charrnn.errors import UsageError
-from charrnn.settings import Setting, bounds, choices, fields_of, kind_of, settings_of
+from charrnn.settings import Setting, bounds, choices, fields_of, in_words, settings_of
 from charrnn.terminal.options import take, with_settings
 from charrnn.training.planning import plan, schedule
 
@@ -136,7 +136,7 @@ def refused(kind: type[Settings], name: str, value: float) -> str:
 def test_the_bounds_that_are_told_are_those_that_hold(
     kind: type[Settings], setting: Setting
 ) -> None:
-    told = kind_of(setting.annotation)
+    told = in_words(setting.annotation)
     step = 1 if told.startswith("a whole number") else 1e-6
     numbers = [eval(n) for n in re.findall(r"\d+\*\*\d+ - \d|[\d]+", told.replace(",", ""))]  # noqa: S307
     words = re.findall(r"from|to|at least|above|at most|below", told)

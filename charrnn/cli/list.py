@@ -60,8 +60,9 @@ def list_models(json: JsonOption = False) -> None:
 
 
 def _entry(path: Path) -> Entry:
-    entry = Entry(name=path.name, path=path, status="ready", saved=path.stat().st_mtime)
+    entry = Entry(name=path.name, path=path, status="ready", saved=0.0)
     try:
+        entry.saved = path.stat().st_mtime
         _describe(entry)
     except BadDataError:
         entry.status = "damaged"

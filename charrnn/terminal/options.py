@@ -46,11 +46,10 @@ Command = Callable[..., None]
 def with_settings(*kinds: type[Settings]) -> Callable[[Command], Command]:
     """Give a command an option for each setting of `kinds`.
 
-    The command takes them as `**given`: those that the user gave, and no others. They are listed
-    after its positional parameters and before those that are keywords only.
+    The command receives in `**given` those that the user gave, and no others. Its help lists them
+    between its positional and its keyword-only parameters.
     """
     settings = settings_of(*kinds)
-    names = {setting.name for setting in settings}
 
     def prepare(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
@@ -58,16 +57,16 @@ def with_settings(*kinds: type[Settings]) -> Callable[[Command], Command]:
 
         @functools.wraps(command)
         def run(**arguments: Any) -> None:
-            for name in names:
-                value = arguments.pop(name)
+            for setting in settings:
+                value = arguments.pop(setting.name)
                 if value not in (None, []):
-                    arguments[name] = tuple(value) if isinstance(value, list) else value
+                    arguments[setting.name] = tuple(value) if isinstance(value, list) else value
             command(**arguments)
 
         keywords = [p for p in named if p.kind is p.KEYWORD_ONLY]
         positional = [p for p in named if p.kind is not p.KEYWORD_ONLY]
         parameters = [*positional, *map(_option, settings), *keywords]
-        # Typer wants those that may be left out last, unless all are keywords.
+        # A signature must have positional parameters first; Typer passes all by name.
         parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return run
@@ -76,7 +75,7 @@ def with_settings(*kinds: type[Settings]) -> Callable[[Command], Command]:
 
 
 def take(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
-    """The settings of `kind`, with what was given of them, which is taken out of `given`.
+    """Take the settings of `kind` out of `given`; those not given have their defaults.
 
     Raises:
         UsageError: for a value out of bounds.
@@ -92,7 +91,7 @@ def option_names(parameters: Iterable[str]) -> dict[str, str]:
 
 
 def _option(setting: Setting) -> inspect.Parameter:
-    """The parameter from which Typer makes the option of a setting; None if it is not given."""
+    """The parameter that Typer makes the option of a setting from; None if it is not given."""
     kind = setting.type
     more: dict[str, Any] = {}
     if kind == tuple[str, ...]:
@@ -112,7 +111,7 @@ def _option(setting: Setting) -> inspect.Parameter:
 
 
 def _several(setting: Setting) -> Callable[[str], float | tuple[float, ...]]:
-    """What reads one number, or several with commas between."""
+    """A parser of one number, or of several with commas between."""
 
     def read(given: str) -> float | tuple[float, ...]:
         try:
