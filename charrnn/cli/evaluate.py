@@ -70,7 +70,7 @@ def evaluate(
             "use --protocol windows, without --per-char and --html",
         )
     models, sources = _models_and_texts(arguments)
-    found = _evaluation(models, sources, config, reading, unknown, dynamic or [], validation)
+    found = _scored(models, sources, config, reading, unknown, dynamic or [], validation)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
     if per_char:
@@ -83,8 +83,8 @@ def evaluate(
             write(f"{label:<20} {value}\n")
 
 
-class Evaluation(NamedTuple):
-    """A text that was scored."""
+class ScoredText(NamedTuple):
+    """A text, and what the models made of it."""
 
     text: str  # its name
     protocol: str
@@ -94,7 +94,7 @@ class Evaluation(NamedTuple):
     score: Score
 
 
-def _evaluation(
+def _scored(
     models: list[str],
     sources: list[str],
     config: EvalConfig,
@@ -102,7 +102,7 @@ def _evaluation(
     unknown: Unknown,
     dynamic: list[str],
     validation: bool,
-) -> Evaluation:
+) -> ScoredText:
     from tqdm import tqdm
 
     from charrnn.evaluation import losses
@@ -127,7 +127,7 @@ def _evaluation(
     score = score_of(total_nats, tokenizer, losses.targets(ids, config))
     windows = "" if config.protocol == "carried" else f" of {config.window}"
     protocol = f"{config.protocol}{windows}{', dynamic' if dynamic else ''}"
-    return Evaluation(corpus.name, protocol, tokenizer, ids, nats, score)
+    return ScoredText(corpus.name, protocol, tokenizer, ids, nats, score)
 
 
 def _models_and_texts(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -167,7 +167,7 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
     return found.pop()
 
 
-def _rows(found: Evaluation) -> dict[str, str]:
+def _rows(found: ScoredText) -> dict[str, str]:
     score = found.score
     return {
         "nats per character": f"{score.nats_per_char:.4f}",
@@ -179,7 +179,7 @@ def _rows(found: Evaluation) -> dict[str, str]:
     }
 
 
-def _write_characters(found: Evaluation) -> None:
+def _write_characters(found: ScoredText) -> None:
     from charrnn.scoring.score import by_character
 
     characters = by_character(found.tokenizer, found.ids, found.nats)
@@ -189,7 +189,7 @@ def _write_characters(found: Evaluation) -> None:
         write(encode_json({"text": text, "nats": nats}))
 
 
-def _write_page(path: Path, title: str, found: Evaluation) -> None:
+def _write_page(path: Path, title: str, found: ScoredText) -> None:
     from charrnn.scoring import heatmap
     from charrnn.scoring.score import by_character
 
