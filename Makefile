@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test test-slow bench-training bench-sampling bench-quality bench-peers format clean
+.PHONY: demo docs test test-slow bench-training bench-sampling bench-quality bench-peers format clean
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -17,6 +17,10 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+# docs/reference.md, from the settings and the commands; `make test` fails when it is stale.
+docs: $(READY)
+	$(BIN)/python docs/reference.py
 
 # Beside the slow tests, examples that `make test` has not tried.
 test-slow: $(READY)

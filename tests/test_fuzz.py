@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from charrnn import CharRNNError, Reading, load, train
-from charrnn.cli import app
+from charrnn.cli.app import app
 from charrnn.config import EvalConfig, ModelConfig, SampleConfig, Settings, TrainConfig
 from charrnn.config import settings_from as made
 from charrnn.errors import UsageError

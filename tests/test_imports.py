@@ -43,7 +43,7 @@ def imported_by(code: str, *arguments: str, cwd: Path) -> set[str]:
     return set(done.stdout.rpartition("LOADED")[2].split())
 
 
-RUN = "import charrnn.cli\ntry: charrnn.cli.main()\nexcept SystemExit as end: assert not end.code"
+RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: assert not end.code"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,7 @@ RUN = "import charrnn.cli\ntry: charrnn.cli.main()\nexcept SystemExit as end: as
         ("sample", "model", "-n", "20", "--prompt", "abc"),
         ("info", "model"),
         ("info", "model", "--json"),
+        ("list",),
     ],
     ids=" ".join,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.arrays import Floats, Ids, target_log_probs
-from charrnn.config import SampleConfig, settings_from
+from charrnn.config import SampleConfig, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
@@ -84,6 +84,7 @@ class Predictor(LanguageModel):
             except UsageError as error:
                 raise UsageError(f"line {number}: {error.found}", error.advice) from None
 
+    @takes(SampleConfig)
     def generate(self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any) -> str:
         """New text after `prompt`, which is not repeated.
 
@@ -99,6 +100,7 @@ class Predictor(LanguageModel):
         refuse_endless(config)
         return "".join(generation.stream(self, prompt, config, unknown))
 
+    @takes(SampleConfig)
     def generate_batch(
         self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> list[Sample]:
@@ -108,12 +110,14 @@ class Predictor(LanguageModel):
         seeds = range(first, first + count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
 
+    @takes(SampleConfig)
     def stream(
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
         return generation.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
 
+    @takes(SampleConfig)
     def beam_search(
         self,
         num_beams: int,

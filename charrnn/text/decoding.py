@@ -10,12 +10,12 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
+from charrnn.config import Reading
+from charrnn.errors import BadDataError, MissingInputError, ReadWriteError
 
 __all__ = ["Piece", "Reading", "file_pieces", "is_binary_file", "pieces"]
 
@@ -23,32 +23,6 @@ CHUNK = 1 << 20  # bytes read at a time
 HEAD = 8192  # bytes at the start of a file by which a binary file is recognised
 
 BOM = "\N{BYTE ORDER MARK}"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How bytes become text.
-
-    Attributes:
-        encoding: of text files and standard input.
-        errors: what to do with bytes that are not in that encoding: refuse them, `replace` them
-            by U+FFFD, or keep them as Python's surrogate escapes (for a byte tokenizer).
-        text_column: the column of a data set that holds the text.
-        split: the split of a data set from the Hugging Face hub.
-    """
-
-    encoding: str = "utf-8"
-    errors: Literal["strict", "replace", "surrogateescape"] = "strict"
-    text_column: str | None = None
-    split: str = "train"
-
-    def __post_init__(self) -> None:
-        try:
-            "".encode(self.encoding)
-            codecs.getincrementaldecoder(self.encoding)
-        except (LookupError, ValueError):  # the latter for "undefined", which Python does know
-            advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
-            raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
 
 
 class Piece(NamedTuple):

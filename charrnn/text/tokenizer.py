@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
+from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
     "same_vocabulary",
 ]
 
-Unknown = Literal["error", "skip", "replace"]
 StreamDecoder = Callable[[Sequence[int], bool], str]  # (the next ids, whether they are the last)
 
 # Tried in this order as the stand-in for a character the vocabulary lacks.

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
+from charrnn.config import Budget
 from charrnn.evaluation.surprisals import surprisals
 from charrnn.training import planning
 from charrnn.training.learner import Learner
-from charrnn.training.planning import Budget, Plan
+from charrnn.training.planning import Plan
 
 __all__ = ["count_steps", "mean_without_outliers", "time_calls"]
 

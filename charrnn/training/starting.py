@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import charrnn
 from charrnn.arrays import Ids
+from charrnn.config import Budget
 from charrnn.errors import CharRNNError
 from charrnn.folder.files import create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import locked
@@ -35,7 +36,7 @@ from charrnn.training.events import Event, Started
 from charrnn.training.learner import Learner
 from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
-from charrnn.training.planning import Budget, Plan
+from charrnn.training.planning import Plan
 from charrnn.training.recorder import Recorder
 
 __all__ = ["NewRun", "StoppedRun"]

@@ -19,7 +19,7 @@ import pytest
 import typer.main
 
 from charrnn import CharRNN, CharTokenizer
-from charrnn.cli import app
+from charrnn.cli.app import app
 from charrnn.text.corpus import BUNDLED
 from tests.commands import TINY, run, start
 from tests.conftest import small_config

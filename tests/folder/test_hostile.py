@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import CharRNNError, load, resume
-from charrnn.cli.show import verify
+from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
 from charrnn.folder.record import model_files, read_model
 from charrnn.folder.resuming import STATE, read_run

@@ -16,7 +16,7 @@ from typing import Any, Self
 import pytest
 
 from charrnn import CharRNN, CharTokenizer, load, resume
-from charrnn.cli.show import verify
+from charrnn.cli.verify import verify
 from charrnn.errors import ReadWriteError
 from charrnn.folder.files import create_folder, refuse_occupied, write_files
 from charrnn.folder.record import model_files, read_model

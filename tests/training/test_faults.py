@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from charrnn import resume, train
-from charrnn.cli.show import verify
+from charrnn.cli.verify import verify
 from charrnn.folder.resuming import STATE, read_run
 from charrnn.training.events import Started
 from tests.commands import run, start
