@@ -158,8 +158,8 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
     for model in models:
         record = read_model(find_model(model)).record
         known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
-        kept = record.training.val_frac if known and record.training is not None else 0.0
-        found.add(tokens - round(tokens * kept))
+        trained = known and record.training is not None
+        found.add(record.training.training_tokens(tokens) if trained else tokens)
     if len(found) > 1:
         raise UsageError(
             f"the models were trained on different parts of {corpus.name}",

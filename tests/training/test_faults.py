@@ -19,7 +19,7 @@ import torch
 
 from charrnn import resume, train
 from charrnn.cli.verify import verify
-from charrnn.folder.resuming import STATE, read_run
+from charrnn.folder.resuming import read_run
 from charrnn.training.events import Started
 from tests.commands import run, start
 from tests.conftest import VERSE
@@ -157,13 +157,18 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
     assert kept[0] == kept[1] == kept[2]
 
 
-# Once it has been asked to stop, its disk is stuck.
+# The disk is stuck at the end of the first save; says so, and when the first signal was noted.
 STUCK = """
 import os, runpy, signal, time
 fsync = os.fsync
 def stuck(handle):
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and os.path.exists("started"):
+    if os.path.exists("model/resume/state.safetensors"):
         print("stuck", flush=True)
+        for _ in range(6000):
+            time.sleep(0.01)
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                break
+        print("still stuck", flush=True)
         time.sleep(1000)
     fsync(handle)
 os.fsync = stuck
@@ -172,7 +177,7 @@ runpy.run_module("charrnn", run_name="__main__")
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
-    """The first one lets the run save, which may never end."""
+    """The first one waits for a save that never ends."""
     command = [sys.executable, "-c", STUCK, "train", str(verse), *map(str, TINY)]
     command += ["--steps", "1000000", "--out", "model"]
     process = subprocess.Popen(
@@ -182,13 +187,10 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while not (tmp_path / "model" / STATE).exists():
-        time.sleep(0.02)
-        assert process.poll() is None
-    (tmp_path / "started").touch()
-    process.send_signal(signal.SIGINT)
     assert process.stdout is not None
     assert process.stdout.readline() == b"stuck\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == b"still stuck\n"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
