@@ -386,12 +386,13 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
 def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
     """The first one waits for a save that never ends."""
     code = (
-        "import time; from charrnn import cli; from charrnn.training.recorder import Keeper\n"
+        "import time; from charrnn.cli.app import main\n"
+        "from charrnn.training.recorder import Keeper\n"
         "due = Keeper.due\n"
         "Keeper.due = lambda self, one: one.step == 3 and print('at work', flush=True) "
         "or due(self, one)\n"
         "Keeper.close = lambda *_: (print('waiting', flush=True), time.sleep(1000))\n"
-        "cli.main()"
+        "main()"
     )
     command = [sys.executable, "-c", code, "train", str(verse), *map(str, TINY)]
     command += ["--steps", "1000000", "--out", "model"]
