@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: demo test test-slow bench-training bench-sampling bench-gpu bench-quality bench-peers format clean
+.PHONY: demo docs test test-slow format clean \
+	bench-training bench-sampling bench-gpu bench-quality bench-peers
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
 	$(BIN)/charrnn sample --temp 0.7 --length 600
 
+# In a random order; its seed stands at the head, and --randomly-seed repeats it.
 test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -17,8 +19,13 @@ test: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
+# docs/reference.md, from the settings and the commands; `make test` fails when it is stale.
+docs: $(READY)
+	$(BIN)/python docs/reference.py
+
+# Beside the slow tests, examples that `make test` has not tried.
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow or hypothesis" --hypothesis-profile explore
 
 bench-training: $(READY)
 	$(BIN)/python benchmarks/training.py

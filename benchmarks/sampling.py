@@ -1,4 +1,4 @@
-"""How fast charrnn writes, beside what else one could write.
+"""How fast charrnn writes text, beside other ways to program the same.
 
     make bench-sampling
 
@@ -6,12 +6,12 @@ For each cell and size, in one run: a loop that calls `torch.nn`'s module once a
 programs do; the same cell by hand on tensors, a matrix-vector product with its bias (`addmv`) a
 layer and input; charrnn writing one text, and 64 side by side, with NumPy as for short texts, and
 in machine code with weights in bytes as for long ones. All draw at temperature 0.8. What counts is
-the ratio to the module, and the share of the speed at which this machine reads as many bytes as the
-weights have, again and again.
+the ratio to the module, and the share of the speed at which this machine reads that many bytes
+again and again.
 
     python benchmarks/sampling.py --model checkpoints/verse --text verse.txt
 
-tells instead how far the bytes move the log-probabilities of a text under a trained model.
+prints instead how far rounding to bytes moves the log-probabilities of a text.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ import torch
 from timing import Step, machine, rates
 from torch import nn
 
-from charrnn.cells.rules import CELLS
+from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig, SampleConfig
 from charrnn.models.loading import load
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.sampling import generation
+from charrnn.sampling.language_model import TokenSampler
 from charrnn.text.tokenizer import CharTokenizer
 
 HERE = Path(__file__).parent
@@ -86,14 +87,30 @@ def by_addmv(network: CharRNN) -> Step:
     return write
 
 
+class InNumPy(Model):
+    """Draws in NumPy, however long the text."""
+
+    def sampler(self, state: State, max_tokens: int | None) -> None:
+        """None."""
+
+
+class InMachineCode(Model):
+    """Draws in machine code, however short the text."""
+
+    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
+        """As for a text without end."""
+        del max_tokens
+        return super().sampler(state, None)
+
+
 def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step:
     """`length` characters of `count` texts, with NumPy or in machine code."""
     tokenizer = CharTokenizer("".join(chr(33 + k) for k in range(V)))
-    model = Model(network.config, tokenizer, network.weights())
+    kind = InMachineCode if in_code else InNumPy
+    model = kind(network.config, tokenizer, network.weights())
     config = SampleConfig(max_new_tokens=length, temperature=TEMPERATURE, seed=1)
 
     def write() -> object:
-        generation.WORTH = 0 if in_code else 10**12
         if count == 1:
             return "".join(generation.stream(model, "!", config))
         return generation.generate_batch(model, "!", config, seeds=range(count))
@@ -102,13 +119,13 @@ def by_charrnn(network: CharRNN, count: int, length: int, in_code: bool) -> Step
 
 
 def reading(size: int) -> float:
-    """Bytes a second at which all threads read `size` bytes again and again."""
+    """Bytes per second at which all threads read `size` bytes again and again."""
     numbers = torch.ones(size // 4)
     return max(rates({"sum": numbers.sum}, size, 1, 0.3)["sum"] for _ in range(ROUNDS))
 
 
 def contest(cell: str, layers: int, hidden: int) -> dict[str, float]:
-    """Characters a second of each, the bytes of the weights, and how fast these can be read."""
+    """Characters per second of each, the size of the weights, and how fast these can be read."""
     config = ModelConfig(
         cell=cell,  # type: ignore[arg-type]
         vocab_size=V,
@@ -135,18 +152,18 @@ def contest(cell: str, layers: int, hidden: int) -> dict[str, float]:
 
 
 def moved(model: Path, text: Path) -> dict[str, float]:
-    """How far bytes move the log-probability of each of the last characters of a text, in nats."""
+    """How far rounding to bytes moves the log-probability of each character, in nats."""
     one = load(model)
     ids = one.tokenizer.encode(text.read_text("utf-8")[-SCORED:], "skip")
-    writer = one.writer(one.start())
-    assert writer is not None, "there is machine code here"
+    sampler = one.sampler(one.start(), max_tokens=None)
+    assert sampler is not None, "there is machine code here"
     masks = np.where(np.eye(one.tokenizer.vocab_size, dtype=bool), 0.0, -np.inf)
     found = [  # all but the next character are banned
-        writer.write(ids[k : k + 1], np.zeros((1, 1)), np.ones(1), masks[ids[k + 1]])
+        sampler.draw(ids[k : k + 1], np.zeros((1, 1)), np.ones(1), masks[ids[k + 1]])
         for k in range(len(ids) - 1)
     ]
     scores = np.concatenate([log_probs[0] for _, log_probs in found])
-    exact = one._log_probs(ids[None])[0]
+    exact = one.token_log_probs(ids[None])[0]
     apart = scores - exact
     return {
         "nats": -float(exact.mean()),
@@ -202,11 +219,11 @@ def main() -> None:
             figures = " | ".join(
                 f"{name} {row[name]:,.0f} ({row[name] / row['module']:.1f})" for name in names
             )
-            told = ", ".join(
+            reading_shares = ", ".join(
                 f"{shares[name]:.0%} of {row[f'bytes_per_second {kind}'] / 1e9:.0f} GB/s"
                 for name, kind in (("numpy", "fp32"), ("code", "int8"))
             )
-            print(f"{cell} {layers}×{hidden}: {figures} | {told}", flush=True)
+            print(f"{cell} {layers}×{hidden}: {figures} | {reading_shares}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         cold = cold_start(Path(folder) / "model")
     print(" | ".join(f"{name} {value:.3f} s" for name, value in cold.items()))

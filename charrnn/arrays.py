@@ -1,4 +1,4 @@
-"""The arrays that every room hands to the next, and what turns logits into probabilities."""
+"""The types of the arrays that rooms hand to each other, and the softmax and its logarithm."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = [
 ]
 
 Ids = NDArray[np.int32]  # token ids, (N,) or (B, T)
-Floats = NDArray[np.float32]
-Logits = NDArray[np.floating]  # (..., V), natural-log probabilities that are not normalised
-Surprisals = NDArray[np.float32]  # (N,), nats that tokens cost: -log p
+Floats = NDArray[np.float32]  # weights, states, logits of a model
+Logits = NDArray[np.floating]  # (..., V), unnormalised natural-log probabilities
+Surprisals = NDArray[np.float32]  # (N,), nats: -log p of each token
 Weights = dict[str, NDArray[np.float32]]  # by name; see `cells.layout`
 
 
@@ -39,8 +39,6 @@ def log_softmax(logits: Logits) -> Logits:
 
 def target_log_probs(logits: Logits, targets: NDArray[np.integer]) -> NDArray[np.floating]:
     """The log-probabilities (...) that logits (..., V) give to targets (...)."""
-    peak = logits.max(-1)
-    totals = np.log(np.exp(logits - peak[..., None]).sum(-1)) + peak
-    chosen = np.take_along_axis(logits, targets[..., None].astype(np.intp), -1)[..., 0]
-    scores: NDArray[np.floating] = chosen - totals
-    return scores
+    places = targets[..., None].astype(np.intp)
+    chosen: NDArray[np.floating] = np.take_along_axis(log_softmax(logits), places, -1)[..., 0]
+    return chosen

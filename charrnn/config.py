@@ -1,139 +1,205 @@
-"""The settings of a model, of its training and of sampling, with their bounds.
+"""The settings: of reading a text, of a model, its training, sampling and evaluation.
 
-Each setting stands here once: its name, its bounds, its default where one fits every corpus.
-Those that depend on the corpus and the machine are chosen in `planning`.
+Each setting stands here once: its type, its bounds, its default where one fits every text, one
+line of help and the names of its option. `settings` says what is made from that. What depends on
+the text and the machine is chosen in `training.planning`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+import codecs
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from charrnn.errors import UsageError
+from charrnn.settings import Settings, about, check, document, settings_from, takes
 
 __all__ = [
+    "SETTINGS",
+    "Budget",
     "CellName",
     "EvalConfig",
     "ModelConfig",
+    "Reading",
     "SampleConfig",
     "Settings",
     "TrainConfig",
+    "Unknown",
     "check",
     "refuse_bidirectional",
     "settings_from",
+    "takes",
 ]
 
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
 Size = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Width = Annotated[int, Meta(ge=1, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Probability = Annotated[float, Meta(gt=0, le=1)]
 Rate = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 
+BY_TEXT = "chosen for the text"
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the settings: bounds hold however one is made, and JSON is strict.
 
-    Raises:
-        UsageError: if a value is outside its bounds; names the setting and the bounds.
-    """
+class Reading(Settings, frozen=True):
+    """How bytes become text."""
+
+    encoding: Annotated[str, about("Encoding of text files and standard input.")] = "utf-8"
+    errors: Annotated[
+        Literal["strict", "replace", "surrogateescape"],
+        about(
+            "What to do with bytes that are not in that encoding: refuse the text, put U+FFFD in "
+            "their place, or keep them for a byte tokenizer."
+        ),
+    ] = "strict"
+    text_column: Annotated[
+        str | None, about("Column of a table or data set that holds the text.", unset="text")
+    ] = None
+    split: Annotated[str, about("Split of a data set from the Hugging Face hub.")] = "train"
 
     def __post_init__(self) -> None:
-        check(type(self), {name: getattr(self, name) for name in self.__struct_fields__})
+        super().__post_init__()
+        try:
+            "".encode(self.encoding)
+            codecs.getincrementaldecoder(self.encoding)
+        except (LookupError, ValueError):  # the latter for "undefined", which Python does know
+            advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
+            raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
+
+    def for_tokens(self, kind: str) -> Reading:
+        """Keep every byte if the tokens are bytes, rather than refuse some."""
+        if kind == "byte" and self.errors == "strict":
+            return msgspec.structs.replace(self, errors="surrogateescape")
+        return self
 
 
-def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
-    """Hold values against the bounds that the settings of `kind` have.
+class Budget(Settings, frozen=True):
+    """How long to train: minutes (three if nothing is given), or epochs.
+
+    Steps fix what the minutes would, so that giving both the minutes and the steps of an earlier
+    run repeats it.
 
     Raises:
-        UsageError: for the first that is out of bounds; names the setting and the bounds.
+        UsageError: if epochs and another are given, or one is not positive.
     """
-    for field in msgspec.structs.fields(kind):
-        if field.name not in values:
-            continue
-        value = values[field.name]
-        try:
-            msgspec.convert(value, field.type)
-        except msgspec.ValidationError as error:
-            raise UsageError(f"{field.name} is {value!r}", _expected(field.type, error)) from None
-        numbers = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
-            raise UsageError(f"{field.name} is {value!r}", "expected a finite number")
 
+    minutes: Annotated[
+        Positive | None,
+        about("Minutes to train; sizes and settings are chosen to fit.", unset="3"),
+    ] = None
+    epochs: Annotated[
+        Positive | None, about("Passes over the training text, instead of minutes.")
+    ] = None
+    steps: Annotated[
+        Size | None,
+        about("Number of updates; with the minutes of an earlier run, repeats that run."),
+    ] = None
 
-def _expected(kind: Any, error: msgspec.ValidationError) -> str:
-    if get_origin(kind) is Literal:
-        return f"choose from {', '.join(get_args(kind))}"
-    text = str(error).partition(" - at ")[0].replace("`", "")
-    return text[0].lower() + text[1:]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
+        if self.epochs is not None and len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} are both given", "give one budget")
+        if self.minutes is None and self.epochs is None:
+            msgspec.structs.force_setattr(self, "minutes", 3.0)
 
 
 class ModelConfig(Settings, frozen=True, kw_only=True):
-    """The shape of a network.
+    """The shape of a network."""
 
-    Attributes:
-        cell: the recurrent cell of every layer.
-        vocab_size: V, how many different token ids there are.
-        embed_size: E, the width of the embedding.
-        hidden_size: H, the width of each recurrent layer.
-        num_layers: L, how many recurrent layers are stacked.
-        dropout: the share of each layer's outputs that is dropped while training.
-        weight_dropout: the share of its recurrent weights.
-        skip: whether each layer whose input is as wide as its output adds its input to it.
-        bidirectional: whether each layer also reads backwards; not for a language model.
-    """
-
-    cell: CellName
-    vocab_size: Annotated[int, Meta(ge=1, le=0x110000)]
-    embed_size: Annotated[int, Meta(ge=1, le=1_000_000)]
-    hidden_size: Annotated[int, Meta(ge=1, le=1_000_000)]
-    num_layers: Annotated[int, Meta(ge=1, le=1_000)]
-    dropout: Rate = 0.0
-    weight_dropout: Rate = 0.0
-    skip: bool = False
-    bidirectional: bool = False
+    cell: Annotated[CellName, about("Recurrent cell of every layer.", "--model", unset="lstm")]
+    vocab_size: Annotated[
+        int, Meta(ge=1, le=0x110000), about("Number of different tokens (V).", derived=True)
+    ]
+    embed_size: Annotated[Width, about("Width of the embedding (E).", unset="64")]
+    hidden_size: Annotated[
+        Width,
+        about("Width of each recurrent layer (H).", "--rnn-size", "--hidden-size", unset=BY_TEXT),
+    ]
+    num_layers: Annotated[
+        int, Meta(ge=1, le=1_000), about("Number of stacked recurrent layers (L).", unset="2")
+    ]
+    dropout: Annotated[
+        Rate, about("Fraction of each layer's outputs to drop in training.", unset=BY_TEXT)
+    ] = 0.0
+    weight_dropout: Annotated[
+        Rate, about("Fraction of the recurrent weights to drop in training.", unset=BY_TEXT)
+    ] = 0.0
+    skip: Annotated[
+        bool,
+        about(
+            "Add each layer's input to its output where their widths are equal.",
+            "--skip/--no-skip",
+            unset="yes",
+        ),
+    ] = False
+    bidirectional: Annotated[
+        bool, about("Read backwards too; not possible for a language model.", derived=True)
+    ] = False
 
 
 class TrainConfig(Settings, frozen=True, kw_only=True):
-    """How a network is trained, fully resolved: two runs with equal settings are equal.
+    """How a network is trained, fully resolved: two runs with equal settings are equal."""
 
-    Attributes:
-        batch_size: B, lanes read side by side.
-        seq_length: T, time steps between two updates (truncated back-propagation).
-        steps: how many updates the run makes.
-        learning_rate: the peak, after the warm-up.
-        warmup_steps: updates over which the rate rises from zero to its peak.
-        weight_decay: AdamW's, on weight matrices.
-        grad_clip: the largest norm a gradient may have.
-        val_frac: the last part of the text, kept for validation.
-        eval_every: updates between two evaluations.
-        patience: evaluations without a better loss after which training stops.
-        seed: of the weights, the lanes and the dropout.
-        device: where the network is trained.
-        precision: of the products in training; weights and loss are always fp32.
-    """
-
-    batch_size: Size
-    seq_length: Size
-    steps: Size
-    learning_rate: Positive
-    warmup_steps: Count
-    weight_decay: NonNegative
-    grad_clip: Positive = 1.0
-    val_frac: Annotated[float, Meta(gt=0, lt=1)]
-    eval_every: Size
-    patience: Size
-    seed: Count = 0
-    device: DeviceName = "auto"
-    precision: Precision = "auto"
+    batch_size: Annotated[
+        Size, about("Number of lanes of text read side by side (B).", unset=BY_TEXT)
+    ]
+    seq_length: Annotated[
+        Size,
+        about("Time steps between two updates (T): truncated back-propagation.", unset=BY_TEXT),
+    ]
+    steps: Annotated[Size, about("Number of updates.", derived=True)]
+    learning_rate: Annotated[
+        Positive,
+        about(
+            "Highest learning rate, after the warm-up.", "--learning-rate", "--lr", unset=BY_TEXT
+        ),
+    ]
+    warmup_steps: Annotated[
+        Count,
+        about(
+            "Updates in which the learning rate rises from zero.",
+            unset="a tenth of all, at most 200",
+        ),
+    ]
+    weight_decay: Annotated[
+        NonNegative, about("AdamW's weight decay, on weight matrices.", unset="0.05")
+    ]
+    grad_clip: Annotated[Positive, about("Largest norm that a gradient may have.")] = 1.0
+    val_frac: Annotated[
+        float,
+        Meta(gt=0, lt=1),
+        about(
+            "Fraction at the end of the text to keep for validation.",
+            unset="0.1, but at most 500,000 characters",
+        ),
+    ]
+    eval_every: Annotated[
+        Size, about("Updates between two evaluations.", unset="chosen for the number of updates")
+    ]
+    patience: Annotated[
+        Size,
+        about(
+            "Evaluations without a better validation loss before training stops.",
+            unset="a quarter of all, at least 3",
+        ),
+    ]
+    seed: Annotated[
+        Count, about("Seed of weights, lanes and dropout; equal seeds train equal models.")
+    ] = 0
+    device: Annotated[DeviceName, about("Where to train.")] = "auto"
+    precision: Annotated[
+        Precision,
+        about("Number format of matrix products; weights and losses are always fp32."),
+    ] = "auto"
 
     def training_tokens(self, tokens: int) -> int:
         """How many of a corpus's tokens are for training; the rest, its end, is for validation."""
@@ -141,79 +207,96 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
 
 
 class SampleConfig(Settings, frozen=True, kw_only=True):
-    """How new text is drawn; the names are Hugging Face's.
+    """How new text is drawn; the names are Hugging Face's."""
 
-    Attributes:
-        max_new_tokens: how many tokens to draw, the prompt not counted; None for no end.
-        temperature: divides the logits; below 1 is safer, above 1 wilder, 0 takes the likeliest.
-            Several are taken in turn, one a token, round and round.
-        top_k: draw only among the k likeliest; None for all.
-        top_p: draw only among the likeliest that together reach this probability.
-        min_p: draw only what is at least so many times as likely as the likeliest.
-        typical_p: draw only among the most typical that together reach this probability.
-        repetition_penalty: above 1, what stands in the window becomes less likely.
-        repetition_window: how many of the last tokens the penalty looks at.
-        allow: draw only these characters; None for all.
-        ban: never draw these characters.
-        stop_strings: the text ends before the first of these to appear.
-        include_stop: whether it ends after it instead.
-        max_lines: the text ends before the end of this line; None for no limit.
-        seed: equal seeds draw equal texts; None draws a new one.
-    """
-
-    max_new_tokens: Count | None = 500
-    temperature: NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=1)] = 0.8
-    top_k: Annotated[int, Meta(ge=1)] | None = None
-    top_p: Probability = 1.0
-    min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    typical_p: Probability = 1.0
-    repetition_penalty: Positive = 1.0
-    repetition_window: Annotated[int, Meta(ge=1, le=1_000_000)] = 64
-    allow: str | None = None
-    ban: str = ""
-    stop_strings: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
-    include_stop: bool = False
-    max_lines: Annotated[int, Meta(ge=1)] | None = None
-    seed: Count | None = None
+    max_new_tokens: Annotated[
+        Count | None,
+        about(
+            "Number of characters to write (bytes, for a byte model), the prompt not counted.",
+            "--length",
+            "-n",
+            cli="0 writes until stopped.",
+        ),
+    ] = 500
+    temperature: Annotated[
+        NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=1)],
+        about(
+            "Divides the logits: below 1 is safer, above 1 wilder, 0 always takes the likeliest. "
+            "Several take turns, a character each.",
+            "--temperature",
+            "--temp",
+            "-t",
+        ),
+    ] = 0.8
+    top_k: Annotated[
+        Annotated[int, Meta(ge=1)] | None, about("Draw from the k likeliest characters only.")
+    ] = None
+    top_p: Annotated[
+        Probability, about("Draw from the likeliest that together reach this probability.")
+    ] = 1.0
+    min_p: Annotated[
+        float,
+        Meta(ge=0, le=1),
+        about("Draw only what is at least this many times as likely as the likeliest."),
+    ] = 0.0
+    typical_p: Annotated[
+        Probability, about("Draw from the most typical that together reach this probability.")
+    ] = 1.0
+    repetition_penalty: Annotated[
+        Positive, about("Above 1, makes what was just written less likely.")
+    ] = 1.0
+    repetition_window: Annotated[
+        Width, about("How many of the last characters the repetition penalty looks at.")
+    ] = 64
+    allow: Annotated[str | None, about("Write these characters only.")] = None
+    ban: Annotated[str, about("Never write these characters.")] = ""
+    stop_strings: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        about("End before this text.", "--stop", cli="May be given several times."),
+    ] = ()
+    include_stop: Annotated[bool, about("End after the stop text instead of before it.")] = False
+    max_lines: Annotated[Annotated[int, Meta(ge=1)] | None, about("End with this many lines.")] = (
+        None
+    )
+    seed: Annotated[
+        Count | None, about("Equal seeds write equal texts; further texts count up from it.")
+    ] = None
 
 
 class EvalConfig(Settings, frozen=True, kw_only=True):
-    """How a text is scored.
+    """How a text is scored."""
 
-    Attributes:
-        protocol: whether the state is carried from the first character to the last, or starts
-            empty in each window.
-        window: tokens of a window.
-        random_windows: how many windows, at random places; None for all, side by side.
-        seed: of where random windows are.
-        segment: dynamic evaluation: tokens scored before each adaptation to them.
-        rate: dynamic evaluation: how far the weights go for a gradient of the usual size.
-        decay: dynamic evaluation: how strongly they are drawn back to where training left them.
-    """
-
-    protocol: Literal["carried", "windows"] = "carried"
-    window: Annotated[int, Meta(ge=1, le=1_000_000)] = 256
-    random_windows: Size | None = None
-    seed: Count = 0
-    segment: Annotated[int, Meta(ge=1, le=1_000_000)] = 32
-    rate: NonNegative = 7e-4
-    decay: Rate = 2e-3
-
-
-AnySettings = TypeVar("AnySettings", bound=Settings)
+    protocol: Annotated[
+        Literal["carried", "windows"],
+        about("Carry the state through the whole text, or start empty in each window."),
+    ] = "carried"
+    window: Annotated[Width, about("Characters in a window.")] = 256
+    random_windows: Annotated[
+        Size | None, about("Score this many windows at random places, instead of all.")
+    ] = None
+    seed: Annotated[Count, about("Seed of the random windows.")] = 0
+    segment: Annotated[
+        Width, about("Dynamic evaluation: characters scored before each adaptation.")
+    ] = 32
+    rate: Annotated[
+        NonNegative, about("Dynamic evaluation: how far the weights move each time.")
+    ] = 7e-4
+    decay: Annotated[
+        Rate, about("Dynamic evaluation: how strongly the weights are drawn back each time.")
+    ] = 2e-3
 
 
-def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySettings:
-    """`kind(**values)`, with unknown names refused as the user's mistake.
-
-    Raises:
-        UsageError: for a name that `kind` lacks, or a value out of bounds.
-    """
-    known = [field.name for field in msgspec.structs.fields(kind)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {', '.join(known)}")
-    return kind(**values)
+# All that a user can set.
+SETTINGS: tuple[type[Settings], ...] = (
+    Reading,
+    Budget,
+    ModelConfig,
+    TrainConfig,
+    SampleConfig,
+    EvalConfig,
+)
+for kind in SETTINGS:
+    document(kind)
 
 
 def refuse_bidirectional(config: ModelConfig) -> None:

@@ -1,6 +1,6 @@
-"""What can go wrong for a user, each kind with its exit code.
+"""The errors that users can see, each kind with its exit code.
 
-Every message is one line: what was found, then what to do about it.
+Each message is one line: what was found, then what to do about it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def printable(text: str) -> str:
 
 
 class CharRNNError(Exception):
-    """A mistake or mishap the user can do something about.
+    """Something that went wrong and that the user can do something about.
 
     Args:
-        found: what was found, as the start of a sentence.
-        advice: what to do now.
+        found: what was found, as the first half of a sentence.
+        advice: what to do now, as the second half.
     """
 
     exit_code = 1
@@ -48,31 +48,31 @@ class UsageError(CharRNNError):
 
 
 class BadDataError(CharRNNError):
-    """Text or a model that can't be read as what it should be."""
+    """A text or a model that is not what it should be."""
 
     exit_code = 65
 
 
 class MissingInputError(CharRNNError):
-    """An input that is not there."""
+    """An input that does not exist."""
 
     exit_code = 66
 
 
 class CannotCreateError(CharRNNError):
-    """An output that can't be made."""
+    """An output that can't be created."""
 
     exit_code = 73
 
 
 class ReadWriteError(CharRNNError):
-    """A read or write that failed midway."""
+    """A read or a write that failed midway."""
 
     exit_code = 74
 
 
 def not_written(path: object, error: OSError, option: str) -> CharRNNError:
-    """What to tell of an output that `option` names: it can't be made, or writing failed midway."""
+    """The error for an output, chosen with `option`, that can't be created or written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         return ReadWriteError(f"{path}: {error.strerror}", "make room or check the disk")
     return CannotCreateError(f"{path}: {error.strerror}", f"choose another {option}")

@@ -1,8 +1,9 @@
-"""Ctrl-C that lets what is going on come to a good end."""
+"""Ctrl-C that lets the work in hand finish properly."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,12 +15,16 @@ __all__ = ["noted"]
 def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     """Note the first of these signals; let the next have its usual effect.
 
-    Those that are ignored, as Ctrl-C is in a shell's background, stay so.
+    Signals that are ignored, as Ctrl-C is in a shell's background, stay ignored. Python lets only
+    the main thread handle signals: in another thread nothing is noted.
 
     Yields:
-        received: empty, until there was one.
+        received: empty until a signal arrives, then its number.
     """
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
     usual = {number: signal.getsignal(number) for number in numbers}
     usual = {number: now for number, now in usual.items() if now is not signal.SIG_IGN}
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import hypothesis
 import pytest
 import torch
 
+import charrnn
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.native import processor as processors
@@ -20,6 +23,36 @@ from tests import commands
 
 # Networks this small gain nothing from more threads, and lose much when tests run side by side.
 torch.set_num_threads(1)
+
+# The same examples in every run, however slow or old the machine. `make test-slow` tries new ones.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "explore",
+    hypothesis.settings.get_profile("repeatable"),
+    derandomize=False,
+    max_examples=1000,
+    print_blob=True,
+)
+hypothesis.settings.load_profile("repeatable")
+
+# What people set to their taste, and what a terminal hands on.
+TASTES = (
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "LINES",
+    "NO_COLOR",
+    "PYTEST_ADDOPTS",
+    "PYTHONWARNINGS",
+    "TQDM_DISABLE",
+)
 
 B, T, E, H, L, V = 3, 7, 4, 5, 2, 11
 
@@ -50,35 +83,21 @@ def cell(request: pytest.FixtureRequest) -> CellName:
     return name
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Run all tests in the same environment, with caches of their own."""
+    for name in list(os.environ):
+        if name in TASTES or name.startswith("HF_"):
+            del os.environ[name]
+    caches = TemporaryDirectory(prefix="charrnn-tests-")
+    config.add_cleanup(caches.cleanup)
+    os.environ |= {"XDG_CACHE_HOME": caches.name, "HF_HOME": caches.name, "TERM": "xterm"}
+
+
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each test from the same random state, in an empty folder of its own."""
     torch.manual_seed(1)
-
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def charrnn(tmp_path: Path) -> Run:
-    """Run the command in a process and a folder of its own: `charrnn("train", "a.txt")`."""
-
-    def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            [sys.executable, "-m", "charrnn", *map(str, arguments)],
-            **(
-                {
-                    "cwd": tmp_path,
-                    "capture_output": True,
-                    "text": True,
-                    "timeout": 120,
-                    "env": environment,
-                }
-                | options
-            ),
-        )
-
-    return run
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -89,15 +108,40 @@ def verse(tmp_path: Path) -> Path:
     return path
 
 
+@contextmanager
+def unchanged(folder: Path) -> Iterator[Path]:
+    """A folder that tests share; none of them may write to it."""
+
+    def contents() -> dict[Path, bytes]:
+        return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+    before = contents()
+    yield folder
+    assert contents() == before, f"a test has written to {folder}, which others read"
+
+
 @pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `home` is a copy of; trained once, and never written again."""
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What `home` is a copy of."""
     path = tmp_path_factory.mktemp("trained-home")
     (path / "verse.txt").write_text(VERSE * 20)
     done = commands.run(path, "train", "verse.txt", "--steps", 30, *commands.TINY, "--json")
     assert done.returncode == 0, done.stderr
     (path / "summary.json").write_text(done.stdout)
-    return path
+    with unchanged(path):
+        yield path
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A model folder that a run has made, with all that a folder can have; to be copied."""
+    path = tmp_path_factory.mktemp("trained-folder")
+    (path / "verse.txt").write_text(VERSE * 12)
+    settings: dict[str, Any] = {"hidden_size": 7, "embed_size": 5, "batch_size": 3, "steps": 20}
+    for _ in charrnn.train(path / "verse.txt", out=path / "model", **settings):
+        pass
+    with unchanged(path):
+        yield path / "model"
 
 
 @pytest.fixture

@@ -1,17 +1,30 @@
-"""What is not used is not imported: start-up in a blink is a promise."""
+"""What is not used is not imported, and rooms import from those below them alone."""
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 import charrnn
 from charrnn import CharRNN, CharTokenizer
 from tests.conftest import small_config
 
+ROOT = Path(__file__).parent.parent
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+# Each room, and its files from the lowest to the highest.
+ROOMS: dict[str, list[str]] = {
+    container.removeprefix("charrnn."): contract["layers"][::-1]
+    for contract in CONTRACTS["contracts"]
+    for container in contract.get("containers", ())
+}
 HEAVY = ("torch", "datasets", "pandas", "rich", "tqdm", "llvmlite")
 
 
@@ -23,14 +36,14 @@ def imported_by(code: str, *arguments: str, cwd: Path) -> set[str]:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         stdin=subprocess.DEVNULL,
     )
     assert "LOADED" in done.stdout, done.stderr
     return set(done.stdout.rpartition("LOADED")[2].split())
 
 
-RUN = "import charrnn.cli\ntry: charrnn.cli.main()\nexcept SystemExit as end: assert not end.code"
+RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: assert not end.code"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +60,7 @@ RUN = "import charrnn.cli\ntry: charrnn.cli.main()\nexcept SystemExit as end: as
         ("sample", "model", "-n", "20", "--prompt", "abc"),
         ("info", "model"),
         ("info", "model", "--json"),
+        ("list",),
     ],
     ids=" ".join,
 )
@@ -70,6 +84,42 @@ def test_every_public_name_can_be_had() -> None:
         value = getattr(charrnn, name)
         assert value.__doc__, name
         assert name in dir(charrnn)
-    assert sorted(charrnn._HOMES) == sorted(charrnn.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = charrnn.nonsense
+
+
+def test_type_checkers_see_every_public_name() -> None:
+    """They read the imports that Python never runs."""
+    tree = ast.parse((ROOT / "charrnn" / "__init__.py").read_text("utf-8"))
+    found = [
+        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0
+    ]
+    seen = {alias.asname for node in found for alias in node.names if alias.asname}
+    assert sorted(seen) == sorted(charrnn.__all__)
+
+
+def test_every_folder_of_the_package_is_a_room_whose_order_is_checked() -> None:
+    folders = {path.parent.name for path in ROOT.glob("charrnn/*/__init__.py")}
+    assert folders - {"cli"} == ROOMS.keys() - {"cli"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_is_introduced_by_a_docstring_that_lists_its_files_and_by_nothing_else(
+    room: str,
+) -> None:
+    """In the order in which they can be read: each imports only from those before it."""
+    (only,) = ast.parse((ROOT / "charrnn" / room / "__init__.py").read_text("utf-8")).body
+    assert isinstance(only, ast.Expr)
+    listed = re.findall(r"^(\w+)  +\S", ast.literal_eval(only.value), re.MULTILINE)
+    assert listed == ROOMS[room]
+
+
+def test_between_rooms_all_imports_point_one_way() -> None:
+    graph = grimp.build_graph("charrnn", cache_dir=None)
+    arrows: dict[str, set[str]] = {}
+    for module in graph.modules - {"charrnn"}:
+        imported = graph.find_modules_directly_imported_by(module) - {"charrnn"}
+        room = module.split(".")[1]
+        arrows.setdefault(room, set()).update({name.split(".")[1] for name in imported} - {room})
+    assert arrows.keys() > ROOMS.keys()
+    TopologicalSorter(arrows).prepare()  # raises CycleError, which names the rooms of a circle

@@ -1,12 +1,13 @@
-"""The cells' rules once more, with what training needs: the values to keep, and the way back.
+"""The cells' rules once more, for training: forward, with the values to keep, and backward.
 
     kept, after = rule.forward(xs, hs, before)               # elementwise
     dxs, dhs, d_before = rule.backward(kept, before, after, d_after)
 
 `xs` and `hs` are the G gates' parts of the input and of the recurrent product, each (..., H);
 `before` and `after` are states. The rules are sums, products, `tanh` and `sigmoid` of whatever they
-are given: PyTorch tensors in `loops`, vectors of machine code in `kernelcode`. The tests hold the
-forward rules equal to `cells`, and the backward rules to the derivative of these.
+are given: PyTorch tensors in `network.loops`, vectors of machine code in `native.training_code` and
+`native.sampling_code`. Tests hold the forward rules equal to those of `rules`, and the backward
+rules to their derivatives.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["RULES", "Rule"]
 
 Gates = Sequence[Array]
 Kept = tuple[Array, ...]
-Slopes = tuple[Array, ...]  # of a state; None where it acts through the product alone
+Slopes = tuple[Array, ...]  # by a state; None for a part that acts through the product alone
 
 
 class Rule(NamedTuple):
@@ -28,8 +29,8 @@ class Rule(NamedTuple):
 
     Attributes:
         kept: how many values `forward` keeps for `backward`.
-        memory: whether the last part of the state acts past the recurrent product, so that its
-            small changes must not be rounded away.
+        memory: whether the last part of the state also acts past the recurrent product: then it
+            is kept in fp32, since many small changes add up in it.
         split: whether the derivatives by xs and by hs differ.
         forward: (xs, hs, state before) to (kept values, state after).
         backward: (kept values, state before, state after, d state after) to the derivatives by
@@ -44,21 +45,21 @@ class Rule(NamedTuple):
 
 
 def rnn_forward(xs: Gates, hs: Gates, _before: State) -> tuple[Kept, State]:
-    """See `cells.simple_rnn`."""
+    """See `rules.simple_rnn`."""
     return (), (tanh(xs[0] + hs[0]),)
 
 
 def rnn_backward(
     _kept: Kept, _before: State, after: State, d_after: State
 ) -> tuple[Gates, Gates, Slopes]:
-    """The way back through `rnn_forward`."""
+    """The derivatives of `rnn_forward`."""
     (h,), (dh,) = after, d_after
     d = [dh * (1 - h * h)]
     return d, d, (None,)
 
 
 def lstm_forward(xs: Gates, hs: Gates, before: State) -> tuple[Kept, State]:
-    """See `cells.lstm`."""
+    """See `rules.lstm`."""
     i, f, g, o = (x + h for x, h in zip(xs, hs, strict=True))
     i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
     c = f * before[1] + i * g
@@ -68,7 +69,7 @@ def lstm_forward(xs: Gates, hs: Gates, before: State) -> tuple[Kept, State]:
 def lstm_backward(
     kept: Kept, before: State, after: State, d_after: State
 ) -> tuple[Gates, Gates, Slopes]:
-    """The way back through `lstm_forward`."""
+    """The derivatives of `lstm_forward`."""
     i, f, g, o = kept
     dh, dc = d_after
     tanh_c = tanh(after[1])
@@ -83,7 +84,7 @@ def lstm_backward(
 
 
 def gru_forward(xs: Gates, hs: Gates, before: State) -> tuple[Kept, State]:
-    """See `cells.gru`."""
+    """See `rules.gru`."""
     (xr, xz, xn), (hr, hz, hn), (h,) = xs, hs, before
     r, z = sigmoid(xr + hr), sigmoid(xz + hz)
     n = tanh(xn + r * hn)
@@ -93,7 +94,7 @@ def gru_forward(xs: Gates, hs: Gates, before: State) -> tuple[Kept, State]:
 def gru_backward(
     kept: Kept, before: State, _after: State, d_after: State
 ) -> tuple[Gates, Gates, Slopes]:
-    """The way back through `gru_forward`."""
+    """The derivatives of `gru_forward`."""
     (r, z, n, hn), (h,), (dh,) = kept, before, d_after
     dn = dh * (1 - z) * (1 - n * n)
     dr = dn * hn * r * (1 - r)

@@ -4,10 +4,10 @@
     gh = h Wₕᵀ + bₕ                                # (..., G·H)
     output, state = cell.combine(gx, gh, state)    # (..., H)
 
-The rules work on NumPy arrays and on PyTorch tensors alike. They are what runs when a model is
-used, what the training paths are tested against, and what to read to learn what a cell is. Who
-multiplies, and when, is the caller's business. Gate order and the GRU's variant are PyTorch's, so
-weights can be exchanged with `torch.nn`.
+The rules work on NumPy arrays and on PyTorch tensors alike. They run when a model is used, the
+training paths are tested against them, and they are the place to learn what a cell is. The caller
+does the products. Gate order and the GRU's variant are PyTorch's, so weights can be exchanged with
+`torch.nn`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from charrnn.config import CellName
 
 __all__ = ["CELLS", "Array", "Cell", "State"]
 
-Array = Any  # a NumPy array or a PyTorch tensor; the rules never ask which
+Array = Any  # a NumPy array or a PyTorch tensor
 State = tuple[Array, ...]  # (h,), or (h, c) for an LSTM
 
 
 class Cell(NamedTuple):
-    """What there is to know about a cell.
+    """A kind of cell.
 
     Attributes:
         name: as in `ModelConfig.cell`.
@@ -48,7 +48,7 @@ def simple_rnn(gx: Array, gh: Array, _state: State) -> tuple[Array, State]:
 
 
 def lstm(gx: Array, gh: Array, state: State) -> tuple[Array, State]:
-    """A memory c, written and read through gates: input, forget, cell, output.
+    """A memory c, written and read through gates; their order is input, forget, cell, output.
 
     Hochreiter and Schmidhuber, "Long short-term memory", 1997; the forget gate is from
     Gers, Schmidhuber and Cummins, "Learning to forget", 2000.
@@ -61,7 +61,7 @@ def lstm(gx: Array, gh: Array, state: State) -> tuple[Array, State]:
 
 
 def gru(gx: Array, gh: Array, state: State) -> tuple[Array, State]:
-    """A new state and the old one, mixed by gates: reset, update, new.
+    """The old state and a new one, mixed by gates; their order is reset, update, new.
 
     Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; the reset gate
     acts after the product, as in cuDNN and PyTorch.

@@ -1,118 +1,119 @@
-"""charrnn eval and charrnn score: how well models predict texts."""
+"""charrnn eval: how well models predict a text."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from charrnn.config import EvalConfig, settings_from
+from charrnn.config import EvalConfig, Reading
 from charrnn.errors import UsageError, not_written
-from charrnn.terminal.output import (
-    ColumnOption,
-    EncodingOption,
-    ErrorsOption,
-    JsonOption,
-    ModelArgument,
-    SplitOption,
-    encode_json,
-    say,
-    write,
-)
-from charrnn.text.tokenizer import Unknown
+from charrnn.terminal.options import JsonOption, UnknownOption, take, with_settings
+from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids, Surprisals
+    from charrnn.config import Unknown
     from charrnn.scoring.score import Score
     from charrnn.text.corpus import Corpus
     from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["evaluate", "score"]
+__all__ = ["evaluate"]
 
-UnknownOption = Annotated[
-    Unknown, typer.Option(help="What to do with characters that the models don't know.")
+ModelsAndTextsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL... TEXT...",
+        help="A model folder or name, or several to be mixed; then texts as for train.",
+    ),
+]
+ValidationOption = Annotated[
+    bool,
+    typer.Option("--validation", help="Score the part that training kept for validation."),
+]
+DynamicOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Dynamic evaluation: adapt the model to what it has scored. Names the text it was "
+        "trained on; may be given several times.",
+    ),
+]
+PerCharOption = Annotated[
+    bool,
+    typer.Option("--per-char", help="Print the loss of each character, one line of JSON for each."),
+]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(help="Write the text to this file as a page, coloured by the loss."),
 ]
 
 
+@with_settings(EvalConfig, Reading)
 def evaluate(
-    arguments: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL... TEXT...",
-            help="A model folder or name, or several to be mixed; then texts as for train.",
-        ),
-    ],
-    protocol: Annotated[
-        Literal["carried", "windows"],
-        typer.Option(help="Carry the state through the text, or begin anew in each window."),
-    ] = "carried",
-    window: Annotated[int, typer.Option(help="Characters of a window.")] = 256,
-    random_windows: Annotated[
-        int | None, typer.Option(help="So many windows at random places, instead of all.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of where random windows are.")] = 0,
-    validation: Annotated[
-        bool,
-        typer.Option("--validation", help="Score the part that training kept for validation."),
-    ] = False,
-    dynamic: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Adapt while scoring; the text that was trained on, may be given repeatedly.",
-        ),
-    ] = None,
-    segment: Annotated[int, typer.Option(help="With --dynamic: characters between steps.")] = 32,
-    rate: Annotated[float, typer.Option(help="With --dynamic: how far a step goes.")] = 7e-4,
-    decay: Annotated[float, typer.Option(help="With --dynamic: how fast it is forgotten.")] = 2e-3,
+    arguments: ModelsAndTextsArgument,
+    validation: ValidationOption = False,
+    dynamic: DynamicOption = None,
+    *,
     unknown: UnknownOption = "error",
-    encoding: EncodingOption = "utf-8",
-    errors: ErrorsOption = "strict",
-    text_column: ColumnOption = None,
-    split: SplitOption = "train",
-    per_char: Annotated[
-        bool, typer.Option("--per-char", help="Print each character's cost, a line of JSON each.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option(help="Write the text, coloured by its cost, to this file.")
-    ] = None,
+    per_char: PerCharOption = False,
+    html: HtmlOption = None,
     json: JsonOption = False,
+    **given: Any,
 ) -> None:
-    """Tell how well a model, or several together, predict a text."""
-    config = settings_from(
-        EvalConfig,
-        {
-            "protocol": protocol,
-            "window": window,
-            "random_windows": random_windows,
-            "seed": seed,
-            "segment": segment,
-            "rate": rate,
-            "decay": decay,
-        },
-    )
-    if random_windows is not None and (per_char or html or protocol == "carried"):
+    """Measure how well a model, or several together, predict a text."""
+    config, reading = take(EvalConfig, given), take(Reading, given)
+    if config.random_windows is not None and (per_char or html or config.protocol == "carried"):
         raise UsageError(
-            "random windows are no text to show",
+            "random windows are not a text that could be shown",
             "use --protocol windows, without --per-char and --html",
         )
+    models, sources = _models_and_texts(arguments)
+    found = _scored(models, sources, config, reading, unknown, dynamic or [], validation)
+    if html is not None:
+        _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
+    if per_char:
+        _write_characters(found)
+    elif json:
+        facts = {"models": models, "text": found.text, "protocol": found.protocol}
+        write(encode_json(facts | found.score.facts() | {"settings": config}))
+    else:
+        for label, value in _rows(found).items():
+            write(f"{label:<20} {value}\n")
+
+
+class ScoredText(NamedTuple):
+    """A text, and what the models made of it."""
+
+    text: str  # its name
+    protocol: str
+    tokenizer: Tokenizer
+    ids: Ids  # (N,)
+    nats: Surprisals  # (N-1,), or those of random windows
+    score: Score
+
+
+def _scored(
+    models: list[str],
+    sources: list[str],
+    config: EvalConfig,
+    reading: Reading,
+    unknown: Unknown,
+    dynamic: list[str],
+    validation: bool,
+) -> ScoredText:
     from tqdm import tqdm
 
     from charrnn.evaluation import losses
     from charrnn.evaluation.surprisals import targets
-    from charrnn.scoring.score import by_character, score_of
+    from charrnn.scoring.score import score_of
     from charrnn.text.corpus import read_corpus
-    from charrnn.text.decoding import Reading
-    from charrnn.text.tokenizer import ByteTokenizer
 
-    models, sources = _split(arguments)
     networks, tokenizer = losses.load_networks(models)
-    raw = isinstance(tokenizer, ByteTokenizer) and errors == "strict"
-    reading = Reading(encoding, "surrogateescape" if raw else errors, text_column, split)
+    reading = reading.for_tokens(tokenizer.unit)
     corpus = read_corpus(sources, reading)
-    ids = tokenizer.encode(corpus.text, unknown)
+    ids = tokenizer.encode(corpus.text, unknown)  # (N,)
     if validation:
         ids = ids[_training_tokens(models, corpus, len(ids)) :]
     training_ids = None
@@ -123,52 +124,18 @@ def evaluate(
     total = len(networks) * (len(ids) - 1)
     with tqdm(total=total, unit=" characters", leave=False, disable=not dynamic) as bar:
         nats = losses.mixed_surprisals(networks, ids, config, training_ids, bar.update)
-    wanted = targets(ids, config)
-    found = score_of(float(nats.sum(dtype="float64")), tokenizer, wanted)
-    how = protocol if protocol == "carried" else f"windows of {window}"
-    how += ", dynamic" if dynamic else ""
-    if html is not None:
-        title = f"{' + '.join(models)} reads {corpus.name}"
-        _write_page(html, title, found, how, tokenizer, ids, nats)
-    if per_char:
-        characters = by_character(tokenizer, ids, nats)
-        if tokenizer.decoder()(ids[:1].tolist(), False):
-            next(characters)  # the first is not predicted
-        for text, cost in characters:
-            write(encode_json({"text": text, "nats": cost}))
-    elif json:
-        facts = {"models": models, "text": corpus.name, "protocol": how} | found.facts()
-        write(encode_json(facts | {"settings": config}))
-    else:
-        for label, value in _rows(found, how).items():
-            write(f"{label:<18} {value}\n")
+    total_nats = float(nats.sum(dtype="float64"))
+    score = score_of(total_nats, tokenizer, targets(ids, config))
+    windows = "" if config.protocol == "carried" else f" of {config.window}"
+    protocol = f"{config.protocol}{windows}{', dynamic' if dynamic else ''}"
+    return ScoredText(corpus.name, protocol, tokenizer, ids, nats, score)
 
 
-def score(
-    model: ModelArgument = None,
-    unknown: UnknownOption = "error",
-) -> None:
-    """Score lines of standard input, each for itself; a line of JSON each."""
-    from charrnn.models.loading import load
+def _models_and_texts(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Divide the arguments: the first is a model, and so are those after it that name one.
 
-    loaded = load(model)
-    lines = (line.removesuffix("\n") for line in sys.stdin)
-    for found in loaded.score_lines(lines, unknown):
-        write(
-            encode_json(
-                {
-                    "nats": found.nats,
-                    "nats_per_char": found.nats_per_char,
-                    "bits_per_char": found.bits_per_char,
-                    "perplexity": found.perplexity,
-                    "characters": found.characters,
-                }
-            )
-        )
-
-
-def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Which arguments are models: the first, and those after it that are, but the last."""
+    The last is always a text.
+    """
     from charrnn.folder.record import is_model
 
     if len(arguments) < 2:
@@ -191,8 +158,8 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
     for model in models:
         record = read_model(find_model(model)).record
         known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
-        kept = record.training.val_frac if known and record.training is not None else 0.0
-        found.add(tokens - round(tokens * kept))
+        training = record.training if known else None
+        found.add(tokens if training is None else training.training_tokens(tokens))
     if len(found) > 1:
         raise UsageError(
             f"the models were trained on different parts of {corpus.name}",
@@ -201,33 +168,37 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
     return found.pop()
 
 
-def _rows(found: Score, how: str) -> dict[str, str]:
+def _rows(found: ScoredText) -> dict[str, str]:
+    score = found.score
     return {
-        "nats a character": f"{found.nats_per_char:.4f}",
-        "bits a character": f"{found.bits_per_char:.4f}",
-        "bits a byte": f"{found.bits_per_byte:.4f}",
-        "perplexity": f"{found.perplexity:.3f}",
-        "characters scored": f"{found.characters:,}",
-        "protocol": how,
+        "nats per character": f"{score.nats_per_char:.4f}",
+        "bits per character": f"{score.bits_per_char:.4f}",
+        "bits per byte": f"{score.bits_per_byte:.4f}",
+        "perplexity": f"{score.perplexity:.3f}",
+        "characters scored": f"{score.characters:,}",
+        "protocol": found.protocol,
     }
 
 
-def _write_page(
-    path: Path,
-    title: str,
-    found: Score,
-    how: str,
-    tokenizer: Tokenizer,
-    ids: Ids,
-    nats: Surprisals,
-) -> None:
+def _write_characters(found: ScoredText) -> None:
+    from charrnn.scoring.score import by_character
+
+    characters = by_character(found.tokenizer, found.ids, found.nats)
+    if found.tokenizer.decoder()(found.ids[:1].tolist(), False):
+        next(characters)  # the first is not predicted
+    for text, nats in characters:
+        write(encode_json({"text": text, "nats": nats}))
+
+
+def _write_page(path: Path, title: str, found: ScoredText) -> None:
     from charrnn.scoring import heatmap
     from charrnn.scoring.score import by_character
 
-    facts = [f"{label}: {value}" for label, value in _rows(found, how).items()]
+    facts = [f"{label}: {value}" for label, value in _rows(found).items()]
+    characters = by_character(found.tokenizer, found.ids, found.nats)
     try:
         with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(heatmap.page(title, facts, by_character(tokenizer, ids, nats)))
+            file.writelines(heatmap.page(title, facts, characters))
     except OSError as error:
         raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

@@ -7,204 +7,159 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+from msgspec import Meta
 
-from charrnn.config import SampleConfig, settings_from
+from charrnn.config import SampleConfig, Unknown
 from charrnn.errors import MissingInputError, UsageError, not_written
-from charrnn.sampling.generation import new_seed
+from charrnn.settings import Settings, about
 from charrnn.signals import noted
-from charrnn.terminal.output import JsonOption
-from charrnn.text.tokenizer import Unknown
+from charrnn.terminal.options import JsonOption, option_names, take, with_settings
+
+if TYPE_CHECKING:
+    from charrnn.terminal.sampler import Sampler
 
 __all__ = ["sample"]
 
-MOST_TEXTS = 10_000  # that are held in memory side by side
+ModelsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL]...",
+        help="A model folder, or the name of one in checkpoints/; several are mixed.  "
+        "[default: the newest there]",
+    ),
+]
+UntilLineOption = Annotated[
+    bool, typer.Option("--until-line", help="End with the first line, as --max-lines 1 does.")
+]
+
+TextCount = Annotated[int, Meta(ge=1, le=10_000)]  # texts held in memory side by side
 
 
-def sample(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[MODEL]...",
-            help="A model folder, or the name of one in checkpoints/; several are mixed. "
-            "[default: the newest there]",
-        ),
-    ] = None,
-    length: Annotated[
-        int,
-        typer.Option("--length", "-n", help="New characters; 0 to go on until stopped."),
-    ] = 500,
-    temperature: Annotated[
-        str,
-        typer.Option(
-            "--temperature",
-            "--temp",
-            "-t",
-            metavar="T[,T...]",
-            help="Lower is safer, higher wilder, 0 greedy; several are taken in turn.",
-        ),
-    ] = "0.8",
-    prompt: Annotated[
-        str, typer.Option("--prompt", "--start-text", help="Text to go on from.")
-    ] = "",
+class SampleOptions(Settings, frozen=True, kw_only=True):
+    """What `charrnn sample` can do beyond drawing a text; its options alone have these."""
+
+    prompt: Annotated[str, about("Text to continue.", "--prompt", "--start-text")] = ""
     prompt_file: Annotated[
-        Path | None, typer.Option(help="A file that holds it; - for standard input.")
-    ] = None,
+        Path | None, about("File with the text to continue; - for standard input.")
+    ] = None
     unknown: Annotated[
-        Unknown, typer.Option(help="What to do with characters of the prompt not known.")
-    ] = "error",
-    echo: Annotated[bool, typer.Option(help="Whether the prompt is repeated.")] = True,
-    top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest only.")] = None,
-    top_p: Annotated[
-        float, typer.Option(help="Draw among the likeliest that reach this probability.")
-    ] = 1.0,
-    min_p: Annotated[
-        float, typer.Option(help="Draw what is so many times as likely as the likeliest.")
-    ] = 0.0,
-    typical_p: Annotated[
-        float, typer.Option(help="Draw among the most typical that reach this probability.")
-    ] = 1.0,
-    repetition_penalty: Annotated[
-        float, typer.Option(help="Above 1, avoid what has just been written.")
-    ] = 1.0,
-    repetition_window: Annotated[
-        int, typer.Option(help="How many of the last characters that looks at.")
-    ] = 64,
-    allow: Annotated[str | None, typer.Option(help="Write these characters only.")] = None,
-    ban: Annotated[str, typer.Option(help="Never write these characters.")] = "",
-    stop: Annotated[
-        list[str] | None, typer.Option(help="End before this text; may be given repeatedly.")
-    ] = None,
-    include_stop: Annotated[
-        bool, typer.Option("--include-stop", help="End after it instead.")
-    ] = False,
-    max_lines: Annotated[int | None, typer.Option(help="End with this line.")] = None,
-    until_line: Annotated[
-        bool, typer.Option("--until-line", help="End with the first line: --max-lines 1.")
-    ] = False,
-    num_samples: Annotated[
-        int, typer.Option(min=1, max=MOST_TEXTS, help="How many texts to write.")
-    ] = 1,
-    best_of: Annotated[
-        int | None, typer.Option(min=1, max=MOST_TEXTS, help="Draw so many, write the likeliest.")
-    ] = None,
+        Unknown, about("What to do with characters of the prompt that the model does not know.")
+    ] = "error"
+    echo: Annotated[bool, about("Whether to repeat the prompt.", "--echo/--no-echo")] = True
+    num_samples: Annotated[TextCount, about("Number of texts to write.")] = 1
+    best_of: Annotated[TextCount | None, about("Draw this many texts and write the likeliest.")] = (
+        None
+    )
     beam: Annotated[
-        int | None,
-        typer.Option(min=1, max=1000, help="Search for the likeliest text on so many paths."),
-    ] = None,
-    length_penalty: Annotated[
-        float, typer.Option(help="With --beam: above 0, longer texts are favoured.")
-    ] = 1.0,
+        Annotated[int, Meta(ge=1, le=1_000)] | None,
+        about("Search for the likeliest text along this many paths."),
+    ] = None
+    length_penalty: Annotated[float, about("With --beam: above 0, longer texts are favoured.")] = (
+        1.0
+    )
     novelty: Annotated[
-        str | None, typer.Option(metavar="CORPUS", help="Tell what was copied from this text.")
-    ] = None,
+        str | None, about("Report what was copied from this text; any source that train takes.")
+    ] = None
     reject_copies: Annotated[
-        int | None,
-        typer.Option(min=1, help="Draw again when more characters than this are copied."),
-    ] = None,
+        Annotated[int, Meta(ge=1)] | None,
+        about("With --novelty: draw again when more characters than this are copied."),
+    ] = None
     interactive: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Choose each character, with the N likeliest shown."),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Equal seeds write equal texts; further samples count up."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file instead.")
-    ] = None,
+        Annotated[int, Meta(ge=1)] | None,
+        about("Choose each character yourself; shows this many of the likeliest."),
+    ] = None
+    output: Annotated[Path | None, about("Write to this file instead.", "--output", "-o")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prompt and self.prompt_file:
+            raise UsageError("--prompt and --prompt-file are both given", "choose one")
+        ways = [n for n in ("best_of", "beam", "interactive") if getattr(self, n) is not None]
+        chosen = [*ways, *(["num_samples"] if self.num_samples > 1 else [])]
+        if ways and len(chosen) > 1:
+            both = " and ".join(option_names(chosen).values())
+            raise UsageError(f"{both} are both given", "choose one")
+        if self.reject_copies is not None and (self.novelty is None or ways):
+            found = "--reject-copies needs a text to compare with, and texts that are drawn"
+            advice = (
+                "give the text with --novelty, and leave out --best-of, --beam and --interactive"
+            )
+            raise UsageError(found, advice)
+        if self.interactive and str(self.prompt_file) == "-":
+            raise UsageError("standard input can't be both prompt and choices", "use --prompt")
+
+
+@with_settings(SampleConfig, SampleOptions)
+def sample(
+    models: ModelsArgument = None,
+    *,
+    until_line: UntilLineOption = False,
     json: JsonOption = False,
+    **given: Any,
 ) -> None:
     """Write new text with a model."""
-    config = settings_from(
-        SampleConfig,
-        {
-            "max_new_tokens": length or None,
-            "temperature": _temperatures(temperature),
-            "top_k": top_k,
-            "top_p": top_p,
-            "min_p": min_p,
-            "typical_p": typical_p,
-            "repetition_penalty": repetition_penalty,
-            "repetition_window": repetition_window,
-            "allow": allow,
-            "ban": ban,
-            "stop_strings": tuple(stop or ()),
-            "include_stop": include_stop,
-            "max_lines": 1 if until_line else max_lines,
-            "seed": new_seed() if seed is None else seed,
-        },
-    )
-    ways = {"best_of": best_of, "beam": beam, "interactive": interactive}
-    chosen = [f"--{name.replace('_', '-')}" for name, value in ways.items() if value is not None]
-    if len(chosen) > 1 or (chosen and num_samples > 1):
-        given = [*chosen, *(["--num-samples"] if num_samples > 1 else [])]
-        raise UsageError(f"{' and '.join(given)} are both given", "choose one")
-    if interactive:
-        _refuse_beside_interactive(
-            {
-                "--json": json,
-                "--novelty": novelty,
-                "--stop": stop,
-                "--max-lines": max_lines,
-                "--until-line": until_line,
-                "--repetition-penalty": repetition_penalty != 1,
-            }
-        )
-    if prompt and prompt_file:
-        raise UsageError("--prompt and --prompt-file are both given", "choose one")
-    if reject_copies is not None and (novelty is None or chosen):
-        raise UsageError(
-            "--reject-copies stands alone", "give the text as --novelty, and plain samples"
-        )
+    if "interactive" in given:
+        _refuse_beside_interactive(given | {"json": json, "until_line": until_line})
+    options = take(SampleOptions, given)
+    if given.get("max_new_tokens") == 0:
+        given["max_new_tokens"] = None
+    if until_line:
+        given["max_lines"] = 1
 
     from charrnn.models.loading import load_together
-    from charrnn.terminal.texts import Job
+    from charrnn.sampling.generation import new_seed
+    from charrnn.terminal.sampler import Sampler
 
-    if interactive and str(prompt_file) == "-":
-        raise UsageError("standard input can't be prompt and choices", "use --prompt")
-    start = _read_prompt(prompt_file) if prompt_file else prompt
-    loaded = load_together(models or [None])
-    with _opened(output) as out:
-        job = Job(loaded, start, config, unknown, out, echo, json, novelty)
-        if interactive:
-            from charrnn.terminal.interactive import choose
-
-            choose(job, interactive)
-        elif beam or best_of or json or num_samples > 1 or reject_copies:
-            _ = job.copies  # a long corpus is read while Ctrl-C still ends all
-            with noted(signal.SIGINT) as job.received:
-                if beam:
-                    job.beams(beam, length_penalty)
-                elif best_of:
-                    job.best_of(best_of)
-                else:
-                    job.samples(num_samples, reject_copies)
-            if job.received:
-                raise KeyboardInterrupt  # now that all there was is written
-        else:
-            job.stream()
+    config = take(SampleConfig, {"seed": new_seed()} | given)
+    prompt = _read_prompt(options.prompt_file) if options.prompt_file else options.prompt
+    model = load_together(models or [None])
+    with _opened(options.output) as out:
+        sampler = Sampler(
+            model=model,
+            prompt=prompt,
+            config=config,
+            unknown=options.unknown,
+            out=out,
+            echo=options.echo,
+            json=json,
+            corpus=options.novelty,
+        )
+        _write(sampler, options)
 
 
-def _refuse_beside_interactive(given: dict[str, object]) -> None:
-    names = [name for name, value in given.items() if value]
+def _write(sampler: Sampler, options: SampleOptions) -> None:
+    """Write the texts that are asked for."""
+    whole = options.beam or options.best_of or options.num_samples > 1 or options.reject_copies
+    if options.interactive:
+        from charrnn.terminal.interactive import choose
+
+        choose(sampler, options.interactive)
+    elif not whole and not sampler.json:
+        sampler.stream()
+    else:
+        _ = sampler.copies  # reading a long corpus, Ctrl-C still ends everything
+        with noted(signal.SIGINT) as sampler.received:
+            if options.beam:
+                sampler.beams(options.beam, options.length_penalty)
+            elif options.best_of:
+                sampler.best_of(options.best_of)
+            else:
+                sampler.samples(options.num_samples, options.reject_copies)
+        if sampler.received:
+            raise KeyboardInterrupt  # now that what there was is written
+
+
+def _refuse_beside_interactive(given: dict[str, Any]) -> None:
+    refused = ("json", "novelty", "stop_strings", "max_lines", "until_line", "repetition_penalty")
+    names = option_names(name for name in refused if given.get(name)).values()
     if names:
         raise UsageError(
             f"{' and '.join(names)} can't be used with --interactive",
-            "the user says what stands there and where it ends; leave it out",
+            "you decide what is written and where it ends; leave it out",
         )
-
-
-def _temperatures(given: str) -> float | tuple[float, ...]:
-    try:
-        values = tuple(float(part) for part in given.split(","))
-    except ValueError:
-        raise UsageError(
-            f"temperature is {given!r}", "expected a number, or several with commas between"
-        ) from None
-    return values[0] if len(values) == 1 else values
 
 
 def _read_prompt(path: Path) -> str:

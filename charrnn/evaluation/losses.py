@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.arrays import Ids, Surprisals
-from charrnn.config import EvalConfig, settings_from
+from charrnn.config import EvalConfig, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
@@ -25,6 +25,7 @@ from charrnn.text.tokenizer import Tokenizer, Unknown, same_vocabulary
 __all__ = ["evaluate", "load_networks", "mixed_surprisals"]
 
 
+@takes(EvalConfig)
 def evaluate(
     models: str | Path | Sequence[str | Path],
     text: str,

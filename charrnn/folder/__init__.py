@@ -1,12 +1,12 @@
-"""A model on disk: written all or none, checked when read, never code.
+"""A model on disk: written completely or not at all, checked when read, and never code.
 
     record, tokenizer, weights ──files──▶ folder ──untrusted, files──▶ record, tokenizer, weights
 
-untrusted   files that anyone may have made
+untrusted   opening and parsing files that anyone may have made
 files       the files of a folder, and the manifest that lists them
-record      the model folder: find, read, describe
+record      the model folder: find it, read it, describe it
 locking     one run at a time in a folder
-card        a model's facts, for people
+card        what there is to know about a model, for people
 notebook    how models and runs show themselves in a notebook
-resuming    all that a run needs to go on
+resuming    all that a run needs to go on exactly
 """

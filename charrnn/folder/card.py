@@ -1,4 +1,4 @@
-"""The facts of a model, for people: what `charrnn info` prints and the model card holds."""
+"""What there is to know about a model: `charrnn info` prints it, the model card holds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["facts", "markdown"]
 
 
 def facts(model: ModelFolder) -> dict[str, str]:
-    """What there is to know of a model, each with its label."""
+    """What there is to know about a model: label to value, both for people."""
     record, shape = model.record, model.record.model
     parameters = sum(weight.size for weight in model.weights.values())
     skips = ", skip connections" if shape.skip else ""
@@ -22,14 +22,12 @@ def facts(model: ModelFolder) -> dict[str, str]:
     }
     if record.corpus is not None:
         found["corpus"] = f"{record.corpus.name}, {record.corpus.characters:,} characters"
-    if (kept := model.evaluation) is not None:
-        unit = model.tokenizer.unit
-        found["validation loss"] = (
-            f"{kept.val_nats:.4f} nats, {kept.val_nats / math.log(2):.4f} bits a {unit}"
-        )
-        found["training loss"] = f"{kept.train_nats:.4f} nats"
+    if (last := model.evaluation) is not None:
+        unit, bits = model.tokenizer.unit, last.val_nats / math.log(2)
+        found["validation loss"] = f"{last.val_nats:.4f} nats, {bits:.4f} bits per {unit}"
+        found["training loss"] = f"{last.train_nats:.4f} nats per {unit}"
         found["trained"] = (
-            f"{kept.step:,} updates, {kept.epoch:.1f} epochs, {kept.seconds:,.0f} seconds"
+            f"{last.step:,} updates, {last.epoch:.1f} epochs, {last.seconds:,.0f} seconds"
         )
     found["made by"] = f"charrnn {record.charrnn_version}" + (
         f" with PyTorch {record.torch_version}" if record.torch_version else ""
@@ -42,15 +40,16 @@ def markdown(model: ModelFolder) -> str:
     rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
     return f"""# {model.path.name}
 
-A recurrent language model, one {model.tokenizer.unit} at a time, made with charrnn.
+A recurrent language model, made with charrnn.
+It reads and writes one {model.tokenizer.unit} at a time.
 
 | | |
 |---|---|
 {rows}
 
-Write text with it, from the folder that holds this one or from anywhere by its path:
+Write text with it, from the folder that holds this one, or from anywhere with its path:
 
     charrnn sample {model.path.name} --temp 0.8
 
-Losses are means over the last part of the corpus, which was kept out of training.
+The validation loss is the mean over the last part of the corpus, which was not trained on.
 """

@@ -1,8 +1,8 @@
-"""The files of a folder: written all or none, and checked when they are read.
+"""The files of a folder: written completely or not at all, and checked when they are read.
 
-A file is written aside, flushed to disk and renamed over the old one. The manifest is written
-twice: before the renames, listing for each file the old version and the new, and after them with
-the new alone. So at every moment each file is one that the manifest lists.
+A file is written under a temporary name, flushed to disk and renamed over the old one. The manifest
+is written twice: before the renames it lists the old and the new version of each file, after them
+the new one alone. So at every moment the manifest lists each file as it is.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-LOCK = ".lock"  # and what is named after it; see `locking`
-RESUME = "resume"  # a folder in it; see `resuming`
-ASIDE = ".charrnn-new"  # what ends the name of a file that is not whole yet
+LOCK = ".lock"  # the names of lock files begin with it; see `locking`
+RESUME = "resume"  # the folder of what resuming needs; see `resuming`
+INCOMPLETE = ".charrnn-new"  # the temporary names of files end with it
 
 Found = TypeVar("Found")
 
@@ -56,7 +56,7 @@ class FileVersion(Settings, frozen=True, kw_only=True):
     sha256: str
 
 
-# None among its versions: the file may not be there yet.
+# File name to versions; None among them: the file may not exist yet.
 Manifest = dict[str, list[FileVersion | None]]
 
 
@@ -69,37 +69,37 @@ def create_folder(path: Path) -> None:
     """Make a new, empty folder, and those above it.
 
     Raises:
-        CannotCreateError: if it can't be made, or is there and not empty.
+        CannotCreateError: if it can't be made, or exists and is not empty.
     """
     refuse_occupied(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        _flush_folder(path.parent)  # or a power cut could lose the folder with all that is in it
+        _flush_folder(path.parent)  # else a power cut could lose the folder with all its files
     except OSError as error:
-        raise _not_made(path, error) from None
+        raise _cannot_create(path, error) from None
 
 
 def refuse_occupied(path: Path) -> None:
-    """See that a folder can be used for something new.
+    """Check that a folder does not exist or is empty.
 
-    What a process left that was killed before its first save was whole does not count.
+    What a process left behind that was killed during its first save does not count.
 
     Raises:
-        CannotCreateError: if it is there and not empty.
+        CannotCreateError: if it holds anything else.
     """
     try:
         occupied = not all(_is_leftover(file) for file in path.iterdir())
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:  # the latter if it holds what no path does
-        raise _not_made(path, error) from None
+    except (OSError, ValueError) as error:  # ValueError for a name with a null character
+        raise _cannot_create(path, error) from None
     if occupied and not _is_first_save(path):
         advice = "choose another --name or --out, or delete it"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
 
 
 def _is_first_save(path: Path) -> bool:
-    """Whether all that is in a folder is of a save before which it was empty."""
+    """Whether a folder holds nothing but the beginning of its first save."""
     try:
         manifest = read_manifest(path) or {}
         if not manifest or not all(None in versions for versions in manifest.values()):
@@ -113,65 +113,66 @@ def _is_first_save(path: Path) -> bool:
     return True
 
 
-def _not_made(path: Path, error: OSError | ValueError) -> CannotCreateError:
+def _cannot_create(path: Path, error: OSError | ValueError) -> CannotCreateError:
     found = error.strerror if isinstance(error, OSError) else error
     return CannotCreateError(f"{path}: {found}", "choose another folder with --out")
 
 
 def write_files(path: Path, files: Mapping[str, bytes]) -> None:
-    """Put `files` (name to content) into the model folder at `path`, all or none.
+    """Write `files` (name to content) into the model folder at `path`: all of them, or none.
 
-    Files of the folder that are not named stay as they are.
+    Other files of the folder stay as they are.
 
     Raises:
-        ReadWriteError: if a write fails; each file is then as it was, or as it was to become.
+        ReadWriteError: if a write fails; each file is then either the old one or the new one.
     """
-    staged = {name: _aside(path / name) for name in files}
+    incomplete = {name: _incomplete(path / name) for name in files}
     try:
         manifest = read_manifest(path) or {}
         new: Manifest = {}
         for name, data in files.items():
-            _write_flushed(staged[name], data)
+            _write_flushed(incomplete[name], data)
             new[name] = [FileVersion(size=len(data), sha256=hashlib.sha256(data).hexdigest())]
         either = manifest | {name: [*manifest.get(name, [None]), *new[name]] for name in files}
         _replace(path / MANIFEST, pretty_json(either))
-        _flush_folder(path)  # whatever else a power cut loses, it loses nothing the manifest lacks
-        for name, aside in staged.items():
-            aside.replace(path / name)
+        _flush_folder(path)  # a power cut from here on leaves no file that the manifest lacks
+        for name, file in incomplete.items():
+            file.replace(path / name)
         _replace(path / MANIFEST, pretty_json(manifest | new))
         for folder in {path, *((path / name).parent for name in files)}:
             _flush_folder(folder)
     except OSError as error:
-        for aside in (*staged.values(), _aside(path / MANIFEST)):
-            with suppress(OSError):  # not there, or the disk can't be written any more
-                aside.unlink()
-            with suppress(OSError):  # not empty
-                aside.parent.rmdir()
+        for file in (*incomplete.values(), _incomplete(path / MANIFEST)):
+            with suppress(OSError):  # it does not exist, or the disk refuses all writes
+                file.unlink()
+            with suppress(OSError):  # the folder is not empty
+                file.parent.rmdir()
         advice = "make room or check the disk; what was saved before is still there"
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
 
 
 def sweep(path: Path) -> None:
-    """Delete what a process that was killed in the middle of a save left in a folder."""
-    for file in (*path.glob(f".*{ASIDE}"), *path.glob(f"*/.*{ASIDE}")):
+    """Delete the incomplete files of a process that was killed during a save."""
+    for file in (*path.glob(f".*{INCOMPLETE}"), *path.glob(f"*/.*{INCOMPLETE}")):
         with suppress(OSError):
             file.unlink()
 
 
 def _is_leftover(path: Path) -> bool:
-    """Whether a file or folder is of a process that was killed in the middle of a save."""
+    """Whether a file or folder was left behind by a process that was killed during a save."""
     if path.is_dir():
         return path.name == RESUME and all(_is_leftover(file) for file in path.iterdir())
-    return path.name.startswith(LOCK) or path.name.endswith(ASIDE)
+    return path.name.startswith(LOCK) or path.name.endswith(INCOMPLETE)
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}{ASIDE}")
+def _incomplete(path: Path) -> Path:
+    """The temporary name of a file until it is complete."""
+    return path.with_name(f".{path.name}{INCOMPLETE}")
 
 
 def _replace(path: Path, data: bytes) -> None:
-    _write_flushed(_aside(path), data)
-    _aside(path).replace(path)
+    _write_flushed(_incomplete(path), data)
+    _incomplete(path).replace(path)
 
 
 def _write_flushed(path: Path, data: bytes) -> None:
@@ -185,7 +186,7 @@ def _write_flushed(path: Path, data: bytes) -> None:
 
 
 def _flush_folder(path: Path) -> None:
-    if os.name == "nt":  # Windows has no handle on a folder to flush
+    if os.name == "nt":  # Windows can't open a folder to flush it
         return
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -212,7 +213,7 @@ def read_manifest(path: Path) -> Manifest | None:
 
 
 def read_settled(path: Path, read: Callable[[], Found]) -> Found:
-    """What `read` finds in the folder at `path`; again, if a save changed it meanwhile."""
+    """The result of `read` for the folder at `path`; tried again if a save came between."""
     for _ in range(5):
         before = read_manifest(path)
         try:
@@ -224,11 +225,11 @@ def read_settled(path: Path, read: Callable[[], Found]) -> Found:
 
 
 def check_file(path: Path, name: str, manifest: Manifest | None) -> None:
-    """Hold a file of the folder at `path` against its manifest, if there is one.
+    """Compare a file of the folder at `path` with its manifest, if there is one.
 
     Raises:
-        FileNotFoundError: if it is not there.
-        BadDataError: if it is none of them.
+        FileNotFoundError: if it does not exist.
+        BadDataError: if it is none of the versions that the manifest lists.
         ReadWriteError: if it can't be read.
     """
     with opened(path / name) as file:
@@ -245,10 +246,10 @@ def check_file(path: Path, name: str, manifest: Manifest | None) -> None:
 
 
 def checked_metadata(path: Path, name: str) -> dict[str, str]:
-    """The metadata of a `.safetensors` file that the manifest lists.
+    """The metadata of a `.safetensors` file, once it has been compared with the manifest.
 
     Raises:
-        FileNotFoundError: if it is not there.
+        FileNotFoundError: if it does not exist.
         BadDataError: if it is damaged.
     """
     check_file(path, name, read_manifest(path))
@@ -262,23 +263,24 @@ def checked_metadata(path: Path, name: str) -> dict[str, str]:
 def read_tensors(
     path: Path, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[Weights, dict[str, str]]:
-    """The arrays of a `.safetensors` file, once its header has been found to be as it should.
+    """The arrays and the metadata of a `.safetensors` file, whose header is checked first.
 
     Raises:
-        BadDataError: if the file is no such file, or names, shapes or types differ.
+        BadDataError: if it is not a `.safetensors` file; if names or shapes are not `shapes`,
+            or a type is not fp32; if a number is not finite.
     """
     try:
         with safetensors.safe_open(path, framework="np") as file:
             header = {
                 name: (file.get_slice(name).get_dtype(), tuple(file.get_slice(name).get_shape()))
-                for name in file.keys()  # noqa: SIM118 - the file is no mapping
+                for name in file.keys()  # noqa: SIM118 - the file can't be iterated
             }
             for name in sorted(set(header) | set(shapes)):
                 expected, found = ("F32", shapes.get(name)), header.get(name)
                 if found != expected:
                     raise BadDataError(
-                        f"{path}: {name} is {_shown(found)}, expected {_shown(expected)}",
-                        "the weights are not of this model; copy the folder again",
+                        f"{path}: {name} is {_described(found)}, expected {_described(expected)}",
+                        "the weights are of another model; copy the folder again",
                     )
             tensors = {name: file.get_tensor(name) for name in shapes}
             metadata = file.metadata() or {}
@@ -286,9 +288,9 @@ def read_tensors(
         raise damaged(path, str(error)) from None
     for name, array in tensors.items():
         if not np.isfinite(array).all():
-            raise damaged(path, f"{name} holds what is not a number")
+            raise damaged(path, f"{name} holds NaN or infinity")
     return tensors, metadata
 
 
-def _shown(entry: tuple[str, tuple[int, ...] | None] | None) -> str:
+def _described(entry: tuple[str, tuple[int, ...] | None] | None) -> str:
     return "missing" if entry is None or entry[1] is None else f"{entry[0]} {list(entry[1])}"

@@ -13,27 +13,27 @@ from charrnn.errors import CharRNNError, LockedError, ReadWriteError
 from charrnn.folder.files import LOCK
 from charrnn.folder.untrusted import read_bytes
 
-__all__ = ["held", "refuse_held"]
+__all__ = ["locked", "refuse_locked"]
 
-HOLDER = f"{LOCK}.holder"  # the number of the process that holds it
+HOLDER = f"{LOCK}.holder"  # holds the number of the process that has the lock
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Inside, no other process trains in `folder`. A lock left by a killed process is no lock.
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in `folder`. The lock of a killed process is void.
 
     Raises:
-        LockedError: if another does; names the process.
+        LockedError: if another process trains there; names it.
         ReadWriteError: if the folder can't be written.
     """
     lock, holder = FileLock(folder / LOCK), folder / HOLDER
     try:
         lock.acquire(timeout=0)
         holder.unlink(missing_ok=True)
-        with holder.open("x") as file:  # never through a link that leads elsewhere
+        with holder.open("x") as file:  # "x" follows no link that leads elsewhere
             file.write(str(os.getpid()))
     except Timeout:
-        raise _locked(folder) from None
+        raise _locked_error(folder) from None
     except OSError as error:
         lock.release()
         advice = "make room or check the disk and its permissions"
@@ -47,19 +47,19 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def refuse_held(folder: Path) -> None:
-    """See at once that no other process trains in `folder`.
+def refuse_locked(folder: Path) -> None:
+    """Check early that no other process trains in `folder`.
 
     Raises:
         LockedError: if one does.
     """
     if (folder / LOCK).exists():
-        with held(folder):
+        with locked(folder):
             pass
 
 
-def _locked(folder: Path) -> LockedError:
+def _locked_error(folder: Path) -> LockedError:
     holder = ""
     with suppress(CharRNNError, OSError, ValueError):
         holder = f" by process {int(read_bytes(folder / HOLDER))}"
-    return LockedError(f"{folder} is being trained{holder}", "wait for it, or stop it")
+    return LockedError(f"{folder} is being trained{holder}", "wait until it ends, or stop it")

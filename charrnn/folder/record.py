@@ -1,18 +1,19 @@
-"""The model folder: all that using a model needs, in files that can't run code.
+"""The model folder: all that is needed to use a model, in files that can't run code.
 
 config.json        ModelRecord: versions, network, training settings, corpus
 tokenizer.json     kind and vocabulary
 model.safetensors  the weights with the best validation loss, under PyTorch's names
-metrics.jsonl      one Evaluation a line
+metrics.jsonl      one Evaluation per line
 README.md          the model card
-resume/            what a run needs to go on; see `resuming`
+resume/            what a run needs to go on exactly; see `resuming`
 manifest.json      size and SHA-256 of each of these
 """
 
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,6 @@ import safetensors.numpy
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
-from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig, Settings, TrainConfig
 from charrnn.errors import BadDataError, MissingInputError
 from charrnn.folder.files import (
@@ -54,7 +54,6 @@ __all__ = [
     "model_files",
     "read_model",
     "read_record",
-    "state_parts",
 ]
 
 FORMAT_VERSION = 1
@@ -72,12 +71,12 @@ class Evaluation(Settings, frozen=True, kw_only=True):
     Attributes:
         step: updates made so far.
         epoch: passes over the training text so far.
-        seconds: since training was asked for.
-        train_nats: mean loss a token since the evaluation before, with dropout as in training.
-        val_nats: mean loss a token on the validation text.
+        seconds: since `train` was called, without the pauses of a run that was resumed.
+        train_nats: mean loss per token since the evaluation before, with dropout as in training.
+        val_nats: mean loss per token on the validation text.
         learning_rate: of the last update.
         grad_norm: of the last update, before clipping.
-        tokens_per_second: in training alone, so far.
+        tokens_per_second: so far, in updates alone.
     """
 
     step: int
@@ -102,8 +101,9 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     """`config.json`: what a model is and how it came about.
 
     Attributes:
-        charrnn_version, torch_version: what wrote it; no torch if it was not trained here.
-        training, corpus: None for a model that was not trained by charrnn.
+        charrnn_version, torch_version: of the programs that wrote it; no `torch_version` for a
+            model that was not trained by charrnn.
+        training, corpus: None for such a model.
     """
 
     format_version: int = FORMAT_VERSION
@@ -116,14 +116,14 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model folder that was read and found whole.
+    """A model folder, read and checked.
 
     Attributes:
         path: where it is.
         record: `config.json`.
         tokenizer: `tokenizer.json`.
         weights: name to array; see `weight_shapes`.
-        step: after how many updates these weights were saved.
+        step: the update after which these weights were saved.
         metrics: the evaluations of its training.
     """
 
@@ -143,7 +143,7 @@ class ModelFolder:
 def model_files(
     record: ModelRecord, tokenizer: Tokenizer, weights: Weights, step: int
 ) -> dict[str, bytes]:
-    """The files that make up a model, for `write`."""
+    """The files that make up a model, for `write_files`."""
     content = safetensors.numpy.save(weights, metadata={"step": str(step)})
     return description_files(record, tokenizer) | {WEIGHTS: content}
 
@@ -168,8 +168,8 @@ def find_model(model: str | Path | None) -> Path:
             advice = "train one first: charrnn train FILE"
             raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
         return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
-    for folder in (Path(model), CHECKPOINTS / model):
-        if str(model) and folder.is_dir():
+    for folder in _candidates(model):
+        if folder.is_dir():
             return folder
     advice = f"name a model folder, or one in {CHECKPOINTS}"
     raise MissingInputError(f"there is no model folder {model}", advice)
@@ -177,30 +177,26 @@ def find_model(model: str | Path | None) -> Path:
 
 def is_model(name: str) -> bool:
     """Whether there is a model folder of this name."""
-    return any((folder / CONFIG).is_file() for folder in (Path(name), CHECKPOINTS / name))
+    return any((folder / CONFIG).is_file() for folder in _candidates(name))
 
 
-def state_parts(config: ModelConfig) -> tuple[str, ...]:
-    """The names of the arrays that make up a model's hidden state."""
-    return CELLS[config.cell].state
+def _candidates(model: str | Path) -> list[Path]:
+    return [Path(model), CHECKPOINTS / model] if str(model) else []
 
 
 def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
     """The record and the tokenizer of the folder at `path`, which may have no weights yet.
 
     Raises:
-        MissingInputError: if one is not there.
-        BadDataError: if one is damaged, or they don't fit each other.
+        MissingInputError: if one of the files does not exist.
+        BadDataError: if one is damaged, or they are of different models.
     """
     manifest = read_manifest(path)
-    try:
+    with _missing_file_named(path):
         for name in (CONFIG, TOKENIZER):
             check_file(path, name, manifest)
         record = _read_record(path / CONFIG)
         tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
-    except FileNotFoundError as error:
-        name = Path(error.filename).name
-        raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
     if tokenizer.vocab_size != record.model.vocab_size:
         found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
         found += f"{record.model.vocab_size} in {CONFIG}"
@@ -209,7 +205,7 @@ def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
 
 
 def kept_step(path: Path) -> int | None:
-    """After how many updates the weights of the folder were saved; None if it has none."""
+    """The update after which the weights of the folder were saved; None without weights."""
     try:
         return _int(checked_metadata(path, WEIGHTS).get("step", "0"), path / WEIGHTS)
     except FileNotFoundError:
@@ -217,34 +213,40 @@ def kept_step(path: Path) -> int | None:
 
 
 def read_model(path: Path) -> ModelFolder:
-    """Read and check the model folder at `path`, which may be written meanwhile.
+    """Read and check the model folder at `path`; a run may write to it at the same time.
 
     Sizes are checked against the configuration before any weight is read.
 
     Raises:
-        MissingInputError: if a file is not there.
-        BadDataError: if a file is damaged, or files don't fit each other.
+        MissingInputError: if a file does not exist.
+        BadDataError: if a file is damaged, or the files are of different models.
         ReadWriteError: if the disk fails.
     """
     if read_manifest(path) is None:
-        warnings.warn(f"{path} has no {MANIFEST}: damage can't be seen", stacklevel=2)
+        warnings.warn(f"{path} has no {MANIFEST}: damage can't be detected", stacklevel=2)
     return read_settled(path, lambda: _read(path))
 
 
 def _read(path: Path) -> ModelFolder:
     manifest = read_manifest(path)
     record, tokenizer = read_record(path)
-    try:
+    with _missing_file_named(path):
         check_file(path, WEIGHTS, manifest)
         with suppress(FileNotFoundError):
             if METRICS in (manifest or {}):
                 check_file(path, METRICS, manifest)
         weights, metadata = read_tensors(path / WEIGHTS, weight_shapes(record.model))
+    step = _int(metadata.get("step", "0"), path / WEIGHTS)
+    return ModelFolder(path, record, tokenizer, weights, step, tuple(_metrics(path / METRICS)))
+
+
+@contextmanager
+def _missing_file_named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
-    step = _int(metadata.get("step", "0"), path / WEIGHTS)
-    return ModelFolder(path, record, tokenizer, weights, step, tuple(_metrics(path / METRICS)))
 
 
 def _metrics(path: Path) -> list[Evaluation]:
@@ -271,4 +273,4 @@ def _int(text: str, path: Path) -> int:
     try:
         return int(text)
     except ValueError:
-        raise damaged(path, f"{text!r} is not a step") from None
+        raise damaged(path, f"{text!r} is not a number of updates") from None

@@ -1,9 +1,9 @@
-"""All that a run needs to go on as if it had never stopped, in one file.
+"""All that a run needs to go on as if it had never been stopped, in one file.
 
     resume/state.safetensors    weights, optimizer, hidden state, best weights; progress
 
-Where the lanes stand and what dropout drops are functions of the seed and the number of the update,
-so no generator is saved. One file, renamed into place, is always whole.
+The positions of the lanes and the dropout masks follow from the seed and the number of the update,
+so no random generator is saved. A single file that is renamed into place is always complete.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import safetensors
 import safetensors.numpy
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
+from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig, Settings, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import RESUME, checked_metadata, read_tensors
-from charrnn.folder.record import Evaluation, ModelRecord, kept_step, read_record, state_parts
+from charrnn.folder.record import Evaluation, ModelRecord, kept_step, read_record
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.text.decoding import Reading
 from charrnn.text.tokenizer import Tokenizer
@@ -30,18 +30,18 @@ STATE = f"{RESUME}/state.safetensors"
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):
-    """Where a run stands: what of its state is no array.
+    """How far a run has come: the part of its state that is not arrays.
 
     Attributes:
         step: updates made.
-        skipped: updates that were left out because a gradient was not finite, in all and in a row.
-        loss_count: updates since the last evaluation, whose losses are added up.
-        training_seconds: in updates alone.
-        seconds: since training was asked for.
-        stale: evaluations since the best.
-        best: the best evaluation.
+        skipped: updates left out because a gradient was not finite: in all, and the last in a row.
+        loss_count: updates since the last evaluation, whose losses have been added up.
+        training_seconds: time spent in updates alone.
+        seconds: as in `Evaluation`.
+        stale: evaluations since the best one.
+        best: the best evaluation; None before the first.
         metrics: all evaluations.
-        sources, reading: where the corpus was read.
+        sources, reading: where the corpus was read, and how.
     """
 
     step: int
@@ -57,15 +57,15 @@ class RunProgress(Settings, frozen=True, kw_only=True):
 
 
 class RunState(msgspec.Struct, frozen=True):
-    """A run that was read back.
+    """The saved state of a run.
 
     Attributes:
         record: `config.json`.
         tokenizer: `tokenizer.json`.
-        progress: where it stands.
+        progress: how far it has come.
         tensors: the arrays of `Learner.tensors`.
-        best_weights: those of the best evaluation, if there was one.
-        kept_step: the update after which the weights in the folder were saved, if there are any.
+        best_weights: those of the best evaluation; None before the first.
+        kept_step: the update after which the weights in the folder were saved; None without any.
     """
 
     record: ModelRecord
@@ -88,7 +88,8 @@ def read_run(path: Path) -> RunState:
 
     Raises:
         MissingInputError: if there is none.
-        BadDataError: if it is damaged, or its parts don't fit each other.
+        UsageError: if the model was not trained by charrnn.
+        BadDataError: if the state is damaged or of another model.
     """
     record, tokenizer = read_record(path)
     if record.training is None:
@@ -118,6 +119,6 @@ def _shapes(model: ModelConfig, batch_size: int, best: bool) -> dict[str, tuple[
     weights = weight_shapes(model)
     kinds = ("network", "mean", "square", *(["best"] if best else []))
     shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
-    for part in state_parts(model):
+    for part in CELLS[model.cell].state:
         shapes[f"state.{part}"] = (model.num_layers, batch_size, model.hidden_size)
     return shapes | dict.fromkeys(("updates", "loss_sum", "grad_norm"), (1,))

@@ -1,4 +1,4 @@
-"""Files that anyone may have made: opened, read and parsed without trusting them."""
+"""Opening, reading and parsing files that anyone may have made, without trusting them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["damaged", "opened", "parse", "read_bytes"]
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file of a model folder; see `opened` for what can go wrong."""
+    """The content of a file of a model folder; raises what `opened` raises."""
     with opened(path) as file:
         return file.read()
 
@@ -28,12 +28,12 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     """A file of a model folder, open for reading.
 
     Raises:
-        FileNotFoundError: if it is not there.
-        BadDataError: if it is no file.
+        FileNotFoundError: if it does not exist.
+        BadDataError: if it is not a regular file.
         ReadWriteError: if it can't be read.
     """
     try:
-        # A pipe would be waited for, and a device read for ever.
+        # Reading a pipe could wait for ever, and reading a device never end.
         if path.is_symlink() and not path.exists():
             raise damaged(path, "a link to nothing")
         if path.exists() and not path.is_file():
@@ -51,19 +51,19 @@ def parse(path: Path, data: bytes, kind: Any) -> Any:
     """The JSON of a file as a value of `kind`.
 
     Raises:
-        BadDataError: if it is none.
+        BadDataError: if it is not JSON, or not of that kind.
     """
     try:
-        json.loads(data, object_pairs_hook=_refuse_twice)  # msgspec would take the last
+        json.loads(data, object_pairs_hook=_refuse_repeated)  # msgspec takes the last
         return msgspec.json.decode(data, type=kind)
     except (ValueError, RecursionError, UsageError) as error:
         raise damaged(path, str(error)) from None
 
 
-def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
     for name, count in Counter(name for name, _ in pairs).most_common(1):
         if count > 1:
-            raise ValueError(f"{name!r} stands there twice")
+            raise ValueError(f"{name!r} is there twice")
 
 
 def damaged(path: Path, reason: str) -> BadDataError:

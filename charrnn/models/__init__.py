@@ -2,8 +2,8 @@
 
     folder ──loading──▶ model;  ids (B, T), state ──model──▶ logits (B, T, V), state
 
-stepper     one token after another, as fast as memory gives the weights
-predictor   what every model can do
+stepper     one token after another, as fast as memory delivers the weights
+predictor   what every model can do with a text
 model       one trained model
 mixture     several models as one
 loading     from a folder to a model

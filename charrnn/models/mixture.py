@@ -1,6 +1,6 @@
 """Several models as one: the mean of their probabilities.
 
-p(next) = (p₁(next) + p₂(next) + ...) / K
+p(next) = (p₁(next) + p₂(next) + … + p_M(next)) / M
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import numpy as np
 from charrnn.arrays import Floats, Ids, log_softmax
 from charrnn.cells.rules import State
 from charrnn.models.predictor import Predictor
-from charrnn.sampling.generation import Steps
+from charrnn.sampling.language_model import Stepper
 from charrnn.text.tokenizer import same_vocabulary
 
 __all__ = ["Mixture", "mean_log_probs"]
 
 
 class Mixture(Predictor):
-    """Models that read the same text and are asked together.
+    """Models that read the same text, and whose predictions are averaged.
 
-    Its state is the parts of all their states, one model after the other.
+    The state is the parts of all their states, one model after the other.
 
     Args:
         models: at least one; all with the same vocabulary.
@@ -36,7 +36,7 @@ class Mixture(Predictor):
         self.counts = [len(model.start()) for model in models]
 
     def start(self, batch_size: int = 1) -> State:
-        """The states of all before any text."""
+        """The states of all models before any text."""
         return tuple(part for model in self.models for part in model.start(batch_size))
 
     def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
@@ -51,10 +51,12 @@ class Mixture(Predictor):
         parts = self._parts(state)
         return _together([m.read(ids, part) for m, part in zip(self.models, parts, strict=True)])
 
-    def stepper(self, state: State) -> Steps:
+    def stepper(self, state: State) -> Stepper:
         """Sequences that go on from `state`."""
         parts = self._parts(state)
-        return _MixtureSteps([m.stepper(part) for m, part in zip(self.models, parts, strict=True)])
+        return _MixtureStepper(
+            [m.stepper(part) for m, part in zip(self.models, parts, strict=True)]
+        )
 
     def _parts(self, state: State) -> Iterator[State]:
         begin = 0
@@ -63,18 +65,18 @@ class Mixture(Predictor):
             begin += count
 
 
-class _MixtureSteps:
-    """Steps of several models together."""
+class _MixtureStepper:
+    """The steppers of several models, which read the same tokens."""
 
-    def __init__(self, steps: list[Steps]) -> None:
-        self.steps = steps
+    def __init__(self, steppers: list[Stepper]) -> None:
+        self.steppers = steppers
 
     def step(self, ids: Ids) -> Floats:
-        return mean_log_probs([one.step(ids) for one in self.steps])
+        return mean_log_probs([stepper.step(ids) for stepper in self.steppers])
 
     @property
     def state(self) -> State:
-        return tuple(part for one in self.steps for part in one.state)
+        return tuple(part for stepper in self.steppers for part in stepper.state)
 
 
 def _together(results: list[tuple[Floats, State]]) -> tuple[Floats, State]:

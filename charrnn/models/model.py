@@ -12,21 +12,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from charrnn.arrays import Floats, Ids, Weights
-from charrnn.cells.layout import Layer
+from charrnn.cells.layout import (
+    EMBEDDING,
+    HEAD_BIAS,
+    HEAD_WEIGHT,
+    RECURRENT,
+    Layer,
+    layer_names,
+)
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.folder import notebook
-from charrnn.models import stepper
-from charrnn.models.predictor import CHUNK, Predictor
-from charrnn.models.stepper import Stepper
-from charrnn.sampling.generation import Writes
+from charrnn.models.predictor import Predictor
+from charrnn.models.stepper import ArrangedWeights, NumPyStepper, arrange
+from charrnn.sampling.language_model import TIME_CHUNK, TokenSampler
 from charrnn.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from charrnn.native import writer
+    from charrnn.native.byte_weights import PackedWeights
 
 __all__ = ["Model"]
 
+# Tokens times units from which on machine code saves the third of a second that it takes to make.
+MACHINE_CODE_PAYS = 1_500_000
 SHOWN = 300  # characters of a sample in a notebook
 
 
@@ -39,7 +47,7 @@ class Model(Predictor):
     Args:
         config: the shape of the network.
         tokenizer: its vocabulary.
-        weights: as `weight_shapes` lists them.
+        weights: as `cells.layout.weight_shapes` lists them.
 
     Raises:
         UsageError: for a bidirectional network, which has read what it should predict.
@@ -57,18 +65,16 @@ class Model(Predictor):
         self.config = config
         self.tokenizer = tokenizer
         self.cell = CELLS[config.cell]
-        self.embedding = weights["embedding.weight"]  # (V, E)
-        self.head_weight = weights["head.weight"].T  # (H, V)
-        self.head_bias = weights["head.bias"]  # (V,)
+        self.embedding = weights[EMBEDDING]  # (V, E)
+        self.head_weight = weights[HEAD_WEIGHT].T  # (H, V)
+        self.head_bias = weights[HEAD_BIAS]  # (V,)
         self.layers = [self._layer(weights, k) for k in range(config.num_layers)]
         first = self.layers[0]
         # The input product of the first layer depends on the id alone: one row for each.
         self.table = self.embedding @ first.w_ih + first.b_ih  # (V, G·H)
 
     def _layer(self, weights: Weights, k: int) -> Layer:
-        w_ih, w_hh, b_ih, b_hh = (
-            weights[f"rnn.{part}_l{k}"] for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
+        w_ih, w_hh, b_ih, b_hh = (weights[RECURRENT + name] for name in layer_names(k))
         skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
         return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
 
@@ -124,9 +130,9 @@ class Model(Predictor):
 
     def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
-        hidden, state = self._hidden(ids[:, :CHUNK], state)
-        for start in range(CHUNK, ids.shape[1], CHUNK):
-            hidden, state = self._hidden(ids[:, start : start + CHUNK], state)
+        hidden, state = self._hidden(ids[:, :TIME_CHUNK], state)
+        for start in range(TIME_CHUNK, ids.shape[1], TIME_CHUNK):
+            hidden, state = self._hidden(ids[:, start : start + TIME_CHUNK], state)
         return hidden[:, -1] @ self.head_weight + self.head_bias, state
 
     def _hidden(self, ids: Ids, state: State | None) -> tuple[Floats, State]:
@@ -145,33 +151,35 @@ class Model(Predictor):
         return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))
 
     @cached_property
-    def _plan(self) -> stepper.Plan:
-        return stepper.prepare(
+    def _arranged(self) -> ArrangedWeights:
+        return arrange(
             self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
         )
 
-    def stepper(self, state: State) -> Stepper:
+    def stepper(self, state: State) -> NumPyStepper:
         """Sequences that go on from `state`, token by token, faster than by `step`."""
-        return Stepper(self._plan, state)
+        return NumPyStepper(self._arranged, state)
 
     @cached_property
-    def _packed(self) -> writer.Packed | None:
-        from charrnn.native import processor  # it and `writer` take longer than a short text
+    def _packed(self) -> PackedWeights | None:
+        from charrnn.native import processor  # importing llvmlite takes longer than a short text
 
         if processor.target() is None:
             return None
-        from charrnn.native import writer
+        from charrnn.native.byte_weights import pack
 
         weights = (self.table, self.embedding, self.layers, self.head_weight, self.head_bias)
-        return writer.pack(self.config.cell, *weights)
+        return pack(self.config.cell, *weights)
 
-    def writer(self, state: State) -> Writes | None:
-        """Sequences that go on from `state` by many tokens at a time, much faster, in machine code.
+    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
+        """Sequences that go on from `state`, many tokens a call, much faster, in machine code.
 
-        None where there is no such code; see `writer.pack`.
+        None where there is no such code (see `byte_weights.pack`), or too few tokens for it.
         """
+        if max_tokens is not None and max_tokens * self.config.hidden_size < MACHINE_CODE_PAYS:
+            return None
         if self._packed is None:
             return None
-        from charrnn.native import writer
+        from charrnn.native.sampler import NativeSampler
 
-        return writer.Writer(self._packed, state)
+        return NativeSampler(self._packed, state)

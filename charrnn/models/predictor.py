@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from charrnn.arrays import Floats, Ids, target_log_probs
-from charrnn.cells.rules import State
-from charrnn.config import SampleConfig, settings_from
+from charrnn.config import SampleConfig, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
-from charrnn.sampling.generation import Sample, Steps, Writes
+from charrnn.sampling.endings import refuse_endless
+from charrnn.sampling.generation import Sample
+from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.scoring.score import Score, blocks, score_of
-from charrnn.text.tokenizer import Tokenizer, Unknown
+from charrnn.text.tokenizer import Unknown
 
-__all__ = ["CHUNK", "Predictor"]
-
-CHUNK = 256  # time steps read at once, so that long texts take little memory
+__all__ = ["Predictor"]
 
 
-class Predictor(ABC):
-    """A model that predicts the next token from all before it.
-
-    Attributes:
-        tokenizer: its vocabulary.
-    """
-
-    tokenizer: Tokenizer
-
-    @abstractmethod
-    def start(self, batch_size: int = 1) -> State:
-        """The state before any text: arrays (L, B, H)."""
-
-    @abstractmethod
-    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
-        """Read tokens (B, T): the logits (B, T, V) of the token after each, and the state."""
-
-    @abstractmethod
-    def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
-        """As `__call__`, but the logits (B, V) after the last token only."""
-
-    @abstractmethod
-    def stepper(self, state: State) -> Steps:
-        """Sequences that go on from `state`, token by token."""
-
-    def writer(self, state: State) -> Writes | None:
-        """Sequences that go on from `state` by many tokens at a time, if there is code for that."""
-        del state
-        return None
+class Predictor(LanguageModel):
+    """A language model that scores text and writes it."""
 
     def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
         """How likely the model finds each character of `text` after those before it.
@@ -64,7 +35,7 @@ class Predictor(ABC):
 
         Returns:
             log_probs: (N-1,), natural-log probabilities of tokens 2 to N. The sum, negated, is
-                the loss of the text in nats.
+                the text's cost in nats.
 
         Raises:
             UsageError: for an empty text, or unknown characters if these are errors.
@@ -72,35 +43,35 @@ class Predictor(ABC):
         ids = self.tokenizer.encode(text, unknown)  # (N,)
         if not len(ids):
             raise UsageError("there is no text to score", "give at least one character")
-        scores: Floats = self._log_probs(ids[None])[0]
+        scores: Floats = self.token_log_probs(ids[None])[0]
         return scores
 
-    def _log_probs(self, ids: Ids) -> Floats:
-        """Of tokens 2 to N of each sequence (B, N): (B, N-1)."""
+    def token_log_probs(self, ids: Ids) -> Floats:
+        """The log-probabilities (B, N-1) of tokens 2 to N of each sequence (B, N)."""
         state = self.start(len(ids))
         scores = np.empty((len(ids), ids.shape[1] - 1), np.float32)
-        for start in range(0, scores.shape[1], CHUNK):
-            targets = ids[:, start + 1 : start + 1 + CHUNK]
+        for start in range(0, scores.shape[1], TIME_CHUNK):
+            targets = ids[:, start + 1 : start + 1 + TIME_CHUNK]
             inputs = ids[:, start : start + targets.shape[1]]
             logits, state = self(inputs, state)  # (B, T, V)
-            scores[:, start : start + CHUNK] = target_log_probs(logits, targets)
+            scores[:, start : start + TIME_CHUNK] = target_log_probs(logits, targets)
         return scores
 
     def score_lines(self, lines: Iterable[str], unknown: Unknown = "error") -> Iterator[Score]:
         """Score many short texts, each as if it stood at the start of a line.
 
-        Lines are read side by side, some thousands at a time; scores come in their order. All
+        Lines are read some thousands at a time, side by side; their scores come in order. All
         characters of a line count.
 
         Raises:
             UsageError: for unknown characters, if these are errors; names the line.
         """
-        begin = generation.line_start(self.tokenizer)
+        begin = line_start(self.tokenizer)
         sequences = (np.concatenate([begin, ids]) for ids in self._encoded(lines, unknown))
         for block in blocks(sequences):
             scores: dict[int, Score] = {}
             for rows, padded, lengths in block:
-                found = self._log_probs(padded)  # (B, T-1)
+                found = self.token_log_probs(padded)  # (B, T-1)
                 for row, ids, values, length in zip(rows, padded, found, lengths, strict=True):
                     nats = -float(values[: length - 1].sum(dtype=np.float64))
                     scores[int(row)] = score_of(nats, self.tokenizer, ids[1:length])
@@ -113,6 +84,7 @@ class Predictor(ABC):
             except UsageError as error:
                 raise UsageError(f"line {number}: {error.found}", error.advice) from None
 
+    @takes(SampleConfig)
     def generate(self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any) -> str:
         """New text after `prompt`, which is not repeated.
 
@@ -125,24 +97,27 @@ class Predictor(ABC):
             UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
         config = settings_from(SampleConfig, settings)
-        generation.refuse_endless(config)
+        refuse_endless(config)
         return "".join(generation.stream(self, prompt, config, unknown))
 
+    @takes(SampleConfig)
     def generate_batch(
         self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> list[Sample]:
-        """Several texts after one prompt, with seeds that count up; see `Sample`."""
+        """Several texts after one prompt; the seeds of texts 2, 3, … are the next numbers."""
         config = settings_from(SampleConfig, settings)
         first = generation.new_seed() if config.seed is None else config.seed
         seeds = range(first, first + count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
 
+    @takes(SampleConfig)
     def stream(
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
         return generation.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
 
+    @takes(SampleConfig)
     def beam_search(
         self,
         num_beams: int,

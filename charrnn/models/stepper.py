@@ -1,13 +1,13 @@
-"""One token after another, as fast as memory gives the weights.
+"""One token after another in NumPy, as fast as memory delivers the weights.
 
-    stepper = Stepper(layers, ..., state)
+    stepper = NumPyStepper(arrange(…), state)
     logits = stepper.step(ids)    # (B,) → (B, V)
 
-The rules are those of `cells`, arranged so that a step is one matrix product a layer (two in a GRU)
-and a few passes in place:
+The rules are those of `cells.rules`, arranged so that a step is one matrix product per layer (two
+in a GRU) and a few passes in place:
 
 - The embedding times the first layer's input weights is a table with a row for each id.
-- Input and recurrent weights stand in one matrix, beside the biases: W [x; h; 1].
+- Input weights, recurrent weights and biases are one matrix: W [x; h; 1].
 - A sequence is a column, so that each gate of a batch is one piece of memory.
 - σ(x) is ½ tanh(½x) + ½, and the ½ within is put into the weights: one tanh serves all gates.
 - All buffers are made once.
@@ -24,38 +24,38 @@ from charrnn.cells.layout import Layer
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 
-__all__ = ["Plan", "Stepper", "prepare"]
+__all__ = ["ArrangedWeights", "NumPyStepper", "arrange"]
 
 
-class Prepared(NamedTuple):
-    """The weights of a layer as `Stepper` multiplies them."""
+class ArrangedLayer(NamedTuple):
+    """The weights of a layer as `NumPyStepper` multiplies them."""
 
     w: Floats  # (G·H, I+H+1), or (G·H, H+1) for a first layer and a GRU's recurrent product
-    w_x: Floats | None  # (G·H, I+1): a GRU's input product, but in the first layer
+    w_x: Floats | None  # (G·H, I+1): a GRU's input product, except in the first layer
     skip: bool
 
 
-class Plan(NamedTuple):
-    """What steppers of one model share.
+class ArrangedWeights(NamedTuple):
+    """What the steppers of one model share.
 
     Attributes:
         cell: of every layer.
         table: (G·H, V), the first layer's input product.
         embedding: (E, V), which is added to the first layer's output if that has a skip.
-        layers: the prepared weights.
+        layers: from the first to the last.
         head: (V, H+1), the bias in its last column.
     """
 
     cell: CellName
     table: Floats
     embedding: Floats
-    layers: list[Prepared]
+    layers: list[ArrangedLayer]
     head: Floats
 
 
-def prepare(
+def arrange(
     cell: CellName, embedding: Floats, layers: list[Layer], head: Floats, bias: Floats
-) -> Plan:
+) -> ArrangedWeights:
     """Arrange a model's weights for steps.
 
     Args:
@@ -65,23 +65,25 @@ def prepare(
         head: (H, V).
         bias: (V,), of the head.
     """
-    table, prepared = embedding, []
+    table, arranged = embedding, []
     for k, layer in enumerate(layers):
-        w_ih, w_hh, b_ih, b_hh = (_arranged(cell, part) for part in layer[:4])
+        w_ih, w_hh, b_ih, b_hh = (_gates_in_order(cell, part) for part in layer[:4])
         if cell != "gru":  # one sum of both biases
             b_ih, b_hh = np.zeros_like(b_ih), b_ih + b_hh
         w_x = np.vstack([w_ih, b_ih])  # (I+1, G·H)
         if k == 0:
             table = embedding @ w_ih + b_ih
-        apart = k == 0 or cell == "gru"
+        apart = k == 0 or cell == "gru"  # whether the input has a product of its own
         w = np.vstack([w_hh, b_hh] if apart else [w_ih, w_hh, b_hh])
-        prepared.append(Prepared(_columns(w), _columns(w_x) if apart and k else None, layer.skip))
-    whole = _columns(np.vstack([head, bias]))
-    return Plan(cell, _columns(table), _columns(embedding), prepared, whole)
+        arranged.append(
+            ArrangedLayer(_columns(w), _columns(w_x) if apart and k else None, layer.skip)
+        )
+    head = _columns(np.vstack([head, bias]))  # (V, H+1)
+    return ArrangedWeights(cell, _columns(table), _columns(embedding), arranged, head)
 
 
-def _arranged(cell: CellName, weights: Floats) -> Floats:
-    """Weights (..., G·H) with the sigmoid gates first and halved."""
+def _gates_in_order(cell: CellName, weights: Floats) -> Floats:
+    """Weights (..., G·H), those of the sigmoid gates first and halved."""
     if cell == "rnn":
         return weights
     if cell == "gru":  # r z n
@@ -96,27 +98,27 @@ def _columns(weights: Floats) -> Floats:
     return np.ascontiguousarray(weights.T)
 
 
-class Stepper:
+class NumPyStepper:
     """B sequences that read one token each at a time.
 
     Args:
-        plan: the weights.
+        weights: see `arrange`.
         state: arrays (L, B, H) to begin from; copied.
     """
 
-    def __init__(self, plan: Plan, state: State) -> None:
-        self.plan = plan
+    def __init__(self, weights: ArrangedWeights, state: State) -> None:
+        self.weights = weights
         number, batch, hidden = state[0].shape
-        self._table = np.empty((len(plan.table), batch), np.float32)
-        self._logits = np.empty((len(plan.head), batch), np.float32)
+        self._table = np.empty((len(weights.table), batch), np.float32)  # (G·H, B)
+        self._logits = np.empty((len(weights.head), batch), np.float32)  # (V, B)
         self._layers = []
-        for k, weights in enumerate(plan.layers):
-            memory = state[1][k] if plan.cell == "lstm" else None
-            self._layers.append(_LAYERS[plan.cell](weights, state[0][k], memory))
-        self._top = np.ones((hidden + 1, batch), np.float32)  # [output; 1]
-        below = [layer.x for layer in self._layers[1:]]
-        self._outputs = [*below, self._top[:-1]]  # where each layer's output goes
-        assert number == len(plan.layers)
+        for k, layer in enumerate(weights.layers):
+            memory = state[1][k] if weights.cell == "lstm" else None
+            self._layers.append(_LAYERS[weights.cell](layer, state[0][k], memory))
+        self._top = np.ones((hidden + 1, batch), np.float32)  # (H+1, B): [output; 1]
+        above = [layer.x for layer in self._layers[1:]]
+        self._outputs = [*above, self._top[:-1]]  # where each layer's output goes
+        assert number == len(weights.layers)
 
     def step(self, ids: Ids) -> Floats:
         """Read one token of each sequence.
@@ -127,8 +129,8 @@ class Stepper:
         Returns:
             logits: (B, V), of the next token; overwritten by the next step.
         """
-        gx = self.plan.table.take(ids, 1, self._table, "clip")  # (G·H, B)
-        x = self.plan.embedding[:, ids] if self._layers[0].skip else gx
+        gx = self.weights.table.take(ids, 1, self._table, "clip")  # (G·H, B)
+        x = self.weights.embedding[:, ids] if self._layers[0].skip else gx
         for layer, output in zip(self._layers, self._outputs, strict=True):
             h = layer.step(gx)
             if layer.skip:
@@ -136,7 +138,7 @@ class Stepper:
             else:
                 output[...] = h
             x = output
-        return np.dot(self.plan.head, self._top, out=self._logits).T
+        return np.dot(self.weights.head, self._top, out=self._logits).T
 
     @property
     def state(self) -> State:
@@ -145,10 +147,10 @@ class Stepper:
         return tuple(np.stack(part) for part in zip(*parts, strict=True))
 
 
-class _Row:
+class _LayerStepper:
     """One layer of B sequences: its state and its buffers; [x; h; 1] in one piece of memory."""
 
-    def __init__(self, weights: Prepared, h: Floats, memory: Floats | None) -> None:
+    def __init__(self, weights: ArrangedLayer, h: Floats, memory: Floats | None) -> None:
         batch, hidden = h.shape
         self.w, self.w_x, self.skip = weights
         width = self.w.shape[1]
@@ -164,10 +166,10 @@ class _Row:
         self.setup(hidden, memory)
 
     def setup(self, hidden: int, memory: Floats | None) -> None:
-        """Make what else the cell needs."""
+        """Make what this kind of cell needs besides."""
 
     def step(self, gx: Floats) -> Floats:
-        """Read the input in `x`, or for a first layer the product `gx`; gives h (H, B)."""
+        """Read the input in `x`, or in a first layer the product `gx` (G·H, B); gives h (H, B)."""
         raise NotImplementedError
 
     @property
@@ -175,7 +177,7 @@ class _Row:
         return (self.h.T.copy(),)
 
 
-class _SimpleRNN(_Row):
+class _SimpleRNN(_LayerStepper):
     def step(self, gx: Floats) -> Floats:
         gates = np.dot(self.w, self.input, out=self.gates)
         if self.first:
@@ -183,7 +185,7 @@ class _SimpleRNN(_Row):
         return np.tanh(gates, out=self.h)
 
 
-class _LSTM(_Row):
+class _LSTM(_LayerStepper):
     def setup(self, hidden: int, memory: Floats | None) -> None:
         assert memory is not None
         self.c = memory.T.copy()
@@ -209,7 +211,7 @@ class _LSTM(_Row):
         return self.h.T.copy(), self.c.T.copy()
 
 
-class _GRU(_Row):
+class _GRU(_LayerStepper):
     def setup(self, hidden: int, memory: Floats | None) -> None:
         assert memory is None
         self.gx = np.empty_like(self.gates)
@@ -235,4 +237,4 @@ class _GRU(_Row):
         return self.h
 
 
-_LAYERS: dict[CellName, type[_Row]] = {"rnn": _SimpleRNN, "lstm": _LSTM, "gru": _GRU}
+_LAYERS: dict[CellName, type[_LayerStepper]] = {"rnn": _SimpleRNN, "lstm": _LSTM, "gru": _GRU}

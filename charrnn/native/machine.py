@@ -1,12 +1,12 @@
-"""Machine code for the processor at hand: integers, vectors and loops, written as Python.
+"""Machine code for the processor at hand, written as Python: integers, vectors and loops.
 
     code = Code("double", ["count", "x"])
     with code.loop(0, code["count"], step=code.lanes) as k:
-        code.store(code["x"] + k * 4, code.load(code["x"] + k * 4, FP32) * 2.0, FP32)
-    function = code.compile()
+        code.store(code["x"] + k * 4, code.load(code["x"] + k * 4, "fp32") * 2.0, "fp32")
+    address = code.compile()
 
-What is done to an `Int` or a `Vector` is written down as LLVM's intermediate language, and LLVM
-makes of it what this processor does best. llvmlite is optional: see `processor`.
+Each operation on an `Int` or a `Vector` adds an instruction of LLVM's intermediate language, and
+LLVM compiles them for this processor. llvmlite is optional: see `processor`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from charrnn.native import processor
 try:
     import llvmlite.binding as llvm
     from llvmlite import ir
-except (ImportError, OSError):  # there is no target then
+except (ImportError, OSError):  # then `processor.target` is None, and nobody calls
     pass
 
 __all__ = [
@@ -37,12 +37,12 @@ Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they a
 
 
 def add_symbol(name: str, address: int | None) -> None:
-    """Tell where a function is that code calls by its name."""
+    """Tell where the function is that code calls by this name."""
     llvm.add_symbol(name, address)
 
 
 def size(numbers: Numbers) -> int:
-    """Bytes a stored number takes."""
+    """Bytes that a stored number takes."""
     return 2 if numbers == "bf16" else 4
 
 
@@ -55,7 +55,7 @@ class Int:
 
     def _with(self, operation: str, other: Int | int) -> Int:
         build = getattr(self.code.builder, operation)
-        return Int(self.code, build(self.value, self.code.whole(other).value))
+        return Int(self.code, build(self.value, self.code.constant(other).value))
 
     def __add__(self, other: Int | int) -> Int:
         return self._with("add", other)
@@ -79,8 +79,8 @@ class Vector:
 
     def _with(self, operation: str, other: Vector | float) -> Vector:
         build = getattr(self.code.builder, operation)
-        # Contraction makes a product and a sum one instruction; nothing else is taken lightly,
-        # so that what is not a number stays so.
+        # Contraction makes a product and a sum one instruction. No other fast-math flag is set,
+        # so that NaN stays NaN.
         return Vector(
             self.code, build(self.value, self.code.vector(other).value, flags=["contract"])
         )
@@ -115,19 +115,20 @@ class Vector:
         """
         x = self.clip(7.90531110763549805)
         square = x * x
-        above, below = self.code.vector(ABOVE[0]), self.code.vector(BELOW[0])
-        for coefficient in ABOVE[1:]:
-            above = above * square + coefficient
-        for coefficient in BELOW[1:]:
-            below = below * square + coefficient
-        return x * above / below
+        numerator = self.code.vector(TANH_NUMERATOR[0])
+        denominator = self.code.vector(TANH_DENOMINATOR[0])
+        for coefficient in TANH_NUMERATOR[1:]:
+            numerator = numerator * square + coefficient
+        for coefficient in TANH_DENOMINATOR[1:]:
+            denominator = denominator * square + coefficient
+        return x * numerator / denominator
 
     def sigmoid(self) -> Vector:
         """1 / (1 + exp(-x))."""
         return (self * 0.5).tanh() * 0.5 + 0.5
 
 
-ABOVE = (
+TANH_NUMERATOR = (
     -2.76076847742355e-16,
     2.00018790482477e-13,
     -8.60467152213735e-11,
@@ -136,15 +137,21 @@ ABOVE = (
     6.37261928875436e-04,
     4.89352455891786e-03,
 )
-BELOW = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
+TANH_DENOMINATOR = (
+    1.19825839466702e-06,
+    1.18534705686654e-04,
+    2.26843463243900e-03,
+    4.89352518554385e-03,
+)
 
 
 class Code:
-    """A function under construction. It is run by several threads, each with all the arguments.
+    """A function under construction.
 
     Args:
-        name: of the function, for whoever looks at a profile.
-        arguments: the names of its arguments: integers and addresses.
+        name: of the function, as profilers show it.
+        arguments: the names of its arguments: 64-bit integers and addresses. It gets their values
+            as an array, in this order.
     """
 
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
@@ -165,18 +172,18 @@ class Code:
     def __getitem__(self, argument: str) -> Int:
         return self.arguments[argument]
 
-    def whole(self, value: Int | int) -> Int:
-        """A constant."""
+    def constant(self, value: Int | int) -> Int:
+        """An integer constant."""
         return value if isinstance(value, Int) else Int(self, _i64(value))
 
     def vector(self, value: Vector | float) -> Vector:
-        """A constant, W times."""
+        """A float constant, W times."""
         if isinstance(value, Vector):
             return value
         return Vector(self, ir.Constant(_floats(self.lanes), [float(value)] * self.lanes))
 
     def external(self, name: str, result: Any, *values: Any) -> Any:
-        """Call a function by name: the processor's, the system's, or one of `add_symbol`."""
+        """Call a function by name: one of LLVM's, of the C library, or of `add_symbol`."""
         function = self.module.globals.get(name)
         if function is None:
             kind = ir.FunctionType(result, [value.type for value in values])
@@ -184,13 +191,13 @@ class Code:
         return self.builder.call(function, values)
 
     def function(self, name: str) -> Int:
-        """What a function without arguments returns, a 32-bit integer."""
+        """Call a function without arguments that returns a 32-bit integer."""
         number = self.external(name, ir.IntType(32))
         return Int(self, self.builder.zext(number, ir.IntType(64)))
 
     def share(self, count: Int | int, unit: int, thread: Int, threads: Int) -> tuple[Int, Int]:
-        """Where a thread's part of `count` things begins and ends, a multiple of `unit`."""
-        count = self.whole(count)
+        """Where a thread's share of `count` things begins and ends, in whole units if possible."""
+        count = self.constant(count)
         units = (count + (unit - 1)) // unit
         begin, end = (units * k // threads * unit for k in (thread, thread + 1))
         build = self.builder
@@ -199,7 +206,7 @@ class Code:
 
     @contextmanager
     def loop(self, start: Int | int, stop: Int | int, step: int = 1) -> Iterator[Int]:
-        """What is written inside runs for start, start + step, … below stop."""
+        """The code written inside runs for start, start + step, … below stop."""
         with self.fold(start, stop, [], step) as (k, _, _):
             yield k
 
@@ -211,9 +218,9 @@ class Code:
 
         Yields:
             k: the counter.
-            values: what they are in this turn.
-            results: to be filled with what they shall be in the next; after the loop, what they
-                were in the end (`values` itself if there was no turn).
+            values: the carried values in this iteration.
+            results: an empty list, to be filled with the values for the next iteration. After the
+                loop it holds the final ones (the initial ones if there was no iteration).
         """
         build = self.builder
         before = build.block
@@ -221,11 +228,11 @@ class Code:
         build.branch(head)
         build.position_at_end(head)
         k = build.phi(ir.IntType(64))
-        k.add_incoming(self.whole(start).value, before)
+        k.add_incoming(self.constant(start).value, before)
         phis = [build.phi(value.value.type) for value in values]
         for phi, value in zip(phis, values, strict=True):
             phi.add_incoming(value.value, before)
-        build.cbranch(build.icmp_signed("<", k, self.whole(stop).value), body, done)
+        build.cbranch(build.icmp_signed("<", k, self.constant(stop).value), body, done)
         build.position_at_end(body)
         results: list[Vector] = []
         yield Int(self, k), [Vector(self, phi) for phi in phis], results
@@ -265,13 +272,13 @@ class Code:
             align = 2
         self.builder.store(value, self._pointer(address, value.type), align=align)
 
-    def everywhere(self, address: Int) -> Any:
+    def broadcast(self, address: Int) -> Any:
         """The four bytes at an address, W times in a register."""
         words = ir.VectorType(ir.IntType(32), self.lanes)
         word = self.builder.load(self._pointer(address, ir.IntType(32)), align=2)
-        nothing = ir.Constant(words, ir.Undefined)
-        first = self.builder.insert_element(nothing, word, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(first, nothing, ir.Constant(words, [0] * self.lanes))
+        undefined = ir.Constant(words, ir.Undefined)
+        first = self.builder.insert_element(undefined, word, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(first, undefined, ir.Constant(words, [0] * self.lanes))
 
     def weights(self, address: Int) -> Any:
         """A register full of packed weights: see `Code.dot`."""
@@ -279,10 +286,10 @@ class Code:
         return self.builder.load(self._pointer(address, words), align=4)
 
     def dot(self, total: Vector, left: Any, right: Any, numbers: Numbers) -> Vector:
-        """`total` + left · right: one product of floats a lane, or two of bfloat16.
+        """`total` + left · right: in each lane one product of floats, or two of bfloat16.
 
         Args:
-            left: from `everywhere`.
+            left: from `broadcast`.
             right: from `weights`.
         """
         floats = _floats(self.lanes)
@@ -296,7 +303,7 @@ class Code:
         return Vector(self, self.external(name, floats, total.value, x, w))
 
     def compile(self) -> int:
-        """The address of the finished function, which stays for as long as the process runs."""
+        """The address of the compiled function, which stays valid as long as the process runs."""
         self.builder.ret_void()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -316,7 +323,7 @@ class Code:
         return int(engine.get_function_address(self.name))
 
 
-_ENGINES: list[Any] = []  # an engine owns its code
+_ENGINES: list[Any] = []  # each owns its code, and must not be collected
 
 
 def _i64(value: int) -> Any:

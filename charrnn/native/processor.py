@@ -1,8 +1,9 @@
-"""The processor at hand, for whoever makes code for it; llvmlite, which does, is optional."""
+"""What the processor at hand offers to machine code, which llvmlite, where installed, compiles."""
 
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -11,7 +12,7 @@ try:
 except (ImportError, OSError):  # not there, or not for this system
     llvm = None
 
-__all__ = ["Target", "made_once", "panel_blocks", "target", "vector_width"]
+__all__ = ["Target", "compiled_once", "panel_blocks", "target", "vector_width"]
 
 # How a processor multiplies bytes: fours in one instruction, or pairs in one and fours in several.
 Int8 = Literal["fours", "pairs"]
@@ -24,8 +25,8 @@ class Target(NamedTuple):
         lanes: W, floats in a vector register.
         registers: how many of these there are.
         bf16: whether it multiplies pairs of bfloat16.
-        int8: how it multiplies bytes, if it does.
-        features: all that it has and has not, as LLVM writes it.
+        int8: how it multiplies bytes; None if it does not.
+        features: all that it has and lacks, in LLVM's notation.
     """
 
     lanes: int
@@ -36,13 +37,13 @@ class Target(NamedTuple):
 
     @property
     def centre(self) -> int:
-        """What a zero is as a byte: in one instruction, the bytes on one side are unsigned."""
+        """The byte that stands for zero: 128 where an instruction takes unsigned bytes."""
         return 128 if self.int8 == "fours" else 0
 
 
 @functools.cache
 def target() -> Target | None:
-    """The processor at hand; None if no code can be made for it, which takes llvmlite."""
+    """The processor at hand; None if there is no code for its kind, or no llvmlite to make it."""
     if llvm is None:
         return None
     features = llvm.get_host_cpu_features()
@@ -59,7 +60,7 @@ def target() -> Target | None:
 
 
 def vector_width() -> int:
-    """W, floats in a register."""
+    """W, floats in a vector register."""
     found = target()
     assert found is not None, "callers ask whether there is a target"
     return found.lanes
@@ -71,18 +72,21 @@ def panel_blocks(gates: int, hidden_size: int) -> int:
     return next(n for n in (4, 3, 2, 1) if n * gates <= 4 and vectors % n == 0)
 
 
-def made_once(make: Callable[..., int]) -> Callable[..., int]:
-    """Keep the code that `make` makes: for each processor, once for the same arguments.
+def compiled_once(compile_code: Callable[..., int]) -> Callable[..., int]:
+    """Keep the code that a function compiles: once for each target and arguments.
 
-    There is one processor, but tests make code as for others.
+    The target is one of them although no caller names it, since the code depends on it as on the
+    others (tests compile for several). Two threads that need the same code wait for one of them.
     """
+    lock = threading.Lock()
 
     @functools.cache
     def kept(_: Target | None, *arguments: object) -> int:
-        return make(*arguments)
+        return compile_code(*arguments)
 
-    @functools.wraps(make)
-    def made(*arguments: object) -> int:
-        return kept(target(), *arguments)
+    @functools.wraps(compile_code)
+    def compiled(*arguments: object) -> int:
+        with lock:
+            return kept(target(), *arguments)
 
-    return made
+    return compiled

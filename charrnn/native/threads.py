@@ -1,7 +1,7 @@
-"""Threads for machine code: how many there may be, and how work is divided among them.
+"""The threads that run machine code.
 
-A writer brings threads of its own. The code of training runs in PyTorch's, whose numbers it asks
-for by the names of OpenMP's functions; `network.openmp` tells where these are.
+Sampling brings threads of its own: see `run_side_by_side`. Training runs in PyTorch's, where the
+code asks OpenMP for its thread's number; `network.openmp` tells where OpenMP's functions are.
 """
 
 from __future__ import annotations
@@ -9,93 +9,97 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TypeVar
 
 from charrnn.native.machine import Code, Int
 
-__all__ = ["OPENMP_NAMES", "Part", "run_side_by_side", "thread", "threads", "usable_processors"]
+__all__ = [
+    "OPENMP_NAMES",
+    "openmp_thread",
+    "openmp_threads",
+    "run_side_by_side",
+    "usable_processors",
+]
 
-OPENMP_NAMES = THREAD, THREADS = "omp_get_thread_num", "omp_get_num_threads"
+OPENMP_NAMES = THREAD_NUMBER, THREAD_COUNT = "omp_get_thread_num", "omp_get_num_threads"
+
+Share = TypeVar("Share")
 
 
-def thread(code: Code) -> Int:
+def openmp_thread(code: Code) -> Int:
     """The number of the OpenMP thread that runs the code, from 0."""
-    return code.function(THREAD)
+    return code.function(THREAD_NUMBER)
 
 
-def threads(code: Code) -> Int:
-    """How many OpenMP threads run it."""
-    return code.function(THREADS)
-
-
-class Part(NamedTuple):
-    """What one thread does of the code's work: some sequences, or a share of all units."""
-
-    first: int
-    last: int
-    share: int = 0
-    shares: int = 1
+def openmp_threads(code: Code) -> Int:
+    """How many OpenMP threads run the code."""
+    return code.function(THREAD_COUNT)
 
 
 def usable_processors() -> int:
-    """How many may be used."""
+    """How many processors this process may use, by its affinity and `OMP_NUM_THREADS`."""
     found = getattr(os, "sched_getaffinity", None)
     count = len(found(0)) if found else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
 
-_HELPERS = threading.Lock()  # those of one writer are enough for all
+# Held while helpers run. Those of one caller keep all processors busy, so others do without.
+_HELPERS_ARE_TAKEN = threading.Lock()
 
 
 def run_side_by_side(
-    code: Callable[[Part], None], parts: Sequence[Part], sync: NDArray[np.int64]
+    work: Callable[[Share], None], shares: Sequence[Share], on_failure: Callable[[], None]
 ) -> bool:
-    """Run code in threads, if others than this one can be had.
+    """Do all shares of some work, each in a thread of its own as far as there are threads.
+
+    The calling thread does the last share, and those for which no thread could be started.
 
     Args:
-        code: is given each of the parts.
-        parts: of the work, the largest last.
-        sync: where those wait for each other that share units; see `intrinsics.barrier`.
+        work: does one share.
+        shares: of the work.
+        on_failure: called as soon as a share fails, while others are still running: it must release
+            threads that wait for the one that failed.
 
     Returns:
-        done: whether it was run.
+        done: False, with nothing done, if no other thread is to be had: there is one share only,
+            the system or Python refuses, or another caller has helpers at the moment.
+
+    Raises:
+        BaseException: what a share raised, after all have ended.
     """
-    if len(parts) < 2 or not _HELPERS.acquire(blocking=False):
+    if len(shares) < 2 or not _HELPERS_ARE_TAKEN.acquire(blocking=False):
         return False
     helpers: list[threading.Thread] = []
-    failed: list[BaseException] = []
+    failures: list[BaseException] = []
 
-    def helped(part: Part) -> None:
+    def help_with(share: Share) -> None:
         try:
-            code(part)
+            work(share)
         except BaseException as error:
-            sync[1] = 1  # nobody shall wait for who does not come
-            failed.append(error)
+            on_failure()
+            failures.append(error)
 
     try:
         try:
-            for part in parts[:-1]:
-                helper = threading.Thread(target=helped, args=(part,), daemon=True)
+            for share in shares[:-1]:
+                helper = threading.Thread(target=help_with, args=(share,), daemon=True)
                 helper.start()
                 helpers.append(helper)
         except RuntimeError:  # no more threads: the system's limit, or Python is about to end
             if not helpers:
                 return False
-        for part in parts[len(helpers) :]:  # this thread's own, and what found no helper
-            code(part)
+        for share in shares[len(helpers) :]:
+            work(share)
     except BaseException:
-        sync[1] = 1
+        on_failure()
         raise
     finally:
         try:
             for helper in helpers:
                 helper.join()
         finally:
-            _HELPERS.release()
-    if failed:
-        raise failed[0]
+            _HELPERS_ARE_TAKEN.release()
+    if failures:
+        raise failures[0]
     return True

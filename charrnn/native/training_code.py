@@ -1,10 +1,11 @@
-"""The code of `kernels`: a layer over a sequence, forward and backward.
+"""The machine code of training: one layer over a sequence, forward and backward.
 
     for each time step, for each block of units, for each of this thread's lanes:
         accumulators = bₕ + h Wₕᵀ              # in registers: all gates of the block
         h, c = rule(gx + bᵢ, accumulators)     # while they are there
 
-It comes from the rules in `gradients`, run once on vectors that write down what is done to them.
+It is made by the rules of `cells.gradients`, run once on vectors that record each operation.
+`network.kernels` calls it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import intrinsics
 from charrnn.native.machine import Code, Int, Numbers, Vector, size
-from charrnn.native.processor import made_once, panel_blocks
-from charrnn.native.threads import thread, threads
+from charrnn.native.processor import compiled_once, panel_blocks
+from charrnn.native.threads import openmp_thread, openmp_threads
 
 __all__ = ["backward_code", "forward_code"]
 
@@ -26,20 +27,20 @@ BACKWARD = (
 )
 
 
-@made_once
+@compiled_once
 def forward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
-    """The address of the way forward, with the arguments `FORWARD`; `by_id` if gx is a table."""
+    """The address of the forward pass, with the arguments `FORWARD`; `by_id` if gx is a table."""
     return _Forward(cell, hidden_size, numbers, by_id).code.compile()
 
 
-@made_once
+@compiled_once
 def backward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
-    """That of the way back; `by_id` if the derivatives by gx are added up for each id."""
+    """That of the backward pass; `by_id` if the derivatives by gx are summed for each id."""
     return _Backward(cell, hidden_size, numbers, by_id).code.compile()
 
 
 class _Build:
-    """What both ways share."""
+    """What both passes share."""
 
     def __init__(self, code: Code, cell: CellName, hidden_size: int, numbers: Numbers) -> None:
         self.code = code
@@ -51,20 +52,20 @@ class _Build:
         self.bytes = size(numbers)
 
     def lanes_at_once(self, accumulators: int) -> int:
-        """How many lanes share a load of weights; half of the registers are accumulators."""
+        """How many lanes share each load of weights; half of the registers are accumulators."""
         room = max(self.code.target.registers // 2, 4)
         return next(n for n in (8, 4, 2, 1) if n * accumulators <= room)
 
     def load(self, name: str, place: Int) -> Vector:
-        """W of the numbers that are multiplied, from an array of them."""
+        """W numbers from an array in the format that is multiplied."""
         return self.code.load(self.code[name] + place * self.bytes, self.numbers)
 
     def store(self, name: str, place: Int, value: Vector) -> None:
-        """W of them to an array."""
+        """W numbers to such an array."""
         self.code.store(self.code[name] + place * self.bytes, value, self.numbers)
 
     def state(self, at: Int) -> tuple[Vector, ...]:
-        """The state of W units: what acts past the product is kept as floats."""
+        """The state of W units; the part that acts past the product is kept as floats."""
         state = [self.load("hs", at) for _ in CELLS[self.cell].state]
         if self.rule.memory:
             state[-1] = self.code.load(self.code["memory"] + at * 4, "fp32")
@@ -75,12 +76,12 @@ class _Build:
     ) -> list[Vector]:
         """`totals` + rows · panel: accumulators, lane by lane, all in registers."""
         code, register = self.code, 4 * self.code.lanes  # bytes
-        count = len(totals) // len(rows)  # accumulators of a lane
+        count = len(totals) // len(rows)  # accumulators per lane
         with code.fold(0, words, totals) as (k, values, results):
             at = panel + k * (count * register)
             weights = [code.weights(at + v * register) for v in range(count)]
             for r, row in enumerate(rows):
-                x = code.everywhere(row + k * 4)
+                x = code.broadcast(row + k * 4)
                 lane = values[r * count : (r + 1) * count]
                 results += [
                     code.dot(total, x, w, self.numbers)
@@ -99,10 +100,14 @@ class _Forward(_Build):
         self.blocks = panel_blocks(self.gates, hidden_size)
         self.width = self.blocks * code.lanes
         lanes = self.lanes_at_once(self.gates * self.blocks)
-        begin, end = code.share(code["B"], lanes, thread(code), threads(code))
+        begin, end = code.share(code["B"], lanes, openmp_thread(code), openmp_threads(code))
         whole = begin + (end - begin) // lanes * lanes
         steps, panels = code["T"], hidden_size // self.width
-        with intrinsics.flushing(code), code.loop(0, steps) as t, code.loop(0, panels) as panel:
+        with (
+            intrinsics.flushing_denormals(code),
+            code.loop(0, steps) as t,
+            code.loop(0, panels) as panel,
+        ):
             with code.loop(begin, whole, lanes) as row:
                 self.tile(t, row, lanes, panel)
             with code.loop(whole, end) as row:
@@ -156,10 +161,10 @@ class _Backward(_Build):
         self.by_id = by_id
         self.blocks = panel_blocks(1, hidden_size)
         lanes = self.lanes_at_once(self.blocks)
-        self.thread = thread(code)
-        begin, end = code.share(code["B"], lanes, self.thread, threads(code))
+        self.thread = openmp_thread(code)
+        begin, end = code.share(code["B"], lanes, self.thread, openmp_threads(code))
         whole = begin + (end - begin) // lanes * lanes
-        with intrinsics.flushing(code), code.loop(0, code["T"]) as count:
+        with intrinsics.flushing_denormals(code), code.loop(0, code["T"]) as count:
             t = code["T"] - 1 - count
             with code.loop(0, hidden_size, code.lanes) as unit:
                 self.units(t, begin, end, unit)
@@ -182,7 +187,7 @@ class _Backward(_Build):
             code.store(address, total, "fp32")
 
     def gate_sums(self, name: str, row: Int, unit: Int) -> list[Int]:
-        """Where the gates of W units stand in a row of sums."""
+        """The addresses of the gates of W units in a row of sums."""
         hidden = self.hidden_size
         return [
             self.code[name] + (row * self.gates * hidden + unit + g * hidden) * 4
@@ -190,10 +195,10 @@ class _Backward(_Build):
         ]
 
     def pointwise(self, t: Int, row: Int, unit: Int) -> list[Vector]:
-        """The way back through the cell's rule, for one lane and W units.
+        """Backward through the cell's rule, for one lane and W units.
 
         Returns:
-            slopes: what is to be added up over all lanes and steps.
+            slopes: the derivatives to be summed over all lanes and steps.
         """
         code, hidden, rule = self.code, self.hidden_size, self.rule
         now = t * code["B"] + row
@@ -203,7 +208,7 @@ class _Backward(_Build):
             for k in range(rule.kept)
         )
         before, after = self.state(at), self.state(at + code["B"] * hidden)
-        here = (row * hidden + unit) * 4  # in what goes from step to step
+        here = (row * hidden + unit) * 4  # in the derivatives carried from step to step
         d_after = [self.load("d_out", at) + code.load(code["d_h"] + here, "fp32")]
         if rule.memory:
             memory = code.load(code["d_memory"] + here, "fp32")

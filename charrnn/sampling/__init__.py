@@ -2,9 +2,13 @@
 
     prompt ──model──▶ logits (B, V) ──filters, draws──▶ ids (B,) ──model──▶ … ──endings──▶ text
 
-filters     logits → logits: top-k, top-p and their kin
-draws       logits → ids
-endings     where a text ends
-generation  prompt → new text, one or many at once
-beams       the likeliest text, by beam search
+language_model  what writing needs of a model, and how a prompt is read
+filters         logits → logits: top-k, top-p and their kin
+distribution    logits → the probabilities that are drawn from
+ties            draws that rounding decides
+draws           logits → ids, each row with its own random numbers
+endings         where a text ends
+token_source    the ids of many texts, in NumPy or in machine code
+generation      prompt → new text, one or several at once
+beams           the likeliest text, by beam search
 """

@@ -1,8 +1,10 @@
-"""Beam search: the likeliest text rather than one that is drawn."""
+"""Beam search: the likeliest text rather than one that is drawn.
+
+paths (K,) ──model──▶ log-probabilities (K, V) ──the best 2·K──▶ paths that go on, texts that end
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -11,16 +13,22 @@ import numpy as np
 from charrnn.arrays import Ids, Logits, log_softmax
 from charrnn.config import SampleConfig
 from charrnn.errors import UsageError
-from charrnn.sampling.draws import allowed_ids
+from charrnn.sampling.distribution import allowed_ids
 from charrnn.sampling.endings import Ending
 from charrnn.sampling.filters import only
-from charrnn.sampling.generation import LanguageModel, line_start, read_prompt
+from charrnn.sampling.language_model import (
+    LanguageModel,
+    Stop,
+    encode_prompt,
+    never,
+    read_prompt,
+)
 from charrnn.text.tokenizer import Unknown
 
 __all__ = ["Beam", "beam_search"]
 
 
-STEEPEST = 10  # length penalty
+MAX_LENGTH_PENALTY = 10  # in absolute value
 
 
 class Beam(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +36,7 @@ class Beam(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         text: without the prompt.
-        tokens: how many it took, those of the stop string counted.
+        tokens: how many it took, those of a stop string counted.
         log_prob: nats, of all of them under the model.
         score: log_prob / tokens ** length_penalty, by which texts are ranked.
     """
@@ -52,37 +60,37 @@ def beam_search(
     *,
     num_beams: int = 4,
     length_penalty: float = 1.0,
-    stop: Callable[[], object] = bool,
+    stop: Stop = never,
 ) -> list[Beam]:
     """The likeliest texts after `prompt` that a search with `num_beams` paths finds.
 
     Args:
-        model, prompt, unknown: as for `sampling.stream`.
+        model, prompt, unknown: as for `generation.stream`.
         config: max_new_tokens, the stops and the lists of characters count; nothing is drawn.
         num_beams: K, how many paths are followed at once.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
         stop: is asked while the prompt is read and at each token; once it answers yes, the search
-            ends where it is.
+            ends with what it has.
 
     Returns:
         beams: up to K, best first.
 
     Raises:
-        UsageError: as `sampling.generate_batch`, for fewer than one path, or a penalty beyond ±10.
+        UsageError: as `generation.generate_batch`; for a text without a length, fewer than one
+            path, or a penalty beyond ±10.
     """
     config = config or SampleConfig()
     if num_beams < 1:
         raise UsageError(f"num_beams is {num_beams}", "expected 1 or more")
-    if not -STEEPEST <= length_penalty <= STEEPEST:
+    if not abs(length_penalty) <= MAX_LENGTH_PENALTY:
         raise UsageError(
             f"length_penalty is {length_penalty}",
-            f"expected a number from -{STEEPEST} to {STEEPEST}",
+            f"expected a number from -{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}",
         )
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
     search = _Search(model, config, num_beams, length_penalty)
-    ids = model.tokenizer.encode(prompt, unknown)
-    logits, state = read_prompt(model, ids if len(ids) else line_start(model.tokenizer), stop)
+    logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
     for _ in range(config.max_new_tokens):
         if stop():
             break

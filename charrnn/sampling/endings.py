@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 from charrnn.config import SampleConfig
+from charrnn.errors import UsageError
 
-__all__ = ["Ending"]
+__all__ = ["Ending", "has_stops", "is_endless", "refuse_endless"]
+
+
+def has_stops(config: SampleConfig) -> bool:
+    """Whether a text may end before it has its length."""
+    return bool(config.stop_strings) or config.max_lines is not None
+
+
+def is_endless(config: SampleConfig) -> bool:
+    """Whether a text goes on for ever: it has no length, and nothing to stop at."""
+    return config.max_new_tokens is None and not has_stops(config)
+
+
+def refuse_endless(config: SampleConfig) -> None:
+    """A text that is returned whole must be able to end.
+
+    Raises:
+        UsageError: if `config` has neither a length nor anything to stop at.
+    """
+    if is_endless(config):
+        raise UsageError("the text has no end", "give a length or something to stop at")
 
 
 class Ending:
@@ -18,19 +39,16 @@ class Ending:
 
     Attributes:
         ended: whether the end was reached.
+        open: whether there is nothing to stop at; a length is not counted here.
     """
 
     def __init__(self, config: SampleConfig) -> None:
         self.ended = False
+        self.open = not has_stops(config)
         self._stops = config.stop_strings
         self._include = config.include_stop
         self._lines = config.max_lines
         self._held = ""
-
-    @property
-    def open(self) -> bool:
-        """Whether there is nothing to end at."""
-        return not self._stops and self._lines is None
 
     def feed(self, piece: str) -> str:
         """What may be shown now that `piece` has arrived; nothing after the end."""
@@ -56,7 +74,7 @@ class Ending:
         return "" if self.ended else self._release(len(self._held))
 
     def _line_end(self, new: int) -> int | None:
-        """Where in what is held the last line allowed ends, if it does in the last `new`."""
+        """Where the last line that is wanted ends, if it ends in the newest `new` characters."""
         if self._lines is None:
             return None
         start = len(self._held) - new
@@ -72,5 +90,5 @@ class Ending:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that is a beginning of `stop`."""
+    """The length of the longest suffix of `text` that is a proper prefix of `stop`."""
     return next(n for n in range(min(len(text), len(stop) - 1), -1, -1) if text.endswith(stop[:n]))

@@ -75,7 +75,7 @@ def min_p(logits: Logits, p: float) -> Logits:
 
 
 def typical_p(logits: Logits, p: float) -> Logits:
-    """Keep the smallest set of probability p whose surprise is closest to what is expected.
+    """Keep the smallest set of probability p whose surprisal is closest to the expected one.
 
     Meister et al., "Locally typical sampling", 2023.
     """
@@ -83,9 +83,9 @@ def typical_p(logits: Logits, p: float) -> Logits:
         return logits
     log_p = log_softmax(logits)
     chances = np.exp(log_p)
-    surprise = -np.where(chances > 0, log_p, 0.0)
-    entropy = (chances * surprise).sum(-1, keepdims=True)
-    distance = np.where(chances > 0, np.abs(surprise - entropy), np.inf)
+    surprisal = -np.where(chances > 0, log_p, 0.0)
+    entropy = (chances * surprisal).sum(-1, keepdims=True)
+    distance = np.where(chances > 0, np.abs(surprisal - entropy), np.inf)
     order = np.argsort(distance, -1, kind="stable")  # most typical first
     reached = np.cumsum(np.take_along_axis(chances, order, -1), -1)
     last = (reached < p).sum(-1, keepdims=True).clip(max=logits.shape[-1] - 1)

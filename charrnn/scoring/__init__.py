@@ -2,7 +2,7 @@
 
     nats per token ──score──▶ bits per character, perplexity ──heatmap──▶ page
 
-score       sums of nats, averaged once
+score       what the tokens cost → averages for people
 heatmap     a text as a page, coloured by surprisal
-novelty     how much of a text is copied
+novelty     how much of a text is copied from a corpus
 """

@@ -1,4 +1,4 @@
-"""A text as a page, coloured by how much each character surprised a model."""
+"""A text as a web page, coloured by how much each character surprised a model."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import html
 import math
 from collections.abc import Iterable, Iterator
 
+from charrnn.errors import printable
+
 __all__ = ["page"]
 
-STEPS = 12  # shades; one more for every bit, about
+STEPS = 12  # shades above white: one per bit
 STYLE = """
 body { font: 16px/1.7 ui-monospace, monospace; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
   background: #fff; color: #111; }
@@ -21,12 +23,12 @@ header, footer { font-family: system-ui, sans-serif; }
 def page(
     title: str, facts: Iterable[str], characters: Iterable[tuple[str, float]]
 ) -> Iterator[str]:
-    """The page, piece by piece; it needs nothing but itself.
+    """The page, piece by piece: one HTML file that loads nothing else.
 
     Args:
         title: of the page.
         facts: lines above the text.
-        characters: each with its cost in nats. Whatever they are, they are shown, not obeyed.
+        characters: each with its cost in nats. Their markup is shown, never run.
     """
     shades = "\n".join(f".s{k} {{ background: {_colour(k)}; }}" for k in range(STEPS + 1))
     key = "".join(f'<span class="s{k}">{k}</span>' for k in range(STEPS + 1))
@@ -37,7 +39,7 @@ def page(
         f"<header><h1>{html.escape(title)}</h1>"
     )
     yield "".join(f"<p>{html.escape(fact)}</p>" for fact in facts)
-    yield f'<p class="key">bits a character: {key}</p></header>\n<pre>'
+    yield f'<p class="key">bits per character: {key}</p></header>\n<pre>'
     before = -1
     for character, nats in characters:
         shade = min(STEPS, max(0, round(nats / math.log(2)))) if math.isfinite(nats) else STEPS
@@ -49,14 +51,10 @@ def page(
 
 
 def _shown(character: str) -> str:
-    if character == "\n":
-        return "\n"
-    if not character.isprintable():
-        return html.escape(repr(character)[1:-1])
-    return html.escape(character)
+    return "\n" if character == "\n" else html.escape(printable(character))
 
 
 def _colour(step: int) -> str:
-    """White for what was expected, through amber to red for what was not."""
+    """From white for an expected character through amber to red for a surprising one."""
     share = step / STEPS
     return f"hsl({round(50 - 50 * share)} 100% {round(100 - 35 * share)}%)"

@@ -1,7 +1,7 @@
 """How much of a text is copied from a corpus.
 
-Windows of both are compared by their hashes, a polynomial modulo 2⁶⁴ (Karp and Rabin, "Efficient
-randomized pattern-matching algorithms", 1987), for all positions at once.
+All windows of both are compared at once by their hashes, polynomials modulo 2⁶⁴ (Karp and Rabin,
+"Efficient randomized pattern-matching algorithms", 1987).
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.text.tokenizer import code_points
+
 __all__ = ["RUN", "Copies", "Novelty"]
 
-RUN = 20  # characters; shorter passages are found by chance
+RUN = 20  # characters; shorter passages are equal by chance
 
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse
 INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
 
 
 class Novelty(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a text stands in the corpus.
+    """How much of a text is also in the corpus.
 
     Attributes:
-        longest: the longest passage that does; the first of several.
-        share: of the text's characters, those inside copied runs of `RUN` or more.
+        longest: the longest passage that is; the first of several.
+        share: the part of its characters that lie in copied passages of `RUN` or more.
     """
 
     longest: str
@@ -34,21 +36,21 @@ class _Hashes:
     """The hashes of all windows of a text, of any length."""
 
     def __init__(self, text: str) -> None:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+        codes = code_points(text).astype(np.uint64)
         self.size = len(codes)
         powers = np.full(self.size, BASE)
         powers[:1] = 1
         np.cumprod(powers, out=powers)
         codes = (codes + np.uint64(1)) * np.uint64(0xBF58476D1CE4E5B9)
         codes ^= codes >> np.uint64(29)
-        self.sums = np.zeros(self.size + 1, np.uint64)  # of code times power, before each place
+        self.sums = np.zeros(self.size + 1, np.uint64)  # sums of code × power, up to each place
         np.cumsum(codes * powers, out=self.sums[1:])
         powers[1:] = INVERSE
         np.cumprod(powers, out=powers)
         self.shifts = powers
 
     def at(self, starts: NDArray[np.intp], length: int) -> NDArray[np.uint64]:
-        """The hashes of the windows of `length` that begin at `starts` and lie inside."""
+        """The hashes of the windows of `length` at `starts`, but those that reach past the end."""
         starts = starts[starts <= self.size - length]
         return (self.sums[starts + length] - self.sums[starts]) * self.shifts[starts]
 
@@ -62,14 +64,14 @@ class Copies:
     """Finds what is copied from a corpus.
 
     Args:
-        corpus: the text to compare with; about 25 bytes of memory a character are used.
+        corpus: the text to compare with; takes about 25 bytes of memory per character.
     """
 
     def __init__(self, corpus: str) -> None:
         self.corpus = _Hashes(corpus)
 
     def check(self, text: str) -> Novelty:
-        """What of `text` stands in the corpus."""
+        """How much of `text` is also in the corpus."""
         if not text:
             return Novelty(longest="", share=0.0)
         own = _Hashes(text)
@@ -79,7 +81,7 @@ class Copies:
         np.add.at(covered, copied, 1)
         np.add.at(covered, np.minimum(copied + RUN, own.size), -1)
         share = (covered[:-1].cumsum() > 0).mean() if own.size >= RUN else 0.0
-        # The longest passage has a length between one that is copied and one that is not.
+        # Binary search: passages of length `low` are copied, none of length `high` is.
         low, high, best = 0, length, 0
         if len(copied):
             low, high, best = length, own.size + 1, int(copied[0])
@@ -96,9 +98,9 @@ class Copies:
     def _copied(
         self, own: _Hashes, length: int, places: NDArray[np.intp] | None
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Where windows of `length` that are copied begin in the text, and where in the corpus.
+        """Where the copied windows of `length` begin in the text, and where in the corpus.
 
-        Of the corpus, only the windows at `places` are looked at, if these are given.
+        If `places` are given, only the windows of the corpus that begin there are compared.
         """
         wanted = own.windows(length)
         if places is None:

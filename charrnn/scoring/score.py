@@ -16,18 +16,18 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["Score", "blocks", "by_character", "score_of"]
 
 
-BLOCK = 4096  # lines that are sorted by length before they are read side by side
-ROWS = 128  # of them at once
+BLOCK = 4096  # lines that are sorted by length together
+ROWS = 128  # lines that are read side by side
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """A loss as a sum and counts, so that averages are taken once.
+    """A loss as a sum and counts, from which every average follows.
 
     Attributes:
         nats: the sum of -log p over the scored tokens.
         tokens: how many were scored.
-        characters: of how many characters.
-        bytes: of how many bytes of UTF-8.
+        characters: how many characters these are.
+        bytes: how many bytes of UTF-8 these are.
     """
 
     nats: float
@@ -37,27 +37,27 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mean(self) -> float:
-        """Nats a token, by which training compares."""
+        """Nats per token, the loss of training."""
         return self.nats / max(self.tokens, 1)
 
     @property
     def nats_per_char(self) -> float:
-        """Nats a character."""
+        """Nats per character."""
         return self.nats / max(self.characters, 1)
 
     @property
     def bits_per_char(self) -> float:
-        """Bits a character."""
+        """Bits per character."""
         return self.nats_per_char / math.log(2)
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits a byte of UTF-8."""
+        """Bits per byte of UTF-8."""
         return self.nats / max(self.bytes, 1) / math.log(2)
 
     @property
     def perplexity(self) -> float:
-        """Among how many equally likely characters the model is in doubt."""
+        """The number of equally likely characters that would be as hard to guess."""
         return math.exp(min(self.nats_per_char, 700))
 
     def facts(self) -> dict[str, float | int]:
@@ -76,7 +76,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 def score_of(nats: float, tokenizer: Tokenizer, ids: NDArray[np.integer]) -> Score:
     """The score of the tokens `ids` (N,), which took `nats` together."""
     if tokenizer.unit == "byte":
-        characters = int(((ids & 0xC0) != 0x80).sum())  # the others continue one
+        characters = int(((ids & 0xC0) != 0x80).sum())  # each but UTF-8's continuation bytes
         return Score(nats=nats, tokens=len(ids), characters=characters, bytes=len(ids))
     size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
     return Score(nats=nats, tokens=len(ids), characters=len(ids), bytes=size)
@@ -90,10 +90,10 @@ def by_character(
     Args:
         tokenizer: of the ids.
         ids: (N,).
-        nats: (N-1,), what all but the first cost, which nobody predicted: it counts for nothing.
+        nats: (N-1,), the cost of each but the first, which was not predicted and costs 0.
 
     Yields:
-        character, nats: or several characters, where bytes turn out late to be no UTF-8.
+        character, nats: or several characters, where invalid UTF-8 is noticed late.
     """
     decode, cost = tokenizer.decoder(), 0.0
     for token, own in zip(ids.tolist(), [0.0, *nats.tolist()], strict=True):
@@ -109,11 +109,11 @@ def blocks(lines: Iterable[Ids]) -> Iterator[list[tuple[NDArray[np.intp], Ids, N
     """Lines as batches of about equal lengths.
 
     Args:
-        lines: ids (N,) each, N at least 1.
+        lines: the ids (N,) of each, N at least 1.
 
     Yields:
-        batches: of `BLOCK` lines: which lines (B,), counted from the block's first, their ids
-            (B, T) with what lies beyond a line's end at 0, and their lengths (B,).
+        batches: of one block of lines: which lines these are (B,), counted from the first of the
+            block; their ids (B, T), with 0 after the end of a line; their lengths (B,).
     """
     source = iter(lines)
     while block := list(islice(source, BLOCK)):

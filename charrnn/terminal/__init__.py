@@ -1,9 +1,11 @@
 """What people see and type while a command runs.
 
-    events ──progress──▶ standard error;  model ──texts──▶ standard output
+    events ──progress──▶ standard error;  model ──sampler──▶ standard output
 
-output       the options and the output that commands share
+output       where the words of a command go
+options      options that commands share, and those made from the settings
+curve        losses as a small plot of text
 progress     training on a terminal
-texts        texts as they are written for the user
+sampler      texts as `charrnn sample` writes them
 interactive  a text written by the user and the model in turn
 """

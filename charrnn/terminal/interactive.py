@@ -8,28 +8,26 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.errors import CharRNNError
-from charrnn.sampling.draws import allowed_ids, probabilities
+from charrnn.sampling.distribution import allowed_ids, probabilities, temperature_schedule
 from charrnn.sampling.filters import only
-from charrnn.sampling.generation import line_start, read_prompt
-from charrnn.terminal.texts import Job
+from charrnn.sampling.language_model import encode_prompt, read_prompt
+from charrnn.terminal.sampler import Sampler
 
 __all__ = ["choose"]
 
 HELP = "a number takes that character; other text is typed as it is (=7 types 7); Ctrl-D ends"
 
 
-def choose(job: Job, count: int) -> None:
+def choose(sampler: Sampler, count: int) -> None:
     """Show the `count` likeliest next characters with their probabilities, and let the user choose.
 
-    What is shown goes to standard error; the text goes, at the end, to where `job` writes.
+    What is shown goes to standard error; the text goes, at the end, to where `sampler` writes.
     """
-    model, config = job.model, job.config
-    schedule = (
-        config.temperature if isinstance(config.temperature, tuple) else (config.temperature,)
-    )
+    model, config = sampler.model, sampler.config
+    schedule = temperature_schedule(config)
     allowed = allowed_ids(model.tokenizer, config)
-    ids = model.tokenizer.encode(job.prompt, job.unknown)
-    logits, state = read_prompt(model, ids if len(ids) else line_start(model.tokenizer))
+    ids = encode_prompt(model.tokenizer, sampler.prompt, sampler.unknown)
+    logits, state = read_prompt(model, ids)
     written: list[Ids] = []
     _show(HELP + "\n")
     try:
@@ -40,12 +38,12 @@ def choose(job: Job, count: int) -> None:
             chances = probabilities(logits[0], config, schedule[count_written % len(schedule)])
             best = np.argsort(-chances, kind="stable")[:count]
             best = best[chances[best] > 0]
-            so_far = job.prompt + model.tokenizer.decode(np.concatenate([ids[:0], *written]))
+            so_far = sampler.prompt + model.tokenizer.decode(np.concatenate([ids[:0], *written]))
             _show(f"\n{so_far.rpartition(chr(10))[2]}▏\n")
             for number, token in enumerate(best, 1):
                 character = model.tokenizer.decode(np.array([token]))
                 _show(f"  {number}  {character!r}  {chances[token]:.1%}\n")
-            new = _answer(job, best)
+            new = _answer(sampler, best)
             if new is None:
                 break
             if len(new):
@@ -53,10 +51,10 @@ def choose(job: Job, count: int) -> None:
                 logits, state = model.read(new[None], state)
     finally:
         text = model.tokenizer.decode(np.concatenate([ids[:0], *written]))
-        job.write((job.prompt if job.echo else "") + text + "\n")
+        sampler.write((sampler.prompt if sampler.echo else "") + text + "\n")
 
 
-def _answer(job: Job, best: np.ndarray) -> Ids | None:
+def _answer(sampler: Sampler, best: np.ndarray) -> Ids | None:
     """The ids (N,) that the user chose or typed; None at the end."""
     _show("> ")
     line = sys.stdin.readline()
@@ -71,7 +69,7 @@ def _answer(job: Job, best: np.ndarray) -> Ids | None:
         return np.zeros(0, np.int32)
     line = line.removeprefix("=")
     try:
-        return job.model.tokenizer.encode(line, job.unknown)
+        return sampler.model.tokenizer.encode(line, sampler.unknown)
     except CharRNNError as error:
         _show(f"{error}\n")
         return np.zeros(0, np.int32)

@@ -1,40 +1,14 @@
-"""What the verbs share: their common options, and where their words go."""
+"""Where the words of a command go."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-import typer
 
-__all__ = [
-    "ColumnOption",
-    "EncodingOption",
-    "ErrorsOption",
-    "JsonOption",
-    "ModelArgument",
-    "SplitOption",
-    "encode_json",
-    "say",
-    "write",
-]
-
-ModelArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[MODEL]",
-        help="A model folder, or the name of one in checkpoints/. [default: the newest there]",
-    ),
-]
-EncodingOption = Annotated[str, typer.Option(help="Of the text.")]
-ErrorsOption = Annotated[
-    Literal["strict", "replace"], typer.Option(help="What to do with bytes not in that encoding.")
-]
-ColumnOption = Annotated[str | None, typer.Option(help="Of a table or data set. [default: text]")]
-SplitOption = Annotated[str, typer.Option(help="Of a data set from the hub.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+__all__ = ["encode_json", "say", "write"]
 
 
 def say(line: str) -> None:

@@ -19,11 +19,11 @@ __all__ = ["Interrupted", "show"]
 BAR = "{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}"
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Training was stopped by a signal; what was learnt is saved.
 
     Args:
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -49,8 +49,9 @@ def show(run: Iterable[Event]) -> Finished:
             if isinstance(event, Finished):
                 return event
             if received:
-                events.close()  # type: ignore[attr-defined]
-                _say(f"stopped; go on with: charrnn train --resume {folder}")
+                if hasattr(events, "close"):
+                    events.close()  # saves what was learnt
+                _say(f"stopped; continue with: charrnn train --resume {folder}")
                 raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
 
@@ -89,12 +90,12 @@ def _show(event: Event, bar: tqdm[Never]) -> None:
 
 def _summary(event: Finished) -> str:
     early = "stopped early, " if event.stopped_early else ""
-    skipped = f"{event.skipped} not made for want of a finite gradient, " * bool(event.skipped)
+    skipped = f"{event.skipped} skipped because a gradient was not finite, " * bool(event.skipped)
     return (
         f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} characters/s\n"
-        f"validation {event.val_nats:.4f} nats, {event.val_bits_per_char:.4f} bits a character; "
-        f"training {event.train_nats:.4f} nats\n"
+        f"validation loss {event.val_nats:.4f} nats, {event.val_bits_per_char:.4f} bits per "
+        f"character; training loss {event.train_nats:.4f} nats\n"
         f"{event.advice}\n"
         f"write with it: charrnn sample {event.model}"
     )

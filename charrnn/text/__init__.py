@@ -4,9 +4,9 @@
 
 tokenizer   text ↔ ids, by character or by byte
 decoding    bytes → text, piece by piece
-tables      tables and data sets → text
+tables      tables and data sets → text, piece by piece
 corpus      files, folders, data sets, standard input → text
 origin      where a corpus was read, and how
-cache       ids of long texts, kept on the disk
+cache       ids of long texts on disk
 spool       a corpus → ids, in little memory however long it is
 """

@@ -1,7 +1,7 @@
-"""Token ids of long texts on the disk, so that training maps them instead of holding them.
+"""Token ids of long texts on disk, so that training maps them instead of holding them in memory.
 
-A file is named after what it holds and put there by renaming, so two processes that build it at
-once both end with a whole one. The least recently used go when all together grow past `LARGEST`.
+A file is named after its content and renamed into place when it is complete, so two processes may
+build it at once. When all files together exceed `LARGEST`, the least recently used are deleted.
 """
 
 from __future__ import annotations
@@ -19,75 +19,81 @@ from numpy.typing import NDArray
 
 from charrnn.errors import ReadWriteError
 
-__all__ = ["clear", "entries", "kept", "location", "made"]
+__all__ = ["cached_ids", "clear", "create", "entries", "location"]
 
 LARGEST = 8 << 30  # bytes of all files together
-ABANDONED = 86_400  # seconds after which a half-made file is a crashed process's
+ABANDONED = 86_400  # seconds after which an incomplete file belongs to a crashed process
 
 
 def location() -> Path:
-    """The folder, which may not be there."""
+    """The folder of the cache, which may not exist yet."""
     return platformdirs.user_cache_path("charrnn")
 
 
-def made() -> Path:
-    """The folder; nobody else may look into it, since it holds people's texts.
+def create() -> None:
+    """Make the folder. It holds people's texts, so no other user may look into it.
 
     Raises:
         ReadWriteError: if it can't be made.
     """
-    with _told():
+    with _errors_with_advice():
         location().mkdir(mode=0o700, parents=True, exist_ok=True)
-    return location()
 
 
-def kept(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> NDArray[np.integer]:
-    """The ids that `key` stands for, mapped into memory.
+def cached_ids(
+    key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]
+) -> NDArray[np.integer]:
+    """The ids stored under `key`, mapped into memory; stored first if they are not there.
 
     Args:
-        key: names them for ever: equal keys, equal ids.
-        dtype: of the file.
-        parts: they, if they are not in the cache, one array (n,) after the other.
+        key: equal keys must stand for equal ids, for ever.
+        dtype: the type of the ids in the file.
+        parts: the ids, one array (n,) after the other; only read if they are not in the cache.
+
+    Returns:
+        ids: (N,).
 
     Raises:
         ReadWriteError: if the cache can't be written.
     """
-    with _told():
-        path = next(_whole(key, dtype), None) or _build(key, dtype, parts)
-        found = np.asarray(np.memmap(path, dtype, mode="r"))  # stays, should the file go now
+    with _errors_with_advice():
+        path = _find(key, dtype) or _build(key, dtype, parts)
+        ids = np.asarray(np.memmap(path, dtype, mode="r"))  # outlives the deletion of the file
         with suppress(OSError):
             os.utime(path)
-        _shrink(keep=path)
-        return found
+        _delete_least_recent(keep=path)
+        return ids
 
 
 def entries() -> list[Path]:
     """The files, the least recently used first."""
     used: dict[Path, int] = {}
     for path in location().glob("*.ids"):
-        with suppress(FileNotFoundError):  # deleted meanwhile
+        with suppress(FileNotFoundError):  # another process has just deleted it
             used[path] = path.stat().st_mtime_ns
     return sorted(used, key=lambda path: used[path])
 
 
 def clear() -> int:
-    """Delete all files, and tell how many they were. Runs that have mapped them go on."""
+    """Delete all files and return how many there were. Runs that have mapped them go on."""
     paths = entries()
     for path in paths:
         path.unlink(missing_ok=True)
-    _sweep()
+    _delete_abandoned()
     return len(paths)
 
 
-def _whole(key: str, dtype: np.dtype) -> Iterator[Path]:
-    """The file of `key`, if its length is the one in its name."""
+def _find(key: str, dtype: np.dtype) -> Path | None:
+    """The file of `key`, unless its size contradicts the number of ids in its name."""
     for path in location().glob(f"{key}-*.ids"):
         if path.stat().st_size == int(path.stem.rpartition("-")[2]) * dtype.itemsize:
-            yield path
+            return path
+    return None
 
 
 def _build(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> Path:
-    count, folder = 0, made()
+    create()
+    count, folder = 0, location()
     handle, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -102,19 +108,20 @@ def _build(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> P
         raise
 
 
-def _shrink(keep: Path) -> None:
-    _sweep()
-    with suppress(FileNotFoundError):  # another process shrinks it, too
+def _delete_least_recent(keep: Path) -> None:
+    """Delete files until all together fit into `LARGEST`, but never `keep`."""
+    _delete_abandoned()
+    with suppress(FileNotFoundError):  # another process deletes files, too
         sizes = {path: path.stat().st_size for path in entries()}
         for path in list(sizes):
             if sum(sizes.values()) > LARGEST and path != keep:
                 del sizes[path]
-                with suppress(PermissionError):  # in use, on systems where that matters
+                with suppress(PermissionError):  # Windows refuses while the file is mapped
                     path.unlink()
 
 
-def _sweep() -> None:
-    """Delete what crashed processes left half made."""
+def _delete_abandoned() -> None:
+    """Delete the incomplete files of crashed processes."""
     for path in location().glob(".*.new"):
         with suppress(OSError):
             if path.stat().st_mtime < time.time() - ABANDONED:
@@ -122,11 +129,11 @@ def _sweep() -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_with_advice() -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ReadWriteError(
             f"{location()}: {error.strerror}",
-            "make room there, or name another place for caches in XDG_CACHE_HOME",
+            "make room there, or choose another place for caches with XDG_CACHE_HOME",
         ) from None

@@ -2,8 +2,8 @@
 
     source ──documents──▶ Piece, Piece, … ──texts──▶ str, str, … ──read_corpus──▶ Corpus
 
-A document is one file, or one row of a data set, and comes in pieces, so that what need not hold
-all of a corpus in memory does not.
+A document is one file, or one row of a data set. It comes in pieces, so that a long corpus need
+not be in memory all at once.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Corpus:
     """All the text of a training run.
 
     Attributes:
-        name: a short name, after its first source.
+        name: a short name, made from the first source.
         text: the documents, one after the other, each on lines of its own.
-        notes: what was changed or left out, for the user to know.
+        notes: what was changed or left out, to tell the user.
     """
 
     name: str
@@ -47,19 +47,19 @@ class Corpus:
 
 
 def read_corpus(sources: Sequence[str | Path], reading: Reading | None = None) -> Corpus:
-    """Everything the sources hold, as one text.
+    """All the text of the sources, as one corpus.
 
     Args:
         sources: each a text file, a `.gz` of one, a folder, a glob, "-" for standard input, a
             `.jsonl`, `.csv` or `.parquet` file, `hf://OWNER/NAME` or `hf://OWNER/NAME/CONFIG`,
             or the name of a bundled corpus.
-        reading: encoding and columns; UTF-8 if not given.
+        reading: encoding and columns; UTF-8 by default.
 
     Raises:
-        MissingInputError: if a source is not there.
+        MissingInputError: if a source does not exist.
         BadDataError: if one is not text, or there is no text at all.
         ReadWriteError: if reading fails midway.
-        UsageError: for a column that is not there.
+        UsageError: for a column that does not exist or holds no text.
     """
     notes: list[str] = []
     text = "".join(texts(sources, reading or Reading(), notes))
@@ -69,19 +69,19 @@ def read_corpus(sources: Sequence[str | Path], reading: Reading | None = None) -
 
 
 def no_text(sources: Sequence[str | Path]) -> BadDataError:
-    """The error for sources that hold nothing."""
-    return BadDataError(f"{', '.join(map(str, sources))}: no text in it", "give a longer text")
+    """The error for sources without any text."""
+    return BadDataError(f"{', '.join(map(str, sources))}: no text in it", "use a longer text")
 
 
 def texts(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[str]:
-    """The text of a corpus, piece by piece; see `read_corpus`. What was changed goes to `notes`."""
+    """The text of a corpus, piece by piece; see `read_corpus`. Adds what was changed to `notes`."""
     if not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     line_ended = True
     for piece in documents(sources, reading):
         if piece.first and not line_ended:
             yield "\n"
-        if piece.text or piece.first:  # an empty document is a line, too
+        if piece.text or piece.first:  # an empty document is an empty line
             line_ended = piece.text.endswith("\n")
         yield piece.text
         notes += [f"{piece.name}: {note}" for note in piece.notes]
@@ -95,7 +95,7 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
             yield from pieces("standard input", sys.stdin.buffer, reading)
         elif source.startswith(HUB):
             yield from hub_rows(source, reading)
-        # Unlike Path's methods, these find nothing where a name is empty, too long or out of reach.
+        # Path's methods fail on names that are too long, and take an empty one for the folder.
         elif os.path.isdir(source):  # noqa: PTH112
             yield from _folder(path, reading)
         elif os.path.exists(source):  # noqa: PTH110
@@ -103,7 +103,7 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
         elif source in BUNDLED:
             yield Piece(source, BUNDLED[source].read())
         elif files := [m for m in sorted(glob.glob(source, recursive=True)) if Path(m).is_file()]:
-            for file in files:  # not as sources, for one may be called "-"
+            for file in files:  # as files even if one is called "-" or like a bundled corpus
                 yield from _file(Path(file), reading)
         else:
             advice = "check the path, or see `charrnn corpora` for the bundled ones"
@@ -111,7 +111,7 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
 
 
 def short_name(source: str | Path) -> str:
-    """What a corpus whose first source this is, is called."""
+    """The name of a corpus, made from its first source."""
     source = str(source)
     if source == "-":
         return "stdin"
@@ -126,7 +126,7 @@ def _file(path: Path, reading: Reading) -> Iterator[Piece]:
 
 
 def _folder(folder: Path, reading: Reading) -> Iterator[Piece]:
-    """The text files below `folder`, sorted; hidden ones, tables and binary files are passed by."""
+    """The text files below `folder`, sorted; without hidden files, tables and binary files."""
     found = False
     skipped: list[str] = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -142,19 +142,20 @@ def _folder(folder: Path, reading: Reading) -> Iterator[Piece]:
         raise MissingInputError(f"{folder}: a folder without text files", "name another folder")
     if skipped:
         names = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
-        note = f"passed by {len(skipped)} not plain text: {names}"
+        files = "file that is" if len(skipped) == 1 else "files that are"
+        note = f"skipped {len(skipped)} {files} not plain text: {names}"
         yield Piece(str(folder), "", first=False, notes=(note,))
 
 
 class Bundled(NamedTuple):
-    """A corpus that comes with charrnn, or with Python."""
+    """A corpus that comes with charrnn or with Python."""
 
     description: str
     read: Callable[[], str]
 
 
 def _shipped(name: str) -> str:
-    """A corpus of this project: inside the package once installed, beside it in the repository."""
+    """A corpus of this project: in the package when installed, beside it in the repository."""
     package = Path(charrnn.__file__).parent
     for folder in (package / "corpora", package.parent / "corpora"):
         if (path := folder / f"{name}.txt").exists():
@@ -166,7 +167,7 @@ def _pydoc() -> str:
     try:
         topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
     except ImportError:
-        advice = "train on a text of your own, or on another of `charrnn corpora`"
+        advice = "train on a text of your own, or on another one of `charrnn corpora`"
         raise MissingInputError("this Python lacks pydoc_data.topics", advice) from None
     return "\n".join(topics[name].strip() + "\n" for name in sorted(topics))
 
@@ -181,7 +182,7 @@ BUNDLED = {
         lambda: _shipped("places"),
     ),
     "pydoc": Bundled(
-        "the Python language reference in English, as this Python carries it",
+        "the parts of the Python language reference that come with this Python, in English",
         _pydoc,
     ),
 }

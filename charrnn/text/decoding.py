@@ -10,45 +10,19 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
+from charrnn.config import Reading
+from charrnn.errors import BadDataError, MissingInputError, ReadWriteError
 
 __all__ = ["Piece", "Reading", "file_pieces", "is_binary_file", "pieces"]
 
 CHUNK = 1 << 20  # bytes read at a time
-HEAD = 8192  # bytes in which a binary file shows itself
+HEAD = 8192  # bytes at the start of a file by which a binary file is recognised
 
 BOM = "\N{BYTE ORDER MARK}"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How bytes become text.
-
-    Attributes:
-        encoding: of text files and standard input.
-        errors: what to do with bytes that are not in that encoding: refuse them, `replace` them
-            by U+FFFD, or keep them as Python's surrogate escapes (for a byte tokenizer).
-        text_column: the column of a data set that holds the text.
-        split: the split of a data set from the Hugging Face hub.
-    """
-
-    encoding: str = "utf-8"
-    errors: Literal["strict", "replace", "surrogateescape"] = "strict"
-    text_column: str | None = None
-    split: str = "train"
-
-    def __post_init__(self) -> None:
-        try:
-            "".encode(self.encoding)
-            codecs.getincrementaldecoder(self.encoding)
-        except (LookupError, ValueError):  # the latter for "undefined", which Python does know
-            advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
-            raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
 
 
 class Piece(NamedTuple):
@@ -57,8 +31,8 @@ class Piece(NamedTuple):
     Attributes:
         name: where the document comes from.
         text: the next part of its text.
-        first: whether a document begins here.
-        notes: for the user to know, on the last piece.
+        first: whether this is the first piece of the document.
+        notes: what was changed, to tell the user; only on the last piece.
     """
 
     name: str
@@ -68,36 +42,36 @@ class Piece(NamedTuple):
 
 
 def pieces(name: str, file: BinaryIO, reading: Reading) -> Iterator[Piece]:
-    """The text of one file: without byte-order mark, CRLF become LF.
+    """The text of one file, without a byte-order mark and with LF for CRLF.
 
     Raises:
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
     decoder = None
-    head, read, endings, held, first, mark = b"", 0, 0, "", True, False
+    head, read, line_ends, pending, first, marked = b"", 0, 0, "", True, False
     while True:
         data = file.read(CHUNK if decoder else max(CHUNK, 4))
         decoder = decoder or _decoder(reading, data)
         head += data[: HEAD - len(head)]
         read += len(data)
-        last = len(data) < CHUNK  # so that what is typed ends with the first end of file
+        last = len(data) < CHUNK  # at a terminal, one Ctrl-D ends the text
         try:
-            text = held + decoder.decode(data, final=last)
+            text = pending + decoder.decode(data, final=last)
         except UnicodeDecodeError as error:
             offset = read - len(error.object) + error.start
             bad = error.object[error.start : error.start + 1]
             raise _not_text(name, head, reading.encoding, bad, offset) from None
-        except UnicodeError:  # what punycode and others raise, which don't say where
+        except UnicodeError:  # some codecs, like punycode, don't say where the error is
             raise _not_text(name, head, reading.encoding, b"", read) from None
-        if first and not mark and text.startswith(BOM):
-            text, mark = text[1:], True
-        held = "\r" if not last and text.endswith("\r") else ""  # its LF may come next
-        text = text.removesuffix(held)
-        endings += text.count("\r\n")
+        if first and not marked and text.startswith(BOM):
+            text, marked = text[1:], True
+        pending = "\r" if not last and text.endswith("\r") else ""  # its LF may come next
+        text = text.removesuffix(pending)
+        line_ends += text.count("\r\n")
         text = text.replace("\r\n", "\n")
         if last:
-            yield Piece(name, text, first, _notes(mark, endings))
+            yield Piece(name, text, first, _notes(marked, line_ends))
             return
         if text:
             yield Piece(name, text, first)
@@ -108,15 +82,15 @@ def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
     name = codecs.lookup(reading.encoding).name
     marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
     if name in ("utf-16", "utf-32") and not start.startswith(marks):
-        # Without a mark, Python takes a whole text to be in the order of the machine.
+        # Without a mark, Python assumes the machine's byte order, but only for a whole text.
         name += "-le" if sys.byteorder == "little" else "-be"
     return codecs.getincrementaldecoder(name)(reading.errors)
 
 
-def _notes(mark: bool, endings: int) -> tuple[str, ...]:
-    notes = ["dropped the byte-order mark"] if mark else []
-    if endings:
-        notes.append(f"CRLF became LF on {endings:,} line{'s' if endings > 1 else ''}")
+def _notes(marked: bool, line_ends: int) -> tuple[str, ...]:
+    notes = ["dropped the byte-order mark"] if marked else []
+    if line_ends:
+        notes.append(f"CRLF became LF on {line_ends:,} line{'s' if line_ends > 1 else ''}")
     return tuple(notes)
 
 
@@ -125,7 +99,7 @@ def file_pieces(path: Path, reading: Reading) -> Iterator[Piece]:
 
     Raises:
         BadDataError: if it is not text, or a broken `.gz`.
-        MissingInputError: if it is not there, or not to be read.
+        MissingInputError: if it does not exist or may not be read.
         ReadWriteError: if reading fails midway.
     """
     with _opened(path) as file:
@@ -133,11 +107,12 @@ def file_pieces(path: Path, reading: Reading) -> Iterator[Piece]:
 
 
 def is_binary_file(path: Path, encoding: str) -> bool:
-    """Whether a file can't be decoded and has control characters that texts don't have."""
+    """Whether a file has control characters that text does not have, and can't be decoded."""
     with _opened(path) as file:
-        suspect = _is_suspect(file.read(HEAD), encoding)
+        if not _looks_binary(file.read(HEAD), encoding):
+            return False
     try:
-        for _ in file_pieces(path, Reading(encoding)) if suspect else ():
+        for _ in file_pieces(path, Reading(encoding)):
             pass
     except _NotTextError:
         return True
@@ -150,7 +125,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield GzipFile(fileobj=file) if path.suffix == ".gz" else file  # type: ignore[misc]
     except (BadGzipFile, EOFError, zlib.error) as error:
-        advice = "compress it again, or give the plain text"
+        advice = "compress it again, or use the plain text"
         raise BadDataError(f"{path}: broken gzip file ({error})", advice) from None
     except (FileNotFoundError, PermissionError) as error:
         advice = "check the path and its permissions"
@@ -161,28 +136,28 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         ) from None
 
 
-def _is_suspect(head: bytes, encoding: str) -> bool:
+def _looks_binary(head: bytes, encoding: str) -> bool:
     controls = set(range(32)) - set(b"\t\n\v\f\r\x1b")
     return not _is_wide(encoding) and not controls.isdisjoint(head)
 
 
 def _is_wide(encoding: str) -> bool:
-    """Whether half of the bytes of a text are zero."""
+    """Whether plain text is full of zero bytes in this encoding."""
     return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
 
 
 class _NotTextError(BadDataError):
-    """Bytes that are not text in the encoding they should be in."""
+    """Bytes that are not text in the encoding they were read in."""
 
 
 def _not_text(name: str, head: bytes, encoding: str, bad: bytes, offset: int) -> _NotTextError:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) and not _is_wide(encoding):
         return _NotTextError(f"{name}: this is UTF-16, not {encoding}", "try --encoding utf-16")
-    if _is_suspect(head, encoding):
-        advice = "convert it to plain text, or choose --tokenizer byte to model its bytes"
+    if _looks_binary(head, encoding):
+        advice = "convert it to plain text, or train on its bytes with --tokenizer byte"
         return _NotTextError(f"{name}: a binary file, not text", advice)
     byte = f"byte 0x{bad.hex()} at offset {offset}" if bad else "its end"
     return _NotTextError(
         f"{name}: {byte} is not {encoding}",
-        "give the right --encoding (latin-1?), or --errors replace, or --tokenizer byte",
+        "choose the right --encoding (latin-1?), or --errors replace, or --tokenizer byte",
     )

@@ -1,4 +1,4 @@
-"""Tables and data sets from the hub, through `datasets`, which is imported only for them."""
+"""Tables, and data sets from the hub, read with `datasets`, which is imported only for them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from charrnn.text.decoding import Piece, Reading
 
 __all__ = ["HUB", "hub_rows", "is_table", "table_rows"]
 
-BUILDERS = {".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}  # of `datasets`, by suffix
+BUILDERS = {".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}  # what `datasets` calls them
 HUB = "hf://"
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name of a file says that it is a table; it may be a `.gz`."""
+    """Whether a file is a table, by its name; it may be a `.gz`."""
     return _builder(path) is not None
 
 
@@ -59,9 +59,9 @@ def _rows(
     import datasets
 
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # its errors are raised, too
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # it would report local tables as well
-    # Each attempt to reach the hub is logged as a warning; the error says it once.
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # it also raises what it logs
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # else it reports even local tables
+    # It logs a warning for each attempt to reach the hub; the error at the end is enough.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         for row in datasets.load_dataset(dataset, config, split=split, streaming=True, **options):
@@ -75,7 +75,7 @@ def _rows(
                 )
     except CharRNNError:
         raise
-    except StopIteration:  # what an empty .jsonl comes to
+    except StopIteration:  # `datasets` raises it for an empty .jsonl
         return
     except (FileNotFoundError, ConnectionError) as error:
         reason = _first_line(error)

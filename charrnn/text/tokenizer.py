@@ -2,7 +2,7 @@
 
     text ──encode──▶ ids (N,) int32 ──decode──▶ text
 
-A tokenizer is a small value that writes itself to JSON, so it travels in the model folder.
+A tokenizer is a small value that is stored as JSON in the model folder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
+from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = [
@@ -25,12 +26,12 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "Unknown",
+    "code_points",
     "make_tokenizer",
     "same_vocabulary",
 ]
 
-Unknown = Literal["error", "skip", "replace"]
-StreamDecoder = Callable[[Sequence[int], bool], str]  # (ids, whether they are the last)
+StreamDecoder = Callable[[Sequence[int], bool], str]  # (the next ids, whether they are the last)
 
 # Tried in this order as the stand-in for a character the vocabulary lacks.
 STAND_INS = "\N{REPLACEMENT CHARACTER}? "
@@ -63,7 +64,7 @@ class CharTokenizer(
         """The tokenizer that knows exactly the characters of `text`.
 
         Raises:
-            BadDataError: if there are none, or one is a lone surrogate.
+            BadDataError: if the text is empty or holds a lone surrogate.
         """
         try:
             return cls("".join(sorted(set(text))))
@@ -82,11 +83,11 @@ class CharTokenizer(
 
     @cached_property
     def _codes(self) -> NDArray[np.uint32]:
-        return _code_points(self.characters)  # (V,), sorted
+        return code_points(self.characters)  # (V,), sorted
 
     @cached_property
     def _ids(self) -> Ids:
-        """For each code point up to one beyond the last that is known: its id, or -1."""
+        """The id of each code point, up to one past the last known; -1 for the unknown."""
         table = np.full(int(self._codes[-1]) + 2, -1, np.int32)
         table[self._codes] = np.arange(self.vocab_size)
         return table
@@ -97,21 +98,21 @@ class CharTokenizer(
         return known[0] if known else 0
 
     def encode(self, text: str, unknown: Unknown = "error") -> Ids:
-        """The ids of `text`, one a character.
+        """The ids of `text`, one for each character.
 
         Args:
             text: any text.
             unknown: what to do with characters outside the vocabulary: refuse the text,
-                `skip` them, or `replace` each by U+FFFD, "?", a space or the vocabulary's
-                first character, whichever of these the vocabulary has first.
+                `skip` them, or `replace` each with the first of these that the vocabulary
+                has: U+FFFD, "?", a space, its own first character.
 
         Returns:
-            ids: (N,), N the length of `text` less what was skipped.
+            ids: (N,), where N is the length of `text` without the skipped characters.
 
         Raises:
-            UsageError: if `unknown` is "error" and there are such characters; names each.
+            UsageError: if `unknown` is "error" and there are such characters; names them.
         """
-        ids = self._ids.take(_code_points(text), mode="clip")  # (N,)
+        ids = self._ids.take(code_points(text), mode="clip")  # (N,)
         known = ids >= 0  # (N,)
         if not known.all():
             if unknown == "error":
@@ -125,16 +126,16 @@ class CharTokenizer(
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece."""
-        characters = self.characters  # at hand, for a few ids at a time
+        characters = self.characters  # a few ids at a time: quicker than `decode`
         return lambda ids, _final: "".join([characters[k] for k in ids])
 
 
 class ByteTokenizer(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="byte"
 ):
-    """256 ids, one for each value of a byte of UTF-8: no character is ever unknown.
+    """One id for each of the 256 values of a byte of UTF-8: no character is ever unknown.
 
-    Bytes that are not UTF-8 reach `encode` as Python's surrogate escapes and keep their values.
+    Bytes that are not UTF-8 come to `encode` as Python's surrogate escapes and keep their values.
     """
 
     @property
@@ -153,7 +154,7 @@ class ByteTokenizer(
         Args:
             text: any text.
             unknown: what to do with lone surrogates that stand for no byte, as in
-                `CharTokenizer.encode`; `replace` puts "?".
+                `CharTokenizer.encode`; `replace` puts "?" in their place.
 
         Raises:
             UsageError: if `unknown` is "error" and there are any.
@@ -174,7 +175,7 @@ class ByteTokenizer(
         return np.asarray(ids).astype(np.uint8).tobytes().decode("utf-8", "replace")
 
     def decoder(self) -> StreamDecoder:
-        """A fresh decoder of ids that arrive piece by piece; it holds half characters back."""
+        """A fresh decoder of ids that arrive piece by piece; it waits for whole characters."""
         utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         return lambda ids, final: utf8.decode(bytes(ids), final)
 
@@ -183,12 +184,13 @@ Tokenizer = CharTokenizer | ByteTokenizer
 
 
 def make_tokenizer(kind: Literal["char", "byte"], text: str) -> Tokenizer:
-    """The tokenizer of a new model of `text`."""
+    """A new tokenizer of this kind, for `text`."""
     return ByteTokenizer() if kind == "byte" else CharTokenizer.from_text(text)
 
 
-def _code_points(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")  # (N,)
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of `text`, lone surrogates among them: (N,)."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _unknown_characters(characters: list[str]) -> UsageError:
@@ -202,10 +204,10 @@ def _unknown_characters(characters: list[str]) -> UsageError:
 
 
 def same_vocabulary(tokenizers: Sequence[Tokenizer]) -> Tokenizer:
-    """The tokenizer that several models share.
+    """The one tokenizer of several models.
 
     Raises:
-        UsageError: if they don't; says what differs.
+        UsageError: if they have different ones; says what differs.
     """
     first = tokenizers[0]
     for other in tokenizers[1:]:
@@ -216,5 +218,5 @@ def same_vocabulary(tokenizers: Sequence[Tokenizer]) -> Tokenizer:
         else:
             sets = [set(t.characters) for t in (first, other) if hasattr(t, "characters")]
             found = f"the models differ in {''.join(sorted(sets[0] ^ sets[1]))!r}"
-        raise UsageError(found, "mix models of one vocabulary")
+        raise UsageError(found, "choose models with the same vocabulary")
     return first

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
-from charrnn.config import ModelConfig
+from charrnn.config import Budget, ModelConfig
 from charrnn.evaluation.surprisals import surprisals
 from charrnn.learning.learner import Learner
 from charrnn.training import planning
-from charrnn.training.planning import Budget, Plan
+from charrnn.training.planning import Plan
 
 __all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from charrnn.cells.layout import weight_shapes
-from charrnn.config import CellName, ModelConfig, TrainConfig, check, settings_from
+from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = ["Budget", "Plan", "max_epochs", "plan", "schedule", "too_small"]
@@ -39,35 +39,6 @@ EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 
 MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
 TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: minutes (three if nothing is given), or epochs.
-
-    Attributes:
-        minutes: of training; what is chosen, is chosen for them.
-        epochs: passes over the training text, instead of minutes.
-        steps: updates. They fix what the minutes would, so that giving both the minutes and the
-            steps of an earlier run repeats it.
-
-    Raises:
-        UsageError: if epochs and another are given, or one is not positive.
-    """
-
-    minutes: float | None = None
-    epochs: float | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        given = {k: v for k, v in vars(self).items() if v is not None}
-        if self.epochs is not None and len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} are both given", "give one budget")
-        for name, value in given.items():
-            if not 0 < value < float("inf"):
-                raise UsageError(f"{name} is {value}", "expected a positive number")
-        if self.minutes is None and self.epochs is None:
-            object.__setattr__(self, "minutes", 3.0)
 
 
 @dataclass(frozen=True)

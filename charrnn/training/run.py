@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-from charrnn.config import TrainConfig, check
+from charrnn.config import Budget, ModelConfig, TrainConfig, check, takes
 from charrnn.errors import UsageError
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
@@ -41,7 +41,6 @@ from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 from charrnn.training import planning
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from charrnn.training.pacing import measured_speed
-from charrnn.training.planning import Budget
 from charrnn.training.starting import NewRun, StoppedRun
 
 __all__ = ["Run", "resume", "train"]
@@ -49,6 +48,7 @@ __all__ = ["Run", "resume", "train"]
 Sources = Sequence[str | Path] | Corpus
 
 
+@takes(ModelConfig, TrainConfig)
 def train(
     sources: str | Path | Sources,
     *,
@@ -71,7 +71,7 @@ def train(
         sources: what `read_corpus` takes, or a corpus already read.
         out: the model folder to make; by default one in `checkpoints/`.
         name: the name of that one; by default the corpus's, made unique.
-        minutes, epochs, steps: the budget; see `planning.Budget`.
+        minutes, epochs, steps: the budget; see `Budget`.
         init_from: a model whose weights the run starts from; its vocabulary may grow.
         tokenizer: whether a token is a character or a byte of UTF-8.
         reading: encoding and columns of the sources.

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 import charrnn
 from charrnn.arrays import Ids
+from charrnn.config import Budget
 from charrnn.errors import CharRNNError
 from charrnn.folder.files import create_folder, refuse_occupied, sweep
-from charrnn.folder.locking import held
+from charrnn.folder.locking import locked
 from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
 from charrnn.folder.resuming import read_run
 from charrnn.learning import transfer
@@ -36,7 +37,7 @@ from charrnn.training import planning
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
-from charrnn.training.planning import Budget, Plan
+from charrnn.training.planning import Plan
 from charrnn.training.recorder import Recorder
 
 __all__ = ["NewRun", "StoppedRun"]
@@ -189,7 +190,7 @@ def _alone_in(path: Path, events: Iterator[Event], *, ours: bool) -> Iterator[Ev
     If they end, in whatever way, before anything is saved, a folder that is ours goes too.
     """
     try:
-        with held(path), _memory_errors():
+        with locked(path), _memory_errors():
             sweep(path)
             yield from events
     finally:

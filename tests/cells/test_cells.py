@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName
-from charrnn.network.recurrent import Recurrent, _dropped, detach
+from charrnn.network.recurrent import Recurrent, detach
 from tests.conftest import B, E, H, T
 
 LAYERS = 3  # differs from B, T, E, H
@@ -185,11 +185,15 @@ def test_dropout_acts_in_training_alone(cell: CellName, kind: str) -> None:
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.999])
 def test_recurrent_weights_are_dropped_in_part_and_their_mean_stays(share: float) -> None:
-    weight = torch.rand(101, 97) + 1
-    kept = _dropped(weight, share)
-    lost = kept == 0
+    size, tiny = 301, 1e-9  # so small a state that tanh is linear
+    stack = Recurrent("rnn", 1, size, weight_dropout=share).double()
+    weight = nn.init.uniform_(stack.get_parameter("weight_hh_l0"), 1, 2).detach()
+    state = (tiny * torch.eye(size, dtype=torch.float64)[None],)
+    output, _ = stack(torch.zeros(1, size, 1, dtype=torch.float64), state)
+    seen = output[0].detach().T / tiny  # the weights with which it multiplied
+    lost = seen == 0
     assert abs(lost.double().mean() - share) < 0.02
-    ratios = (kept / weight)[~lost]
+    ratios = (seen / weight)[~lost]
     torch.testing.assert_close(ratios, ratios[:1].expand_as(ratios))
     assert float(ratios[0] * (~lost).double().mean()) == pytest.approx(1, abs=0.2)
 

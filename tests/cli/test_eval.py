@@ -28,8 +28,8 @@ def test_the_figures_are_those_of_the_library(desk: Path) -> None:
     assert facts["bits_per_char"] == pytest.approx(nats / 99 / math.log(2), rel=1e-4)
     assert facts["protocol"] == "carried"
     shown = run(desk, "eval", "verse", "other.txt").stdout
-    assert f"nats a character   {facts['nats_per_char']:.4f}" in shown
-    assert "characters scored  99" in shown
+    assert f"nats per character   {facts['nats_per_char']:.4f}" in shown
+    assert "characters scored    99" in shown
 
 
 def test_validation_is_what_training_said(desk: Path) -> None:

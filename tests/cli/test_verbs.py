@@ -19,10 +19,10 @@ import pytest
 import typer.main
 
 from charrnn import CharRNN, CharTokenizer
-from charrnn.cli import app
+from charrnn.cli.app import app
 from charrnn.text.corpus import BUNDLED
 from tests.commands import TINY, run, start
-from tests.conftest import Run, small_config
+from tests.conftest import small_config
 
 VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -82,8 +82,6 @@ def test_names_are_made_unique_and_no_folder_is_written_over(home: Path) -> None
     out = run(home, *one, "--out", "deep/er")
     assert out.returncode == 0
     assert (home / "deep" / "er" / "model.safetensors").exists()
-    # The tests that follow want the first model to be the newest.
-    os.utime(home / "checkpoints" / "verse-2" / "model.safetensors", (0, 0))
 
 
 def test_standard_input_trains_a_byte_model(tmp_path: Path) -> None:
@@ -263,8 +261,8 @@ def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
     assert all("characters)" in line for line in lines)
 
 
-def test_version(charrnn: Run) -> None:
-    assert re.fullmatch(r"charrnn \d+\.\d+\.\d+\n", charrnn("--version").stdout)
+def test_version(tmp_path: Path) -> None:
+    assert re.fullmatch(r"charrnn \d+\.\d+\.\d+\n", run(tmp_path, "--version").stdout)
 
 
 def test_a_pipe_closed_early_is_no_error(home: Path) -> None:
@@ -275,7 +273,7 @@ def test_a_pipe_closed_early_is_no_error(home: Path) -> None:
         # Text comes while the process runs: it streams.
         assert len(process.stdout.read(10)) == 10
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
         assert process.stderr.read() == b""
 
 
@@ -284,7 +282,7 @@ def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
     assert process.stdout is not None
     process.stdout.read(10)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err == b""
 
@@ -299,7 +297,7 @@ def test_a_signal_ends_training_with_all_saved(
     _wait_for(process, b"parameters")
     time.sleep(0.5)
     process.send_signal(number)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == code
     assert b"Traceback" not in err
     assert run(home, "sample", name, "-n", 5).returncode == 0
@@ -337,5 +335,5 @@ def _in_terminal(cwd: Path, *arguments: object) -> str:
             break
         shown += chunk
     os.close(ours)
-    assert process.wait(10) == 0, shown
+    assert process.wait(120) == 0, shown
     return shown.decode()

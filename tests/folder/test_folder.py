@@ -189,16 +189,13 @@ def test_a_folder_that_holds_something_is_never_written_over(tmp_path: Path) -> 
         create_folder(tmp_path / "no\0path")
 
 
-def test_find_takes_a_path_a_name_or_the_newest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_find_takes_a_path_a_name_or_the_newest() -> None:
     with pytest.raises(MissingInputError, match="there is no model in checkpoints"):
         find_model(None)
     for age, name in enumerate(["newest", "older"]):
         CharRNN(CONFIG).save_pretrained(f"checkpoints/{name}", TOKENIZER)
         os.utime(f"checkpoints/{name}/model.safetensors", ns=(0, 10**18 - age))
-    (tmp_path / "checkpoints" / "unfinished").mkdir()
+    Path("checkpoints/unfinished").mkdir()
     assert find_model(None) == Path("checkpoints/newest")
     assert find_model("older") == Path("checkpoints/older")
     assert find_model("checkpoints/older") == Path("checkpoints/older")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from charrnn import CharRNN, load
-from charrnn.cli.show import verify
+from charrnn.cli.verify import verify
 from charrnn.folder.record import FORMAT_VERSION
 from charrnn.folder.resuming import read_run
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import CharRNNError, load, resume, train
-from charrnn.cli.show import verify
+from charrnn import CharRNNError, load, resume
+from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
 from charrnn.folder.record import model_files, read_model
 from charrnn.folder.resuming import STATE, read_run
@@ -38,20 +38,9 @@ FILES = (
 )
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that a run has made, with all that a folder can have."""
-    path = tmp_path_factory.mktemp("whole")
-    (path / "verse.txt").write_text(VERSE * 12)
-    text, out = path / "verse.txt", path / "model"
-    for _ in train(text, out=out, steps=20, hidden_size=7, embed_size=5, batch_size=3):
-        pass
-    return path / "model"
-
-
 @pytest.fixture
-def model(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "model"))
+def model(trained_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained_folder, tmp_path / "model"))
 
 
 Mutation = Callable[[random.Random, bytes, bytes], bytes]
@@ -116,7 +105,7 @@ def _value(dice: random.Random, data: bytes, other: bytes) -> bytes:
 
 
 def _twice(dice: random.Random, data: bytes, other: bytes) -> bytes:
-    """A name that stands there twice."""
+    """A name that is there twice."""
     place = data.find(b'"')
     name = data[place : data.find(b'"', place + 1) + 1]
     return data[:place] + name + b":1," + data[place:]
@@ -172,7 +161,7 @@ def _try(path: Path, numbers: range, manifest: bool) -> None:
         file, after = _mutated(path, number, names)
         before = file.read_bytes()
         file.write_bytes(after)
-        begin = time.process_time()
+        begin = time.thread_time()
         error = _refusal(path)
         if error is None:
             harmless = not manifest or file.name == "manifest.json" or before == after
@@ -181,7 +170,7 @@ def _try(path: Path, numbers: range, manifest: bool) -> None:
             assert error.exit_code == 65, f"mutation {number}: {error}"
             assert "\n" not in str(error)
             refused += 1
-        assert time.process_time() - begin < 2, f"mutation {number}"
+        assert time.thread_time() - begin < 2, f"mutation {number}"
         # Once more if need be: what a first time allocates for good is not the folder's.
         peak = min(_peak(path), _peak(path))
         assert peak < 2 * (size + len(after)) + 1_000_000, f"mutation {number}: {peak:,} bytes"
@@ -360,7 +349,7 @@ def test_weights_that_are_no_numbers_are_refused(value: float, model: Path) -> N
     files = model_files(found.record, found.tokenizer, found.weights, step=1)
     (model / "model.safetensors").write_bytes(files["model.safetensors"])
     with (
-        pytest.raises(BadDataError, match=r"head\.bias holds what is not a number"),
+        pytest.raises(BadDataError, match=r"head\.bias holds NaN or infinity"),
         pytest.warns(UserWarning, match="no manifest"),
     ):
         load(model)

@@ -11,7 +11,7 @@ import torch
 from charrnn import CharRNN, CharRNNError, Model, load
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import CellName, ModelConfig
-from charrnn.models.predictor import CHUNK
+from charrnn.sampling.language_model import TIME_CHUNK
 from charrnn.text.tokenizer import CharTokenizer
 from tests.conftest import B, H, L, T, V, small_config
 
@@ -68,7 +68,7 @@ def test_no_call_changes_the_state_it_is_given(cell: CellName) -> None:
 
 def test_a_long_prompt_is_read_in_chunks(cell: CellName) -> None:
     _, model = make(small_config(cell))
-    ids = np.resize(IDS, (2, 2 * CHUNK + 3))
+    ids = np.resize(IDS, (2, 2 * TIME_CHUNK + 3))
     logits, state = model.read(ids, model.start(2))
     whole, end = model(ids)
     np.testing.assert_allclose(logits, whole[:, -1], atol=1e-5)
@@ -78,7 +78,7 @@ def test_a_long_prompt_is_read_in_chunks(cell: CellName) -> None:
 
 def test_log_probs_are_those_of_the_characters_that_came(cell: CellName) -> None:
     _, model = make(small_config(cell))
-    text = TOKENIZER.decode(np.resize(IDS, CHUNK + 40))
+    text = TOKENIZER.decode(np.resize(IDS, TIME_CHUNK + 40))
     ids = TOKENIZER.encode(text)
     logits = torch.from_numpy(model(ids[None])[0][0])
     expected = logits.log_softmax(-1)[torch.arange(len(ids) - 1), torch.from_numpy(ids[1:]).long()]

@@ -1,4 +1,4 @@
-"""The fast step is the readable one: `Stepper` beside `Model.step`, which follows `cells`."""
+"""The fast step is the readable one: `NumPyStepper` beside `Model.step`."""
 
 from __future__ import annotations
 

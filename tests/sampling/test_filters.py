@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from charrnn import CharTokenizer, SampleConfig
 from charrnn.arrays import log_softmax, softmax
 from charrnn.sampling import filters
-from charrnn.sampling.draws import Draws, probabilities
+from charrnn.sampling.distribution import probabilities
+from charrnn.sampling.draws import Draws
 from tests.conftest import V
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from transformers.generation import logits_process as theirs
 
-RANDOM = np.random.default_rng(0)
-LOGITS = RANDOM.normal(0, 3, (40, 13))  # (B, V)
-RECENT = RANDOM.integers(0, 13, (40, 6))  # (B, W)
+LOGITS = np.random.default_rng(0).normal(0, 3, (40, 13))  # (B, V)
+RECENT = np.random.default_rng(1).integers(0, 13, (40, 6))  # (B, W)
 
 PAIRS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "top_k 1": (lambda x: filters.top_k(x, 1), theirs.TopKLogitsWarper(1)),
@@ -77,7 +77,7 @@ def test_all_together_in_their_order() -> None:
 
 
 def test_all_together_after_a_penalty_and_a_list() -> None:
-    """The whole way of a draw, in Hugging Face's order."""
+    """All steps of a draw, in Hugging Face's order."""
     processors = theirs.LogitsProcessorList(
         [
             theirs.RepetitionPenaltyLogitsProcessor(1.3),
@@ -96,7 +96,7 @@ def test_all_together_after_a_penalty_and_a_list() -> None:
     tokenizer = CharTokenizer("abcdefghijklm")
     for recent, logits, wanted in zip(RECENT, LOGITS, expected.softmax(-1), strict=True):
         draws = Draws(tokenizer, config, recent.astype(np.int32), [0])
-        found = probabilities(draws._permitted(logits[None]), config, temperature=1.7)
+        found = probabilities(draws.permitted(logits[None]), config, temperature=1.7)
         np.testing.assert_allclose(found[0], wanted.numpy(), rtol=1e-9, atol=1e-15)
 
 
@@ -127,6 +127,8 @@ def test_filters_always_leave_a_distribution(
 
 
 def test_softmax_and_its_logarithm_agree() -> None:
-    logits = np.append(RANDOM.normal(0, 30, (4, V)), [[1e4] + [-1e4] * (V - 1)], 0)
+    logits = np.append(
+        np.random.default_rng(2).normal(0, 30, (4, V)), [[1e4] + [-1e4] * (V - 1)], 0
+    )
     np.testing.assert_allclose(softmax(logits).sum(-1), 1)
     np.testing.assert_allclose(np.exp(log_softmax(logits)), softmax(logits))

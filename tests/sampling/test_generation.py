@@ -18,14 +18,15 @@ from charrnn.config import CellName
 from charrnn.sampling.beams import beam_search
 from charrnn.sampling.draws import Draws
 from charrnn.sampling.endings import Ending
-from charrnn.sampling.generation import generate_batch, read_prompt, stream
+from charrnn.sampling.generation import generate_batch, stream
+from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, read_prompt
 from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import small_config
 
 CONFIG = SampleConfig(temperature=1.0)
 
 
-class Echo:
+class Echo(LanguageModel):
     """A model that is sure of what comes next: the next id, round and round."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -36,15 +37,15 @@ class Echo:
     def start(self, batch_size: int = 1) -> State:
         return (np.zeros((1, batch_size, 1)),)
 
+    def __call__(self, ids: Ids, state: State | None = None) -> tuple[np.ndarray, State]:
+        raise NotImplementedError("drawing needs no logits but the last")
+
     def read(self, ids: Ids, state: State) -> tuple[np.ndarray, State]:
         self.tokens_read += ids.size
         return self.after(ids[:, -1]), state
 
     def stepper(self, state: State) -> EchoSteps:
         return EchoSteps(self, state)
-
-    def writer(self, _state: State) -> None:
-        return None
 
     def after(self, ids: Ids) -> np.ndarray:
         size = self.tokenizer.vocab_size
@@ -113,18 +114,19 @@ def test_temperatures_are_taken_in_turn() -> None:
     assert set(text[1::3]) == set("abcde")
 
 
-def test_numbers_that_are_drawn_ahead_are_those_of_draw_after_draw() -> None:
+def test_random_numbers_drawn_ahead_are_those_of_draw_after_draw() -> None:
     config = SampleConfig(temperature=(0.5, 0.0, 2.0))
     draws = Draws(CharTokenizer("ab"), config, np.zeros(1, np.int32), [3, 4])
     singly = [Random(3), Random(4)]  # noqa: S311
     for count in (2, 0, 5, 1):
         before = draws.count
-        numbers, heat = draws.ahead(count)
+        uniforms, inverse_temperatures = draws.ahead(count)
         expected = np.array([[one.random() for one in singly] for _ in range(count)])
         turn = np.arange(before, before + count) % 3
-        np.testing.assert_array_equal(numbers, expected.reshape(count, 2) * (turn != 1)[:, None])
-        np.testing.assert_allclose(heat[turn != 1], np.array([2.0, 0, 0.5])[turn[turn != 1]])
-        assert (heat[turn == 1] > 1e20).all()
+        np.testing.assert_array_equal(uniforms, expected.reshape(count, 2) * (turn != 1)[:, None])
+        warm = inverse_temperatures[turn != 1]
+        np.testing.assert_allclose(warm, np.array([2.0, 0, 0.5])[turn[turn != 1]])
+        assert (inverse_temperatures[turn == 1] > 1e20).all()
 
 
 def test_a_repetition_penalty_looks_at_its_window() -> None:
@@ -244,7 +246,7 @@ def test_a_sample_of_a_batch_is_the_one_its_seed_draws_alone(
 
 
 def test_draws_on_the_edge_are_made_again_alone() -> None:
-    """A model that rounds otherwise in a batch, with a number drawn that lies in between."""
+    """A model whose rounding differs in a batch, and a random number that lies in between."""
 
     class Rounding(Constant):
         def after(self, ids: Ids) -> np.ndarray:
@@ -280,7 +282,8 @@ def test_texts_that_are_wanted_whole_need_an_end() -> None:
 
 def test_a_prompt_that_is_read_in_pieces_has_the_same_logits_to_the_bit(cell: CellName) -> None:
     model = Model(small_config(cell), CharTokenizer("\nabcdefghij"), _weights(cell))
-    ids = np.random.default_rng(0).integers(0, 11, 1100).astype(np.int32)
+    length = 4 * TIME_CHUNK + 76
+    ids = np.random.default_rng(0).integers(0, 11, length).astype(np.int32)
     found, expected = read_prompt(model, ids), model.read(ids[None], model.start())
     np.testing.assert_array_equal(found[0], expected[0])
     for one, other in zip(found[1], expected[1], strict=True):
@@ -330,14 +333,10 @@ def _weights(cell: str = "gru") -> dict[str, np.ndarray]:
     return CharRNN(small_config(cell)).weights()
 
 
-def test_a_text_that_is_drawn_again_when_all_shall_stop_stays_as_it_was(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("charrnn.sampling.draws.ROUNDING", 1.0)  # every draw is on the edge
+def test_a_text_that_is_drawn_again_when_all_are_to_stop_stays_as_it_was() -> None:
     asked = itertools.count()
-    config = SampleConfig(max_new_tokens=20, temperature=1.0)
-    found = generate_batch(
-        Constant(FIVE), "a", config, seeds=range(3), stop=lambda: next(asked) > 30
-    )
+    config = SampleConfig(max_new_tokens=20, temperature=0.0)
+    tied = Constant([0.1, 0.4, 0.4, 0.1])  # every draw is a tie
+    found = generate_batch(tied, "a", config, seeds=range(3), stop=lambda: next(asked) > 30)
     assert [sample.tokens for sample in found] == [20] * 3
     assert next(asked) > 30, "it was asked while the first was drawn again"

@@ -27,9 +27,8 @@ RAW = Reading(errors="surrogateescape")
 
 @pytest.fixture(autouse=True)
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache and a folder of the test's own."""
+    """A cache of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    monkeypatch.chdir(tmp_path)
     return tmp_path / "caches" / "charrnn"
 
 
@@ -211,7 +210,7 @@ class TestCache:
             subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in "ab"
         ]
         for process in both:
-            assert process.communicate(timeout=60)[0] == b"9000000\n"
+            assert process.communicate(timeout=120)[0] == b"9000000\n"
         assert len(cache.entries()) == 1
         assert len(list(cached.iterdir())) == 1
 

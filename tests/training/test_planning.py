@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.config import Budget
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.training.planning import MAX_VAL, SCORING_COST, Budget, plan, schedule
+from charrnn.training.planning import MAX_VAL, SCORING_COST, plan, schedule
 
 
 @given(st.integers(0, 10_000_000), st.floats(0.01, 600), st.integers(2, 5000))

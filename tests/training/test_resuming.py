@@ -282,7 +282,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert "charrnn train --resume model" in err.decode()
     assert "Traceback" not in err.decode()

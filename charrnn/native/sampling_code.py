@@ -1,6 +1,6 @@
-"""The code of `writer`: steps and draws of B sequences, for N tokens.
+"""The machine code of sampling: N tokens of B sequences are read, or drawn and read.
 
-    for each token, read or drawn:
+    for each token:
         for each layer, for each panel of its units, for some sequences at a time:
             sums = bytes of x Wᵢᵀ, bytes of h Wₕᵀ    # integers in registers
             h, c = rule(scaled sums)                 # floats
@@ -8,62 +8,53 @@
             logits = head · outputs
             ids = the draw
 
-Threads divide the sequences among them; of few, they divide the panels instead, and wait for each
-other after each layer.
+Threads divide the sequences among them. If these are few, two threads divide the panels instead,
+and wait for each other after each layer.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn.arrays import Floats
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import intrinsics
+from charrnn.native.byte_weights import ByteProduct
 from charrnn.native.machine import Code, Int, Vector
-from charrnn.native.processor import made_once, panel_blocks
+from charrnn.native.processor import compiled_once, panel_blocks
 
 __all__ = [
-    "DRAWING",
-    "NEVER",
-    "TOGETHER",
-    "WAITS",
-    "Product",
+    "DRAW_ARGUMENTS",
+    "SEQUENCES_AT_ONCE",
+    "THREADS_CAN_WAIT",
     "Shape",
+    "Share",
     "argument_names",
-    "code_of",
+    "code_address",
 ]
 
-TOGETHER = 4  # sequences that share a load of weights
-NEVER = -np.inf  # the logit of what is not in the vocabulary
-WAITS = hasattr(os, "sched_yield")  # whether threads can wait for each other and let others in
+SEQUENCES_AT_ONCE = 4  # that share each load of weights
+THREADS_CAN_WAIT = hasattr(os, "sched_yield")  # for each other, without keeping others from running
 
-
-class Product(NamedTuple):
-    """A matrix in bytes.
-
-    Attributes:
-        weights: (N/M panels, K/4, G, M, 4) signed bytes.
-        start: (G·N,) int32, where the sums start: what the offset of bytes takes away.
-        scale: (G·N,), what a sum is multiplied with.
-        bias: (G·N,), what is added then.
-    """
-
-    weights: NDArray[np.int8]
-    start: NDArray[np.int32]
-    scale: Floats
-    bias: Floats
+# Arguments that only draws need.
+DRAW_ARGUMENTS = (
+    "uniforms",
+    "inverse_temperatures",
+    "mask",
+    "logits",
+    "weights",
+    "excess",
+    "totals",
+)
 
 
 class Shape(NamedTuple):
-    """What the code of a writer depends on."""
+    """What the code depends on."""
 
     cell: CellName
     hidden_size: int
@@ -72,50 +63,51 @@ class Shape(NamedTuple):
     bounds: tuple[float, ...]  # of the inputs of all layers but the first
 
 
-# Arguments of draws alone.
-DRAWING = ("numbers", "heat", "mask", "logits", "weights", "chosen", "totals")
+class Share(NamedTuple):
+    """What one thread does: all units of some sequences, or one of several parts of the units.
+
+    Attributes:
+        first: of the sequences.
+        last: of the sequences, not included.
+        part: which part of the units.
+        parts: 1, or 2 if two threads go through the same sequences.
+    """
+
+    first: int
+    last: int
+    part: int = 0
+    parts: int = 1
 
 
 def argument_names(layers: int) -> list[str]:
     """The arguments of the code."""
-    names = ["N", "B", "parity", "draws", "first", "last", "share", "shares", "sync"]
-    names += ["ids", *DRAWING, "table", "embedding", "head", "head_bias"]
+    names = ["N", "B", "parity", "draws", *Share._fields, "sync"]
+    names += ["ids", *DRAW_ARGUMENTS, "table", "embedding", "head", "head_bias"]
     names += ["h", "memory", "bytes", "inputs", "outputs"]
     for k in range(layers):
-        names += [f"{name}{k}.{part}" for name in "hx"[: 1 + (k > 0)] for part in Product._fields]
+        products = "hx" if k else "h"
+        names += [f"{name}{k}.{field}" for name in products for field in ByteProduct._fields]
     return names
 
 
-def code_of(shape: Shape) -> int:
-    """The address of the code for models of a shape.
-
-    It goes through the sequences from `first` to `last`. `shares` is 1; or 2, if two threads go
-    through the same sequences: then `share` says which of the units are this one's.
-    """
-    with _MAKING:  # two threads that need it at once would both make it
-        return _made(shape)
+@compiled_once
+def code_address(shape: Shape) -> int:
+    """The address of the code for models of a shape."""
+    return _SamplingCode(shape).code.compile()
 
 
-_MAKING = threading.Lock()
-
-
-@made_once
-def _made(shape: Shape) -> int:
-    return _Build(shape).code.compile()
-
-
-class _Build:
-    """The code as it is written down."""
+class _SamplingCode:
+    """The code under construction."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self.code = code = Code(f"{shape.cell}_writer", argument_names(len(shape.skips)))
+        self.code = code = Code(f"{shape.cell}_sampling", argument_names(len(shape.skips)))
         self.gates = CELLS[shape.cell].gates
         self.blocks = panel_blocks(self.gates, shape.hidden_size)
         self.width = self.blocks * code.lanes
         with code.loop(0, code["N"]) as n:
             now = code["parity"] + n
-            now = now - now // 2 * 2
+            now = now - now // 2 * 2  # which of the two states in bytes is read
             for k in range(len(shape.skips)):
                 self.layer(k, n, now)
                 self.wait()
@@ -126,26 +118,26 @@ class _Build:
                 self.wait()
 
     def wait(self) -> None:
-        """Until the other thread is here, if there is one."""
-        if WAITS:
-            with self.code.loop(1, self.code["shares"]):  # once, or not at all
+        """Wait until the other thread is here, if two share the units."""
+        if THREADS_CAN_WAIT:
+            with self.code.loop(1, self.code["parts"]):  # once, or not at all
                 intrinsics.barrier(self.code, self.code["sync"])
 
     def share(self, count: Int | int) -> tuple[Int, Int]:
-        """Where this thread's part of something begins and ends."""
-        return self.code.share(count, 1, self.code["share"], self.code["shares"])
+        """Where this thread's part of `count` things begins and ends."""
+        return self.code.share(count, 1, self.code["part"], self.code["parts"])
 
     def sequences(self, work: Callable[[list[Int]], None]) -> None:
-        """Write down work on sequences that share a load of weights, and on what is left."""
+        """Add code for sequences that share each load of weights, and for those left over."""
         code, first, last = self.code, self.code["first"], self.code["last"]
-        whole = first + (last - first) // TOGETHER * TOGETHER
-        with code.loop(first, whole, TOGETHER) as row:
-            work([row + r for r in range(TOGETHER)])
+        whole = first + (last - first) // SEQUENCES_AT_ONCE * SEQUENCES_AT_ONCE
+        with code.loop(first, whole, SEQUENCES_AT_ONCE) as row:
+            work([row + r for r in range(SEQUENCES_AT_ONCE)])
         with code.loop(whole, last) as row:
             work([row])
 
     def layer(self, k: int, n: Int, now: Int) -> None:
-        """A step of layer `k`: a panel of units after the other, some sequences at a time."""
+        """A step of layer `k`: one panel of units after another, some sequences at a time."""
         begin, end = self.share(self.shape.hidden_size // self.width)
         with self.code.loop(begin, end) as panel:
             self.sequences(lambda rows: self.tile(k, n, now, panel, rows))
@@ -161,20 +153,20 @@ class _Build:
         else:
             xs = [
                 [
-                    code.load(code["table"] + (one * self.gates * hidden + unit) * 4, "fp32")
+                    code.load(code["table"] + (token * self.gates * hidden + unit) * 4, "fp32")
                     for unit in self.units(first)
                 ]
-                for one in ids
+                for token in ids
             ]
         at = [self.bytes_of_state(k, now, row) for row in rows]
         hs = self.product(f"h{k}", panel, at)
-        for row, one, x, h in zip(rows, ids, xs, hs, strict=True):
+        for row, token, x, h in zip(rows, ids, xs, hs, strict=True):
             for u in range(self.blocks):
                 unit = first + u * code.lanes
-                self.pointwise(k, now, row, one, unit, x[u :: self.blocks], h[u :: self.blocks])
+                self.pointwise(k, now, row, token, unit, x[u :: self.blocks], h[u :: self.blocks])
 
     def units(self, first: Int) -> list[Int]:
-        """Where the vectors of a panel begin in rows of gates."""
+        """Where the vectors of a panel begin in rows of all gates (G·H,)."""
         hidden, lanes = self.shape.hidden_size, self.code.lanes
         return [
             first + (g * hidden + u * lanes) for g in range(self.gates) for u in range(self.blocks)
@@ -186,7 +178,7 @@ class _Build:
         return code["bytes"] + ((which + 2 * k) * code["B"] + row) * self.shape.hidden_size
 
     def product(self, name: str, panel: Int, at: list[Int]) -> list[list[Vector]]:
-        """Inputs in bytes times a panel: for each sequence a vector a gate and block."""
+        """Inputs in bytes times a panel: for each sequence, one vector per gate and block."""
         code, hidden = self.code, self.shape.hidden_size
         count, register = self.gates * self.blocks, 4 * code.lanes
         units = self.units(panel * self.width)
@@ -197,11 +189,11 @@ class _Build:
                 code.weights(base + word * (count * register) + v * register) for v in range(count)
             ]
             for r, address in enumerate(at):
-                x = code.everywhere(address + word * 4)
-                some = values[r * count : (r + 1) * count]
+                x = code.broadcast(address + word * 4)
+                sums = values[r * count : (r + 1) * count]
                 results += [
                     intrinsics.dot(code, total, x, w)
-                    for total, w in zip(some, weights, strict=True)
+                    for total, w in zip(sums, weights, strict=True)
                 ]
         scale = [code.load(code[f"{name}.scale"] + unit * 4, "fp32") for unit in units]
         bias = [code.load(code[f"{name}.bias"] + unit * 4, "fp32") for unit in units]
@@ -216,9 +208,9 @@ class _Build:
         ]
 
     def pointwise(
-        self, k: int, now: Int, row: Int, one: Int, unit: Int, xs: list[Vector], hs: list[Vector]
+        self, k: int, now: Int, row: Int, token: Int, unit: Int, xs: list[Vector], hs: list[Vector]
     ) -> None:
-        """The cell's rule for W units of a sequence, and what comes of it put where it is read."""
+        """The cell's rule for W units of a sequence; its results go where they will be read."""
         code, shape = self.code, self.shape
         rule, hidden = RULES[shape.cell], shape.hidden_size
         place = ((code["B"] * k + row) * hidden + unit) * 4
@@ -228,20 +220,20 @@ class _Build:
         code.store(code["h"] + place, h, "fp32")
         if len(after) > 1:
             code.store(code["memory"] + place, after[1], "fp32")
-        later = self.bytes_of_state(k, code.whole(1) - now, row) + unit
-        intrinsics.put(code, later, h, 1.0)
+        later = self.bytes_of_state(k, code.constant(1) - now, row) + unit
+        intrinsics.store_bytes(code, later, h, 1.0)
         if shape.skips[k]:
-            below = code["embedding"] + (one * hidden + unit) * 4
+            below = code["embedding"] + (token * hidden + unit) * 4
             if k:
                 below = code["outputs"] + ((code["B"] * (k - 1) + row) * hidden + unit) * 4
             h = h + code.load(below, "fp32")
         code.store(code["outputs"] + place, h, "fp32")
         if k + 1 < len(shape.skips):
             at = code["inputs"] + (code["B"] * (k + 1) + row) * hidden + unit
-            intrinsics.put(code, at, h, shape.bounds[k])
+            intrinsics.store_bytes(code, at, h, shape.bounds[k])
 
     def head(self) -> None:
-        """Logits of all sequences, a panel of the vocabulary after the other."""
+        """The logits of all sequences, one panel of the vocabulary after another."""
         begin, end = self.share(-(-self.shape.vocab_size // self.code.lanes))
         with self.code.loop(begin, end) as panel:
             self.sequences(lambda rows: self.logits(panel, rows))
@@ -250,53 +242,54 @@ class _Build:
         """One panel of the vocabulary, for sequences that share its weights."""
         code, hidden = self.code, self.shape.hidden_size
         last, panels = len(self.shape.skips) - 1, -(-self.shape.vocab_size // code.lanes)
-        register, apart = 4 * code.lanes, 4  # sums side by side, since each waits for itself
+        register = 4 * code.lanes
+        sums = 4  # side by side, since each addition waits for the one before
         xs = [code["outputs"] + (code["B"] * last + row) * (hidden * 4) for row in rows]
         base = code["head"] + panel * (hidden * register)
         start = [code.load(code["head_bias"] + panel * register, "fp32")]
-        start += [code.vector(0.0)] * (apart - 1)
-        with code.fold(0, hidden, start * len(rows), apart) as (k, values, results):
-            weights = [code.load(base + (k + part) * register, "fp32") for part in range(apart)]
+        start += [code.vector(0.0)] * (sums - 1)
+        with code.fold(0, hidden, start * len(rows), sums) as (k, values, results):
+            weights = [code.load(base + (k + part) * register, "fp32") for part in range(sums)]
             for r, x in enumerate(xs):
-                results += [
-                    values[r * apart + part] + intrinsics.spread(code, x + (k + part) * 4) * weight
-                    for part, weight in enumerate(weights)
-                ]
+                for part, weight in enumerate(weights):
+                    input_ = intrinsics.broadcast_float(code, x + (k + part) * 4)
+                    results.append(values[r * sums + part] + input_ * weight)
         for r, row in enumerate(rows):
-            a, b, c, d = results[r * apart : (r + 1) * apart]
+            a, b, c, d = results[r * sums : (r + 1) * sums]
             code.store(
                 code["logits"] + (row * panels + panel) * register, (a + b) + (c + d), "fp32"
             )
 
     def draw(self, n: Int) -> None:
-        """The next token of each sequence, and what tells its probability under the model itself.
+        """The next token of each sequence, and its probability under the model itself.
 
-        That is exp(chosen) / totals.
+        That is exp(excess) / totals, where all logits are taken less the largest permitted one.
         """
         code, vocab = self.code, self.shape.vocab_size
-        wide = -(-vocab // code.lanes) * code.lanes
-        heat = intrinsics.spread(code, code["heat"] + n * 4)
+        width = -(-vocab // code.lanes) * code.lanes
+        inverse_temperature = intrinsics.broadcast_float(code, code["inverse_temperatures"] + n * 4)
         begin, end = self.share(code["last"] - code["first"])
         with code.loop(code["first"] + begin, code["first"] + end) as row:
-            logits, weights = (code[name] + row * (wide * 4) for name in ("logits", "weights"))
+            logits, weights = (code[name] + row * (width * 4) for name in ("logits", "weights"))
             here = (n * code["B"] + row) * 4
-            with code.fold(0, wide, [code.vector(NEVER)], code.lanes) as (v, values, results):
+            with code.fold(0, width, [code.vector(-np.inf)], code.lanes) as (v, values, results):
                 permitted = code.load(logits + v * 4, "fp32")
                 permitted = permitted + code.load(code["mask"] + v * 4, "fp32")
                 code.store(weights + v * 4, permitted, "fp32")
-                results.append(intrinsics.largest(permitted, values[0]))
-            most = intrinsics.largest_of_all(results[0])
-            with code.fold(0, wide, [code.vector(0.0)], code.lanes) as (v, values, totals):
-                excess = code.load(weights + v * 4, "fp32") - most
-                code.store(weights + v * 4, intrinsics.exp(excess * heat), "fp32")
-                own = intrinsics.exp(code.load(logits + v * 4, "fp32") - most)
-                totals.append(values[0] + own)
-            intrinsics.running_sum(code, weights, wide)
-            number = intrinsics.spread(code, code["numbers"] + here)
-            reached = number * intrinsics.spread(code, weights + (wide - 1) * 4)
-            # Not even numbers that are none lead out of the vocabulary.
-            drawn = intrinsics.least(intrinsics.count_to(code, weights, wide, reached), vocab - 1)
-            intrinsics.store_integer(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, drawn)
-            chosen = intrinsics.spread(code, logits + drawn * 4) - most
-            intrinsics.store_float(code, code["chosen"] + here, chosen)
-            intrinsics.store_float(code, code["totals"] + here, intrinsics.sum_of_all(totals[0]))
+                results.append(intrinsics.maximum(permitted, values[0]))
+            peak = intrinsics.maximum_of_lanes(results[0])
+            with code.fold(0, width, [code.vector(0.0)], code.lanes) as (v, values, totals):
+                excess = code.load(weights + v * 4, "fp32") - peak
+                code.store(weights + v * 4, intrinsics.exp(excess * inverse_temperature), "fp32")
+                unmasked = intrinsics.exp(code.load(logits + v * 4, "fp32") - peak)
+                totals.append(values[0] + unmasked)
+            intrinsics.running_sum(code, weights, width)
+            uniform = intrinsics.broadcast_float(code, code["uniforms"] + here)
+            reached = uniform * intrinsics.broadcast_float(code, weights + (width - 1) * 4)
+            # With NaN among the sums, too, the id stays within the vocabulary.
+            count = intrinsics.count_up_to(code, weights, width, reached)
+            token = intrinsics.minimum(count, vocab - 1)
+            intrinsics.store_integer(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, token)
+            excess = intrinsics.broadcast_float(code, logits + token * 4) - peak
+            intrinsics.store_float(code, code["excess"] + here, excess)
+            intrinsics.store_float(code, code["totals"] + here, intrinsics.sum_of_lanes(totals[0]))

@@ -1,4 +1,4 @@
-"""Texts as they are written for the user: streamed, several, or the best."""
+"""Texts as `charrnn sample` writes them: one as it is drawn, several, or the best."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Any, TextIO
 
 import msgspec
 
-from charrnn.config import SampleConfig
+from charrnn.config import Reading, SampleConfig, Unknown
 from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import encode_json, say
-from charrnn.text.tokenizer import Unknown
 
-__all__ = ["Job"]
+__all__ = ["Sampler"]
 
 TRIES = 50  # draws of a text before --reject-copies gives up
 
 
 @dataclass
-class Job:
-    """A model, a prompt, and where the text goes.
+class Sampler:
+    """Draws texts from a model and writes them where the user wants them.
 
     Attributes:
-        model: writes.
-        prompt: what to go on from.
+        model: what predicts the text.
+        prompt: text to continue.
         config: how to draw.
         unknown: what to do with characters of the prompt that the model does not know.
         out: where the text goes.
-        echo: whether the prompt stands before it.
-        json: whether it goes as JSON, an object a text.
-        corpus: compare texts with this one; a source as `charrnn train` takes.
-        received: signals to stop; then texts that are wanted whole are written as far as they are.
+        echo: whether to repeat the prompt before the text.
+        json: whether to write JSON, one object for each text.
+        corpus: text to look for copied passages in; any source that `charrnn train` takes.
+        received: signals to stop. After one, texts that are wanted whole are written as far as
+            they have come.
     """
 
     model: Predictor
@@ -50,16 +50,15 @@ class Job:
 
     @cached_property
     def copies(self) -> Copies | None:
-        """What finds copies, if they are asked for."""
+        """Finds copied passages; None if nobody asked."""
         if self.corpus is None:
             return None
         from charrnn.text.corpus import read_corpus
-        from charrnn.text.decoding import Reading
 
-        return Copies(read_corpus([self.corpus], Reading(errors="surrogateescape")).text)
+        return Copies(read_corpus([self.corpus], Reading().for_tokens("byte")).text)
 
     def write(self, text: str) -> None:
-        """At once, whether to a terminal, a pipe or a file."""
+        """Write `text` at once, whether to a terminal, a pipe or a file."""
         self.out.write(text)
         self.out.flush()
 
@@ -78,10 +77,10 @@ class Job:
         finally:
             self.write("\n")
         if copies:
-            _tell(copies.check("".join(written)))
+            _report(copies.check("".join(written)))
 
     def samples(self, count: int, longest_copy: int | None) -> None:
-        """Several texts, side by side; those that copy too much are drawn again."""
+        """Several texts, drawn side by side; those that copy too much are drawn again."""
         wanted = [(number, self._seed + number) for number in range(count)]
         begin = time.perf_counter()
         found: dict[int, generation.Sample] = {}
@@ -116,17 +115,18 @@ class Job:
         return len(self.copies.check(text.text).longest)
 
     def best_of(self, count: int) -> None:
-        """The likeliest of several."""
+        """The likeliest of several texts."""
         begin = time.perf_counter()
         texts = self._draw(range(self._seed, self._seed + count))
         rate = sum(len(text.text) for text in texts) / (time.perf_counter() - begin)
         best = max(texts, key=lambda text: text.mean_log_prob)
         self._show(best.text, rate, seed=best.seed, mean_log_prob=best.mean_log_prob)
         if not self.json:
-            say(f"{best.mean_log_prob:.4f} nats a character, the best of {count}; seed {best.seed}")
+            mean = f"{best.mean_log_prob:.4f} nats per character"
+            say(f"the best of {count}: {mean}, seed {best.seed}")
 
     def beams(self, count: int, length_penalty: float) -> None:
-        """The likeliest texts that a search finds."""
+        """The likeliest texts that a beam search finds."""
         begin = time.perf_counter()
         found = beams.beam_search(
             self.model,
@@ -144,7 +144,7 @@ class Job:
             mean = beam.log_prob / max(beam.tokens, 1)
             self._show(beam.text, rate, score=beam.score, mean_log_prob=mean)
             if not self.json:
-                say(f"score {beam.score:.4f}, {mean:.4f} nats a character")
+                say(f"score {beam.score:.4f}, {mean:.4f} nats per character")
 
     @property
     def _seed(self) -> int:
@@ -162,12 +162,12 @@ class Job:
         )
 
     def _show(self, text: str, rate: float, **facts: Any) -> None:
-        """One text that is complete, with what is known of it."""
+        """Write one complete text, with what is known of it."""
         copied = self.copies.check(text) if self.copies else None
         if not self.json:
             self.write((self.prompt if self.echo else "") + text + "\n")
             if copied:
-                _tell(copied)
+                _report(copied)
             return
         value = {"text": text, "prompt": self.prompt, **facts, "characters_per_second": rate}
         if copied:
@@ -176,7 +176,7 @@ class Job:
         self.write(encode_json(value | {"settings": config}))
 
 
-def _tell(found: Novelty) -> None:
+def _report(found: Novelty) -> None:
     say(
         f"the longest copied passage has {len(found.longest)} characters: {found.longest!r}; "
         f"{found.share:.1%} of the text is in copied runs of {RUN} or more"

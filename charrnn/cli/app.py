@@ -1,0 +1,94 @@
+"""The `charrnn` command: all commands together, and how each ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import charrnn
+from charrnn.cli.cache import cache
+from charrnn.cli.corpora import corpora
+from charrnn.cli.evaluate import evaluate
+from charrnn.cli.info import info
+from charrnn.cli.list import list_models
+from charrnn.cli.sample import sample
+from charrnn.cli.score import score
+from charrnn.cli.train import train
+from charrnn.cli.verify import verify
+from charrnn.errors import CharRNNError, ReadWriteError
+from charrnn.terminal.output import say
+
+__all__ = ["app", "main"]
+
+
+class OneLineErrors(TyperGroup):
+    """Commands that end in one line and an exit code when they fail, never in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except CharRNNError as error:
+            say(f"charrnn: {error}")
+            raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:  # the reader has seen enough
+            _drop_buffered_output()
+            raise typer.Exit(0) from None
+        except OSError as error:
+            _drop_buffered_output()
+            found = f"{error.filename or 'standard output'}: {error.strerror}"
+            failure = ReadWriteError(found, "make room or check the disk, then try again")
+            say(f"charrnn: {failure}")
+            raise typer.Exit(failure.exit_code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+
+
+def _drop_buffered_output() -> None:
+    """Keep what could not be written from failing again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Train small recurrent language models on your own text, and use them.",
+)
+app.command()(train)
+app.command()(sample)
+app.command("eval")(evaluate)
+app.command()(score)
+app.command("list")(list_models)
+app.command()(info)
+app.command()(verify)
+app.command()(corpora)
+app.command()(cache)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(f"charrnn {charrnn.__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the `charrnn` command."""
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the terminal can't show is shown as a question mark.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    warnings.showwarning = lambda message, *_: say(f"charrnn: {message}")
+    app()

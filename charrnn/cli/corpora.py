@@ -1,0 +1,20 @@
+"""charrnn corpora: the texts that come with charrnn."""
+
+from __future__ import annotations
+
+from charrnn.errors import MissingInputError
+from charrnn.terminal.output import write
+
+__all__ = ["corpora"]
+
+
+def corpora() -> None:
+    """List the texts that come with charrnn, to train on by name."""
+    from charrnn.text.corpus import BUNDLED
+
+    for name, bundled in BUNDLED.items():
+        try:
+            size = f"{len(bundled.read()):,} characters"
+        except MissingInputError as error:
+            size = error.found
+        write(f"{name:<8} {bundled.description} ({size})\n")

@@ -1,0 +1,55 @@
+"""charrnn info: a model's facts and the curve of its losses."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from charrnn.terminal.options import JsonOption, ModelArgument
+from charrnn.terminal.output import encode_json, write
+
+if TYPE_CHECKING:
+    from charrnn.folder.record import ModelFolder
+
+__all__ = ["info"]
+
+
+def info(model: ModelArgument = None, json: JsonOption = False) -> None:
+    """Show a model's facts, its files and the curve of its losses."""
+    from charrnn.folder import card
+    from charrnn.folder.record import find_model, read_model
+
+    found = read_model(find_model(model))
+    sizes = {
+        str(path.relative_to(found.path)): path.stat().st_size
+        for path in sorted(found.path.rglob("*"))
+        if path.is_file()
+    }
+    if json:
+        record = msgspec.to_builtins(found.record)
+        parameters = sum(weight.size for weight in found.weights.values())
+        kept = {"path": str(found.path), "parameters": parameters, "evaluation": found.evaluation}
+        write(encode_json(kept | record | {"files": sizes}))
+        return
+    rows = {"model": str(found.path)} | card.facts(found)
+    rows["files"] = ", ".join(f"{name} {_size(size)}" for name, size in sizes.items())
+    for label, value in rows.items():
+        write(f"{label:<16} {value}\n")
+    write(_curve(found))
+
+
+def _curve(model: ModelFolder) -> str:
+    """The validation losses of its training; nothing if there are fewer than two."""
+    from charrnn.terminal.curve import plot
+
+    if len(model.metrics) < 2:
+        return ""
+    bits = [(one.step, one.val_nats / math.log(2)) for one in model.metrics]
+    title = f"validation loss in bits per {model.tokenizer.unit} (o: the weights that were kept)"
+    return f"\n{title}\n{plot(bits, model.step)}"
+
+
+def _size(count: int) -> str:
+    return f"{count:,} bytes" if count < 10_000 else f"{count / 1000:,.0f} kB"

@@ -1,0 +1,161 @@
+"""charrnn list: the models in checkpoints/."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
+from charrnn.terminal.options import JsonOption
+from charrnn.terminal.output import encode_json, say, write
+
+__all__ = ["list_models"]
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """What the list says of a folder; a line of `charrnn list --json`.
+
+    Attributes:
+        name, path: of the folder.
+        status: "ready", "unfinished" (a run that has saved no model yet), "damaged", "unreadable",
+            or "no model".
+        saved: when the weights were written, in seconds since 1970; of other folders, when the
+            folder was changed.
+        cell, num_layers, hidden_size, parameters, corpus: of the model, as far as known.
+        val_nats: validation loss of the weights, in nats per token.
+        unit: what a token is: a character or a byte.
+    """
+
+    name: str
+    path: Path
+    status: str
+    saved: float
+    cell: str | None = None
+    num_layers: int | None = None
+    hidden_size: int | None = None
+    parameters: int | None = None
+    corpus: str | None = None
+    val_nats: float | None = None
+    unit: str | None = None
+
+
+def list_models(json: JsonOption = False) -> None:
+    """List the models in checkpoints/, the newest first."""
+    from charrnn.folder.record import CHECKPOINTS
+
+    there = CHECKPOINTS.iterdir() if CHECKPOINTS.is_dir() else ()
+    folders = [path for path in there if path.is_dir()]
+    entries = sorted(map(_entry, folders), key=lambda entry: -entry.saved)
+    if json:
+        write("".join(encode_json(entry) for entry in entries))
+    elif entries:
+        write(_table([_row(entry) for entry in entries]))
+    else:
+        say(f"there is no model in {CHECKPOINTS}; train one first: charrnn train FILE")
+
+
+def _entry(path: Path) -> Entry:
+    entry = Entry(name=path.name, path=path, status="ready", saved=0.0)
+    try:
+        entry.saved = path.stat().st_mtime
+        _describe(entry)
+    except BadDataError:
+        entry.status = "damaged"
+    except (CharRNNError, OSError):
+        entry.status = "unreadable"
+    return entry
+
+
+def _describe(entry: Entry) -> None:
+    """Fill in what the small files of a folder say, and the header of its weights.
+
+    Raises:
+        BadDataError: if one of them is damaged or missing.
+        ReadWriteError: if one can't be read.
+    """
+    from charrnn.cells.layout import weight_shapes
+    from charrnn.folder.record import CONFIG, WEIGHTS, read_record
+
+    if not (entry.path / CONFIG).exists():
+        entry.status = "no model"
+        return
+    try:
+        record, tokenizer = read_record(entry.path)
+    except MissingInputError as error:
+        raise BadDataError(error.found, error.advice) from None
+    shapes = weight_shapes(record.model)
+    entry.cell = record.model.cell
+    entry.num_layers, entry.hidden_size = record.model.num_layers, record.model.hidden_size
+    entry.parameters = sum(math.prod(shape) for shape in shapes.values())
+    entry.corpus = record.corpus.name if record.corpus else None
+    entry.unit = tokenizer.unit
+    if not (entry.path / WEIGHTS).exists():
+        entry.status = "unfinished"
+        return
+    entry.saved = (entry.path / WEIGHTS).stat().st_mtime
+    entry.val_nats = _losses(entry.path).get(_saved_step(entry.path, shapes))
+
+
+def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
+    """After how many updates the weights were saved, from their header alone."""
+    from safetensors import SafetensorError, safe_open
+
+    from charrnn.folder.files import read_manifest
+    from charrnn.folder.record import WEIGHTS
+    from charrnn.folder.untrusted import damaged, opened
+
+    with opened(path / WEIGHTS) as file:
+        size = os.fstat(file.fileno()).st_size
+    versions = (read_manifest(path) or {}).get(WEIGHTS, [])
+    if versions and not any(version and version.size == size for version in versions):
+        raise damaged(path / WEIGHTS, f"{size} bytes")
+    try:
+        with safe_open(path / WEIGHTS, framework="np") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            step = int((file.metadata() or {}).get("step", "0"))
+    except (SafetensorError, ValueError) as error:
+        raise damaged(path / WEIGHTS, str(error)) from None
+    if found != shapes:
+        raise damaged(path / WEIGHTS, "the weights are not of this model")
+    return step
+
+
+def _losses(path: Path) -> dict[int, float]:
+    """The validation losses of a run by the number of updates."""
+    from charrnn.folder.record import METRICS, Evaluation
+    from charrnn.folder.untrusted import parse, read_bytes
+
+    with suppress(FileNotFoundError):
+        lines = read_bytes(path / METRICS).splitlines()
+        found = [parse(path / METRICS, line, Evaluation) for line in lines]
+        return {evaluation.step: evaluation.val_nats for evaluation in found}
+    return {}
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    shape = f"{entry.cell} {entry.num_layers} × {entry.hidden_size}" if entry.cell else ""
+    loss = entry.status if entry.status != "ready" else ""
+    if entry.val_nats is not None:
+        loss = f"{entry.val_nats / math.log(2):.3f} bits per {entry.unit}"
+    return printable(entry.name), shape, printable(entry.corpus or ""), loss, _age(entry.saved)
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    rows = [("name", "cell and size", "corpus", "validation loss", "age"), *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _age(saved: float) -> str:
+    seconds = max(time.time() - saved, 0)
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count:,} {unit}{'s' * (count > 1)}"
+    return f"{int(seconds)} s"

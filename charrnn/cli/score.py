@@ -1,0 +1,27 @@
+"""charrnn score: how well a model predicts each line of standard input."""
+
+from __future__ import annotations
+
+import sys
+
+from charrnn.terminal.options import ModelArgument, UnknownOption
+from charrnn.terminal.output import encode_json, write
+
+__all__ = ["score"]
+
+
+def score(model: ModelArgument = None, unknown: UnknownOption = "error") -> None:
+    """Score each line of standard input, as lines of JSON."""
+    from charrnn.models.loading import load
+
+    loaded = load(model)
+    lines = (line.removesuffix("\n") for line in sys.stdin)
+    for found in loaded.score_lines(lines, unknown):
+        facts = {
+            "nats": found.nats,
+            "nats_per_char": found.nats_per_char,
+            "bits_per_char": found.bits_per_char,
+            "perplexity": found.perplexity,
+            "characters": found.characters,
+        }
+        write(encode_json(facts))

@@ -1,0 +1,54 @@
+"""charrnn verify: whether a model folder is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from charrnn.errors import BadDataError
+from charrnn.terminal.options import ModelArgument
+from charrnn.terminal.output import write
+
+__all__ = ["verify"]
+
+
+def verify(model: ModelArgument = None) -> None:
+    """Check every file of a model folder against its manifest."""
+    from charrnn.folder.files import MANIFEST, read_manifest, read_settled
+    from charrnn.folder.record import WEIGHTS, find_model, read_model
+    from charrnn.folder.resuming import STATE, read_run
+
+    path = find_model(model)
+    if read_manifest(path) is None:
+        write(f"{path} has no {MANIFEST}, so damaged content would not be noticed\n")
+    problems = _problems(path)
+    if problems:
+        write("".join(f"{problem}\n" for problem in problems))
+        advice = "copy the folder again, or train a new model"
+        raise BadDataError(f"{path} is damaged in {len(problems)} of its files", advice)
+    resumable = (path / STATE).exists()
+    unfinished = resumable and not (path / WEIGHTS).exists()
+    if resumable:
+        read_settled(path, lambda: read_run(path))
+    if not unfinished:
+        read_model(path)
+    write(f"{path} is whole{', but holds a run that has no model yet' if unfinished else ''}\n")
+
+
+def _problems(path: Path) -> list[str]:
+    """What of a folder is not as its manifest says, unless a save is going on."""
+    from charrnn.folder.files import RESUME, check_file, read_manifest
+
+    while True:
+        manifest = read_manifest(path) or {}
+        problems = []
+        for name, versions in sorted(manifest.items()):
+            try:
+                check_file(path, name, manifest)
+            except FileNotFoundError:
+                # A folder is meant to travel without the state of its run.
+                if None not in versions and not name.startswith(f"{RESUME}/"):
+                    problems.append(f"{name} is missing")
+            except BadDataError as error:
+                problems.append(error.found)
+        if not problems or read_manifest(path) == manifest:
+            return problems

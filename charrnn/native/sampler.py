@@ -1,0 +1,198 @@
+"""Many tokens per call in machine code: it reads one, draws the next and reads on.
+
+    sampler = NativeSampler(packed, state)
+    ids, log_probs = sampler.draw(ids, uniforms, inverse_temperatures, mask)    # (B,) → (N, B)
+
+The weights are bytes, see `byte_weights`; all else is in floats, by the rules in `cells.gradients`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids, Logits
+from charrnn.cells.rules import State
+from charrnn.native import intrinsics
+from charrnn.native.byte_weights import PackedWeights
+from charrnn.native.sampling_code import (
+    DRAW_ARGUMENTS,
+    SEQUENCES_AT_ONCE,
+    THREADS_CAN_WAIT,
+    Shape,
+    Share,
+    argument_names,
+    code_address,
+)
+from charrnn.native.threads import run_side_by_side, usable_processors
+
+__all__ = ["NativeSampler", "shares_of_work"]
+
+MIN_INVERSE_TEMPERATURE = 1e-30  # below it 0 times minus infinity, which is NaN, would come up
+MAX_UNIFORM = 1 - 2.0**-24  # the largest float below 1, to which doubles above it would be rounded
+# What one call does at most, so that it returns soon: tokens of a sequence, tokens of all
+# sequences, and bytes of weights read.
+MAX_TOKENS, MAX_DRAWS, MAX_BYTES_READ = 2048, 1 << 18, 10_000_000_000
+SHARED_LAYER_BYTES = 50_000  # size of a layer from which on it pays that two threads share it
+# Groups of sequences from which on these, and not the units, are divided: evenly enough then.
+ENOUGH_GROUPS = 4
+
+
+class NativeSampler:
+    """B sequences to which many tokens are added per call.
+
+    Args:
+        packed: the weights.
+        state: arrays (L, B, H) to begin from; copied.
+        threads: how many run the code; None for as many as make it faster.
+    """
+
+    def __init__(self, packed: PackedWeights, state: State, threads: int | None = None) -> None:
+        self.packed = packed
+        self.threads = threads
+        _, batch, hidden = state[0].shape
+        skips = tuple(layer.skip for layer in packed.layers)
+        bounds = tuple(layer.bound for layer in packed.layers[1:])
+        self.shape = Shape(packed.cell, hidden, packed.vocab_size, skips, bounds)
+        self._state = [np.array(part, np.float32, order="C") for part in state]  # (L, B, H) each
+        if len(self._state) == 1:
+            self._state.append(self._state[0])
+        bytes_ = intrinsics.in_bytes(self._state[0], 1.0, packed.centre)  # (L, B, H)
+        self._bytes = np.stack([bytes_, bytes_], 1)  # (L, 2, B, H): before and after a step
+        self._parity = 0  # which of the two is before
+        self._inputs = np.zeros((len(skips), batch, hidden), np.uint8)  # (L, B, H)
+        self._outputs = np.zeros((len(skips), batch, hidden), np.float32)  # (L, B, H)
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of each to read or draw in one call, so that it returns soon."""
+        batch: int = self._state[0].shape[1]
+        by_bytes = MAX_BYTES_READ // (batch * self.packed.nbytes)
+        return max(1, min(MAX_TOKENS, MAX_DRAWS // batch, by_bytes))
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Go on with these sequences; one that is named twice is there twice."""
+        h, c = self._state
+        self._state = [np.ascontiguousarray(h[:, rows])]
+        self._state.append(self._state[0] if c is h else np.ascontiguousarray(c[:, rows]))
+        self._bytes = np.ascontiguousarray(self._bytes[:, :, rows])
+        self._inputs = np.ascontiguousarray(self._inputs[:, rows])
+        self._outputs = np.ascontiguousarray(self._outputs[:, rows])
+
+    def read(self, ids: Ids) -> None:
+        """Read tokens (T, B) that were not drawn here."""
+        self._advance(ids.astype(np.int64, order="C"), len(ids), {})
+
+    def draw(
+        self,
+        ids: Ids,
+        uniforms: NDArray[np.floating],
+        inverse_temperatures: NDArray[np.floating],
+        mask: Logits,
+    ) -> tuple[Ids, Floats]:
+        """Read a token of each sequence, draw the next, and so on.
+
+        Args:
+            ids: (B,), the tokens to read first.
+            uniforms: (N, B), in [0, 1): where in its distribution each token is drawn; 0 is the
+                first of the likeliest if the inverse temperature is large.
+            inverse_temperatures: (N,), above 0, what logits are multiplied with.
+            mask: (V,), what is added to them before: 0, or minus infinity.
+
+        Returns:
+            ids: (N, B), the tokens drawn.
+            log_probs: (N, B), nats, under the model itself: no temperature and no mask.
+        """
+        count, batch = uniforms.shape
+        width = self.packed.head_bias.size  # V, rounded up to whole vectors
+        read = np.zeros((count + 1, batch), np.int64)  # valid ids throughout, even if interrupted
+        read[0] = ids
+        excess, totals = np.empty((2, count, batch), np.float32)
+        uniforms = np.minimum(uniforms, MAX_UNIFORM)
+        inverse_temperatures = np.maximum(inverse_temperatures, MIN_INVERSE_TEMPERATURE)
+        arrays = {
+            "uniforms": np.ascontiguousarray(uniforms, np.float32),
+            "inverse_temperatures": inverse_temperatures.astype(np.float32),
+            "mask": np.pad(mask, (0, width - len(mask))).astype(np.float32),
+            "logits": np.empty((batch, width), np.float32),
+            "weights": np.empty((batch, width), np.float32),
+            "excess": excess,
+            "totals": totals,
+        }
+        self._advance(read, count, arrays)
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN in a model that diverged
+            log_probs = excess - np.log(totals)
+        return read[1:].astype(np.int32), log_probs
+
+    def _advance(
+        self, ids: NDArray[np.int64], steps: int, draw_arrays: dict[str, np.ndarray]
+    ) -> None:
+        """Read ids (N or N+1, B) for N steps; with arrays to draw, each step fills in the next."""
+        batch, sync = ids.shape[1], np.zeros(2, np.int64)  # see `intrinsics.barrier`
+        arrays = draw_arrays | self._arrays() | {"ids": ids, "sync": sync}
+        assert all(array.flags.c_contiguous for array in arrays.values()), "the code relies on it"
+        counts = {"N": steps, "B": batch, "parity": self._parity, "draws": int(bool(draw_arrays))}
+        values = dict.fromkeys(DRAW_ARGUMENTS, 0) | counts
+        values |= {name: array.ctypes.data for name, array in arrays.items()}
+        names = argument_names(len(self.packed.layers))
+
+        def run(
+            share: Share, _kept_alive: object = arrays
+        ) -> None:  # if an interrupt ends the caller
+            given = values | share._asdict()
+            call = (ctypes.c_int64 * len(names))(*(given[name] for name in names))
+            function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_address(self.shape))
+            function(ctypes.addressof(call))
+
+        def release_waiting() -> None:
+            sync[1] = 1
+
+        if not run_side_by_side(run, self._shares(batch), release_waiting):
+            run(Share(0, batch))
+        self._parity = (self._parity + steps) % 2
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The code's arguments that are weights or state."""
+        packed = self.packed
+        arrays: dict[str, np.ndarray] = {
+            "table": packed.table,
+            "embedding": packed.embedding,
+            "head": packed.head,
+            "head_bias": packed.head_bias,
+            "h": self._state[0],
+            "memory": self._state[1],
+            "bytes": self._bytes,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+        }
+        for k, layer in enumerate(packed.layers):
+            for name, product in (("h", layer.recurrent), ("x", layer.input)):
+                if product is not None:
+                    arrays |= {f"{name}{k}.{part}": a for part, a in product._asdict().items()}
+        return arrays
+
+    def _shares(self, batch: int) -> list[Share]:
+        if self.threads is not None:
+            return shares_of_work(batch, self.threads)
+        large = self.packed.largest_layer >= SHARED_LAYER_BYTES
+        return shares_of_work(batch, usable_processors(), share_units=large)
+
+
+def shares_of_work(batch: int, threads: int, *, share_units: bool = True) -> list[Share]:
+    """How threads divide the work on some sequences, as evenly as they can.
+
+    Args:
+        batch: B, how many sequences there are.
+        threads: how many may be used.
+        share_units: whether two threads may take half of the units each, of all sequences, if
+            these are too few to be divided.
+    """
+    groups = -(-batch // SEQUENCES_AT_ONCE)
+    if THREADS_CAN_WAIT and share_units and threads > 1 and groups < ENOUGH_GROUPS:
+        return [Share(0, batch, part, 2) for part in range(2)]
+    count = max(1, min(groups, threads))
+    ends = [min(batch, groups * k // count * SEQUENCES_AT_ONCE) for k in range(count + 1)]
+    return [Share(first, last) for first, last in itertools.pairwise(ends)]

@@ -1,0 +1,159 @@
+"""What writing needs of a language model, and how a prompt is read.
+
+logits, state = read_prompt(model, encode_prompt(model.tokenizer, "Once"))
+stepper = model.stepper(state)    # token by token, in NumPy
+sampler = model.sampler(state, max_tokens=None)    # many tokens a call, in machine code
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids, Logits
+from charrnn.cells.rules import State
+from charrnn.text.tokenizer import Tokenizer, Unknown
+
+__all__ = [
+    "TIME_CHUNK",
+    "LanguageModel",
+    "Stepper",
+    "Stop",
+    "TokenSampler",
+    "encode_prompt",
+    "line_start",
+    "never",
+    "read_prompt",
+]
+
+# T, time steps read at once, so that long texts take little memory. Everything that reads goes by
+# these chunks, so that a text has the same logits to the bit however it arrives.
+TIME_CHUNK = 256
+
+Stop = Callable[[], object]  # asked now and then; a true answer means that work should end here
+
+
+class Stepper(Protocol):
+    """B sequences that are read token by token."""
+
+    @property
+    def state(self) -> State:
+        """The state now: arrays (L, B, H)."""
+
+    def step(self, ids: Ids) -> Logits:
+        """Read one id of each sequence (B,); returns the logits (B, V) of the next."""
+
+
+class TokenSampler(Protocol):
+    """B sequences to which many tokens are added at a time."""
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of each to read or draw in one call, so that it returns soon."""
+
+    def read(self, ids: Ids) -> None:
+        """Read ids (T, B)."""
+
+    def draw(
+        self,
+        ids: Ids,
+        uniforms: NDArray[np.floating],
+        inverse_temperatures: NDArray[np.floating],
+        mask: Logits,
+    ) -> tuple[Ids, Logits]:
+        """Read a token of each sequence, draw the next, and so on.
+
+        Args:
+            ids: (B,), the tokens to read first.
+            uniforms: (N, B), in [0, 1): where in its distribution each token is drawn.
+            inverse_temperatures: (N,), above 0.
+            mask: (V,), added to the logits: 0, or minus infinity.
+
+        Returns:
+            ids: (N, B), the tokens drawn.
+            log_probs: (N, B), nats, under the model itself: no temperature and no mask.
+        """
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Go on with these sequences; one that is named twice is there twice."""
+
+
+class LanguageModel(ABC):
+    """A model that predicts the next token from all before it.
+
+    Attributes:
+        tokenizer: its vocabulary.
+    """
+
+    tokenizer: Tokenizer
+
+    @abstractmethod
+    def start(self, batch_size: int = 1) -> State:
+        """The state before any text: arrays (L, B, H)."""
+
+    @abstractmethod
+    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
+        """Read tokens (B, T): the logits (B, T, V) of the token after each, and the state."""
+
+    @abstractmethod
+    def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
+        """As `__call__`, but the logits (B, V) after the last token only."""
+
+    @abstractmethod
+    def stepper(self, state: State) -> Stepper:
+        """Sequences that go on from `state`, token by token."""
+
+    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
+        """Sequences that go on from `state`, many tokens a call, if there is machine code for it.
+
+        Args:
+            state: arrays (L, B, H); copied.
+            max_tokens: how many each sequence will read and draw; None for no end.
+
+        Returns:
+            sampler: None if there is no such code, or making it would take longer than it saves.
+        """
+        del state, max_tokens
+        return None
+
+
+def never() -> bool:
+    """The `Stop` of work that is done to its end."""
+    return False
+
+
+def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> Ids:
+    """The ids (N,) of a prompt; for an empty one what stands before a line: at least one id.
+
+    Raises:
+        UsageError: for unknown characters, if these are errors.
+    """
+    ids = tokenizer.encode(prompt, unknown)
+    return ids if len(ids) else line_start(tokenizer)
+
+
+def line_start(tokenizer: Tokenizer) -> Ids:
+    """The ids (1,) after which a line starts: a line end, a space, or the vocabulary's first."""
+    for character in "\n ":
+        if len(ids := tokenizer.encode(character, "skip")):
+            return ids
+    return np.zeros(1, np.int32)
+
+
+def read_prompt(model: LanguageModel, prompt: Ids, stop: Stop = never) -> tuple[Floats, State]:
+    """Read ids (N,) from the start, or fewer of them once `stop` answers yes.
+
+    Returns:
+        logits: (1, V), of the next id.
+        state: arrays (L, 1, H).
+    """
+    logits, state = model.read(prompt[None, :TIME_CHUNK], model.start())
+    for first in range(TIME_CHUNK, len(prompt), TIME_CHUNK):
+        if stop():
+            break
+        logits, state = model.read(prompt[None, first : first + TIME_CHUNK], state)
+    return logits, state

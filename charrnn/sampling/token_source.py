@@ -1,0 +1,145 @@
+"""The tokens of texts that are drawn side by side: one at a time in NumPy, or many in machine code.
+
+NumPy          logits (B, V) ──draws──▶ ids (B,) ──stepper──▶ logits (B, V) ──▶ …
+machine code   ids (B,), random numbers (N, B) ──sampler──▶ ids (N, B)
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Ids, Logits, target_log_probs
+from charrnn.config import SampleConfig
+from charrnn.sampling.draws import Draws
+from charrnn.sampling.endings import has_stops, is_endless
+from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
+
+__all__ = ["Request", "TokenSource", "Tokens", "token_source"]
+
+FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
+
+
+class Request(NamedTuple):
+    """What is asked for, whatever the seed."""
+
+    model: LanguageModel
+    prompt: Ids  # (N,), at least one
+    config: SampleConfig
+
+
+class Tokens(NamedTuple):
+    """The next tokens of each text."""
+
+    ids: Ids  # (N, B)
+    log_probs: Logits  # (N, B), nats, under the model itself; 0 if they are not asked for
+    close: NDArray[np.intp]  # the rows that rounding may have decided; see `ties`
+
+
+class TokenSource(ABC):
+    """Draws the tokens of B texts."""
+
+    @abstractmethod
+    def next(self, limit: int) -> Tokens:
+        """At least one more token of each text, and at most `limit`."""
+
+    @abstractmethod
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        """Go on with these rows only."""
+
+
+def token_source(request: Request, seeds: Sequence[int], stop: Stop, *, whole: bool) -> TokenSource:
+    """What draws texts fastest.
+
+    Args:
+        request: the model, the prompt, and how to draw.
+        seeds: one a text.
+        stop: see `Stop`; the prompt is read while it answers no.
+        whole: whether texts are returned whole, with log-probabilities, or shown as they grow.
+    """
+    model, prompt, config = request
+    draws = Draws(model.tokenizer, config, prompt, seeds)
+    sampler = model.sampler(model.start(), _tokens_to_expect(request)) if draws.plain else None
+    if sampler is None:
+        return _NumPySource(request, draws, len(seeds), stop, scored=whole)
+    # Texts that end together are drawn at once: nothing is drawn in vain.
+    first = sys.maxsize if whole and not has_stops(config) else FIRST_TOKENS
+    return _NativeSource(sampler, prompt, draws, len(seeds), stop, first)
+
+
+def _tokens_to_expect(request: Request) -> int | None:
+    """How many tokens are read and drawn; None for no end.
+
+    Prompt and settings decide alone, so that a text is the same alone and in a batch. Of a text
+    with a stop but without a length, only its prompt is sure.
+    """
+    if is_endless(request.config):
+        return None
+    return len(request.prompt) + (request.config.max_new_tokens or 0)
+
+
+class _NumPySource(TokenSource):
+    """One token of each text at a time."""
+
+    def __init__(
+        self, request: Request, draws: Draws, count: int, stop: Stop, *, scored: bool
+    ) -> None:
+        self.model = request.model
+        self.draws = draws
+        self.scored = scored
+        logits, state = read_prompt(request.model, request.prompt, stop)
+        self.logits: Logits | None = np.repeat(logits, count, 0)  # (B, V), until the first draw
+        self.stepper = self.model.stepper(tuple(np.repeat(part, count, 1) for part in state))
+        self.ids = np.repeat(request.prompt[-1:], count)  # (B,), the newest
+
+    def next(self, limit: int) -> Tokens:
+        del limit
+        logits = self.stepper.step(self.ids) if self.logits is None else self.logits  # (B, V)
+        self.logits = None
+        self.ids, close = self.draws.next(logits)
+        scores = target_log_probs(logits, self.ids) if self.scored else np.zeros(len(self.ids))
+        return Tokens(self.ids[None], scores[None], close)
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        self.ids = self.ids[rows]
+        self.draws.keep(rows)
+        self.stepper = self.model.stepper(tuple(part[:, rows] for part in self.stepper.state))
+
+
+class _NativeSource(TokenSource):
+    """Many tokens of each text at a time, in machine code."""
+
+    def __init__(
+        self, sampler: TokenSampler, prompt: Ids, draws: Draws, count: int, stop: Stop, first: int
+    ) -> None:
+        self.sampler = sampler
+        self.draws = draws
+        self.count = first  # tokens to draw next
+        # Not read by NumPy: its threads stay awake for a tenth of a second, and take a core.
+        most = sampler.max_tokens
+        for begin in range(0, len(prompt) - 1, most):
+            if stop():
+                break
+            sampler.read(prompt[:-1, None][begin : begin + most])
+        sampler.keep(np.zeros(count, np.intp))
+        self.ids = np.repeat(prompt[-1:], count)  # (B,), the newest, not yet read
+
+    def next(self, limit: int) -> Tokens:
+        count = min(self.count, self.sampler.max_tokens, limit)
+        self.count = 2 * count
+        uniforms, inverse_temperatures = self.draws.ahead(count)
+        ids, log_probs = self.sampler.draw(
+            self.ids, uniforms, inverse_temperatures, self.draws.mask
+        )
+        self.ids = ids[-1]
+        return Tokens(ids, log_probs, np.zeros(0, np.intp))
+
+    def keep(self, rows: NDArray[np.intp]) -> None:
+        self.ids = self.ids[rows]
+        self.draws.keep(rows)
+        self.sampler.keep(rows)

@@ -1,0 +1,44 @@
+"""Losses as a small plot of text, for any terminal.
+
+2.91 |*
+     | *
+     |  **
+     |    *****
+1.75 |         ***o***
+     0            5,000 updates
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["plot"]
+
+WIDTH, HEIGHT = 60, 7
+
+
+def plot(points: Sequence[tuple[int, float]], marked: int | None = None) -> str:
+    """A curve as lines of text, `WIDTH` by `HEIGHT` at most.
+
+    Args:
+        points: updates and the loss after each, at least two.
+        marked: the updates after which the loss is marked `o`, all others `*`.
+    """
+    last = points[-1][0]
+    losses = [loss for _, loss in points]
+    low, high = min(losses), max(losses)
+    width = min(WIDTH, 2 * len(points))
+    rows = [[" "] * width for _ in range(HEIGHT)]
+    for step, loss in sorted(points, key=lambda point: point[0] == marked):
+        column = round(step / max(last, 1) * (width - 1))
+        row = round((high - loss) / (high - low) * (HEIGHT - 1)) if high > low else HEIGHT - 1
+        rows[row][column] = "o" if step == marked else "*"
+    labels = [f"{high:.3f}", *[""] * (HEIGHT - 2), f"{low:.3f}"]
+    margin = max(map(len, labels))
+    lines = [
+        f"{label:>{margin}} |{''.join(row).rstrip()}"
+        for label, row in zip(labels, rows, strict=True)
+    ]
+    end = f"{last:,} updates"
+    lines.append(f"{'':>{margin}} 0{end:>{max(width, len(end) + 1)}}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,124 @@
+"""The options that several commands have, and those that are made from the settings.
+
+@with_settings(EvalConfig)
+def evaluate(text: TextArgument, **given: Any) -> None:
+    config = take(EvalConfig, given)
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from charrnn.config import SETTINGS, Settings, Unknown, settings_from
+from charrnn.errors import UsageError
+from charrnn.settings import Setting, bounds, settings_of
+
+__all__ = [
+    "JsonOption",
+    "ModelArgument",
+    "UnknownOption",
+    "option_names",
+    "take",
+    "with_settings",
+]
+
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A model folder, or the name of one in checkpoints/.  [default: the newest there]",
+    ),
+]
+UnknownOption = Annotated[
+    Unknown, typer.Option(help="What to do with characters that the model does not know.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+Command = Callable[..., None]
+
+
+def with_settings(*kinds: type[Settings]) -> Callable[[Command], Command]:
+    """Give a command an option for each setting of `kinds`.
+
+    The command receives in `**given` those that the user gave, and no others. Its help lists them
+    between its positional and its keyword-only parameters.
+    """
+    settings = settings_of(*kinds)
+
+    def prepare(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        *named, _given = signature.parameters.values()
+
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            for setting in settings:
+                value = arguments.pop(setting.name)
+                if value not in (None, []):
+                    arguments[setting.name] = tuple(value) if isinstance(value, list) else value
+            command(**arguments)
+
+        keywords = [p for p in named if p.kind is p.KEYWORD_ONLY]
+        positional = [p for p in named if p.kind is not p.KEYWORD_ONLY]
+        parameters = [*positional, *map(_option, settings), *keywords]
+        # A signature must have positional parameters first; Typer passes all by name.
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return run
+
+    return prepare
+
+
+def take(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
+    """Take the settings of `kind` out of `given`; those not given have their defaults.
+
+    Raises:
+        UsageError: for a value out of bounds.
+    """
+    names = [setting.name for setting in settings_of(kind) if setting.name in given]
+    return settings_from(kind, {name: given.pop(name) for name in names})
+
+
+def option_names(parameters: Iterable[str]) -> dict[str, str]:
+    """The option of each of these parameters of a command, whether it is a setting or not."""
+    named = {s.name: s.options[0].partition("/")[0] for s in settings_of(*SETTINGS)}
+    return {name: named.get(name, f"--{name.replace('_', '-')}") for name in parameters}
+
+
+def _option(setting: Setting) -> inspect.Parameter:
+    """The parameter that Typer makes the option of a setting from; None if it is not given."""
+    kind = setting.type
+    more: dict[str, Any] = {}
+    if kind == tuple[str, ...]:
+        kind = list[str]
+    elif kind == float | tuple[float, ...]:
+        kind, more = float, {"parser": _several(setting), "metavar": "NUMBER[,NUMBER...]"}
+    default = f"default: {setting.shown_default}" if setting.shown_default else ""
+    notes = "; ".join(filter(None, (bounds(setting.annotation), default)))
+    text = " ".join(filter(None, (setting.help, setting.cli, f" [{notes}]" if notes else "")))
+    option = typer.Option(*setting.options, help=text, show_default=False, **more)
+    return inspect.Parameter(
+        setting.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _several(setting: Setting) -> Callable[[str], float | tuple[float, ...]]:
+    """A parser of one number, or of several with commas between."""
+
+    def read(given: str) -> float | tuple[float, ...]:
+        try:
+            values = tuple(float(part) for part in given.split(","))
+        except ValueError:
+            advice = "it must be a number, or several with commas between"
+            raise UsageError(f"{setting.name} is {given!r}", advice) from None
+        return values[0] if len(values) == 1 else values
+
+    return read

@@ -1,0 +1,138 @@
+"""`charrnn list` and the curve of `charrnn info`: also where folders are odd."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from charrnn import CharRNN, CharTokenizer
+from tests.commands import TINY, run
+from tests.conftest import small_config
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_without_a_model_the_list_says_how_to_train_one(tmp_path: Path, exists: bool) -> None:
+    if exists:
+        (tmp_path / "checkpoints").mkdir()
+    done = run(tmp_path, "list")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "train one first: charrnn train FILE" in done.stderr
+    assert run(tmp_path, "list", "--json").stdout == ""
+
+
+def test_models_are_listed_newest_first_with_what_they_are(home: Path) -> None:
+    checkpoints = home / "checkpoints"
+    shutil.copytree(checkpoints / "verse", checkpoints / "older")
+    os.utime(checkpoints / "older" / "model.safetensors", (0, 0))
+    CharRNN(small_config("gru")).save_pretrained(checkpoints / "own", CharTokenizer("\n abcdefghi"))
+    os.utime(checkpoints / "own" / "model.safetensors", (9, 9))
+    (checkpoints / "note.txt").write_text("not a folder")
+    lines = run(home, "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["name", "verse", "own", "older"]
+    summary = json.loads((home / "summary.json").read_text())
+    for part in ("lstm 2 × 12", f"{summary['val_bits_per_char']:.3f} bits per character"):
+        assert part in lines[1]
+        assert part in lines[3]
+    assert "gru 2 × 5" in lines[2]
+    assert "days" in lines[3]
+    first, own, older = map(json.loads, run(home, "list", "--json").stdout.splitlines())
+    assert first["val_nats"] == older["val_nats"] == pytest.approx(summary["val_nats"])
+    assert (first["cell"], first["num_layers"], first["hidden_size"]) == ("lstm", 2, 12)
+    assert first["corpus"] == "verse"
+    assert first["parameters"] == summary["parameters"]
+    assert own["val_nats"] is own["corpus"] is None
+    assert older["saved"] == 0
+
+
+def cut(folder: Path) -> None:
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(3000)
+
+
+def other_weights(folder: Path) -> None:
+    CharRNN(small_config("gru")).save_pretrained(folder / "new", CharTokenizer("\n abcdefghi"))
+    (folder / "manifest.json").unlink()
+    shutil.move(folder / "new" / "model.safetensors", folder / "model.safetensors")
+    shutil.rmtree(folder / "new")
+
+
+def a_pipe(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+
+
+def no_model(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+ODD: list[tuple[Callable[[Path], object], str]] = [
+    (cut, "damaged"),
+    (other_weights, "damaged"),
+    (a_pipe, "damaged"),
+    (lambda folder: (folder / "config.json").write_text("{"), "damaged"),
+    (lambda folder: (folder / "metrics.jsonl").write_text("{}\n"), "damaged"),
+    (lambda folder: (folder / "manifest.json").write_bytes(b"\xff"), "damaged"),
+    (lambda folder: (folder / "tokenizer.json").unlink(), "damaged"),
+    (lambda folder: (folder / "model.safetensors").unlink(), "unfinished"),
+    (no_model, "no model"),
+]
+
+
+@pytest.mark.parametrize(("harm", "word"), ODD)
+def test_an_odd_folder_is_a_word_in_the_list(
+    home: Path, harm: Callable[[Path], object], word: str
+) -> None:
+    odd = home / "checkpoints" / "odd"
+    shutil.copytree(home / "checkpoints" / "verse", odd)
+    harm(odd)
+    done = run(home, "list")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("odd "))
+    assert word in line
+    assert "bits per character" in done.stdout  # of the model beside it
+    found = map(json.loads, run(home, "list", "--json").stdout.splitlines())
+    assert {one["name"]: one["status"] for one in found} == {"verse": "ready", "odd": word}
+
+
+def test_the_list_reads_no_weights(home: Path) -> None:
+    """What `verify` finds in the middle of the weights, the list has not looked at."""
+    weights = home / "checkpoints" / "verse" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-9] ^= 1
+    weights.write_bytes(content)
+    assert json.loads(run(home, "list", "--json").stdout)["status"] == "ready"
+    assert run(home, "verify", "verse").returncode == 65
+
+
+def test_names_are_shown_on_one_line(home: Path) -> None:
+    (home / "checkpoints" / "verse").rename(home / "checkpoints" / "a\nb\x1b[1m")
+    lines = run(home, "list").stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(r"a\nb\x1b[1m ")
+
+
+def test_info_draws_the_losses(home: Path) -> None:
+    options = ("--steps", 40, "--eval-every", 4, "--name", "curve", *TINY)
+    assert run(home, "train", "verse.txt", *options).returncode == 0
+    shown = run(home, "info", "curve").stdout
+    title, *lines = shown[shown.index("validation loss in") :].splitlines()
+    assert title.startswith("validation loss in bits per character")
+    assert lines[-1].endswith("40 updates")
+    metrics = home / "checkpoints" / "curve" / "metrics.jsonl"
+    bits = [json.loads(line)["val_nats"] / math.log(2) for line in metrics.read_text().splitlines()]
+    assert lines[0].startswith(f"{max(bits):.3f}")
+    assert lines[-2].startswith(f"{min(bits):.3f}")
+
+
+def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:
+    CharRNN(small_config("rnn")).save_pretrained(tmp_path / "own", CharTokenizer("\n abcdefghi"))
+    done = run(tmp_path, "info", "own")
+    assert done.returncode == 0
+    assert "validation" not in done.stdout
