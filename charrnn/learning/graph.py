@@ -25,7 +25,6 @@ __all__ = ["GraphUpdates"]
 
 AHEAD = 8  # updates by which the host may be ahead of the device; so many staging buffers
 WARM_UPS = 3  # updates before the recording, in which libraries choose and allocate
-PIECE_STEPS = 16  # of the sequence; layers work on pieces side by side
 ASKED_EVERY = 32  # updates, after which the host asks whether they fail
 
 
@@ -119,10 +118,8 @@ class GraphUpdates:
         lanes = len(self.window)
         keep = (torch.rand(lanes, device=self.device) >= self.reset_share) * self.carry  # (B,)
         before = tuple(part * keep[:, None] for part in self.state)
-        self.network.rnn.piece_steps = PIECE_STEPS
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits, after = self.network(self.window[:, :-1], before)  # (B, T, V)
-        self.network.rnn.piece_steps = 0
         targets = self.window[:, 1:].flatten()
         loss = cross_entropy(logits.flatten(0, 1).float(), targets)
         loss.backward()  # type: ignore[no-untyped-call]

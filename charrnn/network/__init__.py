@@ -8,7 +8,6 @@ kernels     in machine code
 loops       in PyTorch's operations
 sequences   a layer over a whole sequence, with its gradients, by either
 builtin     a layer over a whole sequence by cuDNN or oneDNN
-pipeline    layers over pieces of a sequence, side by side
 recurrent   stacks of layers
 char_rnn    embedding → recurrent stack → head
 """

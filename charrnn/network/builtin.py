@@ -66,7 +66,7 @@ def wants_one_block(device: torch.device) -> bool:
     return device.type in BLOCK_DEVICES
 
 
-def one_block(weights: Sequence[Tensor], dtype: torch.dtype | None = None) -> list[Tensor]:
+def one_block(weights: Sequence[Tensor]) -> list[Tensor]:
     """Copies of a layer's weights, side by side in one block of memory.
 
     They stand in the order that cuDNN has for a layer: the matrices of all directions, then the
@@ -74,10 +74,9 @@ def one_block(weights: Sequence[Tensor], dtype: torch.dtype | None = None) -> li
 
     Args:
         weights: as for `run`.
-        dtype: of the copies; by default, that of the weights.
     """
     order = sorted(range(len(weights)), key=lambda k: -weights[k].ndim)
-    block = torch.cat([weights[k].flatten() for k in order]).to(dtype or weights[0].dtype)
+    block = torch.cat([weights[k].flatten() for k in order])
     parts = dict(zip(order, torch.split(block, [weights[k].numel() for k in order]), strict=True))
     return [parts[k].view_as(weight) for k, weight in enumerate(weights)]
 

@@ -15,7 +15,7 @@ from torch.nn.functional import embedding
 from charrnn.cells.layout import layer_names, recurrent_shapes
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName
-from charrnn.network import builtin, pipeline
+from charrnn.network import builtin
 from charrnn.network.sequences import sequence
 
 __all__ = ["Recurrent", "detach"]
@@ -43,12 +43,7 @@ class Recurrent(nn.Module):
             same at every step and in every lane.
         skip: add each layer's input to its output, where both have the same width.
         bidirectional: read each layer in both directions and put the outputs side by side.
-
-    Attributes:
-        piece_steps: of pieces of the sequence, in which layers work side by side, if not 0.
     """
-
-    piece_steps = 0
 
     def __init__(
         self,
@@ -121,24 +116,20 @@ class Recurrent(nn.Module):
             state: after the last step (for the reverse direction, after the first).
         """
         state = self.start(x.shape[1] if ids is None else ids.shape[1]) if state is None else state
-        if self.piece_steps:
-            return pipeline.run(
-                self, x if ids is None else embedding(ids, x), state, self.piece_steps
-            )
         states = []
         for layer in range(self.num_layers):
             first = layer * len(self.reverse)
             before = tuple(part[first : first + len(self.reverse)] for part in state)
             output, after = self._layer(layer, x, before, ids)
             if self.training and self.dropout:
-                output = output * self.mask(output)
+                output = output * self._mask(output)
             if self.skip and x.shape[-1] == output.shape[-1]:
                 output = output + (x if ids is None else embedding(ids, x))
             x, ids = output, None
             states.append(after)
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
 
-    def mask(self, output: Tensor) -> Tensor:
+    def _mask(self, output: Tensor) -> Tensor:
         """What to multiply a layer's output (T, B, D·H) by: the same at every step.
 
         Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural
@@ -151,7 +142,7 @@ class Recurrent(nn.Module):
         self, layer: int, x: Tensor, state: State, ids: Tensor | None
     ) -> tuple[Tensor, State]:
         """One layer in all its directions; `state` is its own part, (D, B, H)."""
-        weights = self.weights_of(layer)
+        weights = [self._weights(layer, reverse) for reverse in self.reverse]
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
@@ -161,10 +152,9 @@ class Recurrent(nn.Module):
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
         if plain:
-            return builtin.run(self.cell.name, x, weights, state)
+            return builtin.run(self.cell.name, x, [w for own in weights for w in own], state)
         outputs, states = [], []
-        for number, reverse in enumerate(self.reverse):
-            own = weights[4 * number : 4 * number + 4]
+        for number, (reverse, own) in enumerate(zip(self.reverse, weights, strict=True)):
             before = [part[number] for part in state]
             read = None if ids is None else _turn(ids, reverse).long().contiguous()
             source = _turn(x, reverse) if read is None else x
@@ -174,12 +164,11 @@ class Recurrent(nn.Module):
         output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
         return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
 
-    def weights_of(self, layer: int) -> list[Tensor]:
-        """w_ih, w_hh, b_ih and b_hh of each direction of a layer, with what is dropped now."""
-        weights = [w for reverse in self.reverse for w in self._parameters_of(layer, reverse)]
+    def _weights(self, layer: int, reverse: bool) -> list[Tensor]:
+        """w_ih, w_hh, b_ih and b_hh of one direction of a layer."""
+        weights: list[Tensor] = self._parameters_of(layer, reverse)
         if self.training and self.weight_dropout:
-            for place in range(1, len(weights), 4):
-                weights[place] = _dropped(weights[place], self.weight_dropout)
+            weights[1] = _dropped(weights[1], self.weight_dropout)
         return weights
 
     def _parameters_of(self, layer: int, reverse: bool) -> list[Tensor]:

@@ -82,7 +82,6 @@ def test_they_are_those_of_single_operations(
 ) -> None:
     """From the start, and from where others stopped; over the end of an epoch, and clipped."""
     monkeypatch.setattr("charrnn.learning.learner.RESET_SHARE", 0.0)
-    monkeypatch.setattr("charrnn.learning.graph.PIECE_STEPS", 3)  # three pieces
     eager, graph = (learner(cell, device, grad_clip=0.05) for _ in range(2))
     for one in (eager, graph):
         for _ in range(after):
