@@ -23,6 +23,8 @@ from tests import commands
 
 # Networks this small gain nothing from more threads, and lose much when tests run side by side.
 torch.set_num_threads(1)
+# In fp32, a GPU's results are compared with a CPU's; cuDNN would round products to ten bits.
+torch.backends.cudnn.allow_tf32 = False
 
 # The same examples in every run, however slow or old the machine. `make test-slow` tries new ones.
 hypothesis.settings.register_profile(

@@ -36,6 +36,7 @@ def examples(page: str) -> list[str]:
         line.partition("  # ")[0].strip()
         for line in PAGES[page].splitlines()
         if re.match(r"    (\w+ [^|]*\| )?charrnn ", line)
+        and "[OPTIONS]" not in line  # how a command is used, in the reference
         and not any(part in line for part in NOT_RUN)
     ]
 

@@ -28,7 +28,7 @@ class Collector:
                     print("SHARED", module.__name__, name)
 
 plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"]
-sys.exit(pytest.main([sys.argv[1], "--collect-only", "-q", *plugins], [Collector()]))
+sys.exit(pytest.main([sys.argv[1], "--collect-only", "-q", "-Wignore", *plugins], [Collector()]))
 """
 
 

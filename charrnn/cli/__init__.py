@@ -2,7 +2,6 @@
 
     arguments ──▶ library ──▶ standard output; all that is not the result ──▶ standard error
 
-app       the `charrnn` command: all others together, and how each ends
 train     a text to a model
 sample    a model to new text
 evaluate  how well models predict a text: `charrnn eval`
@@ -12,6 +11,7 @@ list      the models in checkpoints/
 verify    whether a model folder is whole
 corpora   the texts that come with charrnn
 cache     what is kept of long texts
+app       the `charrnn` command: all of these together, and how each ends
 
 Nothing is imported for a command but what it needs; PyTorch only to train and to evaluate.
 """

@@ -196,7 +196,8 @@ class _Staging:
         if self.event is not None:
             self.event.synchronize()
         self.window.copy_(torch.from_numpy(batch.window))
-        self.scalars[0], self.scalars[1] = rate, 0.0 if batch.fresh else 1.0
+        self.scalars[0] = min(rate, torch.finfo(torch.float32).max)
+        self.scalars[1] = 0.0 if batch.fresh else 1.0
 
     def sent(self) -> None:
         """Note that the update that reads this is on its way."""
