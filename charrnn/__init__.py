@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from charrnn.config import Budget as Budget
     from charrnn.config import EvalConfig as EvalConfig
     from charrnn.config import ModelConfig as ModelConfig
+    from charrnn.config import Reading as Reading
     from charrnn.config import SampleConfig as SampleConfig
     from charrnn.config import TrainConfig as TrainConfig
     from charrnn.errors import CharRNNError as CharRNNError
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from charrnn.scoring.score import Score as Score
     from charrnn.text.corpus import Corpus as Corpus
     from charrnn.text.corpus import read_corpus as read_corpus
-    from charrnn.text.decoding import Reading as Reading
     from charrnn.text.tokenizer import ByteTokenizer as ByteTokenizer
     from charrnn.text.tokenizer import CharTokenizer as CharTokenizer
     from charrnn.training.events import Evaluated as Evaluated
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 # Where each public name is found. The imports above say the same to type checkers.
 _MODULES = {
-    "config": ("EvalConfig", "ModelConfig", "SampleConfig", "TrainConfig"),
+    "config": ("Budget", "EvalConfig", "ModelConfig", "Reading", "SampleConfig", "TrainConfig"),
     "errors": ("CharRNNError",),
     "evaluation.losses": ("evaluate",),
     "folder.record": ("Evaluation",),
@@ -57,7 +58,6 @@ _MODULES = {
     "scoring.novelty": ("Copies", "Novelty"),
     "scoring.score": ("Score",),
     "text.corpus": ("Corpus", "read_corpus"),
-    "text.decoding": ("Reading",),
     "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
     "training.events": ("Evaluated", "Event", "Finished", "Progress", "Started"),
     "training.run": ("Run", "resume", "train"),

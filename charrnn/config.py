@@ -107,7 +107,7 @@ class Budget(Settings, frozen=True):
         super().__post_init__()
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
         if self.epochs is not None and len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} are both given", "give one budget")
+            raise UsageError(f"{' and '.join(given)} are both given", "give only one of them")
         if self.minutes is None and self.epochs is None:
             msgspec.structs.force_setattr(self, "minutes", 3.0)
 

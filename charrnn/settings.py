@@ -55,12 +55,12 @@ def about(help: str, *options: str, unset: str = "", cli: str = "", derived: boo
     Args:
         help: what it is, in one line.
         options: its names on the command line; by default `--` and the field's name.
-        unset: what training uses when nobody sets it, if that is not the field's default.
+        unset: what training uses when it is not set, if that is not the field's default.
         cli: what to add to `help` on the command line.
         derived: whether it follows from the text or the task, so that no user sets it.
     """
-    told = {"help": help, "options": options, "unset": unset, "cli": cli, "derived": derived}
-    return Meta(description=help, extra=told)
+    extra = {"help": help, "options": options, "unset": unset, "cli": cli, "derived": derived}
+    return Meta(description=help, extra=extra)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,9 +124,9 @@ def fields_of(kind: type[Settings]) -> tuple[Setting, ...]:
     found = []
     plain = get_type_hints(kind)
     for field in msgspec.structs.fields(kind):
-        told: dict[str, Any] = dict(field.type.__metadata__[-1].extra)  # what `about` says is last
-        told["options"] = told["options"] or (f"--{field.name.replace('_', '-')}",)
-        found.append(Setting(field.name, field.type, plain[field.name], field.default, **told))
+        extra: dict[str, Any] = dict(field.type.__metadata__[-1].extra)  # `about` stands last
+        extra["options"] = extra["options"] or (f"--{field.name.replace('_', '-')}",)
+        found.append(Setting(field.name, field.type, plain[field.name], field.default, **extra))
     return tuple(found)
 
 

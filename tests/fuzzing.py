@@ -15,7 +15,7 @@ import atheris
 
 with atheris.instrument_imports(include=["charrnn"]):
     from charrnn import ByteTokenizer, CharRNNError, CharTokenizer
-    from charrnn.config import SampleConfig, settings_from
+    from charrnn.config import Reading, SampleConfig, settings_from
     from charrnn.errors import BadDataError
     from charrnn.folder.record import ModelRecord
     from charrnn.folder.untrusted import parse
@@ -31,7 +31,7 @@ def read_text(data: atheris.FuzzedDataProvider) -> None:
     errors = data.PickValueInList(list(ERRORS))
     decoding.CHUNK = data.ConsumeIntInRange(1, 9)
     content = data.ConsumeBytes(1000)
-    reading = decoding.Reading(encoding, errors)
+    reading = Reading(encoding, errors)
     with suppress(BadDataError):
         pieces = list(decoding.pieces("x", io.BytesIO(content), reading))
         text = "".join(piece.text for piece in pieces)

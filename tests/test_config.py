@@ -175,7 +175,7 @@ def test_infinity_is_no_learning_rate() -> None:
 
 def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None:
     tokens = 1_000_000
-    made = plan(tokens, 60, Budget(), {})
+    made = plan(tokens, 60, Budget(), {}, speed=90e9)
     config = schedule(made, 1500)
     told = {
         setting.name: setting.unset for setting in settings_of(Budget, ModelConfig, TrainConfig)
@@ -186,7 +186,9 @@ def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None
     assert told["weight_decay"] == str(config.weight_decay)
     assert told["minutes"] == f"{Budget().minutes:g}"
     assert told["val_frac"].startswith(f"{made.val_tokens / tokens:g},")
-    assert told["val_frac"].endswith(f"{plan(10**8, 60, Budget(), {}).val_tokens:,} characters")
+    assert told["val_frac"].endswith(
+        f"{plan(10**8, 60, Budget(), {}, speed=90e9).val_tokens:,} characters"
+    )
     assert "tenth" in told["warmup_steps"]
     assert config.warmup_steps == 150
     assert told["warmup_steps"].endswith(f" {schedule(made, 100_000).warmup_steps}")

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from charrnn.arrays import Ids, Surprisals
-from charrnn.config import EvalConfig, settings_from, takes
+from charrnn.config import EvalConfig, Unknown, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
 from charrnn.folder.record import find_model, read_model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.scoring.score import Score, score_of
-from charrnn.text.tokenizer import Tokenizer, Unknown, same_vocabulary
+from charrnn.text.tokenizer import Tokenizer, same_vocabulary
 
 __all__ = ["evaluate", "load_networks", "mixed_surprisals"]
 

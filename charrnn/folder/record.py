@@ -66,7 +66,7 @@ CARD = "README.md"
 
 
 class Evaluation(Settings, frozen=True, kw_only=True):
-    """The losses at one moment of training: a line of `metrics.jsonl`.
+    """The losses at one moment of training: one line of `metrics.jsonl`.
 
     Attributes:
         step: updates made so far.

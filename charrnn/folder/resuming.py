@@ -16,12 +16,11 @@ import safetensors.numpy
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
 from charrnn.cells.rules import CELLS
-from charrnn.config import ModelConfig, Settings, TrainConfig
+from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import RESUME, checked_metadata, read_tensors
 from charrnn.folder.record import Evaluation, ModelRecord, kept_step, read_record
 from charrnn.folder.untrusted import damaged, parse
-from charrnn.text.decoding import Reading
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["STATE", "RunProgress", "RunState", "read_run", "state_file"]

@@ -48,7 +48,7 @@ def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "
 
 
 def speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> float:
-    """About how many operations a second training reaches here; see benchmarks/NOTES.md."""
+    """About how many operations per second training reaches here; see benchmarks/NOTES.md."""
     if device.type != "cpu":
         return 3e12
     if kernels.available(256, torch.bfloat16 if precision == "bf16" else torch.float32):

@@ -1,6 +1,6 @@
 """Token ids to batches: B contiguous lanes, read T steps at a time.
 
-A lane is a reader who starts somewhere in the text and goes on from where the last batch ended, so
+A lane is a reader that starts somewhere in the text and goes on from where the last batch ended, so
 that the hidden state carried over from it is the right one (truncated back-propagation through
 time). Where the lanes start is drawn anew each epoch, so that no character is always first.
 """

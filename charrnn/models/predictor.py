@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.arrays import Floats, Ids, target_log_probs
-from charrnn.config import SampleConfig, settings_from, takes
+from charrnn.config import SampleConfig, Unknown, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
@@ -16,7 +16,6 @@ from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.scoring.score import Score, blocks, score_of
-from charrnn.text.tokenizer import Unknown
 
 __all__ = ["Predictor"]
 

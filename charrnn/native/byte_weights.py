@@ -22,7 +22,7 @@ from charrnn.native.processor import panel_blocks, vector_width
 
 __all__ = ["ByteProduct", "PackedLayer", "PackedWeights", "pack"]
 
-MAX_UNITS = 16_384  # lest the sums of bytes outgrow 32 bits
+MAX_UNITS = 16_384  # or the sums of bytes would outgrow 32 bits
 MAX_SHARE_LOST = 0.25  # of an output's weights, rounded to 0; 0.01 is usual, 0.15 was measured
 MAX_INPUT = 4.0  # absolute value, beyond which a 127th of it is too coarse a step
 

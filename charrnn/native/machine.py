@@ -21,7 +21,7 @@ from charrnn.native import processor
 try:
     import llvmlite.binding as llvm
     from llvmlite import ir
-except (ImportError, OSError):  # then `processor.target` is None, and nobody calls
+except (ImportError, OSError):  # then `processor.target` is None, and no code is made
     pass
 
 __all__ = [

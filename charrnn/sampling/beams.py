@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from charrnn.arrays import Ids, Logits, log_softmax
-from charrnn.config import SampleConfig
+from charrnn.config import SampleConfig, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.distribution import allowed_ids
 from charrnn.sampling.endings import Ending
@@ -23,7 +23,6 @@ from charrnn.sampling.language_model import (
     never,
     read_prompt,
 )
-from charrnn.text.tokenizer import Unknown
 
 __all__ = ["Beam", "beam_search"]
 

@@ -98,6 +98,6 @@ def allowed_ids(tokenizer: Tokenizer, config: SampleConfig) -> NDArray[np.bool_]
 
 
 def temperature_schedule(config: SampleConfig) -> tuple[float, ...]:
-    """The temperatures to take in turn, one a token."""
+    """The temperatures to take in turn, one per token."""
     given = config.temperature
     return given if isinstance(given, tuple) else (given,)

@@ -1,4 +1,4 @@
-"""One id a row, step after step: who may be drawn, and with which random number.
+"""One id per row, step after step: which may be drawn, and with which random number.
 
 logits (B, V) ──penalty, lists──▶ logits (B, V) ──distribution──▶ ids (B,)
 """

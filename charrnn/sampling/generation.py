@@ -13,11 +13,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from charrnn.config import SampleConfig
+from charrnn.config import SampleConfig, Unknown
 from charrnn.sampling.endings import Ending, refuse_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
 from charrnn.sampling.token_source import Request, TokenSource, token_source
-from charrnn.text.tokenizer import Unknown
 
 __all__ = ["Sample", "generate_batch", "new_seed", "stream"]
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
-from charrnn.text.tokenizer import Tokenizer, Unknown
+from charrnn.config import Unknown
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
     "TIME_CHUNK",

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import charrnn
+from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.text.decoding import Piece, Reading, file_pieces, is_binary_file, pieces
+from charrnn.text.decoding import Piece, file_pieces, is_binary_file, pieces
 from charrnn.text.tables import HUB, hub_rows, is_table, table_rows
 
 __all__ = ["BUNDLED", "Bundled", "Corpus", "documents", "read_corpus", "short_name", "texts"]
@@ -178,7 +179,7 @@ BUNDLED = {
         lambda: _shipped("scenes"),
     ),
     "places": Bundled(
-        "invented names of places on an invented coast, one a line, written for charrnn",
+        "invented names of places on an invented coast, one per line, written for charrnn",
         lambda: _shipped("places"),
     ),
     "pydoc": Bundled(

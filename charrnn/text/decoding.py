@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError
 
-__all__ = ["Piece", "Reading", "file_pieces", "is_binary_file", "pieces"]
+__all__ = ["Piece", "file_pieces", "is_binary_file", "pieces"]
 
 CHUNK = 1 << 20  # bytes read at a time
 HEAD = 8192  # bytes at the start of a file by which a binary file is recognised

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.text.corpus import Corpus
-from charrnn.text.decoding import Reading
 
 __all__ = ["STANDARD_INPUT", "Origin", "origin_of"]
 

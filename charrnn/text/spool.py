@@ -18,10 +18,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.config import Reading
 from charrnn.errors import ReadWriteError
 from charrnn.text import cache
 from charrnn.text.corpus import Corpus, no_text, short_name, texts
-from charrnn.text.decoding import Reading
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Spool"]

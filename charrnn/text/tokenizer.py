@@ -25,7 +25,6 @@ __all__ = [
     "CharTokenizer",
     "StreamDecoder",
     "Tokenizer",
-    "Unknown",
     "code_points",
     "make_tokenizer",
     "same_vocabulary",

@@ -40,7 +40,10 @@ def advice(metrics: Sequence[Evaluation], max_epochs: int) -> str:
     best = min(metrics, key=lambda evaluation: evaluation.val_nats)
     gap = best.val_nats - best.train_nats
     if best.step < metrics[-1].step:
-        return "it overfits: more text, a smaller --rnn-size or more --dropout would help"
+        return "it overfits: more text, a smaller --rnn-size or a higher --dropout would help"
     if gap > WIDE_GAP or best.epoch > max_epochs - 1:
-        return "it begins to overfit: more text or more --dropout will help more than more minutes"
-    return "the loss was still falling: more --minutes will make it better"
+        return (
+            "it is starting to overfit: "
+            "more text or a higher --dropout will help more than a longer run"
+        )
+    return "the loss was still falling: train longer (--minutes) for a better model"

@@ -36,11 +36,11 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Some updates were made; comes a few times a second.
+    """Some updates were made; sent a few times per second.
 
     Attributes:
         step: updates made so far.
-        train_nats: loss a token of the last update, in nats.
+        train_nats: loss of the last update, in nats per token.
         tokens_per_second: in training alone, so far.
     """
 
@@ -68,9 +68,9 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: the model folder.
-        val_nats: validation loss a token, in nats; a token is a character or a byte.
-        val_bits_per_char: the same in bits a character.
-        train_nats: training loss a token just before, with dropout as in training.
+        val_nats: validation loss in nats per token; a token is a character or a byte.
+        val_bits_per_char: the same in bits per character.
+        train_nats: training loss just before, in nats per token, with dropout.
         steps, epochs: how long the run was.
         parameters: how many numbers were learnt.
         characters_per_second: in training alone; bytes for a byte tokenizer.

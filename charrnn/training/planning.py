@@ -16,14 +16,12 @@ from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
 
-__all__ = ["Budget", "Plan", "max_epochs", "plan", "schedule", "too_small"]
+__all__ = ["Plan", "max_epochs", "plan", "schedule", "too_small"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
 
-# Operations a second of two laptop cores in fp32; `learner.speed` knows better.
-SPEED = 90e9
 # What of the speed is reached, by how much of the work is products.
 SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
 
@@ -34,8 +32,11 @@ SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 PASSES = 8  # over the text that a size must be able to make to be chosen, or
 CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
 
-SCORING_COST = 0.8  # of the time of learning from a token, to score one: 0.65 to 0.9 were measured
+SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
 EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
+
+# What of the shape does not depend on the text.
+SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
 
 MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
 TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
@@ -72,7 +73,7 @@ def plan(
     vocab_size: int,
     budget: Budget,
     given: Mapping[str, Any],
-    speed: float = SPEED,
+    speed: float,
     *,
     fine_tuning: bool = False,
 ) -> Plan:
@@ -83,7 +84,7 @@ def plan(
         vocab_size: V.
         budget: how long to train.
         given: settings the user made; names of `ModelConfig` and `TrainConfig`.
-        speed: operations a second that training reaches on this machine.
+        speed: operations per second that training reaches on this machine.
         fine_tuning: whether the weights have been trained before, and must not be shaken.
 
     Raises:
@@ -91,21 +92,12 @@ def plan(
         UsageError: for unknown settings, or values out of bounds or too large for the corpus.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
-    if unknown:
-        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS - {"steps"}))
-        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+    _refuse_unknown(given)
     check(TrainConfig, given)
+    check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
     train, val = _divide(tokens, given.get("val_frac"))
-    cell = given.get("cell", "lstm")
-    check(ModelConfig, {"cell": cell})
-    shape = {
-        "cell": cell,
-        "vocab_size": vocab_size,
-        "embed_size": 64,
-        "num_layers": 2,
-        "skip": True,
-    } | {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
+    shape |= {name: value for name, value in given.items() if name in MODEL_FIELDS}
     model, passes = _network(train, shape, budget, speed)
     batch_size, seq_length, notes = _batch(train, given)
     settings = {
@@ -115,14 +107,25 @@ def plan(
         "weight_decay": 0.05,
         "val_frac": val / tokens,
     } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
-    of_weights = f" and {model.weight_dropout:g} of weights" if model.weight_dropout else ""
-    reasons = (
+    return Plan(model, settings, train, val, _reasons(model, settings, train, passes), tuple(notes))
+
+
+def _refuse_unknown(given: Mapping[str, Any]) -> None:
+    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
+    if unknown:
+        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS - {"steps"}))
+        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+
+
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, passes: float) -> str:
+    """What was chosen and why, in one line."""
+    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
+    return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{batch_size} lanes of {seq_length} steps, learning rate {settings['learning_rate']:g}, "
-        f"dropout {model.dropout:g}{of_weights}: for {train:,} training characters read about "
-        f"{passes:.1f} times"
+        f"{settings['batch_size']} lanes of {settings['seq_length']} steps, "
+        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
+        f"chosen for {train:,} training characters, read about {passes:.1f} times"
     )
-    return Plan(model, settings, train, val, reasons, tuple(notes))
 
 
 def schedule(plan: Plan, steps: int) -> TrainConfig:
@@ -153,11 +156,11 @@ def too_small(found: str) -> BadDataError:
 
 
 def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
-    """The sizes of the training and the validation text: the last tenth unless told otherwise."""
+    """The sizes of the training and the validation text: the last tenth by default."""
     fraction = val_frac or 0.1
     needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
     if tokens < needed:
-        raise too_small(f"{tokens} characters, training and validation need {needed}")
+        raise too_small(f"{tokens} characters; training and validation need {needed}")
     val = round(tokens * fraction)
     if val_frac is None:
         val = min(val, MAX_VAL)
@@ -196,7 +199,7 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     if budget.epochs is not None:
         return budget.epochs
     assert budget.minutes is not None, "a Budget has minutes or epochs"
-    operations = 6 * _parameters(model)  # a character
+    operations = 6 * _parameters(model)  # per character
     characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / operations
     return min(characters / train, max_epochs(train))
 
@@ -207,7 +210,7 @@ def _parameters(model: ModelConfig) -> int:
 
 
 def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
-    """More, the oftener the text is read, the shorter it is, and the more can be learnt of it.
+    """Higher the more often the text is read, the shorter it is, and the larger the network.
 
     Args:
         model: a plain RNN has less to lose.
@@ -261,7 +264,7 @@ def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
         batch_size,
         seq_length,
         [
-            f"a short text: {batch_size} lanes of {seq_length} steps instead of "
+            f"the text is short, so {batch_size} lanes of {seq_length} steps are used instead of "
             f"{settings['batch_size']} of {settings['seq_length']}"
         ],
     )

@@ -141,7 +141,7 @@ class Recorder:
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise diverged(learner)
-        if not (self.path / CONFIG).exists():  # somebody has deleted it
+        if not (self.path / CONFIG).exists():  # it was deleted meanwhile
             self.saved_step = None
         files: dict[str, bytes] = {}
         if self.best is None:

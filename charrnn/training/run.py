@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-from charrnn.config import Budget, ModelConfig, TrainConfig, check, takes
+from charrnn.config import Budget, ModelConfig, Reading, TrainConfig, check, takes
 from charrnn.errors import UsageError
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
@@ -34,7 +34,6 @@ from charrnn.models.loading import load
 from charrnn.models.model import Model
 from charrnn.signals import noted
 from charrnn.text.corpus import Corpus
-from charrnn.text.decoding import Reading
 from charrnn.text.origin import Origin, origin_of
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
@@ -83,9 +82,8 @@ def train(
             `files.refuse_occupied`).
     """
     begin = time.perf_counter()
-    budget = Budget(minutes, epochs, steps)
-    given = _listed(sources)
-    reading = reading or Reading()
+    budget = Budget(minutes=minutes, epochs=epochs, steps=steps)
+    given, reading = _listed(sources), reading or Reading()
     folder = _wanted_folder(out, name)
     if folder is not None:
         refuse_occupied(folder)  # before a long text is read
@@ -98,13 +96,13 @@ def train(
     with closing(Spool(given, reading)) as spool:
         vocabulary = _vocabulary(spool, tokenizer, base_model)
         ids = spool.encode(vocabulary)  # (N,)
-    device = choose_device(settings.get("device", "auto"))
-    precision = choose_precision(settings.get("precision", "auto"), device)
-    gpu = device.type == "cuda"
-    rate = measured_speed(device, precision) if gpu else speed(device, precision)
-    tuning = base_model is not None
     plan = planning.plan(
-        len(ids), vocabulary.vocab_size, budget, settings, rate, fine_tuning=tuning
+        len(ids),
+        vocabulary.vocab_size,
+        budget,
+        settings,
+        _speed(settings),
+        fine_tuning=base_model is not None,
     )
     new = NewRun(
         ids=ids,
@@ -119,6 +117,13 @@ def train(
         seconds=time.perf_counter() - begin,
     )
     return Run(new, given if isinstance(given, Corpus) else None)
+
+
+def _speed(settings: Mapping[str, Any]) -> float:
+    """How many operations per second training reaches on the device that it will run on."""
+    device = choose_device(settings.get("device", "auto"))
+    precision = choose_precision(settings.get("precision", "auto"), device)
+    return measured_speed(device, precision) if device.type == "cuda" else speed(device, precision)
 
 
 def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Run:
@@ -271,7 +276,8 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
     if sources is None:
         if Origin(progress.sources, progress.reading).is_gone:
             raise UsageError(
-                "the run read standard input, which is gone", "name a file with its text"
+                "the run read its text from standard input, which is no longer there",
+                "name a file with its text",
             )
         sources = progress.sources
     origin = origin_of(sources, progress.reading)
@@ -294,8 +300,9 @@ def _refuse_another(spool: Spool, record: ModelRecord, folder: Path) -> None:
     if before is None or before.sha256 == spool.sha256:
         return
     raise UsageError(
-        f"the corpus is not the one that {folder} was trained on: {spool.length:,} characters, "
-        f"SHA-256 {spool.sha256[:12]}…, then {before.characters:,}, {before.sha256[:12]}…",
+        f"the corpus is not the one that {folder} was trained on: it has {spool.length:,} "
+        f"characters (SHA-256 {spool.sha256[:12]}…), the earlier one {before.characters:,} "
+        f"({before.sha256[:12]}…)",
         "give the same text, or start a new run from these weights with --init-from",
     )
 
@@ -316,6 +323,6 @@ def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
         raise UsageError("both a name and a folder are given", "give --name or --out")
     if name is not None:
         if Path(name).name != name or name in ("", ".."):
-            raise UsageError(f"{name!r} is not a plain name", "use --out for a folder elsewhere")
+            raise UsageError(f"{name!r} is a path, not a name", "use --out for a folder elsewhere")
         return CHECKPOINTS / name
     return None if out is None else Path(out)

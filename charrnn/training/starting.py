@@ -101,7 +101,8 @@ class NewRun:
         notes = self.notes
         if self.base_model is not None:
             known, new = transfer.transfer(learner.network, self.base_model, self.tokenizer)
-            notes += (f"from {self.base_model.path}: {known} characters known, {new} are new",)
+            kept = f"{known} characters keep their embeddings, {new} are new"
+            notes += (f"from {self.base_model.path}: {kept}",)
         record = ModelRecord(
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),

@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from charrnn.arrays import Weights
-from charrnn.config import CellName, TrainConfig
+from charrnn.config import CellName, Reading, TrainConfig
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.learner import Learner
-from charrnn.text.decoding import Reading
 from tests.conftest import V, small_config
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

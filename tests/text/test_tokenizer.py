@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer
+from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
-from charrnn.text.tokenizer import Tokenizer, Unknown, make_tokenizer
+from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 
 HARD = [
     "",
