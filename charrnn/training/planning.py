@@ -173,25 +173,38 @@ def _network(
     """The network that learns most, and how often it will read the text.
 
     It is the largest that can read the text `PASSES` times, or `CHARACTERS_PER_PARAMETER`
-    characters for each of its parameters, if the text is long enough to fill it.
+    characters for each of its parameters, if the text is long enough to fill it. One that is too
+    large for the text is chosen where it can read the text `MANY_PASSES` times, with much dropout.
     """
-    room = next(size for length, size in ROOM if train < length)
-    sizes = [size for size in SIZES if size <= room]
+    room, crowded = next((size, large) for length, size, large in ROOM if train < length)
+    sizes = [size for size in SIZES if size <= crowded]
     sizes = [shape["hidden_size"]] if "hidden_size" in shape else sizes
     models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in sizes]
     model = models[0]
     for larger in models[1:]:
         passes = _expected_epochs(train, larger, budget, speed)
-        if passes >= min(PASSES, CHARACTERS_PER_PARAMETER * _parameters(larger) / train):
+        needed = min(PASSES, CHARACTERS_PER_PARAMETER * _parameters(larger) / train)
+        if passes >= (needed if larger.hidden_size <= room else MANY_PASSES):
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
     dropouts = _dropouts(model, passes * _parameters(model) / train)
+    if model.hidden_size > room and "hidden_size" not in shape:
+        dropouts = CROWDED_DROPOUTS
     chosen = {name: share for name, share in dropouts.items() if name not in shape}
     return msgspec.structs.replace(model, **chosen), passes
 
 
-# The largest size for training texts shorter than so many characters.
-ROOM = ((50_000, 128), (200_000, 192), (600_000, 384), (3_000_000, 512), (math.inf, 1024))
+# For training texts shorter than so many characters: the largest size, and the largest if they are
+# read many times, as a GPU can; see benchmarks/NOTES.md.
+ROOM = (
+    (50_000, 128, 128),
+    (200_000, 192, 192),
+    (600_000, 384, 384),
+    (3_000_000, 512, 768),
+    (math.inf, 1024, 1024),
+)
+MANY_PASSES = 50
+CROWDED_DROPOUTS = {"dropout": 0.5, "weight_dropout": 0.5}
 
 
 def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:

@@ -130,7 +130,8 @@ def test_a_gpu_computes_what_a_cpu_does_and_nothing_warns(
     gradients = torch.autograd.grad(found.square().sum(), list(stack.parameters()))
     assert all(gradient.isfinite().all() for gradient in gradients)
     if not (training and weight_dropout):  # a GPU draws other numbers
-        torch.testing.assert_close(found.cpu(), output, atol=1e-5, rtol=1e-4)
+        # cuDNN's SimpleRNN has been seen 2e-5 from a CPU's, in full precision.
+        torch.testing.assert_close(found.cpu(), output, atol=1e-4, rtol=1e-3)
         for one, other in zip(gradients, expected, strict=True):
             torch.testing.assert_close(one.cpu(), other, atol=1e-4, rtol=1e-3)
     with torch.autocast("cuda", torch.bfloat16):

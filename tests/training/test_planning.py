@@ -77,6 +77,17 @@ def test_regularisation_grows_as_the_text_shrinks() -> None:
     assert plans[-1].dropout == 0
 
 
+def test_a_text_that_is_read_many_times_gets_a_larger_network_and_more_dropout() -> None:
+    """As on a GPU; on two cores it takes hours."""
+    slow, fast = (plan(1_000_000, 60, Budget(minutes=3), {}, speed=s).model for s in (3e12, 2e13))
+    assert (slow.hidden_size, fast.hidden_size) == (512, 768)
+    assert (fast.dropout, fast.weight_dropout) == (0.5, 0.5)
+    assert slow.dropout < 0.5
+    given = plan(1_000_000, 60, Budget(minutes=3), {"hidden_size": 512}, speed=2e13).model
+    assert given.dropout < 0.5
+    assert plan(1_000_000, 60, Budget(minutes=60), {}).model.hidden_size == 512
+
+
 GIVEN: list[dict[str, Any]] = [
     {"cell": "gru"},
     {"hidden_size": 77},
