@@ -50,7 +50,7 @@ def run(cell: CellName, x: Tensor, weights: list[Tensor], before: State) -> tupl
     """
     if wants_one_block(x.device) and not _is_one_block(weights):
         weights = one_block(weights)  # dropped weights are new at each call
-    # cuDNN keeps what the way back needs only if it is told that it is training.
+    # cuDNN keeps what the backward pass needs only in training mode.
     train = torch.is_grad_enabled()
     options = (True, 1, 0.0, train, len(weights) > 4, False)
     if cell == "lstm":

@@ -121,11 +121,11 @@ class _NativeSource(TokenSource):
         self.draws = draws
         self.count = first  # tokens to draw next
         # Not read by NumPy: its threads stay awake for a tenth of a second, and take a core.
-        most = sampler.max_tokens
-        for begin in range(0, len(prompt) - 1, most):
+        at_once = sampler.max_tokens
+        for begin in range(0, len(prompt) - 1, at_once):
             if stop():
                 break
-            sampler.read(prompt[:-1, None][begin : begin + most])
+            sampler.read(prompt[:-1, None][begin : begin + at_once])
         sampler.keep(np.zeros(count, np.intp))
         self.ids = np.repeat(prompt[-1:], count)  # (B,), the newest, not yet read
 

@@ -229,7 +229,7 @@ def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
         model: a plain RNN has less to lose.
         load: passes times parameters for each character of the text.
     """
-    shares = next(shares for most, *shares in DROPOUTS if load < most)
+    shares = next(shares for limit, *shares in DROPOUTS if load < limit)
     less = 2 if model.cell == "rnn" else 1
     return {
         name: share / less

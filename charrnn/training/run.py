@@ -323,6 +323,6 @@ def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
         raise UsageError("both a name and a folder are given", "give --name or --out")
     if name is not None:
         if Path(name).name != name or name in ("", ".."):
-            raise UsageError(f"{name!r} is a path, not a name", "use --out for a folder elsewhere")
+            raise UsageError(f"{name!r} is not a plain folder name", "use --out for a folder elsewhere")
         return CHECKPOINTS / name
     return None if out is None else Path(out)
