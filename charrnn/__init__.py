@@ -1,7 +1,10 @@
 """charrnn: small recurrent language models of your own text.
 
-    model = charrnn.load("checkpoints/scenes")    # NumPy alone; no PyTorch is imported
-    print(model.generate("MARROW:", temperature=0.8))
+    run = charrnn.train("book.txt", minutes=3)    # prepared; nothing is in its folder yet
+    model = run.finish()                          # trains, with a progress bar
+
+    model = charrnn.load("checkpoints/book")      # NumPy alone; no PyTorch is imported
+    print(model.generate("It was", temperature=0.8))
 
 Names are loaded when they are first used, so that importing charrnn costs nothing.
 """

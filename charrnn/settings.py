@@ -71,7 +71,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     def __post_init__(self) -> None:
-        check(type(self), {name: getattr(self, name) for name in self.__struct_fields__})
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        for name, value in values.items():
+            if isinstance(value, list):  # meant as a tuple
+                values[name] = tuple(value)
+                msgspec.structs.force_setattr(self, name, values[name])
+        check(type(self), values)
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

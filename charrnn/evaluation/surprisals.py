@@ -2,7 +2,7 @@
 
     surprisals(network, ids)    # (N,) → (N-1,)
 
-Every token counts once, whatever the protocol, so sums are divided once.
+Each token but the first is scored once; random windows may score one several times.
 """
 
 from __future__ import annotations

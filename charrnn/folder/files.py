@@ -29,6 +29,7 @@ __all__ = [
     "LOCK",
     "MANIFEST",
     "RESUME",
+    "cannot_create",
     "check_file",
     "checked_metadata",
     "create_folder",
@@ -76,7 +77,7 @@ def create_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         _flush_folder(path.parent)  # else a power cut could lose the folder with all its files
     except OSError as error:
-        raise _cannot_create(path, error) from None
+        raise cannot_create(path, error) from None
 
 
 def refuse_occupied(path: Path) -> None:
@@ -92,7 +93,7 @@ def refuse_occupied(path: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:  # ValueError for a name with a null character
-        raise _cannot_create(path, error) from None
+        raise cannot_create(path, error) from None
     if occupied and not _is_first_save(path):
         advice = "choose another --name or --out, or delete it"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
@@ -113,13 +114,14 @@ def _is_first_save(path: Path) -> bool:
     return True
 
 
-def _cannot_create(path: Path, error: OSError | ValueError) -> CannotCreateError:
+def cannot_create(path: Path, error: OSError | ValueError) -> CannotCreateError:
+    """The error for a folder that can't be made."""
     found = error.strerror if isinstance(error, OSError) else error
     return CannotCreateError(f"{path}: {found}", "choose another folder with --out")
 
 
 def write_files(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` (name to content) into the model folder at `path`: all of them, or none.
+    """Write `files` (name to content) into a model folder, each completely or not at all.
 
     Other files of the folder stay as they are.
 

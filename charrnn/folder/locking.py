@@ -61,5 +61,9 @@ def refuse_locked(folder: Path) -> None:
 def _locked_error(folder: Path) -> LockedError:
     holder = ""
     with suppress(CharRNNError, OSError, ValueError):
-        holder = f" by process {int(read_bytes(folder / HOLDER))}"
+        number = int(read_bytes(folder / HOLDER))
+        if number == os.getpid():
+            advice = "leave that loop first"
+            return LockedError(f"this program is already training in {folder}", advice)
+        holder = f" by process {number}"
     return LockedError(f"{folder} is being trained{holder}", "wait until it ends, or stop it")

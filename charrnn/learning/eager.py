@@ -79,7 +79,7 @@ class EagerUpdates:
         if bool(torch.isfinite(self.grad_norm + loss)):  # the only time the CPU waits for a GPU
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            # Fused optimizers divide by this what they read, which saves a pass over the gradients.
+            # Fused optimizers divide gradients by this as they read them, which saves a pass.
             excess = (self.grad_norm / self.config.grad_clip).clamp(min=1.0)
             self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
             self.optimizer.step()
@@ -95,6 +95,11 @@ class EagerUpdates:
         self.loss = loss
         self.loss_sum = self.loss_sum + loss
         self.loss_count += 1
+
+    @property
+    def seen_in_row(self) -> int:
+        """As `skipped_in_row`; see `GraphUpdates`."""
+        return self.skipped_in_row
 
     def clear_losses(self) -> None:
         """Begin to add up losses anew."""

@@ -23,9 +23,9 @@ from charrnn.learning.seeds import seeded
 
 __all__ = ["GraphUpdates"]
 
-AHEAD = 8  # updates by which the host may be ahead of the device; so many staging buffers
+MAX_AHEAD = 8  # updates by which the host may be ahead of the device; so many staging buffers
 WARM_UPS = 3  # updates before the recording, in which libraries choose and allocate
-ASKED_EVERY = 32  # updates, after which the host asks whether they fail
+CHECK_EVERY = 32  # updates, after which the host asks whether they fail
 
 
 class GraphUpdates:
@@ -41,6 +41,7 @@ class GraphUpdates:
         state: the hidden state of the lanes after the last update.
         loss, grad_norm: of the last update.
         loss_sum: of `loss_count` updates, those since `clear_losses`.
+        seen_in_row: `skipped_in_row` when the device was last asked for it.
     """
 
     def __init__(self, before: EagerUpdates) -> None:
@@ -57,7 +58,7 @@ class GraphUpdates:
         self.loss, self.grad_norm, self.loss_sum = torch.zeros(3, device=self.device)
         self._counts = torch.zeros(3, dtype=torch.int64, device=self.device)  # see `_update`
         on_gpu = self.device.type == "cuda"
-        self._staged = [_Staging(size, pinned=on_gpu) for _ in range(AHEAD)]
+        self._staged = [_Staging(size, pinned=on_gpu) for _ in range(MAX_AHEAD)]
         self._number = 0
         _fill_state(self.optimizer)
         for group in self.optimizer.param_groups:
@@ -70,7 +71,7 @@ class GraphUpdates:
         self.loss_sum.copy_(before.loss_sum)
         counts = (before.loss_count, before.skipped, before.skipped_in_row)
         self._counts.copy_(torch.tensor(counts))
-        self._seen_in_row = before.skipped_in_row
+        self.seen_in_row = before.skipped_in_row
 
     @property
     def loss_count(self) -> int:
@@ -84,8 +85,8 @@ class GraphUpdates:
 
     @property
     def skipped_in_row(self) -> int:
-        """How many of these there were in a row, when the device was last asked."""
-        return self._seen_in_row
+        """How many of these there were since the last that was made."""
+        return int(self._counts[2])
 
     def clear_losses(self) -> None:
         """Begin to add up losses anew."""
@@ -94,7 +95,7 @@ class GraphUpdates:
 
     def run(self, batch: Batch, rate: float, key: Sequence[int]) -> None:
         """As `EagerUpdates.run`, but nothing waits for the device."""
-        staging = self._staged[self._number % AHEAD]
+        staging = self._staged[self._number % MAX_AHEAD]
         staging.fill(batch, rate)
         self.window.copy_(staging.window, non_blocking=True)
         self.scalars.copy_(staging.scalars, non_blocking=True)
@@ -102,8 +103,8 @@ class GraphUpdates:
             self.replay()
         staging.sent()
         self._number += 1
-        if self._number % ASKED_EVERY == 0:
-            self._seen_in_row = int(self._counts[2])
+        if self._number % CHECK_EVERY == 0:
+            self.seen_in_row = int(self._counts[2])
 
     def replay(self) -> None:
         """An update with whatever stands in the buffers."""
@@ -126,7 +127,7 @@ class GraphUpdates:
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         broken = ~torch.isfinite(norm + loss)
-        # Fused optimizers divide by the one what they read, and do nothing where the other is 1.
+        # Fused optimizers divide gradients by `grad_scale`, and do nothing if `found_inf` is 1.
         excess = (norm / self.config.grad_clip).clamp(min=1.0)
         self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
         self.optimizer.found_inf = broken.float()  # type: ignore[attr-defined]
@@ -149,6 +150,10 @@ class GraphUpdates:
         before = [tensor.detach().clone() for tensor in moved]
         try:
             return self._recorded()
+        except BaseException:
+            for name in ("grad_scale", "found_inf"):
+                vars(self.optimizer).pop(name, None)
+            raise
         finally:
             with torch.no_grad():
                 for tensor, values in zip(moved, before, strict=True):

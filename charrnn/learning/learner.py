@@ -42,7 +42,7 @@ class Learner:
 
     Attributes:
         step: updates made so far.
-        seconds: in `update` alone.
+        seconds: spent in `update`.
         note: why updates are slower than they could be, if they are.
     """
 
@@ -73,7 +73,7 @@ class Learner:
             self.updates = GraphUpdates(self.updates)
         except RuntimeError as error:  # what PyTorch raises, out of memory included
             reason = str(error).partition("\n")[0]
-            self.note = f"updates are launched one kernel at a time, for want of a graph: {reason}"
+            self.note = f"training is slower than it could be, without a CUDA graph: {reason}"
 
     def update(self) -> None:
         """Read one step of every lane, and change the weights once."""
@@ -114,6 +114,11 @@ class Learner:
     def skipped_in_row(self) -> int:
         """How many of these there were since the last that was made."""
         return self.updates.skipped_in_row
+
+    @property
+    def seen_in_row(self) -> int:
+        """`skipped_in_row`, as far as it is known without waiting for the device."""
+        return self.updates.seen_in_row
 
     @property
     def loss_count(self) -> int:
@@ -164,6 +169,7 @@ class Learner:
             given["grad_norm"].view(()),
         )
         updates.loss_count = progress.loss_count
+        updates.loss = updates.loss_sum / max(updates.loss_count, 1)  # until there is another
         updates.skipped, updates.skipped_in_row = progress.skipped
         self.step, self.seconds = progress.step, progress.training_seconds
 

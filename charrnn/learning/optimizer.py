@@ -23,8 +23,8 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
-    return config.learning_rate * (1 - 0.995 * progress)
+    progress = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    return config.learning_rate * (1 - 0.995 * min(progress, 1.0))
 
 
 def make_optimizer(network: CharRNN, config: TrainConfig) -> torch.optim.Optimizer:

@@ -61,7 +61,10 @@ class Model(Predictor):
         facts: Mapping[str, str] | None = None,
     ) -> None:
         refuse_bidirectional(config)
-        self.facts = facts or {}
+        self.facts = facts or {
+            "cell": f"{config.cell}, {config.num_layers} × {config.hidden_size}",
+            "vocabulary": f"{config.vocab_size} {tokenizer.unit}s",
+        }
         self.config = config
         self.tokenizer = tokenizer
         self.cell = CELLS[config.cell]
@@ -79,9 +82,7 @@ class Model(Predictor):
         return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
 
     def __repr__(self) -> str:
-        shape = f"{self.config.cell} {self.config.num_layers}×{self.config.hidden_size}"
-        facts = self.facts or {"cell": shape, "vocabulary": f"{self.config.vocab_size}"}
-        rows = "".join(f"\n  {label}: {value}" for label, value in facts.items())
+        rows = "".join(f"\n  {label}: {value}" for label, value in self.facts.items())
         return f"<charrnn model{rows}>"
 
     def _repr_html_(self) -> str:

@@ -17,7 +17,7 @@ WIDE_GAP = 0.25  # nats between the training and the validation loss
 
 def is_stuck(learner: Learner) -> bool:
     """Whether so many updates in a row were skipped that no further one will succeed."""
-    return learner.skipped_in_row >= MAX_SKIPPED
+    return learner.seen_in_row >= MAX_SKIPPED
 
 
 def diverged(learner: Learner) -> CharRNNError:

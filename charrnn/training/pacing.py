@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids
 from charrnn.config import Budget, ModelConfig
 from charrnn.evaluation.surprisals import surprisals
+from charrnn.learning.devices import speed
 from charrnn.learning.learner import Learner
 from charrnn.training import planning
 from charrnn.training.planning import Plan
@@ -78,11 +79,13 @@ def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> 
     }
     plan = Plan(model, settings, train_tokens=1 << 17, val_tokens=1 << 10, reasons="", notes=())
     config = planning.schedule(plan, TIMED_UPDATES)
-    learner = Learner(model, config, np.zeros(plan.train_tokens, np.uint8))
-    learner.prepare()
-    characters = config.batch_size * config.seq_length
-    operations = 6 * learner.network.num_parameters * characters
-    return operations / seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
+    try:
+        learner = Learner(model, config, np.zeros(plan.train_tokens, np.uint8))
+        learner.prepare()
+        seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
+    except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
+        return speed(device, precision)
+    return 6 * learner.network.num_parameters * config.batch_size * config.seq_length / seconds
 
 
 def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:

@@ -15,6 +15,7 @@ import msgspec
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
+from charrnn.settings import settings_of
 
 __all__ = ["Plan", "max_epochs", "plan", "schedule", "too_small"]
 
@@ -38,8 +39,8 @@ EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
 
-MODEL_FIELDS = {field.name for field in msgspec.structs.fields(ModelConfig)}
-TRAIN_FIELDS = {field.name for field in msgspec.structs.fields(TrainConfig)}
+MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
+TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,15 @@ def plan(
         "weight_decay": 0.05,
         "val_frac": val / tokens,
     } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
+    if budget.steps is not None:
+        passes = budget.steps * batch_size * seq_length / train
     return Plan(model, settings, train, val, _reasons(model, settings, train, passes), tuple(notes))
 
 
 def _refuse_unknown(given: Mapping[str, Any]) -> None:
     unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
     if unknown:
-        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS - {"steps"}))
+        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
 
 
@@ -176,27 +179,27 @@ def _network(
     characters for each of its parameters, if the text is long enough to fill it. One that is too
     large for the text is chosen where it can read the text `MANY_PASSES` times, with much dropout.
     """
-    room, crowded = next((size, large) for length, size, large in ROOM if train < length)
-    sizes = [size for size in SIZES if size <= crowded]
+    usual, largest = next((size, large) for length, size, large in MAX_SIZES if train < length)
+    sizes = [size for size in SIZES if size <= largest]
     sizes = [shape["hidden_size"]] if "hidden_size" in shape else sizes
     models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in sizes]
     model = models[0]
     for larger in models[1:]:
         passes = _expected_epochs(train, larger, budget, speed)
         needed = min(PASSES, CHARACTERS_PER_PARAMETER * _parameters(larger) / train)
-        if passes >= (needed if larger.hidden_size <= room else MANY_PASSES):
+        if passes >= (needed if larger.hidden_size <= usual else MANY_PASSES):
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
     dropouts = _dropouts(model, passes * _parameters(model) / train)
-    if model.hidden_size > room and "hidden_size" not in shape:
-        dropouts = CROWDED_DROPOUTS
+    if model.hidden_size > usual and "hidden_size" not in shape:
+        dropouts = OVERSIZED_DROPOUTS
     chosen = {name: share for name, share in dropouts.items() if name not in shape}
     return msgspec.structs.replace(model, **chosen), passes
 
 
 # For training texts shorter than so many characters: the largest size, and the largest if they are
 # read many times, as a GPU can; see benchmarks/NOTES.md.
-ROOM = (
+MAX_SIZES = (
     (50_000, 128, 128),
     (200_000, 192, 192),
     (600_000, 384, 384),
@@ -204,7 +207,7 @@ ROOM = (
     (math.inf, 1024, 1024),
 )
 MANY_PASSES = 50
-CROWDED_DROPOUTS = {"dropout": 0.5, "weight_dropout": 0.5}
+OVERSIZED_DROPOUTS = {"dropout": 0.5, "weight_dropout": 0.5}
 
 
 def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:

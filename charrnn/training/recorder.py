@@ -64,7 +64,7 @@ class Recorder:
     tokenizer: Tokenizer
     val_ids: Ids
     origin: Origin
-    begin: float
+    begin: float = field(default_factory=time.perf_counter)
     metrics: list[Evaluation] = field(default_factory=list)
     best: Evaluation | None = None
     best_weights: Weights | None = None
@@ -116,7 +116,9 @@ class Recorder:
         return Evaluated(evaluation=evaluation, best=better, sample=sample)
 
     def _evaluation(self, learner: Learner, nats: Surprisals) -> Evaluation:
-        train_nats = learner.mean_loss()
+        if not learner.loss_count and not self.metrics:
+            raise diverged(learner)  # no update could be made
+        train_nats = learner.mean_loss() if learner.loss_count else self.metrics[-1].train_nats
         val_nats = float(nats.mean(dtype=np.float64))
         if not math.isfinite(val_nats + train_nats):
             raise diverged(learner)

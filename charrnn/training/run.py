@@ -149,7 +149,8 @@ class Run:
 
     Iterating over it trains and yields events: `Started`, then `Progress` and `Evaluated`, at the
     end `Finished`. Leaving the loop stops the run and saves it; iterating again, or `finish`, goes
-    on exactly where it stopped.
+    on exactly where it stopped. Ctrl-C in a loop of your own keeps what the last evaluation saved;
+    `finish` saves all first. Only one loop at a time can train.
 
     Made by `train` and `resume`.
 
@@ -168,7 +169,7 @@ class Run:
         self._prepared: NewRun | StoppedRun | None = prepared
         self._summary = prepared.summary
         self._sources = sources  # where the text is, if the folder does not tell
-        self._step = 0
+        self._step = getattr(prepared, "step", 0)
 
     def __iter__(self) -> Iterator[Event]:
         if self.finished is not None:
@@ -177,6 +178,7 @@ class Run:
         if prepared is None:
             assert self.folder is not None, "a run that has started has a folder"
             prepared = _stopped(self.folder, self._sources)
+            self._step = prepared.step
         with closing(prepared.start()) as events:  # type: ignore[type-var]
             for event in events:
                 self._note(event)
@@ -208,21 +210,15 @@ class Run:
             CharRNNError: as `loop`.
             KeyboardInterrupt: after Ctrl-C, once all is saved; `finish` goes on from there.
         """
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm  # not before it is needed: it takes a while to import
 
-        with noted(signal.SIGINT) as received, tqdm(unit=" updates", disable=not progress) as bar:
-            for event in self:
-                match event:
-                    case Started():
-                        bar.total = event.training.steps
-                        for note in (*event.notes, event.summary) if progress else ():
-                            bar.write(note)
-                    case Progress():
-                        bar.set_postfix_str(f"{event.train_nats:.3f} nats", refresh=False)
-                        bar.update(event.step - bar.n)
-                    case Evaluated():
-                        bar.set_description(f"validation {event.evaluation.val_nats:.4f} nats")
-                        bar.update(event.evaluation.step - bar.n)
+        with (
+            noted(signal.SIGINT) as received,
+            tqdm(unit=" updates", disable=not progress) as bar,
+            closing(iter(self)) as events,  # type: ignore[type-var]
+        ):
+            for event in events:
+                _show(event, bar, self._step)
                 if received:
                     break
         if received and self.finished is None:
@@ -267,9 +263,22 @@ class Run:
         return notebook.table("charrnn run", self._facts())
 
 
+def _show(event: Event, bar: Any, step: int) -> None:
+    """Show an event on a bar of `tqdm`; `step` updates have been made."""
+    match event:
+        case Started():
+            bar.total, bar.initial, bar.n = event.training.steps, step, step
+            for line in () if bar.disable else (*event.notes, event.summary):
+                bar.write(line)
+        case Progress():
+            bar.set_postfix_str(f"{event.train_nats:.3f} nats", refresh=False)
+        case Evaluated():
+            bar.set_description(f"validation {event.evaluation.val_nats:.4f} nats")
+    bar.update(step - bar.n)
+
+
 def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
     """The run in a folder, found to be whole and of the same text."""
-    begin = time.perf_counter()
     run = read_run(folder)
     progress, record = run.progress, run.record
     assert record.training is not None, "what can be resumed was trained"
@@ -291,7 +300,6 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
         step=progress.step,
         steps=record.training.steps,
         notes=spool.notes,
-        seconds=time.perf_counter() - begin,
     )
 
 
@@ -323,6 +331,8 @@ def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
         raise UsageError("both a name and a folder are given", "give --name or --out")
     if name is not None:
         if Path(name).name != name or name in ("", ".."):
-            raise UsageError(f"{name!r} is not a plain folder name", "use --out for a folder elsewhere")
+            raise UsageError(
+                f"{name!r} is not a plain folder name", "use --out for a folder elsewhere"
+            )
         return CHECKPOINTS / name
     return None if out is None else Path(out)

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 import charrnn
 from charrnn.arrays import Ids
 from charrnn.config import Budget
-from charrnn.errors import CharRNNError
-from charrnn.folder.files import create_folder, refuse_occupied, sweep
+from charrnn.errors import CannotCreateError, CharRNNError
+from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import locked
 from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
 from charrnn.folder.resuming import read_run
@@ -84,10 +84,10 @@ class NewRun:
             CharRNNError: as `loop`.
         """
         begin = time.perf_counter() - self.seconds
-        ours = self.folder is None or not self.folder.exists()
+        is_new = self.folder is None or not self.folder.exists()
         path = self.folder or _unused_folder(self.corpus.name)
         create_folder(path)
-        yield from _alone_in(path, self._events(path, begin), ours=ours)
+        yield from _locked_in(path, self._events(path, begin), remove_if_empty=is_new)
 
     def _events(self, path: Path, begin: float) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
@@ -127,7 +127,6 @@ class StoppedRun:
         folder: the model folder.
         step, steps: updates made so far, and in all.
         notes: what was changed in the text, for the user to know.
-        seconds: that preparing took.
     """
 
     ids: NDArray[np.integer]
@@ -136,7 +135,6 @@ class StoppedRun:
     step: int
     steps: int
     notes: tuple[str, ...]
-    seconds: float
 
     @property
     def summary(self) -> str:
@@ -150,7 +148,7 @@ class StoppedRun:
             LockedError: if another process trains there.
             CharRNNError: as `loop`.
         """
-        yield from _alone_in(self.folder, self._events(), ours=False)
+        yield from _locked_in(self.folder, self._events(), remove_if_empty=False)
 
     def _events(self) -> Iterator[Event]:
         run = read_run(self.folder)  # as it is now that no other run can go on with it
@@ -159,8 +157,7 @@ class StoppedRun:
         train_ids, val_ids = _split(self.ids, config.training_tokens(len(self.ids)))
         learner = Learner(run.record.model, config, train_ids)
         learner.restore(run.tensors, run.progress)
-        begin = time.perf_counter() - self.seconds
-        recorder = Recorder(self.folder, run.record, run.tokenizer, val_ids, self.origin, begin)
+        recorder = Recorder(self.folder, run.record, run.tokenizer, val_ids, self.origin)
         recorder.restore(run)
         learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
@@ -185,17 +182,17 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
     )
 
 
-def _alone_in(path: Path, events: Iterator[Event], *, ours: bool) -> Iterator[Event]:
+def _locked_in(path: Path, events: Iterator[Event], *, remove_if_empty: bool) -> Iterator[Event]:
     """`events`, with the folder locked.
 
-    If they end, in whatever way, before anything is saved, a folder that is ours goes too.
+    If they end before anything is saved, for whatever reason, the folder is removed if asked for.
     """
     try:
         with locked(path), _memory_errors():
             sweep(path)
             yield from events
     finally:
-        if ours:
+        if remove_if_empty:
             with suppress(OSError):
                 path.rmdir()  # fails if there is anything in it
 
@@ -223,10 +220,16 @@ def _unused_folder(corpus: str) -> Path:
     """A new folder in `checkpoints/`, named after the corpus."""
     stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
     path, number = CHECKPOINTS / stem, 1
-    while True:
-        with suppress(FileExistsError):
-            CHECKPOINTS.mkdir(exist_ok=True)
-            path.mkdir()
-            return path
-        number += 1
-        path = CHECKPOINTS / f"{stem}-{number}"
+    try:
+        CHECKPOINTS.mkdir(exist_ok=True)
+        while path.exists():
+            number += 1
+            path = CHECKPOINTS / f"{stem}-{number}"
+        path.mkdir()
+    except FileExistsError:
+        if not CHECKPOINTS.is_dir():
+            raise CannotCreateError(f"{CHECKPOINTS} is not a folder", "use --out") from None
+        return _unused_folder(corpus)  # another run has just made that one
+    except OSError as error:
+        raise cannot_create(path, error) from None
+    return path

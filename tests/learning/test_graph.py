@@ -12,8 +12,9 @@ from charrnn.arrays import Weights
 from charrnn.config import CellName, Reading, TrainConfig
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
-from charrnn.learning.graph import GraphUpdates
+from charrnn.learning.graph import CHECK_EVERY, GraphUpdates
 from charrnn.learning.learner import Learner
+from charrnn.training.diagnosis import is_stuck
 from tests.conftest import V, small_config
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -152,3 +153,37 @@ def test_recording_leaves_weights_and_optimizer_as_they_were(
     before = one.tensors()
     record(one)
     assert_same(one.tensors(), before)
+
+
+def test_updates_that_all_fail_are_noticed_in_time(cell: CellName, device: str) -> None:
+    """The host asks the device only now and then; a run is stopped all the same."""
+    one = learner(cell, device)
+    record(one)
+    with torch.no_grad():
+        one.network.head.bias[2] = float("nan")
+    for _ in range(CHECK_EVERY):
+        assert not is_stuck(one)
+        one.update()
+    assert is_stuck(one)
+    assert one.skipped_in_row == CHECK_EVERY
+
+
+def test_a_recording_that_fails_leaves_the_optimizer_as_it_was(
+    cell: CellName, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an update leaves on it would keep the next ones from changing anything."""
+    one, other = (learner(cell, device) for _ in range(2))
+
+    def fails(self: GraphUpdates) -> None:
+        self.optimizer.found_inf = torch.ones((), device=device)  # type: ignore[attr-defined]
+        raise RuntimeError("no graph today")
+
+    monkeypatch.setattr(GraphUpdates, "_recorded", fails)
+    updates = GraphUpdates.__new__(GraphUpdates)
+    updates.network, updates.optimizer = one.network, one.optimizer
+    with pytest.raises(RuntimeError, match="no graph today"):
+        updates._record()
+    for _ in range(3):
+        one.update()
+        other.update()
+    assert_same(one.tensors(), other.tensors())

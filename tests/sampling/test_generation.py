@@ -340,3 +340,7 @@ def test_a_text_that_is_drawn_again_when_all_are_to_stop_stays_as_it_was() -> No
     found = generate_batch(tied, "a", config, seeds=range(3), stop=lambda: next(asked) > 30)
     assert [sample.tokens for sample in found] == [20] * 3
     assert next(asked) > 30, "it was asked while the first was drawn again"
+
+
+def test_a_list_of_temperatures_is_taken_as_a_tuple() -> None:
+    assert SampleConfig(temperature=[0.5, 1.0]) == SampleConfig(temperature=(0.5, 1.0))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from charrnn import (
     resume,
     train,
 )
-from charrnn.errors import CannotCreateError
+from charrnn.errors import CannotCreateError, ReadWriteError
 from charrnn.folder.resuming import read_run
 from charrnn.learning.learner import Learner
 from tests.conftest import VERSE
@@ -201,3 +201,44 @@ def test_models_and_runs_show_themselves() -> None:
     assert "&lt;b&gt;verse" in page
     assert "<b>verse" not in page
     assert page.count("<pre>") == 1
+
+
+def test_a_file_where_the_folder_of_models_should_be_is_told() -> None:
+    """It once made the search for a free name endless."""
+    Path("checkpoints").write_text("not a folder")
+    with pytest.raises(CannotCreateError, match="checkpoints is not a folder"):
+        train(CORPUS, **SMALL).finish(progress=False)
+
+
+def test_a_save_that_fails_at_ctrl_c_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = train(CORPUS, **SMALL, name="novel")
+    update = Learner.update
+
+    def interrupted(self: Learner) -> None:
+        update(self)
+        if self.step == 9:
+            signal.raise_signal(signal.SIGINT)
+
+    def full(*_: object) -> None:
+        raise ReadWriteError("checkpoints/novel: the disk is full", "make room")
+
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(Learner, "update", interrupted)
+    monkeypatch.setattr("charrnn.training.recorder.Recorder.close", full)
+    with pytest.raises(ReadWriteError, match="the disk is full"):
+        run.finish(progress=False)
+
+
+def test_a_loop_inside_a_loop_of_the_same_run_is_told() -> None:
+    run = train(CORPUS, **SMALL, name="novel")
+    for _ in run:
+        with pytest.raises(CharRNNError, match="this program is already training in"):
+            next(iter(run))
+        break
+
+
+def test_a_warm_up_of_any_length_is_timed() -> None:
+    """The schedule under which updates are timed once ended in a division by zero."""
+    settings = {name: value for name, value in SMALL.items() if name not in ("steps", "eval_every")}
+    run = train(CORPUS, **settings, minutes=0.01, warmup_steps=1000, name="warm")
+    assert isinstance(run.finish(progress=False), Model)
