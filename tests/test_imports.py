@@ -102,7 +102,17 @@ def test_type_checkers_see_every_public_name() -> None:
 
 def test_every_folder_of_the_package_is_a_room_whose_order_is_checked() -> None:
     folders = {path.parent.name for path in ROOT.glob("charrnn/*/__init__.py")}
-    assert folders - {"cli"} == ROOMS.keys() - {"cli"}
+    assert folders == ROOMS.keys()
+
+
+TORCH = {"network", "learning", "evaluation", "training", "terminal", "cli"}  # those that train
+
+
+@pytest.mark.parametrize(("package", "may"), [("torch", TORCH), ("llvmlite", {"native"})])
+def test_every_room_but_those_named_is_kept_from_a_package(package: str, may: set[str]) -> None:
+    (contract,) = [c for c in CONTRACTS["contracts"] if c.get("forbidden_modules") == [package]]
+    kept = {name.removeprefix("charrnn.") for name in contract["source_modules"]}
+    assert kept >= ROOMS.keys() - may
 
 
 @pytest.mark.parametrize("room", ROOMS)
