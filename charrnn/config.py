@@ -167,7 +167,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         Count,
         about(
             "Updates in which the learning rate rises from zero.",
-            unset="a tenth of all, at most 200",
+            unset="a tenth of the updates, at most 200",
         ),
     ]
     weight_decay: Annotated[
@@ -189,7 +189,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         Size,
         about(
             "Evaluations without a better validation loss before training stops.",
-            unset="a quarter of all, at least 3",
+            unset="a quarter of the evaluations, at least 3",
         ),
     ]
     seed: Annotated[
@@ -207,7 +207,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
 
 
 class SampleConfig(Settings, frozen=True, kw_only=True):
-    """How new text is drawn; the names are Hugging Face's."""
+    """How new text is drawn; the names are Hugging Face's.
+
+    With `max_new_tokens=None` a text goes on until something else ends it.
+    """
 
     max_new_tokens: Annotated[
         Count | None,
@@ -232,15 +235,17 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1)] | None, about("Draw from the k likeliest characters only.")
     ] = None
     top_p: Annotated[
-        Probability, about("Draw from the likeliest that together reach this probability.")
+        Probability,
+        about("Draw from the likeliest characters that together reach this probability."),
     ] = 1.0
     min_p: Annotated[
         float,
         Meta(ge=0, le=1),
-        about("Draw only what is at least this many times as likely as the likeliest."),
+        about("Draw from characters at least this many times as likely as the likeliest."),
     ] = 0.0
     typical_p: Annotated[
-        Probability, about("Draw from the most typical that together reach this probability.")
+        Probability,
+        about("Draw from the most typical characters that together reach this probability."),
     ] = 1.0
     repetition_penalty: Annotated[
         Positive, about("Above 1, makes what was just written less likely.")
@@ -255,9 +260,9 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
         about("End before this text.", "--stop", cli="May be given several times."),
     ] = ()
     include_stop: Annotated[bool, about("End after the stop text instead of before it.")] = False
-    max_lines: Annotated[Annotated[int, Meta(ge=1)] | None, about("End with this many lines.")] = (
-        None
-    )
+    max_lines: Annotated[
+        Annotated[int, Meta(ge=1)] | None, about("Stop after this many lines.")
+    ] = None
     seed: Annotated[
         Count | None, about("Equal seeds write equal texts; further texts count up from it.")
     ] = None

@@ -42,9 +42,18 @@ class CharRNNError(Exception):
 
 
 class UsageError(CharRNNError):
-    """A setting or argument that can't be used."""
+    """A setting or argument that can't be used.
+
+    Args:
+        found, advice: see `CharRNNError`.
+        setting: the name of the setting that `found` begins with, if it does.
+    """
 
     exit_code = 2
+
+    def __init__(self, found: str, advice: str, setting: str = "") -> None:
+        super().__init__(found, advice)
+        self.setting = setting
 
 
 class BadDataError(CharRNNError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import (
@@ -162,10 +163,10 @@ def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
             msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
             expected = requirement(field.type) or str(error).replace("`", "")
-            raise UsageError(f"{field.name} is {value!r}", expected) from None
+            raise UsageError(f"{field.name} is {value!r}", expected, field.name) from None
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
-            raise UsageError(f"{field.name} is {value!r}", "it must be a finite number")
+            raise UsageError(f"{field.name} is {value!r}", "it must be a finite number", field.name)
 
 
 NOUNS: dict[type[types.Type], str] = {
@@ -255,7 +256,9 @@ def takes(*kinds: type[Settings]) -> Callable[[Function], Function]:
         shown = signature.replace(parameters=[*named, *map(_keyword, added)])
         function.__signature__ = shown  # type: ignore[attr-defined]
         lines = "".join(f"    {s.name}: {s.help}\n" for s in added)
-        function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nSettings:\n{lines}"
+        # The signature has them instead of one parameter `settings`.
+        own = re.sub(r"\n    settings: .*(\n {8}.*)*", "", inspect.cleandoc(function.__doc__ or ""))
+        function.__doc__ = f"{own}\n\nSettings:\n{lines}"
         return function
 
     return describe

@@ -26,6 +26,7 @@ ROOMS: dict[str, list[set[str]]] = {
     ]
     for contract in CONTRACTS["contracts"]
     for container in contract.get("containers", ())
+    if container != "charrnn"
 }
 HEAVY = ("torch", "datasets", "pandas", "rich", "tqdm", "llvmlite")
 

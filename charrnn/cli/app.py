@@ -21,6 +21,7 @@ from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.cli.verify import verify
 from charrnn.errors import CharRNNError, ReadWriteError
+from charrnn.terminal.options import option_names
 from charrnn.terminal.output import say
 
 __all__ = ["app", "main"]
@@ -36,7 +37,7 @@ class OneLineErrors(TyperGroup):
             finally:
                 sys.stdout.flush()
         except CharRNNError as error:
-            say(f"charrnn: {error}")
+            say(f"charrnn: {_in_options(error)}")
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:  # the reader has seen enough
             _drop_buffered_output()
@@ -49,6 +50,16 @@ class OneLineErrors(TyperGroup):
             raise typer.Exit(failure.exit_code) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+
+
+def _in_options(error: CharRNNError) -> str:
+    """The message, with the option's name in place of the setting's."""
+    setting = getattr(error, "setting", "")
+    if not setting:
+        return str(error)
+    (option,) = option_names([setting]).values()
+    advice = error.advice.replace("or a tuple of them", "or several with commas between")
+    return f"{option}{error.found.removeprefix(setting)}; {advice}"
 
 
 def _drop_buffered_output() -> None:

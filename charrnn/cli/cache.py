@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.terminal.output import write
+from charrnn.terminal.output import say, write
 
 __all__ = ["cache"]
 
@@ -22,6 +22,8 @@ def cache(
         count = kept.clear()
         write(f"deleted {count} file{'' if count == 1 else 's'} in {kept.location()}\n")
         return
+    if not kept.entries():
+        say(f"nothing is kept in {kept.location()}")
     for path in kept.entries():
         status = path.stat()
         used = datetime.fromtimestamp(status.st_mtime).astimezone()

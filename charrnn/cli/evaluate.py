@@ -64,11 +64,11 @@ def evaluate(
 ) -> None:
     """Measure how well a model, or several together, predict a text."""
     config, reading = take(EvalConfig, given), take(Reading, given)
-    if config.random_windows is not None and (per_char or html or config.protocol == "carried"):
-        raise UsageError(
-            "random windows are not a text that could be shown",
-            "use --protocol windows, without --per-char and --html",
-        )
+    if config.random_windows is not None and config.protocol == "carried":
+        raise UsageError("--random-windows needs windows", "add --protocol windows")
+    if config.random_windows is not None and (per_char or html):
+        advice = "leave out --per-char and --html"
+        raise UsageError("random windows don't make up a text to show", advice)
     models, sources = _models_and_texts(arguments)
     found = _scored(models, sources, config, reading, unknown, dynamic or [], validation)
     if html is not None:
@@ -122,7 +122,8 @@ def _scored(
         training_ids = tokenizer.encode(known.text, "skip")
         training_ids = training_ids[: _training_tokens(models, known, len(training_ids))]
     total = len(networks) * (len(ids) - 1)
-    with tqdm(total=total, unit=" characters", leave=False, disable=not dynamic) as bar:
+    hidden = None if dynamic else True  # None: where there is no terminal
+    with tqdm(total=total, unit=" characters", leave=False, disable=hidden) as bar:
         nats = losses.mixed_surprisals(networks, ids, config, training_ids, bar.update)
     total_nats = float(nats.sum(dtype="float64"))
     score = score_of(total_nats, tokenizer, targets(ids, config))

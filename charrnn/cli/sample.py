@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec import Meta
 
 from charrnn.config import SampleConfig, Unknown
-from charrnn.errors import MissingInputError, UsageError, not_written
+from charrnn.errors import MissingInputError, UsageError
 from charrnn.settings import Settings, about
 from charrnn.signals import noted
 from charrnn.terminal.options import JsonOption, option_names, take, with_settings
+from charrnn.terminal.output import OutputFile
 
 if TYPE_CHECKING:
     from charrnn.terminal.sampler import Sampler
@@ -57,9 +57,9 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=1_000)] | None,
         about("Search for the likeliest text along this many paths."),
     ] = None
-    length_penalty: Annotated[float, about("With --beam: above 0, longer texts are favoured.")] = (
-        1.0
-    )
+    length_penalty: Annotated[
+        float, Meta(ge=-10, le=10), about("With --beam: above 0, longer texts are favoured.")
+    ] = 1.0
     novelty: Annotated[
         str | None, about("Report what was copied from this text; any source that train takes.")
     ] = None
@@ -116,13 +116,14 @@ def sample(
     config = take(SampleConfig, {"seed": new_seed()} | given)
     prompt = _read_prompt(options.prompt_file) if options.prompt_file else options.prompt
     model = load_together(models or [None])
-    with _opened(options.output) as out:
+    output = OutputFile(options.output) if options.output else None
+    with closing(output) if output else nullcontext():
         sampler = Sampler(
             model=model,
             prompt=prompt,
             config=config,
             unknown=options.unknown,
-            out=out,
+            out=output or sys.stdout,
             echo=options.echo,
             json=json,
             corpus=options.novelty,
@@ -158,7 +159,7 @@ def _refuse_beside_interactive(given: dict[str, Any]) -> None:
     if names:
         raise UsageError(
             f"{' and '.join(names)} can't be used with --interactive",
-            "you decide what is written and where it ends; leave it out",
+            "leave it out: you decide what is written and where it ends",
         )
 
 
@@ -169,15 +170,3 @@ def _read_prompt(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise MissingInputError(f"{path}: {error.strerror}", "check --prompt-file") from None
-
-
-@contextmanager
-def _opened(path: Path | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stdout
-        return
-    try:
-        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-    except OSError as error:
-        raise not_written(path, error, "--output") from None

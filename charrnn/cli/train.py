@@ -92,9 +92,11 @@ def _refuse_changes(model: str, given: dict[str, Any]) -> None:
     for name, option in option_names(given).items():
         kept = getattr(record.model, name, getattr(record.training, name, None))
         found.append(option if kept is None else f"{option} (it has {kept})")
+    it = "it" if len(found) == 1 else "them"
+    otherwise = "" if "init_from" in given else ", or start a new run with --init-from"
     raise UsageError(
-        f"--resume continues with the settings of the run, {', '.join(found)} can't be given",
-        "leave them out, or start a new run with --init-from",
+        f"{', '.join(found)} can't be given with --resume, which keeps the settings of the run",
+        f"leave {it} out{otherwise}",
     )
 
 

@@ -18,8 +18,6 @@ def verify(model: ModelArgument = None) -> None:
     from charrnn.folder.resuming import STATE, read_run
 
     path = find_model(model)
-    if read_manifest(path) is None:
-        write(f"{path} has no {MANIFEST}, so damaged content would not be noticed\n")
     problems = _problems(path)
     if problems:
         write("".join(f"{problem}\n" for problem in problems))
@@ -31,7 +29,9 @@ def verify(model: ModelArgument = None) -> None:
         read_settled(path, lambda: read_run(path))
     if not unfinished:
         read_model(path)
-    write(f"{path} is whole{', but holds a run that has no model yet' if unfinished else ''}\n")
+    checked = read_manifest(path) is not None
+    found = "is whole" if checked else f"loads, but has no {MANIFEST} to check it against"
+    write(f"{path} {found}{'; its run has no model yet' if unfinished else ''}\n")
 
 
 def _problems(path: Path) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.arrays import Ids, Surprisals
 from charrnn.config import EvalConfig, Unknown, settings_from, takes
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
 from charrnn.folder.record import find_model, read_model
@@ -91,7 +91,7 @@ def mixed_surprisals(
         UsageError: for fewer than two tokens, or dynamic evaluation in windows.
     """
     if len(ids) < 2:
-        raise UsageError(f"the text has {len(ids)} tokens", "give at least two")
+        raise UsageError(f"the text has {len(ids)} of the two tokens it needs", "use a longer one")
     if training_ids is not None and (config.protocol != "carried" or len(training_ids) < 2):
         raise UsageError(
             "dynamic evaluation carries the state, and needs the text that was trained on",
@@ -111,6 +111,8 @@ def mixed_surprisals(
             if progress is not None:
                 progress(len(part))
         each.append(np.concatenate(parts))
+        if not np.isfinite(each[-1]).all():
+            raise CharRNNError("dynamic evaluation has diverged", "choose a lower --rate")
     return _mean_probability(each)
 
 

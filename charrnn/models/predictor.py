@@ -103,7 +103,17 @@ class Predictor(LanguageModel):
     def generate_batch(
         self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> list[Sample]:
-        """Several texts after one prompt; the seeds of texts 2, 3, … are the next numbers."""
+        """Several texts after one prompt; the seeds of texts 2, 3, … are the next numbers.
+
+        Args:
+            count: how many.
+            prompt, unknown, settings: as for `generate`.
+
+        Raises:
+            UsageError: as `generate`; and for a count below 0.
+        """
+        if count < 0:
+            raise UsageError(f"count is {count}", "it must be at least 0")
         config = settings_from(SampleConfig, settings)
         first = generation.new_seed() if config.seed is None else config.seed
         seeds = range(first, first + count)
@@ -126,7 +136,14 @@ class Predictor(LanguageModel):
         unknown: Unknown = "error",
         **settings: Any,
     ) -> list[Beam]:
-        """The likeliest texts, best first; see `beams.beam_search`."""
+        """The likeliest texts, best first; see `beams.beam_search`.
+
+        Args:
+            num_beams: how many paths to follow.
+            length_penalty: above 0, longer texts are favoured.
+            prompt, unknown: as for `generate`.
+            settings: of these, max_new_tokens, the stops and the lists of characters count.
+        """
         config = settings_from(SampleConfig, settings)
         return beams.beam_search(
             self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty

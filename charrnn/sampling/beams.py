@@ -80,11 +80,12 @@ def beam_search(
     """
     config = config or SampleConfig()
     if num_beams < 1:
-        raise UsageError(f"num_beams is {num_beams}", "expected 1 or more")
-    if not abs(length_penalty) <= MAX_LENGTH_PENALTY:
+        raise UsageError(f"num_beams is {num_beams}", "it must be at least 1")
+    number = isinstance(length_penalty, (int, float))
+    if not number or not abs(length_penalty) <= MAX_LENGTH_PENALTY:
         raise UsageError(
-            f"length_penalty is {length_penalty}",
-            f"expected a number from -{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}",
+            f"length_penalty is {length_penalty!r}",
+            f"it must be a number, from -{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}",
         )
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")

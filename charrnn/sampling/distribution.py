@@ -90,7 +90,10 @@ def allowed_ids(tokenizer: Tokenizer, config: SampleConfig) -> NDArray[np.bool_]
         for character in characters:
             ids = tokenizer.encode(character, "skip")
             if len(ids) > 1:
-                raise UsageError(f"{character!r} is {len(ids)} bytes", "list characters of one")
+                raise UsageError(
+                    f"{character!r} is {len(ids)} bytes long",
+                    "a byte model allows and bans characters of one byte",
+                )
             allowed[ids] = value
     if not allowed.any():
         raise UsageError("allow and ban leave no character that the model knows", "allow more")

@@ -118,7 +118,7 @@ def _several(setting: Setting) -> Callable[[str], float | tuple[float, ...]]:
             values = tuple(float(part) for part in given.split(","))
         except ValueError:
             advice = "it must be a number, or several with commas between"
-            raise UsageError(f"{setting.name} is {given!r}", advice) from None
+            raise UsageError(f"{setting.name} is {given!r}", advice, setting.name) from None
         return values[0] if len(values) == 1 else values
 
     return read

@@ -38,14 +38,14 @@ def show(run: Iterable[Event]) -> Finished:
         Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
             does not wait for that.
     """
-    folder = None
+    folder, unit = None, ""
     stopping = noted(signal.SIGINT, signal.SIGTERM)
     with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         events = iter(run)
         for event in events:
-            _show(event, bar)
             if isinstance(event, Started):
-                folder = event.folder
+                folder, unit = event.folder, event.unit
+            _show(event, bar, unit)
             if isinstance(event, Finished):
                 return event
             if received:
@@ -56,7 +56,7 @@ def show(run: Iterable[Event]) -> Finished:
     raise AssertionError("training ends with Finished")
 
 
-def _show(event: Event, bar: tqdm[Never]) -> None:
+def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
     match event:
         case Started():
             bar.total = event.training.steps
@@ -70,7 +70,7 @@ def _show(event: Event, bar: tqdm[Never]) -> None:
         case Progress():
             bar.set_postfix_str(
                 f"loss {event.train_nats:.3f} nats, {event.train_nats / math.log(2):.3f} bits, "
-                f"{event.tokens_per_second:,.0f} characters/s",
+                f"{event.tokens_per_second:,.0f} {unit}s/s",
                 refresh=False,
             )
             bar.update(event.step - bar.n)
@@ -93,9 +93,9 @@ def _summary(event: Finished) -> str:
     skipped = f"{event.skipped} skipped because a gradient was not finite, " * bool(event.skipped)
     return (
         f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
-        f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} characters/s\n"
-        f"validation loss {event.val_nats:.4f} nats, {event.val_bits_per_char:.4f} bits per "
-        f"character; training loss {event.train_nats:.4f} nats\n"
+        f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
+        f"validation loss {event.val_nats:.4f} nats, {event.val_nats / math.log(2):.4f} bits per "
+        f"{event.unit}; training loss {event.train_nats:.4f} nats\n"
         f"{event.advice}\n"
         f"write with it: charrnn sample {event.model}"
     )

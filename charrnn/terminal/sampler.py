@@ -14,7 +14,7 @@ from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
 from charrnn.scoring.novelty import RUN, Copies, Novelty
-from charrnn.terminal.output import encode_json, say
+from charrnn.terminal.output import OutputFile, encode_json, say
 
 __all__ = ["Sampler"]
 
@@ -42,7 +42,7 @@ class Sampler:
     prompt: str
     config: SampleConfig
     unknown: Unknown
-    out: TextIO
+    out: TextIO | OutputFile
     echo: bool
     json: bool
     corpus: str | None

@@ -24,7 +24,15 @@ from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.text.decoding import Piece, file_pieces, is_binary_file, pieces
 from charrnn.text.tables import HUB, hub_rows, is_table, table_rows
 
-__all__ = ["BUNDLED", "Bundled", "Corpus", "documents", "read_corpus", "short_name", "texts"]
+__all__ = [
+    "BUNDLED",
+    "Bundled",
+    "Corpus",
+    "documents",
+    "read_corpus",
+    "short_name",
+    "texts",
+]
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,15 @@ class Corpus:
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def read_corpus(sources: Sequence[str | Path], reading: Reading | None = None) -> Corpus:
+def read_corpus(
+    sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+) -> Corpus:
     """All the text of the sources, as one corpus.
 
     Args:
-        sources: each a text file, a `.gz` of one, a folder, a glob, "-" for standard input, a
-            `.jsonl`, `.csv` or `.parquet` file, `hf://OWNER/NAME` or `hf://OWNER/NAME/CONFIG`,
-            or the name of a bundled corpus.
+        sources: one or several, each a text file, a `.gz` of one, a folder, a glob, "-" for
+            standard input, a `.jsonl`, `.csv` or `.parquet` file, `hf://OWNER/NAME` or
+            `hf://OWNER/NAME/CONFIG`, or the name of a bundled corpus.
         reading: encoding and columns; UTF-8 by default.
 
     Raises:
@@ -62,6 +72,8 @@ def read_corpus(sources: Sequence[str | Path], reading: Reading | None = None) -
         ReadWriteError: if reading fails midway.
         UsageError: for a column that does not exist or holds no text.
     """
+    if isinstance(sources, (str, Path)):
+        sources = [sources]
     notes: list[str] = []
     text = "".join(texts(sources, reading or Reading(), notes))
     if not text:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 import numpy as np
@@ -65,10 +65,12 @@ class CharTokenizer(
         Raises:
             BadDataError: if the text is empty or holds a lone surrogate.
         """
-        try:
-            return cls("".join(sorted(set(text))))
-        except ValueError as error:
-            raise BadDataError(f"no vocabulary from this text: {error}", "check the text") from None
+        if not text:
+            raise BadDataError("a vocabulary needs at least one character", "use a longer text")
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            advice = "use --tokenizer byte, or --errors replace"
+            raise BadDataError("the text has bytes that are not text", advice)
+        return cls("".join(sorted(set(text))))
 
     @property
     def unit(self) -> str:
@@ -111,6 +113,7 @@ class CharTokenizer(
         Raises:
             UsageError: if `unknown` is "error" and there are such characters; names them.
         """
+        _check_arguments(text, unknown)
         ids = self._ids.take(code_points(text), mode="clip")  # (N,)
         known = ids >= 0  # (N,)
         if not known.all():
@@ -158,6 +161,7 @@ class ByteTokenizer(
         Raises:
             UsageError: if `unknown` is "error" and there are any.
         """
+        _check_arguments(text, unknown)
         try:
             data = text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
@@ -184,6 +188,8 @@ Tokenizer = CharTokenizer | ByteTokenizer
 
 def make_tokenizer(kind: Literal["char", "byte"], text: str) -> Tokenizer:
     """A new tokenizer of this kind, for `text`."""
+    if kind not in ("char", "byte"):
+        raise UsageError(f"tokenizer is {kind!r}", "choose from char, byte")
     return ByteTokenizer() if kind == "byte" else CharTokenizer.from_text(text)
 
 
@@ -192,13 +198,21 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
+def _check_arguments(text: str, unknown: Unknown) -> None:
+    if not isinstance(text, str):
+        raise UsageError(f"the text is of type {type(text).__name__}", "it must be a string")
+    if unknown not in get_args(Unknown):
+        raise UsageError(f"unknown is {unknown!r}", f"choose from {', '.join(get_args(Unknown))}")
+
+
 def _unknown_characters(characters: list[str]) -> UsageError:
     names = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:20])
     more = f" and {len(characters) - 20} more" if len(characters) > 20 else ""
     noun = "a character" if len(characters) == 1 else f"{len(characters)} characters"
     return UsageError(
         f"the model does not know {noun} of the text: {names}{more}",
-        "leave them out, or choose --unknown skip or --unknown replace",
+        f"leave {'it' if len(characters) == 1 else 'them'} out, "
+        "or choose --unknown skip or --unknown replace",
     )
 
 

@@ -22,6 +22,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         summary: what was chosen, and why, in one line.
         model, training: the resolved settings.
         parameters: how many numbers will be learnt.
+        unit: what a token is: a character or a byte.
         device, precision: what computes, and in which numbers.
     """
 
@@ -31,6 +32,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelConfig
     training: TrainConfig
     parameters: int
+    unit: str
     device: str
     precision: Literal["fp32", "bf16"]
 
@@ -73,6 +75,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         train_nats: training loss just before, in nats per token, with dropout.
         steps, epochs: how long the run was.
         parameters: how many numbers were learnt.
+        unit: what a token is: a character or a byte.
         characters_per_second: in training alone; bytes for a byte tokenizer.
         seconds: of the whole run.
         stopped_early: whether validation had not improved for long.
@@ -87,6 +90,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     epochs: float
     parameters: int
+    unit: str
     characters_per_second: float
     seconds: float
     stopped_early: bool

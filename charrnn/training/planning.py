@@ -149,7 +149,7 @@ def schedule(plan: Plan, steps: int) -> TrainConfig:
 
 
 def max_epochs(train_tokens: int) -> int:
-    """Passes after which a text is known by heart, and there is nothing more to learn."""
+    """Passes after which further ones do not help: the text is known by heart."""
     return 30 if train_tokens < 300_000 else 60
 
 

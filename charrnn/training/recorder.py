@@ -213,6 +213,7 @@ class Recorder:
             steps=learner.step,
             epochs=learner.epoch,
             parameters=learner.network.num_parameters,
+            unit=self.tokenizer.unit,
             characters_per_second=learner.tokens_per_second,
             seconds=time.perf_counter() - self.begin,
             stopped_early=learner.step < learner.config.steps,

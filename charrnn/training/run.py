@@ -7,6 +7,7 @@ model = run.finish()                  # trains to the end, with a progress bar
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -169,7 +170,8 @@ class Run:
         self._prepared: NewRun | StoppedRun | None = prepared
         self._summary = prepared.summary
         self._sources = sources  # where the text is, if the folder does not tell
-        self._step = getattr(prepared, "step", 0)
+        self._step = prepared.step if isinstance(prepared, StoppedRun) else 0
+        self._parameters = self._sample = ""  # once they are known
 
     def __iter__(self) -> Iterator[Event]:
         if self.finished is not None:
@@ -189,11 +191,13 @@ class Run:
             case Started():
                 self.folder, self._prepared = event.folder, None  # it can be resumed from now on
                 self.notes, self._summary = event.notes, event.summary
+                self._parameters = f"{event.parameters:,}"
             case Progress():
                 self._step = event.step
             case Evaluated():
                 self._step = event.evaluation.step
                 self.evaluations.append(event.evaluation)
+                self._sample = event.sample
             case Finished():
                 self.finished = event
 
@@ -229,8 +233,8 @@ class Run:
     def _state(self) -> str:
         """How far the run is, in a few words."""
         if self.finished is not None:
-            bits = self.finished.val_bits_per_char
-            return f"finished: validation {bits:.3f} bits per character"
+            bits, unit = self.finished.val_nats / math.log(2), self.finished.unit
+            return f"finished: validation {bits:.3f} bits per {unit}"
         if self._prepared is not None:
             return "not begun" if isinstance(self._prepared, NewRun) else "stopped"
         return f"begun, {self._step:,} updates made"
@@ -248,6 +252,8 @@ class Run:
             "folder": str(self.folder or f"a new one in {CHECKPOINTS}"),
             "settings": self._summary,
         }
+        if self._parameters:
+            facts["parameters"] = self._parameters
         if self.notes:
             facts["notes"] = "; ".join(self.notes)
         if self.evaluations:
@@ -260,7 +266,7 @@ class Run:
         return f"<charrnn run\n{rows}>"
 
     def _repr_html_(self) -> str:
-        return notebook.table("charrnn run", self._facts())
+        return notebook.table("charrnn run", self._facts(), self._sample)
 
 
 def _show(event: Event, bar: Any, step: int) -> None:

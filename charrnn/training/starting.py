@@ -177,6 +177,7 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
         model=recorder.record.model,
         training=learner.config,
         parameters=learner.network.num_parameters,
+        unit=recorder.tokenizer.unit,
         device=learner.device.type,
         precision=learner.precision,
     )

@@ -56,15 +56,15 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
     [
         (("-t", "warm"), 2, "temperature is 'warm'"),
         (("-t", "1,-1"), 2, "temperature is"),
-        (("--min-p", 2), 2, "min_p is 2.0"),
+        (("--min-p", 2), 2, "--min-p is 2.0"),
         (("--beam", 2, "--best-of", 3), 2, "--best-of and --beam are both given"),
         (("--beam", 2, "--num-samples", 3), 2, "--beam and --num-samples are both given"),
         (("--reject-copies", 5), 2, "--novelty"),
         (("--interactive", 3, "--json"), 2, "--json can't be used with --interactive"),
         (("--interactive", 3, "--stop", "a", "--max-lines", 2), 2, "--stop and --max-lines"),
         (("--prompt", "a", "--prompt-file", "prompt.txt"), 2, "are both given"),
-        (("--beam", 2, "--length-penalty", 1e9), 2, "length_penalty is 1000000000.0"),
-        (("--beam", 2, "--length-penalty", "nan"), 2, "length_penalty is nan"),
+        (("--beam", 2, "--length-penalty", 1e9), 2, "--length-penalty is 1000000000.0"),
+        (("--beam", 2, "--length-penalty", "nan"), 2, "--length-penalty is nan"),
         (("--length", 0, "--json"), 2, "no end"),
         (("--length", 0, "--beam", 2), 2, "needs an end"),
         (("--allow", "@"), 2, "leave no character"),
@@ -185,6 +185,21 @@ def test_bytes_of_a_prompt_that_are_no_text_come_out_as_they_went_in(desk: Path)
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [("--prompt", "Ω"), ("--novelty", "nowhere.txt"), ("--beam", 2, "--length-penalty", 50)],
+    ids=lambda wrong: wrong[0],
+)
+def test_bad_input_leaves_the_file_for_the_output_as_it_was(
+    desk: Path, wrong: tuple[object, ...]
+) -> None:
+    (desk / "keep.txt").write_text("precious")
+    assert run(desk, "sample", "verse", "-o", "keep.txt", *wrong).returncode in (2, 66)
+    assert (desk / "keep.txt").read_text() == "precious"
+    assert run(desk, "sample", "verse", "-o", "new.txt", *wrong).returncode in (2, 66)
+    assert not (desk / "new.txt").exists()
+
+
+@pytest.mark.parametrize(
     ("ways", "count"),
     [
         (("--json",), 1),
@@ -210,7 +225,8 @@ def test_ctrl_c_writes_what_there_is_of_texts_that_are_wanted_whole(
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"Traceback" not in err
-    text = file.read_text()
+    assert file.exists() == bool(count), "a file without a text is not kept"
+    text = file.read_text() if count else ""
     texts = [json.loads(text)["text"]] if "--json" in ways else re.findall(r"^the .*$", text, re.M)
     assert len(texts) == count
     assert count or err == b"2 of 2 texts copied more than 1 characters and are left out\n"

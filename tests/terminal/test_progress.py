@@ -19,6 +19,7 @@ DONE = Finished(
     train_nats=1.5,
     steps=300,
     epochs=2.5,
+    unit="character",
     parameters=2759,
     characters_per_second=4000.0,
     seconds=17.0,

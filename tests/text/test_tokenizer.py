@@ -199,7 +199,7 @@ def test_bytes_that_are_no_text_keep_their_values(data: bytes) -> None:
 
 
 def test_a_lone_surrogate_is_no_character() -> None:
-    with pytest.raises(BadDataError, match="surrogate"):
+    with pytest.raises(BadDataError, match="bytes that are not text; use --tokenizer byte"):
         CharTokenizer.from_text("a\ud800")
     with pytest.raises(BadDataError, match="at least one"):
         CharTokenizer.from_text("")
