@@ -264,5 +264,5 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
     ):
         with pytest.raises(CharRNNError, match=re.escape(message)):
             charrnn.evaluate(tmp_path / "one", text, **settings_)
-    with pytest.raises(CharRNNError, match="has 1 tokens"):
+    with pytest.raises(CharRNNError, match="has 1 of the two tokens"):
         charrnn.evaluate(tmp_path / "one", "a")
