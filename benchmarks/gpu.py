@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 from timing import machine, rates
-from torch import nn
 from torch.nn.functional import cross_entropy
+from training import LAYERS, MODULES, E, Usual, V
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.learning.graph import GraphUpdates
@@ -29,26 +29,9 @@ from charrnn.learning.learner import Learner
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 SHAPES = ((256, 32, 64), (256, 128, 64), (512, 64, 128), (1024, 128, 128), (2048, 128, 128))
-V, E, LAYERS = 65, 64, 2
 ROUNDS, SECONDS, CALLS = 3, 0.4, 8
-MODULES: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 Step = Callable[[], object]
-
-
-class Usual(nn.Module):
-    """The model that a user of `torch.nn` would write."""
-
-    def __init__(self, cell: str, hidden: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(V, E)
-        self.rnn = MODULES[cell](E, hidden, LAYERS, batch_first=True)
-        self.head = nn.Linear(hidden, V)
-
-    def forward(self, x: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
-        """(B, T) to (B, T, V)."""
-        output, state = self.rnn(self.embedding(x), state)
-        return self.head(output), state
 
 
 def usual(cell: str, hidden: int, batch: int, length: int) -> Step:
