@@ -64,8 +64,9 @@ def load_networks(models: Sequence[str | Path]) -> tuple[list[CharRNN], Tokenize
     """
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
-    tokenizer = same_vocabulary([read_model(find_model(model)).tokenizer for model in models])
-    return [CharRNN.from_pretrained(model) for model in models], tokenizer
+    found = [read_model(find_model(model)) for model in models]
+    tokenizer = same_vocabulary([model.tokenizer for model in found])
+    return [CharRNN.from_folder(model) for model in found], tokenizer
 
 
 def mixed_surprisals(

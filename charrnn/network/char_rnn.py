@@ -15,7 +15,7 @@ from charrnn.arrays import Weights
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.folder.files import create_folder, write_files
-from charrnn.folder.record import ModelRecord, find_model, model_files, read_model
+from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
 from charrnn.network.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
@@ -103,7 +103,11 @@ class CharRNN(nn.Module):
             MissingInputError: if there is none.
             BadDataError: if it is damaged.
         """
-        found = read_model(find_model(model))
+        return cls.from_folder(read_model(find_model(model)))
+
+    @classmethod
+    def from_folder(cls, found: ModelFolder) -> CharRNN:
+        """The network of a model folder that was read, in evaluation mode."""
         network = cls(found.record.model)
         network.load_state_dict({k: torch.from_numpy(v) for k, v in found.weights.items()})
         return network.eval()
