@@ -1,4 +1,4 @@
-"""charrnn cache: what is kept of long texts."""
+"""charrnn cache: what is kept of long texts, and compiled code."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ __all__ = ["cache"]
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete these files.")] = False,
 ) -> None:
-    """List what is kept on disk to start sooner on long texts."""
-    from charrnn.text import cache as kept
+    """List what is kept on disk to start sooner: ids of long texts, and compiled code."""
+    from charrnn.native import compiled
+    from charrnn.text import cache as texts
 
     if clear:
-        count = kept.clear()
-        write(f"deleted {count} file{'' if count == 1 else 's'} in {kept.location()}\n")
+        count = texts.clear() + compiled.clear()
+        write(f"deleted {count} file{'' if count == 1 else 's'} in {texts.location()}\n")
         return
-    if not kept.entries():
-        say(f"nothing is kept in {kept.location()}")
-    for path in kept.entries():
+    paths = texts.entries() + compiled.entries()
+    if not paths:
+        say(f"nothing is kept in {texts.location()}")
+    for path in paths:
         status = path.stat()
         used = datetime.fromtimestamp(status.st_mtime).astimezone()
         write(f"{status.st_size:>15,} bytes, last used {used:%Y-%m-%d %H:%M}  {path}\n")

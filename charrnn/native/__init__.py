@@ -4,6 +4,7 @@
 
 processor      what the processor offers
 machine        integers, vectors and loops of machine code, written as Python
+compiled       such code, kept in the process and on disk
 intrinsics     bytes, exponentials, sums across lanes and waiting in such code
 threads        the threads that run it
 training_code  a recurrent layer over a sequence, forward and backward

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from charrnn.native import processor
 
 try:
+    import llvmlite
     import llvmlite.binding as llvm
     from llvmlite import ir
 except (ImportError, OSError):  # then `processor.target` is None, and no code is made
@@ -30,6 +31,8 @@ __all__ = [
     "Numbers",
     "Vector",
     "add_symbol",
+    "compiler",
+    "load",
     "size",
 ]
 
@@ -302,25 +305,48 @@ class Code:
         name = "llvm.x86.avx512bf16.dpbf16ps.512"
         return Vector(self, self.external(name, floats, total.value, x, w))
 
-    def compile(self) -> int:
-        """The address of the compiled function, which stays valid as long as the process runs."""
+    def object_code(self) -> bytes:
+        """The compiled function, as an object file that `load` takes."""
         self.builder.ret_void()
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(),
-            features=self.target.features,
-            opt=3,
-        )
+        target_machine = _target_machine(self.target.features)
         module = llvm.parse_assembly(str(self.module))
         module.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=2)
-        passes = llvm.create_pass_builder(machine, options)
+        passes = llvm.create_pass_builder(target_machine, options)
         passes.getModulePassManager().run(module, passes)
-        engine = llvm.create_mcjit_compiler(module, machine)
-        engine.finalize_object()
-        _ENGINES.append(engine)
-        return int(engine.get_function_address(self.name))
+        compiled: bytes = target_machine.emit_object(module)
+        return compiled
+
+    def compile(self) -> int:
+        """The address of the compiled function, which stays valid as long as the process runs."""
+        return load(self.object_code(), self.name)
+
+
+def load(object_code: bytes, name: str) -> int:
+    """The address of a function in an object file, valid as long as the process runs."""
+    nothing = llvm.parse_assembly("")
+    engine = llvm.create_mcjit_compiler(nothing, _target_machine(""))
+    engine.add_object_file(llvm.ObjectFileRef.from_data(object_code))
+    engine.finalize_object()
+    _ENGINES.append(engine)
+    return int(engine.get_function_address(name))
+
+
+def compiler() -> tuple[object, ...]:
+    """What compiles, and for which kind of machine."""
+    return llvmlite.__version__, llvm.llvm_version_info, llvm.get_process_triple(), _processor()
+
+
+def _processor() -> str:
+    name: str = llvm.get_host_cpu_name()
+    return name
+
+
+def _target_machine(features: str) -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(cpu=_processor(), features=features, opt=3, jit=True)
 
 
 _ENGINES: list[Any] = []  # each owns its code, and must not be collected

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 try:
@@ -12,7 +10,7 @@ try:
 except (ImportError, OSError):  # not there, or not for this system
     llvm = None
 
-__all__ = ["Target", "compiled_once", "panel_blocks", "target", "vector_width"]
+__all__ = ["Target", "panel_blocks", "target", "vector_width"]
 
 # How a processor multiplies bytes: fours in one instruction, or pairs in one and fours in several.
 Int8 = Literal["fours", "pairs"]
@@ -70,23 +68,3 @@ def panel_blocks(gates: int, hidden_size: int) -> int:
     """How many vectors of units stand side by side in a panel: about four accumulators a lane."""
     vectors = hidden_size // vector_width()
     return next(n for n in (4, 3, 2, 1) if n * gates <= 4 and vectors % n == 0)
-
-
-def compiled_once(compile_code: Callable[..., int]) -> Callable[..., int]:
-    """Keep the code that a function compiles: once for each target and arguments.
-
-    The target is one of them although no caller names it, since the code depends on it as on the
-    others (tests compile for several). Two threads that need the same code wait for one of them.
-    """
-    lock = threading.Lock()
-
-    @functools.cache
-    def kept(_: Target | None, *arguments: object) -> int:
-        return compile_code(*arguments)
-
-    @functools.wraps(compile_code)
-    def compiled(*arguments: object) -> int:
-        with lock:
-            return kept(target(), *arguments)
-
-    return compiled

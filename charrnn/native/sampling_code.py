@@ -25,8 +25,9 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import intrinsics
 from charrnn.native.byte_weights import ByteProduct
+from charrnn.native.compiled import compiled_once
 from charrnn.native.machine import Code, Int, Vector
-from charrnn.native.processor import compiled_once, panel_blocks
+from charrnn.native.processor import panel_blocks
 
 __all__ = [
     "DRAW_ARGUMENTS",
@@ -91,9 +92,9 @@ def argument_names(layers: int) -> list[str]:
 
 
 @compiled_once
-def code_address(shape: Shape) -> int:
+def code_address(shape: Shape) -> Code:
     """The address of the code for models of a shape."""
-    return _SamplingCode(shape).code.compile()
+    return _SamplingCode(shape).code
 
 
 class _SamplingCode:

@@ -14,8 +14,9 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import intrinsics
+from charrnn.native.compiled import compiled_once
 from charrnn.native.machine import Code, Int, Numbers, Vector, size
-from charrnn.native.processor import compiled_once, panel_blocks
+from charrnn.native.processor import panel_blocks
 from charrnn.native.threads import openmp_thread, openmp_threads
 
 __all__ = ["backward_code", "forward_code"]
@@ -28,15 +29,15 @@ BACKWARD = (
 
 
 @compiled_once
-def forward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
+def forward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> Code:
     """The address of the forward pass, with the arguments `FORWARD`; `by_id` if gx is a table."""
-    return _Forward(cell, hidden_size, numbers, by_id).code.compile()
+    return _Forward(cell, hidden_size, numbers, by_id).code
 
 
 @compiled_once
-def backward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> int:
+def backward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> Code:
     """That of the backward pass; `by_id` if the derivatives by gx are summed for each id."""
-    return _Backward(cell, hidden_size, numbers, by_id).code.compile()
+    return _Backward(cell, hidden_size, numbers, by_id).code
 
 
 class _Build:

@@ -4,5 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 
-NEED_LLVMLITE = ["test_intrinsics.py", "test_long_texts.py", "test_sampler.py", "test_sharing.py"]
+NEED_LLVMLITE = [
+    "test_compiled.py",
+    "test_intrinsics.py",
+    "test_long_texts.py",
+    "test_sampler.py",
+    "test_sharing.py",
+]
 collect_ignore = [] if importlib.util.find_spec("llvmlite") else NEED_LLVMLITE

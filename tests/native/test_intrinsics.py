@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from charrnn.native import intrinsics, machine
-from charrnn.native.processor import Target, compiled_once
+from charrnn.native.processor import Target
 from charrnn.native.sampling_code import THREADS_CAN_WAIT
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
 from tests.native.examples import needs_products_of_bytes
@@ -91,30 +91,3 @@ class TestBarrier:
         sync[1] = 1
         alone.join(60)
         assert not alone.is_alive()
-
-
-def test_code_is_compiled_once_for_each_processor_and_argument(processor: Processor) -> None:
-    compiled: list[str] = []
-    entered = threading.Barrier(3)
-
-    @compiled_once
-    def compile_code(name: str) -> int:
-        compiled.append(name)
-        threading.Event().wait(0.05)  # long enough for another thread to come in
-        return len(compiled)
-
-    def ask() -> None:
-        entered.wait()
-        addresses.append(compile_code("a"))
-
-    addresses: list[int] = []
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert addresses == [1, 1, 1]
-    assert compile_code("b") == 2
-    processor(None)
-    assert compile_code("a") == 3
-    assert compiled == ["a", "b", "a"]
