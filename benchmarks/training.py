@@ -34,6 +34,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids
+from charrnn.config import Budget
 from charrnn.learning.learner import Learner
 from charrnn.network.char_rnn import CharRNN
 from charrnn.training import planning
@@ -124,7 +125,7 @@ def learner(
         "skip": False,
         "precision": precision,
     }
-    plan = planning.plan(len(ids), V, planning.Budget(3.0), given)
+    plan = planning.plan(len(ids), V, Budget(3.0), given, speed=1e12)
     return Learner(plan.model, planning.schedule(plan, 100_000), ids)
 
 

@@ -347,7 +347,7 @@ def test_code_keeps_to_what_its_processor_has(
     for target in PROCESSORS:
         assert target is not None
         processor(target)
-        assert machine.Code("nothing", []).compile()
+        assert machine.Code("nothing", []).object_code()
         assert given[-1] == target.features
 
 
