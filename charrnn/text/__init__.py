@@ -1,9 +1,8 @@
 """From files to token ids.
 
-    source ──decoding, tables──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
+    source ──tables──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
 
 tokenizer   text ↔ ids, by character or by byte
-decoding    bytes → text, piece by piece
 tables      tables and data sets → text, piece by piece
 corpus      files, folders, data sets, standard input → text
 origin      where a corpus was read, and how

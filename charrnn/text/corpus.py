@@ -20,8 +20,9 @@ from typing import NamedTuple
 
 import charrnn
 from charrnn.config import Reading
+from charrnn.decoding.containers import file_pieces, is_binary_file
+from charrnn.decoding.pieces import Piece, pieces
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.text.decoding import Piece, file_pieces, is_binary_file, pieces
 from charrnn.text.tables import HUB, hub_rows, is_table, table_rows
 
 __all__ = [

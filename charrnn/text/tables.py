@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from charrnn.config import Reading
+from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
-from charrnn.text.decoding import Piece
 
 __all__ = ["HUB", "hub_rows", "is_table", "table_rows"]
 

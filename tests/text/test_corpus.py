@@ -17,7 +17,7 @@ from tests.text.reading import PNG, gzipped, text_of
 
 
 def test_a_file_is_read_as_it_is() -> None:
-    text = "a\0b 🙂 e\u0301 שלום 文字\n\r end"
+    text = "a\x01b\t🙂 e\u0301 שלום 文字\n\f end"
     Path("a.b.txt").write_bytes(text.encode())
     assert read_corpus(["a.b.txt"]) == Corpus("a.b", text)
 
