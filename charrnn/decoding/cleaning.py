@@ -76,7 +76,8 @@ class Cleaner:
             marks = "the byte-order mark" if count == 1 else f"{count:,} byte-order marks"
             notes.append(f"dropped {marks}")
         if count := found["\0"]:
-            notes.append(f"dropped {count:,} NUL{'s' if count > 1 else ''}, which pad the text")
+            padding = "NUL, which pads" if count == 1 else "NULs, which pad"
+            notes.append(f"dropped {count:,} {padding} the text")
         notes += [_became(mark, found[mark]) for mark in ("CRLF", "CR") if found[mark]]
         for mark, name in KEPT.items():
             if count := found[mark]:
