@@ -17,6 +17,7 @@ __all__ = ["AnyCleaner", "Cleaner", "EarlierCleaner", "Untouched", "clean"]
 
 BOM = "\N{BYTE ORDER MARK}"
 C1 = re.compile("[\x80-\x84\x86-\x9f]")  # all of that block but NEL, which ends a line
+MARKED = re.compile(f"[\0\r{BOM}\x80-\x9f\u2028\u2029]")
 KEPT = {"\x85": "NEL", "\u2028": "LS", "\u2029": "PS"}  # line ends that stay
 
 
@@ -50,6 +51,8 @@ class Cleaner:
 
     def feed(self, text: str, last: bool = False) -> str:
         """See `AnyCleaner`."""
+        if not self._pending and _is_clean(text):
+            return text
         text = self._pending + self._without("\0", text)
         if not text.isascii():
             text = self._without(BOM, text)
@@ -125,6 +128,13 @@ class Untouched:
     def notes(self) -> tuple[str, ...]:
         """See `AnyCleaner`."""
         return ()
+
+
+def _is_clean(text: str) -> bool:
+    """Whether there is nothing to change or to tell of: of most pieces."""
+    if text.isascii():
+        return "\r" not in text and "\0" not in text
+    return MARKED.search(text) is None
 
 
 def _became(mark: str, lines: int) -> str:

@@ -21,6 +21,7 @@ __all__ = [
 HEAD = 8192  # bytes at the start of a file by which it is recognised
 
 CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+RIDDLES = CONTROLS.replace(b"\b", b"")  # by which old manuals make letters bold
 PADDING = re.compile(rb"\0{8,}")
 SPACES = re.compile("[ \n、。，]")
 
@@ -100,7 +101,7 @@ def unmarked_utf16(head: bytes) -> str:
     Every second byte of a Latin text is zero then; of any text, one order of the bytes gives
     characters with spaces, full stops and ends of lines among them, and the other does not.
     """
-    if len(head) < 4 or (decodes(head, "utf-8") and head.count(b"\0") * 5 < len(head)):
+    if decodes(head, "utf-8") and not looks_binary(head, "utf-8"):
         return ""
     found = [name for name in ("utf-16-le", "utf-16-be") if _is_prose(head, name)]
     return found[0] if len(found) == 1 else ""
@@ -122,8 +123,9 @@ def looks_binary(head: bytes, encoding: str) -> bool:
 
 
 def is_riddled(head: bytes) -> bool:
-    """Whether NULs stand all over, and not only as padding."""
-    return PADDING.sub(b"", head).count(b"\0") * 16 > len(head)
+    """Whether control characters stand all over, and not only as padding."""
+    head = PADDING.sub(b"", head)
+    return (len(head) - len(head.translate(None, RIDDLES))) * 16 > len(head)
 
 
 def decodes(head: bytes, encoding: str) -> bool:

@@ -88,14 +88,16 @@ class _Values:
 
     def _fill(self, count: int) -> bool:
         """Have at least `count` characters ahead, or all; whether there are more than before."""
-        ahead = [self._text[self._at :]]
-        have = before = len(ahead[0])
-        while have < count and (part := next(self._parts, None)) is not None:
-            ahead.append(part)
-            have += len(part)
+        found: list[str] = []
+        missing = count - (len(self._text) - self._at)
+        while missing > 0 and (part := next(self._parts, None)) is not None:
+            found.append(part)
+            missing -= len(part)
+        if not any(found):
+            return False
         self._passed += self._at
-        self._text, self._at = "".join(ahead), 0
-        return have > before
+        self._text, self._at = self._text[self._at :] + "".join(found), 0
+        return True
 
     def next_sign(self) -> str:
         """The next character that is no white space, which stays; nothing at the end."""
@@ -116,11 +118,12 @@ class _Values:
             except RecursionError:
                 raise self._broken("it is nested too deeply") from None
             except json.JSONDecodeError as error:
+                place = self._passed + error.pos
                 final = error.pos < len(self._text) - NEAR and "Unterminated" not in error.msg
                 if final or not self._more():
-                    raise self._broken(error.msg, error.pos) from None
-            except ValueError as error:  # a number of thousands of digits
-                raise self._broken(str(error)) from None
+                    raise self._broken(error.msg, place) from None
+            except ValueError:
+                raise self._broken("a number of thousands of digits") from None
             else:
                 # A number may go on in the next part.
                 if end < len(self._text) or not self._more():
@@ -161,7 +164,7 @@ class _Values:
             return
         while True:
             if self.next_sign() != '"':
-                raise self._broken("Expecting property name", self._at)
+                raise self._broken("Expecting property name", self._passed + self._at)
             key = self.take()
             self._expect(":")
             yield key
@@ -171,10 +174,12 @@ class _Values:
     def _expect(self, *signs: str) -> str:
         found = self.next_sign()
         if found not in signs or not found:
-            raise self._broken(f"Expecting {' or '.join(map(repr, signs))}", self._at)
+            raise self._broken(
+                f"Expecting {' or '.join(map(repr, signs))}", self._passed + self._at
+            )
         self._at += 1
         return found
 
     def _broken(self, reason: str, place: int | None = None) -> BadDataError:
-        at = "" if place is None else f" at character {self._passed + place:,}"
-        return BadDataError(f"{self.name}: broken JSON ({reason}{at})", "mend it")
+        at = "" if place is None else f" at character {place:,}"
+        return BadDataError(f"{self.name}: broken JSON ({reason}{at})", "check the file")

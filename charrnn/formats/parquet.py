@@ -35,9 +35,12 @@ def _records(source: Source, column: str) -> Iterator[dict[str, object]]:
     assert source.path is not None, "the registry sees to it"
     size = source.path.stat().st_size
     try:
-        with parquet.ParquetFile(source.path, read_dictionary=[column]) as file:
-            names = file.schema_arrow.names
-            known = next((n for n in (column, column.partition(".")[0]) if n in names), None)
+        schema = parquet.read_schema(source.path)
+        names = schema.names
+        known = next((n for n in (column, column.partition(".")[0]) if n in names), None)
+        # Of a text that stands in many rows the file may hold one copy; so may the memory.
+        texts = [known] if known and pa.types.is_string(schema.field(known).type) else []
+        with parquet.ParquetFile(source.path, read_dictionary=texts) as file:
             if known is None:
                 yield from [dict.fromkeys(names)] * min(1, file.metadata.num_rows)
                 return

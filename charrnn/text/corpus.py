@@ -149,6 +149,9 @@ def _place(source: str, reading: Reading) -> _Place:
         return _Place(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
+        if reading.rules > 1 and finding.is_model(Path(source)):
+            advice = "go on with it with --resume, or start from it with --init-from"
+            raise MissingInputError(f"{source}: a model, not a text", advice)
         files, passed = finding.below(Path(source), everything=reading.rules == 1)
         return _Place(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
@@ -195,9 +198,6 @@ def _folder(place: _Place, reading: Reading, heeded: set[str], doubles: Doubles)
     if reason and not found:
         raise reason
     if not found:
-        if finding.is_model(place.folder):
-            advice = "go on with it with --resume, or start from it with --init-from"
-            raise MissingInputError(f"{place.folder}: a model, not a text", advice)
         raise MissingInputError(
             f"{place.folder}: a folder without text files", "name another folder"
         )
