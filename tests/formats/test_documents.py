@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -50,27 +51,34 @@ def page(text: str) -> str:
     )
 
 
-def write(name: str, files: dict[str, str | bytes]) -> None:
+def zip_of(files: Mapping[str, str | bytes]) -> bytes:
+    """An archive of files, the same at every moment."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for inside, content in files.items():
-            archive.writestr(inside, content)
-    Path(name).write_bytes(data.getvalue())
+            archive.writestr(zipfile.ZipInfo(inside), content, zipfile.ZIP_DEFLATED)
+    return data.getvalue()
+
+
+def write(name: str, files: Mapping[str, str | bytes]) -> None:
+    Path(name).write_bytes(zip_of(files))
 
 
 def write_docx(name: str = "a.docx", document: str | bytes = DOCUMENT) -> None:
     write(name, {"[Content_Types].xml": "<Types/>", "word/document.xml": document})
 
 
+PAGE_FILES: dict[str, str | bytes] = {
+    "mimetype": "application/epub+zip",
+    "META-INF/container.xml": CONTAINER,
+    "OEBPS/book.opf": BOOK,
+    "OEBPS/text/ch1.xhtml": page("Chapter one: caf&eacute;"),
+    "OEBPS/text/ch 2.xhtml": page("Chapter two").encode("utf-16"),
+}
+
+
 def write_epub(**changes: str | bytes) -> None:
-    files: dict[str, str | bytes] = {
-        "mimetype": "application/epub+zip",
-        "META-INF/container.xml": CONTAINER,
-        "OEBPS/book.opf": BOOK,
-        "OEBPS/text/ch1.xhtml": page("Chapter one: caf&eacute;"),
-        "OEBPS/text/ch 2.xhtml": page("Chapter two").encode("utf-16"),
-    }
-    write("a.epub", files | {key.replace("__", "/"): value for key, value in changes.items()})
+    write("a.epub", PAGE_FILES | {key.replace("__", "/"): value for key, value in changes.items()})
 
 
 @pytest.mark.parametrize("name", ["a.docx", "A.DOCX"])
