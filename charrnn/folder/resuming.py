@@ -9,10 +9,11 @@ so no random generator is saved. A single file that is renamed into place is alw
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import msgspec
 import safetensors.numpy
+from msgspec import Meta
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
@@ -32,7 +33,7 @@ STATE = f"{RESUME}/state.safetensors"
 class ReadingRecord(Reading, frozen=True):
     """How a run read its text. One that does not name the rules was begun when they were others."""
 
-    rules: Literal[1, 2] = 1
+    rules: Annotated[int, Meta(ge=1, le=2)] = 1
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):
