@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from charrnn import Reading, read_corpus, resume, train
 from charrnn.errors import MissingInputError, UsageError
+from tests.commands import run as command
 from tests.conftest import VERSE
 from tests.text.reading import PNG, text_of
 
@@ -201,11 +203,19 @@ class TestRunsBegunBefore:
         assert finished.log_probs(VERSE).tolist() == other.log_probs(VERSE).tolist()
         assert b'\\"rules\\":1' in state.read_bytes()
 
+    def test_the_validation_text_of_an_old_model_is_still_known(self, tmp_path: Path) -> None:
+        Path("verse.txt").write_bytes((VERSE * 20).replace(";\n", ";\r").encode())
+        run = train("verse.txt", out="model", reading=self.OLD, **TINY)
+        run.finish(progress=False)
+        assert run.finished is not None
+        done = json.loads(
+            command(tmp_path, "eval", "model", "verse.txt", "--validation", "--json").stdout
+        )
+        assert done["nats_per_char"] == pytest.approx(run.finished.val_nats, abs=1e-4)
+
 
 def forget_rules(folder: Path) -> None:
     """Make the state of a run what it was before there were rules."""
-    import json
-
     import safetensors
     import safetensors.numpy
 
