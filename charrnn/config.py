@@ -61,9 +61,18 @@ class Reading(Settings, frozen=True):
         ),
     ] = "strict"
     text_column: Annotated[
-        str | None, about("Column of a table or data set that holds the text.", unset="text")
+        str | None,
+        about(
+            "Column of a table or data set that holds the text; dots lead deeper into records.",
+            unset="text",
+        ),
     ] = None
     split: Annotated[str, about("Split of a data set from the Hugging Face hub.")] = "train"
+    rules: Annotated[
+        int,
+        Meta(ge=1, le=2),
+        about("Version of the rules by which files become text.", derived=True),
+    ] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()

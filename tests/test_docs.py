@@ -15,6 +15,7 @@ import pytest
 
 from tests import commands
 from tests.conftest import VERSE
+from tests.formats.shelf import write_shelf
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -62,6 +63,7 @@ def desk(home: Path) -> Path:
     (home / "chapters" / "one.txt").write_text(VERSE * 20)
     with (home / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text"], *([VERSE] for _ in range(20))])
+    write_shelf(home, VERSE * 20)
     for name in ("book", "novel", "poem"):
         shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / name)
     return home

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import msgspec
 import typer
 
 from charrnn.config import EvalConfig, Reading
-from charrnn.errors import UsageError, not_written
+from charrnn.errors import CharRNNError, UsageError, not_written
 from charrnn.terminal.options import JsonOption, UnknownOption, take, with_settings
 from charrnn.terminal.output import encode_json, say, write
 
@@ -112,6 +114,7 @@ def _scored(
 
     networks, tokenizer = losses.load_networks(models)
     reading = reading.for_tokens(tokenizer.unit)
+    reading = _as_trained(models, sources if validation else dynamic, reading)
     corpus = read_corpus(sources, reading)
     ids = tokenizer.encode(corpus.text, unknown)  # (N,)
     if validation:
@@ -145,6 +148,27 @@ def _models_and_texts(arguments: list[str]) -> tuple[list[str], list[str]]:
     while count < len(arguments) - 1 and is_model(arguments[count]):
         count += 1
     return arguments[:count], arguments[count:]
+
+
+def _as_trained(models: list[str], sources: list[str], reading: Reading) -> Reading:
+    """The reading under which `sources` are what a model was trained on, if there is one.
+
+    The rules by which files become text were others once; see `Reading.rules`.
+    """
+    from charrnn.folder.record import find_model, read_model
+    from charrnn.text.corpus import read_corpus
+
+    if not sources or "-" in sources:
+        return reading
+    records = [read_model(find_model(model)).record for model in models]
+    trained = {record.corpus.sha256 for record in records if record.corpus is not None}
+    earlier = msgspec.structs.replace(reading, rules=1)
+    with suppress(CharRNNError):
+        if read_corpus(sources, reading).sha256 in trained:
+            return reading
+        if read_corpus(sources, earlier).sha256 in trained:
+            return earlier
+    return reading
 
 
 def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:

@@ -18,8 +18,9 @@ SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="TEXT...",
-        help="Text files (also .gz), folders, globs, - for standard input, .jsonl, .csv and "
-        ".parquet files, hf://OWNER/NAME, or names of bundled corpora.",
+        help="Files (.txt, .csv, .json, .html, .srt, .epub, .docx, .parquet and more, also "
+        "compressed), folders, globs, - for standard input, hf://OWNER/NAME, or names of bundled "
+        "corpora.",
     ),
 ]
 ResumeOption = Annotated[
