@@ -7,7 +7,8 @@ engine      what runs the steps of a layer: the contract
 kernels     in machine code
 loops       in PyTorch's operations
 sequences   a layer over a whole sequence, with its gradients, by either
-builtin     a layer over a whole sequence by cuDNN or oneDNN
+builtin     a layer over a whole sequence by PyTorch's own
+choice      what can compute layers here, and what does
 recurrent   stacks of layers
 char_rnn    embedding → recurrent stack → head
 """

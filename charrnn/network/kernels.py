@@ -7,8 +7,6 @@ the whole sequence, and no thread waits for another before its end.
 
 from __future__ import annotations
 
-import sys
-
 import torch
 from torch import Tensor
 
@@ -21,12 +19,9 @@ from charrnn.native.training_code import backward_code, forward_code
 from charrnn.network import openmp
 from charrnn.network.engine import Engine, Gradients, Unrolled
 
-__all__ = ["KERNELS", "available", "best_for_lstm"]
+__all__ = ["KERNELS", "available"]
 
 NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-# The largest LSTM in fp32 (H) whose kernels beat what PyTorch has for it, by floats in a register;
-# see benchmarks/NOTES.md.
-WIDEST = {8: 768, 16: sys.maxsize}
 
 
 def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
@@ -42,13 +37,6 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
     if dtype == torch.bfloat16 and not found.bf16:
         return False
     return hidden_size % found.lanes == 0
-
-
-def best_for_lstm(hidden_size: int, dtype: torch.dtype) -> bool:
-    """Whether there are kernels for an LSTM, and they beat what PyTorch has for it."""
-    if not available(hidden_size, dtype):
-        return False
-    return dtype != torch.float32 or hidden_size <= WIDEST.get(vector_width(), 0)
 
 
 def _pack(weights: Tensor, gates: int, width: int) -> Tensor:
