@@ -17,7 +17,13 @@ from charrnn.training.trial import Way
 from tests.conftest import VERSE, Processor
 
 CORPUS = Corpus("verse", VERSE * 9)
-SHAPE = {"hidden_size": 32, "embed_size": 7, "num_layers": 1, "batch_size": 3, "seq_length": 5}
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "embed_size": 7,
+    "num_layers": 1,
+    "batch_size": 3,
+    "seq_length": 5,
+}
 IDS = np.arange(200, dtype=np.uint8) % 11
 
 
