@@ -1,7 +1,7 @@
 """The threads that run machine code.
 
-Sampling brings threads of its own: see `run_side_by_side`. Training runs in PyTorch's, where the
-code asks OpenMP for its thread's number; `network.openmp` tells where OpenMP's functions are.
+Sampling brings threads of its own: see `run_side_by_side`. In training the code asks for its
+thread's number; `network.team` runs it and answers.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ from typing import TypeVar
 from charrnn.native.machine import Code, Int
 
 __all__ = [
-    "OPENMP_NAMES",
-    "openmp_thread",
-    "openmp_threads",
+    "THREAD_COUNT",
+    "THREAD_NUMBER",
     "run_side_by_side",
+    "thread_count",
+    "thread_number",
     "usable_processors",
 ]
 
-OPENMP_NAMES = THREAD_NUMBER, THREAD_COUNT = "omp_get_thread_num", "omp_get_num_threads"
+# What code calls to know its thread.
+THREAD_NUMBER, THREAD_COUNT = "charrnn_thread_number", "charrnn_thread_count"
 
 Share = TypeVar("Share")
 
 
-def openmp_thread(code: Code) -> Int:
-    """The number of the OpenMP thread that runs the code, from 0."""
+def thread_number(code: Code) -> Int:
+    """The number of the thread that runs the code, from 0."""
     return code.function(THREAD_NUMBER)
 
 
-def openmp_threads(code: Code) -> Int:
-    """How many OpenMP threads run the code."""
+def thread_count(code: Code) -> Int:
+    """How many threads run the code."""
     return code.function(THREAD_COUNT)
 
 

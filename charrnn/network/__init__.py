@@ -2,7 +2,7 @@
 
     ids (B, T) ──embedding, recurrent──▶ (T, B, H) ──head──▶ logits (B, T, V)
 
-openmp      PyTorch's threads, lent to machine code
+team        threads for machine code: PyTorch's, or Python's
 engine      what runs the steps of a layer: the contract
 kernels     in machine code
 loops       in PyTorch's operations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from charrnn.config import CellName
 from charrnn.native import machine
 from charrnn.native.processor import Target
 from charrnn.native.processor import target as this_processor
-from charrnn.network import builtin, kernels, openmp
+from charrnn.network import builtin, kernels, team
 from charrnn.network.choice import STEP_ENGINES, candidates, chosen
 from charrnn.network.engine import Engine
 from charrnn.network.kernels import KERNELS
@@ -275,7 +277,7 @@ def test_tanh_and_sigmoid_are_those_of_pytorch() -> None:
         value = code.load(code["x"] + k * 4, "fp32")
         code.store(code["x"] + k * 4, value.tanh() * 2.0 + value.sigmoid(), "fp32")
     y = x.clone()
-    openmp.run(code.compile(), [y.data_ptr(), len(y)], 1)
+    team.run(code.compile(), [y.data_ptr(), len(y)], 1)
     torch.testing.assert_close(y, 2 * x.tanh() + x.sigmoid(), atol=1e-6, rtol=0)
 
 
@@ -286,7 +288,7 @@ def test_bfloat16_are_rounded_to_the_nearest() -> None:
     code = machine.Code("rounding", ["x", "y", "count"])
     with code.loop(0, code["count"], code.lanes) as k:
         code.store(code["y"] + k * 2, code.load(code["x"] + k * 4, "fp32"), "bf16")
-    openmp.run(code.compile(), [x.data_ptr(), y.data_ptr(), len(y)], 1)
+    team.run(code.compile(), [x.data_ptr(), y.data_ptr(), len(y)], 1)
     assert torch.equal(y, x.bfloat16())
 
 
@@ -347,7 +349,6 @@ def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
         ("avx2 fma avxvnni", (8, 16, False, "fours")),
         ("avx2 fma", (8, 16, False, "pairs")),
         ("avx2", None),
-        ("neon", (4, 32, False, None)),
         ("", None),
     ],
 )
@@ -357,7 +358,27 @@ def test_what_a_processor_offers_follows_from_its_features(
     llvm = pytest.importorskip("llvmlite.binding")
     found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
     monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     assert this_processor.__wrapped__() == (expected and (*expected, found.flatten()))
+
+
+@pytest.mark.parametrize(
+    ("system", "features", "expected"),
+    [
+        ("linux", "neon dotprod", (4, 32, False, "sdot", "+dotprod,+neon")),
+        ("linux", "aes", (4, 32, False, None, "+aes,+neon")),
+        ("darwin", "", (4, 32, False, "sdot", "+dotprod,+neon")),  # LLVM finds none there
+    ],
+)
+def test_what_an_arm_processor_offers(
+    system: str, features: str, expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llvm = pytest.importorskip("llvmlite.binding")
+    found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
+    monkeypatch.setattr(platform, "machine", lambda: "arm64" if system == "darwin" else "aarch64")
+    monkeypatch.setattr(sys, "platform", system)
+    assert this_processor.__wrapped__() == expected
 
 
 @needs_kernels
