@@ -6,7 +6,6 @@ thread's number; `network.team` runs it and answers.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -19,7 +18,6 @@ __all__ = [
     "run_side_by_side",
     "thread_count",
     "thread_number",
-    "usable_processors",
 ]
 
 # What code calls to know its thread.
@@ -36,14 +34,6 @@ def thread_number(code: Code) -> Int:
 def thread_count(code: Code) -> Int:
     """How many threads run the code."""
     return code.function(THREAD_COUNT)
-
-
-def usable_processors() -> int:
-    """How many processors this process may use, by its affinity and `OMP_NUM_THREADS`."""
-    found = getattr(os, "sched_getaffinity", None)
-    count = len(found(0)) if found else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
 
 # Held while helpers run. Those of one caller keep all processors busy, so others do without.

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from charrnn.config import Budget, EngineName
-from charrnn.learning.devices import choose_precision
+from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.network.choice import candidates
 from charrnn.training import planning
@@ -82,7 +82,9 @@ def with_fastest_engine(plan: Plan, budget: Budget, ids: NDArray[np.integer]) ->
 
 
 def _pays(plan: Plan, budget: Budget) -> bool:
-    """Whether a run is long enough for a trial."""
+    """Whether there are several ways, and the run is long enough for a trial."""
+    if choose_device(plan.settings.get("device", "auto")).type != "cpu":
+        return False
     if budget.steps is not None:
         return budget.steps >= LONG_RUN
     if budget.epochs is not None:
