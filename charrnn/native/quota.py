@@ -9,7 +9,7 @@ from pathlib import Path
 __all__ = ["share_processors", "usable_processors"]
 
 MEMBERSHIP, CONTROL_GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-OPENMP_SPINS = 1000  # times a waiting thread of PyTorch looks again before it sleeps; see NOTES.md
+OPENMP_SPINS = 8000  # times a waiting thread of PyTorch looks again before it sleeps; see NOTES.md
 
 
 def usable_processors() -> int:
