@@ -3,8 +3,8 @@
     make bench-neighbours
 
 Each is measured with the threads as PyTorch makes them, and as the command line has them: as many
-as the quota allows, and sleeping soon while they wait. Rates are of the default shape, LSTM 2×256 with
-32 lanes of 64 steps, in thousands of characters per second.
+as the quota allows, and sleeping soon while they wait. Rates are of LSTM 2×256 with 32 lanes of 64
+steps, in thousands of characters per second.
 """
 
 from __future__ import annotations
