@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .PHONY: demo docs test test-slow format clean \
-	bench-training bench-sampling bench-gpu bench-quality bench-peers
+	bench-training bench-neighbours bench-sampling bench-gpu bench-quality bench-peers
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -29,6 +29,9 @@ test-slow: $(READY)
 
 bench-training: $(READY)
 	$(BIN)/python benchmarks/training.py
+
+bench-neighbours: $(READY)
+	$(BIN)/python benchmarks/neighbours.py
 
 bench-sampling: $(READY)
 	$(BIN)/python benchmarks/sampling.py

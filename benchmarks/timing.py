@@ -7,6 +7,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 
@@ -46,10 +47,22 @@ def product_peak(dtype: torch.dtype, rounds: int = 5) -> float:
     return max(found)
 
 
+def processor() -> str:
+    """The name of the processor, as far as the system tells it."""
+    about = Path("/proc/cpuinfo")
+    if about.exists():
+        fields = dict(
+            line.split("\t", 1) for line in about.read_text().splitlines() if "\t" in line
+        )
+        names = ("model name", "cpu family", "model")
+        return ", ".join(fields[n].strip(": \t") for n in names if n in fields)
+    return platform.processor() or platform.machine()
+
+
 def machine() -> dict[str, object]:
     """What the figures depend on."""
     return {
-        "processor": platform.machine(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "capabilities": sorted(k for k, v in torch.cpu.get_capabilities().items() if v is True),

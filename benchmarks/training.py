@@ -4,15 +4,16 @@
 
 For each cell and size, in one run, in alternating repeats:
 
-- (a) `torch.nn`'s module in fp32, as one would write it;
+- (a) `torch.nn`'s module in fp32 and under bfloat16 autocast, as one would write it;
 - (b) the loop over characters of most tutorials, with one text at a time as they have it (PyTorch's
   own on generating names, practical-pytorch's char-rnn), and with as many lanes as the others;
-- (c) charrnn's own loop, in fp32 and in what `--precision auto` chooses;
+- (c) charrnn's own loop, computed in every way there is, and which of them its trial takes;
 - (d) Keras and (e) JAX, if `make bench-peers` has installed them.
 
 All have the same shapes: an embedding of 64, two layers, truncated backpropagation, clipping,
-AdamW. What counts is the ratio to (a), and the share of this machine's fastest matrix product (at 6
-operations per parameter and character); rates differ from machine to machine.
+AdamW. What counts is the ratio to the better of (a), and the share of this machine's product at the
+shape in hand (lanes × H by H × gates·H), at 6 operations per parameter and character; rates differ
+from machine to machine.
 """
 
 from __future__ import annotations
@@ -34,18 +35,20 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids
+from charrnn.cells.rules import CELLS
 from charrnn.config import Budget
 from charrnn.learning.learner import Learner
-from charrnn.network.char_rnn import CharRNN
-from charrnn.training import planning
+from charrnn.training import planning, trial
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"
 PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
-SIZES = ((128, 64, 64), (256, 64, 128), (512, 64, 128))  # H, B, T
+SIZES = ((128, 64, 64), (256, 32, 64), (512, 64, 128), (1024, 64, 64))  # H, B, T
 V, E, LAYERS = 65, 64, 2
 ROUNDS, SECONDS = 5, 1.0
 MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Step = Callable[[], object]
 
@@ -114,6 +117,14 @@ def learner(
 ) -> Learner:
     """The training step of charrnn itself, on a text long enough to be read for a while."""
     ids = text(1_000_000) if ids is None else ids
+    plan = plan_of(cell, hidden, batch, length, precision, len(ids))
+    return Learner(plan.model, planning.schedule(plan, 100_000), ids)
+
+
+def plan_of(
+    cell: str, hidden: int, batch: int, length: int, precision: str, characters: int
+) -> planning.Plan:
+    """What charrnn plans for these sizes."""
     given = {
         "cell": cell,
         "hidden_size": hidden,
@@ -125,8 +136,7 @@ def learner(
         "skip": False,
         "precision": precision,
     }
-    plan = planning.plan(len(ids), V, Budget(3.0), given, speed=1e12)
-    return Learner(plan.model, planning.schedule(plan, 100_000), ids)
+    return planning.plan(characters, V, Budget(3.0), given, speed=1e12)
 
 
 class Peer:
@@ -160,19 +170,26 @@ class Peer:
         self.process.wait()
 
 
-def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]:
-    """Characters per second of all, in alternating repeats."""
-    ours = {"charrnn": learner(cell, hidden, batch, length, "auto")}
-    ours["charrnn fp32"] = learner(cell, hidden, batch, length, "fp32")
-    bare = CharRNN(ours["charrnn"].network.config)
-    bf16 = ours["charrnn"].precision == "bf16"
+def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, float], str]:
+    """Characters per second of all, in alternating repeats, and what charrnn's trial takes."""
+    ids = text(1_000_000)
+    plan = plan_of(cell, hidden, batch, length, "auto", len(ids))
+    chosen = trial.with_fastest_engine(plan, Budget(3.0), ids).settings
+    ours = Learner(plan.model, planning.schedule(plan, 100_000), ids)
+
+    def computed(way: trial.Way) -> Step:
+        def update() -> None:
+            ours.compute(*way)
+            ours.update()
+
+        return update
+
     steps: dict[str, Step] = {
         "nn fp32": trainer(Usual(cell, hidden), batch, length, whole),
         "nn bf16": trainer(Usual(cell, hidden), batch, length, whole, bf16=True),
         "tutorial": trainer(Usual(cell, hidden), 1, length, by_character),
         "per character": trainer(Usual(cell, hidden), batch, length, by_character),
-        "bare step": trainer(bare, batch, length, whole, bf16=bf16),
-    } | {name: one.update for name, one in ours.items()}
+    } | {" ".join(way): computed(way) for way in trial.rates(plan, ids)}
     found: dict[str, list[float]] = {}
     names = ("keras", "jax") if PEERS.exists() else ()
     peers = {name: Peer(name, cell, hidden, batch, length) for name in names}
@@ -185,7 +202,7 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> dict[str, float]
     for peer in peers.values():
         peer.close()
     medians = {name: float(np.median(values)) for name, values in found.items()}
-    return medians | {"parameters": float(ours["charrnn"].network.num_parameters)}
+    return medians, f"{chosen['engine']} {chosen['precision']}"
 
 
 def memory(hidden: int, batch: int, length: int, characters: int) -> float:
@@ -230,37 +247,44 @@ def memories() -> list[dict[str, float]]:
     return rows
 
 
+def measure(cell: str, hidden: int, batch: int, length: int) -> dict[str, Any]:
+    """One row of the table, which it prints."""
+    row, chosen = contest(cell, hidden, batch, length)
+    parameters = learner(cell, hidden, batch, length, "fp32").network.num_parameters
+    product = product_rate(batch, hidden, cell, DTYPES[chosen.split()[1]])
+    ratio = row[chosen] / max(row["nn fp32"], row["nn bf16"])
+    share = row[chosen] * 6 * parameters / product
+    figures = " | ".join(f"{name} {rate / 1e3:,.1f}k" for name, rate in row.items())
+    print(
+        f"{cell} {LAYERS}×{hidden}, {batch} lanes of {length}: {figures}\n"
+        f"    takes {chosen}: {ratio:.2f} times the best of torch.nn, {share:.0%} of the product "
+        f"of {batch} lanes",
+        flush=True,
+    )
+    shape = {"cell": cell, "hidden_size": hidden, "batch_size": batch, "seq_length": length}
+    figures_of = {"rates": row, "chosen": chosen, "ratio": ratio, "share": share}
+    return shape | figures_of | {"product": product}
+
+
+def product_rate(batch: int, hidden: int, cell: str, dtype: torch.dtype) -> float:
+    """Operations per second of a step's product, (B, H) by (H, G·H)."""
+    a = torch.randn(batch, hidden).to(dtype)
+    b = torch.randn(hidden, CELLS[cell].gates * hidden).to(dtype)
+    return rates({"mm": lambda: a @ b}, 2.0 * batch * b.numel(), 5, 0.1)["mm"]
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cells", nargs="*", default=list(MODULES))
     options = parser.parse_args()
     begin = time.perf_counter()
-    peaks = {
-        name: product_peak(dtype)
-        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
-    }
+    peaks = {name: product_peak(dtype) for name, dtype in DTYPES.items()}
     print(
-        f"fastest product: fp32 {peaks['fp32'] / 1e9:.0f}, bf16 {peaks['bf16'] / 1e9:.0f} GFLOP/s"
+        f"{machine()['processor']}; fastest product: fp32 {peaks['fp32'] / 1e9:.0f}, "
+        f"bf16 {peaks['bf16'] / 1e9:.0f} GFLOP/s"
     )
-    rows = []
-    for cell in options.cells:
-        for hidden, batch, length in SIZES:
-            row = contest(cell, hidden, batch, length)
-            operations = 6 * row.pop("parameters")
-            ratios = {name: rate / row["nn fp32"] for name, rate in row.items()}
-            shares = {
-                "bf16": row["charrnn"] * operations / peaks["bf16"],
-                "fp32": row["charrnn fp32"] * operations / peaks["fp32"],
-            }
-            shape = {"cell": cell, "hidden_size": hidden, "batch_size": batch, "seq_length": length}
-            rows.append(shape | {"rates": row, "ratios": ratios, "shares": shares})
-            figures = " | ".join(f"{name} {row[name]:,.0f} ({ratios[name]:.2f})" for name in row)
-            print(
-                f"{cell} {LAYERS}×{hidden}, {batch} lanes of {length}: {figures} | share of bf16 "
-                f"{shares['bf16']:.0%}, fp32 {shares['fp32']:.0%}",
-                flush=True,
-            )
+    rows = [measure(cell, *size) for cell in options.cells for size in SIZES]
     used = memories()
     result = {"machine": machine(), "peaks": peaks, "rows": rows, "memory": used}
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")

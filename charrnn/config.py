@@ -20,6 +20,7 @@ __all__ = [
     "SETTINGS",
     "Budget",
     "CellName",
+    "EngineName",
     "EvalConfig",
     "ModelConfig",
     "Reading",
@@ -36,6 +37,7 @@ __all__ = [
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+EngineName = Literal["auto", "kernels", "torch", "loops"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
 Size = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -208,6 +210,14 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     precision: Annotated[
         Precision,
         about("Number format of matrix products; weights and losses are always fp32."),
+    ] = "auto"
+    engine: Annotated[
+        EngineName,
+        about(
+            "What computes the recurrent layers: machine code, PyTorch's own layers, or a loop "
+            "over its operations. The fastest here, by trial.",
+            derived=True,
+        ),
     ] = "auto"
 
     def training_tokens(self, tokens: int) -> int:

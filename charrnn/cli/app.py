@@ -21,6 +21,7 @@ from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.cli.verify import verify
 from charrnn.errors import CharRNNError, ReadWriteError
+from charrnn.native.quota import share_processors
 from charrnn.terminal.options import option_names
 from charrnn.terminal.output import say
 
@@ -102,4 +103,5 @@ def main() -> None:
         # A character that the terminal can't show is shown as a question mark.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     warnings.showwarning = lambda message, *_: say(f"charrnn: {message}")
+    share_processors()
     app()

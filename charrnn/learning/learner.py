@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from charrnn.arrays import Weights
 from charrnn.cells.rules import State
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import EngineName, ModelConfig, TrainConfig
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.eager import EagerUpdates
@@ -20,6 +21,7 @@ from charrnn.learning.lanes import Lanes
 from charrnn.learning.optimizer import flush_tiny_averages, learning_rate, make_optimizer
 from charrnn.learning.seeds import seeded
 from charrnn.network.char_rnn import CharRNN
+from charrnn.network.choice import candidates
 
 __all__ = ["Learner"]
 
@@ -43,7 +45,7 @@ class Learner:
     Attributes:
         step: updates made so far.
         seconds: spent in `update`.
-        note: why updates are slower than they could be, if they are.
+        note: what the user should know about how updates are computed, if anything.
     """
 
     def __init__(self, model: ModelConfig, config: TrainConfig, ids: NDArray[np.integer]) -> None:
@@ -64,6 +66,24 @@ class Learner:
         self.step = 0
         self.seconds = 0.0
         self.note: str | None = None
+        self.compute(config.engine, self.precision)
+
+    def compute(self, engine: EngineName, precision: Literal["fp32", "bf16"]) -> None:
+        """Compute the next updates in this way; before `prepare`.
+
+        An engine that is not to be had here is replaced, and `note` says so.
+        """
+        self.precision, self.network.rnn.engine = precision, engine
+        assert isinstance(self.updates, EagerUpdates), "a graph computes as it was recorded"
+        self.updates.bf16 = precision == "bf16"
+        dtype = torch.bfloat16 if self.updates.bf16 else torch.float32
+        model = self.network.config
+        able = candidates(model.cell, model.hidden_size, self.device, dtype)
+        if engine not in ("auto", *able):
+            self.note = (
+                f"this machine lacks what the run was computed with ({engine}), so its results "
+                f"will differ in the last digits from those there; a new run chooses anew"
+            )
 
     def prepare(self) -> None:
         """Record an update as a graph, on a device that can; see `graph`."""

@@ -2,6 +2,7 @@
 
     equations ──training_code, sampling_code──▶ machine ──LLVM──▶ functions ──threads──▶ arrays
 
+quota          how many processors this process may use
 processor      what the processor offers
 machine        integers, vectors and loops of machine code, written as Python
 compiled       such code, kept in the process and on disk

@@ -38,6 +38,8 @@ I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 BYTE_OFFSET, BYTE_MAX = 128, 127
 # Bits of the SSE control word: denormal numbers are read as zero (DAZ) and written as zero (FTZ).
 DENORMALS_ARE_ZERO = 0x8040
+FLUSH_TO_ZERO = 1 << 24  # the bit of AArch64's control register for both
+YIELD = 1  # the hint to an AArch64 processor that this thread waits
 SPINS = 200  # times a waiting thread looks again before it lets another run
 
 
@@ -70,6 +72,11 @@ def dot(code: Code, total: Vector, left: Any, right: Any) -> Vector:
         # Declared on words, as in older versions of LLVM; newer ones declare it on bytes, but
         # take both.
         name = f"llvm.x86.avx512.vpdpbusd.{32 * code.lanes}"
+        return Vector(code, code.external(name, words, total.value, left, right))
+    if code.target.int8 == "sdot":
+        sixteen = ir.VectorType(I8, 16)
+        left, right = build.bitcast(left, sixteen), build.bitcast(right, sixteen)
+        name = "llvm.aarch64.neon.sdot.v4i32.v16i8"
         return Vector(code, code.external(name, words, total.value, left, right))
     bytes_, halves = (ir.VectorType(kind, 32 // kind.width * code.lanes) for kind in (I8, I16))
     left, right = build.bitcast(left, bytes_), build.bitcast(right, bytes_)
@@ -123,10 +130,14 @@ def flushing_denormals(code: Code) -> Iterator[None]:
 
     The control word of the thread that runs the code is restored afterwards.
     """
-    if code.lanes == 4:  # not an x86
-        yield
-        return
     build = code.builder
+    if code.target.is_arm:
+        before = code.external("llvm.aarch64.get.fpcr", I64)
+        inside = build.or_(before, ir.Constant(I64, FLUSH_TO_ZERO))
+        code.external("llvm.aarch64.set.fpcr", ir.VoidType(), inside)
+        yield
+        code.external("llvm.aarch64.set.fpcr", ir.VoidType(), before)
+        return
     before, inside = (build.alloca(I32) for _ in range(2))
 
     def control_word(verb: str, place: Any) -> None:
@@ -241,7 +252,10 @@ def barrier(code: Code, address: Int) -> None:
         build.or_(here, build.icmp_unsigned("!=", let_go, ir.Constant(I64, 0))), done, spin
     )
     build.position_at_end(spin)
-    code.external("llvm.x86.sse2.pause", ir.VoidType())
+    if code.target.is_arm:
+        code.external("llvm.aarch64.hint", ir.VoidType(), ir.Constant(I32, YIELD))
+    else:
+        code.external("llvm.x86.sse2.pause", ir.VoidType())
     more = build.add(spins, ir.Constant(I64, 1))
     spins.add_incoming(more, spin)
     build.cbranch(build.icmp_unsigned("<", more, ir.Constant(I64, SPINS)), look, give_way)

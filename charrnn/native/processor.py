@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import platform
+import sys
 from typing import Literal, NamedTuple
 
 try:
@@ -12,8 +14,9 @@ except (ImportError, OSError):  # not there, or not for this system
 
 __all__ = ["Target", "panel_blocks", "target", "vector_width"]
 
-# How a processor multiplies bytes: fours in one instruction, or pairs in one and fours in several.
-Int8 = Literal["fours", "pairs"]
+# How a processor multiplies bytes: four pairs of bytes in one instruction, of which one side has no
+# sign ("fours") or both have one ("sdot"), or two pairs in one instruction.
+Int8 = Literal["fours", "pairs", "sdot"]
 
 
 class Target(NamedTuple):
@@ -34,6 +37,11 @@ class Target(NamedTuple):
     features: str
 
     @property
+    def is_arm(self) -> bool:
+        """Whether its instructions are those of AArch64, and not of x86."""
+        return self.lanes == 4
+
+    @property
     def centre(self) -> int:
         """The byte that stands for zero: 128 where an instruction takes unsigned bytes."""
         return 128 if self.int8 == "fours" else 0
@@ -52,8 +60,14 @@ def target() -> Target | None:
     if features.get("avx2") and features.get("fma"):
         int8 = "fours" if features.get("avxvnni") else "pairs"
         return Target(8, 16, False, int8, features.flatten())
-    if features.get("neon"):
-        return Target(4, 32, False, None, features.flatten())
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        # All of these have NEON. Apple's have products of bytes, too, but LLVM finds no features
+        # outside Linux.
+        found = {name for name, there in features.items() if there} | {"neon"}
+        if sys.platform == "darwin":
+            found.add("dotprod")
+        known = ",".join(f"+{name}" for name in sorted(found))
+        return Target(4, 32, False, "sdot" if "dotprod" in found else None, known)
     return None
 
 

@@ -18,6 +18,7 @@ from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.native import intrinsics
 from charrnn.native.byte_weights import PackedWeights
+from charrnn.native.quota import usable_processors
 from charrnn.native.sampling_code import (
     DRAW_ARGUMENTS,
     SEQUENCES_AT_ONCE,
@@ -27,7 +28,7 @@ from charrnn.native.sampling_code import (
     argument_names,
     code_address,
 )
-from charrnn.native.threads import run_side_by_side, usable_processors
+from charrnn.native.threads import run_side_by_side
 
 __all__ = ["NativeSampler", "shares_of_work"]
 

@@ -1,12 +1,11 @@
 """The threads that run machine code.
 
-Sampling brings threads of its own: see `run_side_by_side`. Training runs in PyTorch's, where the
-code asks OpenMP for its thread's number; `network.openmp` tells where OpenMP's functions are.
+Sampling brings threads of its own: see `run_side_by_side`. In training the code asks for its
+thread's number; `network.team` runs it and answers.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -14,34 +13,27 @@ from typing import TypeVar
 from charrnn.native.machine import Code, Int
 
 __all__ = [
-    "OPENMP_NAMES",
-    "openmp_thread",
-    "openmp_threads",
+    "THREAD_COUNT",
+    "THREAD_NUMBER",
     "run_side_by_side",
-    "usable_processors",
+    "thread_count",
+    "thread_number",
 ]
 
-OPENMP_NAMES = THREAD_NUMBER, THREAD_COUNT = "omp_get_thread_num", "omp_get_num_threads"
+# What code calls to know its thread.
+THREAD_NUMBER, THREAD_COUNT = "charrnn_thread_number", "charrnn_thread_count"
 
 Share = TypeVar("Share")
 
 
-def openmp_thread(code: Code) -> Int:
-    """The number of the OpenMP thread that runs the code, from 0."""
+def thread_number(code: Code) -> Int:
+    """The number of the thread that runs the code, from 0."""
     return code.function(THREAD_NUMBER)
 
 
-def openmp_threads(code: Code) -> Int:
-    """How many OpenMP threads run the code."""
+def thread_count(code: Code) -> Int:
+    """How many threads run the code."""
     return code.function(THREAD_COUNT)
-
-
-def usable_processors() -> int:
-    """How many processors this process may use, by its affinity and `OMP_NUM_THREADS`."""
-    found = getattr(os, "sched_getaffinity", None)
-    count = len(found(0)) if found else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
 
 # Held while helpers run. Those of one caller keep all processors busy, so others do without.

@@ -17,7 +17,7 @@ from charrnn.native import intrinsics
 from charrnn.native.compiled import compiled_once
 from charrnn.native.machine import Code, Int, Numbers, Vector, size
 from charrnn.native.processor import panel_blocks
-from charrnn.native.threads import openmp_thread, openmp_threads
+from charrnn.native.threads import thread_count, thread_number
 
 __all__ = ["backward_code", "forward_code"]
 
@@ -101,7 +101,7 @@ class _Forward(_Build):
         self.blocks = panel_blocks(self.gates, hidden_size)
         self.width = self.blocks * code.lanes
         lanes = self.lanes_at_once(self.gates * self.blocks)
-        begin, end = code.share(code["B"], lanes, openmp_thread(code), openmp_threads(code))
+        begin, end = code.share(code["B"], lanes, thread_number(code), thread_count(code))
         whole = begin + (end - begin) // lanes * lanes
         steps, panels = code["T"], hidden_size // self.width
         with (
@@ -162,8 +162,8 @@ class _Backward(_Build):
         self.by_id = by_id
         self.blocks = panel_blocks(1, hidden_size)
         lanes = self.lanes_at_once(self.blocks)
-        self.thread = openmp_thread(code)
-        begin, end = code.share(code["B"], lanes, self.thread, openmp_threads(code))
+        self.thread = thread_number(code)
+        begin, end = code.share(code["B"], lanes, self.thread, thread_count(code))
         whole = begin + (end - begin) // lanes * lanes
         with intrinsics.flushing_denormals(code), code.loop(0, code["T"]) as count:
             t = code["T"] - 1 - count

@@ -2,12 +2,13 @@
 
     ids (B, T) ──embedding, recurrent──▶ (T, B, H) ──head──▶ logits (B, T, V)
 
-openmp      PyTorch's threads, lent to machine code
+team        threads for machine code: PyTorch's, or Python's
 engine      what runs the steps of a layer: the contract
 kernels     in machine code
 loops       in PyTorch's operations
 sequences   a layer over a whole sequence, with its gradients, by either
-builtin     a layer over a whole sequence by cuDNN or oneDNN
+builtin     a layer over a whole sequence by PyTorch's own
+choice      what can compute layers here, and what does
 recurrent   stacks of layers
 char_rnn    embedding → recurrent stack → head
 """

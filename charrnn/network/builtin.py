@@ -1,4 +1,4 @@
-"""PyTorch's own code for recurrent layers: cuDNN on a GPU, oneDNN for LSTMs on a CPU.
+"""PyTorch's own layers: cuDNN on a GPU, on a CPU oneDNN for LSTMs and loops in C++ for others.
 
 output, after = run("gru", x, weights, before)    # (T, B, I) → (T, B, D·H)
 """
@@ -12,21 +12,18 @@ from torch import Tensor
 
 from charrnn.cells.rules import State
 from charrnn.config import CellName
-from charrnn.network import kernels
 
-__all__ = ["is_best", "one_block", "run", "wants_one_block"]
+__all__ = ["one_block", "run", "takes", "wants_one_block"]
 
 # Where a layer's weights are to stand side by side: cuDNN, given others, warns and copies them.
 BLOCK_DEVICES = {"cuda"}
 
 
-def is_best(cell: CellName, hidden_size: int, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether PyTorch's own code is the fastest: for all cells on a GPU, some LSTMs on a CPU."""
-    if device.type != "cpu":
+def takes(cell: CellName, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether PyTorch has a layer of this cell here for these numbers."""
+    if device.type != "cpu" or cell != "lstm" or dtype != torch.bfloat16:
         return True
-    if cell != "lstm" or kernels.best_for_lstm(hidden_size, dtype):
-        return False
-    return dtype != torch.bfloat16 or onednn_takes_bfloat16()
+    return onednn_takes_bfloat16()
 
 
 def onednn_takes_bfloat16() -> bool:

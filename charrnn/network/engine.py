@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from charrnn.config import CellName
+from charrnn.config import CellName, EngineName
 
 __all__ = ["Engine", "Gradients", "Unrolled"]
 
@@ -61,7 +61,7 @@ class Engine(NamedTuple):
     """One way to run the steps.
 
     Attributes:
-        name: for people.
+        name: as in `TrainConfig.engine`.
         takes: (hidden_size, numbers that are multiplied, kind of the weights) to whether it can.
         forward: (layer, gx, b_ih, b_hh): fill the layer's `hs`, `memory` and `kept`. gx is the
             input product without its bias, (T, B, G·H), which may share its memory with `kept`;
@@ -71,7 +71,7 @@ class Engine(NamedTuple):
             by the state after the last step, and become those by the state before the first.
     """
 
-    name: str
+    name: EngineName
     takes: Callable[[int, torch.dtype, torch.dtype], bool]
     forward: Callable[[Unrolled, Tensor, Tensor, Tensor], None]
     backward: Callable[[Unrolled, Tensor, Tensor, Tensor], Gradients]

@@ -7,8 +7,6 @@ the whole sequence, and no thread waits for another before its end.
 
 from __future__ import annotations
 
-import sys
-
 import torch
 from torch import Tensor
 
@@ -18,15 +16,12 @@ from charrnn.native import processor
 from charrnn.native.machine import Numbers
 from charrnn.native.processor import panel_blocks, vector_width
 from charrnn.native.training_code import backward_code, forward_code
-from charrnn.network import openmp
+from charrnn.network import team
 from charrnn.network.engine import Engine, Gradients, Unrolled
 
-__all__ = ["KERNELS", "available", "best_for_lstm"]
+__all__ = ["KERNELS", "available"]
 
 NUMBERS: dict[torch.dtype, Numbers] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-# The largest LSTM in fp32 (H) whose kernels beat what PyTorch has for it, by floats in a register;
-# see benchmarks/NOTES.md.
-WIDEST = {8: 768, 16: sys.maxsize}
 
 
 def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
@@ -37,18 +32,11 @@ def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
 def available(hidden_size: int, dtype: torch.dtype) -> bool:
     """Whether there are kernels for these numbers and this width, which must be whole vectors."""
     found = processor.target()
-    if found is None or openmp.library() is None or dtype not in NUMBERS:
+    if found is None or dtype not in NUMBERS:
         return False
     if dtype == torch.bfloat16 and not found.bf16:
         return False
     return hidden_size % found.lanes == 0
-
-
-def best_for_lstm(hidden_size: int, dtype: torch.dtype) -> bool:
-    """Whether there are kernels for an LSTM, and they beat what PyTorch has for it."""
-    if not available(hidden_size, dtype):
-        return False
-    return dtype != torch.float32 or hidden_size <= WIDEST.get(vector_width(), 0)
 
 
 def _pack(weights: Tensor, gates: int, width: int) -> Tensor:
@@ -84,8 +72,9 @@ def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
     weights = _pack(layer.w_hh.t().to(gx.dtype), gates, width)
     assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
     tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids)
+    team.prepare()
     code = forward_code(cell, hidden_size, numbers, ids is not None)
-    openmp.run(code, [steps, batch, *_addresses(*tensors)], torch.get_num_threads())
+    team.run(code, [steps, batch, *_addresses(*tensors)], torch.get_num_threads())
 
 
 def backward(layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor) -> Gradients:
@@ -101,8 +90,9 @@ def backward(layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor) -> G
     weights = _pack(w_hh.to(hs.dtype), 1, panel_blocks(1, hidden_size) * vector_width())
     buffers = (hs, layer.memory, layer.kept)
     tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, d_rows, db_hh, ids)
+    team.prepare()
     code = backward_code(cell, hidden_size, numbers, ids is not None)
-    openmp.run(code, [steps, batch, *_addresses(*tensors), rows], threads)
+    team.run(code, [steps, batch, *_addresses(*tensors), rows], threads)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 
 

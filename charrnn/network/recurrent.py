@@ -14,8 +14,9 @@ from torch.nn.functional import embedding
 
 from charrnn.cells.layout import layer_names, recurrent_shapes
 from charrnn.cells.rules import CELLS, State
-from charrnn.config import CellName
+from charrnn.config import CellName, EngineName
 from charrnn.network import builtin
+from charrnn.network.choice import STEP_ENGINES, chosen
 from charrnn.network.sequences import sequence
 
 __all__ = ["Recurrent", "detach"]
@@ -43,6 +44,9 @@ class Recurrent(nn.Module):
             same at every step and in every lane.
         skip: add each layer's input to its output, where both have the same width.
         bidirectional: read each layer in both directions and put the outputs side by side.
+
+    Attributes:
+        engine: what computes the layers, where it can; see `choice`.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Recurrent(nn.Module):
         self.weight_dropout = weight_dropout
         self.skip = skip
         self.reverse = (False, True) if bidirectional else (False,)  # of each direction
+        self.engine: EngineName = "auto"
         for name, shape in recurrent_shapes(
             cell, input_size, hidden_size, num_layers, bidirectional=bidirectional
         ).items():
@@ -146,7 +151,9 @@ class Recurrent(nn.Module):
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        plain = builtin.is_best(self.cell.name, self.hidden_size, x.device, dtype)
+        full = weights[0][0].dtype
+        engine = chosen(self.engine, self.cell.name, self.hidden_size, x.device, dtype, full)
+        plain = engine == "torch"
         if ids is not None and (plain or len(x) * MIN_READS_PER_ROW > ids.numel()):
             x, ids = embedding(ids, x), None
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
@@ -158,7 +165,8 @@ class Recurrent(nn.Module):
             before = [part[number] for part in state]
             read = None if ids is None else _turn(ids, reverse).long().contiguous()
             source = _turn(x, reverse) if read is None else x
-            output, *after = sequence(self.cell.name, dtype, source, own, before, read)
+            steps = STEP_ENGINES[engine]
+            output, *after = sequence(self.cell.name, dtype, source, own, before, read, steps)
             outputs.append(_turn(output, reverse))
             states.append(after)
         output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]

@@ -3,9 +3,8 @@
     output, *after = sequence("gru", dtype, x, weights, before)    # (T, B, I) → (T, B, H)
 
 The input product is one product for all steps, and the gradients of the weights are one product
-each after the last step. The steps between are run by an engine: machine code where
-there is some, else PyTorch's operations. Where the inputs are rows of a short table, the
-table is multiplied instead of the inputs: the product of the table is a table, too.
+each after the last step. The steps between are run by an engine. Where the inputs are rows of a
+short table, the table is multiplied instead of the inputs: its product is a table, too.
 """
 
 from __future__ import annotations
@@ -21,12 +20,8 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.network.engine import Engine, Unrolled
-from charrnn.network.kernels import KERNELS
-from charrnn.network.loops import LOOPS
 
-__all__ = ["ENGINES", "sequence"]
-
-ENGINES = (KERNELS, LOOPS)  # the fastest first; the last takes everything
+__all__ = ["sequence"]
 
 
 def sequence(
@@ -35,8 +30,8 @@ def sequence(
     x: Tensor,
     weights: Sequence[Tensor],
     before: Sequence[Tensor],
-    ids: Tensor | None = None,
-    engine: Engine | None = None,
+    ids: Tensor | None,
+    engine: Engine,
 ) -> tuple[Tensor, ...]:
     """Run a layer over a sequence, on the CPU.
 
@@ -47,14 +42,12 @@ def sequence(
         weights: w_ih (G·H, I), w_hh (G·H, H), b_ih (G·H,), b_hh (G·H,).
         before: the parts of the state before the first step, (B, H) each.
         ids: (T, B) int64, the row of the table that each step reads.
-        engine: what runs the steps; by default the fastest that can.
+        engine: what runs the steps.
 
     Returns:
         output: (T, B, H), of `dtype`.
         after: the parts of the state after the last step, (B, H) each, of the weights' dtype.
     """
-    hidden_size, full = weights[1].shape[1], weights[1].dtype
-    engine = engine or next(e for e in ENGINES if e.takes(hidden_size, dtype, full))
     return tuple(_Sequence.apply(engine, cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
 
 

@@ -4,6 +4,7 @@
 
 events      what training reports while it runs
 planning    corpus, budget and machine → sizes and settings, with reasons
+trial       which way to compute is the fastest here
 pacing      how many updates fit in the minutes
 diagnosis   what the losses of a run tell
 recorder    evaluations, best weights and saves of a run

@@ -39,6 +39,7 @@ from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
 from charrnn.training.planning import Plan
 from charrnn.training.recorder import Recorder
+from charrnn.training.trial import with_fastest_engine
 
 __all__ = ["NewRun", "StoppedRun"]
 
@@ -91,8 +92,8 @@ class NewRun:
 
     def _events(self, path: Path, begin: float) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
-        plan = self.plan
-        train_ids, val_ids = _split(self.ids, plan.train_tokens)
+        train_ids, val_ids = _split(self.ids, self.plan.train_tokens)
+        plan = with_fastest_engine(self.plan, self.budget, train_ids)
         config = planning.schedule(plan, count_steps(plan, self.budget, train_ids, val_ids, begin))
         assert config.training_tokens(len(self.ids)) == plan.train_tokens, "as it will be resumed"
         learner = Learner(plan.model, config, train_ids)
@@ -113,7 +114,7 @@ class NewRun:
         recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, begin)
         recorder.save(learner)
         learner.prepare()
-        yield _started(learner, recorder, notes, self.summary)
+        yield _started(learner, recorder, notes, plan.reasons)
         yield from loop(learner, recorder)
 
 

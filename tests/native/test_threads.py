@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import CharRNN, CharTokenizer
-from charrnn.native.threads import run_side_by_side, usable_processors
+from charrnn.native.threads import run_side_by_side
 from tests.conftest import small_config
 
 
@@ -116,17 +116,6 @@ def test_where_no_more_threads_can_be_started_fewer_are_enough(
     assert found == (allowed > 0)
     assert sorted(done) == ([1, 2, 3, 4] if allowed else [])
     assert has_helpers()
-
-
-@pytest.mark.parametrize(
-    ("limit", "count"), [("", 6), ("1", 1), ("4", 4), ("9", 6), ("0", 1), (" 2,1", 2), ("many", 6)]
-)
-def test_processors_are_those_that_may_be_used(
-    limit: str, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)), raising=False)
-    monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    assert usable_processors() == count
 
 
 def test_a_thread_that_outlives_the_program_writes_to_its_end(tmp_path: Path) -> None:

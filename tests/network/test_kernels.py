@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,17 +12,19 @@ import torch
 from torch import Tensor
 
 from charrnn.cells.gradients import RULES
+from charrnn.cells.layout import layer_names
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import machine
 from charrnn.native.processor import Target
 from charrnn.native.processor import target as this_processor
-from charrnn.network import builtin, kernels, openmp
+from charrnn.network import builtin, kernels, team
+from charrnn.network.choice import STEP_ENGINES, candidates, chosen
 from charrnn.network.engine import Engine
 from charrnn.network.kernels import KERNELS
 from charrnn.network.loops import LOOPS
 from charrnn.network.recurrent import Recurrent
-from charrnn.network.sequences import ENGINES, sequence
+from charrnn.network.sequences import sequence
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
 
 # Lanes and units that don't fill the tiles, and one that does; all sizes differ.
@@ -35,7 +39,7 @@ needs_bfloat16 = pytest.mark.skipif(
 NUMBERS = [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)]
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+@pytest.fixture(params=STEP_ENGINES.values(), ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn that runs here, so that a new one is tested by existing."""
     found: Engine = request.param
@@ -65,6 +69,12 @@ def table(leaves: list[Tensor], rows: int = 7) -> tuple[Tensor, list[Tensor]]:
     return ids, [torch.randn(rows, inputs, dtype=full, requires_grad=True), *leaves[1:]]
 
 
+def first_engine(leaves: list[Tensor], dtype: torch.dtype) -> Engine:
+    """The first that can, whatever PyTorch has."""
+    width, full = leaves[2].shape[1], leaves[2].dtype
+    return next(engine for engine in STEP_ENGINES.values() if engine.takes(width, dtype, full))
+
+
 def run(
     cell: CellName,
     dtype: torch.dtype,
@@ -73,6 +83,7 @@ def run(
     engine: Engine | None = None,
 ) -> tuple[Tensor, ...]:
     """Outputs, final state, and all gradients of a random sum of these."""
+    engine = engine or first_engine(leaves, dtype)
     results = sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], ids, engine)
     torch.manual_seed(1)
     loss = sum((result * torch.randn(result.shape, dtype=torch.double)).sum() for result in results)
@@ -113,19 +124,38 @@ def test_engines_agree(
         assert one.dtype == other.dtype
 
 
-def test_the_fastest_engine_that_can_is_taken(cell: CellName, processor: Processor) -> None:
-    """The same bits as that one, asked for by name; a width or a processor may leave the loops."""
+def test_each_engine_computes_where_it_is_wanted_and_can(
+    cell: CellName, processor: Processor
+) -> None:
+    """A width or a processor may leave the loops alone; another engine can always be asked for."""
+    cpu, numbers = torch.device("cpu"), torch.float32
     for width, target in ((32, HERE), (33, HERE), (32, None)):
         processor(target)
-        leaves = tensors(cell, (3, 4, 6, width), torch.float32)
-        able = next(e for e in ENGINES if e.takes(width, torch.float32, torch.float32))
-        assert able is LOOPS if width == 33 or target is None else able is ENGINES[0]
-        for one, other in zip(
-            run(cell, torch.float32, leaves),
-            run(cell, torch.float32, leaves, engine=able),
-            strict=True,
-        ):
-            assert torch.equal(one, other)
+        able = candidates(cell, width, cpu, numbers)
+        assert set(able) >= {"torch", "loops"}
+        assert ("kernels" in able) == (width == 32 and kernels.available(32, numbers))
+        assert able[0] == (
+            "kernels" if "kernels" in able else "torch" if cell == "lstm" else "loops"
+        )
+        for name in ("auto", "kernels", "torch", "loops"):
+            expected = name if name in able else able[0]
+            assert chosen(name, cell, width, cpu, numbers, numbers) == expected
+
+
+def test_what_is_chosen_computes(cell: CellName) -> None:
+    """A stack with an engine gives the bits of that engine."""
+    (x, *rest), stack = tensors(cell, (3, 4, 6, 32), torch.float32), Recurrent(cell, 6, 32)
+    weights: list[Tensor] = [stack.get_parameter(name) for name in layer_names(0)]
+    before = tuple(part.detach() for part in rest[4:])
+    for name in candidates(cell, 32, torch.device("cpu"), torch.float32):
+        stack.engine = name
+        output, _ = stack(x, tuple(part[None] for part in before))
+        if name == "torch":
+            expected, _ = builtin.run(cell, x, weights, tuple(part[None] for part in before))
+        else:
+            engine = STEP_ENGINES[name]
+            expected, *_ = sequence(cell, torch.float32, x, weights, before, None, engine)
+        assert torch.equal(output, expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -144,7 +174,7 @@ def test_gradcheck_of_the_loops(cell: CellName, by_id: bool) -> None:
         ids, leaves = table(leaves)
 
     def call(*leaves: Tensor) -> tuple[Tensor, ...]:
-        return sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:], ids)
+        return sequence(cell, torch.float64, leaves[0], leaves[1:5], leaves[5:], ids, LOOPS)
 
     assert torch.autograd.gradcheck(call, leaves)
 
@@ -211,7 +241,7 @@ def test_any_number_of_threads_gives_the_same(cell: CellName, by_id: bool, engin
 def test_what_is_too_small_for_a_float_is_zero_inside_and_not_outside(cell: CellName) -> None:
     """With such numbers, which gradients through saturated gates become, some processors crawl."""
     x, *rest = tensors(cell, (3, 4, 10, 16), torch.float32)
-    output, *_ = sequence(cell, torch.float32, x, rest[:4], rest[4:], engine=KERNELS)
+    output, *_ = sequence(cell, torch.float32, x, rest[:4], rest[4:], None, KERNELS)
     (gradient,) = torch.autograd.grad((output * 1e-30).sum() * 1e-9, x, retain_graph=True)
     assert (gradient == 0).all()
     (gradient,) = torch.autograd.grad((output * 1e-30).sum(), x)
@@ -247,7 +277,7 @@ def test_tanh_and_sigmoid_are_those_of_pytorch() -> None:
         value = code.load(code["x"] + k * 4, "fp32")
         code.store(code["x"] + k * 4, value.tanh() * 2.0 + value.sigmoid(), "fp32")
     y = x.clone()
-    openmp.run(code.compile(), [y.data_ptr(), len(y)], 1)
+    team.run(code.compile(), [y.data_ptr(), len(y)], 1)
     torch.testing.assert_close(y, 2 * x.tanh() + x.sigmoid(), atol=1e-6, rtol=0)
 
 
@@ -258,7 +288,7 @@ def test_bfloat16_are_rounded_to_the_nearest() -> None:
     code = machine.Code("rounding", ["x", "y", "count"])
     with code.loop(0, code["count"], code.lanes) as k:
         code.store(code["y"] + k * 2, code.load(code["x"] + k * 4, "fp32"), "bf16")
-    openmp.run(code.compile(), [x.data_ptr(), y.data_ptr(), len(y)], 1)
+    team.run(code.compile(), [x.data_ptr(), y.data_ptr(), len(y)], 1)
     assert torch.equal(y, x.bfloat16())
 
 
@@ -319,7 +349,6 @@ def test_where_onednn_has_bfloat16_an_lstm_without_kernels_is_pytorchs(
         ("avx2 fma avxvnni", (8, 16, False, "fours")),
         ("avx2 fma", (8, 16, False, "pairs")),
         ("avx2", None),
-        ("neon", (4, 32, False, None)),
         ("", None),
     ],
 )
@@ -329,7 +358,27 @@ def test_what_a_processor_offers_follows_from_its_features(
     llvm = pytest.importorskip("llvmlite.binding")
     found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
     monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     assert this_processor.__wrapped__() == (expected and (*expected, found.flatten()))
+
+
+@pytest.mark.parametrize(
+    ("system", "features", "expected"),
+    [
+        ("linux", "neon dotprod", (4, 32, False, "sdot", "+dotprod,+neon")),
+        ("linux", "aes", (4, 32, False, None, "+aes,+neon")),
+        ("darwin", "", (4, 32, False, "sdot", "+dotprod,+neon")),  # LLVM finds none there
+    ],
+)
+def test_what_an_arm_processor_offers(
+    system: str, features: str, expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llvm = pytest.importorskip("llvmlite.binding")
+    found = llvm.FeatureMap(dict.fromkeys(features.split(), True))
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: found)
+    monkeypatch.setattr(platform, "machine", lambda: "arm64" if system == "darwin" else "aarch64")
+    monkeypatch.setattr(sys, "platform", system)
+    assert this_processor.__wrapped__() == expected
 
 
 @needs_kernels
@@ -349,18 +398,6 @@ def test_code_keeps_to_what_its_processor_has(
         processor(target)
         assert machine.Code("nothing", []).object_code()
         assert given[-1] == target.features
-
-
-@needs_kernels
-@pytest.mark.parametrize(
-    ("lanes", "hidden_size", "expected"),
-    [(16, 1024, True), (8, 768, True), (8, 776, False), (4, 64, False), (16, 1000, False)],
-)
-def test_lstms_in_fp32_have_kernels_where_these_are_faster(
-    lanes: int, hidden_size: int, expected: bool, processor: Processor
-) -> None:
-    processor(Target(lanes, 16, False, None, ""))
-    assert kernels.best_for_lstm(hidden_size, torch.float32) == expected
 
 
 @pytest.mark.parametrize("hidden_size", [32, 33])
@@ -398,7 +435,9 @@ def test_a_table_is_multiplied_in_full_precision() -> None:
     ids, leaves = table(tensors("rnn", (9, 8, 64, 16), torch.float32))
     leaves[2:] = [torch.zeros_like(leaf) for leaf in leaves[2:]]
     with torch.autocast("cpu", torch.bfloat16):
-        output, _ = sequence("rnn", torch.bfloat16, leaves[0], leaves[1:5], leaves[5:], ids)
+        output, _ = sequence(
+            "rnn", torch.bfloat16, leaves[0], leaves[1:5], leaves[5:], ids, KERNELS
+        )
     exact = (leaves[0] @ leaves[1].t()).bfloat16().float().tanh()[ids]
     torch.testing.assert_close(output.float(), exact, atol=2**-8, rtol=0)
     rounded = leaves[0].bfloat16() @ leaves[1].t().bfloat16()

@@ -1,0 +1,65 @@
+"""How many processors this process may use, and how its threads leave them to others."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+__all__ = ["share_processors", "usable_processors"]
+
+MEMBERSHIP, CONTROL_GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+OPENMP_SPINS = 8000  # times a waiting thread of PyTorch looks again before it sleeps; see NOTES.md
+
+
+def usable_processors() -> int:
+    """How many processors this process may use: its affinity, quota and `OMP_NUM_THREADS` allow.
+
+    A quota, as containers have, is a share of time: threads beyond it would wait for each other.
+    """
+    found = getattr(os, "sched_getaffinity", None)
+    count = len(found(0)) if found else os.cpu_count() or 1
+    count = max(1, int(min(count, _quota())))
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(count, max(int(limit), 1)) if limit.isdecimal() else count
+
+
+def share_processors() -> None:
+    """Make PyTorch's threads good neighbours; to be called before it is loaded.
+
+    They are as many as there are processors to use, and do not keep one busy while they wait: by
+    default they do so for milliseconds, in which another process could have worked. What the user
+    has set in the environment stays.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(OPENMP_SPINS))
+
+
+def _quota() -> float:
+    """How many processors' time the control groups of this process allow, on Linux."""
+    limits = [math.inf]
+    for line in _text(MEMBERSHIP).splitlines():
+        _, controllers, path = line.split(":", 2)
+        # The second version has one tree, the first one for each controller.
+        for tree in [CONTROL_GROUPS, *(CONTROL_GROUPS / name for name in controllers.split(","))]:
+            group = tree / path.strip("/")
+            limits += [_limit(folder) for folder in (group, *group.parents)]
+    return min(limits)
+
+
+def _limit(group: Path) -> float:
+    """How many processors' time one control group allows; infinity for a folder that is none."""
+    second, first = ("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    for names in (second, first):
+        words = " ".join(_text(group / name) for name in names).split()
+        if len(words) == 2 and all(word.isdecimal() for word in words):  # not "max" or -1
+            return int(words[0]) / max(int(words[1]), 1)
+    return math.inf
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,78 @@
+"""Threads are as many as there are processors to use, and leave these to others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from charrnn.native import quota
+from charrnn.native.quota import share_processors, usable_processors
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [("", 6), ("1", 1), ("4", 4), ("9", 6), ("0", 1), (" 2,1", 2), ("many", 6)]
+)
+def test_processors_are_those_that_may_be_used(
+    limit: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    monkeypatch.setattr(quota, "MEMBERSHIP", Path("nowhere"))
+    assert usable_processors() == count
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "expected"),
+    [
+        ("0::/", {"cpu.max": "150000 100000"}, 1),
+        ("0::/", {"cpu.max": "max 100000"}, 4),
+        ("0::/user/app", {"user/cpu.max": "200000 100000", "user/app/cpu.max": "max 100000"}, 2),
+        ("0::/user/app", {"cpu.max": "300000 100000", "user/app/cpu.max": "50000 100000"}, 1),
+        (
+            "2:cpu,cpuacct:/",
+            {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"},
+            2,
+        ),
+        ("2:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 4),
+        ("1:memory:/box\n0::/", {"memory/box/cpu.max": "nonsense"}, 4),
+        ("", {}, 4),
+    ],
+)
+def test_a_quota_of_processor_time_limits_the_threads(
+    membership: str,
+    files: dict[str, str],
+    expected: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "membership").write_text(membership)
+    for name, content in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content + "\n")
+    monkeypatch.setattr(quota, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(quota, "CONTROL_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert usable_processors() == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": str(quota.OPENMP_SPINS)}),
+        ({"OMP_NUM_THREADS": "2"}, {"OMP_NUM_THREADS": "2"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": None}),
+    ],
+)
+def test_what_the_user_set_for_threads_stays(
+    given: dict[str, str], expected: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", given.copy())
+    monkeypatch.setattr(quota, "MEMBERSHIP", Path("nowhere"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    share_processors()
+    assert {name: os.environ.get(name) for name in expected} == expected

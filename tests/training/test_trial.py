@@ -1,0 +1,113 @@
+"""What computes a run is found by trial, said, and kept with the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn import Corpus, Started, resume, train
+from charrnn.config import Budget, CellName
+from charrnn.folder.record import read_model
+from charrnn.training import planning, trial
+from charrnn.training.planning import Plan
+from charrnn.training.trial import Way
+from tests.conftest import VERSE, Processor
+
+CORPUS = Corpus("verse", VERSE * 9)
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "embed_size": 7,
+    "num_layers": 1,
+    "batch_size": 3,
+    "seq_length": 5,
+}
+IDS = np.arange(200, dtype=np.uint8) % 11
+
+
+def plan(cell: CellName, **given: Any) -> Plan:
+    given = SHAPE | {"cell": cell, "device": "cpu"} | given
+    return planning.plan(len(IDS), 11, Budget(3.0), given, speed=1e9)
+
+
+def started(run: Any) -> Started:
+    event = next(iter(run))
+    assert isinstance(event, Started)
+    return event
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run is long enough for a trial."""
+    monkeypatch.setattr(trial, "LONG_RUN", 1)
+
+
+def test_every_way_is_tried(cell: CellName) -> None:
+    rates = trial.rates(plan(cell, precision="fp32"), IDS)
+    assert {way.engine for way in rates} >= {"torch", "loops"}
+    assert {way.precision for way in rates} == {"fp32"}
+    assert all(rate > 0 for rate in rates.values())
+
+
+def test_without_machine_code_pytorch_is_tried(cell: CellName, processor: Processor) -> None:
+    processor(None)
+    rates = trial.rates(plan(cell, precision="fp32"), IDS)
+    assert {way.engine for way in rates} == {"torch", "loops"}
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ((100.0, 90.0, 80.0), Way("kernels", "bf16")),
+        ((100.0, 104.0, 80.0), Way("kernels", "bf16")),  # may be chance
+        ((100.0, 130.0, 80.0), Way("torch", "bf16")),
+        ((100.0, 130.0, 170.0), Way("kernels", "fp32")),
+    ],
+)
+def test_the_fastest_is_taken_and_said(
+    rates: tuple[float, ...], expected: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = Way("kernels", "bf16"), Way("torch", "bf16"), Way("kernels", "fp32")
+    monkeypatch.setattr(trial, "rates", lambda *_: dict(zip(ways, rates, strict=True)))
+    found = trial.with_fastest_engine(plan("gru"), Budget(3.0), IDS)
+    assert (found.settings["engine"], found.settings["precision"]) == expected
+    assert f", computed by {expected} (" in found.reasons
+
+
+@pytest.mark.parametrize("budget", [Budget(steps=9), Budget(epochs=1.0), Budget(minutes=0.1)])
+def test_a_short_run_takes_no_trial(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "rates", lambda *_: pytest.fail("a trial"))
+    assert trial.with_fastest_engine(plan("gru"), budget, IDS) == plan("gru")
+
+
+@pytest.mark.parametrize("engine", ["torch", "loops"])
+def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
+    engine: Any, cell: CellName, tmp_path: Path, long: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resumed run ends in the same bits, and they are those of the engine."""
+    way = Way(engine, "fp32")
+    monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
+    given: dict[str, Any] = SHAPE | {"cell": cell, "steps": 8, "seed": 5}
+    train(CORPUS, out=tmp_path / "whole", **given).finish(progress=False)
+    whole = read_model(tmp_path / "whole")
+    assert whole.record.training is not None
+    assert whole.record.training.engine == engine
+    for _ in train(CORPUS, out=tmp_path / "parts", **given):
+        break
+    resume(tmp_path / "parts", CORPUS).finish(progress=False)
+    parts = read_model(tmp_path / "parts")
+    for name, weight in whole.weights.items():
+        assert np.array_equal(weight, parts.weights[name])
+
+
+def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
+    tmp_path: Path, long: None, monkeypatch: pytest.MonkeyPatch, processor: Processor
+) -> None:
+    monkeypatch.setattr(trial, "rates", lambda *_: {Way("kernels", "fp32"): 1.0})
+    run = train(CORPUS, out=tmp_path / "model", cell="gru", steps=8, **SHAPE)
+    next(iter(run))
+    processor(None)
+    notes = started(resume(tmp_path / "model", CORPUS)).notes
+    assert [note for note in notes if "this machine lacks" in note and "kernels" in note]
