@@ -3,6 +3,7 @@
     text, budget ──planning──▶ plan ──run: learner, recorder──▶ events, folder
 
 events      what training reports while it runs
+dividing    corpus → what is trained on, and what validates
 planning    corpus, budget and machine → sizes and settings, with reasons
 pacing      how many updates fit in the minutes
 diagnosis   what the losses of a run tell
