@@ -108,7 +108,7 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
-        config = self._sampling(settings)
+        config = self.sampling(settings)
         if self.tokenizer.end is None:
             refuse_endless(config)
         return "".join(generation.stream(self, prompt, config, unknown))
@@ -128,7 +128,7 @@ class Predictor(LanguageModel):
         """
         if count < 0:
             raise UsageError(f"count is {count}", "it must be at least 0")
-        config = self._sampling(settings)
+        config = self.sampling(settings)
         first = generation.new_seed() if config.seed is None else config.seed
         seeds = range(first, first + count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
@@ -138,7 +138,7 @@ class Predictor(LanguageModel):
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
-        return generation.stream(self, prompt, self._sampling(settings), unknown)
+        return generation.stream(self, prompt, self.sampling(settings), unknown)
 
     @takes(SampleConfig)
     def records(
@@ -164,11 +164,11 @@ class Predictor(LanguageModel):
             UsageError: as `generate`; for a count below 0, or a model without records.
             CharRNNError: when hardly any new record is found any more.
         """
-        config = self._sampling(settings)
+        config = self.sampling(settings)
         wanted = Wanted(count, unique=unique, known=known)
         return draw_records(self, prompt, config, unknown, wanted)
 
-    def _sampling(self, settings: dict[str, Any]) -> SampleConfig:
+    def sampling(self, settings: dict[str, Any]) -> SampleConfig:
         """The settings of a text to draw; a record may be as long as it likes."""
         longest = {} if self.tokenizer.end is None else {"max_new_tokens": LONGEST_RECORD}
         return settings_from(SampleConfig, longest | settings)
@@ -191,7 +191,7 @@ class Predictor(LanguageModel):
             prompt, unknown: as for `generate`.
             settings: of these, max_new_tokens, the stops and the lists of characters count.
         """
-        config = self._sampling(settings)
+        config = self.sampling(settings)
         return beams.beam_search(
             self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
         )

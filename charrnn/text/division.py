@@ -17,7 +17,19 @@ from typing import NamedTuple
 
 from charrnn.errors import UsageError
 
-__all__ = ["NONE", "Division", "Documents", "divide", "division_of", "kind_of_end", "split"]
+__all__ = [
+    "AUTO",
+    "DOCUMENTS",
+    "LINES",
+    "NONE",
+    "Division",
+    "Documents",
+    "divide",
+    "division_of",
+    "in_words",
+    "kind_of_end",
+    "split",
+]
 
 NONE, LINES, BLOCKS, DOCUMENTS, AUTO = "none", "lines", "blocks", "documents", "auto"
 
@@ -71,6 +83,14 @@ class Documents:
         self.are_rows |= source == self._source
         self.starts.append(start)
         self._source = source
+
+
+def in_words(kind: str) -> str:
+    """What the records of a kind are, for people."""
+    words = {LINES: "one a line", BLOCKS: "between blank lines", DOCUMENTS: "a row or file each"}
+    if kind.startswith("^"):
+        return f"each opens with {kind[1:]!r}"
+    return words.get(kind, f"between {kind.strip()!r}")
 
 
 def kind_of_end(end: str) -> str:

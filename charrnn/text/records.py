@@ -87,6 +87,10 @@ class Records:
         found: Ids = self.ids[places].astype(np.int32)
         return found
 
+    def written(self) -> Ids:
+        """All tokens one after the other, an end before and after each record: (N+1,)."""
+        return np.concatenate([self.ids[self.begins[:1]].astype(np.int32), self.targets()])
+
     @cached_property
     def _first_equals(self) -> NDArray[np.int64]:
         """For each record, the number of the first that is equal to it: (K,)."""

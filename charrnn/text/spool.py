@@ -23,13 +23,24 @@ from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, ReadWriteError
 from charrnn.text import cache
 from charrnn.text.corpus import Corpus, no_text, short_name, texts
-from charrnn.text.division import AUTO, DOCUMENTS, LINES, Documents, divide, kind_of_end, split
+from charrnn.text.division import (
+    AUTO,
+    DOCUMENTS,
+    LINES,
+    NONE,
+    Documents,
+    divide,
+    division_of,
+    kind_of_end,
+    split,
+)
 from charrnn.text.records import Records, Text
 from charrnn.text.tokenizer import Tokenizer, encode_records
 
 __all__ = ["Spool", "records_of"]
 
 PIECE = 1 << 20  # characters that are stored and encoded at a time
+FEW = 10  # different records are too few to be a list, if nobody says that they are
 IN_MEMORY = 16 << 20  # bytes of UTF-8 up to which a text stays in memory
 
 
@@ -74,8 +85,8 @@ class Spool:
             self.division = divide(reading.records, head, self._documents, self.length)
             if self.division.end is not None:
                 notes += self._survey(chosen=reading.records != AUTO)
-                if not self.record_count:
-                    raise BadDataError(f"{self.name}: all records are empty", "use a longer text")
+            if self.division.end is not None and not self.record_count:
+                raise BadDataError(f"{self.name}: all records are empty", "use a longer text")
         except BaseException:
             self.close()
             raise
@@ -156,13 +167,18 @@ class Spool:
     def _survey(self, *, chosen: bool) -> list[str]:
         """Look through the records once; returns what the user should know of them."""
         characters, several_lines, empty = set[str](), False, 0
+        different = set[int]()  # a few of them
         kind = self.division.kind
         for records in split(self._stored_pieces(), kind, self._documents.starts):
             filled = [record for record in records if _is_filled(record)]
             characters |= set("".join(filled))
             self.record_count += len(filled)
+            different |= set(map(hash, filled)) if len(different) < FEW else set()
             empty += len(records) - len(filled)
             several_lines = several_lines or any("\n" in record for record in filled)
+        if len(different) < FEW and not chosen:
+            self.division, self.record_count = division_of(NONE), 0
+            return []
         self.characters = "".join(sorted(characters))
         if kind == DOCUMENTS and not several_lines:
             self.division = self.division._replace(end="\n")
