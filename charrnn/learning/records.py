@@ -34,6 +34,7 @@ class RecordLanes:
     def __init__(self, records: Records, batch_size: int, seq_length: int, seed: int) -> None:
         self.records = records
         self.batch_size = batch_size
+        self.seq_length = seq_length
         self.seed = seed
         self.classes, self.steps = _groups(records, batch_size, seq_length)
         self.steps_per_epoch = int(self.steps.sum())
@@ -50,10 +51,10 @@ class RecordLanes:
         count = int(self.steps[group])
         part = position - int(self._ends[place]) + count
         rows = self._rows[group * self.batch_size : (group + 1) * self.batch_size]
-        longest = int(self.records.lengths[rows].max())
-        # In equal parts, so that none is an update on a few last tokens.
-        first, last = longest * part // count, longest * (part + 1) // count
-        window = self.records.windows(rows, first, last - first)
+        # All parts but the last are T wide, so that no state is carried past the end of one.
+        first = part * self.seq_length
+        width = min(self.seq_length, int(self.records.lengths[rows].max()) - first)
+        window = self.records.windows(rows, first, width)
         missing = ((0, self.batch_size - len(rows)), (0, 0))
         return Batch(np.pad(window, missing, constant_values=PAD), fresh=part == 0)
 

@@ -220,6 +220,9 @@ def _blocks(head: str) -> Division | None:
         why = f"between blank lines, each opens with {first!r}"
         return division_of(BLOCKS)._replace(why=why)
     # Blank lines within them, too: if these come as regularly, the opening alone tells them apart.
+    # What opens otherwise may be another speaker.
+    if sum(map(bool, openings)) > len(places) + (1 - USUAL) * len(blocks):
+        return None
     strides = Counter(after - before for before, after in pairwise(places))
     ((stride, count),) = strides.most_common(1)
     if stride <= 6 and count >= USUAL * len(strides) and count >= USUAL * strides.total():
@@ -244,8 +247,8 @@ def _lines(lines: Sequence[str]) -> Division | None:
         return None
     if _share(filled, r"\s") > 0.02 or len(set(filled)) < 0.5 * len(filled):
         return None  # indented, as programs are; or much the same again and again
-    if not _letters(filled):
-        return None  # numbers
+    if not _letters(filled) or _share(filled, r".*\d\d?:\d\d|\W*\d{2,4}[-./]\d") > 0.2:
+        return None  # numbers, or the dates and times of a log
     why = _kind_of_list(filled)
     return division_of(LINES)._replace(why=why) if why else None
 
@@ -271,8 +274,8 @@ def _kind_of_list(lines: Sequence[str]) -> str:
 
 
 def _in_order(lines: Sequence[str]) -> bool:
-    """Whether lines are sorted, and not by dates as the lines of a log are."""
-    if len({line[0].casefold() for line in lines}) < 5 or _share(lines, r"\W*\d|.*\d\d:\d\d") > 0.2:
+    """Whether lines are sorted, from one letter to the next."""
+    if len({line[0].casefold() for line in lines}) < 5:
         return False
     folded = [line.casefold() for line in lines]
     return sum(a <= b for a, b in pairwise(folded)) >= 0.97 * (len(folded) - 1)

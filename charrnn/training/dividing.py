@@ -77,7 +77,8 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> RecordShares:
     train, validation = records.divided(different - val, given.get("seed", 0))
     lengths = np.sort(train.lengths)
     usual = int(lengths[int(0.98 * (train.count - 1))])  # nearly all are at most so long
-    steps = given.get("seq_length") or min(-(-usual // 8) * 8, MAX_STEPS)
+    parts = -(-usual // MAX_STEPS)  # of about equal width
+    steps = given.get("seq_length") or -(-usual // (8 * parts)) * 8
     mean = min(train.size / train.count, steps)
     side_by_side = 2 ** round(np.log2(TOKENS / mean))
     while side_by_side > 1 and side_by_side * 8 > train.count:
