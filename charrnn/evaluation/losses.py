@@ -53,8 +53,10 @@ def evaluate(
     config = settings_from(EvalConfig, settings)
     paths = [models] if isinstance(models, (str, Path)) else list(models)
     networks, tokenizer = load_networks(paths)
-    read: Text = tokenizer.encode(text, unknown)
-    if tokenizer.end is not None:
+    read: Text
+    if tokenizer.end is None:
+        read = tokenizer.encode(text, unknown)
+    else:
         read = records_of(text, tokenizer, unknown)
     training_ids = None if adapt_from is None else tokenizer.encode(adapt_from, "skip")
     nats = mixed_surprisals(networks, read, config, training_ids)

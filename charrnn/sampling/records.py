@@ -44,7 +44,7 @@ class Wanted:
     def takes(self, record: str) -> bool:
         """Whether a record will do; if none may come twice, it will not do again."""
         content = hash(record)
-        if content in self._out:
+        if content in self._out or not record.strip():  # an empty one is none
             return False
         if self.unique:
             self._out.add(content)

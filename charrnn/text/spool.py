@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
-from charrnn.errors import BadDataError, ReadWriteError
+from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache
 from charrnn.text.corpus import Corpus, no_text, short_name, texts
 from charrnn.text.division import (
@@ -37,7 +37,7 @@ from charrnn.text.division import (
 from charrnn.text.records import Records, Text
 from charrnn.text.tokenizer import Tokenizer, encode_records
 
-__all__ = ["Spool", "records_of"]
+__all__ = ["Spool", "read_records", "records_of"]
 
 PIECE = 1 << 20  # characters that are stored and encoded at a time
 FEW = 10  # different records are too few to be a list, if nobody says that they are
@@ -199,6 +199,27 @@ class Spool:
         """Discard the stored text."""
         with suppress(OSError):  # what could not be written can't be flushed
             self._file.close()
+
+
+def read_records(
+    sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+) -> list[str]:
+    """The records of a list: of a text that is one, or of what `reading.records` names.
+
+    Args:
+        sources: what `read_corpus` takes.
+        reading: encoding, columns and records.
+
+    Raises:
+        CharRNNError: as `read_corpus`; for a text that is no list.
+    """
+    given = [sources] if isinstance(sources, (str, Path)) else sources
+    with closing(Spool(given, reading or Reading())) as spool:
+        if spool.division.end is None:
+            raise UsageError(
+                f"{spool.name} does not look like a list", "say what its records are, such as lines"
+            )
+        return [record for part in spool.records() for record in part]
 
 
 def records_of(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> Records:
