@@ -3,8 +3,8 @@
     python benchmarks/records.py NAMES...
 
 NAMES are files with a name on each line; the different ones are put in alphabetical order, and
-1,000 of them are kept out. Each held-out name is scored alone, with its end, under three models: one of
-records, one of the same text as a story (`--records none`), and an interpolated n-gram
+1,000 of them are kept out. Each held-out name is scored alone, with its end, under three models: of
+records, of the same text as a story (`--records none`), and an interpolated n-gram
 (Witten and Bell, "The zero-frequency problem", 1991). 5,000 names drawn at temperature 1 begin as
 the corpus's do, as far as a chi-squared test can tell, or do not.
 
