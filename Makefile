@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .PHONY: demo docs test test-slow format clean \
-	bench-training bench-neighbours bench-sampling bench-gpu bench-quality bench-peers
+	bench-training bench-neighbours bench-sampling bench-gpu bench-quality bench-records bench-peers
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -42,6 +42,10 @@ bench-gpu: $(READY)
 bench-quality: $(READY)
 	$(BIN)/python benchmarks/quality.py $(TEXT)
 	$(BIN)/python benchmarks/yardstick.py
+
+# NAMES: files with a name on each line.
+bench-records: $(READY)
+	$(BIN)/python benchmarks/records.py $(NAMES)
 
 # Keras and JAX, to be measured beside charrnn where they are wanted.
 bench-peers:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from charrnn.scoring.score import Score as Score
     from charrnn.text.corpus import Corpus as Corpus
     from charrnn.text.corpus import read_corpus as read_corpus
+    from charrnn.text.spool import read_records as read_records
     from charrnn.text.tokenizer import ByteTokenizer as ByteTokenizer
     from charrnn.text.tokenizer import CharTokenizer as CharTokenizer
     from charrnn.training.events import Evaluated as Evaluated
@@ -61,6 +62,7 @@ _MODULES = {
     "scoring.novelty": ("Copies", "Novelty"),
     "scoring.score": ("Score",),
     "text.corpus": ("Corpus", "read_corpus"),
+    "text.spool": ("read_records",),
     "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
     "training.events": ("Evaluated", "Event", "Finished", "Progress", "Started"),
     "training.run": ("Run", "resume", "train"),

@@ -75,6 +75,14 @@ class Reading(Settings, frozen=True):
         Meta(ge=1, le=2),
         about("Version of the rules by which files become text.", derived=True),
     ] = 2
+    records: Annotated[
+        Annotated[str, Meta(min_length=1)],
+        about(
+            "What the text is a list of: none (one story), lines, blocks (blank lines between "
+            "them), documents (rows, files), or what stands between two: a text such as %, or "
+            "^Title: for lines that begin a record. auto looks at the text."
+        ),
+    ] = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -291,9 +299,12 @@ class EvalConfig(Settings, frozen=True, kw_only=True):
     """How a text is scored."""
 
     protocol: Annotated[
-        Literal["carried", "windows"],
-        about("Carry the state through the whole text, or start empty in each window."),
-    ] = "carried"
+        Literal["carried", "windows", "records"] | None,
+        about(
+            "Carry the state through the whole text, or start empty in each window or record.",
+            unset="records for a model of records, else carried",
+        ),
+    ] = None
     window: Annotated[Width, about("Characters in a window.")] = 256
     random_windows: Annotated[
         Size | None, about("Score this many windows at random places, instead of all.")

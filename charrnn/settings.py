@@ -204,6 +204,8 @@ def choices(annotation: Any) -> tuple[str, ...]:
     """The values that an annotation lists; empty if it lists none."""
     if get_origin(annotation) is Annotated:
         return choices(get_args(annotation)[0])
+    if get_origin(annotation) is not Literal and type(None) in get_args(annotation):
+        return choices(next(kind for kind in get_args(annotation) if kind is not type(None)))
     return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 

@@ -10,12 +10,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import charrnn
 from tests import commands
 from tests.conftest import VERSE
 from tests.formats.shelf import write_shelf
+from tests.text.test_division import Writer
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -51,8 +54,20 @@ def blocks(page: str) -> str:
 EXAMPLES = {line: page for page in reversed(PAGES) for line in examples(page)}
 
 
+@pytest.fixture(scope="session")
+def trained_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a list of names and a model of it."""
+    path, writer = tmp_path_factory.mktemp("list"), Writer()
+    names = {writer.name() for _ in range(150)} | {"Anna"}
+    (path / "names.txt").write_text("\n".join(sorted(names)) + "\n")
+    settings: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "batch_size": 4, "steps": 200}
+    run = charrnn.train(path / "names.txt", out=path / "names", **settings)
+    run.finish(progress=False)
+    return path
+
+
 @pytest.fixture
-def desk(home: Path) -> Path:
+def desk(home: Path, trained_list: Path) -> Path:
     """`home` with what the examples need: texts of many kinds, and models by other names."""
     (home / "prompt.txt").write_text("the clerk")
     for name in ("other.txt", "lines.txt"):
@@ -66,6 +81,13 @@ def desk(home: Path) -> Path:
     write_shelf(home, VERSE * 20)
     for name in ("book", "novel", "poem"):
         shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / name)
+    shutil.copy(trained_list / "names.txt", home)
+    shutil.copytree(trained_list / "names", home / "checkpoints" / "names")
+    (home / "phrases.txt").write_text("\n".join(f"It was {k} of {k * k}." for k in range(40)))
+    with (home / "cards.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["text"], *([f"Card {k * k}\n\nIt is."] for k in range(40))])
+    (home / "tunes.txt").write_text("\n\n".join(f"X:{k}\nK:G\n{k * k}" for k in range(40)))
+    (home / "fortunes.txt").write_text("\n%\n".join(f"Fortune {k * k}" for k in range(40)))
     return home
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -15,10 +15,14 @@ from charrnn.terminal.options import JsonOption, UnknownOption, take, with_setti
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
-    from charrnn.arrays import Ids, Surprisals
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from charrnn.arrays import Surprisals
     from charrnn.config import Unknown
     from charrnn.scoring.score import Score
     from charrnn.text.corpus import Corpus
+    from charrnn.text.records import Records, Text
     from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["evaluate"]
@@ -66,7 +70,7 @@ def evaluate(
 ) -> None:
     """Measure how well a model, or several together, predict a text."""
     config, reading = take(EvalConfig, given), take(Reading, given)
-    if config.random_windows is not None and config.protocol == "carried":
+    if config.random_windows is not None and config.protocol != "windows":
         raise UsageError("--random-windows needs windows", "add --protocol windows")
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"
@@ -91,7 +95,7 @@ class ScoredText(NamedTuple):
     text: str  # its name
     protocol: str
     tokenizer: Tokenizer
-    ids: Ids  # (N,)
+    ids: NDArray[np.integer]  # (N,); of records, an end before and after each
     nats: Surprisals  # (N-1,), or those of random windows
     score: Score
 
@@ -111,28 +115,72 @@ def _scored(
     from charrnn.evaluation.surprisals import targets
     from charrnn.scoring.score import score_of
     from charrnn.text.corpus import read_corpus
+    from charrnn.text.records import Records
 
     networks, tokenizer = losses.load_networks(models)
     reading = reading.for_tokens(tokenizer.unit)
     reading = _as_trained(models, sources if validation else dynamic, reading)
-    corpus = read_corpus(sources, reading)
-    ids = tokenizer.encode(corpus.text, unknown)  # (N,)
-    if validation:
-        ids = ids[_training_tokens(models, corpus, len(ids)) :]
+    text: Text
+    if tokenizer.end is not None:
+        corpus_name, text = _records(models, sources, reading, tokenizer, unknown, validation)
+    else:
+        corpus = read_corpus(sources, reading)
+        corpus_name, text = corpus.name, tokenizer.encode(corpus.text, unknown)  # (N,)
+        if validation:
+            text = text[_training_tokens(models, corpus, len(text)) :]
+    is_list = isinstance(text, Records)
+    if not is_list and reading.records not in ("auto", "none"):
+        raise UsageError("this is no model of records", "leave --records out")
     training_ids = None
     if dynamic:
         known = read_corpus(dynamic, reading)
         training_ids = tokenizer.encode(known.text, "skip")
         training_ids = training_ids[: _training_tokens(models, known, len(training_ids))]
-    total = len(networks) * (len(ids) - 1)
+    total = len(networks) * (text.size - (not is_list))
     hidden = None if dynamic else True  # None: where there is no terminal
     with tqdm(total=total, unit=" characters", leave=False, disable=hidden) as bar:
-        nats = losses.mixed_surprisals(networks, ids, config, training_ids, bar.update)
+        nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
     total_nats = float(nats.sum(dtype="float64"))
-    score = score_of(total_nats, tokenizer, targets(ids, config))
-    windows = "" if config.protocol == "carried" else f" of {config.window}"
-    protocol = f"{config.protocol}{windows}{', dynamic' if dynamic else ''}"
-    return ScoredText(corpus.name, protocol, tokenizer, ids, nats, score)
+    score = score_of(total_nats, tokenizer, targets(text, config))
+    protocol = str(config.protocol or ("records" if is_list else "carried"))
+    protocol += f" of {config.window}" * (protocol == "windows") + ", dynamic" * bool(dynamic)
+    ids = text.written() if isinstance(text, Records) else text
+    return ScoredText(corpus_name, protocol, tokenizer, ids, nats, score)
+
+
+def _records(
+    models: list[str],
+    sources: list[str],
+    reading: Reading,
+    tokenizer: Tokenizer,
+    unknown: Unknown,
+    validation: bool,
+) -> tuple[str, Records]:
+    """The name of a list, and its records or those that were for validation."""
+    from charrnn.folder.record import find_model, read_model, reading_for
+    from charrnn.text.records import Records
+    from charrnn.text.spool import Spool
+
+    records = [read_model(find_model(model)).record for model in models]
+    if reading.records == "auto":
+        reading = reading_for(records[0], reading)
+    with closing(Spool(sources, reading)) as spool:
+        if spool.division.end is None:
+            raise UsageError("a model of records reads no story", "leave --records out")
+        text = spool.text(tokenizer, unknown)
+    assert isinstance(text, Records)
+    if not validation:
+        return spool.name, text
+    parts = set()
+    for record in records:
+        if record.corpus is None or record.training is None or record.corpus.sha256 != spool.sha256:
+            raise UsageError(
+                f"{spool.name} is not the list that was trained on", "leave --validation out"
+            )
+        parts.add((record.training.training_tokens(text.different), record.training.seed))
+    if len(parts) > 1:
+        raise _different_parts(spool.name)
+    return spool.name, text.divided(*parts.pop())[1]
 
 
 def _models_and_texts(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -186,11 +234,15 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
         training = record.training if known else None
         found.add(tokens if training is None else training.training_tokens(tokens))
     if len(found) > 1:
-        raise UsageError(
-            f"the models were trained on different parts of {corpus.name}",
-            "evaluate them one by one, or on a text that none has seen",
-        )
+        raise _different_parts(corpus.name)
     return found.pop()
+
+
+def _different_parts(name: str) -> UsageError:
+    return UsageError(
+        f"the models were trained on different parts of {name}",
+        "evaluate them one by one, or on a text that none has seen",
+    )
 
 
 def _rows(found: ScoredText) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,6 +61,19 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
     length_penalty: Annotated[
         float, Meta(ge=-10, le=10), about("With --beam: above 0, longer texts are favoured.")
     ] = 1.0
+    records: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        about("Write this many whole records, for a model of records."),
+    ] = None
+    unique: Annotated[bool, about("With --records: write none twice.", "--unique")] = False
+    novel: Annotated[
+        bool,
+        about(
+            "With --records: write none that the model was trained on. If that text is no longer "
+            "where it was, name it with --novelty.",
+            "--novel",
+        ),
+    ] = False
     novelty: Annotated[
         str | None, about("Report what was copied from this text; any source that train takes.")
     ] = None
@@ -77,17 +91,21 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         super().__post_init__()
         if self.prompt and self.prompt_file:
             raise UsageError("--prompt and --prompt-file are both given", "choose one")
-        ways = [n for n in ("best_of", "beam", "interactive") if getattr(self, n) is not None]
+        ways = [
+            n for n in ("best_of", "beam", "interactive", "records") if getattr(self, n) is not None
+        ]
         chosen = [*ways, *(["num_samples"] if self.num_samples > 1 else [])]
         if ways and len(chosen) > 1:
             both = " and ".join(option_names(chosen).values())
             raise UsageError(f"{both} are both given", "choose one")
         if self.reject_copies is not None and (self.novelty is None or ways):
             found = "--reject-copies needs a text to compare with, and texts that are drawn"
-            advice = (
-                "give the text with --novelty, and leave out --best-of, --beam and --interactive"
-            )
+            advice = "give the text with --novelty, and leave out "
+            advice += "--best-of, --beam, --interactive and --records"
             raise UsageError(found, advice)
+        if self.records is None and (self.unique or self.novel):
+            option = "--unique" if self.unique else "--novel"
+            raise UsageError(f"{option} is about records", "say how many with --records")
         if self.interactive and str(self.prompt_file) == "-":
             raise UsageError("standard input can't be both prompt and choices", "use --prompt")
 
@@ -104,8 +122,7 @@ def sample(
     if "interactive" in given:
         _refuse_beside_interactive(given | {"json": json, "until_line": until_line})
     options = take(SampleOptions, given)
-    if given.get("max_new_tokens") == 0:
-        given["max_new_tokens"] = None
+    length = given.pop("max_new_tokens", None)
     if until_line:
         given["max_lines"] = 1
 
@@ -113,9 +130,12 @@ def sample(
     from charrnn.sampling.generation import new_seed
     from charrnn.terminal.sampler import Sampler
 
-    config = take(SampleConfig, {"seed": new_seed()} | given)
+    take(SampleConfig, dict(given))  # mistakes are told before a model is read
     prompt = _read_prompt(options.prompt_file) if options.prompt_file else options.prompt
     model = load_together(models or [None])
+    if length is not None:
+        given["max_new_tokens"] = length or None
+    config = model.sampling({"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext():
         sampler = Sampler(
@@ -128,16 +148,26 @@ def sample(
             json=json,
             corpus=options.novelty,
         )
-        _write(sampler, options)
+        known = list[str]()
+        if options.novel:
+            from charrnn.terminal.known import known_records
+
+            known = known_records(models or [None], model.tokenizer, options.novelty)
+        _write(sampler, options, known)
 
 
-def _write(sampler: Sampler, options: SampleOptions) -> None:
-    """Write the texts that are asked for."""
+def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> None:
+    """Write the texts that are asked for; of records none that is `known`."""
     whole = options.beam or options.best_of or options.num_samples > 1 or options.reject_copies
     if options.interactive:
         from charrnn.terminal.interactive import choose
 
         choose(sampler, options.interactive)
+    elif options.records:
+        with noted(signal.SIGINT) as sampler.received:
+            sampler.records(options.records, unique=options.unique, known=known)
+        if sampler.received:
+            raise KeyboardInterrupt
     elif not whole and not sampler.json:
         sampler.stream()
     else:

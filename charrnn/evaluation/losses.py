@@ -20,6 +20,8 @@ from charrnn.evaluation.surprisals import surprisals, targets
 from charrnn.folder.record import find_model, read_model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.scoring.score import Score, score_of
+from charrnn.text.records import Records, Text
+from charrnn.text.spool import records_of
 from charrnn.text.tokenizer import Tokenizer, same_vocabulary
 
 __all__ = ["evaluate", "load_networks", "mixed_surprisals"]
@@ -38,7 +40,8 @@ def evaluate(
 
     Args:
         models: a model folder or a name in `checkpoints/`, or several.
-        text: at least two tokens; the first is not predicted.
+        text: at least two tokens; the first is not predicted. For a model of records, one or
+            several of them with what ends them in between; all of each is predicted, and its end.
         adapt_from: for dynamic evaluation, the text that the model was trained on.
         unknown: what to do with characters that the models don't know.
         settings: any of `EvalConfig`.
@@ -50,10 +53,14 @@ def evaluate(
     config = settings_from(EvalConfig, settings)
     paths = [models] if isinstance(models, (str, Path)) else list(models)
     networks, tokenizer = load_networks(paths)
-    ids = tokenizer.encode(text, unknown)
+    read: Text
+    if tokenizer.end is None:
+        read = tokenizer.encode(text, unknown)
+    else:
+        read = records_of(text, tokenizer, unknown)
     training_ids = None if adapt_from is None else tokenizer.encode(adapt_from, "skip")
-    nats = mixed_surprisals(networks, ids, config, training_ids)
-    return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(ids, config))
+    nats = mixed_surprisals(networks, read, config, training_ids)
+    return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(read, config))
 
 
 def load_networks(models: Sequence[str | Path]) -> tuple[list[CharRNN], Tokenizer]:
@@ -71,7 +78,7 @@ def load_networks(models: Sequence[str | Path]) -> tuple[list[CharRNN], Tokenize
 
 def mixed_surprisals(
     networks: Sequence[CharRNN],
-    ids: Ids,
+    text: Text,
     config: EvalConfig,
     training_ids: Ids | None = None,
     progress: Callable[[int], object] | None = None,
@@ -80,7 +87,7 @@ def mixed_surprisals(
 
     Args:
         networks: at least one; they are not changed.
-        ids: (N,).
+        text: ids (N,), or records.
         config: how to score.
         training_ids: given, the networks adapt to what they have scored (dynamic evaluation).
         progress: called with how many tokens of one network were scored since the last call.
@@ -89,11 +96,16 @@ def mixed_surprisals(
         nats: one for each of `targets`.
 
     Raises:
-        UsageError: for fewer than two tokens, or dynamic evaluation in windows.
+        UsageError: for fewer than two tokens, a protocol for texts of another kind, or dynamic
+            evaluation in windows.
     """
-    if len(ids) < 2:
-        raise UsageError(f"the text has {len(ids)} of the two tokens it needs", "use a longer one")
-    if training_ids is not None and (config.protocol != "carried" or len(training_ids) < 2):
+    if isinstance(text, Records):
+        _refuse_for_records(config, dynamic=training_ids is not None)
+    elif config.protocol == "records":
+        raise UsageError("this is no model of records", "leave --protocol out")
+    elif len(text) < 2:
+        raise UsageError(f"the text has {len(text)} of the two tokens it needs", "use a longer one")
+    if training_ids is not None and (config.protocol == "windows" or len(training_ids) < 2):
         raise UsageError(
             "dynamic evaluation carries the state, and needs the text that was trained on",
             "leave --protocol out, and name that text",
@@ -101,13 +113,14 @@ def mixed_surprisals(
     each = []
     for network in networks:
         if training_ids is None:
-            each.append(surprisals(network, ids, config))
+            each.append(surprisals(network, text, config))
             if progress is not None:
                 progress(len(each[-1]))
             continue
+        assert not isinstance(text, Records), "refused above"
         typical = typical_gradients(network, training_ids, config.segment)
         parts = []
-        for part in Adapting(network, typical, config).score(ids):
+        for part in Adapting(network, typical, config).score(text.astype(np.int32)):
             parts.append(part)
             if progress is not None:
                 progress(len(part))
@@ -115,6 +128,19 @@ def mixed_surprisals(
         if not np.isfinite(each[-1]).all():
             raise CharRNNError("dynamic evaluation has diverged", "choose a lower --rate")
     return _mean_probability(each)
+
+
+def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
+    if config.protocol not in (None, "records"):
+        raise UsageError(
+            f"a model of records scores each by itself, not {config.protocol}",
+            "leave --protocol out",
+        )
+    if dynamic:
+        raise UsageError(
+            "a model of records carries nothing from one to the next to adapt to",
+            "leave --dynamic out",
+        )
 
 
 def _mean_probability(each: Sequence[Surprisals]) -> Surprisals:

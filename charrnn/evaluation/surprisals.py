@@ -2,7 +2,8 @@
 
     surprisals(network, ids)    # (N,) → (N-1,)
 
-Each token but the first is scored once; random windows may score one several times.
+Each token but the first is scored once; random windows may score one several times. Of records,
+each token and each end is scored.
 """
 
 from __future__ import annotations
@@ -16,31 +17,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from charrnn.arrays import Ids, Surprisals
+from charrnn.arrays import Surprisals
 from charrnn.config import EvalConfig
 from charrnn.network.char_rnn import CharRNN
+from charrnn.text.records import PAD, Records, Text
 
 __all__ = ["Scoring", "surprisals", "targets"]
 
 MAX_LANES = 64
+MAX_RECORDS = 256  # side by side; they are short
 WARM_UP = 512  # tokens; what came before changes the loss by less than 1e-4 nats per token
 CHUNK = 64  # time steps per call; divides WARM_UP
 
 
-def surprisals(network: CharRNN, ids: Ids, config: EvalConfig | None = None) -> Surprisals:
+def surprisals(network: CharRNN, text: Text, config: EvalConfig | None = None) -> Surprisals:
     """What each token of a text costs, in nats.
 
     Neither the network, its mode nor any random generator is changed.
 
     Args:
         network: in any mode; dropout is off meanwhile.
-        ids: (N,), at least 2.
+        text: ids (N,), at least 2; or records.
         config: protocol and windows; by default the state is carried.
 
     Returns:
         nats: one for each of `targets`.
     """
-    scoring = Scoring(network, ids, config)
+    scoring = Scoring(network, text, config)
     for _ in scoring:
         pass
     return scoring.nats
@@ -54,12 +57,12 @@ class Scoring:
         scoring.nats             # once the loop is over
 
     Args:
-        network, ids, config: as for `surprisals`.
+        network, text, config: as for `surprisals`.
     """
 
-    def __init__(self, network: CharRNN, ids: Ids, config: EvalConfig | None = None) -> None:
+    def __init__(self, network: CharRNN, text: Text, config: EvalConfig | None = None) -> None:
         self.network = network
-        self.ids = ids
+        self.text = text
         self.config = config or EvalConfig()
         self._nats: Surprisals | None = None
 
@@ -74,17 +77,40 @@ class Scoring:
         training = self.network.training
         self.network.eval()
         try:
-            yield from self._carried() if self.config.protocol == "carried" else self._windows()
+            if isinstance(self.text, Records):
+                yield from self._each(self.text)
+            elif self.config.protocol == "windows":
+                yield from self._windows(self.text)
+            else:
+                yield from self._carried(self.text)
         finally:
             self.network.train(training)
 
-    def _carried(self) -> Iterator[None]:
+    def _each(self, records: Records) -> Iterator[None]:
+        """Each record from the empty state; those of about equal length side by side."""
+        nats = np.empty(records.size, np.float32)
+        begins = np.cumsum(records.lengths) - records.lengths  # of each record in `nats`
+        order = np.argsort(records.lengths, kind="stable")
+        for start in range(0, records.count, MAX_RECORDS):
+            rows, state = order[start : start + MAX_RECORDS], None
+            longest = int(records.lengths[rows[-1]])
+            for time in range(0, longest, CHUNK):
+                window = records.windows(rows, time, min(CHUNK, longest - time))  # (B, T+1)
+                inputs, wanted = np.maximum(window[:, :-1], 0), window[:, 1:]
+                logits, state = self.network(self._tensor(inputs), state)
+                own = wanted != PAD
+                at = begins[rows][:, None] + time + np.arange(wanted.shape[1])  # (B, T)
+                nats[at[own]] = _losses(logits, wanted)[own]
+                yield
+        self._nats = nats
+
+    def _carried(self, ids: NDArray[np.integer]) -> Iterator[None]:
         """The text is read in lanes side by side.
 
         Each begins `WARM_UP` tokens before the first that it scores, which brings its state to
         where a single pass over the whole text would have it.
         """
-        count = len(self.ids) - 1
+        count = len(ids) - 1
         lanes = min(MAX_LANES, max(1, count // (4 * WARM_UP)))
         warm_up = WARM_UP if lanes > 1 else 0
         stride = math.ceil(count / lanes)  # tokens that a lane scores
@@ -98,24 +124,24 @@ class Scoring:
                 # The first lane had nothing to warm up on: the text begins here.
                 keep = torch.arange(lanes, device=self._device)[:, None] > 0  # (B, 1)
                 state = tuple(part * keep for part in state)
-            logits, state = self.network(self._tensor(inside), state)  # (B, T, V)
+            logits, state = self.network(self._tensor(ids[inside]), state)  # (B, T, V)
             if time >= warm_up:
                 own = (at >= 0) & (at < count)
                 # Lanes may end in the next one's part, where they have read the same text.
-                nats[at[own]] = _losses(logits, self.ids[inside + 1])[own]
+                nats[at[own]] = _losses(logits, ids[inside + 1])[own]
             yield
         self._nats = nats
 
-    def _windows(self) -> Iterator[None]:
+    def _windows(self, ids: NDArray[np.integer]) -> Iterator[None]:
         """Windows, each read from the empty state."""
-        count = len(self.ids) - 1
+        count = len(ids) - 1
         starts, size = _starts(count, self.config), min(self.config.window, count)
         parts = []
         for first in range(0, len(starts), MAX_LANES):
             at = starts[first : first + MAX_LANES, None] + np.arange(size)  # (B, T)
             inside = at.clip(max=count - 1)
-            logits, _ = self.network(self._tensor(inside))  # (B, T, V)
-            parts.append(_losses(logits, self.ids[inside + 1])[at < count])
+            logits, _ = self.network(self._tensor(ids[inside]))  # (B, T, V)
+            parts.append(_losses(logits, ids[inside + 1])[at < count])
             yield
         self._nats = np.concatenate(parts)
 
@@ -123,17 +149,20 @@ class Scoring:
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def _tensor(self, places: NDArray[np.intp]) -> Tensor:
-        return torch.from_numpy(self.ids[places]).to(self._device)
+    def _tensor(self, ids: NDArray[np.integer]) -> Tensor:
+        return torch.from_numpy(ids).to(self._device)
 
 
-def targets(ids: Ids, config: EvalConfig) -> Ids:
+def targets(text: Text, config: EvalConfig) -> NDArray[np.integer]:
     """The tokens that are scored: all but the first, or those of the random windows in turn."""
-    if config.protocol == "carried" or config.random_windows is None:
+    if isinstance(text, Records):
+        return text.targets()
+    ids = text
+    if config.protocol != "windows" or config.random_windows is None:
         return ids[1:]
     size = min(config.window, len(ids) - 1)
     places = _starts(len(ids) - 1, config)[:, None] + np.arange(1, size + 1)  # (K, W)
-    wanted: Ids = ids[places].ravel()
+    wanted: NDArray[np.integer] = ids[places].ravel()
     return wanted
 
 
@@ -147,8 +176,8 @@ def _starts(count: int, config: EvalConfig) -> NDArray[np.intp]:
     return starts
 
 
-def _losses(logits: Tensor, next_ids: NDArray[np.int32]) -> Surprisals:
-    """-log p of each next token (B, T)."""
+def _losses(logits: Tensor, next_ids: NDArray[np.integer]) -> Surprisals:
+    """-log p of each next token (B, T); 0 for those that are `PAD`."""
     wanted = torch.from_numpy(next_ids.astype(np.int64)).to(logits.device)
     losses = cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="none")
     nats: Surprisals = losses.view(wanted.shape).cpu().numpy()

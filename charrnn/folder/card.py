@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from charrnn.folder.record import ModelFolder
+from charrnn.text import division
+from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["facts", "markdown"]
+__all__ = ["facts", "markdown", "vocabulary"]
 
 
 def facts(model: ModelFolder) -> dict[str, str]:
@@ -18,10 +20,13 @@ def facts(model: ModelFolder) -> dict[str, str]:
         "cell": f"{shape.cell}, {shape.num_layers} × {shape.hidden_size}, "
         f"embedding {shape.embed_size}{skips}",
         "parameters": f"{parameters:,}",
-        "vocabulary": f"{shape.vocab_size} {model.tokenizer.unit}s",
+        "vocabulary": vocabulary(model.tokenizer),
     }
     if record.corpus is not None:
         found["corpus"] = f"{record.corpus.name}, {record.corpus.characters:,} characters"
+        if record.corpus.record_count:
+            count = f"{record.corpus.record_count:,}"
+            found["records"] = f"{count}, {division.in_words(record.corpus.records)}"
     if (last := model.evaluation) is not None:
         unit, bits = model.tokenizer.unit, last.val_nats / math.log(2)
         found["validation loss"] = f"{last.val_nats:.4f} nats, {bits:.4f} bits per {unit}"
@@ -35,13 +40,24 @@ def facts(model: ModelFolder) -> dict[str, str]:
     return found
 
 
+def vocabulary(tokenizer: Tokenizer) -> str:
+    """The vocabulary, in words."""
+    if tokenizer.end is None:
+        return f"{tokenizer.vocab_size} {tokenizer.unit}s"
+    return f"{tokenizer.vocab_size - 1} {tokenizer.unit}s, and the end of a record"
+
+
 def markdown(model: ModelFolder) -> str:
     """The model card."""
+    what, validates = "", "the last part of the corpus, which was"
+    if model.tokenizer.end is not None:
+        what = "records, each from its beginning to its end, "
+        validates = "records from all over the corpus, which were"
     rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
     return f"""# {model.path.name}
 
 A recurrent language model, made with charrnn.
-It reads and writes one {model.tokenizer.unit} at a time.
+It reads and writes {what}one {model.tokenizer.unit} at a time.
 
 | | |
 |---|---|
@@ -51,5 +67,5 @@ Write text with it, from the folder that holds this one, or from anywhere with i
 
     charrnn sample {model.path.name} --temp 0.8
 
-The validation loss is the mean over the last part of the corpus, which was not trained on.
+The validation loss is the mean over {validates} not trained on.
 """

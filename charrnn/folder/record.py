@@ -23,7 +23,7 @@ import safetensors.numpy
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
-from charrnn.config import ModelConfig, Settings, TrainConfig
+from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
 from charrnn.errors import BadDataError, MissingInputError
 from charrnn.folder.files import (
     MANIFEST,
@@ -54,6 +54,7 @@ __all__ = [
     "model_files",
     "read_model",
     "read_record",
+    "reading_for",
 ]
 
 FORMAT_VERSION = 1
@@ -89,12 +90,22 @@ class Evaluation(Settings, frozen=True, kw_only=True):
     tokens_per_second: float
 
 
-class CorpusRecord(Settings, frozen=True, kw_only=True):
-    """What a model was trained on."""
+class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model was trained on.
+
+    Attributes:
+        name: of the corpus.
+        characters: its length.
+        sha256: its fingerprint.
+        records: what it is a list of, as `text.division` names it; "none" for a story.
+        record_count: how many of these there are.
+    """
 
     name: str
     characters: int
     sha256: str
+    records: str = "none"
+    record_count: int = 0
 
 
 class ModelRecord(Settings, frozen=True, kw_only=True):
@@ -112,6 +123,12 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     model: ModelConfig
     training: TrainConfig | None = None
     corpus: CorpusRecord | None = None
+
+
+def reading_for(record: ModelRecord, reading: Reading) -> Reading:
+    """How to read a text for a model: as one story or as records, as it was trained on."""
+    kind = record.corpus.records if record.corpus else "none"
+    return msgspec.structs.replace(reading, records=kind)
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,18 @@ from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import RESUME, checked_metadata, read_tensors
 from charrnn.folder.record import Evaluation, ModelRecord, kept_step, read_record
 from charrnn.folder.untrusted import damaged, parse
+from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["STATE", "ReadingRecord", "RunProgress", "RunState", "read_run", "state_file"]
+__all__ = [
+    "STATE",
+    "ReadingRecord",
+    "RunProgress",
+    "RunState",
+    "origin_of_run",
+    "read_run",
+    "state_file",
+]
 
 STATE = f"{RESUME}/state.safetensors"
 
@@ -112,6 +121,16 @@ def read_run(path: Path) -> RunState:
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
     return RunState(record, tokenizer, progress, tensors, best or None, kept_step(path))
+
+
+def origin_of_run(path: Path) -> Origin | None:
+    """Where the text of the model at `path` was read; None if its folder does not tell."""
+    try:
+        text = checked_metadata(path, STATE).get("progress", "")
+    except FileNotFoundError:
+        return None
+    progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)
+    return Origin(progress.sources, progress.reading)
 
 
 def _progress(path: Path, metadata: dict[str, str], config: TrainConfig) -> RunProgress:

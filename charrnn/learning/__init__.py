@@ -3,6 +3,7 @@
     ids (N,) ──lanes──▶ windows (B, T+1) ──eager or graph──▶ weights, losses
 
 lanes       ids → batches: lanes that are read on and on
+records     records → batches: each from its beginning, in a new order each epoch
 devices     what computes, and in which numbers
 seeds       random numbers that depend on a key alone
 optimizer   AdamW and its learning rate

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.lanes import Batch
 from charrnn.learning.seeds import seeded
+from charrnn.text.records import PAD
 
 __all__ = ["GraphUpdates"]
 
@@ -120,7 +121,8 @@ class GraphUpdates:
         keep = (torch.rand(lanes, device=self.device) >= self.reset_share) * self.carry  # (B,)
         before = tuple(part * keep[:, None] for part in self.state)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits, after = self.network(self.window[:, :-1], before)  # (B, T, V)
+            inputs = self.window[:, :-1].clamp(min=0)
+            logits, after = self.network(inputs, before)  # (B, T, V)
         targets = self.window[:, 1:].flatten()
         loss = cross_entropy(logits.flatten(0, 1).float(), targets)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -200,7 +202,8 @@ class _Staging:
         """Put new inputs here, once the old ones have been used."""
         if self.event is not None:
             self.event.synchronize()
-        self.window.copy_(torch.from_numpy(batch.window))
+        # A batch of records may be narrower; what is negative is not predicted.
+        self.window.fill_(PAD)[:, : batch.window.shape[1]] = torch.from_numpy(batch.window)
         self.scalars[0] = min(rate, torch.finfo(torch.float32).max)
         self.scalars[1] = 0.0 if batch.fresh else 1.0
 

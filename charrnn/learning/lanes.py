@@ -19,7 +19,8 @@ class Batch(NamedTuple):
     """One step of every lane.
 
     Attributes:
-        window: (B, T+1) int64, what each lane reads, and one id more.
+        window: (B, T+1) int64, what each lane reads, and one id more; negative where there is
+            nothing to read or to predict.
         fresh: whether the lanes have just been put somewhere else, so that no state carries over.
     """
 
@@ -28,8 +29,8 @@ class Batch(NamedTuple):
 
     @property
     def inputs(self) -> NDArray[np.int64]:
-        """(B, T)."""
-        return self.window[:, :-1]
+        """(B, T); where there is nothing to read, any id."""
+        return np.maximum(self.window[:, :-1], 0)
 
     @property
     def targets(self) -> NDArray[np.int64]:
@@ -60,6 +61,7 @@ class Lanes:
         self.seed = seed
         self.stride = len(ids) // batch_size  # from the start of one lane to that of the next
         self.steps_per_epoch = self.stride // seq_length
+        self.tokens_per_step = float(batch_size * seq_length)
         assert self.steps_per_epoch >= 1, "planning sees to it that lanes have a step to read"
 
     def batch(self, step: int) -> Batch:

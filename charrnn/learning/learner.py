@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.arrays import Weights
@@ -19,9 +17,11 @@ from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.optimizer import flush_tiny_averages, learning_rate, make_optimizer
+from charrnn.learning.records import RecordLanes
 from charrnn.learning.seeds import seeded
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.choice import candidates
+from charrnn.text.records import Records, Text
 
 __all__ = ["Learner"]
 
@@ -40,7 +40,7 @@ class Learner:
     Args:
         model: the shape of the network.
         config: how to train it.
-        ids: the training text (N,).
+        text: for training: a story (N,), or records.
 
     Attributes:
         step: updates made so far.
@@ -48,11 +48,12 @@ class Learner:
         note: what the user should know about how updates are computed, if anything.
     """
 
-    def __init__(self, model: ModelConfig, config: TrainConfig, ids: NDArray[np.integer]) -> None:
+    def __init__(self, model: ModelConfig, config: TrainConfig, text: Text) -> None:
         self.config = config
+        self.text = text
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
-        self.lanes = Lanes(ids, config.batch_size, config.seq_length, config.seed)
+        self.lanes = _lanes(text, config)
         with seeded(config.seed):
             self.network = CharRNN(model).to(self.device)
         self.optimizer = make_optimizer(self.network, config)
@@ -61,7 +62,7 @@ class Learner:
             self.optimizer,
             config,
             bf16=self.precision == "bf16",
-            reset_share=RESET_SHARE,
+            reset_share=0.0 if isinstance(text, Records) else RESET_SHARE,
         )
         self.step = 0
         self.seconds = 0.0
@@ -196,10 +197,14 @@ class Learner:
     @property
     def tokens_per_second(self) -> float:
         """In updates alone, so far."""
-        tokens = self.step * self.config.batch_size * self.config.seq_length
-        return tokens / max(self.seconds, 1e-9)
+        return self.step * self.lanes.tokens_per_step / max(self.seconds, 1e-9)
 
     @property
     def epoch(self) -> float:
         """Passes over the training text so far."""
         return self.step / self.lanes.steps_per_epoch
+
+
+def _lanes(text: Text, config: TrainConfig) -> Lanes | RecordLanes:
+    sizes = (config.batch_size, config.seq_length, config.seed)
+    return RecordLanes(text, *sizes) if isinstance(text, Records) else Lanes(text, *sizes)

@@ -9,7 +9,6 @@ import torch
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT
-from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.network.char_rnn import CharRNN
@@ -20,18 +19,20 @@ __all__ = ["grown", "same_shape", "transfer"]
 SHAPE = ("cell", "embed_size", "hidden_size", "num_layers", "skip")
 
 
-def grown(found: ModelFolder, kind: Literal["char", "byte"], characters: str) -> Tokenizer:
-    """The vocabulary of a model and of a text's `characters` together.
+def grown(
+    found: ModelFolder, kind: Literal["char", "byte"], characters: str, end: str | None
+) -> Tokenizer:
+    """The vocabulary of a model and of a text's `characters` together, with the text's `end`.
 
     Raises:
         UsageError: if the model's is of another kind than what is asked for.
     """
     old = found.tokenizer
     if isinstance(old, ByteTokenizer):
-        return old
+        return ByteTokenizer(end)
     if kind == "byte":
         raise UsageError(f"{found.path} reads characters", "leave --tokenizer byte out")
-    return CharTokenizer("".join(sorted(set(old.characters) | set(characters))))
+    return CharTokenizer("".join(sorted(set(old.characters) | set(characters))), end)
 
 
 def same_shape(found: ModelFolder, settings: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tupl
         kept: how many characters were known to the model.
         new: how many were not, and keep the rows that `network` has.
     """
-    rows = _rows(found.record.model, found.tokenizer, tokenizer)  # (V,), -1 where new
+    rows = _rows(found.tokenizer, tokenizer)  # (V,), -1 where new
     known = rows >= 0
     merged: Weights = network.weights()
     for name, values in found.weights.items():
@@ -69,9 +70,23 @@ def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tupl
     return int(known.sum()), int((~known).sum())
 
 
-def _rows(model: ModelConfig, old: Tokenizer, new: Tokenizer) -> np.ndarray:
-    """For each id of `new`, the id that `old` has for the same character, or -1."""
-    if isinstance(old, ByteTokenizer) or isinstance(new, ByteTokenizer):
-        return np.arange(model.vocab_size)
-    places = {character: k for k, character in enumerate(old.characters)}
-    return np.array([places.get(character, -1) for character in new.characters])
+def _rows(old: Tokenizer, new: Tokenizer) -> np.ndarray:
+    """For each id of `new`, the id that `old` has for the same character, or -1.
+
+    The end of a record is what the end of a line was, for a model that had no records.
+    """
+    places = _places(old)
+    if old.end_id is not None:
+        places["end"] = old.end_id
+    elif "\n" in places:
+        places["end"] = places["\n"]
+    wanted = list(_places(new)) + ["end"] * (new.end_id is not None)
+    return np.array([places.get(one, -1) for one in wanted])
+
+
+def _places(tokenizer: Tokenizer) -> dict[str, int]:
+    """The id of each character, or of each byte as a character."""
+    characters = map(chr, range(256))
+    if isinstance(tokenizer, CharTokenizer):
+        characters = tokenizer.characters  # type: ignore[assignment]
+    return {character: k for k, character in enumerate(characters)}

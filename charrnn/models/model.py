@@ -22,7 +22,7 @@ from charrnn.cells.layout import (
 )
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig, refuse_bidirectional
-from charrnn.folder import notebook
+from charrnn.folder import card, notebook
 from charrnn.models.predictor import Predictor
 from charrnn.models.stepper import ArrangedWeights, NumPyStepper, arrange
 from charrnn.sampling.language_model import TIME_CHUNK, TokenSampler
@@ -64,7 +64,7 @@ class Model(Predictor):
         refuse_bidirectional(config)
         self.facts = facts or {
             "cell": f"{config.cell}, {config.num_layers} × {config.hidden_size}",
-            "vocabulary": f"{config.vocab_size} {tokenizer.unit}s",
+            "vocabulary": card.vocabulary(tokenizer),
         }
         self.config = config
         self.tokenizer = tokenizer

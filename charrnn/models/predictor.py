@@ -15,6 +15,7 @@ from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
+from charrnn.sampling.records import LONGEST_RECORD, Wanted, draw_records
 from charrnn.scoring.score import Score, blocks, score_of
 
 __all__ = ["Predictor"]
@@ -34,7 +35,8 @@ class Predictor(LanguageModel):
 
         Returns:
             log_probs: (N-1,), natural-log probabilities of tokens 2 to N. The sum, negated, is
-                the text's cost in nats.
+                the text's cost in nats. For a model of records (N+1,): of all tokens of the text,
+                which is one record, and of its end.
 
         Raises:
             UsageError: for an empty text, or unknown characters if these are errors.
@@ -42,7 +44,7 @@ class Predictor(LanguageModel):
         ids = self.tokenizer.encode(text, unknown)  # (N,)
         if not len(ids):
             raise UsageError("there is no text to score", "give at least one character")
-        scores: Floats = self.token_log_probs(ids[None])[0]
+        scores: Floats = self.token_log_probs(self._read_alone(ids)[None])[0]
         return scores
 
     def token_log_probs(self, ids: Ids) -> Floats:
@@ -59,6 +61,8 @@ class Predictor(LanguageModel):
     def score_lines(self, lines: Iterable[str], unknown: Unknown = "error") -> Iterator[Score]:
         """Score many short texts, each as if it stood at the start of a line.
 
+        For a model of records, each is one, and is scored with its end.
+
         Lines are read some thousands at a time, side by side; their scores come in order. All
         characters of a line count.
 
@@ -66,7 +70,8 @@ class Predictor(LanguageModel):
             UsageError: for unknown characters, if these are errors; names the line.
         """
         begin = line_start(self.tokenizer)
-        sequences = (np.concatenate([begin, ids]) for ids in self._encoded(lines, unknown))
+        alone = self._read_alone if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
+        sequences = (alone(ids) for ids in self._encoded(lines, unknown))
         for block in blocks(sequences):
             scores: dict[int, Score] = {}
             for rows, padded, lengths in block:
@@ -75,6 +80,13 @@ class Predictor(LanguageModel):
                     nats = -float(values[: length - 1].sum(dtype=np.float64))
                     scores[int(row)] = score_of(nats, self.tokenizer, ids[1:length])
             yield from (scores[row] for row in range(len(scores)))
+
+    def _read_alone(self, ids: Ids) -> Ids:
+        """A text as it is read by itself; for a record, with what stands before and after it."""
+        if self.tokenizer.end is None:
+            return ids
+        end = line_start(self.tokenizer)
+        return np.concatenate([end, ids, end])
 
     def _encoded(self, lines: Iterable[str], unknown: Unknown) -> Iterator[Ids]:
         for number, line in enumerate(lines, 1):
@@ -88,15 +100,17 @@ class Predictor(LanguageModel):
         """New text after `prompt`, which is not repeated.
 
         Args:
-            prompt: text to go on from; without one, the text starts as a line does.
+            prompt: text to go on from; without one, the text starts as a line does. A model of
+                records writes one record, or the rest of the one that the prompt begins.
             unknown: what to do with characters of the prompt that the model does not know.
             settings: as in `SampleConfig`.
 
         Raises:
             UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
-        config = settings_from(SampleConfig, settings)
-        refuse_endless(config)
+        config = self.sampling(settings)
+        if self.tokenizer.end is None:
+            refuse_endless(config)
         return "".join(generation.stream(self, prompt, config, unknown))
 
     @takes(SampleConfig)
@@ -114,7 +128,7 @@ class Predictor(LanguageModel):
         """
         if count < 0:
             raise UsageError(f"count is {count}", "it must be at least 0")
-        config = settings_from(SampleConfig, settings)
+        config = self.sampling(settings)
         first = generation.new_seed() if config.seed is None else config.seed
         seeds = range(first, first + count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
@@ -124,7 +138,40 @@ class Predictor(LanguageModel):
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
-        return generation.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
+        return generation.stream(self, prompt, self.sampling(settings), unknown)
+
+    @takes(SampleConfig)
+    def records(
+        self,
+        count: int,
+        prompt: str = "",
+        *,
+        unique: bool = False,
+        known: Iterable[str] = (),
+        unknown: Unknown = "error",
+        **settings: Any,
+    ) -> Iterator[Sample]:
+        """Whole records, from beginning to end, as they are drawn.
+
+        Args:
+            count: how many.
+            prompt: what each begins with; it is not repeated.
+            unique: whether no record may come twice.
+            known: records that may not come, such as those of the corpus (`read_records`).
+            unknown, settings: as for `generate`. Equal seeds draw equal records.
+
+        Raises:
+            UsageError: as `generate`; for a count below 0, or a model without records.
+            CharRNNError: when hardly any new record is found any more.
+        """
+        config = self.sampling(settings)
+        wanted = Wanted(count, unique=unique, known=known)
+        return draw_records(self, prompt, config, unknown, wanted)
+
+    def sampling(self, settings: dict[str, Any]) -> SampleConfig:
+        """The settings of a text to draw; a record may be as long as it likes."""
+        longest = {} if self.tokenizer.end is None else {"max_new_tokens": LONGEST_RECORD}
+        return settings_from(SampleConfig, longest | settings)
 
     @takes(SampleConfig)
     def beam_search(
@@ -144,7 +191,7 @@ class Predictor(LanguageModel):
             prompt, unknown: as for `generate`.
             settings: of these, max_new_tokens, the stops and the lists of characters count.
         """
-        config = settings_from(SampleConfig, settings)
+        config = self.sampling(settings)
         return beams.beam_search(
             self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
         )

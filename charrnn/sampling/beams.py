@@ -113,6 +113,7 @@ class _Search:
         self.config = config
         self.num_beams = num_beams
         self.length_penalty = length_penalty
+        self.end_id = model.tokenizer.end_id
         self.allowed = allowed_ids(model.tokenizer, config)
         self.paths = [_Path(np.zeros(0, np.int32), 0.0)]
         self.found: list[Beam] = []
@@ -163,7 +164,8 @@ class _Search:
     def _beam(self, path: _Path) -> tuple[Beam, bool]:
         """A path's text up to where it ends, and whether it does."""
         ending, tokens = Ending(self.config), len(path.ids)
-        text = ending.feed(self.tokenizer.decode(path.ids))
+        whole = tokens > 0 and path.ids[-1] == self.end_id  # of a record, which ends itself
+        text = ending.feed(self.tokenizer.decode(path.ids[: tokens - whole]))
         score = path.log_prob / max(tokens, 1) ** self.length_penalty
         beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
-        return beam, ending.ended
+        return beam, ending.ended or bool(whole)

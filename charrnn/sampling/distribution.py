@@ -95,8 +95,10 @@ def allowed_ids(tokenizer: Tokenizer, config: SampleConfig) -> NDArray[np.bool_]
                     "a byte model allows and bans characters of one byte",
                 )
             allowed[ids] = value
-    if not allowed.any():
+    if not allowed[: len(allowed) - (tokenizer.end is not None)].any():
         raise UsageError("allow and ban leave no character that the model knows", "allow more")
+    if tokenizer.end_id is not None:
+        allowed[tokenizer.end_id] = True  # no character: a record may always end
     return allowed
 
 

@@ -50,7 +50,8 @@ class Draws:
         self.allowed = allowed_ids(tokenizer, config)
         self.count = 0
         self.schedule = temperature_schedule(config)
-        window = prompt[-config.repetition_window :]
+        text = prompt if tokenizer.end_id is None else prompt[prompt != tokenizer.end_id]
+        window = text[-config.repetition_window :]
         self.recent = np.tile(window, (len(seeds), 1))  # (B, W)
         # Python's generator is there at once; importing NumPy's takes longer than a short text.
         self.random = [Random(seed) for seed in seeds]  # noqa: S311

@@ -27,16 +27,18 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         text: without the prompt.
         seed: draws the same text again.
-        tokens: how many were drawn.
+        tokens: how many were drawn, the end of a record among them.
         mean_log_prob: nats per token, of the tokens drawn, under the model itself: temperature 1
             and no filters (a long text is scored with the rounded weights that drew it). 0 if
             there are no tokens.
+        whole: whether it ended where it wanted to: as a record, or at a stop.
     """
 
     text: str
     seed: int
     tokens: int
     mean_log_prob: float
+    whole: bool = False
 
 
 def stream(
@@ -48,7 +50,8 @@ def stream(
     """New text after `prompt`, piece by piece as it is drawn.
 
     Without a prompt the text starts as lines do: the model has read a line end (or, if its corpus
-    has none, a space).
+    has none, a space). A model of records begins one, or goes on with the one that the prompt
+    begins, and ends with it.
 
     Args:
         model: what gives the logits.
@@ -87,7 +90,8 @@ def generate_batch(
         UsageError: as `stream`; and for texts without an end.
     """
     config = config or SampleConfig()
-    refuse_endless(config)
+    if model.tokenizer.end is None:
+        refuse_endless(config)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     texts = _finished(request, seeds, stop)
     for number, text in enumerate(texts):
@@ -108,6 +112,8 @@ class _GrowingText:
     def __init__(self, request: Request, seed: int) -> None:
         self.seed = seed
         self.decode = request.model.tokenizer.decoder()
+        self.end_id = request.model.tokenizer.end_id
+        self.record_ended = False
         self.ending = Ending(request.config)
         self.max_tokens = request.config.max_new_tokens
         self.tokens = 0
@@ -117,7 +123,11 @@ class _GrowingText:
 
     @property
     def ended(self) -> bool:
-        return self.ending.ended or self.tokens == self.max_tokens
+        return self.whole or self.tokens == self.max_tokens
+
+    @property
+    def whole(self) -> bool:
+        return self.ending.ended or self.record_ended
 
     @property
     def tokens_left(self) -> int:
@@ -126,6 +136,14 @@ class _GrowingText:
     def add(self, ids: list[int]) -> str:
         """Take in ids, up to the end; returns what may be shown of the text now."""
         ids = ids[: self.tokens_left]
+        end = ids.index(self.end_id) if self.end_id in ids else len(ids)
+        shown = self._add(ids[:end])
+        if end < len(ids) and not self.ending.ended:
+            self.tokens += 1
+            self.record_ended = True
+        return shown
+
+    def _add(self, ids: list[int]) -> str:
         if self.ending.open:
             self.tokens += len(ids)
             return self.decode(ids, False)
@@ -146,6 +164,7 @@ class _GrowingText:
             seed=self.seed,
             tokens=self.tokens,
             mean_log_prob=self.log_prob / max(self.tokens, 1),
+            whole=self.whole,
         )
 
 

@@ -130,15 +130,24 @@ def never() -> bool:
 def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> Ids:
     """The ids (N,) of a prompt; for an empty one what stands before a line: at least one id.
 
+    For a model of records, the prompt begins one.
+
     Raises:
         UsageError: for unknown characters, if these are errors.
     """
     ids = tokenizer.encode(prompt, unknown)
+    if tokenizer.end is not None:
+        return np.concatenate([line_start(tokenizer), ids])
     return ids if len(ids) else line_start(tokenizer)
 
 
 def line_start(tokenizer: Tokenizer) -> Ids:
-    """The ids (1,) after which a line starts: a line end, a space, or the vocabulary's first."""
+    """The ids (1,) after which a line starts: a line end, a space, or the vocabulary's first.
+
+    For a model of records, the end of one.
+    """
+    if tokenizer.end_id is not None:
+        return np.array([tokenizer.end_id], np.int32)
     for character in "\n ":
         if len(ids := tokenizer.encode(character, "skip")):
             return ids

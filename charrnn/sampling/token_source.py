@@ -22,6 +22,7 @@ from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, r
 
 __all__ = ["Request", "TokenSource", "Tokens", "token_source"]
 
+RECORD = 500  # tokens that a record is thought to have at most
 FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
 
 
@@ -68,7 +69,8 @@ def token_source(request: Request, seeds: Sequence[int], stop: Stop, *, whole: b
     if sampler is None:
         return _NumPySource(request, draws, len(seeds), stop, scored=whole)
     # Texts that end together are drawn at once: nothing is drawn in vain.
-    first = sys.maxsize if whole and not has_stops(config) else FIRST_TOKENS
+    together = whole and not has_stops(config) and model.tokenizer.end is None
+    first = sys.maxsize if together else FIRST_TOKENS
     return _NativeSource(sampler, prompt, draws, len(seeds), stop, first)
 
 
@@ -76,11 +78,14 @@ def _tokens_to_expect(request: Request) -> int | None:
     """How many tokens are read and drawn; None for no end.
 
     Prompt and settings decide alone, so that a text is the same alone and in a batch. Of a text
-    with a stop but without a length, only its prompt is sure.
+    with a stop but without a length, only its prompt is sure; records are short.
     """
-    if is_endless(request.config):
+    length = request.config.max_new_tokens or 0
+    if request.model.tokenizer.end is not None:
+        length = min(length, RECORD)
+    elif is_endless(request.config):
         return None
-    return len(request.prompt) + (request.config.max_new_tokens or 0)
+    return len(request.prompt) + length
 
 
 class _NumPySource(TokenSource):

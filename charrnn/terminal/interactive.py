@@ -26,6 +26,7 @@ def choose(sampler: Sampler, count: int) -> None:
     model, config = sampler.model, sampler.config
     schedule = temperature_schedule(config)
     allowed = allowed_ids(model.tokenizer, config)
+    end = model.tokenizer.end_id
     ids = encode_prompt(model.tokenizer, sampler.prompt, sampler.unknown)
     logits, state = read_prompt(model, ids)
     written: list[Ids] = []
@@ -41,10 +42,12 @@ def choose(sampler: Sampler, count: int) -> None:
             so_far = sampler.prompt + model.tokenizer.decode(np.concatenate([ids[:0], *written]))
             _show(f"\n{so_far.rpartition(chr(10))[2]}▏\n")
             for number, token in enumerate(best, 1):
-                character = model.tokenizer.decode(np.array([token]))
-                _show(f"  {number}  {character!r}  {chances[token]:.1%}\n")
+                character = repr(model.tokenizer.decode(np.array([token])))
+                if token == end:
+                    character = "the end of the record"
+                _show(f"  {number}  {character}  {chances[token]:.1%}\n")
             new = _answer(sampler, best)
-            if new is None:
+            if new is None or end in new.tolist():
                 break
             if len(new):
                 written.append(new)

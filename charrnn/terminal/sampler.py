@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
@@ -13,6 +14,7 @@ from charrnn.config import Reading, SampleConfig, Unknown
 from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
+from charrnn.sampling.records import Wanted, draw_records
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import OutputFile, encode_json, say
 
@@ -109,6 +111,29 @@ class Sampler:
             if place and not self.json:
                 self.write("\n")
             self._show(text.text, rate, seed=text.seed, mean_log_prob=text.mean_log_prob)
+
+    def records(self, count: int, *, unique: bool, known: Iterable[str]) -> None:
+        """Whole records as they are found, with what ends them in between; see `records`."""
+        begin, written = time.perf_counter(), 0
+        wanted = Wanted(count, unique=unique, known=known)
+        found = draw_records(
+            self.model, self.prompt, self.config, self.unknown, wanted, stop=lambda: self.received
+        )
+        end = self.model.tokenizer.end or ""
+        try:
+            for number, record in enumerate(found):
+                written += len(record.text)
+                if self.json:
+                    rate = written / (time.perf_counter() - begin)
+                    self._show(
+                        record.text, rate, seed=record.seed, mean_log_prob=record.mean_log_prob
+                    )
+                    continue
+                text = (self.prompt if self.echo else "") + record.text
+                self.write((end if number else "") + text)
+        finally:
+            if written and not self.json:
+                self.write("\n")
 
     def _longest_copy(self, text: generation.Sample) -> int:
         assert self.copies is not None, "copies are rejected from a corpus"

@@ -5,8 +5,10 @@
 tokenizer   text ↔ ids, by character or by byte
 finding     which files a folder stands for, and which hold the same
 hub         data sets of the hub → text, piece by piece
+division    text → records, if it is a list of them
 corpus      files, folders, data sets, standard input → text
 origin      where a corpus was read, and how
 cache       ids of long texts on disk
+records     where each record of a list stands among its ids
 spool       a corpus → ids, in little memory however long it is
 """

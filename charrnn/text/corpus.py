@@ -26,6 +26,7 @@ from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry
 from charrnn.formats.columns import MissingColumnError
 from charrnn.text import finding
+from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_rows
 
@@ -48,11 +49,13 @@ class Corpus:
         name: a short name, made from the first source.
         text: the documents, one after the other, each on lines of its own.
         notes: what was changed or left out, to tell the user.
+        documents: where its documents begin.
     """
 
     name: str
     text: str = field(repr=False)
     notes: tuple[str, ...] = ()
+    documents: Documents = field(default_factory=Documents, repr=False, compare=False)
 
     @property
     def sha256(self) -> str:
@@ -80,10 +83,11 @@ def read_corpus(
     if isinstance(sources, (str, Path)):
         sources = [sources]
     notes: list[str] = []
-    text = "".join(texts(sources, reading or Reading(), notes))
+    found = Documents()
+    text = "".join(texts(sources, reading or Reading(), notes, found))
     if not text:
         raise no_text(sources)
-    return Corpus(short_name(sources[0]), text, tuple(notes))
+    return Corpus(short_name(sources[0]), text, tuple(notes), found)
 
 
 def no_text(sources: Sequence[str | Path]) -> BadDataError:
@@ -91,14 +95,26 @@ def no_text(sources: Sequence[str | Path]) -> BadDataError:
     return BadDataError(f"{', '.join(map(str, sources))}: no text in it", "use a longer text")
 
 
-def texts(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[str]:
-    """The text of a corpus, piece by piece; see `read_corpus`. Adds what was changed to `notes`."""
+def texts(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    notes: list[str],
+    found: Documents | None = None,
+) -> Iterator[str]:
+    """The text of a corpus, piece by piece; see `read_corpus`.
+
+    Adds what was changed to `notes`, and where documents begin to `found`.
+    """
     if not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
-    line_ended = True
+    line_ended, length = True, 0
     for piece in documents(sources, reading):
         if piece.first and not line_ended:
             yield "\n"
+            length += 1
+        if piece.first and found is not None:
+            found.add(piece.name, length)
+        length += len(piece.text)
         if piece.text or piece.first:  # an empty document is an empty line
             line_ended = piece.text.endswith("\n")
         yield piece.text

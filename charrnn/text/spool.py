@@ -1,6 +1,6 @@
 """A corpus as token ids, without ever holding all of a long one in memory.
 
-    texts ──Spool──▶ fingerprint, characters ──encode──▶ ids (N,)
+    texts ──Spool──▶ fingerprint, characters, records ──encode──▶ ids (N,)
 
 The vocabulary is known only at the end of the text, and standard input can be read only once. So
 the text is stored first: in memory while it is short, then in a temporary file without a name.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
@@ -18,15 +18,29 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import Reading
-from charrnn.errors import ReadWriteError
+from charrnn.arrays import Ids
+from charrnn.config import Reading, Unknown
+from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache
 from charrnn.text.corpus import Corpus, no_text, short_name, texts
-from charrnn.text.tokenizer import Tokenizer
+from charrnn.text.division import (
+    AUTO,
+    DOCUMENTS,
+    LINES,
+    NONE,
+    Documents,
+    divide,
+    division_of,
+    kind_of_end,
+    split,
+)
+from charrnn.text.records import Records, Text
+from charrnn.text.tokenizer import Tokenizer, encode_records
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "read_records", "records_of"]
 
 PIECE = 1 << 20  # characters that are stored and encoded at a time
+FEW = 10  # different records are too few to be a list, if nobody says that they are
 IN_MEMORY = 16 << 20  # bytes of UTF-8 up to which a text stays in memory
 
 
@@ -43,6 +57,8 @@ class Spool:
         characters: its different characters, sorted.
         length: in characters.
         sha256: the fingerprint of its text, as `Corpus.sha256`.
+        division: what it is a list of. If it is one, `characters` are those of its records, and
+            `record_count` is how many there are.
 
     Raises:
         CharRNNError: as `read_corpus`; also if there is no room to store the text.
@@ -50,18 +66,27 @@ class Spool:
 
     def __init__(self, corpus: Sequence[str | Path] | Corpus, reading: Reading) -> None:
         notes: list[str] = []
+        self._documents = Documents()
+        self.record_count = 0
         self._sizes: list[int] = []  # of the stored pieces, in bytes
         self._file = SpooledTemporaryFile(IN_MEMORY, dir=str(cache.location()))  # noqa: SIM115
         try:
             if isinstance(corpus, Corpus):
                 self.name = corpus.name
                 notes += corpus.notes
+                self._documents = corpus.documents
                 self._store([corpus.text])
             else:
-                self._store(texts(corpus, reading, notes))
+                self._store(texts(corpus, reading, notes, self._documents))
                 self.name = short_name(corpus[0])
             if not self.length:
                 raise no_text(["the corpus"] if isinstance(corpus, Corpus) else corpus)
+            head = next(self._stored_pieces())
+            self.division = divide(reading.records, head, self._documents, self.length)
+            if self.division.end is not None:
+                notes += self._survey(chosen=reading.records != AUTO)
+            if self.division.end is not None and not self.record_count:
+                raise BadDataError(f"{self.name}: all records are empty", "use a longer text")
         except BaseException:
             self.close()
             raise
@@ -94,23 +119,76 @@ class Spool:
     def _fits_in_memory(self) -> bool:
         return sum(self._sizes) <= IN_MEMORY
 
-    def encode(self, tokenizer: Tokenizer) -> NDArray[np.integer]:
-        """The ids of the text.
+    def encode(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> NDArray[np.integer]:
+        """The ids of the text; of a list, the end before and after each record.
+
+        Args:
+            tokenizer: with the same end as the text's division.
+            unknown: what to do with characters that the tokenizer lacks.
 
         Returns:
             ids: (N,), in the smallest unsigned integers that hold the vocabulary; in memory if
                 the text is short, else mapped from a file in the cache.
 
         Raises:
-            UsageError: for characters that the tokenizer lacks.
+            UsageError: for characters that the tokenizer lacks, if these are errors.
             ReadWriteError: if the cache can't be written.
         """
         dtype = np.min_scalar_type(tokenizer.vocab_size - 1)
-        parts = (tokenizer.encode(piece) for piece in self._stored_pieces())
+        parts = self._encoded(tokenizer, unknown)
         if self._fits_in_memory:
             return np.concatenate([part.astype(dtype) for part in parts])
-        key = hashlib.sha256(self.sha256.encode() + msgspec.json.encode(tokenizer)).hexdigest()
-        return cache.cached_ids(key[:32], dtype, parts)
+        key = hashlib.sha256(self.sha256.encode() + msgspec.json.encode(tokenizer))
+        if unknown != "error":
+            key.update(unknown.encode())
+        if self.division.end is not None:
+            key.update(self.division.kind.encode() + self._documents.starts.tobytes())
+        return cache.cached_ids(key.hexdigest()[:32], dtype, parts)
+
+    def text(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> Text:
+        """The text as it is trained on and scored: a story (N,), or records; see `encode`."""
+        ids = self.encode(tokenizer, unknown)
+        return ids if tokenizer.end_id is None else Records.of(ids, tokenizer.end_id)
+
+    def _encoded(self, tokenizer: Tokenizer, unknown: Unknown) -> Iterator[Ids]:
+        if self.division.end is None:
+            for piece in self._stored_pieces():
+                yield tokenizer.encode(piece, unknown)
+            return
+        yield np.array([tokenizer.end_id], np.int32)
+        for records in self.records():
+            yield encode_records(tokenizer, records, unknown)
+
+    def records(self) -> Iterator[list[str]]:
+        """The records of a list, some at a time, without the empty ones."""
+        found = split(self._stored_pieces(), self.division.kind, self._documents.starts)
+        return (list(filter(_is_filled, records)) for records in found)
+
+    def _survey(self, *, chosen: bool) -> list[str]:
+        """Look through the records once; returns what the user should know of them."""
+        characters, several_lines, empty = set[str](), False, 0
+        different = set[int]()  # a few of them
+        kind = self.division.kind
+        for records in split(self._stored_pieces(), kind, self._documents.starts):
+            filled = [record for record in records if _is_filled(record)]
+            characters |= set("".join(filled))
+            self.record_count += len(filled)
+            different |= set(map(hash, filled)) if len(different) < FEW else set()
+            empty += len(records) - len(filled)
+            several_lines = several_lines or any("\n" in record for record in filled)
+        if len(different) < FEW and not chosen:
+            self.division, self.record_count = division_of(NONE), 0
+            return []
+        self.characters = "".join(sorted(characters))
+        if kind == DOCUMENTS and not several_lines:
+            self.division = self.division._replace(end="\n")
+        notes = [f"a list of {self.record_count:,} records"]
+        if not chosen:
+            notes[0] += f" ({self.division.why}); --records none reads it as one story"
+        if empty and kind in (LINES, DOCUMENTS):
+            notes.append(f"left out {empty:,} empty {'line' if kind == LINES else 'record'}")
+            notes[-1] += "s" * (empty > 1)
+        return notes
 
     def _stored_pieces(self) -> Iterator[str]:
         self._file.seek(0)
@@ -121,6 +199,41 @@ class Spool:
         """Discard the stored text."""
         with suppress(OSError):  # what could not be written can't be flushed
             self._file.close()
+
+
+def read_records(
+    sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+) -> list[str]:
+    """The records of a list: of a text that is one, or of what `reading.records` names.
+
+    Args:
+        sources: what `read_corpus` takes.
+        reading: encoding, columns and records.
+
+    Raises:
+        CharRNNError: as `read_corpus`; for a text that is no list.
+    """
+    given = [sources] if isinstance(sources, (str, Path)) else sources
+    with closing(Spool(given, reading or Reading())) as spool:
+        if spool.division.end is None:
+            raise UsageError(
+                f"{spool.name} does not look like a list", "say what its records are, such as lines"
+            )
+        return [record for part in spool.records() for record in part]
+
+
+def records_of(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> Records:
+    """The records of a text that stand between ends as the tokenizer writes them."""
+    assert tokenizer.end is not None, "only a tokenizer with an end has records"
+    reading = Reading(records=kind_of_end(tokenizer.end))
+    with closing(Spool(Corpus("the text", text), reading)) as spool:
+        found = spool.text(tokenizer, unknown)
+    assert isinstance(found, Records)
+    return found
+
+
+def _is_filled(record: str) -> bool:
+    return bool(record) and not record.isspace()
 
 
 def _in_equal_pieces(parts: Iterable[str]) -> Iterator[str]:

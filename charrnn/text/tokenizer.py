@@ -2,7 +2,8 @@
 
     text ──encode──▶ ids (N,) int32 ──decode──▶ text
 
-A tokenizer is a small value that is stored as JSON in the model folder.
+A tokenizer is a small value that is stored as JSON in the model folder. That of a model of records
+has one token more, the last: `end`, which stands before and after every record.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import codecs
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -28,6 +29,7 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "code_points",
+    "encode_records",
     "make_tokenizer",
     "same_vocabulary",
 ]
@@ -39,18 +41,26 @@ STAND_INS = "\N{REPLACEMENT CHARACTER}? "
 
 
 class CharTokenizer(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="char", dict=True
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="char",
+    dict=True,
 ):
     """One id for each code point of `characters`, in their sorted order.
 
     Args:
         characters: the vocabulary: distinct code points, sorted.
+        end: how the end of a record reads; None if the text has no records.
 
     Raises:
         ValueError: if `characters` is empty, unsorted, repeats itself or holds a lone surrogate.
     """
 
     characters: str
+    end: str | None = None
 
     def __post_init__(self) -> None:
         if not self.characters:
@@ -82,7 +92,12 @@ class CharTokenizer(
     @property
     def vocab_size(self) -> int:
         """V, the number of different ids."""
-        return len(self.characters)
+        return len(self.characters) + (self.end is not None)
+
+    @property
+    def end_id(self) -> int | None:
+        """The id of a record's end; None if there are no records."""
+        return None if self.end is None else len(self.characters)
 
     @cached_property
     def _codes(self) -> NDArray[np.uint32]:
@@ -92,7 +107,7 @@ class CharTokenizer(
     def _ids(self) -> Ids:
         """The id of each code point, up to one past the last known; -1 for the unknown."""
         table = np.full(int(self._codes[-1]) + 2, -1, np.int32)
-        table[self._codes] = np.arange(self.vocab_size)
+        table[self._codes] = np.arange(len(self.characters))
         return table
 
     @cached_property
@@ -148,21 +163,34 @@ class CharTokenizer(
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""
+        if self.end is not None:
+            return self.decoder()(ids.tolist(), True)
         return str(self._codes[ids].tobytes(), "utf-32-le")
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece."""
-        characters = self.characters  # a few ids at a time: quicker than `decode`
-        return lambda ids, _final: "".join([characters[k] for k in ids])
+        # A few ids at a time: quicker than `decode`.
+        texts = self.characters if self.end is None else [*self.characters, self.end]
+        return lambda ids, _final: "".join([texts[k] for k in ids])
 
 
 class ByteTokenizer(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="byte"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="byte",
 ):
     """One id for each of the 256 values of a byte of UTF-8: no character is ever unknown.
 
     Bytes that are not UTF-8 come to `encode` as Python's surrogate escapes and keep their values.
+
+    Args:
+        end: how the end of a record reads; None if the text has no records.
     """
+
+    end: str | None = None
 
     @property
     def unit(self) -> str:
@@ -171,8 +199,13 @@ class ByteTokenizer(
 
     @property
     def vocab_size(self) -> int:
-        """V, the number of different ids: 256."""
-        return 256
+        """V, the number of different ids: 256, and one for a record's end."""
+        return 256 + (self.end is not None)
+
+    @property
+    def end_id(self) -> int | None:
+        """The id of a record's end; None if there are no records."""
+        return None if self.end is None else 256
 
     def encode(self, text: str, unknown: Unknown = "error") -> Ids:
         """The bytes of `text` as ids (N,).
@@ -199,22 +232,57 @@ class ByteTokenizer(
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,); bytes that are not UTF-8 become U+FFFD."""
+        if self.end is not None:
+            return self.decoder()(ids.tolist(), True)
         return np.asarray(ids).astype(np.uint8).tobytes().decode("utf-8", "replace")
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece; it waits for whole characters."""
-        utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        return lambda ids, final: utf8.decode(bytes(ids), final)
+        utf8, end = codecs.getincrementaldecoder("utf-8")("replace"), self.end
+        if end is None:
+            return lambda ids, final: utf8.decode(bytes(ids), final)
+
+        def decode(ids: Sequence[int], final: bool) -> str:
+            *whole, rest = _between(ids, 256)
+            records = [utf8.decode(bytes(part), True) + end for part in whole]
+            return "".join(records) + utf8.decode(bytes(rest), final)
+
+        return decode
+
+
+def _between(ids: Sequence[int], mark: int) -> Iterator[Sequence[int]]:
+    """The parts of `ids` between those that are `mark`."""
+    begin = 0
+    for place, token in enumerate(ids):
+        if token == mark:
+            yield ids[begin:place]
+            begin = place + 1
+    yield ids[begin:]
 
 
 Tokenizer = CharTokenizer | ByteTokenizer
 
 
-def make_tokenizer(kind: Literal["char", "byte"], text: str) -> Tokenizer:
-    """A new tokenizer of this kind, for `text`."""
+def make_tokenizer(kind: Literal["char", "byte"], text: str, end: str | None = None) -> Tokenizer:
+    """A new tokenizer of this kind, for `text`; `end` is how a record's end reads, if there are."""
     if kind not in ("char", "byte"):
         raise UsageError(f"tokenizer is {kind!r}", "choose from char, byte")
-    return ByteTokenizer() if kind == "byte" else CharTokenizer.from_text(text)
+    if kind == "byte":
+        return ByteTokenizer(end)
+    return CharTokenizer(CharTokenizer.from_text(text).characters, end)
+
+
+def encode_records(tokenizer: Tokenizer, records: Sequence[str], unknown: Unknown = "error") -> Ids:
+    """The ids (N,) of records, the end after each; see `CharTokenizer.encode`."""
+    assert tokenizer.end_id is not None, "only a tokenizer with an end has records"
+    if unknown != "error":
+        each = [tokenizer.encode(record, unknown) for record in records]
+        ids, lengths = np.concatenate([*each, np.zeros(0, np.int32)]), [len(one) for one in each]
+    else:  # all at once: a list has millions of short records
+        ids = tokenizer.encode("".join(records))
+        in_bytes = tokenizer.unit == "byte"
+        lengths = [len(r.encode("utf-8", "surrogateescape") if in_bytes else r) for r in records]
+    return np.insert(ids, np.cumsum(np.array(lengths, np.int64)), tokenizer.end_id)
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
@@ -252,6 +320,9 @@ def same_vocabulary(tokenizers: Sequence[Tokenizer]) -> Tokenizer:
             continue
         if type(other) is not type(first):
             found = f"one model reads {first.unit}s, another {other.unit}s"
+        elif other.end != first.end:
+            ends = [repr(t.end) if t.end else "nothing" for t in (first, other)]
+            found = f"records end with {ends[0]} for one model, with {ends[1]} for another"
         else:
             sets = [set(t.characters) for t in (first, other) if hasattr(t, "characters")]
             found = f"the models differ in {''.join(sorted(sets[0] ^ sets[1]))!r}"

@@ -3,6 +3,7 @@
     text, budget ──planning──▶ plan ──run: learner, recorder──▶ events, folder
 
 events      what training reports while it runs
+dividing    corpus → what is trained on, and what validates
 planning    corpus, budget and machine → sizes and settings, with reasons
 trial       which way to compute is the fastest here
 pacing      how many updates fit in the minutes

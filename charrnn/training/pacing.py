@@ -9,13 +9,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from charrnn.arrays import Ids
 from charrnn.config import Budget, ModelConfig
 from charrnn.evaluation.surprisals import surprisals
 from charrnn.learning.devices import speed
 from charrnn.learning.learner import Learner
+from charrnn.text.records import Text, beginning
 from charrnn.training import planning
 from charrnn.training.planning import Plan
 
@@ -30,9 +29,7 @@ PROBE_SECONDS = 0.3
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
-def count_steps(
-    plan: Plan, budget: Budget, train_ids: NDArray[np.integer], val_ids: Ids, begin: float
-) -> int:
+def count_steps(plan: Plan, budget: Budget, train_text: Text, val_text: Text, begin: float) -> int:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
     A short text needs less than its minutes: see `planning.max_epochs`.
@@ -46,13 +43,13 @@ def count_steps(
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     seconds = budget.minutes * 60
     max_steps = planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch
-    learner = Learner(plan.model, planning.schedule(plan, TIMED_UPDATES), train_ids)
+    learner = Learner(plan.model, planning.schedule(plan, TIMED_UPDATES), train_text)
     learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
     update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
-    some = val_ids[:TIMED_TOKENS]
+    some = beginning(val_text, TIMED_TOKENS)
     (evaluation,) = time_calls(lambda: surprisals(learner.network, some), 0.0, 1)
-    evaluation *= len(val_ids) / len(some)
+    evaluation *= val_text.size / some.size
     left = seconds - (time.perf_counter() - begin)
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
@@ -77,7 +74,16 @@ def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> 
         "device": device.type,
         "precision": precision,
     }
-    plan = Plan(model, settings, train_tokens=1 << 17, val_tokens=1 << 10, reasons="", notes=())
+    plan = Plan(
+        model,
+        settings,
+        train_tokens=1 << 17,
+        val_tokens=1 << 10,
+        reasons="",
+        notes=(),
+        tokens_per_step=32 * 64,
+        steps_per_epoch=64,
+    )
     config = planning.schedule(plan, TIMED_UPDATES)
     try:
         learner = Learner(model, config, np.zeros(plan.train_tokens, np.uint8))

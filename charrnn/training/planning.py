@@ -1,6 +1,6 @@
 """From a corpus, a budget and the user's wishes to every size and setting, each with its reason.
 
-tokens, budget, given ──plan──▶ Plan ──schedule──▶ TrainConfig
+text, budget, given ──plan──▶ Plan ──schedule──▶ TrainConfig
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
 from charrnn.settings import settings_of
+from charrnn.text.records import Records
+from charrnn.training.dividing import record_shares
 
 __all__ = ["Plan", "max_epochs", "plan", "schedule", "too_small"]
 
@@ -53,6 +55,8 @@ class Plan:
         train_tokens, val_tokens: how the corpus is divided.
         reasons: one line that says what was chosen, and why.
         notes: what the user should know: settings that shrank to fit.
+        tokens_per_step: that an update reads; of records, on average.
+        steps_per_epoch: updates in which all of the training text is read.
     """
 
     model: ModelConfig
@@ -61,16 +65,12 @@ class Plan:
     val_tokens: int
     reasons: str
     notes: tuple[str, ...]
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates in which the lanes read all of the training text."""
-        lane = self.train_tokens // int(self.settings["batch_size"])
-        return lane // int(self.settings["seq_length"])
+    tokens_per_step: float
+    steps_per_epoch: int
 
 
 def plan(
-    tokens: int,
+    text: int | Records,
     vocab_size: int,
     budget: Budget,
     given: Mapping[str, Any],
@@ -81,7 +81,7 @@ def plan(
     """Choose everything that `given` leaves open.
 
     Args:
-        tokens: N, how many the corpus has.
+        text: N, how many tokens the corpus has, if it is a story; or its records.
         vocab_size: V.
         budget: how long to train.
         given: settings the user made; names of `ModelConfig` and `TrainConfig`.
@@ -96,21 +96,36 @@ def plan(
     _refuse_unknown(given)
     check(TrainConfig, given)
     check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
-    train, val = _divide(tokens, given.get("val_frac"))
+    if isinstance(text, Records):
+        train, val, val_frac, *_ = shares = record_shares(text, given)
+    else:
+        train, val = _divide(text, given.get("val_frac"))
+        val_frac = val / text
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= {name: value for name, value in given.items() if name in MODEL_FIELDS}
     model, passes = _network(train, shape, budget, speed)
-    batch_size, seq_length, notes = _batch(train, given)
+    if isinstance(text, Records):
+        *_, batch_size, seq_length, steps_per_epoch = shares
+        notes = list[str]()
+        tokens_per_step = train / steps_per_epoch
+    else:
+        batch_size, seq_length, notes = _batch(train, given)
+        steps_per_epoch = train // batch_size // seq_length
+        tokens_per_step = batch_size * seq_length
     settings = {
         "batch_size": batch_size,
         "seq_length": seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
         "weight_decay": 0.05,
-        "val_frac": val / tokens,
+        "val_frac": val_frac,
     } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
     if budget.steps is not None:
-        passes = budget.steps * batch_size * seq_length / train
-    return Plan(model, settings, train, val, _reasons(model, settings, train, passes), tuple(notes))
+        passes = budget.steps * tokens_per_step / train
+    records = text.count if isinstance(text, Records) else 0
+    reasons = _reasons(model, settings, train, records, passes)
+    return Plan(
+        model, settings, train, val, reasons, tuple(notes), tokens_per_step, steps_per_epoch
+    )
 
 
 def _refuse_unknown(given: Mapping[str, Any]) -> None:
@@ -120,21 +135,24 @@ def _refuse_unknown(given: Mapping[str, Any]) -> None:
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
 
 
-def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, passes: float) -> str:
+def _reasons(
+    model: ModelConfig, settings: Mapping[str, Any], train: int, records: int, passes: float
+) -> str:
     """What was chosen and why, in one line."""
+    lanes = "records" if records else "lanes"
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{settings['batch_size']} lanes of {settings['seq_length']} steps, "
+        f"{settings['batch_size']} {lanes} of {settings['seq_length']} steps, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {train:,} training characters, read about {passes:.1f} times"
+        f"chosen for {train:,} training characters"
+        f"{f' of {records:,} records' if records else ''}, read about {passes:.1f} times"
     )
 
 
 def schedule(plan: Plan, steps: int) -> TrainConfig:
     """The complete settings of a run of `plan` with `steps` updates."""
-    batch = plan.settings["batch_size"] * plan.settings["seq_length"]
-    affordable = steps * batch * EVALUATION_SHARE / (plan.val_tokens * SCORING_COST)
+    affordable = steps * plan.tokens_per_step * EVALUATION_SHARE / (plan.val_tokens * SCORING_COST)
     evaluations = min(max(int(affordable), 2), 40, steps)
     return settings_from(
         TrainConfig,

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from charrnn.arrays import Ids, Surprisals, Weights
+from charrnn.arrays import Surprisals, Weights
 from charrnn.evaluation.surprisals import Scoring, surprisals
 from charrnn.folder import card
 from charrnn.folder.files import write_files
@@ -29,7 +29,9 @@ from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState,
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.models.model import Model
+from charrnn.scoring.score import score_of
 from charrnn.text.origin import Origin
+from charrnn.text.records import Records, Text
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training import planning
 from charrnn.training.diagnosis import advice, diverged
@@ -49,7 +51,7 @@ class Recorder:
         path: the model folder.
         record: its `config.json`.
         tokenizer: of the model.
-        val_ids: the validation text (N,).
+        val_text: the validation text: the last part of a story (N,), or records.
         origin: where the corpus was read.
         begin: when training was asked for, by `time.perf_counter`.
         metrics: the evaluations so far.
@@ -62,7 +64,7 @@ class Recorder:
     path: Path
     record: ModelRecord
     tokenizer: Tokenizer
-    val_ids: Ids
+    val_text: Text
     origin: Origin
     begin: float = field(default_factory=time.perf_counter)
     metrics: list[Evaluation] = field(default_factory=list)
@@ -90,7 +92,7 @@ class Recorder:
 
     def scoring(self, learner: Learner) -> Scoring:
         """The validation text, to be read chunk by chunk."""
-        return Scoring(learner.network, self.val_ids)
+        return Scoring(learner.network, self.val_text)
 
     def add(self, learner: Learner, nats: Surprisals) -> Evaluated:
         """Record an evaluation; write the state of the run and, if they are better, the weights.
@@ -190,10 +192,10 @@ class Recorder:
         if learner.step == self._last_step:
             return
         self.save(learner)
-        seconds = len(self.val_ids) * planning.SCORING_COST / learner.tokens_per_second
+        seconds = self.val_text.size * planning.SCORING_COST / learner.tokens_per_second
         if seconds > CLOSING_SECONDS:
             return
-        evaluation = self._evaluation(learner, surprisals(learner.network, self.val_ids))
+        evaluation = self._evaluation(learner, surprisals(learner.network, self.val_text))
         if self.best is None or evaluation.val_nats < self.best.val_nats:
             metrics = [*self.metrics, evaluation]
             files = self._model_files(learner.network.weights(), evaluation, metrics)
@@ -204,7 +206,10 @@ class Recorder:
         assert self.best is not None, "the last update is always evaluated"
         if self.best.step != self.saved_step:
             self.save(learner)
-        tokens_per_char = len(self.val_ids) / len(self.tokenizer.decode(self.val_ids))
+        text = self.val_text
+        ids = text.targets() if isinstance(text, Records) else text
+        scored = score_of(0.0, self.tokenizer, ids)
+        tokens_per_char = scored.tokens / max(scored.characters, 1)
         return Finished(
             model=self.path,
             val_nats=self.best.val_nats,
@@ -218,7 +223,7 @@ class Recorder:
             seconds=time.perf_counter() - self.begin,
             stopped_early=learner.step < learner.config.steps,
             skipped=learner.skipped,
-            advice=advice(self.metrics, planning.max_epochs(len(learner.lanes.ids))),
+            advice=advice(self.metrics, planning.max_epochs(learner.text.size)),
         )
 
 

@@ -27,6 +27,7 @@ from charrnn.folder.record import (
     ModelRecord,
     find_model,
     read_model,
+    reading_for,
 )
 from charrnn.folder.resuming import read_run
 from charrnn.learning import transfer
@@ -36,6 +37,7 @@ from charrnn.models.model import Model
 from charrnn.signals import noted
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import Origin, origin_of
+from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 from charrnn.training import planning
@@ -96,9 +98,9 @@ def train(
     origin = origin_of(given, reading)
     with closing(Spool(given, reading)) as spool:
         vocabulary = _vocabulary(spool, tokenizer, base_model)
-        ids = spool.encode(vocabulary)  # (N,)
+        text = spool.text(vocabulary)
     plan = planning.plan(
-        len(ids),
+        text if isinstance(text, Records) else len(text),
         vocabulary.vocab_size,
         budget,
         settings,
@@ -106,9 +108,15 @@ def train(
         fine_tuning=base_model is not None,
     )
     new = NewRun(
-        ids=ids,
+        text=text,
         tokenizer=vocabulary,
-        corpus=CorpusRecord(name=spool.name, characters=spool.length, sha256=spool.sha256),
+        corpus=CorpusRecord(
+            name=spool.name,
+            characters=spool.length,
+            sha256=spool.sha256,
+            records=spool.division.kind,
+            record_count=spool.record_count,
+        ),
         origin=origin,
         plan=plan,
         budget=budget,
@@ -296,11 +304,11 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
             )
         sources = progress.sources
     origin = origin_of(sources, progress.reading)
-    with closing(Spool(sources, progress.reading)) as spool:
+    with closing(Spool(sources, reading_for(record, progress.reading))) as spool:
         _refuse_another(spool, record, folder)
-        ids = spool.encode(run.tokenizer)  # (N,)
+        text = spool.text(run.tokenizer)
     return StoppedRun(
-        ids=ids,
+        text=text,
         origin=origin,
         folder=folder,
         step=progress.step,
@@ -327,8 +335,8 @@ def _vocabulary(
     if len(spool.characters) < 2:
         raise planning.too_small("only one distinct character")
     if base_model is not None:
-        return transfer.grown(base_model, kind, spool.characters)
-    return make_tokenizer(kind, spool.characters)
+        return transfer.grown(base_model, kind, spool.characters, spool.division.end)
+    return make_tokenizer(kind, spool.characters, spool.division.end)
 
 
 def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:

@@ -1,6 +1,6 @@
 """What comes before the loop: a new run or a stopped one, prepared and then started.
 
-    text ──Spool──▶ ids ──plan──▶ NewRun ──start──▶ events
+    text ──Spool──▶ ids, records ──plan──▶ NewRun ──start──▶ events
     folder, text ──▶ StoppedRun ──start──▶ events
 
 Preparing reads the text, settles every choice and finds the user's mistakes; it writes nothing to
@@ -17,12 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 import charrnn
-from charrnn.arrays import Ids
 from charrnn.config import Budget
 from charrnn.errors import CannotCreateError, CharRNNError
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
@@ -32,8 +29,10 @@ from charrnn.folder.resuming import read_run
 from charrnn.learning import transfer
 from charrnn.learning.learner import Learner
 from charrnn.text.origin import Origin
+from charrnn.text.records import Text
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training import planning
+from charrnn.training.dividing import divided
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
@@ -49,7 +48,7 @@ class NewRun:
     """A run that is prepared and has not begun.
 
     Attributes:
-        ids: the whole text (N,).
+        text: all of it: a story (N,), or records.
         tokenizer: its vocabulary.
         corpus: its name and fingerprint.
         origin: where it was read.
@@ -61,7 +60,7 @@ class NewRun:
         seconds: that preparing took.
     """
 
-    ids: NDArray[np.integer]
+    text: Text
     tokenizer: Tokenizer
     corpus: CorpusRecord
     origin: Origin
@@ -92,11 +91,12 @@ class NewRun:
 
     def _events(self, path: Path, begin: float) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
-        train_ids, val_ids = _split(self.ids, self.plan.train_tokens)
-        plan = with_fastest_engine(self.plan, self.budget, train_ids)
-        config = planning.schedule(plan, count_steps(plan, self.budget, train_ids, val_ids, begin))
-        assert config.training_tokens(len(self.ids)) == plan.train_tokens, "as it will be resumed"
-        learner = Learner(plan.model, config, train_ids)
+        # How a text is divided does not depend on the number of updates.
+        train_text, val_text = divided(self.text, planning.schedule(self.plan, 1))
+        plan = with_fastest_engine(self.plan, self.budget, train_text)
+        steps = count_steps(plan, self.budget, train_text, val_text, begin)
+        config = planning.schedule(plan, steps)
+        learner = Learner(plan.model, config, train_text)
         # What was chosen here is kept, so that a resumed run computes in the same numbers.
         learner.config = config = msgspec.structs.replace(config, precision=learner.precision)
         notes = self.notes
@@ -111,7 +111,7 @@ class NewRun:
             training=config,
             corpus=self.corpus,
         )
-        recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, begin)
+        recorder = Recorder(path, record, self.tokenizer, val_text, self.origin, begin)
         recorder.save(learner)
         learner.prepare()
         yield _started(learner, recorder, notes, plan.reasons)
@@ -123,14 +123,14 @@ class StoppedRun:
     """A run that was stopped and is about to go on.
 
     Attributes:
-        ids: the whole text (N,).
+        text: all of it: a story (N,), or records.
         origin: where it was read.
         folder: the model folder.
         step, steps: updates made so far, and in all.
         notes: what was changed in the text, for the user to know.
     """
 
-    ids: NDArray[np.integer]
+    text: Text
     origin: Origin
     folder: Path
     step: int
@@ -155,19 +155,14 @@ class StoppedRun:
         run = read_run(self.folder)  # as it is now that no other run can go on with it
         config = run.record.training
         assert config is not None, "what can be resumed was trained"
-        train_ids, val_ids = _split(self.ids, config.training_tokens(len(self.ids)))
-        learner = Learner(run.record.model, config, train_ids)
+        train_text, val_text = divided(self.text, config)
+        learner = Learner(run.record.model, config, train_text)
         learner.restore(run.tensors, run.progress)
-        recorder = Recorder(self.folder, run.record, run.tokenizer, val_ids, self.origin)
+        recorder = Recorder(self.folder, run.record, run.tokenizer, val_text, self.origin)
         recorder.restore(run)
         learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
         yield from loop(learner, recorder)
-
-
-def _split(ids: NDArray[np.integer], train_tokens: int) -> tuple[NDArray[np.integer], Ids]:
-    """The training text, which may be mapped from a file, and the validation text."""
-    return ids[:train_tokens], ids[train_tokens:].astype(np.int32)
 
 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:

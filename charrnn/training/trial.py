@@ -1,6 +1,6 @@
 """Which way to compute is the fastest here: each is tried for some updates.
 
-    with_fastest_engine(plan, budget, ids)    # Plan → Plan, its engine and precision settled
+    with_fastest_engine(plan, budget, text)    # Plan → Plan, its engine and precision settled
 
 What computes the recurrent layers best depends on the cell, the size, the lanes and the processor,
 so nothing is assumed. A trial takes a few updates of few time steps, a fraction of a second in all.
@@ -12,14 +12,13 @@ import time
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from charrnn.config import Budget, EngineName
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.network.choice import candidates
+from charrnn.text.records import Text
 from charrnn.training import planning
 from charrnn.training.planning import Plan
 
@@ -58,17 +57,17 @@ class Way(NamedTuple):
         return f"{NAMES[self.engine]} in {self.precision}"
 
 
-def with_fastest_engine(plan: Plan, budget: Budget, ids: NDArray[np.integer]) -> Plan:
+def with_fastest_engine(plan: Plan, budget: Budget, text: Text) -> Plan:
     """A plan with the fastest engine, and the fastest precision if that is open.
 
     Args:
         plan: of a run; one too short for a trial to pay stays as it is.
         budget: of the run.
-        ids: the training text (N,).
+        text: the training text.
     """
     if not _pays(plan, budget):
         return plan
-    found = rates(plan, ids)
+    found = rates(plan, text)
     best = next(iter(found))
     for way, rate in found.items():
         if rate > MARGIN * found[best]:
@@ -93,18 +92,18 @@ def _pays(plan: Plan, budget: Budget) -> bool:
     return budget.minutes >= LONG_MINUTES
 
 
-def rates(plan: Plan, ids: NDArray[np.integer]) -> dict[Way, float]:
+def rates(plan: Plan, text: Text) -> dict[Way, float]:
     """How fast each way is, in tokens per second; the likely fastest comes first.
 
     Args:
         plan: of a run.
-        ids: the training text (N,).
+        text: the training text.
     """
     config = planning.schedule(plan, steps=1000)
     fewest, most = STEPS
     steps = min(max(fewest, TOKENS // config.batch_size), most, config.seq_length)
     short = replace(plan, settings=plan.settings | {"seq_length": steps, "precision": "fp32"})
-    learner = Learner(plan.model, planning.schedule(short, steps=1000), ids)
+    learner = Learner(plan.model, planning.schedule(short, steps=1000), text)
     seconds: dict[Way, float] = {}
     for way in _ways(plan, learner.device):
         learner.compute(*way)

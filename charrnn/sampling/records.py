@@ -1,0 +1,107 @@
+"""Whole records, one after the other, of which none may be known or come twice.
+
+seeds ──generation──▶ samples ──whole, new──▶ records
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from charrnn.config import SampleConfig, Unknown
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.sampling.generation import Sample, generate_batch, new_seed
+from charrnn.sampling.language_model import LanguageModel, Stop, never
+
+__all__ = ["LONGEST_RECORD", "Wanted", "draw_records"]
+
+LONGEST_RECORD = 10_000  # tokens; one that has not ended by then never will
+AT_ONCE = 256  # records drawn side by side
+# Draws without a record that will do, after which none is expected any more.
+IN_VAIN = 5_000
+
+
+class Wanted:
+    """Which records are wanted, and how many.
+
+    Args:
+        count: how many.
+        unique: whether none may come twice.
+        known: records that may not come. Their hashes are kept, a million in some 60 MB.
+
+    Raises:
+        UsageError: for a count below 0.
+    """
+
+    def __init__(self, count: int, *, unique: bool = False, known: Iterable[str] = ()) -> None:
+        if count < 0:
+            raise UsageError(f"count is {count}", "it must be at least 0")
+        self.count = count
+        self.unique = unique
+        self._out = set(map(hash, known))
+
+    def takes(self, record: str) -> bool:
+        """Whether a record will do; if none may come twice, it will not do again."""
+        content = hash(record)
+        if content in self._out or not record.strip():  # an empty one is none
+            return False
+        if self.unique:
+            self._out.add(content)
+        return True
+
+
+def draw_records(
+    model: LanguageModel,
+    prompt: str,
+    config: SampleConfig,
+    unknown: Unknown,
+    wanted: Wanted,
+    *,
+    stop: Stop = never,
+) -> Iterator[Sample]:
+    """Draw records until there are as many as are wanted; see `generation.generate_batch`.
+
+    Each has the seed after that of the one drawn before, so that equal seeds draw equal records.
+
+    Raises:
+        UsageError: for a model without records.
+        CharRNNError: when hardly any that will do is found any more.
+    """
+    if model.tokenizer.end is None:
+        raise UsageError(
+            "this is no model of records", "train one with --records, or leave --records out"
+        )
+    return _drawn(model, prompt, config, unknown, wanted, stop)
+
+
+def _drawn(
+    model: LanguageModel,
+    prompt: str,
+    config: SampleConfig,
+    unknown: Unknown,
+    wanted: Wanted,
+    stop: Stop,
+) -> Iterator[Sample]:
+    seed = new_seed() if config.seed is None else config.seed
+    longest = config.max_new_tokens or LONGEST_RECORD
+    config = msgspec.structs.replace(config, seed=None, max_new_tokens=longest)
+    found = in_vain = 0
+    while found < wanted.count and not stop():
+        # A few more than are missing: some may not do.
+        number = min(AT_ONCE, wanted.count - found + in_vain)
+        drawn = generate_batch(
+            model, prompt, config, unknown, seeds=range(seed, seed + number), stop=stop
+        )
+        seed += number
+        for sample in drawn:
+            in_vain += 1
+            if found < wanted.count and sample.whole and wanted.takes(prompt + sample.text):
+                found, in_vain = found + 1, 0
+                yield sample
+        if in_vain >= IN_VAIN:
+            raise CharRNNError(
+                f"{found:,} of {wanted.count:,} records found; the last {in_vain:,} drawn were "
+                "known, or had no end",
+                "ask for fewer, or draw at a higher --temperature",
+            )

@@ -1,0 +1,135 @@
+"""Records as token ids: all of a list in one array, and where each record stands in it.
+
+    ids: END r r r END r r END …  ──Records──▶ windows (B, T+1) of the records that are wanted
+
+A record is read from the end of the one before it, with an empty state: END r r r predicts
+r r r END. So a model learns how records begin, and that they end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Ids
+
+__all__ = ["PAD", "Records", "Text", "beginning"]
+
+PAD = -100  # in place of a token that is not there; PyTorch's losses leave it out
+CHUNK = 1 << 22  # ids that are looked through at a time
+VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation records
+
+
+class Records:
+    """Some of the records of a list.
+
+    Args:
+        ids: (N,), the whole list, which may be mapped from a file: END before and after each.
+        begins: (K,), where the END before each record stands.
+        lengths: (K,), how many tokens of each are predicted: its own, and END.
+    """
+
+    def __init__(
+        self, ids: NDArray[np.integer], begins: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> None:
+        self.ids = ids
+        self.begins = begins
+        self.lengths = lengths
+
+    @classmethod
+    def of(cls, ids: NDArray[np.integer], end: int) -> Records:
+        """All records of a list whose END has the id `end`."""
+        parts = range(0, len(ids), CHUNK)
+        places = [np.flatnonzero(ids[first : first + CHUNK] == end) + first for first in parts]
+        ends = np.concatenate(places).astype(np.int64)
+        return cls(ids, ends[:-1], np.diff(ends))
+
+    @property
+    def count(self) -> int:
+        """K, how many there are."""
+        return len(self.lengths)
+
+    @cached_property
+    def size(self) -> int:
+        """How many tokens are predicted."""
+        return int(self.lengths.sum())
+
+    @property
+    def longest(self) -> int:
+        """The number of tokens of the longest."""
+        return int(self.lengths.max(initial=1))
+
+    def chosen(self, rows: NDArray[np.integer] | slice) -> Records:
+        """Those of these numbers."""
+        return Records(self.ids, self.begins[rows], self.lengths[rows])
+
+    def windows(self, rows: NDArray[np.integer], first: int, width: int) -> NDArray[np.int64]:
+        """What is read of some records: (B, T+1), `PAD` after the end of each.
+
+        Args:
+            rows: (B,), their numbers.
+            first: tokens of each that were read before.
+            width: T.
+        """
+        times = first + np.arange(width + 1)  # (T+1,)
+        there = times <= self.lengths[rows][:, None]  # (B, T+1)
+        found = self.ids.take(self.begins[rows][:, None] + times, mode="clip")
+        return np.where(there, found.astype(np.int64), PAD)
+
+    def targets(self) -> Ids:
+        """All tokens that are predicted, record after record: (N,)."""
+        before = np.cumsum(self.lengths) - self.lengths  # tokens of the records before each
+        places = np.repeat(self.begins + 1 - before, self.lengths) + np.arange(self.size)
+        found: Ids = self.ids[places].astype(np.int32)
+        return found
+
+    def written(self) -> Ids:
+        """All tokens one after the other, an end before and after each record: (N+1,)."""
+        return np.concatenate([self.ids[self.begins[:1]].astype(np.int32), self.targets()])
+
+    @cached_property
+    def _first_equals(self) -> NDArray[np.int64]:
+        """For each record, the number of the first that is equal to it: (K,)."""
+        seen: dict[int, int] = {}
+        contents = enumerate(map(hash, self._contents()))
+        equals = (seen.setdefault(content, row) for row, content in contents)
+        return np.fromiter(equals, np.int64, self.count)
+
+    def _contents(self) -> Iterator[bytes]:
+        for begin, length in zip(self.begins.tolist(), self.lengths.tolist(), strict=True):
+            yield self.ids[begin + 1 : begin + length].tobytes()
+
+    @cached_property
+    def different(self) -> int:
+        """How many different records there are."""
+        return len(np.unique(self._first_equals))
+
+    def divided(self, training: int, seed: int) -> tuple[Records, Records]:
+        """Records for training and for validation, drawn from all over the list.
+
+        Equal records are on the same side: none is validated that was trained on.
+
+        Args:
+            training: how many different ones are for training.
+            seed: equal seeds draw the same.
+        """
+        kinds, kind_of = np.unique(self._first_equals, return_inverse=True)
+        order = np.random.default_rng((seed, VALIDATION)).permutation(len(kinds))
+        validates = np.zeros(len(kinds), bool)
+        validates[order[training:]] = True
+        rows = validates[kind_of]  # (K,)
+        return self.chosen(np.flatnonzero(~rows)), self.chosen(np.flatnonzero(rows))
+
+
+Text = NDArray[np.integer] | Records  # what is trained on and scored: a story (N,), or a list
+
+
+def beginning(text: Text, tokens: int) -> Text:
+    """The first tokens of a text: about so many, where records are not cut."""
+    if isinstance(text, Records):
+        return text.chosen(slice(0, math.ceil(tokens / max(text.size / text.count, 1))))
+    return text[:tokens]

@@ -1,0 +1,94 @@
+"""A corpus as it is trained on: what is for training, what for validation, and in which batches.
+
+text ──divided──▶ training text, validation text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.config import TrainConfig
+from charrnn.errors import BadDataError, UsageError
+from charrnn.learning.records import steps_of
+from charrnn.text.records import Records, Text
+
+__all__ = ["RecordShares", "divided", "record_shares"]
+
+MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
+MAX_VAL = 500_000  # tokens; as for a story
+TOKENS = 2048  # of an update, about
+MAX_STEPS = 128  # that a record is read at once, if it is as long
+
+
+class RecordShares(NamedTuple):
+    """How a list of records is divided and read.
+
+    Attributes:
+        train, val: tokens.
+        val_frac: the share of the different records that is for validation.
+        batch_size, seq_length: records side by side, and steps between two updates.
+        steps_per_epoch: updates in which all records are read.
+    """
+
+    train: int
+    val: int
+    val_frac: float
+    batch_size: int
+    seq_length: int
+    steps_per_epoch: int
+
+
+def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
+    """The part of a corpus for training, which may be mapped from a file, and for validation.
+
+    Of a story, the last part validates; of a list, records from all over it.
+    """
+    if isinstance(text, Records):
+        return text.divided(config.training_tokens(text.different), config.seed)
+    train = config.training_tokens(len(text))
+    return text[:train], text[train:].astype(np.int32)
+
+
+def record_shares(records: Records, given: Mapping[str, Any]) -> RecordShares:
+    """How to divide and read a list of records.
+
+    Args:
+        records: all of the corpus.
+        given: settings the user made.
+
+    Raises:
+        BadDataError: if there are too few.
+        UsageError: if there are fewer than are to be read side by side.
+    """
+    different = records.different
+    fraction = given.get("val_frac") or 0.1
+    if different < MIN_RECORDS or round(different * fraction) in (0, different):
+        needed = max(MIN_RECORDS, round(1 / min(fraction, 1 - fraction)))
+        raise BadDataError(
+            f"the corpus has {different} different records; {needed} are needed",
+            "give a longer list, or read it as one story with --records none",
+        )
+    val = round(different * fraction)
+    if given.get("val_frac") is None:
+        val = max(1, min(val, round(MAX_VAL * different / records.size)))
+    train, validation = records.divided(different - val, given.get("seed", 0))
+    lengths = np.sort(train.lengths)
+    usual = int(lengths[int(0.98 * (train.count - 1))])  # nearly all are at most so long
+    parts = -(-usual // MAX_STEPS)  # of about equal width
+    steps = given.get("seq_length") or -(-usual // (8 * parts)) * 8
+    mean = min(train.size / train.count, steps)
+    side_by_side = 2 ** round(np.log2(TOKENS / mean))
+    while side_by_side > 1 and side_by_side * 8 > train.count:
+        side_by_side //= 2
+    batch = given.get("batch_size") or side_by_side
+    if batch > train.count:
+        raise UsageError(
+            f"{batch} records can't be read side by side, there are {train.count} for training",
+            "choose a smaller --batch-size",
+        )
+    return RecordShares(
+        train.size, validation.size, val / different, batch, steps, steps_of(train, batch, steps)
+    )

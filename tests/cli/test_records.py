@@ -1,0 +1,196 @@
+"""Lists as the users of the commands meet them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from charrnn.cli.app import app
+from tests.commands import TINY
+from tests.conftest import unchanged
+from tests.text.test_division import Writer
+
+
+def run(cwd: Path, *arguments: object, data: bytes = b"") -> Result:
+    """Run the command in this process, which has PyTorch in memory."""
+    with chdir(cwd):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], input=data)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a list of names, a table of cards, and a model of each."""
+    path = tmp_path_factory.mktemp("lists")
+    writer = Writer()
+    (path / "names.txt").write_text("\n".join(sorted({writer.name() for _ in range(150)})) + "\n")
+    with (path / "cards.csv").open("w", newline="") as file:
+        rows = [[f"{writer.name()}\n\n{writer.sentence()}"] for _ in range(60)]
+        csv.writer(file).writerows([["text"], *rows])
+    for name in ("names.txt", "cards.csv"):
+        done = run(path, "train", name, "--steps", 30, *TINY)
+        assert done.exit_code == 0, done.stderr
+        assert "--records none reads it as one story" in done.stderr
+        (path / f"{name}.said").write_text(done.stderr)
+    with unchanged(path):
+        yield path
+
+
+@pytest.fixture
+def desk(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "desk"))
+
+
+def test_training_says_what_the_list_is(desk: Path) -> None:
+    said = (desk / "names.txt.said").read_text()
+    assert "(one a line, a word each)" in said
+    assert "4 records of 16 steps" in said
+    assert "60 records (each row is one)" in (desk / "cards.csv.said").read_text()
+    shown = run(desk, "info", "names").stdout
+    assert "one a line" in shown
+    assert "and the end of a record" in shown
+    assert "names" in run(desk, "list").stdout
+
+
+def test_records_are_written_with_what_ends_them_in_between(desk: Path) -> None:
+    lines = run(desk, "sample", "names", "--records", 20, "--seed", 1).stdout.splitlines()
+    assert len(lines) == 20
+    assert all(lines)
+    assert (
+        run(desk, "sample", "names", "--records", 20, "--seed", 1).stdout.split("\n")[:-1] == lines
+    )
+    as_json = run(desk, "sample", "names", "--records", 3, "--seed", 1, "--json").stdout
+    assert [json.loads(line)["text"] for line in as_json.splitlines()] == lines[:3]
+    prompted = run(desk, "sample", "names", "--records", 5, "--prompt", "Ka").stdout.splitlines()
+    assert len(prompted) == 5
+    assert all(line.startswith("Ka") for line in prompted)
+
+
+def test_a_sample_is_one_record(desk: Path) -> None:
+    text = run(desk, "sample", "names", "--seed", 4).stdout
+    assert text.count("\n") == 1
+    assert run(desk, "sample", "names", "--seed", 4, "--length", 1).stdout == text[:1] + "\n"
+
+
+def test_novel_and_unique_records(desk: Path) -> None:
+    # The model remembers where its text was.
+    assert run(desk, "train", "names.txt", "--steps", 1, *TINY, "--name", "here").exit_code == 0
+    known = set((desk / "names.txt").read_text().split())
+    command = ("sample", "here", "--records", 30, "--novel", "--unique", "--seed", 1)
+    found = run(desk, *command).stdout.splitlines()
+    assert len(set(found)) == len(found) == 30
+    assert not set(found) & known
+    (desk / "names.txt").rename(desk / "moved.txt")
+    gone = run(desk, *command)
+    assert gone.exit_code == 66
+    assert "name the text with --novelty" in gone.stderr
+    again = run(desk, *command, "--novelty", "moved.txt", "--json")
+    assert [json.loads(line)["text"] for line in again.stdout.splitlines()] == found
+    (desk / "names.txt").write_text("Another\n")
+    changed = run(desk, *command)
+    assert changed.exit_code == 0
+    assert "no longer, or not, the text" in changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--unique",), "--unique is about records"),
+        (("--novel",), "--novel is about records"),
+        (("--records", 0), "at least 1"),
+        (("--records", 3, "--num-samples", 2), "--records and --num-samples are both given"),
+        (("--records", 3, "--beam", 2), "are both given"),
+        (("--records", 3, "--reject-copies", 2), "leave out"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    desk: Path, options: tuple[object, ...], message: str
+) -> None:
+    done = run(desk, "sample", "names", *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_story_has_no_records_to_write(home: Path) -> None:
+    wanted: list[tuple[object, ...]] = [("--records", 3), ("--records", 3, "--novel")]
+    for options in wanted:
+        done = run(home, "sample", "verse", *options)
+        assert done.exit_code == 2
+        assert "no model of records" in done.stderr
+    for name, value in (("--protocol", "records"), ("--records", "lines")):
+        done = run(home, "eval", "verse", "verse.txt", name, value)
+        assert done.exit_code == 2
+        assert "no model of records" in done.stderr
+
+
+def test_eval_and_score_count_the_end_of_each(desk: Path) -> None:
+    words = (desk / "names.txt").read_text().split()
+    facts = json.loads(run(desk, "eval", "names", "names.txt", "--json").stdout)
+    assert facts["characters"] == sum(len(word) + 1 for word in words)
+    assert facts["protocol"] == "records"
+    scored = run(desk, "score", "names", data="\n".join(words).encode()).stdout.splitlines()
+    assert len(scored) == len(words)
+    nats = sum(json.loads(line)["nats"] for line in scored)
+    assert nats == pytest.approx(facts["nats"], rel=1e-4)
+    by_character = run(desk, "eval", "names", "names.txt", "--per-char").stdout.splitlines()
+    read = [json.loads(line) for line in by_character]
+    assert "".join(one["text"] for one in read) == "".join(f"{word}\n" for word in words)
+    assert sum(one["nats"] for one in read) == pytest.approx(facts["nats"], rel=1e-4)
+    page = run(desk, "eval", "names", "names.txt", "--html", "page.html")
+    assert page.exit_code == 0
+    assert "</html>" in (desk / "page.html").read_text()
+
+
+def test_validation_is_what_training_said(desk: Path) -> None:
+    for name in ("names.txt", "cards.csv"):
+        done = run(desk, "eval", name[:5], name, "--validation", "--json")
+        facts = json.loads(done.stdout)
+        said = (desk / f"{name}.said").read_text()
+        loss = re.search(r"validation loss ([\d.]+)", said)
+        assert loss is not None
+        assert facts["nats_per_char"] == pytest.approx(float(loss[1]), abs=1e-3)
+    done = run(desk, "eval", "names", "cards.csv", "--validation", "--unknown", "skip")
+    assert done.exit_code == 2
+    assert "not the list that was trained on" in done.stderr
+
+
+def test_a_row_may_have_blank_lines(desk: Path) -> None:
+    with (desk / "cards.csv").open(newline="") as file:
+        rows = [row[0] for row in csv.reader(file)][1:]
+    facts = json.loads(run(desk, "eval", "cards", "cards.csv", "--json").stdout)
+    assert facts["characters"] == sum(len(row) + 1 for row in rows)
+    text = "\n\n".join(["One card", "Another\ncard"]).replace("O", "A")
+    scored = run(desk, "score", "cards", "--unknown", "skip", data=text.encode()).stdout
+    assert len(scored.splitlines()) == 2
+
+
+def test_records_can_be_refused_and_named(desk: Path) -> None:
+    story = run(
+        desk, "train", "names.txt", "--records", "none", "--steps", 3, *TINY, "--name", "story"
+    )
+    assert "records" not in story.stderr
+    text = "%\n".join(f"It is {k}%\n" for k in range(40))
+    (desk / "fortunes.txt").write_text(text)
+    named = run(
+        desk, "train", "fortunes.txt", "--records", "%", "--steps", 3, *TINY, "--name", "named"
+    )
+    assert "a list of 40 records" in named.stderr
+    resumed = run(desk, "train", "--resume", "named")
+    assert resumed.exit_code == 0, resumed.stderr
+
+
+def test_the_end_can_be_chosen_by_hand(desk: Path) -> None:
+    done = run(desk, "sample", "names", "--interactive", 40, "--seed", 1, data=b"=Ka\n=\n")
+    assert "the end of the record" in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "the end of the record" in line][-1:]
+    number = line.split()[0]
+    done = run(desk, "sample", "names", "--interactive", 40, data=f"=Ka\n{number}\n=x\n".encode())
+    assert done.stdout == "Ka\n"

@@ -1,0 +1,174 @@
+"""A model that has learnt a small grammar writes whole records, and knows where they end."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn import CharRNNError, Mixture, Model, Reading
+from charrnn.models import model as models
+from charrnn.text.records import PAD
+from charrnn.text.spool import records_of
+
+# a, then one to three times b, c, e or f, then d; a line of z may stand in between.
+GRAMMAR = re.compile(r"a(b{1,3}|c{1,3}|e{1,3}|f{1,3})(\nz)?d")
+RECORDS = [f"a{middle * n}{line}d" for middle in "bcef" for n in (1, 2, 3) for line in ("", "\nz")]
+SETTINGS: dict[str, Any] = {
+    "hidden_size": 32,
+    "embed_size": 8,
+    "num_layers": 1,
+    "batch_size": 4,
+    "learning_rate": 0.02,
+    "dropout": 0.0,
+    "weight_dropout": 0.0,
+    "steps": 400,
+    "eval_every": 400,
+}
+
+
+@pytest.fixture(scope="module", params=["char", "byte"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    corpus = charrnn.Corpus("grammar", "\n\n".join(RECORDS * 5))
+    run = charrnn.train(
+        corpus,
+        out=tmp_path_factory.mktemp("grammar") / "model",
+        reading=Reading(records="blocks"),
+        tokenizer=request.param,
+        **SETTINGS,
+    )
+    return run.finish(progress=False)
+
+
+def texts(model: Model, count: int, **settings: Any) -> list[str]:
+    return [sample.text for sample in model.records(count, **settings)]
+
+
+def test_records_are_whole(model: Model) -> None:
+    found = texts(model, 200, seed=1, temperature=0.5)
+    assert len(found) == 200
+    assert sum(GRAMMAR.fullmatch(record) is not None for record in found) >= 190
+    assert len(set(found)) >= 10  # of the 24 that there are
+
+
+def test_a_text_without_a_prompt_begins_a_record_and_ends_with_it(model: Model) -> None:
+    for seed in range(20):
+        (sample,) = model.generate_batch(1, seed=seed, temperature=0.3)
+        assert sample.whole
+        assert GRAMMAR.fullmatch(sample.text)
+        assert sample.tokens == len(sample.text) + 1  # the end was drawn, too
+        assert "".join(model.stream(seed=seed, temperature=0.3)) == sample.text
+        assert model.generate(seed=seed, temperature=0.3) == sample.text
+
+
+def test_a_prompt_is_the_beginning_of_a_record(model: Model) -> None:
+    for text in texts(model, 20, prompt="acc", seed=1, temperature=0.3):
+        assert GRAMMAR.fullmatch("acc" + text)
+    assert GRAMMAR.fullmatch("abbb" + model.generate("abbb", temperature=0.0))
+
+
+def test_a_length_cuts_a_record(model: Model) -> None:
+    (sample,) = model.generate_batch(1, max_new_tokens=2, seed=1)
+    assert len(sample.text) == 2
+    assert not sample.whole
+    assert texts(model, 5, max_new_tokens=5, seed=1)  # whole ones only
+    assert all(len(text) < 5 for text in texts(model, 9, max_new_tokens=5, seed=1))
+
+
+def test_stops_and_lists_of_characters_work_within_a_record(model: Model) -> None:
+    assert model.generate(temperature=0.0, stop_strings=("d",))[-1] != "d"
+    assert "\n" not in model.generate(max_lines=1, seed=3)
+    assert all("b" not in text for text in texts(model, 20, ban="b", seed=1))
+    allowed = texts(model, 20, allow="acd", seed=1)  # the end is no character
+    assert set("".join(allowed)) <= set("acd")
+
+
+def test_a_repetition_penalty_does_not_count_the_end(model: Model) -> None:
+    # After the first token, a penalty on the end would make records longer.
+    plain = Counter(map(len, texts(model, 100, seed=1, repetition_penalty=1.0)))
+    penalised = texts(model, 100, seed=1, repetition_penalty=1.5, repetition_window=1)
+    assert max(map(len, penalised)) <= max(plain) + 2
+
+
+def test_equal_seeds_draw_equal_records(model: Model) -> None:
+    assert texts(model, 30, seed=7) == texts(model, 30, seed=7)
+    assert texts(model, 30, seed=7) != texts(model, 30, seed=8)
+    assert texts(model, 30, seed=7)[:10] == texts(model, 10, seed=7)
+    for sample in model.records(5, seed=7):
+        assert model.generate(seed=sample.seed) == sample.text
+
+
+def test_no_record_comes_twice(model: Model) -> None:
+    found = texts(model, 10, unique=True, seed=1)
+    assert len(set(found)) == 10
+
+
+def test_known_records_do_not_come(model: Model) -> None:
+    found = texts(model, 20, known=RECORDS[:6], seed=1)
+    assert not set(found) & set(RECORDS[:6])
+    rest = texts(model, 5, known=RECORDS[:6], prompt="a", seed=1)
+    assert not {"a" + text for text in rest} & set(RECORDS[:6])
+
+
+def test_it_says_when_there_are_no_more_to_find(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.sampling.records.IN_VAIN", 300)
+    drawn = model.records(900, unique=True, seed=1, temperature=0.3)
+    found = {next(drawn).text for _ in range(5)}  # those found before the error count
+    assert len(found) == 5
+    with pytest.raises(CharRNNError, match=r"\d+ of 900 records found"):
+        list(drawn)
+
+
+def test_a_beam_ends_with_the_record(model: Model) -> None:
+    for beam in model.beam_search(4, max_new_tokens=50):
+        assert GRAMMAR.fullmatch(beam.text)
+        assert beam.tokens == len(beam.text) + 1
+
+
+def test_machine_code_ends_records_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 0)
+    assert model.sampler(model.start(), 10) is not None
+    found = texts(model, 50, seed=1, temperature=0.5)
+    assert sum(GRAMMAR.fullmatch(record) is not None for record in found) >= 45
+    (sample,) = model.generate_batch(1, seed=3)
+    assert "".join(model.stream(seed=3)) == sample.text
+
+
+def test_a_mixture_writes_records(model: Model) -> None:
+    mixture = Mixture([model, model])
+    for sample in mixture.records(10, seed=1, temperature=0.3):
+        assert GRAMMAR.fullmatch(sample.text)
+
+
+def test_a_record_is_scored_with_its_end(model: Model) -> None:
+    good, cut = model.score_lines(["abbd", "abb"])
+    assert good.tokens == good.characters == 5
+    assert good.nats == pytest.approx(-float(model.log_probs("abbd").sum()), rel=1e-5)
+    assert cut.nats > good.nats + 2  # it ends where no record does
+    # All that a record can be has all probability.
+    total = sum(np.exp(-score.nats) for score in model.score_lines(RECORDS))
+    assert 0.7 < total <= 1.0
+
+
+def test_records_beside_others_score_as_alone(model: Model) -> None:
+    records = records_of("\n\n".join(RECORDS), model.tokenizer)
+    rows = records.windows(np.arange(records.count), 0, records.longest)
+    together = model.token_log_probs(np.where(rows == PAD, 0, rows).astype(np.int32))
+    for text, found, length in zip(RECORDS, together, records.lengths, strict=True):
+        np.testing.assert_allclose(found[:length], model.log_probs(text), rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_of_a_story_has_no_records(tmp_path: Any) -> None:
+    corpus = charrnn.Corpus("story", "the sea is wide, the sea is deep. " * 20)
+    story = charrnn.train(corpus, out=tmp_path / "m", **SETTINGS | {"steps": 3}).finish(
+        progress=False
+    )
+    with pytest.raises(CharRNNError, match="no model of records"):
+        story.records(3)

@@ -1,0 +1,235 @@
+"""What a text is a list of is seen in the text, and is divided as people write it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.errors import UsageError
+from charrnn.text import division
+from charrnn.text.corpus import BUNDLED
+from charrnn.text.division import Documents, divide, split
+
+ROOT = Path(__file__).parent.parent.parent
+SYLLABLES = ["ka", "lo", "mi", "ren", "sta", "vel", "tor", "an", "is", "ou", "bra", "del", "fin"]
+
+
+class Writer:
+    """Writes texts of many kinds, always the same ones."""
+
+    def __init__(self) -> None:
+        self.random = random.Random(1)  # noqa: S311
+
+    def word(self) -> str:
+        return "".join(self.random.choice(SYLLABLES) for _ in range(self.random.randint(1, 4)))
+
+    def name(self) -> str:
+        return self.word().capitalize()
+
+    def sentence(self, least: int = 3) -> str:
+        words = " ".join(self.word() for _ in range(self.random.randint(least, 12)))
+        return words.capitalize() + self.random.choice(".!?")
+
+    def of(self, characters: str, least: int, most: int) -> str:
+        length = self.random.randint(least, most)
+        return "".join(self.random.choice(characters) for _ in range(length))
+
+
+def blocks(parts: list[str]) -> str:
+    return "\n\n".join(parts)
+
+
+Maker = Callable[[Writer, range], str]
+KINDS: list[tuple[str, str, Maker]] = [
+    ("names in order", "lines", lambda w, n: "\n".join(sorted({w.name() for _ in n}))),
+    ("names by frequency", "lines", lambda w, n: "\n".join({w.name(): 0 for _ in n})),
+    ("full names", "lines", lambda w, n: "\n".join(f"{w.name()} {w.name()}" for _ in n)),
+    ("names apart", "lines", lambda w, n: blocks([w.name() for _ in n])),
+    ("molecules", "lines", lambda w, n: "\n".join(w.of("CCCNO=()c1", 8, 60) for _ in n)),
+    ("messages", "lines", lambda w, n: "\n".join(f"{w.sentence()} #{w.word()}" for _ in n)),
+    (
+        "phrases in order",
+        "lines",
+        lambda w, n: "\n".join(
+            sorted(f"{w.name()} {w.word()} {w.word()} of {w.word()}" for _ in n)
+        ),
+    ),
+    (
+        "tunes",
+        "blocks",
+        lambda w, n: blocks([f"X:{k}\nT:{w.name()}\nK:G\n{w.of('abcdABC2|', 60, 99)}" for k in n]),
+    ),
+    (
+        "cards",
+        "blocks",
+        lambda w, n: blocks([f"Title: {w.name()}\nMethod: {w.sentence()}" for _ in n]),
+    ),
+    ("questions", "blocks", lambda w, n: blocks([f"Q: {w.sentence()}\nA: {w.name()}" for _ in n])),
+    (
+        "recipes with blank lines",
+        "^Title:",
+        lambda w, n: blocks([f"Title: {w.name()}\n\n- {w.word()}\n\n{w.sentence()}" for _ in n]),
+    ),
+    (
+        "chess games",
+        "^[Event",
+        lambda w, n: blocks([f'[Event "{w.name()}"]\n\n1. e4 {w.word()} 1-0' for _ in n]),
+    ),
+    ("fortunes", "\n%\n", lambda w, n: "\n%\n".join(f"{w.sentence()}\n  -- me" for _ in n)),
+    (
+        "clippings",
+        "\n==========\n",
+        lambda w, n: "\n==========\n".join(f"{w.name()}\n\n{w.sentence()}" for _ in n),
+    ),
+    (
+        "paragraphs",
+        "none",
+        lambda w, n: blocks([f"{w.sentence(9)} {w.sentence()}\n{w.sentence(9)}" for _ in n]),
+    ),
+    (
+        "a paragraph a line",
+        "none",
+        lambda w, n: "\n".join(" ".join(w.sentence() for _ in range(6)) for _ in n),
+    ),
+    ("verse", "none", lambda w, n: "\n".join(w.sentence(6)[:-1] + "," for _ in n)),
+    (
+        "stanzas",
+        "none",
+        lambda w, n: blocks(["\n".join(w.sentence(5)[:-1] for _ in range(4)) for _ in n]),
+    ),
+    (
+        "a play",
+        "none",
+        lambda w, n: blocks([f"{'ABC'[k * k % 3]}:\n{w.sentence()}" for k in n]),
+    ),
+    (
+        "two speakers",
+        "none",
+        lambda w, n: blocks([f"{('ANNA', 'BEN')[k % 2]}: {w.sentence()}" for k in n]),
+    ),
+    ("a chat", "none", lambda w, n: "\n".join(f"anna: {w.sentence(5)}" for _ in n)),
+    (
+        "a program",
+        "none",
+        lambda w, n: "\n".join(f"def {w.word()}(x):\n    return {w.word()}\n" for _ in n),
+    ),
+    (
+        "a log",
+        "none",
+        lambda w, n: "\n".join(f"2024-01-01 10:{k // 60:02}:{k % 60:02} {w.word()}" for k in n),
+    ),
+    (
+        "a system's log",
+        "none",
+        lambda w, n: "\n".join(f"Jan {k // 9:2} 10:00:{k % 9:02} {w.word()}[9]: up" for k in n),
+    ),
+    ("numbers", "none", lambda w, n: "\n".join(w.of("0123456789", 3, 8) for _ in n)),
+    ("a sequence", "none", lambda w, n: "\n".join(w.of("ACGT", 60, 60) for _ in n)),
+    ("the same words", "none", lambda _, n: "the\ncat\nsat\n" * len(n)),
+    ("subtitles", "none", lambda w, n: blocks([f"{k}\n00:00:{k:02}\n{w.sentence()}" for k in n])),
+    ("next to nothing", "none", lambda *_: "Anna\nBen\n"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"), [pytest.param(kind, make, id=name) for name, kind, make in KINDS]
+)
+def test_a_list_is_told_from_a_story(kind: str, make: Maker) -> None:
+    text = make(Writer(), range(1, 90))
+    found = divide("auto", text, Documents([0]), len(text))
+    assert found.kind == kind
+    assert bool(found.why) == (kind != "none")  # and it says what speaks for it
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        pytest.param(BUNDLED["scenes"].read(), "none", id="scenes"),
+        pytest.param(BUNDLED["pydoc"].read(), "none", id="pydoc"),
+        pytest.param(BUNDLED["places"].read(), "lines", id="places"),
+        pytest.param((ROOT / "README.md").read_text("utf-8"), "none", id="readme"),
+        pytest.param((ROOT / "charrnn/settings.py").read_text("utf-8"), "none", id="program"),
+    ],
+)
+def test_real_texts_are_what_they_are(text: str, kind: str) -> None:
+    assert divide("auto", text, Documents([0]), len(text)).kind == kind
+
+
+def test_rows_and_short_files_are_records_and_chapters_are_not() -> None:
+    def found(sources: list[str], length: int) -> str:
+        documents = Documents()
+        for number, source in enumerate(sources):
+            documents.add(source, number * length)
+        return divide("auto", "a story", documents, len(sources) * length).kind
+
+    assert found(["table.csv"] * 30, 20_000) == "documents"
+    assert found([f"{number}.txt" for number in range(30)], 900) == "documents"
+    assert found([f"{number}.txt" for number in range(30)], 20_000) == "none"
+    assert found(["one.txt", "two.txt"], 900) == "none"
+
+
+# One record each: no separator in it, and nothing around it that a separator could take.
+RECORD = st.text(st.sampled_from("ab %\n"), min_size=1, max_size=9).filter(
+    lambda text: text == text.strip() and "\n\n" not in text and "\n \n" not in text
+)
+BETWEEN = {"lines": "\n", "blocks": "\n \n\n", "\n%\n": "\n%\n", "<>": "<>", "^a": "\n"}
+
+
+@given(st.sampled_from(sorted(BETWEEN)), st.lists(RECORD, min_size=1, max_size=9), st.data())
+def test_records_are_found_however_a_text_arrives(
+    kind: str, records: list[str], data: st.DataObject
+) -> None:
+    if kind == "lines":
+        records = [record.replace("\n", "b") for record in records]
+    elif kind == "\n%\n":
+        records = [record.replace("%", "b") for record in records]
+    elif kind == "^a":
+        records = ["a" + record.replace("\na", "\nb") for record in records]
+    text = BETWEEN[kind].join(records) + data.draw(st.sampled_from(["", "\n"]))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    found = [record for part in split(pieces, kind) for record in part]
+    assert [record for record in found if record] == records
+
+
+@given(st.lists(st.text("ab\n", max_size=6), min_size=1, max_size=9), st.integers(1, 7))
+def test_documents_keep_their_line_ends(documents: list[str], size: int) -> None:
+    text, starts = "", []
+    for document in documents:
+        text += "\n" * (bool(text) and not text.endswith("\n"))
+        starts.append(len(text))
+        text += document
+    pieces = [text[k : k + size] for k in range(0, len(text), size)]
+    found = [record for part in split(pieces, "documents", starts) for record in part]
+    stripped = [document.strip("\n") for document in documents]
+    assert [record for record in found if record] == [text for text in stripped if text]
+
+
+def test_a_separator_on_lines_of_its_own_means_these_lines() -> None:
+    text = "it is 5% off\n%\nno\n%\n"
+    found = divide("%", text, Documents([0]), len(text))
+    assert found.kind == found.end == "\n%\n"
+    parts = [record for part in split([text], found.kind) for record in part if record]
+    assert parts == ["it is 5% off", "no"]
+    inline = "a<|endoftext|>b"
+    assert divide("<|endoftext|>", inline, Documents([0]), len(inline)).kind == "<|endoftext|>"
+
+
+def test_two_separators_in_a_row_leave_nothing_between() -> None:
+    found = [r for part in split(["%\n%\na\n%\n%\nb\n%"], "\n%\n") for r in part if r]
+    assert found == ["a", "b"]
+
+
+def test_escapes_stand_for_line_ends() -> None:
+    assert divide(r"\n;\n", "a", Documents([0]), 1).kind == "\n;\n"
+
+
+def test_a_record_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(division, "MAX_RECORD", 100)
+    with pytest.raises(UsageError, match="more than 100 characters"):
+        list(split(["a" * 60, "b" * 60], "%"))

@@ -1,0 +1,211 @@
+"""A run on a list: what validates, what is resumed, what is kept, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn import CharRNNError, Corpus, Reading, load, resume, train
+from charrnn.folder.record import read_model, read_record
+from charrnn.text.records import Records, Text
+from charrnn.text.spool import Spool
+from charrnn.training import planning, recorder, starting
+from charrnn.training.dividing import divided
+from charrnn.training.events import Evaluated, Event, Progress, Started
+from tests.conftest import VERSE
+from tests.text.test_division import Writer
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 8,
+    "embed_size": 6,
+    "num_layers": 1,
+    "dropout": 0.3,
+    "batch_size": 5,
+    "seq_length": 7,
+    "steps": 60,
+    "eval_every": 13,
+    "patience": 50,
+}
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Path:
+    """A list of names, in order."""
+    writer = Writer()
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join(sorted({writer.name() for _ in range(200)})) + "\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+
+
+def _consume(events: Iterable[Event], updates: int | None = None) -> list[float]:
+    """Losses of the evaluations, of all events or of those up to an update."""
+    found = []
+    for event in events:
+        if isinstance(event, Evaluated):
+            found.append(event.evaluation.val_nats)
+        if updates is not None and isinstance(event, Progress) and event.step >= updates:
+            break
+    return found
+
+
+def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
+    cell: str, names: Path, tmp_path: Path
+) -> None:
+    settings = SMALL | {"cell": cell}
+    whole = _consume(train(names, out=tmp_path / "whole", **settings))
+    path = tmp_path / "stopped"
+    parts = _consume(train(names, out=path, **settings), 4)
+    for updates in (5, 13, 14, 40, 59):
+        parts += _consume(resume(path), updates)
+    parts += _consume(resume(path))
+    assert parts == whole
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (path, tmp_path / "whole")]
+    assert weights[0] == weights[1]
+
+
+def test_the_same_records_validate_whenever_they_are_asked_for(names: Path, tmp_path: Path) -> None:
+    """In the run, in one that goes on with it, and in `evaluate` on records that were not read."""
+    seen: list[str] = []
+    run = train(names, out=tmp_path / "model", **SMALL)
+    prepared = run._prepared
+    assert isinstance(prepared, starting.NewRun)
+    text, plan = prepared.text, prepared.plan
+    training, validation = divided(text, planning.schedule(plan, 1))
+    for part in (training, validation):
+        assert isinstance(part, Records)
+        seen.append(prepared.tokenizer.decode(part.targets()))
+    losses = _consume(run)
+    listed = [part.removesuffix("\n").split("\n") for part in seen]
+    assert sorted(listed[0] + listed[1]) == names.read_text().split()
+    assert len(listed[1]) == round(0.1 * len(listed[0] + listed[1]))
+    best = read_model(tmp_path / "model").evaluation
+    assert best is not None
+    assert best.val_nats == min(losses)
+    score = charrnn.evaluate(tmp_path / "model", seen[1])
+    assert score.nats_per_char == pytest.approx(best.val_nats, abs=1e-4)
+    by_line = load(tmp_path / "model").score_lines(listed[1])
+    assert sum(one.nats for one in by_line) == pytest.approx(score.nats, rel=1e-4)
+
+
+def test_what_the_records_are_is_kept(names: Path, tmp_path: Path) -> None:
+    _consume(train(names, out=tmp_path / "model", **SMALL | {"steps": 3}))
+    found = read_model(tmp_path / "model")
+    assert found.record.corpus is not None
+    assert found.record.corpus.records == "lines"
+    assert found.record.corpus.record_count == len(names.read_text().split())
+    assert found.tokenizer.end == "\n"
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "one a line" in card
+    assert "records from all over the corpus" in card
+    assert "records" in load(tmp_path / "model").facts
+
+
+def test_a_story_is_kept_as_before(tmp_path: Path) -> None:
+    """Not a word about records, so that older versions read it too."""
+    corpus = Corpus("verse", VERSE * 12)
+    *_, _finished = train(corpus, out=tmp_path / "model", **SMALL | {"steps": 3})
+    folder = tmp_path / "model"
+    assert "record" not in (folder / "config.json").read_text()
+    assert set(json.loads((folder / "tokenizer.json").read_text())) == {"kind", "characters"}
+
+
+def test_a_run_from_before_records_goes_on_with_its_story(names: Path, tmp_path: Path) -> None:
+    """Its text may look like a list, which nobody asked at that time."""
+    story = Reading(records="none")
+    whole = _consume(train(names, out=tmp_path / "whole", reading=story, **SMALL))
+    path = tmp_path / "model"
+    losses = _consume(train(names, out=path, reading=story, **SMALL), 20)
+    state = path / "resume" / "state.safetensors"
+    data = state.read_bytes()
+    assert data.count(b'\\"records\\":\\"none\\"') == 1
+    # As an older version wrote it: with spaces in its place, the header has the same length.
+    field = b',\\"records\\":\\"none\\"'
+    state.write_bytes(data.replace(field, b" " * len(field)))
+    (path / "manifest.json").unlink()
+    losses += _consume(resume(path))
+    assert losses == whole
+
+
+def test_seeds_choose_the_records_that_validate(names: Path, tmp_path: Path) -> None:
+    found = set()
+    for seed in range(3):
+        started = next(iter(train(names, out=tmp_path / f"{seed}", seed=seed, **SMALL)))
+        assert isinstance(started, Started)
+        _, validation = divided(text_of(names, started.folder), started.training)
+        assert isinstance(validation, Records)
+        found.add(validation.targets().tobytes())
+    assert len(found) == 3
+
+
+def text_of(path: Path, folder: Path) -> Text:
+    """The text of a model, read again."""
+    _, tokenizer = read_record(folder)
+    with closing(Spool([path], Reading())) as spool:
+        return spool.text(tokenizer)
+
+
+def test_too_few_records_are_refused(tmp_path: Path) -> None:
+    corpus = Corpus("few", "\n".join(["a", "b", "c"] * 30))
+    with pytest.raises(CharRNNError, match="3 different records; 10 are needed"):
+        train(corpus, out=tmp_path / "model", reading=Reading(records="lines"), **SMALL)
+    corpus = Corpus("some", "\n".join(f"{k}" for k in range(20)))
+    with pytest.raises(CharRNNError, match="50 records can't be read side by side"):
+        train(corpus, out=tmp_path / "m", reading=Reading(records="lines"), batch_size=50)
+
+
+def test_weights_go_from_stories_to_records_and_back(names: Path, tmp_path: Path) -> None:
+    story, lines = tmp_path / "story", tmp_path / "lines"
+    settings = SMALL | {"steps": 3}
+    _consume(train(names, out=story, reading=Reading(records="none"), **settings))
+    _consume(train(names, out=lines, init_from=story, **settings))
+    assert load(lines).tokenizer.end == "\n"
+    back = tmp_path / "back"
+    _consume(train(names, out=back, init_from=lines, reading=Reading(records="none"), **settings))
+    assert load(back).tokenizer.end is None
+    old, new = load(story), load(lines)
+    settings["steps"] = 1
+    _consume(train(names, out=tmp_path / "on", init_from=story, learning_rate=1e-9, **settings))
+    ends = load(tmp_path / "on")
+    assert ends.tokenizer.end_id is not None
+    line_end = old.tokenizer.encode("\n")[0]
+    # The end of a record begins as the end of a line.
+    assert ends.embedding[ends.tokenizer.end_id] == pytest.approx(old.embedding[line_end], abs=1e-4)
+    assert new.config.vocab_size == len(new.tokenizer.decode(np.arange(new.config.vocab_size)))
+
+
+def test_samples_on_the_way_are_records(names: Path, tmp_path: Path) -> None:
+    samples = [
+        event.sample
+        for event in train(names, out=tmp_path / "model", **SMALL)
+        if isinstance(event, Evaluated)
+    ]
+    assert samples
+    assert all("\n" not in sample for sample in samples)
+    assert all(len(sample) <= recorder.SAMPLE_LENGTH for sample in samples)
+
+
+def test_dynamic_evaluation_and_other_protocols_are_refused(names: Path, tmp_path: Path) -> None:
+    _consume(train(names, out=tmp_path / "model", **SMALL | {"steps": 2}))
+    text = random.Random(1).choice(names.read_text().split())  # noqa: S311
+    for settings, message in (
+        ({"protocol": "carried"}, "each by itself"),
+        ({"protocol": "windows"}, "each by itself"),
+        ({"adapt_from": text}, "nothing from one to the next"),
+    ):
+        with pytest.raises(CharRNNError, match=message):
+            charrnn.evaluate(tmp_path / "model", text, **settings)  # type: ignore[arg-type]
+    score = charrnn.evaluate(tmp_path / "model", text, protocol="records")
+    assert score.tokens == len(text) + 1
