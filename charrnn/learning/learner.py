@@ -70,13 +70,13 @@ class Learner:
         self.compute(config.engine, self.precision)
 
     def compute(self, engine: EngineName, precision: Literal["fp32", "bf16"]) -> None:
-        """Compute the next updates in this way; before `prepare`.
+        """Compute the next updates in this way, from an empty state; before `prepare`.
 
         An engine that is not to be had here is replaced, and `note` says so.
         """
         self.precision, self.network.rnn.engine = precision, engine
         assert isinstance(self.updates, EagerUpdates), "a graph computes as it was recorded"
-        self.updates.bf16 = precision == "bf16"
+        self.updates.bf16, self.updates.state = precision == "bf16", None
         dtype = torch.bfloat16 if self.updates.bf16 else torch.float32
         model = self.network.config
         able = candidates(model.cell, model.hidden_size, self.device, dtype)

@@ -9,6 +9,7 @@ so nothing is assumed. A trial takes a few updates of few time steps, a fraction
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -68,6 +69,8 @@ def with_fastest_engine(plan: Plan, budget: Budget, text: Text) -> Plan:
     if not _pays(plan, budget):
         return plan
     found = rates(plan, text)
+    if not found:
+        return plan
     best = next(iter(found))
     for way, rate in found.items():
         if rate > MARGIN * found[best]:
@@ -107,9 +110,10 @@ def rates(plan: Plan, text: Text) -> dict[Way, float]:
     seconds: dict[Way, float] = {}
     for way in _ways(plan, learner.device):
         learner.compute(*way)
-        learner.update()  # makes what it needs
-        seconds[way] = _seconds(learner)
-    for _ in range(ROUNDS - 1):
+        with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
+            learner.update()  # makes what it needs
+            seconds[way] = _seconds(learner)
+    for _ in range(ROUNDS - 1 if seconds else 0):
         hopeful = HOPELESS * min(seconds.values())
         for way in [way for way, taken in seconds.items() if taken <= hopeful]:
             learner.compute(*way)
