@@ -162,7 +162,7 @@ class _Zstd:
         """At least a byte, except at the end."""
         data = b""
         while not data:
-            given = self._waiting or self._file.read(1024)  # which may be 32 MB expanded
+            given = self._waiting or self._file.read(256)  # which may be 8 MB expanded
             if not given:
                 if self._fresh:
                     return b""

@@ -152,3 +152,10 @@ def test_values_are_parsed_as_by_the_library(
     lines = "\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
     parts = [lines[k : k + chunk] for k in range(0, len(lines), chunk)]
     assert list(jsons._records(jsons._Values("x", parts), "text", True)) == rows
+
+
+@given(st.lists(VALUES), st.integers(1, 3))
+def test_elements_of_any_kind_are_parsed_as_by_the_library(values: list[Any], chunk: int) -> None:
+    text = json.dumps(values)
+    parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
+    assert list(jsons._Values("x", parts).elements()) == values
