@@ -15,7 +15,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -83,7 +83,7 @@ def is_archive(name: str) -> bool:
     return PurePosixPath(plain_name(name).lower()).suffix in ARCHIVES
 
 
-def sources(path: Path, reading: Reading) -> Iterator[Source]:
+def sources(path: Path, reading: Reading) -> Generator[Source, None, None]:
     """What is in a file: itself, expanded if need be, or the files of an archive.
 
     Raises:
@@ -94,14 +94,14 @@ def sources(path: Path, reading: Reading) -> Iterator[Source]:
         yield from _sources(str(path), path.name, file, reading, path)
 
 
-def sources_in(name: str, file: BinaryIO, reading: Reading) -> Iterator[Source]:
+def sources_in(name: str, file: BinaryIO, reading: Reading) -> Generator[Source, None, None]:
     """The same for bytes that can be read only once, such as standard input."""
     yield from _sources(name, "", file, reading, None)
 
 
 def _sources(
     name: str, file_name: str, file: BinaryIO, reading: Reading, path: Path | None
-) -> Iterator[Source]:
+) -> Generator[Source, None, None]:
     counted = _Counted(file)
     stream = Stream(counted)
     kind = _container(file_name, stream.head, reading)
@@ -162,7 +162,7 @@ class _Zstd:
         """At least a byte, except at the end."""
         data = b""
         while not data:
-            given = self._waiting or self._file.read(1024)  # which may be 32 MB expanded
+            given = self._waiting or self._file.read(256)  # which may be 8 MB expanded
             if not given:
                 if self._fresh:
                     return b""

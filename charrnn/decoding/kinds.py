@@ -45,7 +45,7 @@ class Kind(NamedTuple):
 
 KINDS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\x1f\x8b", Kind("gzip", UNPACK, container=True)),
-    (0, b"BZh", Kind("bzip2", UNPACK, container=True)),
+    (4, b"1AY&SY", Kind("bzip2", UNPACK, container=True)),
     (0, b"\xfd7zXZ\0", Kind("xz", UNPACK, container=True)),
     (0, b"\x28\xb5\x2f\xfd", Kind("zstd", UNPACK, container=True)),
     (0, b"PK\x03\x04", Kind("zip", UNPACK, container=True)),
@@ -77,8 +77,10 @@ KINDS: tuple[tuple[int, bytes, Kind], ...] = (
 
 def kind_of(head: bytes) -> Kind | None:
     """The kind of a file that begins with `head`; None if it may be a text."""
+    controlled = any(control in head for control in CONTROLS)
     for offset, mark, kind in KINDS:
-        if head.startswith(mark, offset) and (mark != b"BZh" or head[4:10] == b"1AY&SY"):
+        # A text may begin with the letters of a mark, but has no control characters.
+        if head.startswith(mark, offset) and (controlled or not mark.isalnum()):
             return kind
     return None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from enum import Enum
 from itertools import islice
 
@@ -32,7 +33,7 @@ def column_of(reading: Reading) -> str:
 
 
 def documents(
-    name: str, records: Iterable[object], reading: Reading, notes: Iterable[str] = ()
+    name: str, records: Generator[object, None, None], reading: Reading, notes: Iterable[str] = ()
 ) -> Iterator[Piece]:
     """The text of each record, a document; those without text are counted.
 
@@ -51,19 +52,20 @@ def documents(
     cleaner: AnyCleaner = Untouched() if reading.rules == 1 else Cleaner()
     known: dict[str, None] = {}
     number = empty = missing = 0
-    for number, record in enumerate(records, 1):
-        text = record if isinstance(record, str) else _found(record, column)
-        if isinstance(text, str):
-            yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
-            continue
-        if text is _Nothing.OTHER:
-            raise _refused(UsageError, name, column, _columns(record))
-        empty += 1
-        if text is _Nothing.MISSING:
-            missing += 1
-            known |= dict.fromkeys(islice(_columns(record), NAMED + 1))
-        if number == missing == SEARCHED and known:
-            break
+    with closing(records):  # and the file that it reads, also after an error
+        for number, record in enumerate(records, 1):
+            text = record if isinstance(record, str) else _found(record, column)
+            if isinstance(text, str):
+                yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
+                continue
+            if text is _Nothing.OTHER:
+                raise _refused(UsageError, name, column, _columns(record))
+            empty += 1
+            if text is _Nothing.MISSING:
+                missing += 1
+                known |= dict.fromkeys(islice(_columns(record), NAMED + 1))
+            if number == missing == SEARCHED and known:
+                break
     if number == missing and known:
         raise _refused(MissingColumnError, name, column, known)
     told = [*notes, *cleaner.notes()]

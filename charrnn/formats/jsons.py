@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from charrnn.config import Reading
@@ -17,6 +17,7 @@ __all__ = ["rows"]
 
 FIRST = 1 << 20  # characters in which it is seen whether a file has a record a line
 NEAR = 16  # characters from the end at which an error may be of a value that goes on
+ENDS = tuple(" \t\r\n,]}")  # of a number
 DECODER = json.JSONDecoder()
 
 
@@ -32,7 +33,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     return documents(source.name, _records(values, column_of(reading), by_line), reading)
 
 
-def _records(values: _Values, column: str, by_line: bool) -> Iterator[object]:
+def _records(values: _Values, column: str, by_line: bool) -> Generator[object, None, None]:
     if values.next_sign() == "[":
         while values.next_sign() == "[":
             yield from values.elements()
@@ -125,8 +126,9 @@ class _Values:
             except ValueError:
                 raise self._broken("a number of thousands of digits") from None
             else:
-                # A number may go on in the next part.
-                if end < len(self._text) or not self._more():
+                # A number may go on in the next part: "1", and then "e-7".
+                whole = isinstance(value, (str, dict, list)) or self._text[end : end + 1] in ENDS
+                if whole or not self._more():
                     self._at = end
                     return value
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from charrnn.config import Reading
@@ -28,7 +28,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     return documents(source.name, _records(source, column_of(reading)), reading)
 
 
-def _records(source: Source, column: str) -> Iterator[dict[str, object]]:
+def _records(source: Source, column: str) -> Generator[dict[str, object], None, None]:
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -6,6 +6,7 @@ documents(path, reading)    # the documents of one file, or of the files of an a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -85,13 +86,14 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
                 source = Source(str(path), path.name, Stream(_Empty()), path)
             yield from form.read(source, reading)
         else:
-            yield from _of_all(str(path), sources(path, reading), reading, heeded)
+            with closing(sources(path, reading)) as found:  # also after an error
+                yield from _of_all(str(path), found, reading, heeded)
 
 
 def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
     """The same of bytes that can be read only once, such as standard input."""
-    with told(name):
-        yield from _of_all(name, sources_in(name, file, reading), reading, heeded)
+    with told(name), closing(sources_in(name, file, reading)) as found:
+        yield from _of_all(name, found, reading, heeded)
 
 
 class _Empty:
@@ -136,8 +138,8 @@ def is_no_text(path: Path, reading: Reading) -> bool:
     form = format_of(path.name, reading)
     if form is not PLAIN:
         return reading.rules == 1
-    with told(str(path)):
-        for source in sources(path, reading):
+    with told(str(path)), closing(sources(path, reading)) as found:
+        for source in found:
             if source.archive or not _seems_no_text(source, reading):
                 return False
             if kinds.kind_of(source.stream.head) and reading.rules > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
 
 from charrnn.config import Reading
@@ -71,7 +71,7 @@ def _is_quoted(start: Iterable[str]) -> bool:
     return True
 
 
-def _records(name: str, reader: csv.reader) -> Iterator[dict[str, str]]:  # type: ignore[valid-type]
+def _records(name: str, reader: csv.reader) -> Generator[dict[str, str]]:  # type: ignore[valid-type]
     header: list[str] = []
     for row in _parsed(name, reader):
         if not header:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,7 +32,7 @@ def hub_rows(source: str, reading: Reading) -> Iterator[Piece]:
     return documents(source, _rows(source, f"{owner}/{name}", config, reading.split), reading)
 
 
-def _rows(name: str, dataset: str, config: str, split: str) -> Iterator[Any]:
+def _rows(name: str, dataset: str, config: str, split: str) -> Generator[Any, None, None]:
     """The rows; streamed, so that no copy of a private text stays in a cache."""
     import datasets
 

@@ -24,6 +24,10 @@ def test_a_text_may_be_cut_anywhere(
     parts = [cut.feed(text[a:b]) for a, b in pairwise(places)]
     assert "".join([*parts, cut.feed("", last=True)]) == whole.feed(text, last=True)
     assert cut.notes() == whole.notes()
+    single = kind()
+    letters = [single.feed(letter) for letter in text]
+    assert "".join([*letters, single.feed("", last=True)]) == kind().feed(text, last=True)
+    assert single.notes() == whole.notes()
 
 
 @given(MARKS)

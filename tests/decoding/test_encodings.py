@@ -91,6 +91,14 @@ def test_utf_8_is_never_taken_for_utf_16(text: str) -> None:
     assert text_of("a.txt") == text
 
 
+@pytest.mark.parametrize(
+    "start", ["ID3 tags", "a brave WAVE", "PAR1", "GIF89", "BZh9", "Rar, ftyp"]
+)
+def test_a_text_may_begin_like_another_kind_of_file(start: str) -> None:
+    Path("a.txt").write_text(f"{start} and so on\n")
+    assert text_of("a.txt") == f"{start} and so on\n"
+
+
 def test_padded_logs_lose_their_padding_and_say_so() -> None:
     from charrnn import read_corpus
 
@@ -105,11 +113,11 @@ def test_padded_logs_lose_their_padding_and_say_so() -> None:
     [
         (b"%PDF-1.7\n%abc\n", "a PDF.*pdftotext"),
         (b"\x89PNG\r\n\x1a\n", "a PNG picture.*--tokenizer byte"),
-        (b"RIFF1234WAVEfmt ", "a WAV recording"),
+        (b"RIFF1234WAVEfmt \0", "a WAV recording"),
         (b"\0\0\0\x18ftypmp42", "a video"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"old Microsoft Office.*\.docx"),
         (b"SQLite format 3\0", "an SQLite database.*csv"),
-        (b"PAR1", r"a Parquet table.*\.parquet"),
+        (b"PAR1\x15\0", r"a Parquet table.*\.parquet"),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive.*unpack it"),
         (bytes(range(32)) * 9, "a binary file"),
         (b"\0\x01\0\x02" * 99, "a binary file"),

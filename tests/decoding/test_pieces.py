@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
+from charrnn.decoding.pieces import lines
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
 from tests.text.reading import PNG, gzipped, text_of
 
@@ -97,6 +99,12 @@ def test_what_is_no_text_is_called_what_it_is(data: bytes, message: str) -> None
     Path("file").write_bytes(data)
     with pytest.raises(BadDataError, match=message):
         text_of("file")
+
+
+@given(st.text(st.sampled_from("ab\r\n\x0b\u2028")), st.integers(1, 5))
+def test_lines_end_in_lf_cr_or_both_wherever_a_text_is_cut(text: str, size: int) -> None:
+    parts = [text[k : k + size] for k in range(0, len(text), size)]
+    assert list(lines(parts, "x")) == list(io.StringIO(text, newline=""))
 
 
 def test_a_text_that_ends_in_half_a_character_is_an_error() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn import read_corpus
@@ -152,3 +152,12 @@ def test_values_are_parsed_as_by_the_library(
     lines = "\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
     parts = [lines[k : k + chunk] for k in range(0, len(lines), chunk)]
     assert list(jsons._records(jsons._Values("x", parts), "text", True)) == rows
+
+
+@given(st.lists(VALUES), st.integers(1, 3))
+@example([1e300, -1e-07, 2.5, 12, -3], 1)
+@example([1e300, -1e-07, 2.5, 12, -3], 2)
+def test_elements_of_any_kind_are_parsed_as_by_the_library(values: list[Any], chunk: int) -> None:
+    text = json.dumps(values)
+    parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
+    assert list(jsons._Values("x", parts).elements()) == values
