@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def trained_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, writer = tmp_path_factory.mktemp("list"), Writer()
     names = {writer.name() for _ in range(150)} | {"Anna"}
     (path / "names.txt").write_text("\n".join(sorted(names)) + "\n")
-    settings = {"hidden_size": 12, "embed_size": 6, "batch_size": 4, "steps": 200}
+    settings: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "batch_size": 4, "steps": 200}
     run = charrnn.train(path / "names.txt", out=path / "names", **settings)
     run.finish(progress=False)
     return path
