@@ -112,13 +112,13 @@ def test_settings_are_made_or_refused(kind: type[Settings], data: st.DataObject)
 
 OPTIONS = {
     "train": "--name --out --encoding --epochs --minutes --val-frac --dropout --lr --resume "
-    "--init-from --errors --text-column --tokenizer --weight-decay --precision",
+    "--init-from --errors --text-column --tokenizer --weight-decay --precision --records",
     "sample": "--temp --top-k --top-p --min-p --typical-p --repetition-penalty "
     "--repetition-window --allow --ban --stop --max-lines --prompt --unknown --prompt-file "
     "--novelty --seed --no-echo --include-stop --json --beam --length-penalty --best-of "
-    "--num-samples --interactive --reject-copies --output",
+    "--num-samples --interactive --reject-copies --output --records --unique --novel",
     "eval": "--protocol --window --random-windows --per-char --dynamic --json --html --encoding "
-    "--errors --validation --segment --rate --decay",
+    "--errors --validation --segment --rate --decay --records",
     "score": "--unknown",
     "cache": "",
     "info": "--json",

@@ -157,11 +157,11 @@ def _records(
     validation: bool,
 ) -> tuple[str, Records]:
     """The name of a list, and its records or those that were for validation."""
-    from charrnn.folder.record import find_model, read_model, reading_for
+    from charrnn.folder.record import find_model, read_record, reading_for
     from charrnn.text.records import Records
     from charrnn.text.spool import Spool
 
-    records = [read_model(find_model(model)).record for model in models]
+    records = [read_record(find_model(model))[0] for model in models]
     if reading.records == "auto":
         reading = reading_for(records[0], reading)
     with closing(Spool(sources, reading)) as spool:

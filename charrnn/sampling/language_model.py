@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
+from charrnn.errors import UsageError
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
@@ -133,8 +134,14 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error")
     For a model of records, the prompt begins one.
 
     Raises:
-        UsageError: for unknown characters, if these are errors.
+        UsageError: for unknown characters, if these are errors; likewise for a line end, where a
+            record is a line.
     """
+    if tokenizer.end == "\n" in prompt and unknown == "error":
+        raise UsageError(
+            "the prompt has a line end, where records of this model end",
+            "give the beginning of one record",
+        )
     ids = tokenizer.encode(prompt, unknown)
     if tokenizer.end is not None:
         return np.concatenate([line_start(tokenizer), ids])

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn import CharRNNError, Mixture, Model, Reading
+from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Mixture, Model, Reading
 from charrnn.models import model as models
+from charrnn.sampling.language_model import encode_prompt
 from charrnn.text.records import PAD
 from charrnn.text.spool import records_of
 
@@ -69,6 +70,13 @@ def test_a_prompt_is_the_beginning_of_a_record(model: Model) -> None:
     for text in texts(model, 20, prompt="acc", seed=1, temperature=0.3):
         assert GRAMMAR.fullmatch("acc" + text)
     assert GRAMMAR.fullmatch("abbb" + model.generate("abbb", temperature=0.0))
+
+
+def test_a_prompt_is_not_several_records() -> None:
+    for tokenizer in (CharTokenizer("ab", "\n"), ByteTokenizer("\n")):
+        with pytest.raises(CharRNNError, match="the beginning of one record"):
+            encode_prompt(tokenizer, "a\nb")
+        assert encode_prompt(tokenizer, "ab").tolist()[0] == tokenizer.end_id
 
 
 def test_a_length_cuts_a_record(model: Model) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -195,3 +195,28 @@ def test_records_in_a_text_end_as_the_tokenizer_writes_them() -> None:
     tokenizer = CharTokenizer("\nab", "\n\n")
     assert contents(records_of("a\nb\n\nb\n\n", tokenizer), tokenizer) == ["a\nb", "b"]
     assert contents(records_of("ab", tokenizer), tokenizer) == ["ab"]
+
+
+@given(
+    st.text(st.sampled_from("aé% \n\tX:^-"), max_size=60),
+    st.sampled_from(["auto", "none", "lines", "blocks", "documents", "%", "^X:", r"\n", "a", "--"]),
+    st.sampled_from(["char", "byte"]),
+)
+def test_any_text_is_divided_in_any_way_or_refused(text: str, kind: str, unit: str) -> None:
+    with (
+        suppress(BadDataError),
+        closing(Spool(Corpus("any", text), Reading(records=kind))) as spool,
+    ):
+        tokenizer = make_tokenizer(unit, spool.characters, spool.division.end)  # type: ignore[arg-type]
+        found = spool.text(tokenizer)
+        if isinstance(found, Records):
+            records = contents(found, tokenizer)
+            assert len(records) == spool.record_count > 0
+            assert all(record.strip() for record in records)
+            assert set("".join(records)) <= set(text)
+            assert records == [record for part in spool.records() for record in part]
+            # Again, from what is kept of it.
+            with closing(Spool(Corpus("any", text), Reading(records=spool.division.kind))) as again:
+                assert contents(again.text(tokenizer), tokenizer) == records  # type: ignore[arg-type]
+        else:
+            assert tokenizer.decode(found) == text
