@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,17 +17,23 @@ from charrnn.config import EvalConfig, Unknown, settings_from, takes
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
-from charrnn.folder.record import find_model, read_model
+from charrnn.folder.record import ModelFolder, find_model, read_model
+from charrnn.models.mixture import Mixture
+from charrnn.models.model import Model
+from charrnn.models.predictor import Predictor
 from charrnn.network.char_rnn import CharRNN
+from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score, score_of
 from charrnn.text.tokenizer import Tokenizer, same_vocabulary
+
+Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
 __all__ = ["evaluate", "load_networks", "mixed_surprisals"]
 
 
 @takes(EvalConfig)
 def evaluate(
-    models: str | Path | Sequence[str | Path],
+    models: str | Path | Predictor | Sequence[str | Path | Predictor],
     text: str,
     *,
     adapt_from: str | None = None,
@@ -37,7 +43,7 @@ def evaluate(
     """How well a model, or the mean of several, predicts a text.
 
     Args:
-        models: a model folder or a name in `checkpoints/`, or several.
+        models: a model folder or a name in `checkpoints/`, a `Model` or a `Mixture`; or several.
         text: at least two tokens; the first is not predicted.
         adapt_from: for dynamic evaluation, the text that the model was trained on.
         unknown: what to do with characters that the models don't know.
@@ -48,15 +54,17 @@ def evaluate(
             or with unknown characters; settings out of bounds.
     """
     config = settings_from(EvalConfig, settings)
-    paths = [models] if isinstance(models, (str, Path)) else list(models)
-    networks, tokenizer = load_networks(paths)
+    given = [models] if isinstance(models, (str, Path, Predictor)) else models
+    networks, tokenizer = load_networks(given)
     ids = tokenizer.encode(text, unknown)
     training_ids = None if adapt_from is None else tokenizer.encode(adapt_from, "skip")
     nats = mixed_surprisals(networks, ids, config, training_ids)
     return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(ids, config))
 
 
-def load_networks(models: Sequence[str | Path]) -> tuple[list[CharRNN], Tokenizer]:
+def load_networks(
+    models: Sequence[str | Path | Predictor],
+) -> tuple[Sequence[Network], Tokenizer]:
     """Networks that share a vocabulary, and the vocabulary.
 
     Raises:
@@ -64,13 +72,22 @@ def load_networks(models: Sequence[str | Path]) -> tuple[list[CharRNN], Tokenize
     """
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
-    found = [read_model(find_model(model)) for model in models]
+    found = [m if isinstance(m, Predictor) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
-    return [CharRNN.from_folder(model) for model in found], tokenizer
+    return [_network(model) for model in found], tokenizer
+
+
+def _network(model: ModelFolder | Predictor) -> Network:
+    if isinstance(model, Mixture):
+        return [_network(part) for part in model.models]
+    if isinstance(model, Model):
+        return CharRNN.from_weights(model.config, model.weights)
+    assert isinstance(model, ModelFolder), "there is no other kind of model"
+    return CharRNN.from_folder(model)
 
 
 def mixed_surprisals(
-    networks: Sequence[CharRNN],
+    networks: Sequence[Network],
     ids: Ids,
     config: EvalConfig,
     training_ids: Ids | None = None,
@@ -79,7 +96,7 @@ def mixed_surprisals(
     """What tokens cost, in nats, under the mean of the networks' probabilities.
 
     Args:
-        networks: at least one; they are not changed.
+        networks: at least one; they are not changed. Several in a list count as one.
         ids: (N,).
         config: how to score.
         training_ids: given, the networks adapt to what they have scored (dynamic evaluation).
@@ -98,23 +115,46 @@ def mixed_surprisals(
             "dynamic evaluation carries the state, and needs the text that was trained on",
             "leave --protocol out, and name that text",
         )
+    with own_modes():
+        return _mixed(networks, ids, config, training_ids, progress or (lambda _: None))
+
+
+def _mixed(
+    networks: Sequence[Network],
+    ids: Ids,
+    config: EvalConfig,
+    training_ids: Ids | None,
+    progress: Callable[[int], object],
+) -> Surprisals:
     each = []
     for network in networks:
-        if training_ids is None:
+        if not isinstance(network, CharRNN):
+            each.append(_mixed(network, ids, config, training_ids, progress))
+        elif training_ids is None:
             each.append(surprisals(network, ids, config))
-            if progress is not None:
-                progress(len(each[-1]))
-            continue
-        typical = typical_gradients(network, training_ids, config.segment)
-        parts = []
-        for part in Adapting(network, typical, config).score(ids):
-            parts.append(part)
-            if progress is not None:
-                progress(len(part))
-        each.append(np.concatenate(parts))
-        if not np.isfinite(each[-1]).all():
-            raise CharRNNError("dynamic evaluation has diverged", "choose a lower --rate")
+            progress(len(each[-1]))
+        else:
+            each.append(_adapting(network, ids, config, training_ids, progress))
     return _mean_probability(each)
+
+
+def _adapting(
+    network: CharRNN,
+    ids: Ids,
+    config: EvalConfig,
+    training_ids: Ids,
+    progress: Callable[[int], object],
+) -> Surprisals:
+    """What tokens cost while the network adapts to those before."""
+    typical = typical_gradients(network, training_ids, config.segment)
+    parts = []
+    for part in Adapting(network, typical, config).score(ids):
+        parts.append(part)
+        progress(len(part))
+    nats = np.concatenate(parts)
+    if not np.isfinite(nats).all():
+        raise CharRNNError("dynamic evaluation has diverged", "choose a lower --rate")
+    return nats
 
 
 def _mean_probability(each: Sequence[Surprisals]) -> Surprisals:

@@ -67,6 +67,7 @@ class Model(Predictor):
         }
         self.config = config
         self.tokenizer = tokenizer
+        self.weights = weights
         self.cell = CELLS[config.cell]
         self.embedding = weights[EMBEDDING]  # (V, E)
         self.head_weight = weights[HEAD_WEIGHT].T  # (H, V)

@@ -5,7 +5,9 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,27 +18,32 @@ from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
+from charrnn.network.modes import own_modes
 from charrnn.network.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["CharRNN"]
 
+Module = TypeVar("Module", bound=nn.Module)
+
 
 class CharRNN(nn.Module):
-    """A character-level recurrent language model.
+    """A character-level recurrent language model, in float32.
 
     Args:
         config: the shape of the network.
+        generator: of the first weights; None for PyTorch's own.
 
     Raises:
         UsageError: if `config` is bidirectional.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         refuse_bidirectional(config)
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.embed_size)
+        self.embedding = _empty(nn.Embedding, config.vocab_size, config.embed_size)
+        nn.init.normal_(self.embedding.weight, generator=generator)
         self.rnn = Recurrent(
             config.cell,
             config.embed_size,
@@ -45,11 +52,15 @@ class CharRNN(nn.Module):
             dropout=config.dropout,
             weight_dropout=config.weight_dropout,
             skip=config.skip,
+            generator=generator,
         )
-        self.head = nn.Linear(config.hidden_size, config.vocab_size)
+        self.head = _empty(nn.Linear, config.hidden_size, config.vocab_size)
+        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, ids: Tensor, state: State | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, State]:
         """Predict what follows each token.
 
         The rows of the embedding are read as a table; the embedding itself is not called.
@@ -57,12 +68,13 @@ class CharRNN(nn.Module):
         Args:
             ids: (B, T) integers.
             state: tensors (L, B, H), (h,) or (h, c), which are not changed; None for the start.
+            generator: of what is dropped while training; None for PyTorch's own.
 
         Returns:
             logits: (B, T, V), unnormalised natural-log probabilities of the next token.
             state: after the last token, still part of the graph; see `recurrent.detach`.
         """
-        hidden, state = self.rnn(self.embedding.weight, state, ids.t())  # (T, B, H)
+        hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
         return self.head(hidden).transpose(0, 1), state
 
     @property
@@ -108,6 +120,21 @@ class CharRNN(nn.Module):
     @classmethod
     def from_folder(cls, found: ModelFolder) -> CharRNN:
         """The network of a model folder that was read, in evaluation mode."""
-        network = cls(found.record.model)
-        network.load_state_dict({k: torch.from_numpy(v) for k, v in found.weights.items()})
+        return cls.from_weights(found.record.model, found.weights)
+
+    @classmethod
+    def from_weights(cls, config: ModelConfig, weights: Weights) -> CharRNN:
+        """A network of this shape with copies of these weights, in evaluation mode."""
+        with own_modes():
+            with torch.device("meta"):  # no weights are drawn in vain
+                network = cls(config)
+            copies = {name: torch.tensor(values) for name, values in weights.items()}
+            network.load_state_dict(copies, assign=True)
         return network.eval()
+
+
+def _empty(kind: type[Module], *size: int) -> Module:
+    """A module of PyTorch's before its first weights, drawn from the shared generator."""
+    with torch.device("meta"):
+        made = kind(*size, dtype=torch.float32)
+    return made.to_empty(device=torch.get_default_device())

@@ -33,6 +33,7 @@ from charrnn.learning import transfer
 from charrnn.learning.devices import choose_device, choose_precision, speed
 from charrnn.models.loading import load
 from charrnn.models.model import Model
+from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.signals import noted
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import Origin, origin_of
@@ -124,7 +125,10 @@ def _speed(settings: Mapping[str, Any]) -> float:
     """How many operations per second training reaches on the device that it will run on."""
     device = choose_device(settings.get("device", "auto"))
     precision = choose_precision(settings.get("precision", "auto"), device)
-    return measured_speed(device, precision) if device.type == "cuda" else speed(device, precision)
+    if device.type != "cuda":
+        return speed(device, precision)
+    with own_modes():
+        return measured_speed(device, precision)
 
 
 def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Run:
@@ -181,7 +185,7 @@ class Run:
             assert self.folder is not None, "a run that has started has a folder"
             prepared = _stopped(self.folder, self._sources)
             self._step = prepared.step
-        with closing(prepared.start()) as events:  # type: ignore[type-var]
+        with closing(in_own_modes(prepared.start())) as events:
             for event in events:
                 self._note(event)
                 yield event
