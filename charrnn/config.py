@@ -20,11 +20,14 @@ __all__ = [
     "SETTINGS",
     "Budget",
     "CellName",
+    "Count",
     "EvalConfig",
+    "LengthPenalty",
     "ModelConfig",
     "Reading",
     "SampleConfig",
     "Settings",
+    "Size",
     "TrainConfig",
     "Unknown",
     "check",
@@ -45,6 +48,7 @@ Probability = Annotated[float, Meta(gt=0, le=1)]
 Rate = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
+LengthPenalty = Annotated[float, Meta(ge=-10, le=10)]  # of a beam search
 
 BY_TEXT = "chosen for the text"
 

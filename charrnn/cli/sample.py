@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from msgspec import Meta
 
-from charrnn.config import SampleConfig, Unknown
+from charrnn.config import LengthPenalty, SampleConfig, Unknown
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.settings import Settings, about
 from charrnn.signals import noted
@@ -58,7 +58,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         about("Search for the likeliest text along this many paths."),
     ] = None
     length_penalty: Annotated[
-        float, Meta(ge=-10, le=10), about("With --beam: above 0, longer texts are favoured.")
+        LengthPenalty, about("With --beam: above 0, longer texts are favoured.")
     ] = 1.0
     novelty: Annotated[
         str | None, about("Report what was copied from this text; any source that train takes.")

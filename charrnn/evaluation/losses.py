@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from charrnn.arguments import checked
 from charrnn.arrays import Ids, Surprisals
 from charrnn.config import EvalConfig, Unknown, settings_from, takes
 from charrnn.errors import CharRNNError, UsageError
@@ -26,14 +27,16 @@ from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score, score_of
 from charrnn.text.tokenizer import Tokenizer, same_vocabulary
 
+AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
 __all__ = ["evaluate", "load_networks", "mixed_surprisals"]
 
 
 @takes(EvalConfig)
+@checked
 def evaluate(
-    models: str | Path | Predictor | Sequence[str | Path | Predictor],
+    models: AnyModel | Sequence[AnyModel],
     text: str,
     *,
     adapt_from: str | None = None,
@@ -54,7 +57,7 @@ def evaluate(
             or with unknown characters; settings out of bounds.
     """
     config = settings_from(EvalConfig, settings)
-    given = [models] if isinstance(models, (str, Path, Predictor)) else models
+    given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
     networks, tokenizer = load_networks(given)
     ids = tokenizer.encode(text, unknown)
     training_ids = None if adapt_from is None else tokenizer.encode(adapt_from, "skip")
@@ -63,7 +66,7 @@ def evaluate(
 
 
 def load_networks(
-    models: Sequence[str | Path | Predictor],
+    models: Sequence[AnyModel],
 ) -> tuple[Sequence[Network], Tokenizer]:
     """Networks that share a vocabulary, and the vocabulary.
 
@@ -72,7 +75,7 @@ def load_networks(
     """
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
-    found = [m if isinstance(m, Predictor) else read_model(find_model(m)) for m in models]
+    found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
     return [_network(model) for model in found], tokenizer
 

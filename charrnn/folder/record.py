@@ -11,6 +11,7 @@ manifest.json      size and SHA-256 of each of these
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ import msgspec
 import safetensors
 import safetensors.numpy
 
+from charrnn.arguments import checked
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import ModelConfig, Settings, TrainConfig
@@ -153,6 +155,7 @@ def description_files(record: ModelRecord, tokenizer: Tokenizer) -> dict[str, by
     return {CONFIG: pretty_json(record), TOKENIZER: pretty_json(tokenizer)}
 
 
+@checked
 def find_model(model: str | Path | None) -> Path:
     """The folder of a model.
 
@@ -169,7 +172,7 @@ def find_model(model: str | Path | None) -> Path:
             raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
         return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
     for folder in _candidates(model):
-        if folder.is_dir():
+        if os.path.isdir(folder):  # noqa: PTH112 - Path's method fails on names that are too long
             return folder
     advice = f"name a model folder, or one in {CHECKPOINTS}"
     raise MissingInputError(f"there is no model folder {model}", advice)
@@ -177,7 +180,7 @@ def find_model(model: str | Path | None) -> Path:
 
 def is_model(name: str) -> bool:
     """Whether there is a model folder of this name."""
-    return any((folder / CONFIG).is_file() for folder in _candidates(name))
+    return any(os.path.isfile(folder / CONFIG) for folder in _candidates(name))  # noqa: PTH113
 
 
 def _candidates(model: str | Path) -> list[Path]:

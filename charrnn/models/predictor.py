@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.arrays import Floats, Ids, target_log_probs
-from charrnn.config import SampleConfig, Unknown, settings_from, takes
+from charrnn.arguments import checked
+from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
+from charrnn.config import Count, LengthPenalty, SampleConfig, Size, Unknown, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
@@ -23,6 +24,7 @@ __all__ = ["Predictor"]
 class Predictor(LanguageModel):
     """A language model that scores text and writes it."""
 
+    @checked
     def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
         """How likely the model finds each character of `text` after those before it.
 
@@ -40,13 +42,14 @@ class Predictor(LanguageModel):
             UsageError: for an empty text, or unknown characters if these are errors.
         """
         ids = self.tokenizer.encode(text, unknown)  # (N,)
-        if not len(ids):
-            raise UsageError("there is no text to score", "give at least one character")
         scores: Floats = self.token_log_probs(ids[None])[0]
         return scores
 
     def token_log_probs(self, ids: Ids) -> Floats:
         """The log-probabilities (B, N-1) of tokens 2 to N of each sequence (B, N)."""
+        ids = checked_ids(ids, self.tokenizer.vocab_size, 2)
+        if not ids.shape[1]:
+            raise UsageError("there is no text to score", "give at least one character")
         state = self.start(len(ids))
         scores = np.empty((len(ids), ids.shape[1] - 1), np.float32)
         for start in range(0, scores.shape[1], TIME_CHUNK):
@@ -56,6 +59,7 @@ class Predictor(LanguageModel):
             scores[:, start : start + TIME_CHUNK] = target_log_probs(logits, targets)
         return scores
 
+    @checked
     def score_lines(self, lines: Iterable[str], unknown: Unknown = "error") -> Iterator[Score]:
         """Score many short texts, each as if it stood at the start of a line.
 
@@ -84,6 +88,7 @@ class Predictor(LanguageModel):
                 raise UsageError(f"line {number}: {error.found}", error.advice) from None
 
     @takes(SampleConfig)
+    @checked
     def generate(self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any) -> str:
         """New text after `prompt`, which is not repeated.
 
@@ -100,8 +105,9 @@ class Predictor(LanguageModel):
         return "".join(generation.stream(self, prompt, config, unknown))
 
     @takes(SampleConfig)
+    @checked
     def generate_batch(
-        self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
+        self, count: Count, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> list[Sample]:
         """Several texts after one prompt; the seeds of texts 2, 3, … are the next numbers.
 
@@ -112,14 +118,13 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: as `generate`; and for a count below 0.
         """
-        if count < 0:
-            raise UsageError(f"count is {count}", "it must be at least 0")
         config = settings_from(SampleConfig, settings)
         first = generation.new_seed() if config.seed is None else config.seed
         seeds = range(first, first + count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
 
     @takes(SampleConfig)
+    @checked
     def stream(
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
@@ -127,12 +132,13 @@ class Predictor(LanguageModel):
         return generation.stream(self, prompt, settings_from(SampleConfig, settings), unknown)
 
     @takes(SampleConfig)
+    @checked
     def beam_search(
         self,
-        num_beams: int,
+        num_beams: Size,
         prompt: str = "",
         *,
-        length_penalty: float = 1.0,
+        length_penalty: LengthPenalty = 1.0,
         unknown: Unknown = "error",
         **settings: Any,
     ) -> list[Beam]:

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 import charrnn
-from charrnn.arrays import Weights
+from charrnn.arguments import checked
+from charrnn.arrays import Weights, checked_ids
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
 from charrnn.network.modes import own_modes
@@ -38,6 +40,7 @@ class CharRNN(nn.Module):
         UsageError: if `config` is bidirectional.
     """
 
+    @checked
     def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         refuse_bidirectional(config)
@@ -74,6 +77,13 @@ class CharRNN(nn.Module):
             logits: (B, T, V), unnormalised natural-log probabilities of the next token.
             state: after the last token, still part of the graph; see `recurrent.detach`.
         """
+        if not isinstance(ids, Tensor) or ids.ndim != 2 or ids.is_floating_point():
+            kind = (
+                f"{ids.dtype} of {ids.ndim} axes" if isinstance(ids, Tensor) else type(ids).__name__
+            )
+            raise UsageError(f"{kind} can't be read", "ids are a tensor of integers (B, T)")
+        if ids.device.type == "cpu":  # elsewhere it would have to be waited for
+            checked_ids(ids, self.config.vocab_size, 2)
         hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
         return self.head(hidden).transpose(0, 1), state
 
@@ -89,6 +99,7 @@ class CharRNN(nn.Module):
             for name, weight in self.state_dict().items()
         }
 
+    @checked
     def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:
         """Write a model folder that `charrnn.load` and `from_pretrained` read.
 
@@ -96,6 +107,9 @@ class CharRNN(nn.Module):
             CannotCreateError: if the folder can't be made, or is not empty.
             ReadWriteError: if writing fails.
         """
+        if tokenizer.vocab_size != self.config.vocab_size:
+            found = f"the tokenizer has {tokenizer.vocab_size} tokens"
+            raise UsageError(found, f"the network has {self.config.vocab_size}; give its own")
         record = ModelRecord(
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),

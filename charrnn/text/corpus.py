@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import charrnn
+from charrnn.arguments import checked
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.text.decoding import Piece, file_pieces, is_binary_file, pieces
@@ -49,12 +50,19 @@ class Corpus:
     text: str = field(repr=False)
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("name", "text"):
+            if not isinstance(getattr(self, name), str):
+                found = f"the {name} of a corpus is of type {type(getattr(self, name)).__name__}"
+                raise UsageError(found, "it must be a string")
+
     @property
     def sha256(self) -> str:
         """A fingerprint of the text, in hexadecimal."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@checked
 def read_corpus(
     sources: str | Path | Sequence[str | Path], reading: Reading | None = None
 ) -> Corpus:

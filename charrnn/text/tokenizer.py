@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids
+from charrnn.arrays import Ids, checked_ids
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 
@@ -45,18 +45,20 @@ class CharTokenizer(
         characters: the vocabulary: distinct code points, sorted.
 
     Raises:
-        ValueError: if `characters` is empty, unsorted, repeats itself or holds a lone surrogate.
+        UsageError: if `characters` is empty, unsorted, repeats itself or holds a lone surrogate.
     """
 
     characters: str
 
     def __post_init__(self) -> None:
+        _check_text(self.characters)
+        advice = "use CharTokenizer.from_text"
         if not self.characters:
-            raise ValueError("a vocabulary needs at least one character")
+            raise UsageError("a vocabulary needs at least one character", advice)
         if any(a >= b for a, b in zip(self.characters, self.characters[1:], strict=False)):
-            raise ValueError("the characters of a vocabulary must be distinct and sorted")
+            raise UsageError("the characters of a vocabulary are not distinct and sorted", advice)
         if any("\ud800" <= c <= "\udfff" for c in self.characters):
-            raise ValueError("a lone surrogate is not a character")
+            raise UsageError("a lone surrogate is not a character", advice)
 
     @classmethod
     def from_text(cls, text: str) -> CharTokenizer:
@@ -65,6 +67,7 @@ class CharTokenizer(
         Raises:
             BadDataError: if the text is empty or holds a lone surrogate.
         """
+        _check_text(text)
         if not text:
             raise BadDataError("a vocabulary needs at least one character", "use a longer text")
         if any("\ud800" <= c <= "\udfff" for c in text):
@@ -124,7 +127,7 @@ class CharTokenizer(
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""
-        return str(self._codes[ids].tobytes(), "utf-32-le")
+        return str(self._codes[checked_ids(ids, self.vocab_size, 1)].tobytes(), "utf-32-le")
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece."""
@@ -175,7 +178,8 @@ class ByteTokenizer(
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,); bytes that are not UTF-8 become U+FFFD."""
-        return np.asarray(ids).astype(np.uint8).tobytes().decode("utf-8", "replace")
+        found = checked_ids(ids, self.vocab_size, 1)
+        return found.astype(np.uint8).tobytes().decode("utf-8", "replace")
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece; it waits for whole characters."""
@@ -198,10 +202,14 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _check_arguments(text: str, unknown: Unknown) -> None:
+def _check_text(text: str) -> None:
     if not isinstance(text, str):
         raise UsageError(f"the text is of type {type(text).__name__}", "it must be a string")
-    if unknown not in get_args(Unknown):
+
+
+def _check_arguments(text: str, unknown: Unknown) -> None:
+    _check_text(text)
+    if not isinstance(unknown, str) or unknown not in get_args(Unknown):
         raise UsageError(f"unknown is {unknown!r}", f"choose from {', '.join(get_args(Unknown))}")
 
 

@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
+from charrnn.arguments import checked
 from charrnn.config import Budget, ModelConfig, Reading, TrainConfig, check, takes
 from charrnn.errors import UsageError
 from charrnn.folder import notebook
@@ -50,6 +51,7 @@ Sources = Sequence[str | Path] | Corpus
 
 
 @takes(ModelConfig, TrainConfig)
+@checked
 def train(
     sources: str | Path | Sources,
     *,
@@ -90,7 +92,7 @@ def train(
     if folder is not None:
         refuse_occupied(folder)  # before a long text is read
     settings = {name: value for name, value in settings.items() if value is not None}
-    check(TrainConfig, settings)
+    settings |= check(TrainConfig, settings) | check(ModelConfig, settings)
     base_model = None if init_from is None else read_model(find_model(init_from))
     if base_model is not None:
         settings = transfer.same_shape(base_model, settings)
@@ -131,6 +133,7 @@ def _speed(settings: Mapping[str, Any]) -> float:
         return measured_speed(device, precision)
 
 
+@checked
 def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Run:
     """Prepare to go on with a run as if it had never stopped.
 
