@@ -68,6 +68,10 @@ class Reading(Settings, frozen=True):
         str | None, about("Column of a table or data set that holds the text.", unset="text")
     ] = None
     split: Annotated[str, about("Split of a data set from the Hugging Face hub.")] = "train"
+    rules: Annotated[
+        Literal[1, 2],
+        about("Version of the rules by which files become text.", derived=True),
+    ] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()

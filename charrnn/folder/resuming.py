@@ -9,6 +9,7 @@ so no random generator is saved. A single file that is renamed into place is alw
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import safetensors.numpy
@@ -23,9 +24,15 @@ from charrnn.folder.record import Evaluation, ModelRecord, kept_step, read_recor
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["STATE", "RunProgress", "RunState", "read_run", "state_file"]
+__all__ = ["STATE", "ReadingRecord", "RunProgress", "RunState", "read_run", "state_file"]
 
 STATE = f"{RESUME}/state.safetensors"
+
+
+class ReadingRecord(Reading, frozen=True):
+    """How a run read its text. One that does not name the rules was begun when they were others."""
+
+    rules: Literal[1, 2] = 1
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):
@@ -52,7 +59,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     best: Evaluation | None
     metrics: tuple[Evaluation, ...]
     sources: tuple[str, ...]
-    reading: Reading
+    reading: ReadingRecord
 
 
 class RunState(msgspec.Struct, frozen=True):

@@ -1,10 +1,10 @@
 """From files to token ids.
 
-    source ──decoding, tables──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
+    source ──finding, hub──▶ pieces ──corpus──▶ text ──spool, tokenizer──▶ ids (N,)
 
 tokenizer   text ↔ ids, by character or by byte
-decoding    bytes → text, piece by piece
-tables      tables and data sets → text, piece by piece
+finding     which files a folder stands for, and which hold the same
+hub         data sets of the hub → text, piece by piece
 corpus      files, folders, data sets, standard input → text
 origin      where a corpus was read, and how
 cache       ids of long texts on disk

@@ -21,9 +21,14 @@ from typing import NamedTuple
 import charrnn
 from charrnn.arguments import checked
 from charrnn.config import Reading
+from charrnn.decoding.containers import plain_name
+from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.text.decoding import Piece, file_pieces, is_binary_file, pieces
-from charrnn.text.tables import HUB, hub_rows, is_table, table_rows
+from charrnn.formats import registry
+from charrnn.formats.columns import MissingColumnError
+from charrnn.text import finding
+from charrnn.text.finding import Doubles
+from charrnn.text.hub import HUB, hub_rows
 
 __all__ = [
     "BUNDLED",
@@ -69,9 +74,9 @@ def read_corpus(
     """All the text of the sources, as one corpus.
 
     Args:
-        sources: one or several, each a text file, a `.gz` of one, a folder, a glob, "-" for
-            standard input, a `.jsonl`, `.csv` or `.parquet` file, `hf://OWNER/NAME` or
-            `hf://OWNER/NAME/CONFIG`, or the name of a bundled corpus.
+        sources: one or several, each a file of a format in docs/texts.md, also compressed or in an
+            archive, a folder of them, a glob, "-" for standard input, `hf://OWNER/NAME` or
+            `hf://OWNER/NAME/CONFIG`, or the name of a bundled corpus. Each content is read once.
         reading: encoding and columns; UTF-8 by default.
 
     Raises:
@@ -110,25 +115,126 @@ def texts(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> 
 
 def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
-    for source in map(str, sources):
-        path = Path(source)
-        if source == "-":
-            yield from pieces("standard input", sys.stdin.buffer, reading)
-        elif source.startswith(HUB):
-            yield from hub_rows(source, reading)
-        # Path's methods fail on names that are too long, and take an empty one for the folder.
-        elif os.path.isdir(source):  # noqa: PTH112
-            yield from _folder(path, reading)
-        elif os.path.exists(source):  # noqa: PTH110
-            yield from _file(path, reading)
-        elif source in BUNDLED:
-            yield Piece(source, BUNDLED[source].read())
-        elif files := [m for m in sorted(glob.glob(source, recursive=True)) if Path(m).is_file()]:
-            for file in files:  # as files even if one is called "-" or like a bundled corpus
-                yield from _file(Path(file), reading)
+    heeded: set[str] = set()
+    places = [_place(str(source), reading) for source in sources]
+    everything = [one for place in places for one in place.files or [place.source]]
+    doubles = Doubles(everything if reading.rules > 1 else ())
+    for place in places:
+        if place.folder is not None:
+            yield from _folder(place, reading, heeded, doubles)
+        elif place.files:
+            for file in place.files:
+                if not doubles.leave_out(file):
+                    yield from registry.documents(file, reading, heeded)
+        elif not doubles.leave_out(place.source):
+            yield from _document(place.source, reading, heeded)
+    if left_out := doubles.left_out:
+        texts = "a text that is" if len(left_out) == 1 else f"{len(left_out):,} texts that are"
+        note = f"left out {texts} there already: {registry.listed(left_out)}"
+        yield Piece("the corpus", "", first=False, notes=(note,))
+    _refuse_unheeded(reading, heeded)
+
+
+class _Place(NamedTuple):
+    """What a source stands for.
+
+    Attributes:
+        source: as the user gave it.
+        files: those it stands for, in their order; none if it is a data set, a bundled corpus or
+            standard input.
+        folder: the folder that it is, if it is one.
+        passed: what was passed by in that folder.
+    """
+
+    source: str
+    files: tuple[Path, ...] = ()
+    folder: Path | None = None
+    passed: tuple[str, ...] = ()
+
+
+def _place(source: str, reading: Reading) -> _Place:
+    if source == "-" or source.startswith(HUB):
+        return _Place(source)
+    # Path's methods fail on names that are too long, and take an empty one for the folder.
+    if os.path.isdir(source):  # noqa: PTH112
+        if reading.rules > 1 and finding.is_model(Path(source)):
+            advice = "go on with it with --resume, or start from it with --init-from"
+            raise MissingInputError(f"{source}: a model, not a text", advice)
+        files, passed = finding.below(Path(source), everything=reading.rules == 1)
+        return _Place(source, tuple(files), Path(source), tuple(passed))
+    if os.path.exists(source):  # noqa: PTH110
+        return _Place(source, files=(Path(source),))
+    if source in BUNDLED:
+        return _Place(source)
+    matches = map(Path, sorted(glob.glob(source, recursive=True)))
+    if found := tuple(match for match in matches if match.is_file()):
+        return _Place(source, files=found)  # even if one is called "-" or like a bundled corpus
+    advice = "check the path, or see `charrnn corpora` for the bundled ones"
+    raise MissingInputError(f"there is no file or corpus {source}", advice)
+
+
+def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
+    """A source that is no file."""
+    if source == "-":
+        yield from registry.documents_in("standard input", sys.stdin.buffer, reading, heeded)
+    elif source.startswith(HUB):
+        heeded |= {"text_column", "split"}
+        yield from hub_rows(source, reading)
+    else:
+        yield Piece(source, BUNDLED[source].read())
+
+
+def _folder(place: _Place, reading: Reading, heeded: set[str], doubles: Doubles) -> Iterator[Piece]:
+    """The files of a folder; those that are no text are left out."""
+    assert place.folder is not None, "it is a folder"
+    found = False
+    skipped: list[str] = []
+    reason: MissingColumnError | None = None
+    for path in place.files:
+        inside = str(path.relative_to(place.folder))
+        if registry.is_no_text(path, reading):
+            skipped.append(inside)
+        elif doubles.leave_out(path):
+            found = True
         else:
-            advice = "check the path, or see `charrnn corpora` for the bundled ones"
-            raise MissingInputError(f"there is no file or corpus {source}", advice)
+            try:
+                yield from registry.documents(path, reading, heeded)
+                found = True
+            except MissingColumnError as error:
+                reason = reason or error
+                skipped.append(inside)
+    if reason and not found:
+        raise reason
+    if not found:
+        raise MissingInputError(
+            f"{place.folder}: a folder without text files", "name another folder"
+        )
+    notes = [registry.skipped(skipped)] if skipped else []
+    if place.passed:
+        passed = registry.listed(place.passed)
+        notes.append(f"left out what is hidden, a model, a cache or installed: {passed}")
+    if notes:
+        yield Piece(str(place.folder), "", first=False, notes=tuple(notes))
+
+
+# Where each setting of `Reading` has an effect.
+APPLIES = {
+    "encoding": "texts and tables that are no Parquet",
+    "errors": "texts and tables that are no Parquet",
+    "text_column": "tables and data sets",
+    "split": "data sets of the hub",
+}
+
+
+def _refuse_unheeded(reading: Reading, heeded: set[str]) -> None:
+    """Refuse a setting that was given and has had no effect."""
+    usual = Reading(rules=reading.rules)
+    for name, where in APPLIES.items():
+        value = getattr(reading, name)
+        given = value != getattr(usual, name) and value != "surrogateescape"
+        if reading.rules > 1 and given and name not in heeded:
+            found = f"{name} is {value!r}, but it is for {where}, and there is none"
+            raise UsageError(found, "leave it out", name)
 
 
 def short_name(source: str | Path) -> str:
@@ -139,33 +245,7 @@ def short_name(source: str | Path) -> str:
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
     path = Path(source if any(c in source for c in "*?[") else os.path.realpath(source))
-    return path.name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem or path.name
-
-
-def _file(path: Path, reading: Reading) -> Iterator[Piece]:
-    yield from (table_rows if is_table(path) else file_pieces)(path, reading)
-
-
-def _folder(folder: Path, reading: Reading) -> Iterator[Piece]:
-    """The text files below `folder`, sorted; without hidden files, tables and binary files."""
-    found = False
-    skipped: list[str] = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        inside = path.relative_to(folder)
-        if any(part.startswith(".") for part in inside.parts):
-            continue
-        if is_table(path) or is_binary_file(path, reading.encoding):
-            skipped.append(str(inside))
-            continue
-        found = True
-        yield from file_pieces(path, reading)
-    if not found:
-        raise MissingInputError(f"{folder}: a folder without text files", "name another folder")
-    if skipped:
-        names = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
-        files = "file that is" if len(skipped) == 1 else "files that are"
-        note = f"skipped {len(skipped)} {files} not plain text: {names}"
-        yield Piece(str(folder), "", first=False, notes=(note,))
+    return path.name if path.is_dir() else Path(plain_name(path.name)).stem or path.name
 
 
 class Bundled(NamedTuple):

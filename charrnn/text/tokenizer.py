@@ -8,6 +8,8 @@ A tokenizer is a small value that is stored as JSON in the model folder.
 from __future__ import annotations
 
 import codecs
+import unicodedata
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal, get_args
@@ -104,6 +106,9 @@ class CharTokenizer(
     def encode(self, text: str, unknown: Unknown = "error") -> Ids:
         """The ids of `text`, one for each character.
 
+        Where that leaves fewer characters unknown, the text is taken in another normal form of
+        Unicode, with a warning: "é" may be one character or two, and looks the same.
+
         Args:
             text: any text.
             unknown: what to do with characters outside the vocabulary: refuse the text,
@@ -111,7 +116,8 @@ class CharTokenizer(
                 has: U+FFFD, "?", a space, its own first character.
 
         Returns:
-            ids: (N,), where N is the length of `text` without the skipped characters.
+            ids: (N,), where N is the length of `text` without the skipped characters, in the form
+                in which it is taken.
 
         Raises:
             UsageError: if `unknown` is "error" and there are such characters; names them.
@@ -119,11 +125,29 @@ class CharTokenizer(
         _check_arguments(text, unknown)
         ids = self._ids.take(code_points(text), mode="clip")  # (N,)
         known = ids >= 0  # (N,)
+        if not known.all() and (other := self._in_known_form(text)) != text:
+            return self.encode(other, unknown)
         if not known.all():
             if unknown == "error":
-                raise _unknown_characters(sorted(set(text) - set(self.characters)))
+                raise _unknown_characters(sorted(set(text).difference(self.characters)))
             ids = ids[known] if unknown == "skip" else np.where(known, ids, self._stand_in)
         return ids
+
+    def _in_known_form(self, text: str) -> str:
+        """`text` in a normal form that leaves fewer characters unknown, and none besides."""
+
+        def unknown(text: str) -> set[str]:
+            return set(text).difference(self.characters)
+
+        before = unknown(text)
+        for form in ("NFC", "NFD"):
+            other = unicodedata.normalize(form, text)
+            if unknown(other) < before:
+                named = ", ".join(repr(c) for c in sorted(before - unknown(other))[:5])
+                found = f"the model knows {named} only in the normal form {form} of Unicode"
+                warnings.warn(f"{found}, so the text is read in that", stacklevel=3)
+                return other
+        return text
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""

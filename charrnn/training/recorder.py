@@ -25,7 +25,7 @@ from charrnn.folder.record import (
     description_files,
     model_files,
 )
-from charrnn.folder.resuming import STATE, RunProgress, RunState, state_file
+from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.models.model import Model
@@ -169,7 +169,7 @@ class Recorder:
             best=self.best,
             metrics=tuple(self.metrics),
             sources=self.origin.sources,
-            reading=self.origin.reading,
+            reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading)),
         )
 
     def _model_files(

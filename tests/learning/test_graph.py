@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from charrnn.arrays import Weights
-from charrnn.config import CellName, Reading, TrainConfig
-from charrnn.folder.resuming import RunProgress
+from charrnn.config import CellName, TrainConfig
+from charrnn.folder.resuming import ReadingRecord, RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import CHECK_EVERY, GraphUpdates
 from charrnn.learning.learner import Learner
@@ -63,7 +63,7 @@ def resumed(one: Learner, cell: CellName, device: str) -> Learner:
         best=None,
         metrics=(),
         sources=(),
-        reading=Reading(),
+        reading=ReadingRecord(),
     )
     other = learner(cell, device, dropout=0.4)
     other.restore(one.tensors(), progress)

@@ -17,7 +17,7 @@ from tests.text.reading import PNG, gzipped, text_of
 
 
 def test_a_file_is_read_as_it_is() -> None:
-    text = "a\0b 🙂 e\u0301 שלום 文字\n\r end"
+    text = "a\x01b\t🙂 e\u0301 שלום 文字\n\f end"
     Path("a.b.txt").write_bytes(text.encode())
     assert read_corpus(["a.b.txt"]) == Corpus("a.b", text)
 
@@ -52,7 +52,7 @@ def test_the_current_folder_has_its_own_name(tmp_path: Path) -> None:
     assert read_corpus(["."]) == Corpus(tmp_path.name, "text")
 
 
-def test_a_folder_is_its_text_files_sorted(tmp_path: Path) -> None:
+def test_a_folder_is_its_texts_and_tables_sorted(tmp_path: Path) -> None:
     root = tmp_path / "book"
     (root / "b").mkdir(parents=True)
     (root / ".git").mkdir()
@@ -62,13 +62,15 @@ def test_a_folder_is_its_text_files_sorted(tmp_path: Path) -> None:
     (root / ".git" / "config").write_text("hidden")
     (root / "picture.png").write_bytes(PNG)
     (root / "rows.csv").write_text("text\nrow\n")
-    (root / "rows.jsonl.gz").write_bytes(gzipped(b'{"text":"row"}\n'))
+    (root / "rows.jsonl.gz").write_bytes(gzipped(b'{"text":"line"}\n'))
     (root / "d.txt.gz").write_bytes(gzipped(b"four"))
     corpus = read_corpus([root])
-    assert corpus.text == "one\ntwo\nthree\nfour"
+    assert corpus.text == "one\ntwo\nthree\nfour\nrow\nline"
     assert corpus.name == "book"
-    skipped = "skipped 3 files that are not plain text: picture.png, rows.csv, rows.jsonl.gz"
-    assert corpus.notes == (f"{root}: {skipped}",)
+    assert corpus.notes == (
+        f"{root}: skipped 1 file that is not plain text: picture.png",
+        f"{root}: left out what is hidden, a model, a cache or installed: .git",
+    )
 
 
 def test_skipped_files_of_a_folder_leave_no_trace_in_the_text() -> None:

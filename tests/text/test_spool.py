@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
 from charrnn import read_corpus as read
+from charrnn.decoding import pieces
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
-from charrnn.text import cache, decoding, spool
+from charrnn.text import cache, spool
 from charrnn.text.spool import Spool
 from tests.commands import run
 
@@ -51,7 +52,7 @@ def spooled(corpus: Any, tokenizer: Any = None, reading: Reading | None = None) 
 def test_a_spool_says_of_a_corpus_what_reading_it_whole_says(
     length: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "CHUNK", chunk)
+    monkeypatch.setattr(pieces, "CHUNK", chunk)
     Path("a.txt").write_bytes("\ufeffthé 🙂 tide\r\nis late\r\r\n".encode())
     Path("b.txt").write_bytes("\r\n\ufeffwrong 文".encode())
     whole = read(["a.txt", "b.txt", "places"])
@@ -63,8 +64,7 @@ def test_a_spool_says_of_a_corpus_what_reading_it_whole_says(
 
 
 def pieced(data: bytes, encoding: str, errors: Any) -> str:
-    pieces = decoding.pieces("x", io.BytesIO(data), Reading(encoding, errors))
-    return "".join(piece.text for piece in pieces)
+    return pieces.read_text("x", io.BytesIO(data), Reading(encoding, errors))[0]
 
 
 @given(
@@ -78,9 +78,8 @@ def test_pieces_of_any_size_make_the_same_text_or_the_same_error(
 ) -> None:
     found = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "HEAD", 0)  # what a file seems to be is seen in its first chunk
         for size in (chunk, 1 << 20):
-            patch.setattr(decoding, "CHUNK", size)
+            patch.setattr(pieces, "CHUNK", size)
             try:
                 found.append(pieced(data, encoding, errors))
             except BadDataError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -232,3 +235,33 @@ def test_surrogates_are_bytes_or_skipped_or_replaced(text: str) -> None:
     tokenizer = ByteTokenizer()
     assert bytes(tokenizer.encode(text, "skip").tolist()) == naive_bytes(text, b"")
     assert bytes(tokenizer.encode(text, "replace").tolist()) == naive_bytes(text, b"?")
+
+
+VIETNAMESE = "Tiếng Việt là đẹp"
+
+
+@pytest.mark.parametrize(("model", "prompt"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFC", "NFKD")])
+def test_a_text_in_another_normal_form_is_matched_and_said(model: Any, prompt: Any) -> None:
+    """ "é" typed at a keyboard was unknown to a model of texts from a Mac, and looked the same."""
+    known = unicodedata.normalize(model, VIETNAMESE)
+    tokenizer = CharTokenizer.from_text(known)
+    text = unicodedata.normalize(prompt, VIETNAMESE)
+    with pytest.warns(UserWarning, match=rf"only in the normal form {model} of Unicode"):
+        assert tokenizer.decode(tokenizer.encode(text)) == known
+    with pytest.warns(UserWarning, match="normal form"):
+        assert tokenizer.decode(tokenizer.encode(text + "文", "skip")) == known
+    with (
+        pytest.warns(UserWarning, match="normal form"),
+        pytest.raises(UsageError, match=r"does not know a character of the text: '文'"),
+    ):
+        tokenizer.encode(text + "文")
+
+
+def test_a_text_whose_characters_are_known_stays_in_its_form() -> None:
+    both = unicodedata.normalize("NFC", "é") + unicodedata.normalize("NFD", "é")
+    tokenizer = CharTokenizer.from_text(both)
+    assert tokenizer.decode(tokenizer.encode(both)) == both
+    with pytest.raises(UsageError, match="'ö'"):
+        tokenizer.encode("ö")
+    plain = CharTokenizer.from_text("abcde")
+    assert plain.decode(plain.encode("déçà", "replace")) == "daaa"  # no mark takes a place

@@ -1,0 +1,141 @@
+"""The same text without what only some editor, system or transfer put into it; each change is told.
+
+cleaner = Cleaner()
+clean = cleaner.feed(piece) + … + cleaner.feed(last_piece, last=True)
+cleaner.notes()    # "CRLF became LF on 2 lines", …
+
+A text can also begin anew after each `last`, as the rows of a table do; the notes are of all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Protocol
+
+__all__ = ["AnyCleaner", "Cleaner", "EarlierCleaner", "Untouched", "clean"]
+
+BOM = "\N{BYTE ORDER MARK}"
+C1 = re.compile("[\x80-\x84\x86-\x9f]")  # all of that block but NEL, which ends a line
+MARKED = re.compile(f"[\0\r{BOM}\x80-\x9f\u2028\u2029]")
+KEPT = {"\x85": "NEL", "\u2028": "LS", "\u2029": "PS"}  # line ends that stay
+
+
+def clean(text: str) -> tuple[str, tuple[str, ...]]:
+    """A whole text as `charrnn train` would read it, and what was changed in it.
+
+    Returns:
+        text: with LF for CRLF and CR, and without byte-order marks and NULs.
+        notes: what was changed, or stays though it may surprise; one line each.
+    """
+    cleaner = Cleaner()
+    return cleaner.feed(text, last=True), cleaner.notes()
+
+
+class AnyCleaner(Protocol):
+    """What cleans a text that comes in pieces."""
+
+    def feed(self, text: str, last: bool = False) -> str:
+        """The next piece, cleaned. However a text is cut into pieces, the result is the same."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What has been changed so far, to tell the user."""
+
+
+class Cleaner:
+    """LF for CRLF and CR; no byte-order marks and no NULs."""
+
+    def __init__(self) -> None:
+        self._found: Counter[str] = Counter()
+        self._pending = ""  # a CR whose LF may come next
+
+    def feed(self, text: str, last: bool = False) -> str:
+        """See `AnyCleaner`."""
+        if not self._pending and _is_clean(text):
+            return text
+        text = self._pending + self._without("\0", text)
+        if not text.isascii():
+            text = self._without(BOM, text)
+            self._found.update({mark: text.count(mark) for mark in KEPT})
+            self._found["C1"] += len(C1.findall(text))
+        self._pending = "\r" if not last and text.endswith("\r") else ""
+        text = text.removesuffix(self._pending)
+        if "\r" in text:
+            both = text.count("\r\n")
+            self._found.update({"CRLF": both, "CR": text.count("\r") - both})
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        return text
+
+    def _without(self, mark: str, text: str) -> str:
+        if mark in text:
+            self._found[mark] += text.count(mark)
+            text = text.replace(mark, "")
+        return text
+
+    def notes(self) -> tuple[str, ...]:
+        """See `AnyCleaner`."""
+        found, notes = self._found, []
+        if count := found[BOM]:
+            marks = "the byte-order mark" if count == 1 else f"{count:,} byte-order marks"
+            notes.append(f"dropped {marks}")
+        if count := found["\0"]:
+            padding = "NUL, which pads" if count == 1 else "NULs, which pad"
+            notes.append(f"dropped {count:,} {padding} the text")
+        notes += [_became(mark, found[mark]) for mark in ("CRLF", "CR") if found[mark]]
+        for mark, name in KEPT.items():
+            if count := found[mark]:
+                notes.append(f"kept {count:,} × {name} (U+{ord(mark):04X}): only LF ends a line")
+        if count := found["C1"]:
+            characters = "control characters" if count > 1 else "control character"
+            notes.append(
+                f"kept {count:,} {characters} of U+0080 to U+009F, as there are where cp1252 "
+                "is read as latin-1"
+            )
+        return tuple(notes)
+
+
+class EarlierCleaner:
+    """LF for CRLF and no byte-order mark at the start: how runs begun long ago read a text."""
+
+    def __init__(self) -> None:
+        self._lines, self._marked = 0, False
+        self._pending, self._begun = "", False
+
+    def feed(self, text: str, last: bool = False) -> str:
+        """See `AnyCleaner`."""
+        if not self._begun and text:
+            self._begun, self._marked = True, text.startswith(BOM)
+            text = text.removeprefix(BOM)
+        text = self._pending + text
+        self._pending = "\r" if not last and text.endswith("\r") else ""
+        text = text.removesuffix(self._pending)
+        self._lines += text.count("\r\n")
+        return text.replace("\r\n", "\n")
+
+    def notes(self) -> tuple[str, ...]:
+        """See `AnyCleaner`."""
+        notes = ["dropped the byte-order mark"] if self._marked else []
+        return (*notes, *([_became("CRLF", self._lines)] if self._lines else []))
+
+
+class Untouched:
+    """Nothing is changed: for files that are no text, whose bytes are learnt."""
+
+    def feed(self, text: str, last: bool = False) -> str:  # noqa: ARG002
+        """See `AnyCleaner`."""
+        return text
+
+    def notes(self) -> tuple[str, ...]:
+        """See `AnyCleaner`."""
+        return ()
+
+
+def _is_clean(text: str) -> bool:
+    """Whether there is nothing to change or to tell of: of most pieces."""
+    if text.isascii():
+        return "\r" not in text and "\0" not in text
+    return MARKED.search(text) is None
+
+
+def _became(mark: str, lines: int) -> str:
+    return f"{mark} became LF on {lines:,} line{'s' if lines > 1 else ''}"

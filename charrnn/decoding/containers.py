@@ -1,0 +1,311 @@
+"""Files and the files in them: compressed ones, archives, standard input.
+
+    path ──sources──▶ Source, Source, …
+
+Everything is read as a stream: nothing is unpacked to the disk, and of an archive only the file
+that is being read is in memory, a piece at a time. What can't be read so, or would grow past all
+reason, is refused.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from charrnn.config import Reading
+from charrnn.decoding import kinds
+from charrnn.decoding.pieces import NotTextError, Readable, Stream
+from charrnn.errors import (
+    BadDataError,
+    MissingInputError,
+    ReadWriteError,
+    UsageError,
+    printable,
+)
+
+__all__ = [
+    "COMPRESSED",
+    "Bounded",
+    "Budget",
+    "Source",
+    "is_archive",
+    "plain_name",
+    "sources",
+    "sources_in",
+    "told",
+]
+
+# Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
+HARMLESS = 64 << 20  # bytes that anything may grow to
+RATIO = 1000
+PART = 1 << 20  # bytes expanded at a time
+
+COMPRESSED = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd", ".zstd": "zstd"}
+ARCHIVES = {".zip": ("zip", ""), ".tar": ("tar", "")}
+ARCHIVES |= {".tgz": ("tar", "gzip"), ".tbz2": ("tar", "bzip2"), ".txz": ("tar", "xz")}
+IGNORED = ("__MACOSX",)
+
+
+class Source(NamedTuple):
+    """A file, or a file in an archive, to be read once.
+
+    Attributes:
+        name: what users see.
+        file_name: by which its format is known, without the suffix of a compression.
+        stream: its bytes.
+        path: where it stands, if it is a file on the disk as it is.
+        archive: the archive that it is in, if it is.
+    """
+
+    name: str
+    file_name: str
+    stream: Stream
+    path: Path | None = None
+    archive: str = ""
+
+
+def plain_name(name: str) -> str:
+    """The name of a file without the suffix of its compression."""
+    stem, _, suffix = name.rpartition(".")
+    return stem if f".{suffix.lower()}" in COMPRESSED and stem else name
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file is an archive, by its name."""
+    return PurePosixPath(plain_name(name).lower()).suffix in ARCHIVES
+
+
+def sources(path: Path, reading: Reading) -> Iterator[Source]:
+    """What is in a file: itself, expanded if need be, or the files of an archive.
+
+    Raises:
+        BadDataError: for a container that grows past all reason.
+        Exception: what `told` catches, here or when a stream is read.
+    """
+    with path.open("rb") as file:
+        yield from _sources(str(path), path.name, file, reading, path)
+
+
+def sources_in(name: str, file: BinaryIO, reading: Reading) -> Iterator[Source]:
+    """The same for bytes that can be read only once, such as standard input."""
+    yield from _sources(name, "", file, reading, None)
+
+
+def _sources(
+    name: str, file_name: str, file: BinaryIO, reading: Reading, path: Path | None
+) -> Iterator[Source]:
+    counted = _Counted(file)
+    stream = Stream(counted)
+    kind = _container(file_name, stream.head, reading)
+    if kind == "zip":
+        if path is None:
+            raise UsageError(f"{name}: a zip archive can't be read as it comes", "save it first")
+        size = path.stat().st_size
+        yield from _zipped(name, file, Budget(name, lambda: size))
+        return
+    budget = Budget(name, lambda: counted.read_bytes)
+    if kind in OPENERS:
+        stream = Stream(Bounded(OPENERS[kind](stream), budget))
+        file_name, path = plain_name(file_name), None
+        archive = ARCHIVES.get(PurePosixPath(file_name.lower()).suffix, ("", ""))[0]
+        kind = "tar" if archive == "tar" or _is_tar(stream.head, reading) else ""
+    if kind == "tar":
+        yield from _tarred(name, stream, budget)
+    else:
+        yield Source(name, file_name, stream, path)
+
+
+def _container(file_name: str, head: bytes, reading: Reading) -> str:
+    """The kind of container that a file is: by its content, else by its name."""
+    suffix = PurePosixPath(file_name).suffix
+    if reading.rules == 1:
+        return "gzip" if suffix == ".gz" else ""
+    named = COMPRESSED.get(suffix.lower()) or ""
+    if not named and suffix.lower() in ARCHIVES:
+        archive, compressed = ARCHIVES[suffix.lower()]
+        named = compressed or archive
+    if not named and reading.errors == "surrogateescape":
+        return ""  # its bytes are what is learnt
+    kind = kinds.kind_of(head)
+    return kind.name if kind and kind.container else named
+
+
+def _is_tar(head: bytes, reading: Reading) -> bool:
+    kind = kinds.kind_of(head)
+    return reading.rules > 1 and kind is not None and kind.name == "tar"
+
+
+class _Zstd:
+    """A zstd file. The library's own reader takes one that is cut off for whole."""
+
+    def __init__(self, file: Readable) -> None:
+        try:
+            import zstandard
+        except ImportError:
+            advice = "pip install 'charrnn-toolkit[formats]', or expand it with zstd -d"
+            raise UsageError("a .zst file needs the extra formats", advice) from None
+        self._file, self._error = file, zstandard.ZstdError
+        self._next_frame = zstandard.ZstdDecompressor().decompressobj
+        self._frame = self._next_frame()
+        self._fresh = True
+        self._waiting = b""
+
+    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
+        """At least a byte, except at the end."""
+        data = b""
+        while not data:
+            given = self._waiting or self._file.read(1024)  # which may be 32 MB expanded
+            if not given:
+                if self._fresh:
+                    return b""
+                raise EOFError("it is cut off")
+            try:
+                data = self._frame.decompress(given)
+            except self._error as error:
+                raise zlib.error(str(error)) from None
+            self._fresh, self._waiting = False, b""
+            if self._frame.eof:
+                self._waiting, self._fresh = self._frame.unused_data, True
+                self._frame = self._next_frame()
+        return data
+
+
+OPENERS: dict[str, Callable[[Readable], Readable]] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=cast(Any, file)),
+    "bzip2": lambda file: bz2.BZ2File(cast(Any, file)),
+    "xz": lambda file: lzma.LZMAFile(cast(Any, file)),  # noqa: SIM115
+    "zstd": _Zstd,
+}
+
+
+class _Counted:
+    """A file that counts what was read of it."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file, self.read_bytes = file, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self.read_bytes += len(data)
+        return data
+
+
+class Budget:
+    """How many bytes may come out of a container."""
+
+    def __init__(self, name: str, paid: Callable[[], int]) -> None:
+        self._name, self._paid, self._spent = name, paid, 0
+
+    def spend(self, count: int) -> None:
+        """Let some more come out.
+
+        Raises:
+            BadDataError: if that is more than any text would grow to.
+        """
+        self._spent += count
+        if self._spent > HARMLESS and self._spent > RATIO * self._paid():
+            raise BadDataError(
+                f"{self._name}: it grows to more than {RATIO:,} times its size when it is expanded",
+                "expand it yourself if that is what you want",
+            )
+
+
+class Bounded:
+    """A file whose bytes are paid for."""
+
+    def __init__(self, file: Readable, budget: Budget) -> None:
+        self._file, self._budget, self._left = file, budget, b""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """`size` bytes; fewer only at the end, though the file may give fewer or more at a time."""
+        parts, count = [self._left], len(self._left)
+        while size < 0 or count < size:
+            data = self._file.read(min(size - count, PART) if size >= 0 else PART)
+            if not data:
+                break
+            self._budget.spend(len(data))
+            parts.append(data)
+            count += len(data)
+        found = b"".join(parts)
+        self._left = found[size:] if size >= 0 else b""
+        return found[:size] if size >= 0 else found
+
+
+def _zipped(name: str, file: BinaryIO, budget: Budget) -> Iterator[Source]:
+    with zipfile.ZipFile(file) as archive:
+        members = sorted(archive.infolist(), key=lambda member: member.filename)
+        if any(m.filename in ("[Content_Types].xml", "mimetype") for m in members):
+            advice = "save it as .docx, .epub, .csv or plain text"
+            raise NotTextError(f"{name}: an office document, not text", advice)
+        for member in members:
+            if member.is_dir() or _is_hidden(member.filename):
+                continue
+            try:
+                opened = archive.open(member)
+            except (RuntimeError, NotImplementedError) as error:  # a password, a rare compression
+                raise BadDataError(f"{name}: {error}", "unpack it first") from None
+            with opened:
+                yield _member(name, member.filename, Bounded(cast(Readable, opened), budget))
+
+
+def _tarred(name: str, stream: Stream, budget: Budget) -> Iterator[Source]:
+    """The files of an archive in its order, since it is read only once."""
+    with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
+        for member in archive:
+            if member.isfile() and not _is_hidden(member.name):
+                opened = archive.extractfile(member)
+                assert opened is not None, "it is a file"
+                yield _member(name, member.name, Bounded(cast(Readable, opened), budget))
+            cast(Any, archive).members.clear()  # else each stays in memory
+    while stream.read(1 << 20):  # what follows is looked at for damage
+        pass
+
+
+def _member(archive: str, name: str, file: Readable) -> Source:
+    return Source(
+        f"{archive}/{printable(name)}", PurePosixPath(name).name, Stream(file), None, archive
+    )
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return any(p in IGNORED or (p.startswith(".") and p not in (".", "..")) for p in parts)
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """What can go wrong when a file is read, as the user's errors.
+
+    Raises:
+        BadDataError: for a broken container.
+        MissingInputError: if it does not exist or may not be read.
+        ReadWriteError: if reading fails midway.
+    """
+    try:
+        yield
+    except (FileNotFoundError, PermissionError) as error:
+        advice = "check the path and its permissions"
+        raise MissingInputError(f"{name}: {error.strerror}", advice) from None
+    except OSError as error:
+        if error.errno is None:  # how gzip and bzip2 speak of their data
+            raise _broken(name, error) from None
+        advice = "check the disk, then try again"
+        raise ReadWriteError(f"{name}: {error.strerror}", advice) from None
+    except (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise _broken(name, error) from None
+
+
+def _broken(name: str, error: Exception) -> BadDataError:
+    kind = COMPRESSED.get(PurePosixPath(name.lower()).suffix, "container")
+    reason = str(error).rstrip(".") or type(error).__name__
+    return BadDataError(
+        f"{name}: broken {kind} file ({reason})", "compress it again, or use the plain text"
+    )

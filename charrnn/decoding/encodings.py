@@ -1,0 +1,83 @@
+"""Which encodings a text may be in that is not in the one expected. They are shown, never used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from charrnn.decoding.kinds import decodes
+
+__all__ = ["likely", "shown"]
+
+# The encodings that files are in, apart from Unicode's; a detector that looks for all of them
+# finds rare ones in short texts.
+COMMON = (
+    *("cp1252", "cp1250", "cp1251", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949"),
+    *("mac_roman", "cp437", "cp850", "cp866", "cp1253", "cp1254", "cp1255", "cp1256"),
+    *("iso8859_2", "iso8859_5"),
+)
+KNOWN_AS = {"cp932": "Shift-JIS", "cp949": "EUC-KR", "koi8_r": "KOI8-R"}
+DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.:-]{3,20})""", re.IGNORECASE)
+AROUND = 16  # characters shown before and after
+
+
+def likely(sample: bytes, place: int, expected: str) -> list[tuple[str, str]]:
+    """The two or three likeliest encodings of a text, each with the place as it reads then.
+
+    Args:
+        sample: whole lines, if possible.
+        place: the byte of `sample` to show.
+        expected: the encoding that it is not in.
+
+    Returns:
+        found: pairs of an encoding that Python knows, and a part of a line.
+    """
+    start = sample.rfind(b"\n", 0, place) + 1
+    end = sample.find(b"\n", place)
+    line = sample[start : end if end >= 0 else len(sample)]
+    found: dict[str, str] = {}
+    for name in _candidates(sample):
+        read = _around(line, place - start, name)
+        if read and read not in found.values() and name != expected:
+            found[name] = read
+        if len(found) == 3:
+            break
+    return list(found.items())
+
+
+def shown(found: list[tuple[str, str]]) -> str:
+    """The encodings of `likely` in words."""
+    parts = []
+    for name, read in found:
+        known = f", known as {KNOWN_AS[name]}," if name in KNOWN_AS else ""
+        parts.append(f"{name}{known} ({read!r})")
+    return " or ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _candidates(sample: bytes) -> Iterator[str]:
+    """Names of encodings, the likeliest first."""
+    if (stated := DECLARED.search(sample)) and _reads(sample, stated[1].decode("ascii")):
+        yield stated[1].decode("ascii")
+    few = sum(byte > 127 for byte in sample) * 10 < 3 * len(sample)
+    if few and _reads(sample, "cp1252"):  # a text in Latin letters: the commonest by far
+        yield "cp1252"
+    from charset_normalizer import from_bytes
+
+    for match in from_bytes(sample, cp_isolation=list(COMMON)):
+        if _reads(sample, match.encoding):
+            yield match.encoding
+
+
+def _reads(sample: bytes, encoding: str) -> bool:
+    try:
+        return decodes(sample, encoding)
+    except LookupError:
+        return False
+
+
+def _around(line: bytes, place: int, encoding: str) -> str:
+    """The characters about a byte of a line; nothing if they are not characters of a text."""
+    read = line.decode(encoding, "ignore")
+    middle = len(line[:place].decode(encoding, "ignore"))
+    part = read[max(0, middle - AROUND) : middle + AROUND].strip()
+    return part if all(c.isprintable() or c == "\t" for c in part) else ""

@@ -1,0 +1,216 @@
+"""From bytes to text, piece by piece, so that a file of any size takes little memory.
+
+decoded(name, stream, reading)    # Stream → str, str, …, as they are
+pieces(name, stream, reading)     # Stream → Piece, Piece, …, cleaned
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NamedTuple, Protocol
+
+from charrnn.config import Reading
+from charrnn.decoding import encodings, kinds
+from charrnn.decoding.cleaning import AnyCleaner, Cleaner, EarlierCleaner, Untouched
+from charrnn.decoding.kinds import HEAD
+from charrnn.errors import BadDataError
+
+__all__ = ["NotTextError", "Piece", "Stream", "decoded", "lines", "pieces", "read_text"]
+
+CHUNK = 1 << 20  # bytes read at a time
+AROUND = 1000  # bytes before and after a wrong one in which its encoding is looked for
+LONGEST = 1 << 26  # characters of a line of a table
+LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+
+
+class Piece(NamedTuple):
+    """A piece of a document, and what was changed in the document, if anything.
+
+    Attributes:
+        name: where the document comes from.
+        text: the next part of its text.
+        first: whether this is the first piece of the document.
+        notes: what was changed, to tell the user; only on the last piece.
+    """
+
+    name: str
+    text: str
+    first: bool = True
+    notes: tuple[str, ...] = ()
+
+
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """`size` bytes; fewer only at the end."""
+
+
+class Stream:
+    """Bytes to be read once, whose head can be looked at first.
+
+    Attributes:
+        head: the first bytes, up to `HEAD`.
+    """
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self.head = self._left = file.read(HEAD)
+        self._ended = len(self.head) < HEAD  # at a terminal, one Ctrl-D ends the text
+
+    def read(self, size: int = -1, /) -> bytes:
+        """`size` bytes; fewer only at the end."""
+        if size < 0:
+            size = sys.maxsize
+        data, self._left = self._left[:size], self._left[size:]
+        if len(data) < size and not self._ended:
+            more = self._file.read(min(size - len(data), sys.maxsize - HEAD))
+            self._ended = len(more) < size - len(data)
+            data += more
+        return data
+
+
+class NotTextError(BadDataError):
+    """Bytes that are not text in the encoding they were read in."""
+
+
+def pieces(name: str, file: BinaryIO | Stream, reading: Reading) -> Iterator[Piece]:
+    """The text of one file, decoded and cleaned.
+
+    Raises:
+        BadDataError: if it is not text in this encoding.
+        OSError: if reading fails.
+    """
+    stream = file if isinstance(file, Stream) else Stream(file)
+    cleaner = _cleaner(stream, reading)
+    first, pending = True, ""
+    for text in decoded(name, stream, reading):
+        if ready := cleaner.feed(pending):
+            yield Piece(name, ready, first)
+            first = False
+        pending = text
+    yield Piece(name, cleaner.feed(pending, last=True), first, cleaner.notes())
+
+
+def read_text(name: str, file: BinaryIO, reading: Reading) -> tuple[str, tuple[str, ...]]:
+    """The whole text of a file, as `charrnn train` would read it, and what was changed in it.
+
+    Raises:
+        BadDataError: if it is not text in this encoding.
+        OSError: if reading fails.
+    """
+    found = list(pieces(name, file, reading))
+    return "".join(piece.text for piece in found), found[-1].notes
+
+
+def decoded(name: str, stream: Stream, reading: Reading) -> Iterator[str]:
+    """The text of a file as it is.
+
+    Raises:
+        BadDataError: if it is not text in this encoding.
+        OSError: if reading fails.
+    """
+    if reading.rules > 1 and reading.errors != "surrogateescape":
+        _refuse_other_kinds(name, stream.head, reading.encoding)
+    decoder = _decoder(reading, stream.head)
+    before, read = b"", 0
+    while True:
+        data = stream.read(CHUNK)
+        read += len(data)
+        last = len(data) < CHUNK
+        try:
+            yield decoder.decode(data, final=last)
+        except UnicodeDecodeError as error:
+            offset = read - len(error.object) + error.start
+            place = offset - read + len(before) + len(data)
+            sample = before + data + stream.read(AROUND)
+            raise _wrong(name, stream.head, reading.encoding, offset, sample, place) from None
+        except UnicodeError:  # some codecs, like punycode, don't say where the error is
+            raise _wrong(name, stream.head, reading.encoding) from None
+        if last:
+            return
+        before = (before + data)[-AROUND:]
+
+
+def lines(parts: Iterable[str], name: str) -> Iterator[str]:
+    """The lines of a text that comes in parts, each with its LF, CR or CRLF.
+
+    Raises:
+        BadDataError: for a line that is longer than any of a table.
+    """
+    waiting: list[str] = []
+    for part in parts:
+        waiting.append(part)
+        if not part.endswith("\r") and ("\n" in part or "\r" in part):
+            *found, rest = LINES.findall("".join(waiting)) or [""]
+            if rest.endswith(("\n", "\r")):
+                found, rest = [*found, rest], ""
+            yield from found
+            waiting = [rest]
+        if sum(map(len, waiting)) > LONGEST:
+            raise BadDataError(f"{name}: a line of over {LONGEST:,} characters", "divide it")
+    yield from LINES.findall("".join(waiting))
+
+
+def _cleaner(stream: Stream, reading: Reading) -> AnyCleaner:
+    if reading.rules == 1:
+        return EarlierCleaner()
+    raw = reading.errors == "surrogateescape"
+    if raw and kinds.looks_binary(stream.head, reading.encoding):
+        return Cleaner() if kinds.decodes(stream.head, reading.encoding) else Untouched()
+    return Cleaner()
+
+
+def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
+    name = codecs.lookup(reading.encoding).name
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+    if name in ("utf-16", "utf-32") and not start.startswith(marks):
+        # Without a mark, Python assumes the machine's byte order, but only for a whole text.
+        name += "-le" if sys.byteorder == "little" else "-be"
+    return codecs.getincrementaldecoder(name)(reading.errors)
+
+
+def _refuse_other_kinds(name: str, head: bytes, encoding: str) -> None:
+    """Refuse what can be decoded and is yet no text, or one in another encoding."""
+    if kind := kinds.kind_of(head):
+        raise NotTextError(f"{name}: a binary file ({kind.name}), not text", kind.advice)
+    if kinds.is_wide(encoding):
+        return
+    if wide := kinds.marked_wide(head):
+        raise NotTextError(
+            f"{name}: this is {wide.upper()}, not {encoding}", f"try --encoding {wide}"
+        )
+    if wide := kinds.unmarked_utf16(head):
+        read = head[:80].decode(wide, "ignore").partition("\n")[0][:30]
+        found = f"{name}: this looks like UTF-16 without a byte-order mark ({read!r})"
+        raise NotTextError(found, f"try --encoding {wide}")
+    if kinds.is_riddled(head):
+        raise NotTextError(f"{name}: a binary file, not text", kinds.CONVERT)
+
+
+def _wrong(
+    name: str, head: bytes, encoding: str, offset: int = 0, around: bytes = b"", place: int = 0
+) -> NotTextError:
+    """The error for bytes that can't be decoded: the one at `place` of those `around` it."""
+    if kinds.marked_wide(head) and not kinds.is_wide(encoding):
+        return NotTextError(f"{name}: this is UTF-16, not {encoding}", "try --encoding utf-16")
+    if kinds.looks_binary(head, encoding):
+        return NotTextError(f"{name}: a binary file, not text", kinds.CONVERT)
+    byte = f"byte 0x{around[place]:02x} at offset {offset}" if around else "its end"
+    found: list[tuple[str, str]] = []
+    if around and not kinds.is_wide(encoding):
+        start = max(0, place - AROUND)
+        start = max(start, around.find(b"\n", start, place) + 1) if start else 0  # whole lines
+        found = encodings.likely(around[start : place + AROUND], place - start, encoding)
+    if not found:
+        return NotTextError(
+            f"{name}: {byte} is not {encoding}",
+            "choose the right --encoding, or --errors replace, or --tokenizer byte",
+        )
+    return NotTextError(
+        f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}",
+        "choose the --encoding that reads right, or --errors replace, or --tokenizer byte",
+    )

@@ -1,0 +1,138 @@
+"""The text in the records of a table, in a column that may lie deeper: messages.content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from itertools import islice
+
+from charrnn.config import Reading
+from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
+from charrnn.decoding.pieces import Piece
+from charrnn.errors import BadDataError, UsageError
+
+__all__ = ["MissingColumnError", "column_of", "documents", "has"]
+
+SEARCHED = 1000  # records without the column, after which the table is taken to have none
+NAMED = 20  # columns named in an error
+
+
+class MissingColumnError(UsageError):
+    """A table without the column that should hold its text."""
+
+
+class _Nothing(Enum):
+    MISSING = "no such column"
+    OTHER = "something that is no text"
+
+
+def column_of(reading: Reading) -> str:
+    """The name of the column that holds the text."""
+    return reading.text_column or "text"
+
+
+def documents(
+    name: str, records: Iterable[object], reading: Reading, notes: Iterable[str] = ()
+) -> Iterator[Piece]:
+    """The text of each record, a document; those without text are counted.
+
+    Args:
+        name: of the table.
+        records: mappings from columns to values, or the texts themselves.
+        reading: names the column.
+        notes: what was noticed before; told with the rest, after the last record.
+
+    Raises:
+        MissingColumnError: if no record has the column; names those there are.
+        UsageError: if it holds something else than text.
+        BadDataError: for half a character, which JSON can hold.
+    """
+    column = column_of(reading)
+    cleaner: AnyCleaner = Untouched() if reading.rules == 1 else Cleaner()
+    known: dict[str, None] = {}
+    number = empty = missing = 0
+    for number, record in enumerate(records, 1):
+        text = record if isinstance(record, str) else _found(record, column)
+        if isinstance(text, str):
+            yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
+            continue
+        if text is _Nothing.OTHER:
+            raise _refused(UsageError, name, column, _columns(record))
+        empty += 1
+        if text is _Nothing.MISSING:
+            missing += 1
+            known |= dict.fromkeys(islice(_columns(record), NAMED + 1))
+        if number == missing == SEARCHED and known:
+            break
+    if number == missing and known:
+        raise _refused(MissingColumnError, name, column, known)
+    told = [*notes, *cleaner.notes()]
+    if empty:
+        told.append(f"{empty:,} of {number:,} rows hold no text")
+    if told:
+        yield Piece(name, "", first=False, notes=tuple(told))
+
+
+def has(record: object, column: str) -> bool:
+    """Whether a record has such a column."""
+    return _found(record, column) is not _Nothing.MISSING
+
+
+def _found(value: object, path: str) -> str | _Nothing | None:
+    """The text at the end of a path of names, joined by lines where it goes through a list."""
+    if isinstance(value, list):
+        each = [found for one in value if (found := _found(one, path)) is not _Nothing.MISSING]
+        if _Nothing.OTHER in each:
+            return _Nothing.OTHER
+        texts = [found for found in each if isinstance(found, str)]
+        if texts:
+            return "\n".join(texts)
+        return None if each or not value else _Nothing.MISSING
+    if not path:
+        return value if value is None or isinstance(value, str) else _Nothing.OTHER
+    if isinstance(value, Mapping):
+        if path in value:
+            return _found(value[path], "")
+        first, _, rest = path.partition(".")
+        if first in value and rest:
+            return _found(value[first], rest)
+    return None if value is None else _Nothing.MISSING
+
+
+def _columns(value: object, before: str = "") -> Iterator[str]:
+    """The names of all columns of a record, with dots for those that lie deeper."""
+    if isinstance(value, list):
+        value = next((one for one in value if isinstance(one, Mapping)), None)
+    if not isinstance(value, Mapping):
+        if before:
+            yield before.removesuffix(".")
+        return
+    for name, inner in value.items():
+        deeper = isinstance(inner, (Mapping, list)) and before.count(".") < 3
+        yield from _columns(inner, f"{before}{name}.") if deeper else [f"{before}{name}"]
+
+
+def _refused(kind: type[UsageError], name: str, column: str, columns: Iterable[str]) -> UsageError:
+    names = list(islice(columns, NAMED + 1))
+    more = ", …" if len(names) > NAMED else ""
+    return kind(
+        f"{name}: no text in a column {column}",
+        f"choose --text-column from {', '.join(names[:NAMED])}{more}",
+    )
+
+
+def _whole(name: str, text: str, reading: Reading) -> str:
+    """`text` without halves of characters."""
+    if text.isascii():
+        return text
+    keep = reading.errors if reading.errors == "surrogateescape" else "strict"
+    try:
+        text.encode("utf-8", keep)
+    except UnicodeEncodeError as error:
+        if reading.errors == "replace":
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        half = f"{text[error.start]!r}"
+        raise BadDataError(
+            f"{name}: {half} is half a character", "mend the table, or choose --errors replace"
+        ) from None
+    return text

@@ -1,0 +1,47 @@
+"""Word documents: their paragraphs, each on a line of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from charrnn.config import Reading
+from charrnn.decoding.cleaning import Cleaner
+from charrnn.decoding.containers import Source
+from charrnn.decoding.pieces import Piece
+from charrnn.formats import xml
+
+__all__ = ["texts"]
+
+SPECIAL = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "\N{NON-BREAKING HYPHEN}"}
+# What is deleted, there twice, or about the looks.
+DROPPED = frozenset({"del", "moveFrom", "Fallback", "instrText", "pPr", "rPr", "sectPr"})
+
+
+def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
+    """The text of a document.
+
+    Raises:
+        BadDataError: if it is damaged, or none.
+        UsageError: without the extra `formats`.
+    """
+    cleaner, first = Cleaner(), True
+    with xml.opened(source) as package:
+        for part in _text(package):
+            yield Piece(source.name, cleaner.feed(part), first)
+            first = False
+    yield Piece(source.name, cleaner.feed("", last=True), first, cleaner.notes())
+
+
+def _text(package: xml.Package) -> Iterator[str]:
+    dropped = 0
+    for event, name, element in package.walk("word/document.xml"):
+        if event == "start":
+            dropped += dropped > 0 or name in DROPPED
+        elif dropped:
+            dropped -= 1
+        elif name == "t":
+            yield element.text or ""
+        elif name in SPECIAL:
+            yield SPECIAL[name]
+        elif name == "p":
+            yield "\n"

@@ -1,0 +1,152 @@
+"""HTML as it is read: its text, each block on lines of its own, without markup and scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
+
+from charrnn.config import Reading
+from charrnn.decoding.cleaning import Cleaner
+from charrnn.decoding.containers import Source
+from charrnn.decoding.pieces import Piece, pieces
+from charrnn.errors import BadDataError
+
+__all__ = ["text_of", "texts"]
+
+DROPPED = frozenset({"script", "style", "template", "title"})
+INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "q",
+        "rp",
+        "rt",
+        "ruby",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+    ]
+)
+CELLS = frozenset({"td", "th"})
+SPACE = re.compile(r"[ \t\n\r\f]+")
+LONGEST = 1 << 24  # characters of a tag or a comment
+
+
+def texts(source: Source, reading: Reading) -> Iterator[Piece]:
+    """The text of a page.
+
+    Raises:
+        BadDataError: if it is no text in this encoding.
+    """
+    cleaner, first = Cleaner(), True  # of the text, in which &#13; is a CR
+    notes: list[str] = []
+    for part in text_of(source.name, _markup(source, reading, notes)):
+        if ready := cleaner.feed(part):
+            yield Piece(source.name, ready, first)
+            first = False
+    yield Piece(source.name, cleaner.feed("", last=True), first, (*notes, *cleaner.notes()))
+
+
+def _markup(source: Source, reading: Reading, notes: list[str]) -> Iterator[str]:
+    for piece in pieces(source.name, source.stream, reading):
+        yield piece.text
+        notes += piece.notes
+
+
+def text_of(name: str, markup: Iterable[str]) -> Iterator[str]:
+    """The text of a page whose markup comes in parts."""
+    page = _Page()
+    for part in markup:
+        page.feed(part)
+        if len(page.rawdata) > LONGEST:
+            raise BadDataError(f"{name}: a tag or comment without an end", "mend the page")
+        yield page.take()
+    page.close()
+    yield page.take(last=True)
+
+
+class _Page(HTMLParser):
+    """Collects the text of a page, as it is parsed."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._ready: list[str] = []
+        self._begun = False  # whether the line has any text yet
+        self._gap = ""  # white space that counts only if text follows on the line
+        self._dropped = self._preformatted = 0
+
+    def take(self, last: bool = False) -> str:
+        """The text since the last call."""
+        if last:
+            self._end_line()
+        text = "".join(self._ready)
+        self._ready.clear()
+        return text
+
+    def _end_line(self) -> None:
+        if self._begun:
+            self._ready.append("\n")
+        self._begun, self._gap = False, ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
+        """Begin a line for a block."""
+        if tag in DROPPED:
+            self._dropped += 1
+        elif tag in CELLS:
+            self._gap = "\t" if self._begun else ""
+        elif tag not in INLINE:
+            self._end_line()
+            self._preformatted += tag == "pre"
+
+    def handle_endtag(self, tag: str) -> None:
+        """End the line of a block."""
+        if tag in DROPPED:
+            self._dropped = max(0, self._dropped - 1)
+        elif tag not in INLINE | CELLS:
+            self._end_line()
+            self._preformatted = max(0, self._preformatted - (tag == "pre"))
+
+    def handle_data(self, data: str) -> None:
+        """Add text; white space is one space, except where it is preformatted."""
+        if self._dropped:
+            return
+        if self._preformatted:
+            self._ready.append(self._gap + data)
+            self._gap = ""
+            self._begun = not data.endswith("\n")
+            return
+        for number, word in enumerate(SPACE.split(data)):
+            if number and self._begun:
+                self._gap = self._gap or " "
+            if word:
+                self._ready.append(self._gap + word)
+                self._begun, self._gap = True, ""

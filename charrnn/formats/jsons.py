@@ -1,0 +1,185 @@
+"""JSON: a record a line, an array of records, or an object that holds one array of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from charrnn.config import Reading
+from charrnn.decoding.cleaning import BOM
+from charrnn.decoding.containers import Source
+from charrnn.decoding.pieces import LONGEST, Piece, decoded
+from charrnn.errors import BadDataError, UsageError
+from charrnn.formats.columns import column_of, documents, has
+
+__all__ = ["rows"]
+
+FIRST = 1 << 20  # characters in which it is seen whether a file has a record a line
+NEAR = 16  # characters from the end at which an error may be of a value that goes on
+DECODER = json.JSONDecoder()
+
+
+def rows(source: Source, reading: Reading) -> Iterator[Piece]:
+    """The records of a file, each a document. They are read one by one, however many there are.
+
+    Raises:
+        BadDataError: if it is not JSON.
+        MissingColumnError: if no record has the column.
+    """
+    values = _Values(source.name, decoded(source.name, source.stream, reading))
+    by_line = source.file_name.lower().endswith((".jsonl", ".ndjson"))
+    return documents(source.name, _records(values, column_of(reading), by_line), reading)
+
+
+def _records(values: _Values, column: str, by_line: bool) -> Iterator[object]:
+    if values.next_sign() == "[":
+        while values.next_sign() == "[":
+            yield from values.elements()
+    elif values.next_sign() == "{" and not by_line and not values.are_several():
+        yield from _of_object(values, column)
+    while values.next_sign():
+        yield values.take()
+
+
+def _of_object(values: _Values, column: str) -> Iterator[object]:
+    """The records of the array in an object, or the object itself if there is none."""
+    itself: dict[str, object] = {}
+    array = ""
+    for key in values.keys():  # noqa: SIM118
+        if values.next_sign() != "[":
+            itself[key] = values.take()
+            continue
+        elements = values.elements()
+        first = next(elements, None)
+        named = key == column or column.startswith(f"{key}.")
+        if not named and not (isinstance(first, dict) and has(first, column)):
+            itself[key] = [first] if isinstance(first, dict) else []
+            for _ in elements:
+                pass
+            continue
+        if array:
+            raise UsageError(
+                f"{values.name}: two lists of records have a column {column}: {array} and {key}",
+                f"choose --text-column {array}.{column} or {key}.{column}",
+            )
+        array = key
+        if first is not None:
+            yield {key: first} if named else first
+        for element in elements:
+            yield {key: element} if named else element
+    if not array:
+        yield itself
+
+
+class _Values:
+    """JSON values, parsed one after the other from a text that comes in parts.
+
+    Attributes:
+        name: of the file, for errors.
+    """
+
+    def __init__(self, name: str, parts: Iterable[str]) -> None:
+        self.name = name
+        self._parts = iter(parts)
+        self._text, self._at, self._passed = "", 0, 0
+        self._fill(1)
+        self._text = self._text.removeprefix(BOM)
+
+    def _fill(self, count: int) -> bool:
+        """Have at least `count` characters ahead, or all; whether there are more than before."""
+        found: list[str] = []
+        missing = count - (len(self._text) - self._at)
+        while missing > 0 and (part := next(self._parts, None)) is not None:
+            found.append(part)
+            missing -= len(part)
+        if not any(found):
+            return False
+        self._passed += self._at
+        self._text, self._at = self._text[self._at :] + "".join(found), 0
+        return True
+
+    def next_sign(self) -> str:
+        """The next character that is no white space, which stays; nothing at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
+                self._at += 1
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._fill(1):
+                return ""
+
+    def take(self) -> Any:
+        """The next value."""
+        self.next_sign()
+        while True:
+            try:
+                value, end = DECODER.raw_decode(self._text, self._at)
+            except RecursionError:
+                raise self._broken("it is nested too deeply") from None
+            except json.JSONDecodeError as error:
+                place = self._passed + error.pos
+                final = error.pos < len(self._text) - NEAR and "Unterminated" not in error.msg
+                if final or not self._more():
+                    raise self._broken(error.msg, place) from None
+            except ValueError:
+                raise self._broken("a number of thousands of digits") from None
+            else:
+                # A number may go on in the next part.
+                if end < len(self._text) or not self._more():
+                    self._at = end
+                    return value
+
+    def _more(self) -> bool:
+        ahead = len(self._text) - self._at
+        if ahead > LONGEST:
+            raise self._broken(f"a value of over {LONGEST:,} characters")
+        return self._fill(2 * ahead + 1)
+
+    def are_several(self) -> bool:
+        """Whether another value follows the next one, which is not long."""
+        self._fill(FIRST)
+        try:
+            _, end = DECODER.raw_decode(self._text, self._at)
+        except (ValueError, RecursionError):
+            return False
+        return bool(self._text[end:].strip())
+
+    def elements(self) -> Iterator[Any]:
+        """The elements of the array that comes next."""
+        self._expect("[")
+        if self.next_sign() == "]":
+            self._at += 1
+            return
+        while True:
+            yield self.take()
+            if self._expect(",", "]") == "]":
+                return
+
+    def keys(self) -> Iterator[str]:
+        """The keys of the object that comes next; the value of each is taken before the next."""
+        self._expect("{")
+        if self.next_sign() == "}":
+            self._at += 1
+            return
+        while True:
+            if self.next_sign() != '"':
+                raise self._broken("Expecting property name", self._passed + self._at)
+            key = self.take()
+            self._expect(":")
+            yield key
+            if self._expect(",", "}") == "}":
+                return
+
+    def _expect(self, *signs: str) -> str:
+        found = self.next_sign()
+        if found not in signs or not found:
+            raise self._broken(
+                f"Expecting {' or '.join(map(repr, signs))}", self._passed + self._at
+            )
+        self._at += 1
+        return found
+
+    def _broken(self, reason: str, place: int | None = None) -> BadDataError:
+        at = "" if place is None else f" at character {place:,}"
+        return BadDataError(f"{self.name}: broken JSON ({reason}{at})", "check the file")

@@ -1,0 +1,76 @@
+"""Parquet, through pyarrow, which is imported only for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from charrnn.config import Reading
+from charrnn.decoding.containers import Source
+from charrnn.decoding.pieces import Piece
+from charrnn.errors import BadDataError
+from charrnn.formats.columns import column_of, documents
+
+__all__ = ["rows"]
+
+ROWS = 256  # read at a time
+HARMLESS = 64 << 20  # bytes that anything may grow to; see `containers`
+RATIO = 1000
+
+
+def rows(source: Source, reading: Reading) -> Iterator[Piece]:
+    """The rows of a table, each a document.
+
+    Raises:
+        BadDataError: if it is broken, or grows past all reason.
+        MissingColumnError: if it has no such column.
+    """
+    return documents(source.name, _records(source, column_of(reading)), reading)
+
+
+def _records(source: Source, column: str) -> Iterator[dict[str, object]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    assert source.path is not None, "the registry sees to it"
+    size = source.path.stat().st_size
+    try:
+        schema = parquet.read_schema(source.path)
+        names = schema.names
+        known = next((n for n in (column, column.partition(".")[0]) if n in names), None)
+        # Of a text that stands in many rows the file may hold one copy; so may the memory.
+        texts = [known] if known and pa.types.is_string(schema.field(known).type) else []
+        with parquet.ParquetFile(source.path, read_dictionary=texts) as file:
+            if known is None:
+                yield from [dict.fromkeys(names)] * min(1, file.metadata.num_rows)
+                return
+            _refuse(source.name, *_largest(file.metadata))
+            spent = 0
+            for batch in file.iter_batches(ROWS, columns=[known]):
+                for cell in batch.column(0):  # one at a time: each may be long
+                    value = cell.as_py()
+                    spent += len(value) if isinstance(value, str) else 0
+                    _refuse(source.name, spent, size)
+                    yield dict.fromkeys(names) | {known: value}
+    except (pa.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise BadDataError(f"{source.name}: {reason}", "check the table") from None
+
+
+def _largest(metadata: Any) -> tuple[int, int]:
+    """The bytes of the largest part that is read at once: expanded, and in the file."""
+    parts = [
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    ]
+    sizes = [(part.total_uncompressed_size, part.total_compressed_size) for part in parts]
+    return max(sizes, default=(0, 0))
+
+
+def _refuse(name: str, expanded: int, size: int) -> None:
+    if expanded > HARMLESS and expanded > RATIO * size:
+        raise BadDataError(
+            f"{name}: it grows to more than {RATIO:,} times its size when it is expanded",
+            "write it anew as text if that is what you want",
+        )

@@ -1,0 +1,183 @@
+"""Which file is read how: by the suffix of its name, whatever it is compressed with.
+
+documents(path, reading)    # the documents of one file, or of the files of an archive
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from charrnn.config import Reading
+from charrnn.decoding import kinds
+from charrnn.decoding.containers import Source, is_archive, plain_name, sources, sources_in, told
+from charrnn.decoding.pieces import NotTextError, Piece, Stream, decoded
+from charrnn.errors import BadDataError
+from charrnn.formats import docx, epub, html, jsons, parquet, plain, subtitles, tables
+from charrnn.formats.columns import MissingColumnError
+
+__all__ = ["Format", "documents", "documents_in", "format_of", "is_no_text", "listed", "skipped"]
+
+DECODING = frozenset({"encoding", "errors"})
+COLUMNS = frozenset({"text_column"})
+
+
+class Format(NamedTuple):
+    """How files of a kind are read.
+
+    Attributes:
+        read: what turns a file into documents.
+        settings: those of `Reading` that it heeds.
+        whole: whether it needs the file itself, and not only a stream of its bytes.
+    """
+
+    read: Callable[[Source, Reading], Iterator[Piece]]
+    settings: frozenset[str] = DECODING
+    whole: bool = False
+
+
+PLAIN = Format(plain.texts)
+TABLE = Format(tables.rows, DECODING | COLUMNS)
+JSON = Format(jsons.rows, DECODING | COLUMNS)
+PAGE = Format(html.texts)
+SUBTITLES = Format(subtitles.texts)
+FORMATS = {
+    ".csv": TABLE,
+    ".tsv": TABLE,
+    ".jsonl": JSON,
+    ".ndjson": JSON,
+    ".json": JSON,
+    ".parquet": Format(parquet.rows, COLUMNS, whole=True),
+    ".html": PAGE,
+    ".htm": PAGE,
+    ".xhtml": PAGE,
+    ".srt": SUBTITLES,
+    ".vtt": SUBTITLES,
+    ".epub": Format(epub.texts, frozenset(), whole=True),
+    ".docx": Format(docx.texts, frozenset(), whole=True),
+}
+EARLIER = (".jsonl", ".csv", ".parquet")  # before there were others; case counted
+
+
+def format_of(name: str, reading: Reading) -> Format:
+    """How a file of this name is read."""
+    if reading.rules == 1:
+        suffix = Path(name.removesuffix(".gz")).suffix
+        return FORMATS[suffix] if suffix in EARLIER else PLAIN
+    return FORMATS.get(PurePosixPath(plain_name(name)).suffix.lower(), PLAIN)
+
+
+def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
+    """The documents of a file, or of the files of an archive; adds the settings that it heeds.
+
+    Raises:
+        BadDataError: if it is broken, no text, or grows past all reason.
+        MissingInputError: if it does not exist or may not be read.
+        ReadWriteError: if reading fails midway.
+        UsageError: for a column that does not exist or holds no text.
+    """
+    with told(str(path)):
+        form = format_of(path.name, reading)
+        if form.whole and path.name == plain_name(path.name):
+            heeded |= form.settings
+            with path.open("rb"):  # for the errors that a file can have
+                source = Source(str(path), path.name, Stream(_Empty()), path)
+            yield from form.read(source, reading)
+        else:
+            yield from _of_all(str(path), sources(path, reading), reading, heeded)
+
+
+def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
+    """The same of bytes that can be read only once, such as standard input."""
+    with told(name):
+        yield from _of_all(name, sources_in(name, file, reading), reading, heeded)
+
+
+class _Empty:
+    """Nothing to read."""
+
+    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
+        return b""
+
+
+def _of_all(
+    name: str, found: Iterator[Source], reading: Reading, heeded: set[str]
+) -> Iterator[Piece]:
+    left_out: list[str] = []
+    read = False
+    for source in found:
+        form = format_of(source.file_name, reading)
+        inside = source.name.removeprefix(f"{source.archive}/") if source.archive else ""
+        if inside and (form.whole or _is_left_out(source, reading)):
+            left_out.append(inside)
+            continue
+        if form.whole:
+            raise NotTextError(f"{source.name}: it can't be read compressed", kinds.UNPACK)
+        heeded |= form.settings
+        try:
+            yield from form.read(source, reading)
+            read = True
+        except MissingColumnError:
+            if not inside:
+                raise
+            left_out.append(inside)
+    if left_out and not read:
+        raise BadDataError(f"{name}: no text in it, only {listed(left_out)}", kinds.UNPACK)
+    if left_out:
+        yield Piece(name, "", first=False, notes=(skipped(left_out),))
+
+
+def is_no_text(path: Path, reading: Reading) -> bool:
+    """Whether a file of a folder is left out: a picture, a program, a table in earlier days.
+
+    A file with control characters at its start may yet be text, and is read to its end.
+    """
+    form = format_of(path.name, reading)
+    if form is not PLAIN:
+        return reading.rules == 1
+    with told(str(path)):
+        for source in sources(path, reading):
+            if source.archive or not _seems_no_text(source, reading):
+                return False
+            if kinds.kind_of(source.stream.head) and reading.rules > 1:
+                return True
+            try:
+                for _ in decoded(source.name, source.stream, Reading(reading.encoding, rules=1)):
+                    pass
+            except NotTextError:
+                return True
+            return reading.rules > 1 and kinds.is_riddled(source.stream.head)
+    return False
+
+
+def _seems_no_text(source: Source, reading: Reading) -> bool:
+    head = source.stream.head
+    if reading.rules > 1:
+        if kinds.kind_of(head):
+            return True
+        if kinds.unmarked_utf16(head):
+            return False  # which is an error
+    return kinds.looks_binary(head, reading.encoding)
+
+
+def _is_left_out(source: Source, reading: Reading) -> bool:
+    """Whether a file in an archive is no text, as far as its start can tell."""
+    if is_archive(source.file_name):
+        return True
+    head = source.stream.head
+    if not _seems_no_text(source, reading):
+        return False
+    undecodable = kinds.is_riddled(head) or not kinds.decodes(head, reading.encoding)
+    return kinds.kind_of(head) is not None or undecodable
+
+
+def skipped(names: list[str]) -> str:
+    """What to say of files that were left out."""
+    files = "file that is" if len(names) == 1 else "files that are"
+    return f"skipped {len(names)} {files} not plain text: {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of some names, for a note."""
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")

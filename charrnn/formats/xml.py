@@ -1,0 +1,95 @@
+"""The zip archives of XML files that documents are kept in, read without trusting them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from charrnn.decoding.containers import Bounded, Budget, Source
+from charrnn.errors import BadDataError, UsageError
+
+__all__ = ["Package", "opened"]
+
+LARGEST = 1 << 24  # bytes of one file of a document that is in memory at once, expanded
+DEEPEST = 1000  # elements within each other
+
+
+class Package:
+    """A document: an archive of XML files."""
+
+    def __init__(self, source: Source, archive: zipfile.ZipFile, parse: Any) -> None:
+        path = source.path
+        assert path is not None, "the registry sees to it"
+        self._name, self._archive, self._parse = source.name, archive, parse
+        self._budget = Budget(source.name, lambda: path.stat().st_size)
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[Bounded]:
+        try:
+            file = self._archive.open(name)
+        except (KeyError, RuntimeError, NotImplementedError) as error:
+            raise self.broken(str(error).strip("'\"")) from None
+        with file:
+            yield Bounded(file, self._budget)
+
+    def read(self, name: str) -> bytes:
+        """One of its files.
+
+        Raises:
+            BadDataError: if there is none, or it is larger than any of a document.
+        """
+        with self._part(name) as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            found = f"{self._name}: {name} is larger than {LARGEST >> 20} MB"
+            raise BadDataError(found, "save it as plain text")
+        return data
+
+    def walk(self, name: str) -> Iterator[tuple[str, str, Element]]:
+        """The elements of one of its files, at their start and at their end; none stays in memory.
+
+        Yields:
+            event, name, element: "start" or "end"; the name without its namespace.
+        """
+        within: list[Element] = []
+        with self._part(name) as file:
+            try:
+                for event, element in self._parse(file, events=("start", "end")):
+                    yield event, element.tag.rpartition("}")[2], element
+                    if event == "start":
+                        within.append(element)
+                    else:
+                        within.pop()
+                        if within:
+                            within[-1].remove(element)
+                    if len(within) > DEEPEST:
+                        raise self.broken(f"{name} is nested too deeply")
+            except (ParseError, ValueError) as error:  # the latter for entities, which can explode
+                reason = str(error) or type(error).__name__
+                raise self.broken(f"{name}: {reason}") from None
+
+    def broken(self, reason: str) -> BadDataError:
+        """The error for a document that is damaged, or none."""
+        return BadDataError(f"{self._name}: broken document ({reason})", "save it anew")
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Package]:
+    """A document, open for reading.
+
+    Raises:
+        UsageError: without the extra `formats`.
+        BadDataError: if it is no archive.
+    """
+    try:
+        from defusedxml import ElementTree
+    except ImportError:
+        suffix = source.file_name.rpartition(".")[2].lower()
+        advice = "pip install 'charrnn-toolkit[formats]', or save it as plain text"
+        raise UsageError(f"{source.name}: .{suffix} files need the extra formats", advice) from None
+    assert source.path is not None, "the registry sees to it"
+    with zipfile.ZipFile(source.path) as archive:
+        yield Package(source, archive, ElementTree.iterparse)

@@ -1,0 +1,129 @@
+"""Which files a folder stands for, and which of several hold the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["Doubles", "below", "is_model"]
+
+HEAD = 1 << 16  # bytes by which most files of one size differ
+INSTALLED = frozenset({"node_modules", "__pycache__", "checkpoints"})
+MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # of a cache, and of a virtual environment
+
+
+def below(folder: Path, everything: bool = False) -> tuple[list[Path], list[str]]:
+    """The files below a folder, sorted.
+
+    Args:
+        folder: links to folders in it are not followed.
+        everything: whether to enter models and caches, as was done once.
+
+    Returns:
+        files: without hidden ones.
+        passed: the names within the folder of what is never a text: hidden files and folders,
+            models, caches, packages.
+    """
+    files: list[Path] = []
+    passed: list[str] = []
+    waiting = [folder]
+    while waiting:
+        entered = waiting.pop()
+        try:
+            paths = list(entered.iterdir())
+        except PermissionError:
+            passed.append(str(entered.relative_to(folder)))
+            continue
+        for path in paths:
+            is_folder = path.is_dir() and not path.is_symlink()
+            if path.name.startswith(".") or (is_folder and not everything and _is_passed(path)):
+                passed.append(str(path.relative_to(folder)))
+            elif is_folder:
+                waiting.append(path)
+            elif path.is_file():
+                files.append(path)
+    return sorted(files), sorted(passed)
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder is a model of ours, or one of those that are kept in the same form."""
+    return (folder / "config.json").is_file() and (folder / "tokenizer.json").is_file()
+
+
+def _is_passed(folder: Path) -> bool:
+    marked = any((folder / mark).exists() for mark in MARKS)
+    return folder.name in INSTALLED or marked or is_model(folder)
+
+
+class Doubles:
+    """Which of several sources hold what is there already: by another name, by a link, or a copy.
+
+    Args:
+        sources: files, and names of what is no file.
+
+    Attributes:
+        left_out: those that were left out.
+    """
+
+    def __init__(self, sources: Iterable[str | Path]) -> None:
+        self.left_out: list[str] = []
+        self._contents = _contents(sources)
+        self._read: set[Hashable] = set()
+
+    def leave_out(self, source: str | Path) -> bool:
+        """Whether the content of this source, which is next, was read before."""
+        content = self._contents.get(source)
+        if content in self._read:
+            self.left_out.append(str(source))
+            return True
+        if content is not None:
+            self._read.add(content)
+        return False
+
+
+def _contents(sources: Iterable[str | Path]) -> dict[str | Path, Hashable]:
+    """What stands for the content of each source: equal where the content is."""
+    found = {source: _identity(source) for source in sources}
+    files = {it: source for source, it in found.items() if isinstance(source, Path)}
+    copies: dict[Hashable, Hashable] = {}
+    for same in _alike(files, lambda it: _size(files[it])):  # empty files are no copies
+        for near in _alike(same, lambda it: _digest(files[it], HEAD)):
+            copies |= {it: _digest(files[it]) for it in near}
+    return {source: copies.get(it) or it for source, it in found.items()}
+
+
+def _alike(
+    items: Iterable[Hashable], key: Callable[[Hashable], Hashable | None]
+) -> Iterator[list[Hashable]]:
+    """The groups of two and more that have a key in common."""
+    groups = defaultdict[Hashable, list[Hashable]](list)
+    for item in items:
+        if (found := key(item)) is not None:
+            groups[found].append(item)
+    return (group for group in groups.values() if len(group) > 1)
+
+
+def _identity(source: str | Path) -> Hashable:
+    with suppress(OSError):
+        if isinstance(source, Path):
+            status = source.stat()
+            return status.st_dev, status.st_ino
+    return source
+
+
+def _size(file: Path) -> int | None:
+    with suppress(OSError):
+        return file.stat().st_size or None
+    return None
+
+
+def _digest(file: Path, first: int = -1) -> bytes | None:
+    """The SHA-256 of a file, or of its first bytes; None if it can't be read: told later."""
+    with suppress(OSError), file.open("rb") as opened:
+        if first >= 0:
+            return hashlib.sha256(opened.read(first)).digest()
+        return hashlib.file_digest(opened, "sha256").digest()
+    return None

@@ -1,0 +1,84 @@
+"""Data sets from the hub, read with `datasets`, which is imported only for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from charrnn.config import Reading
+from charrnn.decoding.pieces import Piece
+from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
+from charrnn.formats.columns import documents
+
+__all__ = ["HUB", "hub_rows"]
+
+HUB = "hf://"
+
+
+def hub_rows(source: str, reading: Reading) -> Iterator[Piece]:
+    """The rows of a data set, each a document.
+
+    Raises:
+        MissingInputError: if there is none of this name, or no connection.
+        UsageError: for a name that can be none, or a column that does not exist.
+    """
+    owner, _, rest = source.removeprefix(HUB).partition("/")
+    name, _, config = rest.partition("/")
+    if not (owner and name):
+        advice = "write hf://OWNER/NAME or hf://OWNER/NAME/CONFIG"
+        raise UsageError(f"{source} does not name a data set", advice)
+    return documents(source, _rows(source, f"{owner}/{name}", config, reading.split), reading)
+
+
+def _rows(name: str, dataset: str, config: str, split: str) -> Iterator[Any]:
+    """The rows; streamed, so that no copy of a private text stays in a cache."""
+    import datasets
+
+    try:
+        with _quiet():
+            found = datasets.load_dataset(dataset, config or None, split=split, streaming=True)
+            rows = iter(found)
+        while True:
+            with _quiet():
+                row = next(rows, None)
+            if row is None:
+                return
+            yield row
+    except CharRNNError:
+        raise
+    except StopIteration:  # `datasets` raises it for an empty .jsonl
+        return
+    except (FileNotFoundError, ConnectionError) as error:
+        reason = _first_line(error)
+        raise MissingInputError(f"{name}: {reason}", "check the name and the connection") from None
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise BadDataError(f"{name}: {_first_line(error)}", "check the data set") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep `datasets` and the hub's library quiet, and leave them afterwards as they were."""
+    import datasets
+
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    bars = not datasets.are_progress_bars_disabled()
+    counts = datasets.config.HF_UPDATE_DOWNLOAD_COUNTS
+    loggers[0].setLevel(logging.CRITICAL)  # it also raises what it logs
+    loggers[1].setLevel(logging.ERROR)  # a warning for each attempt; the error at the end is enough
+    datasets.disable_progress_bars()
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # else it reports even local tables
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counts
+        if bars:
+            datasets.enable_progress_bars()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,287 @@
+"""Compressed files and archives: read through as streams, and traps refused in one line."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import json
+import lzma
+import os
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
+from charrnn.decoding import containers
+from charrnn.errors import BadDataError, UsageError
+from tests.text.reading import PNG, gzipped, text_of
+
+TEXT = "The clerk has lost the book of tides: où est-il? 文\n" * 50
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzipped,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+
+
+def zipped(files: dict[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", kind) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_compressed_file_is_its_text(suffix: str) -> None:
+    data = COMPRESS[suffix](TEXT.encode())
+    for name in (f"a.txt{suffix}", f"B.TXT{suffix.upper()}", "by-its-content.txt"):
+        Path(name).write_bytes(data)
+        assert text_of(name) == TEXT
+    assert read_corpus([f"a.txt{suffix}"]) == Corpus("a", TEXT)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_parts_that_were_joined_are_all_read(suffix: str) -> None:
+    Path(f"a{suffix}").write_bytes(COMPRESS[suffix](b"one\n") + COMPRESS[suffix](b"two\n"))
+    assert text_of(f"a{suffix}") == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("damage", ["cut", "changed", "none at all"])
+def test_a_broken_one_is_an_error(suffix: str, damage: str) -> None:
+    data = COMPRESS[suffix](os.urandom(9) + TEXT.encode())
+    data = {"cut": data[:-9], "changed": data[:30] + bytes([data[30] ^ 255]) + data[31:]}.get(
+        damage, b"plain text"
+    )
+    Path(f"a{suffix}").write_bytes(data)
+    with pytest.raises(BadDataError, match=rf"^a\{suffix}: ") as error:
+        text_of(f"a{suffix}", errors="replace")
+    assert "broken" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "suffix", [".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".TXZ"]
+)
+def test_an_archive_is_its_texts(suffix: str) -> None:
+    files = {
+        "book/b.txt": b"two\r\n",
+        "book/a.txt": b"one",
+        "book/.hidden": b"hidden",
+        "__MACOSX/book/a.txt": b"copy",
+        "book/rows.csv": b"text\nthree\n",
+        "book/picture.png": PNG,
+        "../../etc/evil.txt": b"four",
+    }
+    data = zipped(files) if suffix == ".zip" else tarred(files)
+    for layer, compress in ((".gz", gzipped), (".bz2", bz2.compress), (".xz", lzma.compress)):
+        if suffix.endswith((layer, {".gz": ".tgz", ".xz": ".TXZ"}.get(layer, layer))):
+            data = compress(data)
+    for name in (f"a{suffix}", "by-its-content"):
+        Path(name).write_bytes(data)
+        corpus = read_corpus([name])
+        texts = ["one", "two", "three", "four"]
+        # A zip is read in the order of names, a tar in its own.
+        order = [3, 0, 1, 2] if suffix == ".zip" else [1, 0, 2, 3]
+        assert corpus.text == "\n".join(texts[k] for k in order)
+        inside = "../../etc/evil.txt"
+        assert f"{name}: skipped 1 file that is not plain text: book/picture.png" in corpus.notes
+        assert f"{name}/book/b.txt: CRLF became LF on 1 line" in corpus.notes
+        assert inside not in str(corpus.notes)
+    assert sorted(p.name for p in Path().iterdir()) == sorted([f"a{suffix}", "by-its-content"])
+
+
+def test_an_archive_in_an_archive_is_left_out_or_refused() -> None:
+    inner = zipped({"a.txt": b"text"})
+    Path("two.zip").write_bytes(zipped({"inner.zip": inner, "b.txt": b"beside it"}))
+    corpus = read_corpus(["two.zip"])
+    assert corpus.text == "beside it"
+    assert corpus.notes == ("two.zip: skipped 1 file that is not plain text: inner.zip",)
+    Path("only.zip").write_bytes(zipped({"x": inner, "a.tar": tarred({"a": b"text"})}))
+    with pytest.raises(BadDataError, match=r"no text in it, only a\.tar, x; unpack it first"):
+        text_of("only.zip")
+    Path("a.txt.gz").write_bytes(gzipped(gzipped(b"text")))
+    with pytest.raises(BadDataError, match=r"\(gzip\), not text; unpack it first"):
+        text_of("a.txt.gz")
+
+
+def test_an_empty_archive_holds_no_text() -> None:
+    for name, data in (("a.zip", zipped({})), ("a.tar", tarred({}))):
+        Path(name).write_bytes(data)
+        with pytest.raises(BadDataError, match="no text in it"):
+            text_of(name)
+
+
+BOMBS: dict[str, Callable[[bytes], bytes]] = {
+    "a.gz": lambda block: gzipped(block * 80),
+    "a.bz2": lambda block: bz2.compress(block * 80),
+    "a.xz": lambda block: lzma.compress(block * 80),
+    "a.zst": lambda block: zstandard.ZstdCompressor().compress(block * 80),
+    "a.zip": lambda block: zipped({"a.txt": block * 80}),
+    "a.tar.gz": lambda block: gzipped(tarred({"a.txt": block * 80})),
+    "many.zip": lambda block: zipped({f"{n}": block * 9 for n in range(9)}, zipfile.ZIP_LZMA),
+    "skipped.tar.xz": lambda block: lzma.compress(tarred({"a.bin": b"\0\1\xff" + block * 80})),
+    "NULs.gz": lambda block: gzipped(bytes(80 * len(block))),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_grows_past_all_reason_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here from a megabyte on; 64 in earnest, as `test_reading_takes_little_memory` shows."""
+    monkeypatch.setattr(containers, "HARMLESS", 1 << 20)
+    Path(name).write_bytes(BOMBS[name](b"a" * 100_000))
+    with pytest.raises(BadDataError, match=r"more than 1,000 times its size"):
+        text_of(name)
+
+
+def test_a_long_text_that_compresses_well_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is a thousand times as long is a trap: a log may be a hundred times."""
+    monkeypatch.setattr(containers, "HARMLESS", 1 << 20)
+    data = b"".join(
+        b"2024-01-01 00:00:%02d GET /%d 200\n" % (n % 60, n % 97) for n in range(90_000)
+    )
+    Path("a.log.xz").write_bytes(lzma.compress(data, preset=1))
+    assert Path("a.log.xz").stat().st_size * 20 < len(data)
+    assert len(text_of("a.log.xz")) == len(data)
+
+
+def test_a_sparse_file_of_an_archive_is_bounded() -> None:
+    """A header of 512 bytes may promise a terabyte of zeros."""
+    member = tarfile.TarInfo("a.txt")
+    member.size = 0
+    member.pax_headers = {
+        "GNU.sparse.major": "0",
+        "GNU.sparse.minor": "1",
+        "GNU.sparse.size": str(1 << 40),
+        "GNU.sparse.map": f"{1 << 40},0",
+    }
+    Path("a.tar").write_bytes(member.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+    with pytest.raises(BadDataError, match=r"1,000 times|no text|binary"):
+        text_of("a.tar")
+
+
+def test_a_zip_that_lies_about_its_sizes_is_broken() -> None:
+    data = bytearray(zipped({"a.txt": TEXT.encode()}))
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 24 : entry + 28] = struct.pack("<I", 10)
+    Path("a.zip").write_bytes(data)
+    with pytest.raises(BadDataError, match=r"a\.zip: broken"):
+        text_of("a.zip")
+
+
+def test_a_zip_with_a_password_says_so() -> None:
+    data = bytearray(zipped({"a.txt": TEXT.encode()}))
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + place] |= 1
+    Path("a.zip").write_bytes(data)
+    with pytest.raises(BadDataError, match=r"encrypted.*; unpack it first"):
+        text_of("a.zip")
+
+
+def test_a_spreadsheet_is_called_an_office_document() -> None:
+    Path("a.xlsx").write_bytes(zipped({"[Content_Types].xml": b"<Types/>", "xl/a.xml": b"<a/>"}))
+    with pytest.raises(BadDataError, match=r"an office document.*save it as .*\.csv"):
+        text_of("a.xlsx")
+
+
+def test_names_in_an_archive_move_no_cursor() -> None:
+    Path("a.zip").write_bytes(zipped({"\x1b[2J.txt": b"a\r\nb", "x\n.png": PNG}))
+    notes = read_corpus(["a.zip"]).notes
+    assert len(notes) == 2
+    assert all(note.isprintable() for note in notes)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.bin.gz"])
+def test_bytes_are_learnt_as_they_are_unless_the_name_says_otherwise(name: str) -> None:
+    raw = Reading(errors="surrogateescape")
+    data = zipped({"a.txt": b"text"}) if name == "a.zip" else gzipped(b"text")
+    Path(name).write_bytes(data)
+    Path("data.bin").write_bytes(data)
+    assert read_corpus([name], raw).text == "text"
+    text = read_corpus(["data.bin"], raw).text
+    assert ByteTokenizer().encode(text).astype("u1").tobytes() == data
+
+
+@pytest.mark.parametrize("kind", ["gz", "tar", "zip"])
+def test_standard_input_is_read_through(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"a.txt": b"one\n"}
+    data = {"gz": gzipped(b"one\n"), "tar": tarred(files), "zip": zipped(files)}[kind]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    if kind == "zip":
+        with pytest.raises(UsageError, match="save it first"):
+            text_of("-")
+    else:
+        assert text_of("-") == "one\n"
+
+
+def test_zstd_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.txt.zst").write_bytes(COMPRESS[".zst"](b"text"))
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(CharRNNError, match=r"needs the extra formats; pip install"):
+        text_of("a.txt.zst")
+
+
+MEASURE = """
+import resource, sys
+from charrnn import Reading
+from charrnn.text.corpus import texts
+from contextlib import suppress
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    print(sum(map(len, texts([sys.argv[1]], Reading(), []))))
+except Exception as error:
+    print(type(error).__name__)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="measured through resource")
+@pytest.mark.parametrize("kind", ["zstd bomb", "xz", "json", "csv"])
+def test_reading_takes_little_memory(kind: str) -> None:
+    """Megabytes, for a gigabyte from a few kilobytes or a hundred megabytes of a text."""
+    row = "clerk " * 13 + "é\n"
+    if kind == "zstd bomb":
+        name, found = "a.zst", "BadDataError"
+        compressor = zstandard.ZstdCompressor().compressobj()
+        with Path(name).open("wb") as file:
+            for _ in range(1000):
+                file.write(compressor.compress(b"a" * 1_000_000))
+            file.write(compressor.flush())
+        assert Path(name).stat().st_size < 100_000
+    elif kind == "xz":
+        name, found = "a.xz", "16000000"
+        lines = "".join(f"{n * 7919 % 10**9:>15}\n" for n in range(1_000_000))
+        Path(name).write_bytes(lzma.compress(lines.encode(), preset=0))
+    elif kind == "json":
+        name, found = "a.json", "16000000"
+        rows = ", ".join([json.dumps({"text": row, "n": [1, 2]})] * 200_000)
+        Path(name).write_text(f'{{"version": 1, "data": [{rows}]}}')
+    else:
+        name, found = "a.csv", "16000000"
+        Path(name).write_text("text,n\n" + f'"{row}",1\n' * 200_000)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, name], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    count, megabytes = done.stdout.split()
+    assert count == found
+    assert int(megabytes) < 40

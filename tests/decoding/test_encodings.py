@@ -1,0 +1,120 @@
+"""A text in another encoding: the likeliest are shown, each with what it makes of the text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from charrnn.errors import BadDataError
+from tests.text.reading import text_of
+
+VERSES = {
+    "cp1252": "“It’s late,” she said — naïve, as ever.\n",
+    "cp1250": "Příliš žluťoučký kůň úpěl ďábelské ódy.\n",
+    "cp1251": "Мой дядя самых честных правил,\nКогда не в шутку занемог,\n",
+    "koi8_r": "Мой дядя самых честных правил,\nКогда не в шутку занемог,\n",
+    "gb18030": "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n",
+    "cp932": "吾輩は猫である。名前はまだ無い。\nどこで生れたかとんと見当がつかぬ。\n",
+    "cp949": "나랏말싸미 듕귁에 달아 문자와로 서르 사맛디 아니할쎄\n",
+    "big5": "床前明月光，疑是地上霜。\n舉頭望明月，低頭思故鄉。\n",
+    "mac_roman": "“It’s late,” she said — naïve, as ever.\n",
+}
+
+
+SHOWN = r"([\w-]+)(?:, known as [\w-]+,)? \('([^']*)'\)"
+
+
+def advice(path: str) -> str:
+    with pytest.raises(BadDataError) as error:
+        text_of(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("encoding", VERSES)
+@pytest.mark.parametrize("before", ["", "plain ASCII comes first\n" * 400], ids=["", "late"])
+def test_the_encoding_of_a_text_is_among_those_shown(encoding: str, before: str) -> None:
+    text = before + VERSES[encoding]
+    Path("a.txt").write_bytes(text.encode(encoding))
+    message = advice("a.txt")
+    assert "--encoding" in message
+    shown = dict(
+        re.findall(r"([\w-]+)(?:, known as [\w-]+,)? \('([^']*)'\)", message.replace("’", ""))
+    )
+    assert 1 <= len(shown) <= 3
+    assert encoding in shown, message
+    assert shown[encoding] in text.replace("’", "")
+    assert text_of("a.txt", encoding=encoding) == text
+
+
+def test_cp1252_comes_first_and_latin_1_not_at_all() -> None:
+    Path("a.txt").write_bytes("It’s late.\n".encode("cp1252"))
+    message = advice("a.txt")
+    assert "it may be cp1252 ('It’s late.')" in message
+    assert "latin" not in message
+    assert "byte 0x92 at offset 2 is not utf-8" in message
+
+
+def test_what_a_page_says_of_itself_comes_first() -> None:
+    page = '<meta charset="koi8-r"><p>' + "привет, мир, как дела" * 3
+    Path("a.html").write_bytes(page.encode("koi8-r"))
+    assert "it may be koi8-r ('" in advice("a.html")
+
+
+def test_a_page_that_names_no_encoding_of_python_is_still_one_error() -> None:
+    Path("a.html").write_bytes(b'<meta charset="x-nonsense"><p>caf\xe9 noir et th\xe9')
+    assert "cp1252 (" in advice("a.html")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text",
+    ["It is late.\nThe end.\n", VERSES["cp1251"], VERSES["gb18030"], VERSES["cp932"]],
+    ids=["Latin", "Cyrillic", "Chinese", "Japanese"],
+)
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+def test_utf_16_without_a_mark_is_recognised(encoding: str, text: str, errors: str) -> None:
+    """Latin text passed as UTF-8 with a NUL after each letter."""
+    Path("a.txt").write_bytes((text * 3).encode(encoding))
+    found = rf"UTF-16 without .*; try --encoding {encoding}"
+    with pytest.raises(BadDataError, match=found) as error:
+        text_of("a.txt", errors=errors)
+    assert text[:5] in str(error.value)
+    assert text_of("a.txt", encoding=encoding) == text * 3
+
+
+@pytest.mark.parametrize("text", [*VERSES.values(), "a\n", "ab", "ascii only, and long\n" * 900])
+def test_utf_8_is_never_taken_for_utf_16(text: str) -> None:
+    Path("a.txt").write_text(text, encoding="utf-8")
+    assert text_of("a.txt") == text
+
+
+def test_padded_logs_lose_their_padding_and_say_so() -> None:
+    from charrnn import read_corpus
+
+    Path("app.log").write_bytes(b"started\n" * 9 + b"\0" * 5000 + b"started again\n")
+    corpus = read_corpus(["app.log"])
+    assert corpus.text == "started\n" * 9 + "started again\n"
+    assert corpus.notes == ("app.log: dropped 5,000 NULs, which pad the text",)
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (b"%PDF-1.7\n%abc\n", "a PDF.*pdftotext"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture.*--tokenizer byte"),
+        (b"RIFF1234WAVEfmt ", "a WAV recording"),
+        (b"\0\0\0\x18ftypmp42", "a video"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", r"old Microsoft Office.*\.docx"),
+        (b"SQLite format 3\0", "an SQLite database.*csv"),
+        (b"PAR1", r"a Parquet table.*\.parquet"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive.*unpack it"),
+        (bytes(range(32)) * 9, "a binary file"),
+        (b"\0\x01\0\x02" * 99, "a binary file"),
+    ],
+)
+def test_what_is_no_text_is_called_what_it_is(head: bytes, found: str) -> None:
+    Path("a.txt").write_bytes(head + b"1234" * 20)
+    assert re.search(found, advice("a.txt"))

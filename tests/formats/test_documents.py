@@ -1,0 +1,178 @@
+"""EPUB and Word documents, honest and hostile."""
+
+from __future__ import annotations
+
+import io
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from charrnn import read_corpus
+from charrnn.decoding import containers
+from charrnn.errors import BadDataError, UsageError
+from charrnn.formats import xml
+from tests.text.reading import gzipped, text_of
+
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+DOCUMENT = f"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<w:document {W} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"><w:body>
+<w:p><w:pPr><w:tabs><w:tab w:val="left"/></w:tabs></w:pPr>
+  <w:r><w:t>It’s late, </w:t></w:r><w:r><w:t xml:space="preserve">she </w:t><w:t>said.</w:t></w:r>
+</w:p>
+<w:p><w:r><w:t>one</w:t><w:tab/><w:t>two</w:t><w:br/><w:t>three &amp; four</w:t></w:r></w:p>
+<w:p/>
+<w:p><w:del><w:r><w:delText>gone</w:delText><w:t>gone</w:t></w:r></w:del>
+  <w:ins><w:r><w:t>new</w:t></w:r></w:ins><w:r><w:instrText>PAGE</w:instrText></w:r></w:p>
+<mc:AlternateContent><mc:Choice><w:p><w:r><w:t>box</w:t></w:r></w:p></mc:Choice>
+  <mc:Fallback><w:p><w:r><w:t>box</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent>
+<w:tbl><w:tr><w:tc><w:p><w:r><w:t>cell</w:t></w:r></w:p></w:tc></w:tr></w:tbl>
+</w:body></w:document>"""
+TEXT = "It’s late, she said.\none\ttwo\nthree & four\n\nnew\nbox\ncell\n"
+
+CONTAINER = """<?xml version="1.0"?><container version="1.0"
+ xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>
+ <rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/>
+ </rootfiles></container>"""
+BOOK = """<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf"><manifest>
+<item id="two" href="text/ch%202.xhtml" media-type="application/xhtml+xml"/>
+<item id="one" href="text/ch1.xhtml" media-type="application/xhtml+xml"/>
+<item id="css" href="a.css" media-type="text/css"/></manifest>
+<spine><itemref idref="one"/><itemref idref="css"/><itemref idref="two"/><itemref idref="one"/>
+</spine></package>"""
+
+
+def page(text: str) -> str:
+    return (
+        '<?xml version="1.0" encoding="utf-8"?><html xmlns="http://www.w3.org/1999/xhtml">'
+        f"<head><title>t</title></head><body><p>{text}</p></body></html>"
+    )
+
+
+def zip_of(files: Mapping[str, str | bytes]) -> bytes:
+    """An archive of files, the same at every moment."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for inside, content in files.items():
+            archive.writestr(zipfile.ZipInfo(inside), content, zipfile.ZIP_DEFLATED)
+    return data.getvalue()
+
+
+def write(name: str, files: Mapping[str, str | bytes]) -> None:
+    Path(name).write_bytes(zip_of(files))
+
+
+def write_docx(name: str = "a.docx", document: str | bytes = DOCUMENT) -> None:
+    write(name, {"[Content_Types].xml": "<Types/>", "word/document.xml": document})
+
+
+PAGE_FILES: dict[str, str | bytes] = {
+    "mimetype": "application/epub+zip",
+    "META-INF/container.xml": CONTAINER,
+    "OEBPS/book.opf": BOOK,
+    "OEBPS/text/ch1.xhtml": page("Chapter one: caf&eacute;"),
+    "OEBPS/text/ch 2.xhtml": page("Chapter two").encode("utf-16"),
+}
+
+
+def write_epub(**changes: str | bytes) -> None:
+    write("a.epub", PAGE_FILES | {key.replace("__", "/"): value for key, value in changes.items()})
+
+
+@pytest.mark.parametrize("name", ["a.docx", "A.DOCX"])
+def test_a_word_document_is_its_paragraphs(name: str) -> None:
+    write_docx(name)
+    corpus = read_corpus([name])
+    assert corpus.text == TEXT
+    assert corpus.notes == ()
+
+
+def test_a_book_is_its_chapters_in_the_order_of_reading() -> None:
+    write_epub()
+    assert text_of("a.epub") == "Chapter one: café\nChapter two\n"
+
+
+LAUGHS = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">' + "".join(
+    f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+)
+FILE = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY j SYSTEM "file:///etc/passwd">'
+
+
+@pytest.mark.parametrize("start", [LAUGHS, FILE], ids=["a billion laughs", "a file"])
+def test_entities_are_refused(start: str) -> None:
+    document = f"{start}]><w:document {W}><w:body><w:p><w:t>&j;</w:t></w:p></w:body></w:document>"
+    write_docx(document=document)
+    with pytest.raises(BadDataError, match=r"a\.docx: broken document .*Entit"):
+        text_of("a.docx")
+    write_epub(**{"OEBPS__book.opf": f"{start}]><package>&j;</package>"})
+    with pytest.raises(BadDataError, match=r"a\.epub: broken document .*Entit"):
+        text_of("a.epub")
+
+
+def test_documents_that_grow_past_all_reason_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "HARMLESS", 1 << 20)
+    paragraphs = "<w:p></w:p>" * 1_000_000
+    write_docx(document=f"<w:document {W}><w:body>{paragraphs}</w:body></w:document>")
+    deep = "<w:p>" * 2000 + "</w:p>" * 2000
+    write_docx("deep.docx", f"<w:document {W}>{deep}</w:document>")
+    with pytest.raises(BadDataError, match="nested too deeply"):
+        text_of("deep.docx")
+    monkeypatch.setattr(containers, "RATIO", 100)
+    with pytest.raises(BadDataError, match="times its size"):
+        text_of("a.docx")
+    monkeypatch.setattr(xml, "LARGEST", 1000)
+    write_epub(**{"OEBPS__text__ch1.xhtml": page("long " * 1000)})
+    with pytest.raises(BadDataError, match="is larger than"):
+        text_of("a.epub")
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.epub"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"plain text", b"PK\x03\x04 and no more", gzipped(b"text")],
+    ids=["empty", "plain", "cut", "gzip"],
+)
+def test_what_is_no_document_is_broken(name: str, data: bytes) -> None:
+    Path(name).write_bytes(data)
+    with pytest.raises(BadDataError, match=rf"^{name}: broken "):
+        text_of(name)
+
+
+def test_a_document_without_its_parts_is_broken() -> None:
+    write("a.docx", {"word/other.xml": "<a/>"})
+    with pytest.raises(BadDataError, match=r"no item named 'word/document\.xml'"):
+        text_of("a.docx")
+    write_docx(document="<w:document")
+    with pytest.raises(BadDataError, match=r"broken document \(word/document\.xml"):
+        text_of("a.docx")
+    write_epub(**{"META-INF__container.xml": "<container/>"})
+    with pytest.raises(BadDataError, match="names no book"):
+        text_of("a.epub")
+    write_epub(**{"OEBPS__text__ch1.xhtml": b"<p>caf\xe9</p>"})
+    with pytest.raises(BadDataError, match=r"ch1\.xhtml: .* at byte 6"):
+        text_of("a.epub")
+
+
+def test_a_document_in_an_archive_is_left_out_and_told() -> None:
+    write_docx()
+    write("a.zip", {"a.docx": Path("a.docx").read_bytes(), "a.txt": "text"})
+    corpus = read_corpus(["a.zip"])
+    assert corpus.text == "text"
+    assert corpus.notes == ("a.zip: skipped 1 file that is not plain text: a.docx",)
+    Path("b.docx.gz").write_bytes(gzipped(Path("a.docx").read_bytes()))
+    with pytest.raises(BadDataError, match=r"b\.docx\.gz: .*; unpack it first"):
+        text_of("b.docx.gz")
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.epub"])
+def test_without_the_library_it_says_what_to_install(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_docx()
+    write_epub()
+    monkeypatch.setitem(sys.modules, "defusedxml", None)
+    suffix = name[1:]
+    with pytest.raises(UsageError, match=rf"\{suffix} files need the extra formats; pip install"):
+        text_of(name)

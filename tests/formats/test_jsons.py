@@ -1,0 +1,154 @@
+"""JSON as people have it: lines, arrays, objects with an array, chats; read a value at a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import read_corpus
+from charrnn.decoding import pieces
+from charrnn.errors import BadDataError, UsageError
+from charrnn.formats import jsons
+from tests.text.reading import text_of
+
+ROWS: list[Any] = [{"text": "one", "n": 1}, {"text": "two\n"}, {"text": "thrée 🙂"}]
+TEXT = "one\ntwo\nthrée 🙂"
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 1 << 20])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", "\n".join(map(json.dumps, ROWS))),
+        ("a.NDJSON", "\n\n".join(map(json.dumps, ROWS)) + "\n\n"),
+        ("a.jsonl", json.dumps(ROWS)),
+        ("a.json", json.dumps(ROWS)),
+        ("a.json", "\ufeff" + json.dumps(ROWS, indent=2, ensure_ascii=False)),
+        ("a.json", "\n".join(map(json.dumps, ROWS))),
+        ("a.JSON", json.dumps({"version": [1, 2], "data": ROWS, "n": 12})),
+        ("a.json", json.dumps({"data": ROWS, "empty": [], "tags": ["x", "y"], "o": {"text": "n"}})),
+        ("a.json", json.dumps([row["text"] for row in ROWS])),
+        ("a.jsonl", "\n".join(json.dumps(row["text"]) for row in ROWS)),
+    ],
+)
+def test_records_are_found(
+    name: str, content: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    Path(name).write_text(content, encoding="utf-8")
+    assert text_of(name) == TEXT
+
+
+def test_an_object_may_be_the_record_itself() -> None:
+    Path("a.json").write_text('{"id": 7, "text": "one", "tags": [{"name": "x"}]}')
+    assert text_of("a.json") == "one"
+    assert text_of("a.json", text_column="tags.name") == "x"
+
+
+CHAT = {
+    "id": 1,
+    "messages": [{"role": "user", "content": "Hi"}, {"role": "bot", "content": "Yes?"}],
+}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_chat_is_its_messages_on_lines(name: str) -> None:
+    more = {"messages": [{"role": "user", "content": None}, {"content": "Bye"}, {"role": "bot"}]}
+    Path(name).write_text(json.dumps(CHAT) + "\n" + json.dumps(more))
+    assert text_of(name, text_column="messages.content") == "Hi\nYes?\nBye"
+    with pytest.raises(
+        UsageError, match=r"choose --text-column from id, messages\.role, messages\.c"
+    ):
+        text_of(name)
+
+
+def test_a_name_with_a_dot_is_a_name_if_it_is_there() -> None:
+    Path("a.jsonl").write_text('{"a.b": "dotted", "a": {"b": "nested", "c": {"d": ["x", "y"]}}}')
+    assert text_of("a.jsonl", text_column="a.b") == "dotted"
+    assert text_of("a.jsonl", text_column="a.c.d") == "x\ny"
+    for column in ("a", "a.c", "a.b.c", "a.x"):
+        with pytest.raises(UsageError, match=rf"no text in a column {column}; choose"):
+            text_of("a.jsonl", text_column=column)
+
+
+def test_two_lists_with_the_column_are_not_guessed_between() -> None:
+    Path("a.json").write_text(json.dumps({"train": ROWS, "n": 1, "test": ROWS[:1]}))
+    with pytest.raises(UsageError, match=r"two lists .*: train and test; choose .*train\.text or"):
+        text_of("a.json")
+    assert text_of("a.json", text_column="test.text") == "one"
+    assert text_of("a.json", text_column="train.text") == TEXT
+
+
+def test_a_column_that_only_some_rows_have_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.jsonl").write_text('{"n": 1}\n' * 900 + '{"text": "one"}\n' + '{"n": 1}\n' * 900)
+    found = read_corpus(["a.jsonl"])
+    assert found.text == "one"
+    assert found.notes == ("a.jsonl: 1,800 of 1,801 rows hold no text",)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"text": "one"', "Expecting ','.* at character 14"),
+        ('{"text": "one"}\n{"text" "two"}', "Expecting ':' delimiter at character 24"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"text": "one"}]', "Expecting value at character 15"),
+        ('[{"text": "one"} {"text": "two"}]', "Expecting ',' or ']' at character 17"),
+        ('{"n": ' + "1" * 5000 + "}", "a number of thousands of digits"),
+        ('{"text": "\\ud83d"}', r"'\\ud83d' is half a character"),
+        ("plain text\n", "Expecting value at character 0"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_broken_json_says_where(
+    name: str, content: str, found: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    Path(name).write_text(content)
+    with pytest.raises(BadDataError, match=f"^{name}: .*{found}"):
+        text_of(name)
+
+
+def test_half_a_character_can_be_replaced() -> None:
+    Path("a.jsonl").write_text('{"text": "a\\ud83d b\\ud83d\\ude42"}')
+    assert text_of("a.jsonl", errors="replace") == "a\ufffd b🙂"
+
+
+def test_what_is_no_json_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsons, "LONGEST", 1000)
+    monkeypatch.setattr(pieces, "CHUNK", 100)
+    Path("a.json").write_text('["' + "a" * 5000)
+    with pytest.raises(BadDataError, match="a value of over 1,000 characters"):
+        text_of("a.json")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["text", "n", "m"]), VALUES, max_size=3), max_size=4),
+    st.sampled_from([None, 1]),
+    st.integers(1, 7),
+    st.booleans(),
+)
+def test_values_are_parsed_as_by_the_library(
+    rows: list[Any], indent: int | None, chunk: int, ascii_only: bool
+) -> None:
+    text = json.dumps(rows, indent=indent, ensure_ascii=ascii_only)
+    parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
+    assert list(jsons._records(jsons._Values("x", parts), "text", False)) == rows
+    lines = "\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
+    parts = [lines[k : k + chunk] for k in range(0, len(lines), chunk)]
+    assert list(jsons._records(jsons._Values("x", parts), "text", True)) == rows

@@ -1,0 +1,152 @@
+"""HTML, subtitles, chats: their text and nothing of their form."""
+
+from __future__ import annotations
+
+import html
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import read_corpus
+from charrnn.errors import BadDataError
+from charrnn.formats import html as pages
+from tests.text.reading import gzipped, text_of
+
+PAGE = """<!DOCTYPE html>
+<html><head><title>Not this</title><style>p { color: red }</style>
+<script>if (a < b) document.write("<p>nor this</p>");</script></head>
+<body>
+<h1>The  Book
+of <em>Tides</em></h1>
+<!-- <p>a comment</p> -->
+<p>It&rsquo;s late, &lt;she&gt; said&nbsp;&#8212; <b>un</b>believ<i>able</i>.<br>A new line.
+<p>Unclosed paragraphs <span> are </span> fine
+<ul><li>one<li>two &amp; three</ul>
+<table><tr><td>a</td><td>b</td></tr><tr><td>c<td>d</table>
+<pre>kept   as
+  it is</pre>
+<script src="x"/></script>
+</body></html>
+"""
+TEXT = """The Book of Tides
+It’s late, <she> said\xa0— unbelievable.
+A new line.
+Unclosed paragraphs are fine
+one
+two & three
+a\tb
+c\td
+kept   as
+  it is
+"""
+
+
+@pytest.mark.parametrize("name", ["a.html", "A.HTM", "a.xhtml", "a.html.gz"])
+def test_a_page_is_its_text(name: str) -> None:
+    data = PAGE.encode()
+    Path(name).write_bytes(gzipped(data) if name.endswith(".gz") else data)
+    corpus = read_corpus([name])
+    assert corpus.text == TEXT
+    assert corpus.notes == ()
+
+
+@given(st.lists(st.integers(0, len(PAGE)), max_size=20))
+def test_a_page_may_come_in_any_parts(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(PAGE)]
+    parts = [PAGE[a:b] for a, b in pairwise(places)]
+    assert "".join(pages.text_of("x", parts)) == TEXT
+
+
+@given(st.lists(st.text("ab &<>\"'é\n\t;#", min_size=1), max_size=5))
+def test_what_was_written_comes_back(paragraphs: list[str]) -> None:
+    markup = "".join(f"<p>{html.escape(p)}</p>" for p in paragraphs)
+    wanted = [" ".join(p.split()) for p in paragraphs]
+    assert "".join(pages.text_of("x", [markup])) == "".join(f"{p}\n" for p in wanted if p)
+
+
+def test_a_comment_without_an_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "LONGEST", 1000)
+    Path("a.html").write_text("<p>text</p><!-- " + "a" * 2000)
+    with pytest.raises(BadDataError, match=r"a\.html: a tag or comment without an end"):
+        text_of("a.html")
+
+
+SRT = """1
+00:00:01,000 --> 00:00:03,500
+<i>It's late,</i> she said.
+- 42!
+
+2
+00:00:04,000 --> 00:00:06,000 X1:100
+{\\an8}Then go.
+
+1984
+was a year.
+
+3
+00:01:00.500 --> 00:01:02.000
+
+"""
+VTT = """WEBVTT - a film
+
+NOTE a comment
+over two lines
+
+STYLE
+::cue { color: red }
+
+intro
+00:01.000 --> 00:03.500 line:0 position:20%
+<v Ann>It's late,</v> she said.
+- 42!
+
+00:04.000 --> 00:06.000
+Then <00:04.500>go. &amp; so on &lt;3
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.srt", SRT, "It's late, she said.\n- 42!\nThen go.\n1984\nwas a year.\n"),
+        ("a.VTT", VTT, "It's late, she said.\n- 42!\nThen go. & so on <3\n"),
+    ],
+)
+def test_subtitles_are_what_is_said(name: str, content: str, text: str, end: str) -> None:
+    Path(name).write_bytes(("\ufeff" + content).replace("\n", end).encode())
+    corpus = read_corpus([name])
+    assert corpus.text == text
+    assert corpus.notes[0] == f"{name}: dropped the byte-order mark"
+
+
+CHATS = {
+    "WhatsApp": "31/12/2023, 23:5{n} - Ann: Happy new year {n}\n",
+    "WhatsApp on an iPhone": "\u200e[31.12.23, 23:59:0{n}] Ben: Happy new year {n}\n",
+    "American": "12/31/23, 11:5{n}\u202fPM - Ann B.: Happy new year {n}\n",
+    "ISO": "[2023-12-31 23:5{n}] Ann: Happy new year {n}\n",
+}
+
+
+@pytest.mark.parametrize("kind", CHATS)
+def test_a_chat_is_text_with_a_note_on_its_dates(kind: str) -> None:
+    text = "".join(CHATS[kind].format(n=n) + "and so on\n" * (n == 3) for n in range(9))
+    Path("chat.txt").write_text(text, encoding="utf-8")
+    corpus = read_corpus(["chat.txt"])
+    assert corpus.text == text
+    assert corpus.notes == (
+        "chat.txt: a chat: 9 of its first 10 lines begin with a date and a name, which the model "
+        "learns to write, too",
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["2023-12-31 23:59:00 INFO started\n", "10:30 - Ann: hello\n", "31/12/2023 a day: one\n"],
+)
+def test_a_log_is_no_chat(line: str) -> None:
+    Path("a.txt").write_text(line * 9)
+    assert read_corpus(["a.txt"]).notes == ()

@@ -1,0 +1,313 @@
+"""Tables: CSV, JSON and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
+from charrnn.decoding import pieces
+from charrnn.errors import BadDataError, UsageError
+from charrnn.formats import parquet, tables
+from charrnn.text import corpus
+from tests.text.reading import gzipped, text_of
+
+ROWS = ({"text": "one", "n": 1}, {"text": "NA", "n": 2}, {"text": "thrée\n", "n": 3})
+TEXT = "one\nNA\nthrée\n"
+
+
+def write_jsonl(path: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    Path(path).write_text(lines, encoding="utf-8")
+
+
+def test_jsonl() -> None:
+    write_jsonl("rows.jsonl")
+    assert read_corpus(["rows.jsonl"]) == Corpus("rows", TEXT)
+
+
+def test_csv() -> None:
+    Path("rows.csv").write_text('n,body\n1,one\n2,NA\n3,"thrée\n"\n', encoding="utf-8")
+    assert text_of("rows.csv", text_column="body") == TEXT
+
+
+def test_the_encoding_of_csv_is_the_users() -> None:
+    Path("rows.csv").write_text("text\ndéjà\n", encoding="latin-1")
+    assert text_of("rows.csv", encoding="latin-1") == "déjà"
+    with pytest.raises(BadDataError, match=r"rows\.csv: .*byte 0xe9"):
+        text_of("rows.csv")
+
+
+@pytest.mark.parametrize("cells", [["007", "1.50"], ["True", "False"], ["null", "nan", "N/A"]])
+def test_csv_is_text_whatever_it_looks_like(cells: list[str]) -> None:
+    Path("rows.csv").write_text("\n".join(["text", *cells]))
+    assert text_of("rows.csv") == "\n".join(cells)
+
+
+def test_compressed_tables() -> None:
+    write_jsonl("rows.jsonl")
+    Path("rows.jsonl.gz").write_bytes(gzipped(Path("rows.jsonl").read_bytes()))
+    assert read_corpus(["rows.jsonl.gz"]) == Corpus("rows", TEXT)
+    Path("rows.csv.gz").write_bytes(gzipped(b"text\none\n"))
+    assert text_of("rows.csv.gz") == "one"
+    Path("broken.csv.gz").write_bytes(b"text\none\n")
+    with pytest.raises(BadDataError, match=r"broken\.csv\.gz"):
+        text_of("broken.csv.gz")
+
+
+@pytest.mark.parametrize("name", ["rows [1].jsonl", "10%?*.jsonl", "[x]/.rows.jsonl", "-.jsonl"])
+def test_a_table_may_have_any_name(name: str) -> None:
+    write_jsonl(name)
+    assert text_of(name) == TEXT
+
+
+def test_an_empty_row_is_an_empty_line_and_a_missing_one_is_none() -> None:
+    """Data sets with a row a line have "" for the lines between paragraphs."""
+    rows = [{"text": "one"}, {"text": ""}, {"text": None}, {}, {"text": "a\0b"}]
+    Path("rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = read_corpus(["rows.jsonl"])
+    assert found.text == "one\n\nab"
+    assert found.notes == (
+        "rows.jsonl: dropped 1 NUL, which pads the text",
+        "rows.jsonl: 2 of 5 rows hold no text",
+    )
+
+
+@pytest.mark.parametrize("content", ["", "\n", "{}\n", '{"text":null}\n', '{"text":""}\n'])
+def test_a_table_without_text_is_an_error(content: str) -> None:
+    Path("rows.jsonl").write_text(content)
+    with pytest.raises(BadDataError, match="no text in it"):
+        text_of("rows.jsonl")
+
+
+def test_parquet() -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pa.Table.from_pylist(list(ROWS)), "rows.parquet")
+    assert text_of("rows.parquet") == TEXT
+    with pytest.raises(UsageError, match=r"column n; choose .* text, n"):
+        text_of("rows.parquet", text_column="n")
+
+
+def test_a_column_that_is_not_there_or_holds_no_text_is_an_error() -> None:
+    write_jsonl("rows.jsonl")
+    for column in ("body", "n"):
+        with pytest.raises(UsageError, match=f"column {column}; choose .* text, n"):
+            text_of("rows.jsonl", text_column=column)
+
+
+def test_csv_without_the_column_is_an_error() -> None:
+    Path("rows.csv").write_text("n,body\n1,one\n")
+    with pytest.raises(UsageError, match="column text; choose --text-column from n, body"):
+        text_of("rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.jsonl", "{"),
+        ("rows.jsonl", '{"text":"\\ud800"}'),
+        ("rows.csv", "text\na,b\n1,2,3\n"),
+        ("rows.csv", 'text\n"half'),
+        ("rows.parquet", "text"),
+    ],
+)
+def test_a_broken_table_is_an_error_told_once(
+    name: str,
+    content: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`datasets` also logs what it raises."""
+    caplog.set_level(logging.WARNING, "datasets")  # an earlier test may have silenced it
+    monkeypatch.setattr(logging.getLogger("datasets"), "handlers", [caplog.handler])
+    Path(name).write_text(content)
+    with pytest.raises(BadDataError, match=re.escape(name)):
+        text_of(name)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "note"),
+    [
+        ("a.csv", "n;text\n1;one, two\n2;three\n", "its cells stand between semicolons"),
+        ("a.csv", "n\ttext\n1\tone, two\n2\tthree\n", "its cells stand between tabs"),
+        ("a.csv", "n|text\n1|one, two\n2|three\n", "its cells stand between bars"),
+        ("a.tsv", 'n,text\n1,"one, two"\n2,three\n', "its cells stand between commas"),
+        ("a.tsv", "n\ttext\n1\tone, two\n2\tthree\n", ""),
+        ("A.CSV", 'n,text\n1,"one, two"\n2,three\n', ""),
+        ("a.Tsv", 'n\ttext\n1\t"one, two"\n2\tthree\n', ""),
+        ("a.csv", '\ufeffn,text\r\n1,"one, two"\r\n2,three', "dropped the byte-order mark"),
+        ("a.csv", '\n\nn,text\n\n1,"one, two"\n\n2,three\n', ""),
+        ("a.csv", 'n,text,\n1,"one, two",\n2,three,\n', ""),
+        ("a.csv", 'n,text\r1,"one, two"\r2,three\r', ""),
+    ],
+)
+def test_what_stands_between_cells_is_found_and_told(name: str, content: str, note: str) -> None:
+    Path(name).write_bytes(content.encode())
+    found = read_corpus([name])
+    assert found.text == "one, two\nthree"
+    assert found.notes == ((f"{name}: {note}",) if note else ())
+
+
+def test_the_quotes_of_a_table_with_tabs_may_be_text() -> None:
+    Path("a.tsv").write_text('text\tn\n"Hello" she said\t1\nhe was 6\' 2" tall\t2\n')
+    found = read_corpus(["a.tsv"])
+    assert found.text == '"Hello" she said\nhe was 6\' 2" tall'
+    assert found.notes == ("a.tsv: its quotation marks are taken for text",)
+    Path("b.tsv").write_text('text\tn\n"one\ttwo\nthree ""four"""\t1\n')
+    assert text_of("b.tsv") == 'one\ttwo\nthree "four"'
+
+
+def test_a_cell_is_cleaned_as_a_text_is() -> None:
+    Path("a.csv").write_bytes(b'text\r\n"one\r\ntwo\rthree"\r\n"\xef\xbb\xbffour"\r\n')
+    found = read_corpus(["a.csv"])
+    assert found.text == "one\ntwo\nthree\nfour"
+    assert found.notes == (
+        "a.csv: dropped the byte-order mark",
+        "a.csv: CRLF became LF on 1 line",
+        "a.csv: CR became LF on 1 line",
+    )
+
+
+def test_a_cell_may_be_long_and_the_limit_of_the_process_stays() -> None:
+    cells = ["é" * 500_000, "b\n" * 300_000]
+    with Path("a.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["text"], *([cell] for cell in cells)])
+    usual = csv.field_size_limit()
+    read = corpus.documents(["a.csv"], Reading())
+    assert [next(read).text, csv.field_size_limit(), next(read).text] == [cells[0], usual, cells[1]]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7, 1 << 20])
+def test_rows_are_the_same_however_the_file_comes(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    rows = ['a "b"\r\nc', "", "é\rü", "d,;", "\u2028e\x0bf"]
+    with Path("a.csv").open("w", newline="", encoding="utf-16") as file:
+        csv.writer(file).writerows([["n", "text"], *([n, row] for n, row in enumerate(rows))])
+    Path("a.jsonl").write_text("\n".join(json.dumps({"text": row}) for row in rows), "utf-16")
+    for name in ("a.csv", "a.jsonl"):
+        read = list(corpus.documents([name], Reading(encoding="utf-16")))
+        found = [piece.text for piece in read if piece.first]
+        assert found == [row.replace("\r\n", "\n").replace("\r", "\n") for row in rows]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json"])
+def test_the_encoding_and_its_errors_are_the_users_for_every_table(name: str) -> None:
+    content = '{"text": "déjà"}' if "json" in name else "text\ndéjà\n"
+    Path(name).write_bytes(content.encode("latin-1"))
+    assert text_of(name, encoding="latin-1") == "déjà"
+    assert text_of(name, errors="replace") == "d\ufffdj\ufffd"
+    with pytest.raises(BadDataError, match=r"byte 0xe9 at offset .*; it may be cp1252 \('"):
+        text_of(name)
+    raw = text_of(name, errors="surrogateescape")
+    assert ByteTokenizer().encode(raw).astype("u1").tobytes() == "déjà".encode("latin-1")
+
+
+def test_rows_without_text_are_counted() -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    rows = [{"text": str(n) if n % 3 == 0 else None, "n": n} for n in range(900)]
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), "a.parquet")
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    Path("a.jsonl").write_text(lines)
+    Path("a.csv").write_text("n,text\n" + "1,a\n2\n" * 3)
+    for name in ("a.parquet", "a.jsonl"):
+        found = read_corpus([name])
+        assert found.text.split() == [str(n) for n in range(0, 900, 3)]
+        assert found.notes == (f"{name}: 600 of 900 rows hold no text",)
+    assert read_corpus(["a.csv"]).notes == ("a.csv: 3 of 6 rows hold no text",)
+
+
+def test_parquet_may_be_nested() -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    chat = [{"role": "user", "content": "one"}, {"role": "bot", "content": "two"}]
+    table = pa.Table.from_pylist([{"messages": chat, "meta": {"title": "a"}, "n": 1}])
+    pyarrow.parquet.write_table(table, "a.parquet")
+    assert text_of("a.parquet", text_column="messages.content") == "one\ntwo"
+    assert text_of("a.parquet", text_column="meta.title") == "a"
+    with pytest.raises(UsageError, match=r"column text; choose --text-column from messages"):
+        text_of("a.parquet")
+
+
+def test_parquet_that_grows_past_all_reason_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    monkeypatch.setattr(parquet, "HARMLESS", 1 << 20)
+    for name, rows, options in (
+        ("page.parquet", ["a" * 10_000_000], {"use_dictionary": False, "compression": "zstd"}),
+        ("dictionary.parquet", ["a" * 1000] * 100_000, {"use_dictionary": True}),
+    ):
+        pyarrow.parquet.write_table(pa.table({"text": rows}), name, **options)
+        with pytest.raises(BadDataError, match="1,000 times its size"):
+            text_of(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("text,n\n1,2,3\n", "line 2 has 3 cells, the first 2"),
+        ('text\n"half', "line 2: .*close each quotation mark"),
+        ('text\n"a"b\n', "line 2: .*double those within"),
+    ],
+)
+def test_a_broken_csv_says_where(content: str, found: str) -> None:
+    Path("a.csv").write_text(content)
+    with pytest.raises(BadDataError, match=rf"a\.csv: {found}"):
+        text_of("a.csv")
+
+
+def test_an_open_quotation_mark_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LONGEST", 1000)
+    Path("a.csv").write_text('text\n"' + "a line\n" * 1000)
+    with pytest.raises(BadDataError, match=r"a\.csv: line \d+: field larger than field limit"):
+        text_of("a.csv")
+    monkeypatch.setattr(pieces, "LONGEST", 1000)
+    monkeypatch.setattr(pieces, "CHUNK", 100)
+    Path("b.csv").write_text("text\n" + "a" * 2000)
+    with pytest.raises(BadDataError, match=r"b\.csv: a line of over 1,000 characters"):
+        text_of("b.csv")
+
+
+def test_callers_loggers_bars_and_limits_stay_as_they_are() -> None:
+    code = """
+import csv, logging, sys
+import datasets
+from charrnn import read_corpus
+def state():
+    return (datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity(),
+            datasets.config.HF_UPDATE_DOWNLOAD_COUNTS, csv.field_size_limit(),
+            *(logging.getLogger(name).level for name in ("datasets", "huggingface_hub", "")))
+logging.getLogger("huggingface_hub").setLevel(logging.INFO)
+datasets.logging.set_verbosity_info()
+before = state()
+for source in sys.argv[1:]:
+    read_corpus([source])
+    assert state() == before, (source, before, state())
+"""
+    Path("a.csv").write_text("text\none\n")
+    write_jsonl("owner/name/train.jsonl")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "a.csv", "owner/name/train.jsonl", "hf://owner/name"],
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr

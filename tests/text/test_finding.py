@@ -1,0 +1,222 @@
+"""Which files are the corpus: never a model, a cache or a copy, and nothing left out unsaid."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import Reading, read_corpus, resume, train
+from charrnn.errors import MissingInputError, UsageError
+from tests.conftest import VERSE
+from tests.text.reading import PNG, text_of
+
+TINY: dict[str, Any] = {"steps": 20, "hidden_size": 8, "embed_size": 4, "batch_size": 4}
+
+
+def test_training_on_the_current_folder_reads_no_model() -> None:
+    """It once read the cards and settings of its own models, and then refused a resume."""
+    Path("verse.txt").write_text(VERSE * 20)
+    first = train(".", name="first", **TINY)
+    first.finish(progress=False)
+    Path("sub").mkdir()
+    again = train(".", out="sub/other", **TINY)
+    for _ in again:
+        break  # stopped at once; what it has written is no corpus either
+    corpus = read_corpus(["."])
+    assert corpus.text == VERSE * 20
+    assert corpus.notes == (
+        ".: left out what is hidden, a model, a cache or installed: checkpoints, sub/other",
+    )
+    resume("sub/other").finish(progress=False)
+
+
+def test_a_model_is_no_text() -> None:
+    Path("verse.txt").write_text(VERSE * 20)
+    train("verse.txt", name="first", **TINY).finish(progress=False)
+    with pytest.raises(MissingInputError, match=r"first: a model, not a text; .*--resume"):
+        text_of("checkpoints/first")
+
+
+def test_caches_and_packages_are_passed_by_and_told() -> None:
+    for name in (
+        *(".git/config", "node_modules/a/index.js", "src/__pycache__/a.txt", ".cache.txt"),
+        *("env/pyvenv.cfg", "env/lib/a.txt", "target/CACHEDIR.TAG", "target/a.txt", "src/a.txt"),
+    ):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name)
+    corpus = read_corpus(["."])
+    assert corpus.text == "src/a.txt"
+    (note,) = corpus.notes
+    assert note.endswith("installed: .cache.txt, .git, env, node_modules, src/__pycache__, …")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_each_content_is_read_once_and_the_others_are_told() -> None:
+    """A link upwards once gave 41 copies of each file."""
+    Path("book").mkdir()
+    Path("book/a.txt").write_text("one\n")
+    Path("book/b.txt").write_text("two\n")
+    Path("book/copy.txt").write_text("one\n")
+    os.link("book/b.txt", "book/c.txt")
+    Path("book/link").symlink_to("..")
+    Path("d.txt").symlink_to("book/a.txt")
+    corpus = read_corpus(["**/*.txt"])
+    assert sorted(corpus.text.split()) == ["one", "two"]
+    (note,) = corpus.notes
+    assert note.startswith("the corpus: left out ")
+    assert "texts that are there already: " in note
+    assert text_of("book/a.txt", "book/a.txt", "./book/a.txt", "book") == "one\ntwo\n"
+    assert read_corpus(["scenes", "scenes"]).text == read_corpus(["scenes"]).text
+    assert read_corpus(["book/a.txt", "d.txt"]).notes == (
+        "the corpus: left out a text that is there already: d.txt",
+    )
+
+
+def test_files_that_only_begin_alike_are_both_read() -> None:
+    Path("a").write_text("x" * 70_000 + "a")
+    Path("b").write_text("x" * 70_000 + "b")
+    Path("c").write_text("x" * 70_000 + "a")
+    assert text_of("a", "b", "c") == "x" * 70_000 + "a\n" + "x" * 70_000 + "b"
+
+
+def test_empty_files_stay_empty_lines() -> None:
+    for name in "abc":
+        Path(name).write_text("text" if name == "b" else "")
+    assert text_of("a", "b", "c") == "\ntext\n"
+
+
+def test_a_folder_of_tables_is_a_corpus() -> None:
+    Path("tables").mkdir()
+    Path("tables/a.csv").write_text("n,text\n1,one\n")
+    Path("tables/b.TSV").write_text("n\ttext\n1\ttwo\n")
+    Path("tables/c.json").write_text('[{"text": "three"}]')
+    Path("tables/package.json").write_text('{"name": "no text in it"}')
+    corpus = read_corpus(["tables"])
+    assert corpus.text == "one\ntwo\nthree"
+    assert corpus.notes == ("tables: skipped 1 file that is not plain text: package.json",)
+    with pytest.raises(UsageError, match=r"a\.csv: no text in a column body; choose .* n, text"):
+        text_of("tables", text_column="body")
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "A.CSV", "a.jsonl", "a.Json"])
+def test_the_text_column_is_heeded_whatever_the_name_of_the_table(name: str) -> None:
+    rows = '{"body": "one", "text": "two"}' if "js" in name.lower() else "body;text\none;two\n"
+    Path(name).write_text(rows)
+    assert text_of(name, text_column="body") == "one"
+
+
+@pytest.mark.parametrize(
+    ("source", "reading"),
+    [
+        ("a.txt", {"text_column": "body"}),
+        ("a.html", {"text_column": "text"}),
+        ("a.txt", {"split": "test"}),
+        ("a.parquet", {"encoding": "cp1252"}),
+        ("a.parquet", {"errors": "replace"}),
+        ("scenes", {"encoding": "cp1252"}),
+        ("-", {"text_column": "body"}),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(
+    source: str, reading: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"text")))
+    Path("a.txt").write_text("text")
+    Path("a.html").write_text("text")
+    pyarrow.parquet.write_table(pa.table({"text": ["text"]}), "a.parquet")
+    (name,) = reading
+    with pytest.raises(UsageError, match=f"{name} is '.*', but .*; leave it out") as error:
+        text_of(source, **reading)
+    assert error.value.setting == name
+    assert text_of(source) if source != "-" else True
+
+
+def test_a_setting_that_is_for_some_of_the_sources_is_fine() -> None:
+    Path("a.txt").write_text("one\n")
+    Path("b.csv").write_text("body\ntwo\n")
+    assert text_of("a.txt", "b.csv", "scenes", text_column="body").startswith("one\ntwo\n")
+
+
+def test_what_is_no_text_is_not_called_a_copy() -> None:
+    for name in ("a.png", "b.png"):
+        Path(name).write_bytes(PNG)
+    Path("c.txt").write_text("text")
+    assert read_corpus(["."]).notes == (".: skipped 2 files that are not plain text: a.png, b.png",)
+
+
+class TestRunsBegunBefore:
+    """What they read, and how, is what they go on with, to the bit."""
+
+    OLD = Reading(rules=1)
+
+    def test_texts_are_cleaned_as_before(self) -> None:
+        Path("a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\0\xef\xbb\xbf\xc2\x85")
+        corpus = read_corpus(["a.txt"], self.OLD)
+        assert corpus.text == "one\ntwo\rthree\0\ufeff\x85"
+        assert corpus.notes == (
+            "a.txt: dropped the byte-order mark",
+            "a.txt: CRLF became LF on 1 line",
+        )
+        Path("rows.jsonl").write_text('{"text": "a\\r\\nb\\u0000"}')
+        assert read_corpus(["rows.jsonl"], self.OLD).text == "a\r\nb\0"
+
+    def test_folders_are_read_as_before(self) -> None:
+        Path("book/checkpoints").mkdir(parents=True)
+        Path("book/a.txt").write_text("one")
+        Path("book/b.txt").write_text("one")
+        Path("book/c.csv").write_text("text\nrow\n")
+        Path("book/d.html").write_text("<p>")
+        Path("book/e.CSV").write_text("text")
+        Path("book/checkpoints/f.json").write_text("{}")
+        Path("book/g.png").write_bytes(PNG)
+        Path("book/h.bin").write_text("a\0b")
+        corpus = read_corpus(["book", "book/a.txt"], self.OLD)
+        assert corpus.text == "one\none\n{}\n<p>\ntext\na\0b\none"
+        assert corpus.notes == ("book: skipped 2 files that are not plain text: c.csv, g.png",)
+
+    def test_a_run_goes_on_with_its_rules(self) -> None:
+        """A run whose state names no rules was begun under the first."""
+        Path("verse.txt").write_bytes((VERSE * 20).replace(";\n", ";\r").encode())
+        begun = train("verse.txt", out="model", reading=self.OLD, eval_every=5, **TINY)
+        steps = 0
+        for event in begun:
+            steps += type(event).__name__ == "Evaluated"
+            if steps:
+                break
+        state = Path("model/resume/state.safetensors")
+        assert b'\\"rules\\":1' in state.read_bytes()
+        forget_rules(Path("model"))
+        assert b"rules" not in state.read_bytes()
+        finished = resume("model").finish(progress=False)
+        whole = train("verse.txt", out="whole", reading=self.OLD, eval_every=5, **TINY)
+        other = whole.finish(progress=False)
+        assert finished.tokenizer.encode("\r").size == 1
+        assert finished.log_probs(VERSE).tolist() == other.log_probs(VERSE).tolist()
+        assert b'\\"rules\\":1' in state.read_bytes()
+
+
+def forget_rules(folder: Path) -> None:
+    """Make the state of a run what it was before there were rules."""
+    import json
+
+    import safetensors
+    import safetensors.numpy
+
+    from charrnn.folder.files import write_files
+
+    path = folder / "resume" / "state.safetensors"
+    with safetensors.safe_open(path, "numpy") as file:
+        metadata = dict(file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    progress = json.loads(metadata["progress"])
+    del progress["reading"]["rules"]
+    metadata["progress"] = json.dumps(progress)
+    data = safetensors.numpy.save(tensors, metadata=metadata)
+    write_files(folder, {"resume/state.safetensors": data})
