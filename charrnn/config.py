@@ -119,6 +119,12 @@ class Budget(Settings, frozen=True):
         if self.minutes is None and self.epochs is None:
             msgspec.structs.force_setattr(self, "minutes", 3.0)
 
+    @property
+    def option(self) -> str:
+        """The option by which a run becomes longer."""
+        given = "steps" if self.steps is not None else "epochs" if self.epochs is not None else ""
+        return f"--{given or 'minutes'}"
+
 
 class ModelConfig(Settings, frozen=True, kw_only=True):
     """The shape of a network."""

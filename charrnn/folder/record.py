@@ -29,8 +29,10 @@ from charrnn.config import ModelConfig, Settings, TrainConfig
 from charrnn.errors import BadDataError, MissingInputError
 from charrnn.folder.files import (
     MANIFEST,
+    STATE,
     check_file,
     checked_metadata,
+    is_first_save,
     pretty_json,
     read_manifest,
     read_settled,
@@ -169,6 +171,9 @@ def find_model(model: str | Path | None) -> Path:
         complete = [p.parent for p in CHECKPOINTS.glob(f"*/{WEIGHTS}")]
         if not complete:
             advice = "train one first: charrnn train FILE"
+            if begun := [p.parents[1] for p in CHECKPOINTS.glob(f"*/{STATE}")]:
+                newest = max(begun, key=lambda folder: (folder / STATE).stat().st_mtime_ns)
+                advice = f"go on with the run that has begun: charrnn train --resume {newest}"
             raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
         return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
     for folder in _candidates(model):
@@ -249,7 +254,16 @@ def _missing_file_named(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         name = Path(error.filename).name
-        raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
+        raise MissingInputError(f"{path}: no {name} in it", _instead(path)) from None
+
+
+def _instead(path: Path) -> str:
+    """What to do with a folder that is no model, as far as it tells."""
+    if (path / STATE).exists():
+        return f"its training has not come so far; go on with charrnn train --resume {path}"
+    if (path / MANIFEST).exists() and is_first_save(path):
+        return "its training was stopped before anything was saved; start it again"
+    return "name a model folder"
 
 
 def _metrics(path: Path) -> list[Evaluation]:

@@ -120,7 +120,7 @@ class Predictor(LanguageModel):
         """
         config = settings_from(SampleConfig, settings)
         first = generation.new_seed() if config.seed is None else config.seed
-        seeds = range(first, first + count)
+        seeds = generation.seeds_from(first, count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
 
     @takes(SampleConfig)

@@ -15,7 +15,7 @@ from charrnn.arrays import Ids, Logits, log_softmax
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.distribution import allowed_ids
-from charrnn.sampling.endings import Ending
+from charrnn.sampling.endings import Ending, check_ends
 from charrnn.sampling.filters import only
 from charrnn.sampling.language_model import (
     LanguageModel,
@@ -80,6 +80,7 @@ def beam_search(
     config = config or SampleConfig()
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
+    check_ends(config, model.tokenizer)
     search = _Search(model, config, num_beams, length_penalty)
     logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
     for _ in range(config.max_new_tokens):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
 
@@ -38,6 +39,9 @@ UnknownOption = Annotated[
     Unknown, typer.Option(help="What to do with characters that the model does not know.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+# Where a comma may stand for the point of a decimal fraction, as it does in much of the world.
+DECIMAL_COMMA = re.compile(r"\s*\d+,\d+\s*")
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Command = Callable[..., None]
@@ -114,6 +118,11 @@ def _several(setting: Setting) -> Callable[[str], float | tuple[float, ...]]:
     """A parser of one number, or of several with commas between."""
 
     def read(given: str) -> float | tuple[float, ...]:
+        if DECIMAL_COMMA.fullmatch(given):
+            point, several = given.replace(",", "."), given.replace(",", ".0,") + ".0"
+            found = f"{setting.name} is {given!r}, which can be read in two ways"
+            advice = f"write {point} for one number, or {several} for two that take turns"
+            raise UsageError(found, advice, setting.name)
         try:
             values = tuple(float(part) for part in given.split(","))
         except ValueError:

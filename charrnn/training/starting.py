@@ -111,6 +111,7 @@ class NewRun:
             corpus=self.corpus,
         )
         recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, begin)
+        recorder.longer = self.budget.option
         recorder.save(learner)
         learner.prepare()
         yield _started(learner, recorder, notes, self.summary)
