@@ -219,7 +219,7 @@ def choices(annotation: Any) -> tuple[str, ...]:
     """The values that an annotation lists; empty if it lists none."""
     if get_origin(annotation) is Annotated:
         return choices(get_args(annotation)[0])
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    return tuple(map(str, get_args(annotation))) if get_origin(annotation) is Literal else ()
 
 
 def bounds(annotation: Any) -> str:

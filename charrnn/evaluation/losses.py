@@ -25,7 +25,7 @@ from charrnn.models.predictor import Predictor
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score, score_of
-from charrnn.text.tokenizer import Tokenizer, same_vocabulary
+from charrnn.text.tokenizer import Tokenizer, as_trained, same_vocabulary
 
 AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
@@ -47,7 +47,7 @@ def evaluate(
 
     Args:
         models: a model folder or a name in `checkpoints/`, a `Model` or a `Mixture`; or several.
-        text: at least two tokens; the first is not predicted.
+        text: at least two tokens; the first is not predicted. It is read as training would have.
         adapt_from: for dynamic evaluation, the text that the model was trained on.
         unknown: what to do with characters that the models don't know.
         settings: any of `EvalConfig`.
@@ -59,8 +59,10 @@ def evaluate(
     config = settings_from(EvalConfig, settings)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
     networks, tokenizer = load_networks(given)
-    ids = tokenizer.encode(text, unknown)
-    training_ids = None if adapt_from is None else tokenizer.encode(adapt_from, "skip")
+    ids = tokenizer.encode(as_trained(text, tokenizer), unknown)
+    training_ids = (
+        None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
+    )
     nats = mixed_surprisals(networks, ids, config, training_ids)
     return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(ids, config))
 

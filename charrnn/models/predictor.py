@@ -17,6 +17,7 @@ from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.scoring.score import Score, blocks, score_of
+from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Predictor"]
 
@@ -31,7 +32,8 @@ class Predictor(LanguageModel):
         The state is carried from the first character to the last.
 
         Args:
-            text: at least one token.
+            text: at least one token; read as training would have, with LF for CRLF and without a
+                byte-order mark.
             unknown: what to do with characters the model does not know.
 
         Returns:
@@ -41,7 +43,7 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for an empty text, or unknown characters if these are errors.
         """
-        ids = self.tokenizer.encode(text, unknown)  # (N,)
+        ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)  # (N,)
         scores: Floats = self.token_log_probs(ids[None])[0]
         return scores
 
@@ -83,7 +85,7 @@ class Predictor(LanguageModel):
     def _encoded(self, lines: Iterable[str], unknown: Unknown) -> Iterator[Ids]:
         for number, line in enumerate(lines, 1):
             try:
-                yield self.tokenizer.encode(line, unknown)
+                yield self.tokenizer.encode(as_trained(line, self.tokenizer), unknown)
             except UsageError as error:
                 raise UsageError(f"line {number}: {error.found}", error.advice) from None
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
-from charrnn.text.tokenizer import Tokenizer
+from charrnn.text.tokenizer import Tokenizer, as_trained
 
 __all__ = [
     "TIME_CHUNK",
@@ -128,12 +128,12 @@ def never() -> bool:
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> Ids:
-    """The ids (N,) of a prompt; for an empty one what stands before a line: at least one id.
+    """The ids (N,) of a prompt, read as `as_trained`; for an empty one those of a line's start.
 
     Raises:
         UsageError: for unknown characters, if these are errors.
     """
-    ids = tokenizer.encode(prompt, unknown)
+    ids = tokenizer.encode(as_trained(prompt, tokenizer), unknown)
     return ids if len(ids) else line_start(tokenizer)
 
 

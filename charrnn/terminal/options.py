@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from charrnn.config import SETTINGS, Settings, Unknown, settings_from
-from charrnn.errors import UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.settings import Setting, bounds, settings_of
 
 __all__ = [
     "JsonOption",
     "ModelArgument",
     "UnknownOption",
+    "as_text",
     "option_names",
+    "read_by_a_model",
     "take",
     "with_settings",
 ]
@@ -47,13 +51,15 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 Command = Callable[..., None]
 
 
-def with_settings(*kinds: type[Settings]) -> Callable[[Command], Command]:
-    """Give a command an option for each setting of `kinds`.
+def with_settings(
+    *kinds: type[Settings], leave_out: Sequence[str] = ()
+) -> Callable[[Command], Command]:
+    """Give a command an option for each setting of `kinds` but those to leave out.
 
     The command receives in `**given` those that the user gave, and no others. Its help lists them
     between its positional and its keyword-only parameters.
     """
-    settings = settings_of(*kinds)
+    settings = [setting for setting in settings_of(*kinds) if setting.name not in leave_out]
 
     def prepare(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
@@ -86,6 +92,24 @@ def take(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
     """
     names = [setting.name for setting in settings_of(kind) if setting.name in given]
     return settings_from(kind, {name: given.pop(name) for name in names})
+
+
+@contextmanager
+def read_by_a_model() -> Iterator[None]:
+    """Leave out of an error's advice what only training can do."""
+    try:
+        yield
+    except BadDataError as error:
+        advice = re.sub(r", or (train on its bytes with )?--tokenizer byte", "", error.advice)
+        raise BadDataError(error.found, advice) from None
+
+
+def as_text(word: str) -> str:
+    """A word of the command line as UTF-8, also where the locale says that it is ASCII."""
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeError:
+        return word
 
 
 def option_names(parameters: Iterable[str]) -> dict[str, str]:

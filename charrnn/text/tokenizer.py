@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, checked_ids
 from charrnn.config import Unknown
+from charrnn.decoding.cleaning import clean
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "CharTokenizer",
     "StreamDecoder",
     "Tokenizer",
+    "as_trained",
     "code_points",
     "make_tokenizer",
     "same_vocabulary",
@@ -219,6 +221,27 @@ def make_tokenizer(kind: Literal["char", "byte"], text: str) -> Tokenizer:
     if kind not in ("char", "byte"):
         raise UsageError(f"tokenizer is {kind!r}", "choose from char, byte")
     return ByteTokenizer() if kind == "byte" else CharTokenizer.from_text(text)
+
+
+def as_trained(text: str, tokenizer: Tokenizer) -> str:
+    """`text` as training would have read it: LF for CRLF, no byte-order mark; see `cleaning`.
+
+    Characters that the model knows stay as they are, and so does what is bytes rather than text.
+
+    Warns:
+        UserWarning: of each change.
+    """
+    _check_text(text)
+    if isinstance(tokenizer, ByteTokenizer):
+        raw = any("\ud800" <= character <= "\udfff" for character in text)
+    else:
+        raw = set(text).issubset(tokenizer.characters)
+    if raw:
+        return text
+    cleaned, notes = clean(text)
+    for note in notes if cleaned != text else ():
+        warnings.warn(f"in the text {note}", stacklevel=3)
+    return cleaned
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
