@@ -89,7 +89,7 @@ class Sampler:
             again = []
             for (number, seed), text in zip(wanted, texts, strict=True):
                 if longest_copy and self._longest_copy(text) > longest_copy:
-                    again.append((number, *generation.seeds_from(seed + count, 1)))
+                    again.append((number, generation.seeds_from(seed + count, 1)[0]))
                 else:
                     found[number] = text
             wanted = again

@@ -134,10 +134,9 @@ def test_an_end_that_cannot_come_is_refused_without_a_length_and_said_with_one(
 def test_an_end_that_can_come_is_no_matter() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for tokenizer, options in itertools.product(
-            (LETTERS, ByteTokenizer()),
-            ({"max_lines": 1}, {"stop_strings": ("a", "bc")}, {"max_lines": 1, "allow": "a\n"}),
-        ):
+        ends: list[dict[str, Any]] = [{"max_lines": 1}, {"stop_strings": ("a", "bc")}]
+        ends.append({"max_lines": 1, "allow": "a\n"})
+        for tokenizer, options in itertools.product((LETTERS, ByteTokenizer()), ends):
             model(tokenizer, scale=0.1).generate(seed=1, max_new_tokens=None, **options)
         model(ByteTokenizer()).generate(seed=1, max_new_tokens=9, stop_strings=("é\N{SNOWMAN}",))
     with pytest.warns(UserWarning, match="no text will end at 'X'"):  # but at the other

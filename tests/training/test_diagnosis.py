@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_what_makes_a_run_longer_is_called_as_the_user_called_it(
 def test_noise_is_called_noise(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     text = "".join(random.choice(list("abcdefgh"), 9000))
-    shape = {"hidden_size": 8, "embed_size": 4, "steps": 120, "eval_every": 40}
+    shape: dict[str, Any] = {"hidden_size": 8, "embed_size": 4, "steps": 120, "eval_every": 40}
     *_, finished = train(Corpus("noise", text), out=tmp_path / "m", **shape)
     assert isinstance(finished, Finished)
     assert "looks like noise" in finished.advice
