@@ -1,9 +1,14 @@
-"""The types of the arrays that rooms hand to each other, and the softmax and its logarithm."""
+"""The arrays that rooms hand to each other: their types, their checks at the door, the softmax."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from charrnn.errors import UsageError
 
 __all__ = [
     "Floats",
@@ -11,6 +16,9 @@ __all__ = [
     "Logits",
     "Surprisals",
     "Weights",
+    "checked_ids",
+    "checked_state",
+    "checked_weights",
     "log_softmax",
     "softmax",
     "target_log_probs",
@@ -42,3 +50,60 @@ def target_log_probs(logits: Logits, targets: NDArray[np.integer]) -> NDArray[np
     places = targets[..., None].astype(np.intp)
     chosen: NDArray[np.floating] = np.take_along_axis(log_softmax(logits), places, -1)[..., 0]
     return chosen
+
+
+def checked_ids(ids: Any, vocab_size: int, axes: int) -> Ids:
+    """Token ids that someone gave: an array, or lists, of as many axes.
+
+    Raises:
+        UsageError: if they are anything else than whole numbers from 0 to V-1 on such axes.
+    """
+    try:
+        found = np.asarray(ids)
+    except (ValueError, TypeError, RuntimeError):  # lists of different lengths, tensors elsewhere
+        found = np.array(None)
+    whole = found.dtype.kind in "iu" and found.ndim == axes
+    if not whole or (found.size and not 0 <= found.min() <= found.max() < vocab_size):
+        what = f"ids from {found.min()} to {found.max()}" if whole else _kind_of(ids)
+        shape = ("()", "(N,)", "(B, T)")[axes]
+        raise UsageError(
+            f"{what} can't be read", f"ids are whole numbers from 0 to {vocab_size - 1}, {shape}"
+        )
+    return found.astype(np.int32, copy=False)
+
+
+def checked_state(state: Any, parts: int, shape: tuple[int, ...]) -> tuple[Floats, ...]:
+    """The state of a model that someone gave.
+
+    Raises:
+        UsageError: if it is not a tuple of so many arrays of this shape.
+    """
+    several = isinstance(state, (tuple, list))
+    arrays = tuple(part for part in state if isinstance(part, np.ndarray)) if several else ()
+    fits = several and len(arrays) == len(state) == parts
+    if not fits or any(part.dtype.kind != "f" or part.shape != shape for part in arrays):
+        shapes = ", ".join(str(part.shape) for part in arrays)
+        found = f"a state of arrays {shapes}" if arrays else _kind_of(state)
+        advice = f"begin with model.start(B), or give {parts} arrays {shape}, as a call returns"
+        raise UsageError(f"{found} does not fit the model", advice)
+    return arrays
+
+
+def checked_weights(weights: Any, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
+    """The weights of a model that someone gave.
+
+    Raises:
+        UsageError: for the first that is missing or has another shape.
+    """
+    for name, shape in shapes.items():
+        found = weights.get(name) if isinstance(weights, Mapping) else None
+        if getattr(found, "shape", None) != shape:
+            what = _kind_of(found) if found is None else str(np.shape(found))
+            raise UsageError(f"weight {name} is {what}", f"it must be an array {shape}")
+    return dict(weights)
+
+
+def _kind_of(value: Any) -> str:
+    """What a value is, in words: its shape if it is an array, else its type."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    return f"{type(value).__name__}" if shape is None else f"{dtype} of shape {tuple(shape)}"

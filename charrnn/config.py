@@ -20,12 +20,15 @@ __all__ = [
     "SETTINGS",
     "Budget",
     "CellName",
+    "Count",
     "EngineName",
     "EvalConfig",
+    "LengthPenalty",
     "ModelConfig",
     "Reading",
     "SampleConfig",
     "Settings",
+    "Size",
     "TrainConfig",
     "Unknown",
     "check",
@@ -47,6 +50,7 @@ Probability = Annotated[float, Meta(gt=0, le=1)]
 Rate = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
+LengthPenalty = Annotated[float, Meta(ge=-10, le=10)]  # of a beam search
 
 BY_TEXT = "chosen for the text"
 
@@ -129,6 +133,12 @@ class Budget(Settings, frozen=True):
             raise UsageError(f"{' and '.join(given)} are both given", "give only one of them")
         if self.minutes is None and self.epochs is None:
             msgspec.structs.force_setattr(self, "minutes", 3.0)
+
+    @property
+    def option(self) -> str:
+        """The option by which a run becomes longer."""
+        given = "steps" if self.steps is not None else "epochs" if self.epochs is not None else ""
+        return f"--{given or 'minutes'}"
 
 
 class ModelConfig(Settings, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ __all__ = [
 
 def printable(text: str) -> str:
     """`text` on one line: control characters and lone surrogates as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 class CharRNNError(Exception):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import (
@@ -43,6 +44,7 @@ __all__ = [
     "document",
     "fields_of",
     "in_words",
+    "plain",
     "requirement",
     "settings_from",
     "settings_of",
@@ -73,11 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         values = {name: getattr(self, name) for name in self.__struct_fields__}
-        for name, value in values.items():
-            if isinstance(value, list):  # meant as a tuple
-                values[name] = tuple(value)
-                msgspec.structs.force_setattr(self, name, values[name])
-        check(type(self), values)
+        for name, value in check(type(self), values).items():
+            msgspec.structs.force_setattr(self, name, value)
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -149,24 +148,40 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySett
     return kind(**values)
 
 
-def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
+def plain(value: Any) -> Any:
+    """A number or array of NumPy or PyTorch, or a list, as Python's number or tuple."""
+    if hasattr(value, "dtype") and hasattr(value, "tolist") and not isinstance(value, type):
+        value = value.tolist()
+    return tuple(value) if isinstance(value, list) else value
+
+
+def check(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
     """Check values against the bounds of the settings of `kind`.
+
+    Returns:
+        checked: those that are settings of `kind`, each of the type that the setting has.
 
     Raises:
         UsageError: for the first that is out of bounds; names the setting and the bounds.
     """
+    checked: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         if field.name not in values:
             continue
-        value = values[field.name]
+        value = plain(values[field.name])
         try:
-            msgspec.convert(value, field.type)
+            checked[field.name] = msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
             expected = requirement(field.type) or str(error).replace("`", "")
-            raise UsageError(f"{field.name} is {value!r}", expected, field.name) from None
+            shown = repr(value) if len(repr(value)) < LONG else reprlib.repr(value)
+            raise UsageError(f"{field.name} is {shown}", expected, field.name) from None
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
             raise UsageError(f"{field.name} is {value!r}", "it must be a finite number", field.name)
+    return checked
+
+
+LONG = 80  # characters of a value that are shown in full
 
 
 NOUNS: dict[type[types.Type], str] = {
@@ -206,7 +221,7 @@ def choices(annotation: Any) -> tuple[str, ...]:
         return choices(get_args(annotation)[0])
     if get_origin(annotation) is not Literal and type(None) in get_args(annotation):
         return choices(next(kind for kind in get_args(annotation) if kind is not type(None)))
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
+    return tuple(map(str, get_args(annotation))) if get_origin(annotation) is Literal else ()
 
 
 def bounds(annotation: Any) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
+from charrnn.cli.app import app
 from charrnn.signals import noted
 
 
@@ -39,3 +41,26 @@ def test_another_thread_notes_nothing_and_runs_on() -> None:
     thread.join()
     assert found == [[]]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_commands_work_in_another_thread(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are called from a program with a window, or a server."""
+    monkeypatch.chdir(home)
+    codes: list[object] = []
+
+    def work() -> None:
+        shape = ["--rnn-size", "4", "--embed-size", "3", "--name", "thread"]
+        for arguments in (
+            ["train", "verse.txt", "--steps", "3", *shape],
+            ["sample", "thread", "-n", "5", "--num-samples", "2"],
+            ["eval", "thread", "verse.txt"],
+            ["info", "thread"],
+        ):
+            with pytest.raises(SystemExit) as done:
+                app(arguments)
+            codes.append(done.value.code or 0)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert codes == [0, 0, 0, 0]

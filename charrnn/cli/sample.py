@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from msgspec import Meta
 
-from charrnn.config import SampleConfig, Unknown
+from charrnn.config import LengthPenalty, Reading, SampleConfig, Unknown
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.settings import Settings, about
 from charrnn.signals import noted
-from charrnn.terminal.options import JsonOption, option_names, take, with_settings
-from charrnn.terminal.output import OutputFile
+from charrnn.terminal.options import (
+    JsonOption,
+    as_text,
+    option_names,
+    read_by_a_model,
+    take,
+    with_settings,
+)
+from charrnn.terminal.output import OutputFile, say
 
 if TYPE_CHECKING:
     from charrnn.terminal.sampler import Sampler
@@ -59,7 +66,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         about("Search for the likeliest text along this many paths."),
     ] = None
     length_penalty: Annotated[
-        float, Meta(ge=-10, le=10), about("With --beam: above 0, longer texts are favoured.")
+        LengthPenalty, about("With --beam: above 0, longer texts are favoured.")
     ] = 1.0
     records: Annotated[
         Annotated[int, Meta(ge=1)] | None,
@@ -110,7 +117,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
             raise UsageError("standard input can't be both prompt and choices", "use --prompt")
 
 
-@with_settings(SampleConfig, SampleOptions)
+@with_settings(SampleConfig, SampleOptions, Reading, leave_out=("text_column", "split"))
 def sample(
     models: ModelsArgument = None,
     *,
@@ -121,7 +128,10 @@ def sample(
     """Write new text with a model."""
     if "interactive" in given:
         _refuse_beside_interactive(given | {"json": json, "until_line": until_line})
-    options = take(SampleOptions, given)
+    _read_words(given)
+    options, reading = take(SampleOptions, given), take(Reading, given)
+    if options.prompt_file is None and reading != Reading():
+        raise UsageError("--encoding and --errors are for --prompt-file", "leave them out")
     length = given.pop("max_new_tokens", None)
     if until_line:
         given["max_lines"] = 1
@@ -129,10 +139,14 @@ def sample(
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.terminal.sampler import Sampler
+    from charrnn.text.tokenizer import as_trained
 
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
-    prompt = _read_prompt(options.prompt_file) if options.prompt_file else options.prompt
     model = load_together(models or [None])
+    prompt = options.prompt
+    if options.prompt_file:
+        prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))
+    prompt = as_trained(prompt, model.tokenizer)
     if length is not None:
         given["max_new_tokens"] = length or None
     config = model.sampling({"seed": new_seed()} | given)
@@ -193,10 +207,26 @@ def _refuse_beside_interactive(given: dict[str, Any]) -> None:
         )
 
 
-def _read_prompt(path: Path) -> str:
-    if str(path) == "-":
-        return sys.stdin.read()
+def _read_words(given: dict[str, Any]) -> None:
+    """Take those words of the command line that are text as UTF-8."""
+    for name in ("prompt", "allow", "ban"):
+        if name in given:
+            given[name] = as_text(given[name])
+    if "stop_strings" in given:
+        given["stop_strings"] = tuple(map(as_text, given["stop_strings"]))
+
+
+def _read_prompt(path: Path, reading: Reading) -> str:
+    """The text of a file or of standard input, read as `charrnn train` reads."""
+    from charrnn.decoding.pieces import read_text
+
+    name = "standard input" if str(path) == "-" else str(path)
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        source = nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb")
+        with source as file, read_by_a_model():
+            text, notes = read_text(name, file, reading)
     except OSError as error:
         raise MissingInputError(f"{path}: {error.strerror}", "check --prompt-file") from None
+    for note in notes:
+        say(f"{name}: {note}")
+    return text

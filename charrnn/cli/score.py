@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from typing import Any
 
-from charrnn.terminal.options import ModelArgument, UnknownOption
-from charrnn.terminal.output import encode_json, write
+from charrnn.config import Reading
+from charrnn.terminal.options import (
+    ModelArgument,
+    UnknownOption,
+    read_by_a_model,
+    take,
+    with_settings,
+)
+from charrnn.terminal.output import encode_json, say, write
 from charrnn.text.division import kind_of_end, split
 
 __all__ = ["score"]
 
 
-def score(model: ModelArgument = None, unknown: UnknownOption = "error") -> None:
+@with_settings(Reading, leave_out=("text_column", "split", "records"))
+def score(model: ModelArgument = None, *, unknown: UnknownOption = "error", **given: Any) -> None:
     """Score each line of standard input, or each record, as lines of JSON."""
     from charrnn.models.loading import load
 
     loaded = load(model)
-    lines = (line.removesuffix("\n") for line in sys.stdin)
-    end = loaded.tokenizer.end
+    reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
+    lines, end = _lines(reading), loaded.tokenizer.end
     if end not in (None, "\n"):  # records of several lines
-        lines = (r for part in split(sys.stdin, kind_of_end(end)) for r in part if r.strip())
-    for found in loaded.score_lines(lines, unknown):
-        facts = {
-            "nats": found.nats,
-            "nats_per_char": found.nats_per_char,
-            "bits_per_char": found.bits_per_char,
-            "perplexity": found.perplexity,
-            "characters": found.characters,
-        }
-        write(encode_json(facts))
+        whole = split((f"{line}\n" for line in lines), kind_of_end(end))
+        lines = (record for records in whole for record in records if record.strip())
+    with read_by_a_model():
+        for found in loaded.score_lines(lines, unknown):
+            facts = {
+                "nats": found.nats,
+                "nats_per_char": found.nats_per_char,
+                "bits_per_char": found.bits_per_char,
+                "perplexity": found.perplexity,
+                "characters": found.characters,
+            }
+            write(encode_json(facts))
+
+
+def _lines(reading: Reading) -> Iterator[str]:
+    """The lines of standard input, read as `charrnn train` reads."""
+    from charrnn.decoding.pieces import pieces
+
+    rest = ""
+    for piece in pieces("standard input", sys.stdin.buffer, reading):
+        *lines, rest = (rest + piece.text).split("\n")
+        yield from lines
+        for note in piece.notes:
+            say(f"standard input: {note}")
+    if rest:
+        yield rest

@@ -8,28 +8,38 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.arrays import Ids, Surprisals
 from charrnn.config import EvalConfig, Unknown, settings_from, takes
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
-from charrnn.folder.record import find_model, read_model
+from charrnn.folder.record import ModelFolder, find_model, read_model
+from charrnn.models.mixture import Mixture
+from charrnn.models.model import Model
+from charrnn.models.predictor import Predictor
 from charrnn.network.char_rnn import CharRNN
+from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score, score_of
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
-from charrnn.text.tokenizer import Tokenizer, same_vocabulary
+from charrnn.text.tokenizer import Tokenizer, as_trained, same_vocabulary
+
+AnyModel = str | Path | Model | Mixture
+Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
 __all__ = ["evaluate", "load_networks", "mixed_surprisals"]
 
 
 @takes(EvalConfig)
+@checked
 def evaluate(
-    models: str | Path | Sequence[str | Path],
+    models: AnyModel | Sequence[AnyModel],
     text: str,
     *,
     adapt_from: str | None = None,
@@ -39,9 +49,10 @@ def evaluate(
     """How well a model, or the mean of several, predicts a text.
 
     Args:
-        models: a model folder or a name in `checkpoints/`, or several.
-        text: at least two tokens; the first is not predicted. For a model of records, one or
-            several of them with what ends them in between; all of each is predicted, and its end.
+        models: a model folder or a name in `checkpoints/`, a `Model` or a `Mixture`; or several.
+        text: at least two tokens; the first is not predicted. It is read as training would have.
+            For a model of records, one or several of them with what ends them in between; all of
+            each is predicted, and its end.
         adapt_from: for dynamic evaluation, the text that the model was trained on.
         unknown: what to do with characters that the models don't know.
         settings: any of `EvalConfig`.
@@ -51,19 +62,24 @@ def evaluate(
             or with unknown characters; settings out of bounds.
     """
     config = settings_from(EvalConfig, settings)
-    paths = [models] if isinstance(models, (str, Path)) else list(models)
-    networks, tokenizer = load_networks(paths)
+    given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
+    networks, tokenizer = load_networks(given)
+    text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
         read = tokenizer.encode(text, unknown)
     else:
         read = records_of(text, tokenizer, unknown)
-    training_ids = None if adapt_from is None else tokenizer.encode(adapt_from, "skip")
+    training_ids = (
+        None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
+    )
     nats = mixed_surprisals(networks, read, config, training_ids)
     return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(read, config))
 
 
-def load_networks(models: Sequence[str | Path]) -> tuple[list[CharRNN], Tokenizer]:
+def load_networks(
+    models: Sequence[AnyModel],
+) -> tuple[Sequence[Network], Tokenizer]:
     """Networks that share a vocabulary, and the vocabulary.
 
     Raises:
@@ -71,13 +87,22 @@ def load_networks(models: Sequence[str | Path]) -> tuple[list[CharRNN], Tokenize
     """
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
-    found = [read_model(find_model(model)) for model in models]
+    found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
-    return [CharRNN.from_folder(model) for model in found], tokenizer
+    return [_network(model) for model in found], tokenizer
+
+
+def _network(model: ModelFolder | Predictor) -> Network:
+    if isinstance(model, Mixture):
+        return [_network(part) for part in model.models]
+    if isinstance(model, Model):
+        return CharRNN.from_weights(model.config, model.weights)
+    assert isinstance(model, ModelFolder), "there is no other kind of model"
+    return CharRNN.from_folder(model)
 
 
 def mixed_surprisals(
-    networks: Sequence[CharRNN],
+    networks: Sequence[Network],
     text: Text,
     config: EvalConfig,
     training_ids: Ids | None = None,
@@ -86,7 +111,7 @@ def mixed_surprisals(
     """What tokens cost, in nats, under the mean of the networks' probabilities.
 
     Args:
-        networks: at least one; they are not changed.
+        networks: at least one; they are not changed. Several in a list count as one.
         text: ids (N,), or records.
         config: how to score.
         training_ids: given, the networks adapt to what they have scored (dynamic evaluation).
@@ -110,24 +135,47 @@ def mixed_surprisals(
             "dynamic evaluation carries the state, and needs the text that was trained on",
             "leave --protocol out, and name that text",
         )
+    with own_modes():
+        return _mixed(networks, text, config, training_ids, progress or (lambda _: None))
+
+
+def _mixed(
+    networks: Sequence[Network],
+    text: Text,
+    config: EvalConfig,
+    training_ids: Ids | None,
+    progress: Callable[[int], object],
+) -> Surprisals:
     each = []
     for network in networks:
-        if training_ids is None:
+        if not isinstance(network, CharRNN):
+            each.append(_mixed(network, text, config, training_ids, progress))
+        elif training_ids is None:
             each.append(surprisals(network, text, config))
-            if progress is not None:
-                progress(len(each[-1]))
-            continue
-        assert not isinstance(text, Records), "refused above"
-        typical = typical_gradients(network, training_ids, config.segment)
-        parts = []
-        for part in Adapting(network, typical, config).score(text.astype(np.int32)):
-            parts.append(part)
-            if progress is not None:
-                progress(len(part))
-        each.append(np.concatenate(parts))
-        if not np.isfinite(each[-1]).all():
-            raise CharRNNError("dynamic evaluation has diverged", "choose a lower --rate")
+            progress(len(each[-1]))
+        else:
+            assert not isinstance(text, Records), "refused above"
+            each.append(_adapting(network, text, config, training_ids, progress))
     return _mean_probability(each)
+
+
+def _adapting(
+    network: CharRNN,
+    ids: NDArray[np.integer],
+    config: EvalConfig,
+    training_ids: Ids,
+    progress: Callable[[int], object],
+) -> Surprisals:
+    """What tokens cost while the network adapts to those before."""
+    typical = typical_gradients(network, training_ids, config.segment)
+    parts = []
+    for part in Adapting(network, typical, config).score(ids.astype(np.int32)):
+        parts.append(part)
+        progress(len(part))
+    nats = np.concatenate(parts)
+    if not np.isfinite(nats).all():
+        raise CharRNNError("dynamic evaluation has diverged", "choose a lower --rate")
+    return nats
 
 
 def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:

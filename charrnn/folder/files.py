@@ -29,10 +29,12 @@ __all__ = [
     "LOCK",
     "MANIFEST",
     "RESUME",
+    "STATE",
     "cannot_create",
     "check_file",
     "checked_metadata",
     "create_folder",
+    "is_first_save",
     "pretty_json",
     "read_manifest",
     "read_settled",
@@ -45,6 +47,7 @@ __all__ = [
 MANIFEST = "manifest.json"
 LOCK = ".lock"  # the names of lock files begin with it; see `locking`
 RESUME = "resume"  # the folder of what resuming needs; see `resuming`
+STATE = f"{RESUME}/state.safetensors"
 INCOMPLETE = ".charrnn-new"  # the temporary names of files end with it
 
 Found = TypeVar("Found")
@@ -94,12 +97,14 @@ def refuse_occupied(path: Path) -> None:
         return
     except (OSError, ValueError) as error:  # ValueError for a name with a null character
         raise cannot_create(path, error) from None
-    if occupied and not _is_first_save(path):
+    if occupied and not is_first_save(path):
         advice = "choose another --name or --out, or delete it"
+        if (path / STATE).exists():
+            advice = f"go on with its run with --resume {path}, or {advice}"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
 
 
-def _is_first_save(path: Path) -> bool:
+def is_first_save(path: Path) -> bool:
     """Whether a folder holds nothing but the beginning of its first save."""
     try:
         manifest = read_manifest(path) or {}

@@ -11,6 +11,7 @@ manifest.json      size and SHA-256 of each of these
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,14 +22,17 @@ import msgspec
 import safetensors
 import safetensors.numpy
 
+from charrnn.arguments import checked
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
 from charrnn.errors import BadDataError, MissingInputError
 from charrnn.folder.files import (
     MANIFEST,
+    STATE,
     check_file,
     checked_metadata,
+    is_first_save,
     pretty_json,
     read_manifest,
     read_settled,
@@ -170,6 +174,7 @@ def description_files(record: ModelRecord, tokenizer: Tokenizer) -> dict[str, by
     return {CONFIG: pretty_json(record), TOKENIZER: pretty_json(tokenizer)}
 
 
+@checked
 def find_model(model: str | Path | None) -> Path:
     """The folder of a model.
 
@@ -183,10 +188,13 @@ def find_model(model: str | Path | None) -> Path:
         complete = [p.parent for p in CHECKPOINTS.glob(f"*/{WEIGHTS}")]
         if not complete:
             advice = "train one first: charrnn train FILE"
+            if begun := [p.parents[1] for p in CHECKPOINTS.glob(f"*/{STATE}")]:
+                newest = max(begun, key=lambda folder: (folder / STATE).stat().st_mtime_ns)
+                advice = f"go on with the run that has begun: charrnn train --resume {newest}"
             raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
         return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
     for folder in _candidates(model):
-        if folder.is_dir():
+        if os.path.isdir(folder):  # noqa: PTH112 - Path's method fails on names that are too long
             return folder
     advice = f"name a model folder, or one in {CHECKPOINTS}"
     raise MissingInputError(f"there is no model folder {model}", advice)
@@ -194,7 +202,7 @@ def find_model(model: str | Path | None) -> Path:
 
 def is_model(name: str) -> bool:
     """Whether there is a model folder of this name."""
-    return any((folder / CONFIG).is_file() for folder in _candidates(name))
+    return any(os.path.isfile(folder / CONFIG) for folder in _candidates(name))  # noqa: PTH113
 
 
 def _candidates(model: str | Path) -> list[Path]:
@@ -263,7 +271,16 @@ def _missing_file_named(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         name = Path(error.filename).name
-        raise MissingInputError(f"{path}: no {name} in it", "name a model folder") from None
+        raise MissingInputError(f"{path}: no {name} in it", _instead(path)) from None
+
+
+def _instead(path: Path) -> str:
+    """What to do with a folder that is no model, as far as it tells."""
+    if (path / STATE).exists():
+        return f"its training has not come so far; go on with charrnn train --resume {path}"
+    if (path / MANIFEST).exists() and is_first_save(path):
+        return "its training was stopped before anything was saved; start it again"
+    return "name a model folder"
 
 
 def _metrics(path: Path) -> list[Evaluation]:

@@ -20,8 +20,8 @@ from charrnn.cells.layout import weight_shapes
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import RESUME, checked_metadata, read_tensors
-from charrnn.folder.record import Evaluation, ModelRecord, kept_step, read_record
+from charrnn.folder.files import STATE, checked_metadata, read_tensors
+from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord, kept_step, read_record
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
@@ -35,8 +35,6 @@ __all__ = [
     "read_run",
     "state_file",
 ]
-
-STATE = f"{RESUME}/state.safetensors"
 
 
 class ReadingRecord(Reading, frozen=True):
@@ -113,7 +111,9 @@ def read_run(path: Path) -> RunState:
     try:
         metadata = checked_metadata(path, STATE)
     except FileNotFoundError:
-        advice = "start anew, or start from its weights with --init-from"
+        advice = "start anew with another --name or --out"
+        if (path / WEIGHTS).exists():
+            advice += ", or start from its weights with --init-from"
         raise MissingInputError(f"{path} holds no state to resume from", advice) from None
     progress = _progress(path, metadata, record.training)
     shapes = _shapes(record.model, record.training.batch_size, progress.best is not None)

@@ -11,11 +11,11 @@ from torch.nn.functional import cross_entropy
 from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
 from charrnn.learning.lanes import Batch
-from charrnn.learning.seeds import seeded
+from charrnn.learning.seeds import seed_of
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.recurrent import detach
 
-__all__ = ["EagerUpdates", "reset_some_lanes"]
+__all__ = ["EagerUpdates", "in_bfloat16", "reset_some_lanes"]
 
 
 class EagerUpdates:
@@ -47,11 +47,14 @@ class EagerUpdates:
         self.network, self.optimizer, self.config = network, optimizer, config
         self.bf16, self.reset_share = bf16, reset_share
         self.device = next(network.parameters()).device
+        self.generator = torch.Generator(self.device)
         self.state: State | None = None
         self.loss: Tensor
         self.grad_norm: Tensor
         self.loss_sum: Tensor
-        self.loss, self.grad_norm, self.loss_sum = torch.zeros(3, device=self.device)
+        self.loss, self.grad_norm, self.loss_sum = torch.zeros(
+            3, dtype=torch.float32, device=self.device
+        )
         self.loss_count = self.skipped = self.skipped_in_row = 0
 
     def run(self, batch: Batch, rate: float, key: Sequence[int]) -> None:
@@ -64,12 +67,12 @@ class EagerUpdates:
         """
         inputs = torch.from_numpy(batch.inputs).to(self.device, non_blocking=True)  # (B, T)
         targets = torch.from_numpy(batch.targets).to(self.device, non_blocking=True)  # (B, T)
-        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
-        with seeded(*key), autocast:
-            state = None
-            if not batch.fresh and self.state is not None:
-                state = reset_some_lanes(self.state, self.reset_share)
-            logits, state = self.network(inputs, state)  # (B, T, V)
+        self.generator.manual_seed(seed_of(*key))
+        state = None
+        if not batch.fresh and self.state is not None:
+            state = reset_some_lanes(self.state, self.reset_share, self.generator)
+        with in_bfloat16(self.device, enabled=self.bf16):
+            logits, state = self.network(inputs, state, self.generator)  # (B, T, V)
         loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
         self.optimizer.zero_grad(set_to_none=True)
@@ -107,7 +110,17 @@ class EagerUpdates:
         self.loss_count = 0
 
 
-def reset_some_lanes(state: State, share: float) -> State:
+def in_bfloat16(device: torch.device, *, enabled: bool) -> torch.autocast:
+    """Inside, products are of bfloat16.
+
+    PyTorch would keep copies of weights until the outermost such block ends, which may be the
+    caller's, around many updates.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
+
+
+def reset_some_lanes(state: State, share: float, generator: torch.Generator) -> State:
     """The state of the lanes, emptied in a random few of them."""
-    keep = torch.rand(state[0].shape[1], device=state[0].device) >= share  # (B,)
+    dice = state[0].new_empty(state[0].shape[1]).uniform_(generator=generator)  # (B,)
+    keep = dice >= share
     return tuple(part * keep[:, None] for part in state)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from charrnn.learning.eager import EagerUpdates
+from charrnn.learning.eager import EagerUpdates, in_bfloat16
 from charrnn.learning.lanes import Batch
-from charrnn.learning.seeds import seeded
+from charrnn.learning.seeds import seed_of
 from charrnn.text.records import PAD
 
 __all__ = ["GraphUpdates"]
@@ -48,15 +48,18 @@ class GraphUpdates:
     def __init__(self, before: EagerUpdates) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
         self.bf16, self.reset_share, self.device = before.bf16, before.reset_share, before.device
+        self.generator = before.generator
         size = (self.config.batch_size, self.config.seq_length + 1)
         self.window = torch.zeros(size, dtype=torch.int64, device=self.device)  # (B, T+1)
-        self.scalars = torch.zeros(2, device=self.device)
+        self.scalars = torch.zeros(2, dtype=torch.float32, device=self.device)
         self.rate, self.carry = self.scalars  # carry is 0 where lanes begin anew, else 1
         self.state = tuple(part.clone() for part in self.network.rnn.start(size[0]))
         self.loss: Tensor
         self.grad_norm: Tensor
         self.loss_sum: Tensor
-        self.loss, self.grad_norm, self.loss_sum = torch.zeros(3, device=self.device)
+        self.loss, self.grad_norm, self.loss_sum = torch.zeros(
+            3, dtype=torch.float32, device=self.device
+        )
         self._counts = torch.zeros(3, dtype=torch.int64, device=self.device)  # see `_update`
         on_gpu = self.device.type == "cuda"
         self._staged = [_Staging(size, pinned=on_gpu) for _ in range(MAX_AHEAD)]
@@ -100,8 +103,8 @@ class GraphUpdates:
         staging.fill(batch, rate)
         self.window.copy_(staging.window, non_blocking=True)
         self.scalars.copy_(staging.scalars, non_blocking=True)
-        with seeded(*key):
-            self.replay()
+        self.generator.manual_seed(seed_of(*key))
+        self.replay()
         staging.sent()
         self._number += 1
         if self._number % CHECK_EVERY == 0:
@@ -118,11 +121,12 @@ class GraphUpdates:
     def _update(self) -> None:
         """What is recorded: it reads and writes buffers that stay where they are."""
         lanes = len(self.window)
-        keep = (torch.rand(lanes, device=self.device) >= self.reset_share) * self.carry  # (B,)
+        dice = self.rate.new_empty(lanes).uniform_(generator=self.generator)
+        keep = (dice >= self.reset_share) * self.carry  # (B,)
         before = tuple(part * keep[:, None] for part in self.state)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with in_bfloat16(self.device, enabled=self.bf16):
             inputs = self.window[:, :-1].clamp(min=0)
-            logits, after = self.network(inputs, before)  # (B, T, V)
+            logits, after = self.network(inputs, before, self.generator)  # (B, T, V)
         targets = self.window[:, 1:].flatten()
         loss = cross_entropy(logits.flatten(0, 1).float(), targets)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -164,14 +168,16 @@ class GraphUpdates:
     def _recorded(self) -> torch.cuda.CUDAGraph:
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(stream), seeded(0):
+        self.generator.manual_seed(0)
+        with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
                 self.optimizer.zero_grad(set_to_none=True)
                 self._update()
         torch.cuda.current_stream(self.device).wait_stream(stream)
         self.optimizer.zero_grad(set_to_none=True)  # so that gradients are the recording's own
         graph = torch.cuda.CUDAGraph()
-        with seeded(0), torch.cuda.graph(graph):
+        graph.register_generator_state(self.generator)  # replays draw with the seed it has then
+        with torch.cuda.graph(graph):
             self._update()
         for tensor in (*self.state, self.loss, self.grad_norm, self.loss_sum, self._counts):
             tensor.zero_()
@@ -184,7 +190,7 @@ def _fill_state(optimizer: torch.optim.Optimizer) -> None:
         for weight in group["params"]:
             if not optimizer.state[weight]:
                 optimizer.state[weight] = {
-                    "step": torch.zeros((), device=weight.device),
+                    "step": torch.zeros((), dtype=torch.float32, device=weight.device),
                     "exp_avg": torch.zeros_like(weight),
                     "exp_avg_sq": torch.zeros_like(weight),
                 }
@@ -195,7 +201,7 @@ class _Staging:
 
     def __init__(self, size: tuple[int, int], *, pinned: bool) -> None:
         self.window = torch.zeros(size, dtype=torch.int64, pin_memory=pinned)
-        self.scalars = torch.zeros(2, pin_memory=pinned)
+        self.scalars = torch.zeros(2, dtype=torch.float32, pin_memory=pinned)
         self.event = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
 
     def fill(self, batch: Batch, rate: float) -> None:

@@ -18,7 +18,7 @@ from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.optimizer import flush_tiny_averages, learning_rate, make_optimizer
 from charrnn.learning.records import RecordLanes
-from charrnn.learning.seeds import seeded
+from charrnn.learning.seeds import generator
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.choice import candidates
 from charrnn.text.records import Records, Text
@@ -54,8 +54,7 @@ class Learner:
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
         self.lanes = _lanes(text, config)
-        with seeded(config.seed):
-            self.network = CharRNN(model).to(self.device)
+        self.network = CharRNN(model, generator(config.seed)).to(self.device)
         self.optimizer = make_optimizer(self.network, config)
         self.updates: EagerUpdates | GraphUpdates = EagerUpdates(
             self.network,
@@ -155,7 +154,7 @@ class Learner:
     def tensors(self) -> Weights:
         """Every array that a learner needs to go on: weights, optimizer, hidden state, losses."""
         arrays: dict[str, Tensor] = {}
-        updates = torch.zeros(())
+        updates = torch.zeros((), dtype=torch.float32)
         for name, weight in self.network.named_parameters():
             moments = self.optimizer.state.get(weight, {})
             arrays[f"network.{name}"] = weight

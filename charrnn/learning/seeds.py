@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 
-__all__ = ["seeded"]
+__all__ = ["generator", "seed_of"]
 
 
-@contextmanager
-def seeded(*key: int) -> Iterator[None]:
-    """Inside, PyTorch's random numbers are those of `key`; after, the caller's go on."""
-    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
-    with torch.random.fork_rng(range(torch.cuda.device_count())):
-        if torch.accelerator.is_available():
-            torch.manual_seed(seed)
-        else:  # a tenth of the time, which is felt in small networks
-            torch.default_generator.manual_seed(seed)
-        yield
+def seed_of(*key: int) -> int:
+    """A seed that depends on every part of `key`."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
+
+
+def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator of its own for the random numbers of `key`.
+
+    PyTorch's global generator is neither used nor changed, so neither the caller nor another run
+    in the same process can be disturbed, or disturb.
+    """
+    return torch.Generator(device).manual_seed(seed_of(*key))

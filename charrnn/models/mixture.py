@@ -9,8 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from charrnn.arrays import Floats, Ids, log_softmax
+from charrnn.arguments import checked
+from charrnn.arrays import Floats, Ids, checked_ids, log_softmax
 from charrnn.cells.rules import State
+from charrnn.config import Count
+from charrnn.errors import UsageError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import Stepper
 from charrnn.text.tokenizer import same_vocabulary
@@ -30,21 +33,24 @@ class Mixture(Predictor):
         UsageError: if their vocabularies differ.
     """
 
+    @checked
     def __init__(self, models: Sequence[Predictor]) -> None:
+        if not models:
+            raise UsageError("there is no model to mix", "name at least one")
         self.tokenizer = same_vocabulary([model.tokenizer for model in models])
         self.models = models
         self.counts = [len(model.start()) for model in models]
 
-    def start(self, batch_size: int = 1) -> State:
+    @checked
+    def start(self, batch_size: Count = 1) -> State:
         """The states of all models before any text."""
         return tuple(part for model in self.models for part in model.start(batch_size))
 
     def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
         """Read tokens (B, T): log-probabilities (B, T, V) of the token after each."""
-        state = self.start(len(ids)) if state is None else state
-        return _together(
-            [m(ids, part) for m, part in zip(self.models, self._parts(state), strict=True)]
-        )
+        found = checked_ids(ids, self.tokenizer.vocab_size, 2)
+        parts = self._parts(self.start(len(found)) if state is None else state)
+        return _together([m(found, part) for m, part in zip(self.models, parts, strict=True)])
 
     def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """As `__call__`, but after the last token only (B, V)."""
@@ -59,6 +65,10 @@ class Mixture(Predictor):
         )
 
     def _parts(self, state: State) -> Iterator[State]:
+        if not isinstance(state, tuple) or len(state) != sum(self.counts):
+            found = f"{len(state)} parts" if isinstance(state, tuple) else type(state).__name__
+            advice = f"it has {sum(self.counts)}; begin with mixture.start(B)"
+            raise UsageError(f"a state of {found} does not fit the mixture", advice)
         begin = 0
         for count in self.counts:
             yield state[begin : begin + count]

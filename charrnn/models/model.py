@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.arrays import Floats, Ids, Weights
+from charrnn.arguments import checked
+from charrnn.arrays import Floats, Ids, Weights, checked_ids, checked_state, checked_weights
 from charrnn.cells.layout import (
     EMBEDDING,
     HEAD_BIAS,
@@ -19,9 +20,11 @@ from charrnn.cells.layout import (
     RECURRENT,
     Layer,
     layer_names,
+    weight_shapes,
 )
 from charrnn.cells.rules import CELLS, State
-from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.config import Count, ModelConfig, refuse_bidirectional
+from charrnn.errors import UsageError
 from charrnn.folder import card, notebook
 from charrnn.models.predictor import Predictor
 from charrnn.models.stepper import ArrangedWeights, NumPyStepper, arrange
@@ -54,6 +57,7 @@ class Model(Predictor):
         UsageError: for a bidirectional network, which has read what it should predict.
     """
 
+    @checked
     def __init__(
         self,
         config: ModelConfig,
@@ -62,6 +66,7 @@ class Model(Predictor):
         facts: Mapping[str, str] | None = None,
     ) -> None:
         refuse_bidirectional(config)
+        self.weights = checked_weights(weights, weight_shapes(config))
         self.facts = facts or {
             "cell": f"{config.cell}, {config.num_layers} × {config.hidden_size}",
             "vocabulary": card.vocabulary(tokenizer),
@@ -90,10 +95,20 @@ class Model(Predictor):
         title = f"charrnn model {self.facts.get('model', '')}".rstrip()
         return notebook.table(title, self.facts, self.generate(max_new_tokens=SHOWN, seed=0))
 
-    def start(self, batch_size: int = 1) -> State:
+    @checked
+    def start(self, batch_size: Count = 1) -> State:
         """The state before any text: zeros (L, B, H)."""
-        shape = (self.config.num_layers, batch_size, self.config.hidden_size)
-        return tuple(np.zeros(shape, np.float32) for _ in self.cell.state)
+        return tuple(np.zeros(self._shape(batch_size), np.float32) for _ in self.cell.state)
+
+    def _shape(self, batch_size: int) -> tuple[int, int, int]:
+        """Of each part of the state: (L, B, H)."""
+        return self.config.num_layers, batch_size, self.config.hidden_size
+
+    def _checked(self, ids: Ids, state: State | None, axes: int) -> tuple[Ids, State]:
+        """Ids of so many axes, and the state before them: that of the start for None."""
+        found = checked_ids(ids, self.config.vocab_size, axes)
+        state = self.start(len(found)) if state is None else state
+        return found, checked_state(state, len(self.cell.state), self._shape(len(found)))
 
     def step(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """Read one token of each sequence.
@@ -106,6 +121,7 @@ class Model(Predictor):
             logits: (B, V), unnormalised natural-log probabilities of the next token.
             state: after these tokens.
         """
+        ids, state = self._checked(ids, state, 1)
         x, states = self.embedding[ids], []  # (B, E)
         for k, layer in enumerate(self.layers):
             gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, G·H)
@@ -127,19 +143,21 @@ class Model(Predictor):
             logits: (B, T, V), of the token after each.
             state: after the last.
         """
-        hidden, state = self._hidden(ids, state)
+        hidden, state = self._hidden(*self._checked(ids, state, 2))
         return hidden @ self.head_weight + self.head_bias, state
 
     def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
+        ids, state = self._checked(ids, state, 2)
+        if not ids.shape[1]:
+            raise UsageError("there are no ids to read", "give at least one of each sequence")
         hidden, state = self._hidden(ids[:, :TIME_CHUNK], state)
         for start in range(TIME_CHUNK, ids.shape[1], TIME_CHUNK):
             hidden, state = self._hidden(ids[:, start : start + TIME_CHUNK], state)
         return hidden[:, -1] @ self.head_weight + self.head_bias, state
 
-    def _hidden(self, ids: Ids, state: State | None) -> tuple[Floats, State]:
+    def _hidden(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """The last layer's output (B, T, H): layer by layer, one input product for all steps."""
-        state = self.start(len(ids)) if state is None else state
         x, states = self.embedding[ids], []  # (B, T, E)
         for k, layer in enumerate(self.layers):
             gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, T, G·H)
@@ -160,7 +178,7 @@ class Model(Predictor):
 
     def stepper(self, state: State) -> NumPyStepper:
         """Sequences that go on from `state`, token by token, faster than by `step`."""
-        return NumPyStepper(self._arranged, state)
+        return NumPyStepper(self._arranged, self._any_batch(state))
 
     @cached_property
     def _packed(self) -> PackedWeights | None:
@@ -173,7 +191,8 @@ class Model(Predictor):
         weights = (self.table, self.embedding, self.layers, self.head_weight, self.head_bias)
         return pack(self.config.cell, *weights)
 
-    def sampler(self, state: State, max_tokens: int | None) -> TokenSampler | None:
+    @checked
+    def sampler(self, state: State, max_tokens: Count | None) -> TokenSampler | None:
         """Sequences that go on from `state`, many tokens a call, much faster, in machine code.
 
         None where there is no such code (see `byte_weights.pack`), or too few tokens for it.
@@ -184,4 +203,10 @@ class Model(Predictor):
             return None
         from charrnn.native.sampler import NativeSampler
 
-        return NativeSampler(self._packed, state)
+        return NativeSampler(self._packed, self._any_batch(state))
+
+    def _any_batch(self, state: State) -> State:
+        """A state of as many sequences as its first part has."""
+        first = state[0] if isinstance(state, tuple) and state else None
+        batch = first.shape[1] if isinstance(first, np.ndarray) and first.ndim == 3 else 1
+        return checked_state(state, len(self.cell.state), self._shape(batch))

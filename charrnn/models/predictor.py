@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.arrays import Floats, Ids, target_log_probs
-from charrnn.config import SampleConfig, Unknown, settings_from, takes
+from charrnn.arguments import checked
+from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
+from charrnn.config import Count, LengthPenalty, SampleConfig, Size, Unknown, settings_from, takes
 from charrnn.errors import UsageError
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
@@ -17,6 +18,7 @@ from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.sampling.records import LONGEST_RECORD, Wanted, draw_records
 from charrnn.scoring.score import Score, blocks, score_of
+from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Predictor"]
 
@@ -24,13 +26,15 @@ __all__ = ["Predictor"]
 class Predictor(LanguageModel):
     """A language model that scores text and writes it."""
 
+    @checked
     def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
         """How likely the model finds each character of `text` after those before it.
 
         The state is carried from the first character to the last.
 
         Args:
-            text: at least one token.
+            text: at least one token; read as training would have, with LF for CRLF and without a
+                byte-order mark.
             unknown: what to do with characters the model does not know.
 
         Returns:
@@ -41,7 +45,7 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for an empty text, or unknown characters if these are errors.
         """
-        ids = self.tokenizer.encode(text, unknown)  # (N,)
+        ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)  # (N,)
         if not len(ids):
             raise UsageError("there is no text to score", "give at least one character")
         scores: Floats = self.token_log_probs(self._read_alone(ids)[None])[0]
@@ -49,6 +53,9 @@ class Predictor(LanguageModel):
 
     def token_log_probs(self, ids: Ids) -> Floats:
         """The log-probabilities (B, N-1) of tokens 2 to N of each sequence (B, N)."""
+        ids = checked_ids(ids, self.tokenizer.vocab_size, 2)
+        if not ids.shape[1]:
+            raise UsageError("there is no text to score", "give at least one character")
         state = self.start(len(ids))
         scores = np.empty((len(ids), ids.shape[1] - 1), np.float32)
         for start in range(0, scores.shape[1], TIME_CHUNK):
@@ -58,6 +65,7 @@ class Predictor(LanguageModel):
             scores[:, start : start + TIME_CHUNK] = target_log_probs(logits, targets)
         return scores
 
+    @checked
     def score_lines(self, lines: Iterable[str], unknown: Unknown = "error") -> Iterator[Score]:
         """Score many short texts, each as if it stood at the start of a line.
 
@@ -91,11 +99,12 @@ class Predictor(LanguageModel):
     def _encoded(self, lines: Iterable[str], unknown: Unknown) -> Iterator[Ids]:
         for number, line in enumerate(lines, 1):
             try:
-                yield self.tokenizer.encode(line, unknown)
+                yield self.tokenizer.encode(as_trained(line, self.tokenizer), unknown)
             except UsageError as error:
                 raise UsageError(f"line {number}: {error.found}", error.advice) from None
 
     @takes(SampleConfig)
+    @checked
     def generate(self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any) -> str:
         """New text after `prompt`, which is not repeated.
 
@@ -114,8 +123,9 @@ class Predictor(LanguageModel):
         return "".join(generation.stream(self, prompt, config, unknown))
 
     @takes(SampleConfig)
+    @checked
     def generate_batch(
-        self, count: int, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
+        self, count: Count, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> list[Sample]:
         """Several texts after one prompt; the seeds of texts 2, 3, … are the next numbers.
 
@@ -126,14 +136,13 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: as `generate`; and for a count below 0.
         """
-        if count < 0:
-            raise UsageError(f"count is {count}", "it must be at least 0")
         config = self.sampling(settings)
         first = generation.new_seed() if config.seed is None else config.seed
-        seeds = range(first, first + count)
+        seeds = generation.seeds_from(first, count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
 
     @takes(SampleConfig)
+    @checked
     def stream(
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
@@ -174,12 +183,13 @@ class Predictor(LanguageModel):
         return settings_from(SampleConfig, longest | settings)
 
     @takes(SampleConfig)
+    @checked
     def beam_search(
         self,
-        num_beams: int,
+        num_beams: Size,
         prompt: str = "",
         *,
-        length_penalty: float = 1.0,
+        length_penalty: LengthPenalty = 1.0,
         unknown: Unknown = "error",
         **settings: Any,
     ) -> list[Beam]:

@@ -5,38 +5,48 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 import charrnn
-from charrnn.arrays import Weights
+from charrnn.arguments import checked
+from charrnn.arrays import Weights, checked_ids
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
+from charrnn.network.modes import own_modes
 from charrnn.network.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["CharRNN"]
 
+Module = TypeVar("Module", bound=nn.Module)
+
 
 class CharRNN(nn.Module):
-    """A character-level recurrent language model.
+    """A character-level recurrent language model, in float32.
 
     Args:
         config: the shape of the network.
+        generator: of the first weights; None for PyTorch's own.
 
     Raises:
         UsageError: if `config` is bidirectional.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    @checked
+    def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         refuse_bidirectional(config)
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.embed_size)
+        self.embedding = _empty(nn.Embedding, config.vocab_size, config.embed_size)
+        nn.init.normal_(self.embedding.weight, generator=generator)
         self.rnn = Recurrent(
             config.cell,
             config.embed_size,
@@ -45,11 +55,15 @@ class CharRNN(nn.Module):
             dropout=config.dropout,
             weight_dropout=config.weight_dropout,
             skip=config.skip,
+            generator=generator,
         )
-        self.head = nn.Linear(config.hidden_size, config.vocab_size)
+        self.head = _empty(nn.Linear, config.hidden_size, config.vocab_size)
+        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, ids: Tensor, state: State | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, State]:
         """Predict what follows each token.
 
         The rows of the embedding are read as a table; the embedding itself is not called.
@@ -57,12 +71,20 @@ class CharRNN(nn.Module):
         Args:
             ids: (B, T) integers.
             state: tensors (L, B, H), (h,) or (h, c), which are not changed; None for the start.
+            generator: of what is dropped while training; None for PyTorch's own.
 
         Returns:
             logits: (B, T, V), unnormalised natural-log probabilities of the next token.
             state: after the last token, still part of the graph; see `recurrent.detach`.
         """
-        hidden, state = self.rnn(self.embedding.weight, state, ids.t())  # (T, B, H)
+        if not isinstance(ids, Tensor) or ids.ndim != 2 or ids.is_floating_point():
+            kind = (
+                f"{ids.dtype} of {ids.ndim} axes" if isinstance(ids, Tensor) else type(ids).__name__
+            )
+            raise UsageError(f"{kind} can't be read", "ids are a tensor of integers (B, T)")
+        if ids.device.type == "cpu":  # elsewhere it would have to be waited for
+            checked_ids(ids, self.config.vocab_size, 2)
+        hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
         return self.head(hidden).transpose(0, 1), state
 
     @property
@@ -77,6 +99,7 @@ class CharRNN(nn.Module):
             for name, weight in self.state_dict().items()
         }
 
+    @checked
     def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:
         """Write a model folder that `charrnn.load` and `from_pretrained` read.
 
@@ -84,6 +107,9 @@ class CharRNN(nn.Module):
             CannotCreateError: if the folder can't be made, or is not empty.
             ReadWriteError: if writing fails.
         """
+        if tokenizer.vocab_size != self.config.vocab_size:
+            found = f"the tokenizer has {tokenizer.vocab_size} tokens"
+            raise UsageError(found, f"the network has {self.config.vocab_size}; give its own")
         record = ModelRecord(
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
@@ -108,6 +134,21 @@ class CharRNN(nn.Module):
     @classmethod
     def from_folder(cls, found: ModelFolder) -> CharRNN:
         """The network of a model folder that was read, in evaluation mode."""
-        network = cls(found.record.model)
-        network.load_state_dict({k: torch.from_numpy(v) for k, v in found.weights.items()})
+        return cls.from_weights(found.record.model, found.weights)
+
+    @classmethod
+    def from_weights(cls, config: ModelConfig, weights: Weights) -> CharRNN:
+        """A network of this shape with copies of these weights, in evaluation mode."""
+        with own_modes():
+            with torch.device("meta"):  # no weights are drawn in vain
+                network = cls(config)
+            copies = {name: torch.tensor(values) for name, values in weights.items()}
+            network.load_state_dict(copies, assign=True)
         return network.eval()
+
+
+def _empty(kind: type[Module], *size: int) -> Module:
+    """A module of PyTorch's before its first weights, drawn from the shared generator."""
+    with torch.device("meta"):
+        made = kind(*size, dtype=torch.float32)
+    return made.to_empty(device=torch.get_default_device())

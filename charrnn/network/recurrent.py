@@ -44,6 +44,7 @@ class Recurrent(nn.Module):
             same at every step and in every lane.
         skip: add each layer's input to its output, where both have the same width.
         bidirectional: read each layer in both directions and put the outputs side by side.
+        generator: of the first weights; None for PyTorch's own.
 
     Attributes:
         engine: what computes the layers, where it can; see `choice`.
@@ -60,6 +61,7 @@ class Recurrent(nn.Module):
         weight_dropout: float = 0.0,
         skip: bool = False,
         bidirectional: bool = False,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.cell = CELLS[cell]
@@ -73,10 +75,10 @@ class Recurrent(nn.Module):
         for name, shape in recurrent_shapes(
             cell, input_size, hidden_size, num_layers, bidirectional=bidirectional
         ).items():
-            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
-        self.reset_parameters()
+            self.register_parameter(name, nn.Parameter(torch.empty(shape, dtype=torch.float32)))
+        self.reset_parameters(generator)
 
-    def reset_parameters(self) -> None:
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.
 
         Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in
@@ -92,9 +94,9 @@ class Recurrent(nn.Module):
                 continue
             for block in weight.chunk(self.cell.gates):
                 if name.startswith("weight_hh"):
-                    nn.init.orthogonal_(block)
+                    nn.init.orthogonal_(block, generator=generator)
                 else:
-                    nn.init.xavier_uniform_(block)
+                    nn.init.xavier_uniform_(block, generator=generator)
 
     def start(self, batch_size: int) -> State:
         """The state before any input: zeros (L·D, B, H)."""
@@ -103,7 +105,11 @@ class Recurrent(nn.Module):
         return tuple(weight.new_zeros(shape) for _ in self.cell.state)
 
     def forward(
-        self, x: Tensor, state: State | None = None, ids: Tensor | None = None
+        self,
+        x: Tensor,
+        state: State | None = None,
+        ids: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> tuple[Tensor, State]:
         """Read a whole sequence.
 
@@ -112,6 +118,7 @@ class Recurrent(nn.Module):
             state: arrays (L·D, B, H), in PyTorch's order of layers and directions; None for the
                 start.
             ids: (T, B) integers; given, x is a table (V, I) whose rows they are.
+            generator: of what is dropped while training; None for PyTorch's own.
 
         Raises:
             IndexError: if there is no such row.
@@ -125,29 +132,35 @@ class Recurrent(nn.Module):
         for layer in range(self.num_layers):
             first = layer * len(self.reverse)
             before = tuple(part[first : first + len(self.reverse)] for part in state)
-            output, after = self._layer(layer, x, before, ids)
+            output, after = self._layer(layer, x, before, ids, generator)
             if self.training and self.dropout:
-                output = output * self._mask(output)
+                output = output * self._mask(output, generator)
             if self.skip and x.shape[-1] == output.shape[-1]:
                 output = output + (x if ids is None else embedding(ids, x))
             x, ids = output, None
             states.append(after)
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
 
-    def _mask(self, output: Tensor) -> Tensor:
+    def _mask(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
         """What to multiply a layer's output (T, B, D·H) by: the same at every step.
 
         Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural
         networks", 2016.
         """
         keep = 1 - self.dropout
-        return output.new_empty((1, *output.shape[1:])).bernoulli_(keep).div_(keep)
+        mask = output.new_empty((1, *output.shape[1:]))
+        return mask.bernoulli_(keep, generator=generator).div_(keep)
 
     def _layer(
-        self, layer: int, x: Tensor, state: State, ids: Tensor | None
+        self,
+        layer: int,
+        x: Tensor,
+        state: State,
+        ids: Tensor | None,
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, State]:
         """One layer in all its directions; `state` is its own part, (D, B, H)."""
-        weights = [self._weights(layer, reverse) for reverse in self.reverse]
+        weights = [self._weights(layer, reverse, generator) for reverse in self.reverse]
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
@@ -172,11 +185,13 @@ class Recurrent(nn.Module):
         output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
         return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
 
-    def _weights(self, layer: int, reverse: bool) -> list[Tensor]:
+    def _weights(
+        self, layer: int, reverse: bool, generator: torch.Generator | None
+    ) -> list[Tensor]:
         """w_ih, w_hh, b_ih and b_hh of one direction of a layer."""
         weights: list[Tensor] = self._parameters_of(layer, reverse)
         if self.training and self.weight_dropout:
-            weights[1] = _dropped(weights[1], self.weight_dropout)
+            weights[1] = _dropped(weights[1], self.weight_dropout, generator)
         return weights
 
     def _parameters_of(self, layer: int, reverse: bool) -> list[Tensor]:
@@ -204,14 +219,15 @@ class Recurrent(nn.Module):
                 weight.data = place
 
 
-def _dropped(weight: Tensor, share: float) -> Tensor:
+def _dropped(weight: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
     """Recurrent weights with a share of them dropped, the same at every step and in every lane.
 
     Merity, Keskar and Socher, "Regularizing and optimizing LSTM language models", 2018.
     """
     # A random byte for each weight, eight of them drawn at once: a tenth of a Bernoulli's time.
     words = torch.empty(-(-weight.numel() // 8), dtype=torch.int64, device=weight.device)
-    dice = words.random_(-(2**63), None).view(torch.uint8)[: weight.numel()].view_as(weight)
+    words.random_(-(2**63), None, generator=generator)
+    dice = words.view(torch.uint8)[: weight.numel()].view_as(weight)
     lost = min(max(round(256 * share), 1), 255)
     return weight * (dice >= lost) * (256 / (256 - lost))
 

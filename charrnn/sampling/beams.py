@@ -10,11 +10,12 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from charrnn.arguments import checked
 from charrnn.arrays import Ids, Logits, log_softmax
-from charrnn.config import SampleConfig, Unknown
+from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.distribution import allowed_ids
-from charrnn.sampling.endings import Ending
+from charrnn.sampling.endings import Ending, check_ends
 from charrnn.sampling.filters import only
 from charrnn.sampling.language_model import (
     LanguageModel,
@@ -25,9 +26,6 @@ from charrnn.sampling.language_model import (
 )
 
 __all__ = ["Beam", "beam_search"]
-
-
-MAX_LENGTH_PENALTY = 10  # in absolute value
 
 
 class Beam(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,14 +49,15 @@ class _Path(NamedTuple):
     log_prob: float
 
 
+@checked
 def beam_search(
     model: LanguageModel,
     prompt: str = "",
     config: SampleConfig | None = None,
     unknown: Unknown = "error",
     *,
-    num_beams: int = 4,
-    length_penalty: float = 1.0,
+    num_beams: Size = 4,
+    length_penalty: LengthPenalty = 1.0,
     stop: Stop = never,
 ) -> list[Beam]:
     """The likeliest texts after `prompt` that a search with `num_beams` paths finds.
@@ -79,16 +78,9 @@ def beam_search(
             path, or a penalty beyond ±10.
     """
     config = config or SampleConfig()
-    if num_beams < 1:
-        raise UsageError(f"num_beams is {num_beams}", "it must be at least 1")
-    number = isinstance(length_penalty, (int, float))
-    if not number or not abs(length_penalty) <= MAX_LENGTH_PENALTY:
-        raise UsageError(
-            f"length_penalty is {length_penalty!r}",
-            f"it must be a number, from -{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}",
-        )
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
+    check_ends(config, model.tokenizer)
     search = _Search(model, config, num_beams, length_penalty)
     logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
     for _ in range(config.max_new_tokens):

@@ -18,6 +18,7 @@ from charrnn.sampling import filters
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
+    "MIN_TEMPERATURE",
     "allowed_ids",
     "filters_by_probability",
     "pick",
@@ -25,6 +26,10 @@ __all__ = [
     "temperature_schedule",
     "unnormalised",
 ]
+
+
+# At or below it, all probability is the likeliest's; logits divided by less would be infinite.
+MIN_TEMPERATURE = 1e-30
 
 
 def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> Logits:
@@ -47,7 +52,7 @@ def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Lo
         np.put_along_axis(likeliest, logits.argmax(-1)[..., None], 1, -1)
         return likeliest
     logits = logits.astype(np.float64)
-    logits /= temperature
+    logits /= max(temperature, MIN_TEMPERATURE)
     if config.top_k is not None:
         logits = filters.top_k(logits, config.top_k)
     logits = filters.top_p(logits, config.top_p)

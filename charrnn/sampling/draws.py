@@ -15,6 +15,7 @@ from charrnn.arrays import Ids, Logits
 from charrnn.config import SampleConfig
 from charrnn.sampling import filters
 from charrnn.sampling.distribution import (
+    MIN_TEMPERATURE,
     allowed_ids,
     filters_by_probability,
     pick,
@@ -25,8 +26,6 @@ from charrnn.sampling.ties import near_ties
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Draws"]
-
-MIN_TEMPERATURE = 1e-30  # below it, all probability is the likeliest's
 
 
 class Draws:

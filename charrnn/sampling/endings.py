@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
 from charrnn.config import SampleConfig
 from charrnn.errors import UsageError
+from charrnn.sampling.distribution import allowed_ids
+from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["Ending", "has_stops", "is_endless", "refuse_endless"]
+__all__ = ["Ending", "check_ends", "has_stops", "is_endless", "refuse_endless"]
 
 
 def has_stops(config: SampleConfig) -> bool:
@@ -26,6 +33,42 @@ def refuse_endless(config: SampleConfig) -> None:
     """
     if is_endless(config):
         raise UsageError("the text has no end", "give a length or something to stop at")
+
+
+def check_ends(config: SampleConfig, tokenizer: Tokenizer) -> None:
+    """See that what a text is to stop at can come, as far as its characters tell.
+
+    Warns:
+        UserWarning: for each stop that can't.
+
+    Raises:
+        UsageError: if no end can come at all.
+    """
+    stops = {repr(stop): stop for stop in config.stop_strings}
+    if config.max_lines is not None:
+        stops["the end of a line"] = "\n"
+    if not stops:
+        return
+    allowed = allowed_ids(tokenizer, config)
+    missing = {name: _missing(stop, tokenizer, allowed) for name, stop in stops.items()}
+    never = {name: reason for name, reason in missing.items() if reason}
+    if len(never) == len(stops) and config.max_new_tokens is None:
+        name, reason = next(iter(never.items()))
+        advice = "give a length, or something to stop at that can come"
+        raise UsageError(f"the text would never end: {name} can't come, since {reason}", advice)
+    for name, reason in never.items():
+        warnings.warn(f"no text will end at {name}, since {reason}", stacklevel=4)
+
+
+def _missing(stop: str, tokenizer: Tokenizer, allowed: NDArray[np.bool_] | None) -> str:
+    """Why a stop string can't come; empty if it can."""
+    for character in stop:
+        ids = tokenizer.encode(character, "skip")
+        if not len(ids):
+            return f"the model does not know {character!r}"
+        if allowed is not None and not allowed[ids].all():
+            return f"{character!r} is not allowed"
+    return ""
 
 
 class Ending:

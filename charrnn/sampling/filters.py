@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Logits, log_softmax, softmax
 
+# Beyond it, a penalty forbids or commands; logits times more would be infinite.
+MAX_PENALTY = 1e30
+
 __all__ = [
     "min_p",
     "only",
@@ -32,8 +35,12 @@ def repetition_penalty(logits: Logits, recent: NDArray[np.integer], penalty: flo
         penalty: above 1 to avoid them, below 1 to seek them.
     """
     found = np.take_along_axis(logits, recent, -1)
+    penalty = min(max(penalty, 1 / MAX_PENALTY), MAX_PENALTY)
+    with np.errstate(over="ignore"):
+        penalised = np.where(found < 0, found * penalty, found / penalty)
+    most = np.finfo(logits.dtype).max  # which leaves the order of all others as it is
     changed = logits.copy()
-    np.put_along_axis(changed, recent, np.where(found < 0, found * penalty, found / penalty), -1)
+    np.put_along_axis(changed, recent, penalised.clip(-most, most), -1)
     return changed
 
 

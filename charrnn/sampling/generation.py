@@ -14,11 +14,13 @@ import msgspec
 import numpy as np
 
 from charrnn.config import SampleConfig, Unknown
-from charrnn.sampling.endings import Ending, refuse_endless
+from charrnn.sampling.endings import Ending, check_ends, refuse_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
 from charrnn.sampling.token_source import Request, TokenSource, token_source
 
-__all__ = ["Sample", "generate_batch", "new_seed", "stream"]
+MAX_SEEDS = 2**63  # seeds are below it
+
+__all__ = ["Sample", "generate_batch", "new_seed", "seeds_from", "stream"]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +62,11 @@ def stream(
         unknown: what to do with characters of the prompt that the model does not know.
 
     Raises:
-        UsageError: for unknown characters in the prompt, if these are errors, or lists of
-            characters that leave none.
+        UsageError: for unknown characters in the prompt, if these are errors, lists of
+            characters that leave none, or stops of which none can come and no length.
     """
     config = config or SampleConfig()
+    check_ends(config, model.tokenizer)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     text = _GrowingText(request, new_seed() if config.seed is None else config.seed)
     return _pieces(token_source(request, [text.seed], never, whole=False), text)
@@ -92,6 +95,7 @@ def generate_batch(
     config = config or SampleConfig()
     if model.tokenizer.end is None:
         refuse_endless(config)
+    check_ends(config, model.tokenizer)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     texts = _finished(request, seeds, stop)
     for number, text in enumerate(texts):
@@ -99,6 +103,11 @@ def generate_batch(
             (alone,) = _finished(request, [text.seed], stop)
             texts[number] = text if stop() else alone
     return [text.sample() for text in texts]
+
+
+def seeds_from(first: int, count: int) -> list[int]:
+    """The seeds of `count` texts: they count up from the first, and after the largest from 0."""
+    return [(first + number) % MAX_SEEDS for number in range(count)]
 
 
 def new_seed() -> int:

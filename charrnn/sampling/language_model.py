@@ -18,7 +18,7 @@ from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
-from charrnn.text.tokenizer import Tokenizer
+from charrnn.text.tokenizer import Tokenizer, as_trained
 
 __all__ = [
     "TIME_CHUNK",
@@ -129,7 +129,7 @@ def never() -> bool:
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> Ids:
-    """The ids (N,) of a prompt; for an empty one what stands before a line: at least one id.
+    """The ids (N,) of a prompt, read as `as_trained`; for an empty one those of a line's start.
 
     For a model of records, the prompt begins one.
 
@@ -137,6 +137,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error")
         UsageError: for unknown characters, if these are errors; likewise for a line end, where a
             record is a line.
     """
+    prompt = as_trained(prompt, tokenizer)
     if tokenizer.end == "\n" in prompt and unknown == "error":
         raise UsageError(
             "the prompt has a line end, where records of this model end",

@@ -7,6 +7,8 @@ rows are found here; `generation` draws their texts again, alone.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from charrnn.sampling.distribution import filters_by_probability, pick, unnormal
 
 __all__ = ["near_ties"]
 
+SMALLEST = math.ulp(0.0)  # above 0
 ROUNDING = 2e-5  # how far rounding may move a logit: twice the most that was measured
 
 
@@ -60,9 +63,9 @@ def _nudged(
     if temperature == 0 or filters_by_probability(config):
         config = msgspec.structs.replace(
             config,
-            top_p=min(1.0, max(config.top_p + by, 0.5 * config.top_p)),
+            top_p=min(1.0, max(config.top_p + by, 0.5 * config.top_p, SMALLEST)),
             min_p=min(1.0, config.min_p * (1 + by)),
-            typical_p=min(1.0, max(config.typical_p + by, 0.5 * config.typical_p)),
+            typical_p=min(1.0, max(config.typical_p + by, 0.5 * config.typical_p, SMALLEST)),
         )
         rank = logits.argsort(-1).argsort(-1)
         moved = logits + by * (1 - 2 * (rank % 2))

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.text.tokenizer import code_points
 
 __all__ = ["RUN", "Copies", "Novelty"]
@@ -67,9 +68,11 @@ class Copies:
         corpus: the text to compare with; takes about 25 bytes of memory per character.
     """
 
+    @checked
     def __init__(self, corpus: str) -> None:
         self.corpus = _Hashes(corpus)
 
+    @checked
     def check(self, text: str) -> Novelty:
         """How much of `text` is also in the corpus."""
         if not text:

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from charrnn.config import SETTINGS, Settings, Unknown, settings_from
-from charrnn.errors import UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.settings import Setting, bounds, settings_of
 
 __all__ = [
     "JsonOption",
     "ModelArgument",
     "UnknownOption",
+    "as_text",
     "option_names",
+    "read_by_a_model",
     "take",
     "with_settings",
 ]
@@ -39,17 +44,22 @@ UnknownOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
+# Where a comma may stand for the point of a decimal fraction, as it does in much of the world.
+DECIMAL_COMMA = re.compile(r"\s*\d+,\d+\s*")
+
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Command = Callable[..., None]
 
 
-def with_settings(*kinds: type[Settings]) -> Callable[[Command], Command]:
-    """Give a command an option for each setting of `kinds`.
+def with_settings(
+    *kinds: type[Settings], leave_out: Sequence[str] = ()
+) -> Callable[[Command], Command]:
+    """Give a command an option for each setting of `kinds` but those to leave out.
 
     The command receives in `**given` those that the user gave, and no others. Its help lists them
     between its positional and its keyword-only parameters.
     """
-    settings = settings_of(*kinds)
+    settings = [setting for setting in settings_of(*kinds) if setting.name not in leave_out]
 
     def prepare(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
@@ -84,6 +94,24 @@ def take(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
     return settings_from(kind, {name: given.pop(name) for name in names})
 
 
+@contextmanager
+def read_by_a_model() -> Iterator[None]:
+    """Leave out of an error's advice what only training can do."""
+    try:
+        yield
+    except BadDataError as error:
+        advice = re.sub(r", or (train on its bytes with )?--tokenizer byte", "", error.advice)
+        raise BadDataError(error.found, advice) from None
+
+
+def as_text(word: str) -> str:
+    """A word of the command line as UTF-8, also where the locale says that it is ASCII."""
+    try:
+        return os.fsencode(word).decode()
+    except UnicodeError:
+        return word
+
+
 def option_names(parameters: Iterable[str]) -> dict[str, str]:
     """The option of each of these parameters of a command, whether it is a setting or not."""
     named = {s.name: s.options[0].partition("/")[0] for s in settings_of(*SETTINGS)}
@@ -114,6 +142,11 @@ def _several(setting: Setting) -> Callable[[str], float | tuple[float, ...]]:
     """A parser of one number, or of several with commas between."""
 
     def read(given: str) -> float | tuple[float, ...]:
+        if DECIMAL_COMMA.fullmatch(given):
+            point, several = given.replace(",", "."), given.replace(",", ".0,") + ".0"
+            found = f"{setting.name} is {given!r}, which can be read in two ways"
+            advice = f"write {point} for one number, or {several} for two that take turns"
+            raise UsageError(found, advice, setting.name)
         try:
             values = tuple(float(part) for part in given.split(","))
         except ValueError:

@@ -83,7 +83,7 @@ class Sampler:
 
     def samples(self, count: int, longest_copy: int | None) -> None:
         """Several texts, drawn side by side; those that copy too much are drawn again."""
-        wanted = [(number, self._seed + number) for number in range(count)]
+        wanted = list(enumerate(generation.seeds_from(self._seed, count)))
         begin = time.perf_counter()
         found: dict[int, generation.Sample] = {}
         for _ in range(TRIES):
@@ -91,7 +91,7 @@ class Sampler:
             again = []
             for (number, seed), text in zip(wanted, texts, strict=True):
                 if longest_copy and self._longest_copy(text) > longest_copy:
-                    again.append((number, seed + count))
+                    again.append((number, generation.seeds_from(seed + count, 1)[0]))
                 else:
                     found[number] = text
             wanted = again
@@ -142,7 +142,7 @@ class Sampler:
     def best_of(self, count: int) -> None:
         """The likeliest of several texts."""
         begin = time.perf_counter()
-        texts = self._draw(range(self._seed, self._seed + count))
+        texts = self._draw(generation.seeds_from(self._seed, count))
         rate = sum(len(text.text) for text in texts) / (time.perf_counter() - begin)
         best = max(texts, key=lambda text: text.mean_log_prob)
         self._show(best.text, rate, seed=best.seed, mean_log_prob=best.mean_log_prob)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import charrnn
+from charrnn.arguments import checked
 from charrnn.config import Reading
 from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece
@@ -57,12 +58,19 @@ class Corpus:
     notes: tuple[str, ...] = ()
     documents: Documents = field(default_factory=Documents, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        for name in ("name", "text"):
+            if not isinstance(getattr(self, name), str):
+                found = f"the {name} of a corpus is of type {type(getattr(self, name)).__name__}"
+                raise UsageError(found, "it must be a string")
+
     @property
     def sha256(self) -> str:
         """A fingerprint of the text, in hexadecimal."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@checked
 def read_corpus(
     sources: str | Path | Sequence[str | Path], reading: Reading | None = None
 ) -> Corpus:

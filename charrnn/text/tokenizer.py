@@ -19,8 +19,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids
+from charrnn.arrays import Ids, checked_ids
 from charrnn.config import Unknown
+from charrnn.decoding.cleaning import clean
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "CharTokenizer",
     "StreamDecoder",
     "Tokenizer",
+    "as_trained",
     "code_points",
     "encode_records",
     "make_tokenizer",
@@ -56,19 +58,21 @@ class CharTokenizer(
         end: how the end of a record reads; None if the text has no records.
 
     Raises:
-        ValueError: if `characters` is empty, unsorted, repeats itself or holds a lone surrogate.
+        UsageError: if `characters` is empty, unsorted, repeats itself or holds a lone surrogate.
     """
 
     characters: str
     end: str | None = None
 
     def __post_init__(self) -> None:
+        _check_text(self.characters)
+        advice = "use CharTokenizer.from_text"
         if not self.characters:
-            raise ValueError("a vocabulary needs at least one character")
+            raise UsageError("a vocabulary needs at least one character", advice)
         if any(a >= b for a, b in zip(self.characters, self.characters[1:], strict=False)):
-            raise ValueError("the characters of a vocabulary must be distinct and sorted")
+            raise UsageError("the characters of a vocabulary are not distinct and sorted", advice)
         if any("\ud800" <= c <= "\udfff" for c in self.characters):
-            raise ValueError("a lone surrogate is not a character")
+            raise UsageError("a lone surrogate is not a character", advice)
 
     @classmethod
     def from_text(cls, text: str) -> CharTokenizer:
@@ -77,6 +81,7 @@ class CharTokenizer(
         Raises:
             BadDataError: if the text is empty or holds a lone surrogate.
         """
+        _check_text(text)
         if not text:
             raise BadDataError("a vocabulary needs at least one character", "use a longer text")
         if any("\ud800" <= c <= "\udfff" for c in text):
@@ -163,9 +168,10 @@ class CharTokenizer(
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""
+        found = checked_ids(ids, self.vocab_size, 1)
         if self.end is not None:
-            return self.decoder()(ids.tolist(), True)
-        return str(self._codes[ids].tobytes(), "utf-32-le")
+            return self.decoder()(found.tolist(), True)
+        return str(self._codes[found].tobytes(), "utf-32-le")
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece."""
@@ -232,9 +238,10 @@ class ByteTokenizer(
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,); bytes that are not UTF-8 become U+FFFD."""
+        found = checked_ids(ids, self.vocab_size, 1)
         if self.end is not None:
-            return self.decoder()(ids.tolist(), True)
-        return np.asarray(ids).astype(np.uint8).tobytes().decode("utf-8", "replace")
+            return self.decoder()(found.tolist(), True)
+        return found.astype(np.uint8).tobytes().decode("utf-8", "replace")
 
     def decoder(self) -> StreamDecoder:
         """A fresh decoder of ids that arrive piece by piece; it waits for whole characters."""
@@ -285,15 +292,40 @@ def encode_records(tokenizer: Tokenizer, records: Sequence[str], unknown: Unknow
     return np.insert(ids, np.cumsum(np.array(lengths, np.int64)), tokenizer.end_id)
 
 
+def as_trained(text: str, tokenizer: Tokenizer) -> str:
+    """`text` as training would have read it: LF for CRLF, no byte-order mark; see `cleaning`.
+
+    Characters that the model knows stay as they are, and so does what is bytes rather than text.
+
+    Warns:
+        UserWarning: of each change.
+    """
+    _check_text(text)
+    if isinstance(tokenizer, ByteTokenizer):
+        raw = any("\ud800" <= character <= "\udfff" for character in text)
+    else:
+        raw = set(text).issubset(tokenizer.characters)
+    if raw:
+        return text
+    cleaned, notes = clean(text)
+    for note in notes if cleaned != text else ():
+        warnings.warn(f"in the text {note}", stacklevel=3)
+    return cleaned
+
+
 def code_points(text: str) -> NDArray[np.uint32]:
     """The code points of `text`, lone surrogates among them: (N,)."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _check_arguments(text: str, unknown: Unknown) -> None:
+def _check_text(text: str) -> None:
     if not isinstance(text, str):
         raise UsageError(f"the text is of type {type(text).__name__}", "it must be a string")
-    if unknown not in get_args(Unknown):
+
+
+def _check_arguments(text: str, unknown: Unknown) -> None:
+    _check_text(text)
+    if not isinstance(unknown, str) or unknown not in get_args(Unknown):
         raise UsageError(f"unknown is {unknown!r}", f"choose from {', '.join(get_args(Unknown))}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from charrnn.errors import CharRNNError
@@ -13,6 +14,8 @@ __all__ = ["advice", "diverged", "is_stuck"]
 
 MAX_SKIPPED = 5  # updates in a row whose gradients are not finite
 WIDE_GAP = 0.25  # nats between the training and the validation loss
+CLEAR = 0.01  # nats; smaller differences say nothing
+TRIED_UPDATES = 100  # after which a network has learnt at least how often each character comes
 
 
 def is_stuck(learner: Learner) -> bool:
@@ -30,20 +33,40 @@ def diverged(learner: Learner) -> CharRNNError:
     )
 
 
-def advice(metrics: Sequence[Evaluation], max_epochs: int) -> str:
+def advice(
+    metrics: Sequence[Evaluation], max_epochs: int, vocab_size: int, longer: str = "--minutes"
+) -> str:
     """What would make the model better, judging by its losses.
 
     Args:
         metrics: all evaluations of the run; at least one.
         max_epochs: after so many passes there is nothing more to learn from the text.
+        vocab_size: V; to guess among as many costs ln V nats.
+        longer: the option that makes a run longer.
     """
+    first, last = metrics[0], metrics[-1]
     best = min(metrics, key=lambda evaluation: evaluation.val_nats)
-    gap = best.val_nats - best.train_nats
-    if best.step < metrics[-1].step:
-        return "it overfits: more text, a smaller --rnn-size or a higher --dropout would help"
-    if gap > WIDE_GAP or best.epoch > max_epochs - 1:
+    chance = math.log(vocab_size)
+    if best.val_nats > chance - CLEAR and last.step >= TRIED_UPDATES:
         return (
-            "it is starting to overfit: "
+            f"it predicts no better than by chance ({chance:.2f} nats for {vocab_size} "
+            "characters): the text looks like noise, of which a longer run learns no more"
+        )
+    if last.val_nats > best.val_nats + CLEAR and last.train_nats < best.train_nats:
+        return (
+            f"it overfits: validation rose from {best.val_nats:.2f} to {last.val_nats:.2f} nats "
+            "while training fell; more text, a smaller --rnn-size or a higher --dropout would help"
+        )
+    if last.val_nats > best.val_nats + CLEAR and last.train_nats > best.train_nats + CLEAR:
+        return f"both losses rose after update {best.step:,}: a lower --learning-rate would help"
+    if best.val_nats - best.train_nats > WIDE_GAP:
+        return (
+            f"validation is {best.val_nats - best.train_nats:.2f} nats above training: "
             "more text or a higher --dropout will help more than a longer run"
         )
-    return "the loss was still falling: train longer (--minutes) for a better model"
+    if best.epoch > max_epochs - 1:
+        return f"it has read the text {best.epoch:.0f} times: more text will help, longer will not"
+    before = metrics[-1 - math.ceil(len(metrics) / 4)] if len(metrics) > 1 else first
+    if len(metrics) > 1 and before.val_nats - best.val_nats < CLEAR:
+        return "the loss no longer falls: more text or a larger --rnn-size may help"
+    return f"the loss was still falling: train longer ({longer}) for a better model"

@@ -54,6 +54,7 @@ class Recorder:
         val_text: the validation text: the last part of a story (N,), or records.
         origin: where the corpus was read.
         begin: when training was asked for, by `time.perf_counter`.
+        longer: the option that makes such a run longer.
         metrics: the evaluations so far.
         best: the one with the lowest validation loss.
         best_weights: the weights then.
@@ -67,6 +68,7 @@ class Recorder:
     val_text: Text
     origin: Origin
     begin: float = field(default_factory=time.perf_counter)
+    longer: str = "--minutes, --epochs or --steps"
     metrics: list[Evaluation] = field(default_factory=list)
     best: Evaluation | None = None
     best_weights: Weights | None = None
@@ -223,7 +225,12 @@ class Recorder:
             seconds=time.perf_counter() - self.begin,
             stopped_early=learner.step < learner.config.steps,
             skipped=learner.skipped,
-            advice=advice(self.metrics, planning.max_epochs(learner.text.size)),
+            advice=advice(
+                self.metrics,
+                planning.max_epochs(learner.text.size),
+                self.tokenizer.vocab_size,
+                self.longer,
+            ),
         )
 
 

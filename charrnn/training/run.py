@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
+from charrnn.arguments import checked
 from charrnn.config import Budget, ModelConfig, Reading, TrainConfig, check, takes
 from charrnn.errors import UsageError
 from charrnn.folder import notebook
@@ -34,6 +35,7 @@ from charrnn.learning import transfer
 from charrnn.learning.devices import choose_device, choose_precision, speed
 from charrnn.models.loading import load
 from charrnn.models.model import Model
+from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.signals import noted
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import Origin, origin_of
@@ -51,6 +53,7 @@ Sources = Sequence[str | Path] | Corpus
 
 
 @takes(ModelConfig, TrainConfig)
+@checked
 def train(
     sources: str | Path | Sources,
     *,
@@ -91,7 +94,7 @@ def train(
     if folder is not None:
         refuse_occupied(folder)  # before a long text is read
     settings = {name: value for name, value in settings.items() if value is not None}
-    check(TrainConfig, settings)
+    settings |= check(TrainConfig, settings) | check(ModelConfig, settings)
     base_model = None if init_from is None else read_model(find_model(init_from))
     if base_model is not None:
         settings = transfer.same_shape(base_model, settings)
@@ -132,9 +135,13 @@ def _speed(settings: Mapping[str, Any]) -> float:
     """How many operations per second training reaches on the device that it will run on."""
     device = choose_device(settings.get("device", "auto"))
     precision = choose_precision(settings.get("precision", "auto"), device)
-    return measured_speed(device, precision) if device.type == "cuda" else speed(device, precision)
+    if device.type != "cuda":
+        return speed(device, precision)
+    with own_modes():
+        return measured_speed(device, precision)
 
 
+@checked
 def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Run:
     """Prepare to go on with a run as if it had never stopped.
 
@@ -189,7 +196,7 @@ class Run:
             assert self.folder is not None, "a run that has started has a folder"
             prepared = _stopped(self.folder, self._sources)
             self._step = prepared.step
-        with closing(prepared.start()) as events:  # type: ignore[type-var]
+        with closing(in_own_modes(prepared.start())) as events:
             for event in events:
                 self._note(event)
                 yield event

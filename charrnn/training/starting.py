@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ class NewRun:
         """What was chosen and why, in one line."""
         return self.plan.reasons
 
-    def start(self) -> Iterator[Event]:
+    def start(self) -> Generator[Event]:
         """Make the folder and train.
 
         Raises:
@@ -112,6 +112,7 @@ class NewRun:
             corpus=self.corpus,
         )
         recorder = Recorder(path, record, self.tokenizer, val_text, self.origin, begin)
+        recorder.longer = self.budget.option
         recorder.save(learner)
         learner.prepare()
         yield _started(learner, recorder, notes, plan.reasons)
@@ -142,7 +143,7 @@ class StoppedRun:
         """Where the run stands, in one line."""
         return f"resumed after {self.step:,} of {self.steps:,} updates"
 
-    def start(self) -> Iterator[Event]:
+    def start(self) -> Generator[Event]:
         """Go on training.
 
         Raises:

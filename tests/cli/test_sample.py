@@ -231,3 +231,38 @@ def test_ctrl_c_writes_what_there_is_of_texts_that_are_wanted_whole(
     assert len(texts) == count
     assert count or err == b"2 of 2 texts copied more than 1 characters and are left out\n"
     assert all(len(one) > len("the ") for one in texts)
+
+
+@pytest.mark.parametrize(
+    ("given", "point", "several"), [("0,5", "0.5", "0.0,5.0"), ("1,2", "1.2", "1.0,2.0")]
+)
+def test_a_decimal_comma_is_recognised_and_both_readings_are_shown(
+    home: Path, given: str, point: str, several: str
+) -> None:
+    """Much of the world writes 0,5 for a half: it meant a draw at 0, and one at 5, in turn."""
+    done = run(home, "sample", "verse", "-n", 5, "--temp", given)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"--temperature is '{given}', which can be read in two ways; write {point} for one" in (
+        done.stderr
+    )
+    for written in (several, "1,0.05"):  # a list is none where one of the two has a point
+        assert run(home, "sample", "verse", "-n", 5, "--temp", written).returncode == 0
+
+
+def test_an_end_that_cannot_come_is_told_in_one_line(home: Path) -> None:
+    endless = run(home, "sample", "verse", "-n", 0, "--stop", "Ω")
+    assert (endless.returncode, endless.stdout) == (2, "")
+    assert "'Ω' can't come, since the model does not know 'Ω'; give a length" in endless.stderr
+    said = run(home, "sample", "verse", "-n", 5, "--stop", "Ω")
+    assert said.returncode == 0
+    assert said.stderr == "charrnn: no text will end at 'Ω', since the model does not know 'Ω'\n"
+
+
+def test_a_seed_in_json_draws_the_text_again_even_the_last(home: Path) -> None:
+    arguments = ["sample", "verse", "-n", 20, "--json"]
+    done = run(home, *arguments, "--num-samples", 3, "--seed", 2**63 - 2)
+    for line in done.stdout.splitlines():
+        found = json.loads(line)
+        again = run(home, *arguments, "--seed", found["seed"])
+        assert json.loads(again.stdout)["text"] == found["text"]

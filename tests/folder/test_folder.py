@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from charrnn import CharRNN, CharTokenizer, load
+from charrnn import CharRNN, CharTokenizer, Corpus, load, resume, train
 from charrnn.cells.layout import weight_shapes
 from charrnn.errors import BadDataError, CannotCreateError, MissingInputError, ReadWriteError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelRecord, find_model, model_files, read_model
-from tests.conftest import V, small_config
+from tests.conftest import VERSE, V, small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
 CONFIG = small_config("lstm")
@@ -201,3 +202,32 @@ def test_find_takes_a_path_a_name_or_the_newest() -> None:
     assert find_model("checkpoints/older") == Path("checkpoints/older")
     with pytest.raises(MissingInputError, match="nowhere"):
         find_model("nowhere")
+
+
+def test_a_run_that_was_killed_before_its_first_evaluation_is_to_be_resumed(tmp_path: Path) -> None:
+    """ "name a model folder" was said of a folder that is one, all but the weights."""
+    checkpoints = tmp_path / "checkpoints"
+    events = iter(train(Corpus("v", VERSE * 9), out=checkpoints / "v", steps=50, hidden_size=8))
+    next(events)  # it has begun, and is never closed: as if it were killed
+    for name in (None, "v", checkpoints / "v"):
+        with pytest.raises(MissingInputError, match=r"charrnn train --resume checkpoints.v$|v$"):
+            load(name)
+    with pytest.raises(CannotCreateError, match=r"not empty; go on with its run with --resume"):
+        train(Corpus("v", VERSE), name="v")
+    (checkpoints / "v" / "resume" / "state.safetensors").unlink()
+    with pytest.raises(MissingInputError, match="start anew") as error:
+        resume("v", Corpus("v", VERSE * 9))
+    assert "--init-from" not in str(error.value)  # there are no weights to start from
+
+
+def test_a_first_save_that_was_killed_is_to_be_started_again(tmp_path: Path) -> None:
+    events = iter(train(Corpus("v", VERSE * 9), out=tmp_path / "v", steps=50, hidden_size=8))
+    next(events)
+    manifest = tmp_path / "v" / "manifest.json"
+    versions = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({name: [None, *found] for name, found in versions.items()}))
+    for file in (tmp_path / "v").rglob("*"):
+        if file.is_file() and file.name != "manifest.json":
+            file.unlink()
+    with pytest.raises(MissingInputError, match="stopped before anything was saved; start it ag"):
+        load(tmp_path / "v")

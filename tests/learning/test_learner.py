@@ -14,7 +14,7 @@ from charrnn.config import TrainConfig
 from charrnn.learning.eager import reset_some_lanes
 from charrnn.learning.learner import RESET_SHARE, Learner
 from charrnn.learning.optimizer import flush_tiny_averages, learning_rate
-from charrnn.learning.seeds import seeded
+from charrnn.learning.seeds import generator
 from tests.conftest import small_config
 
 
@@ -91,10 +91,10 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
         plain.add_param_group(own | {"params": [twins[w] for w in group["params"]]})
     for step in range(4):
         batch, state = one.lanes.batch(step), one.state
-        with seeded(one.config.seed, step + 1):
-            if state is not None:
-                state = reset_some_lanes(state, RESET_SHARE)
-            logits, _ = network(torch.from_numpy(batch.inputs).to(one.device), state)
+        dice = generator(one.config.seed, step + 1, device=one.device)
+        if state is not None:
+            state = reset_some_lanes(state, RESET_SHARE, dice)
+        logits, _ = network(torch.from_numpy(batch.inputs).to(one.device), state, dice)
         plain.zero_grad()
         targets = torch.from_numpy(batch.targets).to(one.device).flatten()
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets)
@@ -143,8 +143,7 @@ def test_averages_that_count_for_nothing_become_zero_at_fixed_updates(
 
 def test_seeded_numbers_depend_on_every_part_of_the_key() -> None:
     def draw(*key: int) -> float:
-        with seeded(*key):
-            return float(torch.rand(()))
+        return float(torch.rand((), generator=generator(*key)))
 
     assert draw(1, 2) == draw(1, 2)
     assert len({draw(1, 2), draw(2, 1), draw(1), draw(1, 3)}) == 4

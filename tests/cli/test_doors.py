@@ -1,0 +1,132 @@
+"""Every door by which a text comes in reads it as `charrnn train` does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn import Corpus, evaluate, load, read_corpus, train
+from tests.commands import run
+from tests.conftest import VERSE
+
+CLEAN = "The clerk has lost\nthe book of tides,\n"
+MARK = "\N{BYTE ORDER MARK}"
+DIRTY = {
+    "CRLF": CLEAN.replace("\n", "\r\n").encode(),
+    "CR": CLEAN.replace("\n", "\r").encode(),
+    "BOM": (MARK + CLEAN).encode(),
+    "BOM within": (MARK + CLEAN).replace("book", f"{MARK}book").encode(),
+}
+
+
+def scores(home: Path, data: bytes, *options: str) -> str:
+    done = run(home, "score", "verse", *options, data=data)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_score_reads_lines_as_training_does(home: Path) -> None:
+    expected = scores(home, CLEAN.encode())
+    assert len(expected.splitlines()) == 2
+    for data in DIRTY.values():
+        assert scores(home, data) == expected
+    assert scores(home, CLEAN.encode("utf-16"), "--encoding", "utf-16") == expected
+
+
+def prompted(home: Path, *arguments: str, data: bytes = b"") -> tuple[str, str]:
+    done = run(home, "sample", "verse", "-n", 12, "--seed", 1, *arguments, data=data)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_a_prompt_is_read_as_training_does_and_it_is_said(home: Path) -> None:
+    expected, silent = prompted(home, "--prompt", CLEAN)
+    assert silent == ""
+    crlf, said = prompted(home, "--prompt-file", "-", data=DIRTY["CRLF"])
+    assert crlf == expected  # its echo, too
+    assert said == "standard input: CRLF became LF on 2 lines\n"
+    (home / "prompt.txt").write_bytes(DIRTY["BOM within"])
+    marked, said = prompted(home, "--prompt-file", "prompt.txt")
+    assert marked == expected
+    assert said == "prompt.txt: dropped 2 byte-order marks\n"
+    word, said = prompted(home, "--prompt", CLEAN.replace("\n", "\r\n"))
+    assert word == expected
+    assert said == "charrnn: in the text CRLF became LF on 2 lines\n"
+
+
+def test_utf16_is_named_with_advice_that_works(home: Path) -> None:
+    data = CLEAN.encode("utf-16")
+    for arguments in (("score", "verse"), ("sample", "verse", "-n", 3, "--prompt-file", "-")):
+        done = run(home, *arguments, data=data)
+        assert (done.returncode, done.stdout) == (65, "")
+        assert "standard input: this is UTF-16, not utf-8; try --encoding utf-16" in done.stderr
+        assert run(home, *arguments, "--encoding", "utf-16", data=data).returncode == 0
+
+
+def test_advice_for_a_prompt_names_no_option_of_training(home: Path) -> None:
+    done = run(home, "sample", "verse", "--prompt-file", "-", data=b"The cl\xffrk")
+    assert done.returncode == 65
+    assert "--errors replace" in done.stderr
+    assert "--tokenizer" not in done.stderr
+    done = run(home, "sample", "verse", "--encoding", "utf-16")
+    assert (done.returncode, "are for --prompt-file" in done.stderr) == (2, True)
+
+
+def test_words_of_the_command_line_are_utf8_in_every_locale(tmp_path: Path) -> None:
+    """Where the locale is POSIX and Python does not overrule it, they arrive as lone bytes."""
+    text = "Жук жил у реки.\nОн любил книги.\n" * 20
+    shape = {"steps": 20, "hidden_size": 8, "embed_size": 4}
+    train(Corpus("r", text), out=tmp_path / "r", **shape).finish(progress=False)  # type: ignore[arg-type]
+    command = [sys.executable, "-m", "charrnn", "sample", str(tmp_path / "r"), "-n", "20", "--json"]
+    command += ["--output", str(tmp_path / "out.json")]
+    command += ["--prompt", "Жук", "--stop", "книги", "--ban", "я", "--seed", "1"]
+    found = []
+    for locale in ({"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {"LC_ALL": "C"}):
+        env = os.environ | locale | {"PYTHONCOERCECLOCALE": "0"}
+        done = subprocess.run(command, capture_output=True, env=env, timeout=120)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads((tmp_path / "out.json").read_text("utf-8"))["settings"])
+    assert found[0]["stop_strings"] == ["книги"]
+    assert found == found[:1] * 3
+
+
+def test_the_library_reads_strings_as_training_does(home: Path) -> None:
+    model = load(home / "checkpoints" / "verse")
+    expected = model.log_probs(CLEAN).tolist(), model.generate(CLEAN, seed=1, max_new_tokens=9)
+    score = evaluate(model, CLEAN)
+    lines = [one.nats for one in model.score_lines(CLEAN.splitlines())]
+    for data in DIRTY.values():
+        text = data.decode()
+        with pytest.warns(UserWarning, match="in the text"):
+            found = model.log_probs(text).tolist()
+        with pytest.warns(UserWarning, match="in the text"):
+            assert (found, model.generate(text, seed=1, max_new_tokens=9)) == expected
+        with pytest.warns(UserWarning, match="in the text"):
+            assert evaluate(model, text) == score
+    marked = [MARK + line for line in CLEAN.splitlines()]
+    with pytest.warns(UserWarning, match="byte-order mark"):
+        assert [one.nats for one in model.score_lines(marked)] == lines
+
+
+def test_bytes_that_are_no_text_stay_for_a_byte_model(tmp_path: Path) -> None:
+    """The head of a PNG file tells by its CR and LF whether it was changed on the way."""
+    out = tmp_path / "b"
+    shape = {"steps": 5, "hidden_size": 8, "embed_size": 4}
+    train(Corpus("v", VERSE), out=out, tokenizer="byte", **shape).finish(progress=False)  # type: ignore[arg-type]
+    model, head = load(out), os.fsdecode(b"\x89PNG\r\n\x1a\n")
+    assert len(model.log_probs(head)) == 7
+    with pytest.warns(UserWarning, match="CRLF"):
+        assert len(model.log_probs("PNG\r\n")) == 3
+
+
+def test_one_name_is_one_source(tmp_path: Path) -> None:
+    """`read_corpus("t.txt")` once looked for files called t, ., t, x and t."""
+    (tmp_path / "t.txt").write_bytes(DIRTY["CRLF"])
+    corpus = read_corpus("t.txt")
+    assert (corpus.name, corpus.text) == ("t", CLEAN)
+    assert read_corpus(["t.txt"]) == read_corpus(Path("t.txt")) == corpus

@@ -1,0 +1,95 @@
+"""Advice is what the losses show: nothing is called by a name that was not measured."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn import Corpus, Evaluation, Finished, resume, train
+from charrnn.training.diagnosis import advice
+from tests.conftest import VERSE
+
+V = 50
+
+
+def metrics(*losses: tuple[float, float], step: int = 100) -> list[Evaluation]:
+    """Evaluations with these training and validation losses."""
+    return [
+        Evaluation(
+            step=step * (number + 1),
+            epoch=number + 1.0,
+            seconds=1.0,
+            train_nats=training,
+            val_nats=validation,
+            learning_rate=0.1,
+            grad_norm=1.0,
+            tokens_per_second=1.0,
+        )
+        for number, (training, validation) in enumerate(losses)
+    ]
+
+
+LEVEL = math.log(V)
+RUNS = {
+    "overfits: validation rose from 1.60 to 1.80": [(1.9, 1.8), (1.6, 1.6), (1.2, 1.8)],
+    "both losses rose after update 200: a lower --learning-rate": [
+        (1.9, 1.8),
+        (1.6, 1.6),
+        (2.5, 2.4),
+    ],
+    "still falling": [(3.0, 2.9), (2.5, 2.4), (2.2, 2.1), (2.0, 1.9), (1.8, 1.7)],
+    "noise": [(LEVEL + 0.02, LEVEL + 0.01), (LEVEL, LEVEL + 0.001), (LEVEL - 0.2, LEVEL + 0.2)],
+    "no longer falls": [(2.0, 1.9), (1.8, 1.7), (1.8, 1.7), (1.8, 1.701), (1.799, 1.7)],
+    "0.40 nats above training": [(1.5, 1.7), (1.3, 1.6), (1.1, 1.5)],
+}
+
+
+@pytest.mark.parametrize("told", RUNS)
+def test_advice_is_by_what_both_losses_did(told: str) -> None:
+    found = advice(metrics(*RUNS[told]), 30, V)
+    assert told in found
+    for other in ("overfits", "noise", "still falling", "--learning-rate"):
+        assert (other in found) == (other in told)
+
+
+def test_a_wobble_of_validation_is_no_overfitting() -> None:
+    """It was called so as soon as the last evaluation was not the best, by however little."""
+    assert "overfits" not in advice(metrics((2.0, 1.9), (1.8, 1.7), (1.79, 1.7004)), 30, V)
+
+
+def test_a_text_that_was_read_often_enough_needs_no_longer_run() -> None:
+    falling = metrics(*[(3 - 0.1 * k, 2.9 - 0.1 * k) for k in range(20)])
+    assert "longer will not" in advice(falling, 20, V)
+    assert "still falling" in advice(falling, 60, V)
+
+
+def test_a_few_updates_on_a_real_text_are_no_noise() -> None:
+    assert "still falling" in advice(metrics((LEVEL, LEVEL - 0.002), step=3), 30, V)
+
+
+@pytest.mark.parametrize(
+    ("budget", "option"), [({"steps": 9}, "--steps"), ({"epochs": 1.0}, "--epochs")]
+)
+def test_what_makes_a_run_longer_is_called_as_the_user_called_it(
+    budget: dict[str, float], option: str, tmp_path: Path
+) -> None:
+    corpus, shape = Corpus("verse", VERSE * 4), {"hidden_size": 8, "embed_size": 4}
+    events = train(corpus, out=tmp_path / "m", **budget, **shape)  # type: ignore[arg-type]
+    *_, finished = events
+    assert isinstance(finished, Finished)
+    assert f"train longer ({option})" in finished.advice
+
+
+def test_noise_is_called_noise(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    text = "".join(random.choice(list("abcdefgh"), 9000))
+    shape: dict[str, Any] = {"hidden_size": 8, "embed_size": 4, "steps": 120, "eval_every": 40}
+    *_, finished = train(Corpus("noise", text), out=tmp_path / "m", **shape)
+    assert isinstance(finished, Finished)
+    assert "looks like noise" in finished.advice
+    assert "--minutes" not in finished.advice
+    assert resume(tmp_path / "m", Corpus("noise", text)).finish(progress=False)
