@@ -20,6 +20,7 @@ __all__ = [
     "SETTINGS",
     "Budget",
     "CellName",
+    "Correction",
     "EvalConfig",
     "ModelConfig",
     "Reading",
@@ -82,10 +83,10 @@ class Reading(Settings, frozen=True):
 
 
 class Budget(Settings, frozen=True):
-    """How long to train: minutes (three if nothing is given), or epochs.
+    """How long to train: minutes (three if nothing is given), epochs, or steps.
 
-    Steps fix what the minutes would, so that giving both the minutes and the steps of an earlier
-    run repeats it.
+    Minutes given beside steps are what sizes and settings are chosen for. The number of updates
+    is corrected for minutes alone, never for epochs or steps.
 
     Raises:
         UsageError: if epochs and another are given, or one is not positive.
@@ -100,7 +101,7 @@ class Budget(Settings, frozen=True):
     ] = None
     steps: Annotated[
         Size | None,
-        about("Number of updates; with the minutes of an earlier run, repeats that run."),
+        about("Number of updates; with minutes, these only choose the sizes and settings."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -110,6 +111,11 @@ class Budget(Settings, frozen=True):
             raise UsageError(f"{' and '.join(given)} are both given", "give only one of them")
         if self.minutes is None and self.epochs is None:
             msgspec.structs.force_setattr(self, "minutes", 3.0)
+
+    @property
+    def kept_minutes(self) -> float | None:
+        """The minutes that a run keeps to; None if its number of updates is given."""
+        return self.minutes if self.steps is None else None
 
 
 class ModelConfig(Settings, frozen=True, kw_only=True):
@@ -144,6 +150,20 @@ class ModelConfig(Settings, frozen=True, kw_only=True):
     bidirectional: Annotated[
         bool, about("Read backwards too; not possible for a language model.", derived=True)
     ] = False
+
+
+class Correction(Settings, frozen=True, kw_only=True):
+    """A change of the number of updates while a run went on, to keep to its minutes.
+
+    Attributes:
+        step: updates that had been made.
+        planned: updates in all that were planned until then.
+        seconds: of the run that had passed.
+    """
+
+    step: Count
+    planned: Size
+    seconds: NonNegative
 
 
 class TrainConfig(Settings, frozen=True, kw_only=True):
@@ -200,6 +220,11 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         Precision,
         about("Number format of matrix products; weights and losses are always fp32."),
     ] = "auto"
+
+    corrections: Annotated[
+        tuple[Correction, ...],
+        about("How the number of updates was corrected while training.", derived=True),
+    ] = ()
 
     def training_tokens(self, tokens: int) -> int:
         """How many of a corpus's tokens are for training; the rest, its end, is for validation."""

@@ -11,6 +11,7 @@ manifest.json      size and SHA-256 of each of these
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -104,6 +105,7 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
         charrnn_version, torch_version: of the programs that wrote it; no `torch_version` for a
             model that was not trained by charrnn.
         training, corpus: None for such a model.
+        init_from: the `fingerprint` of the model whose weights training started from, if any.
     """
 
     format_version: int = FORMAT_VERSION
@@ -112,6 +114,7 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     model: ModelConfig
     training: TrainConfig | None = None
     corpus: CorpusRecord | None = None
+    init_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,11 @@ class ModelFolder:
     def evaluation(self) -> Evaluation | None:
         """The evaluation of these weights; None if there was none."""
         return next((m for m in self.metrics if m.step == self.step), None)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return hashlib.sha256(safetensors.numpy.save(self.weights)).hexdigest()
 
 
 def model_files(

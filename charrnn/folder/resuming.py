@@ -9,9 +9,11 @@ so no random generator is saved. A single file that is renamed into place is alw
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import safetensors.numpy
+from msgspec import Meta
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
@@ -41,6 +43,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         best: the best evaluation; None before the first.
         metrics: all evaluations.
         sources, reading: where the corpus was read, and how.
+        minutes: those that the run keeps to; None if its number of updates was given.
     """
 
     step: int
@@ -53,6 +56,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     metrics: tuple[Evaluation, ...]
     sources: tuple[str, ...]
     reading: Reading
+    minutes: Annotated[float, Meta(gt=0)] | None = None
 
 
 class RunState(msgspec.Struct, frozen=True):

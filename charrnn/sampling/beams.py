@@ -13,6 +13,7 @@ import numpy as np
 from charrnn.arrays import Ids, Logits, log_softmax
 from charrnn.config import SampleConfig, Unknown
 from charrnn.errors import UsageError
+from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.distribution import allowed_ids
 from charrnn.sampling.endings import Ending
 from charrnn.sampling.filters import only
@@ -163,7 +164,10 @@ class _Search:
     def _beam(self, path: _Path) -> tuple[Beam, bool]:
         """A path's text up to where it ends, and whether it does."""
         ending, tokens = Ending(self.config), len(path.ids)
-        text = ending.feed(self.tokenizer.decode(path.ids))
+        whole = self.tokenizer.decoder()(path.ids.tolist(), False)  # without half a character
+        text = ending.feed(
+            without_open_end(whole) if tokens == self.config.max_new_tokens else whole
+        )
         score = path.log_prob / max(tokens, 1) ** self.length_penalty
         beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
         return beam, ending.ended

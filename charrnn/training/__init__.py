@@ -5,9 +5,11 @@
 events      what training reports while it runs
 planning    corpus, budget and machine → sizes and settings, with reasons
 pacing      how many updates fit in the minutes
+deadline    keeps a run to its minutes
 diagnosis   what the losses of a run tell
 recorder    evaluations, best weights and saves of a run
 loop        update, evaluate and save until a run is over
 starting    a new run or a stopped one, prepared and then started
+earlier     what an earlier run read, and how it is made again
 run         the front door: train, resume, and the run they return
 """

@@ -10,7 +10,6 @@ the model folder. Starting makes the folder and locks it.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,17 +22,19 @@ from numpy.typing import NDArray
 
 import charrnn
 from charrnn.arrays import Ids
-from charrnn.config import Budget
+from charrnn.config import Budget, TrainConfig
 from charrnn.errors import CannotCreateError, CharRNNError
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import locked
 from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
 from charrnn.folder.resuming import read_run
 from charrnn.learning import transfer
+from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training import planning
+from charrnn.training.deadline import Deadline
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
@@ -58,6 +59,7 @@ class NewRun:
         folder: where the model will be; None for a new folder in `checkpoints/`.
         notes: what was changed in the text or the settings, for the user to know.
         seconds: that preparing took.
+        repeated: the settings of the run that is made again, if there is one.
     """
 
     ids: NDArray[np.integer]
@@ -70,6 +72,7 @@ class NewRun:
     folder: Path | None
     notes: tuple[str, ...]
     seconds: float
+    repeated: TrainConfig | None = None
 
     @property
     def summary(self) -> str:
@@ -83,17 +86,20 @@ class NewRun:
             CannotCreateError: if the folder can't be made, or is not empty.
             CharRNNError: as `loop`.
         """
-        begin = time.perf_counter() - self.seconds
+        watch = Stopwatch(self.seconds)
         is_new = self.folder is None or not self.folder.exists()
         path = self.folder or _unused_folder(self.corpus.name)
         create_folder(path)
-        yield from _locked_in(path, self._events(path, begin), remove_if_empty=is_new)
+        yield from _locked_in(path, self._events(path, watch), remove_if_empty=is_new)
 
-    def _events(self, path: Path, begin: float) -> Iterator[Event]:
+    def _events(self, path: Path, watch: Stopwatch) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
         plan = self.plan
         train_ids, val_ids = _split(self.ids, plan.train_tokens)
-        config = planning.schedule(plan, count_steps(plan, self.budget, train_ids, val_ids, begin))
+        config, evaluation = self.repeated, 0.0
+        if config is None:
+            steps, evaluation = count_steps(plan, self.budget, train_ids, val_ids, watch)
+            config = planning.schedule(plan, steps)
         assert config.training_tokens(len(self.ids)) == plan.train_tokens, "as it will be resumed"
         learner = Learner(plan.model, config, train_ids)
         # What was chosen here is kept, so that a resumed run computes in the same numbers.
@@ -109,12 +115,14 @@ class NewRun:
             model=plan.model,
             training=config,
             corpus=self.corpus,
+            init_from=self.base_model.fingerprint if self.base_model else None,
         )
-        recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, begin)
+        minutes = None if self.repeated else self.budget.kept_minutes
+        recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, watch, minutes)
         recorder.save(learner)
         learner.prepare()
         yield _started(learner, recorder, notes, self.summary)
-        yield from loop(learner, recorder)
+        yield from loop(learner, recorder, _deadline(learner, recorder, evaluation))
 
 
 @dataclass(frozen=True)
@@ -161,12 +169,27 @@ class StoppedRun:
         recorder.restore(run)
         learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
-        yield from loop(learner, recorder)
+        yield from loop(learner, recorder, _deadline(learner, recorder))
 
 
 def _split(ids: NDArray[np.integer], train_tokens: int) -> tuple[NDArray[np.integer], Ids]:
     """The training text, which may be mapped from a file, and the validation text."""
     return ids[:train_tokens], ids[train_tokens:].astype(np.int32)
+
+
+def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
+    """When the run should end; None if its number of updates is given.
+
+    Args:
+        learner, recorder: of the run.
+        evaluation: about as many updates take as long as an evaluation, if that was measured.
+    """
+    if recorder.minutes is None:
+        return None
+    lanes, batch = learner.lanes, learner.config.batch_size * learner.config.seq_length
+    max_steps = planning.max_epochs(len(lanes.ids)) * lanes.steps_per_epoch
+    usual = planning.SCORING_COST * len(recorder.val_ids) / batch
+    return Deadline(60 * recorder.minutes, max_steps, evaluation or usual)
 
 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
