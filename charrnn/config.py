@@ -240,7 +240,8 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     max_new_tokens: Annotated[
         Count | None,
         about(
-            "Number of characters to write (bytes, for a byte model), the prompt not counted.",
+            "Number of characters to write (bytes, for a byte model), the prompt not counted; "
+            "some more if the last would be cut.",
             "--length",
             "-n",
             cli="0 writes until stopped.",

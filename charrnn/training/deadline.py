@@ -1,7 +1,7 @@
 """Keeps a run to its minutes, whatever else the machine has to do.
 
-    deadline = Deadline(minutes * 60, max_steps, evaluation)
-    if deadline.updated(step, seconds):                # after each update
+    deadline = Deadline(minutes * 60, max_steps, evaluation, step, seconds)
+    if deadline.updated(step, seconds, config):        # after each update
         steps = deadline.steps(step, seconds, config)  # as planned, unless the end would be missed
 
 The speed that was measured at the start may not last. What is left is then planned anew, from how
@@ -34,19 +34,21 @@ class Deadline:
         seconds: that the run should take in all.
         max_steps: no more updates than these, however fast they are.
         evaluation: about as many updates take as long as an evaluation.
+        step, begin: updates made, and seconds passed, when it begins to watch.
 
     Attributes:
         pace: seconds per update of late; 0 before it is known.
     """
 
-    def __init__(self, seconds: float, max_steps: int, evaluation: float) -> None:
+    def __init__(
+        self, seconds: float, max_steps: int, evaluation: float, step: int = 0, begin: float = 0.0
+    ) -> None:
         self.seconds = seconds
         self.max_steps = max_steps
         self.evaluation = evaluation
         self.pace = 0.0
         self._paces: list[float] = []  # of one span after the other, since the last correction
-        self._step: int | None = None  # where the present span began
-        self._begin = 0.0
+        self._step, self._begin = step, begin  # where the present span began
 
     def evaluated(self, seconds: float) -> None:
         """Note that an evaluation took so long, saving included."""
@@ -54,15 +56,14 @@ class Deadline:
         if self.pace:
             self.evaluation = seconds / self.pace
 
-    def updated(self, step: int, seconds: float) -> bool:
+    def updated(self, step: int, seconds: float, config: TrainConfig) -> bool:
         """Note that `step` updates are made after so many seconds of the run.
 
         Returns:
             whether there is something new to plan with.
         """
-        if self._step is None:
-            self._step, self._begin = step, seconds
-        if seconds - self._begin < max(MIN_SPAN, SPAN * self.seconds) or step == self._step:
+        is_long = seconds - self._begin >= max(MIN_SPAN, SPAN * self.seconds)
+        if not is_long and step < config.steps:
             return False
         self.pace = (seconds - self._begin) / (step - self._step)
         self._paces.append(self.pace)
@@ -82,7 +83,7 @@ class Deadline:
         span = max(MIN_SPAN, SPAN * self.seconds, self.pace)
         wanted = max(MIN_SPANS, round(LOOK_BACK * min(left, expected) / span))
         paces = self._paces[-wanted:]
-        if len(paces) < max(MIN_SPANS, wanted // 2):
+        if len(paces) < max(MIN_SPANS, wanted // 2) and step < config.steps:
             return config.steps
         pace = statistics.median(paces)  # what disturbs a few spans counts for nothing
         missed = self._cost(step, config.steps, config.eval_every) * pace - left

@@ -53,7 +53,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
                 recorder.save(learner)
                 raise diverged(learner)
             seconds = watch.read()
-            if deadline is not None and deadline.updated(learner.step, seconds):
+            if deadline is not None and deadline.updated(learner.step, seconds, config):
                 steps = deadline.steps(learner.step, seconds, config)
                 if steps != config.steps:
                     yield recorder.correct(learner, steps)

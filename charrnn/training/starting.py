@@ -189,7 +189,8 @@ def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> 
     lanes, batch = learner.lanes, learner.config.batch_size * learner.config.seq_length
     max_steps = planning.max_epochs(len(lanes.ids)) * lanes.steps_per_epoch
     usual = planning.SCORING_COST * len(recorder.val_ids) / batch
-    return Deadline(60 * recorder.minutes, max_steps, evaluation or usual)
+    seconds = 60 * recorder.minutes
+    return Deadline(seconds, max_steps, evaluation or usual, learner.step, recorder.watch.read())
 
 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
