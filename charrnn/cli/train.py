@@ -9,7 +9,6 @@ import typer
 
 from charrnn.config import Budget, ModelConfig, Reading, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.learning import clock
 from charrnn.terminal.options import JsonOption, option_names, take, with_settings
 from charrnn.terminal.output import encode_json, write
 
@@ -79,11 +78,8 @@ def train(
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     _refuse_held(resume, out, name)
 
-    begin = clock.now()
     from charrnn.terminal import progress
-    from charrnn.training import run  # with PyTorch, which takes seconds of the user's minutes
-
-    importing = clock.now() - begin
+    from charrnn.training import run
 
     if resume is not None:
         events = run.resume(resume, sources or None)
@@ -92,7 +88,6 @@ def train(
     else:
         reading = take(Reading, given).for_tokens(given.get("tokenizer", "char"))
         events = run.train(sources or [], reading=reading, **given)
-    events.count_seconds(importing)
     try:
         finished = progress.show(events)
     except progress.Interrupted as stop:

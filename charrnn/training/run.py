@@ -7,7 +7,6 @@ model = run.finish()                  # trains to the end, with a progress bar
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,12 +216,6 @@ class Run:
                 self._sample = event.sample
             case Finished():
                 self.finished = event
-
-    def count_seconds(self, seconds: float) -> None:
-        """Count seconds that passed before it was prepared as its own, of its minutes."""
-        if isinstance(self._prepared, NewRun):
-            taken = self._prepared.seconds + seconds
-            self._prepared = dataclasses.replace(self._prepared, seconds=taken)
 
     def finish(self, *, progress: bool = True) -> Model:
         """Train to the end.
