@@ -221,6 +221,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         about("Number format of matrix products; weights and losses are always fp32."),
     ] = "auto"
 
+    base_weights: Annotated[
+        str | None,
+        about("SHA-256 of the weights that training started from, if another's.", derived=True),
+    ] = None
     corrections: Annotated[
         tuple[Correction, ...],
         about("How the number of updates was corrected while training.", derived=True),

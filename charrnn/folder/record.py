@@ -105,7 +105,6 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
         charrnn_version, torch_version: of the programs that wrote it; no `torch_version` for a
             model that was not trained by charrnn.
         training, corpus: None for such a model.
-        init_from: the `fingerprint` of the model whose weights training started from, if any.
     """
 
     format_version: int = FORMAT_VERSION
@@ -114,7 +113,6 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     model: ModelConfig
     training: TrainConfig | None = None
     corpus: CorpusRecord | None = None
-    init_from: str | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ MAX_OVER = 64  # tokens beyond the length, in which the last cluster must end
 
 # Texts that are drawn side by side: how many gain from it, and how many numbers at a time. The
 # logits of all take eight bytes a number, several times; their characters up to eight.
-MAX_GROUP, MAX_LOGITS, MAX_CHARACTERS = 256, 1 << 20, 1 << 22
+MAX_GROUP, MAX_LOGITS, MAX_CHARACTERS = 256, 1 << 20, 1 << 24
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

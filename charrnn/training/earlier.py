@@ -51,7 +51,7 @@ def repeated(
     config = record.training
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
-    base_model = _base_model(folder, record, init_from)
+    base_model = _base_model(folder, config.base_weights, init_from)
     reading = Reading().for_tokens(tokenizer.unit)
     try:
         progress = read_run(folder).progress
@@ -89,10 +89,10 @@ def repeated(
 
 
 def _base_model(
-    folder: Path, record: ModelRecord, init_from: str | Path | None
+    folder: Path, wanted: str | None, init_from: str | Path | None
 ) -> ModelFolder | None:
     """The model whose weights a run started from, found to be that one."""
-    if record.init_from is None:
+    if wanted is None:
         if init_from is not None:
             raise UsageError(
                 f"{folder} did not start from another model's weights", "leave out --init-from"
@@ -100,7 +100,7 @@ def _base_model(
         return None
     if init_from is not None:
         base_model = read_model(find_model(init_from))
-        if base_model.fingerprint == record.init_from:
+        if base_model.fingerprint == wanted:
             return base_model
     raise UsageError(
         f"{folder} started from weights that are {'others' if init_from else 'not given'}",

@@ -103,7 +103,9 @@ class NewRun:
         assert config.training_tokens(len(self.ids)) == plan.train_tokens, "as it will be resumed"
         learner = Learner(plan.model, config, train_ids)
         # What was chosen here is kept, so that a resumed run computes in the same numbers.
-        learner.config = config = msgspec.structs.replace(config, precision=learner.precision)
+        base = self.base_model.fingerprint if self.base_model else None
+        config = msgspec.structs.replace(config, precision=learner.precision, base_weights=base)
+        learner.config = config
         notes = self.notes
         if self.base_model is not None:
             known, new = transfer.transfer(learner.network, self.base_model, self.tokenizer)
@@ -115,7 +117,6 @@ class NewRun:
             model=plan.model,
             training=config,
             corpus=self.corpus,
-            init_from=self.base_model.fingerprint if self.base_model else None,
         )
         minutes = None if self.repeated else self.budget.kept_minutes
         recorder = Recorder(path, record, self.tokenizer, val_ids, self.origin, watch, minutes)

@@ -394,7 +394,7 @@ def test_a_run_begun_before_there_were_corrections_goes_on_as_it_was(
             break
     del events
     config = json.loads((path / "config.json").read_text())
-    del config["training"]["corrections"], config["init_from"]
+    del config["training"]["corrections"], config["training"]["base_weights"]
     (path / "config.json").write_text(json.dumps(config))
     _without_minutes(path / "resume" / "state.safetensors")
     (path / "manifest.json").unlink()
