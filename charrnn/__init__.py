@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from charrnn.text.spool import read_records as read_records
     from charrnn.text.tokenizer import ByteTokenizer as ByteTokenizer
     from charrnn.text.tokenizer import CharTokenizer as CharTokenizer
+    from charrnn.training.events import Corrected as Corrected
     from charrnn.training.events import Evaluated as Evaluated
     from charrnn.training.events import Event as Event
     from charrnn.training.events import Finished as Finished
@@ -64,7 +65,7 @@ _MODULES = {
     "text.corpus": ("Corpus", "read_corpus"),
     "text.spool": ("read_records",),
     "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
-    "training.events": ("Evaluated", "Event", "Finished", "Progress", "Started"),
+    "training.events": ("Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"),
     "training.run": ("Run", "resume", "train"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

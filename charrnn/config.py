@@ -20,6 +20,7 @@ __all__ = [
     "SETTINGS",
     "Budget",
     "CellName",
+    "Correction",
     "Count",
     "EngineName",
     "EvalConfig",
@@ -105,10 +106,10 @@ class Reading(Settings, frozen=True):
 
 
 class Budget(Settings, frozen=True):
-    """How long to train: minutes (three if nothing is given), or epochs.
+    """How long to train: minutes (three if nothing is given), epochs, or steps.
 
-    Steps fix what the minutes would, so that giving both the minutes and the steps of an earlier
-    run repeats it.
+    Minutes given beside steps are what sizes and settings are chosen for. The number of updates
+    is corrected for minutes alone, never for epochs or steps.
 
     Raises:
         UsageError: if epochs and another are given, or one is not positive.
@@ -123,7 +124,7 @@ class Budget(Settings, frozen=True):
     ] = None
     steps: Annotated[
         Size | None,
-        about("Number of updates; with the minutes of an earlier run, repeats that run."),
+        about("Number of updates; with minutes, these only choose the sizes and settings."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -139,6 +140,11 @@ class Budget(Settings, frozen=True):
         """The option by which a run becomes longer."""
         given = "steps" if self.steps is not None else "epochs" if self.epochs is not None else ""
         return f"--{given or 'minutes'}"
+
+    @property
+    def kept_minutes(self) -> float | None:
+        """The minutes that a run keeps to; None if its number of updates is given."""
+        return self.minutes if self.steps is None else None
 
 
 class ModelConfig(Settings, frozen=True, kw_only=True):
@@ -173,6 +179,20 @@ class ModelConfig(Settings, frozen=True, kw_only=True):
     bidirectional: Annotated[
         bool, about("Read backwards too; not possible for a language model.", derived=True)
     ] = False
+
+
+class Correction(Settings, frozen=True, kw_only=True):
+    """A change of the number of updates while a run went on, to keep to its minutes.
+
+    Attributes:
+        step: updates that had been made.
+        planned: updates in all that were planned until then.
+        seconds: of the run that had passed.
+    """
+
+    step: Count
+    planned: Size
+    seconds: NonNegative
 
 
 class TrainConfig(Settings, frozen=True, kw_only=True):
@@ -238,6 +258,15 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         ),
     ] = "auto"
 
+    base_weights: Annotated[
+        str | None,
+        about("SHA-256 of the weights that training started from, if another's.", derived=True),
+    ] = None
+    corrections: Annotated[
+        tuple[Correction, ...],
+        about("How the number of updates was corrected while training.", derived=True),
+    ] = ()
+
     def training_tokens(self, tokens: int) -> int:
         """How many of a corpus's tokens are for training; the rest, its end, is for validation."""
         return tokens - round(tokens * self.val_frac)
@@ -252,7 +281,8 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     max_new_tokens: Annotated[
         Count | None,
         about(
-            "Number of characters to write (bytes, for a byte model), the prompt not counted.",
+            "Number of characters to write (bytes, for a byte model), the prompt not counted; "
+            "some more if the last would be cut.",
             "--length",
             "-n",
             cli="0 writes until stopped.",

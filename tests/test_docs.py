@@ -96,7 +96,7 @@ def brief(line: str) -> str:
     line = line.replace("The ", "the ").replace("It was", "it is")  # the model knows few capitals
     # A text that is drawn anew each time may once be as short as its first character.
     line = line.replace("charrnn sample", "charrnn sample --seed 2")
-    if "charrnn train" in line and "--resume" not in line:
+    if "charrnn train" in line and "--resume" not in line and "--repeat" not in line:
         line = re.sub(r"--name \w+", "--name new", line)  # a folder that is not there yet
         tiny = " ".join(map(str, commands.TINY))
         if "--init-from" in line:

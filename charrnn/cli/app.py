@@ -23,7 +23,7 @@ from charrnn.cli.verify import verify
 from charrnn.errors import CharRNNError, ReadWriteError
 from charrnn.native.quota import share_processors
 from charrnn.terminal.options import option_names
-from charrnn.terminal.output import say
+from charrnn.terminal.output import say, set_up_streams
 
 __all__ = ["app", "main"]
 
@@ -99,9 +99,7 @@ def _version(
 def main() -> None:
     """Run the `charrnn` command."""
     sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
-    for stream in (sys.stdout, sys.stderr):
-        # A character that the terminal can't show is shown as a question mark.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    set_up_streams()
     warnings.showwarning = lambda message, *_: say(f"charrnn: {message}")
     share_processors()
     app()

@@ -33,6 +33,13 @@ InitOption = Annotated[
         metavar="MODEL", help="Start from the weights of this model; its vocabulary may grow."
     ),
 ]
+RepeatOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Make this run again: same settings, same updates, same weights to the bit.",
+    ),
+]
 NameOption = Annotated[
     str | None,
     typer.Option(help="Write the model to checkpoints/NAME.  [default: named after the text]"),
@@ -44,11 +51,15 @@ TokenizerOption = Annotated[
 ]
 
 
+PLACES = ("name", "out", "init_from")  # what may be given for a run that is made again
+
+
 @with_settings(Budget, ModelConfig, TrainConfig, Reading)
 def train(
     sources: SourcesArgument = None,
     resume: ResumeOption = None,
     init_from: InitOption = None,
+    repeat: RepeatOption = None,
     name: NameOption = None,
     out: OutOption = None,
     *,
@@ -60,7 +71,10 @@ def train(
     others = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
     given |= {name: value for name, value in others.items() if value is not None}
     if resume is not None:
-        _refuse_changes(resume, given)
+        given |= {} if repeat is None else {"repeat": repeat}
+        _refuse_changes(resume, given, "--resume")
+    elif repeat is not None:
+        _refuse_changes(repeat, {k: v for k, v in given.items() if k not in PLACES}, "--repeat")
     elif not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     _refuse_held(resume, out, name)
@@ -70,6 +84,8 @@ def train(
 
     if resume is not None:
         events = run.resume(resume, sources or None)
+    elif repeat is not None:
+        events = run.train(sources or None, repeat=repeat, **given)
     else:
         reading = take(Reading, given).for_tokens(given.get("tokenizer", "char"))
         events = run.train(sources or [], reading=reading, **given)
@@ -81,14 +97,13 @@ def train(
         write(encode_json(finished))
 
 
-def _refuse_changes(model: str, given: dict[str, Any]) -> None:
-    """See that a run goes on with the settings it was started with."""
+def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
+    """See that a run goes on, or is made again, with the settings it was started with."""
     if not given:
         return
-    from charrnn.folder.record import find_model
-    from charrnn.folder.resuming import read_run
+    from charrnn.folder.record import find_model, read_record
 
-    record = read_run(find_model(model)).record
+    record, _ = read_record(find_model(model))
     found = []
     for name, option in option_names(given).items():
         kept = getattr(record.model, name, getattr(record.training, name, None))
@@ -96,7 +111,7 @@ def _refuse_changes(model: str, given: dict[str, Any]) -> None:
     it = "it" if len(found) == 1 else "them"
     otherwise = "" if "init_from" in given else ", or start a new run with --init-from"
     raise UsageError(
-        f"{', '.join(found)} can't be given with --resume, which keeps the settings of the run",
+        f"{', '.join(found)} can't be given with {command}, which keeps the settings of the run",
         f"leave {it} out{otherwise}",
     )
 

@@ -11,6 +11,7 @@ manifest.json      size and SHA-256 of each of these
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Iterator
@@ -159,6 +160,11 @@ class ModelFolder:
     def evaluation(self) -> Evaluation | None:
         """The evaluation of these weights; None if there was none."""
         return next((m for m in self.metrics if m.step == self.step), None)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights."""
+        return hashlib.sha256(safetensors.numpy.save(self.weights)).hexdigest()
 
 
 def model_files(

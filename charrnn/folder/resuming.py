@@ -56,6 +56,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         best: the best evaluation; None before the first.
         metrics: all evaluations.
         sources, reading: where the corpus was read, and how.
+        minutes: those that the run keeps to; None if its number of updates was given.
     """
 
     step: int
@@ -68,6 +69,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     metrics: tuple[Evaluation, ...]
     sources: tuple[str, ...]
     reading: ReadingRecord
+    minutes: Annotated[float, Meta(gt=0)] | None = None
 
 
 class RunState(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
     ids (N,) ──lanes──▶ windows (B, T+1) ──eager or graph──▶ weights, losses
 
+clock       the time, and how much of it work has taken
 lanes       ids → batches: lanes that are read on and on
 records     records → batches: each from its beginning, in a new order each epoch
 devices     what computes, and in which numbers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Literal
 
 import torch
@@ -12,6 +11,7 @@ from charrnn.arrays import Weights
 from charrnn.cells.rules import State
 from charrnn.config import EngineName, ModelConfig, TrainConfig
 from charrnn.folder.resuming import RunProgress
+from charrnn.learning import clock
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
@@ -39,7 +39,7 @@ class Learner:
 
     Args:
         model: the shape of the network.
-        config: how to train it.
+        config: how to train it; its number of updates may be changed between two of them.
         text: for training: a story (N,), or records.
 
     Attributes:
@@ -97,13 +97,13 @@ class Learner:
 
     def update(self) -> None:
         """Read one step of every lane, and change the weights once."""
-        begin = time.perf_counter()
+        begin = clock.now()
         rate = learning_rate(self.step, self.config)
         self.updates.run(self.lanes.batch(self.step), rate, (self.config.seed, self.step + 1))
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
             flush_tiny_averages(self.optimizer)
-        self.seconds += time.perf_counter() - begin
+        self.seconds += clock.now() - begin
 
     def wait(self) -> None:
         """Wait until the device has done all that it was given."""

@@ -20,11 +20,31 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
     Bergsma et al., "Straight to zero: why linearly decaying the learning rate to zero works best
     for LLMs", 2025.
+
+    Where the number of updates was corrected, the line goes on from where it is, with another
+    slope.
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
-    return config.learning_rate * (1 - 0.995 * min(progress, 1.0))
+    fallen, first = 0.0, config.warmup_steps  # what of the fall was behind at update `first`
+    for correction in config.corrections:
+        if step <= correction.step:
+            return _rate(fallen, first, step, correction.planned, config)
+        until = max(correction.step, first)
+        fallen += (1 - fallen) * _share(first, until, correction.planned)
+        first = until
+    return _rate(fallen, first, step, config.steps, config)
+
+
+def _rate(fallen: float, first: int, step: int, steps: int, config: TrainConfig) -> float:
+    """The rate of update `step` of `steps`, on a line that begins at update `first`."""
+    progress = fallen + (1 - fallen) * _share(first, step, steps)
+    return config.learning_rate * (1 - 0.995 * progress)
+
+
+def _share(first: int, step: int, steps: int) -> float:
+    """How far update `step` is on the way from `first` to `steps`."""
+    return min(max((step - first) / max(steps - first, 1), 0.0), 1.0)
 
 
 def make_optimizer(network: CharRNN, config: TrainConfig) -> torch.optim.Optimizer:

@@ -3,6 +3,7 @@
     prompt ──model──▶ logits (B, V) ──filters, draws──▶ ids (B,) ──model──▶ … ──endings──▶ text
 
 language_model  what writing needs of a model, and how a prompt is read
+clusters        what is read as one character, inside which no text may end
 filters         logits → logits: top-k, top-p and their kin
 distribution    logits → the probabilities that are drawn from
 ties            draws that rounding decides

@@ -14,6 +14,7 @@ from charrnn.arguments import checked
 from charrnn.arrays import Ids, Logits, log_softmax
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
+from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.distribution import allowed_ids
 from charrnn.sampling.endings import Ending, check_ends
 from charrnn.sampling.filters import only
@@ -157,7 +158,11 @@ class _Search:
         """A path's text up to where it ends, and whether it does."""
         ending, tokens = Ending(self.config), len(path.ids)
         whole = tokens > 0 and path.ids[-1] == self.end_id  # of a record, which ends itself
-        text = ending.feed(self.tokenizer.decode(path.ids[: tokens - whole]))
+        ids = path.ids[: tokens - whole].tolist()
+        text = self.tokenizer.decoder()(ids, False)  # without half a character
+        if not whole and tokens == self.config.max_new_tokens:
+            text = without_open_end(text)
+        text = ending.feed(text)
         score = path.log_prob / max(tokens, 1) ** self.length_penalty
         beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
         return beam, ending.ended or bool(whole)

@@ -11,6 +11,7 @@ from charrnn.errors import CharRNNError
 from charrnn.sampling.distribution import allowed_ids, probabilities, temperature_schedule
 from charrnn.sampling.filters import only
 from charrnn.sampling.language_model import encode_prompt, read_prompt
+from charrnn.terminal.output import shown
 from charrnn.terminal.sampler import Sampler
 
 __all__ = ["choose"]
@@ -79,5 +80,5 @@ def _answer(sampler: Sampler, best: np.ndarray) -> Ids | None:
 
 
 def _show(text: str) -> None:
-    sys.stderr.write(text)
+    sys.stderr.write(shown(text, sys.stderr))
     sys.stderr.flush()

@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
 from charrnn.errors import not_written
 
-__all__ = ["OutputFile", "encode_json", "say", "write"]
+__all__ = ["OutputFile", "encode_json", "say", "set_up_streams", "shown", "write"]
+
+# What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
+CONTROLS = [*range(9), *range(11, 32), *range(127, 160)]
+ESCAPES = {code: repr(chr(code))[1:-1] for code in CONTROLS}
+JSON_ESCAPES = {
+    code: f"\\u{code:04x}" for code in CONTROLS
+}  # JSON itself escapes only those below 32
+
+
+def set_up_streams() -> None:
+    """Let no character end a command: what a stream can't carry is replaced, and said once."""
+    for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error")):
+        handler = f"charrnn: {name}"
+        codecs.register_error(handler, _replacer(name, stream))
+        stream.reconfigure(errors=handler)  # type: ignore[union-attr]
+
+
+def _replacer(name: str, stream: TextIO) -> Callable[[UnicodeError], tuple[str, int]]:
+    """What Python calls for characters that a stream can't encode."""
+    told = False
+
+    def replace(error: UnicodeError) -> tuple[str, int]:
+        nonlocal told
+        assert isinstance(error, UnicodeEncodeError), "the handler is for writing"
+        if not told:
+            told = True
+            code = ord(error.object[error.start])
+            found = f"{name} is in {stream.encoding}, which has no U+{code:04X}"
+            advice = (
+                "for characters that are not in it, ? is shown; PYTHONIOENCODING=utf-8 shows all"
+            )
+            if 0xD800 <= code <= 0xDFFF:
+                found, advice = "the text has bytes that are no characters", "? is shown for each"
+            say(f"charrnn: {found}; {advice}")
+        return "?" * (error.end - error.start), error.end
+
+    return replace
+
+
+def shown(text: str, stream: TextIO) -> str:
+    """`text` for a stream: on a terminal, control characters are shown, not obeyed."""
+    return text.translate(ESCAPES) if stream.isatty() else text
 
 
 def say(line: str) -> None:
     """A line about the work, on standard error."""
-    print(line, file=sys.stderr)  # noqa: T201
+    print(shown(line, sys.stderr), file=sys.stderr)  # noqa: T201
 
 
-def write(text: str) -> None:
-    """Text for the user: at once, whether to a terminal or a pipe."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def write(text: str, out: TextIO | OutputFile | None = None) -> None:
+    """Text for the user, on standard output: at once, whether to a terminal, a pipe or a file."""
+    out = out or sys.stdout
+    out.write(text if isinstance(out, OutputFile) else shown(text, out))
+    out.flush()
 
 
 class OutputFile:
@@ -69,8 +114,13 @@ class OutputFile:
 
 
 def encode_json(value: Any) -> str:
-    """One object on a line. Bytes that are no text stay what they were, as escapes."""
-    try:
-        return msgspec.json.encode(value, enc_hook=str).decode() + "\n"
-    except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(value, enc_hook=str)) + "\n"
+    """One object on a line, in UTF-8; in ASCII if that is not what standard output carries.
+
+    Bytes that are no text stay what they were, as escapes.
+    """
+    if codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8":
+        with suppress(UnicodeEncodeError):
+            text = msgspec.json.encode(value, enc_hook=str).decode()
+            return text.translate(JSON_ESCAPES) + "\n"
+    plain = msgspec.to_builtins(value, enc_hook=str)
+    return json.dumps(plain, separators=(",", ":")) + "\n"

@@ -12,10 +12,12 @@ from typing import Never
 from tqdm import tqdm
 
 from charrnn.signals import noted
-from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from charrnn.terminal.output import shown
+from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 
 __all__ = ["Interrupted", "show"]
 
+MAX_CHANGES = 3  # of the plan that are told one by one
 BAR = "{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}"
 
 
@@ -74,6 +76,8 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
                 refresh=False,
             )
             bar.update(event.step - bar.n)
+        case Corrected():
+            bar.total = event.steps
         case Evaluated():
             now = event.evaluation
             bar.update(now.step - bar.n)
@@ -96,10 +100,24 @@ def _summary(event: Finished) -> str:
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
         f"validation loss {event.val_nats:.4f} nats, {event.val_nats / math.log(2):.4f} bits per "
         f"{event.unit}; training loss {event.train_nats:.4f} nats\n"
-        f"{event.advice}\n"
+        f"{_corrections(event)}{event.advice}\n"
         f"write with it: charrnn sample {event.model}"
     )
 
 
+def _corrections(event: Finished) -> str:
+    """When and why the number of updates was corrected, on a line; empty if it was not."""
+    if not event.corrections:
+        return ""
+    changes = [
+        f"after {one.seconds:.0f} s from {one.planned:,} to {one.steps:,} updates, as the machine "
+        f"had become {'slower' if one.steps < one.planned else 'faster'}"
+        for one in event.corrections
+    ]
+    if len(changes) > MAX_CHANGES:
+        changes[1:-1] = [f"{len(changes) - 2} times in between"]
+    return f"to keep to the minutes, the plan was corrected {'; '.join(changes)}\n"
+
+
 def _say(text: str) -> None:
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(shown(text, sys.stderr), file=sys.stderr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
@@ -16,7 +16,7 @@ from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
 from charrnn.sampling.records import Wanted, draw_records
 from charrnn.scoring.novelty import RUN, Copies, Novelty
-from charrnn.terminal.output import OutputFile, encode_json, say
+from charrnn.terminal.output import OutputFile, encode_json, say, write
 
 __all__ = ["Sampler"]
 
@@ -61,8 +61,7 @@ class Sampler:
 
     def write(self, text: str) -> None:
         """Write `text` at once, whether to a terminal, a pipe or a file."""
-        self.out.write(text)
-        self.out.flush()
+        write(text, self.out)
 
     def stream(self) -> None:
         """One text, shown as it is drawn."""
@@ -83,8 +82,25 @@ class Sampler:
 
     def samples(self, count: int, longest_copy: int | None) -> None:
         """Several texts, drawn side by side; those that copy too much are drawn again."""
-        wanted = list(enumerate(generation.seeds_from(self._seed, count)))
-        begin = time.perf_counter()
+        seeds = generation.seeds_from(self._seed, count)
+        written = 0
+        for group in generation.groups(self.model, self.config, seeds):
+            begin = time.perf_counter()
+            found = self._uncopied(group, count, longest_copy)
+            rate = sum(len(text.text) for text in found) / (time.perf_counter() - begin)
+            for text in found:
+                if written and not self.json:
+                    self.write("\n")
+                written += 1
+                self._show(text.text, rate, seed=text.seed, mean_log_prob=text.mean_log_prob)
+            if self.received:
+                break
+
+    def _uncopied(
+        self, seeds: Sequence[int], count: int, longest_copy: int | None
+    ) -> list[generation.Sample]:
+        """A text for each seed, or for one `count` further on if it copies too much."""
+        wanted = list(enumerate(seeds))
         found: dict[int, generation.Sample] = {}
         for _ in range(TRIES):
             texts = self._draw([seed for _, seed in wanted])
@@ -98,19 +114,16 @@ class Sampler:
             if not wanted or self.received:
                 break
         if wanted:
-            missing = f"{len(wanted)} of {count} texts copied more than {longest_copy} characters"
+            missing = (
+                f"{len(wanted)} of {len(seeds)} texts copied more than {longest_copy} characters"
+            )
             if not self.received:
                 raise CharRNNError(
                     f"{missing} in each of {TRIES} draws",
                     "allow longer copies, or a higher --temperature",
                 )
             say(f"{missing} and are left out")
-        rate = sum(len(text.text) for text in found.values()) / (time.perf_counter() - begin)
-        for place, number in enumerate(sorted(found)):
-            text = found[number]
-            if place and not self.json:
-                self.write("\n")
-            self._show(text.text, rate, seed=text.seed, mean_log_prob=text.mean_log_prob)
+        return [found[number] for number in sorted(found)]
 
     def records(self, count: int, *, unique: bool, known: Iterable[str]) -> None:
         """Whole records as they are found, with what ends them in between; see `records`."""
@@ -141,10 +154,16 @@ class Sampler:
 
     def best_of(self, count: int) -> None:
         """The likeliest of several texts."""
-        begin = time.perf_counter()
-        texts = self._draw(generation.seeds_from(self._seed, count))
-        rate = sum(len(text.text) for text in texts) / (time.perf_counter() - begin)
-        best = max(texts, key=lambda text: text.mean_log_prob)
+        begin, length, best = time.perf_counter(), 0, None
+        seeds = generation.seeds_from(self._seed, count)
+        for group in generation.groups(self.model, self.config, seeds):
+            texts = self._draw(group)
+            length += sum(len(text.text) for text in texts)
+            best = max([best, *texts] if best else texts, key=lambda text: text.mean_log_prob)
+            if self.received:
+                break
+        assert best is not None, "at least one is wanted"
+        rate = length / (time.perf_counter() - begin)
         self._show(best.text, rate, seed=best.seed, mean_log_prob=best.mean_log_prob)
         if not self.json:
             mean = f"{best.mean_log_prob:.4f} nats per character"

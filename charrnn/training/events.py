@@ -10,7 +10,7 @@ import msgspec
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.folder.record import Evaluation
 
-__all__ = ["Evaluated", "Event", "Finished", "Progress", "Started"]
+__all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +51,22 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_second: float
 
 
+class Corrected(msgspec.Struct, frozen=True, kw_only=True):
+    """The number of updates was changed, so that the run keeps to its minutes.
+
+    Attributes:
+        step: updates made so far.
+        planned: updates in all, as it was planned before.
+        steps: updates in all from then on.
+        seconds: of the run that had passed.
+    """
+
+    step: int
+    planned: int
+    steps: int
+    seconds: float
+
+
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """The network was evaluated and saved.
 
@@ -81,6 +97,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         stopped_early: whether validation had not improved for long.
         skipped: updates that were left out because a gradient was not finite.
         advice: what to do next for a better model.
+        corrections: how the number of updates was corrected, to keep to the minutes.
     """
 
     model: Path
@@ -96,6 +113,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     stopped_early: bool
     skipped: int
     advice: str
+    corrections: tuple[Corrected, ...] = ()
 
 
-Event = Started | Progress | Evaluated | Finished
+Event = Started | Progress | Corrected | Evaluated | Finished

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
+from charrnn.learning import clock
 from charrnn.learning.learner import Learner
+from charrnn.training.deadline import Deadline
 from charrnn.training.diagnosis import diverged, is_stuck
 from charrnn.training.events import Event, Progress
 from charrnn.training.recorder import Recorder
@@ -15,33 +16,47 @@ __all__ = ["loop"]
 REPORT_SECONDS = 0.25  # between two Progress events
 
 
-def loop(learner: Learner, recorder: Recorder) -> Iterator[Event]:
+def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
     """Train until the run is over.
 
     Closing the iterator stops the run and saves it.
 
+    Args:
+        learner: as far as it has come.
+        recorder: of the same run.
+        deadline: when it should end; None if its number of updates is given.
+
     Yields:
-        events: `Progress` and `Evaluated`, at the end `Finished`.
+        events: `Progress`, `Corrected` and `Evaluated`, at the end `Finished`.
 
     Raises:
         CharRNNError: if the loss is no longer a number; what was learnt before is saved.
         ReadWriteError: if saving fails; what was saved before stays.
     """
-    config, ticks = learner.config, _Ticks(REPORT_SECONDS)
+    watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
     try:
         while True:
             if recorder.is_due(learner):
-                scoring = recorder.scoring(learner)
+                begin, scoring = watch.read(), recorder.scoring(learner)
                 for _ in scoring:  # chunk by chunk, so that the caller can leave in between
+                    watch.read()
                     if ticks.due():
                         yield _progress(learner)
                 yield recorder.add(learner, scoring.nats)
+                if deadline is not None:
+                    deadline.evaluated(watch.read() - begin)
+            config = learner.config
             if learner.step >= config.steps or recorder.stale >= config.patience:
                 break
             learner.update()
             if is_stuck(learner):
                 recorder.save(learner)
                 raise diverged(learner)
+            seconds = watch.read()
+            if deadline is not None and deadline.updated(learner.step, seconds, config):
+                steps = deadline.steps(learner.step, seconds, config)
+                if steps != config.steps:
+                    yield recorder.correct(learner, steps)
             if ticks.due():
                 yield _progress(learner)
     except GeneratorExit:  # the caller has left
@@ -55,10 +70,10 @@ class _Ticks:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.last = time.perf_counter()
+        self.last = clock.now()
 
     def due(self) -> bool:
-        now = time.perf_counter()
+        now = clock.now()
         if now - self.last < self.seconds:
             return False
         self.last = now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -12,6 +11,8 @@ import torch
 
 from charrnn.config import Budget, ModelConfig
 from charrnn.evaluation.surprisals import surprisals
+from charrnn.learning import clock
+from charrnn.learning.clock import Stopwatch
 from charrnn.learning.devices import speed
 from charrnn.learning.learner import Learner
 from charrnn.text.records import Text, beginning
@@ -29,17 +30,24 @@ PROBE_SECONDS = 0.3
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
-def count_steps(plan: Plan, budget: Budget, train_text: Text, val_text: Text, begin: float) -> int:
+def count_steps(
+    plan: Plan, budget: Budget, train_text: Text, val_text: Text, watch: Stopwatch
+) -> tuple[int, float]:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
-    A short text needs less than its minutes: see `planning.max_epochs`.
+    A short text needs less than its minutes: see `planning.max_epochs`. If the rate does not last,
+    `deadline` corrects the number.
 
     What is measured is thrown away, so that the run is the same as one with `steps` given.
+
+    Returns:
+        steps: how many.
+        evaluation: about as many take as long as an evaluation; 0 if nothing was measured.
     """
     if budget.steps is not None:
-        return budget.steps
+        return budget.steps, 0.0
     if budget.epochs is not None:
-        return max(1, round(budget.epochs * plan.steps_per_epoch))
+        return max(1, round(budget.epochs * plan.steps_per_epoch)), 0.0
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     seconds = budget.minutes * 60
     max_steps = planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch
@@ -50,11 +58,11 @@ def count_steps(plan: Plan, budget: Budget, train_text: Text, val_text: Text, be
     some = beginning(val_text, TIMED_TOKENS)
     (evaluation,) = time_calls(lambda: surprisals(learner.network, some), 0.0, 1)
     evaluation *= val_text.size / some.size
-    left = seconds - (time.perf_counter() - begin)
+    left = seconds - watch.read()
     steps = left / update
     evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
-    return max(1, min(affordable, max_steps))
+    return max(1, min(affordable, max_steps)), evaluation / update
 
 
 def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> float:
@@ -117,11 +125,11 @@ def time_calls(work: Callable[[], object], seconds: float, max_calls: int) -> li
     """
     work()
     times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < max_calls and (len(times) < 3 or time.perf_counter() < end):
-        start = time.perf_counter()
+    end = clock.now() + seconds
+    while len(times) < max_calls and (len(times) < 3 or clock.now() < end):
+        start = clock.now()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(clock.now() - start)
     return times
 
 

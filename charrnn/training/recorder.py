@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
 
 from charrnn.arrays import Surprisals, Weights
+from charrnn.config import Correction, TrainConfig
 from charrnn.evaluation.surprisals import Scoring, surprisals
 from charrnn.folder import card
 from charrnn.folder.files import write_files
@@ -26,6 +27,7 @@ from charrnn.folder.record import (
     model_files,
 )
 from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState, state_file
+from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.models.model import Model
@@ -35,7 +37,7 @@ from charrnn.text.records import Records, Text
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training import planning
 from charrnn.training.diagnosis import advice, diverged
-from charrnn.training.events import Evaluated, Finished
+from charrnn.training.events import Corrected, Evaluated, Finished
 
 __all__ = ["Recorder"]
 
@@ -53,7 +55,8 @@ class Recorder:
         tokenizer: of the model.
         val_text: the validation text: the last part of a story (N,), or records.
         origin: where the corpus was read.
-        begin: when training was asked for, by `time.perf_counter`.
+        watch: how long it has taken, since training was asked for.
+        minutes: those that it keeps to; None if its number of updates was given.
         longer: the option that makes such a run longer.
         metrics: the evaluations so far.
         best: the one with the lowest validation loss.
@@ -67,7 +70,8 @@ class Recorder:
     tokenizer: Tokenizer
     val_text: Text
     origin: Origin
-    begin: float = field(default_factory=time.perf_counter)
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    minutes: float | None = None
     longer: str = "--minutes, --epochs or --steps"
     metrics: list[Evaluation] = field(default_factory=list)
     best: Evaluation | None = None
@@ -80,7 +84,7 @@ class Recorder:
         progress = run.progress
         self.metrics, self.best, self.stale = list(progress.metrics), progress.best, progress.stale
         self.best_weights, self.saved_step = run.best_weights, run.kept_step
-        self.begin = time.perf_counter() - progress.seconds
+        self.watch, self.minutes = Stopwatch(progress.seconds), progress.minutes
 
     def is_due(self, learner: Learner) -> bool:
         """Whether an evaluation is due that has not been made yet."""
@@ -129,7 +133,7 @@ class Recorder:
         return Evaluation(
             step=learner.step,
             epoch=learner.epoch,
-            seconds=time.perf_counter() - self.begin,
+            seconds=self.watch.read(),
             train_nats=train_nats,
             val_nats=val_nats,
             learning_rate=learning_rate(learner.step - 1, learner.config),
@@ -137,8 +141,28 @@ class Recorder:
             tokens_per_second=learner.tokens_per_second,
         )
 
-    def save(self, learner: Learner) -> None:
+    def correct(self, learner: Learner, steps: int) -> Corrected:
+        """Change how many updates there will be, and save that before the next of them is made.
+
+        So a run goes on with the same corrections whenever it is killed, and can be made again.
+
+        Raises:
+            CharRNNError: as `save`.
+        """
+        before, seconds = learner.config, self.watch.read()
+        correction = Correction(step=learner.step, planned=before.steps, seconds=seconds)
+        corrections = (*before.corrections, correction)
+        learner.config = msgspec.structs.replace(before, steps=steps, corrections=corrections)
+        self.record = msgspec.structs.replace(self.record, training=learner.config)
+        self.save(learner, description_files(self.record, self.tokenizer))
+        return _corrected(learner.config)[-1]
+
+    def save(self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write the state of the run and, unless they are there, the best weights.
+
+        Args:
+            learner: what to save.
+            more: files to write with it.
 
         Raises:
             CharRNNError: if the state is not all numbers; what was saved before stays.
@@ -149,7 +173,7 @@ class Recorder:
             raise diverged(learner)
         if not (self.path / CONFIG).exists():  # it was deleted meanwhile
             self.saved_step = None
-        files: dict[str, bytes] = {}
+        files = dict(more)
         if self.best is None:
             files |= description_files(self.record, self.tokenizer)
         else:
@@ -168,12 +192,13 @@ class Recorder:
             skipped=(learner.skipped, learner.skipped_in_row),
             loss_count=learner.loss_count,
             training_seconds=learner.seconds,
-            seconds=time.perf_counter() - self.begin,
+            seconds=self.watch.read(),
             stale=self.stale,
             best=self.best,
             metrics=tuple(self.metrics),
             sources=self.origin.sources,
             reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading)),
+            minutes=self.minutes,
         )
 
     def _model_files(
@@ -222,7 +247,7 @@ class Recorder:
             parameters=learner.network.num_parameters,
             unit=self.tokenizer.unit,
             characters_per_second=learner.tokens_per_second,
-            seconds=time.perf_counter() - self.begin,
+            seconds=self.watch.read(),
             stopped_early=learner.step < learner.config.steps,
             skipped=learner.skipped,
             advice=advice(
@@ -231,7 +256,17 @@ class Recorder:
                 self.tokenizer.vocab_size,
                 self.longer,
             ),
+            corrections=_corrected(learner.config),
         )
+
+
+def _corrected(config: TrainConfig) -> tuple[Corrected, ...]:
+    """The corrections of a run."""
+    totals = [*(one.planned for one in config.corrections[1:]), config.steps]
+    return tuple(
+        Corrected(step=one.step, planned=one.planned, steps=steps, seconds=one.seconds)
+        for one, steps in zip(config.corrections, totals, strict=False)
+    )
 
 
 def _lines(metrics: Sequence[Evaluation]) -> bytes:

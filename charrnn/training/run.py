@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,33 +16,31 @@ from typing import Any, Literal
 
 from charrnn.arguments import checked
 from charrnn.config import Budget, ModelConfig, Reading, TrainConfig, check, takes
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
 from charrnn.folder.record import (
     CHECKPOINTS,
-    CorpusRecord,
     Evaluation,
     ModelFolder,
-    ModelRecord,
     find_model,
     read_model,
     reading_for,
 )
 from charrnn.folder.resuming import read_run
-from charrnn.learning import transfer
+from charrnn.learning import clock, transfer
 from charrnn.learning.devices import choose_device, choose_precision, speed
 from charrnn.models.loading import load
 from charrnn.models.model import Model
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.signals import noted
 from charrnn.text.corpus import Corpus
-from charrnn.text.origin import Origin, origin_of
+from charrnn.text.origin import origin_of
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
-from charrnn.training import planning
-from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from charrnn.training import earlier, planning
+from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.pacing import measured_speed
 from charrnn.training.starting import NewRun, StoppedRun
 
@@ -55,7 +52,7 @@ Sources = Sequence[str | Path] | Corpus
 @takes(ModelConfig, TrainConfig)
 @checked
 def train(
-    sources: str | Path | Sources,
+    sources: str | Path | Sources | None = None,
     *,
     out: str | Path | None = None,
     name: str | None = None,
@@ -63,6 +60,7 @@ def train(
     epochs: float | None = None,
     steps: int | None = None,
     init_from: str | Path | None = None,
+    repeat: str | Path | None = None,
     tokenizer: Literal["char", "byte"] = "char",
     reading: Reading | None = None,
     **settings: Any,
@@ -73,11 +71,15 @@ def train(
     or finished.
 
     Args:
-        sources: what `read_corpus` takes, or a corpus already read.
+        sources: what `read_corpus` takes, or a corpus already read. May be left out where an
+            earlier run is repeated, if its corpus is still where it was.
         out: the model folder to make; by default one in `checkpoints/`.
         name: the name of that one; by default the corpus's, made unique.
         minutes, epochs, steps: the budget; see `Budget`.
         init_from: a model whose weights the run starts from; its vocabulary may grow.
+        repeat: an earlier run to make again: its settings and its number of updates, corrected
+            when it was. With the same corpus, on one machine with one number of threads, the
+            weights are the same to the bit. No settings can be given.
         tokenizer: whether a token is a character or a byte of UTF-8.
         reading: encoding and columns of the sources.
         settings: any of `ModelConfig` and `TrainConfig`; what is left open is chosen from the
@@ -87,13 +89,26 @@ def train(
         CharRNNError: of a kind for each mistake (see `read_corpus`, `planning.plan`,
             `files.refuse_occupied`).
     """
-    begin = time.perf_counter()
+    begin = clock.now()
     budget = Budget(minutes=minutes, epochs=epochs, steps=steps)
-    given, reading = _listed(sources), reading or Reading()
     folder = _wanted_folder(out, name)
     if folder is not None:
         refuse_occupied(folder)  # before a long text is read
     settings = {name: value for name, value in settings.items() if value is not None}
+    if repeat is not None:
+        limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
+        refused = [*settings, *(name for name, value in limits.items() if value is not None)]
+        if refused or tokenizer != "char":
+            raise UsageError(
+                f"{', '.join(refused) or 'tokenizer'} can't be given for a run that is repeated",
+                "leave it out: the run has its own settings",
+            )
+        own = sources if isinstance(sources, Corpus) else None
+        listed = None if sources is None else _listed(sources)
+        return Run(earlier.repeated(find_model(repeat), listed, folder, init_from), own)
+    if sources is None:
+        raise UsageError("no text given", "name a file, a folder or a bundled corpus")
+    given, reading = _listed(sources), reading or Reading()
     settings |= check(TrainConfig, settings) | check(ModelConfig, settings)
     base_model = None if init_from is None else read_model(find_model(init_from))
     if base_model is not None:
@@ -113,20 +128,14 @@ def train(
     new = NewRun(
         text=text,
         tokenizer=vocabulary,
-        corpus=CorpusRecord(
-            name=spool.name,
-            characters=spool.length,
-            sha256=spool.sha256,
-            records=spool.division.kind,
-            record_count=spool.record_count,
-        ),
+        corpus=earlier.corpus_record(spool),
         origin=origin,
         plan=plan,
         budget=budget,
         base_model=base_model,
         folder=folder,
         notes=(*spool.notes, *plan.notes),
-        seconds=time.perf_counter() - begin,
+        seconds=clock.now() - begin,
     )
     return Run(new, given if isinstance(given, Corpus) else None)
 
@@ -290,9 +299,11 @@ def _show(event: Event, bar: Any, step: int) -> None:
         case Started():
             bar.total, bar.initial, bar.n = event.training.steps, step, step
             for line in () if bar.disable else (*event.notes, event.summary):
-                bar.write(line)
+                bar.write(printable(line))
         case Progress():
             bar.set_postfix_str(f"{event.train_nats:.3f} nats", refresh=False)
+        case Corrected():
+            bar.total = event.steps
         case Evaluated():
             bar.set_description(f"validation {event.evaluation.val_nats:.4f} nats")
     bar.update(step - bar.n)
@@ -303,16 +314,10 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
     run = read_run(folder)
     progress, record = run.progress, run.record
     assert record.training is not None, "what can be resumed was trained"
-    if sources is None:
-        if Origin(progress.sources, progress.reading).is_gone:
-            raise UsageError(
-                "the run read its text from standard input, which is no longer there",
-                "name a file with its text",
-            )
-        sources = progress.sources
+    sources = earlier.text_of(progress) if sources is None else sources
     origin = origin_of(sources, progress.reading)
     with closing(Spool(sources, reading_for(record, progress.reading))) as spool:
-        _refuse_another(spool, record, folder)
+        earlier.refuse_another(spool, record, folder)
         text = spool.text(run.tokenizer)
     return StoppedRun(
         text=text,
@@ -321,18 +326,6 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
         step=progress.step,
         steps=record.training.steps,
         notes=spool.notes,
-    )
-
-
-def _refuse_another(spool: Spool, record: ModelRecord, folder: Path) -> None:
-    before = record.corpus
-    if before is None or before.sha256 == spool.sha256:
-        return
-    raise UsageError(
-        f"the corpus is not the one that {folder} was trained on: it has {spool.length:,} "
-        f"characters (SHA-256 {spool.sha256[:12]}…), the earlier one {before.characters:,} "
-        f"({before.sha256[:12]}…)",
-        "give the same text, or start a new run from these weights with --init-from",
     )
 
 

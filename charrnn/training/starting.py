@@ -10,7 +10,6 @@ the model folder. Starting makes the folder and locks it.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,18 +19,20 @@ import msgspec
 import torch
 
 import charrnn
-from charrnn.config import Budget
+from charrnn.config import Budget, TrainConfig
 from charrnn.errors import CannotCreateError, CharRNNError
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import locked
 from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
 from charrnn.folder.resuming import read_run
 from charrnn.learning import transfer
+from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.text.origin import Origin
 from charrnn.text.records import Text
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training import planning
+from charrnn.training.deadline import Deadline
 from charrnn.training.dividing import divided
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
@@ -58,6 +59,7 @@ class NewRun:
         folder: where the model will be; None for a new folder in `checkpoints/`.
         notes: what was changed in the text or the settings, for the user to know.
         seconds: that preparing took.
+        repeated: the settings of the run that is made again, if there is one.
     """
 
     text: Text
@@ -70,6 +72,7 @@ class NewRun:
     folder: Path | None
     notes: tuple[str, ...]
     seconds: float
+    repeated: TrainConfig | None = None
 
     @property
     def summary(self) -> str:
@@ -83,22 +86,27 @@ class NewRun:
             CannotCreateError: if the folder can't be made, or is not empty.
             CharRNNError: as `loop`.
         """
-        begin = time.perf_counter() - self.seconds
+        watch = Stopwatch(self.seconds)
         is_new = self.folder is None or not self.folder.exists()
         path = self.folder or _unused_folder(self.corpus.name)
         create_folder(path)
-        yield from _locked_in(path, self._events(path, begin), remove_if_empty=is_new)
+        yield from _locked_in(path, self._events(path, watch), remove_if_empty=is_new)
 
-    def _events(self, path: Path, begin: float) -> Iterator[Event]:
+    def _events(self, path: Path, watch: Stopwatch) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
         # How a text is divided does not depend on the number of updates.
-        train_text, val_text = divided(self.text, planning.schedule(self.plan, 1))
-        plan = with_fastest_engine(self.plan, self.budget, train_text)
-        steps = count_steps(plan, self.budget, train_text, val_text, begin)
-        config = planning.schedule(plan, steps)
+        settings = self.repeated or planning.schedule(self.plan, 1)
+        train_text, val_text = divided(self.text, settings)
+        plan, config, evaluation = self.plan, self.repeated, 0.0
+        if config is None:
+            plan = with_fastest_engine(plan, self.budget, train_text)
+            steps, evaluation = count_steps(plan, self.budget, train_text, val_text, watch)
+            config = planning.schedule(plan, steps)
         learner = Learner(plan.model, config, train_text)
         # What was chosen here is kept, so that a resumed run computes in the same numbers.
-        learner.config = config = msgspec.structs.replace(config, precision=learner.precision)
+        base = self.base_model.fingerprint if self.base_model else None
+        config = msgspec.structs.replace(config, precision=learner.precision, base_weights=base)
+        learner.config = config
         notes = self.notes
         if self.base_model is not None:
             known, new = transfer.transfer(learner.network, self.base_model, self.tokenizer)
@@ -111,12 +119,13 @@ class NewRun:
             training=config,
             corpus=self.corpus,
         )
-        recorder = Recorder(path, record, self.tokenizer, val_text, self.origin, begin)
+        minutes = None if self.repeated else self.budget.kept_minutes
+        recorder = Recorder(path, record, self.tokenizer, val_text, self.origin, watch, minutes)
         recorder.longer = self.budget.option
         recorder.save(learner)
         learner.prepare()
         yield _started(learner, recorder, notes, plan.reasons)
-        yield from loop(learner, recorder)
+        yield from loop(learner, recorder, _deadline(learner, recorder, evaluation))
 
 
 @dataclass(frozen=True)
@@ -163,7 +172,23 @@ class StoppedRun:
         recorder.restore(run)
         learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
-        yield from loop(learner, recorder)
+        yield from loop(learner, recorder, _deadline(learner, recorder))
+
+
+def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
+    """When the run should end; None if its number of updates is given.
+
+    Args:
+        learner, recorder: of the run.
+        evaluation: about as many updates take as long as an evaluation, if that was measured.
+    """
+    if recorder.minutes is None:
+        return None
+    lanes, batch = learner.lanes, learner.config.batch_size * learner.config.seq_length
+    max_steps = planning.max_epochs(learner.text.size) * lanes.steps_per_epoch
+    usual = planning.SCORING_COST * recorder.val_text.size / batch
+    seconds = 60 * recorder.minutes
+    return Deadline(seconds, max_steps, evaluation or usual, learner.step, recorder.watch.read())
 
 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:

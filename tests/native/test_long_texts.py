@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import regex
 
-from charrnn import CharRNN, CharTokenizer, Model
+from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model
 from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName, SampleConfig
@@ -20,6 +21,8 @@ from tests.conftest import Processor, small_config
 from tests.native.examples import SHAPES, make, needs_products_of_bytes
 
 pytestmark = needs_products_of_bytes
+
+CLUSTERS = "".join(sorted("\nabe\u0301\u0302\u200d👩🚀🇩🇪"))
 
 
 class Watched(Model):
@@ -109,6 +112,32 @@ def test_texts_that_are_stopped_are_beginnings_of_what_they_would_have_been(
         assert 0 < one.tokens < other.tokens == 6000
         assert other.text.startswith(one.text)
         assert one.mean_log_prob < 0
+
+
+@pytest.mark.parametrize("kind", ["char", "byte"])
+def test_machine_code_too_ends_with_whole_characters(cell: CellName, kind: str) -> None:
+    """A stream, a batch and a text alone, wherever the length falls."""
+    size = 256 if kind == "byte" else 11
+    made = make(cell, SHAPES[1] | {"vocab_size": size}, Model)
+    tokenizer: Any = ByteTokenizer() if kind == "byte" else CharTokenizer(CLUSTERS)
+    weights = CharRNN(made.config).weights()
+    weights["embedding.weight"] = np.clip(weights["embedding.weight"], -2, 2)
+    if kind == "byte":  # of many bytes that begin a character or go on with it
+        weights["head.bias"][[0x65, 0xCC, 0x81]] += 7
+    model = Watched(made.config, tokenizer, weights)
+    longest = model.generate("e", seed=3, max_new_tokens=120)
+    ends = list(itertools.accumulate(map(len, regex.findall(r"\X", "e" + longest))))
+    joined = 0
+    for length in range(20, 40):
+        batch = model.generate_batch(5, "e", seed=1, max_new_tokens=length)
+        text = model.generate("e", seed=3, max_new_tokens=length)
+        assert batch[2].text == text == "".join(model.stream("e", seed=3, max_new_tokens=length))
+        assert longest.startswith(text)
+        assert 1 + len(text) in ends
+        assert batch[2].tokens == len(tokenizer.encode(text)) or "\ufffd" in text
+        joined += batch[2].tokens > length
+    assert joined > 2
+    assert model.drawn
 
 
 def test_whoever_stops_reads_no_long_prompt_to_its_end(cell: CellName) -> None:

@@ -1,0 +1,106 @@
+"""Keeps a run to its minutes, whatever else the machine has to do.
+
+    deadline = Deadline(minutes * 60, max_steps, evaluation, step, seconds)
+    if deadline.updated(step, seconds, config):        # after each update
+        steps = deadline.steps(step, seconds, config)  # as planned, unless the end would be missed
+
+The speed that was measured at the start may not last. What is left is then planned anew, from how
+long updates take now. Nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import bisect
+import statistics
+
+from charrnn.config import TrainConfig
+
+__all__ = ["Deadline"]
+
+# How far from its minutes a run may end, as a share of them, before the plan is corrected. One that
+# nothing disturbs ends up to 5% early (see `pacing.LASTING`), and no two take the same time.
+LATE, EARLY = 0.04, 0.08
+FAR = 0.12  # the same while all of the run is left; it can still be corrected later
+SPAN = 0.01  # of the minutes, over which updates are timed, but
+MIN_SPAN = 0.25  # seconds at least, so that they are several
+LOOK_BACK = 0.25  # of what is left: the longer there is time to see, the less haste there is
+MIN_SPANS = 3  # so that a single one that is disturbed changes nothing
+
+
+class Deadline:
+    """When a run should end, and how fast it is.
+
+    Args:
+        seconds: that the run should take in all.
+        max_steps: no more updates than these, however fast they are.
+        evaluation: about as many updates take as long as an evaluation.
+        step, begin: updates made, and seconds passed, when it begins to watch.
+
+    Attributes:
+        pace: seconds per update of late; 0 before it is known.
+    """
+
+    def __init__(
+        self, seconds: float, max_steps: int, evaluation: float, step: int = 0, begin: float = 0.0
+    ) -> None:
+        self.seconds = seconds
+        self.max_steps = max_steps
+        self.evaluation = evaluation
+        self.pace = 0.0
+        self._paces: list[float] = []  # of one span after the other, since the last correction
+        self._step, self._begin = step, begin  # where the present span began
+
+    def evaluated(self, seconds: float) -> None:
+        """Note that an evaluation took so long, saving included."""
+        self._begin += seconds
+        if self.pace:
+            self.evaluation = seconds / self.pace
+
+    def updated(self, step: int, seconds: float, config: TrainConfig) -> bool:
+        """Note that `step` updates are made after so many seconds of the run.
+
+        Returns:
+            whether there is something new to plan with.
+        """
+        is_long = seconds - self._begin >= max(MIN_SPAN, SPAN * self.seconds)
+        if not is_long and step < config.steps:
+            return False
+        self.pace = (seconds - self._begin) / (step - self._step)
+        self._paces.append(self.pace)
+        self._step, self._begin = step, seconds
+        return True
+
+    def steps(self, step: int, seconds: float, config: TrainConfig) -> int:
+        """How many updates the run should have.
+
+        Args:
+            step: updates made.
+            seconds: that have passed.
+            config: the plan as it is.
+        """
+        left = self.seconds - seconds
+        expected = self._cost(step, config.steps, config.eval_every) * self.pace
+        span = max(MIN_SPAN, SPAN * self.seconds, self.pace)
+        wanted = max(MIN_SPANS, round(LOOK_BACK * min(left, expected) / span))
+        paces = self._paces[-wanted:]
+        if len(paces) < max(MIN_SPANS, wanted // 2) and step < config.steps:
+            return config.steps
+        pace = statistics.median(paces)  # what disturbs a few spans counts for nothing
+        missed = self._cost(step, config.steps, config.eval_every) * pace - left
+        far = FAR * left / self.seconds
+        late, early = max(LATE, far) * self.seconds, max(EARLY, far) * self.seconds
+        # The first plan has room for an evaluation more than there will be.
+        early = late if config.corrections else early + self.evaluation * pace
+        if -early <= missed <= late:
+            return config.steps
+        self._paces.clear()
+        possible = range(step, max(step, self.max_steps) + 1)
+        affordable = bisect.bisect_right(
+            possible, left / pace, key=lambda steps: self._cost(step, steps, config.eval_every)
+        )
+        return possible[max(affordable - 1, 0)]
+
+    def _cost(self, step: int, steps: int, eval_every: int) -> float:
+        """How many updates would take as long as what is to be done until update `steps`."""
+        evaluations = steps // eval_every - step // eval_every + (steps % eval_every > 0)
+        return steps - step + evaluations * self.evaluation

@@ -1,0 +1,157 @@
+"""What a stream shows: a terminal obeys no text, and what can't be carried is said."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from charrnn import CharRNN, CharTokenizer, Evaluation, load
+from charrnn.folder.record import WEIGHTS
+from charrnn.terminal import output, progress
+from charrnn.training.events import Corrected, Evaluated, Event, Progress
+from tests.commands import start
+from tests.conftest import small_config
+from tests.terminal.test_progress import DONE
+
+CHARACTERS = "\n\x1b\x85 [abcЖ👩"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model that writes whatever comes."""
+    network = CharRNN(small_config("gru", vocab_size=len(CHARACTERS)))
+    network.save_pretrained(tmp_path / "wild", CharTokenizer("".join(sorted(CHARACTERS))))
+    assert (tmp_path / "wild" / WEIGHTS).exists()
+    return tmp_path / "wild"
+
+
+def sample(cwd: Path, *arguments: object, encoding: str = "utf-8") -> tuple[bytes, str]:
+    """Standard output and error of `charrnn sample wild` in a pipe of this encoding."""
+    command = [sys.executable, "-m", "charrnn", "sample", "wild", *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout, done.stderr.decode()
+
+
+def test_control_characters_are_shown_on_a_terminal_and_raw_elsewhere() -> None:
+    text = "a\x1b[2J\r\x07\x7f\x9b\tb\nЖ\u200d"
+    assert output.shown(text, Terminal()) == "a\\x1b[2J\\r\\x07\\x7f\\x9b\tb\nЖ\u200d"
+    assert output.shown(text, io.StringIO()) == text
+
+
+def test_a_terminal_and_a_pipe_get_a_text_as_they_can_take_it(model: Path) -> None:
+    text = load(model).generate("a\x1b[", max_new_tokens=200, seed=3, temperature=2.0)
+    assert {"\x1b", "Ж", "\x85", "👩"} <= set(text)
+    options = ("-n", 200, "--seed", 3, "-t", 2, "--prompt", "a\x1b[")
+    whole = "a\x1b[" + text + "\n"
+    raw, told = sample(model.parent, *options)
+    assert raw.decode() == whole
+    assert told == ""
+    lossy, told = sample(model.parent, *options, encoding="cp1252")
+    assert lossy.decode("cp1252") == "".join(c if c in "\n\x1b [abc" else "?" for c in whole)
+    assert told.count("\n") == 1
+    assert "standard output is in cp1252, which has no U+" in told
+    assert "PYTHONIOENCODING=utf-8" in told
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-16", "utf-8"])
+def test_json_is_whole_whatever_the_stream_carries(encoding: str, model: Path) -> None:
+    out, told = sample(
+        model.parent, "-n", 99, "--seed", 3, "-t", 2, "--json", "--prompt", "Ж", encoding=encoding
+    )
+    assert told == ""
+    found = json.loads(out.decode(encoding))
+    expected = load(model).generate("Ж", max_new_tokens=99, seed=3, temperature=2.0)
+    assert found["text"] == expected
+    assert b"\x1b" not in out
+    assert "\x85" not in out.decode(encoding)
+    if encoding != "utf-16":
+        assert out.isascii() == (encoding != "utf-8")
+
+
+def test_samples_on_a_terminal_move_no_cursor(model: Path) -> None:
+    """Drawn alone, together, and one character after the other by hand."""
+    for arguments in (("--num-samples", 2), (), ("--interactive", 9)):
+        shown = _on_terminal(
+            model.parent, "sample", "wild", "-n", 60, "-t", 2, "--seed", 3, *arguments
+        )
+        assert "\\x1b" in shown
+        assert "\x1b" not in shown
+
+
+def _on_terminal(cwd: Path, *arguments: object) -> str:
+    """What a terminal gets of a command; its user types 1 again and again."""
+    ours, theirs = pty.openpty()
+    os.write(ours, b"1\n" * 60)
+    process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while data := os.read(ours, 4096):
+            shown += data
+    except OSError:  # Linux's way to say that nobody writes any more
+        pass
+    os.close(ours)
+    assert process.wait(120) == 0, shown
+    return shown.decode()
+
+
+def test_a_sample_of_a_training_moves_no_cursor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    values: Any = dict.fromkeys(Evaluation.__struct_fields__, 1.0) | {"step": 1}
+    evaluation = Evaluation(**values)
+    events: list[Event] = [Evaluated(evaluation=evaluation, best=True, sample="a\x1b[2Jb"), DONE]
+    progress.show(events)
+    assert "a\\x1b[2Jb" in terminal.getvalue()
+
+
+CORRECTED = [
+    Corrected(step=100, planned=300, steps=200, seconds=41.2),
+    Corrected(step=150, planned=200, steps=1260, seconds=62.0),
+]
+
+
+def test_bar_and_summary_follow_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("charrnn.terminal.progress.BAR", "{n_fmt}/{total_fmt}")
+    done = msgspec.structs.replace(DONE, corrections=tuple(CORRECTED))
+    last = Progress(step=1000, train_nats=2.0, tokens_per_second=9.0)
+    progress.show([CORRECTED[0], CORRECTED[1], last, done])
+    assert "1000/1260" in terminal.getvalue()
+    (line,) = (line for line in terminal.getvalue().split("\n") if "corrected" in line)
+    assert line == (
+        "to keep to the minutes, the plan was corrected after 41 s from 300 to 200 updates, as "
+        "the machine had become slower; after 62 s from 200 to 1,260 updates, as the machine had "
+        "become faster"
+    )
+    many = msgspec.structs.replace(DONE, corrections=tuple(CORRECTED * 3))
+    terminal.truncate(0)
+    progress.show([many])
+    assert (
+        "300 to 200 updates, as the machine had become slower; 4 times in between; after 62 s"
+        in (terminal.getvalue())
+    )

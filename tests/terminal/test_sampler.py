@@ -1,0 +1,82 @@
+"""Many texts: each group is written when it is drawn, in order, in little memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from charrnn import CharRNN, CharTokenizer, Model, SampleConfig
+from charrnn.sampling import generation
+from charrnn.terminal.sampler import Sampler
+from tests.conftest import small_config
+
+
+def make_sampler(characters: str, length: int, **options: Any) -> Sampler:
+    config = small_config("gru", vocab_size=len(characters))
+    model = Model(config, CharTokenizer(characters), CharRNN(config).weights())
+    settings: dict[str, Any] = {
+        "prompt": "",
+        "unknown": "error",
+        "out": io.StringIO(),
+        "echo": True,
+        "json": True,
+        "corpus": None,
+    }
+    config_of_texts = SampleConfig(max_new_tokens=length, seed=7)
+    return Sampler(model=model, config=config_of_texts, **(settings | options))
+
+
+def written(sampler: Sampler) -> list[Any]:
+    assert isinstance(sampler.out, io.StringIO)
+    return [json.loads(line) for line in sampler.out.getvalue().splitlines()]
+
+
+def test_texts_are_written_as_they_end_and_are_those_of_their_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sampler = make_sampler("\nabcdefghij", 9)
+    expected = sampler.model.generate_batch(8, seed=7, max_new_tokens=9)
+    draw, seen = generation.generate_batch, []
+
+    def watched(*given: Any, **options: Any) -> Any:
+        seen.append(len(written(sampler)))
+        return draw(*given, **options)
+
+    monkeypatch.setattr(generation, "MAX_GROUP", 3)
+    monkeypatch.setattr(generation, "generate_batch", watched)
+    sampler.samples(8, None)
+    assert seen == [0, 3, 6]
+    assert [(one["seed"], one["text"]) for one in written(sampler)] == [
+        (sample.seed, sample.text) for sample in expected
+    ]
+
+
+def test_the_best_of_many_is_the_best_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = make_sampler("\nabcdefghij", 9)
+    texts = sampler.model.generate_batch(8, seed=7, max_new_tokens=9)
+    best = max(texts, key=lambda text: text.mean_log_prob)
+    monkeypatch.setattr(generation, "MAX_GROUP", 3)
+    sampler.best_of(8)
+    (found,) = written(sampler)
+    assert (found["seed"], found["text"]) == (best.seed, best.text)
+
+
+def test_many_texts_take_hardly_more_memory_than_one() -> None:
+    """Of a model with many characters, whose logits are large; all at once took ten times this."""
+    characters = "".join(map(chr, range(0x4E00, 0x4E00 + 4000)))
+
+    def peak(count: int) -> int:
+        sampler = make_sampler(characters, 3)
+        sampler.samples(1, None)  # what is made once
+        tracemalloc.start()
+        try:
+            sampler.samples(count, None)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(900) - peak(1) < 80e6

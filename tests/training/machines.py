@@ -1,0 +1,50 @@
+"""A machine whose speed a test decides: its clock moves when work is done, and only then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from charrnn.evaluation.surprisals import Scoring
+from charrnn.learning import clock
+from charrnn.learning.eager import EagerUpdates
+
+__all__ = ["Machine"]
+
+UPDATE, READING = 0.05, 3e-3  # seconds an update, and a token, where nothing disturbs
+
+
+class Machine:
+    """A machine that trains.
+
+    Attributes:
+        seconds: on its clock.
+        slowness: how many times as long work takes, by the clock.
+        noise: the standard deviation of what an update takes, as a share.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        self.slowness: Callable[[float], float] = lambda _: 1.0
+        self.noise = 0.0
+        self._random = Random(1)  # noqa: S311
+        run, score = EagerUpdates.run, Scoring.__iter__
+
+        def slow_run(updates: EagerUpdates, *given: Any) -> None:
+            run(updates, *given)
+            self.work(UPDATE * max(self._random.gauss(1, self.noise), 0.1))
+
+        def slow_score(scoring: Scoring) -> Iterator[None]:
+            yield from score(scoring)
+            self.work(READING * scoring.text.size)
+
+        monkeypatch.setattr(EagerUpdates, "run", slow_run)
+        monkeypatch.setattr(Scoring, "__iter__", slow_score)
+        monkeypatch.setattr(clock, "now", lambda: self.seconds)
+
+    def work(self, seconds: float) -> None:
+        """Do what takes so long where nothing disturbs."""
+        self.seconds += seconds * self.slowness(self.seconds)
