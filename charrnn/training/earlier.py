@@ -12,6 +12,7 @@ from pathlib import Path
 from charrnn.config import Budget, Reading
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.record import (
+    CorpusRecord,
     ModelFolder,
     ModelRecord,
     find_model,
