@@ -30,6 +30,7 @@ from charrnn import (
     evaluate,
     load,
     read_corpus,
+    read_records,
     resume,
     train,
 )
@@ -92,6 +93,11 @@ def finished(folder: Path) -> Run:
     return run
 
 
+def network_of_records() -> Any:
+    """Weights of a network that knows ten characters and the end of a record."""
+    return CharRNN(small_config("gru")).weights()
+
+
 def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     """Everything that can be called, and arguments with which it works, by name."""
     model, corpus = load(folder), Corpus("verse", VERSE)
@@ -106,6 +112,7 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         "load": (load, {"model": folder}),
         "evaluate": (evaluate, {"models": model, "text": VERSE, "adapt_from": None}),
         "read_corpus": (read_corpus, {"sources": "places", "reading": None}),
+        "read_records": (read_records, {"sources": "places", "reading": None}),
         "Corpus": (Corpus, {"name": "c", "text": "text", "notes": ()}),
         "Copies": (Copies, {"corpus": VERSE}),
         "Copies.check": (Copies(VERSE).check, {"text": VERSE}),
@@ -126,6 +133,10 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         "Model.step": (model.step, {"ids": ids[:1], "state": model.start()}),
         "Mixture": (Mixture, {"models": [model, model]}),
     }
+    listed = Model(small_config("gru"), CharTokenizer("abcdefghij", "\n"), network_of_records())
+    for name, one in (("Model", listed), ("Mixture", Mixture([listed, listed]))):
+        wanted = {"count": 2, "prompt": "a", "unique": True, "known": ["b"], "unknown": "error"}
+        found[f"{name}.records"] = one.records, wanted | {"max_new_tokens": 500}
     for name, tokenizer in (("CharTokenizer", char), ("ByteTokenizer", byte)):
         found[f"{name}.encode"] = tokenizer.encode, {"text": "the", "unknown": "error"}
         found[f"{name}.decode"] = tokenizer.decode, {"ids": ids}
@@ -260,7 +271,7 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
         ),
         (
             lambda _: untyped(train)(5),
-            "sources is 5; it must be a string, a path, a list or a Corpus",
+            "sources is 5; it must be a string, a path, a list, a Corpus or None",
         ),
         (lambda _: untyped(load)(b"book"), "model is b'book'; it must be a string, a path or None"),
         (

@@ -138,6 +138,7 @@ def sample(
 
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
+    from charrnn.sampling.records import sampling_config
     from charrnn.terminal.sampler import Sampler
     from charrnn.text.tokenizer import as_trained
 
@@ -149,7 +150,7 @@ def sample(
     prompt = as_trained(prompt, model.tokenizer)
     if length is not None:
         given["max_new_tokens"] = length or None
-    config = model.sampling({"seed": new_seed()} | given)
+    config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext():
         sampler = Sampler(

@@ -9,14 +9,14 @@ import numpy as np
 
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
-from charrnn.config import Count, LengthPenalty, SampleConfig, Size, Unknown, settings_from, takes
+from charrnn.config import Count, LengthPenalty, SampleConfig, Size, Unknown, takes
 from charrnn.errors import UsageError
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
-from charrnn.sampling.records import LONGEST_RECORD, Wanted, draw_records
+from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Score, blocks, score_of
 from charrnn.text.tokenizer import as_trained
 
@@ -117,7 +117,7 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
-        config = self.sampling(settings)
+        config = sampling_config(self.tokenizer, settings)
         if self.tokenizer.end is None:
             refuse_endless(config)
         return "".join(generation.stream(self, prompt, config, unknown))
@@ -136,7 +136,7 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: as `generate`; and for a count below 0.
         """
-        config = self.sampling(settings)
+        config = sampling_config(self.tokenizer, settings)
         first = generation.new_seed() if config.seed is None else config.seed
         seeds = generation.seeds_from(first, count)
         return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
@@ -147,12 +147,13 @@ class Predictor(LanguageModel):
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
-        return generation.stream(self, prompt, self.sampling(settings), unknown)
+        return generation.stream(self, prompt, sampling_config(self.tokenizer, settings), unknown)
 
     @takes(SampleConfig)
+    @checked
     def records(
         self,
-        count: int,
+        count: Count,
         prompt: str = "",
         *,
         unique: bool = False,
@@ -173,14 +174,9 @@ class Predictor(LanguageModel):
             UsageError: as `generate`; for a count below 0, or a model without records.
             CharRNNError: when hardly any new record is found any more.
         """
-        config = self.sampling(settings)
+        config = sampling_config(self.tokenizer, settings)
         wanted = Wanted(count, unique=unique, known=known)
         return draw_records(self, prompt, config, unknown, wanted)
-
-    def sampling(self, settings: dict[str, Any]) -> SampleConfig:
-        """The settings of a text to draw; a record may be as long as it likes."""
-        longest = {} if self.tokenizer.end is None else {"max_new_tokens": LONGEST_RECORD}
-        return settings_from(SampleConfig, longest | settings)
 
     @takes(SampleConfig)
     @checked
@@ -201,7 +197,7 @@ class Predictor(LanguageModel):
             prompt, unknown: as for `generate`.
             settings: of these, max_new_tokens, the stops and the lists of characters count.
         """
-        config = self.sampling(settings)
+        config = sampling_config(self.tokenizer, settings)
         return beams.beam_search(
             self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
         )

@@ -6,20 +6,28 @@ seeds ──generation──▶ samples ──whole, new──▶ records
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
-from charrnn.config import SampleConfig, Unknown
+from charrnn.config import SampleConfig, Unknown, settings_from
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.sampling.generation import Sample, generate_batch, new_seed
+from charrnn.sampling.generation import Sample, generate_batch, new_seed, seeds_from
 from charrnn.sampling.language_model import LanguageModel, Stop, never
+from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["LONGEST_RECORD", "Wanted", "draw_records"]
+__all__ = ["Wanted", "draw_records", "sampling_config"]
 
 LONGEST_RECORD = 10_000  # tokens; one that has not ended by then never will
 AT_ONCE = 256  # records drawn side by side
 # Draws without a record that will do, after which none is expected any more.
 IN_VAIN = 5_000
+
+
+def sampling_config(tokenizer: Tokenizer, settings: dict[str, Any]) -> SampleConfig:
+    """The settings of a text to draw; a record may be as long as it likes."""
+    longest = {} if tokenizer.end is None else {"max_new_tokens": LONGEST_RECORD}
+    return settings_from(SampleConfig, longest | settings)
 
 
 class Wanted:
@@ -31,7 +39,7 @@ class Wanted:
         known: records that may not come. Their hashes are kept, a million in some 60 MB.
 
     Raises:
-        UsageError: for a count below 0.
+        UsageError: for a count below 0, or what is known and no string.
     """
 
     def __init__(self, count: int, *, unique: bool = False, known: Iterable[str] = ()) -> None:
@@ -39,7 +47,7 @@ class Wanted:
             raise UsageError(f"count is {count}", "it must be at least 0")
         self.count = count
         self.unique = unique
-        self._out = set(map(hash, known))
+        self._out = {hash(_checked(record)) for record in known}
 
     def takes(self, record: str) -> bool:
         """Whether a record will do; if none may come twice, it will not do again."""
@@ -49,6 +57,12 @@ class Wanted:
         if self.unique:
             self._out.add(content)
         return True
+
+
+def _checked(record: object) -> str:
+    if not isinstance(record, str):
+        raise UsageError(f"a known record is of type {type(record).__name__}", "give strings")
+    return record
 
 
 def draw_records(
@@ -91,9 +105,9 @@ def _drawn(
         # A few more than are missing: some may not do.
         number = min(AT_ONCE, wanted.count - found + in_vain)
         drawn = generate_batch(
-            model, prompt, config, unknown, seeds=range(seed, seed + number), stop=stop
+            model, prompt, config, unknown, seeds=seeds_from(seed, number), stop=stop
         )
-        seed += number
+        (seed,) = seeds_from(seed + number, 1)
         for sample in drawn:
             in_vain += 1
             if found < wanted.count and sample.whole and wanted.takes(prompt + sample.text):

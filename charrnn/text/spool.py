@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
@@ -201,6 +202,7 @@ class Spool:
             self._file.close()
 
 
+@checked
 def read_records(
     sources: str | Path | Sequence[str | Path], reading: Reading | None = None
 ) -> list[str]:

@@ -177,7 +177,8 @@ def test_a_full_disk_under_a_file_has_another_code_than_a_bad_path(desk: Path) -
 
 def test_bytes_of_a_prompt_that_are_no_text_come_out_as_they_went_in(desk: Path) -> None:
     (desk / "raw.bin").write_bytes(b"the \xff clerk")
-    options = ("--prompt-file", "raw.bin", "--unknown", "skip", "-n", 5, "--seed", 1)
+    reading = ("--prompt-file", "raw.bin", "--errors", "surrogateescape", "--unknown", "skip")
+    options = (*reading, "-n", 5, "--seed", 1)
     found = json.loads(run(desk, "sample", "verse", *options, "--json").stdout)
     assert found["prompt"] == "the \udcff clerk"
     assert run(desk, "sample", "verse", *options, "--output", "out.txt").returncode == 0

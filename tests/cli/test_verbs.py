@@ -52,6 +52,7 @@ def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
         "stopped_early": bool,
         "skipped": int,
         "advice": str,
+        "corrections": list,
     }
     assert {name: type(value) for name, value in summary.items()} == kinds
     assert summary["model"] == "checkpoints/verse"

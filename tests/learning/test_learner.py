@@ -50,7 +50,7 @@ def test_lanes_now_and_then_go_on_with_an_empty_state(monkeypatch: pytest.Monkey
     one = learner(batch_size=8, seq_length=5)
     forward = one.network.forward
     seen: list[Any] = []
-    one.network.forward = lambda ids, state: seen.append(state) or forward(ids, state)  # type: ignore
+    one.network.forward = lambda ids, state, *_: seen.append(state) or forward(ids, state)  # type: ignore
     forgot: list[bool] = []
     for _ in range(60):
         before = one.state
@@ -70,7 +70,7 @@ def test_updates_carry_the_state_and_start_each_epoch_afresh() -> None:
     one = learner()
     seen = []
     forward = one.network.forward
-    one.network.forward = lambda ids, state: seen.append(state) or forward(ids, state)  # type: ignore
+    one.network.forward = lambda ids, state, *_: seen.append(state) or forward(ids, state)  # type: ignore
     for _ in range(one.lanes.steps_per_epoch + 1):
         one.update()
     assert [state is None for state in seen] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from charrnn.evaluation.surprisals import Scoring
 from charrnn.learning import clock
 from charrnn.learning.eager import EagerUpdates
+from charrnn.training import trial
 
 __all__ = ["Machine"]
 
@@ -44,6 +46,7 @@ class Machine:
         monkeypatch.setattr(EagerUpdates, "run", slow_run)
         monkeypatch.setattr(Scoring, "__iter__", slow_score)
         monkeypatch.setattr(clock, "now", lambda: self.seconds)
+        monkeypatch.setattr(trial, "LONG_MINUTES", math.inf)  # real time would choose the engine
 
     def work(self, seconds: float) -> None:
         """Do what takes so long where nothing disturbs."""

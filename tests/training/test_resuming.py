@@ -204,9 +204,9 @@ def test_updates_with_gradients_that_are_not_finite_are_left_out(
 ) -> None:
     forward, calls = CharRNN.forward, 0
 
-    def sometimes_infinite(self: CharRNN, ids: Any, state: Any = None) -> Any:
+    def sometimes_infinite(self: CharRNN, ids: Any, state: Any = None, *generator: Any) -> Any:
         nonlocal calls
-        logits, state = forward(self, ids, state)
+        logits, state = forward(self, ids, state, *generator)
         if self.training:
             calls += 1
             if calls in (7, 8, 30):
