@@ -91,6 +91,16 @@ def test_every_public_name_can_be_had() -> None:
         _ = charrnn.nonsense
 
 
+def test_every_function_of_inside_can_be_had_from_the_room() -> None:
+    """A file of that name would take its place once it is imported."""
+    for name in charrnn.inside.__all__:
+        assert callable(getattr(charrnn.inside, name)), name
+        assert getattr(charrnn.inside, name).__doc__, name
+    assert not set(charrnn.inside.__all__) & set().union(*ROOMS["inside"])
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = charrnn.inside.nonsense
+
+
 def test_type_checkers_see_every_public_name() -> None:
     """They read the imports that Python never runs."""
     tree = ast.parse((ROOT / "charrnn" / "__init__.py").read_text("utf-8"))
@@ -122,10 +132,14 @@ def test_every_room_but_those_named_is_kept_from_a_package(
 def test_a_room_is_introduced_by_a_docstring_that_lists_its_files_and_by_nothing_else(
     room: str,
 ) -> None:
-    """In the order in which they can be read: each imports only from those before it."""
-    (only,) = ast.parse((ROOT / "charrnn" / room / "__init__.py").read_text("utf-8")).body
-    assert isinstance(only, ast.Expr)
-    listed = re.findall(r"^(\w+)  +\S", ast.literal_eval(only.value), re.MULTILINE)
+    """In the order in which they can be read: each imports only from those before it.
+
+    `inside` also hands out its functions, as `charrnn` itself does: lazily.
+    """
+    first, *others = ast.parse((ROOT / "charrnn" / room / "__init__.py").read_text("utf-8")).body
+    assert isinstance(first, ast.Expr)
+    assert not others or room == "inside"
+    listed = re.findall(r"^(\w+)  +\S", ast.literal_eval(first.value), re.MULTILINE)
     assert len(listed) == sum(len(files) for files in ROOMS[room])
     for files in ROOMS[room]:
         assert set(listed[: len(files)]) == files

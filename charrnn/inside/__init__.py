@@ -1,0 +1,24 @@
+"""What a trained model remembers, and why.
+
+    model, text ──inside──▶ figures about the model on this text
+
+ngrams      what can be predicted from the last few characters alone, by counting
+
+The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since
+a file that is imported takes its name there, no file is called as one of them is.
+"""
+
+import importlib
+from typing import Any
+
+# Where each function for users is found.
+_HOMES: dict[str, str] = {}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'charrnn.inside' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"charrnn.inside.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
