@@ -2,6 +2,7 @@
 
     model, text ──inside──▶ figures about the model on this text
 
+lanes       what a network computes over a long text, in pieces
 ngrams      what can be predicted from the last few characters alone, by counting
 
 The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since
@@ -12,7 +13,9 @@ import importlib
 from typing import Any
 
 # Where each function for users is found.
-_HOMES: dict[str, str] = {}
+_HOMES: dict[str, str] = {
+    "activity": "lanes",
+}
 __all__ = sorted(_HOMES)
 
 
