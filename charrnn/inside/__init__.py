@@ -4,6 +4,10 @@
 
 lanes       what a network computes over a long text, in pieces
 ngrams      what can be predicted from the last few characters alone, by counting
+memory      how far back a model remembers: its horizon
+features    simple features of a text: quotes, brackets, lines, words
+following   how closely units follow features
+findings    what each unit stands for
 
 The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since
 a file that is imported takes its name there, no file is called as one of them is.
@@ -15,6 +19,8 @@ from typing import Any
 # Where each function for users is found.
 _HOMES: dict[str, str] = {
     "activity": "lanes",
+    "horizon": "memory",
+    "units": "findings",
 }
 __all__ = sorted(_HOMES)
 

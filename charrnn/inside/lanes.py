@@ -16,7 +16,7 @@ from charrnn.arrays import Floats, Ids
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
 
-__all__ = ["EXACT", "Block", "activity"]
+__all__ = ["EXACT", "WARM_UP", "Block", "activity"]
 
 MAX_LANES = 64
 WARM_UP = 512  # tokens; what came before changes hardly anything
