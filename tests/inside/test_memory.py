@@ -82,7 +82,8 @@ class Reader:
 @pytest.fixture(scope="module")
 def third_order() -> Horizon:
     source = ThirdOrder()
-    return horizon(source, source.text(3000, seed=1), source.text(40_000, seed=2))
+    found: Horizon = horizon(source, source.text(1500, seed=1), source.text(40_000, seed=2))
+    return found
 
 
 def test_a_source_of_order_three_is_flat_after_three(third_order: Horizon) -> None:
@@ -122,11 +123,9 @@ def test_a_cost_is_that_of_the_token_after_its_context(cell: CellName, context: 
         # One reading may serve several neighbours, whose contexts are then a little longer.
         tried = [
             -model.token_log_probs(ids[None, at - context - more : at + 1])[0, -1]
-            for more in range(context // 8 + (context < 8))
+            for more in range(max(1, context // 8))
         ]
         assert np.isclose(tried, found[row, column], atol=1e-5).any(), (row, column)
-    if context < 16:
-        assert context // 8 <= 1, "each has exactly its context"
 
 
 def test_the_distant_part_is_shuffled_and_nothing_else(cell: CellName) -> None:
@@ -148,11 +147,9 @@ def test_a_byte_model_counts_characters() -> None:
     config = small_config("gru", vocab_size=256)
     model = Model(config, ByteTokenizer(), CharRNN(config).weights())
     found = horizon(model, text, text)
-    targets = 32 * 3
     assert found.unit == "byte"
-    assert found.characters < targets * 32
-    # Eight bits would be the cost of a byte that is not known at all.
-    assert 8 < found.bits_per_char[0] < 8 * 1.3
+    # Eight bits are the cost of a byte that is not known at all; an é has two.
+    assert 8.1 < found.bits_per_char[0] < 10
     assert found.ngrams[0] < 6
 
 
@@ -194,10 +191,9 @@ def test_without_a_gain_there_is_no_horizon() -> None:
 
 def test_contexts_are_those_that_the_text_has_room_for() -> None:
     source = ThirdOrder()
-    assert horizon(source, source.text(250, seed=1)).contexts == tuple(
-        k for k in CONTEXTS if k < 30
-    )
-    with pytest.raises(CharRNNError, match="the text has 1 characters"):
+    found = horizon(source, source.text(250, seed=1))
+    assert found.contexts == tuple(k for k in CONTEXTS if k < 30)
+    with pytest.raises(CharRNNError, match="has 1 of the 196 characters"):
         horizon(source, "a")
     with pytest.raises(CharRNNError, match="'x'"):
         horizon(source, "x" * 400)

@@ -163,7 +163,7 @@ def test_auc_is_the_share_of_pairs_in_order(seed: int) -> None:
 def test_what_cannot_be_looked_at_is_said() -> None:
     text = planted_text(400, seed=8)
     model = a_model(text)
-    with pytest.raises(CharRNNError, match="the text has 1 characters"):
+    with pytest.raises(CharRNNError, match="has 1 of the 200 characters"):
         units(model, "x")
     with pytest.raises(CharRNNError, match="'Ω'"):
         units(model, text + "Ω")
