@@ -8,6 +8,7 @@ memory      how far back a model remembers: its horizon
 features    simple features of a text: quotes, brackets, lines, words
 following   how closely units follow features
 findings    what each unit stands for
+backwards   gradients over time; the one file here that needs PyTorch
 
 The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since
 a file that is imported takes its name there, no file is called as one of them is.
@@ -19,6 +20,7 @@ from typing import Any
 # Where each function for users is found.
 _HOMES: dict[str, str] = {
     "activity": "lanes",
+    "gradients": "backwards",
     "horizon": "memory",
     "units": "findings",
 }

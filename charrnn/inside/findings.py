@@ -104,8 +104,8 @@ def units(
         raise UsageError("units are those of one model", "name a single one")
     ids = model.tokenizer.encode(text, unknown)  # (N,)
     if len(ids) < LEAST:
-        found = f"the text has {len(ids):,} {model.tokenizer.unit}s"
-        raise UsageError(found, f"units are looked at on a text of at least {LEAST}")
+        found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
+        raise UsageError(found, "use a longer one")
     read = _Read(model.tokenizer, ids)
     values, middle = read.features, len(ids) // 2
     first = follow(model, ids[:middle], values[:middle], progress=progress)

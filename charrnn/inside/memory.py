@@ -104,9 +104,9 @@ def horizon(
     ids = model.tokenizer.encode(text, unknown)  # (N,)
     contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
     if len(contexts) < 2:
-        found = f"the text has {len(ids):,} {model.tokenizer.unit}s"
         needed = 2 * (CONTEXTS[1] + DISTANT + RUN)
-        raise UsageError(found, f"memory is measured on a text of at least {needed}")
+        found = f"the text has {len(ids)} of the {needed} {model.tokenizer.unit}s it needs"
+        raise UsageError(found, "use a longer one")
     targets = _targets(model, len(ids), contexts)  # (R, RUN)
     # Nats of a token to bits of a character, which may be several bytes.
     characters = score_of(0.0, model.tokenizer, ids[targets.ravel()]).characters
