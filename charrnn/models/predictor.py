@@ -246,7 +246,8 @@ class Predictor(LanguageModel):
             num_beams: how many paths to follow.
             length_penalty: above 0, longer texts are favoured.
             prompt, unknown: as for `generate`.
-            settings: of these, max_new_tokens, the stops and the lists of characters count.
+            settings: of these, max_new_tokens, the stops, the lists of characters and the clamp
+                count.
         """
         config = settings_from(SampleConfig, settings)
         return beams.beam_search(

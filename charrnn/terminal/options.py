@@ -59,8 +59,11 @@ def with_settings(*kinds: type[Settings]) -> Callable[[Command], Command]:
         def run(**arguments: Any) -> None:
             for setting in settings:
                 value = arguments.pop(setting.name)
-                if value not in (None, []):
-                    arguments[setting.name] = tuple(value) if isinstance(value, list) else value
+                if value in (None, []):
+                    continue
+                if isinstance(value, list):
+                    value = _named(setting, value) if _is_named(setting) else tuple(value)
+                arguments[setting.name] = value
             command(**arguments)
 
         keywords = [p for p in named if p.kind is p.KEYWORD_ONLY]
@@ -96,6 +99,8 @@ def _option(setting: Setting) -> inspect.Parameter:
     more: dict[str, Any] = {}
     if kind == tuple[str, ...]:
         kind = list[str]
+    elif _is_named(setting):
+        kind, more = list[str], {"metavar": "NAME=NUMBER"}
     elif kind == float | tuple[float, ...]:
         kind, more = float, {"parser": _several(setting), "metavar": "NUMBER[,NUMBER...]"}
     default = f"default: {setting.shown_default}" if setting.shown_default else ""
@@ -122,3 +127,25 @@ def _several(setting: Setting) -> Callable[[str], float | tuple[float, ...]]:
         return values[0] if len(values) == 1 else values
 
     return read
+
+
+def _is_named(setting: Setting) -> bool:
+    """Whether the setting is numbers by name."""
+    return bool(setting.type == dict[str, float] | None)
+
+
+def _named(setting: Setting, given: list[str]) -> dict[str, float]:
+    """Numbers by name, given as NAME=NUMBER each."""
+    values: dict[str, float] = {}
+    for one in given:
+        name, _, number = one.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            advice = "it must be a name and a number, such as 0.5=-1"
+            raise UsageError(f"{setting.name} is {one!r}", advice, setting.name) from None
+        if name in values:
+            advice = "choose one of its numbers"
+            raise UsageError(f"{setting.name} names {name} twice", advice, setting.name)
+        values[name] = value
+    return values
