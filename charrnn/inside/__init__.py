@@ -3,6 +3,7 @@
     model, text ──inside──▶ figures about the model on this text
 
 lanes       what a network computes over a long text, in pieces
+counterfactuals  which characters mattered for a prediction
 ngrams      what can be predicted from the last few characters alone, by counting
 
 The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since
@@ -15,6 +16,7 @@ from typing import Any
 # Where each function for users is found.
 _HOMES: dict[str, str] = {
     "activity": "lanes",
+    "saliency": "counterfactuals",
 }
 __all__ = sorted(_HOMES)
 

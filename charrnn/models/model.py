@@ -101,6 +101,12 @@ class Model(Predictor):
         """The places that a watch or a hook sees; see `models.hooks`."""
         return places_of(self.cell, self.config.num_layers)
 
+    @property
+    def state_places(self) -> list[list[str]]:
+        """For each array (L, B, H) of the state, the places of its layers."""
+        layers = range(self.config.num_layers)
+        return [[f"layers.{k}.hook_{name}" for k in layers] for name in self.cell.state]
+
     def step(self, ids: Ids, state: State, watch: Watch | None = None) -> tuple[Floats, State]:
         """Read one token of each sequence.
 

@@ -40,6 +40,11 @@ class Predictor(LanguageModel):
     def places(self) -> list[str]:
         """The places that a watch or a hook sees; see `models.hooks`."""
 
+    @property
+    @abstractmethod
+    def state_places(self) -> list[list[str]]:
+        """For each array (L, B, H) of the state, the places of its layers."""
+
     @abstractmethod
     def __call__(
         self, ids: Ids, state: State | None = None, watch: Watch | None = None
