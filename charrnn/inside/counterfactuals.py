@@ -8,6 +8,7 @@ token is another, the one that the model found likeliest there besides it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +18,9 @@ from charrnn.arrays import Floats, Ids, log_softmax, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
-from charrnn.models.hooks import Cache
+from charrnn.models.hooks import Cache, Recorder
 from charrnn.models.predictor import Predictor
-from charrnn.sampling.language_model import line_start
+from charrnn.sampling.language_model import line_start, read_prompt
 
 __all__ = ["WINDOW", "Saliency", "Trace", "changes", "read", "saliency"]
 
@@ -53,34 +54,49 @@ class Trace(NamedTuple):
 
     model: Predictor
     ids: Ids  # (N,)
+    start: State  # (L, 1, H), before the first token
+    expected: Floats  # (V,), the logits of the first token
     logits: Floats  # (N, V), of the token after each
-    cache: Cache  # what makes up the state, (N, H) each
+    cache: Cache  # what makes up the state, (N, H) each; perhaps more
 
     def before(self, at: NDArray[np.intp]) -> State:
         """The states (L, R, H) in which tokens at these places (R,) are read."""
-
-        def rows(place: str) -> Floats:
-            values: Floats = self.cache[place][at - 1]  # (R, H)
-            return values * (at > 0)[:, None].astype(np.float32)
-
-        return tuple(np.stack([rows(p) for p in part]) for part in self.model.state_places)
+        first = (at == 0)[:, None]  # (R, 1)
+        parts = []
+        for start, places in zip(self.start, self.model.state_places, strict=True):
+            after = np.stack([self.cache[place][at - 1] for place in places])  # (L, R, H)
+            parts.append(np.where(first, start, after))
+        return tuple(parts)
 
     def stand_ins(self) -> Ids:
-        """For each token, the likeliest besides it at its place (N,).
-
-        Nothing comes before the first token; a line might begin there.
-        """
-        first, _ = self.model.read(line_start(self.model.tokenizer)[None], self.model.start())
-        expected = np.vstack([first, self.logits[:-1]])  # (N, V)
+        """For each token, the likeliest besides it at its place (N,)."""
+        expected = np.vstack([self.expected, self.logits[:-1]])  # (N, V)
         expected[np.arange(len(self.ids)), self.ids] = -np.inf
         stand_ins: Ids = expected.argmax(-1).astype(np.int32)
         return stand_ins
 
 
-def read(model: Predictor, ids: Ids) -> Trace:
-    """Read a text (N,) from the start."""
-    places = [place for part in model.state_places for place in part]
-    return Trace(model, ids, *model.run_with_cache(ids, places))
+def read(model: Predictor, ids: Ids, more: Iterable[str] = (), skip: int = 0) -> Trace:
+    """Read a text from the start.
+
+    Of the first token nothing is known but that a line might begin with it.
+
+    Args:
+        model: what reads.
+        ids: (M,), at least one.
+        more: places of the model that are noted, too.
+        skip: how many tokens are read without being noted.
+    """
+    start = model.start()
+    before, _ = model.read(line_start(model.tokenizer)[None], start)  # (1, V)
+    if skip:
+        before, start = read_prompt(model, ids[:skip])
+    noted = ids[skip:]  # (N,)
+    places = {place for part in model.state_places for place in part}
+    recorder = Recorder({*places, *more}, 1, len(noted))
+    logits = model.read_watched(noted[None], recorder, start)  # (1, N, V)
+    cache = {name: value[0] for name, value in recorder.values.items()}
+    return Trace(model, noted, start, before[0], logits[0], cache)
 
 
 def saliency(
@@ -115,20 +131,21 @@ def saliency(
         raise UsageError(found, f"it must be from 1 to {len(ids)}", "at")
     if window < 1:
         raise UsageError(f"window is {window}", "it must be at least 1")
-    trace = read(model, ids[:at])
+    first = max(0, at - window)
+    trace = read(model, ids[:at], skip=first)
     target = ids[at : at + 1] if at < len(ids) else trace.logits[-1:].argmax(-1)
-    rows = np.arange(max(0, at - window), at)  # (W,)
-    after = np.append(ids[1:at], target).astype(np.int32)  # (at,), what follows each token
-    stand_ins = trace.stand_ins()  # (at,)
+    rows = np.arange(at - first)  # (W,)
+    after = np.append(trace.ids[1:], target).astype(np.int32)  # (W,), what follows each token
+    stand_ins = trace.stand_ins()  # (W,)
     scores = _log_probs(trace, stand_ins, rows, after, len(rows))  # (W, W)
     log_prob = float(log_softmax(trace.logits[-1])[target[0]])
     return Saliency(
         at=at,
         target=model.tokenizer.decode(target),
         log_prob=log_prob,
-        tokens=[model.tokenizer.decode(ids[k : k + 1]) for k in rows],
+        tokens=[model.tokenizer.decode(trace.ids[k : k + 1]) for k in rows],
         stand_ins=[model.tokenizer.decode(stand_ins[k : k + 1]) for k in rows],
-        changes=scores[np.arange(len(rows)), at - 1 - rows] - np.float32(log_prob),
+        changes=scores[rows, rows[::-1]] - np.float32(log_prob),
     )
 
 
