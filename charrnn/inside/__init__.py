@@ -4,6 +4,8 @@
 
 lanes       what a network computes over a long text, in pieces
 counterfactuals  which characters mattered for a prediction
+showing     on which scale values are shown, and how characters are seen
+page        a text as one page, coloured by what a unit does
 ngrams      what can be predicted from the last few characters alone, by counting
 
 The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since

@@ -10,7 +10,6 @@ import hashlib
 import html
 import json
 import math
-import unicodedata
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +19,11 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids, softmax, target_log_probs
 from charrnn.inside import counterfactuals
+from charrnn.inside.showing import SCALES, cells, line_ends, scaled, shown_token
 from charrnn.models.hooks import Cache
 from charrnn.models.model import Model
-from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["CHARACTERS", "cells", "fitting", "page"]
+__all__ = ["CHARACTERS", "fitting", "page"]
 
 CHARACTERS = 4000  # that a page shows by default, at most
 # Numbers that a page holds by default, at most. Each has 7 bits, and is written in base 64: such a
@@ -33,19 +32,6 @@ NUMBERS = 4_200_000
 LIKELIEST = 5
 WINDOW = 24  # characters before a prediction whose part in it is shown
 LEVELS = 63  # steps of a value between 0 and 1
-
-SCALES = {
-    "h": "state h, from −1 to 1",
-    "c": "memory c, as tanh(c), from −1 to 1",
-    "i": "input gate i, from 0 to 1",
-    "f": "forget gate f, from 0 to 1",
-    "g": "candidate g, from −1 to 1",
-    "o": "output gate o, from 0 to 1",
-    "r": "reset gate r, from 0 to 1",
-    "z": "update gate z, from 0 to 1 (1 keeps h)",
-    "n": "candidate n, from −1 to 1",
-}
-SHOWN = {"\n": "↵", "\t": "⇥", " ": "·", "\r": "␍"}
 
 
 def fitting(model: Model) -> int:
@@ -80,7 +66,7 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
     vocabulary = [shown_token(model.tokenizer, k) for k in range(model.tokenizer.vocab_size)]
     data = {
         "cells": cells(model.tokenizer, ids),
-        "breaks": np.flatnonzero(ids == _newline(model.tokenizer)).tolist(),
+        "breaks": np.flatnonzero(line_ends(model.tokenizer, ids)).tolist(),
         "unit": model.tokenizer.unit,
         "vocabulary": vocabulary,
         "layers": model.config.num_layers,
@@ -109,48 +95,11 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
     return _html(title, notes, data)
 
 
-def cells(tokenizer: Tokenizer, ids: Ids) -> list[str]:
-    """What to show for each token of a text, so that all of them can be seen.
-
-    Of a character that takes several bytes, the last one shows it, those before their numbers.
-    """
-    if tokenizer.unit != "byte":
-        return [shown_token(tokenizer, k) for k in ids.tolist()]
-    decode, shown = tokenizer.decoder(), []
-    for k in ids.tolist():
-        character = decode([k], False)
-        whole = len(character) == 1 and character != "\N{REPLACEMENT CHARACTER}"
-        shown.append(visible(character) if whole else f"{k:02x}")
-    return shown
-
-
-def shown_token(tokenizer: Tokenizer, token: int) -> str:
-    """What to show for one token alone."""
-    if tokenizer.unit == "byte" and token >= 0x80:
-        return f"{token:02x}"
-    return visible(tokenizer.decode(np.array([token])))
-
-
-def visible(character: str) -> str:
-    """`character`, or something to be seen in its place."""
-    if character in SHOWN:
-        return SHOWN[character]
-    if unicodedata.category(character) in ("Mn", "Me", "Mc"):
-        return "◌" + character
-    return character if character.isprintable() else f"U+{ord(character):04X}"
-
-
-def _newline(tokenizer: Tokenizer) -> int:
-    found = tokenizer.encode("\n", "skip")
-    return int(found[0]) if len(found) else -1
-
-
 def _levels(name: str, cache: Cache, model: Model) -> np.ndarray:
     """The values of a quantity as bytes (L, H, N): 64 for 0, 1 and 127 for ∓1, 0 for no number."""
     layers = [cache[f"layers.{k}.hook_{name}"] for k in range(model.config.num_layers)]
     values: Floats = np.stack(layers).transpose(0, 2, 1)  # (L, H, N)
-    values = np.tanh(values) if name == "c" else values
-    levels = np.rint(values * LEVELS) + LEVELS + 1
+    levels = np.rint(scaled(name, values) * LEVELS) + LEVELS + 1
     packed: np.ndarray = np.nan_to_num(levels, nan=0.0).astype(np.uint8)
     return packed
 

@@ -22,6 +22,7 @@ __all__ = [
     "JsonOption",
     "ModelArgument",
     "UnknownOption",
+    "models_and_texts",
     "option_names",
     "take",
     "with_settings",
@@ -85,6 +86,29 @@ def take(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
     """
     names = [setting.name for setting in settings_of(kind) if setting.name in given]
     return settings_from(kind, {name: given.pop(name) for name in names})
+
+
+def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[str], list[str]]:
+    """Divide arguments: the first is a model, and so are those after it that name one.
+
+    The last is always a text.
+
+    Args:
+        arguments: as they were typed.
+        work: what is done with the text, in a word.
+        usage: how the command is used.
+
+    Raises:
+        UsageError: if there is no text.
+    """
+    from charrnn.folder.record import is_model
+
+    if len(arguments) < 2:
+        raise UsageError(f"there is no text to {work}", usage)
+    count = 1
+    while count < len(arguments) - 1 and is_model(arguments[count]):
+        count += 1
+    return arguments[:count], arguments[count:]
 
 
 def option_names(parameters: Iterable[str]) -> dict[str, str]:
