@@ -15,6 +15,7 @@ from charrnn.cli.cache import cache
 from charrnn.cli.corpora import corpora
 from charrnn.cli.evaluate import evaluate
 from charrnn.cli.info import info
+from charrnn.cli.inspect import inspect
 from charrnn.cli.list import list_models
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
@@ -81,6 +82,7 @@ app.command("eval")(evaluate)
 app.command()(score)
 app.command("list")(list_models)
 app.command()(info)
+app.command()(inspect)
 app.command()(verify)
 app.command()(corpora)
 app.command()(cache)

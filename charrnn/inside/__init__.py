@@ -3,6 +3,9 @@
     model, text ──inside──▶ figures about the model on this text
 
 lanes       what a network computes over a long text, in pieces
+counterfactuals  which characters mattered for a prediction
+showing     on which scale values are shown, and how characters are seen
+page        a text as one page, coloured by what a unit does
 ngrams      what can be predicted from the last few characters alone, by counting
 memory      how far back a model remembers: its horizon
 features    simple features of a text: quotes, brackets, lines, words
@@ -22,6 +25,7 @@ _HOMES: dict[str, str] = {
     "activity": "lanes",
     "gradients": "backwards",
     "horizon": "memory",
+    "saliency": "counterfactuals",
     "units": "findings",
 }
 __all__ = sorted(_HOMES)

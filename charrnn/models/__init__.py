@@ -5,6 +5,7 @@
 stepper     one token after another, as fast as memory delivers the weights
 hooks       a model watched while it reads
 predictor   what every model can do with a text
+clamp       a model with units held at values
 model       one trained model
 mixture     several models as one
 loading     from a folder to a model

@@ -46,6 +46,15 @@ class Mixture(Predictor):
         numbered = enumerate(self.models)
         return [f"models.{k}.{place}" for k, model in numbered for place in model.places]
 
+    @property
+    def state_places(self) -> list[list[str]]:
+        """For each array of the state, the places of its layers."""
+        return [
+            [f"models.{k}.{place}" for place in part]
+            for k, model in enumerate(self.models)
+            for part in model.state_places
+        ]
+
     def __call__(
         self, ids: Ids, state: State | None = None, watch: Watch | None = None
     ) -> tuple[Floats, State]:

@@ -23,10 +23,11 @@ from charrnn.cells.layout import (
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.folder import notebook
+from charrnn.models.clamp import Clamped, held_units
 from charrnn.models.hooks import EMBED, OUT, Watch, places_of, see_of, watched
 from charrnn.models.predictor import Predictor
-from charrnn.models.stepper import ArrangedWeights, NumPyStepper, arrange
-from charrnn.sampling.language_model import TIME_CHUNK, TokenSampler
+from charrnn.models.stepper import ArrangedWeights, Held, NumPyStepper, arrange
+from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, TokenSampler
 from charrnn.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ class Model(Predictor):
     def places(self) -> list[str]:
         """The places that a watch or a hook sees; see `models.hooks`."""
         return places_of(self.cell, self.config.num_layers)
+
+    @property
+    def state_places(self) -> list[list[str]]:
+        """For each array (L, B, H) of the state, the places of its layers."""
+        layers = range(self.config.num_layers)
+        return [[f"layers.{k}.hook_{name}" for k in layers] for name in self.cell.state]
 
     def step(self, ids: Ids, state: State, watch: Watch | None = None) -> tuple[Floats, State]:
         """Read one token of each sequence.
@@ -174,9 +181,22 @@ class Model(Predictor):
             self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
         )
 
-    def stepper(self, state: State) -> NumPyStepper:
-        """Sequences that go on from `state`, token by token, faster than by `step`."""
-        return NumPyStepper(self._arranged, state)
+    def stepper(self, state: State, held: Mapping[int, Held] | None = None) -> NumPyStepper:
+        """Sequences that go on from `state`, token by token, faster than by `step`.
+
+        Args:
+            state: arrays (L, B, H).
+            held: by layer, units that are held at a value.
+        """
+        return NumPyStepper(self._arranged, state, held)
+
+    def clamped(self, clamp: Mapping[str, float] | None) -> LanguageModel:
+        """This model with units held at values; see `models.clamp`.
+
+        Raises:
+            UsageError: for a unit that it does not have.
+        """
+        return Clamped(self, held_units(clamp, self.config)) if clamp else self
 
     @cached_property
     def _packed(self) -> PackedWeights | None:

@@ -40,6 +40,11 @@ class Predictor(LanguageModel):
     def places(self) -> list[str]:
         """The places that a watch or a hook sees; see `models.hooks`."""
 
+    @property
+    @abstractmethod
+    def state_places(self) -> list[list[str]]:
+        """For each array (L, B, H) of the state, the places of its layers."""
+
     @abstractmethod
     def __call__(
         self, ids: Ids, state: State | None = None, watch: Watch | None = None
@@ -73,7 +78,7 @@ class Predictor(LanguageModel):
         """
         ids, alone = self._sequences(text, unknown)
         recorder = Recorder(chosen_places(self.places, names_filter), *ids.shape)
-        logits = self._read_watched(ids, recorder)
+        logits = self.read_watched(ids, recorder)
         if alone:
             return logits[0], {name: value[0] for name, value in recorder.values.items()}
         return logits, recorder.values
@@ -104,7 +109,7 @@ class Predictor(LanguageModel):
             UsageError: as `run_with_cache`; and if a function returns another shape.
         """
         ids, alone = self._sequences(text, unknown)
-        logits = self._read_watched(ids, Hooks(fwd_hooks, self.places, alone=alone))
+        logits = self.read_watched(ids, Hooks(fwd_hooks, self.places, alone=alone))
         return logits[0] if alone else logits
 
     def _sequences(self, text: str | Ids, unknown: Unknown) -> tuple[Ids, bool]:
@@ -118,10 +123,18 @@ class Predictor(LanguageModel):
             raise UsageError(found, f"give whole numbers (N,) or (B, N), from 0 to {size - 1}")
         return np.atleast_2d(ids), ids.ndim < 2
 
-    def _read_watched(self, ids: Ids, watch: Watch) -> Floats:
-        """The logits (B, N, V) after ids (B, N), which are read from the start."""
+    def read_watched(self, ids: Ids, watch: Watch, state: State | None = None) -> Floats:
+        """Read sequences of any length; `watch` sees where in them each token is.
+
+        Args:
+            ids: (B, N).
+            watch: see `models.hooks`.
+            state: arrays (L, B, H); None for the start.
+
+        Returns:
+            logits: (B, N, V).
+        """
         logits = np.empty((*ids.shape, self.tokenizer.vocab_size), np.float32)
-        state = self.start(len(ids))
         for start in range(0, ids.shape[1], TIME_CHUNK):
             part = slice(start, start + TIME_CHUNK)
             logits[:, part], state = self(ids[:, part], state, later(watch, start))
@@ -246,7 +259,8 @@ class Predictor(LanguageModel):
             num_beams: how many paths to follow.
             length_penalty: above 0, longer texts are favoured.
             prompt, unknown: as for `generate`.
-            settings: of these, max_new_tokens, the stops and the lists of characters count.
+            settings: of these, max_new_tokens, the stops, the lists of characters and the clamp
+                count.
         """
         config = settings_from(SampleConfig, settings)
         return beams.beam_search(
