@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units
 from charrnn.config import Reading
 from charrnn.errors import UsageError, not_written
+from charrnn.plots.style import check_path
 from charrnn.terminal.options import (
     JsonOption,
     UnknownOption,
@@ -67,22 +70,50 @@ CharactersOption = Annotated[
 ]
 
 
+UnitsOption = Annotated[
+    bool, typer.Option("--units", help="Show what each unit stands for in the text, if anything.")
+]
+HorizonOption = Annotated[
+    bool, typer.Option("--horizon", help="Show how far back the model, or a mixture, remembers.")
+]
+GradientsOption = Annotated[
+    bool,
+    typer.Option(
+        "--gradients", help="Show how gradients of one or several models fade back in time."
+    ),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="With --units, --horizon and --gradients: draw a picture, in .svg or .png.",
+    ),
+]
+
+
 @with_settings(Reading)
 def inspect(
     arguments: ArgumentsArgument,
     html: HtmlOption = None,
     unit: UnitOption = None,
     at: AtOption = None,
+    units: UnitsOption = False,
+    horizon: HorizonOption = False,
+    gradients: GradientsOption = False,
     *,
     quantity: QuantityOption = "h",
     characters: CharactersOption = None,
+    output: OutputOption = None,
     unknown: UnknownOption = "error",
     json: JsonOption = False,
     **given: Any,
 ) -> None:
     """See what the units of a model do at each character of a text, and what mattered to it."""
     reading = take(Reading, given)
-    _refuse_mixed_up({"html": html, "unit": unit, "at": at}, json, characters)
+    flags = {"units": units, "horizon": horizon, "gradients": gradients}
+    ways = {"html": html, "unit": unit, "at": at} | {name: on or None for name, on in flags.items()}
+    _refuse_mixed_up(ways, json, characters, output)
     models, sources = models_and_texts(arguments, "inspect", USAGE)
 
     from charrnn.models.loading import load_together
@@ -93,7 +124,16 @@ def inspect(
     if at is not None:
         _show_what_mattered(model, corpus.text, at, unknown, json)
         return
+    if horizon:
+        measure_horizon(models, model, corpus, unknown, json, output)
+        return
+    if gradients:
+        measure_gradients(models, corpus, unknown, json, output)
+        return
     alone = _one_model(models, model)
+    if units:
+        measure_units(alone, corpus, unknown, json, output)
+        return
     if html is not None:
         ids = _first_ids(alone, corpus, characters, unknown)
         _write_page(html, alone, ids, f"{models[0]} reads {corpus.name}")
@@ -102,7 +142,9 @@ def inspect(
         _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
 
 
-def _refuse_mixed_up(ways: dict[str, object], json: bool, characters: int | None) -> None:
+def _refuse_mixed_up(
+    ways: Mapping[str, object], json: bool, characters: int | None, output: Path | None
+) -> None:
     """Refuse options of which one would have no effect."""
     chosen = [f"--{name}" for name, value in ways.items() if value is not None]
     if not chosen:
@@ -111,8 +153,12 @@ def _refuse_mixed_up(ways: dict[str, object], json: bool, characters: int | None
         )
     if json and "--html" in chosen:
         chosen.append("--json")
-    if characters is not None and "--at" in chosen:
+    if characters is not None and not {"--html", "--unit"} & set(chosen):
         chosen.append("--characters")
+    if output is not None:
+        if not {"--units", "--horizon", "--gradients"} & set(chosen):
+            chosen.append("--output")
+        check_path(output)
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are both given", "choose one")
 

@@ -15,20 +15,24 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import See
 from charrnn.config import Unknown
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.inside.lanes import activity
 from charrnn.models.model import Model
 from charrnn.text.tokenizer import same_vocabulary
 
-__all__ = ["Gradients", "gradients"]
+try:
+    import torch
+    from torch import Tensor
+    from torch.nn.functional import cross_entropy
+except ImportError:
+    raise CharRNNError("gradients need PyTorch, which is not installed", "install torch") from None
+
+__all__ = ["Gradients", "gradients", "norms_back"]
 
 BACK = 100  # k, steps back, at most
 WARM_UP = 200  # tokens read before, so that the state is one that occurs
