@@ -57,19 +57,17 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
     (unit,) = units if len(units := {curve.unit for curve in curves}) == 1 else ("token",)
     with picture(path) as axes:
         for curve, look in zip(curves, looks(), strict=False):
-            every = max(1, len(curve.read) // 8)
-            axes.plot(
-                curve.read, curve.validation, **look._asdict(), markevery=every, label=curve.name
-            )
-            axes.plot(curve.read, curve.training, color=look.color, linewidth=0.8, linestyle=":")
+            label = curve.name
             if curve.kept is not None:
                 x, y = curve.read[curve.kept], curve.validation[curve.kept]
-                axes.plot(x, y, marker="o", markersize=11, color=look.color, fillstyle="none")
-                axes.annotate(f"{y:.3f}", (x, y), (0, 9), textcoords="offset points", ha="right")
-        axes.plot([], [], color="black", linewidth=0.8, linestyle=":", label="training")
-        axes.plot(
-            [], [], "o", markersize=11, color="black", fillstyle="none", label="the weights kept"
-        )
+                axes.plot(x, y, "o", markersize=11, color=look.color, fillstyle="none")
+                label = f"{curve.name} ({y:.3f})"
+            every = max(1, len(curve.read) // 8)
+            axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every, label=label)
+            axes.plot(curve.read, curve.training, color=look.color, linewidth=0.8, linestyle=":")
+        black = {"color": "black", "fillstyle": "none"}
+        axes.plot([], [], "o", markersize=11, **black, label="the weights that were kept")
+        axes.plot([], [], ":", linewidth=0.8, **black, label="training loss")
         axes.set(xlabel=f"{unit}s read", ylabel=f"bits per {unit}", title="Validation loss")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.legend()

@@ -60,7 +60,7 @@ def draw_horizon(path: Path, found: Horizon) -> None:
         axes.set(
             xlabel=f"{found.unit}s of context",
             ylabel="bits per character",
-            title="What is predicted worse when less is remembered",
+            title="How much is gained by remembering more",
         )
         axes.legend()
 
@@ -81,7 +81,6 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
                 markevery=max(1, len(one.steps) // 10),
                 label=Path(one.model).name,
             )
-            # On paper, a band of the same grey for all says less than its edges do.
             axes.fill_between(
                 one.steps,
                 np.maximum(one.low, 1e-30),
@@ -92,12 +91,13 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
             )
         axes.axhline(1, color=GREY, linewidth=0.8)
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         axes.set(
             xlabel="k, steps back in time",
-            ylabel="‖∂ loss at t / ∂ h at t-k‖, at k = 0: 1",
-            title="How a gradient fades on its way back (median; a half is in the band)",
+            ylabel="‖∂ loss at t / ∂ h at t-k‖, a share of that at t",
+            title="How gradients fade on their way back in time",
         )
-        axes.legend()
+        axes.legend(title="median; half of all losses are in the band", alignment="left")
 
 
 def draw_units(path: Path, found: Sequence[Unit]) -> None:
@@ -110,27 +110,19 @@ def draw_units(path: Path, found: Sequence[Unit]) -> None:
     shown = [unit for unit in found if unit.feature is not None][:SHOWN]
     names = [f"{unit.feature}   {unit.layer}.{unit.unit}" for unit in shown]
     places = np.arange(len(shown))
+    scores = np.array([unit.score for unit in shown])
     with picture(path, height=1.4 + 0.2 * max(len(shown), 4)) as axes:
-        axes.barh(
-            places,
-            [unit.shuffled for unit in shown],
-            color="#cccccc",
-            hatch="///",
-            edgecolor="white",
-            label="the best of all units by chance",
-        )
-        axes.plot(
-            [abs(unit.score) for unit in shown],
-            places,
-            "o",
-            color="#0072b2",
-            label="correlation, without its sign",
-        )
+        chance = [unit.shuffled for unit in shown]
+        grey = {"color": "#cccccc", "edgecolor": "white", "hatch": "///"}
+        axes.barh(places, chance, **grey, label="the best of all units by chance")
+        for above, fill, label in ((True, "full", "correlation"), (False, "none", "below 0")):
+            of_sign = (scores >= 0) == above
+            dots = {"color": "#0072b2", "fillstyle": fill, "label": label}
+            axes.plot(abs(scores[of_sign]), places[of_sign], "o", **dots)
         axes.set_yticks(places, names)
         axes.set_xlim(0, 1)
+        axes.margins(y=0.02)
         axes.invert_yaxis()
-        axes.set(
-            xlabel="on the half of the text that did not choose the feature",
-            title="Which feature a unit follows",
-        )
-        axes.legend(loc="lower right")
+        title = "Which feature a unit follows"
+        axes.set(xlabel="size of the correlation, on the other half of the text", title=title)
+        axes.figure.legend(loc="outside lower center", ncols=3)
