@@ -96,7 +96,7 @@ def inspect(
     alone = _one_model(models, model)
     if html is not None:
         ids = _first_ids(alone, corpus, characters, unknown)
-        _write_page(html, alone, ids, f"{models[0]} reads {corpus.name}")
+        _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
     elif unit is not None:
         place = _place(alone, unit, quantity)
         _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
