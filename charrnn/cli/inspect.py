@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,9 +53,10 @@ AtOption = Annotated[
     ),
 ]
 QuantityOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="With --unit: h, c (as tanh(c)), or a gate: i f g o of an LSTM, r z n of a GRU."
+        help="With --unit: h, c (as tanh(c)), or a gate: i f g o of an LSTM, r z n of a GRU.  "
+        "[default: h]"
     ),
 ]
 CharactersOption = Annotated[
@@ -74,7 +76,7 @@ def inspect(
     unit: UnitOption = None,
     at: AtOption = None,
     *,
-    quantity: QuantityOption = "h",
+    quantity: QuantityOption = None,
     characters: CharactersOption = None,
     unknown: UnknownOption = "error",
     json: JsonOption = False,
@@ -82,37 +84,42 @@ def inspect(
 ) -> None:
     """See what the units of a model do at each character of a text, and what mattered to it."""
     reading = take(Reading, given)
-    _refuse_mixed_up({"html": html, "unit": unit, "at": at}, json, characters)
+    ways = {"html": html, "unit": unit, "at": at}
+    _refuse_mixed_up(ways, {"json": json, "quantity": quantity, "characters": characters})
     models, sources = models_and_texts(arguments, "inspect", USAGE)
+
+    import numpy as np
 
     from charrnn.models.loading import load_together
     from charrnn.text.corpus import read_corpus
 
-    model = load_together(models)
-    corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
-    if at is not None:
-        _show_what_mattered(model, corpus.text, at, unknown, json)
-        return
-    alone = _one_model(models, model)
-    if html is not None:
-        ids = _first_ids(alone, corpus, characters, unknown)
-        _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
-    elif unit is not None:
-        place = _place(alone, unit, quantity)
-        _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
+    with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
+        model = load_together(models)
+        corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
+        if at is not None:
+            _show_what_mattered(model, corpus.text, at, unknown, json)
+            return
+        alone = _one_model(models, model)
+        if html is not None:
+            ids = _first_ids(alone, corpus, characters, unknown)
+            _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
+        elif unit is not None:
+            place = _place(alone, unit, quantity or "h")
+            _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
 
 
-def _refuse_mixed_up(ways: dict[str, object], json: bool, characters: int | None) -> None:
-    """Refuse options of which one would have no effect."""
-    chosen = [f"--{name}" for name, value in ways.items() if value is not None]
+# What to show, and the options that each way takes besides.
+OPTIONS = {"html": ("characters",), "unit": ("characters", "quantity", "json"), "at": ("json",)}
+
+
+def _refuse_mixed_up(ways: Mapping[str, object], options: Mapping[str, object]) -> None:
+    """Refuse two ways, and options that would have no effect."""
+    chosen = [name for name, value in ways.items() if value is not None]
     if not chosen:
-        raise UsageError(
-            "there is nothing to show", f"choose one of {', '.join(f'--{w}' for w in ways)}"
-        )
-    if json and "--html" in chosen:
-        chosen.append("--json")
-    if characters is not None and "--at" in chosen:
-        chosen.append("--characters")
+        advice = f"choose one of {', '.join(f'--{name}' for name in ways)}"
+        raise UsageError("there is nothing to show", advice)
+    chosen += [n for n, value in options.items() if value and n not in OPTIONS[chosen[0]]]
+    chosen = [f"--{name}" for name in chosen]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are both given", "choose one")
 
@@ -154,9 +161,9 @@ def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
     from charrnn.inside.page import page
 
     facts = [model.facts["cell"], f"{len(ids):,} {model.tokenizer.unit}s"]
+    made = page(model, ids, title, facts)
     try:
-        with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.write(page(model, ids, title, facts))
+        path.write_text(made, encoding="utf-8", errors="replace")
     except OSError as error:
         raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from charrnn import inside, load
+from charrnn import CharRNN, CharTokenizer, inside, load
 from tests.commands import TINY, run, start
+from tests.conftest import small_config
 
 TEXT = "the clerk\nhas lost the book\n"
 
@@ -116,6 +118,22 @@ def test_a_text_of_one_character_has_answers(desk: Path) -> None:
     assert json.loads(run(desk, "inspect", "verse", "one.txt", "--at", 1, "--json").stdout)
 
 
+def test_a_model_that_has_diverged_is_shown_as_it_is(desk: Path) -> None:
+    network = CharRNN(small_config("gru", vocab_size=4))
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.normal_(0, 1e38)
+    network.save_pretrained(desk / "diverged", CharTokenizer("\nabc"))
+    (desk / "few.txt").write_text("abcacb\n")
+    for way in (("--unit", "0.1"), ("--at", 3), ("--html", "page.html")):
+        done = run(desk, "inspect", "diverged", "few.txt", *way)
+        assert done.returncode == 0
+        assert done.stderr in ("", "the page is page.html\n")
+        assert "no number" in done.stdout or "diverged:" in (desk / "page.html").read_text("utf-8")
+    told = run(desk, "inspect", "diverged", "few.txt", "--at", 3, "--json")
+    assert json.loads(told.stdout)["changes"] == [None] * 3
+
+
 def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
     (desk / "wide.txt").write_text("é so — ÿ 🎭 ünd\n" * 40, encoding="utf-8")
     options = ("--tokenizer", "byte", "--name", "bytes", "--steps", 3, *TINY)
@@ -136,6 +154,7 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
         (("verse", "other.txt", "--unit", "0.1", "--at", 3), 2, "--unit and --at are both given"),
         (("verse", "other.txt", "--html", "x", "--json"), 2, "--html and --json are both given"),
         (("verse", "other.txt", "--at", 3, "--characters", 3), 2, "--at and --characters are both"),
+        (("verse", "other.txt", "--at", 3, "--quantity", "h"), 2, "--at and --quantity are both"),
         (("verse", "verse", "other.txt", "--unit", "0.1"), 2, "2 models are named; name one"),
         (("verse", "verse", "other.txt", "--html", "x"), 2, "2 models are named; name one"),
         (("verse", "other.txt", "--unit", "37"), 2, "--unit names the unit '37'; write LAYER.UNIT"),
