@@ -61,6 +61,9 @@ RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: 
         ("sample", "model", "-n", "20", "--beam", "2"),
         ("corpora",),
         ("sample", "model", "-n", "20", "--prompt", "abc"),
+        ("inspect", "model", "text", "--unit", "0.1"),
+        ("inspect", "model", "text", "--at", "3"),
+        ("inspect", "model", "text", "--html", "page.html"),
         ("info", "model"),
         ("info", "model", "--json"),
         ("list",),
@@ -69,6 +72,7 @@ RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: 
 )
 def test_only_training_imports_pytorch(arguments: tuple[str, ...], tmp_path: Path) -> None:
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
+    (tmp_path / "text").write_text("abcabc\n")
     assert imported_by(RUN, *arguments, cwd=tmp_path) <= {"numpy"}
 
 

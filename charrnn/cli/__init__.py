@@ -7,7 +7,7 @@ train     a text to a model
 sample    a model to new text
 evaluate  how well models predict a text: `charrnn eval`
 score     the same for each line of standard input
-inspect   what a model remembers of a text, and what mattered to it
+inspect   what a model's units do, and what mattered to it
 info      a model's facts and the curve of its losses
 plot      training curves as a picture
 list      the models in checkpoints/

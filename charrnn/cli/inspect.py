@@ -55,9 +55,10 @@ AtOption = Annotated[
     ),
 ]
 QuantityOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="With --unit: h, c (as tanh(c)), or a gate: i f g o of an LSTM, r z n of a GRU."
+        help="With --unit: h, c (as tanh(c)), or a gate: i f g o of an LSTM, r z n of a GRU.  "
+        "[default: h]"
     ),
 ]
 CharactersOption = Annotated[
@@ -68,10 +69,8 @@ CharactersOption = Annotated[
         "[default: 4000, or as many as make a page of 5 MB]",
     ),
 ]
-
-
 UnitsOption = Annotated[
-    bool, typer.Option("--units", help="Show what each unit stands for in the text, if anything.")
+    bool, typer.Option("--units", help="Show which feature of the text each unit follows, if any.")
 ]
 HorizonOption = Annotated[
     bool, typer.Option("--horizon", help="Show how far back the model, or a mixture, remembers.")
@@ -87,7 +86,7 @@ OutputOption = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="With --units, --horizon and --gradients: draw a picture, in .svg or .png.",
+        help="With --units, --horizon and --gradients: draw this picture, .svg or .png.",
     ),
 ]
 
@@ -102,7 +101,7 @@ def inspect(
     horizon: HorizonOption = False,
     gradients: GradientsOption = False,
     *,
-    quantity: QuantityOption = "h",
+    quantity: QuantityOption = None,
     characters: CharactersOption = None,
     output: OutputOption = None,
     unknown: UnknownOption = "error",
@@ -111,54 +110,63 @@ def inspect(
 ) -> None:
     """See what the units of a model do at each character of a text, and what mattered to it."""
     reading = take(Reading, given)
-    flags = {"units": units, "horizon": horizon, "gradients": gradients}
-    ways = {"html": html, "unit": unit, "at": at} | {name: on or None for name, on in flags.items()}
-    _refuse_mixed_up(ways, json, characters, output)
+    measures = {"units": units, "horizon": horizon, "gradients": gradients}
+    ways = {"html": html, "unit": unit, "at": at} | {
+        name: on or None for name, on in measures.items()
+    }
+    more = {"json": json, "quantity": quantity, "characters": characters, "output": output}
+    _refuse_mixed_up(ways, more)
+    if output is not None:
+        check_path(output)
     models, sources = models_and_texts(arguments, "inspect", USAGE)
+
+    import numpy as np
 
     from charrnn.models.loading import load_together
     from charrnn.text.corpus import read_corpus
 
-    model = load_together(models)
-    corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
-    if at is not None:
-        _show_what_mattered(model, corpus.text, at, unknown, json)
-        return
-    if horizon:
-        measure_horizon(models, model, corpus, unknown, json, output)
-        return
-    if gradients:
-        measure_gradients(models, corpus, unknown, json, output)
-        return
-    alone = _one_model(models, model)
-    if units:
-        measure_units(alone, corpus, unknown, json, output)
-        return
-    if html is not None:
-        ids = _first_ids(alone, corpus, characters, unknown)
-        _write_page(html, alone, ids, f"{models[0]} reads {corpus.name}")
-    elif unit is not None:
-        place = _place(alone, unit, quantity)
-        _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
+    with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
+        model = load_together(models)
+        corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
+        if at is not None:
+            _show_what_mattered(model, corpus.text, at, unknown, json)
+            return
+        if horizon:
+            measure_horizon(models, model, corpus, unknown, json, output)
+            return
+        if gradients:
+            measure_gradients(models, corpus, unknown, json, output)
+            return
+        alone = _one_model(models, model)
+        if units:
+            measure_units(alone, corpus, unknown, json, output)
+        elif html is not None:
+            ids = _first_ids(alone, corpus, characters, unknown)
+            _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
+        elif unit is not None:
+            place = _place(alone, unit, quantity or "h")
+            _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
 
 
-def _refuse_mixed_up(
-    ways: Mapping[str, object], json: bool, characters: int | None, output: Path | None
-) -> None:
-    """Refuse options of which one would have no effect."""
-    chosen = [f"--{name}" for name, value in ways.items() if value is not None]
+# What to show, and the options that each way takes besides.
+OPTIONS = {
+    "html": ("characters",),
+    "unit": ("characters", "quantity", "json"),
+    "at": ("json",),
+    "units": ("json", "output"),
+    "horizon": ("json", "output"),
+    "gradients": ("json", "output"),
+}
+
+
+def _refuse_mixed_up(ways: Mapping[str, object], options: Mapping[str, object]) -> None:
+    """Refuse two ways, and options that would have no effect."""
+    chosen = [name for name, value in ways.items() if value is not None]
     if not chosen:
-        raise UsageError(
-            "there is nothing to show", f"choose one of {', '.join(f'--{w}' for w in ways)}"
-        )
-    if json and "--html" in chosen:
-        chosen.append("--json")
-    if characters is not None and not {"--html", "--unit"} & set(chosen):
-        chosen.append("--characters")
-    if output is not None:
-        if not {"--units", "--horizon", "--gradients"} & set(chosen):
-            chosen.append("--output")
-        check_path(output)
+        advice = f"choose one of {', '.join(f'--{name}' for name in ways)}"
+        raise UsageError("there is nothing to show", advice)
+    chosen += [n for n, value in options.items() if value and n not in OPTIONS[chosen[0]]]
+    chosen = [f"--{name}" for name in chosen]
     if len(chosen) > 1:
         raise UsageError(f"{' and '.join(chosen)} are both given", "choose one")
 
@@ -200,9 +208,9 @@ def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
     from charrnn.inside.page import page
 
     facts = [model.facts["cell"], f"{len(ids):,} {model.tokenizer.unit}s"]
+    made = page(model, ids, title, facts)
     try:
-        with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.write(page(model, ids, title, facts))
+        path.write_text(made, encoding="utf-8", errors="replace")
     except OSError as error:
         raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

@@ -59,10 +59,9 @@ def show_unit(model: Model, ids: Ids, layer: int, unit: int, quantity: str) -> N
 def show_saliency(found: Saliency, unit: str) -> None:
     """The text before a prediction, with a row under it that shows what mattered."""
     saved = -found.changes / math.log(2)  # bits
-    write(
-        f"{visible_all(found.target)} at {unit} {found.at}: "
-        f"{-found.log_prob / math.log(2):.2f} bits\n\n"
-    )
+    cost = -found.log_prob / math.log(2)
+    told = f"{cost:.2f} bits" if math.isfinite(cost) else "no number"
+    write(f"{visible_all(found.target)} at {unit} {found.at}: {told}\n\n")
     text = "".join(visible_all(token)[:1] for token in found.tokens)
     most = max(float(np.nanmax(saved, initial=0)), 1e-9)
     row = "".join(_block(value / most) for value in saved.tolist())

@@ -48,6 +48,10 @@ class ThirdOrder(Predictor):
     def places(self) -> list[str]:
         return []
 
+    @property
+    def state_places(self) -> list[str]:
+        return []
+
     def __call__(
         self, ids: Ids, state: State | None = None, watch: Watch | None = None
     ) -> tuple[Floats, State]:

@@ -70,8 +70,8 @@ def test_what_is_pointed_at_is_what_was_computed(
         value = cache[f"layers.{layer}.hook_{quantity}"][at, unit]
         expected = np.tanh(value) if quantity == "c" else value
         assert shown_value(driver) == pytest.approx(expected, abs=HALF)
-        colour = driver.find_element(By.ID, f"c{at}").get_attribute("class").split()
-        assert ("above" in colour) == (expected > HALF)
+        level = driver.find_element(By.ID, f"c{at}").get_attribute("data-level")
+        assert int(level) / 63 == pytest.approx(expected, abs=HALF)
         assert driver.find_element(By.ID, "character").text == visible(TEXT[at])
         chances = softmax(logits[at])
         rows = driver.find_elements(By.CSS_SELECTOR, "#likeliest .number")
