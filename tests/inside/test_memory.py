@@ -49,7 +49,7 @@ class ThirdOrder(Predictor):
         return []
 
     @property
-    def state_places(self) -> list[str]:
+    def state_places(self) -> list[list[str]]:
         return []
 
     def __call__(
