@@ -46,7 +46,8 @@ def blocks(page: str) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", PAGES[page], re.DOTALL))
 
 
-OUTPUTS = ("story.txt", "page.html")  # what examples write to
+# What examples write to.
+OUTPUTS = ("story.txt", "page.html", "units.svg", "horizon.svg", "gradients.svg", "losses.svg")
 
 # Each command once, under the first page that shows it.
 EXAMPLES = {line: page for page in reversed(PAGES) for line in examples(page)}

@@ -73,7 +73,7 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
             seq_length: of the training, to say whether it was too short; None if unknown.
         """
         if self.horizon is None:
-            return "the model predicts no better with more context than with one character of it"
+            return f"the model predicts no better with more context than one {self.unit}"
         length, longest = math.ceil(self.horizon), self.contexts[-1]
         gain = self.bits_per_char[0] - self.bits_per_char[-1]
         words = (

@@ -20,6 +20,7 @@ __all__ = ["FORMATS", "GREY", "Look", "check_path", "looks", "picture"]
 
 
 FORMATS = (".svg", ".png")
+WIDTH = 7.2  # inches
 GREY = "#767676"
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -40,6 +41,7 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
     "savefig.dpi": 160,
+    "svg.fonttype": "none",  # text stays text, to be found, read aloud and small
     "svg.hashsalt": "charrnn",
     "text.parse_math": False,  # a model may be called "$1"
 }
@@ -78,16 +80,16 @@ def check_path(path: Path) -> None:
 
 
 @contextmanager
-def picture(path: Path, width: float = 7.2, height: float = 4.2, columns: int = 1) -> Iterator[Any]:
+def picture(path: Path, height: float = 4.2, rows: int = 1) -> Iterator[Any]:
     """Draw a picture, and write it when all is drawn.
 
     Args:
         path: where it goes; its ending says whether it is SVG or PNG.
-        width, height: in inches.
-        columns: how many diagrams it has, side by side.
+        height: in inches.
+        rows: how many diagrams it has, one below the other, over the same x.
 
     Yields:
-        axes: matplotlib's axes to draw on; a sequence of them for several columns.
+        axes: matplotlib's axes to draw on; a sequence of them for several rows.
 
     Raises:
         CharRNNError: as `check_path`, and if the file can't be written.
@@ -97,8 +99,8 @@ def picture(path: Path, width: float = 7.2, height: float = 4.2, columns: int = 
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure.subplots(1, columns)
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure.subplots(rows, sharex=True)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
         try:
             figure.savefig(path, metadata=metadata)
