@@ -124,8 +124,8 @@ def main() -> None:
     )
     for cell in ("gru", "lstm"):
         units = inside.units(models[cell], text[:LOOKED_AT])
-        counter = next(unit for unit in units if unit.feature == "characters since newline")
-        draw_gates(PICTURES / f"{cell}.svg", models[cell], counter)
+        counts = [unit for unit in units if unit.feature == "characters since newline"]
+        draw_gates(PICTURES / f"{cell}.svg", models[cell], (counts or units)[0])
     draw_units(PICTURES / "units.svg", units)
     draw_layers(PICTURES / "layers.svg", units)
 

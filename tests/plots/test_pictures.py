@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.conftest import VERSE, small_config
 
 pytest.importorskip("matplotlib")
 
+ROOT = Path(__file__).parent.parent.parent
 TEXT = VERSE * 6
 
 
@@ -106,3 +108,30 @@ def test_without_matplotlib_there_is_one_clear_line(home: Path) -> None:
     assert done.stderr.startswith("charrnn: pictures need matplotlib, which is not installed; ")
     assert done.stderr.count("\n") == 1
     assert not (home / "losses.svg").exists()
+
+
+def test_the_script_of_the_page_draws_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From tiny models, since a folder that is there is not trained."""
+    script = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
+    tokenizer = CharTokenizer.from_text(TEXT + script["LINE"])
+    for cell in ("rnn", "gru", "lstm"):
+        network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size))
+        network.save_pretrained(tmp_path / f"shakespeare-{cell}", tokenizer)
+    (tmp_path / "text.txt").write_text(TEXT * 3)
+    monkeypatch.setitem(script["main"].__globals__, "PICTURES", tmp_path / "pictures")
+    monkeypatch.setattr(sys, "argv", ["pictures.py", "text.txt", "."])
+    monkeypatch.chdir(tmp_path)
+    script["main"]()
+    drawn = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert drawn == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
+    page = (ROOT / "docs" / "what-is-an-rnn.md").read_text("utf-8")
+    assert set(re.findall(r"\]\(pictures/([^)]*)\)", page)) == drawn
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "docs" / "pictures").iterdir()))
+def test_a_picture_of_the_page_is_small_and_loads_nothing(name: str) -> None:
+    picture = (ROOT / "docs" / "pictures" / name).read_text("utf-8")
+    assert len(picture.encode()) < 100_000
+    assert re.findall(r'href="(?!#)|url\((?!#)|@import url|<script|<image', picture) == []
