@@ -164,14 +164,10 @@ def changes(trace: Trace, window: int) -> tuple[Floats, Ids]:
     count, stand_ins = len(trace.ids), trace.stand_ins()
     after = trace.ids[1:]  # (N-1,), what follows each token
     base = target_log_probs(trace.logits[:-1], after)  # (N-1,)
+    scores = _log_probs(trace, stand_ins, np.arange(count - 1), after, window)  # (N-1, W)
     found = np.zeros((count, window), np.float32)
-    for start in range(0, count - 1, ROWS):
-        rows = np.arange(start, min(start + ROWS, count - 1))  # (R,), the replaced tokens
-        scores = _log_probs(trace, stand_ins, rows, after, window)  # (R, W)
-        for back in range(min(window, count - 1)):  # tokens from the replaced one to the last read
-            inside = rows + back < count - 1
-            read_last = rows[inside] + back
-            found[read_last + 1, back] = scores[inside, back] - base[read_last]
+    for back in range(min(window, count - 1)):  # tokens from the replaced one to the last read
+        found[back + 1 :, back] = scores[: count - 1 - back, back] - base[back:]
     return found, stand_ins
 
 

@@ -131,6 +131,9 @@
     const value = valueAt(at);
     const shown = make("span", { id: "value" }, inWords(value));
     shown.dataset.value = value;
+    // For those who hear the page: in a few words what the panel shows.
+    element("said").textContent = `${data.cells[at]}: ${inWords(value)}, surprisal ${surprise}; ` +
+      `next ${data.vocabulary[best[at * data.likeliest]]}`;
     element("panel").replaceChildren(
       make("h2", {}, `${data.unit === "byte" ? "Byte" : "Character"} ${at}: `,
         glyph(make("span", { className: "glyph", id: "character" }), data.cells[at])),

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, softmax, target_log_probs
 from charrnn.inside import counterfactuals
+from charrnn.inside.counterfactuals import Trace
 from charrnn.inside.showing import SCALES, cells, line_ends, scaled, shown_token
 from charrnn.models.hooks import Cache
 from charrnn.models.model import Model
@@ -32,6 +34,8 @@ NUMBERS = 4_200_000
 LIKELIEST = 5
 WINDOW = 24  # characters before a prediction whose part in it is shown
 LEVELS = 63  # steps of a value between 0 and 1
+
+Data = dict[str, Any]  # what becomes JSON
 
 
 def fitting(model: Model) -> int:
@@ -58,15 +62,27 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
     ]
     places = [place for place in model.places if place.rpartition("_")[2] in shown]
     trace = counterfactuals.read(model, ids, places)
-    logits, cache = trace.logits, trace.cache
+    bits = np.append(np.nan, -target_log_probs(trace.logits[:-1], ids[1:]) / math.log(2))  # (N,)
+    unit, notes = model.tokenizer.unit, list(facts)
+    if np.isfinite(bits[1:]).any():
+        notes.append(f"{np.nanmean(bits):.2f} bits per {unit}")
+    if not whole:
+        limit = NUMBERS // (size // len(ids) * len(model.cell.quantities))
+        notes.append(f"The gates are left out; they fit for up to {limit:,} {unit}s.")
+    if not np.isfinite(trace.logits).all():
+        notes.append("The network has diverged: some of its numbers are no numbers.")
+    return _html(title, notes, _data(model, trace, bits, shown))
+
+
+def _data(model: Model, trace: Trace, bits: NDArray[np.floating], shown: list[str]) -> Data:
+    """What the script of the page works with; arrays are packed."""
     changes, stand_ins = counterfactuals.changes(trace, WINDOW)
-    chances = softmax(logits)  # (N, V)
+    chances = softmax(trace.logits)  # (N, V)
     best = np.argsort(-chances, 1, kind="stable")[:, :LIKELIEST]  # (N, K)
-    bits = np.append(np.nan, -target_log_probs(logits[:-1], ids[1:]) / math.log(2))  # (N,)
     vocabulary = [shown_token(model.tokenizer, k) for k in range(model.tokenizer.vocab_size)]
-    data = {
-        "cells": cells(model.tokenizer, ids),
-        "breaks": np.flatnonzero(line_ends(model.tokenizer, ids)).tolist(),
+    return {
+        "cells": cells(model.tokenizer, trace.ids),
+        "breaks": np.flatnonzero(line_ends(model.tokenizer, trace.ids)).tolist(),
         "unit": model.tokenizer.unit,
         "vocabulary": vocabulary,
         "layers": model.config.num_layers,
@@ -75,7 +91,11 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
         "window": WINDOW,
         "levels": LEVELS,
         "quantities": [
-            {"name": name, "scale": SCALES[name], "values": _pack(_levels(name, cache, model))}
+            {
+                "name": name,
+                "scale": SCALES[name],
+                "values": _pack(_levels(name, trace.cache, model)),
+            }
             for name in shown
         ],
         "best": _pack(best.astype("<u2")),
@@ -84,15 +104,6 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
         "changes": _pack((-changes / math.log(2)).astype("<f4")),  # bits that a token saves
         "standIns": _pack(stand_ins.astype("<u2")),
     }
-    notes = list(facts)
-    if not whole:
-        limit = NUMBERS // (size // len(ids) * len(model.cell.quantities))
-        notes.append(
-            f"The gates are left out; they fit for up to {limit:,} {model.tokenizer.unit}s."
-        )
-    if not np.isfinite(logits).all():
-        notes.append("The network has diverged: some of its numbers are no numbers.")
-    return _html(title, notes, data)
 
 
 def _levels(name: str, cache: Cache, model: Model) -> np.ndarray:
@@ -109,7 +120,7 @@ def _pack(values: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(np.ascontiguousarray(values).tobytes(), 6)).decode()
 
 
-def _html(title: str, notes: Sequence[str], data: dict[str, Any]) -> str:
+def _html(title: str, notes: Sequence[str], data: Data) -> str:
     folder = Path(__file__).parent
     script = (folder / "page.js").read_text("utf-8")
     style = (folder / "page.css").read_text("utf-8")

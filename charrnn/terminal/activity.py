@@ -68,7 +68,7 @@ def show_saliency(found: Saliency, unit: str) -> None:
     width = 72
     for start in range(0, len(text), width):
         write(f"    {text[start : start + width]}\n    {row[start : start + width].rstrip()}\n")
-    write("\nBits that each saves, against the likeliest other in its place:\n")
+    write("\nBits that each saves, against the likeliest other in its place (- costs some):\n")
     for k in np.argsort(-np.nan_to_num(saved, nan=-np.inf), kind="stable")[:NAMED].tolist():
         back = len(saved) - k
         token, other = visible_all(found.tokens[k]), visible_all(found.stand_ins[k])

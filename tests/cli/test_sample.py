@@ -159,6 +159,18 @@ def test_a_user_and_a_model_write_in_turn_on_a_terminal(desk: Path) -> None:
     assert out.decode() == "the " + choices[0][1].replace("\\n", "\n") + "clerk\n"
 
 
+def test_the_choices_offered_are_those_with_the_units_held(desk: Path) -> None:
+    arguments = ("sample", "verse", "--prompt", "the ", "--interactive", 1, "-t", 1)
+    held = {"0.3": 1.0, "1.4": -1.0, "1.5": 1.0}
+    clamp = [part for name, value in held.items() for part in ("--clamp", f"{name}={value}")]
+    done = run(desk, *arguments, *clamp, data=b"1\n")
+    best = load(desk / "checkpoints" / "verse").generate(
+        "the ", max_new_tokens=1, temperature=0, clamp=held
+    )
+    assert done.stdout == f"the {best}\n"
+    assert done.stderr != run(desk, *arguments, data=b"1\n").stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
 @pytest.mark.parametrize(
     "arguments",

@@ -73,6 +73,11 @@ def test_what_is_pointed_at_is_what_was_computed(
         level = driver.find_element(By.ID, f"c{at}").get_attribute("data-level")
         assert int(level) / 63 == pytest.approx(expected, abs=HALF)
         assert driver.find_element(By.ID, "character").text == visible(TEXT[at])
+        assert (
+            driver.find_element(By.ID, "said")
+            .get_attribute("textContent")
+            .startswith(f"{visible(TEXT[at])}: ")
+        )
         chances = softmax(logits[at])
         rows = driver.find_elements(By.CSS_SELECTOR, "#likeliest .number")
         best = np.sort(chances)[::-1][:5]

@@ -181,7 +181,7 @@ def test_places_are_chosen_by_name_names_or_predicate() -> None:
         (np.array([0.5]), None, "give whole numbers"),
         (np.zeros((1, 1, 1), int), None, "give whole numbers"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_mistakes_end_in_a_line(text: Any, wanted: Any, message: str) -> None:
     _, model = make(small_config("rnn"))
