@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -106,41 +107,76 @@ def units(
     if len(ids) < LEAST:
         found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
         raise UsageError(found, "use a longer one")
-    read = _Read(model.tokenizer, ids)
-    values, middle = read.features, len(ids) // 2
-    first = follow(model, ids[:middle], values[:middle], progress=progress)
-    if not np.isfinite(first.correlations).all():
+    read, middle = _Read(model.tokenizer, ids), len(ids) // 2
+    best = _best(model, ids, read.features, progress)
+    order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
+    taken = [u for u in order if best.follows[u]][:ABLATED]
+    lost = _bits_lost(model, ids[middle:], best.second.means, taken)
+    bits = dict(zip(taken, lost, strict=True))
+    return [_unit(model, read, best, u, bits.get(u)) for u in order]
+
+
+class _Best(NamedTuple):
+    """The feature that each unit follows best; arrays (U,).
+
+    Attributes:
+        features: which, by the first half of the text.
+        signs: 1 or -1, that of the correlation there.
+        scores: the correlation on the second half.
+        chance: what the best unit reaches there by chance.
+        follows: whether the unit does better.
+        second: what the units do on that half.
+    """
+
+    features: NDArray[np.intp]
+    signs: NDArray[np.integer]
+    scores: NDArray[np.float64]
+    chance: NDArray[np.float64]
+    follows: NDArray[np.bool_]
+    second: Following
+
+
+def _best(
+    model: Model, ids: Ids, values: Floats, progress: Callable[[int], object] | None
+) -> _Best:
+    """Choose a feature for each unit on the first half of a text, and score it on the second."""
+    middle = len(ids) // 2
+    # The rest of what is found there takes much memory, and is of no use.
+    first = follow(model, ids[:middle], values[:middle], progress=progress).correlations
+    if not np.isfinite(first).all():
         advice = "training has diverged: train again with a lower --learning-rate"
         raise BadDataError("what the units hold is no numbers", advice)
-    every = np.arange(len(first.correlations))
-    choice = np.abs(first.correlations).argmax(1)  # (U,)
-    chosen = first.correlations[every, choice]
+    features = np.abs(first).argmax(1)
+    every = np.arange(len(features))
+    chosen = first[every, features]
     signs = np.where(chosen < 0, -1, 1)
     lead = min(middle, WARM_UP)
     second = follow(model, ids[middle - lead :], values[middle:], signs, lead, progress)
-    scores = second.correlations[every, choice]
-    chance = by_chance(second, values[middle:])[choice]  # (U,)
+    scores = second.correlations[every, features]
+    chance = by_chance(second, values[middle:])[features]
     follows = (chosen != 0) & (scores * signs > chance)
-    order = sorted(every.tolist(), key=lambda u: (not follows[u], -abs(scores[u])))
-    taken = [u for u in order if follows[u]][:ABLATED]
-    bits = dict(zip(taken, _bits_lost(model, ids[middle:], second.means, taken), strict=True))
-    found_units = []
-    for u in order:
-        name = read.names[choice[u]]
-        on = values[middle + second.at, choice[u]] if follows[u] and name in read.on_off else None
-        found_units.append(
-            Unit(
-                layer=u // model.config.hidden_size,
-                unit=u % model.config.hidden_size,
-                feature=name if follows[u] else None,
-                score=float(scores[u]),
-                shuffled=float(chance[u]),
-                auc=None if on is None else likely_higher(second.sample[:, u], on > 0),
-                bits=bits.get(u),
-                passages=read.passages(second, u, middle, int(signs[u])),
-            )
-        )
-    return found_units
+    return _Best(features, signs, scores, chance, follows, second)
+
+
+def _unit(model: Model, read: _Read, best: _Best, u: int, bits: float | None) -> Unit:
+    """What is known of unit u, counted over all layers."""
+    layer, unit = divmod(u, model.config.hidden_size)
+    name, follows = read.names[best.features[u]], bool(best.follows[u])
+    start = len(read.owners) // 2
+    auc = None
+    if follows and name in read.on_off:
+        on = read.features[start + best.second.at, best.features[u]] > 0
+        auc = likely_higher(best.second.sample[:, u], on)
+    return Unit(
+        layer=layer,
+        unit=unit,
+        feature=name if follows else None,
+        score=float(best.scores[u]),
+        shuffled=float(best.chance[u]),
+        auc=auc,
+        bits=bits,
+        passages=read.passages(best.second, u, start, int(best.signs[u])),
+    )
 
 
 class _Read:

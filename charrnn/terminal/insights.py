@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,18 +69,19 @@ def show_horizon(found: Horizon, seq_length: int | None) -> None:
 def show_gradients(found: Sequence[Gradients]) -> None:
     """Median and quartiles of the gradients of each model; then how long gates keep."""
     last = found[0].steps[-1]
-    head = ("steps back", *(one.model for one in found))
+    names = [Path(one.model).name for one in found]
+    head = ("steps back", *names)
     rows = [
         (str(k), *(f"{one.median[k]:.2g} ({one.low[k]:.2g} to {one.high[k]:.2g})" for one in found))
         for k in sorted({*(k for k in FIRST_STEPS if k <= last), last})
     ]
     write(_table([head, *rows], numbers=1 + len(found)))
     write("norms of d loss / d h, as shares of the norm at 0: the median (and the quartiles)\n")
-    for one in found:
+    for name, one in zip(names, found, strict=True):
         for layer, units in enumerate(one.memory or ()):
             half, most = np.quantile(units, (0.5, 0.9))
             write(
-                f"{one.model}, layer {layer}: half of the units keep a value for {half:.1f} tokens "
+                f"{name}, layer {layer}: half of the units keep a value for {half:.1f} tokens "
                 f"or longer, a tenth for {most:.1f}, the longest for {max(units):.1f}\n"
             )
 
