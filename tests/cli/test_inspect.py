@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import CharRNN, CharTokenizer, inside, load
-from tests.commands import TINY, run, start
+from charrnn import ByteTokenizer, CharRNN, CharTokenizer, inside, load
+from tests.commands import run, start
 from tests.conftest import small_config
 
 TEXT = "the clerk\nhas lost the book\n"
@@ -136,8 +136,8 @@ def test_a_model_that_has_diverged_is_shown_as_it_is(desk: Path) -> None:
 
 def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
     (desk / "wide.txt").write_text("é so — ÿ 🎭 ünd\n" * 40, encoding="utf-8")
-    options = ("--tokenizer", "byte", "--name", "bytes", "--steps", 3, *TINY)
-    assert run(desk, "train", "wide.txt", *options).returncode == 0
+    network = CharRNN(small_config("lstm", vocab_size=256))
+    network.save_pretrained(desk / "bytes", ByteTokenizer())
     done = run(desk, "inspect", "bytes", "wide.txt", "--unit", "0.3", "--characters", 8)
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
         *("c3", "é", "·", "s", "o", "·", "e2", "80")
@@ -156,14 +156,11 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
         (("verse", "other.txt", "--at", 3, "--characters", 3), 2, "--at and --characters are both"),
         (("verse", "other.txt", "--at", 3, "--quantity", "h"), 2, "--at and --quantity are both"),
         (("verse", "verse", "other.txt", "--unit", "0.1"), 2, "2 models are named; name one"),
-        (("verse", "verse", "other.txt", "--html", "x"), 2, "2 models are named; name one"),
         (("verse", "other.txt", "--unit", "37"), 2, "--unit names the unit '37'; write LAYER.UNIT"),
         (("verse", "other.txt", "--unit", "2.0"), 2, "--unit names layer 2"),
         (("verse", "other.txt", "--unit", "0.0", "--quantity", "q"), 2, "--quantity is 'q'"),
         (("verse", "other.txt", "--at", 0), 2, "--at is 0, and the text has 28 characters"),
-        (("verse", "other.txt", "--at", 29), 2, "it must be from 1 to 28"),
         (("verse", "strange.txt", "--html", "x"), 2, "does not know a character"),
-        (("verse", "missing.txt", "--html", "x"), 66, "missing.txt"),
         (("nobody", "other.txt", "--html", "x"), 66, "no model folder nobody"),
         (("verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
     ],
