@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from charrnn import inside as inside
     from charrnn.config import Budget as Budget
     from charrnn.config import EvalConfig as EvalConfig
     from charrnn.config import ModelConfig as ModelConfig
@@ -68,10 +69,13 @@ _MODULES = {
     "training.run": ("Run", "resume", "train"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = sorted(_HOMES)
+_ROOMS = ("inside",)  # rooms that hand out their functions themselves
+__all__ = sorted([*_HOMES, *_ROOMS])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"charrnn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"charrnn.{_HOMES[name]}"), name)

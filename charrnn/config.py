@@ -290,6 +290,13 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     max_lines: Annotated[
         Annotated[int, Meta(ge=1)] | None, about("Stop after this many lines.")
     ] = None
+    clamp: Annotated[
+        dict[str, float] | None,
+        about(
+            "Hold units at values while the model reads and writes; names are LAYER.UNIT, from 0.",
+            cli="Written LAYER.UNIT=VALUE, such as 0.5=-1; may be given several times.",
+        ),
+    ] = None
     seed: Annotated[
         Count | None, about("Equal seeds write equal texts; further texts count up from it.")
     ] = None

@@ -164,13 +164,15 @@ def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
         except msgspec.ValidationError as error:
             expected = requirement(field.type) or str(error).replace("`", "")
             raise UsageError(f"{field.name} is {value!r}", expected, field.name) from None
-        numbers = value if isinstance(value, tuple) else (value,)
+        several = tuple(value.values()) if isinstance(value, dict) else value
+        numbers = several if isinstance(several, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
             raise UsageError(f"{field.name} is {value!r}", "it must be a finite number", field.name)
 
 
 NOUNS: dict[type[types.Type], str] = {
     types.BoolType: "true or false",
+    types.DictType: "a number for each name",
     types.FloatType: "a number",
     types.IntType: "a whole number",
     types.StrType: "text",

@@ -83,6 +83,8 @@ def value_of(setting: Setting) -> Any:
         return ("a", "b")
     if setting.type == float | tuple[float, ...]:
         return (0.25, 1.5)
+    if setting.type == dict[str, float] | None:
+        return {"0.5": -1.0, "1.37": 0.25}
     return 7 if setting.type in (int, int | None) else 0.25
 
 
@@ -92,6 +94,8 @@ def typed(setting: Setting, value: Any) -> list[str]:
         return [option]
     if setting.type == tuple[str, ...]:
         return [part for one in value for part in (option, one)]
+    if isinstance(value, dict):
+        return [part for name in value for part in (option, f"{name}={value[name]}")]
     return [option, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
 
 

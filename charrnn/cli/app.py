@@ -15,7 +15,9 @@ from charrnn.cli.cache import cache
 from charrnn.cli.corpora import corpora
 from charrnn.cli.evaluate import evaluate
 from charrnn.cli.info import info
+from charrnn.cli.inspect import inspect
 from charrnn.cli.list import list_models
+from charrnn.cli.plot import plot
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
 from charrnn.cli.train import train
@@ -82,6 +84,8 @@ app.command("eval")(evaluate)
 app.command()(score)
 app.command("list")(list_models)
 app.command()(info)
+app.command()(inspect)
+app.command()(plot)
 app.command()(verify)
 app.command()(corpora)
 app.command()(cache)

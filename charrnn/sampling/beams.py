@@ -65,7 +65,8 @@ def beam_search(
 
     Args:
         model, prompt, unknown: as for `generation.stream`.
-        config: max_new_tokens, the stops and the lists of characters count; nothing is drawn.
+        config: max_new_tokens, the stops, the lists of characters and the clamp count; nothing is
+            drawn.
         num_beams: K, how many paths are followed at once.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
         stop: is asked while the prompt is read and at each token; once it answers yes, the search
@@ -89,6 +90,7 @@ def beam_search(
         )
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
+    model = model.clamped(config.clamp)
     search = _Search(model, config, num_beams, length_penalty)
     logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
     for _ in range(config.max_new_tokens):

@@ -64,6 +64,7 @@ def stream(
             characters that leave none.
     """
     config = config or SampleConfig()
+    model = model.clamped(config.clamp)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     text = _GrowingText(request, new_seed() if config.seed is None else config.seed)
     return _pieces(token_source(request, [text.seed], never, whole=False), text)
@@ -92,6 +93,7 @@ def generate_batch(
     config = config or SampleConfig()
     if model.tokenizer.end is None:
         refuse_endless(config)
+    model = model.clamped(config.clamp)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     texts = _finished(request, seeds, stop)
     for number, text in enumerate(texts):
