@@ -18,6 +18,7 @@ from charrnn.cli.info import info
 from charrnn.cli.list import list_models
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
+from charrnn.cli.serve import serve
 from charrnn.cli.train import train
 from charrnn.cli.verify import verify
 from charrnn.errors import CharRNNError, ReadWriteError
@@ -79,6 +80,7 @@ app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(score)
+app.command()(serve)
 app.command("list")(list_models)
 app.command()(info)
 app.command()(verify)
