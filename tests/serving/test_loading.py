@@ -30,7 +30,8 @@ def test_health_is_503_while_the_models_are_loaded_and_200_then() -> None:
         return {"small": small_model("rnn")}
 
     async def visit() -> list[tuple[int, bytes]]:
-        service = Service(load, ServeConfig(), lambda error: None)
+        failures: list[Exception] = []
+        service = Service(load, ServeConfig(), failures.append)
         app = create_app(service)
         found = []
 
@@ -54,6 +55,7 @@ def test_health_is_503_while_the_models_are_loaded_and_200_then() -> None:
                 while not service.models:
                     await asyncio.sleep(0.01)
             found.append(await ask())
+        assert failures == []
         return found
 
     assert asyncio.run(visit()) == [(503, b"1"), (200, b"")]
