@@ -1,6 +1,6 @@
 """A real browser that opens pages from the disk: Debian's Chromium, without a window.
 
-def test_a_page(browser: Browser) -> None: ...    # in a conftest.py: from tests.browser import browser
+from tests.browser import Browser, browser    # the fixture
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Browser:
         options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.downloads = downloads
-        self.driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+        self.driver: Any = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
         self.driver.set_script_timeout(60)
 
     def open(self, address: str | Path) -> None:

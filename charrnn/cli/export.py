@@ -76,7 +76,7 @@ def _warning(folder: ModelFolder) -> str:
     """What else leaves with the model."""
     corpus = folder.record.corpus
     text = "its text" if corpus is None else f"{corpus.name} ({corpus.characters:,} characters)"
-    return f"a model has memorised some of {text}; share it with those who may read that text"
+    return f"the model knows parts of {text} by heart; share it with those who may read that"
 
 
 def _weights(made: Bundle, *, asked: bool, unit: str) -> str:

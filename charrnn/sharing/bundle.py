@@ -1,4 +1,4 @@
-"""A model as text that a page or a script can hold: one `.safetensors` file, deflated, in base64.
+"""A model as text that a page or a script can hold: one `.safetensors` file, deflated, in base 85.
 
 Its tensors are the packed weights, the WebAssembly, and a text with its log-probabilities for the
 self-test. Its metadata say what the model is, and hold what is needed to give its folder back: the
@@ -39,7 +39,8 @@ class Bundle(NamedTuple):
     """A model, ready to be put into a page or a script.
 
     Attributes:
-        text: base64.
+        text: base 85, as `base64.b85encode` writes it, but without its `<`, which means something
+            in a page.
         exact: whether the weights are those of the folder, to the bit.
         loss: nats per token that rounding the weights costs, or would have cost, on a text that
             the model wrote.
@@ -77,9 +78,11 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
         "test.log_probs_here": log_probs_here,
         "wasm": np.frombuffer(wasm.module(), np.uint8),
     }
-    metadata = {"about": _json(_about(folder, exact))} | _folder(folder, packed.weights, exact)
-    content = safetensors.numpy.save(tensors, metadata)
-    return Bundle(base64.b64encode(zlib.compress(content, 9)).decode(), exact, loss)
+    about = _about(folder, exact) | _folder(folder, packed.weights, exact)
+    # One entry: several come in another order each time, and a model would not make equal pages.
+    content = safetensors.numpy.save(tensors, {"about": msgspec.json.encode(about).decode()})
+    digits = base64.b85encode(zlib.compress(content, 9)).decode()
+    return Bundle(digits.replace("<", ","), exact, loss)
 
 
 def _model(folder: ModelFolder, weights: Weights) -> Model:
@@ -110,7 +113,7 @@ def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
     }
 
 
-def _folder(folder: ModelFolder, weights: Weights, exact: bool) -> dict[str, str]:
+def _folder(folder: ModelFolder, weights: Weights, exact: bool) -> dict[str, object]:
     """The model folder with these weights, but for the weights themselves."""
     files = model_files(folder.record, folder.tokenizer, weights, folder.step)
     files[CARD] = (card.markdown(folder) + ("" if exact else ROUNDED)).encode()
@@ -120,8 +123,4 @@ def _folder(folder: ModelFolder, weights: Weights, exact: bool) -> dict[str, str
     content = files.pop(WEIGHTS)
     header = content[8 : 8 + int.from_bytes(content[:8], "little")]
     texts = {name: data.decode() for name, data in files.items()}
-    return {"files": _json(texts), "weights_header": header.decode()}
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return {"files": texts, "weights_header": header.decode()}

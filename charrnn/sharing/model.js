@@ -148,7 +148,6 @@ class FileModel {
 
   constructor({ metadata, tensors }) {
     this.about = JSON.parse(metadata.about);
-    this.metadata = metadata;
     this.tensors = tensors;
     const { name, model: config, tokenizer, unit, corpus, facts, exact } = this.about;
     const { cell, hidden_size: hiddenSize, num_layers: numLayers } = config;
@@ -290,10 +289,10 @@ class FileModel {
 
   /** The model folder, as a .zip that `charrnn` can use once it is unpacked. */
   async archive() {
-    const files = Object.entries(JSON.parse(this.metadata.files));
-    const folder = this.facts.name;
-    const entries = files.map(([name, text]) => [`${folder}/${name}`, new TextEncoder().encode(text)]);
-    entries.push([`${folder}/model.safetensors`, weightsFile(this.metadata.weights_header, this.tensors)]);
+    const { name: folder, files, weights_header: header } = this.about;
+    const entries = Object.entries(files).map(([name, text]) =>
+      [`${folder}/${name}`, new TextEncoder().encode(text)]);
+    entries.push([`${folder}/model.safetensors`, weightsFile(header, this.tensors)]);
     return new Blob(zip(entries), { type: "application/zip" });
   }
 }

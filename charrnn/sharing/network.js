@@ -3,11 +3,26 @@
    All arithmetic is what IEEE 754 prescribes to the last bit: sums in a fixed order, and exponentials
    from them. So a seed draws the same text in every browser, with WebAssembly and without. */
 
-// ---------- The data: base64 → inflate → one .safetensors file ----------
+// ---------- The data: base 85 → inflate → one .safetensors file ----------
+
+const DIGITS =
+  "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
+
+/** The bytes of a text in base 85: four of them from five digits, the last from as many as needed. */
+function fromBase85(text) {
+  const values = new Uint8Array(128);
+  [...DIGITS].forEach((digit, value) => { values[digit.charCodeAt(0)] = value; });
+  const bytes = new DataView(new ArrayBuffer(4 * Math.ceil(text.length / 5)));
+  for (let at = 0, k = 0; k < text.length; at += 4, k += 5) {
+    let word = 0;
+    for (let j = k; j < k + 5; j++) word = word * 85 + (j < text.length ? values[text.charCodeAt(j)] : 84);
+    bytes.setUint32(at, word);
+  }
+  return new Uint8Array(bytes.buffer, 0, Math.floor(text.length * 4 / 5));
+}
 
 async function unpack(text) {
-  const deflated = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const inflating = new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const inflating = new Blob([fromBase85(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
   return readSafetensors(await new Response(inflating).arrayBuffer());
 }
 
@@ -47,10 +62,18 @@ for (let k = 1; k < 1024; k++) {
 function exp(x) {
   if (x < -700) return 0;
   if (x > 700) return Infinity;
-  const quotient = Math.floor(x / LN2 + 0.5);
+  const quotient = Math.floor(x * (1 / LN2) + 0.5);
   const r = x - quotient * LN2;
-  let sum = 1 + r / 10;
-  for (let k = 9; k > 0; k--) sum = 1 + (r / k) * sum;
+  let sum = 1 / 3628800; // 1 / 10!, then 1 / 9! and so on
+  sum = sum * r + 1 / 362880;
+  sum = sum * r + 1 / 40320;
+  sum = sum * r + 1 / 5040;
+  sum = sum * r + 1 / 720;
+  sum = sum * r + 1 / 120;
+  sum = sum * r + 1 / 24;
+  sum = sum * r + 1 / 6;
+  sum = sum * r + 1 / 2;
+  sum = (sum * r + 1) * r + 1;
   return sum * POWERS_OF_TWO[1023 + quotient];
 }
 

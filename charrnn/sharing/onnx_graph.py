@@ -104,15 +104,15 @@ def _network(nodes: _Nodes, config: ModelConfig, folder: ModelFolder) -> list[st
     before = {part: [f"{part}{k}" for k in range(config.num_layers)] for part in parts}
     after = {part: [f"next_{part}{k}" for k in range(config.num_layers)] for part in parts}
     sizes = nodes.constant("layers", np.ones(config.num_layers, np.int64))
-    for part in parts:
-        nodes.add("Split", [f"state_{part}", sizes], before[part], axis=0)  # (1, B, H) each
+    for name in parts:
+        nodes.add("Split", [f"state_{name}", sizes], before[name], axis=0)  # (1, B, H) each
     embedding = nodes.constant(EMBEDDING, weights[EMBEDDING])
     embedded = nodes.add("Gather", [embedding, "ids"], ["embedded"])  # (B, T, E)
     x = nodes.add("Transpose", [embedded], ["x0"], perm=[1, 0, 2])  # (T, B, E)
     direction = nodes.constant("direction", np.array([1], np.int64))
     for k in range(config.num_layers):
-        states = [[names[part][k] for part in parts] for names in (before, after)]
-        y = _layer(nodes, config.cell, k, folder, x, *states)  # (T, 1, B, H)
+        given, left = ([names[part][k] for part in parts] for names in (before, after))
+        y = _layer(nodes, config.cell, k, folder, x, given, left)  # (T, 1, B, H)
         output = nodes.add("Squeeze", [y, direction], [f"output{k}"])  # (T, B, H)
         width = weights[RECURRENT + layer_names(k)[0]].shape[1]
         skip = config.skip and width == config.hidden_size
@@ -122,7 +122,7 @@ def _network(nodes: _Nodes, config: ModelConfig, folder: ModelFolder) -> list[st
     scores = nodes.add("MatMul", [x, head], ["scores"])
     scores = nodes.add("Add", [scores, bias], ["biased"])  # (T, B, V)
     logits = nodes.add("Transpose", [scores], ["logits"], perm=[1, 0, 2])
-    states = [nodes.add("Concat", after[part], [f"next_state_{part}"], axis=0) for part in parts]
+    states = [nodes.add("Concat", after[name], [f"next_state_{name}"], axis=0) for name in parts]
     return [logits, *states]
 
 

@@ -131,6 +131,9 @@ const NAMES = { " ": "space", "\n": "line end", "\t": "tab", "\ufffd": "part of 
 
 const nameOf = (text) => NAMES[text] ?? (/^[\p{L}\p{N}\p{P}\p{S}]$/u.test(text) ? text : codePoint(text));
 
+const percentOf = (probability) =>
+  probability < 0.001 ? "<0.1%" : `${rounded(100 * probability, probability < 0.1 ? 1 : 0)}%`;
+
 function prepareLikely(model) {
   const prompt = element("prompt"), likely = element("likely");
   // The buttons stay while their words change, so that the keyboard stays on one.
@@ -166,7 +169,7 @@ function prepareLikely(model) {
       button.hidden = k >= found.length;
       if (button.hidden) return;
       const { text, probability } = found[k];
-      const percent = `${rounded(100 * probability, probability < 0.1 ? 1 : 0)}%`;
+      const percent = percentOf(probability);
       button.dataset.text = text;
       button.disabled = text === "\ufffd"; // a byte that is no character by itself
       button.firstChild.textContent = nameOf(text);
@@ -254,12 +257,13 @@ function prepareUnits(model) {
     if (model.clamps.some((held) => held.layer === layer && held.unit === unit)) return;
     const held = { layer, unit, value: 1 };
     const name = `layer ${layer + 1}, unit ${unit + 1}`;
-    const slider = make("input", "", { type: "range", min: -1, max: 1, step: 0.01, value: 1 });
-    const shown = make("output", "1.00"), label = make("label", `${name}: `);
+    const id = `held-${layer}-${unit}`;
+    const slider = make("input", "", { id, type: "range", min: -1, max: 1, step: 0.01, value: 1 });
+    const shown = make("output", "1.00", { for: id }), label = make("label", `${name}: `, { for: id });
     const release = make("button", "Let go", { type: "button", "aria-label": `Let go of ${name}` });
     const row = make("li");
-    label.append(shown, slider);
-    row.append(label, release);
+    label.append(shown);
+    row.append(label, slider, release);
     slider.addEventListener("input", () => {
       held.value = slider.valueAsNumber; // a text that is being written sees it at once
       shown.textContent = held.value.toFixed(2);
@@ -331,4 +335,4 @@ async function openPage() {
   }
 }
 
-openPage();
+const opened = openPage();
