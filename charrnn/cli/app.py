@@ -14,6 +14,7 @@ import charrnn
 from charrnn.cli.cache import cache
 from charrnn.cli.corpora import corpora
 from charrnn.cli.evaluate import evaluate
+from charrnn.cli.export import export
 from charrnn.cli.info import info
 from charrnn.cli.list import list_models
 from charrnn.cli.sample import sample
@@ -81,6 +82,7 @@ app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(score)
 app.command()(serve)
+app.command()(export)
 app.command("list")(list_models)
 app.command()(info)
 app.command()(verify)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from charrnn.models.model import Model
 from charrnn.serving.limits import error_body
 from charrnn.serving.texts import Piece, Text, TokenCost
 
@@ -131,12 +132,24 @@ async def _as_they_come(texts: Sequence[Text]) -> AsyncIterator[tuple[int, Piece
             task.cancel()
 
 
-def models_body(names: Sequence[str], created: int) -> bytes:
-    """The list of models."""
-    models = [
-        {"id": name, "object": "model", "created": created, "owned_by": "charrnn"} for name in names
+def models_body(models: Mapping[str, Model], created: int) -> bytes:
+    """The list of models; beside OpenAI's fields what each is, and the characters it knows."""
+    found = [
+        {
+            "id": name,
+            "object": "model",
+            "created": created,
+            "owned_by": "charrnn",
+            "unit": model.tokenizer.unit,
+            "cell": model.config.cell,
+            "num_layers": model.config.num_layers,
+            "hidden_size": model.config.hidden_size,
+            "corpus": model.facts.get("corpus"),
+            "characters": list(getattr(model.tokenizer, "characters", "")) or None,
+        }
+        for name, model in models.items()
     ]
-    return msgspec.json.encode({"object": "list", "data": models})
+    return msgspec.json.encode({"object": "list", "data": found})
 
 
 def score_body(model: str, characters: Sequence[tuple[str, float]]) -> bytes:

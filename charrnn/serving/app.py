@@ -1,5 +1,6 @@
 """The paths of the API, and what is asked of a request before its texts are written.
 
+GET  /                 a page for people that uses the rest
 GET  /health           whether the models are loaded
 GET  /v1/models        their names
 POST /v1/completions   new text
@@ -21,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -38,6 +39,7 @@ from charrnn.serving.limits import ApiError, Guard, read_body
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.shapes import CompletionRequest, ScoreRequest
 from charrnn.serving.texts import Text
+from charrnn.sharing.page import api_page
 
 __all__ = ["Service", "create_app"]
 
@@ -134,7 +136,11 @@ class Service:
     async def list_models(self, _request: Request) -> Response:
         """The names of the models."""
         self.model(None)
-        return _json(models_body(list(self.models), self.created))
+        return _json(models_body(self.models, self.created))
+
+    async def page(self, _request: Request) -> Response:
+        """A page for people, which asks this server."""
+        return HTMLResponse(api_page("charrnn"))
 
     async def complete(self, request: Request) -> Response:
         """New text."""
@@ -315,6 +321,7 @@ def create_app(service: Service) -> Starlette:
     }
     return Starlette(
         routes=[
+            Route("/", service.page),
             Route("/health", service.health),
             Route("/v1/models", service.list_models),
             Route("/v1/completions", service.complete, methods=["POST"]),

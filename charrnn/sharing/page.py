@@ -1,0 +1,58 @@
+"""The page and the script that hold a model.
+
+A page is one HTML file that opens from a disk: it loads nothing, and its Content-Security-Policy
+allows it no request and no code but its own. Its parts are the files beside this one:
+
+    naming.js network.js model.js page.js    a page with the model inside
+    naming.js api.js page.js                 a page that asks a server
+    naming.js network.js model.js sketch.js  a script for pages of one's own
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from importlib.resources import files
+from string import Template
+
+from charrnn.sharing.bundle import Bundle
+
+__all__ = ["api_page", "model_page", "script"]
+
+
+def model_page(title: str, model: Bundle) -> str:
+    """One file with everything in it: it opens by double click and makes no request."""
+    return _page(title, ["naming.js", "network.js", "model.js"], model.text, connect="'none'")
+
+
+def api_page(title: str) -> str:
+    """The same page, which asks the server that it comes from."""
+    return _page(title, ["naming.js", "api.js"], "", connect="'self'")
+
+
+def script(model: Bundle) -> str:
+    """A script that defines `charRNN`, with the methods of ml5's CharRNN."""
+    parts = "\n".join(map(_read, ["naming.js", "network.js", "model.js", "sketch.js"]))
+    return f'"use strict";\n(() => {{\nconst MODEL = "{model.text}";\n{parts}}})();\n'
+
+
+def _page(title: str, scripts: list[str], data: str, *, connect: str) -> str:
+    code = "\n".join(['"use strict";', *map(_read, [*scripts, "page.js"])])
+    style = _read("page.css")
+    policy = (
+        f"default-src 'none'; script-src {_hash(code)} 'wasm-unsafe-eval'; "
+        f"style-src {_hash(style)}; connect-src {connect}; base-uri 'none'; form-action 'none'"
+    )
+    return Template(_read("page.html")).substitute(
+        title=html.escape(title), policy=policy, style=style, data=data, script=code
+    )
+
+
+def _hash(text: str) -> str:
+    """The source expression that allows this text alone; see "CSP: hash usage" in CSP 3."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _read(name: str) -> str:
+    return files("charrnn.sharing").joinpath(name).read_text("utf-8")
