@@ -17,6 +17,7 @@ from charrnn.cli.evaluate import evaluate
 from charrnn.cli.export import export
 from charrnn.cli.info import info
 from charrnn.cli.list import list_models
+from charrnn.cli.push import push
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
 from charrnn.cli.serve import serve
@@ -83,6 +84,7 @@ app.command("eval")(evaluate)
 app.command()(score)
 app.command()(serve)
 app.command()(export)
+app.command()(push)
 app.command("list")(list_models)
 app.command()(info)
 app.command()(verify)

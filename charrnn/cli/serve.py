@@ -23,8 +23,8 @@ ModelsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MODEL]...",
-        help="A model folder, or the name of one in checkpoints/; each is served by its name.  "
-        "[default: the newest there]",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; each is "
+        "served by its name.  [default: the newest in checkpoints/]",
     ),
 ]
 
@@ -56,11 +56,13 @@ def _folders(models: list[Any]) -> dict[str, Path]:
     Raises:
         UsageError: if two have the same name.
     """
+    from charrnn.folder.hub import is_on_hub, repository
     from charrnn.folder.record import find_model
 
     found: dict[str, Path] = {}
-    for path in map(find_model, models):
-        name = path.resolve().name
+    for model in models:
+        path = find_model(model)
+        name = repository(model)[0].partition("/")[2] if is_on_hub(model) else path.resolve().name
         if name in found and found[name] != path:
             advice = "rename one of the folders"
             raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)
