@@ -30,6 +30,15 @@ from charrnn.terminal.output import say
 __all__ = ["app", "main"]
 
 
+# A machine that only uses models has not all packages; see requirements-use.txt.
+TRAINING = "pip install torch datasets tqdm charset-normalizer"
+SERVING = "pip install starlette uvicorn"
+INSTALLING = {
+    **dict.fromkeys(("torch", "datasets", "tqdm", "charset_normalizer"), TRAINING),
+    **dict.fromkeys(("starlette", "uvicorn"), SERVING),
+}
+
+
 class OneLineErrors(TyperGroup):
     """Commands that end in one line and an exit code when they fail, never in a traceback."""
 
@@ -42,6 +51,12 @@ class OneLineErrors(TyperGroup):
         except CharRNNError as error:
             say(f"charrnn: {_in_options(error)}")
             raise typer.Exit(error.exit_code) from None
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in INSTALLING:
+                raise
+            say(f"charrnn: {package} is not installed here; {INSTALLING[package]}")
+            raise typer.Exit(1) from None
         except BrokenPipeError:  # the reader has seen enough
             _drop_buffered_output()
             raise typer.Exit(0) from None
