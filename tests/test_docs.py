@@ -108,6 +108,8 @@ def test_the_python_of_each_page_runs(
 ) -> None:
     for name in ("book", "poem"):
         shutil.rmtree(desk / "checkpoints" / name)  # for the page that trains it
+    if "novel.onnx" in blocks(page):
+        commands.run(desk, "export", "novel", "--onnx", "novel.onnx")
     monkeypatch.chdir(desk)
     code = blocks(page).replace("The ", "the ").replace("It was", "it is")
     code = code.replace("a dark night", "mine")

@@ -62,6 +62,8 @@ RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: 
         ("sample", "model", "-n", "20", "--beam", "2"),
         ("corpora",),
         ("sample", "model", "-n", "20", "--prompt", "abc"),
+        ("export", "model", "--html", "model.html", "--js", "model.js"),
+        ("export", "model", "--onnx", "model.onnx"),
         ("info", "model"),
         ("info", "model", "--json"),
         ("list",),

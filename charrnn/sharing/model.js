@@ -2,10 +2,15 @@
 
 // ---------- Text to token ids and back ----------
 
+/* A model of records (names, poems, lines) has one more id, the last: the end of a record, which a
+   text shows as `end`. Such a model reads an end, then one record, from the start. */
+
 /** One id for each code point of `characters`. */
 class CharTokenizer {
-  constructor(characters) {
+  constructor({ characters, end = null }) {
     this.characters = [...characters];
+    this.end = end;
+    this.endId = end === null ? null : this.characters.length;
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
   }
 
@@ -21,7 +26,7 @@ class CharTokenizer {
 
   /** A function from the next ids to text. */
   decoder() {
-    return (ids) => ids.map((id) => this.characters[id]).join("");
+    return (ids) => ids.map((id) => this.characters[id] ?? "").join("");
   }
 }
 
@@ -29,13 +34,19 @@ class CharTokenizer {
 class ByteTokenizer {
   characters = null; // all are known
 
+  constructor({ end = null }) {
+    this.end = end;
+    this.endId = end === null ? null : 256;
+  }
+
   encode(text) {
     return Array.from(new TextEncoder().encode(text));
   }
 
   decoder() {
     const utf8 = new TextDecoder(); // bytes that are no UTF-8 become U+FFFD
-    return (ids, last = false) => utf8.decode(Uint8Array.from(ids), { stream: !last });
+    const bytes = (ids) => Uint8Array.from(ids.filter((id) => id < 256));
+    return (ids, last = false) => utf8.decode(bytes(ids), { stream: !last });
   }
 }
 
@@ -153,8 +164,9 @@ class FileModel {
     const { cell, hidden_size: hiddenSize, num_layers: numLayers } = config;
     this.facts = { name, unit, cell, hiddenSize, numLayers, corpus, exact, card: facts };
     this.tokenizer =
-      tokenizer.kind === "byte" ? new ByteTokenizer() : new CharTokenizer(tokenizer.characters);
-    this.characters = this.tokenizer.characters;
+      tokenizer.kind === "byte" ? new ByteTokenizer(tokenizer) : new CharTokenizer(tokenizer);
+    const { characters, end } = this.tokenizer;
+    this.characters = characters && [...characters, ...(end ?? "")];
     this.network = new Network(config, tensors);
     this.place = this.beginning();
   }
@@ -185,13 +197,20 @@ class FileModel {
   }
 
   get lineStart() {
-    if (this.characters === null) return 10;
-    return this.tokenizer.ids.get("\n") ?? this.tokenizer.ids.get(" ") ?? 0;
+    const { endId, ids } = this.tokenizer;
+    return endId ?? (ids ? ids.get("\n") ?? ids.get(" ") ?? 0 : "\n".charCodeAt(0));
+  }
+
+  /** The ids of a text to go on from; of records, those of the last. */
+  idsBefore(text) {
+    const { end, endId } = this.tokenizer;
+    if (end === null) return this.tokenizer.encode(text);
+    return [endId, ...this.tokenizer.encode(text.split(end).at(-1))];
   }
 
   /** The place after a text. One that goes on from the text before is read from there. */
   async placeAfter(text) {
-    const ids = this.tokenizer.encode(text);
+    const ids = this.idsBefore(text);
     const { ids: known, clamps } = this.place;
     const goesOn = known.length && known.length <= ids.length &&
       clamps === this.clamps && known.every((id, k) => id === ids[k]);
@@ -201,7 +220,8 @@ class FileModel {
     return this.place;
   }
 
-  /** The likeliest next characters after a text: [{text, probability}], the likeliest first. */
+  /** The likeliest next characters after a text: [{text, probability}], the likeliest first. The end
+      of a record is an empty text. */
   async next(text, count = 8) {
     const { logits } = await this.placeAfter(text);
     const total = logSumExp(logits);
@@ -226,9 +246,25 @@ class FileModel {
     return found;
   }
 
-  /** What each character of a text costs: [{text, nats}]; the first costs null: nothing precedes. */
+  /** What each character of a text costs: [{text, nats}]; the first costs null: nothing precedes. Of
+      records, each is read from the start, and what ends it has its cost, too. */
   async score(text, signal) {
-    const nats = [null, ...await this.surprisals(this.tokenizer.encode(text), signal)];
+    const { end, endId } = this.tokenizer;
+    if (end === null) {
+      const nats = await this.surprisals(this.tokenizer.encode(text), signal);
+      return this.byCharacter(text, [null, ...nats]);
+    }
+    const found = [];
+    for (const record of text.split(end)) {
+      const ids = [endId, ...this.tokenizer.encode(record), endId];
+      const nats = await this.surprisals(ids, signal);
+      found.push(...this.byCharacter(record, nats), { text: end, nats: nats.at(-1) });
+    }
+    found.at(-1).text = ""; // what ended the last is not in the text
+    return found;
+  }
+
+  byCharacter(text, nats) {
     let at = 0;
     return Array.from(text, (character) => {
       const count = this.tokenizer.encode(character).length; // more than one in a byte model
@@ -238,16 +274,18 @@ class FileModel {
     });
   }
 
-  /** New text after a prompt, piece by piece. A seed draws the same text in every browser. */
+  /** New text after a prompt, piece by piece; of records, what is left of one. A seed draws the same
+      text in every browser. */
   async *generate({
     prompt = "", length = 500, temperature = 0.8, topK = 0, topP = 1, seed = 0, stop = [], signal,
   } = {}) {
     const random = randomNumbers(seed), ending = new Ending(stop), breather = new Breather();
     const decode = this.tokenizer.decoder();
-    const place = await this.read(this.tokenizer.encode(prompt), this.beginning(), signal);
+    const place = await this.read(this.idsBefore(prompt), this.beginning(), signal);
     let waiting = "";
     for (let count = 0; count < length && !ending.ended; count++) {
       const id = draw(drawingWeights(place.logits, { temperature, topK, topP }), random());
+      if (id === this.tokenizer.endId) break;
       waiting += ending.feed(decode([id]));
       this.step(place, id);
       if (breather.due) {

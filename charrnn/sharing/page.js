@@ -127,9 +127,14 @@ function save(blob, name) {
 
 // ---------- The likeliest next characters ----------
 
-const NAMES = { " ": "space", "\n": "line end", "\t": "tab", "\ufffd": "part of a character" };
+const NAMES = {
+  "": "the end", " ": "space", "\n": "line end", "\t": "tab", "\ufffd": "part of a character",
+};
 
-const nameOf = (text) => NAMES[text] ?? (/^[\p{L}\p{N}\p{P}\p{S}]$/u.test(text) ? text : codePoint(text));
+function nameOf(text) {
+  if (text in NAMES || /^[\p{L}\p{N}\p{P}\p{S}]$/u.test(text)) return NAMES[text] ?? text;
+  return [...text].length === 1 ? codePoint(text) : JSON.stringify(text);
+}
 
 const percentOf = (probability) =>
   probability < 0.001 ? "<0.1%" : `${rounded(100 * probability, probability < 0.1 ? 1 : 0)}%`;
@@ -171,7 +176,7 @@ function prepareLikely(model) {
       const { text, probability } = found[k];
       const percent = percentOf(probability);
       button.dataset.text = text;
-      button.disabled = text === "\ufffd"; // a byte that is no character by itself
+      button.disabled = text === "" || text === "\ufffd"; // what can't be typed
       button.firstChild.textContent = nameOf(text);
       button.lastChild.textContent = percent;
       button.setAttribute("aria-label", `Add ${nameOf(text)}, ${percent}`);

@@ -39,7 +39,8 @@ class CharRNN {
   /** Read some text, after what was fed before; or what `predict` gave. */
   feed(text, callback = undefined) {
     return this.doing(callback, async (model) => {
-      const ids = typeof text === "string" ? model.tokenizer.encode(text) : [text.id];
+      const encoded = (words) => (this.place ? model.tokenizer.encode(words) : model.idsBefore(words));
+      const ids = typeof text === "string" ? encoded(text) : [text.id];
       this.place = await model.read(ids, this.place ?? model.beginning());
     });
   }

@@ -209,6 +209,16 @@ def test_a_page_that_was_cut_says_so(browser: Browser, tmp_path: Path) -> None:
     _wait(lambda: "could not be opened" in text_of(browser, "summary"))
 
 
+def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "lstm")
+    (tmp_path / "novel.js").write_text(script(bundle(folder)), "utf-8")
+    documentation = (Path(__file__).parents[2] / "docs" / "sharing.md").read_text("utf-8")
+    (example,) = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
+    (tmp_path / "sketch.html").write_text(example.replace("It was", "a<"), "utf-8")
+    browser.open(tmp_path / "sketch.html")
+    _wait(lambda: browser.run('return document.querySelector("p").textContent.length;') >= 200)
+
+
 def test_a_sketch_uses_the_script(browser: Browser, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model", "gru")
     (tmp_path / "novel.js").write_text(script(bundle(folder, exact=True)), "utf-8")

@@ -14,6 +14,7 @@ import pytest
 
 import charrnn
 from charrnn import ByteTokenizer
+from charrnn.arrays import Logits, log_softmax
 from charrnn.config import CellName, SampleConfig
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder, read_model
@@ -21,6 +22,7 @@ from charrnn.sampling.distribution import probabilities
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.packing import pack
+from tests.conftest import V
 from tests.sharing.travelling import CHARACTERS, SHAPES, folder_of, in_node, needs_node
 
 pytestmark = needs_node
@@ -186,6 +188,49 @@ def test_bytes_are_characters_once_they_are_whole(tmp_path: Path) -> None:
     costs = -charrnn.load(folder.path).log_probs(text)  # of bytes 2 to 10
     expected = [costs[0], costs[1:4].sum(), costs[4:8].sum(), costs[8]]
     assert [one["nats"] for one in found["score"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_record_is_read_from_its_start_and_ends_with_its_end(tmp_path: Path) -> None:
+    """As `tokenizer.json` has it for a model of records: the last id is no character."""
+    letters, end = CHARACTERS[1:], V - 1
+    folder = folder_of(tmp_path / "model", "gru", num_layers=1)
+    code = f"""
+        const unpacked = await unpack(data);
+        const about = JSON.parse(unpacked.metadata.about);
+        about.tokenizer = {{ kind: "char", characters: {json.dumps(letters)}, end: "\\n" }};
+        unpacked.metadata.about = JSON.stringify(about);
+        const records = new FileModel(unpacked);
+        const read = records.network.read.bind(records.network), drawn = [];
+        let reads = 0;
+        records.network.read = (...given) => {{ reads++; return read(...given); }};
+        for (const seed of Array(10).keys()) {{
+          let text = "";
+          reads = 0;
+          for await (const piece of records.generate({{ prompt: "/\\na<", seed }})) text += piece;
+          drawn.push([text, reads]);
+        }}
+        const {{ logits }} = await records.placeAfter("/\\na<");
+        const begun = Array.from((await records.placeAfter("")).logits);
+        const score = await records.score("a\\n<é");
+        return {{ score, drawn, begun, logits: Array.from(logits) }};"""
+    found = in_runtime(folder, code, exact=True)
+    model = charrnn.load(folder.path)
+
+    def after(text: str) -> tuple[list[int], Logits]:
+        ids = [end, *(letters.index(c) for c in text), end]
+        return ids, log_softmax(model(np.array([ids], np.int32))[0][0])
+
+    costs = []
+    for record in ("a", "<é"):
+        ids, log_probs = after(record)
+        costs += [-log_probs[k, token] for k, token in enumerate(ids[1:])]
+    assert [one["text"] for one in found["score"]] == ["a", "\n", "<", "é", ""]
+    assert [one["nats"] for one in found["score"]] == pytest.approx(costs, abs=1e-4)
+    np.testing.assert_allclose(log_softmax(np.array(found["begun"])), after("")[1][0], atol=1e-4)
+    np.testing.assert_allclose(log_softmax(np.array(found["logits"])), after("a<")[1][2], atol=1e-4)
+    lengths = [len(text) for text, _ in found["drawn"]]
+    assert min(lengths) < max(lengths) < 500, "each ends where its end is drawn"
+    assert [reads for _, reads in found["drawn"]] == [3 + length for length in lengths]
 
 
 def test_unknown_characters_are_named(tmp_path: Path) -> None:
