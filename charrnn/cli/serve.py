@@ -63,7 +63,7 @@ def _folders(models: list[Any]) -> dict[str, Path]:
     for model in models:
         path = find_model(model)
         name = repository(model)[0].partition("/")[2] if is_on_hub(model) else path.resolve().name
-        if name in found and found[name] != path:
+        if name in found and found[name].resolve() != path.resolve():
             advice = "rename one of the folders"
             raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)
         found[name] = path
