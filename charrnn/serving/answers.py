@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,8 +15,9 @@ from charrnn.serving.texts import Piece, Text, TokenCost
 
 __all__ = ["Completion", "models_body", "score_body", "whole_text"]
 
-# Seconds between two events of a stream: more often than this nobody sees, and sending takes time.
-PAUSE = 0.02
+# Seconds between two events of a stream, and what each text that is being written adds: more often
+# nobody sees, and with many clients sending takes longer than writing.
+PAUSE, PAUSE_FOR_EACH = 0.02, 0.0005
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -48,9 +49,9 @@ class Completion(msgspec.Struct, frozen=True):
         choices = [self._choice(index, piece) for index, piece in enumerate(pieces)]
         return msgspec.json.encode(self._body(choices) | {"usage": self._usage()})
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """The answer, as server-sent events."""
-        async for index, piece in _as_they_come(self.texts):
+    async def events(self, others: Callable[[], int]) -> AsyncIterator[bytes]:
+        """The answer, as server-sent events; `others` tells how many texts are being written."""
+        async for index, piece in _as_they_come(self.texts, others):
             if piece.finish == "failure":
                 yield _event(error_body(500, "the text could not be written"))
                 return
@@ -115,7 +116,9 @@ async def whole_text(text: Text) -> Piece:
     return piece
 
 
-async def _as_they_come(texts: Sequence[Text]) -> AsyncIterator[tuple[int, Piece]]:
+async def _as_they_come(
+    texts: Sequence[Text], others: Callable[[], int]
+) -> AsyncIterator[tuple[int, Piece]]:
     """The pieces of several texts, each with the number of its text."""
     waiting = {asyncio.ensure_future(text.news()): index for index, text in enumerate(texts)}
     try:
@@ -126,7 +129,7 @@ async def _as_they_come(texts: Sequence[Text]) -> AsyncIterator[tuple[int, Piece
                 yield index, piece
                 if piece.finish is None:
                     waiting[asyncio.ensure_future(texts[index].news())] = index
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PAUSE + PAUSE_FOR_EACH * others())
     finally:
         for task in waiting:
             task.cancel()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -75,14 +76,16 @@ class Service:
         loop = asyncio.get_running_loop()
 
         def announce(texts: list[Text]) -> None:
+            heard = threading.Event()
             with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(_tell, texts)
+                loop.call_soon_threadsafe(_tell, texts, heard)
+                heard.wait(1)
 
         self.scheduler = Scheduler(announce)
         loading = asyncio.create_task(self._loaded())
         yield
         loading.cancel()
-        self.scheduler.close()
+        await asyncio.to_thread(self.scheduler.close)
 
     async def _loaded(self) -> None:
         try:
@@ -245,9 +248,10 @@ class Service:
             leaving.cancel()
 
 
-def _tell(texts: list[Text]) -> None:
+def _tell(texts: list[Text], heard: threading.Event) -> None:
     for text in texts:
         text.tell()
+    asyncio.get_running_loop().call_soon(heard.set)  # after those who waited for the texts
 
 
 async def _left(receive: Receive) -> None:
@@ -278,7 +282,7 @@ class _EventStream(Response):
     async def _send(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        async for event in self.completion.events():
+        async for event in self.completion.events(lambda: self.service.taken):
             await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -21,6 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 __all__ = ["ApiError", "Guard", "error_body", "read_body"]
 
 BODY_SECONDS = 30  # in which a body must have arrived
+# A body that is too large is read on, and dropped, up to this many times the limit: a client that
+# is still sending would not see why it is refused.
+UNREAD = 10
 OPEN_PATHS = ("/", "/health")  # those that need no key
 
 
@@ -150,17 +153,24 @@ async def read_body(request: Request, most: int) -> bytes:
     Raises:
         ApiError: 413 if it has more than `most` bytes, 408 if it does not arrive.
     """
-    too_large = ApiError(413, f"the body has more than {most:,} bytes", code="body_too_large")
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most:
-        raise too_large
-    body = bytearray()
+    if length.isdecimal() and int(length) > UNREAD * most:
+        raise _too_large(most)
+    body, read = bytearray(), 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in request.stream():
-                body += piece
-                if len(body) > most:
-                    raise too_large
+                read += len(piece)
+                if read <= most:
+                    body += piece
+                elif read > UNREAD * most:
+                    raise _too_large(most)
     except TimeoutError:
         raise ApiError(408, f"the body did not arrive within {BODY_SECONDS} seconds") from None
+    if read > most:
+        raise _too_large(most)
     return bytes(body)
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"the body has more than {most:,} bytes", code="body_too_large")

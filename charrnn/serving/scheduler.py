@@ -1,13 +1,16 @@
 """The thread that writes all texts, those of all clients and all models.
 
 Each turn is a step of every batch and one slice of other work: a long text in machine code, or a
-text that is read again alone. What is new is told to the event loop after each turn.
+text that is read again alone. Every few milliseconds the event loop is told what is new, and waited
+for: the two threads take turns. If they competed for Python's lock, each system call of the event
+loop would cost it a wait, and with hundreds of clients it would fall behind for good.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,12 +24,15 @@ from charrnn.serving.texts import Text
 
 __all__ = ["Scheduler"]
 
+TURN_SECONDS = 0.002  # after which the event loop has its turn
+
 
 class Scheduler:
     """Writes texts in a thread of its own until it is closed.
 
     Args:
-        announce: called in that thread with the texts that have news.
+        announce: called in that thread with the texts that have news; returns once the event loop
+            has had its turn.
     """
 
     def __init__(self, announce: Callable[[list[Text]], None]) -> None:
@@ -35,6 +41,7 @@ class Scheduler:
         self._texts: list[Text] = []
         self._batches: dict[LanguageModel, Batch] = {}
         self._slices: deque[Iterator[None]] = deque()
+        self._announced = time.monotonic()  # when the event loop last had its turn
         self._thread = threading.Thread(target=self._run, name="charrnn writes", daemon=True)
         self._thread.start()
 
@@ -59,13 +66,19 @@ class Scheduler:
             except Exception:  # ours; those who wait must hear of it
                 traceback.print_exc(file=sys.stderr)
                 self._fail()
-            if fresh := [text for text in self._texts if text.take_fresh()]:
-                self._announce(fresh)
-            self._texts = [text for text in self._texts if not text.over]
+            if self._idle or time.monotonic() - self._announced > TURN_SECONDS:
+                self._announce([text for text in self._texts if text.take_fresh()])
+                self._announced = time.monotonic()
+                self._texts = [text for text in self._texts if not text.over]
+
+    @property
+    def _idle(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self._slices and all(batch.empty for batch in self._batches.values())
 
     def _arrived(self) -> Iterator[Text | None]:
         """What has arrived; waits for it if there is nothing else to do."""
-        if not self._slices and all(batch.empty for batch in self._batches.values()):
+        if self._idle:
             yield self._arrivals.get()
         try:
             while True:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -108,9 +107,6 @@ def serve(
         "limit_concurrency": config.max_texts + 256,  # connections
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
-    # Each system call of the event loop gives Python's lock away. The thread that writes would keep
-    # it for five milliseconds each time, and hundreds of clients would wait for one another.
-    sys.setswitchinterval(0.0005)
     app = create_app(Service(load, config, failed))
     server = uvicorn.Server(uvicorn.Config(app, **settings))
     server.run(sockets=[listening])

@@ -72,6 +72,7 @@ def test_the_server_answers_as_the_page_shows(desk: Path) -> None:
         assert shown == text + "\n"
 
 
+@pytest.mark.slow
 def test_the_hub_is_reached_as_the_page_shows(desk: Path) -> None:
     commands = [line.split("  #")[0] for line in SHOWN if "OWNER/NAME" in line]
     assert len(commands) == 2
@@ -96,6 +97,7 @@ def test_the_hub_is_reached_as_the_page_shows(desk: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_llm_writes_as_the_page_shows(installed: Path, desk: Path) -> None:
     commands = [brief(line) for line in SHOWN if line.startswith("llm")]
     assert len(commands) == 2
