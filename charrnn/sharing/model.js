@@ -120,7 +120,8 @@ class Ending {
     this.held += piece;
     const found = this.stop.map((text) => this.held.indexOf(text)).filter((at) => at >= 0);
     this.ended = found.length > 0;
-    const open = last ? this.held.length : Math.max(0, this.held.length - this.longest + 1);
+    let open = last ? this.held.length : Math.max(0, this.held.length - this.longest + 1);
+    if (/[\ud800-\udbff]/.test(this.held[open - 1])) open--; // half of a character
     const end = this.ended ? Math.min(...found) : open;
     const shown = this.held.slice(0, end);
     this.held = this.held.slice(end);

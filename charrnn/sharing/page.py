@@ -21,9 +21,10 @@ from charrnn.sharing.bundle import Bundle
 __all__ = ["api_page", "model_page", "script"]
 
 
-def model_page(title: str, model: Bundle) -> str:
+def model_page(model: Bundle) -> str:
     """One file with everything in it: it opens by double click and makes no request."""
-    return _page(title, ["naming.js", "network.js", "model.js"], model.text, connect="'none'")
+    scripts = ["naming.js", "network.js", "model.js"]
+    return _page(model.name, scripts, model.text, connect="'none'")
 
 
 def api_page(title: str) -> str:

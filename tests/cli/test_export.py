@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 import charrnn
-from tests.commands import run
+from tests.commands import run, start
 
 RUNTIME_BYTES = 30_000  # what the runtime of a page may take
 
@@ -31,6 +33,25 @@ def test_the_same_model_makes_the_same_page(home: Path) -> None:
     for name in ("a.html", "b.html"):
         assert run(home, "export", "verse", "--html", name).returncode == 0
     assert (home / "a.html").read_bytes() == (home / "b.html").read_bytes()
+
+
+def test_a_folder_may_have_any_name(home: Path) -> None:
+    name = os.fsdecode(b"n\xff\n$x <b>")
+    shutil.copytree(home / "checkpoints" / "verse", home / name)
+    kinds = ("--html", "a.html", "--js", "b.js", "--onnx", "c.onnx")
+    done = run(home, "export", name, *kinds)
+    assert done.returncode == 0, done.stderr
+    title = r"n\udcff\n$x &lt;b&gt;"
+    assert f"<title>{title}</title>" in (home / "a.html").read_text("utf-8")
+
+
+def test_a_reader_that_has_gone_is_no_error(home: Path) -> None:
+    process = start(home, "export", "verse", "--html", "a.html")
+    with process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(120) == 0
+    assert (home / "a.html").exists()
 
 
 def test_exact_weights_are_said(home: Path) -> None:
@@ -58,6 +79,7 @@ def test_the_runtime_is_small_and_ends_no_script() -> None:
     [
         (("verse",), 2, "there is nothing to write"),
         (("verse", "--onnx", "a.onnx", "--exact"), 2, "--exact is for --html and --js"),
+        (("verse", "--html", "a.html", "--js", "./a.html"), 2, "one file is named twice"),
         (("nowhere", "--html", "a.html"), 66, "nowhere"),
         (("verse", "--html", "no/such/a.html"), 73, "choose another --html"),
         (("verse", "--js", "."), 73, "choose another --js"),

@@ -29,7 +29,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\u2028&amp;\u202e😀'\"`${1}"
 def written(folder: ModelFolder, path: Path, **options: Any) -> Path:
     """The page of a model, on the disk."""
     made = bundle(folder, **options)
-    path.write_text(model_page(folder.path.name, made), encoding="utf-8")
+    path.write_text(model_page(made), encoding="utf-8")
     return path
 
 
