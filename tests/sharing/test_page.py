@@ -17,6 +17,7 @@ from selenium.webdriver.common.keys import Keys
 import charrnn
 from charrnn import ByteTokenizer
 from charrnn.config import CellName
+from charrnn.errors import printable
 from charrnn.folder.record import CorpusRecord, ModelFolder, read_model
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import model_page, script
@@ -95,7 +96,7 @@ def test_hostile_words_are_text_and_nothing_else(
     corpus = CorpusRecord(name=HOSTILE, characters=7, sha256="")
     folder = replace(folder, record=msgspec.structs.replace(folder.record, corpus=corpus))
     opened(browser, written(folder, tmp_path / "page.html"))
-    assert browser.run('return document.querySelector("h1").textContent;') == name
+    assert browser.run('return document.querySelector("h1").textContent;') == printable(name)
     assert HOSTILE in browser.run('return element("summary").textContent;')
     known = HOSTILE if tokenizer else "".join(c for c in HOSTILE if c in CHARACTERS)
     assert write(browser, HOSTILE, length=5).startswith(known)
