@@ -87,6 +87,24 @@ def _wait(true: Any) -> None:
         time.sleep(0.02)
 
 
+def test_its_policy_forbids_requests_and_foreign_code(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    refused = browser.run(
+        """
+        const refused = [];
+        document.addEventListener("securitypolicyviolation", (event) => {
+          refused.push(event.effectiveDirective);
+        });
+        new Image().src = "https://example.invalid/picture.png";
+        await fetch("https://example.invalid/").catch(() => {});
+        document.body.append(make("script", "refused.push('it ran')"));
+        document.body.append(make("style", "body { color: red }"));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return refused.sort();"""
+    )
+    assert refused == ["connect-src", "img-src", "script-src-elem", "style-src-elem"]
+
+
 @pytest.mark.parametrize("tokenizer", [None, ByteTokenizer()], ids=["characters", "bytes"])
 def test_hostile_words_are_text_and_nothing_else(
     browser: Browser, tokenizer: ByteTokenizer | None, tmp_path: Path
