@@ -175,6 +175,14 @@ def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
     _wait(lambda: text_of(browser, "write-status").startswith("Stopped after"))
 
 
+def test_a_wrong_setting_is_shown_where_it_is(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    browser.run('element("top-p").value = 5; element("write").requestSubmit(); return null;')
+    assert browser.driver.switch_to.active_element.get_attribute("id") == "top-p"
+    assert browser.driver.find_element("id", "top-p").is_displayed()
+    assert text_of(browser, "write-status") == ""
+
+
 def test_everything_that_can_be_used_has_a_name(browser: Browser, tmp_path: Path) -> None:
     opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
     browser.run('element("hold").requestSubmit(); return null;')
