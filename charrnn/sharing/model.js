@@ -311,6 +311,7 @@ class FileModel {
     this.clamps = clamps;
     const worst = Math.max(...found.map((value, k) => Math.abs(value - here[k])));
     const lost = found.reduce((sum, value, k) => sum + exact[k] - value, 0) / found.length;
+    const change = `${Math.abs(lost).toFixed(4)} nats ${lost < 0 ? "less" : "more"}`;
     const passed = worst <= 1e-4 && Math.abs(lost) <= (this.about.exact ? 1e-4 : 0.01);
     const unit = this.facts.unit;
     const lines = [
@@ -318,8 +319,8 @@ class FileModel {
         `same weights, within ${worst.toExponential(1)} nats (allowed: 1e-4).`,
     ];
     if (!this.about.exact) {
-      lines.push(`With the weights as bytes the text costs ${lost.toFixed(4)} nats more for each ` +
-        `${unit} than with the exact ones (allowed: 0.01).`);
+      lines.push(`With the weights as bytes each ${unit} costs ${change} than with the exact ones, ` +
+        "on average (allowed: 0.01).");
     }
     lines.push(this.network.products.inMachineCode
       ? "The products ran in WebAssembly." : "The products ran in JavaScript.");
