@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .PHONY: demo docs test test-slow format clean \
-	bench-training bench-sampling bench-gpu bench-quality bench-peers
+	bench-training bench-sampling bench-serving bench-gpu bench-quality bench-peers
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -32,6 +32,9 @@ bench-training: $(READY)
 
 bench-sampling: $(READY)
 	$(BIN)/python benchmarks/sampling.py
+
+bench-serving: $(READY)
+	$(BIN)/python benchmarks/serving.py
 
 bench-gpu: $(READY)
 	$(BIN)/python benchmarks/gpu.py

@@ -26,6 +26,8 @@ PAGES = {
 # looked at: they install everything anew, which takes minutes and a network.
 NOT_RUN = {
     "path/to": "it stands for any folder",
+    "charrnn serve": "it answers until Ctrl-C; tests/sharing/test_examples.py asks it",
+    "OWNER/NAME": "tests/sharing/test_examples.py runs it, with a hub of its own",
     "train scenes": "a network of any use on this text takes a minute; `make demo` runs it",
 }
 

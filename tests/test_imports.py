@@ -57,6 +57,7 @@ RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: 
         ("train", "--help"),
         ("eval", "--help"),
         ("score", "model"),
+        ("serve", "--help"),
         ("sample", "model", "model", "-n", "20", "--json", "--num-samples", "2"),
         ("sample", "model", "-n", "20", "--beam", "2"),
         ("corpora",),

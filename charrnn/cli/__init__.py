@@ -6,7 +6,9 @@ train     a text to a model
 sample    a model to new text
 evaluate  how well models predict a text: `charrnn eval`
 score     the same for each line of standard input
+serve     models behind an API
 export    a model as a web page, a script or an ONNX graph
+push      a model to the Hugging Face hub
 info      a model's facts and the curve of its losses
 list      the models in checkpoints/
 verify    whether a model folder is whole

@@ -35,10 +35,16 @@ def facts(model: ModelFolder) -> dict[str, str]:
     return found
 
 
-def markdown(model: ModelFolder) -> str:
-    """The model card."""
+def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
+    """The model card; `on_hub` is its name there, if it is for there."""
     rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
-    return f"""# {model.path.name}
+    title, where = (
+        model.path.name,
+        ", from the folder that holds this one, or from anywhere with its path",
+    )
+    if on_hub is not None:
+        title, where = on_hub.rpartition("/")[2], ""
+    return f"""# {title}
 
 A recurrent language model, made with charrnn.
 It reads and writes one {model.tokenizer.unit} at a time.
@@ -47,9 +53,9 @@ It reads and writes one {model.tokenizer.unit} at a time.
 |---|---|
 {rows}
 
-Write text with it, from the folder that holds this one, or from anywhere with its path:
+Write text with it{where}:
 
-    charrnn sample {model.path.name} --temp 0.8
+    charrnn sample {on_hub or model.path.name} --temp 0.8
 
 The validation loss is the mean over the last part of the corpus, which was not trained on.
 """

@@ -7,4 +7,6 @@ wasm        the matrix product of the page in WebAssembly
 bundle      a model as text: weights, vocabulary, self-test, model folder
 page        the page and the script that hold it
 onnx_graph  a model as an ONNX graph
+publishing  a model and its page on the Hugging Face hub
+llm_models  models in the program `llm`, as its plug-in
 """
