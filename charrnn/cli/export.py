@@ -51,6 +51,9 @@ def export(
     if html is None and js is None and onnx is None:
         advice = "charrnn export MODEL --html page.html, or --js, or --onnx"
         raise UsageError("there is nothing to write", advice)
+    paths = [path.absolute() for path in (html, js, onnx) if path is not None]
+    if len(paths) > len(set(paths)):
+        raise UsageError("one file is named twice", "give each kind a file of its own")
     if exact and html is None and js is None:
         raise UsageError("--exact is for --html and --js", "an ONNX graph is always exact")
     folder = read_model(find_model(model))
@@ -62,8 +65,7 @@ def export(
         made = bundle(folder, exact=exact)
         say(_weights(made, asked=exact, unit=folder.tokenizer.unit))
         if html is not None:
-            title = folder.path.resolve().name
-            _write(html, page.model_page(title, made).encode(), "--html")
+            _write(html, page.model_page(made).encode(), "--html")
         if js is not None:
             _write(js, page.script(made).encode(), "--js")
     if onnx is not None:

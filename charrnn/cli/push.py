@@ -55,5 +55,5 @@ def push(
         say("the model knows parts of its text by heart; everyone will be able to read them")
     write(publish(found, name, license=license, language=language or (), public=public) + "\n")
     if space:
-        page = model_page(found.path.resolve().name, bundle(found, exact=False)).encode()
+        page = model_page(bundle(found)).encode()
         write(publish_page(found, name, page, public=public) + "\n")

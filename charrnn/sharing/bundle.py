@@ -17,6 +17,7 @@ import safetensors.numpy
 
 from charrnn.arrays import Ids, Weights, softmax
 from charrnn.config import refuse_bidirectional
+from charrnn.errors import printable
 from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
@@ -25,7 +26,7 @@ from charrnn.sampling.language_model import line_start
 from charrnn.sharing import wasm
 from charrnn.sharing.packing import pack
 
-__all__ = ["MAX_LOSS", "Bundle", "bundle"]
+__all__ = ["MAX_LOSS", "Bundle", "bundle", "name_of"]
 
 MAX_LOSS = 0.01  # nats per token that rounding may cost, as for the writer in machine code
 TEST_TOKENS = 300  # length of the text of the self-test
@@ -39,6 +40,7 @@ class Bundle(NamedTuple):
     """A model, ready to be put into a page or a script.
 
     Attributes:
+        name: of the model, for people.
         text: base 85, as `base64.b85encode` writes it, but without its `<`, which means something
             in a page.
         exact: whether the weights are those of the folder, to the bit.
@@ -46,6 +48,7 @@ class Bundle(NamedTuple):
             the model wrote.
     """
 
+    name: str
     text: str
     exact: bool
     loss: float
@@ -82,7 +85,12 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
     # One entry: several come in another order each time, and a model would not make equal pages.
     content = safetensors.numpy.save(tensors, {"about": msgspec.json.encode(about).decode()})
     digits = base64.b85encode(zlib.compress(content, 9)).decode()
-    return Bundle(digits.replace("<", ","), exact, loss)
+    return Bundle(name_of(folder), digits.replace("<", ","), exact, loss)
+
+
+def name_of(folder: ModelFolder) -> str:
+    """The name of a model, fit to be shown."""
+    return printable(folder.path.resolve().name)
 
 
 def _model(folder: ModelFolder, weights: Weights) -> Model:
@@ -103,7 +111,7 @@ def _test_ids(model: Model) -> Ids:
 def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
     """What the runtime has to know of a model, and what it tells people."""
     return {
-        "name": folder.path.resolve().name,
+        "name": name_of(folder),
         "model": folder.record.model,
         "tokenizer": folder.tokenizer,
         "unit": folder.tokenizer.unit,
@@ -116,7 +124,8 @@ def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
 def _folder(folder: ModelFolder, weights: Weights, exact: bool) -> dict[str, object]:
     """The model folder with these weights, but for the weights themselves."""
     files = model_files(folder.record, folder.tokenizer, weights, folder.step)
-    files[CARD] = (card.markdown(folder) + ("" if exact else ROUNDED)).encode()
+    text = card.markdown(folder) + ("" if exact else ROUNDED)
+    files[CARD] = text.encode(errors="replace")  # the name of a folder may hold anything
     if folder.metrics:
         files[METRICS] = b"".join(msgspec.json.encode(one) + b"\n" for one in folder.metrics)
     files[MANIFEST] = pretty_json(manifest_of(files))

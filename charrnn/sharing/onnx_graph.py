@@ -21,6 +21,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig, refuse_bidirectional
 from charrnn.errors import MissingInputError
 from charrnn.folder.record import ModelFolder
+from charrnn.sharing.bundle import name_of
 
 if TYPE_CHECKING:
     import onnx
@@ -67,7 +68,7 @@ def graph(folder: ModelFolder) -> bytes:
     helper.set_model_props(
         model,
         {
-            "name": folder.path.resolve().name,
+            "name": name_of(folder),
             "tokenizer": msgspec.json.encode(folder.tokenizer).decode(),
             "model": msgspec.json.encode(config).decode(),
         },

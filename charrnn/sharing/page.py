@@ -1,11 +1,16 @@
 """The page and the script that hold a model.
 
 A page is one HTML file that opens from a disk: it loads nothing, and its Content-Security-Policy
-allows it no request and no code but its own. Its parts are the files beside this one:
+allows it no request and no code but its own. Its parts are the files in `browser/`: plain scripts,
+one after the other, for a page that is opened from a disk can load no modules.
 
-    naming.js network.js model.js page.js    a page with the model inside
-    naming.js api.js page.js                 a page that asks a server
-    naming.js network.js model.js sketch.js  a script for pages of one's own
+    naming                  what characters are called
+    network                 the data, the arithmetic, the cells: token, state → logits, state
+    tokenizers, drawing     text ↔ ids; logits → id
+    archive                 the model folder as a .zip
+    model                   the model in the file: these together
+    api                     a model on a server, with the same methods
+    page, sketch            what people see; what scripts call
 """
 
 from __future__ import annotations
@@ -18,12 +23,15 @@ from string import Template
 
 from charrnn.sharing.bundle import Bundle
 
-__all__ = ["api_page", "model_page", "script"]
+__all__ = ["RUNTIME", "api_page", "model_page", "script"]
+
+# What a page or a script with a model inside needs to use it.
+RUNTIME = ["naming.js", "network.js", "tokenizers.js", "drawing.js", "archive.js", "model.js"]
 
 
-def model_page(title: str, model: Bundle) -> str:
+def model_page(model: Bundle) -> str:
     """One file with everything in it: it opens by double click and makes no request."""
-    return _page(title, ["naming.js", "network.js", "model.js"], model.text, connect="'none'")
+    return _page(model.name, RUNTIME, model.text, connect="'none'")
 
 
 def api_page(title: str) -> str:
@@ -33,7 +41,7 @@ def api_page(title: str) -> str:
 
 def script(model: Bundle) -> str:
     """A script that defines `charRNN`, with the methods of ml5's CharRNN."""
-    parts = "\n".join(map(_read, ["naming.js", "network.js", "model.js", "sketch.js"]))
+    parts = "\n".join(map(_read, [*RUNTIME, "sketch.js"]))
     return f'"use strict";\n(() => {{\nconst MODEL = "{model.text}";\n{parts}}})();\n'
 
 
@@ -55,4 +63,4 @@ def _hash(text: str) -> str:
 
 
 def _read(name: str) -> str:
-    return files("charrnn.sharing").joinpath(name).read_text("utf-8")
+    return files("charrnn.sharing").joinpath("browser", name).read_text("utf-8")

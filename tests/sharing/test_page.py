@@ -17,6 +17,7 @@ from selenium.webdriver.common.keys import Keys
 import charrnn
 from charrnn import ByteTokenizer
 from charrnn.config import CellName
+from charrnn.errors import printable
 from charrnn.folder.record import CorpusRecord, ModelFolder, read_model
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import model_page, script
@@ -29,7 +30,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\u2028&amp;\u202e😀'\"`${1}"
 def written(folder: ModelFolder, path: Path, **options: Any) -> Path:
     """The page of a model, on the disk."""
     made = bundle(folder, **options)
-    path.write_text(model_page(folder.path.name, made), encoding="utf-8")
+    path.write_text(model_page(made), encoding="utf-8")
     return path
 
 
@@ -86,6 +87,24 @@ def _wait(true: Any) -> None:
         time.sleep(0.02)
 
 
+def test_its_policy_forbids_requests_and_foreign_code(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    refused = browser.run(
+        """
+        const refused = [];
+        document.addEventListener("securitypolicyviolation", (event) => {
+          refused.push(event.effectiveDirective);
+        });
+        new Image().src = "https://example.invalid/picture.png";
+        await fetch("https://example.invalid/").catch(() => {});
+        document.body.append(make("script", "refused.push('it ran')"));
+        document.body.append(make("style", "body { color: red }"));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return refused.sort();"""
+    )
+    assert refused == ["connect-src", "img-src", "script-src-elem", "style-src-elem"]
+
+
 @pytest.mark.parametrize("tokenizer", [None, ByteTokenizer()], ids=["characters", "bytes"])
 def test_hostile_words_are_text_and_nothing_else(
     browser: Browser, tokenizer: ByteTokenizer | None, tmp_path: Path
@@ -95,7 +114,7 @@ def test_hostile_words_are_text_and_nothing_else(
     corpus = CorpusRecord(name=HOSTILE, characters=7, sha256="")
     folder = replace(folder, record=msgspec.structs.replace(folder.record, corpus=corpus))
     opened(browser, written(folder, tmp_path / "page.html"))
-    assert browser.run('return document.querySelector("h1").textContent;') == name
+    assert browser.run('return document.querySelector("h1").textContent;') == printable(name)
     assert HOSTILE in browser.run('return element("summary").textContent;')
     known = HOSTILE if tokenizer else "".join(c for c in HOSTILE if c in CHARACTERS)
     assert write(browser, HOSTILE, length=5).startswith(known)
@@ -154,6 +173,14 @@ def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
     _wait(lambda: browser.run('return element("written").textContent.length;') > 100)
     prompt.send_keys(Keys.ESCAPE)
     _wait(lambda: text_of(browser, "write-status").startswith("Stopped after"))
+
+
+def test_a_wrong_setting_is_shown_where_it_is(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    browser.run('element("top-p").value = 5; element("write").requestSubmit(); return null;')
+    assert browser.driver.switch_to.active_element.get_attribute("id") == "top-p"
+    assert browser.driver.find_element("id", "top-p").is_displayed()
+    assert text_of(browser, "write-status") == ""
 
 
 def test_everything_that_can_be_used_has_a_name(browser: Browser, tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from tests.sharing.travelling import CHARACTERS, SHAPES, folder_of, in_node, nee
 
 pytestmark = needs_node
 
-RUNTIME = ["naming.js", "network.js", "model.js"]
 # Text of every kind of character, and how both languages see it.
 TEXT = "a 漢é<😀>\n&\u2028😀/ aa"
 
@@ -36,7 +35,7 @@ def in_runtime(folder: ModelFolder, code: str, *, exact: bool = False) -> Any:
     """What `code` returns where `model` is the folder's model, and `data` what it was made from."""
     made = bundle(folder, exact=exact)
     begin = f"const data = {json.dumps(made.text)}; const model = await openModel(data);"
-    return in_node(RUNTIME, begin + code)
+    return in_node(begin + code)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape['num_layers']} layers")
@@ -141,7 +140,7 @@ def test_what_is_drawn_from_is_what_the_filters_of_python_leave() -> None:
     code = f"""
         return {json.dumps(cases)}.map(([logits, temperature, topK, topP]) =>
           Array.from(drawingWeights(Float32Array.from(logits), {{ temperature, topK, topP }})));"""
-    found = in_node(RUNTIME, code)
+    found = in_node(code)
     for (logits, temperature, top_k, top_p), weights in zip(cases, found, strict=True):
         config = SampleConfig(top_k=top_k, top_p=top_p)
         expected = probabilities(np.array(logits, np.float32), config, temperature)
@@ -155,7 +154,7 @@ def test_draws_follow_the_weights() -> None:
         const first = draw(Float64Array.of(0, 2, 0), 0);
         const last = draw(Float64Array.of(1, 2, 0), 1 - 2 ** -53);
         return { counts, edges: [first, last] };"""
-    found = in_node(RUNTIME, code)
+    found = in_node(code)
     expected = np.array([1, 0, 5, 2]) / 8
     assert found["edges"] == [1, 1]
     assert found["counts"][1] == 0
@@ -165,7 +164,7 @@ def test_draws_follow_the_weights() -> None:
 def test_exponentials_are_those_of_numpy() -> None:
     values = np.concatenate([np.linspace(-60, 60, 2001), [-1e4, 0.0, 700, 1e-9, -1e-300]])
     code = "return [exp, tanh, sigmoid].map((one) => values.map((x) => one(x)));"
-    found = in_node(RUNTIME, f"const values = {json.dumps(values.tolist())}; {code}")
+    found = in_node(f"const values = {json.dumps(values.tolist())}; {code}")
     exp, tanh, sigmoid = np.array(found, np.float64)
     np.testing.assert_allclose(exp, np.exp(values), rtol=1e-10)
     np.testing.assert_allclose(tanh, np.tanh(values), atol=1e-10)

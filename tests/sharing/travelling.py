@@ -15,12 +15,13 @@ import charrnn
 from charrnn import CharRNN, CharTokenizer
 from charrnn.config import CellName
 from charrnn.folder.record import ModelFolder, read_model
+from charrnn.sharing.page import RUNTIME
 from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import V, small_config
 
 __all__ = ["CHARACTERS", "SHAPES", "folder_of", "in_node", "needs_node"]
 
-PARTS = Path(charrnn.__file__).parent / "sharing"
+PARTS = Path(charrnn.__file__).parent / "sharing" / "browser"
 # As many as `small_config` has; sorted. Some are two UTF-16 units, some have a meaning in pages.
 CHARACTERS = "\n &/<>aé\u2028漢😀"
 assert len(CHARACTERS) == V
@@ -47,9 +48,9 @@ def folder_of(
     return read_model(path)
 
 
-def in_node(parts: list[str], code: str) -> Any:
-    """What `code`, which may `await`, returns after these files of the runtime."""
-    runtime = "\n".join((PARTS / name).read_text("utf-8") for name in parts)
+def in_node(code: str) -> Any:
+    """What `code`, which may `await`, returns after the runtime."""
+    runtime = "\n".join((PARTS / name).read_text("utf-8") for name in RUNTIME)
     work = f"(async () => {{{code}\n}})().then((found) => console.log(JSON.stringify(found)));"
     done = subprocess.run(
         ["node", "-"],

@@ -74,6 +74,9 @@ function prepareWriting(model) {
     event.preventDefault();
     write();
   });
+  // The browser says nothing of a wrong setting that it can't show.
+  const show = (event) => event.target.closest("details")?.setAttribute("open", "");
+  element("write").addEventListener("invalid", show, { capture: true });
   element("stop").addEventListener("click", () => stopping.abort());
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !element("stop").disabled) stopping.abort();
