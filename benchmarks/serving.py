@@ -107,6 +107,7 @@ def main() -> None:
             server.communicate()
     results = {
         "machine": machine(),
+        "load": os.getloadavg()[1],  # of the last five minutes: what else the processors had to do
         "cell": "lstm",
         "layers": 2,
         "hidden_size": arguments.hidden_size,
