@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 import venv
 from importlib import metadata
@@ -153,6 +154,14 @@ def test_a_machine_that_only_uses_models(home: Path, tmp_path: Path) -> None:
     )
     assert serving.stderr is not None
     address = serving.stderr.readline().split()[2].removesuffix(";")
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/models", timeout=30).close()  # noqa: S310
+            break
+        except urllib.error.HTTPError as error:  # the model is being loaded
+            error.close()
+            if error.code != 503:
+                raise
     body = json.dumps({"prompt": "the ", "max_tokens": 20}).encode()
     with urllib.request.urlopen(f"{address}/completions", body, timeout=30) as answer:  # noqa: S310
         assert len(json.load(answer)["choices"][0]["text"]) == 20
