@@ -136,13 +136,18 @@ def fields_of(kind: type[Settings]) -> tuple[Setting, ...]:
     return tuple(found)
 
 
+@cache  # takes milliseconds
+def _fields(kind: type[Settings]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
 def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySettings:
     """`kind(**values)`, with unknown names refused as the user's mistake.
 
     Raises:
         UsageError: for a name that `kind` lacks, or a value out of bounds.
     """
-    known = [field.name for field in msgspec.structs.fields(kind)]
+    known = [field.name for field in _fields(kind)]
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {', '.join(known)}")
@@ -155,7 +160,7 @@ def check(kind: type[Settings], values: Mapping[str, Any]) -> None:
     Raises:
         UsageError: for the first that is out of bounds; names the setting and the bounds.
     """
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         if field.name not in values:
             continue
         value = values[field.name]

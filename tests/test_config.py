@@ -20,6 +20,7 @@ from charrnn.config import (
     ModelConfig,
     Reading,
     SampleConfig,
+    ServeConfig,
     Settings,
     TrainConfig,
     check,
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[type[Settings], ...]] = {
     "train": (Budget, ModelConfig, TrainConfig, Reading),
     "sample": (SampleConfig,),
     "eval": (EvalConfig, Reading),
+    "serve": (ServeConfig,),
 }
 FIELDS = [(kind, setting) for kind in SETTINGS for setting in fields_of(kind)]
 BOUNDED = [field for field in FIELDS if re.search(r"\d", bounds(field[1].annotation))]

@@ -25,7 +25,7 @@ from charrnn.models.hooks import (
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
-from charrnn.sampling.generation import Sample
+from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.sampling.records import LONGEST_RECORD, Wanted, draw_records
 from charrnn.scoring.score import Score, blocks, score_of

@@ -8,6 +8,7 @@ distribution    logits → the probabilities that are drawn from
 ties            draws that rounding decides
 draws           logits → ids, each row with its own random numbers
 endings         where a text ends
+growing         one text while it is drawn
 token_source    the ids of many texts, in NumPy or in machine code
 generation      prompt → new text, one or several at once
 records         whole records, none of them known

@@ -7,38 +7,17 @@ prompt ──encode, read──▶ logits (B, V) ──draw──▶ ids (B,) �
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 
-import msgspec
 import numpy as np
 
 from charrnn.config import SampleConfig, Unknown
-from charrnn.sampling.endings import Ending, refuse_endless
+from charrnn.sampling.endings import refuse_endless
+from charrnn.sampling.growing import GrowingText, Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
 from charrnn.sampling.token_source import Request, TokenSource, token_source
 
-__all__ = ["Sample", "generate_batch", "new_seed", "stream"]
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that was drawn.
-
-    Attributes:
-        text: without the prompt.
-        seed: draws the same text again.
-        tokens: how many were drawn, the end of a record among them.
-        mean_log_prob: nats per token, of the tokens drawn, under the model itself: temperature 1
-            and no filters (a long text is scored with the rounded weights that drew it). 0 if
-            there are no tokens.
-        whole: whether it ended where it wanted to: as a record, or at a stop.
-    """
-
-    text: str
-    seed: int
-    tokens: int
-    mean_log_prob: float
-    whole: bool = False
+__all__ = ["generate_batch", "new_seed", "stream"]
 
 
 def stream(
@@ -66,8 +45,9 @@ def stream(
     config = config or SampleConfig()
     model = model.clamped(config.clamp)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
-    text = _GrowingText(request, new_seed() if config.seed is None else config.seed)
-    return _pieces(token_source(request, [text.seed], never, whole=False), text)
+    seed = new_seed() if config.seed is None else config.seed
+    text = GrowingText(model.tokenizer, config, seed)
+    return _pieces(token_source(request, [seed], never, whole=False), text)
 
 
 def generate_batch(
@@ -108,69 +88,7 @@ def new_seed() -> int:
     return int.from_bytes(os.urandom(4))
 
 
-class _GrowingText:
-    """One text while it is drawn."""
-
-    def __init__(self, request: Request, seed: int) -> None:
-        self.seed = seed
-        self.decode = request.model.tokenizer.decoder()
-        self.end_id = request.model.tokenizer.end_id
-        self.record_ended = False
-        self.ending = Ending(request.config)
-        self.max_tokens = request.config.max_new_tokens
-        self.tokens = 0
-        self.log_prob = 0.0
-        self.close = False
-        self.pieces: list[str] = []
-
-    @property
-    def ended(self) -> bool:
-        return self.whole or self.tokens == self.max_tokens
-
-    @property
-    def whole(self) -> bool:
-        return self.ending.ended or self.record_ended
-
-    @property
-    def tokens_left(self) -> int:
-        return sys.maxsize if self.max_tokens is None else self.max_tokens - self.tokens
-
-    def add(self, ids: list[int]) -> str:
-        """Take in ids, up to the end; returns what may be shown of the text now."""
-        ids = ids[: self.tokens_left]
-        end = ids.index(self.end_id) if self.end_id in ids else len(ids)
-        shown = self._add(ids[:end])
-        if end < len(ids) and not self.ending.ended:
-            self.tokens += 1
-            self.record_ended = True
-        return shown
-
-    def _add(self, ids: list[int]) -> str:
-        if self.ending.open:
-            self.tokens += len(ids)
-            return self.decode(ids, False)
-        shown = ""
-        for token in ids:
-            if not self.ending.ended:
-                self.tokens += 1
-                shown += self.ending.feed(self.decode((token,), False))
-        return shown
-
-    def rest(self) -> str:
-        """What was held back."""
-        return self.ending.feed(self.decode((), True)) + self.ending.rest()
-
-    def sample(self) -> Sample:
-        return Sample(
-            text="".join(self.pieces) + self.rest(),
-            seed=self.seed,
-            tokens=self.tokens,
-            mean_log_prob=self.log_prob / max(self.tokens, 1),
-            whole=self.whole,
-        )
-
-
-def _pieces(source: TokenSource, text: _GrowingText) -> Iterator[str]:
+def _pieces(source: TokenSource, text: GrowingText) -> Iterator[str]:
     while not text.ended:
         ids = source.next(text.tokens_left).ids  # (N, 1)
         if piece := text.add(ids[:, 0].tolist()):
@@ -179,9 +97,9 @@ def _pieces(source: TokenSource, text: _GrowingText) -> Iterator[str]:
         yield piece
 
 
-def _finished(request: Request, seeds: Sequence[int], stop: Stop) -> list[_GrowingText]:
+def _finished(request: Request, seeds: Sequence[int], stop: Stop) -> list[GrowingText]:
     """The texts of some seeds, drawn to their ends or until `stop` answers yes."""
-    texts = [_GrowingText(request, seed) for seed in seeds]
+    texts = [GrowingText(request.model.tokenizer, request.config, seed) for seed in seeds]
     source = token_source(request, seeds, stop, whole=True)
     growing = texts
     while not all(text.ended for text in growing) and not stop():

@@ -11,7 +11,8 @@ import msgspec
 
 from charrnn.config import SampleConfig, Unknown
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.sampling.generation import Sample, generate_batch, new_seed
+from charrnn.sampling.generation import generate_batch, new_seed
+from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, never
 
 __all__ = ["LONGEST_RECORD", "Wanted", "draw_records"]

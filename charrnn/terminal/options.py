@@ -32,7 +32,8 @@ ModelArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[MODEL]",
-        help="A model folder, or the name of one in checkpoints/.  [default: the newest there]",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
+        "[default: the newest in checkpoints/]",
     ),
 ]
 UnknownOption = Annotated[

@@ -14,6 +14,7 @@ from charrnn.config import Reading, SampleConfig, Unknown
 from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
+from charrnn.sampling.growing import Sample
 from charrnn.sampling.records import Wanted, draw_records
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import OutputFile, encode_json, say
@@ -85,7 +86,7 @@ class Sampler:
         """Several texts, drawn side by side; those that copy too much are drawn again."""
         wanted = [(number, self._seed + number) for number in range(count)]
         begin = time.perf_counter()
-        found: dict[int, generation.Sample] = {}
+        found: dict[int, Sample] = {}
         for _ in range(TRIES):
             texts = self._draw([seed for _, seed in wanted])
             again = []
@@ -135,7 +136,7 @@ class Sampler:
             if written and not self.json:
                 self.write("\n")
 
-    def _longest_copy(self, text: generation.Sample) -> int:
+    def _longest_copy(self, text: Sample) -> int:
         assert self.copies is not None, "copies are rejected from a corpus"
         return len(self.copies.check(text.text).longest)
 
@@ -176,7 +177,7 @@ class Sampler:
         assert self.config.seed is not None, "the command line always has one"
         return self.config.seed
 
-    def _draw(self, seeds: Any) -> list[generation.Sample]:
+    def _draw(self, seeds: Any) -> list[Sample]:
         return generation.generate_batch(
             self.model,
             self.prompt,
