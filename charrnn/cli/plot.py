@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.errors import MissingInputError
+from charrnn.errors import MissingInputError, UsageError
 from charrnn.terminal.output import say
 
 __all__ = ["plot"]
@@ -21,12 +21,17 @@ ModelsArgument = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", help="The picture to write: a name in .svg or .png.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="The picture to write: a name in .svg or .png.  [required]"
+    ),
 ]
 
 
-def plot(models: ModelsArgument = None, *, output: OutputOption) -> None:
+def plot(models: ModelsArgument = None, *, output: OutputOption = None) -> None:
     """Draw the training curves of one or several runs."""
+    if output is None:
+        raise UsageError("there is nowhere to draw", "name a picture, as in --output losses.svg")
     from charrnn.folder.record import find_model, read_model
     from charrnn.plots.curves import curve_of, draw_curves
     from charrnn.plots.style import check_path

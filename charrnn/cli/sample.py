@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,19 +122,28 @@ def sample(
     if "interactive" in given:
         _refuse_beside_interactive(given | {"json": json, "until_line": until_line})
     options = take(SampleOptions, given)
-    length = given.pop("max_new_tokens", None)
     if until_line:
         given["max_lines"] = 1
+    length = given.pop("max_new_tokens", None)
+    take(SampleConfig, dict(given))  # mistakes are told before a model is read
+    if length is not None:
+        given["max_new_tokens"] = length or None
 
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is refused by name
+        _sample(models or [None], given, options, json=json)
+
+
+def _sample(
+    models: Sequence[str | None], given: dict[str, Any], options: SampleOptions, *, json: bool
+) -> None:
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.terminal.sampler import Sampler
 
-    take(SampleConfig, dict(given))  # mistakes are told before a model is read
     prompt = _read_prompt(options.prompt_file) if options.prompt_file else options.prompt
-    model = load_together(models or [None])
-    if length is not None:
-        given["max_new_tokens"] = length or None
+    model = load_together(models)
     config = model.sampling({"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext():
@@ -152,7 +161,7 @@ def sample(
         if options.novel:
             from charrnn.terminal.known import known_records
 
-            known = known_records(models or [None], model.tokenizer, options.novelty)
+            known = known_records(models, model.tokenizer, options.novelty)
         _write(sampler, options, known)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.arrays import Ids, Logits, log_softmax
 from charrnn.config import SampleConfig, Unknown
 from charrnn.errors import UsageError
-from charrnn.sampling.distribution import allowed_ids
+from charrnn.sampling.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.endings import Ending
 from charrnn.sampling.filters import only
 from charrnn.sampling.language_model import (
@@ -126,6 +126,7 @@ class _Search:
         Args:
             logits: (K, V), of the tokens after the paths.
         """
+        refuse_diverged(logits.max(-1))
         chances = log_softmax(logits.astype(np.float64))  # (K, V)
         if self.allowed is not None:
             chances = only(chances, self.allowed)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits, target_log_probs
 from charrnn.config import SampleConfig
+from charrnn.sampling.distribution import refuse_diverged
 from charrnn.sampling.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
@@ -148,6 +149,7 @@ class _NativeSource(TokenSource):
         ids, log_probs = self.sampler.draw(
             self.ids, uniforms, inverse_temperatures, self.draws.mask
         )
+        refuse_diverged(log_probs)
         self.ids = ids[-1]
         return Tokens(ids, log_probs, np.zeros(0, np.intp))
 

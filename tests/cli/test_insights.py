@@ -112,3 +112,10 @@ def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:
     done = run(tmp_path, "plot", "m", "-o", "losses.svg")
     assert done.returncode == 66
     assert done.stderr.startswith("charrnn: m has no losses to draw; ")
+
+
+def test_a_picture_needs_a_name(tmp_path: Path) -> None:
+    done = run(tmp_path, "plot")
+    assert done.returncode == 2
+    assert done.stderr.startswith("charrnn: there is nowhere to draw; ")
+    assert done.stderr.count("\n") == 1

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import typer.main
 
-from charrnn import load
+from charrnn import CharRNN, CharTokenizer, load
 from charrnn.cli.app import app
 from tests.commands import run, start
-from tests.conftest import VERSE
+from tests.conftest import VERSE, small_config
 
 DOCS = Path(__file__).parents[2] / "docs" / "sampling.md"
 
@@ -250,3 +251,15 @@ def test_ctrl_c_writes_what_there_is_of_texts_that_are_wanted_whole(
     assert len(texts) == count
     assert count or err == b"2 of 2 texts copied more than 1 characters and are left out\n"
     assert all(len(one) > len("the ") for one in texts)
+
+
+def test_a_model_that_has_diverged_is_refused_in_one_line(tmp_path: Path) -> None:
+    network = CharRNN(small_config("lstm"))
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(3e38 * weight.sign())
+    network.save_pretrained(tmp_path / "model", CharTokenizer("\nabcdefghij"))
+    done = run(tmp_path, "sample", "model")
+    assert done.returncode == 1
+    assert done.stderr.startswith("charrnn: the model predicts NaN or infinity; ")
+    assert done.stderr.count("\n") == 1

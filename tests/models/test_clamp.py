@@ -62,8 +62,11 @@ def test_a_held_model_writes_by_the_distribution_that_reading_shows(model: Model
     assert beam.text == text
 
 
-def test_a_seed_writes_the_same_text_streamed_alone_and_in_a_batch(model: Model) -> None:
-    settings: dict[str, Any] = {"max_new_tokens": 40, "clamp": CLAMP}
+@pytest.mark.parametrize("more", [{}, {"top_p": 0.9}], ids=str)
+def test_a_seed_writes_the_same_text_streamed_alone_and_in_a_batch(
+    model: Model, more: dict[str, Any]
+) -> None:
+    settings: dict[str, Any] = {"max_new_tokens": 40, "clamp": CLAMP, **more}
     texts = [sample.text for sample in model.generate_batch(4, "a", seed=5, **settings)]
     for k, text in enumerate(texts):
         assert model.generate("a", seed=5 + k, **settings) == text
@@ -71,6 +74,23 @@ def test_a_seed_writes_the_same_text_streamed_alone_and_in_a_batch(model: Model)
     assert texts != [s.text for s in model.generate_batch(4, "a", seed=5, max_new_tokens=40)]
     free = model.generate("a", seed=5, max_new_tokens=40)
     assert model.generate("a", seed=5, max_new_tokens=40, clamp={}) == free
+
+
+def test_records_are_written_with_units_held(cell: CellName) -> None:
+    network = CharRNN(small_config(cell))
+    weights = {name: 3 * values for name, values in network.weights().items()}
+    records = Model(network.config, CharTokenizer("abcdefghij", end="\n"), weights)
+    settings: dict[str, Any] = {"clamp": CLAMP, "max_new_tokens": 200}
+    for record in records.records(3, seed=2, **settings):
+        assert record.text == records.generate(seed=record.seed, **settings)
+        assert record.text != records.generate(seed=record.seed, max_new_tokens=200)
+    hooks = [(lambda name: name.endswith("hook_h"), hold)]
+    (beam,) = records.beam_search(1, clamp=CLAMP, max_new_tokens=20)
+    ids = records.tokenizer.encode(beam.text)
+    end = [records.tokenizer.end_id]
+    logits = records.run_with_hooks(np.concatenate([end, ids]).astype(np.int32), hooks)
+    expected = [*ids, *end][: beam.tokens]
+    assert_array_equal(logits.argmax(-1)[: beam.tokens], expected)
 
 
 def test_a_long_text_is_written_with_its_units_held() -> None:
