@@ -127,6 +127,9 @@ def inspect(
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
+        if model.tokenizer.end is not None:
+            found = "this is a model of records, and one of a story is inspected"
+            raise UsageError(found, "train one with --records none")
         corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)

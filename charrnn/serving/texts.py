@@ -149,7 +149,9 @@ class Text:
 
     def _hand_on(self, text: str) -> None:
         self._shown += len(text)
-        costs = self.costs.up_to(self._shown) if self.costs else []
+        # A record's end is a token without a character.
+        upto = self._shown + self.growing.record_ended
+        costs = self.costs.up_to(upto) if self.costs else []
         self._news.append(Piece(text, costs, self.finish))
         self._fresh = not self._whole or self.finish is not None
 

@@ -351,7 +351,7 @@ def test_a_list_of_temperatures_is_taken_as_a_tuple() -> None:
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_a_model_that_has_diverged_is_refused(hidden_size: int, settings: dict[str, Any]) -> None:
     config = small_config("gru", hidden_size=hidden_size, num_layers=1)
-    weights = {name: 3e38 * np.sign(w) for name, w in CharRNN(config).weights().items()}
+    weights = {name: np.sign(w) * np.float32(3e38) for name, w in CharRNN(config).weights().items()}
     model = Model(config, CharTokenizer("\nabcdefghij"), weights)
     settings = {"max_new_tokens": 1000, **settings}
     with pytest.raises(CharRNNError, match="predicts NaN or infinity; its training has diverged"):

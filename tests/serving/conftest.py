@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import charrnn
+from charrnn import Reading
 from tests import commands
 
 __all__ = ["Server", "started"]
@@ -85,3 +87,17 @@ def server(trained_home: Path) -> Iterator[Server]:
         code, said = found.end()
         assert code == 130
         assert said == "", "a test has made the server fail"
+
+
+@pytest.fixture(scope="package")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of records, and a model of records in bytes."""
+    path = tmp_path_factory.mktemp("names")
+    tiny: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "batch_size": 4, "steps": 40}
+    (path / "names.txt").write_text("\n".join(f"{a}{b}" for a in "äbcde" for b in "fghijk"))
+    for name, tokenizer in (("names", "char"), ("bytes", "byte")):
+        tiny["tokenizer"] = tokenizer
+        lines = Reading(records="lines")
+        run = charrnn.train(path / "names.txt", out=path / name, reading=lines, **tiny)
+        run.finish(progress=False)
+    return path

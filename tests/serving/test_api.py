@@ -16,7 +16,6 @@ import openai
 import pytest
 
 import charrnn
-from charrnn.config import Reading
 from charrnn.models.model import Model
 from tests import commands
 from tests.serving.conftest import Server, started
@@ -354,20 +353,6 @@ def test_an_open_door_is_said(trained_home: Path) -> None:
     assert process.returncode == -15
 
 
-@pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model of records, and a model of records in bytes."""
-    path = tmp_path_factory.mktemp("names")
-    tiny: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "batch_size": 4, "steps": 40}
-    (path / "names.txt").write_text("\n".join(f"{a}{b}" for a in "äbcde" for b in "fghijk"))
-    for name, tokenizer in (("names", "char"), ("bytes", "byte")):
-        tiny["tokenizer"] = tokenizer
-        lines = Reading(records="lines")
-        run = charrnn.train(path / "names.txt", out=path / name, reading=lines, **tiny)
-        run.finish(progress=False)
-    return path
-
-
 def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None:
     with started(names, "names", "bytes") as server:
         for name in ("names", "bytes"):
@@ -389,6 +374,15 @@ def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None
                 found["token_logprobs"], model.log_probs("bf")[:2], atol=1e-5
             )
             assert "" in found["top_logprobs"][1], "the end of a record"
+
+            (whole,) = server.complete(model=name, prompt="b", seed=3, logprobs=1).json["choices"]
+            assert "".join(whole["logprobs"]["tokens"]) == whole["text"]
+            assert whole["logprobs"]["tokens"][-1] == "", "its end"
+            np.testing.assert_allclose(
+                whole["logprobs"]["token_logprobs"],
+                model.log_probs("b" + whole["text"])[model.tokenizer.encode("b").size :],
+                atol=1e-4,
+            )
 
             score = server.ask("POST", "/v1/score", {"model": name, "text": "äf"}).json
             assert "".join(score["characters"]) == "\näf\n"

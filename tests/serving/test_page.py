@@ -62,3 +62,26 @@ def test_with_a_key_the_page_asks_for_it(browser: Browser, trained_home: Path) -
         browser.open("about:blank")
         opened(browser, server, "/#key=s3cret")
         assert len(write(browser, "the ", length=30, seed=1)) >= 30
+
+
+def test_the_page_goes_on_with_the_last_record_and_scores_each(
+    names: Path, browser: Browser
+) -> None:
+    model = charrnn.load(names / "names")
+    with started(names, "names") as server:
+        opened(browser, server)
+        found = browser.run(
+            """
+            const model = await openModel(), pieces = [];
+            const settings = {prompt: "ag\\nb", length: 50, temperature: 0.8, topK: 0, topP: 1};
+            for await (const piece of model.generate({...settings, seed: 5, stop: []})) {
+              pieces.push(piece);
+            }
+            const next = await model.next("ag\\nb", 13);
+            return {text: pieces.join(""), next, scored: await model.score("bf\\ncg")};"""
+        )
+    assert found["text"] == model.generate("b", seed=5)
+    assert "" in [piece["text"] for piece in found["next"]], "the end"
+    assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
+    expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
+    assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
