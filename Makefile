@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .PHONY: demo docs test test-slow format clean \
-	bench-training bench-neighbours bench-sampling bench-gpu bench-quality bench-records bench-peers
+	bench-training bench-neighbours bench-sampling bench-serving bench-gpu bench-quality bench-records \
+	bench-peers
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -35,6 +36,9 @@ bench-neighbours: $(READY)
 
 bench-sampling: $(READY)
 	$(BIN)/python benchmarks/sampling.py
+
+bench-serving: $(READY)
+	$(BIN)/python benchmarks/serving.py
 
 bench-gpu: $(READY)
 	$(BIN)/python benchmarks/gpu.py

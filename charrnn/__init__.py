@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from charrnn import inside as inside
     from charrnn.config import Budget as Budget
     from charrnn.config import EvalConfig as EvalConfig
     from charrnn.config import ModelConfig as ModelConfig
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from charrnn.models.model import Model as Model
     from charrnn.network.char_rnn import CharRNN as CharRNN
     from charrnn.sampling.beams import Beam as Beam
-    from charrnn.sampling.generation import Sample as Sample
+    from charrnn.sampling.growing import Sample as Sample
     from charrnn.scoring.novelty import Copies as Copies
     from charrnn.scoring.novelty import Novelty as Novelty
     from charrnn.scoring.score import Score as Score
@@ -59,7 +60,7 @@ _MODULES = {
     "models.model": ("Model",),
     "network.char_rnn": ("CharRNN",),
     "sampling.beams": ("Beam",),
-    "sampling.generation": ("Sample",),
+    "sampling.growing": ("Sample",),
     "scoring.novelty": ("Copies", "Novelty"),
     "scoring.score": ("Score",),
     "text.corpus": ("Corpus", "read_corpus"),
@@ -69,10 +70,13 @@ _MODULES = {
     "training.run": ("Run", "resume", "train"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = sorted(_HOMES)
+_ROOMS = ("inside",)  # rooms that hand out their functions themselves
+__all__ = sorted([*_HOMES, *_ROOMS])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"charrnn.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"charrnn.{_HOMES[name]}"), name)

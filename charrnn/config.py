@@ -1,4 +1,4 @@
-"""The settings: of reading a text, of a model, its training, sampling and evaluation.
+"""The settings: of reading a text, of a model, its training, sampling, evaluation and serving.
 
 Each setting stands here once: its type, its bounds, its default where one fits every text, one
 line of help and the names of its option. `settings` says what is made from that. What depends on
@@ -28,6 +28,7 @@ __all__ = [
     "ModelConfig",
     "Reading",
     "SampleConfig",
+    "ServeConfig",
     "Settings",
     "Size",
     "TrainConfig",
@@ -330,6 +331,13 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     max_lines: Annotated[
         Annotated[int, Meta(ge=1)] | None, about("Stop after this many lines.")
     ] = None
+    clamp: Annotated[
+        dict[str, float] | None,
+        about(
+            "Hold units at values while the model reads and writes; names are LAYER.UNIT, from 0.",
+            cli="Written LAYER.UNIT=VALUE, such as 0.5=-1; may be given several times.",
+        ),
+    ] = None
     seed: Annotated[
         Count | None, about("Equal seeds write equal texts; further texts count up from it.")
     ] = None
@@ -361,6 +369,48 @@ class EvalConfig(Settings, frozen=True, kw_only=True):
     ] = 2e-3
 
 
+class ServeConfig(Settings, frozen=True, kw_only=True):
+    """Where models are served, to whom, and how much one request may ask for."""
+
+    host: Annotated[
+        str,
+        Meta(min_length=1),
+        about("Address to listen on; 0.0.0.0 lets other machines in: give an --api-key then."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535), about("Port to listen on; 0 takes any that is free.")
+    ] = 8765
+    api_key: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        about(
+            "Key that requests must bring as `Authorization: Bearer KEY`.",
+            unset="the environment's CHARRNN_API_KEY",
+        ),
+    ] = None
+    allow_origin: Annotated[
+        tuple[str, ...],
+        about(
+            "Let pages of this origin use the server, like https://example.org; * for all.",
+            cli="May be given several times.",
+        ),
+    ] = ()
+    allow_host: Annotated[
+        tuple[str, ...],
+        about(
+            "A name of this machine that requests may use, besides localhost and IP addresses.",
+            cli="May be given several times.",
+        ),
+    ] = ()
+    max_length: Annotated[
+        Size, about("Most characters that a text may have, and that a prompt may have.")
+    ] = 10_000
+    max_texts: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)], about("Most texts that are written side by side.")
+    ] = 512
+    max_body: Annotated[Size, about("Most bytes that a request may have.")] = 1_000_000
+    max_seconds: Annotated[Positive, about("Most seconds that a request may take.")] = 300.0
+
+
 # All that a user can set.
 SETTINGS: tuple[type[Settings], ...] = (
     Reading,
@@ -369,6 +419,7 @@ SETTINGS: tuple[type[Settings], ...] = (
     TrainConfig,
     SampleConfig,
     EvalConfig,
+    ServeConfig,
 )
 for kind in SETTINGS:
     document(kind)

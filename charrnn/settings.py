@@ -135,13 +135,18 @@ def fields_of(kind: type[Settings]) -> tuple[Setting, ...]:
     return tuple(found)
 
 
+@cache  # takes milliseconds
+def _fields(kind: type[Settings]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
+
+
 def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySettings:
     """`kind(**values)`, with unknown names refused as the user's mistake.
 
     Raises:
         UsageError: for a name that `kind` lacks, or a value out of bounds.
     """
-    known = [field.name for field in msgspec.structs.fields(kind)]
+    known = [field.name for field in _fields(kind)]
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {', '.join(known)}")
@@ -165,7 +170,7 @@ def check(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: for the first that is out of bounds; names the setting and the bounds.
     """
     checked: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         if field.name not in values:
             continue
         value = plain(values[field.name])
@@ -175,7 +180,8 @@ def check(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
             expected = requirement(field.type) or str(error).replace("`", "")
             shown = repr(value) if len(repr(value)) < LONG else reprlib.repr(value)
             raise UsageError(f"{field.name} is {shown}", expected, field.name) from None
-        numbers = value if isinstance(value, tuple) else (value,)
+        several = tuple(value.values()) if isinstance(value, dict) else value
+        numbers = several if isinstance(several, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
             raise UsageError(f"{field.name} is {value!r}", "it must be a finite number", field.name)
     return checked
@@ -186,6 +192,7 @@ LONG = 80  # characters of a value that are shown in full
 
 NOUNS: dict[type[types.Type], str] = {
     types.BoolType: "true or false",
+    types.DictType: "a number for each name",
     types.FloatType: "a number",
     types.IntType: "a whole number",
     types.StrType: "text",

@@ -20,6 +20,7 @@ from charrnn.config import (
     ModelConfig,
     Reading,
     SampleConfig,
+    ServeConfig,
     Settings,
     TrainConfig,
     check,
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[type[Settings], ...]] = {
     "train": (Budget, ModelConfig, TrainConfig, Reading),
     "sample": (SampleConfig,),
     "eval": (EvalConfig, Reading),
+    "serve": (ServeConfig,),
 }
 FIELDS = [(kind, setting) for kind in SETTINGS for setting in fields_of(kind)]
 BOUNDED = [field for field in FIELDS if re.search(r"\d", bounds(field[1].annotation))]
@@ -83,6 +85,8 @@ def value_of(setting: Setting) -> Any:
         return ("a", "b")
     if setting.type == float | tuple[float, ...]:
         return (0.25, 1.5)
+    if setting.type == dict[str, float] | None:
+        return {"0.5": -1.0, "1.37": 0.25}
     return 7 if setting.type in (int, int | None) else 0.25
 
 
@@ -92,6 +96,8 @@ def typed(setting: Setting, value: Any) -> list[str]:
         return [option]
     if setting.type == tuple[str, ...]:
         return [part for one in value for part in (option, one)]
+    if isinstance(value, dict):
+        return [part for name in value for part in (option, f"{name}={value[name]}")]
     return [option, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
 
 

@@ -57,10 +57,16 @@ RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: 
         ("train", "--help"),
         ("eval", "--help"),
         ("score", "model"),
+        ("serve", "--help"),
         ("sample", "model", "model", "-n", "20", "--json", "--num-samples", "2"),
         ("sample", "model", "-n", "20", "--beam", "2"),
         ("corpora",),
         ("sample", "model", "-n", "20", "--prompt", "abc"),
+        ("inspect", "model", "text", "--unit", "0.1"),
+        ("inspect", "model", "text", "--at", "3"),
+        ("inspect", "model", "text", "--html", "page.html"),
+        ("export", "model", "--html", "model.html", "--js", "model.js"),
+        ("export", "model", "--onnx", "model.onnx"),
         ("info", "model"),
         ("info", "model", "--json"),
         ("list",),
@@ -69,6 +75,7 @@ RUN = "from charrnn.cli.app import main\ntry: main()\nexcept SystemExit as end: 
 )
 def test_only_training_imports_pytorch(arguments: tuple[str, ...], tmp_path: Path) -> None:
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
+    (tmp_path / "text").write_text("abcabc\n")
     assert imported_by(RUN, *arguments, cwd=tmp_path) <= {"numpy"}
 
 
@@ -89,6 +96,16 @@ def test_every_public_name_can_be_had() -> None:
         assert name in dir(charrnn)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = charrnn.nonsense
+
+
+def test_every_function_of_inside_can_be_had_from_the_room() -> None:
+    """A file of that name would take its place once it is imported."""
+    for name in charrnn.inside.__all__:
+        assert callable(getattr(charrnn.inside, name)), name
+        assert getattr(charrnn.inside, name).__doc__, name
+    assert not set(charrnn.inside.__all__) & set().union(*ROOMS["inside"])
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = charrnn.inside.nonsense
 
 
 def test_type_checkers_see_every_public_name() -> None:
@@ -122,10 +139,14 @@ def test_every_room_but_those_named_is_kept_from_a_package(
 def test_a_room_is_introduced_by_a_docstring_that_lists_its_files_and_by_nothing_else(
     room: str,
 ) -> None:
-    """In the order in which they can be read: each imports only from those before it."""
-    (only,) = ast.parse((ROOT / "charrnn" / room / "__init__.py").read_text("utf-8")).body
-    assert isinstance(only, ast.Expr)
-    listed = re.findall(r"^(\w+)  +\S", ast.literal_eval(only.value), re.MULTILINE)
+    """In the order in which they can be read: each imports only from those before it.
+
+    `inside` also hands out its functions, as `charrnn` itself does: lazily.
+    """
+    first, *others = ast.parse((ROOT / "charrnn" / room / "__init__.py").read_text("utf-8")).body
+    assert isinstance(first, ast.Expr)
+    assert not others or room == "inside"
+    listed = re.findall(r"^(\w+)  +\S", ast.literal_eval(first.value), re.MULTILINE)
     assert len(listed) == sum(len(files) for files in ROOMS[room])
     for files in ROOMS[room]:
         assert set(listed[: len(files)]) == files

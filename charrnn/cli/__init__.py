@@ -2,11 +2,17 @@
 
     arguments ──▶ library ──▶ standard output; all that is not the result ──▶ standard error
 
+insights  the ways of `charrnn inspect` that measure
 train     a text to a model
 sample    a model to new text
 evaluate  how well models predict a text: `charrnn eval`
 score     the same for each line of standard input
+inspect   what a model's units do, and what mattered to it
+serve     models behind an API
+export    a model as a web page, a script or an ONNX graph
+push      a model to the Hugging Face hub
 info      a model's facts and the curve of its losses
+plot      training curves as a picture
 list      the models in checkpoints/
 verify    whether a model folder is whole
 corpora   the texts that come with charrnn

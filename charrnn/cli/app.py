@@ -14,10 +14,15 @@ import charrnn
 from charrnn.cli.cache import cache
 from charrnn.cli.corpora import corpora
 from charrnn.cli.evaluate import evaluate
+from charrnn.cli.export import export
 from charrnn.cli.info import info
+from charrnn.cli.inspect import inspect
 from charrnn.cli.list import list_models
+from charrnn.cli.plot import plot
+from charrnn.cli.push import push
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
+from charrnn.cli.serve import serve
 from charrnn.cli.train import train
 from charrnn.cli.verify import verify
 from charrnn.errors import CharRNNError, ReadWriteError
@@ -26,6 +31,15 @@ from charrnn.terminal.options import option_names
 from charrnn.terminal.output import say, set_up_streams
 
 __all__ = ["app", "main"]
+
+
+# A machine that only uses models has not all packages; see requirements-use.txt.
+TRAINING = "pip install torch datasets tqdm charset-normalizer"
+SERVING = "pip install starlette uvicorn"
+INSTALLING = {
+    **dict.fromkeys(("torch", "datasets", "tqdm", "charset_normalizer"), TRAINING),
+    **dict.fromkeys(("starlette", "uvicorn"), SERVING),
+}
 
 
 class OneLineErrors(TyperGroup):
@@ -40,6 +54,12 @@ class OneLineErrors(TyperGroup):
         except CharRNNError as error:
             say(f"charrnn: {_in_options(error)}")
             raise typer.Exit(error.exit_code) from None
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package not in INSTALLING:
+                raise
+            say(f"charrnn: {package} is not installed here; {INSTALLING[package]}")
+            raise typer.Exit(1) from None
         except BrokenPipeError:  # the reader has seen enough
             _drop_buffered_output()
             raise typer.Exit(0) from None
@@ -80,8 +100,13 @@ app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(score)
+app.command()(serve)
+app.command()(export)
+app.command()(push)
 app.command("list")(list_models)
 app.command()(info)
+app.command()(inspect)
+app.command()(plot)
 app.command()(verify)
 app.command()(corpora)
 app.command()(cache)

@@ -11,7 +11,13 @@ import typer
 
 from charrnn.config import EvalConfig, Reading
 from charrnn.errors import CharRNNError, UsageError, not_written
-from charrnn.terminal.options import JsonOption, UnknownOption, take, with_settings
+from charrnn.terminal.options import (
+    JsonOption,
+    UnknownOption,
+    models_and_texts,
+    take,
+    with_settings,
+)
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
@@ -75,7 +81,7 @@ def evaluate(
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"
         raise UsageError("random windows don't make up a text to show", advice)
-    models, sources = _models_and_texts(arguments)
+    models, sources = models_and_texts(arguments, "score", "charrnn eval MODEL TEXT")
     found = _scored(models, sources, config, reading, unknown, dynamic or [], validation)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
@@ -181,21 +187,6 @@ def _records(
     if len(parts) > 1:
         raise _different_parts(spool.name)
     return spool.name, text.divided(*parts.pop())[1]
-
-
-def _models_and_texts(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Divide the arguments: the first is a model, and so are those after it that name one.
-
-    The last is always a text.
-    """
-    from charrnn.folder.record import is_model
-
-    if len(arguments) < 2:
-        raise UsageError("there is no text to score", "charrnn eval MODEL TEXT")
-    count = 1
-    while count < len(arguments) - 1 and is_model(arguments[count]):
-        count += 1
-    return arguments[:count], arguments[count:]
 
 
 def _as_trained(models: list[str], sources: list[str], reading: Reading) -> Reading:

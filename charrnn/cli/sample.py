@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,8 +35,8 @@ ModelsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MODEL]...",
-        help="A model folder, or the name of one in checkpoints/; several are mixed.  "
-        "[default: the newest there]",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; several are "
+        "mixed.  [default: the newest in checkpoints/]",
     ),
 ]
 UntilLineOption = Annotated[
@@ -132,24 +132,38 @@ def sample(
     options, reading = take(SampleOptions, given), take(Reading, given)
     if options.prompt_file is None and reading != Reading():
         raise UsageError("--encoding and --errors are for --prompt-file", "leave them out")
-    length = given.pop("max_new_tokens", None)
     if until_line:
         given["max_lines"] = 1
+    length = given.pop("max_new_tokens", None)
+    take(SampleConfig, dict(given))  # mistakes are told before a model is read
+    if length is not None:
+        given["max_new_tokens"] = length or None
 
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is refused by name
+        _sample(models or [None], given, options, reading, json=json)
+
+
+def _sample(
+    models: Sequence[str | None],
+    given: dict[str, Any],
+    options: SampleOptions,
+    reading: Reading,
+    *,
+    json: bool,
+) -> None:
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.records import sampling_config
     from charrnn.terminal.sampler import Sampler
     from charrnn.text.tokenizer import as_trained
 
-    take(SampleConfig, dict(given))  # mistakes are told before a model is read
-    model = load_together(models or [None])
+    model = load_together(models)
     prompt = options.prompt
     if options.prompt_file:
         prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))
     prompt = as_trained(prompt, model.tokenizer)
-    if length is not None:
-        given["max_new_tokens"] = length or None
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext():
@@ -167,7 +181,7 @@ def sample(
         if options.novel:
             from charrnn.terminal.known import known_records
 
-            known = known_records(models or [None], model.tokenizer, options.novelty)
+            known = known_records(models, model.tokenizer, options.novelty)
         _write(sampler, options, known)
 
 

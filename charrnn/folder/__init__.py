@@ -4,6 +4,7 @@
 
 untrusted   opening and parsing files that anyone may have made
 files       the files of a folder, and the manifest that lists them
+hub         folders of models on the Hugging Face hub
 record      the model folder: find it, read it, describe it
 locking     one run at a time in a folder
 card        what there is to know about a model, for people

@@ -47,14 +47,20 @@ def vocabulary(tokenizer: Tokenizer) -> str:
     return f"{tokenizer.vocab_size - 1} {tokenizer.unit}s, and the end of a record"
 
 
-def markdown(model: ModelFolder) -> str:
-    """The model card."""
+def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
+    """The model card; `on_hub` is its name there, if it is for there."""
     what, validates = "", "the last part of the corpus, which was"
     if model.tokenizer.end is not None:
         what = "records, each from its beginning to its end, "
         validates = "records from all over the corpus, which were"
     rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
-    return f"""# {model.path.name}
+    title, where = (
+        model.path.name,
+        ", from the folder that holds this one, or from anywhere with its path",
+    )
+    if on_hub is not None:
+        title, where = on_hub.rpartition("/")[2], ""
+    return f"""# {title}
 
 A recurrent language model, made with charrnn.
 It reads and writes {what}one {model.tokenizer.unit} at a time.
@@ -63,9 +69,9 @@ It reads and writes {what}one {model.tokenizer.unit} at a time.
 |---|---|
 {rows}
 
-Write text with it, from the folder that holds this one, or from anywhere with its path:
+Write text with it{where}:
 
-    charrnn sample {model.path.name} --temp 0.8
+    charrnn sample {on_hub or model.path.name} --temp 0.8
 
 The validation loss is the mean over {validates} not trained on.
 """

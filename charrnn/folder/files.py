@@ -35,6 +35,7 @@ __all__ = [
     "checked_metadata",
     "create_folder",
     "is_first_save",
+    "manifest_of",
     "pretty_json",
     "read_manifest",
     "read_settled",
@@ -67,6 +68,14 @@ Manifest = dict[str, list[FileVersion | None]]
 def pretty_json(value: Any) -> bytes:
     """`value` as JSON for people to read."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def manifest_of(files: Mapping[str, bytes]) -> Manifest:
+    """The manifest of complete files, from name to content."""
+    return {
+        name: [FileVersion(size=len(data), sha256=hashlib.sha256(data).hexdigest())]
+        for name, data in files.items()
+    }
 
 
 def create_folder(path: Path) -> None:
@@ -136,10 +145,9 @@ def write_files(path: Path, files: Mapping[str, bytes]) -> None:
     incomplete = {name: _incomplete(path / name) for name in files}
     try:
         manifest = read_manifest(path) or {}
-        new: Manifest = {}
+        new = manifest_of(files)
         for name, data in files.items():
             _write_flushed(incomplete[name], data)
-            new[name] = [FileVersion(size=len(data), sha256=hashlib.sha256(data).hexdigest())]
         either = manifest | {name: [*manifest.get(name, [None]), *new[name]] for name in files}
         _replace(path / MANIFEST, pretty_json(either))
         _flush_folder(path)  # a power cut from here on leaves no file that the manifest lacks

@@ -27,7 +27,7 @@ from charrnn.arguments import checked
 from charrnn.arrays import Weights
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
-from charrnn.errors import BadDataError, MissingInputError
+from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.folder.files import (
     MANIFEST,
     STATE,
@@ -39,6 +39,7 @@ from charrnn.folder.files import (
     read_settled,
     read_tensors,
 )
+from charrnn.folder.hub import download, is_on_hub
 from charrnn.folder.untrusted import damaged, parse, read_bytes
 from charrnn.text.tokenizer import Tokenizer
 
@@ -47,6 +48,7 @@ __all__ = [
     "CHECKPOINTS",
     "FORMAT_VERSION",
     "METRICS",
+    "MODEL_FILES",
     "WEIGHTS",
     "CorpusRecord",
     "Evaluation",
@@ -69,6 +71,7 @@ TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.jsonl"
 CARD = "README.md"
+MODEL_FILES = (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, MANIFEST)  # all but what resuming needs
 
 
 class Evaluation(Settings, frozen=True, kw_only=True):
@@ -181,15 +184,23 @@ def description_files(record: ModelRecord, tokenizer: Tokenizer) -> dict[str, by
 
 
 @checked
-def find_model(model: str | Path | None) -> Path:
+def find_model(model: str | Path | None, revision: str | None = None) -> Path:
     """The folder of a model.
 
     Args:
-        model: a folder, the name of one in `checkpoints/`, or None for the newest there.
+        model: a folder, the name of one in `checkpoints/`, `hf://OWNER/NAME` for one on the hub, or
+            None for the newest in `checkpoints/`.
+        revision: see `hub.download`.
 
     Raises:
-        MissingInputError: if there is none.
+        MissingInputError: if there is none, or the hub can't be reached.
+        UsageError: if there is a revision, but of no model on the hub.
     """
+    if isinstance(model, str) and is_on_hub(model):
+        return download(model, revision, MODEL_FILES)
+    if revision is not None:
+        found = f"revision is {revision!r}, but {model} is not on the hub"
+        raise UsageError(found, "leave it out", "revision")
     if model is None:
         complete = [p.parent for p in CHECKPOINTS.glob(f"*/{WEIGHTS}")]
         if not complete:

@@ -32,6 +32,7 @@ __all__ = [
     "RunProgress",
     "RunState",
     "origin_of_run",
+    "read_progress",
     "read_run",
     "state_file",
 ]
@@ -110,14 +111,7 @@ def read_run(path: Path) -> RunState:
     record, tokenizer = read_record(path)
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
-    try:
-        metadata = checked_metadata(path, STATE)
-    except FileNotFoundError:
-        advice = "start anew with another --name or --out"
-        if (path / WEIGHTS).exists():
-            advice += ", or start from its weights with --init-from"
-        raise MissingInputError(f"{path} holds no state to resume from", advice) from None
-    progress = _progress(path, metadata, record.training)
+    progress = read_progress(path, record.training)
     shapes = _shapes(record.model, record.training.batch_size, progress.best is not None)
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
@@ -135,7 +129,20 @@ def origin_of_run(path: Path) -> Origin | None:
     return Origin(progress.sources, progress.reading)
 
 
-def _progress(path: Path, metadata: dict[str, str], config: TrainConfig) -> RunProgress:
+def read_progress(path: Path, config: TrainConfig) -> RunProgress:
+    """How far the run whose folder is at `path` has come, and where its corpus was read.
+
+    Raises:
+        MissingInputError: if the folder does not say.
+        BadDataError: if the state is damaged.
+    """
+    try:
+        metadata = checked_metadata(path, STATE)
+    except FileNotFoundError:
+        advice = "start anew with another --name or --out"
+        if (path / WEIGHTS).exists():
+            advice += ", or start from its weights with --init-from"
+        raise MissingInputError(f"{path} holds no state to resume from", advice) from None
     data = metadata.get("progress", "").encode()
     progress: RunProgress = parse(path / STATE, data, RunProgress)
     if not 0 <= progress.step <= config.steps:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charrnn.folder import card
+from charrnn.folder.hub import is_on_hub
 from charrnn.folder.record import find_model, read_model
 from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
@@ -14,18 +15,21 @@ from charrnn.models.predictor import Predictor
 __all__ = ["load", "load_together"]
 
 
-def load(model: str | Path | None = None) -> Model:
-    """The model in a folder.
+def load(model: str | Path | None = None, *, revision: str | None = None) -> Model:
+    """The model in a folder, or on the Hugging Face hub.
 
     Args:
-        model: a model folder, the name of one in `checkpoints/`, or None for the newest there.
+        model: a model folder, the name of one in `checkpoints/`, None for the newest there, or
+            `hf://OWNER/NAME`.
+        revision: a branch, a tag or a commit on the hub; None for the newest.
 
     Raises:
-        MissingInputError: if there is none.
+        MissingInputError: if there is none, or the hub can't be reached.
         BadDataError: if the folder is damaged or its files don't fit each other.
     """
-    found = read_model(find_model(model))
-    facts = {"model": str(found.path)} | card.facts(found)
+    found = read_model(find_model(model, revision))
+    name = str(model) if is_on_hub(model) else str(found.path)
+    facts = {"model": name} | card.facts(found)
     return Model(found.record.model, found.tokenizer, found.weights, facts)
 
 

@@ -14,6 +14,7 @@ from charrnn.arrays import Floats, Ids, checked_ids, log_softmax
 from charrnn.cells.rules import State
 from charrnn.config import Count
 from charrnn.errors import UsageError
+from charrnn.models.hooks import Watch, within
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import Stepper
 from charrnn.text.tokenizer import same_vocabulary
@@ -46,11 +47,31 @@ class Mixture(Predictor):
         """The states of all models before any text."""
         return tuple(part for model in self.models for part in model.start(batch_size))
 
-    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
+    @property
+    def places(self) -> list[str]:
+        """The places of all models: `models.0.layers.0.hook_h` and so on."""
+        numbered = enumerate(self.models)
+        return [f"models.{k}.{place}" for k, model in numbered for place in model.places]
+
+    @property
+    def state_places(self) -> list[list[str]]:
+        """For each array of the state, the places of its layers."""
+        return [
+            [f"models.{k}.{place}" for place in part]
+            for k, model in enumerate(self.models)
+            for part in model.state_places
+        ]
+
+    def __call__(
+        self, ids: Ids, state: State | None = None, watch: Watch | None = None
+    ) -> tuple[Floats, State]:
         """Read tokens (B, T): log-probabilities (B, T, V) of the token after each."""
         found = checked_ids(ids, self.tokenizer.vocab_size, 2)
-        parts = self._parts(self.start(len(found)) if state is None else state)
-        return _together([m(found, part) for m, part in zip(self.models, parts, strict=True)])
+        state = self.start(len(found)) if state is None else state
+        parts = zip(self.models, self._parts(state), strict=True)
+        return _together(
+            [m(found, part, within(watch, f"models.{k}.")) for k, (m, part) in enumerate(parts)]
+        )
 
     def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """As `__call__`, but after the last token only (B, V)."""

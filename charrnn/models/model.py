@@ -26,9 +26,11 @@ from charrnn.cells.rules import CELLS, State
 from charrnn.config import Count, ModelConfig, refuse_bidirectional
 from charrnn.errors import UsageError
 from charrnn.folder import card, notebook
+from charrnn.models.clamp import Clamped, held_units
+from charrnn.models.hooks import EMBED, OUT, Watch, places_of, see_of, watched
 from charrnn.models.predictor import Predictor
-from charrnn.models.stepper import ArrangedWeights, NumPyStepper, arrange
-from charrnn.sampling.language_model import TIME_CHUNK, TokenSampler
+from charrnn.models.stepper import ArrangedWeights, Held, NumPyStepper, arrange
+from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, TokenSampler
 from charrnn.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -110,40 +112,58 @@ class Model(Predictor):
         state = self.start(len(found)) if state is None else state
         return found, checked_state(state, len(self.cell.state), self._shape(len(found)))
 
-    def step(self, ids: Ids, state: State) -> tuple[Floats, State]:
+    @property
+    def places(self) -> list[str]:
+        """The places that a watch or a hook sees; see `models.hooks`."""
+        return places_of(self.cell, self.config.num_layers)
+
+    @property
+    def state_places(self) -> list[list[str]]:
+        """For each array (L, B, H) of the state, the places of its layers."""
+        layers = range(self.config.num_layers)
+        return [[f"layers.{k}.hook_{name}" for k in layers] for name in self.cell.state]
+
+    def step(self, ids: Ids, state: State, watch: Watch | None = None) -> tuple[Floats, State]:
         """Read one token of each sequence.
 
         Args:
             ids: (B,).
             state: arrays (L, B, H).
+            watch: sees every quantity on the way; see `models.hooks`.
 
         Returns:
             logits: (B, V), unnormalised natural-log probabilities of the next token.
             state: after these tokens.
         """
         ids, state = self._checked(ids, state, 1)
-        x, states = self.embedding[ids], []  # (B, E)
+        embedded = x = self.embedding[ids]  # (B, E)
+        x, states = (watch(EMBED, 0, x) if watch else x), []
         for k, layer in enumerate(self.layers):
-            gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, G·H)
+            gx = self.table[ids] if x is embedded else x @ layer.w_ih + layer.b_ih  # (B, G·H)
             gh = state[0][k] @ layer.w_hh + layer.b_hh  # (B, G·H)
-            output, after = self.cell.combine(gx, gh, tuple(part[k] for part in state))
+            before = tuple(part[k] for part in state)
+            output, after = self.cell.combine(gx, gh, before, see_of(watch, k, 0))
             x = x + output if layer.skip else output  # (B, H)
+            x = watch(f"layers.{k}.{OUT}", 0, x) if watch else x
             states.append(after)
         logits = x @ self.head_weight + self.head_bias  # (B, V)
         return logits, tuple(np.stack(parts) for parts in zip(*states, strict=True))
 
-    def __call__(self, ids: Ids, state: State | None = None) -> tuple[Floats, State]:
+    def __call__(
+        self, ids: Ids, state: State | None = None, watch: Watch | None = None
+    ) -> tuple[Floats, State]:
         """Read several tokens of each sequence at once; the same as `step` after `step`.
 
         Args:
             ids: (B, T).
             state: arrays (L, B, H); None for the start.
+            watch: sees every quantity on the way, layer by layer, in each layer step by step.
 
         Returns:
             logits: (B, T, V), of the token after each.
             state: after the last.
         """
-        hidden, state = self._hidden(*self._checked(ids, state, 2))
+        hidden, state = self._hidden(*self._checked(ids, state, 2), watch)
         return hidden @ self.head_weight + self.head_bias, state
 
     def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
@@ -156,17 +176,19 @@ class Model(Predictor):
             hidden, state = self._hidden(ids[:, start : start + TIME_CHUNK], state)
         return hidden[:, -1] @ self.head_weight + self.head_bias, state
 
-    def _hidden(self, ids: Ids, state: State) -> tuple[Floats, State]:
+    def _hidden(self, ids: Ids, state: State, watch: Watch | None = None) -> tuple[Floats, State]:
         """The last layer's output (B, T, H): layer by layer, one input product for all steps."""
-        x, states = self.embedding[ids], []  # (B, T, E)
+        embedded = self.embedding[ids]  # (B, T, E)
+        x, states = watched(watch, EMBED, embedded), []
         for k, layer in enumerate(self.layers):
-            gx = self.table[ids] if k == 0 else x @ layer.w_ih + layer.b_ih  # (B, T, G·H)
+            gx = self.table[ids] if x is embedded else x @ layer.w_ih + layer.b_ih  # (B, T, G·H)
             after = tuple(part[k] for part in state)
             outputs = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (B, T, H)
             for t in range(ids.shape[1]):
                 gh = after[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
-                outputs[:, t], after = self.cell.combine(gx[:, t], gh, after)
-            x = x + outputs if layer.skip else outputs
+                see = see_of(watch, k, t)
+                outputs[:, t], after = self.cell.combine(gx[:, t], gh, after, see)
+            x = watched(watch, f"layers.{k}.{OUT}", x + outputs if layer.skip else outputs)
             states.append(after)
         return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))
 
@@ -176,9 +198,22 @@ class Model(Predictor):
             self.config.cell, self.embedding, self.layers, self.head_weight, self.head_bias
         )
 
-    def stepper(self, state: State) -> NumPyStepper:
-        """Sequences that go on from `state`, token by token, faster than by `step`."""
-        return NumPyStepper(self._arranged, self._any_batch(state))
+    def stepper(self, state: State, held: Mapping[int, Held] | None = None) -> NumPyStepper:
+        """Sequences that go on from `state`, token by token, faster than by `step`.
+
+        Args:
+            state: arrays (L, B, H).
+            held: by layer, units that are held at a value.
+        """
+        return NumPyStepper(self._arranged, self._any_batch(state), held)
+
+    def clamped(self, clamp: Mapping[str, float] | None) -> LanguageModel:
+        """This model with units held at values; see `models.clamp`.
+
+        Raises:
+            UsageError: for a unit that it does not have.
+        """
+        return Clamped(self, held_units(clamp, self.config)) if clamp else self
 
     @cached_property
     def _packed(self) -> PackedWeights | None:

@@ -1,20 +1,32 @@
-"""What every model can do, alone or mixed with others: score text and write it."""
+"""What every model can do, alone or mixed with others: score text, write it, and be looked into."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
+from charrnn.cells.rules import State
 from charrnn.config import Count, LengthPenalty, SampleConfig, Size, Unknown, takes
 from charrnn.errors import UsageError
+from charrnn.models.hooks import (
+    Cache,
+    HookFunction,
+    Hooks,
+    NamesFilter,
+    Recorder,
+    Watch,
+    chosen_places,
+    later,
+)
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
-from charrnn.sampling.generation import Sample
+from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Score, blocks, score_of
@@ -24,7 +36,112 @@ __all__ = ["Predictor"]
 
 
 class Predictor(LanguageModel):
-    """A language model that scores text and writes it."""
+    """A language model that scores text and writes it, and that can be looked into."""
+
+    @property
+    @abstractmethod
+    def places(self) -> list[str]:
+        """The places that a watch or a hook sees; see `models.hooks`."""
+
+    @property
+    @abstractmethod
+    def state_places(self) -> list[list[str]]:
+        """For each array (L, B, H) of the state, the places of its layers."""
+
+    @abstractmethod
+    def __call__(
+        self, ids: Ids, state: State | None = None, watch: Watch | None = None
+    ) -> tuple[Floats, State]:
+        """Read tokens (B, T): the logits (B, T, V) of the token after each, and the state."""
+
+    def run_with_cache(
+        self,
+        text: str | Ids,
+        names_filter: NamesFilter = None,
+        *,
+        unknown: Unknown = "error",
+    ) -> tuple[Floats, Cache]:
+        """Read a text, and keep what the network computes on the way.
+
+        Row t of every value belongs to the token at t: the network has just read it. All of it is
+        held in memory; `charrnn.inside.activity` reads long texts in pieces.
+
+        Args:
+            text: at least one token; or ids (N,), or several sequences of ids (B, N).
+            names_filter: which of `places` to keep: a name, several, or a predicate; all by
+                default.
+            unknown: what to do with characters that the model does not know.
+
+        Returns:
+            logits: (N, V), of the token after each; or (B, N, V).
+            cache: by place, such as `layers.0.hook_h`: (N, H); or (B, N, H).
+
+        Raises:
+            UsageError: for a place that is none, a text without a token, or unknown characters.
+        """
+        ids, alone = self._sequences(text, unknown)
+        recorder = Recorder(chosen_places(self.places, names_filter), *ids.shape)
+        logits = self.read_watched(ids, recorder)
+        if alone:
+            return logits[0], {name: value[0] for name, value in recorder.values.items()}
+        return logits, recorder.values
+
+    def run_with_hooks(
+        self,
+        text: str | Ids,
+        fwd_hooks: Iterable[tuple[str | Callable[[str], bool], HookFunction]],
+        *,
+        unknown: Unknown = "error",
+    ) -> Floats:
+        """Read a text, and let functions see or change what the network computes on the way.
+
+        At most 256 tokens are read at a time, layer by layer, and in each layer one token after
+        another. What a hook puts in place of h or c is the state with which the layer reads on.
+
+        Args:
+            text, unknown: as for `run_with_cache`.
+            fwd_hooks: pairs of one of `places`, or a predicate of them, and a function of
+                `(value, *, hook)`. It gets a copy of the value (H,), or (B, H), and a `Hook` with
+                `name`, `layer` and `position`, and returns what to put in its place, or None to
+                change nothing.
+
+        Returns:
+            logits: (N, V), of the token after each; or (B, N, V).
+
+        Raises:
+            UsageError: as `run_with_cache`; and if a function returns another shape.
+        """
+        ids, alone = self._sequences(text, unknown)
+        logits = self.read_watched(ids, Hooks(fwd_hooks, self.places, alone=alone))
+        return logits[0] if alone else logits
+
+    def _sequences(self, text: str | Ids, unknown: Unknown) -> tuple[Ids, bool]:
+        """The ids (B, N) of a text or of what is ids already; whether it is one sequence."""
+        ids = self.tokenizer.encode(text, unknown) if isinstance(text, str) else np.asarray(text)
+        if not ids.size:
+            raise UsageError("there is no text to read", "give at least one character")
+        size = self.tokenizer.vocab_size
+        if ids.dtype.kind not in "iu" or ids.ndim > 2 or not 0 <= ids.min() <= ids.max() < size:
+            found = f"ids of type {ids.dtype} and shape {ids.shape} are no text of this model"
+            raise UsageError(found, f"give whole numbers (N,) or (B, N), from 0 to {size - 1}")
+        return np.atleast_2d(ids), ids.ndim < 2
+
+    def read_watched(self, ids: Ids, watch: Watch, state: State | None = None) -> Floats:
+        """Read sequences of any length; `watch` sees where in them each token is.
+
+        Args:
+            ids: (B, N).
+            watch: see `models.hooks`.
+            state: arrays (L, B, H); None for the start.
+
+        Returns:
+            logits: (B, N, V).
+        """
+        logits = np.empty((*ids.shape, self.tokenizer.vocab_size), np.float32)
+        for start in range(0, ids.shape[1], TIME_CHUNK):
+            part = slice(start, start + TIME_CHUNK)
+            logits[:, part], state = self(ids[:, part], state, later(watch, start))
+        return logits
 
     @checked
     def log_probs(self, text: str, unknown: Unknown = "error") -> Floats:
@@ -195,7 +312,8 @@ class Predictor(LanguageModel):
             num_beams: how many paths to follow.
             length_penalty: above 0, longer texts are favoured.
             prompt, unknown: as for `generate`.
-            settings: of these, max_new_tokens, the stops and the lists of characters count.
+            settings: of these, max_new_tokens, the stops, the lists of characters and the clamp
+                count.
         """
         config = sampling_config(self.tokenizer, settings)
         return beams.beam_search(

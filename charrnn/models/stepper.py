@@ -15,16 +15,25 @@ in a GRU) and a few passes in place:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.cells.layout import Layer
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 
-__all__ = ["ArrangedWeights", "NumPyStepper", "arrange"]
+__all__ = ["ArrangedWeights", "Held", "NumPyStepper", "arrange"]
+
+
+class Held(NamedTuple):
+    """Units of a layer that are held at a value."""
+
+    units: NDArray[np.intp]  # (K,)
+    values: Floats  # (K,)
 
 
 class ArrangedLayer(NamedTuple):
@@ -104,10 +113,14 @@ class NumPyStepper:
     Args:
         weights: see `arrange`.
         state: arrays (L, B, H) to begin from; copied.
+        held: by layer, units whose h is set to a value after each step.
     """
 
-    def __init__(self, weights: ArrangedWeights, state: State) -> None:
+    def __init__(
+        self, weights: ArrangedWeights, state: State, held: Mapping[int, Held] | None = None
+    ) -> None:
         self.weights = weights
+        self._held = [(held or {}).get(k) for k in range(len(weights.layers))]
         number, batch, hidden = state[0].shape
         self._table = np.empty((len(weights.table), batch), np.float32)  # (G·H, B)
         self._logits = np.empty((len(weights.head), batch), np.float32)  # (V, B)
@@ -131,8 +144,10 @@ class NumPyStepper:
         """
         gx = self.weights.table.take(ids, 1, self._table, "clip")  # (G·H, B)
         x = self.weights.embedding[:, ids] if self._layers[0].skip else gx
-        for layer, output in zip(self._layers, self._outputs, strict=True):
-            h = layer.step(gx)
+        for layer, output, held in zip(self._layers, self._outputs, self._held, strict=True):
+            h = layer.step(gx)  # where the next step reads it
+            if held:
+                h[held.units] = held.values[:, None]
             if layer.skip:
                 np.add(x, h, out=output)
             else:

@@ -15,7 +15,7 @@ from charrnn.arrays import Ids, Logits, log_softmax
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
-from charrnn.sampling.distribution import allowed_ids
+from charrnn.sampling.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.endings import Ending, check_ends
 from charrnn.sampling.filters import only
 from charrnn.sampling.language_model import (
@@ -65,7 +65,8 @@ def beam_search(
 
     Args:
         model, prompt, unknown: as for `generation.stream`.
-        config: max_new_tokens, the stops and the lists of characters count; nothing is drawn.
+        config: max_new_tokens, the stops, the lists of characters and the clamp count; nothing is
+            drawn.
         num_beams: K, how many paths are followed at once.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
         stop: is asked while the prompt is read and at each token; once it answers yes, the search
@@ -82,6 +83,7 @@ def beam_search(
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
     check_ends(config, model.tokenizer)
+    model = model.clamped(config.clamp)
     search = _Search(model, config, num_beams, length_penalty)
     logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
     for _ in range(config.max_new_tokens):
@@ -117,6 +119,7 @@ class _Search:
         Args:
             logits: (K, V), of the tokens after the paths.
         """
+        refuse_diverged(logits.max(-1))
         chances = log_softmax(logits.astype(np.float64))  # (K, V)
         if self.allowed is not None:
             chances = only(chances, self.allowed)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits
 from charrnn.config import SampleConfig
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling import filters
 from charrnn.text.tokenizer import Tokenizer
 
@@ -23,6 +23,7 @@ __all__ = [
     "filters_by_probability",
     "pick",
     "probabilities",
+    "refuse_diverged",
     "temperature_schedule",
     "unnormalised",
 ]
@@ -46,8 +47,13 @@ def probabilities(logits: Logits, config: SampleConfig, temperature: float) -> L
 
 
 def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Logits:
-    """As `probabilities`, but each row up to a factor, which `pick` needs not to know."""
+    """As `probabilities`, but each row up to a factor, which `pick` needs not to know.
+
+    Raises:
+        CharRNNError: see `refuse_diverged`.
+    """
     if temperature == 0:
+        refuse_diverged(logits.max(-1))
         likeliest = np.zeros(logits.shape)
         np.put_along_axis(likeliest, logits.argmax(-1)[..., None], 1, -1)
         return likeliest
@@ -58,8 +64,24 @@ def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Lo
     logits = filters.top_p(logits, config.top_p)
     logits = filters.min_p(logits, config.min_p)
     logits = filters.typical_p(logits, config.typical_p)
-    logits -= logits.max(-1, keepdims=True)
+    most = logits.max(-1, keepdims=True)
+    refuse_diverged(most)
+    logits -= most
     return np.exp(logits, out=logits)
+
+
+def refuse_diverged(found: Logits) -> None:
+    """Refuse what a model predicts if it is NaN or infinite.
+
+    Args:
+        found: of any shape: the largest logits, or log-probabilities of what was drawn.
+
+    Raises:
+        CharRNNError: if it is.
+    """
+    if not np.isfinite(found).all():
+        advice = "its training has diverged: train again with a lower --learning-rate"
+        raise CharRNNError("the model predicts NaN or infinity", advice)
 
 
 def pick(cumulative: Logits, uniforms: NDArray[np.float64]) -> Ids:

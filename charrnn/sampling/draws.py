@@ -25,7 +25,7 @@ from charrnn.sampling.distribution import (
 from charrnn.sampling.ties import near_ties
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["Draws"]
+__all__ = ["Draws", "draw"]
 
 
 class Draws:
@@ -46,6 +46,7 @@ class Draws:
     ) -> None:
         self.config = config
         self.vocab_size = tokenizer.vocab_size
+        self.alone = len(seeds) == 1
         self.allowed = allowed_ids(tokenizer, config)
         self.count = 0
         self.schedule = temperature_schedule(config)
@@ -60,17 +61,13 @@ class Draws:
 
         Returns:
             ids: (B,).
-            close: the rows where other rounding could have given another id; see `ties`. A single
-                row is always rounded the same way, and is not among them.
+            close: the rows where other rounding could have given another id; see `ties`. A text
+                that is drawn alone is always rounded the same way, and is not among them.
         """
         logits = self.permitted(logits)
         temperature = self.schedule[self.count % len(self.schedule)]
         uniforms = np.array([random.random() for random in self.random])  # (B,)
-        cumulative = unnormalised(logits, self.config, temperature).cumsum(-1)
-        ids = pick(cumulative, uniforms)
-        close = np.zeros(0, np.intp)
-        if len(ids) > 1:
-            close = near_ties(ids, logits, self.config, temperature, uniforms, cumulative)
+        ids, close = draw(logits, self.config, temperature, uniforms, alone=self.alone)
         if self.config.repetition_penalty != 1:
             recent = np.hstack([self.recent, ids[:, None]])
             self.recent = recent[:, -self.config.repetition_window :]
@@ -113,6 +110,34 @@ class Draws:
         """Go on with these rows only."""
         self.recent = self.recent[rows]
         self.random = [self.random[row] for row in rows]
+
+
+def draw(
+    logits: Logits,
+    config: SampleConfig,
+    temperature: float,
+    uniforms: NDArray[np.float64],
+    *,
+    alone: bool,
+) -> tuple[Ids, NDArray[np.intp]]:
+    """Draw the next id of each row.
+
+    Args:
+        logits: (B, V).
+        config: top_k, top_p, min_p and typical_p count.
+        temperature: the one to use now.
+        uniforms: (B,), in [0, 1).
+        alone: whether this row was never beside another.
+
+    Returns:
+        ids: (B,).
+        close: the rows where other rounding could have given another id; none if `alone`.
+    """
+    cumulative = unnormalised(logits, config, temperature).cumsum(-1)
+    ids = pick(cumulative, uniforms)
+    if alone:
+        return ids, np.zeros(0, np.intp)
+    return ids, near_ties(ids, logits, config, temperature, uniforms, cumulative)
 
 
 def _uniforms(rows: Sequence[Random], count: int) -> NDArray[np.float64]:

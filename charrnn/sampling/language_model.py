@@ -8,7 +8,7 @@ sampler = model.sampler(state, max_tokens=None)    # many tokens a call, in mach
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -121,6 +121,20 @@ class LanguageModel(ABC):
         """
         del state, max_tokens
         return None
+
+    def clamped(self, clamp: Mapping[str, float] | None) -> LanguageModel:
+        """This model with units held at values, if it has units of its own.
+
+        Args:
+            clamp: by layer and unit, such as "1.37"; None or empty for none.
+
+        Raises:
+            UsageError: for a unit that it does not have.
+        """
+        if clamp:
+            found = "clamp names units of one model, and this is a mixture of several"
+            raise UsageError(found, "name one model", "clamp")
+        return self
 
 
 def never() -> bool:

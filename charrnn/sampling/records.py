@@ -12,7 +12,8 @@ import msgspec
 
 from charrnn.config import SampleConfig, Unknown, settings_from
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.sampling.generation import Sample, generate_batch, new_seed, seeds_from
+from charrnn.sampling.generation import generate_batch, new_seed, seeds_from
+from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, never
 from charrnn.text.tokenizer import Tokenizer
 

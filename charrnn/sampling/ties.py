@@ -8,8 +8,8 @@ rows are found here; `generation` draws their texts again, alone.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,14 +61,22 @@ def _nudged(
     they are applied again, with neighbours in rank moved towards each other or apart.
     """
     if temperature == 0 or filters_by_probability(config):
-        config = msgspec.structs.replace(
-            config,
-            top_p=min(1.0, max(config.top_p + by, 0.5 * config.top_p, SMALLEST)),
-            min_p=min(1.0, config.min_p * (1 + by)),
-            typical_p=min(1.0, max(config.typical_p + by, 0.5 * config.typical_p, SMALLEST)),
-        )
+        config = _moved(config.top_k, config.top_p, config.min_p, config.typical_p, by)
         rank = logits.argsort(-1).argsort(-1)
         moved = logits + by * (1 - 2 * (rank % 2))
         cumulative = unnormalised(moved, config, temperature).cumsum(-1)
     change = 2 * by / min(max(temperature, 1e-3), 1.0) * uniforms * (1 - uniforms)
     return pick(cumulative, uniforms + change)
+
+
+@lru_cache(maxsize=64)  # the bounds of all settings are checked each time one is made
+def _moved(
+    top_k: int | None, top_p: float, min_p: float, typical_p: float, by: float
+) -> SampleConfig:
+    """The filters with their thresholds moved by about `by`."""
+    return SampleConfig(
+        top_k=top_k,
+        top_p=min(1.0, max(top_p + by, 0.5 * top_p, SMALLEST)),
+        min_p=min(1.0, min_p * (1 + by)),
+        typical_p=min(1.0, max(typical_p + by, 0.5 * typical_p, SMALLEST)),
+    )

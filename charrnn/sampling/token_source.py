@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits, target_log_probs
 from charrnn.config import SampleConfig
+from charrnn.sampling.distribution import refuse_diverged
 from charrnn.sampling.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
 
-__all__ = ["Request", "TokenSource", "Tokens", "token_source"]
+__all__ = ["Request", "TokenSource", "Tokens", "native_source", "token_source"]
 
 RECORD = 500  # tokens that a record is thought to have at most
 FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
@@ -63,11 +64,19 @@ def token_source(request: Request, seeds: Sequence[int], stop: Stop, *, whole: b
         stop: see `Stop`; the prompt is read while it answers no.
         whole: whether texts are returned whole, with log-probabilities, or shown as they grow.
     """
+    source = native_source(request, seeds, stop, whole=whole)
+    return source or _NumPySource(request, seeds, stop, scored=whole)
+
+
+def native_source(
+    request: Request, seeds: Sequence[int], stop: Stop, *, whole: bool
+) -> TokenSource | None:
+    """As `token_source`, but None where machine code can't draw the texts, or would not pay."""
     model, prompt, config = request
     draws = Draws(model.tokenizer, config, prompt, seeds)
     sampler = model.sampler(model.start(), _tokens_to_expect(request)) if draws.plain else None
     if sampler is None:
-        return _NumPySource(request, draws, len(seeds), stop, scored=whole)
+        return None
     # Texts that end together are drawn at once: nothing is drawn in vain.
     together = whole and not has_stops(config) and model.tokenizer.end is None
     first = sys.maxsize if together else FIRST_TOKENS
@@ -91,11 +100,10 @@ def _tokens_to_expect(request: Request) -> int | None:
 class _NumPySource(TokenSource):
     """One token of each text at a time."""
 
-    def __init__(
-        self, request: Request, draws: Draws, count: int, stop: Stop, *, scored: bool
-    ) -> None:
+    def __init__(self, request: Request, seeds: Sequence[int], stop: Stop, *, scored: bool) -> None:
+        count = len(seeds)
         self.model = request.model
-        self.draws = draws
+        self.draws = Draws(self.model.tokenizer, request.config, request.prompt, seeds)
         self.scored = scored
         logits, state = read_prompt(request.model, request.prompt, stop)
         self.logits: Logits | None = np.repeat(logits, count, 0)  # (B, V), until the first draw
@@ -141,6 +149,7 @@ class _NativeSource(TokenSource):
         ids, log_probs = self.sampler.draw(
             self.ids, uniforms, inverse_temperatures, self.draws.mask
         )
+        refuse_diverged(log_probs)
         self.ids = ids[-1]
         return Tokens(ids, log_probs, np.zeros(0, np.intp))
 

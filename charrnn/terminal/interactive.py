@@ -24,7 +24,8 @@ def choose(sampler: Sampler, count: int) -> None:
 
     What is shown goes to standard error; the text goes, at the end, to where `sampler` writes.
     """
-    model, config = sampler.model, sampler.config
+    config = sampler.config
+    model = sampler.model.clamped(config.clamp)
     schedule = temperature_schedule(config)
     allowed = allowed_ids(model.tokenizer, config)
     end = model.tokenizer.end_id

@@ -26,6 +26,7 @@ __all__ = [
     "ModelArgument",
     "UnknownOption",
     "as_text",
+    "models_and_texts",
     "option_names",
     "read_by_a_model",
     "take",
@@ -36,7 +37,8 @@ ModelArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[MODEL]",
-        help="A model folder, or the name of one in checkpoints/.  [default: the newest there]",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
+        "[default: the newest in checkpoints/]",
     ),
 ]
 UnknownOption = Annotated[
@@ -69,8 +71,11 @@ def with_settings(
         def run(**arguments: Any) -> None:
             for setting in settings:
                 value = arguments.pop(setting.name)
-                if value not in (None, []):
-                    arguments[setting.name] = tuple(value) if isinstance(value, list) else value
+                if value in (None, []):
+                    continue
+                if isinstance(value, list):
+                    value = _named(setting, value) if _is_named(setting) else tuple(value)
+                arguments[setting.name] = value
             command(**arguments)
 
         keywords = [p for p in named if p.kind is p.KEYWORD_ONLY]
@@ -112,6 +117,29 @@ def as_text(word: str) -> str:
         return word
 
 
+def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[str], list[str]]:
+    """Divide arguments: the first is a model, and so are those after it that name one.
+
+    The last is always a text.
+
+    Args:
+        arguments: as they were typed.
+        work: what is done with the text, in a word.
+        usage: how the command is used.
+
+    Raises:
+        UsageError: if there is no text.
+    """
+    from charrnn.folder.record import is_model
+
+    if len(arguments) < 2:
+        raise UsageError(f"there is no text to {work}", usage)
+    count = 1
+    while count < len(arguments) - 1 and is_model(arguments[count]):
+        count += 1
+    return arguments[:count], arguments[count:]
+
+
 def option_names(parameters: Iterable[str]) -> dict[str, str]:
     """The option of each of these parameters of a command, whether it is a setting or not."""
     named = {s.name: s.options[0].partition("/")[0] for s in settings_of(*SETTINGS)}
@@ -124,6 +152,8 @@ def _option(setting: Setting) -> inspect.Parameter:
     more: dict[str, Any] = {}
     if kind == tuple[str, ...]:
         kind = list[str]
+    elif _is_named(setting):
+        kind, more = list[str], {"metavar": "NAME=NUMBER"}
     elif kind == float | tuple[float, ...]:
         kind, more = float, {"parser": _several(setting), "metavar": "NUMBER[,NUMBER...]"}
     default = f"default: {setting.shown_default}" if setting.shown_default else ""
@@ -155,3 +185,25 @@ def _several(setting: Setting) -> Callable[[str], float | tuple[float, ...]]:
         return values[0] if len(values) == 1 else values
 
     return read
+
+
+def _is_named(setting: Setting) -> bool:
+    """Whether the setting is numbers by name."""
+    return bool(setting.type == dict[str, float] | None)
+
+
+def _named(setting: Setting, given: list[str]) -> dict[str, float]:
+    """Numbers by name, given as NAME=NUMBER each."""
+    values: dict[str, float] = {}
+    for one in given:
+        name, _, number = one.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            advice = "it must be a name and a number, such as 0.5=-1"
+            raise UsageError(f"{setting.name} is {one!r}", advice, setting.name) from None
+        if name in values:
+            advice = "choose one of its numbers"
+            raise UsageError(f"{setting.name} names {name} twice", advice, setting.name)
+        values[name] = value
+    return values

@@ -14,6 +14,7 @@ from charrnn.config import Reading, SampleConfig, Unknown
 from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
+from charrnn.sampling.growing import Sample
 from charrnn.sampling.records import Wanted, draw_records
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import OutputFile, encode_json, say, write
@@ -96,12 +97,10 @@ class Sampler:
             if self.received:
                 break
 
-    def _uncopied(
-        self, seeds: Sequence[int], count: int, longest_copy: int | None
-    ) -> list[generation.Sample]:
+    def _uncopied(self, seeds: Sequence[int], count: int, longest_copy: int | None) -> list[Sample]:
         """A text for each seed, or for one `count` further on if it copies too much."""
         wanted = list(enumerate(seeds))
-        found: dict[int, generation.Sample] = {}
+        found: dict[int, Sample] = {}
         for _ in range(TRIES):
             texts = self._draw([seed for _, seed in wanted])
             again = []
@@ -148,7 +147,7 @@ class Sampler:
             if written and not self.json:
                 self.write("\n")
 
-    def _longest_copy(self, text: generation.Sample) -> int:
+    def _longest_copy(self, text: Sample) -> int:
         assert self.copies is not None, "copies are rejected from a corpus"
         return len(self.copies.check(text.text).longest)
 
@@ -195,7 +194,7 @@ class Sampler:
         assert self.config.seed is not None, "the command line always has one"
         return self.config.seed
 
-    def _draw(self, seeds: Any) -> list[generation.Sample]:
+    def _draw(self, seeds: Any) -> list[Sample]:
         return generation.generate_batch(
             self.model,
             self.prompt,

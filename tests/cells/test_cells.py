@@ -152,6 +152,34 @@ def test_the_rule_is_the_same_on_numpy_arrays(cell: CellName) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
+def test_the_rule_shows_its_quantities_and_goes_on_with_what_it_is_given(cell: CellName) -> None:
+    """On arrays and on tensors; to be looked at changes nothing, to the bit."""
+    rule = CELLS[cell]
+    gx, gh = torch.randn(2, B, rule.gates * H).double()
+    state = tuple(torch.randn(B, H).double() for _ in rule.state)
+    shown: dict[str, Any] = {}
+
+    def note(name: str, value: Any) -> Any:
+        shown[name] = value
+        return value
+
+    output, after = rule.combine(gx, gh, state, note)
+    expected, expected_after = rule.combine(gx, gh, state)
+    assert torch.equal(output, expected)
+    assert all(map(torch.equal, after, expected_after))
+    assert tuple(shown) == rule.quantities
+    tensors = shown.copy()
+    rule.combine(gx.numpy(), gh.numpy(), tuple(part.numpy() for part in state), note)
+    for name in rule.quantities:
+        np.testing.assert_allclose(shown[name], tensors[name], rtol=1e-12)
+
+        def push(quantity: str, value: Any, pushed: str = name) -> Any:
+            return value + 1 if quantity == pushed else value
+
+        changed, _ = rule.combine(gx, gh, state, push)
+        assert (changed != output).all(), name
+
+
 def test_the_rule_survives_huge_numbers_without_a_warning(cell: CellName) -> None:
     rule = CELLS[cell]
     for size in (-1e4, 1e4):

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import typer.main
 
-from charrnn import load
+from charrnn import CharRNN, CharTokenizer, load
 from charrnn.cli.app import app
 from tests.commands import run, start
-from tests.conftest import VERSE
+from tests.conftest import VERSE, small_config
 
 DOCS = Path(__file__).parents[2] / "docs" / "sampling.md"
 
@@ -42,11 +43,13 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
     text = run(
         desk, "sample", "verse", "--prompt", "the ", "--no-echo", "-n", 90, "-t", "0.5,1.5",
         "--top-k", 9, "--top-p", 0.95, "--min-p", 0.01, "--typical-p", 0.9, "--ban", "x",
-        "--repetition-penalty", 1.1, "--repetition-window", 9, "--seed", 3,
+        "--repetition-penalty", 1.1, "--repetition-window", 9, "--seed", 3, "--clamp", "0.5=-1",
+        "--clamp", "0.11=0.5",
     ).stdout  # fmt: skip
     expected = load(desk / "checkpoints" / "verse").generate(
         "the ", max_new_tokens=90, temperature=(0.5, 1.5), top_k=9, top_p=0.95, min_p=0.01,
         typical_p=0.9, ban="x", repetition_penalty=1.1, repetition_window=9, seed=3,
+        clamp={"0.5": -1.0, "0.11": 0.5},
     )  # fmt: skip
     assert text == expected + "\n"
 
@@ -72,6 +75,11 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
         (("--output", "no/such/folder/x"), 73, "no/such/folder/x"),
         (("--novelty", "verse.txt", "-t", 0, "--reject-copies", 1), 1, "in each of 50 draws"),
         (("--interactive", 3, "--prompt-file", "-"), 2, "standard input"),
+        (("--clamp", "9.0=1"), 2, "--clamp names layer 9"),
+        (("--clamp", "0.5"), 2, "--clamp is '0.5'; it must be a name and a number"),
+        (("--clamp", "0.5=inf"), 2, "it must be a finite number"),
+        (("--clamp", "0.5=1", "--clamp", "0.5=0"), 2, "--clamp names 0.5 twice"),
+        (("verse", "--clamp", "0.5=1"), 2, "this is a mixture of several; name one model"),
     ],
 )
 def test_mistakes_end_in_a_line(
@@ -150,6 +158,18 @@ def test_a_user_and_a_model_write_in_turn_on_a_terminal(desk: Path) -> None:
     os.close(controller)
     assert process.returncode == 0
     assert out.decode() == "the " + choices[0][1].replace("\\n", "\n") + "clerk\n"
+
+
+def test_the_choices_offered_are_those_with_the_units_held(desk: Path) -> None:
+    arguments = ("sample", "verse", "--prompt", "the ", "--interactive", 1, "-t", 1)
+    held = {"0.3": 1.0, "1.4": -1.0, "1.5": 1.0}
+    clamp = [part for name, value in held.items() for part in ("--clamp", f"{name}={value}")]
+    done = run(desk, *arguments, *clamp, data=b"1\n")
+    best = load(desk / "checkpoints" / "verse").generate(
+        "the ", max_new_tokens=1, temperature=0, clamp=held
+    )
+    assert done.stdout == f"the {best}\n"
+    assert done.stderr != run(desk, *arguments, data=b"1\n").stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
@@ -267,3 +287,15 @@ def test_a_seed_in_json_draws_the_text_again_even_the_last(home: Path) -> None:
         found = json.loads(line)
         again = run(home, *arguments, "--seed", found["seed"])
         assert json.loads(again.stdout)["text"] == found["text"]
+
+
+def test_a_model_that_has_diverged_is_refused_in_one_line(tmp_path: Path) -> None:
+    network = CharRNN(small_config("lstm"))
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.copy_(3e38 * weight.sign())
+    network.save_pretrained(tmp_path / "model", CharTokenizer("\nabcdefghij"))
+    done = run(tmp_path, "sample", "model")
+    assert done.returncode == 1
+    assert done.stderr.startswith("charrnn: the model predicts NaN or infinity; ")
+    assert done.stderr.count("\n") == 1

@@ -17,7 +17,8 @@ from charrnn.cells.rules import State
 from charrnn.sampling import generation
 from charrnn.sampling.beams import beam_search
 from charrnn.sampling.clusters import joins, may_join, without_open_end
-from charrnn.sampling.generation import MAX_OVER, generate_batch, groups, stream
+from charrnn.sampling.generation import generate_batch, groups, stream
+from charrnn.sampling.growing import MAX_OVER
 from charrnn.sampling.language_model import LanguageModel
 from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import small_config

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleConfig
+from charrnn import ByteTokenizer, CharRNN, CharRNNError, CharTokenizer, Model, SampleConfig
 from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName
@@ -344,3 +344,19 @@ def test_a_text_that_is_drawn_again_when_all_are_to_stop_stays_as_it_was() -> No
 
 def test_a_list_of_temperatures_is_taken_as_a_tuple() -> None:
     assert SampleConfig(temperature=[0.5, 1.0]) == SampleConfig(temperature=(0.5, 1.0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hidden_size", [8, 512])  # machine code writes long texts of the second
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0}, {"top_k": 3}], ids=str)
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+def test_a_model_that_has_diverged_is_refused(hidden_size: int, settings: dict[str, Any]) -> None:
+    config = small_config("gru", hidden_size=hidden_size, num_layers=1)
+    weights = {name: np.sign(w) * np.float32(3e38) for name, w in CharRNN(config).weights().items()}
+    model = Model(config, CharTokenizer("\nabcdefghij"), weights)
+    settings = {"max_new_tokens": 1000, **settings}
+    with pytest.raises(CharRNNError, match="predicts NaN or infinity; its training has diverged"):
+        model.generate(**settings)
+    with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
+        model.generate_batch(3, **settings)
+    with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
+        model.beam_search(2, **settings)

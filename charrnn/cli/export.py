@@ -1,0 +1,99 @@
+"""charrnn export: a model as a web page, a script or an ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charrnn.errors import UsageError, not_written
+from charrnn.terminal.options import ModelArgument
+from charrnn.terminal.output import say, write
+
+if TYPE_CHECKING:
+    from charrnn.folder.record import ModelFolder
+    from charrnn.sharing.bundle import Bundle
+
+__all__ = ["export"]
+
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(help="Write one web page with everything in it: it opens anywhere, offline."),
+]
+JsOption = Annotated[
+    Path | None,
+    typer.Option(help="Write a script for pages of your own, with the methods of ml5's CharRNN."),
+]
+OnnxOption = Annotated[
+    Path | None, typer.Option(help="Write an ONNX graph (needs the extra `onnx`).")
+]
+ExactOption = Annotated[
+    bool,
+    typer.Option(
+        "--exact",
+        help="Put the exact weights into the page or script. Without it they are rounded to "
+        "bytes, which makes the file a quarter of the size.",
+    ),
+]
+
+
+def export(
+    model: ModelArgument = None,
+    html: HtmlOption = None,
+    js: JsOption = None,
+    onnx: OnnxOption = None,
+    exact: ExactOption = False,
+) -> None:
+    """Write a model as a web page, a script or an ONNX graph."""
+    from charrnn.folder.record import find_model, read_model
+
+    if html is None and js is None and onnx is None:
+        advice = "charrnn export MODEL --html page.html, or --js, or --onnx"
+        raise UsageError("there is nothing to write", advice)
+    paths = [path.absolute() for path in (html, js, onnx) if path is not None]
+    if len(paths) > len(set(paths)):
+        raise UsageError("one file is named twice", "give each kind a file of its own")
+    if exact and html is None and js is None:
+        raise UsageError("--exact is for --html and --js", "an ONNX graph is always exact")
+    folder = read_model(find_model(model))
+    say(_warning(folder))
+    if html is not None or js is not None:
+        from charrnn.sharing import page
+        from charrnn.sharing.bundle import bundle
+
+        made = bundle(folder, exact=exact)
+        say(_weights(made, asked=exact, unit=folder.tokenizer.unit))
+        if html is not None:
+            _write(html, page.model_page(made).encode(), "--html")
+        if js is not None:
+            _write(js, page.script(made).encode(), "--js")
+    if onnx is not None:
+        from charrnn.sharing.onnx_graph import graph
+
+        _write(onnx, graph(folder), "--onnx")
+
+
+def _warning(folder: ModelFolder) -> str:
+    """What else leaves with the model."""
+    corpus = folder.record.corpus
+    text = "its text" if corpus is None else f"{corpus.name} ({corpus.characters:,} characters)"
+    return f"the model knows parts of {text} by heart; share it with those who may read that"
+
+
+def _weights(made: Bundle, *, asked: bool, unit: str) -> str:
+    """How the weights travel."""
+    if asked:
+        return "the weights are exact"
+    cost = f"{abs(made.loss):.4f} nats per {unit}"
+    if made.exact:
+        return f"the weights are exact: rounding them to bytes would change the loss by {cost}"
+    return f"the weights are rounded to bytes, which changes the loss by {cost}"
+
+
+def _write(path: Path, data: bytes, option: str) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise not_written(path, error, option) from None
+    write(f"{path}  {len(data) / 1000:,.0f} kB\n")

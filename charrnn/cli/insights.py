@@ -1,0 +1,133 @@
+"""The ways of `charrnn inspect` that measure: --units, --horizon and --gradients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.terminal.output import encode_json, say, write
+
+if TYPE_CHECKING:
+    from charrnn.config import Unknown
+    from charrnn.models.model import Model
+    from charrnn.models.predictor import Predictor
+    from charrnn.text.corpus import Corpus
+
+__all__ = ["measure_gradients", "measure_horizon", "measure_units"]
+
+LONG = 1_000_000  # characters whose units are looked at
+
+
+def measure_units(
+    model: Model, corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
+) -> None:
+    """Show what each unit of a model stands for."""
+    from tqdm import tqdm
+
+    from charrnn.inside.findings import units
+
+    text = corpus.text[:LONG]
+    if len(text) < len(corpus.text):
+        say(f"the first {LONG:,} characters are looked at")
+    total = len(model.tokenizer.encode(text, unknown))
+    with tqdm(total=total, unit=f" {model.tokenizer.unit}s", leave=False, disable=None) as bar:
+        found = units(model, text, unknown=unknown, progress=bar.update)
+    if output is not None:
+        from charrnn.plots.insights import draw_units
+
+        draw_units(output, found)
+        say(f"the picture is {output}")
+    if json:
+        write(encode_json(found))
+    elif output is None:
+        from charrnn.terminal.insights import show_units
+
+        show_units(found)
+
+
+def measure_horizon(
+    names: list[str],
+    model: Predictor,
+    corpus: Corpus,
+    unknown: Unknown,
+    json: bool,
+    output: Path | None,
+) -> None:
+    """Show how far back a model remembers."""
+    from charrnn.folder.record import find_model, read_record
+    from charrnn.inside.memory import horizon
+
+    record, _ = read_record(find_model(names[0]))
+    training = record.training
+    if training and record.corpus and record.corpus.sha256 == corpus.sha256:
+        say("the model was trained on this text: the part kept for validation is predicted")
+        ids = model.tokenizer.encode(corpus.text, unknown)
+        first = training.training_tokens(len(ids))
+        known: str | None = model.tokenizer.decode(ids[:first])
+        text = model.tokenizer.decode(ids[first:])
+    else:
+        text, known = corpus.text, _training_text(find_model(names[0]))
+    found = horizon(model, text, known, unknown=unknown)
+    seq_length = training.seq_length if training else None
+    if output is not None:
+        from charrnn.plots.insights import draw_horizon
+
+        draw_horizon(output, found)
+        say(f"the picture is {output}")
+    if json:
+        write(encode_json(msgspec.to_builtins(found) | {"seq_length": seq_length}))
+    elif output is None:
+        from charrnn.terminal.insights import show_horizon
+
+        show_horizon(found, seq_length)
+
+
+def _training_text(path: Path) -> str | None:
+    """The text that a model was trained on, without its end that was kept for validation.
+
+    None if it is no longer where it was; says so.
+    """
+    from charrnn.folder.record import read_record
+    from charrnn.folder.resuming import read_progress
+    from charrnn.text.corpus import read_corpus
+    from charrnn.text.origin import Origin
+
+    record, tokenizer = read_record(path)
+    try:
+        if record.training is None or record.corpus is None:
+            raise UsageError(f"{path} does not say what it was trained on", "")
+        progress = read_progress(path, record.training)
+        if Origin(progress.sources, progress.reading).is_gone:
+            raise UsageError(f"{path} was trained on standard input", "")
+        corpus = read_corpus(progress.sources, progress.reading)
+        if corpus.sha256 != record.corpus.sha256:
+            raise UsageError(f"{', '.join(progress.sources)} has changed since training", "")
+    except CharRNNError as error:
+        say(f"n-grams are left out: {error.found}")
+        return None
+    ids = tokenizer.encode(corpus.text, "skip")
+    return tokenizer.decode(ids[: record.training.training_tokens(len(ids))])
+
+
+def measure_gradients(
+    names: list[str], corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
+) -> None:
+    """Show how gradients of one or several models fall or grow on their way back."""
+    from charrnn.inside.backwards import gradients
+    from charrnn.models.loading import load
+
+    found = gradients([load(name) for name in names], corpus.text, unknown=unknown)
+    if output is not None:
+        from charrnn.plots.insights import draw_gradients
+
+        draw_gradients(output, found)
+        say(f"the picture is {output}")
+    if json:
+        write(encode_json(found))
+    elif output is None:
+        from charrnn.terminal.insights import show_gradients
+
+        show_gradients(found)

@@ -1,0 +1,242 @@
+"""charrnn inspect: what a model remembers of a text, and what mattered to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units
+from charrnn.config import Reading
+from charrnn.errors import UsageError, not_written
+from charrnn.plots.style import check_path
+from charrnn.terminal.options import (
+    JsonOption,
+    UnknownOption,
+    models_and_texts,
+    take,
+    with_settings,
+)
+from charrnn.terminal.output import encode_json, say, write
+
+if TYPE_CHECKING:
+    from charrnn.arrays import Ids
+    from charrnn.config import Unknown
+    from charrnn.models.model import Model
+    from charrnn.models.predictor import Predictor
+    from charrnn.text.corpus import Corpus
+
+__all__ = ["inspect"]
+
+USAGE = "charrnn inspect MODEL TEXT --html page.html"
+
+ArgumentsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL TEXT...", help="A model folder or name; then texts as for train."
+    ),
+]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(help="Write the text to this file as a page that shows what each unit does."),
+]
+UnitOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAYER.UNIT", help="Print the text, coloured by this unit; both count from 0."
+    ),
+]
+AtOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Print which characters mattered for predicting character N, from 1."
+    ),
+]
+QuantityOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --unit: h, c (as tanh(c)), or a gate: i f g o of an LSTM, r z n of a GRU.  "
+        "[default: h]"
+    ),
+]
+CharactersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="With --html and --unit: how many characters of the text to show.  "
+        "[default: 4000, or as many as make a page of 5 MB]",
+    ),
+]
+UnitsOption = Annotated[
+    bool, typer.Option("--units", help="Show which feature of the text each unit follows, if any.")
+]
+HorizonOption = Annotated[
+    bool, typer.Option("--horizon", help="Show how far back the model, or a mixture, remembers.")
+]
+GradientsOption = Annotated[
+    bool,
+    typer.Option(
+        "--gradients", help="Show how gradients of one or several models fade back in time."
+    ),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="With --units, --horizon and --gradients: draw this picture, .svg or .png.",
+    ),
+]
+
+
+@with_settings(Reading)
+def inspect(
+    arguments: ArgumentsArgument,
+    html: HtmlOption = None,
+    unit: UnitOption = None,
+    at: AtOption = None,
+    units: UnitsOption = False,
+    horizon: HorizonOption = False,
+    gradients: GradientsOption = False,
+    *,
+    quantity: QuantityOption = None,
+    characters: CharactersOption = None,
+    output: OutputOption = None,
+    unknown: UnknownOption = "error",
+    json: JsonOption = False,
+    **given: Any,
+) -> None:
+    """See what the units of a model do at each character of a text, and what mattered to it."""
+    reading = take(Reading, given)
+    measures = {"units": units, "horizon": horizon, "gradients": gradients}
+    ways = {"html": html, "unit": unit, "at": at} | {
+        name: on or None for name, on in measures.items()
+    }
+    more = {"json": json, "quantity": quantity, "characters": characters, "output": output}
+    _refuse_mixed_up(ways, more)
+    if output is not None:
+        check_path(output)
+    models, sources = models_and_texts(arguments, "inspect", USAGE)
+
+    import numpy as np
+
+    from charrnn.models.loading import load_together
+    from charrnn.text.corpus import read_corpus
+
+    with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
+        model = load_together(models)
+        if model.tokenizer.end is not None:
+            found = "this is a model of records, and one of a story is inspected"
+            raise UsageError(found, "train one with --records none")
+        corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
+        if at is not None:
+            _show_what_mattered(model, corpus.text, at, unknown, json)
+            return
+        if horizon:
+            measure_horizon(models, model, corpus, unknown, json, output)
+            return
+        if gradients:
+            measure_gradients(models, corpus, unknown, json, output)
+            return
+        alone = _one_model(models, model)
+        if units:
+            measure_units(alone, corpus, unknown, json, output)
+        elif html is not None:
+            ids = _first_ids(alone, corpus, characters, unknown)
+            _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
+        elif unit is not None:
+            place = _place(alone, unit, quantity or "h")
+            _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
+
+
+# What to show, and the options that each way takes besides.
+OPTIONS = {
+    "html": ("characters",),
+    "unit": ("characters", "quantity", "json"),
+    "at": ("json",),
+    "units": ("json", "output"),
+    "horizon": ("json", "output"),
+    "gradients": ("json", "output"),
+}
+
+
+def _refuse_mixed_up(ways: Mapping[str, object], options: Mapping[str, object]) -> None:
+    """Refuse two ways, and options that would have no effect."""
+    chosen = [name for name, value in ways.items() if value is not None]
+    if not chosen:
+        advice = f"choose one of {', '.join(f'--{name}' for name in ways)}"
+        raise UsageError("there is nothing to show", advice)
+    chosen += [n for n, value in options.items() if value and n not in OPTIONS[chosen[0]]]
+    chosen = [f"--{name}" for name in chosen]
+    if len(chosen) > 1:
+        raise UsageError(f"{' and '.join(chosen)} are both given", "choose one")
+
+
+def _show_what_mattered(model: Predictor, text: str, at: int, unknown: Unknown, json: bool) -> None:
+    from charrnn.inside.counterfactuals import saliency
+    from charrnn.terminal.activity import show_saliency
+
+    found = saliency(model, text, at, unknown=unknown)
+    if json:
+        write(encode_json(found._asdict() | {"changes": found.changes.tolist()}))
+    else:
+        show_saliency(found, model.tokenizer.unit)
+
+
+def _one_model(names: list[str], model: Predictor) -> Model:
+    from charrnn.models.model import Model
+
+    if not isinstance(model, Model):
+        raise UsageError(f"{len(names)} models are named", "name one: its units are its own")
+    return model
+
+
+def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Unknown) -> Ids:
+    """The ids of what is shown of a text; says so if it is not all."""
+    from charrnn.inside.page import fitting
+
+    count = characters or fitting(model)
+    text = corpus.text[:count]
+    ids = model.tokenizer.encode(text, unknown)
+    if not len(ids):
+        raise UsageError("there is no text to inspect", "choose another --unknown")
+    if len(text) < len(corpus.text) or len(ids) > count:
+        say(f"the first {count:,} {model.tokenizer.unit}s are shown; --characters can change that")
+    return ids[:count]
+
+
+def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
+    from charrnn.inside.page import page
+
+    facts = [model.facts["cell"], f"{len(ids):,} {model.tokenizer.unit}s"]
+    made = page(model, ids, title, facts)
+    try:
+        path.write_text(made, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise not_written(path, error, "--html") from None
+    say(f"the page is {path}")
+
+
+def _place(model: Model, name: str, quantity: str) -> tuple[int, int, str]:
+    """The layer, the unit and the quantity that are to be shown."""
+    from charrnn.models.clamp import unit_of
+
+    if quantity not in model.cell.quantities:
+        advice = f"choose from {', '.join(model.cell.quantities)}"
+        raise UsageError(f"quantity is {quantity!r}", advice, "quantity")
+    return *unit_of(name, model.config, "unit"), quantity
+
+
+def _show_unit(model: Model, ids: Ids, place: tuple[int, int, str], json: bool) -> None:
+    from charrnn.terminal.activity import show_unit, unit_values
+
+    if not json:
+        show_unit(model, ids, *place)
+        return
+    layer, unit, quantity = place
+    values = [value for part in unit_values(model, ids, *place) for value in part.tolist()]
+    tokens = [model.tokenizer.decode(ids[k : k + 1]) for k in range(len(ids))]
+    facts = {"layer": layer, "unit": unit, "quantity": quantity}
+    write(encode_json(facts | {"tokens": tokens, "values": values}))

@@ -1,0 +1,59 @@
+"""charrnn push: a model to the Hugging Face hub."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from charrnn.terminal.output import say, write
+
+__all__ = ["push"]
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model folder, or the name of one in checkpoints/.")
+]
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="OWNER/NAME", help="Your name on the hub, and the model's."),
+]
+LicenseOption = Annotated[
+    str,
+    typer.Option(
+        "--license",
+        help="What others may do with it, in the hub's words: mit, cc-by-4.0, other, …  [required]",
+    ),
+]
+PublicOption = Annotated[
+    bool, typer.Option("--public/--private", help="Whether everyone may see it.")
+]
+LanguageOption = Annotated[
+    list[str] | None,
+    typer.Option("--language", help="Language of its text: en, de, …; may be given several times."),
+]
+SpaceOption = Annotated[
+    bool, typer.Option("--space", help="Also make a static Space of the page that export writes.")
+]
+
+
+def push(
+    model: ModelArgument,
+    name: NameArgument,
+    license: LicenseOption,  # noqa: A002
+    public: PublicOption = False,
+    language: LanguageOption = None,
+    space: SpaceOption = False,
+) -> None:
+    """Publish a model on the Hugging Face hub, for you alone or for everyone."""
+    from charrnn.folder.record import find_model, read_model
+    from charrnn.sharing.bundle import bundle
+    from charrnn.sharing.page import model_page
+    from charrnn.sharing.publishing import publish, publish_page
+
+    found = read_model(find_model(model))
+    if public:
+        say("the model knows parts of its text by heart; everyone will be able to read them")
+    write(publish(found, name, license=license, language=language or (), public=public) + "\n")
+    if space:
+        page = model_page(bundle(found)).encode()
+        write(publish_page(found, name, page, public=public) + "\n")

@@ -1,0 +1,70 @@
+"""charrnn serve: models behind an API that OpenAI's clients speak."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from charrnn.config import ServeConfig
+from charrnn.errors import UsageError
+from charrnn.terminal.options import take, with_settings
+from charrnn.terminal.output import say
+
+if TYPE_CHECKING:
+    from charrnn.models.model import Model
+
+__all__ = ["serve"]
+
+ModelsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL]...",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; each is "
+        "served by its name.  [default: the newest in checkpoints/]",
+    ),
+]
+
+
+@with_settings(ServeConfig)
+def serve(models: ModelsArgument = None, **given: Any) -> None:
+    """Serve models on this machine: an API that OpenAI's clients speak."""
+    config = take(ServeConfig, given)
+    if config.api_key is None and (key := os.environ.get("CHARRNN_API_KEY")):
+        config = msgspec.structs.replace(config, api_key=key)
+    folders = _folders(models or [None])
+
+    from charrnn.models.loading import load
+    from charrnn.serving import server
+
+    def load_all() -> dict[str, Model]:
+        return {name: load(path) for name, path in folders.items()}
+
+    listening = server.listen(config)
+    say(f"{', '.join(folders)} at {server.address(listening)}/v1; Ctrl-C ends")
+    if config.api_key is None and config.host not in ("127.0.0.1", "localhost", "::1"):
+        say("anyone who reaches this address can use it: there is no --api-key")
+    server.serve(load_all, config, listening)
+
+
+def _folders(models: list[Any]) -> dict[str, Path]:
+    """The folders of the models, by the names that requests use.
+
+    Raises:
+        UsageError: if two have the same name.
+    """
+    from charrnn.folder.hub import is_on_hub, repository
+    from charrnn.folder.record import find_model
+
+    found: dict[str, Path] = {}
+    for model in models:
+        path = find_model(model)
+        name = repository(model)[0].partition("/")[2] if is_on_hub(model) else path.resolve().name
+        if name in found and found[name].resolve() != path.resolve():
+            advice = "rename one of the folders"
+            raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)
+        found[name] = path
+    return found

@@ -1,0 +1,39 @@
+"""What a trained model remembers, and why.
+
+    model, text ──inside──▶ figures about the model on this text
+
+lanes       what a network computes over a long text, in pieces
+counterfactuals  which characters mattered for a prediction
+showing     on which scale values are shown, and how characters are seen
+page        a text as one page, coloured by what a unit does
+ngrams      what can be predicted from the last few characters alone, by counting
+memory      how far back a model remembers: its horizon
+features    simple features of a text: quotes, brackets, lines, words
+following   how closely units follow features
+findings    what each unit stands for
+backwards   gradients over time; the one file here that needs PyTorch
+
+The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since
+a file that is imported takes its name there, no file is called as one of them is.
+"""
+
+import importlib
+from typing import Any
+
+# Where each function for users is found.
+_HOMES: dict[str, str] = {
+    "activity": "lanes",
+    "gradients": "backwards",
+    "horizon": "memory",
+    "saliency": "counterfactuals",
+    "units": "findings",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'charrnn.inside' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"charrnn.inside.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

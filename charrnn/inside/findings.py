@@ -1,0 +1,257 @@
+"""What each unit of a model stands for: the simple feature of the text that it follows, if any.
+
+    units(model, text)    # one Unit for each unit of each layer, the closest follower first
+
+Which feature a unit follows is decided on one half of the text, by correlation. How closely it does
+is measured on the other half, beside the best that any unit reaches there by chance.
+Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2016.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids, target_log_probs
+from charrnn.config import Unknown
+from charrnn.errors import BadDataError, UsageError
+from charrnn.inside.features import FEATURES
+from charrnn.inside.following import Following, by_chance, follow, likely_higher
+from charrnn.inside.lanes import WARM_UP
+from charrnn.models.hooks import Watch
+from charrnn.models.model import Model
+from charrnn.scoring.score import score_of
+from charrnn.text.tokenizer import Tokenizer, code_points
+
+__all__ = ["Passage", "Unit", "units"]
+
+LEAST = 200  # tokens of a text that anything can be learnt from
+PASSAGES, BEFORE, AFTER = 5, 40, 10  # how many, and characters before and after each
+ABLATED = 16  # units that are taken away, one at a time
+LANES, LENGTH = 32, 256  # the tokens that are predicted without them
+WORK = 1e12  # multiplications and additions that this may take: about half a minute
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A place in a text where a unit is strong.
+
+    Attributes:
+        at: which character, from 0.
+        value: the unit's h, once that character has been read.
+        before: the text up to that character, and with it.
+        after: what comes next.
+    """
+
+    at: int
+    value: float
+    before: str
+    after: str
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """What a unit follows.
+
+    Attributes:
+        layer, unit: which it is, from 0.
+        feature: the one that it follows; None if it follows none more closely than by chance.
+        score: the correlation of its h with its best feature, on the half of the text that did not
+            choose it; below 0 if it falls where the feature rises.
+        shuffled: the largest that any unit reaches with that feature by chance; see `following`.
+        auc: for a feature that is on or off: how likely the unit is higher where it is on.
+        bits: what the model loses while the unit's h is held at its mean, in bits per character;
+            None for units that were not taken away.
+        passages: where it is strongest: highest if the score is above 0, else lowest.
+    """
+
+    layer: int
+    unit: int
+    feature: str | None
+    score: float
+    shuffled: float
+    auc: float | None
+    bits: float | None
+    passages: tuple[Passage, ...]
+
+
+def units(
+    model: Model,
+    text: str,
+    *,
+    unknown: Unknown = "error",
+    progress: Callable[[int], object] | None = None,
+) -> list[Unit]:
+    """What each unit of each layer of a model stands for.
+
+    Args:
+        model: one model.
+        text: some thousands of characters or more, such as the model knows.
+        unknown: what to do with characters that it does not know.
+        progress: called with how many tokens were read since the last call.
+
+    Returns:
+        units: all of them: those that follow something first, the closest first. The first
+            `ABLATED` are also taken away, on a sample of the text.
+
+    Raises:
+        UsageError: for a mixture, a text too short, or unknown characters if these are errors.
+        BadDataError: if what the units hold is no numbers.
+    """
+    if not isinstance(model, Model):
+        raise UsageError("units are those of one model", "name a single one")
+    ids = model.tokenizer.encode(text, unknown)  # (N,)
+    if len(ids) < LEAST:
+        found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
+        raise UsageError(found, "use a longer one")
+    read, middle = _Read(model.tokenizer, ids), len(ids) // 2
+    best = _best(model, ids, read.features, progress)
+    order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
+    taken = [u for u in order if best.follows[u]][:ABLATED]
+    lost = _bits_lost(model, ids[middle:], best.second.means, taken)
+    bits = dict(zip(taken, lost, strict=True))
+    return [_unit(model, read, best, u, bits.get(u)) for u in order]
+
+
+class _Best(NamedTuple):
+    """The feature that each unit follows best; arrays (U,).
+
+    Attributes:
+        features: which, by the first half of the text.
+        signs: 1 or -1, that of the correlation there.
+        scores: the correlation on the second half.
+        chance: what the best unit reaches there by chance.
+        follows: whether the unit does better.
+        second: what the units do on that half.
+    """
+
+    features: NDArray[np.intp]
+    signs: NDArray[np.integer]
+    scores: NDArray[np.float64]
+    chance: NDArray[np.float64]
+    follows: NDArray[np.bool_]
+    second: Following
+
+
+def _best(
+    model: Model, ids: Ids, values: Floats, progress: Callable[[int], object] | None
+) -> _Best:
+    """Choose a feature for each unit on the first half of a text, and score it on the second."""
+    middle = len(ids) // 2
+    # The rest of what is found there takes much memory, and is of no use.
+    first = follow(model, ids[:middle], values[:middle], progress=progress).correlations
+    if not np.isfinite(first).all():
+        advice = "training has diverged: train again with a lower --learning-rate"
+        raise BadDataError("what the units hold is no numbers", advice)
+    features = np.abs(first).argmax(1)
+    every = np.arange(len(features))
+    chosen = first[every, features]
+    signs = np.where(chosen < 0, -1, 1)
+    lead = min(middle, WARM_UP)
+    second = follow(model, ids[middle - lead :], values[middle:], signs, lead, progress)
+    scores = second.correlations[every, features]
+    chance = by_chance(second, values[middle:])[features]
+    follows = (chosen != 0) & (scores * signs > chance)
+    return _Best(features, signs, scores, chance, follows, second)
+
+
+def _unit(model: Model, read: _Read, best: _Best, u: int, bits: float | None) -> Unit:
+    """What is known of unit u, counted over all layers."""
+    layer, unit = divmod(u, model.config.hidden_size)
+    name, follows = read.names[best.features[u]], bool(best.follows[u])
+    start = len(read.owners) // 2
+    auc = None
+    if follows and name in read.on_off:
+        on = read.features[start + best.second.at, best.features[u]] > 0
+        auc = likely_higher(best.second.sample[:, u], on)
+    return Unit(
+        layer=layer,
+        unit=unit,
+        feature=name if follows else None,
+        score=float(best.scores[u]),
+        shuffled=float(best.chance[u]),
+        auc=auc,
+        bits=bits,
+        passages=read.passages(best.second, u, start, int(best.signs[u])),
+    )
+
+
+class _Read:
+    """A text as a model reads it, and which character each of its tokens belongs to.
+
+    Args:
+        tokenizer: of the ids.
+        ids: (N,).
+    """
+
+    def __init__(self, tokenizer: Tokenizer, ids: Ids) -> None:
+        if tokenizer.unit == "byte":
+            self.text = ids.astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
+            codes = code_points(self.text)
+            sizes = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)
+            sizes[(codes >= 0xD800) & (codes < 0xE000)] = 1  # a byte that is no text
+            self.owners = np.repeat(np.arange(len(codes)), sizes)  # (N,)
+        else:
+            self.text = tokenizer.decode(ids)
+            self.owners = np.arange(len(ids))
+        each = {name: feature(self.text) for name, feature in FEATURES.items()}
+        self.names = list(each)
+        self.on_off = {name for name, values in each.items() if values.dtype == bool}
+        columns = [values.astype(np.float32) for values in each.values()]
+        self.features: Floats = np.stack(columns, 1)[self.owners]  # (N, F)
+
+    def passages(self, found: Following, u: int, start: int, sign: int) -> tuple[Passage, ...]:
+        """Where unit u is strongest, in a part of the text that begins at a token."""
+        places: list[Passage] = []
+        for peak in np.argsort(-found.peaks[:, u], kind="stable"):
+            at = int(self.owners[start + found.peaks_at[peak, u]])
+            if all(abs(at - other.at) > BEFORE for other in places):
+                before = self.text[max(0, at - BEFORE + 1) : at + 1]
+                value = float(found.peaks[peak, u]) * sign
+                places.append(Passage(at, value, before, self.text[at + 1 : at + 1 + AFTER]))
+            if len(places) == PASSAGES:
+                break
+        return tuple(places)
+
+
+def _bits_lost(
+    model: Model, ids: Ids, means: NDArray[np.float64], taken: Sequence[int]
+) -> list[float]:
+    """What a model loses without each of some units, in bits per character."""
+    length = min(LENGTH, (len(ids) - 1) // 2)
+    shape = model.config
+    weights = 8 * shape.num_layers * shape.hidden_size**2  # about
+    affordable = int(WORK / (2 * weights * length * (len(taken) + 1)))
+    lanes = max(1, min(LANES, affordable, len(ids) // (2 * length + 1)))
+    starts = np.linspace(0, len(ids) - 2 * length - 1, lanes).astype(np.intp)
+    windows = ids[starts[:, None] + np.arange(2 * length + 1)]  # (B, 2·length + 1)
+    _, state = model(windows[:, :length])
+    targets = windows[:, length + 1 :]
+
+    def cost(watch: Watch | None) -> float:
+        logits, _ = model(windows[:, length:-1], state, watch)  # (B, length, V)
+        return -float(target_log_probs(logits, targets).sum(dtype=np.float64))
+
+    whole = cost(None)
+    characters = score_of(0.0, model.tokenizer, targets.ravel()).characters
+    lost = []
+    for u in taken:
+        layer, unit = divmod(u, shape.hidden_size)
+        more = cost(_held(f"layers.{layer}.hook_h", unit, float(means[u]))) - whole
+        lost.append(more / max(characters, 1) / math.log(2))
+    return lost
+
+
+def _held(place: str, unit: int, mean: float) -> Watch:
+    """Hold a unit at its mean."""
+
+    def watch(name: str, _t: int, value: Floats) -> Floats:
+        if name == place:
+            value = value.copy()
+            value[:, unit] = mean
+        return value
+
+    return watch

@@ -1,0 +1,74 @@
+"""What a network computes over a long text, in pieces that fit in memory.
+
+for block in activity(model, ids, ["layers.0.hook_h"]): ...    # (N,) → (n, H) at a time
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids
+from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
+from charrnn.models.predictor import Predictor
+
+__all__ = ["EXACT", "WARM_UP", "Block", "activity"]
+
+MAX_LANES = 64
+WARM_UP = 512  # tokens; what came before changes hardly anything
+CHUNK = 64  # time steps per block; divides WARM_UP
+EXACT = 4 * WARM_UP * 2  # tokens from which on a text is read in several lanes
+
+
+class Block(NamedTuple):
+    """Some places of a text, in no particular order.
+
+    Attributes:
+        at: (n,), which tokens of the text these are; the network has just read them.
+        values: by place of the network, (n, H).
+        logits: (n, V), of the token after each.
+    """
+
+    at: NDArray[np.intp]
+    values: Cache
+    logits: Floats
+
+
+def activity(model: Predictor, ids: Ids, names: NamesFilter = None) -> Iterator[Block]:
+    """What a network computes at every token of a text; each token comes once.
+
+    A text shorter than `EXACT` tokens is read from its first token to its last, as
+    `run_with_cache` reads it. A longer one is read in up to 64 lanes side by side; each begins 512
+    tokens before its part, with an empty state, so that its values are nearly those of a single
+    pass. (The first lane's are exactly those.)
+
+    Args:
+        model: what reads.
+        ids: (N,), at least one.
+        names: which of `model.places` to keep; all by default.
+
+    Raises:
+        UsageError: for a place that is none.
+    """
+    count = len(ids)
+    wanted = chosen_places(model.places, names)
+    lanes = min(MAX_LANES, max(1, count // (EXACT // 2)))
+    warm_up = WARM_UP if lanes > 1 else 0
+    stride = math.ceil(count / lanes)  # tokens that a lane answers for
+    starts = np.arange(lanes) * stride - warm_up  # (B,), where each lane begins to read
+    state = model.start(lanes)
+    for time in range(0, warm_up + stride, CHUNK):
+        at = starts[:, None] + np.arange(time, min(time + CHUNK, warm_up + stride))  # (B, T)
+        if time == warm_up:  # the first lane had nothing to warm up on: the text begins here
+            state = tuple(part * (np.arange(lanes) > 0)[:, None] for part in state)
+            state = tuple(part.astype(np.float32) for part in state)
+        recorder = Recorder(wanted if time >= warm_up else (), *at.shape)
+        logits, state = model(ids[at.clip(0, count - 1)], state, recorder)  # (B, T, V)
+        if time >= warm_up:
+            own = at < count  # the last lane may be shorter
+            values = {name: value[own] for name, value in recorder.values.items()}
+            yield Block(at[own], values, logits[own])

@@ -1,0 +1,73 @@
+"""Training curves of one or several runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from charrnn.folder.record import ModelFolder
+from charrnn.plots.style import looks, picture
+
+__all__ = ["Curve", "curve_of", "draw_curves"]
+
+
+class Curve(NamedTuple):
+    """The losses of a run.
+
+    Attributes:
+        name: of its folder.
+        unit: what a token is.
+        read: tokens that had been read at each evaluation, in all; or updates, where the run does
+            not say how many tokens an update reads.
+        training, validation: bits per token.
+        kept: which evaluation is that of the weights in the folder; None if none is.
+    """
+
+    name: str
+    unit: str
+    read: tuple[float, ...]
+    training: tuple[float, ...]
+    validation: tuple[float, ...]
+    kept: int | None
+
+
+def curve_of(model: ModelFolder) -> Curve:
+    """The losses of the run that made a model."""
+    config, steps = model.record.training, [one.step for one in model.metrics]
+    each = config.batch_size * config.seq_length if config else 1
+    return Curve(
+        name=model.path.resolve().name,
+        unit=model.tokenizer.unit,
+        read=tuple(step * each for step in steps),
+        training=tuple(one.train_nats / math.log(2) for one in model.metrics),
+        validation=tuple(one.val_nats / math.log(2) for one in model.metrics),
+        kept=steps.index(model.step) if model.step in steps else None,
+    )
+
+
+def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
+    """Draw the losses of runs against what they have read.
+
+    Args:
+        path: of the picture.
+        curves: at least one, each with an evaluation.
+    """
+    (unit,) = units if len(units := {curve.unit for curve in curves}) == 1 else ("token",)
+    with picture(path) as axes:
+        for curve, look in zip(curves, looks(), strict=False):
+            label = curve.name
+            if curve.kept is not None:
+                x, y = curve.read[curve.kept], curve.validation[curve.kept]
+                axes.plot(x, y, "o", markersize=11, color=look.color, fillstyle="none")
+                label = f"{curve.name} ({y:.3f})"
+            every = max(1, len(curve.read) // 8)
+            axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every, label=label)
+            axes.plot(curve.read, curve.training, color=look.color, linewidth=0.8, linestyle=":")
+        black = {"color": "black", "fillstyle": "none"}
+        axes.plot([], [], "o", markersize=11, **black, label="the weights that were kept")
+        axes.plot([], [], ":", linewidth=0.8, **black, label="training loss")
+        axes.set(xlabel=f"{unit}s read", ylabel=f"bits per {unit}", title="Validation loss")
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+        axes.legend()

@@ -1,0 +1,108 @@
+"""One style for all pictures, and how they are written.
+
+Lines differ in colour, in dashes and in markers, so that they can be told apart on paper and
+without colour vision. The same figures give the same file. matplotlib is imported when the first
+picture is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import cycle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from charrnn.errors import CharRNNError, UsageError, not_written
+
+__all__ = ["FORMATS", "GREY", "Look", "check_path", "looks", "picture"]
+
+
+FORMATS = (".svg", ".png")
+WIDTH = 7.2  # inches
+GREY = "#767676"
+STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.9,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",  # text stays text, to be found, read aloud and small
+    "svg.hashsalt": "charrnn",
+    "text.parse_math": False,  # a model may be called "$1"
+}
+
+
+class Look(NamedTuple):
+    """How one of several lines looks, as arguments of matplotlib's `plot`."""
+
+    color: str
+    linestyle: str
+    marker: str
+
+
+# Colours of Okabe and Ito, "Color universal design", 2008, the darker ones first.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#e69f00")
+DASHES, MARKERS = ("-", "--", "-.", ":"), "osD^vX"
+
+
+def looks() -> Iterator[Look]:
+    """A look for each line in turn; the first two dozen differ."""
+    return map(Look, cycle(COLOURS), cycle((*DASHES, "-")), cycle(MARKERS))
+
+
+def check_path(path: Path) -> None:
+    """Refuse a picture that could not be drawn, before there is any work.
+
+    Raises:
+        UsageError: for a name that ends in none of `FORMATS`.
+        CharRNNError: without matplotlib.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: not the name of a picture", f"end it in {' or '.join(FORMATS)}")
+    if find_spec("matplotlib") is None:
+        advice = "install it, or charrnn with the extra plots: pip install matplotlib"
+        raise CharRNNError("pictures need matplotlib, which is not installed", advice)
+
+
+@contextmanager
+def picture(path: Path, height: float = 4.2, rows: int = 1) -> Iterator[Any]:
+    """Draw a picture, and write it when all is drawn.
+
+    Args:
+        path: where it goes; its ending says whether it is SVG or PNG.
+        height: in inches.
+        rows: how many diagrams it has, one below the other, over the same x.
+
+    Yields:
+        axes: matplotlib's axes to draw on; a sequence of them for several rows.
+
+    Raises:
+        CharRNNError: as `check_path`, and if the file can't be written.
+    """
+    check_path(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure.subplots(rows, sharex=True)
+        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+        try:
+            figure.savefig(path, metadata=metadata)
+        except OSError as error:
+            raise not_written(path, error, "--output") from None

@@ -1,0 +1,176 @@
+"""What the API gives: models, completions whole or as server-sent events, and scores."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from charrnn.models.model import Model
+from charrnn.serving.limits import error_body
+from charrnn.serving.texts import Piece, Text, TokenCost
+
+__all__ = ["Completion", "models_body", "score_body", "whole_text"]
+
+# Seconds between two events of a stream, and what each text that is being written adds: more often
+# nobody sees, and with many clients sending takes longer than writing.
+PAUSE, PAUSE_FOR_EACH = 0.02, 0.0005
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """What all parts of one answer have in common.
+
+    Attributes:
+        id: of the answer.
+        created: when it was asked for, in seconds since 1970.
+        model: its name.
+        prompt_tokens: how many were read.
+        texts: its choices.
+        usage: whether the last event of a stream counts the tokens.
+    """
+
+    id: str
+    created: int
+    model: str
+    prompt_tokens: int
+    texts: Sequence[Text]
+    usage: bool
+
+    async def whole(self) -> bytes:
+        """The answer, once all texts are written.
+
+        Raises:
+            RuntimeError: if one could not be written.
+        """
+        pieces = [await whole_text(text) for text in self.texts]
+        choices = [self._choice(index, piece) for index, piece in enumerate(pieces)]
+        return msgspec.json.encode(self._body(choices) | {"usage": self._usage()})
+
+    async def events(self, others: Callable[[], int]) -> AsyncIterator[bytes]:
+        """The answer, as server-sent events; `others` tells how many texts are being written."""
+        async for index, piece in _as_they_come(self.texts, others):
+            if piece.finish == "failure":
+                yield _event(error_body(500, "the text could not be written"))
+                return
+            yield _event(msgspec.json.encode(self._body([self._choice(index, piece)])))
+        if self.usage:
+            yield _event(msgspec.json.encode(self._body([]) | {"usage": self._usage()}))
+        yield _event(b"[DONE]")
+
+    def _body(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": "text_completion",
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        }
+
+    def _choice(self, index: int, piece: Piece) -> dict[str, Any]:
+        text = self.texts[index]
+        return {
+            "index": index,
+            "text": piece.text,
+            "logprobs": None if text.costs is None else _logprobs(piece.costs),
+            "finish_reason": piece.finish,
+            "seed": text.seed,
+        }
+
+    def _usage(self) -> dict[str, int]:
+        written = sum(text.growing.tokens for text in self.texts)
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": written,
+            "total_tokens": self.prompt_tokens + written,
+        }
+
+
+def _logprobs(costs: Sequence[TokenCost]) -> dict[str, Any]:
+    return {
+        "tokens": [cost.token for cost in costs],
+        "token_logprobs": [cost.log_prob for cost in costs],
+        "top_logprobs": [cost.likeliest or None for cost in costs],
+        "text_offset": [cost.offset for cost in costs],
+    }
+
+
+def _event(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
+
+
+async def whole_text(text: Text) -> Piece:
+    """A text, once it is written.
+
+    Raises:
+        RuntimeError: if it could not be written.
+    """
+    piece = await text.news()
+    while piece.finish is None:
+        more = await text.news()
+        piece = Piece(piece.text + more.text, piece.costs + more.costs, more.finish)
+    if piece.finish == "failure":
+        raise RuntimeError("the text could not be written")
+    return piece
+
+
+async def _as_they_come(
+    texts: Sequence[Text], others: Callable[[], int]
+) -> AsyncIterator[tuple[int, Piece]]:
+    """The pieces of several texts, each with the number of its text."""
+    waiting = {asyncio.ensure_future(text.news()): index for index, text in enumerate(texts)}
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                index, piece = waiting.pop(task), task.result()
+                yield index, piece
+                if piece.finish is None:
+                    waiting[asyncio.ensure_future(texts[index].news())] = index
+            await asyncio.sleep(PAUSE + PAUSE_FOR_EACH * others())
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+def models_body(models: Mapping[str, Model], created: int) -> bytes:
+    """The list of models; beside OpenAI's fields what each is, and which characters it knows."""
+    found = [
+        {
+            "id": name,
+            "object": "model",
+            "created": created,
+            "owned_by": "charrnn",
+            "unit": model.tokenizer.unit,
+            "cell": model.config.cell,
+            "num_layers": model.config.num_layers,
+            "hidden_size": model.config.hidden_size,
+            "corpus": model.facts.get("corpus"),
+            "characters": list(getattr(model.tokenizer, "characters", "")) or None,
+            "end": model.tokenizer.end,
+        }
+        for name, model in models.items()
+    ]
+    return msgspec.json.encode({"object": "list", "data": found})
+
+
+def score_body(model: str, characters: Sequence[tuple[str, float]]) -> bytes:
+    """What each character of a text cost.
+
+    Args:
+        model: its name.
+        characters: each with its nats. The first is not predicted: its cost is no part of the mean.
+    """
+    mean = sum(nats for _, nats in characters[1:]) / max(len(characters) - 1, 1)
+    found = {
+        "object": "score",
+        "model": model,
+        "characters": [character for character, _ in characters],
+        "nats": [nats for _, nats in characters],
+        "nats_per_char": mean,
+        "bits_per_char": mean / math.log(2),
+        "perplexity": math.exp(min(mean, 700)),
+    }
+    return msgspec.json.encode(found)

@@ -1,0 +1,344 @@
+"""The paths of the API, and what is asked of a request before its texts are written.
+
+GET  /                 a page for people that uses the rest
+GET  /health           whether the models are loaded
+GET  /v1/models        their names
+POST /v1/completions   new text
+POST /v1/score         what each character of a text costs
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from charrnn.config import SampleConfig, ServeConfig, settings_from
+from charrnn.errors import UsageError
+from charrnn.models.model import Model
+from charrnn.sampling.generation import new_seed
+from charrnn.sampling.language_model import encode_prompt
+from charrnn.sampling.records import LONGEST_RECORD
+from charrnn.sampling.token_source import Request as Wish
+from charrnn.scoring.score import by_character
+from charrnn.serving import shapes
+from charrnn.serving.answers import Completion, models_body, score_body, whole_text
+from charrnn.serving.limits import ApiError, Guard, read_body
+from charrnn.serving.scheduler import Scheduler
+from charrnn.serving.shapes import CompletionRequest, ScoreRequest
+from charrnn.serving.texts import Text
+from charrnn.sharing.page import api_page
+
+__all__ = ["Service", "create_app"]
+
+Found = TypeVar("Found")
+Load = Callable[[], Mapping[str, Model]]
+
+FIELDS = {"max_new_tokens": "max_tokens", "stop_strings": "stop"}  # of settings in requests
+CLIENT_LEFT = 499  # the status, by custom, of what nobody receives
+
+
+class Service:
+    """The models, and the places for texts that are written side by side.
+
+    Args:
+        load: gives the models by name; called in a thread of its own.
+        config: the limits.
+        failed: called with what `load` raised.
+    """
+
+    def __init__(
+        self, load: Load, config: ServeConfig, failed: Callable[[Exception], None]
+    ) -> None:
+        self.config = config
+        self.created = int(time.time())
+        self.models: Mapping[str, Model] = {}
+        self.taken = 0  # places
+        self._load = load
+        self._failed = failed
+
+    @asynccontextmanager
+    async def running(self, _app: Starlette) -> AsyncIterator[None]:
+        """Load the models and write texts, while the server runs."""
+        loop = asyncio.get_running_loop()
+
+        def announce(texts: list[Text]) -> None:
+            heard = threading.Event()
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(_tell, texts, heard)
+                heard.wait(1)
+
+        self.scheduler = Scheduler(announce)
+        loading = asyncio.create_task(self._loaded())
+        yield
+        loading.cancel()
+        await asyncio.to_thread(self.scheduler.close)
+
+    async def _loaded(self) -> None:
+        try:
+            self.models = await asyncio.to_thread(self._load)
+        except Exception as error:
+            self._failed(error)
+
+    def model(self, name: str | None) -> tuple[str, Model]:
+        """A model by its name; None for the first.
+
+        Raises:
+            ApiError: 503 while they are loaded, 404 if there is none of that name.
+        """
+        if not self.models:
+            raise ApiError(503, "the models are being loaded", code="loading", retry_after=1)
+        name = next(iter(self.models)) if name is None else name
+        if name not in self.models:
+            there = ", ".join(self.models)
+            message = f"there is no model {name!r}; choose from {there}"
+            raise ApiError(404, message, code="model_not_found", param="model")
+        return name, self.models[name]
+
+    @asynccontextmanager
+    async def written(self, texts: list[Text]) -> AsyncIterator[None]:
+        """Have texts written while their client is there; each takes a place.
+
+        Raises:
+            ApiError: 429 if there are not enough places.
+        """
+        if self.taken + len(texts) > self.config.max_texts:
+            message = f"{self.taken} texts are being written, and more than "
+            message += f"{self.config.max_texts} may not be; try again"
+            raise ApiError(429, message, code="busy", retry_after=1)
+        self.taken += len(texts)
+        try:
+            for text in texts:
+                self.scheduler.submit(text)
+            yield
+        finally:
+            self.taken -= len(texts)
+            for text in texts:
+                text.left = True
+
+    # What the paths do.
+
+    async def health(self, _request: Request) -> Response:
+        """Whether the models are loaded."""
+        self.model(None)
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def list_models(self, _request: Request) -> Response:
+        """The names of the models."""
+        self.model(None)
+        return _json(models_body(self.models, self.created))
+
+    async def page(self, _request: Request) -> Response:
+        """A page for people, which asks this server."""
+        return HTMLResponse(api_page("charrnn"))
+
+    async def complete(self, request: Request) -> Response:
+        """New text."""
+        body = await read_body(request, self.config.max_body)
+        given = shapes.decode(body, CompletionRequest)
+        completion = self._completion(given)
+        texts = list(completion.texts)
+        if given.stream:
+            return _EventStream(self, completion)
+        async with self.written(texts):
+            return _json(await self._while_there(request.receive, completion.whole()))
+
+    def _completion(self, given: CompletionRequest) -> Completion:
+        name, model = self.model(given.model)
+        settings = given.settings()
+        if model.tokenizer.end is not None:  # a record may be as long as it likes
+            settings.setdefault("max_new_tokens", min(LONGEST_RECORD, self.config.max_length))
+        try:
+            config = settings_from(SampleConfig, settings)
+        except UsageError as error:
+            field = FIELDS.get(error.setting, error.setting)
+            found = f"{field}{error.found.removeprefix(error.setting)}; {error.advice}"
+            raise ApiError(422, found, param=field) from None
+        self._check_length("max_tokens", config.max_new_tokens or 0)
+        count = (given.n or 1) * len(given.prompts)
+        if count > self.config.max_texts:
+            found = f"n: {count} texts in one request; {self.config.max_texts} is the most"
+            raise ApiError(422, found, param="n")
+        first = new_seed() if given.seed is None else given.seed
+        texts, read = [], 0
+        for prompt in given.prompts:
+            wish = self._wish(model, "prompt", prompt, config, given.unknown)
+            # What a text without a prompt, or a record, is read after is not counted.
+            read += len(wish.prompt) - (model.tokenizer.end is not None) if prompt else 0
+            texts += [
+                Text(
+                    wish,
+                    first + k,
+                    given.logprobs,
+                    echo=bool(given.echo and prompt),
+                    whole=not given.stream,
+                )
+                for k in range(given.n or 1)
+            ]
+        usage = given.stream_options is not None and given.stream_options.include_usage
+        number = f"cmpl-{secrets.token_hex(12)}"
+        return Completion(number, int(time.time()), name, read, texts, usage)
+
+    async def score(self, request: Request) -> Response:
+        """What each character of a text costs."""
+        body = await read_body(request, self.config.max_body)
+        given = shapes.decode(body, ScoreRequest)
+        name, model = self.model(given.model)
+        config = SampleConfig(max_new_tokens=0)
+        wish = self._wish(model, "text", given.text, config, given.unknown)
+        if model.tokenizer.end is not None:  # what ends a record has its cost, too
+            wish = wish._replace(prompt=np.append(wish.prompt, wish.prompt[:1]))
+        text = Text(wish, 0, 0, echo=True, whole=True)
+        async with self.written([text]):
+            piece = await self._while_there(request.receive, whole_text(text))
+        nats = np.array([-cost.log_prob for cost in piece.costs if cost.log_prob is not None])
+        characters = list(by_character(model.tokenizer, wish.prompt, nats.astype(np.float32)))
+        return _json(score_body(name, characters))
+
+    def _wish(
+        self, model: Model, field: str, prompt: str, config: SampleConfig, unknown: Any
+    ) -> Wish:
+        """What is to be written after a prompt.
+
+        Raises:
+            ApiError: 422 if the prompt is too long or has unknown characters; names the field.
+        """
+        self._check_length(field, len(prompt))
+        try:
+            ids = encode_prompt(model.tokenizer, prompt, unknown)
+        except UsageError as error:
+            advice = 'leave them out, or send "unknown": "skip" or "replace"'
+            raise ApiError(422, f"{field}: {error.found}; {advice}", param=field) from None
+        return Wish(model, ids, config)
+
+    def _check_length(self, field: str, length: int) -> None:
+        if length > self.config.max_length:
+            found = f"{field}: {length:,} characters; {self.config.max_length:,} is the most"
+            raise ApiError(422, found, param=field)
+
+    async def _while_there(self, receive: Receive, work: Coroutine[Any, Any, Found]) -> Found:
+        """The result of some work, unless the client leaves or it takes too long.
+
+        Raises:
+            ClientDisconnect: if the client leaves.
+            ApiError: 504 if it takes too long.
+        """
+        working, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait(
+                {working, leaving},
+                timeout=self.config.max_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if working.done():
+                return working.result()
+            if leaving.done():
+                raise ClientDisconnect
+            seconds = f"{self.config.max_seconds:g} seconds"
+            raise ApiError(504, f"the request took more than {seconds}", code="timeout")
+        finally:
+            working.cancel()
+            leaving.cancel()
+
+
+def _tell(texts: list[Text], heard: threading.Event) -> None:
+    for text in texts:
+        text.tell()
+    asyncio.get_running_loop().call_soon(heard.set)  # after those who waited for the texts
+
+
+async def _left(receive: Receive) -> None:
+    """Return once the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _EventStream(Response):
+    """A completion that is sent while it is written."""
+
+    def __init__(self, service: Service, completion: Completion) -> None:
+        super().__init__(media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        del self.headers["content-length"]
+        self.service = service
+        self.completion = completion
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI)."""
+        async with self.service.written(list(self.completion.texts)):
+            try:
+                await self.service._while_there(receive, self._send(send))
+            except ClientDisconnect:
+                return
+            except ApiError:  # too late for a status, and the client may not even be reading
+                scope["state"]["abort"]()
+
+    async def _send(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        async for event in self.completion.events(lambda: self.service.taken):
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error.response()
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    found = f"{request.method} {request.url.path}: {error.detail.lower()}"
+    return ApiError(error.status_code, found).response()
+
+
+async def _nobody_there(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_LEFT)
+
+
+def create_app(service: Service) -> Starlette:
+    """The server, as an ASGI application."""
+    config = service.config
+    guard = Middleware(
+        Guard, hosts=config.allow_host, origins=config.allow_origin, key=config.api_key
+    )
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=config.allow_origin,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+    )
+    handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+        ApiError: _refused,
+        HTTPException: _no_such_path,
+        ClientDisconnect: _nobody_there,
+    }
+    return Starlette(
+        routes=[
+            Route("/", service.page),
+            Route("/health", service.health),
+            Route("/v1/models", service.list_models),
+            Route("/v1/completions", service.complete, methods=["POST"]),
+            Route("/v1/score", service.score, methods=["POST"]),
+        ],
+        middleware=[guard, *([cors] if config.allow_origin else [])],
+        exception_handlers=handlers,
+        lifespan=service.running,
+    )

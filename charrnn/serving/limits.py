@@ -1,0 +1,176 @@
+"""Who may ask, and how much: hosts, origins, keys and bodies; errors as OpenAI's clients read them.
+
+Each refusal has its status: 400, 401, 403, 404, 408, 413, 422, 429, 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+from collections.abc import Collection
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["ApiError", "Guard", "error_body", "read_body"]
+
+BODY_SECONDS = 30  # in which a body must have arrived
+# A body that is too large is read on, and dropped, up to this many times the limit: a client that
+# is still sending would not see why it is refused.
+UNREAD = 10
+OPEN_PATHS = ("/", "/health")  # those that need no key
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Args:
+        status: the HTTP status.
+        message: for people.
+        code: for programs.
+        param: the field that is wrong.
+        retry_after: seconds after which it may be different.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = error_body(status, message, code, param)
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+    def response(self) -> Response:
+        """What the client gets."""
+        headers = dict(self.headers)
+        if self.status in (408, 413):
+            headers["Connection"] = "close"  # the rest of the body is not read
+        return Response(self.body, self.status, headers, "application/json")
+
+
+def error_body(
+    status: int, message: str, code: str | None = None, param: str | None = None
+) -> bytes:
+    """An error in OpenAI's shape."""
+    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    usual = "server_error" if status >= 500 else "invalid_request_error"
+    found = {
+        "message": message,
+        "type": kinds.get(status, usual),
+        "code": code or HTTPStatus(status).name.lower(),
+        "param": param,
+    }
+    return msgspec.json.encode({"error": found})
+
+
+class Guard:
+    """Refuses requests that no client of this server would send.
+
+    A page on the web can make a browser send requests to this machine, with another name for it in
+    the Host header if it also controls the name ("DNS rebinding"), or from another origin.
+
+    Args:
+        app: what answers the others.
+        hosts: names by which the server may be called, besides localhost and any IP address.
+        origins: those of other pages that may use it; `*` for all.
+        key: what `Authorization: Bearer` must hold; None for no key.
+    """
+
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str], origins: Collection[str], key: str | None
+    ) -> None:
+        self.app = app
+        self.hosts = {"localhost", *(host.lower() for host in hosts)}
+        self.origins = origins
+        self.key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI)."""
+        if scope["type"] == "http":
+            try:
+                self._check(Headers(scope=scope), scope["path"], scope["method"])
+            except ApiError as error:
+                await error.response()(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _check(self, headers: Headers, path: str, method: str) -> None:
+        host = headers.get("host", "")
+        if not self._is_own(host):
+            message = f"this server is not called {host!r}; name it with --allow-host"
+            raise ApiError(403, message, code="host_not_allowed")
+        origin = headers.get("origin")
+        if origin is not None and not self._may_ask(origin, host):
+            message = f"pages of {origin} may not use this server; allow it with --allow-origin"
+            raise ApiError(403, message, code="origin_not_allowed")
+        if self.key is None or path in OPEN_PATHS or method == "OPTIONS":
+            return
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), self.key.encode()):
+            raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
+
+    def _is_own(self, host: str) -> bool:
+        name = _host_name(host)
+        return name in self.hosts or _is_address(name)
+
+    def _may_ask(self, origin: str, host: str) -> bool:
+        own = origin.lower() == f"http://{host.lower()}"
+        return own or "*" in self.origins or origin in self.origins
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without the port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    """Whether a name is an IP address, which nobody can make another machine's."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The body of a request.
+
+    Raises:
+        ApiError: 413 if it has more than `most` bytes, 408 if it does not arrive.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > UNREAD * most:
+        raise _too_large(most)
+    body, read = bytearray(), 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for piece in request.stream():
+                read += len(piece)
+                if read <= most:
+                    body += piece
+                elif read > UNREAD * most:
+                    raise _too_large(most)
+    except TimeoutError:
+        raise ApiError(408, f"the body did not arrive within {BODY_SECONDS} seconds") from None
+    if read > most:
+        raise _too_large(most)
+    return bytes(body)
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"the body has more than {most:,} bytes", code="body_too_large")

@@ -1,0 +1,159 @@
+"""The thread that writes all texts, those of all clients and all models.
+
+Each turn is a step of every batch and one slice of other work: a long text in machine code, or a
+text that is read again alone. Every few milliseconds the event loop is told what is new, and waited
+for: the two threads take turns. If they competed for Python's lock, each system call of the event
+loop would cost it a wait, and with hundreds of clients it would fall behind for good.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+
+from charrnn.sampling.growing import GrowingText
+from charrnn.sampling.language_model import LanguageModel
+from charrnn.sampling.token_source import native_source
+from charrnn.serving.batch import Batch, read_alone
+from charrnn.serving.texts import Text
+
+__all__ = ["Scheduler"]
+
+TURN_SECONDS = 0.002  # after which the event loop has its turn
+
+
+class Scheduler:
+    """Writes texts in a thread of its own until it is closed.
+
+    Args:
+        announce: called in that thread with the texts that have news; returns once the event loop
+            has had its turn.
+    """
+
+    def __init__(self, announce: Callable[[list[Text]], None]) -> None:
+        self._announce = announce
+        self._arrivals: SimpleQueue[Text | None] = SimpleQueue()  # None: no more come
+        self._texts: list[Text] = []
+        self._batches: dict[LanguageModel, Batch] = {}
+        self._slices: deque[Iterator[None]] = deque()
+        self._announced = time.monotonic()  # when the event loop last had its turn
+        self._thread = threading.Thread(target=self._run, name="charrnn writes", daemon=True)
+        self._thread.start()
+
+    def submit(self, text: Text) -> None:
+        """Have a text written."""
+        self._arrivals.put(text)
+
+    def close(self) -> None:
+        """End after the turn that is going on; texts that are not finished stay as they are."""
+        self._arrivals.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                for text in self._arrived():
+                    if text is None:
+                        return
+                    self._texts.append(text)
+                    self._begin(text)
+                self._turn()
+            except Exception:  # ours; those who wait must hear of it
+                traceback.print_exc(file=sys.stderr)
+                self._fail()
+            if self._idle or time.monotonic() - self._announced > TURN_SECONDS:
+                self._announce([text for text in self._texts if text.take_fresh()])
+                self._announced = time.monotonic()
+                self._texts = [text for text in self._texts if not text.over]
+
+    @property
+    def _idle(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self._slices and all(batch.empty for batch in self._batches.values())
+
+    def _arrived(self) -> Iterator[Text | None]:
+        """What has arrived; waits for it if there is nothing else to do."""
+        if self._idle:
+            yield self._arrivals.get()
+        try:
+            while True:
+                yield self._arrivals.get_nowait()
+        except Empty:
+            return
+
+    def _begin(self, text: Text) -> None:
+        text.start()
+        if text.over:
+            return
+        work = _write_natively(text, self._batch(text))
+        if _goes_on(work):
+            self._slices.append(work)
+
+    def _batch(self, text: Text) -> Batch:
+        model = text.request.model
+        if model not in self._batches:
+            self._batches[model] = Batch(model)
+        return self._batches[model]
+
+    def _turn(self) -> None:
+        for batch in self._batches.values():
+            for text, uniform in batch.step():
+                self._slices.append(_settle(text, uniform, batch))
+        if self._slices:
+            work = self._slices.popleft()
+            if _goes_on(work):
+                self._slices.append(work)
+
+    def _fail(self) -> None:
+        for text in self._texts:
+            if not text.over:
+                text.fail()
+        self._batches.clear()
+        self._slices.clear()
+
+
+def _goes_on(work: Iterator[None]) -> bool:
+    """Do a slice of some work; whether there is more."""
+    return next(work, False) is None
+
+
+def _settle(text: Text, uniform: float, batch: Batch) -> Iterator[None]:
+    """Draw a token that rounding may decide as if alone; then the text goes on in `batch`."""
+    for _ in read_alone(text, uniform):
+        if text.over:
+            return
+        yield
+    if not text.over:
+        batch.join(text)
+
+
+def _write_natively(text: Text, batch: Batch) -> Iterator[None]:
+    """Write a text in machine code if alone it would be; else hand it to `batch` at once.
+
+    One whose costs are asked for is read in `batch`, when all of it is drawn.
+    """
+    request = text.request
+    source = None
+    if not text.growing.ended:
+        source = native_source(request, [text.seed], lambda: text.left, whole=False)
+    if source is None:
+        batch.join(text)
+        return
+    drawn = GrowingText(request, text.seed)
+    growing = text.growing if text.costs is None else drawn
+    while not growing.ended and not text.over:
+        yield
+        ids = source.next(growing.tokens_left).ids[:, 0].tolist()
+        if text.costs is None:
+            text.extend(ids)
+        else:
+            before = drawn.tokens + drawn.held
+            drawn.add(ids)
+            text.drawn.extend(ids[: drawn.tokens + drawn.held - before])
+    if text.drawn:
+        batch.join(text)

@@ -1,0 +1,119 @@
+"""The socket, and how the server ends.
+
+Ctrl-C or SIGTERM: no new connection is taken, texts that are being written are finished, and what
+is not after some seconds is dropped. A second Ctrl-C ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from charrnn.config import ServeConfig
+from charrnn.errors import CannotCreateError
+from charrnn.models.model import Model
+from charrnn.serving.app import Service, create_app
+
+__all__ = ["address", "listen", "serve"]
+
+DRAIN_SECONDS = 10  # for texts that are being written when the server is asked to end
+HEAD_SECONDS = 10  # in which the head of a request must have arrived
+
+
+class _Protocol(H11Protocol):
+    """HTTP, with a limit on how long a connection may say nothing that is a request."""
+
+    waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "abort": transport.abort}
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.waiting:
+            self.waiting.cancel()
+
+    def _await_request(self) -> None:
+        """Start the clock when a request is awaited; stop it when one is being answered."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering and self.waiting:
+            self.waiting.cancel()
+            self.waiting = None
+        elif not answering and self.waiting is None:
+            self.waiting = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+
+def listen(config: ServeConfig) -> socket.socket:
+    """A socket that listens where `config` says.
+
+    Raises:
+        CannotCreateError: if that is not possible.
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=1024)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        advice = "choose another --port" if config.port else "choose another --host"
+        raise CannotCreateError(f"{config.host}:{config.port}: {reason}", advice) from None
+
+
+def address(listening: socket.socket) -> str:
+    """The URL of a socket that listens."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(
+    load: Callable[[], Mapping[str, Model]], config: ServeConfig, listening: socket.socket
+) -> None:
+    """Answer requests until Ctrl-C.
+
+    Args:
+        load: gives the models by name, while the server already says that it is loading.
+        config: who may ask, and for how much.
+        listening: see `listen`.
+
+    Raises:
+        CharRNNError: what `load` raises.
+        KeyboardInterrupt: after Ctrl-C, once all is drained.
+    """
+    failures: list[Exception] = []
+
+    def failed(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    logging.getLogger("uvicorn.error").addFilter(_is_ours)
+    settings: dict[str, Any] = {
+        "http": _Protocol,
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "limit_concurrency": config.max_texts + 256,  # connections
+        "timeout_graceful_shutdown": DRAIN_SECONDS,
+    }
+    app = create_app(Service(load, config, failed))
+    server = uvicorn.Server(uvicorn.Config(app, **settings))
+    server.run(sockets=[listening])
+    if failures:
+        raise failures[0]
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a log record is about a mistake of ours, not of a client or of the hour."""
+    return record.exc_info is not None

@@ -1,0 +1,95 @@
+/* A model on the server that the page came from. With a key, the page is opened as /#key=KEY. */
+
+const LONGEST = 2000; // characters before the next one that are sent: more than a model remembers
+
+class ServedModel {
+  constructor({ id, unit, cell, hidden_size, num_layers, corpus, characters, end }) {
+    this.local = false;
+    this.end = end; // of a record, or null
+    this.characters = characters && [...characters, ...(end ?? "")];
+    this.facts = {
+      name: id, unit, cell, hiddenSize: hidden_size, numLayers: num_layers, corpus: corpus ?? "", exact: true,
+    };
+  }
+
+  /** The text to go on from; of records, the last. */
+  before(text) {
+    return this.end === null ? text : text.split(this.end).at(-1);
+  }
+
+  async next(text, count) {
+    const prompt = [...this.before(text)].slice(-LONGEST).join("");
+    const answer = await ask("v1/completions", { model: this.facts.name, prompt, max_tokens: 1, logprobs: count });
+    const [likeliest] = (await answer.json()).choices[0].logprobs.top_logprobs;
+    return Object.entries(likeliest)
+      .map(([text, nats]) => ({ text, probability: Math.exp(nats) }))
+      .sort((a, b) => b.probability - a.probability);
+  }
+
+  /** What each character of a text costs. Of records, each is read from the start, and what ends it has
+      its cost, too. */
+  async score(text) {
+    const found = [];
+    for (const record of this.end === null ? [text] : text.split(this.end)) {
+      if (!record) {
+        found.push({ text: this.end ?? "", nats: null });
+        continue;
+      }
+      const answer = await ask("v1/score", { model: this.facts.name, text: record });
+      const { characters, nats } = await answer.json();
+      found.push(...characters.map((text, k) => ({ text, nats: k ? nats[k] : null })));
+      if (this.end !== null) found.splice(-characters.length, 1); // what the record is read after
+    }
+    if (this.end !== null) found.at(-1).text = ""; // what ended the last is not in the text
+    return found;
+  }
+
+  async *generate({ prompt, length, temperature, topK, topP, seed, stop, signal }) {
+    const body = { model: this.facts.name, prompt: this.before(prompt), max_tokens: length, temperature, top_p: topP, seed, stop };
+    if (topK) body.top_k = topK;
+    const answer = await ask("v1/completions", { ...body, stream: true }, signal);
+    for await (const event of events(answer.body)) {
+      if (event === "[DONE]") return;
+      const { choices, error } = JSON.parse(event);
+      if (error) throw new Error(error.message);
+      yield choices[0].text;
+    }
+    throw new Error("the server stopped before the text was whole; try again");
+  }
+}
+
+/** The data of server-sent events. */
+async function* events(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let held = "";
+  try {
+    for (let part; !(part = await reader.read()).done;) {
+      const parts = (held + part.value).split("\n\n");
+      held = parts.pop();
+      for (const event of parts) yield event.replace(/^data: /, "");
+    }
+  } finally {
+    reader.cancel();
+  }
+}
+
+async function ask(path, body, signal) {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  const headers = { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) };
+  let answer;
+  try {
+    answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("the server does not answer; is it still running?");
+  }
+  if (answer.ok) return answer;
+  const { message } = (await answer.json()).error;
+  throw new Error(answer.status === 401 ? `${message}; open this page as /#key=KEY` : message);
+}
+
+async function openModel() {
+  const { data } = await (await ask("v1/models")).json();
+  const wanted = new URLSearchParams(location.search).get("model");
+  return new ServedModel(data.find((model) => model.id === wanted) ?? data[0]);
+}

@@ -1,0 +1,212 @@
+/* The model that is in this file: text in, text and probabilities out. */
+
+/** Lets the browser draw and hear clicks, after each few milliseconds of work. */
+class Breather {
+  static WORK = 20; // milliseconds; fifty times a second is often enough for the eye
+
+  constructor() {
+    this.since = performance.now();
+  }
+
+  get due() {
+    return performance.now() - this.since > Breather.WORK;
+  }
+
+  async rest() {
+    // A timer would wait for at least four milliseconds.
+    await new Promise((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => { port1.close(); resolve(); };
+      port2.postMessage(null);
+    });
+    this.since = performance.now();
+  }
+}
+
+class FileModel {
+  local = true;
+  clamps = []; // units that are held at a value: {layer, unit, value}
+
+  constructor({ metadata, tensors }) {
+    this.about = JSON.parse(metadata.about);
+    this.tensors = tensors;
+    const { name, model: config, tokenizer, unit, corpus, facts, exact } = this.about;
+    const { cell, hidden_size: hiddenSize, num_layers: numLayers } = config;
+    this.facts = { name, unit, cell, hiddenSize, numLayers, corpus, exact, card: facts };
+    this.tokenizer =
+      tokenizer.kind === "byte" ? new ByteTokenizer(tokenizer) : new CharTokenizer(tokenizer);
+    const { characters, end } = this.tokenizer;
+    this.characters = characters && [...characters, ...(end ?? "")];
+    this.network = new Network(config, tensors);
+    this.place = this.beginning();
+  }
+
+  /** A place in a text: the ids so far, the state after them, the logits of the next. */
+  beginning() {
+    return { ids: [], state: this.network.start(), logits: null, clamps: this.clamps };
+  }
+
+  step(place, id) {
+    place.logits = this.network.read(id, place.state, place.clamps);
+    place.ids.push(id);
+  }
+
+  /** The place after `ids`; an empty text starts as a line does. */
+  async read(ids, place = this.beginning(), signal = undefined) {
+    const breather = new Breather();
+    for (const id of ids.length || place.ids.length ? ids : [this.lineStart]) {
+      this.step(place, id);
+      if (breather.due) {
+        place.logits = place.logits.slice(); // others may use the network meanwhile
+        await breather.rest();
+        signal?.throwIfAborted();
+      }
+    }
+    place.logits = place.logits.slice();
+    return place;
+  }
+
+  get lineStart() {
+    const { endId, ids } = this.tokenizer;
+    return endId ?? (ids ? ids.get("\n") ?? ids.get(" ") ?? 0 : "\n".charCodeAt(0));
+  }
+
+  /** The ids of a text to go on from; of records, those of the last. */
+  idsBefore(text) {
+    const { end, endId } = this.tokenizer;
+    if (end === null) return this.tokenizer.encode(text);
+    return [endId, ...this.tokenizer.encode(text.split(end).at(-1))];
+  }
+
+  /** The place after a text. One that goes on from the text before is read from there. */
+  async placeAfter(text) {
+    const ids = this.idsBefore(text);
+    const { ids: known, clamps } = this.place;
+    const goesOn = known.length && known.length <= ids.length &&
+      clamps === this.clamps && known.every((id, k) => id === ids[k]);
+    const from = goesOn ? this.place : this.beginning();
+    const place = { ...from, ids: from.ids.slice(), state: copyOf(from.state) };
+    this.place = await this.read(ids.slice(known.length * goesOn), place);
+    return this.place;
+  }
+
+  /** The likeliest next characters after a text: [{text, probability}], the likeliest first. The end
+      of a record is an empty text. */
+  async next(text, count = 8) {
+    const { logits } = await this.placeAfter(text);
+    const total = logSumExp(logits);
+    const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
+    return order.slice(0, count).map((id) => {
+      return { text: this.tokenizer.decoder()([id], true), probability: exp(logits[id] - total) };
+    });
+  }
+
+  /** The surprisal of each token of some ids but the first, in nats. */
+  async surprisals(ids, signal) {
+    const found = [], breather = new Breather();
+    const place = this.beginning();
+    for (let k = 0; k < ids.length - 1; k++) {
+      this.step(place, ids[k]);
+      found.push(logSumExp(place.logits) - place.logits[ids[k + 1]]);
+      if (breather.due) {
+        await breather.rest();
+        signal?.throwIfAborted();
+      }
+    }
+    return found;
+  }
+
+  /** What each character of a text costs: [{text, nats}]; the first costs null: nothing precedes. Of
+      records, each is read from the start, and what ends it has its cost, too. */
+  async score(text, signal) {
+    const { end, endId } = this.tokenizer;
+    if (end === null) {
+      const nats = await this.surprisals(this.tokenizer.encode(text), signal);
+      return this.byCharacter(text, [null, ...nats]);
+    }
+    const found = [];
+    for (const record of text.split(end)) {
+      const ids = [endId, ...this.tokenizer.encode(record), endId];
+      const nats = await this.surprisals(ids, signal);
+      found.push(...this.byCharacter(record, nats), { text: end, nats: nats.at(-1) });
+    }
+    found.at(-1).text = ""; // what ended the last is not in the text
+    return found;
+  }
+
+  byCharacter(text, nats) {
+    let at = 0;
+    return Array.from(text, (character) => {
+      const count = this.tokenizer.encode(character).length; // more than one in a byte model
+      const parts = nats.slice(at, (at += count));
+      const sum = parts.reduce((total, part) => total + (part ?? 0), 0);
+      return { text: character, nats: parts.length === 1 ? parts[0] : sum };
+    });
+  }
+
+  /** New text after a prompt, piece by piece; of records, what is left of one. A seed draws the same
+      text in every browser. */
+  async *generate({
+    prompt = "", length = 500, temperature = 0.8, topK = 0, topP = 1, seed = 0, stop = [], signal,
+  } = {}) {
+    const random = randomNumbers(seed), ending = new Ending(stop), breather = new Breather();
+    const decode = this.tokenizer.decoder();
+    const place = await this.read(this.idsBefore(prompt), this.beginning(), signal);
+    let waiting = "";
+    for (let count = 0; count < length && !ending.ended; count++) {
+      const id = draw(drawingWeights(place.logits, { temperature, topK, topP }), random());
+      if (id === this.tokenizer.endId) break;
+      waiting += ending.feed(decode([id]));
+      this.step(place, id);
+      if (breather.due) {
+        place.logits = place.logits.slice();
+        if (waiting) yield waiting;
+        waiting = "";
+        await breather.rest();
+        signal?.throwIfAborted();
+      }
+    }
+    if (!ending.ended) waiting += ending.feed(decode([], true), true);
+    if (waiting) yield waiting;
+  }
+
+  /** Compares the log-probabilities of the text in the file with those that Python found. */
+  async selfTest() {
+    const { ids, log_probs: exact, log_probs_here: here } = Object.fromEntries(
+      ["ids", "log_probs", "log_probs_here"].map((name) => [name, this.tensors[`test.${name}`].values]));
+    const { clamps } = this;
+    this.clamps = [];
+    const found = (await this.surprisals(ids)).map((nats) => -nats);
+    this.clamps = clamps;
+    const worst = Math.max(...found.map((value, k) => Math.abs(value - here[k])));
+    const lost = found.reduce((sum, value, k) => sum + exact[k] - value, 0) / found.length;
+    const change = `${Math.abs(lost).toFixed(4)} nats ${lost < 0 ? "less" : "more"}`;
+    const passed = worst <= 1e-4 && Math.abs(lost) <= (this.about.exact ? 1e-4 : 0.01);
+    const unit = this.facts.unit;
+    const lines = [
+      `${found.length} ${unit}s; each has the log-probability that Python found with the ` +
+        `same weights, within ${worst.toExponential(1)} nats (allowed: 1e-4).`,
+    ];
+    if (!this.about.exact) {
+      lines.push(`With the weights as bytes each ${unit} costs ${change} than with the exact ones, ` +
+        "on average (allowed: 0.01).");
+    }
+    lines.push(this.network.products.inMachineCode
+      ? "The products ran in WebAssembly." : "The products ran in JavaScript.");
+    return { passed, lines };
+  }
+
+  /** The model folder, as a .zip that `charrnn` can use once it is unpacked. */
+  async archive() {
+    const { name: folder, files, weights_header: header } = this.about;
+    const entries = Object.entries(files).map(([name, text]) =>
+      [`${folder}/${name}`, new TextEncoder().encode(text)]);
+    entries.push([`${folder}/model.safetensors`, weightsFile(header, this.tensors)]);
+    return new Blob(zip(entries), { type: "application/zip" });
+  }
+}
+
+/** The model of a page: see the text of the element, made by bundle.py. */
+async function openModel(data) {
+  return new FileModel(await unpack(data));
+}

@@ -1,0 +1,78 @@
+/* For sketches: `charRNN`, with the methods of ml5's CharRNN. Each returns a promise, and calls a
+   callback (error, result) if there is one.
+
+     const { sample } = await charRNN.generate({ seed: "It was", length: 200, temperature: 0.7 });
+
+     await charRNN.feed("It was");
+     const next = await charRNN.predict(0.7);   // { sample, probabilities: [{ char, probability }] }
+     await charRNN.feed(next.sample);
+     await charRNN.reset();
+
+   charRNN.ready is a promise of the model; nobody has to wait for it. */
+
+class CharRNN {
+  constructor(data) {
+    this.ready = openModel(data);
+    this.ready.catch(() => {}); // whoever calls a method hears of it
+    this.place = null;
+    this.randomSeed(Math.floor(Math.random() * 2 ** 32));
+  }
+
+  /** From here on, draw the same texts as after the last call with this number. */
+  randomSeed(seed) {
+    this.random = randomNumbers(seed);
+  }
+
+  /** New text after `seed`, a text: { sample }. `onText` is called with each piece as it comes. */
+  generate({ seed = "", onText = () => {}, ...settings } = {}, callback = undefined) {
+    return this.doing(callback, async (model) => {
+      let sample = "";
+      const drawing = { length: 20, temperature: 0.5, seed: Math.floor(this.random() * 2 ** 32) };
+      for await (const piece of model.generate({ ...drawing, ...settings, prompt: seed })) {
+        sample += piece;
+        onText(piece);
+      }
+      return { sample };
+    });
+  }
+
+  /** Read some text, after what was fed before; or what `predict` gave. */
+  feed(text, callback = undefined) {
+    return this.doing(callback, async (model) => {
+      const encoded = (words) => (this.place ? model.tokenizer.encode(words) : model.idsBefore(words));
+      const ids = typeof text === "string" ? encoded(text) : [text.id];
+      this.place = await model.read(ids, this.place ?? model.beginning());
+    });
+  }
+
+  /** The next character, drawn, and how likely each is; it is not fed. In a byte model a character
+      may take several draws, and `feed` must get the whole result instead of the sample. */
+  predict(temperature = 0.5, callback = undefined) {
+    return this.doing(callback, async (model) => {
+      this.place ??= await model.read([]);
+      const { logits } = this.place;
+      const total = logSumExp(logits);
+      const textOf = (id) => model.tokenizer.decoder()([id], true);
+      const probabilities = Array.from(logits, (logit, id) => {
+        return { char: textOf(id), probability: exp(logit - total) };
+      });
+      const id = draw(drawingWeights(logits, { temperature }), this.random());
+      return { sample: textOf(id), id, probabilities };
+    });
+  }
+
+  /** Forget what was fed. */
+  reset(callback = undefined) {
+    return this.doing(callback, async () => { this.place = null; });
+  }
+
+  /** One piece of work after the other, each with the model. */
+  doing(callback, work) {
+    const done = Promise.all([this.ready, this.before]).then(([model]) => work(model));
+    this.before = done.catch(() => {});
+    if (callback) done.then((result) => callback(undefined, result), (error) => callback(error));
+    return done;
+  }
+}
+
+globalThis.charRNN = new CharRNN(MODEL);

@@ -1,0 +1,135 @@
+"""A model as text that a page or a script can hold: one `.safetensors` file, deflated, in base 85.
+
+Its tensors are the packed weights, the WebAssembly, and a text with its log-probabilities for the
+self-test. Its metadata say what the model is, and hold what is needed to give its folder back: the
+other files, and the header of the file of weights.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import safetensors.numpy
+
+from charrnn.arrays import Ids, Weights, softmax
+from charrnn.config import refuse_bidirectional
+from charrnn.errors import printable
+from charrnn.folder import card
+from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
+from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
+from charrnn.models.model import Model
+from charrnn.sampling.language_model import line_start
+from charrnn.sharing import wasm
+from charrnn.sharing.packing import pack
+
+__all__ = ["MAX_LOSS", "Bundle", "bundle", "name_of"]
+
+MAX_LOSS = 0.01  # nats per token that rounding may cost, as for the writer in machine code
+TEST_TOKENS = 300  # length of the text of the self-test
+ROUNDED = """
+This copy comes from a page that was made with `charrnn export`. The weights of its recurrent layers
+are bytes times a scale for each row: rounded, but what the page computed with.
+"""
+
+
+class Bundle(NamedTuple):
+    """A model, ready to be put into a page or a script.
+
+    Attributes:
+        name: of the model, for people.
+        text: base 85, as `base64.b85encode` writes it, but without its `<`, which means something
+            in a page.
+        exact: whether the weights are those of the folder, to the bit.
+        loss: nats per token that rounding the weights costs, or would have cost, on a text that
+            the model wrote.
+    """
+
+    name: str
+    text: str
+    exact: bool
+    loss: float
+
+
+def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
+    """Put a model into one text.
+
+    Args:
+        folder: the model.
+        exact: whether to leave the weights as they are. They are left, too, where rounding them to
+            bytes would cost more than `MAX_LOSS`.
+
+    Raises:
+        UsageError: for a bidirectional network, which is no language model.
+    """
+    refuse_bidirectional(folder.record.model)
+    packed = pack(folder.weights, exact=exact)
+    ids = _test_ids(_model(folder, folder.weights))
+    log_probs, log_probs_here = (
+        _model(folder, weights).token_log_probs(ids[None])[0]
+        for weights in (folder.weights, packed.weights)
+    )
+    loss = float(np.mean(log_probs - log_probs_here, dtype=np.float64))
+    if not exact and not abs(loss) <= MAX_LOSS:
+        return bundle(folder, exact=True)._replace(loss=loss)
+    tensors = packed.tensors | {
+        "test.ids": ids,
+        "test.log_probs": log_probs,
+        "test.log_probs_here": log_probs_here,
+        "wasm": np.frombuffer(wasm.module(), np.uint8),
+    }
+    about = _about(folder, exact) | _folder(folder, packed.weights, exact)
+    # One entry: several come in another order each time, and a model would not make equal pages.
+    content = safetensors.numpy.save(tensors, {"about": msgspec.json.encode(about).decode()})
+    digits = base64.b85encode(zlib.compress(content, 9)).decode()
+    return Bundle(name_of(folder), digits.replace("<", ","), exact, loss)
+
+
+def name_of(folder: ModelFolder) -> str:
+    """The name of a model, fit to be shown."""
+    return printable(folder.path.resolve().name)
+
+
+def _model(folder: ModelFolder, weights: Weights) -> Model:
+    return Model(folder.record.model, folder.tokenizer, weights)
+
+
+def _test_ids(model: Model) -> Ids:
+    """A text (N,) that the model wrote at temperature 1: what is likely, and some that is not."""
+    random, stepper = np.random.default_rng(0), model.stepper(model.start())
+    ids = [int(line_start(model.tokenizer)[0])]
+    while len(ids) < TEST_TOKENS:
+        cumulative = softmax(stepper.step(np.array(ids[-1:]))[0]).cumsum()
+        drawn = int(cumulative.searchsorted(random.random() * cumulative[-1], "right"))
+        ids.append(min(drawn, model.config.vocab_size - 1))
+    return np.array(ids, np.int32)
+
+
+def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
+    """What the runtime has to know of a model, and what it tells people."""
+    return {
+        "name": name_of(folder),
+        "model": folder.record.model,
+        "tokenizer": folder.tokenizer,
+        "unit": folder.tokenizer.unit,
+        "corpus": folder.record.corpus.name if folder.record.corpus else "",
+        "facts": card.facts(folder),
+        "exact": exact,
+    }
+
+
+def _folder(folder: ModelFolder, weights: Weights, exact: bool) -> dict[str, object]:
+    """The model folder with these weights, but for the weights themselves."""
+    files = model_files(folder.record, folder.tokenizer, weights, folder.step)
+    text = card.markdown(folder) + ("" if exact else ROUNDED)
+    files[CARD] = text.encode(errors="replace")  # the name of a folder may hold anything
+    if folder.metrics:
+        files[METRICS] = b"".join(msgspec.json.encode(one) + b"\n" for one in folder.metrics)
+    files[MANIFEST] = pretty_json(manifest_of(files))
+    content = files.pop(WEIGHTS)
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    texts = {name: data.decode() for name, data in files.items()}
+    return {"files": texts, "weights_header": header.decode()}

@@ -1,0 +1,147 @@
+"""A model on the Hugging Face hub: its folder without what only resuming needs, and a page of it.
+
+publish(folder, "OWNER/NAME", license="mit", language=("en",), public=False)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+from charrnn.errors import UsageError
+from charrnn.folder import card
+from charrnn.folder.files import MANIFEST, write_files
+from charrnn.folder.hub import HUB, calling_the_hub, imported, repository
+from charrnn.folder.record import CARD, MODEL_FILES, ModelFolder
+
+__all__ = ["publish", "publish_page"]
+
+TASK = "text-generation"
+
+
+def publish(
+    model: ModelFolder,
+    name: str,
+    *,
+    license: str,  # noqa: A002
+    language: Sequence[str],
+    public: bool,
+) -> str:
+    """Upload a model; returns its address.
+
+    Args:
+        model: its folder.
+        name: OWNER/NAME.
+        license: what others may do with it, as the hub names it: mit, cc-by-4.0, other, …
+        language: of its text, by their codes: en, de, …
+        public: whether everyone may see it.
+
+    Raises:
+        UsageError: if the name is none, or is public already though that is not asked for.
+        CharRNNError: for whatever goes wrong with the hub.
+    """
+    hub = imported(HUB + name)
+    address = _created(hub, name, "model", public)
+    with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
+        head = _head(hub, model, name, license, language)
+        _stage(Path(folder), model, _card(hub, model, name, head))
+        hub.upload_folder(
+            repo_id=name, folder_path=folder, commit_message="A model made with charrnn"
+        )
+    return address
+
+
+def publish_page(model: ModelFolder, name: str, page: bytes, *, public: bool) -> str:
+    """Upload a page of a model as a static Space of the same name; returns its address.
+
+    Raises:
+        UsageError, CharRNNError: as `publish`.
+    """
+    hub = imported(HUB + name)
+    address = _created(hub, name, "space", public)
+    with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
+        head = {"title": model.path.resolve().name, "sdk": "static", "models": [name]}
+        about = f"---\n{_yaml(hub, head)}\n---\n\nA page of [{name}](https://hf.co/{name}).\n"
+        (Path(folder) / CARD).write_text(about, encoding="utf-8")
+        (Path(folder) / "index.html").write_bytes(page)
+        hub.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            repo_type="space",
+            commit_message="A page made with charrnn",
+        )
+    return address
+
+
+def _created(hub: ModuleType, name: str, kind: str, public: bool) -> str:
+    """The address of a repository, made if it is not there; never one more public than wanted."""
+    repository(HUB + name)
+    sdk = {"space_sdk": "static"} if kind == "space" else {}
+    with calling_the_hub(HUB + name, hub):
+        address = hub.create_repo(name, repo_type=kind, private=not public, exist_ok=True, **sdk)
+        private = hub.repo_info(name, repo_type=kind).private
+    if not private and not public:
+        raise UsageError(f"{name} is there and public", "add --public, or choose another name")
+    return str(address)
+
+
+def _stage(folder: Path, model: ModelFolder, card_text: str) -> None:
+    """Copy what is published, with a manifest of it."""
+    files = {
+        name: (model.path / name).read_bytes()
+        for name in MODEL_FILES
+        if name != MANIFEST and (model.path / name).is_file()
+    }
+    write_files(folder, files | {CARD: card_text.encode()})
+
+
+def _head(
+    hub: ModuleType, model: ModelFolder, name: str, license_: str, language: Sequence[str]
+) -> dict[str, Any]:
+    """What the hub reads at the head of a card."""
+    corpus = model.record.corpus
+    source = corpus.name if corpus is not None else ""
+    given: dict[str, Any] = {
+        "library_name": "charrnn",
+        "pipeline_tag": TASK,
+        "license": license_,
+        "language": list(language) or None,
+        "tags": ["charrnn", "character-level", model.record.model.cell],
+    }
+    if source.startswith(HUB):
+        given["datasets"] = ["/".join(source.removeprefix(HUB).split("/")[:2])]
+    if model.evaluation is not None:
+        unit = model.tokenizer.unit
+        given["model_name"] = name.partition("/")[2]
+        given["eval_results"] = [
+            hub.EvalResult(
+                task_type=TASK,
+                dataset_type=given.get("datasets", ["text"])[0],
+                dataset_name=source or "text",
+                dataset_split="validation",
+                metric_type=f"bits_per_{unit}",
+                metric_name=f"bits per {unit}",
+                metric_value=round(model.evaluation.val_nats / math.log(2), 4),
+            )
+        ]
+    found: dict[str, Any] = hub.ModelCardData(**given).to_dict()
+    return found
+
+
+def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) -> str:
+    """The card: the user's own if it was changed, with what the hub reads at its head."""
+    path = model.path / CARD
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if text in ("", card.markdown(model)):
+        text = card.markdown(model, HUB + name)
+    own = hub.ModelCard(text, ignore_metadata_errors=True)
+    return f"---\n{_yaml(hub, own.data.to_dict() | head)}\n---\n{own.text.lstrip()}"
+
+
+def _yaml(hub: ModuleType, head: dict[str, Any]) -> str:
+    text: str = hub.CardData(**head).to_yaml()
+    return text

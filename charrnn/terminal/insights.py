@@ -1,0 +1,103 @@
+"""What was found inside models, as tables: units, memory, gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from charrnn.inside.showing import visible
+from charrnn.terminal.output import write
+
+if TYPE_CHECKING:
+    from charrnn.inside.backwards import Gradients
+    from charrnn.inside.findings import Passage, Unit
+    from charrnn.inside.memory import Horizon
+
+__all__ = ["show_gradients", "show_horizon", "show_units"]
+
+SHOWN = 20  # units in a table
+PASSAGE = 24  # characters before the place in a passage
+FIRST_STEPS = (0, 1, 2, 3, 5, 10, 20, 30, 50, 75, 100)
+
+
+def show_units(found: Sequence[Unit]) -> None:
+    """The units that follow a feature most closely, a line for each, and how many do in all."""
+    following = [unit for unit in found if unit.feature is not None]
+    head = ("unit", "feature", "correlation", "by chance", "AUC", "bits lost", "strongest after")
+    rows = [
+        (
+            f"{unit.layer}.{unit.unit}",
+            unit.feature or "",
+            f"{unit.score:+.3f}",
+            f"{unit.shuffled:.3f}",
+            "" if unit.auc is None else f"{unit.auc:.3f}",
+            "" if unit.bits is None else f"{unit.bits:+.4f}",
+            _passage(unit.passages[0]) if unit.passages else "",
+        )
+        for unit in following[:SHOWN]
+    ]
+    if rows:
+        write(_table([head, *rows]))
+    write(f"{len(following):,} of {len(found):,} units follow a feature more than by chance\n")
+
+
+def show_horizon(found: Horizon, seq_length: int | None) -> None:
+    """What predictions cost with so much context; then the result in a sentence."""
+    head = ("context", "bits per character", "after shuffled text", "n-grams")
+    # An n-gram of order n knows n-1 tokens.
+    counted = dict(enumerate(found.ngrams))
+    costs = {
+        k: (bits, far)
+        for k, bits, far in zip(found.contexts, found.bits_per_char, found.shuffled, strict=True)
+    }
+    rows = [
+        (
+            str(k),
+            *(f"{bits:.4f}" for bits in costs.get(k, ())),
+            *[""] * (2 - len(costs.get(k, ()))),
+            f"{counted[k]:.4f}" if k in counted else "",
+        )
+        for k in sorted(costs.keys() | counted.keys())
+    ]
+    write(_table([head, *rows], numbers=4))
+    write(f"{found.sentence(seq_length)}\n")
+
+
+def show_gradients(found: Sequence[Gradients]) -> None:
+    """Median and quartiles of the gradients of each model; then how long gates keep."""
+    last = found[0].steps[-1]
+    names = [Path(one.model).name for one in found]
+    head = ("steps back", *names)
+    rows = [
+        (str(k), *(f"{one.median[k]:.2g} ({one.low[k]:.2g} to {one.high[k]:.2g})" for one in found))
+        for k in sorted({*(k for k in FIRST_STEPS if k <= last), last})
+    ]
+    write(_table([head, *rows], numbers=1 + len(found)))
+    write("norms of d loss / d h, as shares of the norm at 0: the median (and the quartiles)\n")
+    for name, one in zip(names, found, strict=True):
+        for layer, units in enumerate(one.memory or ()):
+            half, most = np.quantile(units, (0.5, 0.9))
+            write(
+                f"{name}, layer {layer}: half of the units keep a value for {half:.1f} tokens "
+                f"or longer, a tenth for {most:.1f}, the longest for {max(units):.1f}\n"
+            )
+
+
+def _passage(passage: Passage) -> str:
+    """The text that a unit had just read where it is strongest, on one line."""
+    return "".join(map(visible, passage.before[-PASSAGE:]))
+
+
+def _table(rows: Iterable[tuple[str, ...]], numbers: int = 0) -> str:
+    """Rows in columns; the first `numbers` of them have numbers, flush right."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [str.rjust if k < numbers else str.ljust for k in range(len(widths))]
+    lines = (
+        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True))
+        for row in rows
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)

@@ -1,0 +1,134 @@
+"""Draw the pictures of docs/what-is-an-rnn.md.
+
+    python docs/pictures.py tinyshakespeare.txt MODELS
+
+Trains a SimpleRNN, a GRU and an LSTM on the text, unless the folder MODELS has them already, which
+takes some minutes each, and looks inside them. The pictures go to `docs/pictures/`. The same models
+give the same files.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import charrnn
+from charrnn import Model, inside
+from charrnn.inside.findings import Unit
+from charrnn.plots.insights import draw_gradients, draw_horizon, draw_units
+from charrnn.plots.style import GREY, looks, picture
+
+PICTURES = Path(__file__).with_name("pictures")
+LOOKED_AT = 200_000  # characters whose units are looked at
+LINE = "We are accounted poor citizens,\nthe patricians good.\n"
+# What is drawn of a unit.
+QUANTITIES = {
+    "lstm": {
+        "h": "state h",
+        "c": "memory c",
+        "i": "input gate",
+        "f": "forget gate",
+        "o": "output gate",
+    },
+    "gru": {"h": "state h", "n": "candidate n", "z": "update gate", "r": "reset gate"},
+}
+
+
+def trained(text: Path, folder: Path) -> dict[str, Model]:
+    """A model of each cell, trained unless it is there already."""
+    models = {}
+    for cell in ("rnn", "gru", "lstm"):
+        path = folder / f"shakespeare-{cell}"
+        if not path.exists():
+            charrnn.train(
+                text, out=path, cell=cell, minutes=3, steps=2000, hidden_size=192
+            ).finish()
+        models[cell] = charrnn.load(path)
+    return models
+
+
+def draw_gates(path: Path, model: Model, unit: Unit) -> None:
+    """Draw what a unit and its gates do at each character of `LINE`."""
+    _, cache = model.run_with_cache(LINE)
+    quantities = QUANTITIES[model.config.cell]
+    places = np.arange(len(LINE))
+    with picture(path, height=0.95 * len(quantities) + 0.5, rows=len(quantities)) as rows:
+        for (quantity, name), axes, look in zip(quantities.items(), rows, looks(), strict=False):
+            values = cache[f"layers.{unit.layer}.hook_{quantity}"][:, unit.unit]
+            axes.step(places, values, where="mid", color=look.color, linewidth=1.4)
+            gate = quantity in "ifozr"
+            axes.set_ylim(-0.05 if gate else None, 1.05 if gate else None)
+            axes.set_ylabel(name, rotation=0, ha="right", va="center")
+            axes.axhline(0, color=GREY, linewidth=0.6)
+            axes.grid(visible=False, axis="x")
+            axes.tick_params(axis="x", length=0)
+            for place in places[[c == "\n" for c in LINE]]:
+                axes.axvline(place, color=GREY, linewidth=0.8, linestyle="--")
+        rows[0].set_title(f"Unit {unit.layer}.{unit.unit}: {unit.feature}")
+        rows[-1].set_xticks(places, [c.replace("\n", "↵") for c in LINE], fontsize=6.5)
+
+
+def draw_layers(path: Path, found: list[Unit]) -> None:
+    """Draw how closely the best unit of each layer follows each feature."""
+    best: dict[str, dict[int, float]] = {}
+    for unit in found:
+        if unit.feature is not None:
+            scores = best.setdefault(unit.feature, {})
+            scores[unit.layer] = max(scores.get(unit.layer, 0.0), abs(unit.score))
+    names = sorted(best, key=lambda name: max(best[name].values()))
+    with picture(path, height=1.2 + 0.26 * len(names)) as axes:
+        for layer, look in zip(sorted({unit.layer for unit in found}), looks(), strict=False):
+            values = [best[name].get(layer, np.nan) for name in names]
+            dots = {"color": look.color, "marker": look.marker, "linestyle": "none"}
+            axes.plot(values, range(len(names)), **dots, label=f"layer {layer}")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlim(0, 1)
+        axes.set(xlabel="size of the correlation", title="The closest follower in each layer")
+        axes.legend(loc="lower right")
+
+
+def draw_unrolled(path: Path) -> None:
+    """Draw one cell that is used at every step of a text."""
+    with picture(path, height=2.2) as axes:
+        for step, (character, following) in enumerate(zip("the", "he ", strict=True)):
+            x = 2.2 * step
+            box = {"boxstyle": "round,pad=0.6", "facecolor": "#e6eef5", "edgecolor": "#0072b2"}
+            axes.text(x, 1, "W", bbox=box, ha="center", va="center", fontsize=13)
+            shown = following.replace(" ", "␣")
+            for y, words in ((0, f"reads “{character}”"), (2, f"predicts “{shown}”")):
+                axes.text(x, y, words, ha="center", va="center")
+            for start, end in (((x, 0.2), (x, 0.65)), ((x, 1.35), (x, 1.8))):
+                axes.annotate("", end, start, arrowprops={"arrowstyle": "->"})
+            axes.annotate("", (x - 0.35, 1), (x - 1.85, 1), arrowprops={"arrowstyle": "->"})
+            axes.text(x - 1.1, 1.12, f"h{'₀₁₂'[step]}", ha="center")
+        axes.annotate("", (5.9, 1), (4.75, 1), arrowprops={"arrowstyle": "->"})
+        axes.text(5.35, 1.12, "h₃", ha="center")
+        axes.set(xlim=(-2.1, 6), ylim=(-0.3, 2.3))
+        axes.set_title("The same weights W at every step")
+        axes.set_axis_off()
+
+
+def main() -> None:
+    """Train what is missing, look inside, draw."""
+    source, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    models, text = trained(source, folder), source.read_text("utf-8")
+    first = round(0.9 * len(text))  # what was kept for validation begins here
+    PICTURES.mkdir(exist_ok=True)
+    draw_unrolled(PICTURES / "unrolled.svg")
+    horizon = inside.horizon(models["lstm"], text[first:], text[:first])
+    draw_horizon(PICTURES / "horizon.svg", horizon)
+    draw_gradients(
+        PICTURES / "gradients.svg", inside.gradients(list(models.values()), text[first:])
+    )
+    for cell in ("gru", "lstm"):
+        units = inside.units(models[cell], text[:LOOKED_AT])
+        counts = [unit for unit in units if unit.feature == "characters since newline"]
+        draw_gates(PICTURES / f"{cell}.svg", models[cell], (counts or units)[0])
+    draw_units(PICTURES / "units.svg", units)
+    draw_layers(PICTURES / "layers.svg", units)
+
+
+if __name__ == "__main__":
+    main()

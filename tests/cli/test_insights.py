@@ -1,0 +1,121 @@
+"""`charrnn inspect` where it measures, and `charrnn plot`, as their user meets them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from charrnn import CharRNN, CharTokenizer
+from tests.commands import run
+from tests.conftest import VERSE, small_config
+
+
+def test_units_as_a_table_and_as_json(home: Path) -> None:
+    shown = run(home, "inspect", "verse", "verse.txt", "--units")
+    assert shown.returncode == 0, shown.stderr
+    head, *_, last = shown.stdout.splitlines()
+    assert head.split("  ")[0] == "unit"
+    assert last.endswith("units follow a feature more than by chance")
+    listed = run(home, "inspect", "verse", "verse.txt", "--units", "--json")
+    found = json.loads(listed.stdout)
+    assert len(found) == 2 * 12
+    names = ["layer", "unit", "feature", "score", "shuffled", "auc", "bits", "passages"]
+    assert all(list(unit) == names for unit in found)
+    assert list(found[0]["passages"][0]) == ["at", "value", "before", "after"]
+    following = sum(unit["feature"] is not None for unit in found)
+    assert last.startswith(f"{following} of 24 ")
+
+
+def test_the_horizon_of_the_training_text_is_that_of_its_validation_part(home: Path) -> None:
+    done = run(home, "inspect", "verse", "verse.txt", "--horizon", "--json")
+    found = json.loads(done.stdout)
+    assert "the part kept for validation" in done.stderr
+    assert list(found)[:5] == ["contexts", "bits_per_char", "shuffled", "ngrams", "horizon"]
+    assert found["seq_length"] == 16
+    assert found["characters"] < 0.1 * len(VERSE * 20)
+    assert len(found["ngrams"]) == 8
+
+
+def test_another_text_is_compared_with_n_grams_of_the_training_text(home: Path) -> None:
+    (home / "other.txt").write_text((VERSE * 4)[40:440])
+    done = run(home, "inspect", "verse", "other.txt", "--horizon")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert len(rows["1"]) == 3, "the model, after shuffled text, n-grams"
+    assert len(rows["7"]) == 1
+    assert "reading" in rows or "the" in rows, "a sentence stands at the end"
+    shutil.rmtree(home / "checkpoints" / "verse" / "resume")  # which says where that text is
+    gone = run(home, "inspect", "verse", "other.txt", "--horizon", "--json")
+    assert gone.returncode == 0
+    assert gone.stderr.startswith("n-grams are left out: ")
+    assert json.loads(gone.stdout)["ngrams"] == []
+
+
+def test_gradients_of_several_models(home: Path) -> None:
+    shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / "poem")
+    done = run(home, "inspect", "verse", "poem", "verse.txt", "--gradients")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["steps", "back", "verse", "poem"]
+    assert lines[1].split() == ["0", *(2 * ["1", "(1", "to", "1)"])]
+    assert sum("keep a value for" in line for line in lines) == 2 * 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plot", "verse", "verse", "--output", "picture.svg"),
+        ("inspect", "verse", "verse.txt", "--horizon", "-o", "picture.svg"),
+    ],
+    ids=lambda arguments: arguments[-3],
+)
+def test_a_picture_is_written_and_named(home: Path, arguments: tuple[str, ...]) -> None:
+    pytest.importorskip("matplotlib")
+    done = run(home, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.endswith("the picture is picture.svg\n")
+    assert (home / "picture.svg").read_text("utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("verse", "verse.txt", "--units", "--characters", 9), 2, "--units and --characters"),
+        (("verse", "verse.txt", "--at", 9, "-o", "a.svg"), 2, "--at and --output"),
+        (("verse", "verse.txt", "--horizon", "-o", "a.pdf"), 2, "a.pdf: not the name of a picture"),
+        (("verse", "verse", "verse.txt", "--units"), 2, "2 models are named"),
+        (("verse", "one.txt", "--units"), 2, "has 1 of the 200 characters"),
+        (("verse", "one.txt", "--horizon"), 2, "has 1 of the 196 characters"),
+        (("verse", "greek.txt", "--units"), 2, "'Ω' (U+03A9)"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    home: Path, arguments: tuple[object, ...], code: int, message: str
+) -> None:
+    (home / "one.txt").write_text("t")
+    (home / "greek.txt").write_text("Ω" * 500)
+    done = run(home, "inspect", *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:
+    CharRNN(small_config("rnn", vocab_size=3)).save_pretrained(tmp_path / "m", CharTokenizer("abc"))
+    done = run(tmp_path, "plot", "m", "-o", "losses.svg")
+    assert done.returncode == 66
+    assert done.stderr.startswith("charrnn: m has no losses to draw; ")
+
+
+def test_a_picture_needs_a_name(tmp_path: Path) -> None:
+    done = run(tmp_path, "plot")
+    assert done.returncode == 2
+    assert done.stderr.startswith("charrnn: there is nowhere to draw; ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,188 @@
+"""`charrnn inspect`: what is shown is what the library computes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn import ByteTokenizer, CharRNN, CharTokenizer, inside, load
+from tests.commands import run, start
+from tests.conftest import small_config
+
+TEXT = "the clerk\nhas lost the book\n"
+
+
+@pytest.fixture
+def desk(home: Path) -> Path:
+    """`home` with a text."""
+    (home / "other.txt").write_text(TEXT)
+    (home / "one.txt").write_text("t")
+    (home / "strange.txt").write_text("the Ω")
+    return home
+
+
+def on_a_terminal(desk: Path, *arguments: object, **environment: str) -> str:
+    controller, terminal = pty.openpty()
+    for name, value in environment.items():
+        os.environ[name] = value
+    process = start(desk, "inspect", *arguments, stdout=terminal)
+    for name in environment:
+        del os.environ[name]
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(controller, 1000):
+            shown += piece
+    except OSError:  # the process has ended
+        pass
+    os.close(controller)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_unit_is_printed_with_its_values(desk: Path) -> None:
+    model = load(desk / "checkpoints" / "verse")
+    _, cache = model.run_with_cache(TEXT, "layers.1.hook_h")
+    expected = cache["layers.1.hook_h"][:, 5]
+    done = run(desk, "inspect", "verse", "other.txt", "--unit", "1.5")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [int(line[0]) for line in lines] == list(range(len(TEXT)))
+    assert "".join(line[1] for line in lines) == TEXT.replace(" ", "·").replace("\n", "↵")
+    np.testing.assert_allclose([float(line[2]) for line in lines], expected, atol=6e-4)
+    told = run(desk, "inspect", "verse", "other.txt", "--unit", "1.5", "--json")
+    facts = json.loads(told.stdout)
+    assert "".join(facts["tokens"]) == TEXT
+    np.testing.assert_allclose(facts["values"], expected, atol=1e-5)
+    few = run(desk, "inspect", "verse", "other.txt", "--unit", "1.5", "--characters", 4)
+    assert few.stdout.splitlines() == done.stdout.splitlines()[:4]
+    assert few.stderr == "the first 4 characters are shown; --characters can change that\n"
+
+
+def test_a_terminal_has_colours_unless_nobody_wants_them(desk: Path) -> None:
+    arguments = ("verse", "other.txt", "--unit", "0.3")
+    coloured = on_a_terminal(desk, *arguments)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", coloured)
+    assert plain.rstrip("\n") == TEXT.replace(" ", "·").replace("\n", "↵\n").rstrip("\n")
+    model = load(desk / "checkpoints" / "verse")
+    values = model.run_with_cache(TEXT, "layers.0.hook_h")[1]["layers.0.hook_h"][:, 3]
+    marks = re.findall(r"\x1b\[0(;4)?(;38;5;16;48;5;\d+)?m[^\x1b\n]", coloured)
+    assert len(marks) == len(TEXT)
+    for value, (underlined, background) in zip(values, marks, strict=True):
+        if abs(abs(value) - 0.05) > 1e-4:
+            assert bool(background) == (abs(value) > 0.05)
+            assert bool(underlined) == (value < -0.05)
+    numbers = on_a_terminal(desk, *arguments, NO_COLOR="1")
+    assert "\x1b" not in numbers
+    assert numbers == run(desk, "inspect", *arguments).stdout
+
+
+def test_what_mattered_is_told(desk: Path) -> None:
+    found = inside.saliency(load(desk / "checkpoints" / "verse"), TEXT, 12)
+    facts = json.loads(run(desk, "inspect", "verse", "other.txt", "--at", 12, "--json").stdout)
+    assert facts["target"] == TEXT[12]
+    assert facts["tokens"] == list(TEXT[:12])
+    assert facts["stand_ins"] == found.stand_ins
+    np.testing.assert_allclose(facts["changes"], found.changes, atol=1e-5)
+    done = run(desk, "inspect", "verse", "other.txt", "--at", 12)
+    head, _, text, row, *_ = done.stdout.splitlines()
+    assert head == f"s at character 12: {-found.log_prob / np.log(2):.2f} bits"
+    assert text.strip() == "the·clerk↵ha"
+    most = int(np.argmin(found.changes))
+    assert row[4 + most] == "█"
+    assert f"    {'the·clerk↵ha'[most]}  {12 - most:>3} back" in done.stdout
+    together = run(desk, "inspect", "verse", "verse", "other.txt", "--at", 12, "--json")
+    np.testing.assert_allclose(
+        json.loads(together.stdout)["changes"], found.changes, atol=1e-4
+    )  # two of the same
+
+
+def test_a_page_is_written(desk: Path) -> None:
+    done = run(desk, "inspect", "verse", "other.txt", "--html", "page.html")
+    assert done.stderr == "the page is page.html\n"
+    written = (desk / "page.html").read_text("utf-8")
+    assert "verse reads other" in written
+    assert f"<p>{len(TEXT)} characters</p>" in written
+
+
+def test_a_text_of_one_character_has_answers(desk: Path) -> None:
+    assert run(desk, "inspect", "verse", "one.txt", "--html", "page.html").returncode == 0
+    assert len(run(desk, "inspect", "verse", "one.txt", "--unit", "0.0").stdout.splitlines()) == 1
+    assert json.loads(run(desk, "inspect", "verse", "one.txt", "--at", 1, "--json").stdout)
+
+
+def test_a_model_that_has_diverged_is_shown_as_it_is(desk: Path) -> None:
+    network = CharRNN(small_config("gru", vocab_size=4))
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.normal_(0, 1e38)
+    network.save_pretrained(desk / "diverged", CharTokenizer("\nabc"))
+    (desk / "few.txt").write_text("abcacb\n")
+    for way in (("--unit", "0.1"), ("--at", 3), ("--html", "page.html")):
+        done = run(desk, "inspect", "diverged", "few.txt", *way)
+        assert done.returncode == 0
+        assert done.stderr in ("", "the page is page.html\n")
+        assert "no number" in done.stdout or "diverged:" in (desk / "page.html").read_text("utf-8")
+    told = run(desk, "inspect", "diverged", "few.txt", "--at", 3, "--json")
+    assert json.loads(told.stdout)["changes"] == [None] * 3
+
+
+def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
+    (desk / "wide.txt").write_text("é so — ÿ 🎭 ünd\n" * 40, encoding="utf-8")
+    network = CharRNN(small_config("lstm", vocab_size=256))
+    network.save_pretrained(desk / "bytes", ByteTokenizer())
+    done = run(desk, "inspect", "bytes", "wide.txt", "--unit", "0.3", "--characters", 8)
+    assert [line.split()[1] for line in done.stdout.splitlines()] == [
+        *("c3", "é", "·", "s", "o", "·", "e2", "80")
+    ]
+    assert "first 8 bytes" in done.stderr
+    assert "at byte 2" in run(desk, "inspect", "bytes", "wide.txt", "--at", 2).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("verse", "other.txt"), 2, "nothing to show"),
+        (("verse", "--unit", "0.1"), 2, "no text to inspect"),
+        (("verse", "other.txt", "--unit", "0.1", "--at", 3), 2, "--unit and --at are both given"),
+        (("verse", "other.txt", "--html", "x", "--json"), 2, "--html and --json are both given"),
+        (("verse", "other.txt", "--at", 3, "--characters", 3), 2, "--at and --characters are both"),
+        (("verse", "other.txt", "--at", 3, "--quantity", "h"), 2, "--at and --quantity are both"),
+        (("verse", "verse", "other.txt", "--unit", "0.1"), 2, "2 models are named; name one"),
+        (("verse", "other.txt", "--unit", "37"), 2, "--unit names the unit '37'; write LAYER.UNIT"),
+        (("verse", "other.txt", "--unit", "2.0"), 2, "--unit names layer 2"),
+        (("verse", "other.txt", "--unit", "0.0", "--quantity", "q"), 2, "--quantity is 'q'"),
+        (("verse", "other.txt", "--at", 0), 2, "--at is 0, and the text has 28 characters"),
+        (("verse", "strange.txt", "--html", "x"), 2, "does not know a character"),
+        (("nobody", "other.txt", "--html", "x"), 66, "no model folder nobody"),
+        (("verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
+    ],
+)
+def test_mistakes_end_in_a_line(
+    desk: Path, arguments: tuple[object, ...], code: int, message: str
+) -> None:
+    done = run(desk, "inspect", *arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (desk / "x").exists()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(desk: Path) -> None:
+    (desk / "long.txt").write_text((desk / "verse.txt").read_text() * 40)
+    arguments = ("inspect", "verse", "long.txt", "--unit", "0.1", "--characters", 90_000)
+    process = start(desk, *arguments)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert said.count(b"\n") == 1

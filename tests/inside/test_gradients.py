@@ -1,0 +1,103 @@
+"""Gradients over time are those of finite differences, and those of a recurrence that is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn.arrays import target_log_probs
+from charrnn.config import CellName
+from charrnn.inside import gradients
+from charrnn.inside.backwards import norms_back
+from charrnn.text.tokenizer import CharTokenizer
+from tests.conftest import VERSE, H, L, small_config
+
+TOKENIZER = CharTokenizer.from_text(VERSE)
+
+
+def a_model(cell: str, **changes: object) -> Model:
+    config = small_config(cell, vocab_size=TOKENIZER.vocab_size, **changes)
+    return Model(config, TOKENIZER, CharRNN(config).weights())
+
+
+@pytest.mark.parametrize("variant", [{}, {"skip": True, "embed_size": H}])
+def test_norms_are_those_of_finite_differences(cell: CellName, variant: dict[str, object]) -> None:
+    model = a_model(cell, **variant)
+    ids = TOKENIZER.encode(VERSE[:12])
+    found = norms_back(model, ids[None], 6)[0]
+
+    def loss(layer: int, unit: int, at: int, change: float) -> float:
+        def nudge(value: np.ndarray, *, hook: object) -> np.ndarray:
+            if hook.position == at:  # type: ignore[attr-defined]
+                value[unit] += change
+            return value
+
+        logits = model.run_with_hooks(ids[:-1], fwd_hooks=[(f"layers.{layer}.hook_h", nudge)])
+        return -float(target_log_probs(logits[-1:].astype(np.float64), ids[-1:])[0])
+
+    for back in (0, 1, 2, 5):
+        at = len(ids) - 2 - back
+        slopes = [
+            (loss(layer, unit, at, 0.01) - loss(layer, unit, at, -0.01)) / 0.02
+            for layer in range(L)
+            for unit in range(H)
+        ]
+        assert found[back] == pytest.approx(np.linalg.norm(slopes), rel=5e-3, abs=2e-5)
+
+
+@pytest.mark.parametrize("rho", [0.7, 1.0, 1.2])
+def test_a_linear_recurrence_gives_powers_of_its_spectral_radius(rho: float) -> None:
+    config = small_config("rnn", vocab_size=TOKENIZER.vocab_size, num_layers=1)
+    weights = CharRNN(config).weights()
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))
+    weights["rnn.weight_hh_l0"] = (rho * turn).astype(np.float32)
+    weights["embedding.weight"][:] = 0  # so that h stays at 0, where tanh is linear
+    (found,) = gradients([Model(config, TOKENIZER, weights)], VERSE * 2)
+    assert len(found.steps) > 60
+    for values in (found.median, found.low, found.high):
+        np.testing.assert_allclose(values, rho ** np.array(found.steps), rtol=1e-3)
+    assert found.memory is None
+
+
+def test_windows_in_parts_and_a_lead_change_nothing(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = a_model(cell)
+    (whole,) = gradients([model], VERSE)
+    monkeypatch.setattr("charrnn.inside.backwards.SPACE", 1)
+    (parts,) = gradients([model], VERSE)
+    np.testing.assert_allclose(parts.median, whole.median, rtol=1e-4)
+    ids = TOKENIZER.encode(VERSE[:30])
+    short, long = norms_back(model, ids[None], 4)[0], norms_back(model, ids[None], 29)[0]
+    np.testing.assert_allclose(short, long[:4], rtol=1e-4)
+
+
+def test_memory_is_the_time_that_a_gate_keeps_what_there_is() -> None:
+    lstm, gru, rnn = (a_model(cell) for cell in ("lstm", "gru", "rnn"))
+    found = gradients([lstm, gru, rnn], VERSE)
+    for model, one, gate in ((lstm, found[0], "f"), (gru, found[1], "z")):
+        _, cache = model.run_with_cache(VERSE)
+        assert one.memory is not None
+        assert [len(units) for units in one.memory] == [H] * L
+        for layer, units in enumerate(one.memory):
+            share = np.exp(np.log(cache[f"layers.{layer}.hook_{gate}"]).mean(0))
+            np.testing.assert_allclose(share ** np.array(units), np.exp(-1), rtol=1e-4)
+    assert found[2].memory is None
+    assert [one.model for one in found] == [model.facts["cell"] for model in (lstm, gru, rnn)]
+
+
+def test_what_has_no_gradient_is_said(cell: CellName) -> None:
+    model = a_model(cell)
+    with pytest.raises(CharRNNError, match="has 1 of the 4"):
+        gradients([model], "t")
+    assert gradients([model], "the ")[0].steps == (0, 1)
+    with pytest.raises(CharRNNError, match="single models"):
+        gradients([Mixture([model, model])], VERSE)
+    other = small_config(cell, vocab_size=3)
+    stranger = Model(other, CharTokenizer("abc"), CharRNN(other).weights())
+    with pytest.raises(CharRNNError, match="same vocabulary"):
+        gradients([model, stranger], VERSE)
+    model.layers[0].w_hh[:] = np.nan
+    with pytest.raises(CharRNNError, match="no numbers"):
+        gradients([model], VERSE)

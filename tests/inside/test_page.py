@@ -1,0 +1,197 @@
+"""A page shows what the network computed, in a real browser, and loads nothing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from charrnn import ByteTokenizer, CharTokenizer, Model, inside
+from charrnn.arrays import softmax
+from charrnn.cells.layout import weight_shapes
+from charrnn.config import CellName
+from charrnn.inside.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
+from charrnn.inside.showing import visible
+from tests.browser import Browser
+from tests.conftest import small_config
+
+HOSTILE = "</script><b>\u2028&amp;\te\u0301 \u200d😀\n"
+TEXT = HOSTILE + "the sea\nis it\n" * 3
+HALF = 0.5 / 63 + 1e-3  # a value is shown in 63 steps, with two digits
+
+
+def make(cell: CellName, tokenizer: Any, **changes: object) -> Model:
+    config = small_config(cell, vocab_size=tokenizer.vocab_size, **changes)
+    random = np.random.default_rng(3)
+    weights = {
+        name: random.normal(0, 0.7, shape).astype(np.float32)
+        for name, shape in weight_shapes(config).items()
+    }
+    return Model(config, tokenizer, weights)
+
+
+def open_page(browser: Browser, path: Path, model: Model, text: str) -> Any:
+    path.write_text(page(model, model.tokenizer.encode(text), "a <title>", ["fact & so"]), "utf-8")
+    browser.open(path)
+    body = browser.driver.find_element(By.TAG_NAME, "body")
+    WebDriverWait(browser.driver, 30).until(lambda _: body.get_attribute("data-ready"))
+    return browser.driver
+
+
+def shown_value(driver: Any) -> float:
+    return float(driver.find_element(By.ID, "value").get_attribute("data-value"))
+
+
+def point_at(driver: Any, identity: str) -> None:
+    ActionChains(driver).move_to_element(driver.find_element(By.ID, identity)).perform()
+
+
+def test_what_is_pointed_at_is_what_was_computed(
+    browser: Browser, tmp_path: Path, cell: CellName
+) -> None:
+    model = make(cell, CharTokenizer.from_text(TEXT), hidden_size=6)
+    logits, cache = model.run_with_cache(TEXT)
+    driver = open_page(browser, tmp_path / "page.html", model, TEXT)
+    field = driver.find_element(By.ID, "unit")
+    names = [o.get_attribute("value") for o in driver.find_elements(By.CSS_SELECTOR, "#quantity *")]
+    assert sorted(names) == sorted(model.cell.quantities)
+    for at, layer, unit, quantity in ((20, 1, 4, names[0]), (30, 0, 5, names[-1])):
+        field.clear()
+        field.send_keys(f"{layer}.{unit}")
+        driver.find_element(By.CSS_SELECTOR, f"#quantity [value={quantity}]").click()
+        point_at(driver, f"c{at}")
+        value = cache[f"layers.{layer}.hook_{quantity}"][at, unit]
+        expected = np.tanh(value) if quantity == "c" else value
+        assert shown_value(driver) == pytest.approx(expected, abs=HALF)
+        level = driver.find_element(By.ID, f"c{at}").get_attribute("data-level")
+        assert int(level) / 63 == pytest.approx(expected, abs=HALF)
+        assert driver.find_element(By.ID, "character").text == visible(TEXT[at])
+        assert (
+            driver.find_element(By.ID, "said")
+            .get_attribute("textContent")
+            .startswith(f"{visible(TEXT[at])}: ")
+        )
+        chances = softmax(logits[at])
+        rows = driver.find_elements(By.CSS_SELECTOR, "#likeliest .number")
+        best = np.sort(chances)[::-1][:5]
+        assert [row.text for row in rows] == [f"{100 * chance:.1f}%" for chance in best]
+        (place,) = model.tokenizer.encode(TEXT[at])
+        bits = -math.log2(softmax(logits[at - 1])[place])
+        said = driver.find_element(By.ID, "surprisal").text
+        assert float(said.removesuffix(" bits")) == pytest.approx(bits, abs=0.006)
+        owed = inside.saliency(model, TEXT, at, window=WINDOW).changes
+        cells = driver.find_elements(By.CSS_SELECTOR, "#mattered span")
+        found = [float(one.get_attribute("data-bits")) for one in cells]
+        np.testing.assert_allclose(found, -owed / math.log(2), atol=1e-4)
+    assert browser.requests() == [(tmp_path / "page.html").as_uri()]
+    assert browser.complaints() == []
+
+
+def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A unit that is on after "x" alone, until the next line, comes first where the x is."""
+    text = "abc\n" * 5 + "axxxc\n" + "abc\n" * 5
+    model = make("rnn", CharTokenizer.from_text(text), hidden_size=6, num_layers=1, embed_size=4)
+    model.table[:] *= 0.3
+    model.table[:, 2] = np.where(np.arange(model.tokenizer.vocab_size) == 4, 3.0, -0.02)
+    model.layers[0].w_hh[:] *= 0.1
+    first, last = text.index("x"), text.rindex("x")
+    driver = open_page(browser, tmp_path / "page.html", model, text)
+    place = {at: driver.find_element(By.ID, f"c{at}") for at in (first, last)}
+    chain = ActionChains(driver).move_to_element(place[first]).click_and_hold()
+    chain.move_to_element(place[last]).release().perform()
+    selected = driver.find_elements(By.CSS_SELECTOR, "#text .selected")
+    assert "".join(one.text for one in selected) == "xxx"
+    ranked = [one.text for one in driver.find_elements(By.CSS_SELECTOR, "#ranking button")]
+    assert ranked[0] == "0.2"
+    driver.find_element(By.CSS_SELECTOR, "#ranking button").click()
+    assert driver.find_element(By.ID, "unit").get_attribute("value") == "0.2"
+    assert shown_value(driver) > 0.9
+
+    reading = driver.find_element(By.ID, "text")
+    reading.send_keys(Keys.ESCAPE)
+    assert driver.find_elements(By.CSS_SELECTOR, "#text .selected, #ranking button") == []
+    reading.send_keys(Keys.HOME)
+    assert shown_value(driver) < 0.9
+    for _ in range(first):
+        reading.send_keys(Keys.ARROW_RIGHT)
+    ActionChains(driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_RIGHT * 2).key_up(
+        Keys.SHIFT
+    ).perform()
+    selected = driver.find_elements(By.CSS_SELECTOR, "#text .selected")
+    assert "".join(one.text for one in selected) == "xxx"
+    assert driver.find_element(By.CSS_SELECTOR, "#ranking button").text == "0.2"
+    reading.send_keys("]")
+    assert driver.find_element(By.ID, "unit").get_attribute("value") == "0.3"
+    assert browser.complaints() == []
+
+
+def test_everything_in_a_text_can_be_seen_and_none_of_it_runs(
+    browser: Browser, tmp_path: Path
+) -> None:
+    model = make("gru", CharTokenizer.from_text(TEXT))
+    driver = open_page(browser, tmp_path / "page.html", model, TEXT)
+    cells = [driver.find_element(By.ID, f"c{at}").text for at in range(len(HOSTILE))]
+    shown = ["U+2028", *"&amp;", "⇥", "e", "◌\u0301", "·", "U+200D", "😀", "↵"]
+    assert cells == [*"</script><b>", *shown]
+    assert driver.find_elements(By.CSS_SELECTOR, "#text b") == []
+    assert driver.find_element(By.TAG_NAME, "h1").text == "a <title>"
+    assert browser.complaints() == []
+    written = (tmp_path / "page.html").read_text("utf-8")
+    assert written.count("</script>") == 2
+    assert "http://" not in written
+    assert "https://" not in written
+
+
+def test_bytes_of_a_character_stand_side_by_side(browser: Browser, tmp_path: Path) -> None:
+    model = make("lstm", ByteTokenizer(), num_layers=1)
+    driver = open_page(browser, tmp_path / "page.html", model, "aé–\udcff!\udce2")
+    cells = [one.text for one in driver.find_elements(By.CSS_SELECTOR, "#text span")]
+    assert cells == ["a", "c3", "é", "e2", "80", "–", "ff", "!", "e2"]
+    assert "Byte 0" in driver.find_element(By.ID, "panel").text
+
+
+def test_a_network_that_has_diverged_has_a_page(browser: Browser, tmp_path: Path) -> None:
+    model = make("gru", CharTokenizer("\nab"))
+    model.layers[0].b_hh[:] = np.nan
+    driver = open_page(browser, tmp_path / "page.html", model, "a")  # of one character
+    assert "diverged" in driver.find_element(By.TAG_NAME, "header").text
+    assert driver.find_element(By.ID, "value").text == "no number"
+    assert browser.complaints() == []
+
+
+def test_gates_are_left_out_of_a_page_that_would_be_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make("lstm", CharTokenizer("\nab"), hidden_size=6)
+    ids = np.zeros(30, np.int32)
+    assert "gates are left out" not in page(model, ids, "t", [])
+    monkeypatch.setattr("charrnn.inside.page.NUMBERS", 30 * 2 * 6 * 6 - 1)
+    small = page(model, ids, "t", [])
+    assert "The gates are left out; they fit for up to 29 characters." in small
+    assert "memory c" in small
+    assert "forget gate" not in small
+
+
+def test_three_layers_of_1024_units_have_a_page() -> None:
+    model = make("gru", CharTokenizer("\nab"), hidden_size=1024, num_layers=3, embed_size=8)
+    assert fitting(model) == NUMBERS // (3 * 1024) < CHARACTERS
+    assert len(page(model, np.zeros(9, np.int32), "t", [])) < 1_000_000
+
+
+@pytest.mark.slow
+def test_the_largest_page_is_under_five_megabytes() -> None:
+    """4,000 characters of an LSTM 2×256 whose states are as random as can be."""
+    text = "".join(map(chr, range(40, 105)))
+    model = make("lstm", CharTokenizer(text), hidden_size=256, embed_size=64)
+    assert fitting(model) == CHARACTERS
+    ids = np.random.default_rng(0).integers(0, len(text), CHARACTERS).astype(np.int32)
+    assert len(page(model, ids, "t", [])) < 5_000_000

@@ -1,0 +1,228 @@
+"""Units that are known are explained rightly, and chance is not taken for a finding."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import charrnn
+from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn.inside import units
+from charrnn.inside.features import FEATURES, Feature
+from charrnn.inside.findings import Unit
+from charrnn.inside.following import likely_higher
+from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
+from tests.conftest import VERSE, H, L, small_config
+from tests.inside.planted import (
+    COUNTER,
+    LINE_END,
+    QUOTES,
+    QUOTES_ABOVE,
+    planted_model,
+    planted_text,
+)
+
+PLANTED = {
+    LINE_END: "newline",
+    QUOTES: "inside quotes",
+    QUOTES_ABOVE: "inside quotes",
+    COUNTER: "characters since newline",
+}
+
+
+def by_place(found: list[Unit]) -> dict[tuple[int, int], Unit]:
+    return {(unit.layer, unit.unit): unit for unit in found}
+
+
+def a_model(text: str, cell: str = "gru", **changes: object) -> Model:
+    """A network of random weights that knows the characters of a text."""
+    tokenizer = CharTokenizer.from_text(text)
+    config = small_config(cell, vocab_size=tokenizer.vocab_size, **changes)
+    return Model(config, tokenizer, CharRNN(config).weights())
+
+
+def test_planted_units_are_explained() -> None:
+    found = by_place(units(planted_model(), planted_text(6000, seed=1)))
+    assert len(found) == 10
+    for place, feature in PLANTED.items():
+        unit = found[place]
+        assert unit.feature == feature
+        assert unit.score > 0.99 > 0.5 > unit.shuffled
+        assert (unit.auc is None) == (place == COUNTER)
+        assert unit.auc is None or unit.auc > 0.999
+        # Held at its mean, each says something false to what reads it.
+        assert unit.bits is not None
+        assert unit.bits > 0.05
+    for place in found.keys() - PLANTED.keys():
+        lost = found[place].bits
+        assert lost is None or lost == pytest.approx(0, abs=1e-6), "nothing reads this unit"
+
+
+def test_the_strongest_passages_are_those_where_the_unit_is_on() -> None:
+    text = planted_text(6000, seed=1)
+    found = by_place(units(planted_model(), text))
+    quotes, counter = found[QUOTES].passages, found[COUNTER].passages
+    assert len(quotes) == len(counter) == 5
+    inside, since = FEATURES["inside quotes"](text), FEATURES["characters since newline"](text)
+    assert all(inside[passage.at] for passage in quotes)
+    longest = sorted(since[len(text) // 2 :])[-50]
+    assert all(since[passage.at] >= longest for passage in counter)
+    for passage in (*quotes, *counter):
+        assert text[: passage.at + 1].endswith(passage.before)
+        assert text[passage.at + 1 :].startswith(passage.after)
+        assert passage.value > 0
+    values = [passage.value for passage in counter]
+    assert values == sorted(values, reverse=True)
+
+
+def test_without_quotes_no_unit_is_called_a_quote_unit() -> None:
+    found = by_place(units(planted_model(), planted_text(6000, seed=2, quotes=False)))
+    assert "inside quotes" not in {unit.feature for unit in found.values()}
+    assert found[QUOTES].feature is None
+    assert found[COUNTER].feature == PLANTED[COUNTER]
+
+
+def test_a_score_is_the_correlation_on_the_second_half(cell: str) -> None:
+    text = planted_text(1500, seed=3)
+    model = a_model(text, cell)
+    _, cache = model.run_with_cache(text)
+    for unit in units(model, text)[:3]:
+        values = FEATURES[unit.feature or ""](text)[750:]
+        h = cache[f"layers.{unit.layer}.hook_h"][750:, unit.unit]
+        # The second half is read with 512 characters before it, which a state hardly outlives.
+        assert unit.score == pytest.approx(np.corrcoef(h, values)[0, 1], abs=1e-3)
+
+
+def test_ablation_is_a_hook_that_holds_the_unit(cell: str) -> None:
+    text = planted_text(1025, seed=4)
+    model = a_model(text, cell)
+    ids = model.tokenizer.encode(text)[512:]  # the second half: 256 tokens to warm up, and the rest
+    found = [unit for unit in units(model, text) if unit.bits is not None][:2]
+    assert found
+    _, cache = model.run_with_cache(text)
+    for unit in found:
+        place = f"layers.{unit.layer}.hook_h"
+        mean = float(cache[place][512:, unit.unit].mean())
+
+        def hold(
+            value: np.ndarray, *, hook: object, unit: Unit = unit, mean: float = mean
+        ) -> object:
+            if hook.position >= 256:  # type: ignore[attr-defined]
+                value[unit.unit] = mean
+            return value
+
+        costs = []
+        for hooks in ([], [(place, hold)]):
+            logits = model.run_with_hooks(ids[:-1], fwd_hooks=hooks)[256:]
+            costs.append(-charrnn.arrays.target_log_probs(logits, ids[257:]).mean() / math.log(2))
+        assert unit.bits == pytest.approx(costs[1] - costs[0], abs=2e-5)
+
+
+def slow_coin(text: str) -> NDArray[np.bool_]:
+    """On or off for about 60 characters in turn, whatever the text says."""
+    turns = np.random.default_rng(5).random(len(text)) < 1 / 60
+    on: NDArray[np.bool_] = np.cumsum(turns) % 2 == 1
+    return on
+
+
+def test_slow_units_do_not_follow_a_slow_feature_by_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    coin: dict[str, Feature] = {"coin": slow_coin}
+    monkeypatch.setattr("charrnn.inside.findings.FEATURES", coin)
+    text = planted_text(4000, seed=6)
+    found = units(planted_model(), text)
+    assert {unit.feature for unit in found} == {None}
+    # As if characters were independent, four standard errors would be a finding.
+    assert max(abs(unit.score) for unit in found) > 0.5 * 4 / math.sqrt(2000)
+    assert max(unit.shuffled for unit in found) > 4 / math.sqrt(2000)
+
+
+def test_bytes_have_the_features_of_their_characters() -> None:
+    text = VERSE.replace("e", "é") * 8
+    config = small_config("lstm", vocab_size=256)
+    found = units(Model(config, ByteTokenizer(), CharRNN(config).weights()), text)
+    assert len(found) == L * H
+    for unit in found:
+        assert len(unit.passages) > 0
+        for passage in unit.passages:
+            assert text[: passage.at + 1].endswith(passage.before)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auc_is_the_share_of_pairs_in_order(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    values, on = random.integers(0, 6, 40).astype(np.float32), random.random(40) < 0.3
+    pairs = [(a > b) + 0.5 * (a == b) for a in values[on] for b in values[~on]]
+    assert likely_higher(values, on) == pytest.approx(np.mean(pairs))
+
+
+def test_what_cannot_be_looked_at_is_said() -> None:
+    text = planted_text(400, seed=8)
+    model = a_model(text)
+    with pytest.raises(CharRNNError, match="has 1 of the 200 characters"):
+        units(model, "x")
+    with pytest.raises(CharRNNError, match="'Ω'"):
+        units(model, text + "Ω")
+    assert len(units(model, text + "Ω", unknown="skip")) == L * H
+    with pytest.raises(CharRNNError, match="those of one model"):
+        units(Mixture([model, model]), text)
+    model.head_bias[:] = np.nan
+    assert len(units(model, text)) == L * H, "units can be looked at without the predictions"
+    model.layers[0].w_hh[:] = np.nan
+    with pytest.raises(CharRNNError, match="no numbers"):
+        units(model, text)
+
+
+EXAMPLE = "Say “so (it)” 7\n  K: x # n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("inside quotes", "    ........         "),
+        ("inside brackets", "        ...               "),
+        ("digits", "              ."),
+        ("upper case", ".                 ."),
+        ("newline", "               .          ."),
+        ("comment", "                       ..."),
+        ("inside a word", "...  ..  ..       .  .   ."),
+    ],
+)
+def test_features_of_an_example(name: str, expected: str) -> None:
+    values = FEATURES[name](EXAMPLE)
+    shown = "".join(" ."[int(value)] for value in values)
+    assert shown.rstrip() == expected.rstrip(), shown
+
+
+@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("text", ["", "x", "\n", "\n\n", "a\nb", VERSE])
+def test_every_feature_has_a_value_for_every_character(name: str, text: str) -> None:
+    values = FEATURES[name](text)
+    assert values.shape == (len(text),)
+    assert np.isfinite(values).all()
+
+
+def test_graded_features_of_an_example() -> None:
+    text = "ab c\n\tdef\n"
+    np.testing.assert_array_equal(
+        FEATURES["characters since newline"](text), [1, 2, 3, 4, 0, 1, 2, 3, 4, 0]
+    )
+    np.testing.assert_allclose(
+        FEATURES["position in the line"](text), [0.25, 0.5, 0.75, 1, 0, 0.25, 0.5, 0.75, 1, 0]
+    )
+    np.testing.assert_array_equal(
+        FEATURES["position in the word"](text), [1, 2, 0, 1, 0, 0, 1, 2, 3, 0]
+    )
+    np.testing.assert_array_equal(FEATURES["indentation"](text), [0] * 5 + [4] * 4 + [0])
+
+
+def test_a_speaker_is_named_before_a_colon() -> None:
+    text = "JORY: Is it gone?\nNo.\nFirst Citizen:\nWe are.\nelse: x\n"
+    named = "".join(c for c, on in zip(text, FEATURES["speaker's name"](text), strict=True) if on)
+    assert named == "JORY:First Citizen:"
+    after = FEATURES["after a speaker's name"](text)
+    assert "".join(c for c, on in zip(text, after, strict=True) if on) == " Is it gone?\nWe are."

@@ -1,0 +1,137 @@
+"""Pictures are written as they are asked for, the same each time, and say what they show."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from charrnn import CharRNN, CharRNNError, Model
+from charrnn.folder.record import read_model
+from charrnn.inside import gradients, horizon, units
+from charrnn.plots.curves import curve_of, draw_curves
+from charrnn.plots.insights import draw_gradients, draw_horizon, draw_units
+from charrnn.plots.style import check_path, looks
+from charrnn.text.tokenizer import CharTokenizer
+from tests.conftest import VERSE, small_config
+
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parent.parent.parent
+TEXT = VERSE * 6
+
+
+def a_model(cell: str) -> Model:
+    tokenizer = CharTokenizer.from_text(TEXT)
+    config = small_config(cell, vocab_size=tokenizer.vocab_size)
+    facts = {"model": f"checkpoints/my $1 {cell} & more", "cell": cell}
+    return Model(config, tokenizer, CharRNN(config).weights(), facts)
+
+
+def words(path: Path) -> str:
+    """The texts of an SVG."""
+    return " | ".join(re.findall(r"<text[^>]*>(.*?)</text>", path.read_text("utf-8"), re.DOTALL))
+
+
+def test_training_curves_of_several_runs(trained_home: Path, tmp_path: Path) -> None:
+    found = read_model(trained_home / "checkpoints" / "verse")
+    curve = curve_of(found)
+    assert len(curve.read) == len(found.metrics) > 1
+    assert curve.read[-1] == 30 * 4 * 16, "updates times lanes times steps"
+    assert curve.validation[0] == pytest.approx(found.metrics[0].val_nats / 0.6931, rel=1e-3)
+    draw_curves(tmp_path / "one.svg", [curve, curve._replace(name="other", kept=None)])
+    shown = words(tmp_path / "one.svg")
+    for part in ("verse (", "other", "bits per character", "characters read", "1,000"):
+        assert part in shown
+
+
+def test_pictures_of_what_is_inside(tmp_path: Path) -> None:
+    models = [a_model(cell) for cell in ("rnn", "lstm")]
+    draw_horizon(tmp_path / "horizon.svg", horizon(models[0], TEXT, TEXT))
+    assert "n-grams: counting the training text" in words(tmp_path / "horizon.svg")
+    draw_gradients(tmp_path / "gradients.svg", gradients(models, TEXT))
+    assert "my $1 lstm &amp; more" in words(tmp_path / "gradients.svg")
+    found = units(models[1], TEXT)
+    draw_units(tmp_path / "units.svg", found)
+    best = found[0]
+    assert f"{best.feature}   {best.layer}.{best.unit}" in words(tmp_path / "units.svg")
+    assert all(path.stat().st_size < 100_000 for path in tmp_path.glob("*.svg"))
+
+
+def test_no_units_make_a_picture_too(tmp_path: Path) -> None:
+    draw_units(tmp_path / "none.png", [])
+    assert (tmp_path / "none.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("ending", ["svg", "PNG"])
+def test_the_same_figures_make_the_same_file(tmp_path: Path, ending: str) -> None:
+    found = gradients([a_model("gru")], TEXT)
+    for name in ("one", "other"):
+        draw_gradients(tmp_path / f"{name}.{ending}", found)
+    one, other = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "other"))
+    assert one == other
+
+
+def test_lines_differ_in_more_than_colour() -> None:
+    first = [look for look, _ in zip(looks(), range(6), strict=False)]
+    assert len({(look.linestyle, look.marker) for look in first}) == 6
+    assert len({look.color for look in first}) == 6
+
+
+@pytest.mark.parametrize("name", ["picture.pdf", "picture", "svg", ".svg"])
+def test_another_ending_is_refused_before_the_work(name: str) -> None:
+    with pytest.raises(CharRNNError, match=r"end it in \.svg or \.png"):
+        check_path(Path(name))
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CharRNNError, match="choose another --output"):
+        draw_units(tmp_path / "missing" / "units.svg", [])
+
+
+def test_without_matplotlib_there_is_one_clear_line(home: Path) -> None:
+    """A fresh Python, in which it can't be found."""
+    code = (
+        "import sys, importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name == 'matplotlib' else find(name, *more)\n"
+        "from charrnn.cli.app import main; main()"
+    )
+    arguments = ["plot", "verse", "-o", "losses.svg"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=home, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("charrnn: pictures need matplotlib, which is not installed; ")
+    assert done.stderr.count("\n") == 1
+    assert not (home / "losses.svg").exists()
+
+
+def test_the_script_of_the_page_draws_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From tiny models, since a folder that is there is not trained."""
+    script = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
+    tokenizer = CharTokenizer.from_text(TEXT + script["LINE"])
+    for cell in ("rnn", "gru", "lstm"):
+        network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size))
+        network.save_pretrained(tmp_path / f"shakespeare-{cell}", tokenizer)
+    (tmp_path / "text.txt").write_text(TEXT * 3)
+    monkeypatch.setitem(script["main"].__globals__, "PICTURES", tmp_path / "pictures")
+    monkeypatch.setattr(sys, "argv", ["pictures.py", "text.txt", "."])
+    monkeypatch.chdir(tmp_path)
+    script["main"]()
+    drawn = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert drawn == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
+    page = (ROOT / "docs" / "what-is-an-rnn.md").read_text("utf-8")
+    assert set(re.findall(r"\]\(pictures/([^)]*)\)", page)) == drawn
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "docs" / "pictures").iterdir()))
+def test_a_picture_of_the_page_is_small_and_loads_nothing(name: str) -> None:
+    picture = (ROOT / "docs" / "pictures" / name).read_text("utf-8")
+    assert len(picture.encode()) < 100_000
+    assert re.findall(r'href="(?!#)|url\((?!#)|@import url|<script|<image', picture) == []

@@ -1,0 +1,392 @@
+"""The API, spoken to as people do: with OpenAI's client, with JSON by hand, and with bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+
+import charrnn
+from charrnn.models.model import Model
+from tests import commands
+from tests.serving.conftest import Server, started
+
+
+@pytest.fixture
+def client(server: Server) -> openai.OpenAI:
+    return openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def model(trained_home: Path) -> Model:
+    return charrnn.load(trained_home / "checkpoints" / "verse")
+
+
+def test_the_client_finds_the_models(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["verse"]
+
+
+def test_a_completion_is_what_generate_writes(client: openai.OpenAI, model: Model) -> None:
+    found = client.completions.create(
+        model="verse", prompt="the ", max_tokens=80, temperature=0.6, top_p=0.9, seed=3
+    )
+    expected = model.generate("the ", max_new_tokens=80, temperature=0.6, top_p=0.9, seed=3)
+    (choice,) = found.choices
+    assert choice.text == expected
+    assert choice.finish_reason == "length"
+    assert found.usage is not None
+    assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (4, 80)
+    assert found.usage.total_tokens == 84
+
+
+def test_what_is_not_given_has_the_defaults_of_generate(server: Server, model: Model) -> None:
+    (choice,) = server.complete().json["choices"]
+    assert choice["text"] == model.generate(seed=choice["seed"])
+
+
+def test_several_prompts_and_several_texts(client: openai.OpenAI, model: Model) -> None:
+    found = client.completions.create(
+        model="verse", prompt=["the ", "so "], n=3, max_tokens=30, seed=5, temperature=0
+    )
+    assert [choice.index for choice in found.choices] == list(range(6))
+    for place, choice in enumerate(found.choices):
+        prompt, seed = ["the ", "so "][place // 3], 5 + place % 3
+        assert choice.text == model.generate(prompt, max_new_tokens=30, seed=seed, temperature=0)
+
+
+def test_a_stream_is_the_same_text_in_pieces(client: openai.OpenAI, model: Model) -> None:
+    parts: dict[int, list[str]] = {0: [], 1: []}
+    ends, usage = {}, None
+    for event in client.completions.create(
+        model="verse",
+        prompt="the ",
+        n=2,
+        max_tokens=3000,
+        seed=8,
+        stream=True,
+        stream_options={"include_usage": True},
+    ):
+        for choice in event.choices:
+            parts[choice.index].append(choice.text)
+            ends[choice.index] = choice.finish_reason
+        usage = event.usage
+    for index in range(2):
+        assert "".join(parts[index]) == model.generate("the ", max_new_tokens=3000, seed=8 + index)
+        assert ends[index] == "length"
+    assert len(parts[0]) > 3
+    assert usage is not None
+    assert usage.completion_tokens == 6000
+
+
+def test_a_stop_ends_the_text_before_it(client: openai.OpenAI, model: Model) -> None:
+    settings: dict[str, Any] = {"prompt": "the ", "max_tokens": 3000, "seed": 1}
+    whole = client.completions.create(model="verse", **settings).choices[0].text
+    stop = whole[40:42]
+    for stream in (False, True):
+        settings |= {"model": "verse", "stop": [stop, "§"], "stream": stream}
+        found = client.completions.create(**settings)
+        choices = [e.choices[0] for e in found] if stream else found.choices
+        assert "".join(choice.text for choice in choices) == whole.partition(stop)[0]
+        assert choices[-1].finish_reason == "stop"
+
+
+def test_log_probabilities_of_a_text_that_is_echoed(client: openai.OpenAI, model: Model) -> None:
+    text = "the clerk"
+    found = client.completions.create(
+        model="verse", prompt=text, max_tokens=0, echo=True, logprobs=2
+    )
+    (choice,) = found.choices
+    assert choice.text == text
+    assert choice.logprobs is not None
+    assert choice.logprobs.tokens == list(text)
+    assert choice.logprobs.text_offset == list(range(9))
+    assert choice.logprobs.token_logprobs is not None
+    first, *others = choice.logprobs.token_logprobs
+    assert first is None
+    np.testing.assert_allclose(others, model.log_probs(text), atol=1e-5)
+    assert choice.logprobs.top_logprobs is not None
+    assert len(choice.logprobs.top_logprobs[-1]) == 2
+
+
+def test_scores_are_those_of_the_model(server: Server, model: Model) -> None:
+    reply = server.ask("POST", "/v1/score", {"text": "so is the sea"})
+    found = reply.json
+    assert "".join(found["characters"]) == "so is the sea"
+    np.testing.assert_allclose(found["nats"][1:], -model.log_probs("so is the sea"), atol=1e-5)
+    assert found["nats"][0] == 0, "the first is not predicted"
+    assert math.isclose(found["nats_per_char"], float(np.mean(found["nats"][1:])))
+    assert math.isclose(found["bits_per_char"], found["nats_per_char"] / math.log(2))
+
+
+def test_many_clients_at_once_each_get_the_text_of_their_seed(server: Server, model: Model) -> None:
+    def ask(seed: int) -> str:
+        body = {"prompt": "the ", "max_tokens": 20 + seed, "seed": seed}
+        return str(server.complete(**body).json["choices"][0]["text"])
+
+    with ThreadPoolExecutor(48) as clients:
+        found = list(clients.map(ask, range(48)))
+    for seed, text in enumerate(found):
+        assert text == model.generate("the ", max_new_tokens=20 + seed, seed=seed)
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"max_tokens": -1}, "max_tokens"),
+    ({"max_tokens": 10_001}, "max_tokens"),
+    ({"max_tokens": "many"}, "max_tokens"),
+    ({"temperature": -0.5}, "temperature"),
+    ({"top_p": 0}, "top_p"),
+    ({"top_k": 0}, "top_k"),
+    ({"n": 0}, "n"),
+    ({"n": 513}, "n"),
+    ({"seed": -1}, "seed"),
+    ({"seed": 2**63}, "seed"),
+    ({"stop": [""]}, "stop[0]"),
+    ({"stop": 3}, "stop"),
+    ({"logprobs": 21}, "logprobs"),
+    ({"prompt": []}, "prompt"),
+    ({"prompt": ["a", 3]}, "prompt[1]"),
+    ({"prompt": "x" * 10_001}, "prompt"),
+    ({"prompt": "Ω"}, "prompt"),
+    ({"best_of": 2}, "best_of"),
+    ({"presence_penalty": 0.5}, "presence_penalty"),
+    ({"tempreature": 1}, "tempreature"),
+    ({"stream_options": {"usage": True}}, "stream_options.usage"),
+    ({"unknown": "guess"}, "unknown"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_wrong_field_is_named(server: Server, body: dict[str, Any], field: str) -> None:
+    reply = server.complete(**body)
+    assert reply.status == 422
+    error = reply.json["error"]
+    assert error["type"] == "invalid_request_error"
+    assert error["param"] == field
+    assert error["message"].startswith(f"{field}: ")
+
+
+def test_values_that_change_nothing_are_taken(server: Server) -> None:
+    reply = server.complete(
+        max_tokens=1, best_of=1, presence_penalty=0, frequency_penalty=0.0, logit_bias={}, user="me"
+    )
+    assert reply.status == 200
+
+
+def test_unknown_characters_can_be_skipped(server: Server, model: Model) -> None:
+    found = server.complete(prompt="Ωthe", unknown="skip", echo=True, max_tokens=9, seed=1).json
+    assert found["choices"][0]["text"] == "the" + model.generate("the", max_new_tokens=9, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/v1/completions", b'{"max_tokens": 5', 400, "invalid_json"),
+        ("POST", "/v1/completions", b'{"prompt": "\\ud800"}', 400, "invalid_json"),
+        ("POST", "/v1/completions", b"\xff\xfe", 400, "invalid_json"),
+        ("POST", "/v1/completions", b"[" * 100_000, 422, "unprocessable_entity"),
+        ("POST", "/v1/completions", b'{"prompt": ' + b"[" * 100_000, 422, "unprocessable_entity"),
+        ("POST", "/v1/completions", b'{"model": "other"}', 404, "model_not_found"),
+        ("POST", "/v1/completions", b'{"model": "../verse"}', 404, "model_not_found"),
+        ("POST", "/v1/score", b"{}", 422, "unprocessable_entity"),
+        ("POST", "/v1/score", b'{"text": ""}', 422, "unprocessable_entity"),
+        ("POST", "/v1/completions", b" " * 1_000_001, 413, "body_too_large"),
+        ("GET", "/v1/completions", b"", 405, "method_not_allowed"),
+        ("POST", "/v1/chat/completions", b"{}", 404, "not_found"),
+        ("GET", "/../../etc/passwd", b"", 404, "not_found"),
+    ],
+)
+def test_what_is_refused(
+    server: Server, method: str, path: str, body: bytes, status: int, code: str
+) -> None:
+    reply = server.ask(method, path, body)
+    assert (reply.status, reply.json["error"]["code"]) == (status, code)
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_a_body_without_a_length_is_limited_too(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sending:
+        head = b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        sending.sendall(head)
+        try:
+            for _ in range(300):
+                sending.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+        except OSError:
+            pass  # it has closed the connection
+        else:
+            pytest.fail("20 MB were taken")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
+def test_a_name_that_is_not_this_machine_s_is_refused(server: Server, host: str) -> None:
+    """A page whose name was made to lead here (DNS rebinding) sends its own name."""
+    reply = server.ask("GET", "/v1/models", Host=host)
+    assert (reply.status, reply.json["error"]["code"]) == (403, "host_not_allowed")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "[::1]:8765"])
+def test_names_of_this_machine_are_taken(server: Server, host: str) -> None:
+    assert server.ask("GET", "/v1/models", Host=host).status == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_pages_of_others_are_refused(server: Server, origin: str) -> None:
+    reply = server.ask("POST", "/v1/completions", {"max_tokens": 1}, Origin=origin)
+    assert reply.status == 403
+    assert "access-control-allow-origin" not in reply.headers
+    own = server.ask("GET", "/v1/models", Origin=f"http://127.0.0.1:{server.port}")
+    assert own.status == 200
+
+
+def test_a_key_an_origin_and_a_name_that_are_allowed(trained_home: Path) -> None:
+    allowed = ("--allow-origin", "https://a.example", "--allow-host", "box.lan")
+    with started(trained_home, "--api-key", "s3cret", *allowed) as server:
+        for wrong in ({}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Bearer é"}):
+            reply = server.ask("GET", "/v1/models", **{k: v.encode() for k, v in wrong.items()})  # type: ignore[arg-type]
+            assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")
+        with pytest.raises(openai.AuthenticationError):
+            openai.OpenAI(base_url=server.url, api_key="wrong", max_retries=0).models.list()
+        right = {"Authorization": "Bearer s3cret"}
+        reply = server.ask("GET", "/v1/models", Host="box.lan:80", **right)
+        assert reply.status == 200
+        assert server.ask("GET", "/health").status == 200
+        preflight = {"Access_Control_Request_Method": "POST", "Origin": "https://a.example"}
+        reply = server.ask("OPTIONS", "/v1/completions", **preflight)
+        assert reply.status == 200
+        assert reply.headers["access-control-allow-origin"] == "https://a.example"
+        reply = server.ask("GET", "/v1/models", Origin="https://a.example", **right)
+        assert reply.headers["access-control-allow-origin"] == "https://a.example"
+
+
+def test_places_are_limited_and_one_that_is_left_is_free_again(trained_home: Path) -> None:
+    limits = ("--max-texts", 2, "--max-length", 9_999_999, "--max-seconds", 2)
+    endless = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999, "stream": True}
+    with started(trained_home, *limits) as server:
+        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+        streams = [client.completions.create(model="verse", prompt="t", **endless) for _ in "12"]  # type: ignore[call-overload]
+        for stream in streams:
+            next(iter(stream))
+        refused = server.complete(max_tokens=1)
+        assert refused.status == 429
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json["error"]["type"] == "rate_limit_error"
+        streams[0].close()  # the client leaves
+        while (reply := server.complete(max_tokens=1)).status == 429:
+            time.sleep(0.01)
+        assert reply.status == 200
+        with pytest.raises(openai.APIConnectionError):  # after two seconds
+            list(streams[1])
+        reply = server.complete(**endless | {"stream": False})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "timeout")
+        assert server.complete(n=2, max_tokens=1).status == 200
+        code, said = server.end()
+        assert (code, said) == (130, "")
+
+
+def test_a_slow_reader_holds_nobody_up(server: Server, model: Model) -> None:
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    body = json.dumps({"max_tokens": 10_000, "stream": True, "n": 40, "logprobs": 5}).encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(head % len(body) + body)
+        assert slow.recv(10), "it has begun"
+        for seed in range(3):
+            found = server.complete(max_tokens=30, seed=seed).json
+            assert found["choices"][0]["text"] == model.generate(max_new_tokens=30, seed=seed)
+
+
+def test_ctrl_c_lets_texts_be_finished(trained_home: Path, model: Model) -> None:
+    with started(trained_home, "verse", "--max-length", 20_000) as server:
+        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+        stream = client.completions.create(
+            model="verse", prompt="the ", max_tokens=2500, top_p=0.99, seed=4, stream=True
+        )
+        parts = [next(iter(stream)).choices[0].text]
+        ending: list[tuple[int, str]] = []
+        thread = threading.Thread(target=lambda: ending.append(server.end()))
+        thread.start()
+        parts += [event.choices[0].text for event in stream if event.choices]
+        thread.join()
+        assert "".join(parts) == model.generate("the ", max_new_tokens=2500, top_p=0.99, seed=4)
+        assert ending == [(130, "")]
+
+
+def test_a_port_that_is_taken_and_a_model_that_is_missing(
+    server: Server, home: Path, trained_home: Path
+) -> None:
+    done = commands.run(home, "serve", "--port", server.port)
+    assert done.returncode == 73
+    assert done.stderr.count("\n") == 1
+    assert "choose another --port" in done.stderr
+    done = commands.run(home, "serve", "nothing")
+    assert (done.returncode, done.stderr.count("\n")) == (66, 1)
+    done = commands.run(home, "serve", "checkpoints/verse", trained_home / "checkpoints/verse")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "both be served as verse" in done.stderr
+
+
+def test_a_model_that_is_damaged_ends_the_server(home: Path) -> None:
+    weights = home / "checkpoints/verse/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-5])
+    done = commands.run(home, "serve", "verse", "--port", 0)
+    assert done.returncode == 65
+    assert "expected" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_open_door_is_said(trained_home: Path) -> None:
+    everywhere = ("--host", "0.0.0.0")  # noqa: S104
+    process = commands.start(trained_home, "serve", "--port", 0, *everywhere)
+    assert process.stderr is not None
+    process.stderr.readline()
+    assert "no --api-key" in process.stderr.readline().decode()
+    process.terminate()
+    process.communicate()
+    assert process.returncode == -15
+
+
+def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None:
+    with started(names, "names", "bytes") as server:
+        for name in ("names", "bytes"):
+            model = charrnn.load(names / name)
+            reply = server.complete(model=name, prompt="b", n=4, seed=3).json
+            for k, choice in enumerate(reply["choices"]):
+                assert choice["text"] == model.generate("b", seed=3 + k)
+                assert choice["finish_reason"] == "stop"
+            assert reply["usage"]["prompt_tokens"] == 1
+            (short,) = server.complete(model=name, prompt="b", max_tokens=0).json["choices"]
+            assert (short["text"], short["finish_reason"]) == ("", "length")
+
+            (echoed,) = server.complete(
+                model=name, prompt="bf", max_tokens=0, echo=True, logprobs=20
+            ).json["choices"]
+            assert echoed["text"] == "bf"
+            found = echoed["logprobs"]
+            np.testing.assert_allclose(
+                found["token_logprobs"], model.log_probs("bf")[:2], atol=1e-5
+            )
+            assert "" in found["top_logprobs"][1], "the end of a record"
+
+            (whole,) = server.complete(model=name, prompt="b", seed=3, logprobs=1).json["choices"]
+            assert "".join(whole["logprobs"]["tokens"]) == whole["text"]
+            assert whole["logprobs"]["tokens"][-1] == "", "its end"
+            np.testing.assert_allclose(
+                whole["logprobs"]["token_logprobs"],
+                model.log_probs("b" + whole["text"])[model.tokenizer.encode("b").size :],
+                atol=1e-4,
+            )
+
+            score = server.ask("POST", "/v1/score", {"model": name, "text": "äf"}).json
+            assert "".join(score["characters"]) == "\näf\n"
+            costs = -model.log_probs("äf")
+            assert score["nats"][0] == 0
+            assert math.isclose(sum(score["nats"]), float(costs.sum()), abs_tol=1e-4)
+        assert server.ask("GET", "/v1/models").json["data"][0]["end"] == "\n"

@@ -1,0 +1,61 @@
+"""Before the models are there: the server answers, and says that they are not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from charrnn.config import ServeConfig
+from charrnn.models.model import Model
+from charrnn.serving.app import Service, create_app
+from tests.serving.test_scheduler import small_model
+
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.3"},
+    "http_version": "1.1",
+    "method": "GET",
+    "path": "/health",
+    "query_string": b"",
+    "headers": [(b"host", b"localhost")],
+}
+
+
+def test_health_is_503_while_the_models_are_loaded_and_200_then() -> None:
+    loaded = threading.Event()
+
+    def load() -> dict[str, Model]:
+        assert loaded.wait(30)
+        return {"small": small_model("rnn")}
+
+    async def visit() -> list[tuple[int, bytes]]:
+        failures: list[Exception] = []
+        service = Service(load, ServeConfig(), failures.append)
+        app = create_app(service)
+        found = []
+
+        async def ask() -> tuple[int, bytes]:
+            sent: list[Any] = []
+
+            async def receive() -> Any:
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            await app(SCOPE, receive, send)
+            headers = dict(sent[0]["headers"])
+            return sent[0]["status"], headers.get(b"retry-after", b"")
+
+        async with service.running(app):
+            found.append(await ask())
+            loaded.set()
+            async with asyncio.timeout(30):
+                while not service.models:
+                    await asyncio.sleep(0.01)
+            found.append(await ask())
+        assert failures == []
+        return found
+
+    assert asyncio.run(visit()) == [(503, b"1"), (200, b"")]

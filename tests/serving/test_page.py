@@ -1,0 +1,87 @@
+"""The page of a server, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import charrnn
+from tests.browser import Browser, browser
+from tests.serving.conftest import Server, started
+from tests.sharing.test_page import write
+
+__all__ = ["browser"]
+
+
+def opened(browser: Browser, server: Server, after: str = "/") -> None:
+    browser.open(f"http://127.0.0.1:{server.port}{after}")
+    browser.run("await opened; return null;")
+
+
+def test_the_page_writes_with_the_server(
+    server: Server, browser: Browser, trained_home: Path
+) -> None:
+    model = charrnn.load(trained_home / "checkpoints" / "verse")
+    opened(browser, server)
+    settings = {"length": 120, "temperature": 0.7, "seed": 5, "top-k": 6}
+    expected = model.generate("the ", max_new_tokens=120, temperature=0.7, seed=5, top_k=6)
+    assert expected in write(browser, "the ", **settings)
+    own = f"http://127.0.0.1:{server.port}/"
+    assert [address for address in browser.requests() if not address.startswith(own)] == []
+
+
+def test_the_page_knows_what_the_server_knows(
+    server: Server, browser: Browser, trained_home: Path
+) -> None:
+    model = charrnn.load(trained_home / "checkpoints" / "verse")
+    opened(browser, server)
+    found = browser.run(
+        """
+        const model = await openModel();
+        const [next, scored] = [await model.next("the cler", 3), await model.score("the sea")];
+        return {facts: model.facts, next, scored, characters: model.characters};"""
+    )
+    assert found["facts"]["cell"] == "lstm"
+    assert "".join(found["characters"]) == getattr(model.tokenizer, "characters", "")
+    assert [piece["text"] for piece in found["scored"]] == list("the sea")
+    nats = [piece["nats"] for piece in found["scored"]]
+    assert nats[0] is None
+    assert nats[1:] == pytest.approx((-model.log_probs("the sea")).tolist(), abs=1e-4)
+    chances = [piece["probability"] for piece in found["next"]]
+    assert len(chances) == 3
+    assert chances == sorted(chances, reverse=True)
+    assert 0 < sum(chances) <= 1
+
+
+def test_with_a_key_the_page_asks_for_it(browser: Browser, trained_home: Path) -> None:
+    with started(trained_home, "--api-key", "s3cret") as server:
+        browser.open(f"http://127.0.0.1:{server.port}/")
+        with pytest.raises(AssertionError, match="open this page as /#key=KEY"):
+            browser.run("await opened; return null;")
+        browser.open("about:blank")
+        opened(browser, server, "/#key=s3cret")
+        assert len(write(browser, "the ", length=30, seed=1)) >= 30
+
+
+def test_the_page_goes_on_with_the_last_record_and_scores_each(
+    names: Path, browser: Browser
+) -> None:
+    model = charrnn.load(names / "names")
+    with started(names, "names") as server:
+        opened(browser, server)
+        found = browser.run(
+            """
+            const model = await openModel(), pieces = [];
+            const settings = {prompt: "ag\\nb", length: 50, temperature: 0.8, topK: 0, topP: 1};
+            for await (const piece of model.generate({...settings, seed: 5, stop: []})) {
+              pieces.push(piece);
+            }
+            const next = await model.next("ag\\nb", 13);
+            return {text: pieces.join(""), next, scored: await model.score("bf\\ncg")};"""
+        )
+    assert found["text"] == model.generate("b", seed=5)
+    assert "" in [piece["text"] for piece in found["next"]], "the end"
+    assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
+    expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
+    assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)

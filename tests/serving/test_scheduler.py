@@ -1,0 +1,219 @@
+"""Texts of many requests, side by side: each is the one that its seed gives alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import charrnn
+from charrnn import CharRNN, CharTokenizer
+from charrnn.config import CellName, SampleConfig
+from charrnn.models import model as models
+from charrnn.models.model import Model
+from charrnn.sampling import ties
+from charrnn.sampling.language_model import encode_prompt
+from charrnn.sampling.token_source import Request
+from charrnn.serving import batch as batches
+from charrnn.serving.answers import whole_text
+from charrnn.serving.scheduler import Scheduler
+from charrnn.serving.texts import Piece, Text
+from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
+from tests.conftest import small_config
+
+ALPHABET = "\n abcdefgh"
+WAYS: list[dict[str, Any]] = [
+    {"temperature": 0.8},
+    {"temperature": 1.3, "top_p": 0.9},
+    {"temperature": 0.0},
+    {"temperature": 1.0, "top_k": 4},
+    {"temperature": 1.0, "stop_strings": ("ab", "\n\n")},
+]
+
+
+def small_model(cell: CellName, tokenizer: Tokenizer | None = None, **size: int) -> Model:
+    tokenizer = tokenizer or CharTokenizer(ALPHABET)
+    torch.manual_seed(5)
+    network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size, skip=True, **size))
+    network.save_pretrained("model", tokenizer)
+    return charrnn.load("model")
+
+
+def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, **how: Any) -> Text:
+    ids = encode_prompt(model.tokenizer, prompt)
+    request = Request(model, ids, SampleConfig(**how))
+    return Text(request, seed, likeliest, echo=likeliest is not None, whole=seed % 2 == 0)
+
+
+@contextmanager
+def scheduler() -> Iterator[Scheduler]:
+    loop = asyncio.get_running_loop()
+
+    def announce(texts: list[Text]) -> None:
+        for text in texts:
+            loop.call_soon_threadsafe(text.tell)
+
+    found = Scheduler(announce)
+    yield found
+    found.close()
+
+
+def written(texts: Sequence[Text], together: int = 5) -> list[Piece]:
+    """The texts, some of which join while others are under way."""
+
+    async def write() -> list[Piece]:
+        with scheduler() as writing:
+            for number, text in enumerate(texts):
+                writing.submit(text)
+                if number % together == together - 1:
+                    await asyncio.sleep(0.003)
+            async with asyncio.timeout(60):
+                return [await whole_text(text) for text in texts]
+
+    return asyncio.run(write())
+
+
+def assert_each_is_as_alone(model: Model, how: list[dict[str, Any]], count: int) -> list[Text]:
+    prompts = ["", "a", "bad cab\n", "hg " * 25]
+    asked = [
+        (prompts[k % 4], k, {"max_new_tokens": 1 + 13 * (k % 7)} | how[k % len(how)])
+        for k in range(count)
+    ]
+    texts = [text_of(model, prompt, seed, **way) for prompt, seed, way in asked]
+    for (prompt, seed, way), piece in zip(asked, written(texts), strict=True):
+        assert piece.text == model.generate(prompt, seed=seed, **way)
+    return texts
+
+
+def test_each_text_is_the_one_that_its_seed_gives_alone(cell: CellName) -> None:
+    assert_each_is_as_alone(small_model(cell), WAYS, 40)
+
+
+def test_a_draw_that_rounding_may_decide_is_made_alone(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here half of the texts meet one, some of them often."""
+    monkeypatch.setattr(ties, "ROUNDING", 0.003)
+    monkeypatch.setattr(batches, "STEPS_ALONE", 4)
+    texts = assert_each_is_as_alone(small_model(cell), WAYS, 30)
+    assert sum(text.alone is not None for text in texts) > 10
+
+
+def test_rounding_in_a_batch_changes_texts_unless_it_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The test above can fail: with coarse rounding that nobody looks for, texts differ."""
+    model, smooth = small_model("lstm"), [WAYS[0], WAYS[2], WAYS[4]]
+    stepper = type(model.stepper(model.start()))
+    exact = stepper.step
+
+    def coarse(self: Any, ids: Any) -> Any:
+        logits = exact(self, ids)
+        noise = np.float32(0.005) * np.sign(np.sin(9e4 * logits))
+        return logits if len(ids) == 1 else logits + noise
+
+    monkeypatch.setattr(stepper, "step", coarse)
+    with pytest.raises(AssertionError):
+        assert_each_is_as_alone(model, smooth, 40)
+    monkeypatch.setattr(ties, "ROUNDING", 0.01)
+    assert_each_is_as_alone(model, smooth, 40)
+
+
+def test_a_long_text_is_written_in_machine_code_as_it_would_be_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
+    model = small_model("gru", hidden_size=32)
+    if model.sampler(model.start(), 100) is None:
+        pytest.skip("there is no machine code for this processor")
+    assert_each_is_as_alone(model, WAYS, 25)
+    text = text_of(model, "bad", 3, 2, max_new_tokens=100)
+    (piece,) = written([text])
+    assert piece.text == "bad" + model.generate("bad", seed=3, max_new_tokens=100)
+    assert len(piece.costs) == len(piece.text)
+
+
+def test_bytes_that_are_part_of_a_character_are_handed_on_with_it() -> None:
+    model = small_model("rnn", ByteTokenizer())
+    assert_each_is_as_alone(model, [{"temperature": 1.0}], 9)
+    (piece,) = written([text_of(model, "é", 1, 1, max_new_tokens=30)])
+    assert [cost.token for cost in piece.costs[:2]] == ["bytes:\\xc3", "bytes:\\xa9"]
+    assert [cost.offset for cost in piece.costs[:3]] == [0, 0, 1]
+
+
+def test_costs_are_those_of_the_model(cell: CellName) -> None:
+    model = small_model(cell)
+    text = text_of(model, "bad cab", 7, 3, max_new_tokens=40, temperature=0.7)
+    piece, *_ = written([text, *(text_of(model, "ha", k) for k in range(3))])
+    assert [cost.token for cost in piece.costs] == list(piece.text)
+    assert [cost.offset for cost in piece.costs] == list(range(47))
+    assert piece.costs[0].log_prob is None
+    expected = model.log_probs(piece.text)
+    found = [cost.log_prob for cost in piece.costs[1:]]
+    np.testing.assert_allclose(np.array(found, float), expected, atol=1e-5)
+    for cost in piece.costs[1:]:
+        ranked = list(cost.likeliest.values())
+        assert len(ranked) == 3
+        assert ranked == sorted(ranked, reverse=True)
+        assert ranked[0] >= (cost.log_prob or 0) - 1e-9
+        assert cost.likeliest.get(cost.token, cost.log_prob) == cost.log_prob
+
+
+def test_costs_end_with_the_text() -> None:
+    """The tokens of a stop are no part of it."""
+    model = small_model("lstm")
+    text = text_of(model, "a", 1, 0, max_new_tokens=400, stop_strings=("b",), temperature=1.0)
+    (piece,) = written([text])
+    assert piece.finish == "stop"
+    assert "".join(cost.token for cost in piece.costs) == piece.text
+
+
+def test_a_text_that_nobody_waits_for_is_written_no_more() -> None:
+    model = small_model("lstm")
+
+    async def leave() -> tuple[int, int]:
+        with scheduler() as writing:
+            text = text_of(model, "", 1, max_new_tokens=None, stop_strings=("zzz",))
+            writing.submit(text)
+            await text.news()
+            text.left = True
+            other = text_of(model, "", 2, max_new_tokens=5)
+            writing.submit(other)
+            await whole_text(other)
+            before = text.growing.tokens
+            await asyncio.sleep(0.05)
+            return before, text.growing.tokens
+
+    before, after = asyncio.run(leave())
+    assert before == after
+
+
+def test_those_who_wait_hear_of_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistake of ours in one turn fails the texts of that turn, and no others."""
+    model = small_model("lstm")
+
+    def broken(self: batches.Batch) -> Any:
+        raise ZeroDivisionError("a mistake")
+
+    async def fail() -> str:
+        with scheduler() as writing:
+            with monkeypatch.context() as patch:
+                patch.setattr(batches.Batch, "step", broken)
+                text = text_of(model, "", 1)
+                writing.submit(text)
+                with pytest.raises(RuntimeError, match="could not be written"):
+                    await whole_text(text)
+            again = text_of(model, "", 1, max_new_tokens=9)
+            writing.submit(again)
+            return (await whole_text(again)).text
+
+    assert asyncio.run(fail()) == model.generate("", seed=1, max_new_tokens=9)
+    assert "a mistake" in capsys.readouterr().err

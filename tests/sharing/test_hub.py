@@ -1,0 +1,254 @@
+"""To the hub and back: pushed as it should be, read like any folder, each failure in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import charrnn
+from charrnn.folder.record import MODEL_FILES
+from tests.sharing.hub import TOKEN, Hub, Repository
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as found:
+        yield found
+
+
+@pytest.fixture
+def run(hub: Hub, home: Path) -> Run:
+    """`charrnn` with the hub of this machine, and a cache of its own."""
+
+    def charrnn(
+        *arguments: object, token: str | None = TOKEN, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        settings = {"HF_HOME": str(home / "cache"), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", "charrnn", *map(str, arguments)],
+            cwd=home,
+            env=os.environ | settings | hub.environment(token) | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return charrnn
+
+
+def published(hub: Hub, home: Path, **kind: bool) -> Repository:
+    """A repository with the model of `home`, as someone else may have pushed it."""
+    folder = home / "checkpoints" / "verse"
+    repository = Repository(**{"private": False} | kind)
+    repository.commit({name: (folder / name).read_bytes() for name in MODEL_FILES})
+    hub.repositories["model", "ann/verse"] = repository
+    return repository
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("charrnn: ")
+    for word in words:
+        assert word in done.stderr
+
+
+def test_a_model_travels_to_the_hub_and_back(hub: Hub, home: Path, run: Run) -> None:
+    assert (home / "checkpoints/verse/resume").is_dir()
+    done = run("push", "verse", "ann/novel", "--license", "cc-by-4.0", "--language", "en")
+    assert (done.returncode, done.stdout) == (0, f"{hub.url}/ann/novel\n"), done.stderr
+    repository = hub.repositories["model", "ann/novel"]
+    assert repository.private
+    assert sorted(repository.files) == sorted(MODEL_FILES)
+
+    here = charrnn.load(home / "checkpoints" / "verse").generate(max_new_tokens=50, seed=3) + "\n"
+    back = run("sample", "hf://ann/novel", "--seed", 3, "-n", 50)
+    assert (back.returncode, back.stdout) == (0, here), back.stderr
+    verified = run("verify", "hf://ann/novel")
+    assert (verified.returncode, "is whole" in verified.stdout) == (0, True), verified.stderr
+
+    asked = len(hub.asked)
+    offline = run("sample", "hf://ann/novel", "--seed", 3, "-n", 50, HF_HUB_OFFLINE="1")
+    assert offline.stdout == here
+    assert len(hub.asked) == asked
+
+
+def test_the_head_of_the_card_is_what_the_hub_reads(hub: Hub, home: Path, run: Run) -> None:
+    card = home / "checkpoints/verse/README.md"
+    own = card.read_text()
+    assert run("push", "verse", "ann/novel", "--license", "mit", "--public").returncode == 0
+    repository = hub.repositories["model", "ann/novel"]
+    assert not repository.private
+    _, head, body = repository.files["README.md"].decode().split("---\n", 2)
+    found = yaml.safe_load(head)
+    assert (found["library_name"], found["pipeline_tag"]) == ("charrnn", "text-generation")
+    assert found["license"] == "mit"
+    assert "lstm" in found["tags"]
+    (index,) = found["model-index"]
+    (result,) = index["results"]
+    (metric,) = result["metrics"]
+    summary = json.loads((home / "summary.json").read_text())
+    assert metric["type"] == "bits_per_character"
+    assert abs(metric["value"] - summary["val_bits_per_char"]) < 1e-3
+    assert result["dataset"]["name"] == "verse"
+    assert "charrnn sample hf://ann/novel" in body
+    assert card.read_text() == own, "the folder stays as it was"
+
+    card.write_text("---\nlicense: other\nthumbnail: a.png\n---\n# Mine\n\nWords of my own.\n")
+    assert run("push", "verse", "ann/novel", "--license", "mit", "--public").returncode == 0
+    _, head, body = repository.files["README.md"].decode().split("---\n", 2)
+    assert yaml.safe_load(head)["thumbnail"] == "a.png"
+    assert yaml.safe_load(head)["license"] == "mit"
+    assert body.strip() == "# Mine\n\nWords of my own."
+
+
+def test_a_space_holds_the_page(hub: Hub, run: Run) -> None:
+    done = run("push", "verse", "ann/novel", "--license", "mit", "--space")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{hub.url}/spaces/ann/novel"
+    space = hub.repositories["space", "ann/novel"]
+    assert space.private
+    assert b"sdk: static" in space.files["README.md"]
+    assert space.files["index.html"].startswith(b"<!DOCTYPE html>")
+
+
+def test_python_loads_from_the_hub_at_a_revision(hub: Hub, home: Path, run: Run) -> None:
+    repository = published(hub, home)
+    first = repository.newest
+    repository.commit({"config.json": b"{}"})
+    code = (
+        f"import charrnn; m = charrnn.load('hf://ann/verse', revision={first!r}); print(m);"
+        f"print(m.generate(seed=1) == charrnn.load('hf://ann/verse@{first}').generate(seed=1))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=home,
+        env=os.environ | {"HF_HOME": str(home / "cache")} | hub.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "model: hf://ann/verse" in done.stdout, done.stderr
+    assert done.stdout.endswith("True\n")
+    with pytest.raises(charrnn.CharRNNError, match="not on the hub"):
+        charrnn.load(home / "checkpoints/verse", revision="main")
+
+
+def test_only_the_files_of_a_model_are_downloaded(hub: Hub, home: Path, run: Run) -> None:
+    repository = published(hub, home)
+    repository.commit({"resume/state.safetensors": b"x" * 100, "virus.exe": b"x", "a.py": b"x"})
+    assert run("sample", "hf://ann/verse", "-n", 5).returncode == 0
+    assert not [line for line in hub.asked if "resume" in line or "exe" in line or ".py" in line]
+
+
+def test_what_comes_from_the_hub_is_not_trusted(hub: Hub, home: Path, run: Run) -> None:
+    repository = published(hub, home)
+    weights = repository.files["model.safetensors"]
+    repository.commit({"model.safetensors": weights[:-1] + bytes([weights[-1] ^ 1])})
+    assert_one_line(run("sample", "hf://ann/verse"), 65, "not what was saved")
+
+    secret = home / "secret.json"
+    secret.write_text("{}")
+    (link,) = (home / "cache/hub").glob("models--*/snapshots/*/config.json")
+    link.unlink()
+    link.symlink_to(secret)
+    assert_one_line(run("sample", "hf://ann/verse"), 65, "a link to somewhere else")
+
+
+LOAD = """
+import sys, charrnn
+for name in sys.argv[1:]:
+    try:
+        charrnn.load(name)
+    except charrnn.CharRNNError as error:
+        print(error.exit_code, error)
+"""
+PUSH = """
+import sys, charrnn
+from charrnn.folder.record import find_model, read_model
+from charrnn.sharing.publishing import publish
+for name in sys.argv[1:]:
+    try:
+        publish(read_model(find_model("verse")), name, license="mit", language=(), public=False)
+    except charrnn.CharRNNError as error:
+        print(error.exit_code, error)
+"""
+
+
+def failures(home: Path, code: str, *names: str, **environment: str) -> list[str]:
+    """What is said of each name."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names],
+        cwd=home,
+        env=os.environ | {"HF_HOME": str(home / "cache")} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = done.stdout.splitlines()
+    assert len(found) == len(names), "one line each"
+    return found
+
+
+def assert_said(found: list[str], *expected: tuple[int, str]) -> None:
+    for line, (code, words) in zip(found, expected, strict=True):
+        assert line.startswith(f"{code} "), line
+        assert words in line
+
+
+def test_each_failure_to_load_is_one_line(hub: Hub, home: Path) -> None:
+    published(hub, home)
+    hub.repositories["model", "ann/hers"] = Repository(private=True)
+    hub.repositories["model", "ann/gated"] = gated = Repository(private=False, gated=True)
+    gated.commit({"config.json": b"{}"})
+    names = ["none", "gated", "verse@none", "../x"]
+    found = failures(
+        home, LOAD, *(f"hf://ann/{name}" for name in names), "hf://ann", "hf://a nn/x",
+        **hub.environment(),
+    )  # fmt: skip
+    assert_said(
+        found,
+        (66, "is not on the hub, or private; check the name"),
+        (66, "is gated: its owner decides who may have it; ask for access"),
+        (66, "has no such revision"),
+        (2, "hf://OWNER/NAME"),
+        (2, "hf://OWNER/NAME"),
+        (2, "check the name"),
+    )
+    found = failures(home, LOAD, "hf://ann/hers", **hub.environment(None))
+    assert_said(found, (66, "if it is private, log in with `hf auth login`"))
+    found = failures(home, LOAD, "hf://ann/verse", **hub.environment("hf_old"))
+    assert_said(found, (1, "the token is not accepted; log in with `hf auth login` again"))
+    offline = hub.environment() | {"HF_HUB_OFFLINE": "1"}
+    found = failures(home, LOAD, "hf://ann/verse", **offline)
+    assert_said(found, (66, "is not in the cache of the hub, and HF_HUB_OFFLINE is set"))
+    found = failures(home, LOAD, "hf://ann/verse", HF_ENDPOINT="http://127.0.0.1:9")
+    assert_said(found, (66, "can't be reached; check the connection"))
+
+
+def test_each_failure_to_push_is_one_line(hub: Hub, home: Path, run: Run) -> None:
+    published(hub, home)
+    missing = run("push", "verse", "ann/novel")
+    assert missing.returncode == 2
+    assert "--license" in missing.stderr
+    done = run("push", "verse", "novel", "--license", "mit")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    found = failures(home, PUSH, "ann/verse", **hub.environment())
+    assert_said(found, (2, "ann/verse is there and public; add --public"))
+    found = failures(home, PUSH, "ann/novel", **hub.environment("hf_old"))
+    assert_said(found, (1, "the token is not accepted"))
+    found = failures(home, PUSH, "ann/novel", **hub.environment(None))
+    assert_said(found, (1, "hf auth login"))
+    offline = hub.environment() | {"HF_HUB_OFFLINE": "1"}
+    assert_said(failures(home, PUSH, "ann/novel", **offline), (66, "HF_HUB_OFFLINE"))
+    assert ("model", "ann/novel") not in hub.repositories

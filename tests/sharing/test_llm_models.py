@@ -1,0 +1,69 @@
+"""The real `llm`, in a process of its own, finds the models and writes with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import charrnn
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """charrnn as pip would install it, as far as plug-ins are concerned."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    info = tmp_path / "site" / "charrnn_llm_test-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: charrnn-llm-test\nVersion: 0\n")
+    points = project["entry-points"]["llm"]
+    lines = [f"{name} = {target}\n" for name, target in points.items()]
+    (info / "entry_points.txt").write_text("[llm]\n" + "".join(lines))
+    return info.parent
+
+
+def run(installed: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(installed), str(ROOT)])
+    environment = {"PYTHONPATH": path, "LLM_USER_PATH": str(home / "llm")}
+    return subprocess.run(
+        [sys.executable, "-m", "llm", *arguments],
+        cwd=home,
+        env=os.environ | environment | {"CHARRNN_MODELS": str(home / "shelf")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_llm_lists_the_models_and_writes_with_them(installed: Path, home: Path) -> None:
+    (home / "shelf").mkdir()
+    (home / "checkpoints" / "verse").rename(home / "shelf" / "far")
+    charrnn.CharRNN.from_pretrained(home / "shelf" / "far").save_pretrained(
+        home / "here", charrnn.load(home / "shelf" / "far").tokenizer
+    )
+    listed = run(installed, home, "models", "list").stdout
+    assert "charrnn/far" in listed
+    assert "charrnn/here" in listed
+    options = ("-o", "max_tokens", "40", "-o", "seed", "3", "-o", "temperature", "0.5")
+    done = run(installed, home, "-m", "charrnn/far", "the ", *options)
+    expected = charrnn.load(home / "shelf" / "far").generate(
+        "the ", max_new_tokens=40, seed=3, temperature=0.5
+    )
+    assert (done.returncode, done.stdout) == (0, expected + "\n"), done.stderr
+
+
+def test_what_is_wrong_is_one_line(installed: Path, home: Path) -> None:
+    done = run(installed, home, "-m", "charrnn/verse", "Ω")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the model does not know a character of the text: 'Ω'")
+    assert done.stderr.count("\n") == 1
+    done = run(installed, home, "-m", "charrnn/verse", "the", "-o", "top_p", "7")
+    assert "top_p is 7" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,289 @@
+"""The page in a real browser, opened from the disk."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+import charrnn
+from charrnn import ByteTokenizer
+from charrnn.config import CellName
+from charrnn.errors import printable
+from charrnn.folder.record import CorpusRecord, ModelFolder, read_model
+from charrnn.sharing.bundle import bundle
+from charrnn.sharing.page import model_page, script
+from tests.browser import Browser
+from tests.sharing.travelling import CHARACTERS, SHAPES, folder_of
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\u2028&amp;\u202e😀'\"`${1}"
+
+
+def written(folder: ModelFolder, path: Path, **options: Any) -> Path:
+    """The page of a model, on the disk."""
+    made = bundle(folder, **options)
+    path.write_text(model_page(made), encoding="utf-8")
+    return path
+
+
+def opened(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.run("await opened; return null;")
+
+
+def write(browser: Browser, prompt: str, **settings: object) -> str:
+    """What the page writes once its button is pressed."""
+    return str(
+        browser.run(
+            """
+            for (const [id, value] of Object.entries(given[0])) element(id).value = value;
+            element("prompt").dispatchEvent(new Event("input"));
+            element("write").requestSubmit();
+            while (!element("stop").disabled) await new Promise((done) => setTimeout(done, 5));
+            return element("written").textContent;""",
+            {"prompt": prompt, **settings},
+        )
+    )
+
+
+def text_of(browser: Browser, name: str) -> str:
+    return str(browser.driver.find_element("id", name).text)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2], ids=lambda shape: f"{shape['num_layers']} layers")
+def test_it_opens_writes_and_proves_itself_and_asks_for_nothing(
+    browser: Browser, cell: CellName, shape: dict[str, Any], tmp_path: Path
+) -> None:
+    page = written(folder_of(tmp_path / "model", cell, **shape), tmp_path / "page.html")
+    opened(browser, page)
+    text = write(browser, "a<", length=200, seed=5)
+    assert text.startswith("a<")
+    assert len(text) == 202
+    assert re.fullmatch(
+        r"200 characters, [\d,]+ a second; seed 5\.", text_of(browser, "write-status")
+    )
+    browser.run('element("self-test").click(); return null;')
+    _wait(lambda: "Self-test" in text_of(browser, "about-status"))
+    report = text_of(browser, "about-status")
+    assert report.startswith("Self-test passed. 299 characters")
+    assert "WebAssembly" in report
+    assert "makes no request" in text_of(browser, "privacy")
+    assert browser.requests() == [page.as_uri()]
+    assert browser.complaints() == []
+
+
+def _wait(true: Any) -> None:
+    limit = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def test_its_policy_forbids_requests_and_foreign_code(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    refused = browser.run(
+        """
+        const refused = [];
+        document.addEventListener("securitypolicyviolation", (event) => {
+          refused.push(event.effectiveDirective);
+        });
+        new Image().src = "https://example.invalid/picture.png";
+        await fetch("https://example.invalid/").catch(() => {});
+        document.body.append(make("script", "refused.push('it ran')"));
+        document.body.append(make("style", "body { color: red }"));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return refused.sort();"""
+    )
+    assert refused == ["connect-src", "img-src", "script-src-elem", "style-src-elem"]
+
+
+@pytest.mark.parametrize("tokenizer", [None, ByteTokenizer()], ids=["characters", "bytes"])
+def test_hostile_words_are_text_and_nothing_else(
+    browser: Browser, tokenizer: ByteTokenizer | None, tmp_path: Path
+) -> None:
+    name = HOSTILE.replace("/", "")  # as far as the name of a folder can go
+    folder = folder_of(tmp_path / name, "gru", tokenizer)
+    corpus = CorpusRecord(name=HOSTILE, characters=7, sha256="")
+    folder = replace(folder, record=msgspec.structs.replace(folder.record, corpus=corpus))
+    opened(browser, written(folder, tmp_path / "page.html"))
+    assert browser.run('return document.querySelector("h1").textContent;') == printable(name)
+    assert HOSTILE in browser.run('return element("summary").textContent;')
+    known = HOSTILE if tokenizer else "".join(c for c in HOSTILE if c in CHARACTERS)
+    assert write(browser, HOSTILE, length=5).startswith(known)
+    browser.run('element("text").value = given[0]; return null;', HOSTILE)
+    browser.run('element("colour").requestSubmit(); return null;')
+    _wait(lambda: "bits per character" in text_of(browser, "colour-status"))
+    assert browser.run('return element("coloured").textContent;') == known
+    tags = browser.run('return [...document.querySelectorAll("img, b, iframe, script")].length;')
+    assert tags == 2  # the data and the program
+    assert browser.complaints() == []
+
+
+def test_what_the_model_does_not_know_is_named_and_left_out(
+    browser: Browser, tmp_path: Path
+) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    # JSON can't carry a lone surrogate to the browser.
+    browser.run(r'element("prompt").value = "aΩ\ud83d<漢"; return null;')
+    browser.run('element("write").requestSubmit(); return null;')
+    _wait(lambda: text_of(browser, "write-status").startswith("500 characters"))
+    assert browser.run('return element("written").firstChild.textContent;') == "a<漢"
+    said = r'The model does not know "Ω" (U+03A9), "\ud83d" (U+D83D); left out.'
+    assert text_of(browser, "prompt-unknown") == said
+
+
+def test_a_seed_writes_the_same_without_webassembly(browser: Browser, tmp_path: Path) -> None:
+    page = written(folder_of(tmp_path / "model", "lstm"), tmp_path / "page.html")
+    opened(browser, page)
+    text = write(browser, "a", length=300, seed=2**40)
+    settings = {"temperature": 0.5, "top-k": 3, "top-p": 0.9, "stop-text": "zz\\n"}
+    filtered = write(browser, "a", length=300, seed=3, **settings)
+    plain = tmp_path / "plain.html"
+    plain.write_text(page.read_text("utf-8").replace(" 'wasm-unsafe-eval'", ""), "utf-8")
+    opened(browser, plain)
+    assert write(browser, "a", length=300, seed=2**40) == text
+    assert write(browser, "a", length=300, seed=3, **settings) == filtered != text
+    assert browser.run(
+        "return (await (await openModel(element('model').textContent)).selfTest()).lines.at(-1);"
+    ) == ("The products ran in JavaScript.")
+
+
+def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    prompt = browser.driver.find_element("id", "prompt")
+    prompt.send_keys("a<")
+    _wait(lambda: text_of(browser, "likely").count("%") == 8)
+    prompt.send_keys(Keys.TAB)
+    first = browser.driver.switch_to.active_element
+    added = browser.run("return document.activeElement.dataset.text;")
+    assert "Add " in str(first.get_attribute("aria-label"))
+    first.send_keys(Keys.ENTER)
+    assert prompt.get_property("value") == "a<" + added
+    assert browser.driver.switch_to.active_element == first  # it stays, with another character
+    browser.run('element("length").value = 1000000; return null;')
+    prompt.send_keys(Keys.CONTROL, Keys.ENTER)
+    _wait(lambda: browser.run('return element("written").textContent.length;') > 100)
+    prompt.send_keys(Keys.ESCAPE)
+    _wait(lambda: text_of(browser, "write-status").startswith("Stopped after"))
+
+
+def test_a_wrong_setting_is_shown_where_it_is(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    browser.run('element("top-p").value = 5; element("write").requestSubmit(); return null;')
+    assert browser.driver.switch_to.active_element.get_attribute("id") == "top-p"
+    assert browser.driver.find_element("id", "top-p").is_displayed()
+    assert text_of(browser, "write-status") == ""
+
+
+def test_everything_that_can_be_used_has_a_name(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    browser.run('element("hold").requestSubmit(); return null;')
+    unnamed = browser.run(
+        """
+        return [...document.querySelectorAll("input, textarea, button, [role=region]")]
+          .filter((one) => !one.hidden && !one.labels?.length && !one.textContent.trim()
+                           && !one.getAttribute("aria-label"))
+          .map((one) => one.outerHTML);"""
+    )
+    assert unnamed == []
+
+
+def test_a_unit_that_is_held_changes_what_is_likely(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "lstm"), tmp_path / "page.html"))
+    free = write(browser, "a", length=100, seed=1)
+    browser.run(
+        """
+        element("layer").value = 2;
+        element("unit").value = 5;
+        element("hold").requestSubmit();
+        return null;"""
+    )
+    assert "layer 2, unit 5: 1.00" in text_of(browser, "held")
+    held = write(browser, "a", length=100, seed=1)
+    assert held != free
+    browser.run('element("held").querySelector("button").click(); return null;')
+    assert write(browser, "a", length=100, seed=1) == free
+
+
+def test_the_folder_that_it_saves_is_the_model(browser: Browser, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model-to-save", "lstm", num_layers=3)
+    opened(browser, written(folder, tmp_path / "page.html", exact=True))
+    browser.run('element("archive").click(); return null;')
+    saved = browser.downloads / "model-to-save.zip"
+    _wait(saved.exists)
+    shutil.unpack_archive(saved, tmp_path / "back")
+    back = read_model(tmp_path / "back" / "model-to-save")
+    assert all(np.array_equal(back.weights[name], folder.weights[name]) for name in folder.weights)
+    models = [charrnn.load(one.path) for one in (back, folder)]
+    again, before = (model.generate("a", temperature=0, max_new_tokens=30) for model in models)
+    assert again == before
+
+
+def test_a_page_that_was_cut_says_so(browser: Browser, tmp_path: Path) -> None:
+    page = written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html")
+    html = page.read_text("utf-8")
+    end = html.index("</script>")
+    page.write_text(html[: end - 500] + html[end:], "utf-8")
+    browser.open(page)
+    _wait(lambda: "could not be opened" in text_of(browser, "summary"))
+
+
+def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "lstm")
+    (tmp_path / "novel.js").write_text(script(bundle(folder)), "utf-8")
+    documentation = (Path(__file__).parents[2] / "docs" / "sharing.md").read_text("utf-8")
+    (example,) = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
+    (tmp_path / "sketch.html").write_text(example.replace("It was", "a<"), "utf-8")
+    browser.open(tmp_path / "sketch.html")
+    _wait(lambda: browser.run('return document.querySelector("p").textContent.length;') >= 200)
+
+
+def test_a_sketch_uses_the_script(browser: Browser, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru")
+    (tmp_path / "novel.js").write_text(script(bundle(folder, exact=True)), "utf-8")
+    page = tmp_path / "sketch.html"
+    page.write_text('<meta charset="utf-8"><script src="novel.js"></script>')
+    browser.open(page)
+    found = browser.run(
+        """
+        const drawn = [];
+        for (const seed of [7, 7, 8]) {
+          charRNN.randomSeed(seed);
+          drawn.push((await charRNN.generate({ seed: "a<", length: 40, temperature: 1 })).sample);
+        }
+        const called = (settings) => new Promise((resolve) =>
+          charRNN.generate(settings, (error, result) => resolve({ error, result })));
+        const backed = await called({ seed: "a", length: 3 });
+        const wrong = String((await called({ seed: "Ω" })).error);
+        let greedy = "";
+        await charRNN.feed("a<");
+        for (let k = 0; k < 20; k++) {
+          const next = await charRNN.predict(0);
+          greedy += next.sample;
+          await charRNN.feed(next.sample);
+        }
+        await charRNN.reset();
+        await charRNN.feed("a<");
+        const { probabilities } = await charRNN.predict(1);
+        return { drawn, backed, wrong, greedy, probabilities };"""
+    )
+    one, same, other = found["drawn"]
+    assert one == same != other
+    assert len(one) == 40
+    assert len(found["backed"]["result"]["sample"]) == 3
+    assert "the model does not know" in found["wrong"]
+    model = charrnn.load(folder.path)
+    assert found["greedy"] == model.generate("a<", temperature=0, max_new_tokens=20)
+    logits = model(model.tokenizer.encode("a<")[None])[0][0, -1]
+    expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    chances = found["probabilities"]
+    assert [one["probability"] for one in chances] == pytest.approx(expected, abs=1e-5)
+    assert "".join(one["char"] for one in chances) == CHARACTERS

@@ -1,0 +1,169 @@
+"""A machine that only uses models: what requirements-use.txt lists is enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import venv
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LISTED = [
+    line
+    for line in (ROOT / "requirements-use.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+# Runs `charrnn` where nothing can be imported but Python's own modules and those that are named.
+ALONE = """
+import sys
+allowed = {*sys.argv.pop(1).split(","), "charrnn", "__main__", *sys.stdlib_module_names}
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in allowed:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Nothing())
+from charrnn.cli.app import main
+commands = " ".join(sys.argv[1:]).split(" , ")
+for command in commands:
+    sys.argv[1:] = command.split()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
+
+
+def modules() -> set[str]:
+    """All modules that installing the list brings, by the metadata of this environment."""
+    waiting, known, found = [_name(line) for line in LISTED], set(), set()
+    while waiting:
+        name = waiting.pop()
+        if name in known:
+            continue
+        known.add(name)
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:  # for another system or another Python
+            continue
+        files = distribution.files or ()
+        found |= {
+            file.parts[0].partition(".")[0] for file in files if file.suffix in (".py", ".so")
+        }
+        needed = [r for r in distribution.requires or () if "extra ==" not in r]
+        waiting += [_name(requirement) for requirement in needed]
+    return found
+
+
+def alone(home: Path, *arguments: str, data: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", ALONE, ",".join(sorted(modules())), *arguments],
+        cwd=home,
+        input=data,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_using_a_model_needs_no_more(home: Path) -> None:
+    """All of it in one process: importing is most of the work."""
+    assert modules().isdisjoint({"torch", "datasets", "llvmlite", "tqdm", "huggingface_hub"})
+    commands = {
+        "sample verse -n 20 --prompt the": "the",
+        "sample verse -n 20 --beam 2 --json": '"score"',
+        "score verse": "bits_per_char",
+        "info verse": "validation loss",
+        "list": "verse",
+        "verify verse": "is whole",
+        "export verse --html page.html": "page.html",
+        "serve --help": "--port",
+    }
+    done = alone(home, *" , ".join(commands).split(), data="the clerk\n")
+    assert done.returncode == 0, done.stderr
+    for shown in commands.values():
+        assert shown in done.stdout + done.stderr
+
+
+def test_what_needs_more_says_what_to_install(home: Path) -> None:
+    done = alone(home, "train", "verse.txt", "--steps", "2")
+    assert done.returncode == 1
+    assert re.fullmatch(r"charrnn: \w+ is not installed here; pip install torch .*\n", done.stderr)
+    done = alone(home, "sample", "hf://ann/verse")
+    assert done.stderr == (
+        "charrnn: hf://ann/verse needs huggingface_hub, which is not installed; "
+        "pip install huggingface_hub\n"
+    )
+
+
+def size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.mark.slow
+def test_a_machine_that_only_uses_models(home: Path, tmp_path: Path) -> None:
+    """The commands of requirements-use.txt, in an environment of its own."""
+    place = tmp_path / "light"
+    venv.create(place, with_pip=True, symlinks=True)
+    source = shutil.copytree(
+        ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".venv*", ".git", "checkpoints")
+    )
+    for line in (ROOT / "requirements-use.txt").read_text("utf-8").splitlines():
+        if line.startswith("#     pip"):
+            command = line.removeprefix("#     ").split()
+            subprocess.run([place / "bin" / command[0], *command[1:]], cwd=source, check=True)
+    assert size(place) < 150_000_000
+
+    def run(*arguments: str, data: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [place / "bin" / "charrnn", *arguments],
+            cwd=home,
+            input=data,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        )
+
+    assert len(run("sample", "verse", "-n", "50").stdout) > 50
+    assert "bits_per_char" in run("score", "verse", data="the clerk\n").stdout
+    refused = run("train", "verse.txt")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    serving = subprocess.Popen(
+        [place / "bin" / "charrnn", "serve", "verse", "--port", "0"],
+        cwd=home,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stderr is not None
+    address = serving.stderr.readline().split()[2].removesuffix(";")
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/models", timeout=30).close()  # noqa: S310
+            break
+        except urllib.error.HTTPError as error:  # the model is being loaded
+            error.close()
+            if error.code != 503:
+                raise
+    body = json.dumps({"prompt": "the ", "max_tokens": 20}).encode()
+    with urllib.request.urlopen(f"{address}/completions", body, timeout=30) as answer:  # noqa: S310
+        assert len(json.load(answer)["choices"][0]["text"]) == 20
+    serving.terminate()
+    serving.communicate(timeout=30)
