@@ -131,6 +131,7 @@ def _scored(
         corpus_name, text = _records(models, sources, reading, tokenizer, unknown, validation)
     else:
         corpus = read_corpus(sources, reading)
+        _tell(corpus.notes)
         corpus_name, text = corpus.name, tokenizer.encode(corpus.text, unknown)  # (N,)
         if validation:
             text = text[_training_tokens(models, corpus, len(text)) :]
@@ -173,6 +174,7 @@ def _records(
     with closing(Spool(sources, reading)) as spool:
         if spool.division.end is None:
             raise UsageError("a model of records reads no story", "leave --records out")
+        _tell(spool.notes)
         text = spool.text(tokenizer, unknown)
     assert isinstance(text, Records)
     if not validation:
@@ -187,6 +189,12 @@ def _records(
     if len(parts) > 1:
         raise _different_parts(spool.name)
     return spool.name, text.divided(*parts.pop())[1]
+
+
+def _tell(notes: tuple[str, ...]) -> None:
+    """Say what was changed in a text, or left out."""
+    for note in notes:
+        say(note)
 
 
 def _as_trained(models: list[str], sources: list[str], reading: Reading) -> Reading:

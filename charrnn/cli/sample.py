@@ -132,6 +132,9 @@ def sample(
     options, reading = take(SampleOptions, given), take(Reading, given)
     if options.prompt_file is None and reading != Reading():
         raise UsageError("--encoding and --errors are for --prompt-file", "leave them out")
+    if options.records and options.novelty and not (options.novel or json):
+        found = "beside --records, --novelty names the text for --novel or for the report of --json"
+        raise UsageError(found, "give one of these, or leave it out")
     if until_line:
         given["max_lines"] = 1
     length = given.pop("max_new_tokens", None)

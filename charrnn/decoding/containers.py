@@ -33,6 +33,8 @@ from charrnn.errors import (
 
 __all__ = [
     "COMPRESSED",
+    "HARMLESS",
+    "RATIO",
     "Bounded",
     "Budget",
     "Source",

@@ -70,7 +70,7 @@ def documents(
         raise _refused(MissingColumnError, name, column, known)
     told = [*notes, *cleaner.notes()]
     if empty:
-        told.append(f"{empty:,} of {number:,} rows hold no text")
+        told.append(f"{empty:,} of {number:,} rows {'hold' if empty > 1 else 'holds'} no text")
     if told:
         yield Piece(name, "", first=False, notes=tuple(told))
 
@@ -115,12 +115,10 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
 
 
 def _refused(kind: type[UsageError], name: str, column: str, columns: Iterable[str]) -> UsageError:
-    names = list(islice(columns, NAMED + 1))
+    names = list(islice((one for one in columns if one != column), NAMED + 1))
     more = ", …" if len(names) > NAMED else ""
-    return kind(
-        f"{name}: no text in a column {column}",
-        f"choose --text-column from {', '.join(names[:NAMED])}{more}",
-    )
+    choice = f"choose --text-column from {', '.join(names[:NAMED])}{more}"
+    return kind(f"{name}: no text in a column {column}", choice if names else "check the table")
 
 
 def _whole(name: str, text: str, reading: Reading) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from charrnn.config import Reading
-from charrnn.decoding.containers import Source
+from charrnn.decoding.containers import HARMLESS, RATIO, Source
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError
 from charrnn.formats.columns import column_of, documents
@@ -14,8 +14,6 @@ from charrnn.formats.columns import column_of, documents
 __all__ = ["rows"]
 
 ROWS = 256  # read at a time
-HARMLESS = 64 << 20  # bytes that anything may grow to; see `containers`
-RATIO = 1000
 
 
 def rows(source: Source, reading: Reading) -> Iterator[Piece]:

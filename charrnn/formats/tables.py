@@ -1,4 +1,4 @@
-"""Tables as text: cells between commas, or what else the first line shows to stand between them."""
+"""Tables as text: cells separated by commas, or by what the first line shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from charrnn.formats.columns import column_of, documents
 
 __all__ = ["rows"]
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 TRIED = 100  # lines in which the quotes of a table with tabs are looked at
 
 
@@ -37,11 +37,11 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     usual = "\t" if source.file_name.lower().endswith(".tsv") else ","
     delimiter = _delimiter(first, column_of(reading), usual)
     if delimiter != usual:
-        notes.append(f"its cells stand between {DELIMITERS[delimiter]}")
+        notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
     start = [first, *islice(found, TRIED)]
     quoting = delimiter != "\t" or _is_quoted(start)
     if not quoting:
-        notes.append("its quotation marks are taken for text")
+        notes.append("its quotation marks are read as text")
     reader = csv.reader(
         chain(start, found),
         delimiter=delimiter,
@@ -52,7 +52,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
 
 
 def _delimiter(header: str, column: str, usual: str) -> str:
-    """What stands between the cells: that with which the header has the column, else the most."""
+    """What separates the cells: that with which the header has the column, else the most cells."""
     cells = {
         delimiter: next(csv.reader([header], delimiter=delimiter), [])
         for delimiter in dict.fromkeys([usual, *DELIMITERS])
@@ -79,7 +79,7 @@ def _records(name: str, reader: csv.reader) -> Generator[dict[str, str]]:  # typ
         elif any(row[len(header) :]):
             raise BadDataError(
                 f"{name}: line {reader.line_num} has {len(row)} cells, the first {len(header)}",  # type: ignore[attr-defined]
-                "put texts that hold what stands between cells into quotation marks",
+                "put cells that contain the separator in quotation marks",
             )
         elif row:
             yield dict(zip(header, row, strict=False))

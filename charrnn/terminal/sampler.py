@@ -126,14 +126,14 @@ class Sampler:
 
     def records(self, count: int, *, unique: bool, known: Iterable[str]) -> None:
         """Whole records as they are found, with what ends them in between; see `records`."""
-        begin, written = time.perf_counter(), 0
+        begin, written, begun = time.perf_counter(), 0, False
         wanted = Wanted(count, unique=unique, known=known)
         found = draw_records(
             self.model, self.prompt, self.config, self.unknown, wanted, stop=lambda: self.received
         )
         end = self.model.tokenizer.end or ""
         try:
-            for number, record in enumerate(found):
+            for record in found:
                 written += len(record.text)
                 if self.json:
                     rate = written / (time.perf_counter() - begin)
@@ -142,9 +142,10 @@ class Sampler:
                     )
                     continue
                 text = (self.prompt if self.echo else "") + record.text
-                self.write((end if number else "") + text)
+                self.write((end if begun else "") + text)
+                begun = True
         finally:
-            if written and not self.json:
+            if begun:
                 self.write("\n")
 
     def _longest_copy(self, text: Sample) -> int:

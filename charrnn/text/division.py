@@ -36,7 +36,7 @@ NONE, LINES, BLOCKS, DOCUMENTS, AUTO = "none", "lines", "blocks", "documents", "
 MAX_RECORD = 20_000_000  # characters; a longer one is no record, but a separator that never comes
 MIN_LINES = 30  # fewer lines, blocks or separators tell nothing
 MIN_BLOCKS = 20
-MIN_DOCUMENTS = 8
+MIN_DOCUMENTS = 10
 SHORT_FILE = 4000  # characters; longer files are chapters or programs, to be read on and on
 USUAL = 0.9  # a share of lines or blocks that makes a rule
 
@@ -184,7 +184,7 @@ def _pattern(kind: str) -> re.Pattern[str]:
     if kind == LINES:
         return re.compile("\n")
     if kind == BLOCKS:
-        return re.compile(r"\n(?:[ \t]*\n)+")
+        return re.compile(r"(?:\A|\n)(?:[ \t]*\n)+")  # at \A, those that a piece was cut in
     if kind.startswith("^"):
         return re.compile(rf"\n(?={re.escape(kind[1:])})")
     if kind.startswith("\n") and kind.endswith("\n") and len(kind) > 1:
@@ -212,10 +212,12 @@ def _blocks(head: str) -> Division | None:
     if len(blocks) < MIN_BLOCKS:
         return None
     openings = [_opening(block) for block in blocks]
-    first = openings[0]
-    places = [place for place, opening in enumerate(openings) if opening == first]
-    if not first or len(places) < MIN_BLOCKS:
+    # Not that of the first block, which may be a title or a comment.
+    found = Counter(filter(None, openings)).most_common(1)
+    if not found or found[0][1] < MIN_BLOCKS:
         return None
+    first = found[0][0]
+    places = [place for place, opening in enumerate(openings) if opening == first]
     if len(places) >= USUAL * len(blocks):
         why = f"between blank lines, each opens with {first!r}"
         return division_of(BLOCKS)._replace(why=why)
@@ -259,6 +261,8 @@ def _kind_of_list(lines: Sequence[str]) -> str:
     typical, longest = lengths[len(lengths) // 2], lengths[int(0.99 * len(lengths))]
     if lengths[len(lengths) // 20] == lengths[-2] and typical >= 40:
         return ""  # wrapped at a width, as sequences and encoded files are
+    if _share(lines, r".*[、。，！？；：]") > 0.1:
+        return ""  # sentences of a language that has no spaces between its words
     words = sum(len(line.split()) for line in lines) / len(lines)
     ended = _share(lines, r".*[.,;:!?{}>)\]\"']\s*$")
     if words < 1.05 and longest <= 200:

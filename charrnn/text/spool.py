@@ -183,7 +183,7 @@ class Spool:
         self.characters = "".join(sorted(characters))
         if kind == DOCUMENTS and not several_lines:
             self.division = self.division._replace(end="\n")
-        notes = [f"a list of {self.record_count:,} records"]
+        notes = [f"a list of {self.record_count:,} record{'s' * (self.record_count > 1)}"]
         if not chosen:
             notes[0] += f" ({self.division.why}); --records none reads it as one story"
         if empty and kind in (LINES, DOCUMENTS):

@@ -309,7 +309,7 @@ def as_trained(text: str, tokenizer: Tokenizer) -> str:
         return text
     cleaned, notes = clean(text)
     for note in notes if cleaned != text else ():
-        warnings.warn(f"in the text {note}", stacklevel=3)
+        warnings.warn(f"the text: {note}", stacklevel=3)
     return cleaned
 
 

@@ -68,7 +68,8 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> RecordShares:
     if different < MIN_RECORDS or round(different * fraction) in (0, different):
         needed = max(MIN_RECORDS, round(1 / min(fraction, 1 - fraction)))
         raise BadDataError(
-            f"the corpus has {different} different records; {needed} are needed",
+            f"the corpus has {different} different record{'s' * (different > 1)}; "
+            f"{needed} are needed",
             "give a longer list, or read it as one story with --records none",
         )
     val = round(different * fraction)
@@ -80,7 +81,7 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> RecordShares:
     parts = -(-usual // MAX_STEPS)  # of about equal width
     steps = given.get("seq_length") or -(-usual // (8 * parts)) * 8
     mean = min(train.size / train.count, steps)
-    side_by_side = 2 ** round(np.log2(TOKENS / mean))
+    side_by_side = 2 ** max(0, round(np.log2(TOKENS / mean)))
     while side_by_side > 1 and side_by_side * 8 > train.count:
         side_by_side //= 2
     batch = given.get("batch_size") or side_by_side

@@ -56,7 +56,7 @@ def test_a_prompt_is_read_as_training_does_and_it_is_said(home: Path) -> None:
     assert said == "prompt.txt: dropped 2 byte-order marks\n"
     word, said = prompted(home, "--prompt", CLEAN.replace("\n", "\r\n"))
     assert word == expected
-    assert said == "charrnn: in the text CRLF became LF on 2 lines\n"
+    assert said == "charrnn: the text: CRLF became LF on 2 lines\n"
 
 
 def test_utf16_is_named_with_advice_that_works(home: Path) -> None:
@@ -102,11 +102,11 @@ def test_the_library_reads_strings_as_training_does(home: Path) -> None:
     lines = [one.nats for one in model.score_lines(CLEAN.splitlines())]
     for data in DIRTY.values():
         text = data.decode()
-        with pytest.warns(UserWarning, match="in the text"):
+        with pytest.warns(UserWarning, match="the text: "):
             found = model.log_probs(text).tolist()
-        with pytest.warns(UserWarning, match="in the text"):
+        with pytest.warns(UserWarning, match="the text: "):
             assert (found, model.generate(text, seed=1, max_new_tokens=9)) == expected
-        with pytest.warns(UserWarning, match="in the text"):
+        with pytest.warns(UserWarning, match="the text: "):
             assert evaluate(model, text) == score
     marked = [MARK + line for line in CLEAN.splitlines()]
     with pytest.warns(UserWarning, match="byte-order mark"):

@@ -73,6 +73,13 @@ def test_records_are_written_with_what_ends_them_in_between(desk: Path) -> None:
     assert all(line.startswith("Ka") for line in prompted)
 
 
+def test_a_prompt_that_is_a_whole_record_ends_its_line(desk: Path) -> None:
+    command = ("sample", "names", "--records", 1, "--prompt", "Ka", "--allow", "k", "--seed")
+    found = [run(desk, *command, seed).stdout for seed in range(10)]
+    assert "Ka\n" in found
+    assert all(text.endswith("\n") for text in found)
+
+
 def test_a_sample_is_one_record(desk: Path) -> None:
     text = run(desk, "sample", "names", "--seed", 4).stdout
     assert text.count("\n") == 1
@@ -108,6 +115,7 @@ def test_novel_and_unique_records(desk: Path) -> None:
         (("--records", 3, "--num-samples", 2), "--records and --num-samples are both given"),
         (("--records", 3, "--beam", 2), "are both given"),
         (("--records", 3, "--reject-copies", 2), "leave out"),
+        (("--records", 3, "--novelty", "names.txt"), "leave it out"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
@@ -139,6 +147,11 @@ def test_eval_and_score_count_the_end_of_each(desk: Path) -> None:
     assert len(scored) == len(words)
     nats = sum(json.loads(line)["nats"] for line in scored)
     assert nats == pytest.approx(facts["nats"], rel=1e-4)
+    (desk / "marked.txt").write_bytes("\r\n".join(words).encode())
+    marked = run(desk, "eval", "names", "marked.txt")
+    assert (
+        f"CRLF became LF on {len(words) - 1} lines\na list of {len(words)} records" in marked.stderr
+    )
     by_character = run(desk, "eval", "names", "names.txt", "--per-char").stdout.splitlines()
     read = [json.loads(line) for line in by_character]
     assert "".join(one["text"] for one in read) == "".join(f"{word}\n" for word in words)

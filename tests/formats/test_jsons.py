@@ -76,6 +76,15 @@ def test_a_name_with_a_dot_is_a_name_if_it_is_there() -> None:
             text_of("a.jsonl", text_column=column)
 
 
+def test_a_column_of_numbers_is_not_advised() -> None:
+    Path("a.jsonl").write_text('{"n": 1, "name": "Ann"}')
+    with pytest.raises(UsageError, match=r"choose --text-column from name$"):
+        text_of("a.jsonl", text_column="n")
+    Path("b.jsonl").write_text('{"n": 1}')
+    with pytest.raises(UsageError, match=r"check the table$"):
+        text_of("b.jsonl", text_column="n")
+
+
 def test_two_lists_with_the_column_are_not_guessed_between() -> None:
     Path("a.json").write_text(json.dumps({"train": ROWS, "n": 1, "test": ROWS[:1]}))
     with pytest.raises(UsageError, match=r"two lists .*: train and test; choose .*train\.text or"):

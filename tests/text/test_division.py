@@ -18,6 +18,8 @@ from charrnn.text.division import Documents, divide, split
 ROOT = Path(__file__).parent.parent.parent
 SYLLABLES = ["ka", "lo", "mi", "ren", "sta", "vel", "tor", "an", "is", "ou", "bra", "del", "fin"]
 
+HAN = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
+
 
 class Writer:
     """Writes texts of many kinds, always the same ones."""
@@ -85,6 +87,17 @@ KINDS: list[tuple[str, str, Maker]] = [
         "clippings",
         "\n==========\n",
         lambda w, n: "\n==========\n".join(f"{w.name()}\n\n{w.sentence()}" for _ in n),
+    ),
+    (
+        "tunes after a comment",
+        "blocks",
+        lambda w, n: blocks(["%abc-2.1", *[f"X:{k}\nK:G\n{w.of('abcdABC2|', 60, 99)}" for k in n]]),
+    ),
+    ("names without spaces", "lines", lambda w, n: "\n".join(w.of(HAN, 2, 4) for _ in n)),
+    (
+        "a story without spaces",
+        "none",
+        lambda w, n: "\n".join(f"{w.of(HAN, 5, 30)}，{w.of(HAN, 3, 20)}。" for _ in n),
     ),
     (
         "paragraphs",
@@ -168,6 +181,8 @@ def test_rows_and_short_files_are_records_and_chapters_are_not() -> None:
         return divide("auto", "a story", documents, len(sources) * length).kind
 
     assert found(["table.csv"] * 30, 20_000) == "documents"
+    assert found(["table.csv"] * 10, 20_000) == "documents"
+    assert found(["table.csv"] * 9, 20_000) == "none"
     assert found([f"{number}.txt" for number in range(30)], 900) == "documents"
     assert found([f"{number}.txt" for number in range(30)], 20_000) == "none"
     assert found(["one.txt", "two.txt"], 900) == "none"
@@ -177,7 +192,7 @@ def test_rows_and_short_files_are_records_and_chapters_are_not() -> None:
 RECORD = st.text(st.sampled_from("ab %\n"), min_size=1, max_size=9).filter(
     lambda text: text == text.strip() and "\n\n" not in text and "\n \n" not in text
 )
-BETWEEN = {"lines": "\n", "blocks": "\n \n\n", "\n%\n": "\n%\n", "<>": "<>", "^a": "\n"}
+BETWEEN = {"lines": "\n", "blocks": "\n \n \n", "\n%\n": "\n%\n", "<>": "<>", "^a": "\n"}
 
 
 @given(st.sampled_from(sorted(BETWEEN)), st.lists(RECORD, min_size=1, max_size=9), st.data())

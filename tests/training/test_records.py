@@ -18,7 +18,7 @@ from charrnn.folder.record import read_model, read_record
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool
 from charrnn.training import planning, recorder, starting
-from charrnn.training.dividing import divided
+from charrnn.training.dividing import divided, record_shares
 from charrnn.training.events import Evaluated, Event, Progress, Started
 from tests.conftest import VERSE
 from tests.text.test_division import Writer
@@ -209,3 +209,9 @@ def test_dynamic_evaluation_and_other_protocols_are_refused(names: Path, tmp_pat
             charrnn.evaluate(tmp_path / "model", text, **settings)  # type: ignore[arg-type]
     score = charrnn.evaluate(tmp_path / "model", text, protocol="records")
     assert score.tokens == len(text) + 1
+
+
+def test_records_as_long_as_the_steps_are_read_at_least_one_at_a_time() -> None:
+    long = [np.insert(np.zeros(4000, np.int32), k, 2) for k in range(30)]
+    ids = np.concatenate([[1], *[np.append(one, 1) for one in long]])
+    assert record_shares(Records.of(ids, 1), {"seq_length": 5000}).batch_size == 1
