@@ -62,7 +62,7 @@ def test_a_quota_of_processor_time_limits_the_threads(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": str(quota.OPENMP_SPINS)}),
+        ({}, {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": str(quota.OPENMP_SPINS)}),
         ({"OMP_NUM_THREADS": "2"}, {"OMP_NUM_THREADS": "2"}),
         ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
         ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": None}),
@@ -72,7 +72,15 @@ def test_what_the_user_set_for_threads_stays(
     given: dict[str, str], expected: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", given.copy())
-    monkeypatch.setattr(quota, "MEMBERSHIP", Path("nowhere"))
+    monkeypatch.setattr(quota, "_quota", lambda: 1.5)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     share_processors()
     assert {name: os.environ.get(name) for name in expected} == expected
+
+
+def test_without_a_quota_pytorch_chooses_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a core has two processors, it takes one thread a core."""
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(quota, "MEMBERSHIP", Path("nowhere"))
+    share_processors()
+    assert "OMP_NUM_THREADS" not in os.environ
