@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from pathlib import Path
@@ -41,6 +42,7 @@ def _processors() -> int:
     return len(found(0)) if found else os.cpu_count() or 1
 
 
+@functools.cache  # takes milliseconds, and threads are counted at every call of compiled code
 def _quota() -> float:
     """How many processors' time the control groups of this process allow, on Linux."""
     limits = [math.inf]

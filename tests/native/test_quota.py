@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from charrnn.native import quota
 from charrnn.native.quota import share_processors, usable_processors
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known() -> Iterator[None]:
+    """Each test has a quota of its own."""
+    known = quota._quota
+    known.cache_clear()
+    yield
+    known.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -84,3 +94,14 @@ def test_without_a_quota_pytorch_chooses_its_threads(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(quota, "MEMBERSHIP", Path("nowhere"))
     share_processors()
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_the_quota_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every few tokens that compiled code draws, it is asked how many threads there may be."""
+    read = []
+    monkeypatch.setattr(quota, "_text", lambda path: read.append(path) or "")  # type: ignore[func-returns-value]
+    before = usable_processors()
+    assert read
+    read.clear()
+    assert usable_processors() == before
+    assert not read
