@@ -8,7 +8,6 @@ so nothing is assumed. A trial takes a few updates of few time steps, a fraction
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -16,6 +15,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from charrnn.config import Budget, EngineName
+from charrnn.learning import clock
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.network.choice import candidates
@@ -80,7 +80,7 @@ def with_fastest_engine(plan: Plan, budget: Budget, text: Text) -> Plan:
     reason = f", computed by {best}"
     if others:
         second = max(others, key=lambda way: others[way])
-        reason += f" ({found[best] / others[second]:.1f} times {second})"
+        reason += f" ({found[best] / others[second]:.1f} times as fast as {second})"
     return replace(plan, settings=plan.settings | best._asdict(), reasons=plan.reasons + reason)
 
 
@@ -135,6 +135,6 @@ def _ways(plan: Plan, device: torch.device) -> list[Way]:
 def _seconds(learner: Learner) -> float:
     """How long the first update takes: always the same one, since records differ in length."""
     learner.step = 0
-    begin = time.perf_counter()
+    begin = clock.now()
     learner.update()
-    return time.perf_counter() - begin
+    return clock.now() - begin
