@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from pathlib import Path
@@ -17,9 +18,7 @@ def usable_processors() -> int:
 
     A quota, as containers have, is a share of time: threads beyond it would wait for each other.
     """
-    found = getattr(os, "sched_getaffinity", None)
-    count = len(found(0)) if found else os.cpu_count() or 1
-    count = max(1, int(min(count, _quota())))
+    count = max(1, int(min(_processors(), _quota())))
     limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
@@ -27,15 +26,23 @@ def usable_processors() -> int:
 def share_processors() -> None:
     """Make PyTorch's threads good neighbours; to be called before it is loaded.
 
-    They are as many as there are processors to use, and do not keep one busy while they wait: by
-    default they do so for milliseconds, in which another process could have worked. What the user
-    has set in the environment stays.
+    They are no more than a quota allows, of which PyTorch, that counts cores, knows nothing. They
+    do not keep a processor busy while they wait: by default they do so for milliseconds, in which
+    another process could have worked. What the user has set in the environment stays.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
+    if _quota() < _processors():
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(OPENMP_SPINS))
 
 
+def _processors() -> int:
+    """How many there are that this process may run on."""
+    found = getattr(os, "sched_getaffinity", None)
+    return len(found(0)) if found else os.cpu_count() or 1
+
+
+@functools.cache  # takes milliseconds, and threads are counted at every call of compiled code
 def _quota() -> float:
     """How many processors' time the control groups of this process allow, on Linux."""
     limits = [math.inf]

@@ -121,6 +121,9 @@ class GrowingText:
 
     def _add_beyond(self, token: int) -> str:
         """Take in an id beyond the length if it belongs to the last cluster; else the text ends."""
+        if token == self.end_id:
+            self.cut = True
+            return ""
         begun = not self.held and self.incomplete(self.last_ids)  # a character, within the length
         before = self.last_text
         piece = self._decoded([token])

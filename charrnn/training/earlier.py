@@ -61,7 +61,7 @@ def repeated(
     except MissingInputError:
         if sources is None:
             raise MissingInputError(
-                f"{folder} does not tell where its text was", "name the text as well"
+                f"{folder} does not say where its text was", "name the text as well"
             ) from None
     origin = origin_of(sources, reading)
     with closing(Spool(sources, reading_for(record, reading))) as spool:
@@ -103,12 +103,14 @@ def _base_model(
                 f"{folder} did not start from another model's weights", "leave out --init-from"
             )
         return None
+    found = f"{folder} started from the weights of another model"
     if init_from is not None:
         base_model = read_model(find_model(init_from))
         if base_model.fingerprint == wanted:
             return base_model
+        found = f"{folder} did not start from the weights that {init_from} has now"
     raise UsageError(
-        f"{folder} started from weights that are {'others' if init_from else 'not given'}",
+        found,
         "name the model that it started from, as it was then, with --init-from",
     )
 

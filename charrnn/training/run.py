@@ -172,10 +172,10 @@ def _listed(sources: str | Path | Sources) -> Sources:
 class Run:
     """A run of training: prepared, going on, stopped or finished.
 
-    Iterating over it trains and yields events: `Started`, then `Progress` and `Evaluated`, at the
-    end `Finished`. Leaving the loop stops the run and saves it; iterating again, or `finish`, goes
-    on exactly where it stopped. Ctrl-C in a loop of your own keeps what the last evaluation saved;
-    `finish` saves all first. Only one loop at a time can train.
+    Iterating over it trains and yields events: `Started`, then `Progress`, `Evaluated` and
+    `Corrected`, at the end `Finished`. Leaving the loop stops the run and saves it; iterating
+    again, or `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what
+    the last evaluation saved; `finish` saves all first. Only one loop at a time can train.
 
     Made by `train` and `resume`.
 

@@ -184,9 +184,9 @@ def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> 
     """
     if recorder.minutes is None:
         return None
-    lanes, batch = learner.lanes, learner.config.batch_size * learner.config.seq_length
+    lanes = learner.lanes
     max_steps = planning.max_epochs(learner.text.size) * lanes.steps_per_epoch
-    usual = planning.SCORING_COST * recorder.val_text.size / batch
+    usual = planning.SCORING_COST * recorder.val_text.size / lanes.tokens_per_step
     seconds = 60 * recorder.minutes
     return Deadline(seconds, max_steps, evaluation or usual, learner.step, recorder.watch.read())
 

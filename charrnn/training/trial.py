@@ -8,7 +8,6 @@ so nothing is assumed. A trial takes a few updates of few time steps, a fraction
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -16,6 +15,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from charrnn.config import Budget, EngineName
+from charrnn.learning import clock
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.network.choice import candidates
@@ -62,15 +62,16 @@ def with_fastest_engine(plan: Plan, budget: Budget, text: Text) -> Plan:
     """A plan with the fastest engine, and the fastest precision if that is open.
 
     Args:
-        plan: of a run; one too short for a trial to pay stays as it is.
+        plan: of a run; one too short for a trial to pay gets the likely fastest.
         budget: of the run.
         text: the training text.
     """
-    if not _pays(plan, budget):
+    device = choose_device(plan.settings.get("device", "auto"))
+    if device.type != "cpu":  # there is one way
         return plan
-    found = rates(plan, text)
+    found = rates(plan, text) if _pays(plan, budget) else {}
     if not found:
-        return plan
+        return replace(plan, settings=plan.settings | _ways(plan, device)[0]._asdict())
     best = next(iter(found))
     for way, rate in found.items():
         if rate > MARGIN * found[best]:
@@ -79,14 +80,12 @@ def with_fastest_engine(plan: Plan, budget: Budget, text: Text) -> Plan:
     reason = f", computed by {best}"
     if others:
         second = max(others, key=lambda way: others[way])
-        reason += f" ({found[best] / others[second]:.1f} times {second})"
+        reason += f" ({found[best] / others[second]:.1f} times as fast as {second})"
     return replace(plan, settings=plan.settings | best._asdict(), reasons=plan.reasons + reason)
 
 
 def _pays(plan: Plan, budget: Budget) -> bool:
-    """Whether there are several ways, and the run is long enough for a trial."""
-    if choose_device(plan.settings.get("device", "auto")).type != "cpu":
-        return False
+    """Whether the run is long enough for a trial."""
     if budget.steps is not None:
         return budget.steps >= LONG_RUN
     if budget.epochs is not None:
@@ -111,7 +110,7 @@ def rates(plan: Plan, text: Text) -> dict[Way, float]:
     for way in _ways(plan, learner.device):
         learner.compute(*way)
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
-            learner.update()  # makes what it needs
+            _seconds(learner)  # makes what it needs
             seconds[way] = _seconds(learner)
     for _ in range(ROUNDS - 1 if seconds else 0):
         hopeful = HOPELESS * min(seconds.values())
@@ -134,6 +133,8 @@ def _ways(plan: Plan, device: torch.device) -> list[Way]:
 
 
 def _seconds(learner: Learner) -> float:
-    begin = time.perf_counter()
+    """How long the first update takes: always the same one, since records differ in length."""
+    learner.step = 0
+    begin = clock.now()
     learner.update()
-    return time.perf_counter() - begin
+    return clock.now() - begin

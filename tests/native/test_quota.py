@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from charrnn.native import quota
 from charrnn.native.quota import share_processors, usable_processors
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known() -> Iterator[None]:
+    """Each test has a quota of its own."""
+    known = quota._quota
+    known.cache_clear()
+    yield
+    known.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +72,7 @@ def test_a_quota_of_processor_time_limits_the_threads(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, {"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": str(quota.OPENMP_SPINS)}),
+        ({}, {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": str(quota.OPENMP_SPINS)}),
         ({"OMP_NUM_THREADS": "2"}, {"OMP_NUM_THREADS": "2"}),
         ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
         ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": None}),
@@ -72,7 +82,26 @@ def test_what_the_user_set_for_threads_stays(
     given: dict[str, str], expected: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", given.copy())
-    monkeypatch.setattr(quota, "MEMBERSHIP", Path("nowhere"))
+    monkeypatch.setattr(quota, "_quota", lambda: 1.5)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     share_processors()
     assert {name: os.environ.get(name) for name in expected} == expected
+
+
+def test_without_a_quota_pytorch_chooses_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a core has two processors, it takes one thread a core."""
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(quota, "MEMBERSHIP", Path("nowhere"))
+    share_processors()
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_the_quota_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every few tokens that compiled code draws, it is asked how many threads there may be."""
+    read = []
+    monkeypatch.setattr(quota, "_text", lambda path: read.append(path) or "")  # type: ignore[func-returns-value]
+    before = usable_processors()
+    assert read
+    read.clear()
+    assert usable_processors() == before
+    assert not read

@@ -108,6 +108,13 @@ def test_a_cluster_without_end_is_cut(kind: str) -> None:
     assert sample.text == "a" + ACCENT * (len(sample.text) - 1)
 
 
+def test_a_record_that_ends_beyond_the_length_is_over() -> None:
+    model = Script(ByteTokenizer(end="\n"), "a")
+    model.ids = np.array([97, 0xC3, 256, 98], np.int32)  # half of a character, and the end
+    (sample,) = generate_batch(model, "", SampleConfig(max_new_tokens=2), seeds=[0])
+    assert sample.text == "a"
+
+
 def test_stops_count_beyond_the_length() -> None:
     model = script("char", f"abe{ACCENT}cd")
     for stops, expected in (

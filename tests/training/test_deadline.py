@@ -139,7 +139,7 @@ def test_a_run_that_was_corrected_can_be_made_again(
         assert _losses(tmp_path / "first") == _losses(tmp_path / name)
         assert weights(tmp_path / "first") == weights(tmp_path / name)
     shutil.rmtree(tmp_path / "first" / "resume")
-    with pytest.raises(CharRNNError, match="does not tell where its text was"):
+    with pytest.raises(CharRNNError, match="does not say where its text was"):
         train(repeat=tmp_path / "first", out=tmp_path / "x")
     train(text, repeat=tmp_path / "first", out=tmp_path / "x")
     text.write_text(TEXT + "!")
@@ -375,8 +375,8 @@ def test_a_run_from_other_weights_is_repeated_from_the_same(text: Path, tmp_path
     whole(text, tmp_path / "other", steps=9, seed=1)
     for _ in train(text, out=tmp_path / "tuned", init_from=tmp_path / "base", steps=9):
         pass
-    for base in (None, tmp_path / "other"):
-        with pytest.raises(CharRNNError, match="started from weights that are"):
+    for base, found in ((None, "of another model"), (tmp_path / "other", "did not start")):
+        with pytest.raises(CharRNNError, match=found):
             train(repeat=tmp_path / "tuned", out=tmp_path / "again", init_from=base)
     for _ in train(repeat=tmp_path / "tuned", out=tmp_path / "again", init_from=tmp_path / "base"):
         pass

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from charrnn import Corpus, train
+from charrnn.text.records import Records
 from charrnn.training import pacing
 from tests.conftest import VERSE
 
@@ -37,6 +41,15 @@ def test_the_usual_time_is_the_mean_without_what_was_disturbed(
     times: list[float], expected: float
 ) -> None:
     assert pacing.mean_without_outliers(times) == expected
+
+
+def test_updates_of_long_records_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take long by nature, and not because something disturbs."""
+    ids = np.zeros(9, np.uint8)
+    monkeypatch.setattr(pacing, "time_calls", lambda *_: [1.0, 1.0, 1.0, 5.0])
+    for text, expected in ((ids, 1.0), (Records.of(ids, 0), 2.0)):
+        learner: Any = SimpleNamespace(device=torch.device("cpu"), text=text)
+        assert pacing.seconds_per_update(learner, 1.0, 9) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import pytest
 import charrnn
 from charrnn import CharRNNError, Corpus, Reading, load, resume, train
 from charrnn.folder.record import read_model, read_record
+from charrnn.learning.clock import Stopwatch
+from charrnn.learning.learner import Learner
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool
 from charrnn.training import planning, recorder, starting
@@ -215,3 +218,21 @@ def test_records_as_long_as_the_steps_are_read_at_least_one_at_a_time() -> None:
     long = [np.insert(np.zeros(4000, np.int32), k, 2) for k in range(30)]
     ids = np.concatenate([[1], *[np.append(one, 1) for one in long]])
     assert record_shares(Records.of(ids, 1), {"seq_length": 5000}).batch_size == 1
+
+
+def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Path) -> None:
+    """As many updates as an epoch has, by how much shorter the validation text is."""
+    settings = SMALL | {"steps": 1}
+    _consume(train(names, out=tmp_path / "model", **settings))
+    with closing(Spool([names], Reading())) as spool:
+        record = read_record(tmp_path / "model")[0]
+        assert record.training is not None
+        text = spool.text(read_record(tmp_path / "model")[1])
+        train_text, val_text = divided(text, record.training)
+    learner = Learner(record.model, record.training, train_text)
+    shown: Any = SimpleNamespace(minutes=3.0, val_text=val_text, watch=Stopwatch())
+    deadline = starting._deadline(learner, shown)
+    assert deadline is not None
+    epochs = val_text.size / train_text.size
+    expected = planning.SCORING_COST * epochs * learner.lanes.steps_per_epoch
+    assert deadline.evaluation == pytest.approx(expected)

@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from charrnn import Corpus, Started, resume, train
 from charrnn.config import Budget, CellName
 from charrnn.folder.record import read_model
+from charrnn.learning.eager import EagerUpdates
+from charrnn.learning.lanes import Batch
+from charrnn.network.choice import candidates
+from charrnn.text.records import Records
 from charrnn.training import planning, trial
 from charrnn.training.planning import Plan
 from charrnn.training.trial import Way
@@ -24,6 +29,7 @@ SHAPE: dict[str, Any] = {
     "batch_size": 3,
     "seq_length": 5,
 }
+CPU = torch.device("cpu")
 IDS = np.arange(200, dtype=np.uint8) % 11
 
 
@@ -79,7 +85,27 @@ def test_the_fastest_is_taken_and_said(
 @pytest.mark.parametrize("budget", [Budget(steps=9), Budget(epochs=1.0), Budget(minutes=0.1)])
 def test_a_short_run_takes_no_trial(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "rates", lambda *_: pytest.fail("a trial"))
-    assert trial.with_fastest_engine(plan("gru"), budget, IDS) == plan("gru")
+    found = trial.with_fastest_engine(plan("gru", precision="fp32"), budget, IDS)
+    assert found.reasons == plan("gru").reasons
+    assert found.settings["engine"] == candidates("gru", 32, CPU, torch.float32)[0]  # it is kept
+    assert found.settings["precision"] == "fp32"
+
+
+def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of records are not equally wide, so that another one would be faster or slower."""
+    read = []
+    run = EagerUpdates.run
+
+    def noted(updates: EagerUpdates, batch: Batch, *given: Any) -> None:
+        read.append(batch.window)
+        run(updates, batch, *given)
+
+    monkeypatch.setattr(EagerUpdates, "run", noted)
+    ids = np.arange(200, dtype=np.uint8) % 10
+    ids[[0, 2, 5, 9, 40, 60, 62, 90, 199]] = 10
+    trial.rates(plan("rnn", precision="fp32"), Records.of(ids, 10))
+    assert len(read) >= 4
+    assert all(np.array_equal(window, read[0]) for window in read)
 
 
 @pytest.mark.parametrize("engine", ["torch", "loops"])
