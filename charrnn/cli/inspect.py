@@ -51,7 +51,8 @@ UnitOption = Annotated[
 AtOption = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Print which characters mattered for predicting character N, from 1."
+        metavar="N",
+        help="Print which characters mattered for predicting character N; the first is 0.",
     ),
 ]
 QuantityOption = Annotated[
@@ -128,7 +129,7 @@ def inspect(
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
         if model.tokenizer.end is not None:
-            found = "this is a model of records, and one of a story is inspected"
+            found = "inspect needs a model of one story, and this is one of records"
             raise UsageError(found, "train one with --records none")
         corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         if at is not None:
@@ -189,7 +190,7 @@ def _one_model(names: list[str], model: Predictor) -> Model:
     from charrnn.models.model import Model
 
     if not isinstance(model, Model):
-        raise UsageError(f"{len(names)} models are named", "name one: its units are its own")
+        raise UsageError(f"{len(names)} models are named", "name one, whose units are to be shown")
     return model
 
 

@@ -48,8 +48,8 @@ class Gradients(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: its name, or its cell and size.
         steps: k, how many tokens back.
-        median: over many losses, the norm of the derivative of a loss by the h of all layers k
-            tokens back, divided by that at k = 0.
+        median: over many losses, the norm of the derivative of a loss with respect to the h of all
+            layers k tokens back, divided by that at k = 0.
         low, high: a quarter of the losses are below, and a quarter above.
         memory: for each unit, how many tokens its gate keeps what it holds: the time until a 1/e-th
             of it is left, -1 / mean ln f, with f the forget gate of an LSTM or the update gate of
@@ -75,7 +75,7 @@ def gradients(models: Sequence[Model], text: str, *, unknown: Unknown = "error")
     Raises:
         UsageError: for a mixture, other vocabularies, a text too short, or unknown characters if
             these are errors.
-        BadDataError: if a gradient is no number.
+        BadDataError: if a gradient is not a number.
     """
     tokenizer = same_vocabulary([model.tokenizer for model in models])
     if not all(isinstance(model, Model) for model in models):
@@ -100,7 +100,7 @@ def _of_one(model: Model, ids: Ids, back: int) -> Gradients:
     )  # (B, K)
     if not np.isfinite(norms).all():
         advice = "training has diverged: train again with a lower --learning-rate"
-        raise BadDataError("the gradients of the model are no numbers", advice)
+        raise BadDataError("the gradients of the model are not numbers", advice)
     relative = norms / np.maximum(norms[:, :1], np.finfo(np.float32).tiny)
     low, median, high = np.quantile(relative, (0.25, 0.5, 0.75), 0).tolist()
     return Gradients(
@@ -114,7 +114,7 @@ def _of_one(model: Model, ids: Ids, back: int) -> Gradients:
 
 
 def norms_back(model: Model, windows: Ids, steps: int) -> NDArray[np.float64]:
-    """The norms of the derivatives of losses by the hidden states before them.
+    """The norms of the derivatives of losses with respect to the hidden states before them.
 
     Args:
         model: one model.
@@ -149,7 +149,7 @@ def _tensor(array: Floats) -> Tensor:
 
 
 def _noting(seen: list[Tensor]) -> See:
-    """Note each h, and have derivatives by it."""
+    """Note each h, and have derivatives with respect to it."""
 
     def see(name: str, value: Tensor) -> Tensor:
         if name == "h":

@@ -99,7 +99,7 @@ def units(
 
     Raises:
         UsageError: for a mixture, a text too short, or unknown characters if these are errors.
-        BadDataError: if what the units hold is no numbers.
+        BadDataError: if the values of the units are not numbers.
     """
     if not isinstance(model, Model):
         raise UsageError("units are those of one model", "name a single one")
@@ -145,7 +145,7 @@ def _best(
     first = follow(model, ids[:middle], values[:middle], progress=progress).correlations
     if not np.isfinite(first).all():
         advice = "training has diverged: train again with a lower --learning-rate"
-        raise BadDataError("what the units hold is no numbers", advice)
+        raise BadDataError("the values of the units are not numbers", advice)
     features = np.abs(first).argmax(1)
     every = np.arange(len(features))
     chosen = first[every, features]

@@ -73,7 +73,7 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
             seq_length: of the training, to say whether it was too short; None if unknown.
         """
         if self.horizon is None:
-            return f"the model predicts no better with more context than one {self.unit}"
+            return f"the model predicts no better with more context than with one {self.unit}"
         length, longest = math.ceil(self.horizon), self.contexts[-1]
         gain = self.bits_per_char[0] - self.bits_per_char[-1]
         words = (
@@ -99,7 +99,7 @@ def horizon(
 
     Raises:
         UsageError: for a text too short, or unknown characters if these are errors.
-        BadDataError: if the model's predictions are no numbers.
+        BadDataError: if the model's predictions are not numbers.
     """
     ids = model.tokenizer.encode(text, unknown)  # (N,)
     contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
@@ -120,7 +120,7 @@ def horizon(
         shuffled.append(bits[-1] + _mean(change) * scale)
     if not np.isfinite(bits).all():
         advice = "training has diverged: train again with a lower --learning-rate"
-        raise BadDataError("the model's predictions are no numbers", advice)
+        raise BadDataError("the model's predictions are not numbers", advice)
     return Horizon(
         contexts=tuple(contexts),
         bits_per_char=tuple(bits),

@@ -112,7 +112,7 @@
       const change = own[at - 1 - k];
       const cell = glyph(make("span"), data.cells[k]);
       paint(cell, change / most);
-      cell.title = `${inWords(change)} bits, had it been ${data.vocabulary[standIns[k]]}`;
+      cell.title = `saves ${inWords(change)} bits, compared with ${data.vocabulary[standIns[k]]}`;
       cell.dataset.bits = change;
       row.append(cell);
     }
@@ -142,7 +142,7 @@
       make("h2", {}, "Likeliest to come next"), nextTable(at),
       make("h2", {}, "What mattered for predicting it"),
       make("p", { className: "hint" },
-        "Bits that each earlier one saves, against the likeliest other in its place."),
+        `Bits that each earlier ${data.unit} saves, compared with the likeliest other in its place.`),
       ...owed(at));
   }
 
@@ -186,7 +186,7 @@
     });
     ranking.append(make("table", {},
       make("tr", {}, make("th", {}, "unit"), make("th", {}, "mean there"),
-        make("th", {}, "from elsewhere, in standard deviations")), ...rows));
+        make("th", {}, "difference from elsewhere, in standard deviations")), ...rows));
   }
 
   function showUnit() {

@@ -70,7 +70,7 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
         limit = NUMBERS // (size // len(ids) * len(model.cell.quantities))
         notes.append(f"The gates are left out; they fit for up to {limit:,} {unit}s.")
     if not np.isfinite(trace.logits).all():
-        notes.append("The network has diverged: some of its numbers are no numbers.")
+        notes.append("The network has diverged: some of its values are not numbers.")
     return _html(title, notes, _data(model, trace, bits, shown))
 
 

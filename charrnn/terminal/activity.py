@@ -53,7 +53,8 @@ def show_unit(model: Model, ids: Ids, layer: int, unit: int, quantity: str) -> N
             sys.stdout.flush()
     finally:
         if colours:
-            write("\x1b[0m\n")
+            sys.stdout.write("\x1b[0m\n")  # `write` would show the escape, not send it
+            sys.stdout.flush()
 
 
 def show_saliency(found: Saliency, unit: str) -> None:
@@ -68,7 +69,8 @@ def show_saliency(found: Saliency, unit: str) -> None:
     width = 72
     for start in range(0, len(text), width):
         write(f"    {text[start : start + width]}\n    {row[start : start + width].rstrip()}\n")
-    write("\nBits that each saves, against the likeliest other in its place (- costs some):\n")
+    head = f"Bits that each {unit} saves, compared with the likeliest other in its place"
+    write(f"\n{head} (- costs some):\n")
     for k in np.argsort(-np.nan_to_num(saved, nan=-np.inf), kind="stable")[:NAMED].tolist():
         back = len(saved) - k
         token, other = visible_all(found.tokens[k]), visible_all(found.stand_ins[k])

@@ -122,7 +122,11 @@ def test_a_model_that_has_diverged_is_shown_as_it_is(desk: Path) -> None:
     network = CharRNN(small_config("gru", vocab_size=4))
     with torch.no_grad():
         for weight in network.parameters():
-            weight.normal_(0, 1e38)
+            weight.zero_()
+        # The product of the input is infinite, and from the second character on r · (W h) is 0 · ∞.
+        network.get_parameter("embedding.weight").fill_(1e38)
+        network.get_parameter("rnn.weight_ih_l0").chunk(3)[2].fill_(1e38)
+        network.get_parameter("rnn.weight_hh_l0").fill_(-3e38)
     network.save_pretrained(desk / "diverged", CharTokenizer("\nabc"))
     (desk / "few.txt").write_text("abcacb\n")
     for way in (("--unit", "0.1"), ("--at", 3), ("--html", "page.html")):
@@ -173,6 +177,18 @@ def test_mistakes_end_in_a_line(
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (desk / "x").exists()
+
+
+@pytest.mark.parametrize("way", [("--at", 2), ("--units",), ("--html", "page.html")], ids=str)
+def test_a_model_of_records_is_refused(desk: Path, way: tuple[object, ...]) -> None:
+    network = CharRNN(small_config("gru", vocab_size=4))
+    network.save_pretrained(desk / "records", CharTokenizer("abc", end="\n"))
+    (desk / "few.txt").write_text("abcacb\n")
+    done = run(desk, "inspect", "records", "few.txt", *way)
+    assert done.returncode == 2
+    assert "this is one of records; train one with --records none" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (desk / "page.html").exists()
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(desk: Path) -> None:

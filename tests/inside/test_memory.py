@@ -204,5 +204,5 @@ def test_contexts_are_those_that_the_text_has_room_for() -> None:
     config = small_config("rnn", vocab_size=4)
     weights = CharRNN(config).weights()
     weights["rnn.weight_hh_l0"][:] = np.nan
-    with pytest.raises(CharRNNError, match="no numbers"):
+    with pytest.raises(CharRNNError, match="not numbers"):
         horizon(Model(config, source.tokenizer, weights), source.text(400, seed=1))

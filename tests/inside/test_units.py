@@ -173,7 +173,7 @@ def test_what_cannot_be_looked_at_is_said() -> None:
     model.head_bias[:] = np.nan
     assert len(units(model, text)) == L * H, "units can be looked at without the predictions"
     model.layers[0].w_hh[:] = np.nan
-    with pytest.raises(CharRNNError, match="no numbers"):
+    with pytest.raises(CharRNNError, match="not numbers"):
         units(model, text)
 
 
