@@ -20,6 +20,7 @@ from charrnn.config import refuse_bidirectional
 from charrnn.errors import printable
 from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
+from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
 from charrnn.models.model import Model
 from charrnn.sampling.language_model import line_start
@@ -90,7 +91,7 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
 
 def name_of(folder: ModelFolder) -> str:
     """The name of a model, fit to be shown."""
-    return printable(folder.path.resolve().name)
+    return printable(folder_name(folder.path))
 
 
 def _model(folder: ModelFolder, weights: Weights) -> Model:

@@ -85,3 +85,15 @@ def test_the_page_goes_on_with_the_last_record_and_scores_each(
     assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
     expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
     assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_bytes_that_are_part_of_a_character_can_not_be_pressed(
+    names: Path, browser: Browser
+) -> None:
+    with started(names, "bytes") as server:
+        opened(browser, server)
+        texts = browser.run(
+            'return (await (await openModel()).next("", 20)).map((found) => found.text);'
+        )
+    assert "\ufffd" in texts
+    assert max(map(len, texts)) == 1

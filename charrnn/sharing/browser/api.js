@@ -22,7 +22,10 @@ class ServedModel {
     const answer = await ask("v1/completions", { model: this.facts.name, prompt, max_tokens: 1, logprobs: count });
     const [likeliest] = (await answer.json()).choices[0].logprobs.top_logprobs;
     return Object.entries(likeliest)
-      .map(([text, nats]) => ({ text, probability: Math.exp(nats) }))
+      .map(([token, nats]) => {
+        const text = token.startsWith("bytes:") ? "\ufffd" : token; // part of a character
+        return { text, probability: Math.exp(nats) };
+      })
       .sort((a, b) => b.probability - a.probability);
   }
 
