@@ -326,6 +326,10 @@ def test_a_port_that_is_taken_and_a_model_that_is_missing(
     assert done.returncode == 73
     assert done.stderr.count("\n") == 1
     assert "choose another --port" in done.stderr
+    assert "while attempting" not in done.stderr
+    done = commands.run(home, "serve", "--host", "192.0.2.1")  # for documentation: nobody's
+    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
+    assert "choose another --host" in done.stderr
     done = commands.run(home, "serve", "nothing")
     assert (done.returncode, done.stderr.count("\n")) == (66, 1)
     done = commands.run(home, "serve", "checkpoints/verse", trained_home / "checkpoints/verse")
