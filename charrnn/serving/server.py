@@ -118,4 +118,6 @@ def serve(
 
 def _is_ours(record: logging.LogRecord) -> bool:
     """Whether a log record is about a mistake of ours, not of a client or of the hour."""
-    return record.exc_info is not None
+    if record.exc_info is None or record.exc_info[0] is None:
+        return False
+    return not issubclass(record.exc_info[0], asyncio.CancelledError)  # by a second Ctrl-C
