@@ -56,6 +56,8 @@ def _names(option: Any) -> str:
 
 def _help(option: Any) -> str:
     said = option.help.replace("  [", " [")
+    if option.required and option.param_type_name == "option":
+        said += " [required]"
     shown = option.show_default and option.default not in (None, False)
     return f"{said} [default: {option.default}]" if shown else str(said)
 

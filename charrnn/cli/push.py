@@ -21,7 +21,7 @@ LicenseOption = Annotated[
     str,
     typer.Option(
         "--license",
-        help="What others may do with it, in the hub's words: mit, cc-by-4.0, other, …  [required]",
+        help="What others may do with it, in the hub's words: mit, cc-by-4.0, other, …",
     ),
 ]
 PublicOption = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from charrnn.folder.hub import folder_name
 from charrnn.folder.record import ModelFolder
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
@@ -55,7 +56,7 @@ def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
         validates = "records from all over the corpus, which were"
     rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
     title, where = (
-        model.path.name,
+        folder_name(model.path),
         ", from the folder that holds this one, or from anywhere with its path",
     )
     if on_hub is not None:
@@ -71,7 +72,7 @@ It reads and writes {what}one {model.tokenizer.unit} at a time.
 
 Write text with it{where}:
 
-    charrnn sample {on_hub or model.path.name} --temp 0.8
+    charrnn sample {on_hub or title} --temp 0.8
 
 The validation loss is the mean over {validates} not trained on.
 """

@@ -16,7 +16,15 @@ from types import ModuleType
 
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
 
-__all__ = ["HUB", "calling_the_hub", "download", "imported", "is_on_hub", "repository"]
+__all__ = [
+    "HUB",
+    "calling_the_hub",
+    "download",
+    "folder_name",
+    "imported",
+    "is_on_hub",
+    "repository",
+]
 
 HUB = "hf://"
 LOG_IN = "log in with `hf auth login`"
@@ -39,6 +47,14 @@ def repository(name: str) -> tuple[str, str | None]:
         advice = "write hf://OWNER/NAME or hf://OWNER/NAME@REVISION"
         raise UsageError(f"{name} does not name a model", advice)
     return found, revision or None
+
+
+def folder_name(path: Path) -> str:
+    """The name of a model folder; in the hub's cache, which calls it by its commit, the model's."""
+    path = path.resolve()
+    if path.parent.name == "snapshots":  # models--OWNER--NAME/snapshots/COMMIT
+        return path.parents[1].name.rpartition("--")[2]
+    return path.name
 
 
 def download(name: str, revision: str | None, files: Sequence[str]) -> Path:
@@ -124,6 +140,10 @@ def calling_the_hub(name: str, hub: ModuleType) -> Iterator[None]:
             raise CharRNNError(f"{name}: the token {found}", f"{LOG_IN} again") from None
         raise CharRNNError(f"{name}: {_first_line(error)}", "try again later") from None
     except (OSError, ValueError, hub.errors.HTTPError) as error:
+        if str(error).startswith("Invalid metadata in README.md"):
+            found = f"{name}: {' '.join(str(error).split())}"
+            advice = "check --license, --language and the head of README.md"
+            raise UsageError(found.rstrip("."), advice) from None
         advice = "check the connection"
         raise MissingInputError(f"{name}: {_first_line(error)}", advice) from None
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from charrnn.models.model import Model
-from charrnn.serving.limits import error_body
+from charrnn.serving.limits import ApiError, error_body
 from charrnn.serving.texts import Piece, Text, TokenCost
 
 __all__ = ["Completion", "models_body", "score_body", "whole_text"]
@@ -43,7 +43,7 @@ class Completion(msgspec.Struct, frozen=True):
         """The answer, once all texts are written.
 
         Raises:
-            RuntimeError: if one could not be written.
+            ApiError: 500 if one could not be written.
         """
         pieces = [await whole_text(text) for text in self.texts]
         choices = [self._choice(index, piece) for index, piece in enumerate(pieces)]
@@ -53,7 +53,7 @@ class Completion(msgspec.Struct, frozen=True):
         """The answer, as server-sent events; `others` tells how many texts are being written."""
         async for index, piece in _as_they_come(self.texts, others):
             if piece.finish == "failure":
-                yield _event(error_body(500, "the text could not be written"))
+                yield _event(error_body(500, self.texts[index].failure))
                 return
             yield _event(msgspec.json.encode(self._body([self._choice(index, piece)])))
         if self.usage:
@@ -105,14 +105,14 @@ async def whole_text(text: Text) -> Piece:
     """A text, once it is written.
 
     Raises:
-        RuntimeError: if it could not be written.
+        ApiError: 500 if it could not be written.
     """
     piece = await text.news()
     while piece.finish is None:
         more = await text.news()
         piece = Piece(piece.text + more.text, piece.costs + more.costs, more.finish)
     if piece.finish == "failure":
-        raise RuntimeError("the text could not be written")
+        raise ApiError(500, text.failure)
     return piece
 
 

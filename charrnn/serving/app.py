@@ -28,8 +28,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from charrnn.config import SampleConfig, ServeConfig, settings_from
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.models.model import Model
+from charrnn.sampling.distribution import refuse_diverged
 from charrnn.sampling.generation import new_seed
 from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import LONGEST_RECORD
@@ -49,6 +50,7 @@ Found = TypeVar("Found")
 Load = Callable[[], Mapping[str, Model]]
 
 FIELDS = {"max_new_tokens": "max_tokens", "stop_strings": "stop"}  # of settings in requests
+SLICES = 16  # of a vocabulary: its logits (V, V) may be too many at once
 CLIENT_LEFT = 499  # the status, by custom, of what nobody receives
 
 
@@ -90,7 +92,7 @@ class Service:
 
     async def _loaded(self) -> None:
         try:
-            self.models = await asyncio.to_thread(self._load)
+            self.models = await asyncio.to_thread(_sound, self._load)
         except Exception as error:
             self._failed(error)
 
@@ -253,6 +255,24 @@ class Service:
         finally:
             working.cancel()
             leaving.cancel()
+
+
+def _sound(load: Load) -> Mapping[str, Model]:
+    """The models that `load` gives.
+
+    Raises:
+        CharRNNError: if one has diverged: nothing that it would write could be drawn.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        models = load()
+        for name, model in models.items():
+            vocabulary = np.arange(model.config.vocab_size, dtype=np.int32)
+            try:
+                for ids in np.array_split(vocabulary, SLICES):
+                    refuse_diverged(model.stepper(model.start(len(ids))).step(ids))
+            except CharRNNError as error:
+                raise CharRNNError(f"{name}: {error.found}", error.advice) from None
+    return models
 
 
 def _tell(texts: list[Text], heard: threading.Event) -> None:

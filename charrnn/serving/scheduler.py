@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
+from charrnn.errors import CharRNNError
 from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import LanguageModel
 from charrnn.sampling.token_source import native_source
@@ -63,9 +64,11 @@ class Scheduler:
                     self._texts.append(text)
                     self._begin(text)
                 self._turn()
+            except CharRNNError as error:
+                self._fail(str(error))
             except Exception:  # ours; those who wait must hear of it
                 traceback.print_exc(file=sys.stderr)
-                self._fail()
+                self._fail("the text could not be written")
             if self._idle or time.monotonic() - self._announced > TURN_SECONDS:
                 self._announce([text for text in self._texts if text.take_fresh()])
                 self._announced = time.monotonic()
@@ -109,10 +112,10 @@ class Scheduler:
             if _goes_on(work):
                 self._slices.append(work)
 
-    def _fail(self) -> None:
+    def _fail(self, reason: str) -> None:
         for text in self._texts:
             if not text.over:
-                text.fail()
+                text.fail(reason)
         self._batches.clear()
         self._slices.clear()
 

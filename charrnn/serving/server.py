@@ -7,6 +7,7 @@ is not after some seconds is dropped. A second Ctrl-C ends at once.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -65,8 +66,9 @@ def listen(config: ServeConfig) -> socket.socket:
     try:
         return socket.create_server((config.host, config.port), family=family, backlog=1024)
     except OSError as error:
-        reason = error.strerror or str(error)
-        advice = "choose another --port" if config.port else "choose another --host"
+        reason = (error.strerror or str(error)).partition(" (while attempting")[0]
+        port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        advice = "choose another --port" if port else "choose another --host"
         raise CannotCreateError(f"{config.host}:{config.port}: {reason}", advice) from None
 
 
@@ -116,4 +118,6 @@ def serve(
 
 def _is_ours(record: logging.LogRecord) -> bool:
     """Whether a log record is about a mistake of ours, not of a client or of the hour."""
-    return record.exc_info is not None
+    if record.exc_info is None or record.exc_info[0] is None:
+        return False
+    return not issubclass(record.exc_info[0], asyncio.CancelledError)  # by a second Ctrl-C

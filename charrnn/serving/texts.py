@@ -72,6 +72,7 @@ class Text:
         read: how many of them are read.
         drawn: ids that were drawn elsewhere and are to be read here, so that they have costs.
         alone: the state after the first ids, read alone, and how many these are.
+        failure: why it can't be written, for people.
         left: whether nobody waits for it any more.
     """
 
@@ -92,6 +93,7 @@ class Text:
         self.drawn: deque[int] = deque()
         self.alone: tuple[State, int] | None = None
         self.finish: Finish | None = None
+        self.failure = ""
         self.left = False
 
         self.costs = None if likeliest is None else _Costs(tokenizer, likeliest)
@@ -142,9 +144,9 @@ class Text:
         self.finish = "stop" if self.growing.whole else "length"
         self._hand_on(piece + self.growing.rest())
 
-    def fail(self) -> None:
-        """The text can't be written."""
-        self.finish = "failure"
+    def fail(self, reason: str) -> None:
+        """The text can't be written; `reason` is for people."""
+        self.finish, self.failure = "failure", reason
         self._hand_on("")
 
     def _hand_on(self, text: str) -> None:

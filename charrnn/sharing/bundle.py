@@ -20,8 +20,10 @@ from charrnn.config import refuse_bidirectional
 from charrnn.errors import printable
 from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
+from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
 from charrnn.models.model import Model
+from charrnn.sampling.distribution import refuse_diverged
 from charrnn.sampling.language_model import line_start
 from charrnn.sharing import wasm
 from charrnn.sharing.packing import pack
@@ -64,14 +66,17 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
 
     Raises:
         UsageError: for a bidirectional network, which is no language model.
+        CharRNNError: if the model has diverged.
     """
     refuse_bidirectional(folder.record.model)
-    packed = pack(folder.weights, exact=exact)
-    ids = _test_ids(_model(folder, folder.weights))
-    log_probs, log_probs_here = (
-        _model(folder, weights).token_log_probs(ids[None])[0]
-        for weights in (folder.weights, packed.weights)
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        packed = pack(folder.weights, exact=exact)
+        ids = _test_ids(_model(folder, folder.weights))
+        log_probs, log_probs_here = (
+            _model(folder, weights).token_log_probs(ids[None])[0]
+            for weights in (folder.weights, packed.weights)
+        )
+    refuse_diverged(log_probs)
     loss = float(np.mean(log_probs - log_probs_here, dtype=np.float64))
     if not exact and not abs(loss) <= MAX_LOSS:
         return bundle(folder, exact=True)._replace(loss=loss)
@@ -90,7 +95,7 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
 
 def name_of(folder: ModelFolder) -> str:
     """The name of a model, fit to be shown."""
-    return printable(folder.path.resolve().name)
+    return printable(folder_name(folder.path))
 
 
 def _model(folder: ModelFolder, weights: Weights) -> Model:

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-from charrnn.errors import UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, write_files
-from charrnn.folder.hub import HUB, calling_the_hub, imported, repository
+from charrnn.folder.hub import HUB, calling_the_hub, folder_name, imported, repository
 from charrnn.folder.record import CARD, MODEL_FILES, ModelFolder
 
 __all__ = ["publish", "publish_page"]
@@ -41,14 +41,16 @@ def publish(
         public: whether everyone may see it.
 
     Raises:
-        UsageError: if the name is none, or is public already though that is not asked for.
+        UsageError: if the name is none; if it is there, and public or private otherwise than asked
+            for; if the hub refuses the card.
+        BadDataError: if the card can't be read.
         CharRNNError: for whatever goes wrong with the hub.
     """
     hub = imported(HUB + name)
+    card_text = _card(hub, model, name, _head(hub, model, name, license, language))
     address = _created(hub, name, "model", public)
     with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
-        head = _head(hub, model, name, license, language)
-        _stage(Path(folder), model, _card(hub, model, name, head))
+        _stage(Path(folder), model, card_text)
         hub.upload_folder(
             repo_id=name, folder_path=folder, commit_message="A model made with charrnn"
         )
@@ -64,7 +66,7 @@ def publish_page(model: ModelFolder, name: str, page: bytes, *, public: bool) ->
     hub = imported(HUB + name)
     address = _created(hub, name, "space", public)
     with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
-        head = {"title": model.path.resolve().name, "sdk": "static", "models": [name]}
+        head = {"title": folder_name(model.path), "sdk": "static", "models": [name]}
         about = f"---\n{_yaml(hub, head)}\n---\n\nA page of [{name}](https://hf.co/{name}).\n"
         (Path(folder) / CARD).write_text(about, encoding="utf-8")
         (Path(folder) / "index.html").write_bytes(page)
@@ -78,7 +80,7 @@ def publish_page(model: ModelFolder, name: str, page: bytes, *, public: bool) ->
 
 
 def _created(hub: ModuleType, name: str, kind: str, public: bool) -> str:
-    """The address of a repository, made if it is not there; never one more public than wanted."""
+    """The address of a repository, made if it is not there; as public as wanted, or refused."""
     repository(HUB + name)
     sdk = {"space_sdk": "static"} if kind == "space" else {}
     with calling_the_hub(HUB + name, hub):
@@ -86,6 +88,9 @@ def _created(hub: ModuleType, name: str, kind: str, public: bool) -> str:
         private = hub.repo_info(name, repo_type=kind).private
     if not private and not public:
         raise UsageError(f"{name} is there and public", "add --public, or choose another name")
+    if private and public:
+        advice = "leave out --public, or make it public in its settings on the hub"
+        raise UsageError(f"{name} is there and private", advice)
     return str(address)
 
 
@@ -134,11 +139,21 @@ def _head(
 
 def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) -> str:
     """The card: the user's own if it was changed, with what the hub reads at its head."""
+    from yaml import YAMLError
+
     path = model.path / CARD
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if text in ("", card.markdown(model)):
-        text = card.markdown(model, HUB + name)
-    own = hub.ModelCard(text, ignore_metadata_errors=True)
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if text in ("", card.markdown(model)):
+            text = card.markdown(model, HUB + name)
+        own = hub.ModelCard(text, ignore_metadata_errors=True)
+    except UnicodeDecodeError:
+        raise BadDataError(f"{path} is not UTF-8", "save it as UTF-8") from None
+    except (ValueError, YAMLError):
+        advice = "mend what stands between its two lines of ---, or take it out"
+        raise BadDataError(
+            f"the head of {path} is not YAML with names and values", advice
+        ) from None
     return f"---\n{_yaml(hub, own.data.to_dict() | head)}\n---\n{own.text.lstrip()}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import socket
 import threading
 import time
@@ -319,6 +320,26 @@ def test_ctrl_c_lets_texts_be_finished(trained_home: Path, model: Model) -> None
         assert ending == [(130, "")]
 
 
+def _takes_connections(server: Server) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=30).close()
+    except ConnectionError:
+        return False
+    return True
+
+
+def test_a_second_ctrl_c_ends_at_once(trained_home: Path) -> None:
+    endless = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999, "stream": True}
+    with started(trained_home, "verse", "--max-length", 9_999_999) as server:
+        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+        stream = client.completions.create(model="verse", prompt="t", **endless)  # type: ignore[call-overload]
+        next(iter(stream))
+        server.process.send_signal(signal.SIGINT)
+        while _takes_connections(server):  # until it has heard the first
+            time.sleep(0.01)
+        assert server.end() == (130, "")
+
+
 def test_a_port_that_is_taken_and_a_model_that_is_missing(
     server: Server, home: Path, trained_home: Path
 ) -> None:
@@ -326,6 +347,10 @@ def test_a_port_that_is_taken_and_a_model_that_is_missing(
     assert done.returncode == 73
     assert done.stderr.count("\n") == 1
     assert "choose another --port" in done.stderr
+    assert "while attempting" not in done.stderr
+    done = commands.run(home, "serve", "--host", "192.0.2.1")  # for documentation: nobody's
+    assert (done.returncode, done.stderr.count("\n")) == (73, 1)
+    assert "choose another --host" in done.stderr
     done = commands.run(home, "serve", "nothing")
     assert (done.returncode, done.stderr.count("\n")) == (66, 1)
     done = commands.run(home, "serve", "checkpoints/verse", trained_home / "checkpoints/verse")

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from charrnn.config import ServeConfig
+from charrnn.folder.files import write_files
+from charrnn.folder.record import model_files, read_model
 from charrnn.models.model import Model
 from charrnn.serving.app import Service, create_app
+from tests import commands
 from tests.serving.test_scheduler import small_model
 
 SCOPE: dict[str, Any] = {
@@ -59,3 +65,15 @@ def test_health_is_503_while_the_models_are_loaded_and_200_then() -> None:
         return found
 
     assert asyncio.run(visit()) == [(503, b"1"), (200, b"")]
+
+
+def test_a_model_that_has_diverged_is_refused_at_the_start() -> None:
+    model = small_model("gru")
+    weights = {name: np.sign(w) * np.float32(3e38) for name, w in model.weights.items()}
+    path = Path("model")
+    write_files(path, model_files(read_model(path).record, model.tokenizer, weights, 0))
+    done = commands.run(Path(), "serve", "model", "--port", 0)
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert len(said) == 2, said
+    assert said[1].startswith("charrnn: model: the model predicts NaN or infinity; its training")

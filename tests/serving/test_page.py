@@ -85,3 +85,36 @@ def test_the_page_goes_on_with_the_last_record_and_scores_each(
     assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
     expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
     assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_bytes_that_are_part_of_a_character_can_not_be_pressed(
+    names: Path, browser: Browser
+) -> None:
+    with started(names, "bytes") as server:
+        opened(browser, server)
+        texts = browser.run(
+            'return (await (await openModel()).next("", 20)).map((found) => found.text);'
+        )
+    assert "\ufffd" in texts
+    assert max(map(len, texts)) == 1
+
+
+def test_a_text_that_is_cut_off_is_said(browser: Browser, trained_home: Path) -> None:
+    with started(trained_home, "verse", "--max-length", 9_999_999) as server:
+        opened(browser, server)
+        browser.run(
+            """
+            element("length").value = 1000000;
+            element("top-p").value = 0.999;
+            element("write").requestSubmit();
+            const written = element("written");
+            while (!written.textContent) await new Promise((done) => setTimeout(done, 5));
+            return null;"""
+        )
+        server.process.kill()
+        said = browser.run(
+            """
+            while (!element("stop").disabled) await new Promise((done) => setTimeout(done, 5));
+            return element("write-status").textContent;"""
+        )
+    assert said == "the server stopped before the text was whole; try again"

@@ -21,6 +21,7 @@ from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.token_source import Request
 from charrnn.serving import batch as batches
 from charrnn.serving.answers import whole_text
+from charrnn.serving.limits import ApiError
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.texts import Piece, Text
 from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
@@ -209,7 +210,7 @@ def test_those_who_wait_hear_of_a_failure(
                 patch.setattr(batches.Batch, "step", broken)
                 text = text_of(model, "", 1)
                 writing.submit(text)
-                with pytest.raises(RuntimeError, match="could not be written"):
+                with pytest.raises(ApiError, match="could not be written"):
                     await whole_text(text)
             again = text_of(model, "", 1, max_new_tokens=9)
             writing.submit(again)
@@ -217,3 +218,39 @@ def test_those_who_wait_hear_of_a_failure(
 
     assert asyncio.run(fail()) == model.generate("", seed=1, max_new_tokens=9)
     assert "a mistake" in capsys.readouterr().err
+
+
+def test_a_model_that_diverges_as_it_writes_is_no_mistake_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = small_model("lstm")
+    stepper = type(model.stepper(model.start()))
+    monkeypatch.setattr(stepper, "step", lambda _, ids: np.full((len(ids), 10), np.nan))
+    with pytest.raises(ApiError, match="predicts NaN or infinity") as refused:
+        written([text_of(model, "a", 1)])
+    assert refused.value.status == 500
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("unit", ["character", "byte"])
+@pytest.mark.parametrize("likeliest", [None, 2])
+def test_a_text_ends_with_a_whole_cluster_as_it_does_alone(
+    unit: str, likeliest: int | None
+) -> None:
+    """Flags, families and accents: beyond its length a text takes in what belongs to the last."""
+    signs = CharTokenizer.from_text("\n a\u0301\u200d👨👩👧🇩🇪🏽")
+    model = small_model("gru", signs if unit == "character" else ByteTokenizer())
+    prompts = ["a", "👩\u200d", "🇩"]
+    asked: list[tuple[str, int, dict[str, Any]]] = [
+        (prompts[k % 3], k, {"max_new_tokens": 1 + k % 5, "temperature": 1.0}) for k in range(45)
+    ]
+    texts = [text_of(model, prompt, k, likeliest, **how) for prompt, k, how in asked]
+    for (prompt, k, how), text, piece in zip(asked, texts, written(texts), strict=True):
+        expected = model.generate(prompt, seed=k, **how)
+        assert piece.text == (expected if likeliest is None else prompt + expected)
+        if likeliest is not None:
+            assert len(piece.costs) == len(text.request.prompt) + text.growing.tokens
+    assert any(
+        text.growing.tokens > how["max_new_tokens"]
+        for text, (_, _, how) in zip(texts, asked, strict=True)
+    )

@@ -106,7 +106,13 @@ class _Handler(BaseHTTPRequestHandler):
         except _RefusedError as error:
             headers = {"X-Error-Code": error.code, "X-Error-Message": error.message}
             data, status = (
-                json.dumps({"error": error.message, "url": error.url}).encode(),
+                json.dumps(
+                    {
+                        "error": error.message,
+                        "errors": [{"message": error.message}],
+                        "url": error.url,
+                    }
+                ).encode(),
                 error.status,
             )
         self.send_response(status)
@@ -127,6 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             return self._create(json.loads(body), token)
         if path == "/api/validate-yaml":
+            if "license: none-such" in json.loads(body)["content"]:
+                raise _RefusedError(400, "", '"license" must be one of [apache-2.0, mit]')
             return b"{}", {}
         kind, name, rest = parts[1].rstrip("s"), "/".join(parts[2:4]), parts[4:]
         repository = self._repository(kind, name, token)

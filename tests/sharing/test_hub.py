@@ -177,8 +177,10 @@ import sys, charrnn
 from charrnn.folder.record import find_model, read_model
 from charrnn.sharing.publishing import publish
 for name in sys.argv[1:]:
+    name, _, given = name.partition(" ")
+    settings = {"license": given or "mit", "language": (), "public": given == "public"}
     try:
-        publish(read_model(find_model("verse")), name, license="mit", language=(), public=False)
+        publish(read_model(find_model("verse")), name, **settings)
     except charrnn.CharRNNError as error:
         print(error.exit_code, error)
 """
@@ -243,12 +245,34 @@ def test_each_failure_to_push_is_one_line(hub: Hub, home: Path, run: Run) -> Non
     assert "--license" in missing.stderr
     done = run("push", "verse", "novel", "--license", "mit")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    found = failures(home, PUSH, "ann/verse", **hub.environment())
-    assert_said(found, (2, "ann/verse is there and public; add --public"))
+    hub.repositories["model", "ann/hers"] = Repository(private=True)
+    names = ("ann/verse", "ann/hers public", "ann/other none-such")
+    found = failures(home, PUSH, *names, **hub.environment())
+    assert_said(
+        found,
+        (2, "ann/verse is there and public; add --public"),
+        (2, "ann/hers is there and private; leave out --public"),
+        (2, 'README.md. - "license" must be one of [apache-2.0, mit]; check --license'),
+    )
     found = failures(home, PUSH, "ann/novel", **hub.environment("hf_old"))
     assert_said(found, (1, "the token is not accepted"))
     found = failures(home, PUSH, "ann/novel", **hub.environment(None))
     assert_said(found, (1, "hf auth login"))
     offline = hub.environment() | {"HF_HUB_OFFLINE": "1"}
     assert_said(failures(home, PUSH, "ann/novel", **offline), (66, "HF_HUB_OFFLINE"))
+    card = home / "checkpoints/verse/README.md"
+    for text, words in (
+        (b"---\na: [\n---\n", "not YAML"),
+        (b"---\nword\n---\n", "not YAML"),
+        (b"\xe9", "UTF-8"),
+    ):
+        card.write_bytes(text)
+        assert_said(failures(home, PUSH, "ann/novel", **hub.environment()), (65, words))
     assert ("model", "ann/novel") not in hub.repositories
+
+
+def test_a_page_of_a_model_from_the_hub_has_its_name(hub: Hub, home: Path, run: Run) -> None:
+    published(hub, home)
+    done = run("export", "hf://ann/verse", "--html", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert "<h1>verse</h1>" in (home / "page.html").read_text()

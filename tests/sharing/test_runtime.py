@@ -16,7 +16,7 @@ import charrnn
 from charrnn import ByteTokenizer
 from charrnn.arrays import Logits, log_softmax
 from charrnn.config import CellName, SampleConfig
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.record import ModelFolder, read_model
 from charrnn.sampling.distribution import probabilities
 from charrnn.sharing import bundle as bundles
@@ -291,3 +291,11 @@ def test_a_bidirectional_network_is_refused(tmp_path: Path) -> None:
     record = msgspec.structs.replace(folder.record, model=config)
     with pytest.raises(UsageError, match="bidirectional"):
         bundle(replace(folder, record=record))
+
+
+def test_a_model_that_has_diverged_makes_no_page(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru")
+    weights = {name: np.sign(w) * np.float32(3e38) for name, w in folder.weights.items()}
+    for exact in (False, True):
+        with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
+            bundle(replace(folder, weights=weights), exact=exact)

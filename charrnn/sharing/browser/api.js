@@ -22,7 +22,10 @@ class ServedModel {
     const answer = await ask("v1/completions", { model: this.facts.name, prompt, max_tokens: 1, logprobs: count });
     const [likeliest] = (await answer.json()).choices[0].logprobs.top_logprobs;
     return Object.entries(likeliest)
-      .map(([text, nats]) => ({ text, probability: Math.exp(nats) }))
+      .map(([token, nats]) => {
+        const text = token.startsWith("bytes:") ? "\ufffd" : token; // part of a character
+        return { text, probability: Math.exp(nats) };
+      })
       .sort((a, b) => b.probability - a.probability);
   }
 
@@ -54,8 +57,13 @@ class ServedModel {
       if (error) throw new Error(error.message);
       yield choices[0].text;
     }
-    throw new Error("the server stopped before the text was whole; try again");
+    cut();
   }
+}
+
+function cut(error) {
+  if (error?.name === "AbortError") throw error;
+  throw new Error("the server stopped before the text was whole; try again");
 }
 
 /** The data of server-sent events. */
@@ -63,13 +71,13 @@ async function* events(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let held = "";
   try {
-    for (let part; !(part = await reader.read()).done;) {
+    for (let part; !(part = await reader.read().catch(cut)).done;) {
       const parts = (held + part.value).split("\n\n");
       held = parts.pop();
       for (const event of parts) yield event.replace(/^data: /, "");
     }
   } finally {
-    reader.cancel();
+    reader.cancel().catch(() => {}); // it may have been cut
   }
 }
 
