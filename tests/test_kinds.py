@@ -193,6 +193,7 @@ def test_every_public_name_that_can_be_called_is_in_the_table(folder: Path) -> N
     for name in charrnn.__all__:
         value = getattr(charrnn, name)
         holds = inspect.isclass(value) and issubclass(value, msgspec.Struct)
+        holds |= inspect.ismodule(value)  # a room, whose functions take models
         assert name in table or holds or name in ("Event", "Run"), name
     for kind in (Model, Mixture, CharTokenizer, ByteTokenizer, CharRNN):
         for name, _ in inspect.getmembers(kind, inspect.isroutine):
