@@ -23,13 +23,16 @@ __all__ = ["score"]
 @with_settings(Reading, leave_out=("text_column", "split", "records"))
 def score(model: ModelArgument = None, *, unknown: UnknownOption = "error", **given: Any) -> None:
     """Score each line of standard input, or each record, as lines of JSON."""
+    from charrnn.folder.record import find_model, read_record, reading_for
     from charrnn.models.loading import load
 
     loaded = load(model)
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
     lines, end = _lines(reading), loaded.tokenizer.end
     if end not in (None, "\n"):  # records of several lines
-        whole = split((f"{line}\n" for line in lines), kind_of_end(end))
+        kind = reading_for(read_record(find_model(model))[0], reading).records
+        kind = kind if kind.startswith("^") else kind_of_end(end)
+        whole = split((f"{line}\n" for line in lines), kind)
         lines = (record for records in whole for record in records if record.strip())
     with read_by_a_model():
         for found in loaded.score_lines(lines, unknown):

@@ -199,6 +199,16 @@ def test_records_can_be_refused_and_named(desk: Path) -> None:
     assert resumed.exit_code == 0, resumed.stderr
 
 
+def test_records_with_blank_lines_are_scored_whole(desk: Path) -> None:
+    recipes = [f"Title: {k}\n\n- salt\n\nStir it.\n" for k in range(40)]
+    (desk / "recipes.txt").write_text("\n".join(recipes))
+    done = run(desk, "train", "recipes.txt", "--steps", 2, *TINY)
+    assert "each opens with 'Title:'" in done.stderr
+    scored = run(desk, "score", "recipes", data="\n".join(recipes[:3]).encode())
+    counts = [json.loads(line)["characters"] for line in scored.stdout.splitlines()]
+    assert counts == [len(recipe) for recipe in recipes[:3]]  # the end counts as one
+
+
 def test_the_end_can_be_chosen_by_hand(desk: Path) -> None:
     done = run(desk, "sample", "names", "--interactive", 40, "--seed", 1, data=b"=Ka\n=\n")
     assert "the end of the record" in done.stderr
