@@ -242,7 +242,8 @@ def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
     whole = run(tmp_path, "train", text, *options, "--out", "whole")
     assert whole.returncode == 0, whole.stderr
     moments = random.Random(5)  # noqa: S311
-    command: tuple[object, ...] = ("train", text, *options, "--out", "killed")
+    # A trial of its own might choose another way to compute.
+    command: tuple[object, ...] = ("train", text, "--repeat", "whole", "--out", "killed")
     state = tmp_path / "killed" / STATE
     saved = None
     for _ in range(kills):
