@@ -189,6 +189,24 @@ def test_bytes_are_characters_once_they_are_whole(tmp_path: Path) -> None:
     assert [one["nats"] for one in found["score"]] == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_text_of_bytes_ends_with_a_whole_character(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru", ByteTokenizer())
+    code = """
+        const bytes = [0xe6, 0xbc, 0xa2], found = []; // 漢, again and again
+        model.step = (place, id) => {
+          place.logits = Float32Array.from({ length: 256 }, (_, next) =>
+            next === bytes[(bytes.indexOf(id) + 1) % 3] ? 99 : -99);
+          place.ids.push(id);
+        };
+        for (const length of [0, 1, 2, 3, 4]) {
+          let text = "";
+          for await (const piece of model.generate({ length })) text += piece;
+          found.push(text);
+        }
+        return found;"""
+    assert in_runtime(folder, code) == ["", "漢", "漢", "漢", "漢漢"]
+
+
 def test_a_record_is_read_from_its_start_and_ends_with_its_end(tmp_path: Path) -> None:
     """As `tokenizer.json` has it for a model of records: the last id is no character."""
     letters, end = CHARACTERS[1:], V - 1
