@@ -148,7 +148,7 @@ def test_a_command_line_ends_in_a_code_that_is_told_and_no_traceback(
     assert (done.value.code or 0) in CODES
 
 
-@pytest.mark.filterwarnings("ignore:no text will end at", "ignore:in the text")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # which the command line says
 @in_one_folder
 @given(st.binary(max_size=40), st.sampled_from(["error", "skip", "replace"]), st.booleans())
 def test_any_bytes_may_be_a_prompt(home: Path, data: bytes, unknown: str, json: bool) -> None:

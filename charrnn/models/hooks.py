@@ -83,17 +83,24 @@ def chosen_places(places: Sequence[str], wanted: NamesFilter) -> list[str]:
     """
     if wanted is None:
         return list(places)
-    if callable(wanted):
+    if callable(wanted) and not isinstance(wanted, type):
         found = [place for place in places if wanted(place)]
         if not found:
             raise UsageError("the filter chooses no place", f"choose from {', '.join(places)}")
         return found
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    names = [wanted] if isinstance(wanted, str) else _listed(wanted)
     for name in names:
         if name not in places:
             near = get_close_matches(str(name), places, 3) or places
             raise UsageError(f"the model has no place {name!r}", f"choose from {', '.join(near)}")
     return [place for place in places if place in names]
+
+
+def _listed(wanted: object) -> list[object]:
+    if not isinstance(wanted, (list, tuple, set, frozenset)):
+        found = f"places are chosen by {type(wanted).__name__}"
+        raise UsageError(found, "give a name, several names or a predicate")
+    return list(wanted)
 
 
 class Recorder:
@@ -140,7 +147,7 @@ class Hooks:
     ) -> None:
         self.alone = alone
         self.functions: dict[str, list[HookFunction]] = {}
-        for wanted, function in hooks:
+        for wanted, function in _pairs(hooks):
             for place in chosen_places(places, wanted):
                 self.functions.setdefault(place, []).append(function)
 
@@ -162,6 +169,15 @@ class Hooks:
                 raise UsageError(found, f"return {given.shape}, or None to change nothing")
             value = after[None] if self.alone else after
         return value
+
+
+def _pairs(hooks: object) -> list[tuple[NamesFilter, HookFunction]]:
+    """The pairs of a place and a function, found to be such."""
+    pairs: list[Any] = list(hooks) if isinstance(hooks, (list, tuple)) else [None]
+    for pair in pairs:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not callable(pair[1]):
+            raise UsageError("hooks are no pairs of a place and a function", "give a list of these")
+    return pairs
 
 
 def see_of(watch: Watch | None, layer: int, t: int) -> See:

@@ -117,13 +117,13 @@ class Predictor(LanguageModel):
 
     def _sequences(self, text: str | Ids, unknown: Unknown) -> tuple[Ids, bool]:
         """The ids (B, N) of a text or of what is ids already; whether it is one sequence."""
-        ids = self.tokenizer.encode(text, unknown) if isinstance(text, str) else np.asarray(text)
+        if isinstance(text, str):
+            ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)
+        else:
+            axes = 2 if getattr(text, "ndim", 1) == 2 else 1
+            ids = checked_ids(text, self.tokenizer.vocab_size, axes)
         if not ids.size:
             raise UsageError("there is no text to read", "give at least one character")
-        size = self.tokenizer.vocab_size
-        if ids.dtype.kind not in "iu" or ids.ndim > 2 or not 0 <= ids.min() <= ids.max() < size:
-            found = f"ids of type {ids.dtype} and shape {ids.shape} are no text of this model"
-            raise UsageError(found, f"give whole numbers (N,) or (B, N), from 0 to {size - 1}")
         return np.atleast_2d(ids), ids.ndim < 2
 
     def read_watched(self, ids: Ids, watch: Watch, state: State | None = None) -> Floats:

@@ -177,9 +177,9 @@ def test_places_are_chosen_by_name_names_or_predicate() -> None:
         (TEXT, "layers.0.hook_H", "no place 'layers.0.hook_H'; choose from layers.0.hook_h"),
         (TEXT, ["layers.7.hook_h"], "no place 'layers.7.hook_h'"),
         (TEXT, lambda _: False, "chooses no place"),
-        (np.array([V]), None, "give whole numbers"),
-        (np.array([0.5]), None, "give whole numbers"),
-        (np.zeros((1, 1, 1), int), None, "give whole numbers"),
+        (np.array([V]), None, "ids are whole numbers"),
+        (np.array([0.5]), None, "ids are whole numbers"),
+        (np.zeros((1, 1, 1), int), None, "ids are whole numbers"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
