@@ -221,5 +221,5 @@ def test_the_end_can_be_chosen_by_hand(desk: Path) -> None:
 def test_a_model_of_records_is_not_inspected_as_one_story(desk: Path) -> None:
     done = run(desk, "inspect", "names", "names.txt", "--units")
     assert done.exit_code == 2
-    assert "model of records" in done.stderr
+    assert "this is one of records" in done.stderr
     assert done.stderr.count("\n") == 1
