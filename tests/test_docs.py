@@ -53,7 +53,15 @@ def blocks(page: str) -> str:
 
 
 # What examples write to.
-OUTPUTS = ("story.txt", "page.html", "units.svg", "horizon.svg", "gradients.svg", "losses.svg")
+OUTPUTS = (
+    "story.txt",
+    "page.html",
+    "inside.html",
+    "units.svg",
+    "horizon.svg",
+    "gradients.svg",
+    "losses.svg",
+)
 
 # Each command once, under the first page that shows it.
 EXAMPLES = {line: page for page in reversed(PAGES) for line in examples(page)}
