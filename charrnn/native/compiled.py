@@ -66,11 +66,7 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
 
 def entries() -> list[Path]:
     """The files, the least recently used first."""
-    used: dict[Path, int] = {}
-    for path in _folder().glob("*.o"):
-        with suppress(OSError):  # another process has just deleted it
-            used[path] = path.stat().st_mtime_ns
-    return sorted(used, key=lambda path: used[path])
+    return cache.by_last_use(_folder(), "*.o")
 
 
 def clear() -> int:

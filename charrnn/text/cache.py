@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from charrnn.errors import ReadWriteError
 
-__all__ = ["cached_ids", "clear", "create", "entries", "location"]
+__all__ = ["by_last_use", "cached_ids", "clear", "create", "entries", "location"]
 
 LARGEST = 8 << 30  # bytes of all files together
 ABANDONED = 86_400  # seconds after which an incomplete file belongs to a crashed process
@@ -67,8 +67,13 @@ def cached_ids(
 
 def entries() -> list[Path]:
     """The files, the least recently used first."""
+    return by_last_use(location(), "*.ids")
+
+
+def by_last_use(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder that fit a pattern, the least recently used first."""
     used: dict[Path, int] = {}
-    for path in location().glob("*.ids"):
+    for path in folder.glob(pattern):
         with suppress(FileNotFoundError):  # another process has just deleted it
             used[path] = path.stat().st_mtime_ns
     return sorted(used, key=lambda path: used[path])
