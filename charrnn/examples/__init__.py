@@ -1,0 +1,6 @@
+"""From files to the examples that a task learns from.
+
+    sources ──rows──▶ File ──▶ Row, Row, … ──labelled, tagged──▶ Example, Example, …
+
+rows        files, compressed ones and data sets → rows with columns and numbers
+"""
