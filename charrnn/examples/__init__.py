@@ -3,4 +3,5 @@
     sources ──rows──▶ File ──▶ Row, Row, … ──labelled, tagged──▶ Example, Example, …
 
 rows        files, compressed ones and data sets → rows with columns and numbers
+pairs       two columns, or two files line by line → pairs of texts
 """

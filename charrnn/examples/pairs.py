@@ -1,0 +1,147 @@
+"""Pairs of a text and what it becomes: a table of two columns, or two files line by line.
+
+pairs.tsv, pairs.csv, pairs.jsonl, pairs.parquet, hf://… ──▶ Pair, Pair, …
+train.en, train.de                                       ──▶ Pair, Pair, …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from charrnn.config import Reading
+from charrnn.errors import BadDataError
+from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+
+__all__ = ["Pair", "read_pairs"]
+
+TEXTS = ("source", "target")  # what the two of a pair are called, and their columns
+OPTIONS = ("--text-column", "--label-column")
+# What names columns, in the first line of a table that should have no header.
+NAMES = {*TEXTS, "src", "tgt", "trg", "input", "output"}
+BOTH = "write source, tab, target on each line"
+
+
+class Pair(NamedTuple):
+    """An example: a text and what it becomes."""
+
+    source: str
+    target: str
+
+
+class _Columns(NamedTuple):
+    """Where the source and the target stand; whether the user has named the columns."""
+
+    names: tuple[str, str]
+    given: bool
+
+    def are_in(self, cells: list[str]) -> bool:
+        """Whether a first line names both."""
+        return all(name in cells for name in self.names)
+
+
+def read_pairs(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    target_column: str | None,
+    notes: list[str],
+) -> list[Pair]:
+    """All pairs of some files.
+
+    Args:
+        sources: tables, which name both columns in their first line, or have no header and the
+            sources in the first column, the targets in the second; or two other files, whose lines
+            belong together.
+        reading: encoding, and the column of the sources; `source` by default.
+        target_column: that of the targets; `target` by default.
+        notes: gets what was changed or left out.
+
+    Raises:
+        BadDataError: for a row without one of the texts, an empty text, a first line that names
+            other columns, files of different lengths, or no pair at all; says where.
+        MissingInputError: if there is no such file.
+        UsageError: for a column that is not there.
+    """
+    names = (reading.text_column or TEXTS[0], target_column or TEXTS[1])
+    columns = _Columns(names, bool(reading.text_column or target_column))
+    if _are_aligned(sources, reading):
+        pairs = list(_aligned(sources, reading, notes))
+    else:
+        files = opened(sources, reading, notes)
+        pairs = [pair for file in files for pair in _of_table(file, columns)]
+    if not pairs:
+        raise BadDataError(f"{sources[0]}: there are no pairs in it", BOTH)
+    return pairs
+
+
+def _are_aligned(sources: Sequence[str | Path], reading: Reading) -> bool:
+    """Whether these are two files of plain text, without a tab in the first line of either."""
+    if len(sources) != 2 or not all(Path(source).is_file() for source in sources):
+        return False
+    files = list(opened(sources, reading, []))
+    starts = [file.start.partition("\n")[0] for file in files if file.form is Form.TEXT]
+    return len(files) == len(starts) == 2 and not any("\t" in start for start in starts)
+
+
+def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[Pair]:
+    names, texts = list[str](), list[list[str]]()
+    for file in opened(sources, reading, notes):
+        names.append(file.name)
+        texts.append([line for _, line in file.lines()])
+    for number, pair in enumerate(zip_longest(*texts), 1):
+        for name, text in zip(names, pair, strict=True):
+            if text is None:
+                lengths = f"{len(texts[0]):,} and {len(texts[1]):,} lines"
+                found = f"{name}: line {number:,} is missing: the files have {lengths}"
+                raise BadDataError(found, "give two files whose lines belong together")
+            if not text.strip():
+                found = f"{name}: line {number:,} is empty"
+                raise BadDataError(found, "fill it in, or delete it in both files")
+        yield Pair(*pair)
+
+
+def _of_table(file: File, columns: _Columns) -> Iterator[Pair]:
+    extra = False
+    for row in file.rows(columns.are_in, columns.names):
+        names = columns.names
+        if file.form in (Form.CELLS, Form.TEXT) and not columns.are_in(list(file.columns)):
+            _refuse_header(file, row, columns)
+            names, extra = ("1", "2"), extra or len(row.cells) > 2
+        yield Pair(_text(file, row, names, 0), _text(file, row, names, 1))
+    if extra:
+        file.notes.append(f"{file.name}: its columns from the third on are not used")
+
+
+def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
+    """The source of a row for 0, its target for 1."""
+    value, place = value_at(row.cells, names[which]), file.at(row.number)
+    if value is MISSING and names[which] not in ("1", "2", *file.columns):
+        raise file.no_column(names[which], OPTIONS[which])
+    if value is MISSING or value is None:
+        raise BadDataError(f"{place} has no {TEXTS[which]}", BOTH)
+    if not isinstance(value, str):
+        found = f"{place}: the {TEXTS[which]} is {value!r}, not a text"
+        raise BadDataError(found, "put it in quotation marks")
+    if not value.strip():
+        raise BadDataError(f"{place}: the {TEXTS[which]} is empty", "fill it in, or delete the row")
+    return value
+
+
+def _refuse_header(file: File, row: Row, columns: _Columns) -> None:
+    """Refuse a table without a header that the user expects, or with one that nobody does.
+
+    Raises:
+        UsageError: for a column that the user has named, and that is not there.
+        BadDataError: for a first line that seems to name columns.
+    """
+    cells = list(row.cells.values())
+    if columns.given:
+        file.columns = cells
+        which = int(columns.names[0] in cells)
+        raise file.no_column(columns.names[which], OPTIONS[which])
+    if row.number == 1 and any(cell.strip().lower() in NAMES for cell in cells):
+        found = f"{file.at(1)} names columns ({', '.join(cells)}), but not source and target"
+        advice = "name them with --text-column and --label-column, or delete the line"
+        raise BadDataError(found, advice)
