@@ -12,4 +12,5 @@ builtin     a layer over a whole sequence by PyTorch's own
 choice      what can compute layers here, and what does
 recurrent   stacks of layers
 char_rnn    embedding → recurrent stack → head
+encoder     rows of different lengths through one stack or two, for the other tasks
 """
