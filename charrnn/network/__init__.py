@@ -3,6 +3,7 @@
     ids (B, T) ──embedding, recurrent──▶ (T, B, H) ──head──▶ logits (B, T, V)
 
 modes       PyTorch's modes as charrnn needs them
+modules     PyTorch's modules before their first weights
 team        threads for machine code: PyTorch's, or Python's
 engine      what runs the steps of a layer: the contract
 kernels     in machine code

@@ -9,9 +9,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from charrnn.config import ModelConfig
+from charrnn.network.modules import empty
 from charrnn.network.recurrent import Recurrent
 
 __all__ = ["Encoder", "turned"]
@@ -37,12 +37,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config
         if features:
-            self.input = skip_init(nn.Linear, features, config.embed_size, dtype=torch.float32)
+            self.input = empty(nn.Linear, features, config.embed_size)
             nn.init.kaiming_uniform_(self.input.weight, a=math.sqrt(5), generator=generator)
             nn.init.zeros_(self.input.bias)
         else:
-            size = config.vocab_size, config.embed_size
-            self.embedding = skip_init(nn.Embedding, *size, dtype=torch.float32)
+            self.embedding = empty(nn.Embedding, config.vocab_size, config.embed_size)
             nn.init.normal_(self.embedding.weight, generator=generator)
         self.rnn = self._stack(generator)
         if config.bidirectional:
