@@ -19,10 +19,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from torch.nn.utils import skip_init
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
+from charrnn.network.modules import empty
 from charrnn.network.recurrent import Recurrent
 
 __all__ = ["Decoder", "Memory"]
@@ -58,8 +58,7 @@ class Decoder(nn.Module):
         self.config, self.reach = config, reach
         hidden, read = config.hidden_size, (1 + config.bidirectional) * config.hidden_size
         self.parts = len(CELLS[config.cell].state)
-        size = config.vocab_size, config.embed_size
-        self.embedding = skip_init(nn.Embedding, *size, dtype=torch.float32)
+        self.embedding = empty(nn.Embedding, config.vocab_size, config.embed_size)
         nn.init.normal_(self.embedding.weight, generator=generator)
         self.bridge = _linear(read, self.parts * config.num_layers * hidden, generator)
         self.rnn = Recurrent(
@@ -72,7 +71,7 @@ class Decoder(nn.Module):
             skip=config.skip,
             generator=generator,
         )
-        self.key = _linear(read, hidden, generator, bias=False)
+        self.key = _linear(read, hidden, generator)
         self.move = _linear(hidden, 2 * reach + 1, generator)
         nn.init.zeros_(self.move.weight)
         self.out = _linear(read + hidden, hidden, generator)
@@ -147,11 +146,8 @@ def _attention(scores: Tensor, moves: Tensor, looked: Tensor) -> Tensor:
     return torch.stack(steps, 1)
 
 
-def _linear(
-    inputs: int, outputs: int, generator: torch.Generator | None, *, bias: bool = True
-) -> nn.Linear:
-    layer = skip_init(nn.Linear, inputs, outputs, bias=bias, dtype=torch.float32)
+def _linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Linear:
+    layer = empty(nn.Linear, inputs, outputs)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
-    if bias:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)
     return layer

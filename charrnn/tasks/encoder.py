@@ -24,7 +24,7 @@ from charrnn.cells.layout import (
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 
-__all__ = ["Encoder", "groups"]
+__all__ = ["Encoder", "groups", "layers_of"]
 
 CELLS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
 
@@ -41,23 +41,13 @@ class Encoder:
         self.config = config
         self.cell = CELLS[config.cell]
         self._weights = weights
-        self._stacks = [self._stack(RECURRENT)]
-        if config.bidirectional:
-            self._stacks.append(self._stack(BACK))
+        prefixes = (RECURRENT, BACK) if config.bidirectional else (RECURRENT,)
+        self._stacks = [layers_of(config, weights, prefix) for prefix in prefixes]
         # The input product of a first layer depends on the id alone: one row for each.
         self._tables = []
         if EMBEDDING in weights:
             for layers in self._stacks:
                 self._tables.append(weights[EMBEDDING] @ layers[0].w_ih + layers[0].b_ih)
-
-    def _stack(self, prefix: str) -> list[Layer]:
-        layers = []
-        for k in range(self.config.num_layers):
-            w_ih, w_hh, b_ih, b_hh = (self._weights[prefix + name] for name in layer_names(k))
-            skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
-            w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
-            layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
-        return layers
 
     def read(self, x: Ids | Floats, lengths: NDArray[np.integer]) -> Floats:
         """Read rows side by side.
@@ -101,6 +91,17 @@ class Encoder:
             gh = state[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
             output[t], state = self.cell.combine(gx[t], gh, state)
         return output
+
+
+def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]:
+    """The layers of a stack, whose weights' names begin with `prefix`."""
+    layers = []
+    for k in range(config.num_layers):
+        w_ih, w_hh, b_ih, b_hh = (weights[prefix + name] for name in layer_names(k))
+        skip = config.skip and w_ih.shape[1] == config.hidden_size
+        w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
+        layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
+    return layers
 
 
 def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
