@@ -1,0 +1,6 @@
+"""Work other than language modelling, with NumPy alone.
+
+    folder, inputs ──▶ answers;  folder, examples ──▶ Report
+
+reports     scores beside those of trivial answers
+"""
