@@ -71,7 +71,8 @@ class Decoder(nn.Module):
             skip=config.skip,
             generator=generator,
         )
-        self.key = _linear(read, hidden, generator)
+        # A bias would add the same to all scores of a step, which changes nothing.
+        self.key = _linear(read, hidden, generator, bias=False)
         self.move = _linear(hidden, 2 * reach + 1, generator)
         nn.init.zeros_(self.move.weight)
         self.out = _linear(read + hidden, hidden, generator)
@@ -146,8 +147,11 @@ def _attention(scores: Tensor, moves: Tensor, looked: Tensor) -> Tensor:
     return torch.stack(steps, 1)
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Linear:
-    layer = empty(nn.Linear, inputs, outputs)
+def _linear(
+    inputs: int, outputs: int, generator: torch.Generator | None, *, bias: bool = True
+) -> nn.Linear:
+    layer = empty(nn.Linear, inputs, outputs, bias)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
-    nn.init.zeros_(layer.bias)
+    if bias:
+        nn.init.zeros_(layer.bias)
     return layer

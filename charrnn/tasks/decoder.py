@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Weights
+from charrnn.cells.heads import DECODER
+from charrnn.cells.layout import EMBEDDING, RECURRENT
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
 from charrnn.tasks.encoder import layers_of
@@ -74,17 +76,18 @@ class Decoder:
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
         self.config = config
         self.cell = CELLS[config.cell]
-        self._layers = layers_of(config, weights, "decoder.rnn.")
-        self._embedding = weights["decoder.embedding.weight"]
+        self._layers = layers_of(config, weights, DECODER + RECURRENT)
+        self._embedding = weights[DECODER + EMBEDDING]
         first = self._layers[0]
         self._table = self._embedding @ first.w_ih + first.b_ih  # (V, G·H)
-        linear = {}
-        for name in ("decoder.bridge", "decoder.key", "decoder.move", "decoder.out", "head"):
-            weight = np.ascontiguousarray(weights[f"{name}.weight"].T)  # (I, O)
-            linear[name.removeprefix("decoder.")] = weight, weights[f"{name}.bias"]
-        self._bridge, self._key, self._move = linear["bridge"], linear["key"], linear["move"]
-        self._head = linear["head"]
-        out, self._out_bias = linear["out"]
+
+        def linear(name: str) -> tuple[Floats, Floats]:
+            return np.ascontiguousarray(weights[f"{name}.weight"].T), weights[f"{name}.bias"]
+
+        self._bridge, self._move = linear(DECODER + "bridge"), linear(DECODER + "move")
+        self._head = linear("head")
+        self._key = weights[DECODER + "key.weight"].T / np.float32(config.hidden_size**0.5)
+        out, self._out_bias = linear(DECODER + "out")
         self._out_read, self._out_hidden = np.split(out, [-config.hidden_size])
 
     def start(self, output: Floats, lengths: NDArray[np.integer]) -> Written:
@@ -104,7 +107,7 @@ class Decoder:
         there = np.arange(steps) < lengths[:, None]  # (B, T)
         memory = Memory(
             output @ self._out_read,
-            (output @ self._key[0] + self._key[1]) / np.float32(hidden**0.5),
+            output @ self._key,
             np.where(there, np.float32(0), NOWHERE),
         )
         looked = np.zeros((batch, steps), np.float32)

@@ -104,11 +104,14 @@ def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]
     return layers
 
 
-def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
+def groups(
+    rows: Sequence[Ids], tokens: int = CELLS_AT_ONCE
+) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
     """Rows of like length side by side, so that little of what is read is padding.
 
     Args:
         rows: ids (N,) each.
+        tokens: how many are side by side at most, unless a row has more.
 
     Yields:
         places: (B,), which of the rows they are.
@@ -120,7 +123,7 @@ def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray
     first = 0
     while first < len(order):
         last = first
-        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= CELLS_AT_ONCE:
+        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= tokens:
             last += 1
         places = order[first : max(last, first + 1)]
         ids = np.zeros((len(places), int(lengths[places].max())), np.int32)

@@ -1,6 +1,6 @@
 """A trained translator: texts become other texts.
 
-    texts ──encoder──▶ memory ──decoder, search──▶ Translation, Translation, …
+texts ──encoder──▶ memory ──decoder, search──▶ Translation, Translation, …
 """
 
 from __future__ import annotations
@@ -152,7 +152,9 @@ def as_read(ids: Ids, end: int) -> NDArray[np.int32]:
     return np.concatenate([[end], ids, [end]]).astype(np.int32)
 
 
-def _scores(answers: Sequence[str], targets: Sequence[str]) -> tuple[dict[str, float], tuple[str, ...]]:
+def _scores(
+    answers: Sequence[str], targets: Sequence[str]
+) -> tuple[dict[str, float], tuple[str, ...]]:
     """Scores by name, and what should be said of them."""
     scores = {
         ERRORS: character_error_rate(answers, targets),
