@@ -3,4 +3,6 @@
     sources ──rows──▶ File ──▶ Row, Row, … ──labelled, tagged──▶ Example, Example, …
 
 rows        files, compressed ones and data sets → rows with columns and numbers
+labelled    texts with a label each: tables, fastText
+tagged      texts with marked spans: CoNLL, JSON
 """
