@@ -12,6 +12,7 @@ sequences   a layer over a whole sequence, with its gradients, by either
 builtin     a layer over a whole sequence by PyTorch's own
 choice      what can compute layers here, and what does
 recurrent   stacks of layers
+base        what every network can tell of itself
 char_rnn    embedding → recurrent stack → head
 encoder     rows of different lengths through one stack or two, for the other tasks
 """

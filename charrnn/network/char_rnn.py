@@ -19,6 +19,7 @@ from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
+from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
 from charrnn.network.modules import empty
 from charrnn.network.recurrent import Recurrent
@@ -27,7 +28,7 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["CharRNN"]
 
 
-class CharRNN(nn.Module):
+class CharRNN(Network):
     """A character-level recurrent language model, in float32.
 
     Args:
@@ -84,18 +85,6 @@ class CharRNN(nn.Module):
             checked_ids(ids, self.config.vocab_size, 2)
         hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
         return self.head(hidden).transpose(0, 1), state
-
-    @property
-    def num_parameters(self) -> int:
-        """How many weights the network has."""
-        return sum(weight.numel() for weight in self.parameters())
-
-    def weights(self) -> Weights:
-        """A copy of the weights as NumPy arrays, under their names."""
-        return {
-            name: weight.detach().to("cpu", torch.float32, copy=True).numpy()
-            for name, weight in self.state_dict().items()
-        }
 
     @checked
     def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:

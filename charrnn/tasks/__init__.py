@@ -1,6 +1,7 @@
-"""Trained tasks in NumPy: what they answer, and how good the answers are.
+"""Work other than language modelling, with NumPy alone.
 
-    texts ──encoder──▶ outputs (B, T, D·H) ──head──▶ answers ──▶ Report
+    folder, inputs ──▶ answers;  folder, examples ──▶ Report
 
+reports     scores beside those of trivial answers
 encoder     rows of different lengths through one stack or two
 """
