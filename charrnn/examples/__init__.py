@@ -3,5 +3,7 @@
     sources ──rows──▶ File ──▶ Row, Row, … ──labelled, tagged──▶ Example, Example, …
 
 rows        files, compressed ones and data sets → rows with columns and numbers
+labelled    texts with a label each: tables, fastText
+tagged      texts with marked spans: CoNLL, JSON
 pairs       two columns, or two files line by line → pairs of texts
 """

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
+from charrnn.network.base import Network
 from charrnn.network.modules import empty
 from charrnn.network.recurrent import Recurrent
 
 __all__ = ["Encoder", "turned"]
 
 
-class Encoder(nn.Module):
+class Encoder(Network):
     """The part that the networks of all tasks share: what they read, and their stacks.
 
     The second stack reads each row from its own end, so that what pads a row can't reach what is
