@@ -16,6 +16,7 @@ from charrnn.cells.layout import (
     HEAD_BIAS,
     HEAD_WEIGHT,
     RECURRENT,
+    encoder_shapes,
     recurrent_shapes,
     weight_shapes,
 )
@@ -23,11 +24,8 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 
-__all__ = ["BACKWARDS", "DECODER", "INPUT_BIAS", "INPUT_WEIGHT", "encoder_shapes", "shapes_of"]
+__all__ = ["DECODER", "shapes_of"]
 
-BACKWARDS = "back."  # stands before the names of the weights of the stack that reads backwards
-INPUT_WEIGHT = "input.weight"  # (E, F)
-INPUT_BIAS = "input.bias"  # (E,)
 DECODER = "decoder."  # stands before the names of the weights of what writes a translation
 
 Shapes = dict[str, tuple[int, ...]]
@@ -53,22 +51,6 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
             return encoder_shapes(config, 1 + len(task.features)) | _linear(outputs, width)
         case Translate():
             return encoder_shapes(config) | _decoder_shapes(config, task.reach, width)
-
-
-def encoder_shapes(config: ModelConfig, features: int = 0) -> Shapes:
-    """The weights of a network up to its head.
-
-    Args:
-        config: its shape.
-        features: F, how many numbers are read at each step; 0 where characters are read.
-    """
-    first: Shapes = {EMBEDDING: (config.vocab_size, config.embed_size)}
-    if features:
-        first = {INPUT_WEIGHT: (config.embed_size, features), INPUT_BIAS: (config.embed_size,)}
-    stack = recurrent_shapes(config.cell, config.embed_size, config.hidden_size, config.num_layers)
-    directions = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
-    stacks = {start + name: shape for start in directions for name, shape in stack.items()}
-    return first | stacks
 
 
 def _decoder_shapes(config: ModelConfig, reach: int, width: int) -> Shapes:

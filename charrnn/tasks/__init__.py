@@ -1,9 +1,9 @@
-"""Work other than language modelling, with NumPy alone.
+"""Trained tasks in NumPy: what they answer, and how good the answers are.
 
-    folder, inputs ──▶ answers;  folder, examples ──▶ Report
+    texts ──encoder──▶ outputs (B, T, D·H) ──head──▶ answers ──▶ Report
 
-answers     what a model says of an input
 reports     scores beside those of trivial answers
+answers     what a model says of an input
 encoder     rows of different lengths through one stack or two
 decoder     what writes a translation, token by token
 edits       how far a text is from another
