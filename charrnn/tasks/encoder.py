@@ -12,8 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Weights
-from charrnn.cells.heads import BACKWARDS, INPUT_BIAS, INPUT_WEIGHT
-from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layer_names
+from charrnn.cells.layout import (
+    BACK,
+    EMBEDDING,
+    INPUT_BIAS,
+    INPUT_WEIGHT,
+    RECURRENT,
+    Layer,
+    layer_names,
+)
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 
@@ -27,14 +34,14 @@ class Encoder:
 
     Args:
         config: the shape of each stack.
-        weights: as `cells.heads.encoder_shapes` lists them; others are not looked at.
+        weights: as `cells.layout.encoder_shapes` lists them; others are not looked at.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
         self.config = config
         self.cell = CELLS[config.cell]
         self._weights = weights
-        prefixes = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
+        prefixes = (RECURRENT, BACK) if config.bidirectional else (RECURRENT,)
         self._stacks = [layers_of(config, weights, prefix) for prefix in prefixes]
         # The input product of a first layer depends on the id alone: one row for each.
         self._tables = []

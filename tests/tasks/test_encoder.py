@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn.cells.heads import encoder_shapes
+from charrnn.cells.layout import encoder_shapes
 from charrnn.cells.rules import CELLS
 from charrnn.config import EngineName, ModelConfig
 from charrnn.network import encoder as networks
