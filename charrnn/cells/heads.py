@@ -3,7 +3,8 @@
 encoder     embedding.weight (V, E), or input.weight (E, F) where numbers are read
             rnn.*    a stack that reads forwards
             back.*   another that reads each row from its own end, if the network is
-                     bidirectional; both as in a language model, so that one can start them
+                     bidirectional, with an embedding_back.weight (V, E) of its own; both as in a
+                     language model, so that one can start them
 head        head.weight, head.bias
 """
 
@@ -20,8 +21,16 @@ from charrnn.cells.layout import (
 from charrnn.config import ModelConfig
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 
-__all__ = ["BACKWARDS", "INPUT_BIAS", "INPUT_WEIGHT", "encoder_shapes", "shapes_of"]
+__all__ = [
+    "BACKWARDS",
+    "EMBEDDING_BACK",
+    "INPUT_BIAS",
+    "INPUT_WEIGHT",
+    "encoder_shapes",
+    "shapes_of",
+]
 
+EMBEDDING_BACK = "embedding_back.weight"  # (V, E), what the stack that reads backwards reads
 BACKWARDS = "back."  # stands before the names of the weights of the stack that reads backwards
 INPUT_WEIGHT = "input.weight"  # (E, F)
 INPUT_BIAS = "input.bias"  # (E,)
@@ -59,6 +68,8 @@ def encoder_shapes(config: ModelConfig, features: int = 0) -> Shapes:
         features: F, how many numbers are read at each step; 0 where characters are read.
     """
     first: Shapes = {EMBEDDING: (config.vocab_size, config.embed_size)}
+    if config.bidirectional:
+        first[EMBEDDING_BACK] = first[EMBEDDING]
     if features:
         first = {INPUT_WEIGHT: (config.embed_size, features), INPUT_BIAS: (config.embed_size,)}
     stack = recurrent_shapes(config.cell, config.embed_size, config.hidden_size, config.num_layers)
