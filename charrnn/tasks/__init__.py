@@ -3,5 +3,6 @@
     texts ──encoder──▶ outputs (B, T, D·H) ──head──▶ answers ──▶ Report
 
 encoder     rows of different lengths through one stack or two
+loading     from a model folder to whatever model is in it
 reports     scores beside those of trivial answers
 """
