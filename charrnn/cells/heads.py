@@ -3,17 +3,37 @@
 encoder     embedding.weight (V, E), or input.weight (E, F) where numbers are read
             rnn.*    a stack that reads forwards
             back.*   another that reads each row from its own end, if the network is
-                     bidirectional; both as in a language model, so that one can start them
+                     bidirectional, with an embedding_back.weight (V, E) of its own; both as in a
+                     language model, so that one can start them
 head        head.weight, head.bias
 """
 
 from __future__ import annotations
 
-from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT, encoder_shapes, weight_shapes
+from charrnn.cells.layout import (
+    EMBEDDING,
+    HEAD_BIAS,
+    HEAD_WEIGHT,
+    RECURRENT,
+    recurrent_shapes,
+    weight_shapes,
+)
 from charrnn.config import ModelConfig
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 
-__all__ = ["shapes_of"]
+__all__ = [
+    "BACKWARDS",
+    "EMBEDDING_BACK",
+    "INPUT_BIAS",
+    "INPUT_WEIGHT",
+    "encoder_shapes",
+    "shapes_of",
+]
+
+EMBEDDING_BACK = "embedding_back.weight"  # (V, E), what the stack that reads backwards reads
+BACKWARDS = "back."  # stands before the names of the weights of the stack that reads backwards
+INPUT_WEIGHT = "input.weight"  # (E, F)
+INPUT_BIAS = "input.bias"  # (E,)
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -38,6 +58,24 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
             return encoder_shapes(config, 1 + len(task.features)) | _linear(outputs, width)
         case Translate():
             return encoder_shapes(config) | _linear(config.vocab_size, width)
+
+
+def encoder_shapes(config: ModelConfig, features: int = 0) -> Shapes:
+    """The weights of a network up to its head.
+
+    Args:
+        config: its shape.
+        features: F, how many numbers are read at each step; 0 where characters are read.
+    """
+    first: Shapes = {EMBEDDING: (config.vocab_size, config.embed_size)}
+    if config.bidirectional:
+        first[EMBEDDING_BACK] = first[EMBEDDING]
+    if features:
+        first = {INPUT_WEIGHT: (config.embed_size, features), INPUT_BIAS: (config.embed_size,)}
+    stack = recurrent_shapes(config.cell, config.embed_size, config.hidden_size, config.num_layers)
+    directions = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
+    stacks = {start + name: shape for start in directions for name, shape in stack.items()}
+    return first | stacks
 
 
 def _linear(outputs: int, inputs: int) -> Shapes:

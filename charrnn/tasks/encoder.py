@@ -12,15 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Weights
-from charrnn.cells.layout import (
-    BACK,
-    EMBEDDING,
-    INPUT_BIAS,
-    INPUT_WEIGHT,
-    RECURRENT,
-    Layer,
-    layer_names,
-)
+from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEIGHT
+from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layer_names
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 
@@ -34,7 +27,7 @@ class Encoder:
 
     Args:
         config: the shape of each stack.
-        weights: as `cells.layout.encoder_shapes` lists them; others are not looked at.
+        weights: as `cells.heads.encoder_shapes` lists them; others are not looked at.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
@@ -43,12 +36,12 @@ class Encoder:
         self._weights = weights
         self._stacks = [self._stack(RECURRENT)]
         if config.bidirectional:
-            self._stacks.append(self._stack(BACK))
+            self._stacks.append(self._stack(BACKWARDS))
         # The input product of a first layer depends on the id alone: one row for each.
-        self._tables = []
-        if EMBEDDING in weights:
-            for layers in self._stacks:
-                self._tables.append(weights[EMBEDDING] @ layers[0].w_ih + layers[0].b_ih)
+        names = [EMBEDDING, EMBEDDING_BACK]
+        self._embeddings = [weights[name] for name in names if name in weights]
+        pairs = zip(self._embeddings, self._stacks, strict=False)
+        self._tables = [rows @ layers[0].w_ih + layers[0].b_ih for rows, layers in pairs]
 
     def _stack(self, prefix: str) -> list[Layer]:
         layers = []
@@ -91,7 +84,7 @@ class Encoder:
         """What the first layer reads (T, B, E), and its product (T, B, G·H) if there is a table."""
         if x.ndim == 3:
             return x @ self._weights[INPUT_WEIGHT].T + self._weights[INPUT_BIAS], None
-        return self._weights[EMBEDDING][x], self._tables[stack][x]
+        return self._embeddings[stack][x], self._tables[stack][x]
 
     def _layer(self, layer: Layer, gx: Floats) -> Floats:
         steps, batch = gx.shape[:2]

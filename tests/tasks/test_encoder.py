@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn.cells.layout import encoder_shapes
+from charrnn.cells.heads import encoder_shapes
 from charrnn.cells.rules import CELLS
 from charrnn.config import EngineName, ModelConfig
 from charrnn.network import encoder as networks
@@ -75,7 +75,7 @@ def test_a_row_alone_is_read_as_two_language_models_would(cell: str) -> None:
     for row, length in enumerate(LENGTHS):
         alone = ids[:length, row : row + 1]
         forth, _ = network.rnn(network.embedding.weight, None, alone)
-        back, _ = network.back(network.embedding.weight, None, alone.flip(0))
+        back, _ = network.back(network.embedding_back.weight, None, alone.flip(0))
         wanted = torch.cat([forth, back.flip(0)], -1)
         torch.testing.assert_close(together[:length, row : row + 1], wanted, atol=2e-6, rtol=0)
 
