@@ -15,7 +15,7 @@ from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
 
-__all__ = ["Pair", "read_pairs"]
+__all__ = ["Pair", "Pairs", "read_pairs"]
 
 TEXTS = ("source", "target")  # what the two of a pair are called, and their columns
 OPTIONS = ("--text-column", "--label-column")
@@ -31,15 +31,39 @@ class Pair(NamedTuple):
     target: str
 
 
+class Pairs(NamedTuple):
+    """Examples as they were read.
+
+    Attributes:
+        pairs: in their order.
+        columns: of the tables, those of the sources and of the targets: names, or numbers from 1 if
+            there is no header. None for two files.
+    """
+
+    pairs: list[Pair]
+    columns: tuple[str, str] | None
+
+
 class _Columns(NamedTuple):
     """Where the source and the target stand; whether the user has named the columns."""
 
     names: tuple[str, str]
     given: bool
 
-    def are_in(self, cells: list[str]) -> bool:
+    @property
+    def numbered(self) -> bool:
+        """Whether they are numbers, of a table without a header."""
+        return all(name.isdecimal() for name in self.names)
+
+    def are_in(self, cells: Sequence[str]) -> bool:
         """Whether a first line names both."""
-        return all(name in cells for name in self.names)
+        return not self.numbered and all(name in cells for name in self.names)
+
+
+def _columns(text_column: str | None, target_column: str | None) -> _Columns:
+    given = [name for name in (text_column, target_column) if name]
+    usual = ("1", "2") if given and all(map(str.isdecimal, given)) else TEXTS
+    return _Columns((text_column or usual[0], target_column or usual[1]), bool(given))
 
 
 def read_pairs(
@@ -47,14 +71,15 @@ def read_pairs(
     reading: Reading,
     target_column: str | None,
     notes: list[str],
-) -> list[Pair]:
+) -> Pairs:
     """All pairs of some files.
 
     Args:
         sources: tables, which name both columns in their first line, or have no header and the
             sources in the first column, the targets in the second; or two other files, whose lines
             belong together.
-        reading: encoding, and the column of the sources; `source` by default.
+        reading: encoding, and the column of the sources; `source` by default. A number, from 1, is
+            that of a column of a table without a header.
         target_column: that of the targets; `target` by default.
         notes: gets what was changed or left out.
 
@@ -64,16 +89,17 @@ def read_pairs(
         MissingInputError: if there is no such file.
         UsageError: for a column that is not there.
     """
-    names = (reading.text_column or TEXTS[0], target_column or TEXTS[1])
-    columns = _Columns(names, bool(reading.text_column or target_column))
+    columns = _columns(reading.text_column, target_column)
+    found: tuple[str, str] | None = None
+    pairs: list[Pair] = []
     if _are_aligned(sources, reading):
-        pairs = list(_aligned(sources, reading, notes))
+        pairs += _aligned(sources, reading, notes)
     else:
-        files = opened(sources, reading, notes)
-        pairs = [pair for file in files for pair in _of_table(file, columns)]
+        for file in opened(sources, reading, notes):
+            found = _read_table(file, columns, pairs)
     if not pairs:
         raise BadDataError(f"{sources[0]}: there are no pairs in it", BOTH)
-    return pairs
+    return Pairs(pairs, found)
 
 
 def _are_aligned(sources: Sequence[str | Path], reading: Reading) -> bool:
@@ -102,22 +128,22 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
         yield Pair(*pair)
 
 
-def _of_table(file: File, columns: _Columns) -> Iterator[Pair]:
-    extra = False
+def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> tuple[str, str]:
+    """Add the pairs of a table; returns the names or numbers of its columns."""
+    names, longest = columns.names, 0
     for row in file.rows(columns.are_in, columns.names):
-        names = columns.names
-        if file.form in (Form.CELLS, Form.TEXT) and not columns.are_in(list(file.columns)):
-            _refuse_header(file, row, columns)
-            names, extra = ("1", "2"), extra or len(row.cells) > 2
-        yield Pair(_text(file, row, names, 0), _text(file, row, names, 1))
-    if extra:
+        if file.form in (Form.CELLS, Form.TEXT) and not columns.are_in(file.columns):
+            names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
+        pairs.append(Pair(_text(file, row, names, 0), _text(file, row, names, 1)))
+    if longest > 2 and not columns.given:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
+    return names
 
 
 def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
     """The source of a row for 0, its target for 1."""
     value, place = value_at(row.cells, names[which]), file.at(row.number)
-    if value is MISSING and names[which] not in ("1", "2", *file.columns):
+    if value is MISSING and not names[which].isdecimal() and names[which] not in file.columns:
         raise file.no_column(names[which], OPTIONS[which])
     if value is MISSING or value is None:
         raise BadDataError(f"{place} has no {TEXTS[which]}", BOTH)
@@ -129,13 +155,15 @@ def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
     return value
 
 
-def _refuse_header(file: File, row: Row, columns: _Columns) -> None:
-    """Refuse a table without a header that the user expects, or with one that nobody does.
+def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
+    """The columns of a table without a header.
 
     Raises:
         UsageError: for a column that the user has named, and that is not there.
         BadDataError: for a first line that seems to name columns.
     """
+    if columns.numbered:
+        return columns.names
     cells = list(row.cells.values())
     if columns.given:
         file.columns = cells
@@ -145,3 +173,4 @@ def _refuse_header(file: File, row: Row, columns: _Columns) -> None:
         found = f"{file.at(1)} names columns ({', '.join(cells)}), but not source and target"
         advice = "name them with --text-column and --label-column, or delete the line"
         raise BadDataError(found, advice)
+    return ("1", "2")

@@ -9,4 +9,5 @@ decoder     what writes a translation, token by token
 edits       how far a text is from another
 nearest     the most similar of many texts
 translate   texts become other texts
+loading     from a model folder to whatever model is in it
 """

@@ -17,7 +17,7 @@ PAIRS = [Pair("Hi, Tom!", "Hallo, Tom!"), Pair('He said "no".', "Er sagte „nei
 
 
 def read(*sources: str, text: str | None = None, label: str | None = None) -> list[Pair]:
-    return read_pairs(sources, Reading(text_column=text), label, [])
+    return read_pairs(sources, Reading(text_column=text), label, []).pairs
 
 
 def test_every_format_has_the_same_pairs() -> None:
@@ -47,12 +47,16 @@ def test_columns_can_be_named_and_lie_deeper() -> None:
     Path("b.jsonl").write_text('{"translation": {"en": "yes", "de": "ja"}}\n')
     deeper = read("b.jsonl", text="translation.en", label="translation.de")
     assert deeper == [Pair("yes", "ja")]
+    Path("c.tsv").write_text("7\tja\tyes\n")  # without a header they have numbers
+    assert read("c.tsv", text="3", label="2") == [Pair("yes", "ja")]
 
 
 def test_what_is_not_used_is_said() -> None:
     Path("anki.tsv").write_text("Go.\tGeh.\tCC-BY 2.0\nHi.\tHallo!\tCC-BY 2.0\n")
     notes: list[str] = []
-    assert read_pairs(["anki.tsv"], Reading(), None, notes)[1] == Pair("Hi.", "Hallo!")
+    found = read_pairs(["anki.tsv"], Reading(), None, notes)
+    assert found.pairs[1] == Pair("Hi.", "Hallo!")
+    assert found.columns == ("1", "2")
     assert notes == ["anki.tsv: its columns from the third on are not used"]
 
 
