@@ -1,24 +1,28 @@
-"""A trained translator: texts become other texts.
+"""A trained translator: texts become other texts, with NumPy alone.
 
-texts ──encoder──▶ memory ──decoder, search──▶ Translation, Translation, …
+    texts ──encoder──▶ memory ──decoder, search──▶ Translation, Translation, …
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, Weights, log_softmax
-from charrnn.config import LengthPenalty, ModelConfig, Size, Unknown
-from charrnn.errors import UsageError
-from charrnn.examples.pairs import Pair
+from charrnn.config import LengthPenalty, ModelConfig, Reading, Size
+from charrnn.errors import CharRNNError
+from charrnn.examples.pairs import Pair, read_pairs
+from charrnn.folder.record import ModelFolder
+from charrnn.folder.resuming import origin_of_run
 from charrnn.sampling.distribution import refuse_diverged
-from charrnn.sampling.search import Path, Search, advance, last_tokens
+from charrnn.sampling.search import Path as Written
+from charrnn.sampling.search import Search, advance, last_tokens
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
 from charrnn.tasks.decoder import Decoder
@@ -26,21 +30,22 @@ from charrnn.tasks.edits import character_error_rate, exact_match
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.nearest import Nearest
 from charrnn.tasks.reports import Report
-from charrnn.text.tokenizer import Tokenizer, as_trained
+from charrnn.tasks.texts import as_ids
+from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["ERRORS", "Translator", "as_read"]
+__all__ = ["ERRORS", "Translator", "Writer", "report_of"]
 
-ERRORS = "character error rate"  # the score that counts: it needs no library, and fits every pair
-AT_ONCE = 1 << 12  # tokens of sources that are read side by side, for each path
+ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
+AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
 
 
-class Translator:
-    """A model that makes a text of each text. Get one from `charrnn.load`.
+class Writer:
+    """A network that writes a text for each text.
 
     Args:
         config: the shape of the network.
-        task: how long its answers may become.
+        task: how long its texts may become.
         tokenizer: its vocabulary.
         weights: as `cells.heads.shapes_of` lists them.
     """
@@ -48,114 +53,154 @@ class Translator:
     def __init__(
         self, config: ModelConfig, task: Translate, tokenizer: Tokenizer, weights: Weights
     ) -> None:
-        self.config, self.task, self.tokenizer = config, task, tokenizer
+        assert tokenizer.end_id is not None, "texts have ends"
+        self.task, self.tokenizer, self.end = task, tokenizer, tokenizer.end_id
         self._encoder = Encoder(config, weights)
         self._decoder = Decoder(config, weights)
-        assert tokenizer.end_id is not None, "a translator's tokenizer has an end"
-        self._end = tokenizer.end_id
 
-    @checked
-    def predict(
-        self,
-        texts: Iterable[str],
-        *,
-        num_beams: Size = BEAMS,
-        length_penalty: LengthPenalty = 1.0,
-        unknown: Unknown = "error",
+    def write(
+        self, texts: Sequence[str], num_beams: int = BEAMS, length_penalty: float = 1.0
     ) -> list[Translation]:
-        """The translation of each text, in their order.
-
-        Args:
-            texts: any number.
-            num_beams: how many paths are followed for each; 1 always takes the likeliest token.
-            length_penalty: above 0, longer translations are favoured.
-            unknown: what to do with characters that the model does not know.
-
-        Raises:
-            UsageError: for unknown characters, if these are errors; names the text.
-        """
-        rows = [as_read(ids, self._end) for ids in self._encoded(texts, unknown)]
+        """The translation of each text, in their order; see `Translator.predict`."""
+        rows = [as_ids(text, self.tokenizer) for text in texts]
         found: dict[int, Translation] = {}
         for places, ids, lengths in groups(rows, AT_ONCE // num_beams):
             paths = self._search(ids, lengths, num_beams, length_penalty)
-            found |= dict(zip(places.tolist(), map(self._answer, paths), strict=True))
+            found |= dict(zip(places.tolist(), map(self._translation, paths), strict=True))
         return [found[k] for k in range(len(rows))]
-
-    def _encoded(self, texts: Iterable[str], unknown: Unknown) -> list[Ids]:
-        encoded = []
-        for number, text in enumerate(texts, 1):
-            try:
-                encoded.append(self.tokenizer.encode(as_trained(text, self.tokenizer), unknown))
-            except UsageError as error:
-                raise UsageError(f"text {number:,}: {error.found}", error.advice) from None
-        return encoded
 
     def _search(
         self, ids: Ids, lengths: NDArray[np.int64], num_beams: int, length_penalty: float
-    ) -> list[Path]:
+    ) -> list[Written]:
         """The best path for each row of `ids` (B, T)."""
         searches = [
             Search(num_beams, length_penalty, self._limit(int(length)), self._is_whole)
             for length in lengths
         ]
         written = self._decoder.start(self._encoder.read(ids, lengths), lengths)
-        memory, read = written.memory, np.full(len(ids), self._end, np.int32)
+        memory, read = written.memory, np.full(len(ids), self.end, np.int32)
         while len(read):
             logits, written = self._decoder.step(read, written)
             refuse_diverged(logits.max(-1))
-            written = written.of(advance(searches, log_softmax(logits.astype(np.float64))), memory)
-            read = last_tokens(searches)
+            rows = advance(searches, log_softmax(logits.astype(np.float64)))
+            written, read = written.of(rows, memory), last_tokens(searches)
         # One that has not ended is an answer only if there is no other.
         return [(search.found or search.paths)[0] for search in searches]
 
     def _limit(self, length: int) -> int:
-        """Tokens of the longest answer for a source of so many: as in training, in proportion."""
-        longest = self.task.longest_target
-        return math.ceil(longest * max(1, length / self.task.longest_source))
+        """Tokens of the longest text for a source of so many: as in training, in proportion."""
+        share = max(1, length / self.task.longest_source)
+        return math.ceil(self.task.longest_target * share)
 
-    def _is_whole(self, path: Path) -> bool:
-        return path.ids[-1] == self._end
+    def _is_whole(self, path: Written) -> bool:
+        return path.ids[-1] == self.end
 
-    def _answer(self, path: Path) -> Translation:
+    def _translation(self, path: Written) -> Translation:
         ids = path.ids[:-1] if self._is_whole(path) else path.ids
-        text = self.tokenizer.decoder()(ids, True)
-        return Translation(text=text, log_prob=path.log_prob)
+        return Translation(self.tokenizer.decoder()(ids, True), path.log_prob)
 
-    def evaluate(self, pairs: Sequence[Pair], known: Sequence[Pair] = ()) -> Report:
-        """How good the translations of some sources are, beside those that need no model.
+
+class Translator:
+    """A trained translator. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Translate), "the caller dispatches by task"
+        self.task, self._path, self._corpus = found.record.task, found.path, found.record.corpus
+        self._writer = Writer(found.record.model, self.task, found.tokenizer, found.weights)
+
+    @checked
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        num_beams: Size = BEAMS,
+        length_penalty: LengthPenalty = 1.0,
+    ) -> list[Translation]:
+        """What each text becomes; characters that the model does not know count as unknown ones.
 
         Args:
-            pairs: the sources, and what should become of them.
-            known: of the training; given, the translation of the most similar source is scored.
+            texts: any number.
+            num_beams: how many paths are followed for each; 1 always takes the likeliest token.
+            length_penalty: above 0, longer translations are favoured.
         """
-        sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
-        with warnings.catch_warnings(record=True) as caught:
-            answers = [answer.text for answer in self.predict(sources, unknown="skip")]
-        notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-        baselines = {"copy": sources}
-        if known:
-            nearest = Nearest([pair.source for pair in known])
-            baselines["nearest"] = [known[nearest.find(source)].target for source in sources]
-        scores, missing = _scores(answers, targets)
-        return Report(
-            metric=ERRORS,
-            count=len(pairs),
-            scores=scores,
-            baselines={name: _scores(texts, targets)[0] for name, texts in baselines.items()},
-            higher_is_better=False,
-            notes=notes + missing,
-        )
+        return self._writer.write(texts, num_beams, length_penalty)
+
+    def evaluate(
+        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+    ) -> Report:
+        """How good the translations of some texts are, beside those that need no model.
+
+        Args:
+            sources: what `pairs.read_pairs` takes.
+            reading: encoding, and the column of the sources.
+
+        Raises:
+            CharRNNError: as `read_pairs`.
+        """
+        reading = reading or Reading()
+        listed = [sources] if isinstance(sources, (str, Path)) else sources
+        notes: list[str] = []
+        pairs = self._read(listed, reading, notes)
+        known = self._trained_on()
+        if not known:
+            notes.append("what it was trained on is no longer there, so nothing is looked up in it")
+        report = report_of(pairs, self._writer.write([pair.source for pair in pairs]), known)
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def _read(
+        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+    ) -> list[Pair]:
+        """Pairs in the columns that the model was trained on, unless `reading` names another."""
+        text_column, label_column = self.task.text_column, self.task.label_column
+        if text_column and text_column.isdecimal():  # there was no header, and may be one now
+            text_column = label_column = None
+        reading = msgspec.structs.replace(reading, text_column=reading.text_column or text_column)
+        return read_pairs(sources, reading, label_column, notes).pairs
+
+    def _trained_on(self) -> list[Pair]:
+        """The pairs that it was trained on, those for validation among them, if they are there."""
+        origin = origin_of_run(self._path)
+        if origin is None or origin.is_gone:
+            return []
+        try:
+            return self._read(origin.sources, origin.reading, [])
+        except CharRNNError:
+            return []
 
 
-def as_read(ids: Ids, end: int) -> NDArray[np.int32]:
-    """A text as encoder and decoder read it: between two ends."""
-    return np.concatenate([[end], ids, [end]]).astype(np.int32)
+def report_of(
+    pairs: Sequence[Pair], answers: Sequence[Translation], known: Sequence[Pair] = ()
+) -> Report:
+    """How good translations are, beside the sources themselves and what could be looked up.
+
+    Args:
+        pairs: what was translated, and what should become of it.
+        answers: of the model.
+        known: of the training; given, the translation of the most similar source is scored.
+    """
+    targets = [pair.target for pair in pairs]
+    baselines = {"copy": [pair.source for pair in pairs]}
+    if known:
+        nearest = Nearest([pair.source for pair in known])
+        baselines["nearest source"] = [known[nearest.find(pair.source)].target for pair in pairs]
+    scores = scores_of([answer.text for answer in answers], targets)
+    missing = "chrF" not in scores
+    return Report(
+        metric=ERRORS,
+        count=len(pairs),
+        scores=scores,
+        baselines={name: scores_of(texts, targets) for name, texts in baselines.items()},
+        higher_is_better=False,
+        notes=("for chrF and BLEU: pip install 'charrnn-toolkit[eval]'",) if missing else (),
+    )
 
 
-def _scores(
-    answers: Sequence[str], targets: Sequence[str]
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Scores by name, and what should be said of them."""
+def scores_of(answers: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
+    """Scores by name; those of sacrebleu, from 0 to 100, only where it is installed."""
     scores = {
         ERRORS: character_error_rate(answers, targets),
         "exact match": exact_match(answers, targets),
@@ -163,7 +208,7 @@ def _scores(
     try:
         from sacrebleu import corpus_bleu, corpus_chrf
     except ImportError:
-        return scores, ("for chrF and BLEU: pip install 'charrnn-toolkit[eval]'",)
+        return scores
     scores["chrF"] = corpus_chrf(answers, [targets]).score
-    scores["BLEU"] = corpus_bleu(answers, [targets]).score
-    return scores, ()
+    scores["BLEU"] = corpus_bleu(answers, [targets], force=True).score  # tokens may stand alone
+    return scores
