@@ -7,6 +7,9 @@ dividing    a text as a language model is trained on it
 advice      what would make a model better
 planning    every size and setting of a language model, with its reason
 data        examples before they are divided: the contract
+groups      rows of like length in batches
+rows        texts as rows of ids, for the tasks that read texts
 language    the language model
+classify    a class for each text
 table       all other tasks, a row each
 """

@@ -3,5 +3,10 @@
     folder, inputs ──▶ answers;  folder, examples ──▶ Report
 
 reports     scores beside those of trivial answers
+answers     what tasks say of an input
 encoder     rows of different lengths through one stack or two
+texts       texts as tasks read them, and the names of what they say
+viterbi     the best tags that are legal
+classify    a class for each text
+tag         marked spans
 """

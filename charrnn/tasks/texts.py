@@ -1,0 +1,70 @@
+"""Texts as tasks read them: END, the characters, END, as a language model of records does.
+
+A character that the vocabulary lacks is U+FFFD, which stands for some characters in training.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from charrnn.arrays import Ids
+from charrnn.errors import BadDataError
+from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.text.tokenizer import CharTokenizer
+
+__all__ = ["END", "STAND_IN", "as_ids", "facts_of", "names_in", "tokenizer_of"]
+
+END = "\n"  # how the end of a text reads
+STAND_IN = "\N{REPLACEMENT CHARACTER}"
+ADVICE = "get the folder anew from where it was"
+
+
+def as_ids(text: str, tokenizer: CharTokenizer) -> Ids:
+    """The ids (N+2,) of a text of N characters."""
+    assert tokenizer.end_id is not None, "texts have ends"
+    return np.pad(tokenizer.places(text, STAND_IN), 1, constant_values=tokenizer.end_id)
+
+
+def tokenizer_of(found: ModelFolder) -> CharTokenizer:
+    """The vocabulary of a task that reads texts.
+
+    Raises:
+        BadDataError: if it is that of another model.
+    """
+    tokenizer = found.tokenizer
+    is_whole = isinstance(tokenizer, CharTokenizer) and STAND_IN in tokenizer.characters
+    if not isinstance(tokenizer, CharTokenizer) or not is_whole or tokenizer.end is None:
+        raise BadDataError(f"{found.path}: the vocabulary is not that of its task", ADVICE)
+    return tokenizer
+
+
+def facts_of(found: ModelFolder) -> dict[str, Any]:
+    """What a folder's `labels.json` holds.
+
+    Raises:
+        BadDataError: if that is nothing with keys.
+    """
+    try:
+        facts = json.loads(found.extra[LABELS])
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise BadDataError(f"{found.path}: {LABELS} is broken", ADVICE)
+    return facts
+
+
+def names_in(found: ModelFolder, key: str, count: int) -> list[str]:
+    """The names under a key of `labels.json`.
+
+    Raises:
+        BadDataError: if they are not so many different ones.
+    """
+    names = facts_of(found).get(key)
+    whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not isinstance(names, list) or not whole or not len(names) == len(set(names)) == count:
+        expected = f"{found.path}: {LABELS} does not hold {count:,} names under {key!r}"
+        raise BadDataError(expected, ADVICE)
+    return names
