@@ -1,28 +1,27 @@
 """A trained translator: texts become other texts, with NumPy alone.
 
-    texts ──encoder──▶ memory ──decoder, search──▶ Translation, Translation, …
+texts ──encoder──▶ memory ──decoder, search──▶ Translation, Translation, …
 """
 
 from __future__ import annotations
 
 import math
+import pathlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Ids, Weights, log_softmax
-from charrnn.config import LengthPenalty, ModelConfig, Reading, Size
+from charrnn.arrays import Ids, log_softmax
+from charrnn.config import LengthPenalty, Reading, Size
 from charrnn.errors import CharRNNError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.sampling.distribution import refuse_diverged
-from charrnn.sampling.search import Path as Written
-from charrnn.sampling.search import Search, advance, last_tokens
+from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
 from charrnn.tasks.decoder import Decoder
@@ -31,73 +30,12 @@ from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.nearest import Nearest
 from charrnn.tasks.reports import Report
 from charrnn.tasks.texts import as_ids
-from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["ERRORS", "Translator", "Writer", "report_of"]
+__all__ = ["ERRORS", "Translator", "report_of"]
 
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
-
-
-class Writer:
-    """A network that writes a text for each text.
-
-    Args:
-        config: the shape of the network.
-        task: how long its texts may become.
-        tokenizer: its vocabulary.
-        weights: as `cells.heads.shapes_of` lists them.
-    """
-
-    def __init__(
-        self, config: ModelConfig, task: Translate, tokenizer: Tokenizer, weights: Weights
-    ) -> None:
-        assert tokenizer.end_id is not None, "texts have ends"
-        self.task, self.tokenizer, self.end = task, tokenizer, tokenizer.end_id
-        self._encoder = Encoder(config, weights)
-        self._decoder = Decoder(config, weights)
-
-    def write(
-        self, texts: Sequence[str], num_beams: int = BEAMS, length_penalty: float = 1.0
-    ) -> list[Translation]:
-        """The translation of each text, in their order; see `Translator.predict`."""
-        rows = [as_ids(text, self.tokenizer) for text in texts]
-        found: dict[int, Translation] = {}
-        for places, ids, lengths in groups(rows, AT_ONCE // num_beams):
-            paths = self._search(ids, lengths, num_beams, length_penalty)
-            found |= dict(zip(places.tolist(), map(self._translation, paths), strict=True))
-        return [found[k] for k in range(len(rows))]
-
-    def _search(
-        self, ids: Ids, lengths: NDArray[np.int64], num_beams: int, length_penalty: float
-    ) -> list[Written]:
-        """The best path for each row of `ids` (B, T)."""
-        searches = [
-            Search(num_beams, length_penalty, self._limit(int(length)), self._is_whole)
-            for length in lengths
-        ]
-        written = self._decoder.start(self._encoder.read(ids, lengths), lengths)
-        memory, read = written.memory, np.full(len(ids), self.end, np.int32)
-        while len(read):
-            logits, written = self._decoder.step(read, written)
-            refuse_diverged(logits.max(-1))
-            rows = advance(searches, log_softmax(logits.astype(np.float64)))
-            written, read = written.of(rows, memory), last_tokens(searches)
-        # One that has not ended is an answer only if there is no other.
-        return [(search.found or search.paths)[0] for search in searches]
-
-    def _limit(self, length: int) -> int:
-        """Tokens of the longest text for a source of so many: as in training, in proportion."""
-        share = max(1, length / self.task.longest_source)
-        return math.ceil(self.task.longest_target * share)
-
-    def _is_whole(self, path: Written) -> bool:
-        return path.ids[-1] == self.end
-
-    def _translation(self, path: Written) -> Translation:
-        ids = path.ids[:-1] if self._is_whole(path) else path.ids
-        return Translation(self.tokenizer.decoder()(ids, True), path.log_prob)
 
 
 class Translator:
@@ -109,8 +47,12 @@ class Translator:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Translate), "the caller dispatches by task"
-        self.task, self._path, self._corpus = found.record.task, found.path, found.record.corpus
-        self._writer = Writer(found.record.model, self.task, found.tokenizer, found.weights)
+        self.task, self.tokenizer = found.record.task, found.tokenizer
+        self._path = found.path
+        assert self.tokenizer.end_id is not None, "texts have ends"
+        self._end = self.tokenizer.end_id
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._decoder = Decoder(found.record.model, found.weights)
 
     @checked
     def predict(
@@ -127,10 +69,47 @@ class Translator:
             num_beams: how many paths are followed for each; 1 always takes the likeliest token.
             length_penalty: above 0, longer translations are favoured.
         """
-        return self._writer.write(texts, num_beams, length_penalty)
+        rows = [as_ids(text, self.tokenizer) for text in texts]
+        found: dict[int, Translation] = {}
+        for places, ids, lengths in groups(rows, AT_ONCE // num_beams):
+            paths = self._search(ids, lengths, num_beams, length_penalty)
+            found |= dict(zip(places.tolist(), map(self._translation, paths), strict=True))
+        return [found[k] for k in range(len(rows))]
+
+    def _search(
+        self, ids: Ids, lengths: NDArray[np.int64], num_beams: int, length_penalty: float
+    ) -> list[Path]:
+        """The best path for each row of `ids` (B, T)."""
+        searches = [
+            Search(num_beams, length_penalty, self._limit(int(length)), self._is_whole)
+            for length in lengths
+        ]
+        written = self._decoder.start(self._encoder.read(ids, lengths), lengths)
+        memory, read = written.memory, np.full(len(ids), self._end, np.int32)
+        while len(read):
+            logits, written = self._decoder.step(read, written)
+            refuse_diverged(logits.max(-1))
+            rows = advance(searches, log_softmax(logits.astype(np.float64)))
+            written, read = written.of(rows, memory), last_tokens(searches)
+        # One that has not ended is an answer only if there is no other.
+        return [(search.found or search.paths)[0] for search in searches]
+
+    def _limit(self, length: int) -> int:
+        """Tokens of the longest text for a source of so many: as in training, in proportion."""
+        share = max(1, length / self.task.longest_source)
+        return math.ceil(self.task.longest_target * share)
+
+    def _is_whole(self, path: Path) -> bool:
+        return path.ids[-1] == self._end
+
+    def _translation(self, path: Path) -> Translation:
+        ids = path.ids[:-1] if self._is_whole(path) else path.ids
+        return Translation(self.tokenizer.decoder()(ids, True), path.log_prob)
 
     def evaluate(
-        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+        self,
+        sources: str | pathlib.Path | Sequence[str | pathlib.Path],
+        reading: Reading | None = None,
     ) -> Report:
         """How good the translations of some texts are, beside those that need no model.
 
@@ -142,17 +121,17 @@ class Translator:
             CharRNNError: as `read_pairs`.
         """
         reading = reading or Reading()
-        listed = [sources] if isinstance(sources, (str, Path)) else sources
+        listed = [sources] if isinstance(sources, (str, pathlib.Path)) else sources
         notes: list[str] = []
         pairs = self._read(listed, reading, notes)
         known = self._trained_on()
         if not known:
             notes.append("what it was trained on is no longer there, so nothing is looked up in it")
-        report = report_of(pairs, self._writer.write([pair.source for pair in pairs]), known)
+        report = report_of(pairs, self.predict([pair.source for pair in pairs]), known)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def _read(
-        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+        self, sources: Sequence[str | pathlib.Path], reading: Reading, notes: list[str]
     ) -> list[Pair]:
         """Pairs in the columns that the model was trained on, unless `reading` names another."""
         text_column, label_column = self.task.text_column, self.task.label_column

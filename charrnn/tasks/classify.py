@@ -1,0 +1,135 @@
+"""A class for each text, with a trained model and NumPy alone.
+
+texts ──encoder──▶ (B, T, D·H) ──max and mean over time──▶ (B, 2·D·H) ──head──▶ Label
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids, Logits, softmax
+from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.errors import BadDataError
+from charrnn.examples.labelled import Labelled
+from charrnn.folder.record import ModelFolder
+from charrnn.task_config import Classify
+from charrnn.tasks.answers import Label
+from charrnn.tasks.encoder import Encoder, groups
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import ADVICE, as_ids, facts_of, names_in, tokenizer_of
+from charrnn.text.tokenizer import as_trained
+
+__all__ = ["Classifier", "facts", "report_of"]
+
+
+def facts(examples: Sequence[Labelled]) -> dict[str, Any]:
+    """What `labels.json` holds: the classes, in the order of the scores, and the most frequent."""
+    counts = Counter(example.label for example in examples)
+    return {"labels": sorted(counts), "usual": max(sorted(counts), key=counts.__getitem__)}
+
+
+class Classifier:
+    """A trained classifier. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+
+    Raises:
+        BadDataError: if its labels don't fit its weights.
+
+    Attributes:
+        labels: the K classes, in the order of the scores.
+        usual: the most frequent in training.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Classify), "the caller dispatches by task"
+        self.tokenizer = tokenizer_of(found)
+        self.labels = names_in(found, "labels", found.record.task.classes)
+        usual = facts_of(found).get("usual")
+        if usual not in self.labels:
+            raise BadDataError(f"{found.path}: {usual!r} is no label of the model", ADVICE)
+        self.usual: str = usual
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
+        self._bias = found.weights[HEAD_BIAS]  # (K,)
+
+    def predict(self, texts: Sequence[str]) -> list[Label]:
+        """What each text is; characters that the model does not know count as unknown ones."""
+        answers = []
+        for row in self.probabilities(texts):
+            order = np.argsort(-row, kind="stable")
+            ranked = {self.labels[k]: float(row[k]) for k in order}
+            best = self.labels[order[0]]
+            answers.append(Label(best, ranked[best], ranked))
+        return answers
+
+    def probabilities(self, texts: Sequence[str]) -> Logits:
+        """Of each class for each text: (N, K)."""
+        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer) for text in texts]
+        return softmax(self._logits(rows))
+
+    def _logits(self, rows: Sequence[Ids]) -> Floats:
+        logits = np.empty((len(rows), len(self.labels)), np.float32)
+        for places, ids, lengths in groups(rows):
+            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
+            logits[places] = pooled(output, lengths) @ self._head + self._bias
+        return logits
+
+    def evaluate(self, examples: Sequence[Labelled]) -> Report:
+        """How many texts are labelled rightly."""
+        probabilities = self.probabilities([example.text for example in examples])
+        answers = [self.labels[k] for k in probabilities.argmax(-1)]
+        wanted = [example.label for example in examples]
+        return report_of(wanted, answers, self.labels, self.usual)
+
+
+def pooled(output: Floats, lengths: NDArray[np.integer]) -> Floats:
+    """The maximum and the mean over time of outputs (B, T, D·H), without padding: (B, 2·D·H)."""
+    there = np.arange(output.shape[1]) < lengths[:, None]  # (B, T)
+    highest = np.where(there[..., None], output, -np.inf).max(1)
+    mean = (output * there[..., None]).sum(1) / lengths[:, None].astype(np.float32)
+    return np.concatenate([highest, mean], -1)
+
+
+def report_of(
+    wanted: Sequence[str], answers: Sequence[str], labels: Sequence[str], usual: str
+) -> Report:
+    """Accuracy and macro-F1, beside those of always saying the most frequent class.
+
+    Args:
+        wanted: the class of each example.
+        answers: of the model.
+        labels: the classes that the model knows.
+        usual: the most frequent of them in training.
+    """
+    unknown = sorted(set(wanted).difference(labels))
+    notes: tuple[str, ...] = ()
+    if unknown:
+        count = sum(label in unknown for label in wanted)
+        named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        notes = (f"{count:,} texts have labels that the model does not know: {named}",)
+    return Report(
+        metric="accuracy",
+        count=len(wanted),
+        scores=scores_of(wanted, answers),
+        baselines={f"always {usual}": scores_of(wanted, [usual] * len(wanted))},
+        notes=notes,
+    )
+
+
+def scores_of(wanted: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+    """The share of right answers, and F1 averaged over the classes.
+
+    A class counts for the average if a text has it or the model says it; F1 is 0 where it is never
+    right.
+    """
+    right = Counter(one for one, other in zip(wanted, answers, strict=True) if one == other)
+    truly, said = Counter(wanted), Counter(answers)
+    f1 = [2 * right[label] / (truly[label] + said[label]) for label in truly | said]
+    return {"accuracy": right.total() / len(wanted), "macro-F1": sum(f1) / len(f1)}

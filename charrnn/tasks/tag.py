@@ -1,0 +1,181 @@
+"""Marked spans of texts, with a trained model and NumPy alone.
+
+    texts ──encoder──▶ (B, T, D·H) ──head, words──▶ (W, K) ──viterbi──▶ tags ──▶ MarkedText
+
+A word's scores are the means of its characters' scores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.arrays import Floats, log_softmax
+from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, spans_of, words_of
+from charrnn.folder.record import ModelFolder
+from charrnn.task_config import Tag
+from charrnn.tasks.answers import MarkedText, Span
+from charrnn.tasks.encoder import Encoder, groups
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import ADVICE, as_ids, facts_of, names_in, tokenizer_of
+from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
+
+__all__ = ["Tagger", "facts", "report_of", "usual_tags"]
+
+Words = Sequence[tuple[int, int]]
+
+
+class Tagger:
+    """A trained tagger. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+
+    Raises:
+        BadDataError: if its types don't fit its weights.
+
+    Attributes:
+        types: of spans, sorted.
+        tags: the K tags, in the order of the scores.
+        usual: the most frequent tag in training of each word that was mostly marked.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Tag), "the caller dispatches by task"
+        self.tokenizer = tokenizer_of(found)
+        self.types = names_in(found, "types", (found.record.task.tags - 1) // 2)
+        self.tags = tags_of_types(self.types)
+        if len(self.tags) != found.record.task.tags:
+            raise BadDataError(f"{found.path}: its types don't fit its tags", ADVICE)
+        usual = facts_of(found).get("words")
+        if not isinstance(usual, dict) or any(tag not in self.tags for tag in usual.values()):
+            raise BadDataError(f"{found.path}: the tags of its words are broken", ADVICE)
+        self.usual: dict[str, str] = usual
+        self._may_follow = allowed(self.tags)
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._head = found.weights[HEAD_WEIGHT].T  # (D·H, K)
+        self._bias = found.weights[HEAD_BIAS]  # (K,)
+
+    def predict(self, texts: Sequence[str]) -> list[MarkedText]:
+        """What is marked in each text; characters that the model does not know count as unknown."""
+        for text in texts:
+            if not isinstance(text, str):
+                raise UsageError(f"a text is of type {type(text).__name__}", "it must be a string")
+        words = [words_of(text) for text in texts]
+        return [
+            MarkedText(text, tuple(Span(*span, text[span.start : span.end]) for span in found))
+            for text, found in zip(texts, map(spans_of, words, self.tag(texts, words)), strict=True)
+        ]
+
+    def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
+        """The tags of texts whose words are known: legal BIO."""
+        tags: list[list[str]] = [[] for _ in texts]
+        rows = [as_ids(text, self.tokenizer) for text in texts]
+        for places, ids, lengths in groups(rows):
+            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
+            for place, row in zip(places.tolist(), output, strict=True):
+                if words[place]:
+                    scores = log_softmax(pooled(row, words[place]) @ self._head + self._bias)
+                    found = best_tags(scores, self._may_follow)
+                    tags[place] = [self.tags[k] for k in found]
+        return tags
+
+    def evaluate(self, examples: Sequence[Tagged]) -> Report:
+        """How many spans are found, and how many of those found are right."""
+        tags = self.tag([one.text for one in examples], [one.words for one in examples])
+        return report_of(examples, tags, self.types, self.usual)
+
+
+def pooled(output: Floats, words: Words) -> Floats:
+    """The means (W, D·H) of the outputs (T, D·H) of each word's characters; an END is before."""
+    edges = np.array(words) + 1  # (W, 2)
+    sums = np.add.reduceat(output, edges.ravel(), axis=0)[::2]
+    means: Floats = sums / (edges[:, 1] - edges[:, 0])[:, None].astype(np.float32)
+    return means
+
+
+def facts(examples: Sequence[Tagged], types: Sequence[str]) -> dict[str, Any]:
+    """What `labels.json` holds: the types of spans, and what `usual_tags` finds."""
+    return {"types": list(types), "words": usual_tags(examples)}
+
+
+def usual_tags(examples: Sequence[Tagged]) -> dict[str, str]:
+    """The most frequent tag of each word, where that is another than O."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for text, words, tags, _ in examples:
+        for (start, end), tag in zip(words, tags, strict=True):
+            counts[text[start:end]][tag] += 1
+    found = {word: max(sorted(own), key=own.__getitem__) for word, own in sorted(counts.items())}
+    return {word: tag for word, tag in found.items() if tag != OUTSIDE}
+
+
+class _Counts(NamedTuple):
+    """Spans that were found and are right, that were found, and that are there."""
+
+    right: int
+    found: int
+    there: int
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.right / max(self.found + self.there, 1)
+
+
+def report_of(
+    examples: Sequence[Tagged],
+    tags: Sequence[Sequence[str]],
+    types: Sequence[str],
+    usual: Mapping[str, str],
+) -> Report:
+    """Precision, recall and F1 of spans, beside those of each word's most frequent tag.
+
+    Args:
+        examples: what is to be found.
+        tags: of the model, legal BIO.
+        types: that the model knows.
+        usual: see `usual_tags`.
+    """
+    trivial = [
+        in_bio([usual.get(one.text[start:end], OUTSIDE) for start, end in one.words])
+        for one in examples
+    ]
+    there = {span.label for one in examples for span in one.spans}
+    unknown = sorted(there.difference(types))
+    notes = [f"there are spans that the model does not know: {', '.join(unknown[:5])}"]
+    return Report(
+        metric="F1",
+        count=len(examples),
+        scores=scores_of(examples, tags),
+        baselines={"most frequent tag of each word": scores_of(examples, trivial)},
+        notes=tuple(notes if unknown else ()),
+    )
+
+
+def scores_of(examples: Sequence[Tagged], tags: Sequence[Sequence[str]]) -> dict[str, float]:
+    """The scores of spans, strictly: one is right if its edges and its label are.
+
+    As the evaluation of CoNLL-2003 has it (Tjong Kim Sang and De Meulder): over all texts, F1 for
+    all types together, and for each.
+    """
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one, own in zip(examples, tags, strict=True):
+        wanted, found = set(one.spans), set(spans_of(one.words, own))
+        for name, spans in (("right", wanted & found), ("found", found), ("there", wanted)):
+            counts[name].update(span.label for span in spans)
+    right, found_all, there = (counts[name] for name in ("right", "found", "there"))
+    total = _Counts(right.total(), found_all.total(), there.total())
+    each = {
+        f"F1 of {kind}": _Counts(right[kind], found_all[kind], there[kind]).f1
+        for kind in sorted(found_all | there)
+    }
+    return {
+        "F1": total.f1,
+        "precision": total.right / max(total.found, 1),
+        "recall": total.right / max(total.there, 1),
+        **each,
+    }
