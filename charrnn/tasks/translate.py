@@ -29,7 +29,7 @@ from charrnn.tasks.edits import character_error_rate, exact_match
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.nearest import Nearest
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import as_ids
+from charrnn.tasks.texts import as_ids, tokenizer_of
 
 __all__ = ["ERRORS", "Translator", "report_of"]
 
@@ -47,7 +47,7 @@ class Translator:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Translate), "the caller dispatches by task"
-        self.task, self.tokenizer = found.record.task, found.tokenizer
+        self.task, self.tokenizer = found.record.task, tokenizer_of(found)
         self._path = found.path
         assert self.tokenizer.end_id is not None, "texts have ends"
         self._end = self.tokenizer.end_id
