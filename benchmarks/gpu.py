@@ -26,6 +26,8 @@ from training import LAYERS, MODULES, E, Usual, V
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.learner import Learner
+from charrnn.objectives.language import LanguageModelling
+from charrnn.text.tokenizer import CharTokenizer
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 SHAPES = ((256, 32, 64), (256, 128, 64), (512, 64, 128), (1024, 128, 128), (2048, 128, 128))
@@ -75,7 +77,8 @@ def own(cell: Any, hidden: int, batch: int, length: int) -> tuple[Step, Step]:
         precision="bf16",
     )
     ids = np.random.default_rng(0).integers(0, V, 2_000_000).astype(np.uint8)
-    learner = Learner(model, config, ids)
+    vocabulary = CharTokenizer("".join(map(chr, range(V))))
+    learner = Learner(LanguageModelling(ids, ids[:9], vocabulary), model, config)
     learner.prepare()
     assert isinstance(learner.updates, GraphUpdates), learner.note
     return learner.update, learner.updates.replay

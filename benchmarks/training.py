@@ -38,7 +38,11 @@ from charrnn.arrays import Ids
 from charrnn.cells.rules import CELLS
 from charrnn.config import Budget
 from charrnn.learning.learner import Learner
-from charrnn.training import planning, trial
+from charrnn.objectives import planning
+from charrnn.objectives.language import LanguageModelling
+from charrnn.objectives.plan import Plan, schedule
+from charrnn.text.tokenizer import CharTokenizer
+from charrnn.training import trial
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"
@@ -112,18 +116,23 @@ def text(characters: int) -> Ids:
     return np.random.default_rng(0).integers(0, V, characters, np.int32)
 
 
+def task_of(ids: Ids) -> LanguageModelling:
+    """Language modelling of these ids."""
+    return LanguageModelling(ids, ids[:9], CharTokenizer("".join(map(chr, range(V)))))
+
+
 def learner(
     cell: str, hidden: int, batch: int, length: int, precision: str, ids: Ids | None = None
 ) -> Learner:
     """The training step of charrnn itself, on a text long enough to be read for a while."""
     ids = text(1_000_000) if ids is None else ids
     plan = plan_of(cell, hidden, batch, length, precision, len(ids))
-    return Learner(plan.model, planning.schedule(plan, 100_000), ids)
+    return Learner(task_of(ids), plan.model, schedule(plan, 100_000))
 
 
 def plan_of(
     cell: str, hidden: int, batch: int, length: int, precision: str, characters: int
-) -> planning.Plan:
+) -> Plan:
     """What charrnn plans for these sizes."""
     given = {
         "cell": cell,
@@ -174,8 +183,9 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, 
     """Characters per second of all, in alternating repeats, and what charrnn's trial takes."""
     ids = text(1_000_000)
     plan = plan_of(cell, hidden, batch, length, "auto", len(ids))
-    chosen = trial.with_fastest_engine(plan, Budget(3.0), ids).settings
-    ours = Learner(plan.model, planning.schedule(plan, 100_000), ids)
+    task = task_of(ids)
+    chosen = trial.with_fastest_engine(plan, Budget(3.0), task).settings
+    ours = Learner(task, plan.model, schedule(plan, 100_000))
 
     def computed(way: trial.Way) -> Step:
         def update() -> None:
@@ -189,7 +199,7 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, 
         "nn bf16": trainer(Usual(cell, hidden), batch, length, whole, bf16=True),
         "tutorial": trainer(Usual(cell, hidden), 1, length, by_character),
         "per character": trainer(Usual(cell, hidden), batch, length, by_character),
-    } | {" ".join(way): computed(way) for way in trial.rates(plan, ids)}
+    } | {" ".join(way): computed(way) for way in trial.rates(plan, task)}
     found: dict[str, list[float]] = {}
     names = ("keras", "jax") if PEERS.exists() else ()
     peers = {name: Peer(name, cell, hidden, batch, length) for name in names}

@@ -31,6 +31,8 @@ __all__ = [
     "ServeConfig",
     "Settings",
     "Size",
+    "TaskName",
+    "TaskSettings",
     "TrainConfig",
     "Unknown",
     "check",
@@ -43,6 +45,7 @@ CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 EngineName = Literal["auto", "kernels", "torch", "loops"]
+TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
 Size = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -76,6 +79,14 @@ class Reading(Settings, frozen=True):
         ),
     ] = None
     split: Annotated[str, about("Split of a data set from the Hugging Face hub.")] = "train"
+    reverse: Annotated[
+        bool,
+        about(
+            "Read from the end to the beginning. Such a language model can start the stack of a "
+            "classifier, tagger or translator that reads backwards.",
+            "--reverse",
+        ),
+    ] = False
     rules: Annotated[
         int,
         Meta(ge=1, le=2),
@@ -273,6 +284,31 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         return tokens - round(tokens * self.val_frac)
 
 
+class TaskSettings(Settings, frozen=True, kw_only=True):
+    """What is to be learnt, if it is not a language model."""
+
+    task: Annotated[
+        TaskName | None,
+        about(
+            "Learn to label texts, to find names in them, to forecast numbers or to translate.",
+            unset="a language model",
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None,
+        about(
+            "Column that holds the label, the translation or the value to forecast.",
+            unset="label, target or y",
+        ),
+    ] = None
+    horizon: Annotated[
+        Size | None, about("Forecast: values to predict at once.", unset="the season, or a tenth")
+    ] = None
+    season: Annotated[
+        Size | None, about("Forecast: steps after which a series repeats itself.", unset="none")
+    ] = None
+
+
 class SampleConfig(Settings, frozen=True, kw_only=True):
     """How new text is drawn; the names are Hugging Face's.
 
@@ -417,6 +453,7 @@ SETTINGS: tuple[type[Settings], ...] = (
     Budget,
     ModelConfig,
     TrainConfig,
+    TaskSettings,
     SampleConfig,
     EvalConfig,
     ServeConfig,

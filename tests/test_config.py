@@ -27,9 +27,10 @@ from charrnn.config import (
     takes,
 )
 from charrnn.errors import UsageError
+from charrnn.objectives.plan import schedule
+from charrnn.objectives.planning import plan
 from charrnn.settings import Setting, bounds, choices, fields_of, in_words, settings_of
 from charrnn.terminal.options import take, with_settings
-from charrnn.training.planning import plan, schedule
 
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS: dict[str, tuple[type[Settings], ...]] = {

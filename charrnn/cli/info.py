@@ -19,9 +19,9 @@ __all__ = ["info"]
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     """Show a model's facts, its files and the curve of its losses."""
     from charrnn.folder import card
-    from charrnn.folder.record import find_model, read_model
+    from charrnn.folder.record import find_model, read_folder
 
-    found = read_model(find_model(model))
+    found = read_folder(find_model(model))
     sizes = {
         str(path.relative_to(found.path)): path.stat().st_size
         for path in sorted(found.path.rglob("*"))

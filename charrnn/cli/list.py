@@ -78,7 +78,7 @@ def _describe(entry: Entry) -> None:
         BadDataError: if one of them is damaged or missing.
         ReadWriteError: if one can't be read.
     """
-    from charrnn.cells.layout import weight_shapes
+    from charrnn.cells.heads import shapes_of
     from charrnn.folder.record import CONFIG, WEIGHTS, read_record
 
     if not (entry.path / CONFIG).exists():
@@ -88,7 +88,7 @@ def _describe(entry: Entry) -> None:
         record, tokenizer = read_record(entry.path)
     except MissingInputError as error:
         raise BadDataError(error.found, error.advice) from None
-    shapes = weight_shapes(record.model)
+    shapes = shapes_of(record.model, record.task)
     entry.cell = record.model.cell
     entry.num_layers, entry.hidden_size = record.model.num_layers, record.model.hidden_size
     entry.parameters = sum(math.prod(shape) for shape in shapes.values())

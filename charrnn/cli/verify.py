@@ -14,7 +14,7 @@ __all__ = ["verify"]
 def verify(model: ModelArgument = None) -> None:
     """Check every file of a model folder against its manifest."""
     from charrnn.folder.files import MANIFEST, read_manifest, read_settled
-    from charrnn.folder.record import WEIGHTS, find_model, read_model
+    from charrnn.folder.record import WEIGHTS, find_model, read_folder
     from charrnn.folder.resuming import STATE, read_run
 
     path = find_model(model)
@@ -28,7 +28,7 @@ def verify(model: ModelArgument = None) -> None:
     if resumable:
         read_settled(path, lambda: read_run(path))
     if not unfinished:
-        read_model(path)
+        read_folder(path)
     checked = read_manifest(path) is not None
     found = "is whole" if checked else f"loads, but has no {MANIFEST} to check it against"
     write(f"{path} {found}{'; its run has no model yet' if unfinished else ''}\n")

@@ -2,7 +2,9 @@
 
 config.json        ModelRecord: versions, network, training settings, corpus
 tokenizer.json     kind and vocabulary
-model.safetensors  the weights with the best validation loss, under PyTorch's names
+labels.json and    what a task needs besides
+series.json
+model.safetensors  the weights with the best validation loss or score, under PyTorch's names
 metrics.jsonl      one Evaluation per line
 README.md          the model card
 resume/            what a run needs to go on exactly; see `resuming`
@@ -14,9 +16,9 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -25,7 +27,7 @@ import safetensors.numpy
 
 from charrnn.arguments import checked
 from charrnn.arrays import Weights
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.folder.files import (
@@ -41,14 +43,19 @@ from charrnn.folder.files import (
 )
 from charrnn.folder.hub import download, is_on_hub
 from charrnn.folder.untrusted import damaged, parse, read_bytes
-from charrnn.text.tokenizer import Tokenizer
+from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
+from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
 
 __all__ = [
     "CARD",
     "CHECKPOINTS",
     "FORMAT_VERSION",
+    "LABELS",
     "METRICS",
     "MODEL_FILES",
+    "NO_TEXT",
+    "SERIES",
+    "TASK_FORMAT_VERSION",
     "WEIGHTS",
     "CorpusRecord",
     "Evaluation",
@@ -59,22 +66,37 @@ __all__ = [
     "is_model",
     "kept_step",
     "model_files",
+    "read_folder",
     "read_model",
     "read_record",
     "reading_for",
+    "refuse_task",
+    "weights_file",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # of language models
+TASK_FORMAT_VERSION = 2  # of all others, which older versions of charrnn can't read
 CHECKPOINTS = Path("checkpoints")
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.jsonl"
+LABELS = "labels.json"
+SERIES = "series.json"
 CARD = "README.md"
-MODEL_FILES = (CONFIG, TOKENIZER, WEIGHTS, METRICS, CARD, MANIFEST)  # all but what resuming needs
+MODEL_FILES = (
+    CONFIG,
+    TOKENIZER,
+    LABELS,
+    SERIES,
+    WEIGHTS,
+    METRICS,
+    CARD,
+    MANIFEST,
+)  # all but what resuming needs
 
 
-class Evaluation(Settings, frozen=True, kw_only=True):
+class Evaluation(Settings, frozen=True, kw_only=True, omit_defaults=True):
     """The losses at one moment of training: one line of `metrics.jsonl`.
 
     Attributes:
@@ -86,6 +108,7 @@ class Evaluation(Settings, frozen=True, kw_only=True):
         learning_rate: of the last update.
         grad_norm: of the last update, before clipping.
         tokens_per_second: so far, in updates alone.
+        score: of the answers, for a task that has one.
     """
 
     step: int
@@ -96,6 +119,7 @@ class Evaluation(Settings, frozen=True, kw_only=True):
     learning_rate: float
     grad_norm: float
     tokens_per_second: float
+    score: float | None = None
 
 
 class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,7 +130,8 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
         characters: its length.
         sha256: its fingerprint.
         records: what it is a list of, as `text.division` names it; "none" for a story.
-        record_count: how many of these there are.
+        record_count: how many of these there are; examples, for a task.
+        reverse: whether it was read from its end to its beginning.
     """
 
     name: str
@@ -114,6 +139,7 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str
     records: str = "none"
     record_count: int = 0
+    reverse: bool = False
 
 
 class ModelRecord(Settings, frozen=True, kw_only=True):
@@ -123,6 +149,7 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
         charrnn_version, torch_version: of the programs that wrote it; no `torch_version` for a
             model that was not trained by charrnn.
         training, corpus: None for such a model.
+        task: what it does; None for a language model.
     """
 
     format_version: int = FORMAT_VERSION
@@ -131,12 +158,15 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     model: ModelConfig
     training: TrainConfig | None = None
     corpus: CorpusRecord | None = None
+    task: TaskRecord | None = None
 
 
 def reading_for(record: ModelRecord, reading: Reading) -> Reading:
     """How to read a text for a model: as one story or as records, as it was trained on."""
-    kind = record.corpus.records if record.corpus else "none"
-    return msgspec.structs.replace(reading, records=kind)
+    if record.corpus is None:
+        return msgspec.structs.replace(reading, records="none")
+    corpus = record.corpus
+    return msgspec.structs.replace(reading, records=corpus.records, reverse=corpus.reverse)
 
 
 @dataclass(frozen=True)
@@ -150,6 +180,7 @@ class ModelFolder:
         weights: name to array; see `weight_shapes`.
         step: the update after which these weights were saved.
         metrics: the evaluations of its training.
+        extra: the files that its task needs besides, by name.
     """
 
     path: Path
@@ -158,6 +189,7 @@ class ModelFolder:
     weights: Weights
     step: int
     metrics: tuple[Evaluation, ...]
+    extra: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -174,13 +206,32 @@ def model_files(
     record: ModelRecord, tokenizer: Tokenizer, weights: Weights, step: int
 ) -> dict[str, bytes]:
     """The files that make up a model, for `write_files`."""
-    content = safetensors.numpy.save(weights, metadata={"step": str(step)})
-    return description_files(record, tokenizer) | {WEIGHTS: content}
+    return description_files(record, tokenizer) | {WEIGHTS: weights_file(weights, step)}
 
 
-def description_files(record: ModelRecord, tokenizer: Tokenizer) -> dict[str, bytes]:
-    """The files that say what a model is."""
-    return {CONFIG: pretty_json(record), TOKENIZER: pretty_json(tokenizer)}
+def weights_file(weights: Weights, step: int) -> bytes:
+    """The content of `WEIGHTS`, saved after this update."""
+    return safetensors.numpy.save(weights, metadata={"step": str(step)})
+
+
+def description_files(record: ModelRecord, tokenizer: Tokenizer | None) -> dict[str, bytes]:
+    """The files that say what a model is; without a tokenizer if it reads numbers."""
+    files = {CONFIG: pretty_json(record)}
+    return files if tokenizer is None else files | {TOKENIZER: pretty_json(tokenizer)}
+
+
+# In place of the tokenizer of a model that reads numbers.
+NO_TEXT = ByteTokenizer()
+
+
+def extra_files(task: TaskRecord | None) -> tuple[str, ...]:
+    """The names of the files that a task needs besides."""
+    match task:
+        case Classify() | Tag():
+            return (LABELS,)
+        case Forecast():
+            return (SERIES,)
+    return ()
 
 
 @checked
@@ -235,9 +286,11 @@ def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
     """
     manifest = read_manifest(path)
     with _missing_file_named(path):
-        for name in (CONFIG, TOKENIZER):
-            check_file(path, name, manifest)
+        check_file(path, CONFIG, manifest)
         record = _read_record(path / CONFIG)
+        if isinstance(record.task, Forecast):
+            return record, NO_TEXT
+        check_file(path, TOKENIZER, manifest)
         tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
     if tokenizer.vocab_size != record.model.vocab_size:
         found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
@@ -255,6 +308,30 @@ def kept_step(path: Path) -> int | None:
 
 
 def read_model(path: Path) -> ModelFolder:
+    """Read and check the folder of a language model; see `read_folder`.
+
+    Raises:
+        UsageError: if the model does something else.
+    """
+    found = read_folder(path)
+    refuse_task(found.record, path)
+    return found
+
+
+def refuse_task(record: ModelRecord, path: Path) -> None:
+    """See that a model is a language model.
+
+    Raises:
+        UsageError: if it does something else.
+    """
+    if record.task is not None:
+        raise UsageError(
+            f"{path} is no language model: it was trained to {record.task.name}",
+            "use charrnn predict or charrnn eval, or name another model",
+        )
+
+
+def read_folder(path: Path) -> ModelFolder:
     """Read and check the model folder at `path`; a run may write to it at the same time.
 
     Sizes are checked against the configuration before any weight is read.
@@ -277,9 +354,14 @@ def _read(path: Path) -> ModelFolder:
         with suppress(FileNotFoundError):
             if METRICS in (manifest or {}):
                 check_file(path, METRICS, manifest)
-        weights, metadata = read_tensors(path / WEIGHTS, weight_shapes(record.model))
-    step = _int(metadata.get("step", "0"), path / WEIGHTS)
-    return ModelFolder(path, record, tokenizer, weights, step, tuple(_metrics(path / METRICS)))
+        shapes = shapes_of(record.model, record.task)
+        weights, metadata = read_tensors(path / WEIGHTS, shapes)
+        extra = {}
+        for name in extra_files(record.task):
+            check_file(path, name, manifest)
+            extra[name] = read_bytes(path / name)
+    step, metrics = _int(metadata.get("step", "0"), path / WEIGHTS), _metrics(path / METRICS)
+    return ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)
 
 
 @contextmanager
@@ -313,8 +395,8 @@ class _Version(msgspec.Struct):
 def _read_record(path: Path) -> ModelRecord:
     data = read_bytes(path)
     version: int = parse(path, data, _Version).format_version
-    if version != FORMAT_VERSION:
-        found = f"{path}: format {version}, this charrnn reads {FORMAT_VERSION}"
+    if version not in (FORMAT_VERSION, TASK_FORMAT_VERSION):
+        found = f"{path}: format {version}, this charrnn reads up to {TASK_FORMAT_VERSION}"
         raise BadDataError(found, "use the charrnn version that wrote it, or a newer one")
     record: ModelRecord = parse(path, data, ModelRecord)
     return record

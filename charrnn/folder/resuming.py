@@ -16,9 +16,9 @@ import safetensors.numpy
 from msgspec import Meta
 
 from charrnn.arrays import Weights
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
-from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
+from charrnn.config import Reading, Settings, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_tensors
 from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord, kept_step, read_record
@@ -112,7 +112,7 @@ def read_run(path: Path) -> RunState:
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     progress = read_progress(path, record.training)
-    shapes = _shapes(record.model, record.training.batch_size, progress.best is not None)
+    shapes = _shapes(record, progress.best is not None)
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
@@ -150,10 +150,12 @@ def read_progress(path: Path, config: TrainConfig) -> RunProgress:
     return progress
 
 
-def _shapes(model: ModelConfig, batch_size: int, best: bool) -> dict[str, tuple[int, ...]]:
-    weights = weight_shapes(model)
+def _shapes(record: ModelRecord, best: bool) -> dict[str, tuple[int, ...]]:
+    model, training = record.model, record.training
+    assert training is not None, "what can be resumed was trained"
+    weights = shapes_of(model, record.task)
     kinds = ("network", "mean", "square", *(["best"] if best else []))
     shapes = {f"{kind}.{name}": shape for kind in kinds for name, shape in weights.items()}
-    for part in CELLS[model.cell].state:
-        shapes[f"state.{part}"] = (model.num_layers, batch_size, model.hidden_size)
+    for part in CELLS[model.cell].state if record.task is None else ():
+        shapes[f"state.{part}"] = (model.num_layers, training.batch_size, model.hidden_size)
     return shapes | dict.fromkeys(("updates", "loss_sum", "grad_norm"), (1,))

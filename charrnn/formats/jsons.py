@@ -13,7 +13,7 @@ from charrnn.decoding.pieces import LONGEST, Piece, decoded
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats.columns import column_of, documents, has
 
-__all__ = ["rows"]
+__all__ = ["records", "rows"]
 
 FIRST = 1 << 20  # characters in which it is seen whether a file has a record a line
 NEAR = 16  # characters from the end at which an error may be of a value that goes on
@@ -28,9 +28,24 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
         BadDataError: if it is not JSON.
         MissingColumnError: if no record has the column.
     """
+    column = column_of(reading)
+    return documents(source.name, records(source, reading, column), reading)
+
+
+def records(source: Source, reading: Reading, column: str) -> Generator[object, None, None]:
+    """The records of a file as they stand.
+
+    Args:
+        source: the file.
+        reading: its encoding.
+        column: which the records have, if they lie in an array within an object.
+
+    Raises:
+        BadDataError: if it is not JSON.
+    """
     values = _Values(source.name, decoded(source.name, source.stream, reading))
     by_line = source.file_name.lower().endswith((".jsonl", ".ndjson"))
-    return documents(source.name, _records(values, column_of(reading), by_line), reading)
+    return _records(values, column, by_line)
 
 
 def _records(values: _Values, column: str, by_line: bool) -> Generator[object, None, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from charrnn.config import Reading
@@ -11,7 +11,7 @@ from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError
 from charrnn.formats.columns import column_of, documents
 
-__all__ = ["rows"]
+__all__ = ["records", "rows"]
 
 ROWS = 256  # read at a time
 
@@ -23,10 +23,21 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
         BadDataError: if it is broken, or grows past all reason.
         MissingColumnError: if it has no such column.
     """
-    return documents(source.name, _records(source, column_of(reading)), reading)
+    return documents(source.name, records(source, [column_of(reading)]), reading)
 
 
-def _records(source: Source, column: str) -> Generator[dict[str, object], None, None]:
+def records(
+    source: Source, columns: Sequence[str] | None
+) -> Generator[dict[str, object], None, None]:
+    """The rows of a table; of columns that are not wanted, the names alone.
+
+    Args:
+        source: the table.
+        columns: those that are wanted, as paths with dots; None for all.
+
+    Raises:
+        BadDataError: if it is broken, or grows past all reason.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -35,24 +46,30 @@ def _records(source: Source, column: str) -> Generator[dict[str, object], None, 
     try:
         schema = parquet.read_schema(source.path)
         names = schema.names
-        known = next((n for n in (column, column.partition(".")[0]) if n in names), None)
+        wanted = [_within(names, column) for column in (names if columns is None else columns)]
+        known = [name for name in dict.fromkeys(wanted) if name is not None]
         # Of a text that stands in many rows the file may hold one copy; so may the memory.
-        texts = [known] if known and pa.types.is_string(schema.field(known).type) else []
+        texts = [name for name in known if pa.types.is_string(schema.field(name).type)]
         with parquet.ParquetFile(source.path, read_dictionary=texts) as file:
-            if known is None:
+            if not known:
                 yield from [dict.fromkeys(names)] * min(1, file.metadata.num_rows)
                 return
             _refuse(source.name, *_largest(file.metadata))
             spent = 0
-            for batch in file.iter_batches(ROWS, columns=[known]):
-                for cell in batch.column(0):  # one at a time: each may be long
-                    value = cell.as_py()
-                    spent += len(value) if isinstance(value, str) else 0
+            for batch in file.iter_batches(ROWS, columns=known):
+                for number in range(batch.num_rows):  # one at a time: each may be long
+                    row = {name: batch.column(name)[number].as_py() for name in known}
+                    spent += sum(len(cell) for cell in row.values() if isinstance(cell, str))
                     _refuse(source.name, spent, size)
-                    yield dict.fromkeys(names) | {known: value}
+                    yield dict.fromkeys(names) | row
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise BadDataError(f"{source.name}: {reason}", "check the table") from None
+
+
+def _within(names: Sequence[str], path: str) -> str | None:
+    """The column at which a path of names begins; None if there is none."""
+    return next((name for name in (path, path.partition(".")[0]) if name in names), None)
 
 
 def _largest(metadata: Any) -> tuple[int, int]:

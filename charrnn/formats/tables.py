@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
+from typing import Any
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import BOM
@@ -13,7 +14,7 @@ from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.columns import column_of, documents
 
-__all__ = ["rows"]
+__all__ = ["cells", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 TRIED = 100  # lines in which the quotes of a table with tabs are looked at
@@ -26,7 +27,26 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
         BadDataError: if it is broken.
         MissingColumnError: if it has no such column.
     """
-    name, notes = source.name, list[str]()
+    notes: list[str] = []
+    found = cells(source, reading, notes, lambda first: column_of(reading) in first)
+    return documents(source.name, _records(source.name, found), reading, notes)
+
+
+def cells(
+    source: Source, reading: Reading, notes: list[str], is_header: Callable[[list[str]], bool]
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table as they stand, each with the number of the line that it begins on.
+
+    Args:
+        source: the table.
+        reading: its encoding.
+        notes: gets what was noticed.
+        is_header: whether the cells of the first line show that it was divided rightly.
+
+    Raises:
+        BadDataError: if it is broken.
+    """
+    name, before = source.name, 0
     found = lines(decoded(name, source.stream, reading), name)
     first = next(found, "")
     if first.startswith(BOM):
@@ -34,8 +54,9 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
         notes.append("dropped the byte-order mark")
     while first and not first.strip():
         first = next(found, "")
-    usual = "\t" if source.file_name.lower().endswith(".tsv") else ","
-    delimiter = _delimiter(first, column_of(reading), usual)
+        before += 1
+    usual = "," if source.file_name.lower().endswith(".csv") else "\t"
+    delimiter = _delimiter(first, is_header, usual)
     if delimiter != usual:
         notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
     start = [first, *islice(found, TRIED)]
@@ -48,17 +69,21 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
         strict=True,
     )
-    return documents(name, _records(name, reader), reading, notes)
+    return _parsed(name, reader, before)
 
 
-def _delimiter(header: str, column: str, usual: str) -> str:
-    """What separates the cells: that with which the header has the column, else the most cells."""
-    cells = {
-        delimiter: next(csv.reader([header], delimiter=delimiter), [])
+def _delimiter(first: str, is_header: Callable[[list[str]], bool], usual: str) -> str:
+    """What separates the cells: that with which the first line is a header, else the most cells."""
+    rows = {
+        delimiter: next(csv.reader([first], delimiter=delimiter), [])
         for delimiter in dict.fromkeys([usual, *DELIMITERS])
     }
-    fitting = [delimiter for delimiter, names in cells.items() if column in names]
-    return fitting[0] if fitting else max(cells, key=lambda delimiter: len(cells[delimiter]))
+    fitting = [delimiter for delimiter, row in rows.items() if is_header(row)]
+    if fitting:
+        return fitting[0]
+    if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
+        return usual
+    return max(rows, key=lambda delimiter: len(rows[delimiter]))
 
 
 def _is_quoted(start: Iterable[str]) -> bool:
@@ -71,35 +96,41 @@ def _is_quoted(start: Iterable[str]) -> bool:
     return True
 
 
-def _records(name: str, reader: csv.reader) -> Generator[dict[str, str]]:  # type: ignore[valid-type]
+def _records(
+    name: str, rows: Iterable[tuple[int, list[str]]]
+) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
-    for row in _parsed(name, reader):
+    for line, row in rows:
         if not header:
             header = row
         elif any(row[len(header) :]):
-            raise BadDataError(
-                f"{name}: line {reader.line_num} has {len(row)} cells, the first {len(header)}",  # type: ignore[attr-defined]
-                "put cells that contain the separator in quotation marks",
-            )
+            raise longer(name, line, row, header)
         elif row:
             yield dict(zip(header, row, strict=False))
-    if not header:
-        return
 
 
-def _parsed(name: str, reader: csv.reader) -> Iterator[list[str]]:  # type: ignore[valid-type]
+def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:
+    """The error for a row that has more cells than the table has columns."""
+    return BadDataError(
+        f"{name}: line {line} has {len(row)} cells, the first {len(header)}",
+        "put cells that contain the separator in quotation marks",
+    )
+
+
+def _parsed(name: str, reader: Any, before: int) -> Iterator[tuple[int, list[str]]]:
     """The rows. A cell may be long; the limit is that of the whole process, so it goes back."""
     while True:
+        line = before + reader.line_num + 1
         usual = csv.field_size_limit(LONGEST)
         try:
             row = next(reader, None)
         except csv.Error as error:
             raise BadDataError(
-                f"{name}: line {reader.line_num}: {error}",  # type: ignore[attr-defined]
+                f"{name}: line {before + reader.line_num}: {error}",
                 "close each quotation mark, and double those within a cell",
             ) from None
         finally:
             csv.field_size_limit(usual)
         if row is None:
             return
-        yield row
+        yield line, row

@@ -1,12 +1,13 @@
 """One update after another: a network that learns from batches.
 
-    ids (N,) ──lanes──▶ windows (B, T+1) ──eager or graph──▶ weights, losses
+    task ──▶ batches ──eager or graph──▶ weights, losses
 
 clock       the time, and how much of it work has taken
 lanes       ids → batches: lanes that are read on and on
 records     records → batches: each from its beginning, in a new order each epoch
 devices     what computes, and in which numbers
 seeds       random numbers that depend on a key alone
+task        what a run learns: batches, cost and score
 optimizer   AdamW and its learning rate
 eager       an update in PyTorch's operations, one after the other
 graph       a whole update as one CUDA graph

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
-from charrnn.learning.lanes import Batch
 from charrnn.learning.seeds import seed_of
-from charrnn.network.char_rnn import CharRNN
+from charrnn.learning.task import Task
+from charrnn.network.base import Network
 from charrnn.network.recurrent import detach
 
-__all__ = ["EagerUpdates", "in_bfloat16", "reset_some_lanes"]
+__all__ = ["EagerUpdates", "in_bfloat16"]
 
 
 class EagerUpdates:
     """Updates of a network on any device.
 
     Args:
+        task: what is learnt.
         network: in training mode; changed by each update.
         optimizer: fused.
         config: batch_size and grad_clip count.
         bf16: whether products are of bfloat16.
-        reset_share: of the lanes, whose state is emptied before an update.
 
     Attributes:
-        state: the hidden state of the lanes after the last update; None at the start.
+        state: what the last update carries to the next; None at the start.
         loss, grad_norm: of the last update.
         loss_sum: of `loss_count` updates, those since `clear_losses`.
         skipped, skipped_in_row: updates that were not made because a gradient was not finite.
@@ -37,15 +37,16 @@ class EagerUpdates:
 
     def __init__(
         self,
-        network: CharRNN,
+        task: Task,
+        network: Network,
         optimizer: torch.optim.Optimizer,
         config: TrainConfig,
         *,
         bf16: bool,
-        reset_share: float,
     ) -> None:
-        self.network, self.optimizer, self.config = network, optimizer, config
-        self.bf16, self.reset_share = bf16, reset_share
+        self.task, self.network = task, network
+        self.optimizer, self.config = optimizer, config
+        self.bf16 = bf16
         self.device = next(network.parameters()).device
         self.generator = torch.Generator(self.device)
         self.state: State | None = None
@@ -57,7 +58,7 @@ class EagerUpdates:
         )
         self.loss_count = self.skipped = self.skipped_in_row = 0
 
-    def run(self, batch: Batch, rate: float, key: Sequence[int]) -> None:
+    def run(self, batch: Any, rate: float, key: Sequence[int]) -> None:
         """Read a batch, and change the weights once.
 
         Args:
@@ -65,15 +66,10 @@ class EagerUpdates:
             rate: the learning rate.
             key: of the random numbers; equal keys drop equal units.
         """
-        inputs = torch.from_numpy(batch.inputs).to(self.device, non_blocking=True)  # (B, T)
-        targets = torch.from_numpy(batch.targets).to(self.device, non_blocking=True)  # (B, T)
         self.generator.manual_seed(seed_of(*key))
-        state = None
-        if not batch.fresh and self.state is not None:
-            state = reset_some_lanes(self.state, self.reset_share, self.generator)
         with in_bfloat16(self.device, enabled=self.bf16):
-            logits, state = self.network(inputs, state, self.generator)  # (B, T, V)
-        loss = cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+            cost = self.task.cost(self.network, batch, self.state, self.generator)
+        loss = cost.total / cost.number
 
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -86,11 +82,11 @@ class EagerUpdates:
             excess = (self.grad_norm / self.config.grad_clip).clamp(min=1.0)
             self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
             self.optimizer.step()
-            self.state = detach(state)
+            self.state = None if cost.state is None else detach(cost.state)
             self._count(loss.detach())
             self.skipped_in_row = 0
         else:
-            self.state = self.network.rnn.start(self.config.batch_size)
+            self.state = self.task.start(self.network, self.config)
             self.skipped += 1
             self.skipped_in_row += 1
 
@@ -117,10 +113,3 @@ def in_bfloat16(device: torch.device, *, enabled: bool) -> torch.autocast:
     caller's, around many updates.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
-
-
-def reset_some_lanes(state: State, share: float, generator: torch.Generator) -> State:
-    """The state of the lanes, emptied in a random few of them."""
-    dice = state[0].new_empty(state[0].shape[1]).uniform_(generator=generator)  # (B,)
-    keep = dice >= share
-    return tuple(part * keep[:, None] for part in state)

@@ -33,7 +33,9 @@ class GraphUpdates:
     """Updates of a network, each the replay of one recording.
 
     Args:
-        before: updates in single operations; these go on from where they stand.
+        before: updates of a language model in single operations; these go on from where they
+            stand.
+        reset_share: of the lanes, whose state is emptied before an update.
 
     Raises:
         RuntimeError: if an update can't be recorded; weights and optimizer are then as before.
@@ -45,9 +47,9 @@ class GraphUpdates:
         seen_in_row: `skipped_in_row` when the device was last asked for it.
     """
 
-    def __init__(self, before: EagerUpdates) -> None:
+    def __init__(self, before: EagerUpdates, reset_share: float) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
-        self.bf16, self.reset_share, self.device = before.bf16, before.reset_share, before.device
+        self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
         self.generator = before.generator
         size = (self.config.batch_size, self.config.seq_length + 1)
         self.window = torch.zeros(size, dtype=torch.int64, device=self.device)  # (B, T+1)

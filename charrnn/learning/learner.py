@@ -1,4 +1,4 @@
-"""A network that learns: one step of truncated backpropagation through time after another."""
+"""A network that learns: one update after another."""
 
 from __future__ import annotations
 
@@ -15,32 +15,26 @@ from charrnn.learning import clock
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
-from charrnn.learning.lanes import Lanes
 from charrnn.learning.optimizer import flush_tiny_averages, learning_rate, make_optimizer
-from charrnn.learning.records import RecordLanes
 from charrnn.learning.seeds import generator
-from charrnn.network.char_rnn import CharRNN
+from charrnn.learning.task import Task
 from charrnn.network.choice import candidates
-from charrnn.text.records import Records, Text
 
 __all__ = ["Learner"]
 
-# The share of lanes whose state is emptied before an update. Sampling starts with an empty state,
-# so the network must know what to do with one; see benchmarks/NOTES.md for what it gains and loses.
-RESET_SHARE = 0.03
 FLUSH_EVERY = 100  # updates
 
 
 class Learner:
-    """Weights, optimizer, hidden state of the lanes, and how many updates were made.
+    """Weights, optimizer, the state that is carried, and how many updates were made.
 
-    Lanes and dropout are functions of the seed and the number of the update, so there is no
+    Batches and dropout are functions of the seed and the number of the update, so there is no
     random generator to save, and the caller's are left alone.
 
     Args:
+        task: what is learnt.
         model: the shape of the network.
         config: how to train it; its number of updates may be changed between two of them.
-        text: for training: a story (N,), or records.
 
     Attributes:
         step: updates made so far.
@@ -48,20 +42,16 @@ class Learner:
         note: what the user should know about how updates are computed, if anything.
     """
 
-    def __init__(self, model: ModelConfig, config: TrainConfig, text: Text) -> None:
+    def __init__(self, task: Task, model: ModelConfig, config: TrainConfig) -> None:
+        self.task = task
         self.config = config
-        self.text = text
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
-        self.lanes = _lanes(text, config)
-        self.network = CharRNN(model, generator(config.seed)).to(self.device)
+        self.batches = task.batches(config)
+        self.network = task.network(model, generator(config.seed)).to(self.device)
         self.optimizer = make_optimizer(self.network, config)
         self.updates: EagerUpdates | GraphUpdates = EagerUpdates(
-            self.network,
-            self.optimizer,
-            config,
-            bf16=self.precision == "bf16",
-            reset_share=0.0 if isinstance(text, Records) else RESET_SHARE,
+            task, self.network, self.optimizer, config, bf16=self.precision == "bf16"
         )
         self.step = 0
         self.seconds = 0.0
@@ -73,7 +63,8 @@ class Learner:
 
         An engine that is not to be had here is replaced, and `note` says so.
         """
-        self.precision, self.network.rnn.engine = precision, engine
+        self.precision = precision
+        self.network.compute(engine)
         assert isinstance(self.updates, EagerUpdates), "a graph computes as it was recorded"
         self.updates.bf16, self.updates.state = precision == "bf16", None
         dtype = torch.bfloat16 if self.updates.bf16 else torch.float32
@@ -87,19 +78,20 @@ class Learner:
 
     def prepare(self) -> None:
         """Record an update as a graph, on a device that can; see `graph`."""
-        if self.device.type != "cuda" or isinstance(self.updates, GraphUpdates):
+        share = self.task.reset_share
+        if self.device.type != "cuda" or isinstance(self.updates, GraphUpdates) or share is None:
             return
         try:
-            self.updates = GraphUpdates(self.updates)
+            self.updates = GraphUpdates(self.updates, share)
         except RuntimeError as error:  # what PyTorch raises, out of memory included
             reason = str(error).partition("\n")[0]
             self.note = f"training is slower than it could be, without a CUDA graph: {reason}"
 
     def update(self) -> None:
-        """Read one step of every lane, and change the weights once."""
+        """Read a batch, and change the weights once."""
         begin = clock.now()
         rate = learning_rate(self.step, self.config)
-        self.updates.run(self.lanes.batch(self.step), rate, (self.config.seed, self.step + 1))
+        self.updates.run(self.batches.batch(self.step), rate, (self.config.seed, self.step + 1))
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
             flush_tiny_averages(self.optimizer)
@@ -112,7 +104,7 @@ class Learner:
 
     @property
     def state(self) -> State | None:
-        """The hidden state of the lanes; None at the start."""
+        """What is carried to the next update; None at the start."""
         return self.updates.state
 
     @property
@@ -152,7 +144,7 @@ class Learner:
         return mean
 
     def tensors(self) -> Weights:
-        """Every array that a learner needs to go on: weights, optimizer, hidden state, losses."""
+        """Every array that a learner needs to go on: weights, optimizer, carried state, losses."""
         arrays: dict[str, Tensor] = {}
         updates = torch.zeros((), dtype=torch.float32)
         for name, weight in self.network.named_parameters():
@@ -161,8 +153,8 @@ class Learner:
             arrays[f"mean.{name}"] = moments.get("exp_avg", torch.zeros_like(weight))
             arrays[f"square.{name}"] = moments.get("exp_avg_sq", torch.zeros_like(weight))
             updates = moments.get("step", updates)
-        state = self.state or self.network.rnn.start(self.config.batch_size)
-        for part, values in zip(self.network.rnn.cell.state, state, strict=True):
+        state = self.state or self.task.start(self.network, self.config) or ()
+        for part, values in zip(self.network.rnn.cell.state, state, strict=bool(state)):
             arrays[f"state.{part}"] = values
         grad_norm = self.grad_norm.nan_to_num(0.0, 0.0, 0.0)  # of an update that was left out
         scalars = {"updates": updates, "loss_sum": self.updates.loss_sum, "grad_norm": grad_norm}
@@ -183,7 +175,8 @@ class Learner:
                 }
         assert isinstance(self.updates, EagerUpdates), "a learner is restored before it is prepared"
         updates = self.updates
-        updates.state = tuple(given[f"state.{part}"] for part in self.network.rnn.cell.state)
+        names = [f"state.{part}" for part in self.network.rnn.cell.state]
+        updates.state = tuple(given[name] for name in names if name in given) or None
         updates.loss_sum, updates.grad_norm = (
             given["loss_sum"].view(()),
             given["grad_norm"].view(()),
@@ -196,14 +189,9 @@ class Learner:
     @property
     def tokens_per_second(self) -> float:
         """In updates alone, so far."""
-        return self.step * self.lanes.tokens_per_step / max(self.seconds, 1e-9)
+        return self.step * self.batches.tokens_per_step / max(self.seconds, 1e-9)
 
     @property
     def epoch(self) -> float:
-        """Passes over the training text so far."""
-        return self.step / self.lanes.steps_per_epoch
-
-
-def _lanes(text: Text, config: TrainConfig) -> Lanes | RecordLanes:
-    sizes = (config.batch_size, config.seq_length, config.seed)
-    return RecordLanes(text, *sizes) if isinstance(text, Records) else Lanes(text, *sizes)
+        """Passes over the training examples so far."""
+        return self.step / self.batches.steps_per_epoch

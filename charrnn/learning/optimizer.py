@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from charrnn.config import TrainConfig
-from charrnn.network.char_rnn import CharRNN
+from charrnn.network.base import Network
 
 __all__ = ["flush_tiny_averages", "learning_rate", "make_optimizer"]
 
@@ -47,7 +47,7 @@ def _share(first: int, step: int, steps: int) -> float:
     return min(max((step - first) / max(steps - first, 1), 0.0), 1.0)
 
 
-def make_optimizer(network: CharRNN, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(network: Network, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW, with weight decay on matrices only.
 
     Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.

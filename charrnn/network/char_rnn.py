@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,16 +19,16 @@ from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
+from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
+from charrnn.network.modules import empty
 from charrnn.network.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["CharRNN"]
 
-Module = TypeVar("Module", bound=nn.Module)
 
-
-class CharRNN(nn.Module):
+class CharRNN(Network):
     """A character-level recurrent language model, in float32.
 
     Args:
@@ -45,7 +44,7 @@ class CharRNN(nn.Module):
         super().__init__()
         refuse_bidirectional(config)
         self.config = config
-        self.embedding = _empty(nn.Embedding, config.vocab_size, config.embed_size)
+        self.embedding = empty(nn.Embedding, config.vocab_size, config.embed_size)
         nn.init.normal_(self.embedding.weight, generator=generator)
         self.rnn = Recurrent(
             config.cell,
@@ -57,7 +56,7 @@ class CharRNN(nn.Module):
             skip=config.skip,
             generator=generator,
         )
-        self.head = _empty(nn.Linear, config.hidden_size, config.vocab_size)
+        self.head = empty(nn.Linear, config.hidden_size, config.vocab_size)
         nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
         nn.init.zeros_(self.head.bias)
 
@@ -86,18 +85,6 @@ class CharRNN(nn.Module):
             checked_ids(ids, self.config.vocab_size, 2)
         hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
         return self.head(hidden).transpose(0, 1), state
-
-    @property
-    def num_parameters(self) -> int:
-        """How many weights the network has."""
-        return sum(weight.numel() for weight in self.parameters())
-
-    def weights(self) -> Weights:
-        """A copy of the weights as NumPy arrays, under their names."""
-        return {
-            name: weight.detach().to("cpu", torch.float32, copy=True).numpy()
-            for name, weight in self.state_dict().items()
-        }
 
     @checked
     def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:
@@ -145,10 +132,3 @@ class CharRNN(nn.Module):
             copies = {name: torch.tensor(values) for name, values in weights.items()}
             network.load_state_dict(copies, assign=True)
         return network.eval()
-
-
-def _empty(kind: type[Module], *size: int) -> Module:
-    """A module of PyTorch's before its first weights, drawn from the shared generator."""
-    with torch.device("meta"):
-        made = kind(*size, dtype=torch.float32)
-    return made.to_empty(device=torch.get_default_device())

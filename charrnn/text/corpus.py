@@ -35,7 +35,9 @@ __all__ = [
     "BUNDLED",
     "Bundled",
     "Corpus",
+    "Place",
     "documents",
+    "place_of",
     "read_corpus",
     "short_name",
     "texts",
@@ -132,7 +134,7 @@ def texts(
 def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
     heeded: set[str] = set()
-    places = [_place(str(source), reading) for source in sources]
+    places = [place_of(str(source), reading) for source in sources]
     everything = [one for place in places for one in place.files or [place.source]]
     doubles = Doubles(everything if reading.rules > 1 else ())
     for place in places:
@@ -151,7 +153,7 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
     _refuse_unheeded(reading, heeded)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """What a source stands for.
 
     Attributes:
@@ -168,23 +170,28 @@ class _Place(NamedTuple):
     passed: tuple[str, ...] = ()
 
 
-def _place(source: str, reading: Reading) -> _Place:
+def place_of(source: str, reading: Reading) -> Place:
+    """What a source stands for.
+
+    Raises:
+        MissingInputError: if there is nothing of this name.
+    """
     if source == "-" or source.startswith(HUB):
-        return _Place(source)
+        return Place(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
         if reading.rules > 1 and finding.is_model(Path(source)):
             advice = "go on with it with --resume, or start from it with --init-from"
             raise MissingInputError(f"{source}: a model, not a text", advice)
         files, passed = finding.below(Path(source), everything=reading.rules == 1)
-        return _Place(source, tuple(files), Path(source), tuple(passed))
+        return Place(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
-        return _Place(source, files=(Path(source),))
+        return Place(source, files=(Path(source),))
     if source in BUNDLED:
-        return _Place(source)
+        return Place(source)
     matches = map(Path, sorted(glob.glob(source, recursive=True)))
     if found := tuple(match for match in matches if match.is_file()):
-        return _Place(source, files=found)  # even if one is called "-" or like a bundled corpus
+        return Place(source, files=found)  # even if one is called "-" or like a bundled corpus
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     raise MissingInputError(f"there is no file or corpus {source}", advice)
 
@@ -200,7 +207,7 @@ def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece
         yield Piece(source, BUNDLED[source].read())
 
 
-def _folder(place: _Place, reading: Reading, heeded: set[str], doubles: Doubles) -> Iterator[Piece]:
+def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) -> Iterator[Piece]:
     """The files of a folder; those that are no text are left out."""
     assert place.folder is not None, "it is a folder"
     found = False

@@ -12,24 +12,34 @@ from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
 from charrnn.formats.columns import documents
 
-__all__ = ["HUB", "hub_rows"]
+__all__ = ["HUB", "hub_records", "hub_rows"]
 
 HUB = "hf://"
 
 
 def hub_rows(source: str, reading: Reading) -> Iterator[Piece]:
-    """The rows of a data set, each a document.
+    """The texts in the rows of a data set, each a document.
 
     Raises:
         MissingInputError: if there is none of this name, or no connection.
         UsageError: for a name that can be none, or a column that does not exist.
+    """
+    return documents(source, hub_records(source, reading), reading)
+
+
+def hub_records(source: str, reading: Reading) -> Generator[Any, None, None]:
+    """The rows of a data set as they stand.
+
+    Raises:
+        MissingInputError: if there is none of this name, or no connection.
+        UsageError: for a name that can be none.
     """
     owner, _, rest = source.removeprefix(HUB).partition("/")
     name, _, config = rest.partition("/")
     if not (owner and name):
         advice = "write hf://OWNER/NAME or hf://OWNER/NAME/CONFIG"
         raise UsageError(f"{source} does not name a data set", advice)
-    return documents(source, _rows(source, f"{owner}/{name}", config, reading.split), reading)
+    return _rows(source, f"{owner}/{name}", config, reading.split)
 
 
 def _rows(name: str, dataset: str, config: str, split: str) -> Generator[Any, None, None]:

@@ -53,6 +53,7 @@ class Spool:
         reading: how bytes become text.
 
     Attributes:
+        reading: how bytes became text.
         name: a short name, made from the first source.
         notes: what was changed or left out, to tell the user.
         characters: its different characters, sorted.
@@ -67,6 +68,7 @@ class Spool:
 
     def __init__(self, corpus: Sequence[str | Path] | Corpus, reading: Reading) -> None:
         notes: list[str] = []
+        self.reading = reading
         self._documents = Documents()
         self.record_count = 0
         self._sizes: list[int] = []  # of the stored pieces, in bytes
@@ -149,6 +151,8 @@ class Spool:
     def text(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> Text:
         """The text as it is trained on and scored: a story (N,), or records; see `encode`."""
         ids = self.encode(tokenizer, unknown)
+        if self.reading.reverse:
+            ids = np.ascontiguousarray(ids[::-1])
         return ids if tokenizer.end_id is None else Records.of(ids, tokenizer.end_id)
 
     def _encoded(self, tokenizer: Tokenizer, unknown: Unknown) -> Iterator[Ids]:

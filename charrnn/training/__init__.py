@@ -1,14 +1,12 @@
-"""From a text to a model folder; a run is an iterator of events.
+"""From data to a model folder; a run is an iterator of events.
 
-    text, budget ──planning──▶ plan ──run: learner, recorder──▶ events, folder
+    data, plan ──starting: learner, recorder──▶ loop ──▶ events, folder
 
 events      what training reports while it runs
-dividing    corpus → what is trained on, and what validates
-planning    corpus, budget and machine → sizes and settings, with reasons
 trial       which way to compute is the fastest here
 pacing      how many updates fit in the minutes
 deadline    keeps a run to its minutes
-diagnosis   what the losses of a run tell
+diagnosis   a run that has diverged
 recorder    evaluations, best weights and saves of a run
 loop        update, evaluate and save until a run is over
 starting    a new run or a stopped one, prepared and then started

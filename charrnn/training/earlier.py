@@ -6,7 +6,6 @@ folder ──repeated──▶ NewRun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from charrnn.config import Budget, Reading
@@ -22,20 +21,22 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning import clock
+from charrnn.objectives import language
+from charrnn.objectives.data import Data
+from charrnn.objectives.plan import Plan
+from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import Origin, origin_of
-from charrnn.text.spool import Spool
-from charrnn.training.dividing import divided
-from charrnn.training.planning import Plan
+from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.starting import NewRun
 
-__all__ = ["corpus_record", "refuse_another", "repeated", "text_of"]
+__all__ = ["read_again", "repeated", "text_of"]
 
 Sources = Sequence[str | Path] | Corpus
 
 
 def repeated(
-    folder: Path, sources: Sources | None, out: Path | None, init_from: str | Path | None
+    folder: Path, sources: Sources | None, out: Path | None, init_from: Sequence[str | Path]
 ) -> NewRun:
     """A new run that does what an earlier one did, update for update.
 
@@ -43,7 +44,7 @@ def repeated(
         folder: of the earlier run.
         sources: its text; None for where it was.
         out: the folder of the new run; None for a new one in `checkpoints/`.
-        init_from: the model whose weights it started from, if it did.
+        init_from: the models whose weights it started from, if it did.
 
     Raises:
         CharRNNError: if there is no such run, or the text or the other model are not the same.
@@ -53,7 +54,7 @@ def repeated(
     config = record.training
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
-    base_model = _base_model(folder, config.base_weights, init_from)
+    bases = _bases(folder, config.base_weights, init_from)
     reading = Reading().for_tokens(tokenizer.unit)
     try:
         progress = read_run(folder).progress
@@ -63,67 +64,73 @@ def repeated(
             raise MissingInputError(
                 f"{folder} does not say where its text was", "name the text as well"
             ) from None
-    origin = origin_of(sources, reading)
-    with closing(Spool(sources, reading_for(record, reading))) as spool:
-        refuse_another(spool, record, folder)
-        text = spool.text(tokenizer)
-    train_text, val_text = divided(text, config)
-    tokens = config.batch_size * config.seq_length
+    data = read_again(sources, reading, record, tokenizer, folder)
+    task = data.divided(config)
+    batches = task.batches(config)
     return NewRun(
-        text=text,
-        tokenizer=tokenizer,
-        corpus=corpus_record(spool),
-        origin=origin,
+        data=data,
+        origin=origin_of(sources, reading),
         plan=Plan(
             model=record.model,
             settings={},
-            train_tokens=train_text.size,
-            val_tokens=val_text.size,
+            train_tokens=task.train_tokens,
+            val_tokens=task.val_tokens,
             reasons=f"the {config.steps:,} updates of {folder}, as they were planned and corrected",
             notes=(),
-            tokens_per_step=tokens,
-            steps_per_epoch=max(1, train_text.size // tokens),
+            tokens_per_step=batches.tokens_per_step,
+            steps_per_epoch=batches.steps_per_epoch,
         ),
         budget=Budget(steps=config.steps),
-        base_model=base_model,
+        bases=bases,
         folder=out,
-        notes=spool.notes,
+        notes=data.notes,
         seconds=clock.now() - begin,
         repeated=config,
     )
 
 
-def _base_model(
-    folder: Path, wanted: str | None, init_from: str | Path | None
-) -> ModelFolder | None:
-    """The model whose weights a run started from, found to be that one."""
+def _bases(folder: Path, wanted: str | None, init_from: Sequence[str | Path]) -> list[ModelFolder]:
+    """The models whose weights a run started from, found to be those."""
     if wanted is None:
-        if init_from is not None:
+        if init_from:
             raise UsageError(
                 f"{folder} did not start from another model's weights", "leave out --init-from"
             )
-        return None
+        return []
     found = f"{folder} started from the weights of another model"
-    if init_from is not None:
-        base_model = read_model(find_model(init_from))
-        if base_model.fingerprint == wanted:
-            return base_model
-        found = f"{folder} did not start from the weights that {init_from} has now"
+    if init_from:
+        bases = [read_model(find_model(model)) for model in init_from]
+        if "+".join(base.fingerprint for base in bases) == wanted:
+            return bases
+        named = ", ".join(map(str, init_from))
+        found = f"{folder} did not start from the weights that {named} has now"
     raise UsageError(
         found,
         "name the model that it started from, as it was then, with --init-from",
     )
 
 
-def corpus_record(spool: Spool) -> CorpusRecord:
-    """What a model folder keeps of a text."""
-    return CorpusRecord(
-        name=spool.name,
-        characters=spool.length,
-        sha256=spool.sha256,
-        records=spool.division.kind,
-        record_count=spool.record_count,
-    )
+def read_again(
+    sources: Sources, reading: Reading, record: ModelRecord, tokenizer: Tokenizer, folder: Path
+) -> Data:
+    """What an earlier run has read, found to be the same.
+
+    Raises:
+        UsageError: if it is not; says how they differ.
+    """
+    if record.task is None:
+        return language.read(
+            sources,
+            reading_for(record, reading),
+            check=lambda corpus: _refuse_another(corpus, record, folder),
+            vocabulary=lambda _: tokenizer,
+        )
+    if isinstance(sources, Corpus):
+        raise UsageError("a corpus has no labels", "name files with examples")
+    settings = record.task.settings
+    data = OBJECTIVES[record.task.name].read(sources, reading, settings, tokenizer=tokenizer)
+    _refuse_another(data.corpus, record, folder)
+    return data
 
 
 def text_of(progress: RunProgress) -> Sources:
@@ -140,18 +147,14 @@ def text_of(progress: RunProgress) -> Sources:
     return progress.sources
 
 
-def refuse_another(spool: Spool, record: ModelRecord, folder: Path) -> None:
-    """See that a text is the one that a run was trained on.
-
-    Raises:
-        UsageError: if it is not; says how they differ.
-    """
+def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> None:
+    """See that a text is the one that a run was trained on."""
     before = record.corpus
-    if before is None or before.sha256 == spool.sha256:
+    if before is None or before.sha256 == found.sha256:
         return
     raise UsageError(
-        f"the corpus is not the one that {folder} was trained on: it has {spool.length:,} "
-        f"characters (SHA-256 {spool.sha256[:12]}…), the earlier one {before.characters:,} "
+        f"the corpus is not the one that {folder} was trained on: it has {found.characters:,} "
+        f"characters (SHA-256 {found.sha256[:12]}…), the earlier one {before.characters:,} "
         f"({before.sha256[:12]}…)",
         "give the same text, or start a new run from these weights with --init-from",
     )

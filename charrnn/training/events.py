@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, TaskName, TrainConfig
 from charrnn.folder.record import Evaluation
+from charrnn.tasks.reports import Report
 
 __all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"]
 
@@ -73,12 +74,14 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         evaluation: the losses.
         best: whether this is the lowest validation loss so far.
-        sample: some text of the network as it is now.
+        sample: some text of the network as it is now, or an example with its answer.
+        metric: what `evaluation.score` measures; empty for a language model.
     """
 
     evaluation: Evaluation
     best: bool
     sample: str
+    metric: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +101,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         skipped: updates that were left out because a gradient was not finite.
         advice: what to do next for a better model.
         corrections: how the number of updates was corrected, to keep to the minutes.
+        task: what was learnt; None for a language model.
+        report: scores on the validation examples, beside those of trivial answers, for a task.
     """
 
     model: Path
@@ -114,6 +119,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     advice: str
     corrections: tuple[Corrected, ...] = ()
+    task: TaskName | None = None
+    report: Report | None = None
 
 
 Event = Started | Progress | Corrected | Evaluated | Finished

@@ -37,12 +37,12 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     try:
         while True:
             if recorder.is_due(learner):
-                begin, scoring = watch.read(), recorder.scoring(learner)
+                begin, scoring = watch.read(), learner.task.scoring(learner.network)
                 for _ in scoring:  # chunk by chunk, so that the caller can leave in between
                     watch.read()
                     if ticks.due():
                         yield _progress(learner)
-                yield recorder.add(learner, scoring.nats)
+                yield recorder.add(learner, scoring.result)
                 if deadline is not None:
                     deadline.evaluated(watch.read() - begin)
             config = learner.config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -10,14 +11,15 @@ import numpy as np
 import torch
 
 from charrnn.config import Budget, ModelConfig
-from charrnn.evaluation.surprisals import surprisals
 from charrnn.learning import clock
 from charrnn.learning.clock import Stopwatch
 from charrnn.learning.devices import speed
+from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
-from charrnn.text.records import Records, Text, beginning
-from charrnn.training import planning
-from charrnn.training.planning import Plan
+from charrnn.learning.task import Task
+from charrnn.objectives.language import LanguageModelling
+from charrnn.objectives.plan import Plan, schedule
+from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
 
@@ -30,12 +32,10 @@ PROBE_SECONDS = 0.3
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
-def count_steps(
-    plan: Plan, budget: Budget, train_text: Text, val_text: Text, watch: Stopwatch
-) -> tuple[int, float]:
+def count_steps(plan: Plan, budget: Budget, task: Task, watch: Stopwatch) -> tuple[int, float]:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
-    A short text needs less than its minutes: see `planning.max_epochs`. If the rate does not last,
+    A short text needs less than its minutes: see `Task.max_epochs`. If the rate does not last,
     `deadline` corrects the number.
 
     What is measured is thrown away, so that the run is the same as one with `steps` given.
@@ -50,17 +50,17 @@ def count_steps(
         return max(1, round(budget.epochs * plan.steps_per_epoch)), 0.0
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     seconds = budget.minutes * 60
-    max_steps = planning.max_epochs(plan.train_tokens) * plan.steps_per_epoch
-    learner = Learner(plan.model, planning.schedule(plan, TIMED_UPDATES), train_text)
+    max_steps = task.max_epochs * plan.steps_per_epoch
+    learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES))
     learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
     update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
-    some = beginning(val_text, TIMED_TOKENS)
-    (evaluation,) = time_calls(lambda: surprisals(learner.network, some), 0.0, 1)
-    evaluation *= val_text.size / some.size
+    some = task.beginning(TIMED_TOKENS)
+    (evaluation,) = time_calls(lambda: deque(some.scoring(learner.network), 0), 0.0, 1)
+    evaluation *= task.val_tokens / some.val_tokens
     left = seconds - watch.read()
     steps = left / update
-    evaluations = steps / planning.schedule(plan, max(1, int(steps))).eval_every + 1
+    evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
     return max(1, min(affordable, max_steps)), evaluation / update
 
@@ -92,9 +92,11 @@ def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> 
         tokens_per_step=32 * 64,
         steps_per_epoch=64,
     )
-    config = planning.schedule(plan, TIMED_UPDATES)
+    config = schedule(plan, TIMED_UPDATES)
     try:
-        learner = Learner(model, config, np.zeros(plan.train_tokens, np.uint8))
+        text = np.zeros(plan.train_tokens, np.uint8)
+        vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
+        learner = Learner(LanguageModelling(text, text[:9], vocabulary), model, config)
         learner.prepare()
         seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
     except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
@@ -105,7 +107,7 @@ def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> 
 def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:
     """How long an update takes, on average; see `time_calls`.
 
-    Updates of records take as long as these are, so none of them counts as an outlier.
+    Where batches differ in length, so do updates, and none of them counts as an outlier.
     """
     burst = 1 if learner.device.type == "cpu" else BURST
 
@@ -115,7 +117,7 @@ def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> fl
         learner.wait()
 
     times = time_calls(updates, seconds, max(1, max_updates // burst))
-    usual = statistics.fmean if isinstance(learner.text, Records) else mean_without_outliers
+    usual = mean_without_outliers if isinstance(learner.batches, Lanes) else statistics.fmean
     return usual(times) / burst
 
 

@@ -11,37 +11,34 @@ from types import MappingProxyType
 import msgspec
 import numpy as np
 
-from charrnn.arrays import Surprisals, Weights
+from charrnn.arrays import Weights
 from charrnn.config import Correction, TrainConfig
-from charrnn.evaluation.surprisals import Scoring, surprisals
 from charrnn.folder import card
 from charrnn.folder.files import write_files
 from charrnn.folder.record import (
     CARD,
     CONFIG,
     METRICS,
+    NO_TEXT,
+    WEIGHTS,
     Evaluation,
     ModelFolder,
     ModelRecord,
     description_files,
-    model_files,
+    weights_file,
 )
 from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
-from charrnn.models.model import Model
-from charrnn.scoring.score import score_of
+from charrnn.learning.task import Scored, Task
+from charrnn.objectives.plan import SCORING_COST
 from charrnn.text.origin import Origin
-from charrnn.text.records import Records, Text
-from charrnn.text.tokenizer import Tokenizer
-from charrnn.training import planning
-from charrnn.training.diagnosis import advice, diverged
+from charrnn.training.diagnosis import diverged
 from charrnn.training.events import Corrected, Evaluated, Finished
 
 __all__ = ["Recorder"]
 
-SAMPLE_LENGTH = 160  # tokens shown at each evaluation
 CLOSING_SECONDS = 4  # that the last evaluation of a stopped run may take
 
 
@@ -52,14 +49,13 @@ class Recorder:
     Attributes:
         path: the model folder.
         record: its `config.json`.
-        tokenizer: of the model.
-        val_text: the validation text: the last part of a story (N,), or records.
+        task: what is learnt.
         origin: where the corpus was read.
         watch: how long it has taken, since training was asked for.
         minutes: those that it keeps to; None if its number of updates was given.
         longer: the option that makes such a run longer.
         metrics: the evaluations so far.
-        best: the one with the lowest validation loss.
+        best: the one that the task ranks first.
         best_weights: the weights then.
         stale: how many evaluations have passed since.
         saved_step: after which update the weights in the folder were saved.
@@ -67,8 +63,7 @@ class Recorder:
 
     path: Path
     record: ModelRecord
-    tokenizer: Tokenizer
-    val_text: Text
+    task: Task
     origin: Origin
     watch: Stopwatch = field(default_factory=Stopwatch)
     minutes: float | None = None
@@ -96,46 +91,46 @@ class Recorder:
     def _last_step(self) -> int:
         return self.metrics[-1].step if self.metrics else 0
 
-    def scoring(self, learner: Learner) -> Scoring:
-        """The validation text, to be read chunk by chunk."""
-        return Scoring(learner.network, self.val_text)
-
-    def add(self, learner: Learner, nats: Surprisals) -> Evaluated:
+    def add(self, learner: Learner, scored: Scored) -> Evaluated:
         """Record an evaluation; write the state of the run and, if they are better, the weights.
 
         Args:
             learner: as it was evaluated.
-            nats: what its `scoring` found.
+            scored: what that found.
 
         Raises:
             CharRNNError: if the loss is not a number; what was saved before stays.
             ReadWriteError: if writing fails; what was saved before stays.
         """
-        evaluation = self._evaluation(learner, nats)
+        evaluation = self._evaluation(learner, scored)
         self.metrics.append(evaluation)
         weights = learner.network.weights()
-        better = self.best is None or evaluation.val_nats < self.best.val_nats
+        better = self._is_better(evaluation)
         if better:
             self.best, self.best_weights = evaluation, weights
         self.stale = 0 if better else self.stale + 1
         self.save(learner)
-        model = Model(self.record.model, self.tokenizer, weights)
-        sample = model.generate(max_new_tokens=SAMPLE_LENGTH, seed=learner.step)
-        return Evaluated(evaluation=evaluation, best=better, sample=sample)
+        sample = self.task.sample(self.record.model, weights, learner.step)
+        metric = self.task.metric
+        return Evaluated(evaluation=evaluation, best=better, sample=sample, metric=metric)
 
-    def _evaluation(self, learner: Learner, nats: Surprisals) -> Evaluation:
+    def _is_better(self, evaluation: Evaluation) -> bool:
+        """Whether it ranks before the best so far."""
+        return self.best is None or self.task.rank(evaluation) < self.task.rank(self.best)
+
+    def _evaluation(self, learner: Learner, scored: Scored) -> Evaluation:
         if not learner.loss_count and not self.metrics:
             raise diverged(learner)  # no update could be made
         train_nats = learner.mean_loss() if learner.loss_count else self.metrics[-1].train_nats
-        val_nats = float(nats.mean(dtype=np.float64))
-        if not math.isfinite(val_nats + train_nats):
+        if not math.isfinite(scored.nats + train_nats):
             raise diverged(learner)
         return Evaluation(
             step=learner.step,
             epoch=learner.epoch,
             seconds=self.watch.read(),
             train_nats=train_nats,
-            val_nats=val_nats,
+            val_nats=scored.nats,
+            score=scored.score,
             learning_rate=learning_rate(learner.step - 1, learner.config),
             grad_norm=float(learner.grad_norm) if math.isfinite(learner.grad_norm) else 0.0,
             tokens_per_second=learner.tokens_per_second,
@@ -154,7 +149,7 @@ class Recorder:
         corrections = (*before.corrections, correction)
         learner.config = msgspec.structs.replace(before, steps=steps, corrections=corrections)
         self.record = msgspec.structs.replace(self.record, training=learner.config)
-        self.save(learner, description_files(self.record, self.tokenizer))
+        self.save(learner, self._description())
         return _corrected(learner.config)[-1]
 
     def save(self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})) -> None:
@@ -175,7 +170,7 @@ class Recorder:
             self.saved_step = None
         files = dict(more)
         if self.best is None:
-            files |= description_files(self.record, self.tokenizer)
+            files |= self._description()
         else:
             files[METRICS] = _lines(self.metrics)
             if self.best.step != self.saved_step:
@@ -204,11 +199,25 @@ class Recorder:
     def _model_files(
         self, weights: Weights, evaluation: Evaluation, metrics: Sequence[Evaluation]
     ) -> dict[str, bytes]:
-        found = ModelFolder(
-            self.path, self.record, self.tokenizer, weights, evaluation.step, tuple(metrics)
-        )
-        files = model_files(self.record, self.tokenizer, weights, evaluation.step)
+        found = self._folder(weights, evaluation.step, metrics)
+        files = self._description() | {WEIGHTS: weights_file(weights, evaluation.step)}
         return files | {CARD: card.markdown(found).encode()}
+
+    def _description(self) -> dict[str, bytes]:
+        return description_files(self.record, self.task.tokenizer) | dict(self.task.extra)
+
+    def _folder(self, weights: Weights, step: int, metrics: Sequence[Evaluation]) -> ModelFolder:
+        """The model folder as it will be read."""
+        task = self.task
+        return ModelFolder(
+            self.path,
+            self.record,
+            task.tokenizer or NO_TEXT,
+            weights,
+            step,
+            tuple(metrics),
+            task.extra,
+        )
 
     def close(self, learner: Learner) -> None:
         """Save a run that is stopped: its state as it is, and its weights if they are the best.
@@ -219,11 +228,14 @@ class Recorder:
         if learner.step == self._last_step:
             return
         self.save(learner)
-        seconds = self.val_text.size * planning.SCORING_COST / learner.tokens_per_second
+        seconds = self.task.val_tokens * SCORING_COST / learner.tokens_per_second
         if seconds > CLOSING_SECONDS:
             return
-        evaluation = self._evaluation(learner, surprisals(learner.network, self.val_text))
-        if self.best is None or evaluation.val_nats < self.best.val_nats:
+        scoring = self.task.scoring(learner.network)
+        for _ in scoring:
+            pass
+        evaluation = self._evaluation(learner, scoring.result)
+        if self._is_better(evaluation):
             metrics = [*self.metrics, evaluation]
             files = self._model_files(learner.network.weights(), evaluation, metrics)
             write_files(self.path, files | {METRICS: _lines(metrics)})
@@ -233,29 +245,24 @@ class Recorder:
         assert self.best is not None, "the last update is always evaluated"
         if self.best.step != self.saved_step:
             self.save(learner)
-        text = self.val_text
-        ids = text.targets() if isinstance(text, Records) else text
-        scored = score_of(0.0, self.tokenizer, ids)
-        tokens_per_char = scored.tokens / max(scored.characters, 1)
+        assert self.best_weights is not None, "the best evaluation was of some weights"
+        found = self._folder(self.best_weights, self.best.step, self.metrics)
         return Finished(
             model=self.path,
             val_nats=self.best.val_nats,
-            val_bits_per_char=self.best.val_nats * tokens_per_char / math.log(2),
+            val_bits_per_char=self.task.bits(self.best.val_nats),
             train_nats=self.best.train_nats,
             steps=learner.step,
             epochs=learner.epoch,
             parameters=learner.network.num_parameters,
-            unit=self.tokenizer.unit,
+            unit=self.task.unit,
             characters_per_second=learner.tokens_per_second,
             seconds=self.watch.read(),
             stopped_early=learner.step < learner.config.steps,
             skipped=learner.skipped,
-            advice=advice(
-                self.metrics,
-                planning.max_epochs(learner.text.size),
-                self.tokenizer.vocab_size,
-                self.longer,
-            ),
+            advice=self.task.advice(self.metrics, self.longer),
+            task=None if self.task.kind is None else self.task.kind.name,
+            report=self.task.report(found),
             corrections=_corrected(learner.config),
         )
 

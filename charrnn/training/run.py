@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.arguments import checked
-from charrnn.config import Budget, ModelConfig, Reading, TrainConfig, check, takes
+from charrnn.config import (
+    Budget,
+    ModelConfig,
+    Reading,
+    TaskSettings,
+    TrainConfig,
+    check,
+    settings_from,
+    takes,
+)
 from charrnn.errors import UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
@@ -25,7 +34,6 @@ from charrnn.folder.record import (
     ModelFolder,
     find_model,
     read_model,
-    reading_for,
 )
 from charrnn.folder.resuming import read_run
 from charrnn.learning import clock, transfer
@@ -33,13 +41,18 @@ from charrnn.learning.devices import choose_device, choose_precision, speed
 from charrnn.models.loading import load
 from charrnn.models.model import Model
 from charrnn.network.modes import in_own_modes, own_modes
+from charrnn.objectives import language, planning
+from charrnn.objectives.data import Data
+from charrnn.objectives.plan import Plan
+from charrnn.objectives.table import OBJECTIVES
+from charrnn.settings import settings_of
 from charrnn.signals import noted
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
-from charrnn.training import earlier, planning
+from charrnn.training import earlier
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.pacing import measured_speed
 from charrnn.training.starting import NewRun, StoppedRun
@@ -49,7 +62,7 @@ __all__ = ["Run", "resume", "train"]
 Sources = Sequence[str | Path] | Corpus
 
 
-@takes(ModelConfig, TrainConfig)
+@takes(ModelConfig, TrainConfig, TaskSettings)
 @checked
 def train(
     sources: str | Path | Sources | None = None,
@@ -59,31 +72,33 @@ def train(
     minutes: float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
-    init_from: str | Path | None = None,
+    init_from: str | Path | Sequence[str | Path] | None = None,
     repeat: str | Path | None = None,
     tokenizer: Literal["char", "byte"] = "char",
     reading: Reading | None = None,
     **settings: Any,
 ) -> Run:
-    """Prepare to train a language model on a text.
+    """Prepare to train a language model on a text, or another model on examples.
 
     The text is read and everything is chosen here; training begins when the run is iterated over
     or finished.
 
     Args:
-        sources: what `read_corpus` takes, or a corpus already read. May be left out where an
-            earlier run is repeated, if its corpus is still where it was.
+        sources: what `read_corpus` takes, or a corpus already read; for a task, files with
+            examples. May be left out where an earlier run is repeated, if its corpus is still
+            where it was.
         out: the model folder to make; by default one in `checkpoints/`.
         name: the name of that one; by default the corpus's, made unique.
         minutes, epochs, steps: the budget; see `Budget`.
-        init_from: a model whose weights the run starts from; its vocabulary may grow.
+        init_from: a language model whose weights the run starts from; its vocabulary may grow. A
+            task takes two, if one of them was trained with `reverse`.
         repeat: an earlier run to make again: its settings and its number of updates, corrected
             when it was. With the same corpus, on one machine with one number of threads, the
             weights are the same to the bit. No settings can be given.
         tokenizer: whether a token is a character or a byte of UTF-8.
         reading: encoding and columns of the sources.
-        settings: any of `ModelConfig` and `TrainConfig`; what is left open is chosen from the
-            corpus and the budget.
+        settings: any of `ModelConfig`, `TrainConfig` and `TaskSettings`; what is left open is
+            chosen from the corpus and the budget.
 
     Raises:
         CharRNNError: of a kind for each mistake (see `read_corpus`, `planning.plan`,
@@ -95,6 +110,7 @@ def train(
     if folder is not None:
         refuse_occupied(folder)  # before a long text is read
     settings = {name: value for name, value in settings.items() if value is not None}
+    starts = [init_from] if isinstance(init_from, (str, Path)) else init_from or ()
     if repeat is not None:
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
         refused = [*settings, *(name for name, value in limits.items() if value is not None)]
@@ -105,39 +121,85 @@ def train(
             )
         own = sources if isinstance(sources, Corpus) else None
         listed = None if sources is None else _listed(sources)
-        return Run(earlier.repeated(find_model(repeat), listed, folder, init_from), own)
+        return Run(earlier.repeated(find_model(repeat), listed, folder, starts), own)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     given, reading = _listed(sources), reading or Reading()
+    task = {s.name: settings.pop(s.name) for s in settings_of(TaskSettings) if s.name in settings}
+    work = settings_from(TaskSettings, task)
     settings |= check(TrainConfig, settings) | check(ModelConfig, settings)
-    base_model = None if init_from is None else read_model(find_model(init_from))
+    bases = [read_model(find_model(base)) for base in starts]
+    origin = origin_of(given, reading)
+    prepare = _prepared_language if work.task is None else _prepared_task
+    data, plan = prepare(given, reading, work, bases, budget, settings, tokenizer)
+    new = NewRun(
+        data=data,
+        origin=origin,
+        plan=plan,
+        budget=budget,
+        bases=bases,
+        folder=folder,
+        notes=(*data.notes, *plan.notes),
+        seconds=clock.now() - begin,
+    )
+    return Run(new, given if isinstance(given, Corpus) else None)
+
+
+def _prepared_language(
+    sources: Sources,
+    reading: Reading,
+    work: TaskSettings,
+    bases: Sequence[ModelFolder],
+    budget: Budget,
+    settings: dict[str, Any],
+    tokenizer: Literal["char", "byte"],
+) -> tuple[Data, Plan]:
+    """A text for a language model, and what was chosen for it."""
+    for name in TaskSettings.__struct_fields__:
+        if getattr(work, name) is not None:
+            raise UsageError(f"{name} is given without a task", "name the task", name)
+    if len(bases) > 1:
+        found = f"{len(bases)} models are given to start from"
+        raise UsageError(found, "a language model starts from one", "init_from")
+    base_model = bases[0] if bases else None
     if base_model is not None:
         settings = transfer.same_shape(base_model, settings)
-    origin = origin_of(given, reading)
-    with closing(Spool(given, reading)) as spool:
-        vocabulary = _vocabulary(spool, tokenizer, base_model)
-        text = spool.text(vocabulary)
+    data = language.read(
+        sources,
+        reading,
+        check=lambda _: None,
+        vocabulary=lambda spool: _vocabulary(spool, tokenizer, base_model),
+    )
+    text = data.text
     plan = planning.plan(
         text if isinstance(text, Records) else len(text),
-        vocabulary.vocab_size,
+        data.tokenizer.vocab_size,
         budget,
         settings,
         _speed(settings),
         fine_tuning=base_model is not None,
     )
-    new = NewRun(
-        text=text,
-        tokenizer=vocabulary,
-        corpus=earlier.corpus_record(spool),
-        origin=origin,
-        plan=plan,
-        budget=budget,
-        base_model=base_model,
-        folder=folder,
-        notes=(*spool.notes, *plan.notes),
-        seconds=clock.now() - begin,
-    )
-    return Run(new, given if isinstance(given, Corpus) else None)
+    return data, plan
+
+
+def _prepared_task(
+    sources: Sources,
+    reading: Reading,
+    work: TaskSettings,
+    bases: Sequence[ModelFolder],
+    budget: Budget,
+    settings: dict[str, Any],
+    tokenizer: Literal["char", "byte"],
+) -> tuple[Data, Plan]:
+    """Examples for a task, and what was chosen for them."""
+    assert work.task is not None
+    if isinstance(sources, Corpus):
+        raise UsageError("a corpus has no labels", "name files with examples", "sources")
+    if tokenizer != "char":
+        raise UsageError("tasks read characters", "leave --tokenizer byte out", "tokenizer")
+    objective = OBJECTIVES[work.task]
+    data = objective.read(sources, reading, work, bases=bases)
+    return data, objective.plan(data, budget, settings, _speed(settings), bases)
 
 
 def _speed(settings: Mapping[str, Any]) -> float:
@@ -315,17 +377,14 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
     progress, record = run.progress, run.record
     assert record.training is not None, "what can be resumed was trained"
     sources = earlier.text_of(progress) if sources is None else sources
-    origin = origin_of(sources, progress.reading)
-    with closing(Spool(sources, reading_for(record, progress.reading))) as spool:
-        earlier.refuse_another(spool, record, folder)
-        text = spool.text(run.tokenizer)
+    data = earlier.read_again(sources, progress.reading, record, run.tokenizer, folder)
     return StoppedRun(
-        text=text,
-        origin=origin,
+        data=data,
+        origin=origin_of(sources, progress.reading),
         folder=folder,
         step=progress.step,
         steps=record.training.steps,
-        notes=spool.notes,
+        notes=data.notes,
     )
 
 

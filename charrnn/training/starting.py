@@ -1,7 +1,7 @@
 """What comes before the loop: a new run or a stopped one, prepared and then started.
 
-    text ──Spool──▶ ids, records ──plan──▶ NewRun ──start──▶ events
-    folder, text ──▶ StoppedRun ──start──▶ events
+    Data, Plan ──▶ NewRun ──start──▶ events
+    folder, Data ──▶ StoppedRun ──start──▶ events
 
 Preparing reads the text, settles every choice and finds the user's mistakes; it writes nothing to
 the model folder. Starting makes the folder and locks it.
@@ -10,7 +10,7 @@ the model folder. Starting makes the folder and locks it.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,21 +23,23 @@ from charrnn.config import Budget, TrainConfig
 from charrnn.errors import CannotCreateError, CharRNNError
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import locked
-from charrnn.folder.record import CHECKPOINTS, CorpusRecord, ModelFolder, ModelRecord
+from charrnn.folder.record import (
+    CHECKPOINTS,
+    FORMAT_VERSION,
+    TASK_FORMAT_VERSION,
+    ModelFolder,
+    ModelRecord,
+)
 from charrnn.folder.resuming import read_run
-from charrnn.learning import transfer
 from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
+from charrnn.objectives.data import Data
+from charrnn.objectives.plan import SCORING_COST, Plan, schedule
 from charrnn.text.origin import Origin
-from charrnn.text.records import Text
-from charrnn.text.tokenizer import Tokenizer
-from charrnn.training import planning
 from charrnn.training.deadline import Deadline
-from charrnn.training.dividing import divided
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
-from charrnn.training.planning import Plan
 from charrnn.training.recorder import Recorder
 from charrnn.training.trial import with_fastest_engine
 
@@ -49,26 +51,22 @@ class NewRun:
     """A run that is prepared and has not begun.
 
     Attributes:
-        text: all of it: a story (N,), or records.
-        tokenizer: its vocabulary.
-        corpus: its name and fingerprint.
+        data: what is learnt from.
         origin: where it was read.
         plan: what was chosen.
         budget: how long to train.
-        base_model: the model whose weights the run starts from, if any.
+        bases: the models whose weights the run starts from, if any.
         folder: where the model will be; None for a new folder in `checkpoints/`.
         notes: what was changed in the text or the settings, for the user to know.
         seconds: that preparing took.
         repeated: the settings of the run that is made again, if there is one.
     """
 
-    text: Text
-    tokenizer: Tokenizer
-    corpus: CorpusRecord
+    data: Data
     origin: Origin
     plan: Plan
     budget: Budget
-    base_model: ModelFolder | None
+    bases: Sequence[ModelFolder]
     folder: Path | None
     notes: tuple[str, ...]
     seconds: float
@@ -88,39 +86,38 @@ class NewRun:
         """
         watch = Stopwatch(self.seconds)
         is_new = self.folder is None or not self.folder.exists()
-        path = self.folder or _unused_folder(self.corpus.name)
+        path = self.folder or _unused_folder(self.data.corpus.name)
         create_folder(path)
         yield from _locked_in(path, self._events(path, watch), remove_if_empty=is_new)
 
     def _events(self, path: Path, watch: Stopwatch) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
-        # How a text is divided does not depend on the number of updates.
-        settings = self.repeated or planning.schedule(self.plan, 1)
-        train_text, val_text = divided(self.text, settings)
+        # How examples are divided does not depend on the number of updates.
+        task = self.data.divided(self.repeated or schedule(self.plan, 1))
         plan, config, evaluation = self.plan, self.repeated, 0.0
         if config is None:
-            plan = with_fastest_engine(plan, self.budget, train_text)
-            steps, evaluation = count_steps(plan, self.budget, train_text, val_text, watch)
-            config = planning.schedule(plan, steps)
-        learner = Learner(plan.model, config, train_text)
+            plan = with_fastest_engine(plan, self.budget, task)
+            steps, evaluation = count_steps(plan, self.budget, task, watch)
+            config = schedule(plan, steps)
+        learner = Learner(task, plan.model, config)
         # What was chosen here is kept, so that a resumed run computes in the same numbers.
-        base = self.base_model.fingerprint if self.base_model else None
+        base = "+".join(base.fingerprint for base in self.bases) or None
         config = msgspec.structs.replace(config, precision=learner.precision, base_weights=base)
         learner.config = config
         notes = self.notes
-        if self.base_model is not None:
-            known, new = transfer.transfer(learner.network, self.base_model, self.tokenizer)
-            kept = f"{known} characters keep their embeddings, {new} are new"
-            notes += (f"from {self.base_model.path}: {kept}",)
+        if self.bases:
+            notes += (self.data.start_from(learner.network, self.bases),)
         record = ModelRecord(
+            format_version=FORMAT_VERSION if task.kind is None else TASK_FORMAT_VERSION,
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
             model=plan.model,
             training=config,
-            corpus=self.corpus,
+            corpus=self.data.corpus,
+            task=task.kind,
         )
         minutes = None if self.repeated else self.budget.kept_minutes
-        recorder = Recorder(path, record, self.tokenizer, val_text, self.origin, watch, minutes)
+        recorder = Recorder(path, record, task, self.origin, watch, minutes)
         recorder.longer = self.budget.option
         recorder.save(learner)
         learner.prepare()
@@ -133,14 +130,14 @@ class StoppedRun:
     """A run that was stopped and is about to go on.
 
     Attributes:
-        text: all of it: a story (N,), or records.
+        data: what is learnt from.
         origin: where it was read.
         folder: the model folder.
         step, steps: updates made so far, and in all.
         notes: what was changed in the text, for the user to know.
     """
 
-    text: Text
+    data: Data
     origin: Origin
     folder: Path
     step: int
@@ -165,10 +162,10 @@ class StoppedRun:
         run = read_run(self.folder)  # as it is now that no other run can go on with it
         config = run.record.training
         assert config is not None, "what can be resumed was trained"
-        train_text, val_text = divided(self.text, config)
-        learner = Learner(run.record.model, config, train_text)
+        task = self.data.divided(config)
+        learner = Learner(task, run.record.model, config)
         learner.restore(run.tensors, run.progress)
-        recorder = Recorder(self.folder, run.record, run.tokenizer, val_text, self.origin)
+        recorder = Recorder(self.folder, run.record, task, self.origin)
         recorder.restore(run)
         learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
@@ -184,9 +181,9 @@ def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> 
     """
     if recorder.minutes is None:
         return None
-    lanes = learner.lanes
-    max_steps = planning.max_epochs(learner.text.size) * lanes.steps_per_epoch
-    usual = planning.SCORING_COST * recorder.val_text.size / lanes.tokens_per_step
+    batches, task = learner.batches, learner.task
+    max_steps = task.max_epochs * batches.steps_per_epoch
+    usual = SCORING_COST * task.val_tokens / batches.tokens_per_step
     seconds = 60 * recorder.minutes
     return Deadline(seconds, max_steps, evaluation or usual, learner.step, recorder.watch.read())
 
@@ -199,7 +196,7 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
         model=recorder.record.model,
         training=learner.config,
         parameters=learner.network.num_parameters,
-        unit=recorder.tokenizer.unit,
+        unit=recorder.task.unit,
         device=learner.device.type,
         precision=learner.precision,
     )

@@ -1,6 +1,6 @@
 """Which way to compute is the fastest here: each is tried for some updates.
 
-    with_fastest_engine(plan, budget, text)    # Plan → Plan, its engine and precision settled
+    with_fastest_engine(plan, budget, task)    # Plan → Plan, its engine and precision settled
 
 What computes the recurrent layers best depends on the cell, the size, the lanes and the processor,
 so nothing is assumed. A trial takes a few updates of few time steps, a fraction of a second in all.
@@ -18,10 +18,9 @@ from charrnn.config import Budget, EngineName
 from charrnn.learning import clock
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.learner import Learner
+from charrnn.learning.task import Task
 from charrnn.network.choice import candidates
-from charrnn.text.records import Text
-from charrnn.training import planning
-from charrnn.training.planning import Plan
+from charrnn.objectives.plan import Plan, schedule
 
 __all__ = ["Way", "rates", "with_fastest_engine"]
 
@@ -58,18 +57,18 @@ class Way(NamedTuple):
         return f"{NAMES[self.engine]} in {self.precision}"
 
 
-def with_fastest_engine(plan: Plan, budget: Budget, text: Text) -> Plan:
+def with_fastest_engine(plan: Plan, budget: Budget, task: Task) -> Plan:
     """A plan with the fastest engine, and the fastest precision if that is open.
 
     Args:
         plan: of a run; one too short for a trial to pay gets the likely fastest.
         budget: of the run.
-        text: the training text.
+        task: what is learnt.
     """
     device = choose_device(plan.settings.get("device", "auto"))
     if device.type != "cpu":  # there is one way
         return plan
-    found = rates(plan, text) if _pays(plan, budget) else {}
+    found = rates(plan, task) if _pays(plan, budget) else {}
     if not found:
         return replace(plan, settings=plan.settings | _ways(plan, device)[0]._asdict())
     best = next(iter(found))
@@ -94,18 +93,20 @@ def _pays(plan: Plan, budget: Budget) -> bool:
     return budget.minutes >= LONG_MINUTES
 
 
-def rates(plan: Plan, text: Text) -> dict[Way, float]:
+def rates(plan: Plan, task: Task) -> dict[Way, float]:
     """How fast each way is, in tokens per second; the likely fastest comes first.
 
     Args:
         plan: of a run.
-        text: the training text.
+        task: what is learnt.
     """
-    config = planning.schedule(plan, steps=1000)
+    config = schedule(plan, steps=1000)
     fewest, most = STEPS
     steps = min(max(fewest, TOKENS // config.batch_size), most, config.seq_length)
+    if task.kind is not None:  # it reads examples as they are
+        steps = config.seq_length
     short = replace(plan, settings=plan.settings | {"seq_length": steps, "precision": "fp32"})
-    learner = Learner(plan.model, planning.schedule(short, steps=1000), text)
+    learner = Learner(task, plan.model, schedule(short, steps=1000))
     seconds: dict[Way, float] = {}
     for way in _ways(plan, learner.device):
         learner.compute(*way)

@@ -16,6 +16,7 @@ from charrnn.learning.graph import CHECK_EVERY, GraphUpdates
 from charrnn.learning.learner import Learner
 from charrnn.training.diagnosis import is_stuck
 from tests.conftest import V, small_config
+from tests.learners import language_learner
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -43,12 +44,12 @@ def learner(cell: CellName, device: str, *, dropout: float = 0.0, **changes: Any
     }
     ids = np.random.default_rng(0).integers(0, V, 200).astype(np.int32)
     model = small_config(cell, dropout=dropout, weight_dropout=dropout)
-    return Learner(model, TrainConfig(**(values | changes)), ids)
+    return language_learner(model, TrainConfig(**(values | changes)), ids)
 
 
 def record(one: Learner) -> None:
     assert isinstance(one.updates, EagerUpdates)
-    one.updates = GraphUpdates(one.updates)
+    one.updates = GraphUpdates(one.updates, one.task.reset_share or 0.0)
 
 
 def resumed(one: Learner, cell: CellName, device: str) -> Learner:
@@ -81,7 +82,7 @@ def test_they_are_those_of_single_operations(
     cell: CellName, device: str, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the start, and from where others stopped; over the end of an epoch, and clipped."""
-    monkeypatch.setattr("charrnn.learning.learner.RESET_SHARE", 0.0)
+    monkeypatch.setattr("charrnn.objectives.language.RESET_SHARE", 0.0)
     eager, graph = (learner(cell, device, grad_clip=0.05) for _ in range(2))
     for one in (eager, graph):
         for _ in range(after):

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from charrnn.config import TrainConfig
-from charrnn.learning.eager import reset_some_lanes
-from charrnn.learning.learner import RESET_SHARE, Learner
+from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import flush_tiny_averages, learning_rate
 from charrnn.learning.seeds import generator
+from charrnn.objectives.language import RESET_SHARE, reset_some_lanes
 from tests.conftest import small_config
+from tests.learners import language_learner
 
 
 def learner(**changes: Any) -> Learner:
@@ -31,7 +32,8 @@ def learner(**changes: Any) -> Learner:
         "patience": 3,
     }
     ids = np.random.default_rng(0).integers(0, 11, 400).astype(np.int32)
-    return Learner(small_config("lstm", dropout=0.5), TrainConfig(**(values | changes)), ids)
+    model = small_config("lstm", dropout=0.5)
+    return language_learner(model, TrainConfig(**(values | changes)), ids)
 
 
 def test_the_rate_rises_in_a_line_and_falls_in_another() -> None:
@@ -46,7 +48,7 @@ def test_the_rate_rises_in_a_line_and_falls_in_another() -> None:
 
 def test_lanes_now_and_then_go_on_with_an_empty_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a model knows how to begin; all others go on with theirs."""
-    monkeypatch.setattr("charrnn.learning.learner.RESET_SHARE", 0.3)
+    monkeypatch.setattr("charrnn.objectives.language.RESET_SHARE", 0.3)
     one = learner(batch_size=8, seq_length=5)
     forward = one.network.forward
     seen: list[Any] = []
@@ -71,10 +73,10 @@ def test_updates_carry_the_state_and_start_each_epoch_afresh() -> None:
     seen = []
     forward = one.network.forward
     one.network.forward = lambda ids, state, *_: seen.append(state) or forward(ids, state)  # type: ignore
-    for _ in range(one.lanes.steps_per_epoch + 1):
+    for _ in range(one.batches.steps_per_epoch + 1):
         one.update()
     assert [state is None for state in seen] == [
-        step % one.lanes.steps_per_epoch == 0 for step in range(len(seen))
+        step % one.batches.steps_per_epoch == 0 for step in range(len(seen))
     ]
     assert not any(part.requires_grad for state in seen if state for part in state)
 
@@ -90,7 +92,7 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
         own = {k: v for k, v in group.items() if k not in ("fused", "params")}
         plain.add_param_group(own | {"params": [twins[w] for w in group["params"]]})
     for step in range(4):
-        batch, state = one.lanes.batch(step), one.state
+        batch, state = one.batches.batch(step), one.state
         dice = generator(one.config.seed, step + 1, device=one.device)
         if state is not None:
             state = reset_some_lanes(state, RESET_SHARE, dice)

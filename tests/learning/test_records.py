@@ -17,6 +17,7 @@ from charrnn.learning.records import RecordLanes, steps_of
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.records import PAD, Records
 from tests.conftest import V, small_config
+from tests.learners import language_learner
 
 END = V - 1
 
@@ -114,7 +115,7 @@ def learner(cell: CellName, records: Records, batch_size: int) -> Learner:
         grad_clip=1e9,
         device="cpu",
     )
-    return Learner(small_config(cell), config, records)
+    return language_learner(small_config(cell), config, records)
 
 
 def test_padding_changes_no_loss_and_no_gradient(cell: CellName) -> None:
@@ -137,7 +138,7 @@ def test_a_recorded_update_takes_batches_of_any_width(cell: CellName) -> None:
     """As `GraphUpdates` sees them: all of one width, what is missing left out of the loss."""
     records = records_of([1, 2, 5, 7, 13, 20])
     eager, graph = learner(cell, records, 2), learner(cell, records, 2)
-    graph.updates = GraphUpdates(graph.updates)  # type: ignore[arg-type]
+    graph.updates = GraphUpdates(graph.updates, 0.0)  # type: ignore[arg-type]
     for _ in range(6):
         eager.update()
         graph.update()

@@ -17,6 +17,8 @@ import sys
 import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.learning.learner import Learner
+from charrnn.objectives.language import LanguageModelling
+from charrnn.text.tokenizer import CharTokenizer
 
 cell, batch_size, seq_length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 model = ModelConfig(cell=cell, vocab_size=65, embed_size=64, hidden_size=128, num_layers=2)
@@ -33,7 +35,8 @@ config = TrainConfig(
     device="cpu",
 )
 ids = np.random.default_rng(0).integers(0, 65, 200_000, np.uint8)
-learner = Learner(model, config, ids)
+vocabulary = CharTokenizer("".join(map(chr, range(65))))
+learner = Learner(LanguageModelling(ids, ids[:9], vocabulary), model, config)
 for _ in range(3):
     learner.update()
 

@@ -18,10 +18,13 @@ from charrnn import CharRNNError, Corpus, Reading, load, resume, train
 from charrnn.folder.record import read_model, read_record
 from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
+from charrnn.objectives import language
+from charrnn.objectives.dividing import divided, record_shares
+from charrnn.objectives.language import LanguageData, LanguageModelling
+from charrnn.objectives.plan import SCORING_COST, schedule
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool
-from charrnn.training import planning, recorder, starting
-from charrnn.training.dividing import divided, record_shares
+from charrnn.training import starting
 from charrnn.training.events import Evaluated, Event, Progress, Started
 from tests.conftest import VERSE
 from tests.text.test_division import Writer
@@ -85,11 +88,12 @@ def test_the_same_records_validate_whenever_they_are_asked_for(names: Path, tmp_
     run = train(names, out=tmp_path / "model", **SMALL)
     prepared = run._prepared
     assert isinstance(prepared, starting.NewRun)
-    text, plan = prepared.text, prepared.plan
-    training, validation = divided(text, planning.schedule(plan, 1))
+    data, plan = prepared.data, prepared.plan
+    assert isinstance(data, LanguageData)
+    training, validation = divided(data.text, schedule(plan, 1))
     for part in (training, validation):
         assert isinstance(part, Records)
-        seen.append(prepared.tokenizer.decode(part.targets()))
+        seen.append(data.tokenizer.decode(part.targets()))
     losses = _consume(run)
     listed = [part.removesuffix("\n").split("\n") for part in seen]
     assert sorted(listed[0] + listed[1]) == names.read_text().split()
@@ -197,7 +201,7 @@ def test_samples_on_the_way_are_records(names: Path, tmp_path: Path) -> None:
     ]
     assert samples
     assert all("\n" not in sample for sample in samples)
-    assert all(len(sample) <= recorder.SAMPLE_LENGTH for sample in samples)
+    assert all(len(sample) <= language.SAMPLE_LENGTH for sample in samples)
 
 
 def test_dynamic_evaluation_and_other_protocols_are_refused(names: Path, tmp_path: Path) -> None:
@@ -227,12 +231,13 @@ def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Pat
     with closing(Spool([names], Reading())) as spool:
         record = read_record(tmp_path / "model")[0]
         assert record.training is not None
-        text = spool.text(read_record(tmp_path / "model")[1])
-        train_text, val_text = divided(text, record.training)
-    learner = Learner(record.model, record.training, train_text)
-    shown: Any = SimpleNamespace(minutes=3.0, val_text=val_text, watch=Stopwatch())
+        tokenizer = read_record(tmp_path / "model")[1]
+        train_text, val_text = divided(spool.text(tokenizer), record.training)
+    task = LanguageModelling(train_text, val_text, tokenizer)
+    learner = Learner(task, record.model, record.training)
+    shown: Any = SimpleNamespace(minutes=3.0, watch=Stopwatch())
     deadline = starting._deadline(learner, shown)
     assert deadline is not None
     epochs = val_text.size / train_text.size
-    expected = planning.SCORING_COST * epochs * learner.lanes.steps_per_epoch
+    expected = SCORING_COST * epochs * learner.batches.steps_per_epoch
     assert deadline.evaluation == pytest.approx(expected)

@@ -15,11 +15,13 @@ from charrnn.folder.record import read_model
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.lanes import Batch
 from charrnn.network.choice import candidates
+from charrnn.objectives import planning
+from charrnn.objectives.plan import Plan
 from charrnn.text.records import Records
-from charrnn.training import planning, trial
-from charrnn.training.planning import Plan
+from charrnn.training import trial
 from charrnn.training.trial import Way
 from tests.conftest import VERSE, Processor
+from tests.learners import language_task
 
 CORPUS = Corpus("verse", VERSE * 9)
 SHAPE: dict[str, Any] = {
@@ -31,6 +33,7 @@ SHAPE: dict[str, Any] = {
 }
 CPU = torch.device("cpu")
 IDS = np.arange(200, dtype=np.uint8) % 11
+TASK = language_task(IDS)
 
 
 def plan(cell: CellName, **given: Any) -> Plan:
@@ -51,7 +54,7 @@ def long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_way_is_tried(cell: CellName) -> None:
-    rates = trial.rates(plan(cell, precision="fp32"), IDS)
+    rates = trial.rates(plan(cell, precision="fp32"), TASK)
     assert {way.engine for way in rates} >= {"torch", "loops"}
     assert {way.precision for way in rates} == {"fp32"}
     assert all(rate > 0 for rate in rates.values())
@@ -59,7 +62,7 @@ def test_every_way_is_tried(cell: CellName) -> None:
 
 def test_without_machine_code_pytorch_is_tried(cell: CellName, processor: Processor) -> None:
     processor(None)
-    rates = trial.rates(plan(cell, precision="fp32"), IDS)
+    rates = trial.rates(plan(cell, precision="fp32"), TASK)
     assert {way.engine for way in rates} == {"torch", "loops"}
 
 
@@ -77,7 +80,7 @@ def test_the_fastest_is_taken_and_said(
 ) -> None:
     ways = Way("kernels", "bf16"), Way("torch", "bf16"), Way("kernels", "fp32")
     monkeypatch.setattr(trial, "rates", lambda *_: dict(zip(ways, rates, strict=True)))
-    found = trial.with_fastest_engine(plan("gru"), Budget(3.0), IDS)
+    found = trial.with_fastest_engine(plan("gru"), Budget(3.0), TASK)
     assert (found.settings["engine"], found.settings["precision"]) == expected
     assert f", computed by {expected} (" in found.reasons
 
@@ -85,7 +88,7 @@ def test_the_fastest_is_taken_and_said(
 @pytest.mark.parametrize("budget", [Budget(steps=9), Budget(epochs=1.0), Budget(minutes=0.1)])
 def test_a_short_run_takes_no_trial(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "rates", lambda *_: pytest.fail("a trial"))
-    found = trial.with_fastest_engine(plan("gru", precision="fp32"), budget, IDS)
+    found = trial.with_fastest_engine(plan("gru", precision="fp32"), budget, TASK)
     assert found.reasons == plan("gru").reasons
     assert found.settings["engine"] == candidates("gru", 32, CPU, torch.float32)[0]  # it is kept
     assert found.settings["precision"] == "fp32"
@@ -103,7 +106,7 @@ def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(EagerUpdates, "run", noted)
     ids = np.arange(200, dtype=np.uint8) % 10
     ids[[0, 2, 5, 9, 40, 60, 62, 90, 199]] = 10
-    trial.rates(plan("rnn", precision="fp32"), Records.of(ids, 10))
+    trial.rates(plan("rnn", precision="fp32"), language_task(Records.of(ids, 10)))
     assert len(read) >= 4
     assert all(np.array_equal(window, read[0]) for window in read)
 

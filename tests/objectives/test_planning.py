@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from charrnn.config import Budget
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.training import planning
-from charrnn.training.planning import MAX_VAL, SCORING_COST, Plan, schedule
+from charrnn.objectives import planning
+from charrnn.objectives.plan import SCORING_COST, Plan, schedule
+from charrnn.objectives.planning import MAX_VAL
 
 
 def plan(

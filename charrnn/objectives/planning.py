@@ -1,13 +1,12 @@
 """From a corpus, a budget and the user's wishes to every size and setting, each with its reason.
 
-text, budget, given ──plan──▶ Plan ──schedule──▶ TrainConfig
+text, budget, given ──plan──▶ Plan
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,11 +14,12 @@ import msgspec
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
+from charrnn.objectives.dividing import record_shares
+from charrnn.objectives.plan import Plan
 from charrnn.settings import settings_of
 from charrnn.text.records import Records
-from charrnn.training.dividing import record_shares
 
-__all__ = ["Plan", "max_epochs", "plan", "schedule", "too_small"]
+__all__ = ["max_epochs", "plan", "too_small"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
@@ -35,38 +35,11 @@ SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 PASSES = 8  # over the text that a size must be able to make to be chosen, or
 CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
 
-SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
-EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
-
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
 
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
 TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is settled before the first update, all but the number of updates.
-
-    Attributes:
-        model: the shape of the network.
-        settings: those of `TrainConfig` that don't depend on the number of updates.
-        train_tokens, val_tokens: how the corpus is divided.
-        reasons: one line that says what was chosen, and why.
-        notes: what the user should know: settings that shrank to fit.
-        tokens_per_step: that an update reads; of records, on average.
-        steps_per_epoch: updates in which all of the training text is read.
-    """
-
-    model: ModelConfig
-    settings: dict[str, Any]
-    train_tokens: int
-    val_tokens: int
-    reasons: str
-    notes: tuple[str, ...]
-    tokens_per_step: float
-    steps_per_epoch: int
 
 
 def plan(
@@ -147,22 +120,6 @@ def _reasons(
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
         f"chosen for {train:,} training characters"
         f"{f' of {records:,} records' if records else ''}, read about {passes:.1f} times"
-    )
-
-
-def schedule(plan: Plan, steps: int) -> TrainConfig:
-    """The complete settings of a run of `plan` with `steps` updates."""
-    affordable = steps * plan.tokens_per_step * EVALUATION_SHARE / (plan.val_tokens * SCORING_COST)
-    evaluations = min(max(int(affordable), 2), 40, steps)
-    return settings_from(
-        TrainConfig,
-        {
-            "steps": steps,
-            "warmup_steps": min(200, steps // 10),
-            "eval_every": math.ceil(steps / evaluations),
-            "patience": max(3, round(evaluations / 4)),
-        }
-        | plan.settings,
     )
 
 

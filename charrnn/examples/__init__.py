@@ -1,0 +1,8 @@
+"""From files to the examples that a task learns from.
+
+    sources ──rows──▶ File ──▶ Row, Row, … ──labelled, tagged──▶ Example, Example, …
+
+rows        files, compressed ones and data sets → rows with columns and numbers
+labelled    texts with a label each: tables, fastText
+tagged      texts with marked spans: CoNLL, JSON
+"""

@@ -1,0 +1,200 @@
+"""Texts with a label each: tables with two columns, and fastText's lines.
+
+text,label                      __label__positive a fine film
+a fine film,positive
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from charrnn.config import Reading
+from charrnn.decoding.cleaning import Cleaner
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+
+__all__ = ["Labelled", "check_classes", "read_labelled"]
+
+PREFIX = "__label__"
+MOST_CLASSES = 10_000  # more are hardly classes: numbers of rows, or the texts themselves
+
+
+class Labelled(NamedTuple):
+    """A text and what it is.
+
+    Attributes:
+        text: at least one character.
+        label: the name of its class.
+        place: where it stands, as errors begin: "reviews.csv: line 7".
+    """
+
+    text: str
+    label: str
+    place: str
+
+
+def read_labelled(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    notes: list[str],
+    label_column: str | None = None,
+) -> list[Labelled]:
+    """All texts of the sources, with their labels.
+
+    Args:
+        sources: each what `rows.opened` takes: a table, or a text with fastText's lines.
+        reading: encoding, and the column of the texts ("text" by default).
+        notes: gets what was changed or left out.
+        label_column: "label" by default. If both columns are numbers and no names in the first
+            line, the table has no header.
+
+    Raises:
+        BadDataError: for a row without a label, with two, or without a cell for one; and if there
+            is no example at all.
+        UsageError: for a column that is not there, or given for what is no table.
+    """
+    columns = (reading.text_column or "text", label_column or "label")
+    given = reading.text_column is not None or label_column is not None
+    cleaner, found, empty = Cleaner(), list[Labelled](), 0
+    for file in opened(sources, reading, notes):
+        for text, label, place in _examples(file, columns, given):
+            clean = cleaner.feed(text, last=True)
+            if clean.strip():
+                found.append(Labelled(clean, label, place))
+            else:
+                empty += 1
+    notes += cleaner.notes()
+    if empty:
+        rows = "row that holds" if empty == 1 else "rows that hold"
+        notes.append(f"left out {empty:,} {rows} no text")
+    if not found:
+        named = ", ".join(map(str, sources))
+        raise BadDataError(f"{named}: no text with a label in it", "name a file of examples")
+    return found
+
+
+def _examples(file: File, columns: tuple[str, str], given: bool) -> Iterator[tuple[str, str, str]]:
+    """Each text with its label and its place."""
+    if file.form is not Form.TEXT or not _is_fasttext(file):
+        return _of_table(file, *columns)
+    if given:
+        found = f"{file.name}: lines with {PREFIX} have no columns"
+        raise UsageError(found, "leave out --text-column and --label-column")
+    return _of_lines(file)
+
+
+def _is_fasttext(file: File) -> bool:
+    return any(line.startswith(PREFIX) for line in file.start.splitlines())
+
+
+def _of_lines(file: File) -> Iterator[tuple[str, str, str]]:
+    for number, line in file.lines():
+        if not line.strip():
+            continue
+        label, _, text = line.partition(" ") if " " in line else line.partition("\t")
+        if not label.startswith(PREFIX) or label == PREFIX:
+            found = f"{file.at(number)} does not begin with {PREFIX} and a label"
+            raise BadDataError(found, f"write {PREFIX}LABEL TEXT on each line")
+        if text.startswith(PREFIX):
+            found = f"{file.at(number)} has two labels"
+            raise BadDataError(found, "give each text one label")
+        yield text, label.removeprefix(PREFIX), file.at(number)
+
+
+def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple[str, str, str]]:
+    def is_header(cells: list[str]) -> bool:
+        return text_column in cells and label_column in cells
+
+    headless = text_column.isdecimal() and label_column.isdecimal()
+    first = True
+    for row in file.rows(is_header, [text_column, label_column]):
+        if first:
+            _check_columns(file, row, headless, {text_column: "text", label_column: "label"})
+            first = False
+        text, label = (value_at(row.cells, name) for name in (text_column, label_column))
+        if label is MISSING or text is MISSING:
+            count, whole = len(row.cells), len(file.columns)
+            if file.form in (Form.CELLS, Form.TEXT):
+                found = f"{file.at(row.number)} has {count} of {whole} cells"
+                raise BadDataError(found, "write a text and a label in each row")
+            text = None if text is MISSING else text
+            label = None if label is MISSING else label
+        if not isinstance(text, str | None):
+            found = f"{file.at(row.number)}: {text_column} is no text but {_kind(text)}"
+            raise BadDataError(found, "choose another --text-column")
+        yield text or "", _label(file, row, label, label_column), file.at(row.number)
+
+
+def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]) -> None:
+    """Refuse a table without the columns, as its first row shows."""
+    if file.form in (Form.CELLS, Form.TEXT) and not headless:
+        if file.columns and all(name in file.columns for name in options):
+            return
+        first = list(row.cells.values()) if row.number == 1 else list(file.columns)
+        missing = next((name for name in options if name not in first), "")
+        shown = ", ".join(first[:20])
+        if file.form is Form.TEXT:
+            raise BadDataError(
+                f"{file.name}: neither a table with the columns {' and '.join(options)} nor lines "
+                f"that begin with {PREFIX}",
+                "name a file of examples, or choose --text-column and --label-column",
+            )
+        raise UsageError(
+            f"{file.name}: its first line has no column {missing}, but {shown}",
+            f"choose --{options[missing]}-column, or number the columns 1, 2, … if that line is no "
+            "header",
+        )
+    for name, kind in options.items():
+        if value_at(row.cells, name) is MISSING:
+            raise file.no_column(name, f"--{kind}-column")
+
+
+def _label(file: File, row: Row, value: Any, column: str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        advice = "write one there, or leave the row out"
+        raise BadDataError(f"{file.at(row.number)}: no label in the column {column}", advice)
+    if not isinstance(value, str):
+        found = f"{file.at(row.number)}: the label is {_kind(value)}, not a name"
+        raise BadDataError(found, "choose another --label-column")
+    return value.strip()
+
+
+def _kind(value: object) -> str:
+    kinds = {float: "a fraction", int: "a number", bool: "a truth value", list: "a list"}
+    return kinds.get(type(value), "a record")
+
+
+def check_classes(examples: Sequence[Labelled]) -> list[str]:
+    """The classes of examples to learn from, sorted.
+
+    Raises:
+        BadDataError: if there is only one, if one has a single example, or if there are so many
+            that they can't be classes.
+    """
+    counts = Counter(example.label for example in examples)
+    if len(counts) == 1:
+        found = f"all {len(examples):,} texts have the label {examples[0].label!r}"
+        raise BadDataError(found, "a classifier needs texts of two or more classes")
+    if len(counts) > MOST_CLASSES:
+        place, label = examples[0].place, examples[0].label[:40]
+        raise BadDataError(
+            f"{place}: {len(counts):,} different labels in {len(examples):,} texts, such as "
+            f"{label!r}",
+            "choose the --label-column that holds classes",
+        )
+    alone = next((one for one in examples if counts[one.label] == 1), None)
+    if alone is not None:
+        several = sum(count == 1 for count in counts.values()) - 1
+        more = f" ({several:,} more labels stand alone)" if several else ""
+        raise BadDataError(
+            f"{alone.place}: the only text with the label {alone.label!r}{more}",
+            "give each class two texts or more, or leave it out",
+        )
+    return sorted(counts)

@@ -1,0 +1,251 @@
+"""Files as rows with columns, or as lines; each with its number, for errors.
+
+for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NAME
+    for row in file.rows(is_header): ...        # CSV, TSV, JSON, Parquet, the hub
+    for number, line in file.lines(): ...       # anything else
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from charrnn.config import Reading
+from charrnn.decoding.containers import Source, plain_name, sources_in, told
+from charrnn.decoding.containers import sources as sources_of
+from charrnn.decoding.pieces import NotTextError, Stream, pieces
+from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.formats import jsons, parquet, tables
+from charrnn.formats import registry as formats
+from charrnn.text.corpus import BUNDLED, place_of
+from charrnn.text.finding import Doubles
+from charrnn.text.hub import HUB, hub_records
+
+__all__ = ["MISSING", "File", "Form", "Row", "opened", "value_at"]
+
+NAMED = 20  # columns named in an error
+
+
+class Form(Enum):
+    """How a file is read."""
+
+    CELLS = "a table as text"
+    JSON = "JSON"
+    PARQUET = "Parquet"
+    HUB = "a data set of the hub"
+    TEXT = "text"
+
+
+BY_SUFFIX = {
+    ".csv": Form.CELLS,
+    ".tsv": Form.CELLS,
+    ".jsonl": Form.JSON,
+    ".ndjson": Form.JSON,
+    ".json": Form.JSON,
+    ".parquet": Form.PARQUET,
+}
+
+
+class _Missing(Enum):
+    MISSING = "no such column"
+
+
+MISSING = _Missing.MISSING
+
+
+class Row(NamedTuple):
+    """A row of a table, or a record.
+
+    Attributes:
+        number: from 1, of the line on which it begins; in JSON, Parquet and the hub of the record.
+        cells: by column; "1", "2", … are the columns of a table without a header. A row may have
+            fewer cells than the header. A table as text has nothing but text in them.
+    """
+
+    number: int
+    cells: dict[str, Any]
+
+
+def value_at(cells: Mapping[str, Any], column: str) -> Any:
+    """The value in a column, which may lie deeper: meta.label. `MISSING` if there is none."""
+    if column in cells:
+        return cells[column]
+    first, _, rest = column.partition(".")
+    inner = cells.get(first)
+    return value_at(inner, rest) if rest and isinstance(inner, Mapping) else MISSING
+
+
+@dataclass
+class File:
+    """A file to be read once, or a data set of the hub.
+
+    Attributes:
+        name: what users see.
+        form: how it is read.
+        start: the first characters of a text or a table as text, to see what it holds.
+        notes: gets what was changed or left out, to tell the user, until the last row is read.
+        columns: of a table, once its first row was read.
+    """
+
+    name: str
+    form: Form
+    start: str
+    notes: list[str]
+    reading: Reading
+    source: Source | None = None
+    columns: Sequence[str] = ()
+
+    @property
+    def unit(self) -> str:
+        """What the numbers count: lines or rows."""
+        return "line" if self.form in (Form.CELLS, Form.TEXT) else "row"
+
+    def at(self, number: int) -> str:
+        """Where a row stands, as errors begin: "reviews.csv: line 7"."""
+        return f"{self.name}: {self.unit} {number:,}"
+
+    def rows(
+        self, is_header: Callable[[list[str]], bool], columns: Sequence[str] | None = None
+    ) -> Iterator[Row]:
+        """The rows of a table; empty lines are passed by.
+
+        Args:
+            is_header: of the cells of the first line of a table as text, whether they are the
+                names of its columns; also what shows how cells are separated.
+            columns: those that are wanted, of which alone Parquet reads the values; None for all.
+
+        Raises:
+            BadDataError: for a broken file, and for a row with more cells than there are columns.
+        """
+        with told(self.name):
+            if self.form in (Form.CELLS, Form.TEXT):
+                yield from self._cells(is_header)
+            else:
+                yield from self._named(columns)
+
+    def _cells(self, is_header: Callable[[list[str]], bool]) -> Iterator[Row]:
+        assert self.source is not None, "a data set has records"
+        notes: list[str] = []
+        header: list[str] | None = None
+        for line, row in tables.cells(self.source, self.reading, notes, is_header):
+            if not row:
+                continue
+            if not self.columns and is_header(row):
+                self.columns = header = self._header(row)
+                continue
+            self.columns = self.columns or [str(k) for k in range(1, len(row) + 1)]
+            if header and any(row[len(header) :]):
+                raise tables.longer(self.name, line, row, header)
+            names = header or [str(k) for k in range(1, len(row) + 1)]
+            yield Row(line, dict(zip(names, row, strict=False)))
+        self.notes += [f"{self.name}: {note}" for note in notes]
+
+    def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
+        with closing(self._records(columns)) as records:
+            for number, record in enumerate(records, 1):
+                if not isinstance(record, dict):
+                    kind = type(record).__name__
+                    advice = 'write {"column": value, …} for each row'
+                    raise BadDataError(f"{self.at(number)} is a {kind}, not a record", advice)
+                self.columns = self.columns or list(record)
+                yield Row(number, record)
+
+    def _header(self, row: list[str]) -> list[str]:
+        twice = next((name for name in row if name and row.count(name) > 1), None)
+        if twice is not None:
+            advice = "give each column a name of its own"
+            raise BadDataError(f"{self.name}: two columns are named {twice}", advice)
+        return row
+
+    def _records(self, columns: Sequence[str] | None) -> Generator[object, None, None]:
+        if self.source is None:
+            return hub_records(self.name, self.reading)
+        if self.form is Form.PARQUET:
+            return parquet.records(self.source, columns)
+        return jsons.records(self.source, self.reading, columns[0] if columns else "")
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """The lines of a text with their numbers, without what ends them."""
+        assert self.source is not None, "a data set has no lines"
+        rest, number = "", 0
+        with told(self.name):
+            for piece in pieces(self.name, self.source.stream, self.reading):
+                *whole, rest = (rest + piece.text).split("\n")
+                yield from enumerate(whole, number + 1)
+                number += len(whole)
+                self.notes += [f"{self.name}: {note}" for note in piece.notes]
+            if rest:
+                yield number + 1, rest
+
+    def no_column(self, column: str, option: str) -> UsageError:
+        """The error for a table without a column that it should have."""
+        names = [name for name in self.columns if name != column][:NAMED]
+        choice = f"choose {option} from {', '.join(names)}" if names else "check the table"
+        return UsageError(f"{self.name}: there is no column {column}", choice)
+
+
+def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:
+    """Each file that the sources stand for; it is read before the next one is asked for.
+
+    Args:
+        sources: each a file, also compressed or an archive, a glob, a folder, "-" for standard
+            input, `hf://OWNER/NAME` or `hf://OWNER/NAME/CONFIG`. Each content is read once.
+        reading: encoding and split.
+        notes: gets what was changed or left out.
+
+    Raises:
+        MissingInputError: if there is nothing of this name.
+        BadDataError: if it is broken or no text.
+        ReadWriteError: if reading fails midway.
+    """
+    places = [place_of(str(source), reading) for source in sources]
+    doubles = Doubles([one for place in places for one in place.files or [place.source]])
+    for place in places:
+        for one in place.files or [place.source]:
+            if not doubles.leave_out(one):
+                yield from _opened(one, reading, notes)
+    if doubles.left_out:
+        notes.append(f"left out what is there already: {formats.listed(doubles.left_out)}")
+
+
+def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[File]:
+    if isinstance(one, Path):
+        with told(str(one)):
+            if _form_of(one.name) is Form.PARQUET:
+                with one.open("rb") as file:  # for the errors that a file can have
+                    source = Source(str(one), one.name, Stream(file), one)
+                yield File(str(one), Form.PARQUET, "", notes, reading, source)
+                return
+            with closing(sources_of(one, reading)) as found:
+                for source in found:
+                    yield _file(source, reading, notes)
+    elif one.startswith(HUB):
+        yield File(one, Form.HUB, "", notes, reading)
+    elif one in BUNDLED:
+        raise MissingInputError(f"{one} is a text without examples", "name a file of examples")
+    else:
+        with (
+            told("standard input"),
+            closing(sources_in("standard input", sys.stdin.buffer, reading)) as found,
+        ):
+            for source in found:
+                yield _file(source, reading, notes)
+
+
+def _form_of(name: str) -> Form:
+    return BY_SUFFIX.get(PurePosixPath(plain_name(name)).suffix.lower(), Form.TEXT)
+
+
+def _file(source: Source, reading: Reading, notes: list[str]) -> File:
+    form = _form_of(source.file_name)
+    if form is Form.PARQUET:
+        raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
+    start = source.stream.head.decode(reading.encoding, "replace")
+    if form is Form.TEXT and start.lstrip("\ufeff \t\r\n").startswith("{"):
+        form = Form.JSON
+    return File(source.name, form, start.removeprefix("\ufeff"), notes, reading, source)

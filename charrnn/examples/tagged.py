@@ -1,0 +1,277 @@
+"""Texts with marked spans: CoNLL's columns, or JSON with {"text", "spans"}.
+
+    Empire    B-location            {"text": "Pretty bad storm in Ohio", "spans":
+    State     I-location                [{"start": 20, "end": 24, "label": "location"}]}
+    Building  I-location
+
+    ends here O
+
+Tags become BIO, whichever way they were written: B- begins a span, I- goes on, O is outside.
+Ramshaw and Marcus, "Text chunking using transformation-based learning", 1995.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from charrnn.config import Reading
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+
+__all__ = [
+    "OUTSIDE",
+    "Span",
+    "Tagged",
+    "check_types",
+    "in_bio",
+    "read_tagged",
+    "spans_of",
+    "words_of",
+]
+
+OUTSIDE = "O"
+TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
+DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
+MOST_TYPES = 1_000  # more are hardly kinds of spans
+# A word is what stands between spaces, without the marks that open and close it, which are words
+# of their own; in writing without spaces each character is one.
+WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
+)
+OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
+
+
+class Span(NamedTuple):
+    """Characters `start` to `end` (not included) of a text, and what they are."""
+
+    start: int
+    end: int
+    label: str
+
+
+class Tagged(NamedTuple):
+    """A text, its words, and a tag for each.
+
+    Attributes:
+        text: the words of CoNLL with a space between them; else as it was.
+        words: (start, end) of each in the text, in order.
+        tags: of each word, legal BIO.
+        place: where it stands, as errors begin: "news.conll: line 7".
+    """
+
+    text: str
+    words: list[tuple[int, int]]
+    tags: list[str]
+    place: str
+
+    @property
+    def spans(self) -> list[Span]:
+        """What is marked in the text."""
+        return spans_of(self.words, self.tags)
+
+
+def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> list[Tagged]:
+    """All texts of the sources, with a tag for each word.
+
+    Args:
+        sources: each what `rows.opened` takes: words in the first column and tags in the last, an
+            empty line after each text; or records with "text" and "spans".
+        reading: encoding, and the column of the texts ("text" by default).
+        notes: gets what was changed.
+
+    Raises:
+        BadDataError: for a tag that is none, lines with different numbers of columns, a span that
+            is not in its text or overlaps another; and if there is no example at all.
+        UsageError: for a column that is not there, or given for what is no table.
+    """
+    found: list[Tagged] = []
+    for file in opened(sources, reading, notes):
+        if file.form is Form.TEXT:
+            if reading.text_column is not None:
+                raise UsageError(
+                    f"{file.name}: CoNLL's columns have no names", "leave out --text-column"
+                )
+            found += _sentences(file)
+        else:
+            found += _records(file, reading.text_column or "text")
+    if not found:
+        named = ", ".join(map(str, sources))
+        raise BadDataError(f"{named}: no text with tags in it", "name a file of examples")
+    return found
+
+
+def _sentences(file: File) -> Iterator[Tagged]:
+    """The sentences of a file with a word and its tag on each line."""
+    begun: list[tuple[int, list[str]]] = []
+    columns = first = 0
+    for number, line in file.lines():
+        cells = line.split("\t") if line.strip() and "\t" in line else line.split()
+        cells = [cell.strip() for cell in cells]
+        if not any(cells) or cells[0] == DOCUMENT:
+            if begun:
+                yield _sentence(file, begun)
+            begun = []
+            continue
+        columns, first = columns or len(cells), first or number
+        if len(cells) < 2 or len(cells) != columns:
+            many = f"{len(cells)} column{'s' if len(cells) > 1 else ''}"
+            found = f"{file.at(number)} has {many}"
+            if number != first:
+                found += f", line {first:,} has {columns}"
+            raise BadDataError(found, "write a word and its tag on each line, a tab between them")
+        if not cells[0]:
+            raise BadDataError(f"{file.at(number)} has a tag without a word", "write the word")
+        _check_tag(file.at(number), cells[-1])
+        begun.append((number, cells))
+    if begun:
+        yield _sentence(file, begun)
+
+
+def _check_tag(place: str, tag: str) -> None:
+    if tag != OUTSIDE and not TAG.fullmatch(tag):
+        raise BadDataError(
+            f"{place}: {tag!r} is no tag",
+            "write O, or B- or I- and a type; leave a header out",
+        )
+
+
+def _sentence(file: File, lines: list[tuple[int, list[str]]]) -> Tagged:
+    """The words of some lines, with one space between them."""
+    words, place = [], 0
+    for _, cells in lines:
+        words.append((place, place + len(cells[0])))
+        place += len(cells[0]) + 1
+    text = " ".join(cells[0] for _, cells in lines)
+    return Tagged(text, words, in_bio([cells[-1] for _, cells in lines]), file.at(lines[0][0]))
+
+
+def in_bio(tags: Sequence[str]) -> list[str]:
+    """Tags of IOB1, BIO, BIOES or BILOU as legal BIO.
+
+    A span begins with B, S, U, and with whatever does not go on with a span of its type; it ends
+    after E, L, S and U, and before O and before another type.
+    """
+    found, before, ended = list[str](), "", True
+    for tag in tags:
+        match = TAG.fullmatch(tag)
+        if match is None:
+            found.append(OUTSIDE)
+            before, ended = "", True
+            continue
+        prefix, kind = match.groups()
+        goes_on = prefix in "IELM" and kind == before and not ended
+        found.append(f"{'I' if goes_on else 'B'}-{kind}")
+        before, ended = kind, prefix in "ELSU"
+    return found
+
+
+def spans_of(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> list[Span]:
+    """The spans that legal BIO tags of words mark."""
+    found: list[Span] = []
+    for (start, end), tag in zip(words, tags, strict=True):
+        if tag.startswith("B-"):
+            found.append(Span(start, end, tag[2:]))
+        elif tag.startswith("I-"):
+            found[-1] = found[-1]._replace(end=end)
+    return found
+
+
+def words_of(text: str) -> list[tuple[int, int]]:
+    """The words of a text that is not divided yet: (start, end) of each."""
+    found: list[tuple[int, int]] = []
+    for match in WORD.finditer(text):
+        start, end = match.span()
+        if not any(c.isalnum() for c in match[0]):  # an emoticon, an ellipsis
+            found.append((start, end))
+            continue
+        while text[start] in OPENING:
+            found.append((start, start + 1))
+            start += 1
+        last = end
+        while text[end - 1] in CLOSING:
+            end -= 1
+        found.append((start, end))
+        found += [(place, place + 1) for place in range(end, last)]
+    return found
+
+
+def _records(file: File, column: str) -> Iterator[Tagged]:
+    widened = 0
+    for row in file.rows(lambda cells: column in cells and "spans" in cells, [column, "spans"]):
+        place = file.at(row.number)
+        text, spans = (_value(file, row, name) for name in (column, "spans"))
+        if not isinstance(text, str) or not text.strip():
+            raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
+        if not isinstance(spans, list):
+            advice = 'write a list of {"start", "end", "label"}'
+            raise BadDataError(f"{place}: spans is no list", advice)
+        marked = sorted(_span(place, text, span) for span in spans)
+        for one, other in pairwise(marked):
+            if one.end > other.start:
+                found = f"{place}: the spans {one.start}–{one.end} and {other.start}–{other.end}"
+                raise BadDataError(f"{found} overlap", "mark each character once")
+        words = words_of(text)
+        tags = _tags_of(words, marked)
+        widened += len(set(marked) - set(spans_of(words, tags)))
+        yield Tagged(text, words, tags, place)
+    if widened:
+        spans_are = "span begins or ends" if widened == 1 else "spans begin or end"
+        file.notes.append(f"{file.name}: {widened:,} {spans_are} within a word, and take all of it")
+
+
+def _value(file: File, row: Row, name: str) -> Any:
+    value = value_at(row.cells, name)
+    if value is not MISSING:
+        return value
+    if name == "spans":
+        found = f"{file.at(row.number)} has no spans"
+        raise BadDataError(found, 'write "spans": [] where nothing is marked')
+    raise file.no_column(name, "--text-column")
+
+
+def _span(place: str, text: str, value: Any) -> Span:
+    if not isinstance(value, dict):
+        raise BadDataError(f"{place}: a span is no record", 'write {"start", "end", "label"}')
+    start, end, label = (cast(Any, value.get(name)) for name in ("start", "end", "label"))
+    if not isinstance(label, str) or not label.strip():
+        raise BadDataError(f"{place}: a span has no label", "write what it is")
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (start, end))
+    if not whole or not 0 <= start < end <= len(text):
+        raise BadDataError(
+            f"{place}: the span {start}–{end} is not in its text, which ends at {len(text)}",
+            "count characters from 0; the end is that after the last",
+        )
+    return Span(start, end, label.strip())
+
+
+def _tags_of(words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[str]:
+    """The tags of words, of which a span takes all that it touches and no other took before."""
+    tags, waiting = [], 0
+    begun = False
+    for start, end in words:
+        while waiting < len(spans) and spans[waiting].end <= start:
+            waiting, begun = waiting + 1, False
+        inside = waiting < len(spans) and spans[waiting].start < end
+        tags.append(f"{'I' if begun else 'B'}-{spans[waiting].label}" if inside else OUTSIDE)
+        begun = inside
+    return tags
+
+
+def check_types(examples: Sequence[Tagged]) -> list[str]:
+    """The types of spans in examples to learn from, sorted.
+
+    Raises:
+        BadDataError: if there is none, or if there are so many that they can't be types.
+    """
+    kinds = sorted({tag[2:] for example in examples for tag in example.tags if tag != OUTSIDE})
+    if not kinds:
+        found = f"{examples[0].place}: nothing is marked in all {len(examples):,} texts"
+        raise BadDataError(found, "mark spans with B- and I- tags")
+    if len(kinds) > MOST_TYPES:
+        found = f"{examples[0].place}: {len(kinds):,} types of spans, such as {kinds[0]!r}"
+        raise BadDataError(found, "write the tag in the last column")
+    return kinds

@@ -1,0 +1,161 @@
+"""What a run learns: the one place where the training loop and the kinds of work meet.
+
+    task.batches(config).batch(step) ──cost──▶ Cost(total, number, state)
+    task.scoring(network)            ──────▶ Scored(nats, score)
+
+The loop knows nothing else of language models, classifiers or forecasters. The tasks themselves
+are in `objectives`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from charrnn.arrays import Weights
+from charrnn.cells.rules import State
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.folder.record import Evaluation, ModelFolder
+from charrnn.network.base import Network
+from charrnn.task_config import TaskRecord
+from charrnn.tasks.reports import Report
+from charrnn.text.tokenizer import Tokenizer
+
+__all__ = ["Batches", "Cost", "Scored", "Scoring", "Task"]
+
+
+class Cost(NamedTuple):
+    """What a batch costs.
+
+    Attributes:
+        total: the sum over all that was predicted, in nats.
+        number: over how much; total / number is the loss, so that padding never changes it.
+        state: to carry to the next batch; None where nothing is carried.
+    """
+
+    total: Tensor
+    number: Tensor | int
+    state: State | None = None
+
+
+class Scored(NamedTuple):
+    """What a network is worth on the validation examples.
+
+    Attributes:
+        nats: the mean cost of a prediction.
+        score: of the answers, by the task's own measure; None where the cost is all there is.
+    """
+
+    nats: float
+    score: float | None = None
+
+
+class Batches(Protocol):
+    """Training examples in batches, epoch after epoch."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in which all is read once."""
+
+    @property
+    def tokens_per_step(self) -> float:
+        """Characters or values in a batch, on average."""
+
+    def batch(self, step: int) -> Any:
+        """The batch of update number `step`, a function of it and of the seed alone."""
+
+
+class Scoring(Protocol):
+    """Validation in pieces, so that the caller can do something else in between."""
+
+    def __iter__(self) -> Iterator[None]:
+        """Read piece after piece."""
+
+    @property
+    def result(self) -> Scored:
+        """What was found, once the loop is over."""
+
+
+class Task(Protocol):
+    """Training and validation examples, and what is to be learnt of them."""
+
+    @property
+    def kind(self) -> TaskRecord | None:
+        """What the model folder says of it; None for a language model."""
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """Of the model; None if it reads numbers."""
+
+    @property
+    def extra(self) -> Mapping[str, bytes]:
+        """Files of the model folder besides, by name."""
+
+    @property
+    def unit(self) -> str:
+        """What the network reads: a character, a byte or a value."""
+
+    @property
+    def metric(self) -> str:
+        """What `Scored.score` measures; empty where there is only the cost."""
+
+    @property
+    def train_tokens(self) -> int:
+        """How much there is to train on."""
+
+    @property
+    def val_tokens(self) -> int:
+        """How much there is to validate on."""
+
+    @property
+    def max_epochs(self) -> int:
+        """Passes after which further ones do not help."""
+
+    @property
+    def reset_share(self) -> float | None:
+        """Share of lanes whose carried state is emptied before an update; None without one."""
+
+    def network(self, model: ModelConfig, generator: torch.Generator) -> Network:
+        """A new network of this shape, its first weights drawn from `generator`."""
+
+    def batches(self, config: TrainConfig) -> Batches:
+        """The training examples in batches."""
+
+    def cost(
+        self, network: Any, batch: Any, state: State | None, generator: torch.Generator
+    ) -> Cost:
+        """Read a batch and compare.
+
+        Args:
+            network: one of `network`'s, in training mode.
+            batch: one of `batches`'.
+            state: that was carried here; None at the start.
+            generator: of what is dropped.
+        """
+
+    def start(self, network: Any, config: TrainConfig) -> State | None:
+        """The state to carry into the first batch; None for tasks that carry none."""
+
+    def beginning(self, tokens: int) -> Task:
+        """The same with about so many tokens of validation examples, to time an evaluation."""
+
+    def scoring(self, network: Any) -> Scoring:
+        """Validation of a network, whose mode is left as it was."""
+
+    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """What evaluations are compared by; lower is better."""
+
+    def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
+        """Something of the model to look at: a text, or an example with its answer."""
+
+    def report(self, found: ModelFolder) -> Report | None:
+        """The model's scores beside those of trivial answers; None where there are none."""
+
+    def bits(self, nats: float) -> float:
+        """A cost in bits per character."""
+
+    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
+        """What would make the model better, judging by its evaluations."""

@@ -1,0 +1,44 @@
+"""What every network can tell of itself."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from charrnn.arrays import Weights
+from charrnn.config import EngineName, ModelConfig
+from charrnn.network.recurrent import Recurrent
+
+__all__ = ["Network"]
+
+
+class Network(nn.Module):
+    """A network around recurrent stacks, in float32.
+
+    Attributes:
+        config: its shape.
+        rnn: the stack that reads forwards; there may be more.
+        head: the last layer.
+    """
+
+    config: ModelConfig
+    rnn: Recurrent
+    head: nn.Linear
+
+    @property
+    def num_parameters(self) -> int:
+        """How many weights the network has."""
+        return sum(weight.numel() for weight in self.parameters())
+
+    def weights(self) -> Weights:
+        """A copy of the weights as NumPy arrays, under their names."""
+        return {
+            name: weight.detach().to("cpu", torch.float32, copy=True).numpy()
+            for name, weight in self.state_dict().items()
+        }
+
+    def compute(self, engine: EngineName) -> None:
+        """Compute the recurrent stacks with this engine, where it can; see `choice`."""
+        for module in self.modules():
+            if isinstance(module, Recurrent):
+                module.engine = engine

@@ -1,0 +1,100 @@
+"""Rows of different lengths read by one stack, or by two of which one reads backwards.
+
+output = encoder.read(ids, lengths)    # (T, B) → (T, B, D·H), D = 2 if there are two stacks
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.config import ModelConfig
+from charrnn.network.base import Network
+from charrnn.network.modules import empty
+from charrnn.network.recurrent import Recurrent
+
+__all__ = ["Encoder", "turned"]
+
+
+class Encoder(Network):
+    """The part that the networks of all tasks share: what they read, and their stacks.
+
+    The second stack reads each row from its own end, so that what pads a row can't reach what is
+    found in it. Both stacks are those of language models: one of them can start `rnn`, and one of
+    reversed text `back`. Akbik, Blythe and Vollgraf, "Contextual string embeddings for sequence
+    labeling", 2018.
+
+    Args:
+        config: the shape of each stack; with `bidirectional` there are two.
+        features: F, how many values are read at each step; 0 to read ids.
+        generator: of the first weights; None for PyTorch's own.
+    """
+
+    def __init__(
+        self, config: ModelConfig, features: int = 0, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        if features:
+            self.input = empty(nn.Linear, features, config.embed_size)
+            nn.init.kaiming_uniform_(self.input.weight, a=math.sqrt(5), generator=generator)
+            nn.init.zeros_(self.input.bias)
+        else:
+            self.embedding = empty(nn.Embedding, config.vocab_size, config.embed_size)
+            nn.init.normal_(self.embedding.weight, generator=generator)
+        self.rnn = self._stack(generator)
+        if config.bidirectional:
+            self.back = self._stack(generator)
+
+    def _stack(self, generator: torch.Generator | None) -> Recurrent:
+        config = self.config
+        return Recurrent(
+            config.cell,
+            config.embed_size,
+            config.hidden_size,
+            config.num_layers,
+            dropout=config.dropout,
+            weight_dropout=config.weight_dropout,
+            skip=config.skip,
+            generator=generator,
+        )
+
+    def read(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Read rows side by side.
+
+        Args:
+            x: ids (T, B), any that there are past the end of a row, or values (T, B, F).
+            lengths: (B,) int64, of each row, at most T.
+            generator: of what is dropped while training; None for PyTorch's own.
+
+        Returns:
+            output: (T, B, D·H), of the last layers, side by side; past a row's end it means
+                nothing.
+        """
+        output = self._run(self.rnn, x, generator)
+        if not self.config.bidirectional:
+            return output
+        order = turned(lengths, len(x))  # (T, B)
+        back = self._run(self.back, _ordered(x, order), generator)
+        return torch.cat([output, _ordered(back, order)], -1)
+
+    def _run(self, stack: Recurrent, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        if x.is_floating_point():
+            return stack(self.input(x), None, None, generator)[0]  # type: ignore[no-any-return]
+        return stack(self.embedding.weight, None, x, generator)[0]  # type: ignore[no-any-return]
+
+
+def turned(lengths: Tensor, steps: int) -> Tensor:
+    """The order in which each row reads backwards: (T, B), its own inverse.
+
+    A row's steps are in reverse order; those past its end stay where they are.
+    """
+    times = torch.arange(steps, device=lengths.device)[:, None]  # (T, 1)
+    return torch.where(times < lengths, lengths - 1 - times, times)
+
+
+def _ordered(x: Tensor, order: Tensor) -> Tensor:
+    """The steps of `x` (T, B, …) in an order (T, B) of each row's own."""
+    return x.gather(0, order if x.ndim == 2 else order[..., None].expand_as(x))

@@ -1,0 +1,232 @@
+"""A language model: each character is predicted from those before it.
+
+sources ──read──▶ LanguageData ──divided──▶ LanguageModelling
+LanguageModelling ──batches──▶ windows (B, T+1) ──cost──▶ nats, state
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from charrnn.arrays import Weights
+from charrnn.cells.rules import State
+from charrnn.config import ModelConfig, Reading, TrainConfig
+from charrnn.evaluation import surprisals
+from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
+from charrnn.learning import transfer
+from charrnn.learning.lanes import Batch, Lanes
+from charrnn.learning.records import RecordLanes
+from charrnn.learning.task import Cost, Scored
+from charrnn.models.model import Model
+from charrnn.network.char_rnn import CharRNN
+from charrnn.objectives import advice, planning
+from charrnn.objectives.dividing import divided
+from charrnn.scoring.score import score_of
+from charrnn.text.corpus import Corpus
+from charrnn.text.records import PAD, Records, Text, beginning
+from charrnn.text.spool import Spool
+from charrnn.text.tokenizer import Tokenizer
+
+__all__ = ["LanguageData", "LanguageModelling", "read", "reset_some_lanes"]
+
+# The share of lanes whose state is emptied before an update. Sampling starts with an empty state,
+# so the network must know what to do with one; see benchmarks/NOTES.md for what it gains and loses.
+RESET_SHARE = 0.03
+SAMPLE_LENGTH = 160  # tokens shown at each evaluation
+
+
+@dataclass(frozen=True)
+class LanguageData:
+    """A text, as a story or as records.
+
+    Attributes:
+        text: all of it: ids (N,), or records.
+        tokenizer: its vocabulary.
+        corpus, notes: as `Data` has them.
+    """
+
+    text: Text
+    tokenizer: Tokenizer
+    corpus: CorpusRecord
+    notes: tuple[str, ...] = ()
+
+    def divided(self, config: TrainConfig) -> LanguageModelling:
+        """The last part of a story validates, or records from all over a list."""
+        return LanguageModelling(*divided(self.text, config), self.tokenizer)
+
+    def start_from(self, network: CharRNN, bases: Sequence[ModelFolder]) -> str:
+        """Put another model's weights into a new network."""
+        (base,) = bases
+        known, new = transfer.transfer(network, base, self.tokenizer)
+        return f"from {base.path}: {known} characters keep their embeddings, {new} are new"
+
+
+def read(
+    sources: Sequence[str | Path] | Corpus,
+    reading: Reading,
+    check: Callable[[CorpusRecord], object],
+    vocabulary: Callable[[Spool], Tokenizer],
+) -> LanguageData:
+    """Read a text.
+
+    Args:
+        sources, reading: what is read, and how.
+        check: called with what was found, before it is encoded.
+        vocabulary: makes or finds the tokenizer.
+
+    Raises:
+        CharRNNError: as `read_corpus`, or as `check` and `vocabulary` do.
+    """
+    with closing(Spool(sources, reading)) as spool:
+        corpus = CorpusRecord(
+            name=spool.name,
+            characters=spool.length,
+            sha256=spool.sha256,
+            records=spool.division.kind,
+            record_count=spool.record_count,
+            reverse=reading.reverse,
+        )
+        check(corpus)
+        tokenizer = vocabulary(spool)
+        return LanguageData(spool.text(tokenizer), tokenizer, corpus, spool.notes)
+
+
+@dataclass(frozen=True)
+class LanguageModelling:
+    """The task of a language model; see `learning.task.Task`.
+
+    Args:
+        train, val: the training and the validation text: ids (N,), or records.
+        tokenizer: of both.
+    """
+
+    train: Text
+    val: Text
+    tokenizer: Tokenizer
+    kind: ClassVar[None] = None
+    metric: ClassVar[str] = ""
+    extra: ClassVar[Mapping[str, bytes]] = MappingProxyType({})
+
+    @property
+    def unit(self) -> str:
+        """A character or a byte."""
+        return self.tokenizer.unit
+
+    @property
+    def train_tokens(self) -> int:
+        """Tokens that are trained on."""
+        return self.train.size
+
+    @property
+    def val_tokens(self) -> int:
+        """Tokens that are validated on."""
+        return self.val.size
+
+    @property
+    def max_epochs(self) -> int:
+        """Passes after which the text is known by heart."""
+        return planning.max_epochs(self.train_tokens)
+
+    @property
+    def reset_share(self) -> float:
+        """Records begin with an empty state anyway."""
+        return 0.0 if isinstance(self.train, Records) else RESET_SHARE
+
+    def network(self, model: ModelConfig, generator: torch.Generator) -> CharRNN:
+        """See `Task`."""
+        return CharRNN(model, generator)
+
+    def batches(self, config: TrainConfig) -> Lanes | RecordLanes:
+        """Lanes of a story, or records side by side."""
+        sizes = (config.batch_size, config.seq_length, config.seed)
+        if isinstance(self.train, Records):
+            return RecordLanes(self.train, *sizes)
+        return Lanes(self.train, *sizes)
+
+    def cost(
+        self, network: CharRNN, batch: Batch, state: State | None, generator: torch.Generator
+    ) -> Cost:
+        """Nats of the tokens that follow those of a batch (B, T)."""
+        device = next(network.parameters()).device
+        targets = batch.targets
+        inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)  # (B, T)
+        wanted = torch.from_numpy(targets).to(device, non_blocking=True)  # (B, T)
+        if batch.fresh:
+            state = None
+        elif state is not None:
+            state = reset_some_lanes(state, self.reset_share, generator)
+        logits, state = network(inputs, state, generator)  # (B, T, V)
+        scores = logits.flatten(0, 1).float()
+        total = cross_entropy(scores, wanted.flatten(), ignore_index=PAD, reduction="sum")
+        return Cost(total, int(np.count_nonzero(targets != PAD)), state)
+
+    def start(self, network: CharRNN, config: TrainConfig) -> State:
+        """The empty state of the lanes (L, B, H)."""
+        return network.rnn.start(config.batch_size)
+
+    def beginning(self, tokens: int) -> LanguageModelling:
+        """See `Task`."""
+        return replace(self, val=beginning(self.val, tokens))
+
+    def scoring(self, network: CharRNN) -> _Validation:
+        """See `Task`."""
+        return _Validation(surprisals.Scoring(network, self.val))
+
+    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """The validation loss."""
+        return (evaluation.val_nats,)
+
+    def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
+        """Some text that the model writes."""
+        writer = Model(model, self.tokenizer, weights)
+        return writer.generate(max_new_tokens=SAMPLE_LENGTH, seed=seed)
+
+    def report(self, found: ModelFolder) -> None:
+        """Its losses say it all."""
+
+    @cached_property
+    def _tokens_per_character(self) -> float:
+        ids = self.val.targets() if isinstance(self.val, Records) else self.val
+        scored = score_of(0.0, self.tokenizer, ids)
+        return scored.tokens / max(scored.characters, 1)
+
+    def bits(self, nats: float) -> float:
+        """See `Task`."""
+        return nats * self._tokens_per_character / math.log(2)
+
+    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
+        """See `Task`."""
+        return advice.for_language(metrics, self.max_epochs, self.tokenizer.vocab_size, longer)
+
+
+class _Validation:
+    """See `learning.task.Scoring`."""
+
+    def __init__(self, scoring: surprisals.Scoring) -> None:
+        self.scoring = scoring
+
+    def __iter__(self) -> Iterator[None]:
+        return iter(self.scoring)
+
+    @property
+    def result(self) -> Scored:
+        """The mean over all tokens."""
+        return Scored(float(self.scoring.nats.mean(dtype=np.float64)))
+
+
+def reset_some_lanes(state: State, share: float, generator: torch.Generator) -> State:
+    """The state of the lanes, emptied in a random few of them."""
+    dice = state[0].new_empty(state[0].shape[1]).uniform_(generator=generator)  # (B,)
+    keep = dice >= share
+    return tuple(part * keep[:, None] for part in state)

@@ -1,0 +1,94 @@
+"""What a model folder says of work other than language modelling."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from charrnn.config import Size, TaskName, TaskSettings
+from charrnn.settings import Settings
+
+__all__ = ["Classify", "Forecast", "Tag", "TaskRecord", "Translate"]
+
+
+class _Record(
+    Settings,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    tag_field="name",
+    forbid_unknown_fields=True,
+):
+    """What a model folder says of its task.
+
+    Attributes:
+        text_column, label_column: of the table it was trained on.
+    """
+
+    text_column: str | None = None
+    label_column: str | None = None
+
+    @property
+    def name(self) -> TaskName:
+        """As `--task` names it."""
+        name: TaskName = self.__struct_config__.tag  # type: ignore[assignment]
+        return name
+
+    @property
+    def settings(self) -> TaskSettings:
+        """What the user chose."""
+        names = TaskSettings.__struct_fields__
+        own = {name: getattr(self, name) for name in names if name in self.__struct_fields__}
+        return TaskSettings(**own | {"task": self.name})
+
+
+class Classify(_Record, frozen=True, kw_only=True, tag="classify"):
+    """A class for each text.
+
+    Attributes:
+        classes: K, how many there are; `labels.json` names them.
+    """
+
+    classes: Size
+
+
+class Tag(_Record, frozen=True, kw_only=True, tag="tag"):
+    """A tag for each word.
+
+    Attributes:
+        tags: K, how many there are; `labels.json` names them.
+    """
+
+    tags: Size
+
+
+class Forecast(_Record, frozen=True, kw_only=True, tag="forecast"):
+    """What comes next in a series of numbers.
+
+    Attributes:
+        horizon: values that are predicted at once.
+        season: steps after which a series repeats itself; 1 for none.
+        window: values that are read.
+        features: columns that are read beside the value.
+        quantiles: that are predicted of each.
+    """
+
+    horizon: Size
+    season: Size = 1
+    window: Size
+    features: tuple[str, ...] = ()
+    quantiles: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = (0.1, 0.5, 0.9)
+
+
+class Translate(_Record, frozen=True, kw_only=True, tag="translate"):
+    """A text for each text.
+
+    Attributes:
+        longest: characters of the longest answer that is written.
+    """
+
+    longest: Size
+
+
+TaskRecord = Classify | Tag | Forecast | Translate

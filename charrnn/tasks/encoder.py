@@ -1,0 +1,129 @@
+"""Rows of different lengths through one stack or two, in NumPy; the twin of `network.encoder`.
+
+output = encoder.read(ids, lengths)    # (B, T) → (B, T, D·H)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids, Weights
+from charrnn.cells.layout import (
+    BACK,
+    EMBEDDING,
+    INPUT_BIAS,
+    INPUT_WEIGHT,
+    RECURRENT,
+    Layer,
+    layer_names,
+)
+from charrnn.cells.rules import CELLS
+from charrnn.config import ModelConfig
+
+__all__ = ["Encoder", "groups"]
+
+CELLS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
+
+
+class Encoder:
+    """What the networks of all tasks share, ready to use.
+
+    Args:
+        config: the shape of each stack.
+        weights: as `cells.layout.encoder_shapes` lists them; others are not looked at.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Weights) -> None:
+        self.config = config
+        self.cell = CELLS[config.cell]
+        self._weights = weights
+        self._stacks = [self._stack(RECURRENT)]
+        if config.bidirectional:
+            self._stacks.append(self._stack(BACK))
+        # The input product of a first layer depends on the id alone: one row for each.
+        self._tables = []
+        if EMBEDDING in weights:
+            for layers in self._stacks:
+                self._tables.append(weights[EMBEDDING] @ layers[0].w_ih + layers[0].b_ih)
+
+    def _stack(self, prefix: str) -> list[Layer]:
+        layers = []
+        for k in range(self.config.num_layers):
+            w_ih, w_hh, b_ih, b_hh = (self._weights[prefix + name] for name in layer_names(k))
+            skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
+            w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
+            layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
+        return layers
+
+    def read(self, x: Ids | Floats, lengths: NDArray[np.integer]) -> Floats:
+        """Read rows side by side.
+
+        Args:
+            x: ids (B, T), any that there are past the end of a row, or values (B, T, F).
+            lengths: (B,), of each row, at most T.
+
+        Returns:
+            output: (B, T, D·H), of the last layers; past a row's end it means nothing.
+        """
+        output = self._run(0, x)
+        if len(self._stacks) == 1:
+            return output
+        times = np.arange(x.shape[1])  # (T,)
+        ends = np.asarray(lengths)[:, None]  # (B, 1)
+        order = np.where(times < ends, ends - 1 - times, times)  # (B, T), its own inverse
+        rows = np.arange(len(x))[:, None]
+        return np.concatenate([output, self._run(1, x[rows, order])[rows, order]], -1)
+
+    def _run(self, stack: int, x: Ids | Floats) -> Floats:
+        """The outputs (B, T, H) of a stack; time goes first within, a step in one piece."""
+        inputs, products = self._first(stack, x.swapaxes(0, 1))
+        for layer in self._stacks[stack]:
+            gx = inputs @ layer.w_ih + layer.b_ih if products is None else products  # (T, B, G·H)
+            output = self._layer(layer, gx)
+            inputs, products = (inputs + output if layer.skip else output), None
+        return inputs.swapaxes(0, 1)
+
+    def _first(self, stack: int, x: NDArray[Any]) -> tuple[Floats, Floats | None]:
+        """What the first layer reads (T, B, E), and its product (T, B, G·H) if there is a table."""
+        if x.ndim == 3:
+            return x @ self._weights[INPUT_WEIGHT].T + self._weights[INPUT_BIAS], None
+        return self._weights[EMBEDDING][x], self._tables[stack][x]
+
+    def _layer(self, layer: Layer, gx: Floats) -> Floats:
+        steps, batch = gx.shape[:2]
+        output = np.empty((steps, batch, self.config.hidden_size), np.float32)
+        state = tuple(np.zeros(output.shape[1:], np.float32) for _ in self.cell.state)
+        for t in range(steps):
+            gh = state[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
+            output[t], state = self.cell.combine(gx[t], gh, state)
+        return output
+
+
+def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
+    """Rows of like length side by side, so that little of what is read is padding.
+
+    Args:
+        rows: ids (N,) each.
+
+    Yields:
+        places: (B,), which of the rows they are.
+        ids: (B, T), 0 past the end of each.
+        lengths: (B,).
+    """
+    lengths = np.array([len(row) for row in rows], np.int64)
+    order = np.argsort(lengths, kind="stable")
+    first = 0
+    while first < len(order):
+        last = first
+        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= CELLS_AT_ONCE:
+            last += 1
+        places = order[first : max(last, first + 1)]
+        ids = np.zeros((len(places), int(lengths[places].max())), np.int32)
+        for number, place in enumerate(places):
+            ids[number, : lengths[place]] = rows[place]
+        yield places, ids, lengths[places]
+        first += len(places)

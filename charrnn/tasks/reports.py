@@ -1,0 +1,60 @@
+"""How good a model's answers are, beside those that need no model.
+
+report.verdict    # "accuracy 0.81; the most frequent class reaches 0.47"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+__all__ = ["Report"]
+
+CLOSE = 1e-9  # a model that is no better than that has learnt nothing
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Scores of a model and of the trivial answers on the same examples.
+
+    Attributes:
+        metric: the score that counts.
+        count: examples.
+        scores: of the model, by name.
+        baselines: of trivial answers: their name to their scores, under the same names.
+        higher_is_better: of the score that counts.
+        notes: what else a user should know.
+    """
+
+    metric: str
+    count: int
+    scores: Mapping[str, float]
+    baselines: Mapping[str, Mapping[str, float]]
+    higher_is_better: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The one that counts."""
+        return self.scores[self.metric]
+
+    @property
+    def beaten_by(self) -> str | None:
+        """The best of the trivial answers, if it is as good as the model."""
+        sign = 1 if self.higher_is_better else -1
+        best = max(self.baselines, key=lambda name: sign * self.baselines[name][self.metric])
+        is_worse = sign * (self.score - self.baselines[best][self.metric]) <= CLOSE
+        return best if is_worse else None
+
+    @property
+    def verdict(self) -> str:
+        """What it comes to, in one line."""
+        beside = ", ".join(
+            f"{name} {scores[self.metric]:.4g}" for name, scores in self.baselines.items()
+        )
+        if self.beaten_by is None:
+            return f"{self.metric} {self.score:.4g}; without a model: {beside}"
+        return (
+            f"{self.metric} {self.score:.4g} is no better than {self.beaten_by} without a model "
+            f"({beside}): more examples or a longer run may help"
+        )

@@ -1,0 +1,111 @@
+"""Texts with labels: every format, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from charrnn import Reading
+from charrnn.errors import BadDataError, CharRNNError, UsageError
+from charrnn.examples import labelled
+from charrnn.examples.labelled import Labelled, check_classes, read_labelled
+
+ROWS = ({"text": "a fine film, truly", "label": "good"}, {"text": "dull", "label": "bad"})
+PAIRS = [(row["text"], row["label"]) for row in ROWS]
+
+
+def read(
+    *sources: str, text: str | None = None, label: str | None = None, notes: list[str] | None = None
+) -> list[tuple[str, str]]:
+    told = [] if notes is None else notes
+    found = read_labelled(sources, Reading(text_column=text), told, label)
+    return [(one.text, one.label) for one in found]
+
+
+def test_every_format_has_the_same_examples() -> None:
+    Path("a.csv").write_text('text,label\n"a fine film, truly",good\ndull, bad \n')
+    Path("a.tsv").write_text("label\ttext\ngood\ta fine film, truly\nbad\tdull\n")
+    Path("table.txt").write_text("label\ttext\ngood\ta fine film, truly\nbad\tdull\n")
+    Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    parquet.write_table(pa.Table.from_pylist(list(ROWS)), "a.parquet")
+    Path("fast.txt").write_text("__label__good a fine film, truly\r\n\r\n__label__bad dull\r\n")
+    for name in ("a.csv", "a.tsv", "table.txt", "a.jsonl", "a.parquet", "fast.txt"):
+        assert read(name) == PAIRS, name
+    assert read("a.csv", "a.jsonl") == PAIRS * 2
+
+
+def test_columns_have_any_name_or_number() -> None:
+    Path("a.csv").write_text("n,review,stars\n1,fine,5\n2,dull,1\n")
+    assert read("a.csv", text="review", label="stars") == [("fine", "5"), ("dull", "1")]
+    Path("b.csv").write_text("good,fine\nbad,dull\n")
+    assert read("b.csv", text="2", label="1") == [("fine", "good"), ("dull", "bad")]
+    Path("c.jsonl").write_text(
+        '{"meta": {"ok": true}, "text": "fine"}\n{"meta": {"ok": false}, "text": "x"}'
+    )
+    assert read("c.jsonl", label="meta.ok") == [("fine", "true"), ("x", "false")]
+
+
+def test_what_is_changed_is_told() -> None:
+    Path("a.jsonl").write_text(
+        '{"text": "one\\r\\ntwo", "label": 1}\n{"text": " ", "label": 1}\n'
+        '{"text": null, "label": 2}'
+    )
+    notes: list[str] = []
+    assert read("a.jsonl", notes=notes) == [("one\ntwo", "1")]
+    assert notes == ["CRLF became LF on 1 line", "left out 2 rows that hold no text"]
+
+
+WRONG = {
+    "a missing label": ("a.csv", "text,label\nfine,good\ndull,\n", "a.csv: line 3: no label"),
+    "a null": ("a.jsonl", '{"text": "x", "label": null}', "a.jsonl: row 1: no label"),
+    "a short row": ("a.csv", "text,label\ndull\n", "a.csv: line 2 has 1 of 2 cells"),
+    "a long row": ("a.csv", "text,label\nfine, I say,good\n", "a.csv: line 2 has 3 cells"),
+    "fractions": ("a.jsonl", '{"text": "x", "label": 0.5}', "row 1: the label is a fraction"),
+    "a list": ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label is a list"),
+    "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is no text but a number"),
+    "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
+    "no such column": ("a.csv", "text,stars\nfine,5\n", "no column label, but text, stars"),
+    "no such key": ("a.jsonl", '{"text": "x", "stars": 5}', "there is no column label"),
+    "no format": ("a.txt", "Call me Ishmael.\n", "neither a table with the columns text and label"),
+    "a header before fastText": ("a.txt", "label text\n__label__a b\n", "a.txt: line 1 does not"),
+    "two labels": ("a.txt", "__label__a __label__b c\n", "a.txt: line 1 has two labels"),
+    "an empty label": ("a.txt", "__label__a b\n__label__ b\n", "a.txt: line 2 does not begin"),
+    "nothing": ("a.csv", "text,label\n", "a.csv: no text with a label in it"),
+    "an empty file": ("a.csv", "", "a.csv: no text with a label in it"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
+    name, content, message = WRONG[case]
+    Path(name).write_text(content)
+    with pytest.raises(CharRNNError, match=re.escape(message)) as told:
+        read(name)
+    assert told.value.exit_code in (2, 65)
+    assert "\n" not in str(told.value)
+
+
+def test_columns_are_for_tables() -> None:
+    Path("a.txt").write_text("__label__a b\n")
+    with pytest.raises(UsageError, match="have no columns"):
+        read("a.txt", text="review")
+
+
+def examples(*labels: str) -> list[Labelled]:
+    return [Labelled(f"text {n}", label, f"a.csv: line {n}") for n, label in enumerate(labels, 2)]
+
+
+def test_classes_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_classes(examples("b", "a", "a", "b")) == ["a", "b"]
+    with pytest.raises(BadDataError, match="all 3 texts have the label 'a'"):
+        check_classes(examples("a", "a", "a"))
+    with pytest.raises(BadDataError, match=r"a\.csv: line 4: the only text with the label 'c'"):
+        check_classes(examples("a", "a", "c", "b", "b"))
+    monkeypatch.setattr(labelled, "MOST_CLASSES", 3)
+    with pytest.raises(BadDataError, match="4 different labels in 8 texts, such as 'a'"):
+        check_classes(examples(*"abcdabcd"))

@@ -1,0 +1,118 @@
+"""Files as rows with numbers: CSV, TSV, JSON, Parquet, standard input, archives."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from charrnn import Reading
+from charrnn.errors import BadDataError, MissingInputError
+from charrnn.examples.rows import MISSING, Row, opened, value_at
+
+ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
+CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})
+
+
+def has_text(cells: list[str]) -> bool:
+    return "text" in cells
+
+
+def never(_cells: list[str]) -> bool:
+    return False
+
+
+def rows_of(*sources: str, header: bool = True, columns: Sequence[str] | None = None) -> list[Row]:
+    notes: list[str] = []
+    is_header = has_text if header else never
+    return [r for f in opened(sources, Reading(), notes) for r in f.rows(is_header, columns)]
+
+
+def test_every_format_has_the_same_rows() -> None:
+    Path("a.csv").write_text('text,n\n"one, two",1\n\n"a ""b""",2\n')
+    Path("b.tsv").write_text('text\tn\none, two\t1\na "b"\t2\n')
+    Path("c.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    Path("d.json").write_text(json.dumps(ROWS))
+    parquet.write_table(pa.Table.from_pylist(list(ROWS)), "e.parquet")
+    Path("f.csv.gz").write_bytes(gzip.compress(b'text;n\n"one, two";1\na "b";2\n', mtime=0))
+    assert rows_of("a.csv") == [Row(2, CELLS[0]), Row(4, CELLS[1])]
+    assert rows_of("b.tsv") == rows_of("f.csv.gz") == [Row(2, CELLS[0]), Row(3, CELLS[1])]
+    for name in ("c.jsonl", "d.json", "e.parquet"):
+        assert rows_of(name) == [Row(1, ROWS[0]), Row(2, ROWS[1])]
+
+
+def test_a_row_is_where_it_begins() -> None:
+    Path("a.csv").write_text('\n\ntext,n\n"one\ntwo",1\nthree,2\n')
+    assert [row.number for row in rows_of("a.csv")] == [4, 6]
+
+
+def test_without_a_header_columns_are_numbers() -> None:
+    Path("a.tsv").write_text("Hi, Tom, go!\tLos!\nHi.\tHallo!\tCC-BY\n")
+    assert rows_of("a.tsv", header=False) == [
+        Row(1, {"1": "Hi, Tom, go!", "2": "Los!"}),
+        Row(2, {"1": "Hi.", "2": "Hallo!", "3": "CC-BY"}),
+    ]
+
+
+def test_short_rows_are_short_and_long_ones_refused() -> None:
+    Path("a.csv").write_text("text,n\none\n")
+    assert rows_of("a.csv") == [Row(2, {"text": "one"})]
+    Path("a.csv").write_text("text,n\none,1\ntwo,2,3\n")
+    with pytest.raises(BadDataError, match=r"a\.csv: line 3 has 3 cells, the first 2"):
+        rows_of("a.csv")
+
+
+def test_columns_have_names_of_their_own() -> None:
+    Path("a.csv").write_text("text,n,n\none,1,2\n")
+    with pytest.raises(BadDataError, match="two columns are named n"):
+        rows_of("a.csv")
+
+
+def test_parquet_reads_what_is_wanted() -> None:
+    parquet.write_table(pa.Table.from_pylist(list(ROWS)), "e.parquet")
+    assert rows_of("e.parquet", columns=["n"])[0] == Row(1, {"text": None, "n": 1})
+
+
+def test_json_that_holds_no_records() -> None:
+    Path("a.jsonl").write_text('{"text": "one"}\n"two"\n')
+    with pytest.raises(BadDataError, match=r"a\.jsonl: row 2 is a str"):
+        rows_of("a.jsonl")
+
+
+def test_standard_input_is_seen_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ('{"text": "one", "n": 1}\n', "text,n\none,1\n", "text\tn\none\t1\n"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        (row,) = rows_of("-")
+        assert row.cells["text"] == "one"
+
+
+def test_a_broken_file_is_told_while_it_is_read() -> None:
+    whole = gzip.compress(b"text,n\n" + b"".join(b"%d,1\n" % k for k in range(99_999)), mtime=0)
+    Path("a.csv.gz").write_bytes(whole[:-1000])
+    with pytest.raises(BadDataError, match=r"a\.csv\.gz: broken gzip"):
+        rows_of("a.csv.gz")
+    with pytest.raises(MissingInputError):
+        rows_of("missing.csv")
+
+
+def test_lines_have_numbers_and_no_ends() -> None:
+    Path("a.txt").write_bytes(b"\xef\xbb\xbfone\r\n\r\ntwo")
+    notes: list[str] = []
+    (lines,) = [list(file.lines()) for file in opened(["a.txt"], Reading(), notes)]
+    assert lines == [(1, "one"), (2, ""), (3, "two")]
+    assert len(notes) == 2
+
+
+def test_values_may_lie_deeper() -> None:
+    cells = {"a": {"b": {"c": 1}}, "a.x": 2, "n": None}
+    assert value_at(cells, "a.b.c") == 1
+    assert value_at(cells, "a.x") == 2
+    assert value_at(cells, "n") is None
+    assert value_at(cells, "a.b.d") is value_at(cells, "z") is MISSING

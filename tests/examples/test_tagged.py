@@ -1,0 +1,175 @@
+"""Texts with marked spans: every way to write them, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import Reading
+from charrnn.errors import BadDataError, CharRNNError, UsageError
+from charrnn.examples import tagged
+from charrnn.examples.tagged import (
+    Span,
+    Tagged,
+    check_types,
+    in_bio,
+    read_tagged,
+    spans_of,
+    words_of,
+)
+
+TEXT = "Ann Lee went to New York ."
+SPANS = [Span(0, 7, "PER"), Span(16, 24, "LOC")]
+SCHEMES = {
+    "BIO": "B-PER I-PER O O B-LOC I-LOC O",
+    "IOB1": "I-PER I-PER O O I-LOC I-LOC O",
+    "BIOES": "B-PER E-PER O O B-LOC E-LOC O",
+    "BILOU": "B-PER L-PER O O B-LOC L-LOC O",
+}
+
+
+def read(*sources: str, notes: list[str] | None = None, column: str | None = None) -> list[Tagged]:
+    return read_tagged(sources, Reading(text_column=column), [] if notes is None else notes)
+
+
+def conll(tags: str, separator: str = "\t") -> str:
+    pairs = zip(TEXT.split(), tags.split(), strict=True)
+    return "".join(f"{word}{separator}NN{separator}{tag}\n" for word, tag in pairs)
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_all_schemes_are_read_alike(scheme: str, separator: str) -> None:
+    whole = conll(SCHEMES[scheme], separator)
+    Path("a.conll").write_text(f"-DOCSTART- -X- O\n\n{whole}\n\t\n{whole}")
+    one, two = read("a.conll")
+    assert one.text == two.text == TEXT
+    assert one.spans == two.spans == SPANS
+    assert one.tags == SCHEMES["BIO"].split()
+    assert (one.place, two.place) == ("a.conll: line 3", "a.conll: line 12")
+
+
+def test_spans_of_json() -> None:
+    text = "“Ann Lee” went to New York, twice."
+    spans = [{"start": 1, "end": 8, "label": "PER"}, {"start": 18, "end": 26, "label": "LOC"}]
+    Path("a.jsonl").write_text(json.dumps({"text": text, "spans": spans}))
+    (one,) = read("a.jsonl")
+    assert [text[start:end] for start, end in one.words] == (
+        ["“", "Ann", "Lee", "”", "went", "to", "New", "York", ",", "twice", "."]
+    )
+    assert one.spans == [Span(1, 8, "PER"), Span(18, 26, "LOC")]
+
+
+def test_a_span_takes_whole_words_and_that_is_told() -> None:
+    spans = [{"start": 5, "end": 9, "label": "x"}, {"start": 10, "end": 12, "label": "x"}]
+    Path("a.jsonl").write_text(json.dumps({"text": "some anywhere", "spans": spans}))
+    notes: list[str] = []
+    (one,) = read("a.jsonl", notes=notes)
+    assert one.spans == [Span(5, 13, "x")]
+    assert "within a word" in notes[0]
+
+
+def test_neighbours_of_one_type_stay_apart() -> None:
+    assert in_bio(["I-x", "B-x", "I-x"]) == ["B-x", "B-x", "I-x"]  # as IOB1 and BIO have it
+    assert in_bio(["S-x", "S-x", "B-x", "E-x", "B-x"]) == ["B-x", "B-x", "B-x", "I-x", "B-x"]
+    assert in_bio(["I-x", "I-y", "O", "E-y"]) == ["B-x", "B-y", "O", "B-y"]
+
+
+TAGS = st.lists(st.sampled_from(["O"] + [f"{p}-{t}" for p in "BIESLUM" for t in "xy"]), max_size=12)
+
+
+@given(TAGS)
+def test_bio_is_always_legal_and_stays(tags: list[str]) -> None:
+    found = in_bio(tags)
+    assert [tag == "O" for tag in found] == [tag == "O" for tag in tags]
+    for before, tag in zip(["O", *found], found, strict=False):
+        assert not tag.startswith("I-") or before[2:] == tag[2:]
+    assert in_bio(found) == found
+    words = [(n, n + 1) for n in range(len(tags))]
+    assert sum(span.end - span.start for span in spans_of(words, found)) == (
+        sum(tag != "O" for tag in tags)
+    )
+
+
+@given(st.text(alphabet="ab ().,'“中の:\n", max_size=20))
+def test_words_hold_all_but_the_spaces(text: str) -> None:
+    words = words_of(text)
+    assert "".join(text[a:b] for a, b in words) == "".join(text.split())
+    assert all(a < b for a, b in words)
+    assert all(one[1] <= two[0] for one, two in pairwise(words))
+
+
+def test_words_of_many_kinds() -> None:
+    def parts(text: str) -> list[str]:
+        return [text[a:b] for a, b in words_of(text)]
+
+    assert parts("(Ann's) :-) @bob, 3.5%…") == (
+        ["(", "Ann's", ")", ":-)", "@bob", ",", "3.5%", "…"]
+    )
+    assert parts("東京 and日本") == ["東", "京", "and", "日", "本"]
+    assert parts("It 's") == ["It", "'s"]
+
+
+WRONG = {
+    "no tags": ("a.conll", "Ann PERSON\n", "a.conll: line 1: 'PERSON' is no tag"),
+    "a header": ("a.conll", "word tag\nAnn B-PER\n", "a.conll: line 1: 'tag' is no tag"),
+    "no type": ("a.conll", "Ann B\n", "a.conll: line 1: 'B' is no tag"),
+    "a short row": ("a.conll", "Ann NN B-x\nLee I-x\n", "line 2 has 2 columns, line 1 has 3"),
+    "one column": ("a.conll", "Ann\n", "a.conll: line 1 has 1 column;"),
+    "no word": ("a.conll", "Ann\tO\n\tB-x\n", "a.conll: line 2 has a tag without a word"),
+    "nothing": ("a.conll", "\n\n", "a.conll: no text with tags in it"),
+    "no spans": ("a.jsonl", '{"text": "x"}', "a.jsonl: row 1 has no spans"),
+    "no text column": ("a.jsonl", '{"body": "x", "spans": []}', "there is no column text"),
+    "no text": ("a.jsonl", '{"text": "", "spans": []}', "a.jsonl: row 1: no text"),
+    "no list": ("a.jsonl", '{"text": "x", "spans": 1}', "a.jsonl: row 1: spans is no list"),
+    "no record": ("a.jsonl", '{"text": "x", "spans": [1]}', "row 1: a span is no record"),
+    "no label": (
+        "a.jsonl",
+        '{"text": "x", "spans": [{"start": 0, "end": 1}]}',
+        "row 1: a span has no label",
+    ),
+    "outside": (
+        "a.jsonl",
+        '{"text": "x", "spans": [{"start": 0, "end": 2, "label": "y"}]}',
+        "the span 0–2 is not in its text, which ends at 1",
+    ),
+    "overlap": (
+        "a.jsonl",
+        '{"text": "xyz", "spans": [{"start": 0, "end": 2, "label": "y"}, '
+        '{"start": 1, "end": 3, "label": "y"}]}',
+        "the spans 0–2 and 1–3 overlap",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
+    name, content, message = WRONG[case]
+    Path(name).write_text(content)
+    with pytest.raises(CharRNNError, match=re.escape(message)) as told:
+        read(name)
+    assert told.value.exit_code in (2, 65)
+    assert "\n" not in str(told.value)
+
+
+def test_columns_are_for_records() -> None:
+    Path("a.conll").write_text("Ann B-x\n")
+    with pytest.raises(UsageError, match="have no names"):
+        read("a.conll", column="text")
+
+
+def test_types_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.conll").write_text("Ann B-y\nLee B-x\n\nwent O\n")
+    found = read("a.conll")
+    assert check_types(found) == ["x", "y"]
+    with pytest.raises(BadDataError, match="nothing is marked in all 1 texts"):
+        check_types(found[1:])
+    monkeypatch.setattr(tagged, "MOST_TYPES", 1)
+    with pytest.raises(BadDataError, match="2 types of spans, such as 'x'"):
+        check_types(found)
