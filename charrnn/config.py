@@ -33,6 +33,7 @@ __all__ = [
     "Size",
     "TaskName",
     "TaskSettings",
+    "Threads",
     "TrainConfig",
     "Unknown",
     "check",
@@ -207,6 +208,18 @@ class Correction(Settings, frozen=True, kw_only=True):
     seconds: NonNegative
 
 
+class Threads(Settings, frozen=True, kw_only=True):
+    """A change of the number of threads while a run went on, to share the processors.
+
+    Attributes:
+        step: updates that had been made.
+        count: threads that compute the updates after it.
+    """
+
+    step: Count
+    count: Size
+
+
 class TrainConfig(Settings, frozen=True, kw_only=True):
     """How a network is trained, fully resolved: two runs with equal settings are equal."""
 
@@ -277,6 +290,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     corrections: Annotated[
         tuple[Correction, ...],
         about("How the number of updates was corrected while training.", derived=True),
+    ] = ()
+    threads: Annotated[
+        tuple[Threads, ...],
+        about("How the number of threads was changed while training.", derived=True),
     ] = ()
 
     def training_tokens(self, tokens: int) -> int:

@@ -64,6 +64,7 @@ def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
         "skipped": int,
         "advice": str,
         "corrections": list,
+        "threads": list,
     }
     assert {name: type(value) for name, value in summary.items()} == kinds
     assert summary["model"] == "checkpoints/verse"
