@@ -151,6 +151,7 @@ def _square(at: Place, value: float, zorder: int) -> Any:
 
 def draw_diagrams(folder: Path) -> None:
     """Draw all of them."""
+    folder.mkdir(exist_ok=True)
     draw_by_hand(folder / "by-hand.svg")
     draw_unrolled(folder / "unrolled.svg")
     draw_truncated(folder / "truncated.svg")
