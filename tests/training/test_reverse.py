@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from charrnn.training.run import resume
 from tests import commands
 from tests.conftest import VERSE
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "steps": 7,
     "hidden_size": 16,
     "num_layers": 1,
