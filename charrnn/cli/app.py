@@ -19,6 +19,7 @@ from charrnn.cli.info import info
 from charrnn.cli.inspect import inspect
 from charrnn.cli.list import list_models
 from charrnn.cli.plot import plot
+from charrnn.cli.predict import predict
 from charrnn.cli.push import push
 from charrnn.cli.sample import sample
 from charrnn.cli.score import score
@@ -100,6 +101,7 @@ app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(score)
+app.command()(predict)
 app.command()(serve)
 app.command()(export)
 app.command()(push)

@@ -4,5 +4,6 @@
 
 rows        files, compressed ones and data sets → rows with columns and numbers
 labelled    texts with a label each: tables, fastText
+inputs      texts to be answered
 tagged      texts with marked spans: CoNLL, JSON
 """

@@ -59,12 +59,14 @@ __all__ = [
     "WEIGHTS",
     "CorpusRecord",
     "Evaluation",
+    "Labels",
     "ModelFolder",
     "ModelRecord",
     "description_files",
     "find_model",
     "is_model",
     "kept_step",
+    "labels_of",
     "model_files",
     "read_folder",
     "read_model",
@@ -222,6 +224,22 @@ def description_files(record: ModelRecord, tokenizer: Tokenizer | None) -> dict[
 
 # In place of the tokenizer of a model that reads numbers.
 NO_TEXT = ByteTokenizer()
+
+
+class Labels(Settings, frozen=True, kw_only=True):
+    """`labels.json`: what a classifier's answers are called, or a tagger's kinds of span."""
+
+    labels: tuple[str, ...]
+
+
+def labels_of(found: ModelFolder) -> tuple[str, ...]:
+    """The names in a folder's `labels.json`.
+
+    Raises:
+        BadDataError: if it is damaged, or of another model.
+    """
+    labels: Labels = parse(found.path / LABELS, found.extra[LABELS], Labels)
+    return labels.labels
 
 
 def extra_files(task: TaskRecord | None) -> tuple[str, ...]:

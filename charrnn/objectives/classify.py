@@ -28,6 +28,7 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import empty
 from charrnn.objectives import advice, rows
+from charrnn.objectives.examples import divide, start_encoder
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.task_config import Classify
@@ -95,7 +96,8 @@ class ClassifyData:
 
     def divided(self, config: TrainConfig) -> Classification:
         """Texts from all over validate."""
-        train, val = rows.divided([one.text for one in self.examples], config)
+        texts = [one.text for one in self.examples]
+        train, val = divide(texts, config.val_frac, config.seed)
         return Classification(
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
@@ -107,7 +109,7 @@ class ClassifyData:
 
     def start_from(self, network: ClassifierNetwork, bases: Sequence[ModelFolder]) -> str:
         """Put language models' weights into the stacks."""
-        return rows.start_stacks(network, bases, self.tokenizer)
+        return start_encoder(network, bases, self.tokenizer)
 
 
 def read(
@@ -130,7 +132,7 @@ def read(
     return ClassifyData(
         examples=examples,
         labels=labels,
-        tokenizer=rows.vocabulary(texts, bases, tokenizer),
+        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
         kind=Classify(
             classes=len(labels),
             text_column=reading.text_column,
@@ -273,7 +275,7 @@ class Classification:
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
-        return classify.Classifier(found).evaluate(self.val)
+        return classify.Classifier(found).report(self.val)
 
     def bits(self, nats: float) -> float:
         """A cost in bits per text."""

@@ -1,6 +1,6 @@
-"""Work other than language modelling, with NumPy alone.
+"""Trained tasks in NumPy: what they answer, and how good the answers are.
 
-    folder, inputs ──▶ answers;  folder, examples ──▶ Report
+    texts ──encoder──▶ outputs (B, T, D·H) ──head──▶ answers ──▶ Report
 
 reports     scores beside those of trivial answers
 answers     what tasks say of an input
@@ -9,4 +9,5 @@ texts       texts as tasks read them, and the names of what they say
 viterbi     the best tags that are legal
 classify    a class for each text
 tag         marked spans
+loading     from a model folder to whatever model is in it
 """

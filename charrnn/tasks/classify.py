@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Logits, softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.labelled import Labelled
+from charrnn.examples.labelled import Labelled, read_labelled
 from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, facts_of, names_in, tokenizer_of
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, facts_of, names_in, tokenizer_of
 from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Classifier", "facts", "report_of"]
@@ -49,8 +52,9 @@ class Classifier:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Classify), "the caller dispatches by task"
+        self.task = found.record.task
         self.tokenizer = tokenizer_of(found)
-        self.labels = names_in(found, "labels", found.record.task.classes)
+        self.labels = names_in(found, "labels", self.task.classes)
         usual = facts_of(found).get("usual")
         if usual not in self.labels:
             raise BadDataError(f"{found.path}: {usual!r} is no label of the model", ADVICE)
@@ -81,7 +85,22 @@ class Classifier:
             logits[places] = pooled(output, lengths) @ self._head + self._bias
         return logits
 
-    def evaluate(self, examples: Sequence[Labelled]) -> Report:
+    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+        """How many texts of some files are labelled rightly.
+
+        Args:
+            sources: files as it was trained on; their columns have the same names by default.
+            reading: encoding and text column.
+
+        Raises:
+            CharRNNError: as `read_labelled` does.
+        """
+        notes: list[str] = []
+        reading = columns_for(self.task, reading)
+        report = self.report(read_labelled(sources, reading, notes, self.task.label_column))
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def report(self, examples: Sequence[Labelled]) -> Report:
         """How many texts are labelled rightly."""
         probabilities = self.probabilities([example.text for example in examples])
         answers = [self.labels[k] for k in probabilities.argmax(-1)]

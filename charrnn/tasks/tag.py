@@ -9,23 +9,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from charrnn.arrays import Floats, log_softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, spans_of, words_of
+from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
 from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, facts_of, names_in, tokenizer_of
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, facts_of, names_in, tokenizer_of
 from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
 
-__all__ = ["Tagger", "facts", "report_of", "usual_tags"]
+__all__ = ["Tagger", "facts", "marked", "report_of", "scores_of", "usual_tags"]
 
 Words = Sequence[tuple[int, int]]
 
@@ -47,10 +50,11 @@ class Tagger:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Tag), "the caller dispatches by task"
+        self.task = found.record.task
         self.tokenizer = tokenizer_of(found)
-        self.types = names_in(found, "types", (found.record.task.tags - 1) // 2)
+        self.types = names_in(found, "types", (self.task.tags - 1) // 2)
         self.tags = tags_of_types(self.types)
-        if len(self.tags) != found.record.task.tags:
+        if len(self.tags) != self.task.tags:
             raise BadDataError(f"{found.path}: its types don't fit its tags", ADVICE)
         usual = facts_of(found).get("words")
         if not isinstance(usual, dict) or any(tag not in self.tags for tag in usual.values()):
@@ -67,10 +71,7 @@ class Tagger:
             if not isinstance(text, str):
                 raise UsageError(f"a text is of type {type(text).__name__}", "it must be a string")
         words = [words_of(text) for text in texts]
-        return [
-            MarkedText(text, tuple(Span(*span, text[span.start : span.end]) for span in found))
-            for text, found in zip(texts, map(spans_of, words, self.tag(texts, words)), strict=True)
-        ]
+        return list(map(marked, texts, words, self.tag(texts, words)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
         """The tags of texts whose words are known: legal BIO."""
@@ -85,10 +86,30 @@ class Tagger:
                     tags[place] = [self.tags[k] for k in found]
         return tags
 
-    def evaluate(self, examples: Sequence[Tagged]) -> Report:
+    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+        """How many spans of some files are found, and how many of those found are right.
+
+        Args:
+            sources: files as it was trained on.
+            reading: encoding and text column.
+
+        Raises:
+            CharRNNError: as `read_tagged` does.
+        """
+        notes: list[str] = []
+        report = self.report(read_tagged(sources, columns_for(self.task, reading), notes))
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def report(self, examples: Sequence[Tagged]) -> Report:
         """How many spans are found, and how many of those found are right."""
         tags = self.tag([one.text for one in examples], [one.words for one in examples])
         return report_of(examples, tags, self.types, self.usual)
+
+
+def marked(text: str, words: Words, tags: Sequence[str]) -> MarkedText:
+    """A text with the spans that legal BIO tags of its words mark."""
+    spans = spans_of(words, tags)
+    return MarkedText(text, tuple(Span(*span, text[span.start : span.end]) for span in spans))
 
 
 def pooled(output: Floats, words: Words) -> Floats:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from charrnn.arrays import Ids
+from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.task_config import TaskRecord
 from charrnn.text.tokenizer import CharTokenizer
 
-__all__ = ["END", "STAND_IN", "as_ids", "facts_of", "names_in", "tokenizer_of"]
+__all__ = ["END", "STAND_IN", "as_ids", "columns_for", "facts_of", "names_in", "tokenizer_of"]
 
 END = "\n"  # how the end of a text reads
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
@@ -39,6 +42,12 @@ def tokenizer_of(found: ModelFolder) -> CharTokenizer:
     if not isinstance(tokenizer, CharTokenizer) or not is_whole or tokenizer.end is None:
         raise BadDataError(f"{found.path}: the vocabulary is not that of its task", ADVICE)
     return tokenizer
+
+
+def columns_for(task: TaskRecord, reading: Reading | None) -> Reading:
+    """How to read examples for a model: its columns, unless others are named."""
+    reading = reading or Reading()
+    return msgspec.structs.replace(reading, text_column=reading.text_column or task.text_column)
 
 
 def facts_of(found: ModelFolder) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def client(server: Server) -> openai.OpenAI:
 
 @pytest.fixture(scope="module")
 def model(trained_home: Path) -> Model:
-    return charrnn.load(trained_home / "checkpoints" / "verse")
+    model: Model = charrnn.load(trained_home / "checkpoints" / "verse")
+    return model
 
 
 def test_the_client_finds_the_models(client: openai.OpenAI) -> None:

@@ -42,7 +42,8 @@ def small_model(cell: CellName, tokenizer: Tokenizer | None = None, **size: int)
     torch.manual_seed(5)
     network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size, skip=True, **size))
     network.save_pretrained("model", tokenizer)
-    return charrnn.load("model")
+    model: Model = charrnn.load("model")
+    return model
 
 
 def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, **how: Any) -> Text:
