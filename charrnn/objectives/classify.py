@@ -23,6 +23,7 @@ from charrnn.arrays import Ids, Weights
 from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
+from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, CorpusRecord, Evaluation, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
@@ -104,7 +105,7 @@ class ClassifyData:
             labels=self.labels,
             tokenizer=self.tokenizer,
             kind=self.kind,
-            extra={LABELS: rows.as_json(classify.facts(self.examples))},
+            extra={LABELS: pretty_json(classify.labels_in(self.examples))},
         )
 
     def start_from(self, network: ClassifierNetwork, bases: Sequence[ModelFolder]) -> str:

@@ -6,7 +6,6 @@ What the tasks that read texts share.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +29,6 @@ from charrnn.text.corpus import short_name
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = [
-    "as_json",
     "corpus_of",
     "folder_of",
     "padded",
@@ -64,11 +62,6 @@ def vocabulary_of(
     if isinstance(known, CharTokenizer):
         return known
     return vocabulary(bases, "".join({STAND_IN}.union(*texts)), END)
-
-
-def as_json(facts: Mapping[str, Any]) -> bytes:
-    """The content of `labels.json`."""
-    return json.dumps(facts, ensure_ascii=False, indent=1).encode()
 
 
 def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -> CorpusRecord:

@@ -24,6 +24,7 @@ from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
+from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, CorpusRecord, Evaluation, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
@@ -111,14 +112,14 @@ class TagData:
     def divided(self, config: TrainConfig) -> Tagging:
         """Texts from all over validate."""
         train, val = divide([one.text for one in self.examples], config.val_frac, config.seed)
-        facts = tag.facts([self.examples[k] for k in train], self.types)
+        labels = tag.labels_in([self.examples[k] for k in train], self.types)
         return Tagging(
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
             tags=tags_of_types(self.types),
             tokenizer=self.tokenizer,
             kind=self.kind,
-            extra={LABELS: rows.as_json(facts)},
+            extra={LABELS: pretty_json(labels)},
         )
 
     def start_from(self, network: TaggerNetwork, bases: Sequence[ModelFolder]) -> str:

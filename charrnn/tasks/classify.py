@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,21 +18,21 @@ from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.labelled import Labelled, read_labelled
-from charrnn.folder.record import ModelFolder
+from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, facts_of, names_in, tokenizer_of
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
 from charrnn.text.tokenizer import as_trained
 
-__all__ = ["Classifier", "facts", "report_of"]
+__all__ = ["Classifier", "labels_in", "report_of"]
 
 
-def facts(examples: Sequence[Labelled]) -> dict[str, Any]:
-    """What `labels.json` holds: the classes, in the order of the scores, and the most frequent."""
+def labels_in(examples: Sequence[Labelled]) -> Labels:
+    """What `labels.json` holds."""
     counts = Counter(example.label for example in examples)
-    return {"labels": sorted(counts), "usual": max(sorted(counts), key=counts.__getitem__)}
+    return Labels(labels=tuple(sorted(counts)), usual=max(sorted(counts), key=counts.__getitem__))
 
 
 class Classifier:
@@ -54,11 +53,10 @@ class Classifier:
         assert isinstance(found.record.task, Classify), "the caller dispatches by task"
         self.task = found.record.task
         self.tokenizer = tokenizer_of(found)
-        self.labels = names_in(found, "labels", self.task.classes)
-        usual = facts_of(found).get("usual")
-        if usual not in self.labels:
-            raise BadDataError(f"{found.path}: {usual!r} is no label of the model", ADVICE)
-        self.usual: str = usual
+        labels = labels_for(found, self.task.classes)
+        self.labels, self.usual = labels.labels, labels.usual
+        if self.usual not in self.labels:
+            raise BadDataError(f"{found.path}: {self.usual!r} is no label of the model", ADVICE)
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)

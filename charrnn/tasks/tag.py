@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,15 +20,15 @@ from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
-from charrnn.folder.record import ModelFolder
+from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, facts_of, names_in, tokenizer_of
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
 from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
 
-__all__ = ["Tagger", "facts", "marked", "report_of", "scores_of", "usual_tags"]
+__all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
 
 Words = Sequence[tuple[int, int]]
 
@@ -52,14 +52,11 @@ class Tagger:
         assert isinstance(found.record.task, Tag), "the caller dispatches by task"
         self.task = found.record.task
         self.tokenizer = tokenizer_of(found)
-        self.types = names_in(found, "types", (self.task.tags - 1) // 2)
+        labels = labels_for(found, (self.task.tags - 1) // 2)
+        self.types, self.usual = labels.labels, labels.words
         self.tags = tags_of_types(self.types)
-        if len(self.tags) != self.task.tags:
-            raise BadDataError(f"{found.path}: its types don't fit its tags", ADVICE)
-        usual = facts_of(found).get("words")
-        if not isinstance(usual, dict) or any(tag not in self.tags for tag in usual.values()):
-            raise BadDataError(f"{found.path}: the tags of its words are broken", ADVICE)
-        self.usual: dict[str, str] = usual
+        if len(self.tags) != self.task.tags or not set(self.usual.values()).issubset(self.tags):
+            raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
         self._may_follow = allowed(self.tags)
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (D·H, K)
@@ -120,9 +117,9 @@ def pooled(output: Floats, words: Words) -> Floats:
     return means
 
 
-def facts(examples: Sequence[Tagged], types: Sequence[str]) -> dict[str, Any]:
-    """What `labels.json` holds: the types of spans, and what `usual_tags` finds."""
-    return {"types": list(types), "words": usual_tags(examples)}
+def labels_in(examples: Sequence[Tagged], types: Sequence[str]) -> Labels:
+    """What `labels.json` holds."""
+    return Labels(labels=tuple(types), words=usual_tags(examples))
 
 
 def usual_tags(examples: Sequence[Tagged]) -> dict[str, str]:
