@@ -129,8 +129,9 @@ def report_of(
     notes: tuple[str, ...] = ()
     if unknown:
         count = sum(label in unknown for label in wanted)
+        texts = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
         named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
-        notes = (f"{count:,} texts have labels that the model does not know: {named}",)
+        notes = (f"{texts} that the model does not know: {named}",)
     return Report(
         metric="accuracy",
         count=len(wanted),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from charrnn.arrays import Floats, log_softmax
+from charrnn.arrays import Floats, Logits, log_softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
@@ -72,16 +72,22 @@ class Tagger:
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
         """The tags of texts whose words are known: legal BIO."""
-        tags: list[list[str]] = [[] for _ in texts]
+        return [
+            [self.tags[k] for k in best_tags(own, self._may_follow)]
+            for own in self.scores(texts, words)
+        ]
+
+    def scores(self, texts: Sequence[str], words: Sequence[Words]) -> list[Logits]:
+        """The log-probabilities of each tag for each word, before what is legal: (W, K) a text."""
+        found: list[Logits] = [np.zeros((0, len(self.tags)), np.float32) for _ in texts]
         rows = [as_ids(text, self.tokenizer) for text in texts]
         for places, ids, lengths in groups(rows):
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             for place, row in zip(places.tolist(), output, strict=True):
                 if words[place]:
-                    scores = log_softmax(pooled(row, words[place]) @ self._head + self._bias)
-                    found = best_tags(scores, self._may_follow)
-                    tags[place] = [self.tags[k] for k in found]
-        return tags
+                    logits = pooled(row, words[place]) @ self._head + self._bias
+                    found[place] = log_softmax(logits)
+        return found
 
     def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
         """How many spans of some files are found, and how many of those found are right.
@@ -164,7 +170,8 @@ def report_of(
     ]
     there = {span.label for one in examples for span in one.spans}
     unknown = sorted(there.difference(types))
-    notes = [f"there are spans that the model does not know: {', '.join(unknown[:5])}"]
+    named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    notes = [f"the model does not know the labels of some spans: {named}"]
     return Report(
         metric="F1",
         count=len(examples),
