@@ -234,20 +234,28 @@ def description_files(record: ModelRecord, tokenizer: Tokenizer | None) -> dict[
 NO_TEXT = ByteTokenizer()
 
 
-class Labels(Settings, frozen=True, kw_only=True):
-    """`labels.json`: what a classifier's answers are called, or a tagger's kinds of span."""
+class Labels(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """`labels.json`: what a classifier's answers are called, or a tagger's kinds of span.
+
+    Attributes:
+        labels: in the order of the scores.
+        usual: the most frequent class in training.
+        words: for a tagger, the most frequent tag in training of each word that was mostly marked.
+    """
 
     labels: tuple[str, ...]
+    usual: str = ""
+    words: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-def labels_of(found: ModelFolder) -> tuple[str, ...]:
-    """The names in a folder's `labels.json`.
+def labels_of(found: ModelFolder) -> Labels:
+    """What a folder's `labels.json` holds.
 
     Raises:
         BadDataError: if it is damaged, or of another model.
     """
     labels: Labels = parse(found.path / LABELS, found.extra[LABELS], Labels)
-    return labels.labels
+    return labels
 
 
 def extra_files(task: TaskRecord | None) -> tuple[str, ...]:

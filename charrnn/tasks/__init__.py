@@ -2,7 +2,12 @@
 
     texts ──encoder──▶ outputs (B, T, D·H) ──head──▶ answers ──▶ Report
 
-encoder     rows of different lengths through one stack or two
-loading     from a model folder to whatever model is in it
 reports     scores beside those of trivial answers
+answers     what tasks say of an input
+encoder     rows of different lengths through one stack or two
+texts       texts as tasks read them, and the names of what they say
+viterbi     the best tags that are legal
+classify    a class for each text
+tag         marked spans
+loading     from a model folder to whatever model is in it
 """
