@@ -64,7 +64,7 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
     found: dict[str, str] = {"task": task.name}
     match task:
         case Classify() | Tag():
-            names = labels_of(model)
+            names = labels_of(model).labels
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
             found["labels"] = f"{len(names):,}: {', '.join(names[:NAMED])}{more}"
         case Forecast():

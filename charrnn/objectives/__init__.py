@@ -12,5 +12,6 @@ examples    what the tasks that read texts share: division, start from language 
 rows        texts as rows of ids, for the tasks that read texts
 language    the language model
 classify    a class for each text
+tag         a tag for each word
 table       all other tasks, a row each
 """

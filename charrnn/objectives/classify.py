@@ -23,11 +23,13 @@ from charrnn.arrays import Ids, Weights
 from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
+from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, CorpusRecord, Evaluation, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import empty
 from charrnn.objectives import advice, rows
+from charrnn.objectives.examples import divide, start_encoder
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.task_config import Classify
@@ -95,19 +97,20 @@ class ClassifyData:
 
     def divided(self, config: TrainConfig) -> Classification:
         """Texts from all over validate."""
-        train, val = rows.divided([one.text for one in self.examples], config)
+        texts = [one.text for one in self.examples]
+        train, val = divide(texts, config.val_frac, config.seed)
         return Classification(
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
             labels=self.labels,
             tokenizer=self.tokenizer,
             kind=self.kind,
-            extra={LABELS: rows.as_json(classify.facts(self.examples))},
+            extra={LABELS: pretty_json(classify.labels_in(self.examples))},
         )
 
     def start_from(self, network: ClassifierNetwork, bases: Sequence[ModelFolder]) -> str:
         """Put language models' weights into the stacks."""
-        return rows.start_stacks(network, bases, self.tokenizer)
+        return start_encoder(network, bases, self.tokenizer)
 
 
 def read(
@@ -130,7 +133,7 @@ def read(
     return ClassifyData(
         examples=examples,
         labels=labels,
-        tokenizer=rows.vocabulary(texts, bases, tokenizer),
+        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
         kind=Classify(
             classes=len(labels),
             text_column=reading.text_column,
@@ -273,7 +276,7 @@ class Classification:
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
-        return classify.Classifier(found).evaluate(self.val)
+        return classify.Classifier(found).report(self.val)
 
     def bits(self, nats: float) -> float:
         """A cost in bits per text."""

@@ -6,7 +6,6 @@ What the tasks that read texts share.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,44 +13,35 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 import charrnn
 from charrnn.arrays import Ids, Weights
-from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, encoder_shapes
-from charrnn.cells.layout import EMBEDDING, RECURRENT
+from charrnn.cells.heads import encoder_shapes
 from charrnn.config import Budget, ModelConfig, TrainConfig, check, settings_from
-from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord
-from charrnn.learning import transfer
-from charrnn.network.encoder import Encoder
+from charrnn.objectives.examples import divide, shape_of, vocabulary
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
 from charrnn.task_config import TaskRecord
 from charrnn.tasks.texts import END, STAND_IN
 from charrnn.text.corpus import short_name
-from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = [
-    "as_json",
     "corpus_of",
-    "divided",
     "folder_of",
     "padded",
     "plan_of",
-    "start_stacks",
-    "vocabulary",
+    "vocabulary_of",
     "with_unknown",
 ]
 
-MIN_TEXTS = 10  # different ones; fewer leave nothing to validate
 TOKENS = 2048  # of an update, about
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
 UNKNOWN = 0.02  # share of the characters that are read as unknown ones in training
-VALIDATION = 0x726F77  # in the key of the random numbers that choose the validation texts
-CORRUPTION = 0x636F72  # in that of those that choose the unknown characters
+CORRUPTION = 0x636F72  # in the key of the random numbers that choose these
 
 # The sizes of a stack, and that of the largest for texts of fewer characters in all.
 SIZES = (32, 64, 128, 192, 256, 384)
@@ -59,34 +49,19 @@ LARGEST = ((20_000, 64), (60_000, 128), (300_000, 192), (3_000_000, 256), (math.
 PASSES = 6  # that a size must be able to make to be chosen
 
 
-def vocabulary(
+def vocabulary_of(
     texts: Iterable[str], bases: Sequence[ModelFolder], known: Tokenizer | None
 ) -> CharTokenizer:
-    """The characters of texts, with an end and a stand-in for all others.
+    """The characters of texts and of the models that a run starts from, and a stand-in for others.
 
     Args:
         texts: all that are read.
-        bases: models that are started from, whose characters come in, too.
+        bases: models of characters.
         known: of a run that goes on; stays as it is.
-
-    Raises:
-        UsageError: if a model reads bytes.
     """
     if isinstance(known, CharTokenizer):
         return known
-    characters = {STAND_IN}.union(*texts)
-    for base in bases:
-        if isinstance(base.tokenizer, ByteTokenizer):
-            raise UsageError(f"{base.path} reads bytes", "start from a model of characters")
-        characters |= set(base.tokenizer.characters)
-    if surrogates := {c for c in characters if "\ud800" <= c <= "\udfff"}:
-        raise BadDataError(f"the texts have {len(surrogates)} half characters", "mend the file")
-    return CharTokenizer("".join(sorted(characters)), END)
-
-
-def as_json(facts: Mapping[str, Any]) -> bytes:
-    """The content of `labels.json`."""
-    return json.dumps(facts, ensure_ascii=False, indent=1).encode()
+    return vocabulary(bases, "".join({STAND_IN}.union(*texts)), END)
 
 
 def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -> CorpusRecord:
@@ -107,21 +82,6 @@ def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -
         records="examples",
         record_count=len(texts),
     )
-
-
-def divided(texts: Sequence[str], config: TrainConfig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which examples are for training and which for validation; equal texts are on one side."""
-    numbers: dict[str, int] = {}
-    kind_of = np.array([numbers.setdefault(text, len(numbers)) for text in texts])
-    order = np.random.default_rng((config.seed, VALIDATION)).permutation(len(numbers))
-    validates = np.zeros(len(numbers), bool)
-    validates[order[: _validation(len(numbers), config.val_frac)]] = True
-    rows = validates[kind_of]
-    return np.flatnonzero(~rows), np.flatnonzero(rows)
-
-
-def _validation(different: int, val_frac: float) -> int:
-    return min(max(round(different * val_frac), 1), different - 1)
 
 
 def padded(rows: Sequence[Ids], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -174,11 +134,9 @@ def plan_of(
     """
     given = {name: value for name, value in given.items() if value is not None}
     check(TrainConfig, given)
-    characters, different = sum(map(len, texts)), len(set(texts))
-    if different < MIN_TEXTS:
-        found = f"there are {different} different texts, {MIN_TEXTS} are needed"
-        raise BadDataError(found, "give more examples")
+    characters = sum(map(len, texts))
     val_frac = given.get("val_frac") or 0.1
+    train_rows, _ = divide(texts, val_frac, given.get("seed", 0))
     shape: dict[str, Any] = {
         "cell": "lstm",
         "embed_size": 64,
@@ -188,23 +146,20 @@ def plan_of(
         "bidirectional": True,
     }
     own = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    for base in bases:
-        own |= {"skip": base.record.model.skip, **transfer.same_shape(base, own)}
+    own = shape_of(bases, own)
     names = MODEL_FIELDS | TRAIN_FIELDS
     shape |= {name: value for name, value in usual.items() if name in MODEL_FIELDS} | own
     shape["vocab_size"] = tokenizer.vocab_size
     if "hidden_size" not in own:
         shape["hidden_size"] = _size(shape, characters, budget, speed)
     model = settings_from(ModelConfig, shape)
-    val = _validation(different, val_frac)
-    share = 1 - val / different
     longest = given.get("seq_length") or min(max(map(len, texts)), LONGEST) + 2
     mean = sum(min(len(text) + 2, longest) for text in texts) / len(texts)
     least, most = SIDE_BY_SIDE
     batch_size = given.get("batch_size") or int(
         np.clip(2 ** round(math.log2(TOKENS / mean)), least, most)
     )
-    train_texts = round(len(texts) * share)
+    train_texts = len(train_rows)
     settings = {
         "batch_size": min(batch_size, train_texts),
         "seq_length": longest,
@@ -221,7 +176,7 @@ def plan_of(
         texts_are = "text is" if cut == 1 else "texts are"
         width = settings["seq_length"] - 2
         notes.append(f"{cut:,} {texts_are} longer than {width:,} characters, and cut there")
-    train = round(characters * share)
+    train = sum(len(texts[row]) for row in train_rows)
     reasons = (
         f"{'2 stacks of ' if model.bidirectional else ''}{model.num_layers}×{model.hidden_size} "
         f"{model.cell}, embedding {model.embed_size}, {settings['batch_size']} texts side by side, "
@@ -264,39 +219,6 @@ RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
 def _learning_rate(model: ModelConfig, fine_tuning: bool) -> float:
     rate = 3e-3 * (192 / max(model.hidden_size, 64)) ** 0.5 * RATES[model.cell]
     return float(f"{rate * (0.4 if fine_tuning else 1):.1g}")
-
-
-def start_stacks(network: Encoder, bases: Sequence[ModelFolder], tokenizer: CharTokenizer) -> str:
-    """Put language models' weights into the stacks: of reversed text into that which reads back.
-
-    Returns:
-        done: what was done, in a line.
-
-    Raises:
-        UsageError: if two models are for the same stack.
-    """
-    merged: Weights = network.weights()
-    done: list[str] = []
-    seen: set[str] = set()
-    for base in bases:
-        corpus = base.record.corpus
-        back = corpus is not None and corpus.reverse
-        prefix, embedding = (BACKWARDS, EMBEDDING_BACK) if back else (RECURRENT, EMBEDDING)
-        if prefix in seen:
-            direction = "backwards" if back else "forwards"
-            advice = "give one model of the text and one that was trained with --reverse"
-            raise UsageError(f"two models to start from read {direction}", advice)
-        seen.add(prefix)
-        rows = transfer.rows_of(base.tokenizer, tokenizer)  # (V,), -1 where new
-        known = rows >= 0
-        merged[embedding][known] = base.weights[EMBEDDING][rows[known]]
-        for name, values in base.weights.items():
-            if name.startswith(RECURRENT):
-                merged[prefix + name.removeprefix(RECURRENT)] = values
-        reads = "the stack that reads backwards" if back else "the stack that reads forwards"
-        done.append(f"{reads} starts from {base.path} ({int((~known).sum())} new characters)")
-    network.load_state_dict({name: torch.from_numpy(values) for name, values in merged.items()})
-    return "; ".join(done)
 
 
 def folder_of(

@@ -7,30 +7,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Logits, softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.labelled import Labelled
-from charrnn.folder.record import ModelFolder
+from charrnn.examples.labelled import Labelled, read_labelled
+from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, facts_of, names_in, tokenizer_of
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
 from charrnn.text.tokenizer import as_trained
 
-__all__ = ["Classifier", "facts", "report_of"]
+__all__ = ["Classifier", "labels_in", "report_of"]
 
 
-def facts(examples: Sequence[Labelled]) -> dict[str, Any]:
-    """What `labels.json` holds: the classes, in the order of the scores, and the most frequent."""
+def labels_in(examples: Sequence[Labelled]) -> Labels:
+    """What `labels.json` holds."""
     counts = Counter(example.label for example in examples)
-    return {"labels": sorted(counts), "usual": max(sorted(counts), key=counts.__getitem__)}
+    return Labels(labels=tuple(sorted(counts)), usual=max(sorted(counts), key=counts.__getitem__))
 
 
 class Classifier:
@@ -49,12 +51,12 @@ class Classifier:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Classify), "the caller dispatches by task"
+        self.task = found.record.task
         self.tokenizer = tokenizer_of(found)
-        self.labels = names_in(found, "labels", found.record.task.classes)
-        usual = facts_of(found).get("usual")
-        if usual not in self.labels:
-            raise BadDataError(f"{found.path}: {usual!r} is no label of the model", ADVICE)
-        self.usual: str = usual
+        labels = labels_for(found, self.task.classes)
+        self.labels, self.usual = labels.labels, labels.usual
+        if self.usual not in self.labels:
+            raise BadDataError(f"{found.path}: {self.usual!r} is no label of the model", ADVICE)
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
@@ -81,7 +83,22 @@ class Classifier:
             logits[places] = pooled(output, lengths) @ self._head + self._bias
         return logits
 
-    def evaluate(self, examples: Sequence[Labelled]) -> Report:
+    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+        """How many texts of some files are labelled rightly.
+
+        Args:
+            sources: files as it was trained on; their columns have the same names by default.
+            reading: encoding and text column.
+
+        Raises:
+            CharRNNError: as `read_labelled` does.
+        """
+        notes: list[str] = []
+        reading = columns_for(self.task, reading)
+        report = self.report(read_labelled(sources, reading, notes, self.task.label_column))
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def report(self, examples: Sequence[Labelled]) -> Report:
         """How many texts are labelled rightly."""
         probabilities = self.probabilities([example.text for example in examples])
         answers = [self.labels[k] for k in probabilities.argmax(-1)]
@@ -112,8 +129,9 @@ def report_of(
     notes: tuple[str, ...] = ()
     if unknown:
         count = sum(label in unknown for label in wanted)
+        texts = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
         named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
-        notes = (f"{count:,} texts have labels that the model does not know: {named}",)
+        notes = (f"{texts} that the model does not know: {named}",)
     return Report(
         metric="accuracy",
         count=len(wanted),

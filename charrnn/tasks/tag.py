@@ -9,23 +9,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from charrnn.arrays import Floats, log_softmax
+from charrnn.arrays import Floats, Logits, log_softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, spans_of, words_of
-from charrnn.folder.record import ModelFolder
+from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
+from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, facts_of, names_in, tokenizer_of
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
 from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
 
-__all__ = ["Tagger", "facts", "report_of", "usual_tags"]
+__all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
 
 Words = Sequence[tuple[int, int]]
 
@@ -47,15 +50,13 @@ class Tagger:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Tag), "the caller dispatches by task"
+        self.task = found.record.task
         self.tokenizer = tokenizer_of(found)
-        self.types = names_in(found, "types", (found.record.task.tags - 1) // 2)
+        labels = labels_for(found, (self.task.tags - 1) // 2)
+        self.types, self.usual = labels.labels, labels.words
         self.tags = tags_of_types(self.types)
-        if len(self.tags) != found.record.task.tags:
-            raise BadDataError(f"{found.path}: its types don't fit its tags", ADVICE)
-        usual = facts_of(found).get("words")
-        if not isinstance(usual, dict) or any(tag not in self.tags for tag in usual.values()):
-            raise BadDataError(f"{found.path}: the tags of its words are broken", ADVICE)
-        self.usual: dict[str, str] = usual
+        if len(self.tags) != self.task.tags or not set(self.usual.values()).issubset(self.tags):
+            raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
         self._may_follow = allowed(self.tags)
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (D·H, K)
@@ -67,28 +68,51 @@ class Tagger:
             if not isinstance(text, str):
                 raise UsageError(f"a text is of type {type(text).__name__}", "it must be a string")
         words = [words_of(text) for text in texts]
-        return [
-            MarkedText(text, tuple(Span(*span, text[span.start : span.end]) for span in found))
-            for text, found in zip(texts, map(spans_of, words, self.tag(texts, words)), strict=True)
-        ]
+        return list(map(marked, texts, words, self.tag(texts, words)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
         """The tags of texts whose words are known: legal BIO."""
-        tags: list[list[str]] = [[] for _ in texts]
+        return [
+            [self.tags[k] for k in best_tags(own, self._may_follow)]
+            for own in self.scores(texts, words)
+        ]
+
+    def scores(self, texts: Sequence[str], words: Sequence[Words]) -> list[Logits]:
+        """The log-probabilities of each tag for each word, before what is legal: (W, K) a text."""
+        found: list[Logits] = [np.zeros((0, len(self.tags)), np.float32) for _ in texts]
         rows = [as_ids(text, self.tokenizer) for text in texts]
         for places, ids, lengths in groups(rows):
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             for place, row in zip(places.tolist(), output, strict=True):
                 if words[place]:
-                    scores = log_softmax(pooled(row, words[place]) @ self._head + self._bias)
-                    found = best_tags(scores, self._may_follow)
-                    tags[place] = [self.tags[k] for k in found]
-        return tags
+                    logits = pooled(row, words[place]) @ self._head + self._bias
+                    found[place] = log_softmax(logits)
+        return found
 
-    def evaluate(self, examples: Sequence[Tagged]) -> Report:
+    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+        """How many spans of some files are found, and how many of those found are right.
+
+        Args:
+            sources: files as it was trained on.
+            reading: encoding and text column.
+
+        Raises:
+            CharRNNError: as `read_tagged` does.
+        """
+        notes: list[str] = []
+        report = self.report(read_tagged(sources, columns_for(self.task, reading), notes))
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def report(self, examples: Sequence[Tagged]) -> Report:
         """How many spans are found, and how many of those found are right."""
         tags = self.tag([one.text for one in examples], [one.words for one in examples])
         return report_of(examples, tags, self.types, self.usual)
+
+
+def marked(text: str, words: Words, tags: Sequence[str]) -> MarkedText:
+    """A text with the spans that legal BIO tags of its words mark."""
+    spans = spans_of(words, tags)
+    return MarkedText(text, tuple(Span(*span, text[span.start : span.end]) for span in spans))
 
 
 def pooled(output: Floats, words: Words) -> Floats:
@@ -99,9 +123,9 @@ def pooled(output: Floats, words: Words) -> Floats:
     return means
 
 
-def facts(examples: Sequence[Tagged], types: Sequence[str]) -> dict[str, Any]:
-    """What `labels.json` holds: the types of spans, and what `usual_tags` finds."""
-    return {"types": list(types), "words": usual_tags(examples)}
+def labels_in(examples: Sequence[Tagged], types: Sequence[str]) -> Labels:
+    """What `labels.json` holds."""
+    return Labels(labels=tuple(types), words=usual_tags(examples))
 
 
 def usual_tags(examples: Sequence[Tagged]) -> dict[str, str]:
@@ -146,7 +170,8 @@ def report_of(
     ]
     there = {span.label for one in examples for span in one.spans}
     unknown = sorted(there.difference(types))
-    notes = [f"there are spans that the model does not know: {', '.join(unknown[:5])}"]
+    named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    notes = [f"the model does not know the labels of some spans: {named}"]
     return Report(
         metric="F1",
         count=len(examples),

@@ -5,17 +5,17 @@ A character that the vocabulary lacks is U+FFFD, which stands for some character
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+import msgspec
 import numpy as np
 
 from charrnn.arrays import Ids
+from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.folder.record import LABELS, Labels, ModelFolder, labels_of
+from charrnn.task_config import TaskRecord
 from charrnn.text.tokenizer import CharTokenizer
 
-__all__ = ["END", "STAND_IN", "as_ids", "facts_of", "names_in", "tokenizer_of"]
+__all__ = ["END", "STAND_IN", "as_ids", "columns_for", "labels_for", "tokenizer_of"]
 
 END = "\n"  # how the end of a text reads
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
@@ -41,30 +41,19 @@ def tokenizer_of(found: ModelFolder) -> CharTokenizer:
     return tokenizer
 
 
-def facts_of(found: ModelFolder) -> dict[str, Any]:
+def columns_for(task: TaskRecord, reading: Reading | None) -> Reading:
+    """How to read examples for a model: its columns, unless others are named."""
+    reading = reading or Reading()
+    return msgspec.structs.replace(reading, text_column=reading.text_column or task.text_column)
+
+
+def labels_for(found: ModelFolder, count: int) -> Labels:
     """What a folder's `labels.json` holds.
 
     Raises:
-        BadDataError: if that is nothing with keys.
+        BadDataError: if it has not so many different labels.
     """
-    try:
-        facts = json.loads(found.extra[LABELS])
-    except (ValueError, RecursionError):
-        facts = None
-    if not isinstance(facts, dict):
-        raise BadDataError(f"{found.path}: {LABELS} is broken", ADVICE)
-    return facts
-
-
-def names_in(found: ModelFolder, key: str, count: int) -> list[str]:
-    """The names under a key of `labels.json`.
-
-    Raises:
-        BadDataError: if they are not so many different ones.
-    """
-    names = facts_of(found).get(key)
-    whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not isinstance(names, list) or not whole or not len(names) == len(set(names)) == count:
-        expected = f"{found.path}: {LABELS} does not hold {count:,} names under {key!r}"
-        raise BadDataError(expected, ADVICE)
-    return names
+    labels = labels_of(found)
+    if not len(labels.labels) == len(set(labels.labels)) == count:
+        raise BadDataError(f"{found.path}: {LABELS} does not hold {count:,} labels", ADVICE)
+    return labels
