@@ -23,15 +23,15 @@ from charrnn.arrays import Ids, Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig, settings_from
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
-from charrnn.learning import transfer
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import empty
 from charrnn.objectives import advice, rows
+from charrnn.objectives.examples import divide, shape_of, start_encoder
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
@@ -60,7 +60,6 @@ SIZES = (64, 128, 192, 256, 384, 512)
 LARGEST = ((30_000, 64), (100_000, 128), (1_000_000, 256), (math.inf, 512))
 PASSES = 12  # that a size must be able to make to be chosen
 PAIRS = 64  # side by side, fewer where all would be read in a few batches
-MIN_PAIRS = 10  # of different sources; fewer leave nothing to validate
 
 
 class TranslatorNetwork(Encoder):
@@ -126,7 +125,8 @@ class TranslateData:
 
     def divided(self, config: TrainConfig) -> Translation:
         """Pairs from all over validate; those of one source are on one side."""
-        train, val = rows.divided([pair.source for pair in self.pairs], config)
+        sources = [pair.source for pair in self.pairs]
+        train, val = divide(sources, config.val_frac, config.seed)
         return Translation(
             train=[self.pairs[k] for k in train if longest_of(self.pairs[k]) <= config.seq_length],
             val=[self.pairs[k] for k in val],
@@ -136,7 +136,7 @@ class TranslateData:
 
     def start_from(self, network: TranslatorNetwork, bases: Sequence[ModelFolder]) -> str:
         """Put language models' weights into the stacks that read the source."""
-        return rows.start_stacks(network, bases, self.tokenizer)
+        return start_encoder(network, bases, self.tokenizer)
 
 
 def read(
@@ -154,18 +154,17 @@ def read(
     """
     notes: list[str] = []
     pairs, columns = read_pairs(sources, reading, settings.label_column, notes)
-    texts = [text for pair in pairs for text in pair]
-    longest = Translate(
-        text_column=columns and columns[0],
-        label_column=columns and columns[1],
-        longest_source=1 + max(len(pair.source) for pair in pairs),
-        longest_target=1 + max(len(pair.target) for pair in pairs),
-    )
+    texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     return TranslateData(
         pairs=pairs,
-        tokenizer=rows.vocabulary(texts, bases, tokenizer),
-        kind=longest,
-        corpus=rows.corpus_of(sources, texts, ""),
+        tokenizer=rows.vocabulary_of(texts + targets, bases, tokenizer),
+        kind=Translate(
+            text_column=columns and columns[0],
+            label_column=columns and columns[1],
+            longest_source=1 + max(map(len, texts)),
+            longest_target=1 + max(map(len, targets)),
+        ),
+        corpus=rows.corpus_of(sources, texts, "\0".join(targets)),
         notes=tuple(notes),
     )
 
@@ -190,10 +189,8 @@ def plan(
     """
     given = {name: value for name, value in given.items() if value is not None}
     pairs, different = data.pairs, len({pair.source for pair in data.pairs})
-    if different < MIN_PAIRS:
-        found = f"there are {different} different sources, {MIN_PAIRS} are needed"
-        raise BadDataError(found, "give more pairs")
     val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / different)
+    divide([pair.source for pair in pairs], val_frac, 0)  # or there are too few
     lengths = [longest_of(pair) for pair in pairs]
     longest = given.get("seq_length") or max(lengths)
     short = sum(length <= longest for length in lengths)
@@ -245,8 +242,7 @@ def _model(
 ) -> ModelConfig:
     """The largest network that the pairs are enough for, and that reads them often enough."""
     own = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    for base in bases:
-        own |= {"skip": base.record.model.skip, **transfer.same_shape(base, own)}
+    own = shape_of(bases, own)
     shape = {"vocab_size": data.tokenizer.vocab_size, **SHAPE, **DROPOUTS, **own}
     if "hidden_size" in own:
         return settings_from(ModelConfig, shape)
