@@ -188,46 +188,46 @@ def plan(
         UsageError: for another shape than the models have, or pairs that are all too long.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    pairs, different = data.pairs, len({pair.source for pair in data.pairs})
-    val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / different)
-    divide([pair.source for pair in pairs], val_frac, 0)  # or there are too few
-    lengths = [longest_of(pair) for pair in pairs]
+    sources = [pair.source for pair in data.pairs]
+    val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / len(set(sources)))
+    train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
+    lengths = [longest_of(pair) for pair in data.pairs]
     longest = given.get("seq_length") or max(lengths)
-    short = sum(length <= longest for length in lengths)
-    if not short:
-        found = f"seq_length is {longest}, the shortest pair needs {min(lengths)} steps"
-        raise UsageError(found, f"choose at least {max(lengths)} to read all", "seq_length")
-    characters = sum(len(pair.source) + len(pair.target) + 3 for pair in pairs)
-    train, train_pairs = round(characters * (1 - val_frac)), round(short * (1 - val_frac))
-    model = _model(data, budget, given, speed, bases, train)
-    usual = min(PAIRS, 2 ** int(math.log2(max(train_pairs / 8, 1))))
+    train = [data.pairs[k] for k in train_rows if lengths[k] <= longest]
+    if not train:
+        found = f"seq_length is {longest}, the pairs need {min(lengths)} to {max(lengths)} steps"
+        raise UsageError(found, f"choose {max(lengths)} to read all of them", "seq_length")
+    tokens = _tokens(train)
+    model = _model(data, budget, given, speed, bases, tokens)
+    usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
     settings = {
-        "batch_size": min(given.get("batch_size", usual), train_pairs),
+        "batch_size": usual,
         "seq_length": longest,
         "learning_rate": _learning_rate(model, fine_tuning=bool(bases)),
         "weight_decay": 0.05,
         "val_frac": val_frac,
     }
-    settings |= {n: v for n, v in given.items() if n in TRAIN_FIELDS - {"val_frac", "batch_size"}}
-    steps = math.ceil(train_pairs / int(settings["batch_size"]))
+    settings |= {n: v for n, v in given.items() if n in TRAIN_FIELDS - {"val_frac"}}
+    settings["batch_size"] = batch_size = min(int(settings["batch_size"]), len(train))
+    steps = math.ceil(len(train) / batch_size)
     notes = []
-    if left_out := len(pairs) - short:
-        notes.append(f"left out {left_out:,} pairs with a text longer than {longest - 2:,}")
+    if left_out := len(train_rows) - len(train):
+        notes.append(f"left out {left_out:,} pairs with a text of over {longest - 2:,} characters")
     reasons = (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
-        f"embedding {model.embed_size}, {settings['batch_size']} pairs side by side, "
+        f"embedding {model.embed_size}, {batch_size} pairs side by side, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}"
         f"{f' (weights {model.weight_dropout:g})' if model.weight_dropout else ''}, chosen for "
-        f"{train_pairs:,} training pairs of {train:,} characters"
+        f"{len(train):,} training pairs of {tokens:,} characters"
     )
     return Plan(
         model=model,
         settings=settings,
-        train_tokens=train,
-        val_tokens=characters - train,
+        train_tokens=tokens,
+        val_tokens=_tokens([data.pairs[k] for k in val_rows]),
         reasons=reasons,
         notes=tuple(notes),
-        tokens_per_step=train / steps,
+        tokens_per_step=tokens / steps,
         steps_per_epoch=steps,
     )
 
