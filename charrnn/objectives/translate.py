@@ -158,7 +158,7 @@ def read(
     longest = Translate(
         text_column=columns and columns[0],
         label_column=columns and columns[1],
-        longest_source=2 + max(len(pair.source) for pair in pairs),
+        longest_source=1 + max(len(pair.source) for pair in pairs),
         longest_target=1 + max(len(pair.target) for pair in pairs),
     )
     return TranslateData(
