@@ -166,9 +166,8 @@ def _sample(
     model = load_together(models)
     for name in models:
         if read_record(find_model(name))[0].reads_backwards:
-            say(
-                f"{name or 'the model'} was trained with --reverse: it writes from end to beginning"
-            )
+            who = name or "the model"
+            say(f"{who} was trained with --reverse: it writes from end to beginning")
     prompt = options.prompt
     if options.prompt_file:
         prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))
