@@ -3,8 +3,9 @@
     make bench-neighbours
 
 Each is measured with the threads as PyTorch makes them, and as the command line has them: as many
-as the quota allows, and sleeping soon while they wait. Rates are of LSTM 2×256 with 32 lanes of 64
-steps, in thousands of characters per second.
+as the quota allows, sleeping soon while they wait, and in a run of so many minutes no more than
+there are processors that others leave. Rates are of LSTM 2×256 with 32 lanes of 64 steps, in
+thousands of characters per second.
 """
 
 from __future__ import annotations
@@ -25,18 +26,29 @@ from charrnn.native.quota import OPENMP_SPINS, usable_processors
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "neighbours.json"
 GROUP = Path("/sys/fs/cgroup/cpu/charrnn-benchmark")
-SECONDS, ROUNDS = 6.0, 3
+SECONDS, SETTLING, ROUNDS = 6.0, 2.5, 3
 TRAIN = """
-import sys, time, training
+import sys, time, msgspec, torch, training
+from charrnn.config import Threads
+from charrnn.training.neighbours import Neighbours, usage
+seconds, settling, shares = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3] == "shares"
 ours = training.learner("lstm", 256, 32, 64, "auto")
 for _ in range(3): ours.update()
 print("ready", flush=True)
 sys.stdin.readline()
-begin, calls = time.perf_counter(), 0
-while time.perf_counter() - begin < float(sys.argv[1]):
-    ours.update()
-    calls += 1
-print(calls * 32 * 64 / (time.perf_counter() - begin) / 1e3)
+most = torch.get_num_threads()
+neighbours = Neighbours(most, most, usage())
+def updates(seconds):
+    begin, calls = time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
+        ours.update()
+        calls += 1
+        if shares and neighbours.changed(usage()):  # as `training.loop` does
+            change = Threads(step=ours.step, count=neighbours.threads)
+            ours.config = msgspec.structs.replace(ours.config, threads=(change,))
+    return calls * 32 * 64 / (time.perf_counter() - begin) / 1e3
+updates(settling)
+print(updates(seconds))
 """
 WAYS: dict[str, dict[str, str]] = {
     "as PyTorch makes them": {},
@@ -46,10 +58,10 @@ WAYS: dict[str, dict[str, str]] = {
 
 def trained(count: int, environment: dict[str, str], group: Path | None = None) -> float:
     """Characters per second of several trainings together."""
-    processes = []
+    processes, shares = [], "shares" if environment else "no"
     for _ in range(count):
         process = subprocess.Popen(
-            [sys.executable, "-c", TRAIN, str(SECONDS)],
+            [sys.executable, "-c", TRAIN, str(SECONDS), str(SETTLING), shares],
             cwd=HERE,
             env=os.environ | environment,
             stdin=subprocess.PIPE,

@@ -3,12 +3,12 @@
 Each setting stands here once: its type, its bounds, its default where one fits every text, one
 line of help and the names of its option. `settings` says what is made from that. What depends on
 the text and the machine is chosen in `training.planning`.
+
+Annotations are not strings here: reading each field's from a string would take every command 3 ms.
 """
 
-from __future__ import annotations
-
 import codecs
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
@@ -33,6 +33,7 @@ __all__ = [
     "Size",
     "TaskName",
     "TaskSettings",
+    "Threads",
     "TrainConfig",
     "Unknown",
     "check",
@@ -110,7 +111,7 @@ class Reading(Settings, frozen=True):
             advice = "name one that Python knows: utf-8, latin-1, cp1252, …"
             raise UsageError(f"there is no encoding {self.encoding!r}", advice) from None
 
-    def for_tokens(self, kind: str) -> Reading:
+    def for_tokens(self, kind: str) -> Self:
         """Keep every byte if the tokens are bytes, rather than refuse some."""
         if kind == "byte" and self.errors == "strict":
             return msgspec.structs.replace(self, errors="surrogateescape")
@@ -207,6 +208,18 @@ class Correction(Settings, frozen=True, kw_only=True):
     seconds: NonNegative
 
 
+class Threads(Settings, frozen=True, kw_only=True):
+    """A change of the number of threads while a run went on, to share the processors.
+
+    Attributes:
+        step: updates that had been made.
+        count: threads that compute the updates after it.
+    """
+
+    step: Count
+    count: Size
+
+
 class TrainConfig(Settings, frozen=True, kw_only=True):
     """How a network is trained, fully resolved: two runs with equal settings are equal."""
 
@@ -277,6 +290,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     corrections: Annotated[
         tuple[Correction, ...],
         about("How the number of updates was corrected while training.", derived=True),
+    ] = ()
+    threads: Annotated[
+        tuple[Threads, ...],
+        about("How the number of threads was changed while training.", derived=True),
     ] = ()
 
     def training_tokens(self, tokens: int) -> int:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -31,9 +32,11 @@ ROOMS: dict[str, list[set[str]]] = {
 HEAVY = ("torch", "datasets", "pandas", "rich", "tqdm", "llvmlite")
 
 
-def imported_by(code: str, *arguments: str, cwd: Path) -> set[str]:
-    """The modules of `HEAVY` and numpy that a fresh Python has imported after `code`."""
-    ending = f"import sys; print('LOADED', *[m for m in {(*HEAVY, 'numpy')} if m in sys.modules])"
+def imported_by(
+    code: str, *arguments: str, cwd: Path, among: Sequence[str] = (*HEAVY, "numpy")
+) -> set[str]:
+    """The modules of `among` that a fresh Python has imported after `code`."""
+    ending = f"import sys; print('LOADED', *[m for m in {tuple(among)} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{ending}", *arguments],
         cwd=cwd,
@@ -77,6 +80,17 @@ def test_only_training_imports_pytorch(arguments: tuple[str, ...], tmp_path: Pat
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
     (tmp_path / "text").write_text("abcabc\n")
     assert imported_by(RUN, *arguments, cwd=tmp_path) <= {"numpy"}
+
+
+def test_a_command_imports_no_other(tmp_path: Path) -> None:
+    CharRNN(small_config("gru")).save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
+    others = {f"charrnn.cli.{path.stem}" for path in (ROOT / "charrnn" / "cli").glob("[a-z]*.py")}
+    others -= {"charrnn.cli.app", "charrnn.cli.sample"}
+    assert len(others) > 10
+    # What these would bring, no model needs that is in a folder and writes to a terminal.
+    unwanted = (*sorted(others), "logging", "html")
+    loaded = imported_by(RUN, "sample", "model", "-n", "20", cwd=tmp_path, among=unwanted)
+    assert loaded == set()
 
 
 def test_importing_charrnn_imports_nothing_else(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def shown(figure: Figure) -> str:
     """A line of the table."""
     mark = "" if figure.reached is None else "reached" if figure.reached else "MISSED"
     seconds = f"{figure.seconds:.0f} s" if figure.seconds else ""
-    return f"  {figure.who:<48} {figure.metric:<10} {figure.value:8.4g}  {seconds:>7}  {figure.asked:<14} {mark}"
+    found = f"{figure.metric:<10} {figure.value:8.4g}  {seconds:>7}"
+    return f"  {figure.who:<48} {found}  {figure.asked:<14} {mark}"
 
 
 def main() -> None:

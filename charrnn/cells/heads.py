@@ -5,6 +5,8 @@ encoder     embedding.weight (V, E), or input.weight (E, F) where numbers are re
             back.*   another that reads each row from its own end, if the network is
                      bidirectional, with an embedding_back.weight (V, E) of its own; both as in a
                      language model, so that one can start them
+decoder     decoder.*, of a translator: an embedding, a stack, the bridge from what the encoder has
+            read to its first state, and its attention
 head        head.weight, head.bias
 """
 
@@ -18,11 +20,13 @@ from charrnn.cells.layout import (
     recurrent_shapes,
     weight_shapes,
 )
+from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 
 __all__ = [
     "BACKWARDS",
+    "DECODER",
     "EMBEDDING_BACK",
     "INPUT_BIAS",
     "INPUT_WEIGHT",
@@ -34,6 +38,7 @@ EMBEDDING_BACK = "embedding_back.weight"  # (V, E), what the stack that reads ba
 BACKWARDS = "back."  # stands before the names of the weights of the stack that reads backwards
 INPUT_WEIGHT = "input.weight"  # (E, F)
 INPUT_BIAS = "input.bias"  # (E,)
+DECODER = "decoder."  # stands before the names of the weights of what writes a translation
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -57,7 +62,7 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
             outputs = task.horizon * len(task.quantiles)
             return encoder_shapes(config, 1 + len(task.features)) | _linear(outputs, width)
         case Translate():
-            return encoder_shapes(config) | _linear(config.vocab_size, width)
+            return encoder_shapes(config) | _decoder_shapes(config, task.reach, width)
 
 
 def encoder_shapes(config: ModelConfig, features: int = 0) -> Shapes:
@@ -76,6 +81,34 @@ def encoder_shapes(config: ModelConfig, features: int = 0) -> Shapes:
     directions = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
     stacks = {start + name: shape for start in directions for name, shape in stack.items()}
     return first | stacks
+
+
+def _decoder_shapes(config: ModelConfig, reach: int, width: int) -> Shapes:
+    """The weights of what writes a translation, and its head.
+
+    Args:
+        config: the shape of the decoder's stack, as of each of the encoder's.
+        reach: R, how far a move of the attention goes.
+        width: D·H, of the encoder's output.
+    """
+    hidden = config.hidden_size
+    stack = recurrent_shapes(config.cell, config.embed_size, hidden, config.num_layers)
+    states = len(CELLS[config.cell].state) * config.num_layers
+    shapes: Shapes = {
+        DECODER + EMBEDDING: (config.vocab_size, config.embed_size),
+        **{DECODER + RECURRENT + name: shape for name, shape in stack.items()},
+        DECODER + "key.weight": (hidden, width),
+    }
+    for name, outputs, inputs in (
+        ("bridge", states * hidden, width),
+        ("move", 2 * reach + 1, hidden),
+        ("out", hidden, width + hidden),
+    ):
+        shapes |= {
+            f"{DECODER}{name}.weight": (outputs, inputs),
+            f"{DECODER}{name}.bias": (outputs,),
+        }
+    return shapes | _linear(config.vocab_size, hidden)
 
 
 def _linear(outputs: int, inputs: int) -> Shapes:

@@ -5,27 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import charrnn
-from charrnn.cli.cache import cache
-from charrnn.cli.corpora import corpora
-from charrnn.cli.evaluate import evaluate
-from charrnn.cli.export import export
-from charrnn.cli.info import info
-from charrnn.cli.inspect import inspect
-from charrnn.cli.list import list_models
-from charrnn.cli.plot import plot
-from charrnn.cli.predict import predict
-from charrnn.cli.push import push
-from charrnn.cli.sample import sample
-from charrnn.cli.score import score
-from charrnn.cli.serve import serve
-from charrnn.cli.train import train
-from charrnn.cli.verify import verify
 from charrnn.errors import CharRNNError, ReadWriteError
 from charrnn.native.quota import share_processors
 from charrnn.terminal.options import option_names
@@ -43,8 +30,47 @@ INSTALLING = {
 }
 
 
-class OneLineErrors(TyperGroup):
+# Each command, and where its function is.
+VERBS = {
+    "train": "train.train",
+    "sample": "sample.sample",
+    "eval": "evaluate.evaluate",
+    "score": "score.score",
+    "predict": "predict.predict",
+    "serve": "serve.serve",
+    "export": "export.export",
+    "push": "push.push",
+    "list": "list.list_models",
+    "info": "info.info",
+    "inspect": "inspect.inspect",
+    "plot": "plot.plot",
+    "verify": "verify.verify",
+    "corpora": "corpora.corpora",
+    "cache": "cache.cache",
+}
+
+
+class Commands(Mapping[str, Any]):
+    """The commands by name; each is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        file, function = VERBS[name].split(".")
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(name)(getattr(import_module(f"charrnn.cli.{file}"), function))
+        return typer.main.get_command(alone)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+
+class CharRNNGroup(TyperGroup):
     """Commands that end in one line and an exit code when they fail, never in a traceback."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given | {"commands": Commands()})
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -90,28 +116,13 @@ def _drop_buffered_output() -> None:
 
 
 app = typer.Typer(
-    cls=OneLineErrors,
+    cls=CharRNNGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Train small recurrent language models on your own text, and use them.",
+    help="Train small recurrent networks on your own text, and use them.",
 )
-app.command()(train)
-app.command()(sample)
-app.command("eval")(evaluate)
-app.command()(score)
-app.command()(predict)
-app.command()(serve)
-app.command()(export)
-app.command()(push)
-app.command("list")(list_models)
-app.command()(info)
-app.command()(inspect)
-app.command()(plot)
-app.command()(verify)
-app.command()(corpora)
-app.command()(cache)
 
 
 @app.callback(invoke_without_command=True)

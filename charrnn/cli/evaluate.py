@@ -64,7 +64,7 @@ HtmlOption = Annotated[
 ]
 
 
-@with_settings(EvalConfig, Reading)
+@with_settings(EvalConfig, Reading, leave_out=("reverse",))
 def evaluate(
     arguments: ModelsAndTextsArgument,
     validation: ValidationOption = False,
@@ -162,7 +162,7 @@ def _scored(
     from charrnn.text.corpus import read_corpus
     from charrnn.text.records import Records
 
-    networks, tokenizer = losses.load_networks(models)
+    networks, tokenizer, reverse = losses.load_networks(models)
     reading = reading.for_tokens(tokenizer.unit)
     reading = _as_trained(models, sources if validation else dynamic, reading)
     text: Text
@@ -173,11 +173,16 @@ def _scored(
         _tell(corpus.notes)
         corpus_name, text = corpus.name, tokenizer.encode(corpus.text, unknown)  # (N,)
         if validation:
-            text = text[_training_tokens(models, corpus, len(text)) :]
+            training = _training_tokens(models, corpus, len(text))
+            text = text[: len(text) - training] if reverse else text[training:]
+        if reverse:
+            text = text[::-1].copy()
     is_list = isinstance(text, Records)
     if not is_list and reading.records not in ("auto", "none"):
         raise UsageError("this is no model of records", "leave --records out")
     training_ids = None
+    if dynamic and reverse:
+        raise UsageError("dynamic evaluation reads forwards", "leave --dynamic out")
     if dynamic:
         known = read_corpus(dynamic, reading)
         training_ids = tokenizer.encode(known.text, "skip")
@@ -208,8 +213,10 @@ def _records(
     from charrnn.text.spool import Spool
 
     records = [read_record(find_model(model))[0] for model in models]
+    as_trained = reading_for(records[0], reading)
+    reading = msgspec.structs.replace(reading, reverse=as_trained.reverse)
     if reading.records == "auto":
-        reading = reading_for(records[0], reading)
+        reading = as_trained
     with closing(Spool(sources, reading)) as spool:
         if spool.division.end is None:
             raise UsageError("a model of records reads no story", "leave --records out")

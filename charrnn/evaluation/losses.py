@@ -63,13 +63,14 @@ def evaluate(
     """
     config = settings_from(EvalConfig, settings)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
-    networks, tokenizer = load_networks(given)
+    networks, tokenizer, reverse = load_networks(given)
     text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
         read = tokenizer.encode(text, unknown)
+        read = read[::-1].copy() if reverse else read
     else:
-        read = records_of(text, tokenizer, unknown)
+        read = records_of(text, tokenizer, unknown, reverse=reverse)
     training_ids = (
         None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
     )
@@ -79,8 +80,8 @@ def evaluate(
 
 def load_networks(
     models: Sequence[AnyModel],
-) -> tuple[Sequence[Network], Tokenizer]:
-    """Networks that share a vocabulary, and the vocabulary.
+) -> tuple[Sequence[Network], Tokenizer, bool]:
+    """Networks that share a vocabulary, the vocabulary, and whether they read backwards.
 
     Raises:
         CharRNNError: if there is none, one can't be read, or they differ.
@@ -89,7 +90,10 @@ def load_networks(
         raise UsageError("there is no model to evaluate", "name at least one")
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
-    return [_network(model) for model in found], tokenizer
+    directions = {isinstance(m, ModelFolder) and m.record.reads_backwards for m in found}
+    if len(directions) > 1:
+        raise UsageError("one model reads backwards, another forwards", "evaluate them one by one")
+    return [_network(model) for model in found], tokenizer, directions.pop()
 
 
 def _network(model: ModelFolder | Predictor) -> Network:

@@ -8,7 +8,6 @@ imported only for it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +91,8 @@ def imported(name: str) -> ModuleType:
     Raises:
         CharRNNError: if it is not installed.
     """
+    import logging
+
     try:
         import huggingface_hub as hub
         from huggingface_hub.utils.logging import set_verbosity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 
 __all__ = ["table"]
@@ -16,6 +15,8 @@ def table(title: str, rows: Mapping[str, str], text: str = "") -> str:
         rows: label to value.
         text: shown below as it is, with its line breaks.
     """
+    import html
+
     cells = "".join(
         f'<tr><td style="text-align:left">{html.escape(label)}</td>'
         f'<td style="text-align:left">{html.escape(value)}</td></tr>'

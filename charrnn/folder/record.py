@@ -162,6 +162,11 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     corpus: CorpusRecord | None = None
     task: TaskRecord | None = None
 
+    @property
+    def reads_backwards(self) -> bool:
+        """Whether it was trained on a text from its end to its beginning."""
+        return self.corpus is not None and self.corpus.reverse
+
 
 def reading_for(record: ModelRecord, reading: Reading) -> Reading:
     """How to read a text for a model: as one story or as records, as it was trained on."""
@@ -218,7 +223,10 @@ def weights_file(weights: Weights, step: int) -> bytes:
 
 def description_files(record: ModelRecord, tokenizer: Tokenizer | None) -> dict[str, bytes]:
     """The files that say what a model is; without a tokenizer if it reads numbers."""
-    files = {CONFIG: pretty_json(record)}
+    content = msgspec.to_builtins(record)
+    if record.task is None:
+        del content["task"]
+    files = {CONFIG: pretty_json(content)}
     return files if tokenizer is None else files | {TOKENIZER: pretty_json(tokenizer)}
 
 
@@ -425,6 +433,8 @@ def _read_record(path: Path) -> ModelRecord:
         found = f"{path}: format {version}, this charrnn reads up to {TASK_FORMAT_VERSION}"
         raise BadDataError(found, "use the charrnn version that wrote it, or a newer one")
     record: ModelRecord = parse(path, data, ModelRecord)
+    if (record.task is None) != (version == FORMAT_VERSION):
+        raise damaged(path, f"format {version} does not go with its task")
     return record
 
 

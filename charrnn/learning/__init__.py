@@ -6,6 +6,7 @@ clock       the time, and how much of it work has taken
 lanes       ids → batches: lanes that are read on and on
 records     records → batches: each from its beginning, in a new order each epoch
 devices     what computes, and in which numbers
+threads     in how many threads an update is computed
 seeds       random numbers that depend on a key alone
 optimizer   AdamW and its learning rate
 task        what a run learns: batches, cost and score

@@ -18,6 +18,7 @@ from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.optimizer import flush_tiny_averages, learning_rate, make_optimizer
 from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
+from charrnn.learning.threads import in_threads, thread_count
 from charrnn.network.choice import candidates
 
 __all__ = ["Learner"]
@@ -91,7 +92,9 @@ class Learner:
         """Read a batch, and change the weights once."""
         begin = clock.now()
         rate = learning_rate(self.step, self.config)
-        self.updates.run(self.batches.batch(self.step), rate, (self.config.seed, self.step + 1))
+        batch, key = self.batches.batch(self.step), (self.config.seed, self.step + 1)
+        with in_threads(thread_count(self.step, self.config)):
+            self.updates.run(batch, rate, key)
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
             flush_tiny_averages(self.optimizer)

@@ -1,4 +1,4 @@
-"""How many processors this process may use, and how its threads leave them to others."""
+"""How many processors this process may use and others do, and how its threads leave them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["share_processors", "usable_processors"]
+__all__ = [
+    "busy_seconds",
+    "processors",
+    "share_processors",
+    "usable_processors",
+    "waiting_seconds",
+]
 
 MEMBERSHIP, CONTROL_GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+USED_TIME, OWN_THREADS = Path("/proc/stat"), Path("/proc/self/task")
+BUSY = 1, 2, 3, 6, 7  # its columns of time in programs, niced ones, the system and interrupts
 OPENMP_SPINS = 8000  # times a waiting thread of PyTorch looks again before it sleeps; see NOTES.md
 
 
@@ -18,7 +26,7 @@ def usable_processors() -> int:
 
     A quota, as containers have, is a share of time: threads beyond it would wait for each other.
     """
-    count = max(1, int(min(_processors(), _quota())))
+    count = max(1, int(min(len(processors()), _quota())))
     limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
@@ -30,16 +38,31 @@ def share_processors() -> None:
     do not keep a processor busy while they wait: by default they do so for milliseconds, in which
     another process could have worked. What the user has set in the environment stays.
     """
-    if _quota() < _processors():
+    if _quota() < len(processors()):
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(OPENMP_SPINS))
 
 
-def _processors() -> int:
-    """How many there are that this process may run on."""
+def processors() -> set[int]:
+    """Those that this process may run on, by their numbers."""
     found = getattr(os, "sched_getaffinity", None)
-    return len(found(0)) if found else os.cpu_count() or 1
+    return found(0) if found else set(range(os.cpu_count() or 1))
+
+
+def busy_seconds() -> float | None:
+    """How long `processors` have worked since the machine started, for whomever; on Linux."""
+    mine = {f"cpu{number}" for number in processors()}
+    rows = [row for row in map(str.split, _text(USED_TIME).splitlines()) if row and row[0] in mine]
+    if not rows:
+        return None
+    return sum(int(row[column]) for row in rows for column in BUSY) / os.sysconf("SC_CLK_TCK")
+
+
+def waiting_seconds() -> float | None:
+    """How long the threads of this process that could work had no processor to; on Linux."""
+    rows = [_text(thread / "schedstat").split() for thread in OWN_THREADS.glob("*")]
+    return sum(int(row[1]) for row in rows if row) / 1e9 if any(rows) else None
 
 
 @functools.cache  # takes milliseconds, and threads are counted at every call of compiled code

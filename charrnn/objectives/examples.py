@@ -74,7 +74,7 @@ def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str
             settings that ask for another shape.
     """
     settings = dict(given)
-    directions = [reads_backwards(base) for base in bases]
+    directions = [base.record.reads_backwards for base in bases]
     if len(set(directions)) < len(directions):
         way = "backwards" if directions[0] else "forwards"
         raise UsageError(
@@ -85,11 +85,6 @@ def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str
     for base in bases:
         settings = transfer.same_shape(base, settings)
     return settings
-
-
-def reads_backwards(base: ModelFolder) -> bool:
-    """Whether a language model was trained with `--reverse`."""
-    return base.record.corpus is not None and base.record.corpus.reverse
 
 
 def start_encoder(network: Encoder, bases: Sequence[ModelFolder], tokenizer: Tokenizer) -> str:
@@ -105,7 +100,7 @@ def start_encoder(network: Encoder, bases: Sequence[ModelFolder], tokenizer: Tok
     """
     merged, notes = network.weights(), []
     for base in bases:
-        backwards = reads_backwards(base)
+        backwards = base.record.reads_backwards
         table, stack = (EMBEDDING_BACK, BACKWARDS) if backwards else (EMBEDDING, RECURRENT)
         known = _put(merged, base, tokenizer, table, stack)
         way = "backwards" if backwards else "forwards"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from charrnn.config import Budget, Reading, TaskName, TaskSettings
 from charrnn.folder.record import ModelFolder
-from charrnn.objectives import classify, tag
+from charrnn.objectives import classify, tag, translate
 from charrnn.objectives.data import Data
 from charrnn.objectives.plan import Plan
 from charrnn.text.tokenizer import Tokenizer
@@ -61,4 +61,5 @@ class Objective(NamedTuple):
 OBJECTIVES: dict[TaskName, Objective] = {
     "classify": Objective(classify.read, classify.plan),
     "tag": Objective(tag.read, tag.plan),
+    "translate": Objective(translate.read, translate.plan),
 }

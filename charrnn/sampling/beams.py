@@ -5,13 +5,11 @@ paths (K,) ──model──▶ log-probabilities (K, V) ──the best 2·K─�
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.arrays import Ids, Logits, log_softmax
+from charrnn.arrays import Logits, log_softmax
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
@@ -25,6 +23,8 @@ from charrnn.sampling.language_model import (
     never,
     read_prompt,
 )
+from charrnn.sampling.search import Path, Search, advance, last_tokens
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Beam", "beam_search"]
 
@@ -43,11 +43,6 @@ class Beam(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     log_prob: float
     score: float
-
-
-class _Path(NamedTuple):
-    ids: Ids  # (t,)
-    log_prob: float
 
 
 @checked
@@ -84,88 +79,46 @@ def beam_search(
         raise UsageError("a search needs an end", "give a length")
     check_ends(config, model.tokenizer)
     model = model.clamped(config.clamp)
-    search = _Search(model, config, num_beams, length_penalty)
+    written = _Written(model.tokenizer, config, length_penalty)
+    search = Search(num_beams, length_penalty, config.max_new_tokens, written.is_whole)
     logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
-    for _ in range(config.max_new_tokens):
-        if stop():
-            break
-        rows = search.advance(logits)
-        if search.settled:
-            break
-        stepper = model.stepper(tuple(part[:, rows] for part in state))
-        logits = stepper.step(np.array([path.ids[-1] for path in search.paths]))
-        state = stepper.state
-    return search.best()
+    while search.going and not stop():
+        rows = advance([search], written.log_probs(logits))
+        if len(rows):
+            stepper = model.stepper(tuple(part[:, rows] for part in state))
+            logits = stepper.step(last_tokens([search]))
+            state = stepper.state
+    return [written.beam(path)[0] for path in search.best()]
 
 
-class _Search:
-    """The paths that are followed, and the texts that ended."""
+class _Written:
+    """What the paths of a search read, and where they end."""
 
-    def __init__(
-        self, model: LanguageModel, config: SampleConfig, num_beams: int, length_penalty: float
-    ) -> None:
-        self.tokenizer = model.tokenizer
+    def __init__(self, tokenizer: Tokenizer, config: SampleConfig, length_penalty: float) -> None:
+        self.tokenizer = tokenizer
         self.config = config
-        self.num_beams = num_beams
         self.length_penalty = length_penalty
-        self.end_id = model.tokenizer.end_id
-        self.allowed = allowed_ids(model.tokenizer, config)
-        self.paths = [_Path(np.zeros(0, np.int32), 0.0)]
-        self.found: list[Beam] = []
+        self.allowed = allowed_ids(tokenizer, config)
 
-    def advance(self, logits: Logits) -> list[int]:
-        """Follow the likeliest tokens after each path; returns the rows they come from.
-
-        Args:
-            logits: (K, V), of the tokens after the paths.
-        """
+    def log_probs(self, logits: Logits) -> Logits:
+        """Those (K, V) of the tokens that may follow, in double precision."""
         refuse_diverged(logits.max(-1))
-        chances = log_softmax(logits.astype(np.float64))  # (K, V)
-        if self.allowed is not None:
-            chances = only(chances, self.allowed)
-        totals = np.array([path.log_prob for path in self.paths])[:, None] + chances  # (K, V)
-        # Half of the candidates may end here, and K must go on.
-        best = np.argsort(-totals, axis=None, kind="stable")[: 2 * self.num_beams]
-        rows, going = list[int](), list[_Path]()
-        for row, token in zip(*np.unravel_index(best, totals.shape), strict=True):
-            log_prob = float(totals[row, token])
-            if log_prob == -np.inf or len(going) == self.num_beams:
-                break
-            path = _Path(np.append(self.paths[row].ids, np.int32(token)), log_prob)
-            beam, ended = self._beam(path)
-            if ended:
-                self.found.append(beam)
-            else:
-                rows.append(int(row))
-                going.append(path)
-        self.paths = going
-        self.found = self._ranked(self.found)
-        return rows
+        found = log_softmax(logits.astype(np.float64))
+        return found if self.allowed is None else only(found, self.allowed)
 
-    @property
-    def settled(self) -> bool:
-        """Whether no path, as it stands, can still better what was found."""
-        if not self.paths or len(self.found) < self.num_beams:
-            return not self.paths
-        best = max(path.log_prob / len(path.ids) ** self.length_penalty for path in self.paths)
-        return bool(best <= self.found[-1].score)
+    def is_whole(self, path: Path) -> bool:
+        """Whether the text of a path has ended."""
+        return self.beam(path)[1]
 
-    def best(self) -> list[Beam]:
-        """The best of the texts that ended and of the paths, as far as they are."""
-        return self._ranked([*self.found, *(self._beam(path)[0] for path in self.paths)])
-
-    def _ranked(self, beams: list[Beam]) -> list[Beam]:
-        return sorted(beams, key=lambda beam: -beam.score)[: self.num_beams]
-
-    def _beam(self, path: _Path) -> tuple[Beam, bool]:
+    def beam(self, path: Path) -> tuple[Beam, bool]:
         """A path's text up to where it ends, and whether it does."""
         ending, tokens = Ending(self.config), len(path.ids)
-        whole = tokens > 0 and path.ids[-1] == self.end_id  # of a record, which ends itself
-        ids = path.ids[: tokens - whole].tolist()
-        text = self.tokenizer.decoder()(ids, False)  # without half a character
+        # Of a record, which ends itself.
+        whole = tokens > 0 and path.ids[-1] == self.tokenizer.end_id
+        text = self.tokenizer.decoder()(path.ids[: tokens - whole], False)  # no half a character
         if not whole and tokens == self.config.max_new_tokens:
             text = without_open_end(text)
         text = ending.feed(text)
-        score = path.log_prob / max(tokens, 1) ** self.length_penalty
+        score = path.score(self.length_penalty)
         beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
-        return beam, ending.ended or bool(whole)
+        return beam, ending.ended or whole

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-__all__ = ["Answer", "Label", "MarkedText", "Span"]
+__all__ = ["Answer", "Label", "MarkedText", "Span", "Translation"]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -71,3 +71,20 @@ class MarkedText(Answer, frozen=True):
             parts += [self.text[before : span.start], f"[{span.text}]({span.label})"]
             before = span.end
         return "".join([*parts, self.text[before:]])
+
+
+class Translation(Answer, frozen=True):
+    """What a text becomes.
+
+    Attributes:
+        text: the translation.
+        log_prob: nats, of all of it and its end under the model.
+    """
+
+    text: str
+    log_prob: float
+
+    @property
+    def plain(self) -> str:
+        """The translation."""
+        return self.text

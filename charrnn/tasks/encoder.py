@@ -17,7 +17,7 @@ from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layer_names
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 
-__all__ = ["Encoder", "groups"]
+__all__ = ["Encoder", "groups", "layers_of"]
 
 CELLS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
 
@@ -34,23 +34,13 @@ class Encoder:
         self.config = config
         self.cell = CELLS[config.cell]
         self._weights = weights
-        self._stacks = [self._stack(RECURRENT)]
-        if config.bidirectional:
-            self._stacks.append(self._stack(BACKWARDS))
+        prefixes = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
+        self._stacks = [layers_of(config, weights, prefix) for prefix in prefixes]
         # The input product of a first layer depends on the id alone: one row for each.
         names = [EMBEDDING, EMBEDDING_BACK]
         self._embeddings = [weights[name] for name in names if name in weights]
         pairs = zip(self._embeddings, self._stacks, strict=False)
         self._tables = [rows @ layers[0].w_ih + layers[0].b_ih for rows, layers in pairs]
-
-    def _stack(self, prefix: str) -> list[Layer]:
-        layers = []
-        for k in range(self.config.num_layers):
-            w_ih, w_hh, b_ih, b_hh = (self._weights[prefix + name] for name in layer_names(k))
-            skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
-            w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
-            layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
-        return layers
 
     def read(self, x: Ids | Floats, lengths: NDArray[np.integer]) -> Floats:
         """Read rows side by side.
@@ -96,11 +86,25 @@ class Encoder:
         return output
 
 
-def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
+def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]:
+    """The layers of a stack, whose weights' names begin with `prefix`."""
+    layers = []
+    for k in range(config.num_layers):
+        w_ih, w_hh, b_ih, b_hh = (weights[prefix + name] for name in layer_names(k))
+        skip = config.skip and w_ih.shape[1] == config.hidden_size
+        w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
+        layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
+    return layers
+
+
+def groups(
+    rows: Sequence[Ids], tokens: int = CELLS_AT_ONCE
+) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
     """Rows of like length side by side, so that little of what is read is padding.
 
     Args:
         rows: ids (N,) each.
+        tokens: how many are side by side at most, unless a row has more.
 
     Yields:
         places: (B,), which of the rows they are.
@@ -112,7 +116,7 @@ def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray
     first = 0
     while first < len(order):
         last = first
-        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= CELLS_AT_ONCE:
+        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= tokens:
             last += 1
         places = order[first : max(last, first + 1)]
         ids = np.zeros((len(places), int(lengths[places].max())), np.int32)

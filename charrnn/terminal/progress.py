@@ -107,7 +107,7 @@ def _summary(event: Finished) -> str:
         f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
         f"{_losses(event)}; training loss {event.train_nats:.4f} nats\n"
-        f"{_corrections(event)}{event.advice}\n{_next(event)}"
+        f"{_corrections(event)}{_threads(event)}{event.advice}\n{_next(event)}"
     )
 
 
@@ -140,6 +140,19 @@ def _corrections(event: Finished) -> str:
     if len(changes) > MAX_CHANGES:
         changes[1:-1] = [f"{len(changes) - 2} times in between"]
     return f"to keep to the minutes, the plan was corrected {'; '.join(changes)}\n"
+
+
+def _threads(event: Finished) -> str:
+    """Since when it ran in how many threads, on a line; empty if that was not changed."""
+    if not event.threads:
+        return ""
+    changes = [
+        f"{one.count} thread{'' if one.count == 1 else 's'} after {one.step:,} updates"
+        for one in event.threads
+    ]
+    if len(changes) > MAX_CHANGES:
+        changes[1:-1] = ["…"]
+    return f"to share the processors with other programs, it ran in {', '.join(changes)}\n"
 
 
 def _say(text: str) -> None:

@@ -228,10 +228,12 @@ def read_records(
         return [record for part in spool.records() for record in part]
 
 
-def records_of(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> Records:
+def records_of(
+    text: str, tokenizer: Tokenizer, unknown: Unknown = "error", *, reverse: bool = False
+) -> Records:
     """The records of a text that stand between ends as the tokenizer writes them."""
     assert tokenizer.end is not None, "only a tokenizer with an end has records"
-    reading = Reading(records=kind_of_end(tokenizer.end))
+    reading = Reading(records=kind_of_end(tokenizer.end), reverse=reverse)
     with closing(Spool(Corpus("the text", text), reading)) as spool:
         found = spool.text(tokenizer, unknown)
     assert isinstance(found, Records)

@@ -5,6 +5,7 @@
 events      what training reports while it runs
 trial       which way to compute is the fastest here
 pacing      how many updates fit in the minutes
+neighbours  leaves other programs their part of the processors
 deadline    keeps a run to its minutes
 diagnosis   a run that has diverged
 recorder    evaluations, best weights and saves of a run

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from charrnn.config import ModelConfig, TaskName, TrainConfig
+from charrnn.config import ModelConfig, TaskName, Threads, TrainConfig
 from charrnn.folder.record import Evaluation
 from charrnn.tasks.reports import Report
 
@@ -101,6 +101,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         skipped: updates that were left out because a gradient was not finite.
         advice: what to do next for a better model.
         corrections: how the number of updates was corrected, to keep to the minutes.
+        threads: how the number of threads was changed, to share the processors with others.
         task: what was learnt; None for a language model.
         report: scores on the validation examples, beside those of trivial answers, for a task.
     """
@@ -119,6 +120,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     advice: str
     corrections: tuple[Corrected, ...] = ()
+    threads: tuple[Threads, ...] = ()
     task: TaskName | None = None
     report: Report | None = None
 

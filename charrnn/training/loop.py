@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+
 from charrnn.learning import clock
 from charrnn.learning.learner import Learner
+from charrnn.learning.threads import thread_count
 from charrnn.training.deadline import Deadline
 from charrnn.training.diagnosis import diverged, is_stuck
 from charrnn.training.events import Event, Progress
+from charrnn.training.neighbours import Neighbours, usage
 from charrnn.training.recorder import Recorder
 
 __all__ = ["loop"]
@@ -34,6 +38,8 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         ReadWriteError: if saving fails; what was saved before stays.
     """
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
+    most = torch.get_num_threads() if learner.device.type == "cpu" else 1
+    neighbours = Neighbours(most, thread_count(learner.step, learner.config), usage())
     try:
         while True:
             if recorder.is_due(learner):
@@ -57,6 +63,8 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
                 steps = deadline.steps(learner.step, seconds, config)
                 if steps != config.steps:
                     yield recorder.correct(learner, steps)
+                if most > 1 and neighbours.changed(usage()):
+                    recorder.share(learner, neighbours.threads)
             if ticks.due():
                 yield _progress(learner)
     except GeneratorExit:  # the caller has left

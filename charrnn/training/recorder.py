@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from charrnn.arrays import Weights
-from charrnn.config import Correction, TrainConfig
+from charrnn.config import Correction, Threads, TrainConfig
 from charrnn.folder import card
 from charrnn.folder.files import write_files
 from charrnn.folder.record import (
@@ -147,10 +147,23 @@ class Recorder:
         before, seconds = learner.config, self.watch.read()
         correction = Correction(step=learner.step, planned=before.steps, seconds=seconds)
         corrections = (*before.corrections, correction)
-        learner.config = msgspec.structs.replace(before, steps=steps, corrections=corrections)
+        self._change(learner, steps=steps, corrections=corrections)
+        return _corrected(learner.config)[-1]
+
+    def share(self, learner: Learner, threads: int) -> None:
+        """Change in how many threads updates are computed; saved likewise.
+
+        Raises:
+            CharRNNError: as `save`.
+        """
+        change = Threads(step=learner.step, count=threads)
+        self._change(learner, threads=(*learner.config.threads, change))
+
+    def _change(self, learner: Learner, **changes: object) -> None:
+        """Change the settings of a run that goes on."""
+        learner.config = msgspec.structs.replace(learner.config, **changes)
         self.record = msgspec.structs.replace(self.record, training=learner.config)
         self.save(learner, self._description())
-        return _corrected(learner.config)[-1]
 
     def save(self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write the state of the run and, unless they are there, the best weights.
@@ -264,6 +277,7 @@ class Recorder:
             task=None if self.task.kind is None else self.task.kind.name,
             report=self.task.report(found),
             corrections=_corrected(learner.config),
+            threads=learner.config.threads,
         )
 
 

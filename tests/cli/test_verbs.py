@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
+import charrnn.cli
 from charrnn import CharRNN, CharTokenizer
+from charrnn.cli.app import VERBS as CALLED
 from charrnn.cli.app import app
 from charrnn.text.corpus import BUNDLED
 from tests.commands import TINY, run, start
@@ -34,6 +36,15 @@ def test_every_command_has_help(verb: str | None, tmp_path: Path) -> None:
     assert "Usage:" in done.stdout
     if verb is None:
         assert all(name in done.stdout for name in VERBS)
+
+
+def test_every_file_of_a_command_is_reached() -> None:
+    """Nothing imports them by name."""
+    files = {path.stem for path in Path(charrnn.cli.__path__[0]).glob("[a-z]*.py")}
+    helpers = {"app", "insights"}
+    assert {place.split(".")[0] for place in CALLED.values()} == files - helpers
+    for name in VERBS:
+        assert typer.main.get_command(app).commands[name].name == name  # type: ignore[attr-defined]
 
 
 def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
@@ -53,6 +64,9 @@ def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
         "skipped": int,
         "advice": str,
         "corrections": list,
+        "task": type(None),
+        "report": type(None),
+        "threads": list,
     }
     assert {name: type(value) for name, value in summary.items()} == kinds
     assert summary["model"] == "checkpoints/verse"

@@ -105,3 +105,27 @@ def test_the_quota_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read.clear()
     assert usable_processors() == before
     assert not read
+
+
+def test_the_time_of_all_programs_is_that_of_the_processors_that_may_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # user, niced, system, idle, waiting for disks, interrupts (2), stolen, guests (2)
+    mine = "100 20 3 5000 400 7 11 600 50 0"
+    rows = ["cpu  9 9 9 9", f"cpu0 {mine}", "cpu1 9 9 9 9 9 9 9", f"cpu10 {mine}", "intr 1 2 3"]
+    (tmp_path / "stat").write_text("\n".join(rows) + "\n")
+    monkeypatch.setattr(quota, "USED_TIME", tmp_path / "stat")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 10}, raising=False)
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_CLK_TCK": 50}[name])
+    assert quota.busy_seconds() == 2 * (100 + 20 + 3 + 7 + 11) / 50
+    monkeypatch.setattr(quota, "USED_TIME", tmp_path / "nowhere")
+    assert quota.busy_seconds() is None
+
+
+def test_waiting_is_that_of_all_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota, "OWN_THREADS", tmp_path)
+    assert quota.waiting_seconds() is None
+    for name, row in {"7": "5 1500000000 8\n", "8": "5 250000000 8\n", "9": ""}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "schedstat").write_text(row)
+    assert quota.waiting_seconds() == 1.75

@@ -141,6 +141,33 @@ def test_a_long_text_is_written_in_machine_code_as_it_would_be_alone(
     assert len(piece.costs) == len(piece.text)
 
 
+def test_long_texts_that_are_drawn_alike_share_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
+    model = small_model("lstm", hidden_size=32)
+    sampler = model.sampler(model.start(), 100)
+    if sampler is None:
+        pytest.skip("there is no machine code for this processor")
+    together: list[int] = []
+    draw = type(sampler).draw
+
+    def counted(self: Any, ids: Any, *given: Any) -> Any:
+        together.append(len(ids))
+        return draw(self, ids, *given)
+
+    monkeypatch.setattr(type(sampler), "draw", counted)
+    how: list[dict[str, Any]] = [
+        {"temperature": 0.8, "max_new_tokens": 300 + 40 * k} for k in range(9)
+    ]
+    how[4] |= {"stop_strings": ("ab",)}
+    texts = [text_of(model, "bad", k, 2 if k == 5 else None, **way) for k, way in enumerate(how)]
+    pieces = written(texts)
+    assert max(together) == len(texts)
+    for k, (way, piece) in enumerate(zip(how, pieces, strict=True)):
+        alone = model.generate("bad", seed=k, **way)
+        assert piece.text == ("bad" + alone if k == 5 else alone)
+
+
 def test_bytes_that_are_part_of_a_character_are_handed_on_with_it() -> None:
     model = small_model("rnn", ByteTokenizer())
     assert_each_is_as_alone(model, [{"temperature": 1.0}], 9)

@@ -132,11 +132,10 @@ def test_gradients_stay_within_a_row() -> None:
         assert (x.grad[:length, row] != 0).any()
 
 
-def test_groups_have_all_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twins, "CELLS_AT_ONCE", 12)
+def test_groups_have_all_rows_once() -> None:
     rows = [np.full(length, k, np.int32) for k, length in enumerate((3, 1, 20, 4, 2, 3))]
     seen = []
-    for places, ids, lengths in twins.groups(rows):
+    for places, ids, lengths in twins.groups(rows, 12):
         assert len(places) == 1 or ids.size <= 12
         for place, row, length in zip(places, ids, lengths, strict=True):
             assert np.array_equal(row[:length], rows[place])

@@ -1,0 +1,96 @@
+"""In how many threads a run goes on, so that other programs have their part of the processors.
+
+    neighbours = Neighbours(most, threads, usage())
+    if neighbours.changed(usage()):
+        recorder.share(learner, neighbours.threads)
+
+The threads of an update wait for each other. Where one shares its processor, all go at its pace: an
+update in fewer threads, each with a processor of its own, takes less time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import NamedTuple
+
+from charrnn.native.quota import busy_seconds, processors, waiting_seconds
+
+__all__ = ["Neighbours", "Usage", "usage"]
+
+FIRST_LOOK = 1.0  # seconds; each change doubles the time until the next, since each is saved
+CLEARLY = 0.6  # of a processor: what others must use, or leave, of one before the threads change
+WAITING = 0.2  # seconds a second that the threads wait for a processor where others hinder them
+
+
+class Usage(NamedTuple):
+    """What has been used of the processors up to a moment.
+
+    Attributes:
+        moment: in seconds.
+        own: processor seconds of this process.
+        busy: processor seconds of all processes; None where the system does not tell.
+        waited: seconds in which threads of this process had no processor; likewise.
+        processors: how many there are for this process.
+    """
+
+    moment: float
+    own: float
+    busy: float | None
+    waited: float | None
+    processors: int
+
+
+def usage() -> Usage:
+    """That of now."""
+    return Usage(
+        moment=time.perf_counter(),
+        own=time.process_time(),
+        busy=busy_seconds(),
+        waited=waiting_seconds(),
+        processors=len(processors()),
+    )
+
+
+class Neighbours:
+    """How many threads leave others the processors that they use.
+
+    Programs of lower priority, which only take what is left over, are no reason to change anything.
+
+    Args:
+        most: how many there are where nobody else works.
+        threads: how many there are now.
+        now: what has been used so far.
+
+    Attributes:
+        threads: how many there should be.
+    """
+
+    def __init__(self, most: int, threads: int, now: Usage) -> None:
+        self.most, self.threads = most, threads
+        self._last = now
+        self._pause = FIRST_LOOK
+
+    def changed(self, now: Usage) -> bool:
+        """Look at what has been used since, if that is long; whether `threads` is another now."""
+        last, seconds = self._last, now.moment - self._last.moment
+        if seconds < self._pause or now.busy is None or last.busy is None:
+            return False
+        self._last = now
+        others = (now.busy - last.busy - (now.own - last.own)) / seconds
+        free = now.processors - max(others, 0.0)
+        wanted = min(max(round(free), 1), self.most)
+        if wanted == self.threads or abs(free - self.threads) < CLEARLY:
+            return False
+        if wanted < self.threads and _waited(last, now) < WAITING * seconds:
+            return False
+        self.threads = wanted
+        self._pause *= 2
+        return True
+
+
+def _waited(last: Usage, now: Usage) -> float:
+    """How long the threads waited for processors in between; infinite where nothing tells."""
+    if now.waited is None or last.waited is None:
+        return math.inf
+    return now.waited - last.waited

@@ -1,0 +1,187 @@
+"""A run leaves other programs the processors that they use, and can still be made again."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import Finished, resume, train
+from charrnn.folder.record import read_model
+from charrnn.training.neighbours import Neighbours, Usage, usage
+from tests.conftest import VERSE
+from tests.training.machines import Machine
+
+MINUTES = 0.12
+SETTINGS: dict[str, Any] = {
+    "hidden_size": 32,
+    "embed_size": 5,
+    "num_layers": 1,
+    "batch_size": 10,
+    "seq_length": 6,
+    "device": "cpu",
+    "precision": "fp32",
+    "patience": 1000,
+    "val_frac": 0.01,
+    "minutes": MINUTES,
+}
+
+
+class Programs:
+    """Others on a machine: how many processors they use, by its clock."""
+
+    def __init__(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.machine, self.busy = machine, 0.0
+        self.spans: list[tuple[float, float]] = []
+        monkeypatch.setattr("charrnn.training.loop.usage", self.usage)
+
+    def usage(self) -> Usage:
+        now = self.machine.seconds
+        others = sum(max(0.0, min(now, end) - begin) for begin, end in self.spans)
+        return Usage(moment=now, own=2 * now, busy=2 * now + others, waited=None, processors=2)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "verse.txt"
+    path.write_text(VERSE * 60)
+    return path
+
+
+def content(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_run_beside_others_can_be_made_again_and_goes_on_when_it_is_killed(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads decide the last digits of its weights, so they are a part of it."""
+    machine = Machine(monkeypatch)
+    others = Programs(machine, monkeypatch)
+    others.spans = [(1.0, 3.0)]
+    path = tmp_path / "model"
+    events = []
+    for event in train(text, out=path, **SETTINGS):
+        events.append(event)
+        assert torch.get_num_threads() == 2, "the caller's are as they were"
+        if machine.seconds > 3.0 and not (tmp_path / "killed").exists():
+            shutil.copytree(path, tmp_path / "killed")
+    done = events[-1]
+    assert isinstance(done, Finished)
+    assert [change.count for change in done.threads] == [1, 2]
+    record = read_model(path).record
+    assert record.training
+    assert record.training.threads == done.threads
+    others.spans = []  # what there is now changes nothing
+    for _ in train(repeat=path, out=tmp_path / "again"):
+        pass
+    assert content(tmp_path / "again") == content(path)
+    other = {key: value for key, value in SETTINGS.items() if key != "minutes"}
+    for _ in train(text, out=tmp_path / "alone", steps=done.steps, **other):
+        pass
+    assert content(tmp_path / "alone") != content(path), "the threads made no difference"
+
+    *_, finished = resume(tmp_path / "killed")
+    assert isinstance(finished, Finished)
+    assert finished.threads[0] == done.threads[0]
+    assert finished.threads[-1].count == 2
+    for _ in train(repeat=tmp_path / "killed", out=tmp_path / "thrice"):
+        pass
+    assert content(tmp_path / "thrice") == content(tmp_path / "killed")
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("budget", [{"steps": 60}, {"epochs": 0.2}])
+def test_a_run_of_so_many_updates_computes_all_of_them_alike(
+    budget: dict[str, Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    Programs(machine, monkeypatch).spans = [(0.0, 1e9)]
+    settings = {key: value for key, value in SETTINGS.items() if key != "minutes"} | budget
+    *_, finished = train(text, out=tmp_path / "model", **settings)
+    assert isinstance(finished, Finished)
+    assert finished.threads == ()
+
+
+def threads_beside(
+    others: list[float], most: int, processors: int, waiting: float = 0.5
+) -> list[int]:
+    """How many threads there are after each second, in which others use so many processors."""
+    now = Usage(0.0, 0.0, 0.0, 0.0, processors)
+    neighbours, found = Neighbours(most, most, now), []
+    for used in others:
+        own = float(neighbours.threads)
+        assert now.busy is not None
+        assert now.waited is not None
+        moment, waited = now.moment + 1, now.waited + waiting
+        now = Usage(moment, now.own + own, now.busy + own + used, waited, processors)
+        neighbours.changed(now)
+        found.append(neighbours.threads)
+    return found
+
+
+def test_threads_are_as_many_as_processors_that_others_leave() -> None:
+    assert threads_beside([0, 1, 1, 1, 0, 0, 0, 0], 2, 2)[1:3] == [1, 1]
+    assert threads_beside([0, 1, 1, 1, 0, 0, 0, 0], 2, 2)[-1] == 2
+    assert threads_beside([0.4] * 9, 2, 2) == [2] * 9  # a player of music
+    assert threads_beside([3.0] * 9, 8, 8)[-1] == 5
+    assert threads_beside([3.0] * 9, 4, 8) == [4] * 9  # one thread a core of two processors
+    assert threads_beside([9.0] * 9, 2, 2)[-1] == 1
+
+
+def test_programs_that_hinder_no_thread_change_nothing() -> None:
+    assert threads_beside([1.0] * 9, 2, 2, waiting=0.03) == [2] * 9
+    hindered = threads_beside([1.0] * 9, 2, 2, waiting=0.6)
+    assert hindered[-1] == 1
+
+
+@given(
+    st.lists(st.floats(0, 20), min_size=1, max_size=400),
+    st.integers(1, 12),
+    st.integers(1, 16),
+)
+def test_there_is_always_a_thread_and_few_changes(
+    others: list[float], most: int, processors: int
+) -> None:
+    found = threads_beside(others, most, processors)
+    assert all(1 <= count <= most for count in found)
+    changes = sum(one != other for one, other in zip([most, *found], found, strict=False))
+    assert 2**changes <= len(others) + 1  # each is followed by a pause of twice the length
+
+
+def test_where_the_system_tells_nothing_nothing_changes() -> None:
+    neighbours = Neighbours(4, 4, Usage(0.0, 0.0, None, None, 4))
+    assert not neighbours.changed(Usage(9.0, 1.0, None, None, 4))
+    assert neighbours.threads == 4
+
+
+def test_what_is_used_here_is_known() -> None:
+    """By a thread that works for a tenth of a second."""
+    before, now = usage(), usage()
+    while now.own - before.own < 0.1:
+        now = usage()
+    assert now.moment - before.moment >= 0.09
+    assert now.processors >= 1
+    if sys.platform == "linux":
+        assert before.busy is not None
+        assert now.busy is not None
+        assert before.waited is not None
+        assert now.waited is not None
+        assert now.busy - before.busy >= 0.05  # it is counted in hundredths of a second
+        assert now.waited >= before.waited
