@@ -94,8 +94,8 @@ class Translate(_Record, frozen=True, kw_only=True, tag="translate"):
 
     Attributes:
         reach: R, how far a move of the attention goes at most, in tokens of the source.
-        longest_source, longest_target: tokens of the longest that were trained on, which limit how
-            long an answer may become.
+        longest_source, longest_target: tokens of the longest that were trained on, each with its
+            end; they limit how long an answer may become.
     """
 
     reach: Annotated[int, Meta(ge=1, le=1_000)] = 4

@@ -13,5 +13,6 @@ rows        texts as rows of ids, for the tasks that read texts
 language    the language model
 classify    a class for each text
 tag         a tag for each word
+forecast    the next values of a series
 table       all other tasks, a row each
 """

@@ -32,6 +32,7 @@ from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import empty
 from charrnn.objectives import advice, rows
+from charrnn.objectives.examples import divide, start_encoder
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
@@ -126,7 +127,7 @@ class TranslateData:
 
     def divided(self, config: TrainConfig) -> Translation:
         """Pairs from all over validate; those of one source are on one side."""
-        train, val = rows.divided([pair.source for pair in self.pairs], config)
+        train, val = divide([p.source for p in self.pairs], config.val_frac, config.seed)
         return Translation(
             train=[self.pairs[k] for k in train if longest_of(self.pairs[k]) <= config.seq_length],
             val=[self.pairs[k] for k in val],
@@ -136,7 +137,7 @@ class TranslateData:
 
     def start_from(self, network: TranslatorNetwork, bases: Sequence[ModelFolder]) -> str:
         """Put language models' weights into the stacks that read the source."""
-        return rows.start_stacks(network, bases, self.tokenizer)
+        return start_encoder(network, bases, self.tokenizer)
 
 
 def read(
@@ -158,12 +159,12 @@ def read(
     longest = Translate(
         text_column=columns and columns[0],
         label_column=columns and columns[1],
-        longest_source=2 + max(len(pair.source) for pair in pairs),
+        longest_source=1 + max(len(pair.source) for pair in pairs),
         longest_target=1 + max(len(pair.target) for pair in pairs),
     )
     return TranslateData(
         pairs=pairs,
-        tokenizer=rows.vocabulary(texts, bases, tokenizer),
+        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
         kind=longest,
         corpus=rows.corpus_of(sources, texts, ""),
         notes=tuple(notes),

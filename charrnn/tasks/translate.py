@@ -36,6 +36,7 @@ __all__ = ["ERRORS", "Translator", "report_of"]
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
+MORE = 1.5  # tokens of a translation for one of the source, beside those in training
 
 
 class Translator:
@@ -95,9 +96,9 @@ class Translator:
         return [(search.found or search.paths)[0] for search in searches]
 
     def _limit(self, length: int) -> int:
-        """Tokens of the longest text for a source of so many: as in training, in proportion."""
-        share = max(1, length / self.task.longest_source)
-        return math.ceil(self.task.longest_target * share)
+        """Tokens of the longest translation of a source of so many, with its ends."""
+        share = (length - 1) / self.task.longest_source  # of the longest that was trained on
+        return math.ceil(self.task.longest_target * max(1, MORE * share))
 
     def _is_whole(self, path: Path) -> bool:
         return path.ids[-1] == self._end
@@ -185,9 +186,11 @@ def scores_of(answers: Sequence[str], targets: Sequence[str]) -> dict[str, float
         "exact match": exact_match(answers, targets),
     }
     try:
-        from sacrebleu import corpus_bleu, corpus_chrf
+        from sacrebleu import BLEU, CHRF
     except ImportError:
         return scores
-    scores["chrF"] = corpus_chrf(answers, [targets]).score
-    scores["BLEU"] = corpus_bleu(answers, [targets], force=True).score  # tokens may stand alone
+    scores["chrF"] = CHRF().corpus_score(answers, [targets]).score
+    # Single words have no four in a row, and full stops may stand alone.
+    bleu = BLEU(effective_order=True, force=True)
+    scores["BLEU"] = bleu.corpus_score(answers, [targets]).score
     return scores
