@@ -14,5 +14,6 @@ sizes       every size and setting of these, with its reason
 language    the language model
 classify    a class for each text
 tag         a tag for each word
+forecast    the next values of a series
 table       all other tasks, a row each
 """

@@ -1,4 +1,4 @@
-"""Examples to label and to tag, for the examples of the documentation, and models of them."""
+"""Examples to label, tag and translate, for the documentation, and models of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALL: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "num_layers": 1, "s
 
 
 def write_examples(folder: Path) -> None:
-    """Write reviews.csv, places.conll and what goes with them into `folder`."""
+    """Write reviews.csv, places.conll, words.tsv and what goes with them into `folder`."""
     texts = [
         (f"A {word} {thing} with a {word} end.", label)
         for label, words in (("good", GOOD), ("bad", BAD))
@@ -34,13 +34,20 @@ def write_examples(folder: Path) -> None:
     ]
     for name, some in (("places.conll", places), ("test-places.conll", places[::5])):
         (folder / name).write_text("\n".join(some))
+    words = sorted({*"".join((*GOOD, *BAD, *THINGS)), *GOOD, *BAD, *THINGS, "bonjour"})
+    for name, some in (("words.tsv", words), ("test-words.tsv", words[::5])):
+        (folder / name).write_text("".join(f"{word}\t{' '.join(word)}\n" for word in some))
+    (folder / "new-words.txt").write_text("".join(f"{word}\n" for word in words))
+    for name, side in (("train.en", str.lower), ("train.de", str.upper)):
+        (folder / name).write_text("".join(f"{side(word)}\n" for word in words))
 
 
 def write_models(folder: Path) -> None:
-    """Train models of what `write_examples` has written: places, reviews, forth, back."""
+    """Train models of what `write_examples` has written: words, places, reviews, forth, back."""
     for name, source, task in (
         ("reviews", "reviews.csv", "classify"),
         ("places", "places.conll", "tag"),
+        ("words", "words.tsv", "translate"),
     ):
         run = charrnn.train(folder / source, task=task, out=folder / name, **SMALL)
         run.finish(progress=False)
