@@ -42,7 +42,7 @@ from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
-USUAL = {"dropout": 0.5}
+USUAL = {"dropout": 0.4}
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
 MAX_EPOCHS = 40
 

@@ -33,7 +33,7 @@ RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
 FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
 
 # What of the shape does not depend on the texts.
-SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
+SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
 
 
 def plan_of(

@@ -44,7 +44,7 @@ from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
-USUAL = {"dropout": 0.5}
+USUAL = {"dropout": 0.4}
 MAX_EPOCHS = 40
 
 
