@@ -140,8 +140,14 @@ def measure_gradients(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[float], object]]:
-    """A bar on a terminal, while work goes on; it is told which share of the work was done."""
-    from tqdm import tqdm
+    """A bar on a terminal, while work goes on; it is told which share of the work was done.
 
+    A machine that only uses models may have no tqdm, and then no bar.
+    """
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda _share: None
+        return
     with tqdm(total=1, bar_format=BAR, leave=False, disable=None) as bar:
         yield bar.update
