@@ -63,13 +63,14 @@ def evaluate(
     """
     config = settings_from(EvalConfig, settings)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
-    networks, tokenizer = load_networks(given)
+    found, tokenizer = _found(given)
+    networks = [_network(model) for model in found]
     text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
         read = tokenizer.encode(text, unknown)
     else:
-        read = records_of(text, tokenizer, unknown)
+        read = records_of(text, tokenizer, unknown, _records_kind(found[0]))
     training_ids = (
         None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
     )
@@ -85,11 +86,24 @@ def load_networks(
     Raises:
         CharRNNError: if there is none, one can't be read, or they differ.
     """
+    found, tokenizer = _found(models)
+    return [_network(model) for model in found], tokenizer
+
+
+def _found(models: Sequence[AnyModel]) -> tuple[list[ModelFolder | Model | Mixture], Tokenizer]:
+    """Models that share a vocabulary, and the vocabulary."""
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
-    tokenizer = same_vocabulary([model.tokenizer for model in found])
-    return [_network(model) for model in found], tokenizer
+    return found, same_vocabulary([model.tokenizer for model in found])
+
+
+def _records_kind(model: ModelFolder | Predictor) -> str:
+    """What a model was trained on a list of."""
+    if isinstance(model, Mixture):
+        return _records_kind(model.models[0])
+    assert isinstance(model, (Model, ModelFolder)), "there is no other kind of model"
+    return model.records_kind
 
 
 def _network(model: ModelFolder | Predictor) -> Network:

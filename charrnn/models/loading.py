@@ -30,7 +30,7 @@ def load(model: str | Path | None = None, *, revision: str | None = None) -> Mod
     found = read_model(find_model(model, revision))
     name = str(model) if is_on_hub(model) else str(found.path)
     facts = {"model": name} | card.facts(found)
-    return Model(found.record.model, found.tokenizer, found.weights, facts)
+    return Model(found.record.model, found.tokenizer, found.weights, facts, found.records_kind)
 
 
 def load_together(models: Sequence[str | Path | None]) -> Predictor:

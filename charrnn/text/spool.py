@@ -228,10 +228,19 @@ def read_records(
         return [record for part in spool.records() for record in part]
 
 
-def records_of(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> Records:
-    """The records of a text that stand between ends as the tokenizer writes them."""
+def records_of(
+    text: str, tokenizer: Tokenizer, unknown: Unknown = "error", trained: str = NONE
+) -> Records:
+    """The records of a text that stand between ends as the tokenizer writes them.
+
+    Args:
+        text: of a model of records.
+        tokenizer: the model's.
+        unknown: what to do with characters that it does not know.
+        trained: the kind of list that the model was trained on.
+    """
     assert tokenizer.end is not None, "only a tokenizer with an end has records"
-    reading = Reading(records=kind_of_end(tokenizer.end))
+    reading = Reading(records=kind_of_end(tokenizer.end, trained))
     with closing(Spool(Corpus("the text", text), reading)) as spool:
         found = spool.text(tokenizer, unknown)
     assert isinstance(found, Records)
