@@ -12,12 +12,14 @@ import numpy as np
 
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, Logits, log_softmax
+from charrnn.cells.rules import State
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.endings import Ending, check_ends
 from charrnn.sampling.filters import only
+from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import (
     LanguageModel,
     Stop,
@@ -25,6 +27,7 @@ from charrnn.sampling.language_model import (
     never,
     read_prompt,
 )
+from charrnn.sampling.token_source import Request
 
 __all__ = ["Beam", "beam_search"]
 
@@ -85,7 +88,8 @@ def beam_search(
     check_ends(config, model.tokenizer)
     model = model.clamped(config.clamp)
     search = _Search(model, config, num_beams, length_penalty)
-    logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
+    request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
+    logits, state = read_prompt(model, request.prompt, stop)
     for _ in range(config.max_new_tokens):
         if stop():
             break
@@ -95,6 +99,8 @@ def beam_search(
         stepper = model.stepper(tuple(part[:, rows] for part in state))
         logits = stepper.step(np.array([path.ids[-1] for path in search.paths]))
         state = stepper.state
+    else:
+        search.end_clusters(request, logits, state)
     return search.best()
 
 
@@ -120,9 +126,7 @@ class _Search:
             logits: (K, V), of the tokens after the paths.
         """
         refuse_diverged(logits.max(-1))
-        chances = log_softmax(logits.astype(np.float64))  # (K, V)
-        if self.allowed is not None:
-            chances = only(chances, self.allowed)
+        chances = self._chances(logits)  # (K, V)
         totals = np.array([path.log_prob for path in self.paths])[:, None] + chances  # (K, V)
         # Half of the candidates may end here, and K must go on.
         best = np.argsort(-totals, axis=None, kind="stable")[: 2 * self.num_beams]
@@ -141,6 +145,44 @@ class _Search:
         self.paths = going
         self.found = self._ranked(self.found)
         return rows
+
+    def end_clusters(self, request: Request, logits: Logits, state: State) -> None:
+        """Let each path go on beyond its length to where its last cluster of characters ends.
+
+        Args:
+            request: what is searched for.
+            logits: (K, V), of the tokens after the paths.
+            state: arrays (L, K, H), after the paths.
+        """
+        self.paths = [
+            self._with_whole_cluster(
+                path, request, logits[row], tuple(part[:, row : row + 1] for part in state)
+            )
+            for row, path in enumerate(self.paths)
+        ]
+
+    def _with_whole_cluster(
+        self, path: _Path, request: Request, logits: Logits, state: State
+    ) -> _Path:
+        """A path with those of the likeliest next tokens that its last cluster goes on with."""
+        text, whole = GrowingText(request, seed=0), path
+        if len(path.ids):
+            text.add(path.ids.tolist())
+        while not text.ended:
+            chances = self._chances(logits)  # (V,)
+            token = int(chances.argmax())
+            path = _Path(np.append(path.ids, np.int32(token)), path.log_prob + chances[token])
+            text.add([token])
+            if text.tokens == len(path.ids):
+                whole = path
+            stepper = request.model.stepper(state)
+            logits, state = stepper.step(path.ids[-1:])[0], stepper.state
+        return whole
+
+    def _chances(self, logits: Logits) -> Logits:
+        """The log-probabilities (..., V) of what may come."""
+        chances = log_softmax(logits.astype(np.float64))
+        return chances if self.allowed is None else only(chances, self.allowed)
 
     @property
     def settled(self) -> bool:
@@ -163,7 +205,8 @@ class _Search:
         whole = tokens > 0 and path.ids[-1] == self.end_id  # of a record, which ends itself
         ids = path.ids[: tokens - whole].tolist()
         text = self.tokenizer.decoder()(ids, False)  # without half a character
-        if not whole and tokens == self.config.max_new_tokens:
+        limit = self.config.max_new_tokens
+        if not whole and limit is not None and tokens >= limit:
             text = without_open_end(text)
         text = ending.feed(text)
         score = path.log_prob / max(tokens, 1) ** self.length_penalty
