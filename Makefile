@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 
 .PHONY: demo docs test test-slow format clean \
 	bench-training bench-neighbours bench-sampling bench-serving bench-gpu bench-quality bench-records \
-	bench-peers
+	bench-tasks bench-task-peers bench-peers
 
 demo: $(READY)
 	$(BIN)/charrnn train scenes --minutes 1
@@ -50,6 +50,14 @@ bench-quality: $(READY)
 # NAMES: files with a name on each line.
 bench-records: $(READY)
 	$(BIN)/python benchmarks/records.py $(NAMES)
+
+# DATA: the folder with the sets that benchmarks/tasks names. ROW: one or several of its rows.
+bench-tasks: $(READY) bench-task-peers
+	$(BIN)/python benchmarks/tasks/run.py $(DATA) $(ROW)
+
+bench-task-peers:
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet scikit-learn statsmodels python-crfsuite
 
 # Keras and JAX, to be measured beside charrnn where they are wanted.
 bench-peers:

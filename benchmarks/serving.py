@@ -3,7 +3,8 @@
     make bench-serving
 
 A server in a process of its own, on this machine; 1, 16, 64 and 256 clients at once, each with a
-stream of its own over its own connection. What counts is the time to the first character, in the
+stream of its own over its own connection: short texts, which NumPy writes, and long ones, which
+machine code writes. What counts is the time to the first character, in the
 middle and for the slowest tenth, and the characters of all clients together per second. Server and
 clients share the processors, as they would not elsewhere.
 """
@@ -31,13 +32,14 @@ from charrnn.text.tokenizer import CharTokenizer
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "serving.json"
 CLIENTS = (1, 16, 64, 256)
-LENGTH, ROUNDS = 300, 3  # characters of a text; of the rounds, the median counts
+LENGTHS = (300, 2000)  # characters of a text
+ROUNDS = 3  # of which the median counts
 CHARACTERS = "".join(map(chr, [10, *range(32, 96)]))
 
 
-async def client(port: int, seed: int) -> tuple[float, float]:
+async def client(port: int, seed: int, length: int) -> tuple[float, float]:
     """Seconds until the first character, and until the last."""
-    asked = {"prompt": "THE ", "max_tokens": LENGTH, "temperature": 0.8, "seed": seed}
+    asked = {"prompt": "THE ", "max_tokens": length, "temperature": 0.8, "seed": seed}
     body = json.dumps(asked | {"stream": True}).encode()
     head = (
         f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -53,22 +55,22 @@ async def client(port: int, seed: int) -> tuple[float, float]:
     return first, last
 
 
-async def at_once(port: int, count: int) -> dict[str, float]:
+async def at_once(port: int, count: int, length: int) -> dict[str, float]:
     """What `count` clients that come together see."""
     begin = time.perf_counter()
-    found = await asyncio.gather(*(client(port, seed) for seed in range(count)))
+    found = await asyncio.gather(*(client(port, seed, length) for seed in range(count)))
     seconds = time.perf_counter() - begin
     firsts = sorted(first for first, _ in found)
     return {
         "first_character_ms": 1000 * statistics.median(firsts),
         "first_character_ms_slowest_tenth": 1000 * firsts[int(0.9 * (count - 1))],
-        "characters_per_second": count * LENGTH / seconds,
+        "characters_per_second": count * length / seconds,
     }
 
 
-def measured(port: int, count: int) -> dict[str, float]:
+def measured(port: int, count: int, length: int) -> dict[str, float]:
     """The medians of several rounds."""
-    rounds = [asyncio.run(at_once(port, count)) for _ in range(ROUNDS)]
+    rounds = [asyncio.run(at_once(port, count, length)) for _ in range(ROUNDS)]
     return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
 
 
@@ -97,11 +99,14 @@ def main() -> None:
         port = int(re.findall(r":(\d+)/", server.stderr.readline())[0])
         time.sleep(1)
         try:
-            asyncio.run(at_once(port, 4))  # not counted
-            found = {}
-            for count in CLIENTS:
-                found[str(count)] = measured(port, count)
-                print(f"{count:>4} clients  {found[str(count)]}")
+            found: dict[str, dict[str, dict[str, float]]] = {}
+            for length in LENGTHS:
+                asyncio.run(at_once(port, 4, length))  # not counted
+                found[str(length)] = {}
+                for count in CLIENTS:
+                    one = measured(port, count, length)
+                    found[str(length)][str(count)] = one
+                    print(f"{length:>5} characters, {count:>3} clients  {one}", flush=True)
         finally:
             server.terminate()
             server.communicate()
@@ -111,8 +116,7 @@ def main() -> None:
         "cell": "lstm",
         "layers": 2,
         "hidden_size": arguments.hidden_size,
-        "characters": LENGTH,
-        "clients": found,
+        "clients_by_characters": found,
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from charrnn.errors import CharRNNError as CharRNNError
     from charrnn.evaluation.losses import evaluate as evaluate
     from charrnn.folder.record import Evaluation as Evaluation
-    from charrnn.models.loading import load as load
     from charrnn.models.mixture import Mixture as Mixture
     from charrnn.models.model import Model as Model
     from charrnn.network.char_rnn import CharRNN as CharRNN
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from charrnn.scoring.novelty import Copies as Copies
     from charrnn.scoring.novelty import Novelty as Novelty
     from charrnn.scoring.score import Score as Score
+    from charrnn.tasks.loading import load as load
     from charrnn.text.corpus import Corpus as Corpus
     from charrnn.text.corpus import read_corpus as read_corpus
     from charrnn.text.spool import read_records as read_records
@@ -55,7 +55,7 @@ _MODULES = {
     "errors": ("CharRNNError",),
     "evaluation.losses": ("evaluate",),
     "folder.record": ("Evaluation",),
-    "models.loading": ("load",),
+    "tasks.loading": ("load",),
     "models.mixture": ("Mixture",),
     "models.model": ("Model",),
     "network.char_rnn": ("CharRNN",),

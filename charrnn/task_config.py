@@ -85,10 +85,14 @@ class Translate(_Record, frozen=True, kw_only=True, tag="translate"):
     """A text for each text.
 
     Attributes:
-        longest: characters of the longest answer that is written.
+        reach: R, how far a move of the attention goes at most, in tokens of the source.
+        longest_source, longest_target: tokens of the longest that were trained on, each with its
+            end; they limit how long an answer may become.
     """
 
-    longest: Size
+    reach: Annotated[int, Meta(ge=1, le=1_000)] = 4
+    longest_source: Size
+    longest_target: Size
 
 
 TaskRecord = Classify | Tag | Forecast | Translate

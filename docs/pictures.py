@@ -89,34 +89,12 @@ def draw_layers(path: Path, found: list[Unit]) -> None:
         axes.legend(loc="lower right")
 
 
-def draw_unrolled(path: Path) -> None:
-    """Draw one cell that is used at every step of a text."""
-    with picture(path, height=2.2) as axes:
-        for step, (character, following) in enumerate(zip("the", "he ", strict=True)):
-            x = 2.2 * step
-            box = {"boxstyle": "round,pad=0.6", "facecolor": "#e6eef5", "edgecolor": "#0072b2"}
-            axes.text(x, 1, "W", bbox=box, ha="center", va="center", fontsize=13)
-            shown = following.replace(" ", "␣")
-            for y, words in ((0, f"reads “{character}”"), (2, f"predicts “{shown}”")):
-                axes.text(x, y, words, ha="center", va="center")
-            for start, end in (((x, 0.2), (x, 0.65)), ((x, 1.35), (x, 1.8))):
-                axes.annotate("", end, start, arrowprops={"arrowstyle": "->"})
-            axes.annotate("", (x - 0.35, 1), (x - 1.85, 1), arrowprops={"arrowstyle": "->"})
-            axes.text(x - 1.1, 1.12, f"h{'₀₁₂'[step]}", ha="center")
-        axes.annotate("", (5.9, 1), (4.75, 1), arrowprops={"arrowstyle": "->"})
-        axes.text(5.35, 1.12, "h₃", ha="center")
-        axes.set(xlim=(-2.1, 6), ylim=(-0.3, 2.3))
-        axes.set_title("The same weights W at every step")
-        axes.set_axis_off()
-
-
 def main() -> None:
     """Train what is missing, look inside, draw."""
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     models, text = trained(source, folder), source.read_text("utf-8")
     first = round(0.9 * len(text))  # what was kept for validation begins here
     PICTURES.mkdir(exist_ok=True)
-    draw_unrolled(PICTURES / "unrolled.svg")
     horizon = inside.horizon(models["lstm"], text[first:], text[:first])
     draw_horizon(PICTURES / "horizon.svg", horizon)
     draw_gradients(

@@ -22,6 +22,7 @@ from charrnn.config import (
     SampleConfig,
     ServeConfig,
     Settings,
+    TaskSettings,
     TrainConfig,
     check,
     takes,
@@ -34,7 +35,7 @@ from charrnn.terminal.options import take, with_settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS: dict[str, tuple[type[Settings], ...]] = {
-    "train": (Budget, ModelConfig, TrainConfig, Reading),
+    "train": (Budget, TaskSettings, ModelConfig, TrainConfig, Reading),
     "sample": (SampleConfig,),
     "eval": (EvalConfig, Reading),
     "serve": (ServeConfig,),

@@ -137,7 +137,15 @@ def test_every_folder_of_the_package_is_a_room_whose_order_is_checked() -> None:
     assert folders == ROOMS.keys()
 
 
-TORCH = ("network", "learning", "evaluation", "training", "terminal", "cli")  # those that train
+TORCH = (
+    "objectives",
+    "network",
+    "learning",
+    "evaluation",
+    "training",
+    "terminal",
+    "cli",
+)  # those that train
 
 
 @pytest.mark.parametrize(("package", "may"), [("torch", TORCH), ("llvmlite", ("native",))])

@@ -3,17 +3,42 @@
 encoder     embedding.weight (V, E), or input.weight (E, F) where numbers are read
             rnn.*    a stack that reads forwards
             back.*   another that reads each row from its own end, if the network is
-                     bidirectional; both as in a language model, so that one can start them
+                     bidirectional, with an embedding_back.weight (V, E) of its own; both as in a
+                     language model, so that one can start them
+decoder     decoder.*, of a translator: an embedding, a stack, the bridge from what the encoder has
+            read to its first state, and its attention
 head        head.weight, head.bias
 """
 
 from __future__ import annotations
 
-from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT, encoder_shapes, weight_shapes
+from charrnn.cells.layout import (
+    EMBEDDING,
+    HEAD_BIAS,
+    HEAD_WEIGHT,
+    RECURRENT,
+    recurrent_shapes,
+    weight_shapes,
+)
+from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 
-__all__ = ["shapes_of"]
+__all__ = [
+    "BACKWARDS",
+    "DECODER",
+    "EMBEDDING_BACK",
+    "INPUT_BIAS",
+    "INPUT_WEIGHT",
+    "encoder_shapes",
+    "shapes_of",
+]
+
+EMBEDDING_BACK = "embedding_back.weight"  # (V, E), what the stack that reads backwards reads
+BACKWARDS = "back."  # stands before the names of the weights of the stack that reads backwards
+INPUT_WEIGHT = "input.weight"  # (E, F)
+INPUT_BIAS = "input.bias"  # (E,)
+DECODER = "decoder."  # stands before the names of the weights of what writes a translation
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -37,7 +62,53 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
             outputs = task.horizon * len(task.quantiles)
             return encoder_shapes(config, 1 + len(task.features)) | _linear(outputs, width)
         case Translate():
-            return encoder_shapes(config) | _linear(config.vocab_size, width)
+            return encoder_shapes(config) | _decoder_shapes(config, task.reach, width)
+
+
+def encoder_shapes(config: ModelConfig, features: int = 0) -> Shapes:
+    """The weights of a network up to its head.
+
+    Args:
+        config: its shape.
+        features: F, how many numbers are read at each step; 0 where characters are read.
+    """
+    first: Shapes = {EMBEDDING: (config.vocab_size, config.embed_size)}
+    if config.bidirectional:
+        first[EMBEDDING_BACK] = first[EMBEDDING]
+    if features:
+        first = {INPUT_WEIGHT: (config.embed_size, features), INPUT_BIAS: (config.embed_size,)}
+    stack = recurrent_shapes(config.cell, config.embed_size, config.hidden_size, config.num_layers)
+    directions = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
+    stacks = {start + name: shape for start in directions for name, shape in stack.items()}
+    return first | stacks
+
+
+def _decoder_shapes(config: ModelConfig, reach: int, width: int) -> Shapes:
+    """The weights of what writes a translation, and its head.
+
+    Args:
+        config: the shape of the decoder's stack, as of each of the encoder's.
+        reach: R, how far a move of the attention goes.
+        width: D·H, of the encoder's output.
+    """
+    hidden = config.hidden_size
+    stack = recurrent_shapes(config.cell, config.embed_size, hidden, config.num_layers)
+    states = len(CELLS[config.cell].state) * config.num_layers
+    shapes: Shapes = {
+        DECODER + EMBEDDING: (config.vocab_size, config.embed_size),
+        **{DECODER + RECURRENT + name: shape for name, shape in stack.items()},
+        DECODER + "key.weight": (hidden, width),
+    }
+    for name, outputs, inputs in (
+        ("bridge", states * hidden, width),
+        ("move", 2 * reach + 1, hidden),
+        ("out", hidden, width + hidden),
+    ):
+        shapes |= {
+            f"{DECODER}{name}.weight": (outputs, inputs),
+            f"{DECODER}{name}.bias": (outputs,),
+        }
+    return shapes | _linear(config.vocab_size, hidden)
 
 
 def _linear(outputs: int, inputs: int) -> Shapes:

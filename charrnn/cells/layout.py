@@ -9,15 +9,11 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 
 __all__ = [
-    "BACK",
     "EMBEDDING",
     "HEAD_BIAS",
     "HEAD_WEIGHT",
-    "INPUT_BIAS",
-    "INPUT_WEIGHT",
     "RECURRENT",
     "Layer",
-    "encoder_shapes",
     "layer_names",
     "recurrent_shapes",
     "weight_shapes",
@@ -25,9 +21,6 @@ __all__ = [
 
 EMBEDDING = "embedding.weight"  # (V, E)
 RECURRENT = "rnn."  # stands before the names of the recurrent stack's weights
-BACK = "back."  # before those of an encoder's second stack, which reads backwards
-INPUT_WEIGHT = "input.weight"  # (E, F), in place of an embedding where values are read
-INPUT_BIAS = "input.bias"  # (E,)
 HEAD_WEIGHT = "head.weight"  # (V, H), or (V, 2·H) if the stack is bidirectional
 HEAD_BIAS = "head.bias"  # (V,)
 
@@ -97,19 +90,3 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         HEAD_WEIGHT: (config.vocab_size, width),
         HEAD_BIAS: (config.vocab_size,),
     }
-
-
-def encoder_shapes(config: ModelConfig, features: int = 0) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each weight of an encoder: of its input, and of one stack or two.
-
-    Args:
-        config: the shape of the stacks; a bidirectional encoder has two of one direction each.
-        features: F, how many values it reads at each step; 0 if it reads ids.
-    """
-    shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (config.vocab_size, config.embed_size)}
-    if features:
-        shapes = {INPUT_WEIGHT: (config.embed_size, features), INPUT_BIAS: (config.embed_size,)}
-    stack = recurrent_shapes(config.cell, config.embed_size, config.hidden_size, config.num_layers)
-    for prefix in (RECURRENT, BACK) if config.bidirectional else (RECURRENT,):
-        shapes |= {prefix + name: shape for name, shape in stack.items()}
-    return shapes

@@ -5,8 +5,9 @@
 insights  the ways of `charrnn inspect` that measure
 train     a text to a model
 sample    a model to new text
-evaluate  how well models predict a text: `charrnn eval`
+evaluate  how well models predict a text, or answer: `charrnn eval`
 score     the same for each line of standard input
+predict   what a model for a task answers
 inspect   what a model's units do, and what mattered to it
 serve     models behind an API
 export    a model as a web page, a script or an ONNX graph

@@ -36,6 +36,7 @@ VERBS = {
     "sample": "sample.sample",
     "eval": "evaluate.evaluate",
     "score": "score.score",
+    "predict": "predict.predict",
     "serve": "serve.serve",
     "export": "export.export",
     "push": "push.push",
@@ -120,7 +121,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Train small recurrent language models on your own text, and use them.",
+    help="Train small recurrent networks on your own text, and use them.",
 )
 
 

@@ -1,4 +1,4 @@
-"""charrnn eval: how well models predict a text."""
+"""charrnn eval: how well models predict a text, or answer examples."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import typer
 
 from charrnn.config import EvalConfig, Reading
 from charrnn.errors import CharRNNError, UsageError, not_written
+from charrnn.settings import settings_of
 from charrnn.terminal.options import (
     JsonOption,
     UnknownOption,
     models_and_texts,
+    option_names,
     take,
     with_settings,
 )
@@ -62,7 +64,7 @@ HtmlOption = Annotated[
 ]
 
 
-@with_settings(EvalConfig, Reading)
+@with_settings(EvalConfig, Reading, leave_out=("reverse",))
 def evaluate(
     arguments: ModelsAndTextsArgument,
     validation: ValidationOption = False,
@@ -74,7 +76,7 @@ def evaluate(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """Measure how well a model, or several together, predict a text."""
+    """Measure how well a model, or several together, predict a text or answer examples."""
     config, reading = take(EvalConfig, given), take(Reading, given)
     if config.random_windows is not None and config.protocol != "windows":
         raise UsageError("--random-windows needs windows", "add --protocol windows")
@@ -82,6 +84,12 @@ def evaluate(
         advice = "leave out --per-char and --html"
         raise UsageError("random windows don't make up a text to show", advice)
     models, sources = models_and_texts(arguments, "score", "charrnn eval MODEL TEXT")
+    if _is_for_a_task(models[0]):
+        only = {"validation": validation, "dynamic": dynamic, "per_char": per_char, "html": html}
+        own = {s.name: getattr(config, s.name) for s in settings_of(EvalConfig)}
+        changed = [name for name, value in own.items() if value != getattr(EvalConfig(), name)]
+        _score_answers(models, sources, reading, [n for n in only if only[n]] + changed, json)
+        return
     found = _scored(models, sources, config, reading, unknown, dynamic or [], validation)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
@@ -93,6 +101,37 @@ def evaluate(
     else:
         for label, value in _rows(found).items():
             write(f"{label:<20} {value}\n")
+
+
+def _is_for_a_task(model: str) -> bool:
+    """Whether a model is no language model."""
+    from charrnn.folder.record import find_model, read_record
+
+    return read_record(find_model(model))[0].task is not None
+
+
+def _score_answers(
+    models: list[str], sources: list[str], reading: Reading, refused: list[str], json: bool
+) -> None:
+    """Score a model's answers beside trivial ones."""
+    from charrnn.tasks.loading import load
+
+    if len(models) > 1:
+        found = f"{models[1]} is named beside a model for a task"
+        raise UsageError(found, "evaluate models for tasks one by one")
+    if refused:
+        options = ", ".join(option_names(refused).values())
+        raise UsageError(f"{options} is about language models", "leave it out")
+    report = load(models[0]).evaluate(sources, reading)
+    for note in report.notes:
+        say(note)
+    if json:
+        write(encode_json({"model": models[0], "examples": sources} | report.facts()))
+        return
+    for name, scores in {"model": report.scores, **report.baselines}.items():
+        values = "  ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
+        write(f"{name:<24} {values}\n")
+    write(f"{'examples':<24} {report.count:,}\n{report.verdict}\n")
 
 
 class ScoredText(NamedTuple):
@@ -123,7 +162,7 @@ def _scored(
     from charrnn.text.corpus import read_corpus
     from charrnn.text.records import Records
 
-    networks, tokenizer = losses.load_networks(models)
+    networks, tokenizer, reverse = losses.load_networks(models)
     reading = reading.for_tokens(tokenizer.unit)
     reading = _as_trained(models, sources if validation else dynamic, reading)
     text: Text
@@ -134,11 +173,16 @@ def _scored(
         _tell(corpus.notes)
         corpus_name, text = corpus.name, tokenizer.encode(corpus.text, unknown)  # (N,)
         if validation:
-            text = text[_training_tokens(models, corpus, len(text)) :]
+            training = _training_tokens(models, corpus, len(text))
+            text = text[: len(text) - training] if reverse else text[training:]
+        if reverse:
+            text = text[::-1].copy()
     is_list = isinstance(text, Records)
     if not is_list and reading.records not in ("auto", "none"):
         raise UsageError("this is no model of records", "leave --records out")
     training_ids = None
+    if dynamic and reverse:
+        raise UsageError("dynamic evaluation reads forwards", "leave --dynamic out")
     if dynamic:
         known = read_corpus(dynamic, reading)
         training_ids = tokenizer.encode(known.text, "skip")
@@ -170,8 +214,10 @@ def _records(
     from charrnn.text.spool import Spool
 
     records = [read_record(find_model(model))[0] for model in models]
+    as_trained = reading_for(records[0], reading)
+    reading = msgspec.structs.replace(reading, reverse=as_trained.reverse)
     if reading.records == "auto":
-        reading = reading_for(records[0], reading)
+        reading = as_trained
     with closing(Spool(sources, reading)) as spool:
         if spool.division.end is None:
             raise UsageError("a model of records reads no story", "leave --records out")

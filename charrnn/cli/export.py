@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.errors import UsageError, not_written
-from charrnn.terminal.options import ModelArgument
 from charrnn.terminal.output import say, write
 
 if TYPE_CHECKING:
@@ -17,6 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
+ModelArgument = Annotated[
+    list[str] | None,  # several are refused with more than "unexpected argument"
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
+        "[default: the newest in checkpoints/]",
+    ),
+]
 HtmlOption = Annotated[
     Path | None,
     typer.Option(help="Write one web page with everything in it: it opens anywhere, offline."),
@@ -48,6 +55,9 @@ def export(
     """Write a model as a web page, a script or an ONNX graph."""
     from charrnn.folder.record import find_model, read_model
 
+    if model is not None and len(model) > 1:
+        found = f"{len(model)} models are named, and a page, script or graph holds one"
+        raise UsageError(found, "export one; a mixture of several stays with charrnn sample")
     if html is None and js is None and onnx is None:
         advice = "charrnn export MODEL --html page.html, or --js, or --onnx"
         raise UsageError("there is nothing to write", advice)
@@ -56,7 +66,7 @@ def export(
         raise UsageError("one file is named twice", "give each kind a file of its own")
     if exact and html is None and js is None:
         raise UsageError("--exact is for --html and --js", "an ONNX graph is always exact")
-    folder = read_model(find_model(model))
+    folder = read_model(find_model(model[0] if model else None))
     say(_warning(folder))
     if html is not None or js is not None:
         from charrnn.sharing import page

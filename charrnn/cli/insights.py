@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,22 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["measure_gradients", "measure_horizon", "measure_units"]
 
 LONG = 1_000_000  # characters whose units are looked at
+BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
 
 
 def measure_units(
     model: Model, corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
 ) -> None:
     """Show what each unit of a model stands for."""
-    from tqdm import tqdm
-
     from charrnn.inside.findings import units
 
     text = corpus.text[:LONG]
     if len(text) < len(corpus.text):
         say(f"the first {LONG:,} characters are looked at")
-    total = len(model.tokenizer.encode(text, unknown))
-    with tqdm(total=total, unit=f" {model.tokenizer.unit}s", leave=False, disable=None) as bar:
-        found = units(model, text, unknown=unknown, progress=bar.update)
+    with _progress() as done:
+        found = units(model, text, unknown=unknown, progress=done)
     if output is not None:
         from charrnn.plots.insights import draw_units
 
@@ -70,7 +70,8 @@ def measure_horizon(
         text = model.tokenizer.decode(ids[first:])
     else:
         text, known = corpus.text, _training_text(find_model(names[0]))
-    found = horizon(model, text, known, unknown=unknown)
+    with _progress() as done:
+        found = horizon(model, text, known, unknown=unknown, progress=done)
     seq_length = training.seq_length if training else None
     if output is not None:
         from charrnn.plots.insights import draw_horizon
@@ -119,7 +120,9 @@ def measure_gradients(
     from charrnn.inside.backwards import gradients
     from charrnn.models.loading import load
 
-    found = gradients([load(name) for name in names], corpus.text, unknown=unknown)
+    models = [load(name) for name in names]
+    with _progress() as done:
+        found = gradients(models, corpus.text, unknown=unknown, progress=done)
     if output is not None:
         from charrnn.plots.insights import draw_gradients
 
@@ -131,3 +134,12 @@ def measure_gradients(
         from charrnn.terminal.insights import show_gradients
 
         show_gradients(found)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], object]]:
+    """A bar on a terminal, while work goes on; it is told which share of the work was done."""
+    from tqdm import tqdm
+
+    with tqdm(total=1, bar_format=BAR, leave=False, disable=None) as bar:
+        yield bar.update

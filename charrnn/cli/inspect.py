@@ -123,14 +123,13 @@ def inspect(
 
     import numpy as np
 
+    from charrnn.inside.lanes import refuse_records
     from charrnn.models.loading import load_together
     from charrnn.text.corpus import read_corpus
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
-        if model.tokenizer.end is not None:
-            found = "inspect needs a model of one story, and this is one of records"
-            raise UsageError(found, "train one with --records none")
+        refuse_records(model.tokenizer)
         corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)

@@ -117,7 +117,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
             raise UsageError("standard input can't be both prompt and choices", "use --prompt")
 
 
-@with_settings(SampleConfig, SampleOptions, Reading, leave_out=("text_column", "split"))
+@with_settings(SampleConfig, SampleOptions, Reading, leave_out=("text_column", "split", "reverse"))
 def sample(
     models: ModelsArgument = None,
     *,
@@ -156,6 +156,7 @@ def _sample(
     *,
     json: bool,
 ) -> None:
+    from charrnn.folder.record import find_model, read_record
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.records import sampling_config
@@ -163,6 +164,10 @@ def _sample(
     from charrnn.text.tokenizer import as_trained
 
     model = load_together(models)
+    for name in models:
+        if read_record(find_model(name))[0].reads_backwards:
+            who = name or "the model"
+            say(f"{who} was trained with --reverse: it writes from end to beginning")
     prompt = options.prompt
     if options.prompt_file:
         prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))

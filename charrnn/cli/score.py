@@ -20,7 +20,7 @@ from charrnn.text.division import kind_of_end, split
 __all__ = ["score"]
 
 
-@with_settings(Reading, leave_out=("text_column", "split", "records"))
+@with_settings(Reading, leave_out=("text_column", "split", "records", "reverse"))
 def score(model: ModelArgument = None, *, unknown: UnknownOption = "error", **given: Any) -> None:
     """Score each line of standard input, or each record, as lines of JSON."""
     from charrnn.folder.record import find_model, read_record, reading_for

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from charrnn.config import Budget, ModelConfig, Reading, TrainConfig
+from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.terminal.options import JsonOption, option_names, take, with_settings
 from charrnn.terminal.output import encode_json, write
@@ -28,9 +28,11 @@ ResumeOption = Annotated[
     typer.Option(metavar="MODEL", help="Continue this run as if it had never stopped."),
 ]
 InitOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="MODEL", help="Start from the weights of this model; its vocabulary may grow."
+        metavar="MODEL",
+        help="Start from the weights of this language model; its vocabulary may grow. A task may "
+        "be given a second one, trained with --reverse.",
     ),
 ]
 RepeatOption = Annotated[
@@ -54,7 +56,7 @@ TokenizerOption = Annotated[
 PLACES = ("name", "out", "init_from")  # what may be given for a run that is made again
 
 
-@with_settings(Budget, ModelConfig, TrainConfig, Reading)
+@with_settings(Budget, TaskSettings, ModelConfig, TrainConfig, Reading)
 def train(
     sources: SourcesArgument = None,
     resume: ResumeOption = None,
@@ -67,9 +69,12 @@ def train(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """Train a language model on your text. Settings left out are chosen to fit the text."""
+    """Train a language model on your text, or with --task another model on your examples.
+
+    Settings left out are chosen to fit the text.
+    """
     others = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
-    given |= {name: value for name, value in others.items() if value is not None}
+    given |= {name: value for name, value in others.items() if value not in (None, [])}
     if resume is not None:
         given |= {} if repeat is None else {"repeat": repeat}
         _refuse_changes(resume, given, "--resume")
@@ -106,7 +111,8 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
     record, _ = read_record(find_model(model))
     found = []
     for name, option in option_names(given).items():
-        kept = getattr(record.model, name, getattr(record.training, name, None))
+        places = (record.model, record.training, record.task)
+        kept = next((getattr(p, name) for p in places if hasattr(p, name)), None)
         found.append(option if kept is None else f"{option} (it has {kept})")
     it = "it" if len(found) == 1 else "them"
     otherwise = "" if "init_from" in given else ", or start a new run with --init-from"

@@ -4,5 +4,7 @@
 
 rows        files, compressed ones and data sets → rows with columns and numbers
 labelled    texts with a label each: tables, fastText
+inputs      texts to be answered
 tagged      texts with marked spans: CoNLL, JSON
+pairs       two columns, or two files line by line → pairs of texts
 """

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+from charrnn.config import TaskName
 from charrnn.folder.hub import folder_name
-from charrnn.folder.record import ModelFolder
+from charrnn.folder.record import ModelFolder, labels_of
+from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["facts", "markdown", "vocabulary"]
+
+NAMED = 10  # labels that a card names
 
 
 def facts(model: ModelFolder) -> dict[str, str]:
@@ -17,27 +21,55 @@ def facts(model: ModelFolder) -> dict[str, str]:
     record, shape = model.record, model.record.model
     parameters = sum(weight.size for weight in model.weights.values())
     skips = ", skip connections" if shape.skip else ""
+    skips += ", forwards and backwards" if shape.bidirectional else ""
     found = {
         "cell": f"{shape.cell}, {shape.num_layers} × {shape.hidden_size}, "
         f"embedding {shape.embed_size}{skips}",
         "parameters": f"{parameters:,}",
-        "vocabulary": vocabulary(model.tokenizer),
     }
+    if record.task is not None:
+        found |= _of_task(model, record.task)
+    if not isinstance(record.task, Forecast):
+        found["vocabulary"] = vocabulary(model.tokenizer)
     if record.corpus is not None:
         found["corpus"] = f"{record.corpus.name}, {record.corpus.characters:,} characters"
-        if record.corpus.record_count:
+        if record.corpus.reverse:
+            found["corpus"] += ", read from the end to the beginning"
+        if record.task is not None:
+            found["examples"] = f"{record.corpus.record_count:,}"
+        elif record.corpus.record_count:
             count = f"{record.corpus.record_count:,}"
             found["records"] = f"{count}, {division.in_words(record.corpus.records)}"
     if (last := model.evaluation) is not None:
         unit, bits = model.tokenizer.unit, last.val_nats / math.log(2)
-        found["validation loss"] = f"{last.val_nats:.4f} nats, {bits:.4f} bits per {unit}"
-        found["training loss"] = f"{last.train_nats:.4f} nats per {unit}"
+        if record.task is None:
+            found["validation loss"] = f"{last.val_nats:.4f} nats, {bits:.4f} bits per {unit}"
+            found["training loss"] = f"{last.train_nats:.4f} nats per {unit}"
+        else:
+            found["validation loss"] = f"{last.val_nats:.4f}"
+            found["training loss"] = f"{last.train_nats:.4f}"
+        if last.score is not None:
+            found["validation score"] = f"{last.score:.4g}"
         found["trained"] = (
             f"{last.step:,} updates, {last.epoch:.1f} epochs, {last.seconds:,.0f} seconds"
         )
     found["made by"] = f"charrnn {record.charrnn_version}" + (
         f" with PyTorch {record.torch_version}" if record.torch_version else ""
     )
+    return found
+
+
+def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
+    """What a model for a task answers."""
+    found: dict[str, str] = {"task": task.name}
+    match task:
+        case Classify() | Tag():
+            names = labels_of(model).labels
+            more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+            found["labels"] = f"{len(names):,}: {', '.join(names[:NAMED])}{more}"
+        case Forecast():
+            found["horizon"] = f"{task.horizon} values"
+            found["season"] = f"{task.season} values" if task.season > 1 else "none"
     return found
 
 
@@ -48,8 +80,40 @@ def vocabulary(tokenizer: Tokenizer) -> str:
     return f"{tokenizer.vocab_size - 1} {tokenizer.unit}s, and the end of a record"
 
 
+# What a model for a task does with what it reads.
+WORK: dict[TaskName, str] = {
+    "classify": "It reads a text, one character at a time, and names its class.",
+    "tag": "It reads a sentence, one character at a time, and marks names or other spans in it.",
+    "forecast": "It reads a series of numbers and forecasts how it goes on, with a band.",
+    "translate": "It reads a text, one character at a time, and writes another for it.",
+}
+
+
+def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
+    """The card of a model for a task."""
+    rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
+    title = folder_name(model.path)
+    return f"""# {title}
+
+A recurrent network, made with charrnn.
+{WORK[task.name]}
+
+| | |
+|---|---|
+{rows}
+
+Use it, from the folder that holds this one, or from anywhere with its path:
+
+    charrnn predict {title} < input
+
+The validation loss and score are of examples from all over the corpus, not trained on.
+"""
+
+
 def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
     """The model card; `on_hub` is its name there, if it is for there."""
+    if model.record.task is not None:
+        return _of_answers(model, model.record.task)
     what, validates = "", "the last part of the corpus, which was"
     if model.tokenizer.end is not None:
         what = "records, each from its beginning to its end, "

@@ -59,12 +59,14 @@ __all__ = [
     "WEIGHTS",
     "CorpusRecord",
     "Evaluation",
+    "Labels",
     "ModelFolder",
     "ModelRecord",
     "description_files",
     "find_model",
     "is_model",
     "kept_step",
+    "labels_of",
     "model_files",
     "read_folder",
     "read_model",
@@ -160,6 +162,11 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
     corpus: CorpusRecord | None = None
     task: TaskRecord | None = None
 
+    @property
+    def reads_backwards(self) -> bool:
+        """Whether it was trained on a text from its end to its beginning."""
+        return self.corpus is not None and self.corpus.reverse
+
 
 def reading_for(record: ModelRecord, reading: Reading) -> Reading:
     """How to read a text for a model: as one story or as records, as it was trained on."""
@@ -221,12 +228,39 @@ def weights_file(weights: Weights, step: int) -> bytes:
 
 def description_files(record: ModelRecord, tokenizer: Tokenizer | None) -> dict[str, bytes]:
     """The files that say what a model is; without a tokenizer if it reads numbers."""
-    files = {CONFIG: pretty_json(record)}
+    content = msgspec.to_builtins(record)
+    if record.task is None:
+        del content["task"]
+    files = {CONFIG: pretty_json(content)}
     return files if tokenizer is None else files | {TOKENIZER: pretty_json(tokenizer)}
 
 
 # In place of the tokenizer of a model that reads numbers.
 NO_TEXT = ByteTokenizer()
+
+
+class Labels(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """`labels.json`: what a classifier's answers are called, or a tagger's kinds of span.
+
+    Attributes:
+        labels: in the order of the scores.
+        usual: the most frequent class in training.
+        words: for a tagger, the most frequent tag in training of each word that was mostly marked.
+    """
+
+    labels: tuple[str, ...]
+    usual: str = ""
+    words: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def labels_of(found: ModelFolder) -> Labels:
+    """What a folder's `labels.json` holds.
+
+    Raises:
+        BadDataError: if it is damaged, or of another model.
+    """
+    labels: Labels = parse(found.path / LABELS, found.extra[LABELS], Labels)
+    return labels
 
 
 def extra_files(task: TaskRecord | None) -> tuple[str, ...]:
@@ -404,6 +438,8 @@ def _read_record(path: Path) -> ModelRecord:
         found = f"{path}: format {version}, this charrnn reads up to {TASK_FORMAT_VERSION}"
         raise BadDataError(found, "use the charrnn version that wrote it, or a newer one")
     record: ModelRecord = parse(path, data, ModelRecord)
+    if (record.task is None) != (version == FORMAT_VERSION):
+        raise damaged(path, f"format {version} does not go with its task")
     return record
 
 

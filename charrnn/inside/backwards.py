@@ -11,7 +11,7 @@ Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient desc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import See
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.inside.lanes import activity
+from charrnn.inside.lanes import activity, story_ids
 from charrnn.models.model import Model
 from charrnn.text.tokenizer import same_vocabulary
 
@@ -36,9 +36,11 @@ __all__ = ["Gradients", "gradients", "norms_back"]
 
 BACK = 100  # k, steps back, at most
 WARM_UP = 200  # tokens read before, so that the state is one that occurs
-LOSSES = 256  # tokens whose loss is followed back
+LOSSES, LEAST_LOSSES = 256, 16  # tokens whose loss is followed back
 SPACE = 1 << 28  # bytes that the steps between may take
-MEMORY_TOKENS = 20_000  # on which gates are looked at, at most
+MEMORY_TOKENS, LEAST_MEMORY_TOKENS = 20_000, 2000  # on which gates are looked at
+# Multiplications and additions that either may take: about a minute.
+WORK, MEMORY_WORK = 1e12, 5e10
 GATES = {"lstm": "f", "gru": "z"}  # the gate that keeps what there is
 
 
@@ -64,40 +66,59 @@ class Gradients(msgspec.Struct, frozen=True, kw_only=True):
     memory: tuple[tuple[float, ...], ...] | None
 
 
-def gradients(models: Sequence[Model], text: str, *, unknown: Unknown = "error") -> list[Gradients]:
+def gradients(
+    models: Sequence[Model],
+    text: str,
+    *,
+    unknown: Unknown = "error",
+    progress: Callable[[float], object] | None = None,
+) -> list[Gradients]:
     """Gradients over time, of one or several models on the same text.
 
     Args:
         models: at least one; with the same vocabulary.
         text: some hundreds of characters or more.
         unknown: what to do with characters that the models do not know.
+        progress: called with which share of the work was done since the last call.
 
     Raises:
-        UsageError: for a mixture, other vocabularies, a text too short, or unknown characters if
-            these are errors.
+        UsageError: for a mixture, models of records, other vocabularies, a text too short, or
+            unknown characters if these are errors.
         BadDataError: if a gradient is not a number.
     """
     tokenizer = same_vocabulary([model.tokenizer for model in models])
     if not all(isinstance(model, Model) for model in models):
         raise UsageError("gradients are those of single models", "name them one by one")
-    ids = tokenizer.encode(text, unknown)  # (N,)
+    ids = story_ids(tokenizer, text, unknown)  # (N,)
     back = min(BACK, len(ids) // 4)
     if back < 1:
         raise UsageError(f"the text has {len(ids)} of the 4 tokens it needs", "use a longer one")
-    return [_of_one(model, ids, back) for model in models]
+
+    def done(share: float) -> None:  # of the work on one model
+        if progress is not None:
+            progress(share / len(models))
+
+    return [_of_one(model, ids, back, done) for model in models]
 
 
-def _of_one(model: Model, ids: Ids, back: int) -> Gradients:
+def _of_one(model: Model, ids: Ids, back: int, done: Callable[[float], object]) -> Gradients:
     warm_up = min(WARM_UP, len(ids) - back - 2)
     length = warm_up + back + 2  # the last token is the one that costs the loss
-    count = min(LOSSES, len(ids) - length + 1)
+    steps, weights = back + 1, sum(layer.w_ih.size + layer.w_hh.size for layer in model.layers)
+    affordable = int(WORK / (weights * (length + 2 * steps)))  # a step back costs two
+    count = min(LOSSES, max(LEAST_LOSSES, affordable), len(ids) - length + 1)
+    looked_at = min(MEMORY_TOKENS, max(LEAST_MEMORY_TOKENS, int(MEMORY_WORK / weights)))
+    read = ids[:looked_at] if model.config.cell in GATES else ids[:0]  # (M,)
+    total = count * length + len(read)
     starts = np.linspace(0, len(ids) - length, count).astype(np.intp)
     windows = ids[starts[:, None] + np.arange(length)]  # (B, length)
-    steps, shape = back + 1, model.config
+    shape = model.config
     rows = max(1, SPACE // (steps * shape.num_layers * shape.hidden_size * 4 * 8))
-    norms = np.concatenate(
-        [norms_back(model, windows[k : k + rows], steps) for k in range(0, count, rows)]
-    )  # (B, K)
+    norms = np.empty((count, steps))  # (B, K)
+    for k in range(0, count, rows):
+        part = windows[k : k + rows]
+        norms[k : k + rows] = norms_back(model, part, steps)
+        done(part.size / total)
     if not np.isfinite(norms).all():
         advice = "training has diverged: train again with a lower --learning-rate"
         raise BadDataError("the gradients of the model are not numbers", advice)
@@ -109,7 +130,7 @@ def _of_one(model: Model, ids: Ids, back: int) -> Gradients:
         median=tuple(median),
         low=tuple(low),
         high=tuple(high),
-        memory=_memory(model, ids[:MEMORY_TOKENS]),
+        memory=_memory(model, read, lambda tokens: done(tokens / total)),
     )
 
 
@@ -159,7 +180,9 @@ def _noting(seen: list[Tensor]) -> See:
     return see
 
 
-def _memory(model: Model, ids: Ids) -> tuple[tuple[float, ...], ...] | None:
+def _memory(
+    model: Model, ids: Ids, progress: Callable[[int], object]
+) -> tuple[tuple[float, ...], ...] | None:
     """How many tokens each unit's gate keeps what it holds, layer by layer."""
     gate = GATES.get(model.config.cell)
     if gate is None:
@@ -170,4 +193,5 @@ def _memory(model: Model, ids: Ids) -> tuple[tuple[float, ...], ...] | None:
         # A gate rounded to 0 or 1 would keep nothing or for ever.
         open_ = [np.clip(block.values[place], 1e-6, 1 - 1e-6) for place in places]
         sums += [np.log(values.astype(np.float64)).sum(0) for values in open_]
+        progress(len(block.at))
     return tuple(map(tuple, (-len(ids) / sums).tolist()))

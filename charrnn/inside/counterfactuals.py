@@ -18,6 +18,7 @@ from charrnn.arrays import Floats, Ids, log_softmax, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
+from charrnn.inside.lanes import story_ids
 from charrnn.models.hooks import Cache, Recorder
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import line_start, read_prompt
@@ -119,9 +120,10 @@ def saliency(
         unknown: what to do with characters that the model does not know.
 
     Raises:
-        UsageError: for a text without a token, a place outside it, or unknown characters.
+        UsageError: for a model of records, a text without a token, a place outside it, or unknown
+            characters.
     """
-    ids = model.tokenizer.encode(text, unknown)
+    ids = story_ids(model.tokenizer, text, unknown)
     if not len(ids):
         raise UsageError("there is no text to read", "give at least one character")
     at = len(ids) if at is None else at

@@ -22,7 +22,7 @@ from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 from charrnn.inside.features import FEATURES
 from charrnn.inside.following import Following, by_chance, follow, likely_higher
-from charrnn.inside.lanes import WARM_UP
+from charrnn.inside.lanes import WARM_UP, story_ids
 from charrnn.models.hooks import Watch
 from charrnn.models.model import Model
 from charrnn.scoring.score import score_of
@@ -83,7 +83,7 @@ def units(
     text: str,
     *,
     unknown: Unknown = "error",
-    progress: Callable[[int], object] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> list[Unit]:
     """What each unit of each layer of a model stands for.
 
@@ -91,27 +91,37 @@ def units(
         model: one model.
         text: some thousands of characters or more, such as the model knows.
         unknown: what to do with characters that it does not know.
-        progress: called with how many tokens were read since the last call.
+        progress: called with which share of the work was done since the last call.
 
     Returns:
         units: all of them: those that follow something first, the closest first. The first
             `ABLATED` are also taken away, on a sample of the text.
 
     Raises:
-        UsageError: for a mixture, a text too short, or unknown characters if these are errors.
+        UsageError: for a mixture, a model of records, a text too short, or unknown characters if
+            these are errors.
         BadDataError: if the values of the units are not numbers.
     """
     if not isinstance(model, Model):
         raise UsageError("units are those of one model", "name a single one")
-    ids = model.tokenizer.encode(text, unknown)  # (N,)
+    ids = story_ids(model.tokenizer, text, unknown)  # (N,)
     if len(ids) < LEAST:
         found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
         raise UsageError(found, "use a longer one")
     read, middle = _Read(model.tokenizer, ids), len(ids) // 2
-    best = _best(model, ids, read.features, progress)
+    windows = _windows(model, ids[middle:])
+    read_each = windows.size // 2  # tokens, each time that a unit is taken away
+    total = len(ids) + (2 + ABLATED) * read_each
+
+    def done(tokens: int) -> None:
+        if progress is not None:
+            progress(tokens / total)
+
+    best = _best(model, ids, read.features, done)
     order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
     taken = [u for u in order if best.follows[u]][:ABLATED]
-    lost = _bits_lost(model, ids[middle:], best.second.means, taken)
+    done((ABLATED - len(taken)) * read_each)
+    lost = _bits_lost(model, windows, best.second.means, taken, done)
     bits = dict(zip(taken, lost, strict=True))
     return [_unit(model, read, best, u, bits.get(u)) for u in order]
 
@@ -136,13 +146,11 @@ class _Best(NamedTuple):
     second: Following
 
 
-def _best(
-    model: Model, ids: Ids, values: Floats, progress: Callable[[int], object] | None
-) -> _Best:
+def _best(model: Model, ids: Ids, values: Floats, done: Callable[[int], object]) -> _Best:
     """Choose a feature for each unit on the first half of a text, and score it on the second."""
     middle = len(ids) // 2
     # The rest of what is found there takes much memory, and is of no use.
-    first = follow(model, ids[:middle], values[:middle], progress=progress).correlations
+    first = follow(model, ids[:middle], values[:middle], progress=done).correlations
     if not np.isfinite(first).all():
         advice = "training has diverged: train again with a lower --learning-rate"
         raise BadDataError("the values of the units are not numbers", advice)
@@ -151,7 +159,7 @@ def _best(
     chosen = first[every, features]
     signs = np.where(chosen < 0, -1, 1)
     lead = min(middle, WARM_UP)
-    second = follow(model, ids[middle - lead :], values[middle:], signs, lead, progress)
+    second = follow(model, ids[middle - lead :], values[middle:], signs, lead, done)
     scores = second.correlations[every, features]
     chance = by_chance(second, values[middle:])[features]
     follows = (chosen != 0) & (scores * signs > chance)
@@ -217,29 +225,41 @@ class _Read:
         return tuple(places)
 
 
-def _bits_lost(
-    model: Model, ids: Ids, means: NDArray[np.float64], taken: Sequence[int]
-) -> list[float]:
-    """What a model loses without each of some units, in bits per character."""
+def _windows(model: Model, ids: Ids) -> Ids:
+    """Texts (B, 2·N + 1) in which units are taken away: N tokens are read, N more are predicted."""
     length = min(LENGTH, (len(ids) - 1) // 2)
     shape = model.config
     weights = 8 * shape.num_layers * shape.hidden_size**2  # about
-    affordable = int(WORK / (2 * weights * length * (len(taken) + 1)))
+    affordable = int(WORK / (2 * weights * length * (ABLATED + 1)))
     lanes = max(1, min(LANES, affordable, len(ids) // (2 * length + 1)))
     starts = np.linspace(0, len(ids) - 2 * length - 1, lanes).astype(np.intp)
-    windows = ids[starts[:, None] + np.arange(2 * length + 1)]  # (B, 2·length + 1)
+    windows: Ids = ids[starts[:, None] + np.arange(2 * length + 1)]
+    return windows
+
+
+def _bits_lost(
+    model: Model,
+    windows: Ids,
+    means: NDArray[np.float64],
+    taken: Sequence[int],
+    done: Callable[[int], object],
+) -> list[float]:
+    """What a model loses without each of some units, in bits per character."""
+    length = windows.shape[1] // 2
     _, state = model(windows[:, :length])
     targets = windows[:, length + 1 :]
+    done(targets.size)
 
     def cost(watch: Watch | None) -> float:
         logits, _ = model(windows[:, length:-1], state, watch)  # (B, length, V)
+        done(targets.size)
         return -float(target_log_probs(logits, targets).sum(dtype=np.float64))
 
     whole = cost(None)
     characters = score_of(0.0, model.tokenizer, targets.ravel()).characters
     lost = []
     for u in taken:
-        layer, unit = divmod(u, shape.hidden_size)
+        layer, unit = divmod(u, model.config.hidden_size)
         more = cost(_held(f"layers.{layer}.hook_h", unit, float(means[u]))) - whole
         lost.append(more / max(characters, 1) / math.log(2))
     return lost

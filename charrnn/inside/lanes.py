@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
+from charrnn.config import Unknown
+from charrnn.errors import UsageError
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
+from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["EXACT", "WARM_UP", "Block", "activity"]
+__all__ = ["EXACT", "WARM_UP", "Block", "activity", "refuse_records", "story_ids"]
 
 MAX_LANES = 64
 WARM_UP = 512  # tokens; what came before changes hardly anything
@@ -36,6 +39,27 @@ class Block(NamedTuple):
     at: NDArray[np.intp]
     values: Cache
     logits: Floats
+
+
+def refuse_records(tokenizer: Tokenizer) -> None:
+    """A model of records begins each with an empty state: a running text is not what it knows.
+
+    Raises:
+        UsageError: if the tokenizer is that of such a model.
+    """
+    if tokenizer.end is not None:
+        found = "inspect needs a model of one story, and this is one of records"
+        raise UsageError(found, "train one with --records none")
+
+
+def story_ids(tokenizer: Tokenizer, text: str, unknown: Unknown) -> Ids:
+    """The ids (N,) of a text that is read from its beginning to its end.
+
+    Raises:
+        UsageError: as `refuse_records`, and for unknown characters if these are errors.
+    """
+    refuse_records(tokenizer)
+    return tokenizer.encode(text, unknown)
 
 
 def activity(model: Predictor, ids: Ids, names: NamesFilter = None) -> Iterator[Block]:

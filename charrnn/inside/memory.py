@@ -12,6 +12,7 @@ context", 2018.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids, target_log_probs
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
+from charrnn.inside.lanes import story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
 from charrnn.scoring.score import score_of
@@ -87,7 +89,12 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def horizon(
-    model: Predictor, text: str, training_text: str | None = None, *, unknown: Unknown = "error"
+    model: Predictor,
+    text: str,
+    training_text: str | None = None,
+    *,
+    unknown: Unknown = "error",
+    progress: Callable[[float], object] | None = None,
 ) -> Horizon:
     """How far back a model remembers.
 
@@ -96,12 +103,14 @@ def horizon(
         text: some hundreds of characters or more, best such as were not trained on.
         training_text: what n-gram models are counted in; None for no such models.
         unknown: what to do with characters that the model does not know.
+        progress: called with which share of the work was done since the last call.
 
     Raises:
-        UsageError: for a text too short, or unknown characters if these are errors.
+        UsageError: for a model of records, a text too short, or unknown characters if these are
+            errors.
         BadDataError: if the model's predictions are not numbers.
     """
-    ids = model.tokenizer.encode(text, unknown)  # (N,)
+    ids = story_ids(model.tokenizer, text, unknown)  # (N,)
     contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
     if len(contexts) < 2:
         needed = 2 * (CONTEXTS[1] + DISTANT + RUN)
@@ -118,6 +127,8 @@ def horizon(
         change = costs_after(model, ids, targets[::SHUFFLED], k, DISTANT) - costs[::SHUFFLED]
         bits.append(_mean(costs) * scale)
         shuffled.append(bits[-1] + _mean(change) * scale)
+        if progress is not None:
+            progress(_steps(k) / sum(map(_steps, contexts)))
     if not np.isfinite(bits).all():
         advice = "training has diverged: train again with a lower --learning-rate"
         raise BadDataError("the model's predictions are not numbers", advice)
@@ -136,12 +147,16 @@ def _targets(model: Predictor, count: int, contexts: list[int]) -> Places:
     """Which tokens of a text are predicted: (R, RUN), as many as the model's size allows."""
     first, last = contexts[-1] + DISTANT, count - RUN
     weights = sum(4 * len(part) * part.shape[-1] ** 2 for part in model.start())  # about
-    plain = sum((k + _shared(k)) / _shared(k) for k in contexts)
-    distant = sum((DISTANT + k + _shared(k)) / _shared(k) for k in contexts) / SHUFFLED
-    affordable = int(WORK / (2 * weights * RUN * (plain + distant)))
+    affordable = int(WORK / (2 * weights * RUN * sum(map(_steps, contexts))))
     runs = min(MAX_RUNS, max(MIN_RUNS, affordable), max(1, (last - first) // RUN))
     begins = np.linspace(first, last, runs).astype(np.intp)
     return begins[:, None] + np.arange(RUN)
+
+
+def _steps(context: int) -> float:
+    """How many tokens are read for each that is predicted after so much context."""
+    shared = _shared(context)
+    return (context + shared + (DISTANT + context + shared) / SHUFFLED) / shared
 
 
 def _shared(context: int) -> int:

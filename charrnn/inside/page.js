@@ -20,6 +20,10 @@
   // What is shown: a quantity of a unit of a layer, at a character; perhaps a passage, [from, to].
   const now = { quantity: 0, layer: 0, unit: 0, at: 0, passage: null };
 
+  const RANKED = 12; // units of a passage that are listed
+  const RANKING_HOW = element("ranking-how").textContent;
+  const RANKING_READ = "Each unit's mean there minus its mean elsewhere, in standard deviations.";
+
   const number = (level) => (level ? (level - data.levels - 1) / data.levels : NaN);
   const levelsOf = (quantity, layer, unit) => {
     const start = (layer * data.hidden + unit) * count;
@@ -137,8 +141,8 @@
     element("panel").replaceChildren(
       make("h2", {}, `${data.unit === "byte" ? "Byte" : "Character"} ${at}: `,
         glyph(make("span", { className: "glyph", id: "character" }), data.cells[at])),
-      make("p", {}, `${data.quantities[now.quantity].name} of unit ${now.layer}.${now.unit}: `, shown),
-      make("p", {}, "Its surprisal: ", make("span", { id: "surprisal" }, surprise)),
+      make("p", {}, `${data.quantities[now.quantity].name} of unit ${now.layer}.${now.unit}: `, shown,
+        "; surprisal: ", make("span", { id: "surprisal" }, surprise)),
       make("h2", {}, "Likeliest to come next"), nextTable(at),
       make("h2", {}, "What mattered for predicting it"),
       make("p", { className: "hint" },
@@ -148,14 +152,11 @@
 
   // Units of the passage: how many standard deviations their means there and elsewhere are apart.
   function rank() {
-    const ranking = element("ranking");
-    const old = ranking.querySelector("table");
-    if (old) old.remove();
-    if (!now.passage) {
-      ranking.parentElement.append(ranking);
-      return;
-    }
-    ranking.parentElement.prepend(ranking);
+    element("ranked").replaceChildren(...(now.passage ? ranked().slice(0, RANKED).map(inRanking) : []));
+    element("ranking-how").textContent = now.passage ? RANKING_READ : RANKING_HOW;
+  }
+
+  function ranked() {
     const [from, to] = now.passage;
     const within = to - from + 1;
     const found = [];
@@ -176,17 +177,15 @@
         if (!Number.isNaN(score)) found.push({ layer, unit, score, mean: means[0] });
       }
     }
-    found.sort((one, other) => Math.abs(other.score) - Math.abs(one.score));
-    const rows = found.slice(0, 12).map(({ layer, unit, score, mean }) => {
-      const choice = make("button", { type: "button" }, `${layer}.${unit}`);
-      choice.addEventListener("click", () => choose(layer, unit));
-      return make("tr", {}, make("td", {}, choice),
-        make("td", { className: "number" }, inWords(mean)),
-        make("td", { className: "number" }, inWords(score)));
-    });
-    ranking.append(make("table", {},
-      make("tr", {}, make("th", {}, "unit"), make("th", {}, "mean there"),
-        make("th", {}, "difference from elsewhere, in standard deviations")), ...rows));
+    return found.sort((one, other) => Math.abs(other.score) - Math.abs(one.score));
+  }
+
+  function inRanking({ layer, unit, score, mean }) {
+    const choice = make("button", { type: "button" }, `${layer}.${unit}`);
+    choice.addEventListener("click", () => choose(layer, unit));
+    paint(choice, mean);
+    const apart = make("span", { className: "number" }, inWords(score));
+    return make("li", { title: `its mean there: ${inWords(mean)}` }, choice, " ", apart);
   }
 
   function showUnit() {

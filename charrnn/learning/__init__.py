@@ -8,8 +8,8 @@ records     records → batches: each from its beginning, in a new order each ep
 devices     what computes, and in which numbers
 threads     in how many threads an update is computed
 seeds       random numbers that depend on a key alone
-task        what a run learns: batches, cost and score
 optimizer   AdamW and its learning rate
+task        what a run learns: batches, cost and score
 eager       an update in PyTorch's operations, one after the other
 graph       a whole update as one CUDA graph
 learner     weights, optimizer, hidden state, and how many updates were made

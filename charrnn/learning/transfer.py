@@ -14,7 +14,7 @@ from charrnn.folder.record import ModelFolder
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer
 
-__all__ = ["grown", "same_shape", "transfer"]
+__all__ = ["grown", "rows_of", "same_shape", "transfer"]
 
 SHAPE = ("cell", "embed_size", "hidden_size", "num_layers", "skip")
 
@@ -58,7 +58,7 @@ def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tupl
         kept: how many characters were known to the model.
         new: how many were not, and keep the rows that `network` has.
     """
-    rows = _rows(found.tokenizer, tokenizer)  # (V,), -1 where new
+    rows = rows_of(found.tokenizer, tokenizer)  # (V,), -1 where new
     known = rows >= 0
     merged: Weights = network.weights()
     for name, values in found.weights.items():
@@ -70,7 +70,7 @@ def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tupl
     return int(known.sum()), int((~known).sum())
 
 
-def _rows(old: Tokenizer, new: Tokenizer) -> np.ndarray:
+def rows_of(old: Tokenizer, new: Tokenizer) -> np.ndarray:
     """For each id of `new`, the id that `old` has for the same character, or -1.
 
     The end of a record is what the end of a line was, for a model that had no records.

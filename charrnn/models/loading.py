@@ -7,16 +7,16 @@ from pathlib import Path
 
 from charrnn.folder import card
 from charrnn.folder.hub import is_on_hub
-from charrnn.folder.record import find_model, read_model
+from charrnn.folder.record import ModelFolder, find_model, read_model
 from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
 
-__all__ = ["load", "load_together"]
+__all__ = ["load", "load_together", "of_folder"]
 
 
 def load(model: str | Path | None = None, *, revision: str | None = None) -> Model:
-    """The model in a folder, or on the Hugging Face hub.
+    """The language model in a folder, or on the Hugging Face hub.
 
     Args:
         model: a model folder, the name of one in `checkpoints/`, None for the newest there, or
@@ -24,11 +24,16 @@ def load(model: str | Path | None = None, *, revision: str | None = None) -> Mod
         revision: a branch, a tag or a commit on the hub; None for the newest.
 
     Raises:
+        UsageError: if the model is no language model.
         MissingInputError: if there is none, or the hub can't be reached.
         BadDataError: if the folder is damaged or its files don't fit each other.
     """
     found = read_model(find_model(model, revision))
-    name = str(model) if is_on_hub(model) else str(found.path)
+    return of_folder(found, str(model) if is_on_hub(model) else str(found.path))
+
+
+def of_folder(found: ModelFolder, name: str) -> Model:
+    """The language model of a folder that was read; `name` is what users call it."""
     facts = {"model": name} | card.facts(found)
     return Model(found.record.model, found.tokenizer, found.weights, facts, found.records_kind)
 

@@ -83,6 +83,18 @@ class NativeSampler:
         self._inputs = np.ascontiguousarray(self._inputs[:, rows])
         self._outputs = np.ascontiguousarray(self._outputs[:, rows])
 
+    def join(self, other: NativeSampler) -> None:
+        """Go on with the sequences of another sampler of the same weights, too."""
+        assert other.packed is self.packed, "they are of one model"
+        theirs = other._bytes if other._parity == self._parity else other._bytes[:, ::-1]
+        h, c = self._state
+        self._state = [np.concatenate([h, other._state[0]], 1)]
+        together = self._state[0] if c is h else np.concatenate([c, other._state[1]], 1)
+        self._state.append(together)
+        self._bytes = np.concatenate([self._bytes, theirs], 2)
+        self._inputs = np.concatenate([self._inputs, other._inputs], 1)
+        self._outputs = np.concatenate([self._outputs, other._outputs], 1)
+
     def read(self, ids: Ids) -> None:
         """Read tokens (T, B) that were not drawn here."""
         self._advance(ids.astype(np.int64, order="C"), len(ids), {})

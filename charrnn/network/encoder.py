@@ -42,11 +42,17 @@ class Encoder(Network):
             nn.init.kaiming_uniform_(self.input.weight, a=math.sqrt(5), generator=generator)
             nn.init.zeros_(self.input.bias)
         else:
-            self.embedding = empty(nn.Embedding, config.vocab_size, config.embed_size)
-            nn.init.normal_(self.embedding.weight, generator=generator)
+            self.embedding = self._embedding(generator)
         self.rnn = self._stack(generator)
         if config.bidirectional:
+            if not features:
+                self.embedding_back = self._embedding(generator)
             self.back = self._stack(generator)
+
+    def _embedding(self, generator: torch.Generator | None) -> nn.Embedding:
+        made = empty(nn.Embedding, self.config.vocab_size, self.config.embed_size)
+        nn.init.normal_(made.weight, generator=generator)
+        return made
 
     def _stack(self, generator: torch.Generator | None) -> Recurrent:
         config = self.config
@@ -73,17 +79,23 @@ class Encoder(Network):
             output: (T, B, D·H), of the last layers, side by side; past a row's end it means
                 nothing.
         """
-        output = self._run(self.rnn, x, generator)
+        if x.is_floating_point():
+            x = self.input(x)  # (T, B, E)
+        output = self._run(self.rnn, "embedding", x, generator)
         if not self.config.bidirectional:
             return output
         order = turned(lengths, len(x))  # (T, B)
-        back = self._run(self.back, _ordered(x, order), generator)
+        back = self._run(self.back, "embedding_back", _ordered(x, order), generator)
         return torch.cat([output, _ordered(back, order)], -1)
 
-    def _run(self, stack: Recurrent, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _run(
+        self, stack: Recurrent, embedding: str, x: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
         if x.is_floating_point():
-            return stack(self.input(x), None, None, generator)[0]  # type: ignore[no-any-return]
-        return stack(self.embedding.weight, None, x, generator)[0]  # type: ignore[no-any-return]
+            output, _ = stack(x, None, None, generator)
+        else:
+            output, _ = stack(self.get_submodule(embedding).weight, None, x, generator)
+        return output  # type: ignore[no-any-return]
 
 
 def turned(lengths: Tensor, steps: int) -> Tensor:

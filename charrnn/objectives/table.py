@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from charrnn.config import Budget, Reading, TaskName, TaskSettings
 from charrnn.folder.record import ModelFolder
+from charrnn.objectives import classify, tag, translate
 from charrnn.objectives.data import Data
 from charrnn.objectives.plan import Plan
 from charrnn.text.tokenizer import Tokenizer
@@ -57,4 +58,8 @@ class Objective(NamedTuple):
     plan: Callable[[Any, Budget, Mapping[str, Any], float, Sequence[ModelFolder]], Plan]
 
 
-OBJECTIVES: dict[TaskName, Objective] = {}
+OBJECTIVES: dict[TaskName, Objective] = {
+    "classify": Objective(classify.read, classify.plan),
+    "tag": Objective(tag.read, tag.plan),
+    "translate": Objective(translate.read, translate.plan),
+}

@@ -5,14 +5,16 @@ paths (K,) ──model──▶ log-probabilities (K, V) ──the best 2·K─�
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 import numpy as np
 
 from charrnn.arguments import checked
+<<<<<<< HEAD
 from charrnn.arrays import Ids, Logits, log_softmax
 from charrnn.cells.rules import State
+=======
+from charrnn.arrays import Logits, log_softmax
+>>>>>>> seam
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
@@ -27,7 +29,12 @@ from charrnn.sampling.language_model import (
     never,
     read_prompt,
 )
+<<<<<<< HEAD
 from charrnn.sampling.token_source import Request
+=======
+from charrnn.sampling.search import Path, Search, advance, last_tokens
+from charrnn.text.tokenizer import Tokenizer
+>>>>>>> seam
 
 __all__ = ["Beam", "beam_search"]
 
@@ -46,11 +53,6 @@ class Beam(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     log_prob: float
     score: float
-
-
-class _Path(NamedTuple):
-    ids: Ids  # (t,)
-    log_prob: float
 
 
 @checked
@@ -87,6 +89,7 @@ def beam_search(
         raise UsageError("a search needs an end", "give a length")
     check_ends(config, model.tokenizer)
     model = model.clamped(config.clamp)
+<<<<<<< HEAD
     search = _Search(model, config, num_beams, length_penalty)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     logits, state = read_prompt(model, request.prompt, stop)
@@ -102,30 +105,33 @@ def beam_search(
     else:
         search.end_clusters(request, logits, state)
     return search.best()
+=======
+    written = _Written(model.tokenizer, config, length_penalty)
+    search = Search(num_beams, length_penalty, config.max_new_tokens, written.is_whole)
+    logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
+    while search.going and not stop():
+        rows = advance([search], written.log_probs(logits))
+        if len(rows):
+            stepper = model.stepper(tuple(part[:, rows] for part in state))
+            logits = stepper.step(last_tokens([search]))
+            state = stepper.state
+    return [written.beam(path)[0] for path in search.best()]
+>>>>>>> seam
 
 
-class _Search:
-    """The paths that are followed, and the texts that ended."""
+class _Written:
+    """What the paths of a search read, and where they end."""
 
-    def __init__(
-        self, model: LanguageModel, config: SampleConfig, num_beams: int, length_penalty: float
-    ) -> None:
-        self.tokenizer = model.tokenizer
+    def __init__(self, tokenizer: Tokenizer, config: SampleConfig, length_penalty: float) -> None:
+        self.tokenizer = tokenizer
         self.config = config
-        self.num_beams = num_beams
         self.length_penalty = length_penalty
-        self.end_id = model.tokenizer.end_id
-        self.allowed = allowed_ids(model.tokenizer, config)
-        self.paths = [_Path(np.zeros(0, np.int32), 0.0)]
-        self.found: list[Beam] = []
+        self.allowed = allowed_ids(tokenizer, config)
 
-    def advance(self, logits: Logits) -> list[int]:
-        """Follow the likeliest tokens after each path; returns the rows they come from.
-
-        Args:
-            logits: (K, V), of the tokens after the paths.
-        """
+    def log_probs(self, logits: Logits) -> Logits:
+        """Those (K, V) of the tokens that may follow, in double precision."""
         refuse_diverged(logits.max(-1))
+<<<<<<< HEAD
         chances = self._chances(logits)  # (K, V)
         totals = np.array([path.log_prob for path in self.paths])[:, None] + chances  # (K, V)
         # Half of the candidates may end here, and K must go on.
@@ -191,24 +197,32 @@ class _Search:
             return not self.paths
         best = max(path.log_prob / len(path.ids) ** self.length_penalty for path in self.paths)
         return bool(best <= self.found[-1].score)
+=======
+        found = log_softmax(logits.astype(np.float64))
+        return found if self.allowed is None else only(found, self.allowed)
 
-    def best(self) -> list[Beam]:
-        """The best of the texts that ended and of the paths, as far as they are."""
-        return self._ranked([*self.found, *(self._beam(path)[0] for path in self.paths)])
+    def is_whole(self, path: Path) -> bool:
+        """Whether the text of a path has ended."""
+        return self.beam(path)[1]
+>>>>>>> seam
 
-    def _ranked(self, beams: list[Beam]) -> list[Beam]:
-        return sorted(beams, key=lambda beam: -beam.score)[: self.num_beams]
-
-    def _beam(self, path: _Path) -> tuple[Beam, bool]:
+    def beam(self, path: Path) -> tuple[Beam, bool]:
         """A path's text up to where it ends, and whether it does."""
         ending, tokens = Ending(self.config), len(path.ids)
+<<<<<<< HEAD
         whole = tokens > 0 and path.ids[-1] == self.end_id  # of a record, which ends itself
         ids = path.ids[: tokens - whole].tolist()
         text = self.tokenizer.decoder()(ids, False)  # without half a character
         limit = self.config.max_new_tokens
         if not whole and limit is not None and tokens >= limit:
+=======
+        # Of a record, which ends itself.
+        whole = tokens > 0 and path.ids[-1] == self.tokenizer.end_id
+        text = self.tokenizer.decoder()(path.ids[: tokens - whole], False)  # no half a character
+        if not whole and tokens == self.config.max_new_tokens:
+>>>>>>> seam
             text = without_open_end(text)
         text = ending.feed(text)
-        score = path.log_prob / max(tokens, 1) ** self.length_penalty
+        score = path.score(self.length_penalty)
         beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
-        return beam, ending.ended or bool(whole)
+        return beam, ending.ended or whole

@@ -111,6 +111,13 @@ class Draws:
         self.recent = self.recent[rows]
         self.random = [self.random[row] for row in rows]
 
+    def join(self, other: Draws) -> None:
+        """Go on with the rows of others, too, which draw in the same way."""
+        assert self.plain, "what was drawn before decides nothing"
+        assert len(self.schedule) == 1, "nor does how much"
+        self.recent = np.zeros((len(self.random) + len(other.random), 0), np.int32)
+        self.random = [*self.random, *other.random]
+
 
 def draw(
     logits: Logits,

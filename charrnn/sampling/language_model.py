@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,9 @@ class TokenSampler(Protocol):
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these sequences; one that is named twice is there twice."""
+
+    def join(self, other: Self) -> None:
+        """Go on with the sequences of another sampler of the same model, too."""
 
 
 class LanguageModel(ABC):

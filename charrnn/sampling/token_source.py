@@ -21,7 +21,7 @@ from charrnn.sampling.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
 
-__all__ = ["Request", "TokenSource", "Tokens", "native_source", "token_source"]
+__all__ = ["NativeSource", "Request", "TokenSource", "Tokens", "native_source", "token_source"]
 
 RECORD = 500  # tokens that a record is thought to have at most
 FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
@@ -70,7 +70,7 @@ def token_source(request: Request, seeds: Sequence[int], stop: Stop, *, whole: b
 
 def native_source(
     request: Request, seeds: Sequence[int], stop: Stop, *, whole: bool
-) -> TokenSource | None:
+) -> NativeSource | None:
     """As `token_source`, but None where machine code can't draw the texts, or would not pay."""
     model, prompt, config = request
     draws = Draws(model.tokenizer, config, prompt, seeds)
@@ -80,7 +80,7 @@ def native_source(
     # Texts that end together are drawn at once: nothing is drawn in vain.
     together = whole and not has_stops(config) and model.tokenizer.end is None
     first = sys.maxsize if together else FIRST_TOKENS
-    return _NativeSource(sampler, prompt, draws, len(seeds), stop, first)
+    return NativeSource(sampler, prompt, draws, len(seeds), stop, first)
 
 
 def _tokens_to_expect(request: Request) -> int | None:
@@ -124,7 +124,7 @@ class _NumPySource(TokenSource):
         self.stepper = self.model.stepper(tuple(part[:, rows] for part in self.stepper.state))
 
 
-class _NativeSource(TokenSource):
+class NativeSource(TokenSource):
     """Many tokens of each text at a time, in machine code."""
 
     def __init__(
@@ -143,6 +143,7 @@ class _NativeSource(TokenSource):
         self.ids = np.repeat(prompt[-1:], count)  # (B,), the newest, not yet read
 
     def next(self, limit: int) -> Tokens:
+        """See `TokenSource`."""
         count = min(self.count, self.sampler.max_tokens, limit)
         self.count = 2 * count
         uniforms, inverse_temperatures = self.draws.ahead(count)
@@ -154,6 +155,17 @@ class _NativeSource(TokenSource):
         return Tokens(ids, log_probs, np.zeros(0, np.intp))
 
     def keep(self, rows: NDArray[np.intp]) -> None:
+        """See `TokenSource`."""
         self.ids = self.ids[rows]
         self.draws.keep(rows)
         self.sampler.keep(rows)
+
+    def join(self, other: NativeSource) -> None:
+        """Go on with the texts of another source, too: of the same model, drawn in the same way.
+
+        Its first tokens come as soon as they would have come alone.
+        """
+        self.ids = np.concatenate([self.ids, other.ids])
+        self.draws.join(other.draws)
+        self.sampler.join(other.sampler)
+        self.count = min(self.count, other.count)

@@ -6,6 +6,7 @@ limits      who may ask, and how much: hosts, origins, keys, bodies; errors as t
 shapes      what the API takes, each field with its bounds
 texts       one text that a client waits for, between the two threads
 batch       texts of one model, a token of each at a step
+long_texts  long ones, many tokens of each at a call in machine code
 scheduler   the thread that writes all texts
 answers     pieces of texts → what the API gives
 app         the paths of the API

@@ -1,6 +1,6 @@
 """The thread that writes all texts, those of all clients and all models.
 
-Each turn is a step of every batch and one slice of other work: a long text in machine code, or a
+Each turn is a step of every batch and one slice of other work: long texts in machine code, or a
 text that is read again alone. Every few milliseconds the event loop is told what is new, and waited
 for: the two threads take turns. If they competed for Python's lock, each system call of the event
 loop would cost it a wait, and with hundreds of clients it would fall behind for good.
@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
+from charrnn.config import SampleConfig
 from charrnn.errors import CharRNNError
-from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import LanguageModel
 from charrnn.sampling.token_source import native_source
 from charrnn.serving.batch import Batch, read_alone
+from charrnn.serving.long_texts import LongTexts
 from charrnn.serving.texts import Text
 
 __all__ = ["Scheduler"]
@@ -41,6 +42,7 @@ class Scheduler:
         self._arrivals: SimpleQueue[Text | None] = SimpleQueue()  # None: no more come
         self._texts: list[Text] = []
         self._batches: dict[LanguageModel, Batch] = {}
+        self._long_texts: dict[tuple[LanguageModel, SampleConfig], LongTexts] = {}
         self._slices: deque[Iterator[None]] = deque()
         self._announced = time.monotonic()  # when the event loop last had its turn
         self._thread = threading.Thread(target=self._run, name="charrnn writes", daemon=True)
@@ -93,9 +95,19 @@ class Scheduler:
         text.start()
         if text.over:
             return
-        work = _write_natively(text, self._batch(text))
-        if _goes_on(work):
-            self._slices.append(work)
+        batch, request = self._batch(text), text.request
+        source = None
+        if not text.growing.ended:
+            source = native_source(request, [text.seed], lambda: text.left, whole=False)
+        if source is None:
+            batch.join(text)
+            return
+        alike = request.model, text.how
+        if alike not in self._long_texts or self._long_texts[alike].empty:
+            self._long_texts = {k: v for k, v in self._long_texts.items() if not v.empty}
+            self._long_texts[alike] = LongTexts(batch.join)
+            self._slices.append(self._long_texts[alike].slices())
+        self._long_texts[alike].join(text, source)
 
     def _batch(self, text: Text) -> Batch:
         model = text.request.model
@@ -117,6 +129,7 @@ class Scheduler:
             if not text.over:
                 text.fail(reason)
         self._batches.clear()
+        self._long_texts.clear()
         self._slices.clear()
 
 
@@ -132,31 +145,4 @@ def _settle(text: Text, uniform: float, batch: Batch) -> Iterator[None]:
             return
         yield
     if not text.over:
-        batch.join(text)
-
-
-def _write_natively(text: Text, batch: Batch) -> Iterator[None]:
-    """Write a text in machine code if alone it would be; else hand it to `batch` at once.
-
-    One whose costs are asked for is read in `batch`, when all of it is drawn.
-    """
-    request = text.request
-    source = None
-    if not text.growing.ended:
-        source = native_source(request, [text.seed], lambda: text.left, whole=False)
-    if source is None:
-        batch.join(text)
-        return
-    drawn = GrowingText(request, text.seed)
-    growing = text.growing if text.costs is None else drawn
-    while not growing.ended and not text.over:
-        yield
-        ids = source.next(growing.tokens_left).ids[:, 0].tolist()
-        if text.costs is None:
-            text.extend(ids)
-        else:
-            before = drawn.tokens + drawn.held
-            drawn.add(ids)
-            text.drawn.extend(ids[: drawn.tokens + drawn.held - before])
-    if text.drawn:
         batch.join(text)

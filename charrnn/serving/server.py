@@ -13,13 +13,16 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import h11
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from charrnn.config import ServeConfig
 from charrnn.errors import CannotCreateError
 from charrnn.models.model import Model
 from charrnn.serving.app import Service, create_app
+from charrnn.serving.limits import ApiError, error_body
 
 __all__ = ["address", "listen", "serve"]
 
@@ -28,18 +31,36 @@ HEAD_SECONDS = 10  # in which the head of a request must have arrived
 
 
 class _Protocol(H11Protocol):
-    """HTTP, with a limit on how long a connection may say nothing that is a request."""
+    """HTTP, with a limit on how long a connection may say nothing that is a request.
+
+    What uvicorn itself refuses in plain text is refused here as the API refuses.
+    """
 
     waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        most, self.limit_concurrency = self.limit_concurrency, None
+        if most is not None and len(self.connections) > most:
+            self.app = _too_many
         self.app_state = {**self.app_state, "abort": transport.abort}
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._await_request()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, and end the connection."""
+        del msg
+        headers = [("Content-Type", "application/json"), ("Connection", "close")]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason="Bad Request"),
+            h11.Data(data=error_body(400, "this is no HTTP request", "invalid_http")),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -54,6 +75,13 @@ class _Protocol(H11Protocol):
             self.waiting = None
         elif not answering and self.waiting is None:
             self.waiting = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+
+async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a connection beyond the limit, whatever it asks for (ASGI)."""
+    error = ApiError(503, "there are too many connections; try again", code="busy", retry_after=1)
+    error.headers["Connection"] = "close"
+    await error.response()(scope, receive, send)
 
 
 def listen(config: ServeConfig) -> socket.socket:

@@ -43,10 +43,11 @@ def publish(
     Raises:
         UsageError: if the name is none; if it is there, and public or private otherwise than asked
             for; if the hub refuses the card.
-        BadDataError: if the card can't be read.
+        BadDataError: if the card can't be read, or a file is a link to one that is elsewhere.
         CharRNNError: for whatever goes wrong with the hub.
     """
     hub = imported(HUB + name)
+    _refuse_links(model.path)
     card_text = _card(hub, model, name, _head(hub, model, name, license, language))
     address = _created(hub, name, "model", public)
     with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
@@ -92,6 +93,18 @@ def _created(hub: ModuleType, name: str, kind: str, public: bool) -> str:
         advice = "leave out --public, or make it public in its settings on the hub"
         raise UsageError(f"{name} is there and private", advice)
     return str(address)
+
+
+def _refuse_links(folder: Path) -> None:
+    """What is published is in the folder: a link in one from somebody else may lead to any file."""
+    home = folder.resolve()
+    if home.parent.name == "snapshots":  # in the hub's cache, all files are links to its blobs
+        home = home.parents[1]
+    for name in MODEL_FILES:
+        path = folder / name
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            advice = "put the file itself there if it is meant to be published"
+            raise BadDataError(f"{path}: a link to somewhere else", advice)
 
 
 def _stage(folder: Path, model: ModelFolder, card_text: str) -> None:

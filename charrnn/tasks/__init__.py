@@ -2,6 +2,16 @@
 
     texts ──encoder──▶ outputs (B, T, D·H) ──head──▶ answers ──▶ Report
 
-encoder     rows of different lengths through one stack or two
 reports     scores beside those of trivial answers
+answers     what tasks say of an input
+encoder     rows of different lengths through one stack or two
+texts       texts as tasks read them, and the names of what they say
+viterbi     the best tags that are legal
+decoder     what writes a translation, token by token
+edits       how far a text is from another
+nearest     the most similar of many texts
+classify    a class for each text
+tag         marked spans
+translate   texts become other texts
+loading     from a model folder to whatever model is in it
 """

@@ -12,19 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Weights
-from charrnn.cells.layout import (
-    BACK,
-    EMBEDDING,
-    INPUT_BIAS,
-    INPUT_WEIGHT,
-    RECURRENT,
-    Layer,
-    layer_names,
-)
+from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEIGHT
+from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layer_names
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 
-__all__ = ["Encoder", "groups"]
+__all__ = ["Encoder", "groups", "layers_of"]
 
 CELLS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
 
@@ -34,30 +27,20 @@ class Encoder:
 
     Args:
         config: the shape of each stack.
-        weights: as `cells.layout.encoder_shapes` lists them; others are not looked at.
+        weights: as `cells.heads.encoder_shapes` lists them; others are not looked at.
     """
 
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
         self.config = config
         self.cell = CELLS[config.cell]
         self._weights = weights
-        self._stacks = [self._stack(RECURRENT)]
-        if config.bidirectional:
-            self._stacks.append(self._stack(BACK))
+        prefixes = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
+        self._stacks = [layers_of(config, weights, prefix) for prefix in prefixes]
         # The input product of a first layer depends on the id alone: one row for each.
-        self._tables = []
-        if EMBEDDING in weights:
-            for layers in self._stacks:
-                self._tables.append(weights[EMBEDDING] @ layers[0].w_ih + layers[0].b_ih)
-
-    def _stack(self, prefix: str) -> list[Layer]:
-        layers = []
-        for k in range(self.config.num_layers):
-            w_ih, w_hh, b_ih, b_hh = (self._weights[prefix + name] for name in layer_names(k))
-            skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
-            w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
-            layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
-        return layers
+        names = [EMBEDDING, EMBEDDING_BACK]
+        self._embeddings = [weights[name] for name in names if name in weights]
+        pairs = zip(self._embeddings, self._stacks, strict=False)
+        self._tables = [rows @ layers[0].w_ih + layers[0].b_ih for rows, layers in pairs]
 
     def read(self, x: Ids | Floats, lengths: NDArray[np.integer]) -> Floats:
         """Read rows side by side.
@@ -91,7 +74,7 @@ class Encoder:
         """What the first layer reads (T, B, E), and its product (T, B, G·H) if there is a table."""
         if x.ndim == 3:
             return x @ self._weights[INPUT_WEIGHT].T + self._weights[INPUT_BIAS], None
-        return self._weights[EMBEDDING][x], self._tables[stack][x]
+        return self._embeddings[stack][x], self._tables[stack][x]
 
     def _layer(self, layer: Layer, gx: Floats) -> Floats:
         steps, batch = gx.shape[:2]
@@ -103,11 +86,25 @@ class Encoder:
         return output
 
 
-def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
+def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]:
+    """The layers of a stack, whose weights' names begin with `prefix`."""
+    layers = []
+    for k in range(config.num_layers):
+        w_ih, w_hh, b_ih, b_hh = (weights[prefix + name] for name in layer_names(k))
+        skip = config.skip and w_ih.shape[1] == config.hidden_size
+        w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
+        layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
+    return layers
+
+
+def groups(
+    rows: Sequence[Ids], tokens: int = CELLS_AT_ONCE
+) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
     """Rows of like length side by side, so that little of what is read is padding.
 
     Args:
         rows: ids (N,) each.
+        tokens: how many are side by side at most, unless a row has more.
 
     Yields:
         places: (B,), which of the rows they are.
@@ -119,7 +116,7 @@ def groups(rows: Sequence[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray
     first = 0
     while first < len(order):
         last = first
-        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= CELLS_AT_ONCE:
+        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= tokens:
             last += 1
         places = order[first : max(last, first + 1)]
         ids = np.zeros((len(places), int(lengths[places].max())), np.int32)

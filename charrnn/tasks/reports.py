@@ -6,6 +6,7 @@ report.verdict    # "accuracy 0.81; the most frequent class reaches 0.47"
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -45,6 +46,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         best = max(self.baselines, key=lambda name: sign * self.baselines[name][self.metric])
         is_worse = sign * (self.score - self.baselines[best][self.metric]) <= CLOSE
         return best if is_worse else None
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return msgspec.structs.asdict(self) | {"verdict": self.verdict}
 
     @property
     def verdict(self) -> str:

@@ -83,13 +83,21 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             bar.update(now.step - bar.n)
             _say(
                 f"update {now.step:,}, epoch {now.epoch:.1f}, {now.seconds:.0f} s: training "
-                f"{now.train_nats:.4f}, validation {now.val_nats:.4f} nats "
-                f"({now.val_nats / math.log(2):.3f} bits)" + ("" if event.best else ", not better")
+                f"{now.train_nats:.4f}, validation {now.val_nats:.4f} {_measured(event)}"
+                + ("" if event.best else ", not better")
             )
             _say(textwrap.indent(event.sample, "    "))
         case Finished():
             bar.close()
             _say(_summary(event))
+
+
+def _measured(event: Evaluated) -> str:
+    """What a validation loss is in: nats and bits; for a task its score."""
+    now = event.evaluation
+    if now.score is None:
+        return f"nats ({now.val_nats / math.log(2):.3f} bits)"
+    return f"nats, {event.metric} {now.score:.4g}"
 
 
 def _summary(event: Finished) -> str:
@@ -98,11 +106,26 @@ def _summary(event: Finished) -> str:
     return (
         f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
-        f"validation loss {event.val_nats:.4f} nats, {event.val_nats / math.log(2):.4f} bits per "
-        f"{event.unit}; training loss {event.train_nats:.4f} nats\n"
-        f"{_corrections(event)}{_threads(event)}{event.advice}\n"
-        f"write with it: charrnn sample {event.model}"
+        f"{_losses(event)}; training loss {event.train_nats:.4f} nats\n"
+        f"{_corrections(event)}{_threads(event)}{event.advice}\n{_next(event)}"
     )
+
+
+def _losses(event: Finished) -> str:
+    found = f"validation loss {event.val_nats:.4f} nats"
+    if event.task is not None:
+        return found
+    return f"{found}, {event.val_nats / math.log(2):.4f} bits per {event.unit}"
+
+
+def _next(event: Finished) -> str:
+    """What to do with the model; for a task, how good it is comes last."""
+    if event.task is None:
+        return f"write with it: charrnn sample {event.model}"
+    known = f"answer with it: charrnn predict {event.model}"
+    if event.report is None:
+        return known
+    return f"{known}\non {event.report.count:,} validation examples: {event.report.verdict}"
 
 
 def _corrections(event: Finished) -> str:

@@ -229,6 +229,7 @@ def read_records(
 
 
 def records_of(
+<<<<<<< HEAD
     text: str, tokenizer: Tokenizer, unknown: Unknown = "error", trained: str = NONE
 ) -> Records:
     """The records of a text that stand between ends as the tokenizer writes them.
@@ -241,6 +242,13 @@ def records_of(
     """
     assert tokenizer.end is not None, "only a tokenizer with an end has records"
     reading = Reading(records=kind_of_end(tokenizer.end, trained))
+=======
+    text: str, tokenizer: Tokenizer, unknown: Unknown = "error", *, reverse: bool = False
+) -> Records:
+    """The records of a text that stand between ends as the tokenizer writes them."""
+    assert tokenizer.end is not None, "only a tokenizer with an end has records"
+    reading = Reading(records=kind_of_end(tokenizer.end), reverse=reverse)
+>>>>>>> seam
     with closing(Spool(Corpus("the text", text), reading)) as spool:
         found = spool.text(tokenizer, unknown)
     assert isinstance(found, Records)

@@ -150,6 +150,14 @@ class CharTokenizer(
             ids = ids[known] if unknown == "skip" else np.where(known, ids, self._stand_in)
         return ids
 
+    def places(self, text: str, stand_in: str) -> Ids:
+        """The ids of `text` (N,), that of `stand_in` for characters outside the vocabulary.
+
+        Character n of the text is id n, whatever it is.
+        """
+        ids = self._ids.take(code_points(text), mode="clip")  # (N,)
+        return np.where(ids < 0, self._ids[ord(stand_in)], ids)
+
     def _in_known_form(self, text: str) -> str:
         """`text` in a normal form that leaves fewer characters unknown, and none besides."""
 

@@ -38,8 +38,6 @@ from charrnn.folder.record import (
 from charrnn.folder.resuming import read_run
 from charrnn.learning import clock, transfer
 from charrnn.learning.devices import choose_device, choose_precision, speed
-from charrnn.models.loading import load
-from charrnn.models.model import Model
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives import language, planning
 from charrnn.objectives.data import Data
@@ -47,6 +45,7 @@ from charrnn.objectives.plan import Plan
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.settings import settings_of
 from charrnn.signals import noted
+from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
 from charrnn.text.records import Records
@@ -287,14 +286,14 @@ class Run:
             case Finished():
                 self.finished = event
 
-    def finish(self, *, progress: bool = True) -> Model:
+    def finish(self, *, progress: bool = True) -> Any:
         """Train to the end.
 
         Args:
             progress: whether to show a progress bar, in a notebook or a terminal.
 
         Returns:
-            model: the one with the lowest validation loss.
+            model: the one with the lowest validation loss or the best score; see `load`.
 
         Raises:
             CharRNNError: as `loop`.
@@ -319,6 +318,8 @@ class Run:
     def _state(self) -> str:
         """How far the run is, in a few words."""
         if self.finished is not None:
+            if self.finished.report is not None:
+                return f"finished: {self.finished.report.verdict}"
             bits, unit = self.finished.val_nats / math.log(2), self.finished.unit
             return f"finished: validation {bits:.3f} bits per {unit}"
         if self._prepared is not None:

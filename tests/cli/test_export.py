@@ -81,6 +81,7 @@ def test_the_runtime_is_small_and_ends_no_script() -> None:
         (("verse",), 2, "there is nothing to write"),
         (("verse", "--onnx", "a.onnx", "--exact"), 2, "--exact is for --html and --js"),
         (("verse", "--html", "a.html", "--js", "./a.html"), 2, "one file is named twice"),
+        (("verse", "verse", "--html", "a.html"), 2, "2 models are named"),
         (("nowhere", "--html", "a.html"), 66, "nowhere"),
         (("verse", "--html", "no/such/a.html"), 73, "choose another --html"),
         (("verse", "--js", "."), 73, "choose another --js"),

@@ -64,6 +64,8 @@ def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
         "skipped": int,
         "advice": str,
         "corrections": list,
+        "task": type(None),
+        "report": type(None),
         "threads": list,
     }
     assert {name: type(value) for name, value in summary.items()} == kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,17 @@ def test_what_is_pointed_at_is_what_was_computed(
     assert browser.complaints() == []
 
 
+@pytest.fixture
+def laptop(browser: Browser) -> Iterator[Browser]:
+    """The browser with the window of a small laptop."""
+    size = browser.driver.get_window_size()
+    browser.driver.set_window_size(1280, 800)
+    yield browser
+    browser.driver.set_window_size(size["width"], size["height"])
+
+
 def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
-    browser: Browser, tmp_path: Path
+    laptop: Browser, tmp_path: Path
 ) -> None:
     """A unit that is on after "x" alone, until the next line, comes first where the x is."""
     text = "abc\n" * 5 + "axxxc\n" + "abc\n" * 5
@@ -104,7 +114,7 @@ def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
     model.table[:, 2] = np.where(np.arange(model.tokenizer.vocab_size) == 4, 3.0, -0.02)
     model.layers[0].w_hh[:] *= 0.1
     first, last = text.index("x"), text.rindex("x")
-    driver = open_page(browser, tmp_path / "page.html", model, text)
+    driver = open_page(laptop, tmp_path / "page.html", model, text)
     place = {at: driver.find_element(By.ID, f"c{at}") for at in (first, last)}
     chain = ActionChains(driver).move_to_element(place[first]).click_and_hold()
     chain.move_to_element(place[last]).release().perform()
@@ -112,6 +122,10 @@ def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
     assert "".join(one.text for one in selected) == "xxx"
     ranked = [one.text for one in driver.find_elements(By.CSS_SELECTOR, "#ranking button")]
     assert ranked[0] == "0.2"
+    bottom = driver.execute_script("return scrollY + innerHeight")
+    for name in ("panel", "ranked"):  # what is known of the character stays on the screen, too
+        box = driver.find_element(By.ID, name).rect
+        assert box["y"] + box["height"] <= bottom
     driver.find_element(By.CSS_SELECTOR, "#ranking button").click()
     assert driver.find_element(By.ID, "unit").get_attribute("value") == "0.2"
     assert shown_value(driver) > 0.9
@@ -131,7 +145,7 @@ def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
     assert driver.find_element(By.CSS_SELECTOR, "#ranking button").text == "0.2"
     reading.send_keys("]")
     assert driver.find_element(By.ID, "unit").get_attribute("value") == "0.3"
-    assert browser.complaints() == []
+    assert laptop.complaints() == []
 
 
 def test_everything_in_a_text_can_be_seen_and_none_of_it_runs(

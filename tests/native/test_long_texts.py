@@ -64,6 +64,9 @@ class WatchedSampler:
         self.model.drawn.append(uniforms.size)
         return self.sampler.draw(ids, uniforms, *rest)
 
+    def join(self, other: WatchedSampler) -> None:
+        self.sampler.join(other.sampler)
+
 
 @pytest.mark.parametrize(
     "settings",

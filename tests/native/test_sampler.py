@@ -112,6 +112,25 @@ def test_it_goes_on_where_it_was_with_the_rows_that_are_kept(model: Model, split
     np.testing.assert_array_equal(scores, log_probs[split:][:, rows])
 
 
+@pytest.mark.parametrize("steps", [(4, 6), (4, 3)], ids=["in step", "out of step"])
+def test_sequences_that_join_go_on_as_they_would_alone(
+    model: Model, steps: tuple[int, int]
+) -> None:
+    state, vocab, random = random_state(model, 5), model.config.vocab_size, np.random.default_rng(3)
+    uniforms, inverse, mask = random.random((9, 5)), np.full(9, 1.25), np.zeros(vocab)
+    begin = np.arange(5, dtype=np.int32) % vocab
+    alone, samplers = [], []
+    for rows, count in zip((np.arange(3), np.arange(3, 5)), steps, strict=True):
+        one, other = (native_sampler(model, tuple(p[:, rows] for p in state)) for _ in range(2))
+        for sampler in (one, other):
+            sampler.read(np.full((count, len(rows)), 1, np.int32))
+        alone.append(one.draw(begin[rows], uniforms[:, rows], inverse, mask)[0])
+        samplers.append(other)
+    samplers[0].join(samplers[1])
+    ids, _ = samplers[0].draw(begin, uniforms, inverse, mask)
+    np.testing.assert_array_equal(ids, np.hstack(alone))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("length", [0, 1, 7])

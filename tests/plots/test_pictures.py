@@ -124,7 +124,11 @@ def test_the_script_of_the_page_draws_its_pictures(
     monkeypatch.setattr(sys, "argv", ["pictures.py", "text.txt", "."])
     monkeypatch.chdir(tmp_path)
     script["main"]()
-    drawn = {path.name for path in (tmp_path / "pictures").iterdir()}
+    diagrams = runpy.run_path(str(ROOT / "docs" / "diagrams.py"))
+    diagrams["draw_diagrams"](tmp_path / "diagrams")
+    for path in (tmp_path / "diagrams").iterdir():
+        assert path.read_bytes() == (ROOT / "docs" / "pictures" / path.name).read_bytes(), path.name
+    drawn = {path.name for path in tmp_path.glob("*/*.svg")}
     assert drawn == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
     page = (ROOT / "docs" / "what-is-an-rnn.md").read_text("utf-8")
     assert set(re.findall(r"\]\(pictures/([^)]*)\)", page)) == drawn

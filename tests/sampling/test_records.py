@@ -42,7 +42,8 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         tokenizer=request.param,
         **SETTINGS,
     )
-    return run.finish(progress=False)
+    model: Model = run.finish(progress=False)
+    return model
 
 
 def texts(model: Model, count: int, **settings: Any) -> list[str]:

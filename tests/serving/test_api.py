@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import signal
@@ -9,6 +10,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ def client(server: Server) -> openai.OpenAI:
 
 @pytest.fixture(scope="module")
 def model(trained_home: Path) -> Model:
-    return charrnn.load(trained_home / "checkpoints" / "verse")
+    model: Model = charrnn.load(trained_home / "checkpoints" / "verse")
+    return model
 
 
 def test_the_client_finds_the_models(client: openai.OpenAI) -> None:
@@ -415,3 +418,28 @@ def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None
             assert score["nats"][0] == 0
             assert math.isclose(sum(score["nats"]), float(costs.sum()), abs_tol=1e-4)
         assert server.ask("GET", "/v1/models").json["data"][0]["end"] == "\n"
+
+
+@pytest.mark.parametrize("sent", [b"HELO there\r\n\r\n", b"G" * 100_000])
+def test_what_is_no_request_is_refused_as_the_rest_is(server: Server, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, answer.getheader("Content-Type")) == (400, "application/json")
+        assert json.loads(answer.read())["error"]["code"] == "invalid_http"
+        assert connection.recv(1) == b"", "and the connection is over"
+
+
+def test_connections_are_limited_and_one_that_ends_is_free_again(trained_home: Path) -> None:
+    with started(trained_home, "verse", "--max-texts", 1) as server, ExitStack() as stack:
+        address = ("127.0.0.1", server.port)
+        taken = [stack.enter_context(socket.create_connection(address)) for _ in range(257)]
+        refused = server.ask("GET", "/health")
+        assert refused.status == 503
+        assert refused.json["error"]["code"] == "busy"
+        assert (refused.headers["retry-after"], refused.headers["connection"]) == ("1", "close")
+        for connection in taken[:2]:
+            connection.close()
+        while server.ask("GET", "/health").status == 503:
+            pass

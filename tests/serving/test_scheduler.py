@@ -42,7 +42,8 @@ def small_model(cell: CellName, tokenizer: Tokenizer | None = None, **size: int)
     torch.manual_seed(5)
     network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size, skip=True, **size))
     network.save_pretrained("model", tokenizer)
-    return charrnn.load("model")
+    model: Model = charrnn.load("model")
+    return model
 
 
 def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, **how: Any) -> Text:
@@ -138,6 +139,33 @@ def test_a_long_text_is_written_in_machine_code_as_it_would_be_alone(
     (piece,) = written([text])
     assert piece.text == "bad" + model.generate("bad", seed=3, max_new_tokens=100)
     assert len(piece.costs) == len(piece.text)
+
+
+def test_long_texts_that_are_drawn_alike_share_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 300)
+    model = small_model("lstm", hidden_size=32)
+    sampler = model.sampler(model.start(), 100)
+    if sampler is None:
+        pytest.skip("there is no machine code for this processor")
+    together: list[int] = []
+    draw = type(sampler).draw
+
+    def counted(self: Any, ids: Any, *given: Any) -> Any:
+        together.append(len(ids))
+        return draw(self, ids, *given)
+
+    monkeypatch.setattr(type(sampler), "draw", counted)
+    how: list[dict[str, Any]] = [
+        {"temperature": 0.8, "max_new_tokens": 300 + 40 * k} for k in range(9)
+    ]
+    how[4] |= {"stop_strings": ("ab",)}
+    texts = [text_of(model, "bad", k, 2 if k == 5 else None, **way) for k, way in enumerate(how)]
+    pieces = written(texts)
+    assert max(together) == len(texts)
+    for k, (way, piece) in enumerate(zip(how, pieces, strict=True)):
+        alone = model.generate("bad", seed=k, **way)
+        assert piece.text == ("bad" + alone if k == 5 else alone)
 
 
 def test_bytes_that_are_part_of_a_character_are_handed_on_with_it() -> None:

@@ -276,3 +276,31 @@ def test_a_page_of_a_model_from_the_hub_has_its_name(hub: Hub, home: Path, run: 
     done = run("export", "hf://ann/verse", "--html", "page.html")
     assert done.returncode == 0, done.stderr
     assert "<h1>verse</h1>" in (home / "page.html").read_text()
+
+
+def test_no_file_from_elsewhere_is_published(hub: Hub, home: Path, run: Run) -> None:
+    """A folder from somebody else could hold a link to whatever its reader keeps to himself."""
+    (home / "secret").write_text("a password")
+    path = home / "checkpoints/verse/README.md"
+    own = path.read_bytes()
+    path.unlink()
+    path.symlink_to(home / "secret")
+    done = run("push", "verse", "ann/novel", "--license", "mit")
+    assert_one_line(done, 65, "README.md: a link to somewhere else")
+    assert hub.repositories == {}
+    path.unlink()
+    (path.parent / "kept").write_bytes(own)
+    path.symlink_to("kept")
+    assert run("push", "verse", "ann/novel", "--license", "mit").returncode == 0
+
+
+def test_what_came_from_the_hub_can_be_pushed_again(hub: Hub, home: Path, run: Run) -> None:
+    """There, all files are links, to others in the cache."""
+    published(hub, home)
+    assert run("sample", "hf://ann/verse", "-n", 5).returncode == 0
+    (folder,) = (home / "cache/hub").glob("models--*/snapshots/*")
+    assert (folder / "README.md").is_symlink()
+    done = run("push", folder, "ann/copy", "--license", "mit")
+    assert done.returncode == 0, done.stderr
+    copied, first = (hub.repositories["model", f"ann/{name}"] for name in ("copy", "verse"))
+    assert copied.files["model.safetensors"] == first.files["model.safetensors"]

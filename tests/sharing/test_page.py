@@ -196,21 +196,26 @@ def test_everything_that_can_be_used_has_a_name(browser: Browser, tmp_path: Path
     assert unnamed == []
 
 
-def test_a_unit_that_is_held_changes_what_is_likely(browser: Browser, tmp_path: Path) -> None:
-    opened(browser, written(folder_of(tmp_path / "model", "lstm"), tmp_path / "page.html"))
+def test_a_unit_that_is_held_is_the_one_that_python_holds(browser: Browser, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "lstm")
+    opened(browser, written(folder, tmp_path / "page.html", exact=True))
     free = write(browser, "a", length=100, seed=1)
     browser.run(
         """
-        element("layer").value = 2;
-        element("unit").value = 5;
+        element("layer").value = 1;
+        element("unit").value = 4;
         element("hold").requestSubmit();
         return null;"""
     )
-    assert "layer 2, unit 5: 1.00" in text_of(browser, "held")
+    assert "unit 1.4: 1.00" in text_of(browser, "held")
     held = write(browser, "a", length=100, seed=1)
     assert held != free
+    model = charrnn.load(folder.path)
+    expected = model.generate("a", clamp={"1.4": 1.0}, temperature=0, max_new_tokens=40)
+    assert write(browser, "a", length=40, temperature=0) == "a" + expected
+    assert expected != model.generate("a", temperature=0, max_new_tokens=40)
     browser.run('element("held").querySelector("button").click(); return null;')
-    assert write(browser, "a", length=100, seed=1) == free
+    assert write(browser, "a", length=100, seed=1, temperature=0.8) == free
 
 
 def test_the_folder_that_it_saves_is_the_model(browser: Browser, tmp_path: Path) -> None:

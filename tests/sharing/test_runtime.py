@@ -13,20 +13,24 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn import ByteTokenizer
+from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.arrays import Logits, log_softmax
 from charrnn.config import CellName, SampleConfig
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.record import ModelFolder, read_model
 from charrnn.sampling.distribution import probabilities
+from charrnn.sampling.generation import stream
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.packing import pack
 from tests.conftest import V
+from tests.sampling.test_clusters import ACCENT, Script
+from tests.sampling.test_clusters import TEXT as TEXT_WITH_CLUSTERS
 from tests.sharing.travelling import CHARACTERS, SHAPES, folder_of, in_node, needs_node
 
 pytestmark = needs_node
 
+TEXT_OF_CLUSTERS = f"x{ACCENT}" + TEXT_WITH_CLUSTERS
 # Text of every kind of character, and how both languages see it.
 TEXT = "a 漢é<😀>\n&\u2028😀/ aa"
 
@@ -205,6 +209,35 @@ def test_a_text_of_bytes_ends_with_a_whole_character(tmp_path: Path) -> None:
         }
         return found;"""
     assert in_runtime(folder, code) == ["", "漢", "漢", "漢", "漢漢"]
+
+
+@pytest.mark.parametrize("kind", ["char", "byte"])
+def test_a_text_ends_with_a_whole_cluster_where_python_ends_it(kind: str, tmp_path: Path) -> None:
+    """Whatever its length, and also where the prompt ends in the middle of a cluster."""
+    tokenizer = ByteTokenizer() if kind == "byte" else CharTokenizer.from_text(TEXT_OF_CLUSTERS)
+    folder = folder_of(tmp_path / "model", "gru", tokenizer)
+    ids = tokenizer.encode(TEXT_OF_CLUSTERS).tolist()
+    code = f"""
+        const ids = {ids}, found = [];
+        for (let length = 0; length < ids.length; length++) {{
+          let next = 1; // the prompt is the first character of a cluster
+          model.step = (place, id) => {{
+            place.logits = Float32Array.from({{ length: {tokenizer.vocab_size} }}, () => -99);
+            place.logits[ids[next++ % ids.length]] = 99;
+            place.ids.push(id);
+          }};
+          let text = "";
+          for await (const piece of model.generate({{ length, prompt: "x" }})) text += piece;
+          found.push(text);
+        }}
+        return found;"""
+    model = Script(tokenizer, TEXT_OF_CLUSTERS[1:] + "x")
+    expected = [
+        "".join(stream(model, "x", SampleConfig(max_new_tokens=length, seed=1)))
+        for length in range(len(ids))
+    ]
+    assert len(set(expected)) < len(ids) / (1.3 if kind == "char" else 3), "many are completed"
+    assert in_runtime(folder, code) == expected
 
 
 def test_a_record_is_read_from_its_start_and_ends_with_its_end(tmp_path: Path) -> None:

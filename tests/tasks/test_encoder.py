@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn.cells.layout import encoder_shapes
+from charrnn.cells.heads import encoder_shapes
 from charrnn.cells.rules import CELLS
 from charrnn.config import EngineName, ModelConfig
 from charrnn.network import encoder as networks
@@ -75,7 +75,7 @@ def test_a_row_alone_is_read_as_two_language_models_would(cell: str) -> None:
     for row, length in enumerate(LENGTHS):
         alone = ids[:length, row : row + 1]
         forth, _ = network.rnn(network.embedding.weight, None, alone)
-        back, _ = network.back(network.embedding.weight, None, alone.flip(0))
+        back, _ = network.back(network.embedding_back.weight, None, alone.flip(0))
         wanted = torch.cat([forth, back.flip(0)], -1)
         torch.testing.assert_close(together[:length, row : row + 1], wanted, atol=2e-6, rtol=0)
 
@@ -132,11 +132,10 @@ def test_gradients_stay_within_a_row() -> None:
         assert (x.grad[:length, row] != 0).any()
 
 
-def test_groups_have_all_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twins, "CELLS_AT_ONCE", 12)
+def test_groups_have_all_rows_once() -> None:
     rows = [np.full(length, k, np.int32) for k, length in enumerate((3, 1, 20, 4, 2, 3))]
     seen = []
-    for places, ids, lengths in twins.groups(rows):
+    for places, ids, lengths in twins.groups(rows, 12):
         assert len(places) == 1 or ids.size <= 12
         for place, row, length in zip(places, ids, lengths, strict=True):
             assert np.array_equal(row[:length], rows[place])

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from charrnn import Corpus, train
+from charrnn.learning.lanes import Lanes
+from charrnn.learning.records import RecordLanes
 from charrnn.text.records import Records
 from charrnn.training import pacing
 from tests.conftest import VERSE
@@ -47,8 +49,9 @@ def test_updates_of_long_records_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take long by nature, and not because something disturbs."""
     ids = np.zeros(9, np.uint8)
     monkeypatch.setattr(pacing, "time_calls", lambda *_: [1.0, 1.0, 1.0, 5.0])
-    for text, expected in ((ids, 1.0), (Records.of(ids, 0), 2.0)):
-        learner: Any = SimpleNamespace(device=torch.device("cpu"), text=text)
+    lanes, records = Lanes(ids, 1, 3, 0), RecordLanes(Records.of(ids, 0), 1, 3, 0)
+    for batches, expected in ((lanes, 1.0), (records, 2.0)):
+        learner: Any = SimpleNamespace(device=torch.device("cpu"), batches=batches)
         assert pacing.seconds_per_update(learner, 1.0, 9) == expected
 
 

@@ -386,7 +386,7 @@ def test_a_run_from_other_weights_starts_better_and_learns_new_characters(
     tuned = first("tuned", init_from=tmp_path / "old")
     assert tuned < scratch - 0.5
     model = load(tmp_path / "tuned")
-    assert {"B", "ü"} <= set(model.tokenizer.characters)  # type: ignore[union-attr]
+    assert {"B", "ü"} <= set(model.tokenizer.characters)
     assert model.generate("Büro", max_new_tokens=5, seed=1)
     for settings, message in (
         ({"hidden_size": 25}, "hidden_size is 25"),

@@ -75,3 +75,38 @@ class Ending {
     return shown;
   }
 }
+
+// Knows what readers see as one character, though it may be several: a flag, a family emoji. Where a
+// browser has no such thing (Firefox before 2024), each code point is taken for one.
+const segmenter = globalThis.Intl?.Segmenter && new Intl.Segmenter("und", { granularity: "grapheme" });
+
+/** Whether `piece` goes on with the character that `before` ends with. */
+function joins(before, piece) {
+  if (!before || !segmenter || piece[0] === "\n") return false;
+  const at = before.length;
+  return !Array.from(segmenter.segment(before + piece)).some(({ index }) => index === at);
+}
+
+/** How many tokens a text has: so many, and as many more as its last character needs to be whole. As in
+    sampling/growing.py. */
+class Length {
+  static MOST_OVER = 64;
+  static CONTEXT = 128; // of the text before, which tells what joins
+
+  constructor(length, prompt) {
+    this.left = length;
+    this.last = prompt.slice(-Length.CONTEXT);
+    this.begun = false; // whether the length ends in the middle of a code point's bytes
+    this.open = length > 0;
+  }
+
+  /** Whether the next token, of this text, still belongs to it. */
+  takes(piece) {
+    const within = --this.left >= 0;
+    if (!within && !this.begun && piece && !joins(this.last, piece)) return false;
+    this.begun = (within || this.begun) && piece === "";
+    this.last = (this.last + piece).slice(-Length.CONTEXT);
+    this.open = this.left > -Length.MOST_OVER;
+    return true;
+  }
+}

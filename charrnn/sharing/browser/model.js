@@ -144,21 +144,21 @@ class FileModel {
     });
   }
 
-  /** New text after a prompt, piece by piece; of records, what is left of one. A character of several
-      bytes is written whole, beyond the length if need be. A seed draws the same text in every
-      browser. */
+  /** New text after a prompt, piece by piece; of records, what is left of one. Its last character is
+      written whole, beyond the length if need be. A seed draws the same text in every browser. */
   async *generate({
     prompt = "", length = 500, temperature = 0.8, topK = 0, topP = 1, seed = 0, stop = [], signal,
   } = {}) {
     const random = randomNumbers(seed), ending = new Ending(stop), breather = new Breather();
     const decode = this.tokenizer.decoder();
     const place = await this.read(this.idsBefore(prompt), this.beginning(), signal);
-    let waiting = "", begun = false; // whether there is half of a character
-    for (let count = 0; (count < length || (begun && count < length + 3)) && !ending.ended; count++) {
+    const room = new Length(length, prompt);
+    let waiting = "";
+    while (room.open && !ending.ended) {
       const id = draw(drawingWeights(place.logits, { temperature, topK, topP }), random());
       if (id === this.tokenizer.endId) break;
       const text = decode([id]);
-      begun = text === "";
+      if (!room.takes(text)) break;
       waiting += ending.feed(text);
       this.step(place, id);
       if (breather.due) {

@@ -252,8 +252,8 @@ function prepareUnits(model) {
   if (!model.clamps) return;
   const { numLayers, hiddenSize } = model.facts;
   element("units").hidden = false;
-  element("layer").max = numLayers;
-  element("unit").max = hiddenSize;
+  element("layer").max = numLayers - 1;
+  element("unit").max = hiddenSize - 1;
   const changed = (clamps) => {
     model.clamps = clamps; // a new array: what was read with the old values is read again
     document.dispatchEvent(new Event("units-held"));
@@ -261,10 +261,10 @@ function prepareUnits(model) {
 
   element("hold").addEventListener("submit", (event) => {
     event.preventDefault();
-    const layer = element("layer").valueAsNumber - 1, unit = element("unit").valueAsNumber - 1;
+    const layer = element("layer").valueAsNumber, unit = element("unit").valueAsNumber;
     if (model.clamps.some((held) => held.layer === layer && held.unit === unit)) return;
     const held = { layer, unit, value: 1 };
-    const name = `layer ${layer + 1}, unit ${unit + 1}`;
+    const name = `unit ${layer}.${unit}`;
     const id = `held-${layer}-${unit}`;
     const slider = make("input", "", { id, type: "range", min: -1, max: 1, step: 0.01, value: 1 });
     const shown = make("output", "1.00", { for: id }), label = make("label", `${name}: `, { for: id });

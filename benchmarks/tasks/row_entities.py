@@ -1,0 +1,74 @@
+"""ner/: WNUT-17, names in noisy English, with its own split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common import Figure, baseline, evaluated, trained
+
+MINUTES = 5
+LANGUAGE = ("--rnn-size", 256, "--num-layers", 1, "--records", "lines")
+
+
+def measure(data: Path, folder: Path) -> list[Figure]:
+    """The F1 of spans: charrnn, alone and from language models, a gazetteer, and a CRF."""
+    train, test = data / "ner" / "wnut17train.conll", data / "ner" / "emerging.test.annotated"
+    text = folder / "text.txt"
+    text.write_text("".join(" ".join(words) + "\n" for words in sentences(train)))
+
+    figures = []
+    for who, asked, start in (("from scratch", 24, False), ("from language models", 30, True)):
+        given: list[object] = []
+        seconds = 0.0
+        for way in ((), ("--reverse",)) if start else ():
+            model = folder / f"text{''.join(way)}"
+            minutes = ("--minutes", MINUTES)
+            seconds += trained(text, *way, *minutes, *LANGUAGE, "--out", model)["seconds"]
+            given += ["--init-from", model]
+        model = folder / who.replace(" ", "-")
+        ended = trained(train, "--task", "tag", "--minutes", MINUTES, *given, "--out", model)
+        f1 = 100 * evaluated(model, test)["scores"]["F1"]
+        seconds += ended["seconds"]
+        figures.append(Figure(f"charrnn {who}", "F1", f1, f"≥ {asked}", f1 >= asked, seconds))
+    found = {"gazetteer": gazetteer(train, test), **baseline("tag_by_crf", train, test)}
+    return figures + [Figure(who, "F1", 100 * value) for who, value in found.items()]
+
+
+def sentences(path: Path) -> list[list[str]]:
+    """The words of each sentence of a file in CoNLL's columns."""
+    found: list[list[str]] = [[]]
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            found[-1].append(line.split("\t")[0])
+        elif found[-1]:
+            found.append([])
+    return [words for words in found if words]
+
+
+def gazetteer(train: Path, test: Path) -> float:
+    """The F1 of marking what was marked in training, word for word, the longest first."""
+    from charrnn import Reading
+    from charrnn.examples.tagged import read_tagged
+    from charrnn.tasks.tag import scores_of
+
+    known: dict[tuple[str, ...], str] = {}
+    for one in read_tagged([train], Reading(), []):
+        for span in one.spans:
+            known[tuple(one.text[span.start : span.end].split(" "))] = span.label
+    longest = max(map(len, known))
+    examples = read_tagged([test], Reading(), [])
+    answers = []
+    for one in examples:
+        words = [one.text[start:end] for start, end in one.words]
+        tags: list[str] = []
+        while len(tags) < len(words):
+            at = len(tags)
+            sizes = range(min(longest, len(words) - at), 0, -1)
+            size = next((n for n in sizes if tuple(words[at : at + n]) in known), 0)
+            if size:
+                label = known[tuple(words[at : at + size])]
+                tags += [f"B-{label}", *[f"I-{label}"] * (size - 1)]
+            else:
+                tags.append("O")
+        answers.append(tags)
+    return scores_of(examples, answers)["F1"]

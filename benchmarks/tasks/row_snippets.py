@@ -1,0 +1,48 @@
+"""reviews/movie-snippets.csv: good or bad; every 10th row is for the test."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from common import Figure, baseline, evaluated, trained
+from row_names import write
+
+MINUTES = 5
+LANGUAGE = ("--rnn-size", 256, "--num-layers", 1, "--records", "lines")
+
+
+def measure(data: Path, folder: Path) -> list[Figure]:
+    """The accuracy of charrnn, alone and from language models of the training text, and others."""
+    with (data / "reviews" / "movie-snippets.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    train_rows = [row for number, row in enumerate(rows, 1) if number % 10]
+    train = write(folder / "train.csv", train_rows)
+    test = write(folder / "test.csv", rows[9::10])
+    text = folder / "text.txt"
+    text.write_text("".join(" ".join(one.split()) + "\n" for one, _ in train_rows))
+
+    figures = []
+    for who, asked, start in (("from scratch", 74, False), ("from language models", 78, True)):
+        given: list[object] = []
+        seconds = 0.0
+        for way in ((), ("--reverse",)) if start else ():
+            model = folder / f"text{''.join(way)}"
+            minutes = ("--minutes", MINUTES / 2)
+            seconds += trained(text, *way, *minutes, *LANGUAGE, "--out", model)["seconds"]
+            given += ["--init-from", model]
+        model = folder / who.replace(" ", "-")
+        minutes = ("--minutes", MINUTES)
+        ended = trained(train, "--task", "classify", *minutes, *given, "--out", model)
+        accuracy = 100 * evaluated(model, test)["scores"]["accuracy"]
+        seconds += ended["seconds"]
+        figures.append(
+            Figure(f"charrnn {who}", "accuracy", accuracy, f"≥ {asked}", accuracy >= asked, seconds)
+        )
+    for analyzer, least, most in (("word", 1, 2), ("char", 1, 5)):
+        found = baseline("label_by_ngrams", train, test, analyzer, least, most)
+        figures += [
+            Figure(f"{analyzer} {least}-{most}-grams, {who}", "accuracy", 100 * value)
+            for who, value in found.items()
+        ]
+    return figures

@@ -1,0 +1,102 @@
+"""charrnn predict: what a classifier, tagger, translator or forecaster answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from charrnn.config import Reading
+from charrnn.errors import UsageError
+from charrnn.terminal.options import as_text, take, with_settings
+from charrnn.terminal.output import encode_json, say, write
+
+if TYPE_CHECKING:
+    from charrnn.tasks.loading import Answering
+
+__all__ = ["predict"]
+
+AT_ONCE = 256  # texts that are read before they are answered side by side
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model folder, or the name of one in checkpoints/.")
+]
+InputsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE | TEXT]...",
+        help="Files of texts, one a line or in a column of a table, or texts themselves; a "
+        "forecaster reads series, and goes on from those it was trained on if none are given.  "
+        "[default: standard input]",
+    ),
+]
+PlainOption = Annotated[
+    bool, typer.Option("--plain", help="Print the answers alone instead of lines of JSON.")
+]
+HorizonOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Forecast: how many values.  [default: as many as in training]"),
+]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Forecast: draw history, forecast and band to this file."),
+]
+
+
+@with_settings(Reading, leave_out=("records", "reverse"))
+def predict(
+    model: ModelArgument,
+    inputs: InputsArgument = None,
+    *,
+    plain: PlainOption = False,
+    horizon: HorizonOption = None,
+    plot: PlotOption = None,
+    **given: Any,
+) -> None:
+    """Answer with a model that was trained for a task: label, tag, translate or forecast."""
+    reading = take(Reading, given)
+    from charrnn.folder.record import find_model, read_record
+    from charrnn.tasks.loading import load
+
+    task = read_record(find_model(model))[0].task
+    if task is None:
+        raise UsageError(
+            f"{model} is a language model: it has no answers",
+            f"write with it: charrnn sample {model}, or score texts: charrnn score {model}",
+        )
+    if task.name == "forecast":
+        raise NotImplementedError  # B
+    if horizon is not None or plot is not None:
+        option = "--plot" if horizon is None else "--horizon"
+        raise UsageError(f"{option} is about forecasts", "leave it out")
+    _answer(load(model), inputs or ["-"], reading, task.text_column, plain=plain)
+
+
+def _answer(
+    model: Answering, inputs: list[str], reading: Reading, column: str | None, *, plain: bool
+) -> None:
+    """Answer texts in their order, some side by side."""
+    notes = list[str]()
+    texts = _texts(inputs, reading, column or "text", notes)
+    at_once = 1 if inputs == ["-"] and sys.stdin.isatty() else AT_ONCE
+    while some := list(islice(texts, at_once)):
+        for answer in model.predict(some):
+            write(f"{answer.plain}\n" if plain else encode_json(answer))
+    for note in notes:
+        say(note)
+
+
+def _texts(inputs: list[str], reading: Reading, column: str, notes: list[str]) -> Iterator[str]:
+    """The texts that are meant: what is the name of a file stands for its texts."""
+    from charrnn.examples.inputs import texts_in
+
+    for one in inputs:
+        if one == "-" or one.startswith("hf://") or os.path.exists(one):  # noqa: PTH110
+            yield from texts_in([one], reading, notes, column)
+        else:
+            yield as_text(one)

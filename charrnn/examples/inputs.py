@@ -1,0 +1,56 @@
+"""Texts to be answered: lines of files, or a column of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from charrnn.config import Reading
+from charrnn.decoding.cleaning import Cleaner
+from charrnn.errors import BadDataError
+from charrnn.examples.rows import MISSING, File, Form, opened, value_at
+
+__all__ = ["texts_in"]
+
+
+def texts_in(
+    sources: Sequence[str | Path], reading: Reading, notes: list[str], column: str = "text"
+) -> Iterator[str]:
+    """Texts in the order in which they stand; empty ones are left out.
+
+    Args:
+        sources: each what `rows.opened` takes.
+        reading: encoding, and the column of the texts.
+        notes: gets what was changed or left out, once the last text is read.
+        column: unless `reading` names one.
+
+    Raises:
+        CharRNNError: as `rows.opened`; for a table without the column, or with no text in it.
+    """
+    cleaner, empty = Cleaner(), 0
+    for file in opened(sources, reading, notes):
+        for text in _of(file, reading.text_column or column):
+            clean = cleaner.feed(text, last=True)
+            if clean.strip():
+                yield clean
+            else:
+                empty += 1
+    notes += cleaner.notes()
+    if empty:
+        notes.append(f"left out {empty:,} empty text{'s' * (empty > 1)}")
+
+
+def _of(file: File, column: str) -> Iterator[str]:
+    if file.form is Form.TEXT:
+        for _, line in file.lines():
+            yield line
+        return
+    headless = column.isdecimal()
+    for row in file.rows(lambda cells: not headless and column in cells, [column]):
+        value = value_at(row.cells, column)
+        if value is MISSING and column not in file.columns:
+            raise file.no_column(column, "--text-column")
+        if not isinstance(value, str) and value not in (MISSING, None):
+            found = f"{file.at(row.number)}: {column} holds no text"
+            raise BadDataError(found, "choose another --text-column")
+        yield value if isinstance(value, str) else ""

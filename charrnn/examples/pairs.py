@@ -1,0 +1,176 @@
+"""Pairs of a text and what it becomes: a table of two columns, or two files line by line.
+
+pairs.tsv, pairs.csv, pairs.jsonl, pairs.parquet, hf://… ──▶ Pair, Pair, …
+train.en, train.de                                       ──▶ Pair, Pair, …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from charrnn.config import Reading
+from charrnn.errors import BadDataError
+from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+
+__all__ = ["Pair", "Pairs", "read_pairs"]
+
+TEXTS = ("source", "target")  # what the two of a pair are called, and their columns
+OPTIONS = ("--text-column", "--label-column")
+# What names columns, in the first line of a table that should have no header.
+NAMES = {*TEXTS, "src", "tgt", "trg", "input", "output"}
+BOTH = "write source, tab, target on each line"
+
+
+class Pair(NamedTuple):
+    """An example: a text and what it becomes."""
+
+    source: str
+    target: str
+
+
+class Pairs(NamedTuple):
+    """Examples as they were read.
+
+    Attributes:
+        pairs: in their order.
+        columns: of the tables, those of the sources and of the targets: names, or numbers from 1 if
+            there is no header. None for two files.
+    """
+
+    pairs: list[Pair]
+    columns: tuple[str, str] | None
+
+
+class _Columns(NamedTuple):
+    """Where the source and the target stand; whether the user has named the columns."""
+
+    names: tuple[str, str]
+    given: bool
+
+    @property
+    def numbered(self) -> bool:
+        """Whether they are numbers, of a table without a header."""
+        return all(name.isdecimal() for name in self.names)
+
+    def are_in(self, cells: Sequence[str]) -> bool:
+        """Whether a first line names both."""
+        return not self.numbered and all(name in cells for name in self.names)
+
+
+def _columns(text_column: str | None, target_column: str | None) -> _Columns:
+    given = [name for name in (text_column, target_column) if name]
+    usual = ("1", "2") if given and all(map(str.isdecimal, given)) else TEXTS
+    return _Columns((text_column or usual[0], target_column or usual[1]), bool(given))
+
+
+def read_pairs(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    target_column: str | None,
+    notes: list[str],
+) -> Pairs:
+    """All pairs of some files.
+
+    Args:
+        sources: tables, which name both columns in their first line, or have no header and the
+            sources in the first column, the targets in the second; or two other files, whose lines
+            belong together.
+        reading: encoding, and the column of the sources; `source` by default. A number, from 1, is
+            that of a column of a table without a header.
+        target_column: that of the targets; `target` by default.
+        notes: gets what was changed or left out.
+
+    Raises:
+        BadDataError: for a row without one of the texts, an empty text, a first line that names
+            other columns, files of different lengths, or no pair at all; says where.
+        MissingInputError: if there is no such file.
+        UsageError: for a column that is not there.
+    """
+    columns = _columns(reading.text_column, target_column)
+    found: tuple[str, str] | None = None
+    pairs: list[Pair] = []
+    if _are_aligned(sources, reading):
+        pairs += _aligned(sources, reading, notes)
+    else:
+        for file in opened(sources, reading, notes):
+            found = _read_table(file, columns, pairs)
+    if not pairs:
+        raise BadDataError(f"{sources[0]}: there are no pairs in it", BOTH)
+    return Pairs(pairs, found)
+
+
+def _are_aligned(sources: Sequence[str | Path], reading: Reading) -> bool:
+    """Whether these are two files of plain text, without a tab in the first line of either."""
+    if len(sources) != 2 or not all(Path(source).is_file() for source in sources):
+        return False
+    files = list(opened(sources, reading, []))
+    starts = [file.start.partition("\n")[0] for file in files if file.form is Form.TEXT]
+    return len(files) == len(starts) == 2 and not any("\t" in start for start in starts)
+
+
+def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[Pair]:
+    names, texts = list[str](), list[list[str]]()
+    for file in opened(sources, reading, notes):
+        names.append(file.name)
+        texts.append([line for _, line in file.lines()])
+    for number, pair in enumerate(zip_longest(*texts), 1):
+        for name, text in zip(names, pair, strict=True):
+            if text is None:
+                lengths = f"{len(texts[0]):,} and {len(texts[1]):,} lines"
+                found = f"{name}: line {number:,} is missing: the files have {lengths}"
+                raise BadDataError(found, "give two files whose lines belong together")
+            if not text.strip():
+                found = f"{name}: line {number:,} is empty"
+                raise BadDataError(found, "fill it in, or delete it in both files")
+        yield Pair(*pair)
+
+
+def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> tuple[str, str]:
+    """Add the pairs of a table; returns the names or numbers of its columns."""
+    names, longest = columns.names, 0
+    for row in file.rows(columns.are_in, columns.names):
+        if file.form in (Form.CELLS, Form.TEXT) and not columns.are_in(file.columns):
+            names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
+        pairs.append(Pair(_text(file, row, names, 0), _text(file, row, names, 1)))
+    if longest > 2 and not columns.given:
+        file.notes.append(f"{file.name}: its columns from the third on are not used")
+    return names
+
+
+def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
+    """The source of a row for 0, its target for 1."""
+    value, place = value_at(row.cells, names[which]), file.at(row.number)
+    if value is MISSING and not names[which].isdecimal() and names[which] not in file.columns:
+        raise file.no_column(names[which], OPTIONS[which])
+    if value is MISSING or value is None:
+        raise BadDataError(f"{place} has no {TEXTS[which]}", BOTH)
+    if not isinstance(value, str):
+        found = f"{place}: the {TEXTS[which]} is {value!r}, not a text"
+        raise BadDataError(found, "put it in quotation marks")
+    if not value.strip():
+        raise BadDataError(f"{place}: the {TEXTS[which]} is empty", "fill it in, or delete the row")
+    return value
+
+
+def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
+    """The columns of a table without a header.
+
+    Raises:
+        UsageError: for a column that the user has named, and that is not there.
+        BadDataError: for a first line that seems to name columns.
+    """
+    if columns.numbered:
+        return columns.names
+    cells = list(row.cells.values())
+    if columns.given:
+        file.columns = cells
+        which = int(columns.names[0] in cells)
+        raise file.no_column(columns.names[which], OPTIONS[which])
+    if row.number == 1 and any(cell.strip().lower() in NAMES for cell in cells):
+        found = f"{file.at(1)} names columns ({', '.join(cells)}), but not source and target"
+        advice = "name them with --text-column and --label-column, or delete the line"
+        raise BadDataError(found, advice)
+    return ("1", "2")

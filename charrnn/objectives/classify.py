@@ -1,0 +1,320 @@
+"""A class for each text.
+
+sources ──read──▶ ClassifyData ──divided──▶ Classification
+Classification ──batches──▶ ids (T, B), lengths, classes ──cost──▶ nats
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from charrnn.arrays import Ids, Weights
+from charrnn.cells.rules import State
+from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.examples.labelled import Labelled, check_classes, read_labelled
+from charrnn.folder.files import pretty_json
+from charrnn.folder.record import LABELS, CorpusRecord, Evaluation, ModelFolder
+from charrnn.learning.task import Cost, Scored
+from charrnn.network.encoder import Encoder
+from charrnn.network.modules import empty
+from charrnn.objectives import advice, rows
+from charrnn.objectives.examples import divide, start_encoder
+from charrnn.objectives.groups import Groups
+from charrnn.objectives.plan import Plan
+from charrnn.task_config import Classify
+from charrnn.tasks import classify
+from charrnn.tasks.encoder import groups
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import as_ids
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+
+__all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
+
+USUAL = {"dropout": 0.5}
+SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
+MAX_EPOCHS = 40
+
+
+class ClassifierNetwork(Encoder):
+    """Stacks, whose outputs' maximum and mean over time go to a linear layer.
+
+    Args:
+        config: the shape of the stacks.
+        classes: K.
+        generator: of the first weights.
+    """
+
+    def __init__(
+        self, config: ModelConfig, classes: int, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(config, generator=generator)
+        width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
+        self.head = empty(nn.Linear, width, classes)
+        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self, ids: Tensor, lengths: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The logits (B, K) of rows of ids (T, B); see `Encoder.read`."""
+        output = self.read(ids, lengths, generator).float()  # (T, B, D·H)
+        there = (torch.arange(len(ids), device=ids.device)[:, None] < lengths)[..., None]
+        highest = output.masked_fill(~there, -math.inf).amax(0)  # (B, D·H)
+        mean = (output * there).sum(0) / lengths[:, None]  # (B, D·H)
+        logits: Tensor = self.head(torch.cat([highest, mean], -1))
+        return logits
+
+
+@dataclass(frozen=True)
+class ClassifyData:
+    """Texts with their classes.
+
+    Attributes:
+        examples: all of them.
+        labels: the K classes, sorted.
+        tokenizer: the vocabulary.
+        kind: what the model folder says.
+        corpus, notes: as `Data` has them.
+    """
+
+    examples: Sequence[Labelled]
+    labels: Sequence[str]
+    tokenizer: CharTokenizer
+    kind: Classify
+    corpus: CorpusRecord
+    notes: tuple[str, ...] = ()
+
+    def divided(self, config: TrainConfig) -> Classification:
+        """Texts from all over validate."""
+        texts = [one.text for one in self.examples]
+        train, val = divide(texts, config.val_frac, config.seed)
+        return Classification(
+            train=[self.examples[k] for k in train],
+            val=[self.examples[k] for k in val],
+            labels=self.labels,
+            tokenizer=self.tokenizer,
+            kind=self.kind,
+            extra={LABELS: pretty_json(classify.labels_in(self.examples))},
+        )
+
+    def start_from(self, network: ClassifierNetwork, bases: Sequence[ModelFolder]) -> str:
+        """Put language models' weights into the stacks."""
+        return start_encoder(network, bases, self.tokenizer)
+
+
+def read(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    settings: TaskSettings,
+    *,
+    bases: Sequence[ModelFolder] = (),
+    tokenizer: Tokenizer | None = None,
+) -> ClassifyData:
+    """Read texts with labels; see `objectives.table.Reader`.
+
+    Raises:
+        CharRNNError: as `read_labelled` and `check_classes` do.
+    """
+    notes: list[str] = []
+    examples = read_labelled(sources, reading, notes, settings.label_column)
+    labels = check_classes(examples)
+    texts = [one.text for one in examples]
+    return ClassifyData(
+        examples=examples,
+        labels=labels,
+        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
+        kind=Classify(
+            classes=len(labels),
+            text_column=reading.text_column,
+            label_column=settings.label_column,
+        ),
+        corpus=rows.corpus_of(sources, texts, "\0".join(one.label for one in examples)),
+        notes=tuple(notes),
+    )
+
+
+def plan(
+    data: ClassifyData,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float,
+    bases: Sequence[ModelFolder],
+) -> Plan:
+    """Choose everything that `given` leaves open; see `rows.plan_of`."""
+    texts = [one.text for one in data.examples]
+    return rows.plan_of(texts, data.tokenizer, budget, given, speed, bases, USUAL)
+
+
+class Batch(NamedTuple):
+    """Texts side by side: a row of ids each, and their classes (B,)."""
+
+    rows: list[Ids]
+    classes: NDArray[np.int64]
+
+
+class Batches:
+    """See `learning.task.Batches`."""
+
+    def __init__(self, task: Classification, config: TrainConfig) -> None:
+        self.task, self.config = task, config
+        self.rows = [row[: config.seq_length] for row in task.rows_of(task.train)]
+        self.classes = task.classes_of(task.train)
+        lengths = np.array([len(row) for row in self.rows])
+        self.groups = Groups(lengths, config.batch_size, config.seed)
+        self.steps_per_epoch = self.groups.steps_per_epoch
+        self.tokens_per_step = self.groups.tokens_per_step
+
+    def batch(self, step: int) -> Batch:
+        """Some texts of like length, some of whose characters are unknown."""
+        chosen = self.groups.rows(step)
+        own = [self.rows[k] for k in chosen]
+        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
+        return Batch(own, self.classes[chosen])
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The task of a classifier; see `learning.task.Task`.
+
+    Args:
+        train, val: examples.
+        labels: the classes, in the order of the scores.
+        tokenizer: the vocabulary.
+        kind, extra: for the model folder.
+    """
+
+    train: Sequence[Labelled]
+    val: Sequence[Labelled]
+    labels: Sequence[str]
+    tokenizer: CharTokenizer
+    kind: Classify
+    extra: Mapping[str, bytes]
+    metric: ClassVar[str] = "accuracy"
+    unit: ClassVar[str] = "character"
+    max_epochs: ClassVar[int] = MAX_EPOCHS
+    reset_share: ClassVar[None] = None
+
+    @cached_property
+    def train_tokens(self) -> int:
+        """Characters that are trained on, with the ends of the texts."""
+        return sum(len(one.text) + 2 for one in self.train)
+
+    @cached_property
+    def val_tokens(self) -> int:
+        """Characters that are validated on."""
+        return sum(len(one.text) + 2 for one in self.val)
+
+    def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
+        """The ids of texts."""
+        return [as_ids(one.text, self.tokenizer) for one in examples]
+
+    def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
+        """The numbers of their classes: (N,)."""
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        return np.array([numbers[one.label] for one in examples], np.int64)
+
+    def network(self, model: ModelConfig, generator: torch.Generator) -> ClassifierNetwork:
+        """See `Task`."""
+        return ClassifierNetwork(model, len(self.labels), generator)
+
+    def batches(self, config: TrainConfig) -> Batches:
+        """See `Task`."""
+        return Batches(self, config)
+
+    def cost(
+        self,
+        network: ClassifierNetwork,
+        batch: Batch,
+        state: State | None,  # noqa: ARG002
+        generator: torch.Generator,
+    ) -> Cost:
+        """Nats of the classes of a batch.
+
+        Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
+        vision", 2016.
+        """
+        device = next(network.parameters()).device
+        logits = network(*rows.padded(batch.rows, device), generator)  # (B, K)
+        wanted = torch.from_numpy(batch.classes).to(device, non_blocking=True)
+        total = cross_entropy(logits, wanted, reduction="sum", label_smoothing=SMOOTHING)
+        return Cost(total, len(batch.rows))
+
+    def start(self, network: ClassifierNetwork, config: TrainConfig) -> None:
+        """Nothing is carried from batch to batch."""
+
+    def beginning(self, tokens: int) -> Classification:
+        """See `Task`."""
+        count = math.ceil(tokens * len(self.val) / max(self.val_tokens, 1))
+        return replace(self, val=self.val[:count])
+
+    def scoring(self, network: ClassifierNetwork) -> _Validation:
+        """See `Task`."""
+        return _Validation(self, network)
+
+    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """The accuracy, then the cost."""
+        return (-(evaluation.score or 0.0), evaluation.val_nats)
+
+    def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
+        """A validation text and what the model says of it."""
+        example = self.val[seed % len(self.val)]
+        found = rows.folder_of(self.kind, model, weights, self.tokenizer, self.extra)
+        (answer,) = classify.Classifier(found).predict([example.text])
+        verdict = "" if answer.label == example.label else f", wrongly: it is {example.label}"
+        return f"{example.text}\n→ {answer.label} ({answer.probability:.0%}){verdict}"
+
+    def report(self, found: ModelFolder) -> Report:
+        """See `Task`."""
+        return classify.Classifier(found).report(self.val)
+
+    def bits(self, nats: float) -> float:
+        """A cost in bits per text."""
+        return nats / math.log(2)
+
+    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
+        """See `Task`."""
+        return advice.for_task(metrics, self.rank, longer)
+
+
+class _Validation:
+    """See `learning.task.Scoring`."""
+
+    def __init__(self, task: Classification, network: ClassifierNetwork) -> None:
+        self.task, self.network = task, network
+        self.nats = 0.0
+        self.right = 0
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[None]:
+        training = self.network.training
+        device = next(self.network.parameters()).device
+        own, classes = self.task.rows_of(self.task.val), self.task.classes_of(self.task.val)
+        self.nats, self.right = 0.0, 0
+        self.network.eval()
+        try:
+            for places, ids, lengths in groups(own):
+                x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
+                logits = self.network(x, torch.from_numpy(lengths).to(device))
+                wanted = torch.from_numpy(classes[places]).to(device)
+                self.nats += float(cross_entropy(logits, wanted, reduction="sum"))
+                self.right += int((logits.argmax(-1) == wanted).sum())
+                yield
+        finally:
+            self.network.train(training)
+
+    @property
+    def result(self) -> Scored:
+        """The mean cost of a text, and the share of those that are labelled rightly."""
+        count = len(self.task.val)
+        return Scored(self.nats / count, self.right / count)

@@ -1,0 +1,120 @@
+"""What tasks that learn from examples share: how these are divided, and what a run starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charrnn.arrays import Weights
+from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK
+from charrnn.cells.layout import EMBEDDING, RECURRENT
+from charrnn.errors import BadDataError, UsageError
+from charrnn.folder.record import ModelFolder
+from charrnn.learning import transfer
+from charrnn.network.encoder import Encoder
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+
+__all__ = ["divide", "shape_of", "start_encoder", "vocabulary"]
+
+MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
+VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation examples
+
+
+def divide(
+    keys: Sequence[Hashable], val_frac: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of the examples for training, and of those for validation, from all over.
+
+    Equal examples are on the same side: none is validated that was trained on.
+
+    Args:
+        keys: what makes examples equal.
+        val_frac: the share of the different ones that validates.
+        seed: equal seeds draw the same.
+
+    Raises:
+        BadDataError: if there are too few.
+    """
+    numbers: dict[Hashable, int] = {}
+    kinds = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    if len(numbers) < MIN_EXAMPLES:
+        found = f"there are {len(numbers)} different examples"
+        raise BadDataError(found, f"{MIN_EXAMPLES} are needed to learn and to validate")
+    order = np.random.default_rng((seed, VALIDATION)).permutation(len(numbers))
+    validates = np.zeros(len(numbers), bool)
+    validates[order[: min(max(1, round(len(numbers) * val_frac)), len(numbers) - 1)]] = True
+    rows = validates[kinds]  # (N,)
+    return np.flatnonzero(~rows), np.flatnonzero(rows)
+
+
+def vocabulary(bases: Sequence[ModelFolder], characters: str, end: str) -> CharTokenizer:
+    """The characters of examples and of the models that a run starts from, with an end.
+
+    Raises:
+        UsageError: if one of the models reads bytes.
+    """
+    known = set(characters)
+    for base in bases:
+        if not isinstance(base.tokenizer, CharTokenizer):
+            found = f"{base.path} reads bytes, a task reads characters"
+            raise UsageError(found, "start from a model of characters", "init_from")
+        known |= set(base.tokenizer.characters)
+    return CharTokenizer("".join(sorted(known)), end)
+
+
+def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` with the shape of the models that a run starts from.
+
+    Raises:
+        UsageError: for two that read in the same direction or differ in shape, more than two, or
+            settings that ask for another shape.
+    """
+    settings = dict(given)
+    directions = [base.record.reads_backwards for base in bases]
+    if len(set(directions)) < len(directions):
+        way = "backwards" if directions[0] else "forwards"
+        raise UsageError(
+            f"{' and '.join(str(base.path) for base in bases)} read {way}",
+            "start from one model that reads forwards, and one that was trained with --reverse",
+            "init_from",
+        )
+    for base in bases:
+        settings = transfer.same_shape(base, settings)
+    return settings
+
+
+def start_encoder(network: Encoder, bases: Sequence[ModelFolder], tokenizer: Tokenizer) -> str:
+    """Put language models' embeddings and stacks into a network's.
+
+    Args:
+        network: bidirectional, if one of the models reads backwards.
+        bases: see `shape_of`.
+        tokenizer: of the network; characters that a model does not know keep their rows.
+
+    Returns:
+        note: what was done, in one line.
+    """
+    merged, notes = network.weights(), []
+    for base in bases:
+        backwards = base.record.reads_backwards
+        table, stack = (EMBEDDING_BACK, BACKWARDS) if backwards else (EMBEDDING, RECURRENT)
+        known = _put(merged, base, tokenizer, table, stack)
+        way = "backwards" if backwards else "forwards"
+        notes.append(f"{way} from {base.path} ({known} characters known)")
+    network.load_state_dict({name: torch.from_numpy(values) for name, values in merged.items()})
+    return f"the network starts {', '.join(notes)}"
+
+
+def _put(merged: Weights, base: ModelFolder, tokenizer: Tokenizer, table: str, stack: str) -> int:
+    """Put one model's weights in their places; returns how many characters it knows."""
+    rows = transfer.rows_of(base.tokenizer, tokenizer)  # (V,), -1 where new
+    known = rows >= 0
+    merged[table][known] = base.weights[EMBEDDING][rows[known]]
+    for name, values in base.weights.items():
+        if name.startswith(RECURRENT):
+            merged[stack + name.removeprefix(RECURRENT)] = values
+    return int(known.sum())

@@ -1,0 +1,47 @@
+"""Rows of different lengths in batches of like length, each a function of the seed and its number.
+
+groups.rows(step)    # (B,), which rows update number `step` reads
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Groups"]
+
+CLASSES = 16  # of lengths, about; rows of one class may be exchanged
+
+
+class Groups:
+    """B rows side by side, epoch after epoch.
+
+    Rows are sorted into classes by their length and shuffled within each; groups of B then follow
+    each other in random order, other ones in each epoch.
+
+    Args:
+        lengths: (N,), of the rows; at least one.
+        batch_size: B; one group may have fewer.
+        seed: equal seeds group alike.
+    """
+
+    def __init__(self, lengths: NDArray[np.integer], batch_size: int, seed: int) -> None:
+        self.batch_size = batch_size
+        self.seed = seed
+        width = max(1, int(np.quantile(lengths, 0.95)) // CLASSES)
+        self._classes = -(-lengths // width)  # (N,)
+        self.steps_per_epoch = -(-len(lengths) // batch_size)
+        self.tokens_per_step = float(lengths.sum()) / self.steps_per_epoch
+        self._epoch = -1
+
+    def rows(self, step: int) -> NDArray[np.int64]:
+        """The rows of update number `step`, counted from 0 over all epochs: (B,)."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            random = np.random.default_rng((self.seed, epoch))
+            rows = random.permutation(len(self._classes))
+            self._rows = rows[np.argsort(self._classes[rows], kind="stable")]
+            self._order = random.permutation(self.steps_per_epoch)
+            self._epoch = epoch
+        group = int(self._order[position])
+        return self._rows[group * self.batch_size : (group + 1) * self.batch_size]

@@ -1,0 +1,356 @@
+"""A tag for each word.
+
+sources ──read──▶ TagData ──divided──▶ Tagging
+Tagging ──batches──▶ ids (T, B), lengths, words, tags ──cost──▶ nats
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from charrnn.arrays import Ids, Weights
+from charrnn.cells.rules import State
+from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.errors import UsageError
+from charrnn.examples.tagged import Tagged, check_types, read_tagged
+from charrnn.folder.files import pretty_json
+from charrnn.folder.record import LABELS, CorpusRecord, Evaluation, ModelFolder
+from charrnn.learning.task import Cost, Scored
+from charrnn.network.encoder import Encoder
+from charrnn.network.modules import empty
+from charrnn.objectives import advice, rows
+from charrnn.objectives.examples import divide, start_encoder
+from charrnn.objectives.groups import Groups
+from charrnn.objectives.plan import Plan
+from charrnn.task_config import Tag
+from charrnn.tasks import tag
+from charrnn.tasks.encoder import groups
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import as_ids
+from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+
+__all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
+
+USUAL = {"dropout": 0.5}
+MAX_EPOCHS = 40
+
+
+class TaggerNetwork(Encoder):
+    """Stacks and a linear layer that scores each character; a word's score is the mean of its own.
+
+    Args:
+        config: the shape of the stacks.
+        tags: K.
+        generator: of the first weights.
+    """
+
+    def __init__(
+        self, config: ModelConfig, tags: int, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(config, generator=generator)
+        self.head = empty(nn.Linear, (1 + config.bidirectional) * config.hidden_size, tags)
+        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        ids: Tensor,
+        lengths: Tensor,
+        edges: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The logits (W, K) of words.
+
+        Args:
+            ids, lengths, generator: see `Encoder.read`.
+            edges: (W, 3), of each word the row that it is in, its first character, and that after
+                its last.
+        """
+        output = self.read(ids, lengths, generator).float()  # (T, B, D·H)
+        row, first, end = edges.unbind(1)
+        sizes = end - first  # (W,)
+        word = torch.repeat_interleave(torch.arange(len(edges), device=ids.device), sizes)  # (C,)
+        place = torch.arange(len(word), device=ids.device) - (sizes.cumsum(0) - sizes)[word]
+        characters = output[first[word] + place, row[word]]  # (C, D·H), of all words in turn
+        sums = output.new_zeros(len(edges), output.shape[-1]).index_add(0, word, characters)
+        means = sums / sizes[:, None]  # (W, D·H)
+        logits: Tensor = self.head(means)
+        return logits
+
+
+@dataclass(frozen=True)
+class TagData:
+    """Texts with tags.
+
+    Attributes:
+        examples: all of them.
+        types: of spans, sorted.
+        tokenizer: the vocabulary.
+        kind: what the model folder says.
+        corpus, notes: as `Data` has them.
+    """
+
+    examples: Sequence[Tagged]
+    types: Sequence[str]
+    tokenizer: CharTokenizer
+    kind: Tag
+    corpus: CorpusRecord
+    notes: tuple[str, ...] = ()
+
+    def divided(self, config: TrainConfig) -> Tagging:
+        """Texts from all over validate."""
+        train, val = divide([one.text for one in self.examples], config.val_frac, config.seed)
+        labels = tag.labels_in([self.examples[k] for k in train], self.types)
+        return Tagging(
+            train=[self.examples[k] for k in train],
+            val=[self.examples[k] for k in val],
+            tags=tags_of_types(self.types),
+            tokenizer=self.tokenizer,
+            kind=self.kind,
+            extra={LABELS: pretty_json(labels)},
+        )
+
+    def start_from(self, network: TaggerNetwork, bases: Sequence[ModelFolder]) -> str:
+        """Put language models' weights into the stacks."""
+        return start_encoder(network, bases, self.tokenizer)
+
+
+def read(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    settings: TaskSettings,
+    *,
+    bases: Sequence[ModelFolder] = (),
+    tokenizer: Tokenizer | None = None,
+) -> TagData:
+    """Read texts with tags; see `objectives.table.Reader`.
+
+    Raises:
+        CharRNNError: as `read_tagged` and `check_types` do.
+    """
+    if settings.label_column is not None:
+        found = f"label_column is {settings.label_column!r}, but a tagger learns spans"
+        raise UsageError(found, "leave it out", "label_column")
+    notes: list[str] = []
+    examples = read_tagged(sources, reading, notes)
+    types = check_types(examples)
+    texts = [one.text for one in examples]
+    return TagData(
+        examples=examples,
+        types=types,
+        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
+        kind=Tag(tags=len(tags_of_types(types)), text_column=reading.text_column),
+        corpus=rows.corpus_of(sources, texts, "\0".join(" ".join(one.tags) for one in examples)),
+        notes=tuple(notes),
+    )
+
+
+def plan(
+    data: TagData,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float,
+    bases: Sequence[ModelFolder],
+) -> Plan:
+    """Choose everything that `given` leaves open; see `rows.plan_of`."""
+    texts = [one.text for one in data.examples]
+    return rows.plan_of(texts, data.tokenizer, budget, given, speed, bases, USUAL)
+
+
+class Batch(NamedTuple):
+    """Texts side by side: a row of ids each, and their words.
+
+    `edges` (W, 3) and `tags` (W,) are as `TaggerNetwork.forward` has them.
+    """
+
+    rows: list[Ids]
+    edges: NDArray[np.int64]
+    tags: NDArray[np.int64]
+
+
+class Batches:
+    """See `learning.task.Batches`."""
+
+    def __init__(self, task: Tagging, config: TrainConfig) -> None:
+        self.task, self.config = task, config
+        self.rows = [row[: config.seq_length] for row in task.rows_of(task.train)]
+        self.words = [task.words_of(one) for one in task.train]
+        lengths = np.array([len(row) for row in self.rows])
+        self.groups = Groups(lengths, config.batch_size, config.seed)
+        self.steps_per_epoch = self.groups.steps_per_epoch
+        self.tokens_per_step = self.groups.tokens_per_step
+
+    def batch(self, step: int) -> Batch:
+        """Some texts of like length, some of whose characters are unknown."""
+        chosen = self.groups.rows(step)
+        own = [self.rows[k] for k in chosen]
+        edges, tags = side_by_side([self.words[k] for k in chosen])
+        there = edges[:, 2] <= self.config.seq_length  # the others are cut off
+        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
+        return Batch(own, edges[there], tags[there])
+
+
+def side_by_side(
+    words: Sequence[NDArray[np.int64]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The edges (W, 3) and the tags (W,) of the words of several texts, each (W, 3) of its own."""
+    row = np.repeat(np.arange(len(words)), [len(own) for own in words])
+    together = np.concatenate(words)
+    return np.column_stack([row, together[:, :2]]), together[:, 2]
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """The task of a tagger; see `learning.task.Task`.
+
+    Args:
+        train, val: examples.
+        tags: in the order of the scores.
+        tokenizer: the vocabulary.
+        kind, extra: for the model folder.
+    """
+
+    train: Sequence[Tagged]
+    val: Sequence[Tagged]
+    tags: Sequence[str]
+    tokenizer: CharTokenizer
+    kind: Tag
+    extra: Mapping[str, bytes]
+    metric: ClassVar[str] = "F1"
+    unit: ClassVar[str] = "character"
+    max_epochs: ClassVar[int] = MAX_EPOCHS
+    reset_share: ClassVar[None] = None
+
+    @cached_property
+    def train_tokens(self) -> int:
+        """Characters that are trained on, with the ends of the texts."""
+        return sum(len(one.text) + 2 for one in self.train)
+
+    @cached_property
+    def val_tokens(self) -> int:
+        """Characters that are validated on."""
+        return sum(len(one.text) + 2 for one in self.val)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {tag: number for number, tag in enumerate(self.tags)}
+
+    def rows_of(self, examples: Sequence[Tagged]) -> list[Ids]:
+        """The ids of texts."""
+        return [as_ids(one.text, self.tokenizer) for one in examples]
+
+    def words_of(self, example: Tagged) -> NDArray[np.int64]:
+        """The edges and the number of the tag of each word, after the END: (W, 3)."""
+        pairs = zip(example.words, example.tags, strict=True)
+        words = [(start + 1, end + 1, self._numbers[tag]) for (start, end), tag in pairs]
+        return np.array(words, np.int64).reshape(-1, 3)
+
+    def network(self, model: ModelConfig, generator: torch.Generator) -> TaggerNetwork:
+        """See `Task`."""
+        return TaggerNetwork(model, len(self.tags), generator)
+
+    def batches(self, config: TrainConfig) -> Batches:
+        """See `Task`."""
+        return Batches(self, config)
+
+    def cost(
+        self,
+        network: TaggerNetwork,
+        batch: Batch,
+        state: State | None,  # noqa: ARG002
+        generator: torch.Generator,
+    ) -> Cost:
+        """Nats of the tags of a batch."""
+        device = next(network.parameters()).device
+        edges = torch.from_numpy(batch.edges).to(device, non_blocking=True)
+        logits = network(*rows.padded(batch.rows, device), edges, generator)  # (W, K)
+        wanted = torch.from_numpy(batch.tags).to(device, non_blocking=True)
+        total = cross_entropy(logits, wanted, reduction="sum")
+        return Cost(total, max(len(batch.tags), 1))
+
+    def start(self, network: TaggerNetwork, config: TrainConfig) -> None:
+        """Nothing is carried from batch to batch."""
+
+    def beginning(self, tokens: int) -> Tagging:
+        """See `Task`."""
+        count = math.ceil(tokens * len(self.val) / max(self.val_tokens, 1))
+        return replace(self, val=self.val[:count])
+
+    def scoring(self, network: TaggerNetwork) -> _Validation:
+        """See `Task`."""
+        return _Validation(self, network)
+
+    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """The F1 of spans, then the cost."""
+        return (-(evaluation.score or 0.0), evaluation.val_nats)
+
+    def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
+        """A validation text in which something is marked, as the model marks it."""
+        marked = [one for one in self.val if one.spans] or self.val
+        example = marked[seed % len(marked)]
+        found = rows.folder_of(self.kind, model, weights, self.tokenizer, self.extra)
+        (tags,) = tag.Tagger(found).tag([example.text], [example.words])
+        return tag.marked(example.text, example.words, tags).plain
+
+    def report(self, found: ModelFolder) -> Report:
+        """See `Task`."""
+        return tag.Tagger(found).report(self.val)
+
+    def bits(self, nats: float) -> float:
+        """A cost in bits per word."""
+        return nats / math.log(2)
+
+    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
+        """See `Task`."""
+        return advice.for_task(metrics, self.rank, longer)
+
+
+class _Validation:
+    """See `learning.task.Scoring`."""
+
+    def __init__(self, task: Tagging, network: TaggerNetwork) -> None:
+        self.task, self.network = task, network
+        self.nats = 0.0
+        self.words = 0
+        self.answers: list[list[str]] = []
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[None]:
+        task, training = self.task, self.network.training
+        device = next(self.network.parameters()).device
+        may_follow = allowed(task.tags)
+        self.nats, self.words, self.answers = 0.0, 0, [[] for _ in task.val]
+        self.network.eval()
+        try:
+            for places, ids, lengths in groups(task.rows_of(task.val)):
+                own = [task.words_of(task.val[place]) for place in places]
+                edges, wanted = (torch.from_numpy(part).to(device) for part in side_by_side(own))
+                x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
+                logits = self.network(x, torch.from_numpy(lengths).to(device), edges)  # (W, K)
+                self.nats += float(cross_entropy(logits, wanted, reduction="sum"))
+                self.words += len(wanted)
+                scores = logits.log_softmax(-1).cpu().numpy()
+                parts = np.split(scores, np.cumsum([len(words) for words in own])[:-1])
+                for place, part in zip(places.tolist(), parts, strict=True):
+                    self.answers[place] = [task.tags[k] for k in best_tags(part, may_follow)]
+                yield
+        finally:
+            self.network.train(training)
+
+    @property
+    def result(self) -> Scored:
+        """The mean cost of a word's tag, and the F1 of spans."""
+        f1 = tag.scores_of(self.task.val, self.answers)["F1"]
+        return Scored(self.nats / max(self.words, 1), f1)

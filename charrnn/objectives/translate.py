@@ -1,0 +1,458 @@
+"""Translation: a text for each text, learnt from pairs.
+
+sources ──read──▶ TranslateData ──divided──▶ Translation
+Translation ──batches──▶ sources (T, B), targets (S, B) ──cost──▶ nats of the targets' characters
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from charrnn.arrays import Ids, Weights
+from charrnn.cells.heads import shapes_of
+from charrnn.cells.rules import State
+from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig, settings_from
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.pairs import Pair, read_pairs
+from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
+from charrnn.learning import transfer
+from charrnn.learning.task import Cost, Scored
+from charrnn.network.attention import Decoder
+from charrnn.network.encoder import Encoder
+from charrnn.network.modules import empty
+from charrnn.objectives import advice, rows
+from charrnn.objectives.examples import divide, start_encoder
+from charrnn.objectives.groups import Groups
+from charrnn.objectives.plan import Plan
+from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.task_config import Translate
+from charrnn.tasks.edits import character_error_rate
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import as_ids
+from charrnn.tasks.translate import ERRORS, Translator, report_of
+from charrnn.text.records import PAD
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+
+__all__ = ["TranslateData", "Translation", "TranslatorNetwork", "plan", "read"]
+
+SMOOTHING = 0.1  # of the wanted probabilities: a little of each character
+MAX_EPOCHS = 60
+TRANSLATED = 300  # validation pairs at an evaluation, and
+REPORTED = 1000  # at the end
+EXAMPLES_AT_ONCE = 128  # in validation
+
+# What of the shape does not depend on the pairs. Dropout of outputs and of recurrent weights.
+SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
+DROPOUTS = {"dropout": 0.3, "weight_dropout": 0.2}
+
+# The sizes of a stack, and that of the largest for pairs of fewer characters in all.
+SIZES = (64, 128, 192, 256, 384, 512)
+LARGEST = ((30_000, 64), (100_000, 128), (1_000_000, 256), (math.inf, 512))
+PASSES = 12  # that a size must be able to make to be chosen
+PAIRS = 64  # side by side, fewer where all would be read in a few batches
+MIN_PAIRS = 10  # of different sources; fewer leave nothing to validate
+
+
+class TranslatorNetwork(Encoder):
+    """Stacks that read the source, and a decoder that looks at what they have read.
+
+    Args:
+        config: the shape of each stack.
+        reach: R, how far a move of the attention goes.
+        generator: of the first weights.
+    """
+
+    def __init__(
+        self, config: ModelConfig, reach: int, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(config, generator=generator)
+        self.decoder = Decoder(config, reach, generator)
+        self.head = empty(nn.Linear, config.hidden_size, config.vocab_size)
+        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        sources: Tensor,
+        lengths: Tensor,
+        targets: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Predict what follows each token of the targets.
+
+        Args:
+            sources: ids (T, B); see `Encoder.read`.
+            lengths: (B,), of the sources.
+            targets: ids (S, B).
+            generator: of what is dropped while training.
+
+        Returns:
+            logits: (S, B, V).
+        """
+        memory, state, looked = self.decoder.remember(
+            self.read(sources, lengths, generator), lengths
+        )
+        vectors, _, _ = self.decoder(targets, memory, state, looked, generator)
+        logits: Tensor = self.head(vectors)
+        return logits
+
+
+@dataclass(frozen=True)
+class TranslateData:
+    """Pairs of texts.
+
+    Attributes:
+        pairs: all of them.
+        tokenizer: the vocabulary of both sides.
+        kind: what the model folder says.
+        corpus, notes: as `Data` has them.
+    """
+
+    pairs: Sequence[Pair]
+    tokenizer: CharTokenizer
+    kind: Translate
+    corpus: CorpusRecord
+    notes: tuple[str, ...] = ()
+
+    def divided(self, config: TrainConfig) -> Translation:
+        """Pairs from all over validate; those of one source are on one side."""
+        train, val = divide([p.source for p in self.pairs], config.val_frac, config.seed)
+        return Translation(
+            train=[self.pairs[k] for k in train if longest_of(self.pairs[k]) <= config.seq_length],
+            val=[self.pairs[k] for k in val],
+            tokenizer=self.tokenizer,
+            kind=self.kind,
+        )
+
+    def start_from(self, network: TranslatorNetwork, bases: Sequence[ModelFolder]) -> str:
+        """Put language models' weights into the stacks that read the source."""
+        return start_encoder(network, bases, self.tokenizer)
+
+
+def read(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    settings: TaskSettings,
+    *,
+    bases: Sequence[ModelFolder] = (),
+    tokenizer: Tokenizer | None = None,
+) -> TranslateData:
+    """Read pairs; see `objectives.table.Reader`.
+
+    Raises:
+        CharRNNError: as `read_pairs`.
+    """
+    notes: list[str] = []
+    pairs, columns = read_pairs(sources, reading, settings.label_column, notes)
+    texts = [text for pair in pairs for text in pair]
+    longest = Translate(
+        text_column=columns and columns[0],
+        label_column=columns and columns[1],
+        longest_source=1 + max(len(pair.source) for pair in pairs),
+        longest_target=1 + max(len(pair.target) for pair in pairs),
+    )
+    return TranslateData(
+        pairs=pairs,
+        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
+        kind=longest,
+        corpus=rows.corpus_of(sources, texts, ""),
+        notes=tuple(notes),
+    )
+
+
+def longest_of(pair: Pair) -> int:
+    """Steps in which both texts of a pair are read, with their ends."""
+    return 2 + max(len(pair.source), len(pair.target))
+
+
+def plan(
+    data: TranslateData,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float,
+    bases: Sequence[ModelFolder],
+) -> Plan:
+    """Choose everything that `given` leaves open; see `planning.plan`.
+
+    Raises:
+        BadDataError: if there are too few pairs.
+        UsageError: for another shape than the models have, or pairs that are all too long.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    pairs, different = data.pairs, len({pair.source for pair in data.pairs})
+    if different < MIN_PAIRS:
+        found = f"there are {different} different sources, {MIN_PAIRS} are needed"
+        raise BadDataError(found, "give more pairs")
+    val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / different)
+    lengths = [longest_of(pair) for pair in pairs]
+    longest = given.get("seq_length") or max(lengths)
+    short = sum(length <= longest for length in lengths)
+    if not short:
+        found = f"seq_length is {longest}, the shortest pair needs {min(lengths)} steps"
+        raise UsageError(found, f"choose at least {max(lengths)} to read all", "seq_length")
+    characters = sum(len(pair.source) + len(pair.target) + 3 for pair in pairs)
+    train, train_pairs = round(characters * (1 - val_frac)), round(short * (1 - val_frac))
+    model = _model(data, budget, given, speed, bases, train)
+    usual = min(PAIRS, 2 ** int(math.log2(max(train_pairs / 8, 1))))
+    settings = {
+        "batch_size": min(given.get("batch_size", usual), train_pairs),
+        "seq_length": longest,
+        "learning_rate": _learning_rate(model, fine_tuning=bool(bases)),
+        "weight_decay": 0.05,
+        "val_frac": val_frac,
+    }
+    settings |= {n: v for n, v in given.items() if n in TRAIN_FIELDS - {"val_frac", "batch_size"}}
+    steps = math.ceil(train_pairs / int(settings["batch_size"]))
+    notes = []
+    if left_out := len(pairs) - short:
+        notes.append(f"left out {left_out:,} pairs with a text longer than {longest - 2:,}")
+    reasons = (
+        f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
+        f"embedding {model.embed_size}, {settings['batch_size']} pairs side by side, "
+        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}"
+        f"{f' (weights {model.weight_dropout:g})' if model.weight_dropout else ''}, chosen for "
+        f"{train_pairs:,} training pairs of {train:,} characters"
+    )
+    return Plan(
+        model=model,
+        settings=settings,
+        train_tokens=train,
+        val_tokens=characters - train,
+        reasons=reasons,
+        notes=tuple(notes),
+        tokens_per_step=train / steps,
+        steps_per_epoch=steps,
+    )
+
+
+def _model(
+    data: TranslateData,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float,
+    bases: Sequence[ModelFolder],
+    train: int,
+) -> ModelConfig:
+    """The largest network that the pairs are enough for, and that reads them often enough."""
+    own = {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    for base in bases:
+        own |= {"skip": base.record.model.skip, **transfer.same_shape(base, own)}
+    shape = {"vocab_size": data.tokenizer.vocab_size, **SHAPE, **DROPOUTS, **own}
+    if "hidden_size" in own:
+        return settings_from(ModelConfig, shape)
+    largest = next(size for limit, size in LARGEST if train < limit)
+    models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in SIZES]
+    chosen = models[0]
+    for model in models:
+        parameters = sum(math.prod(shape) for shape in shapes_of(model, data.kind).values())
+        # Half of the weights are read with each character: those of the source, or of the target.
+        characters = 60 * (budget.minutes or math.inf) * speed / (3 * parameters)
+        if model.hidden_size <= largest and characters >= PASSES * train:
+            chosen = model
+    return chosen
+
+
+RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
+
+
+def _learning_rate(model: ModelConfig, *, fine_tuning: bool) -> float:
+    rate = 3e-3 * (256 / max(model.hidden_size, 64)) ** 0.5 * RATES[model.cell]
+    return float(f"{rate * (0.4 if fine_tuning else 1):.1g}")
+
+
+class Batch(NamedTuple):
+    """Pairs side by side: a row of ids of each source, and of each target."""
+
+    sources: list[Ids]
+    targets: list[Ids]
+
+
+class Batches:
+    """See `learning.task.Batches`."""
+
+    def __init__(self, task: Translation, config: TrainConfig) -> None:
+        self.task, self.config = task, config
+        self.examples = task.rows_of(task.train)
+        lengths = np.array([len(source) + len(target) for source, target in self.examples])
+        self.groups = Groups(lengths, config.batch_size, config.seed)
+        self.steps_per_epoch = self.groups.steps_per_epoch
+        self.tokens_per_step = self.groups.tokens_per_step
+
+    def batch(self, step: int) -> Batch:
+        """Some pairs of like length, some of whose sources' characters are unknown."""
+        chosen = [self.examples[k] for k in self.groups.rows(step)]
+        own = [source for source, _ in chosen]
+        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
+        return Batch(own, [target for _, target in chosen])
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The task of a translator; see `learning.task.Task`.
+
+    Args:
+        train, val: pairs.
+        tokenizer: the vocabulary of both sides.
+        kind: for the model folder.
+    """
+
+    train: Sequence[Pair]
+    val: Sequence[Pair]
+    tokenizer: CharTokenizer
+    kind: Translate
+    metric: ClassVar[str] = ERRORS
+    unit: ClassVar[str] = "character"
+    max_epochs: ClassVar[int] = MAX_EPOCHS
+    reset_share: ClassVar[None] = None
+    extra: ClassVar[Mapping[str, bytes]] = MappingProxyType({})
+
+    @cached_property
+    def train_tokens(self) -> int:
+        """Characters of both sides that are trained on, with the ends."""
+        return _tokens(self.train)
+
+    @cached_property
+    def val_tokens(self) -> int:
+        """Characters of both sides that are validated on."""
+        return _tokens(self.val)
+
+    def rows_of(self, pairs: Sequence[Pair]) -> list[tuple[Ids, Ids]]:
+        """The ids of the sources and of the targets, each between two ends."""
+        return [
+            (as_ids(pair.source, self.tokenizer), as_ids(pair.target, self.tokenizer))
+            for pair in pairs
+        ]
+
+    def network(self, model: ModelConfig, generator: torch.Generator) -> TranslatorNetwork:
+        """See `Task`."""
+        return TranslatorNetwork(model, self.kind.reach, generator)
+
+    def batches(self, config: TrainConfig) -> Batches:
+        """See `Task`."""
+        return Batches(self, config)
+
+    def cost(
+        self,
+        network: TranslatorNetwork,
+        batch: Batch,
+        state: State | None,  # noqa: ARG002
+        generator: torch.Generator,
+    ) -> Cost:
+        """Nats of the targets' characters and ends.
+
+        Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
+        vision", 2016.
+        """
+        return _cost(network, batch, SMOOTHING, generator)
+
+    def start(self, network: TranslatorNetwork, config: TrainConfig) -> None:
+        """Nothing is carried from batch to batch."""
+
+    def beginning(self, tokens: int) -> Translation:
+        """See `Task`."""
+        count = math.ceil(tokens * len(self.val) / max(self.val_tokens, 1))
+        return replace(self, val=self.val[:count])
+
+    def scoring(self, network: TranslatorNetwork) -> _Validation:
+        """See `Task`."""
+        return _Validation(self, network)
+
+    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """The character error rate, then the cost."""
+        return (math.inf if evaluation.score is None else evaluation.score, evaluation.val_nats)
+
+    def translator(self, model: ModelConfig, weights: Weights) -> Translator:
+        """A network of this task in NumPy."""
+        return Translator(rows.folder_of(self.kind, model, weights, self.tokenizer, self.extra))
+
+    def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
+        """A validation source and its translation."""
+        pair = self.val[seed % len(self.val)]
+        (answer,) = self.translator(model, weights).predict([pair.source])
+        right = "" if answer.text == pair.target else f"\nit should be: {pair.target}"
+        return f"{pair.source}\n→ {answer.text}{right}"
+
+    def report(self, found: ModelFolder) -> Report:
+        """See `Task`."""
+        val = self.val[:REPORTED]
+        answers = Translator(found).predict([pair.source for pair in val])
+        return report_of(val, answers, self.train)
+
+    def bits(self, nats: float) -> float:
+        """A cost in bits per character of the target."""
+        return nats / math.log(2)
+
+    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
+        """See `Task`."""
+        return advice.for_task(metrics, self.rank, longer)
+
+
+def _tokens(pairs: Sequence[Pair]) -> int:
+    return sum(len(pair.source) + len(pair.target) + 4 for pair in pairs)
+
+
+def _cost(
+    network: TranslatorNetwork,
+    batch: Batch,
+    smoothing: float,
+    generator: torch.Generator | None = None,
+) -> Cost:
+    device = next(network.parameters()).device
+    sources, lengths = rows.padded(batch.sources, device)  # (T, B), (B,)
+    ids, ends = rows.padded(batch.targets, device)  # (S+1, B), (B,)
+    logits = network(sources, lengths, ids[:-1], generator)  # (S, B, V)
+    times = torch.arange(1, len(ids), device=device)[:, None]  # (S, 1)
+    wanted = ids[1:].masked_fill(times >= ends, PAD)
+    total = cross_entropy(
+        logits.flatten(0, 1).float(),
+        wanted.flatten(),
+        ignore_index=PAD,
+        reduction="sum",
+        label_smoothing=smoothing,
+    )
+    return Cost(total, sum(len(target) - 1 for target in batch.targets))
+
+
+class _Validation:
+    """See `learning.task.Scoring`."""
+
+    def __init__(self, task: Translation, network: TranslatorNetwork) -> None:
+        self.task, self.network = task, network
+        self.nats, self.number, self.errors = 0.0, 0, 0.0
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[None]:
+        training = self.network.training
+        examples = sorted(self.task.rows_of(self.task.val), key=lambda pair: sum(map(len, pair)))
+        self.nats, self.number = 0.0, 0
+        self.network.eval()
+        try:
+            for first in range(0, len(examples), EXAMPLES_AT_ONCE):
+                some = examples[first : first + EXAMPLES_AT_ONCE]
+                cost = _cost(self.network, Batch(*map(list, zip(*some, strict=True))), 0.0)
+                self.nats += float(cost.total)
+                self.number += int(cost.number)
+                yield
+        finally:
+            self.network.train(training)
+        translator = self.task.translator(self.network.config, self.network.weights())
+        pairs = self.task.val[:TRANSLATED]
+        answers = translator.predict([pair.source for pair in pairs], num_beams=1)
+        texts = [answer.text for answer in answers]
+        self.errors = character_error_rate(texts, [pair.target for pair in pairs])
+
+    @property
+    def result(self) -> Scored:
+        """The mean cost of a character, and the character error rate of greedy translations."""
+        return Scored(self.nats / self.number, self.errors)

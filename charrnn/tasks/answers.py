@@ -1,0 +1,90 @@
+"""What trained tasks answer: one value for each text, which is also a line of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+__all__ = ["Answer", "Label", "MarkedText", "Span", "Translation"]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a task says of one input."""
+
+    @property
+    def plain(self) -> str:
+        """The answer as a person would write it, on one line."""
+        raise NotImplementedError
+
+
+class Label(Answer, frozen=True):
+    """What a text is.
+
+    Attributes:
+        label: the likeliest class.
+        probability: of that class.
+        probabilities: of each class, the likeliest first.
+    """
+
+    label: str
+    probability: float
+    probabilities: Mapping[str, float]
+
+    @property
+    def plain(self) -> str:
+        """The class."""
+        return self.label
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A part of a text that is something.
+
+    Attributes:
+        start, end: its characters, the last not included.
+        label: what it is.
+        text: how it reads.
+    """
+
+    start: int
+    end: int
+    label: str
+    text: str
+
+
+class MarkedText(Answer, frozen=True):
+    """A text and what was found in it.
+
+    Attributes:
+        text: as it was given.
+        spans: in their order; none overlaps another.
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+
+    @property
+    def plain(self) -> str:
+        """The text with each span in brackets: [Ann Lee](person) went home."""
+        parts, before = [], 0
+        for span in self.spans:
+            parts += [self.text[before : span.start], f"[{span.text}]({span.label})"]
+            before = span.end
+        return "".join([*parts, self.text[before:]])
+
+
+class Translation(Answer, frozen=True):
+    """What a text becomes.
+
+    Attributes:
+        text: the translation.
+        log_prob: nats, of all of it and its end under the model.
+    """
+
+    text: str
+    log_prob: float
+
+    @property
+    def plain(self) -> str:
+        """The translation."""
+        return self.text

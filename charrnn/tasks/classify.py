@@ -1,0 +1,153 @@
+"""A class for each text, with a trained model and NumPy alone.
+
+texts ──encoder──▶ (B, T, D·H) ──max and mean over time──▶ (B, 2·D·H) ──head──▶ Label
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids, Logits, softmax
+from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.config import Reading
+from charrnn.errors import BadDataError
+from charrnn.examples.labelled import Labelled, read_labelled
+from charrnn.folder.record import Labels, ModelFolder
+from charrnn.task_config import Classify
+from charrnn.tasks.answers import Label
+from charrnn.tasks.encoder import Encoder, groups
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
+from charrnn.text.tokenizer import as_trained
+
+__all__ = ["Classifier", "labels_in", "report_of"]
+
+
+def labels_in(examples: Sequence[Labelled]) -> Labels:
+    """What `labels.json` holds."""
+    counts = Counter(example.label for example in examples)
+    return Labels(labels=tuple(sorted(counts)), usual=max(sorted(counts), key=counts.__getitem__))
+
+
+class Classifier:
+    """A trained classifier. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+
+    Raises:
+        BadDataError: if its labels don't fit its weights.
+
+    Attributes:
+        labels: the K classes, in the order of the scores.
+        usual: the most frequent in training.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Classify), "the caller dispatches by task"
+        self.task = found.record.task
+        self.tokenizer = tokenizer_of(found)
+        labels = labels_for(found, self.task.classes)
+        self.labels, self.usual = labels.labels, labels.usual
+        if self.usual not in self.labels:
+            raise BadDataError(f"{found.path}: {self.usual!r} is no label of the model", ADVICE)
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
+        self._bias = found.weights[HEAD_BIAS]  # (K,)
+
+    def predict(self, texts: Sequence[str]) -> list[Label]:
+        """What each text is; characters that the model does not know count as unknown ones."""
+        answers = []
+        for row in self.probabilities(texts):
+            order = np.argsort(-row, kind="stable")
+            ranked = {self.labels[k]: float(row[k]) for k in order}
+            best = self.labels[order[0]]
+            answers.append(Label(best, ranked[best], ranked))
+        return answers
+
+    def probabilities(self, texts: Sequence[str]) -> Logits:
+        """Of each class for each text: (N, K)."""
+        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer) for text in texts]
+        return softmax(self._logits(rows))
+
+    def _logits(self, rows: Sequence[Ids]) -> Floats:
+        logits = np.empty((len(rows), len(self.labels)), np.float32)
+        for places, ids, lengths in groups(rows):
+            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
+            logits[places] = pooled(output, lengths) @ self._head + self._bias
+        return logits
+
+    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+        """How many texts of some files are labelled rightly.
+
+        Args:
+            sources: files as it was trained on; their columns have the same names by default.
+            reading: encoding and text column.
+
+        Raises:
+            CharRNNError: as `read_labelled` does.
+        """
+        notes: list[str] = []
+        reading = columns_for(self.task, reading)
+        report = self.report(read_labelled(sources, reading, notes, self.task.label_column))
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def report(self, examples: Sequence[Labelled]) -> Report:
+        """How many texts are labelled rightly."""
+        probabilities = self.probabilities([example.text for example in examples])
+        answers = [self.labels[k] for k in probabilities.argmax(-1)]
+        wanted = [example.label for example in examples]
+        return report_of(wanted, answers, self.labels, self.usual)
+
+
+def pooled(output: Floats, lengths: NDArray[np.integer]) -> Floats:
+    """The maximum and the mean over time of outputs (B, T, D·H), without padding: (B, 2·D·H)."""
+    there = np.arange(output.shape[1]) < lengths[:, None]  # (B, T)
+    highest = np.where(there[..., None], output, -np.inf).max(1)
+    mean = (output * there[..., None]).sum(1) / lengths[:, None].astype(np.float32)
+    return np.concatenate([highest, mean], -1)
+
+
+def report_of(
+    wanted: Sequence[str], answers: Sequence[str], labels: Sequence[str], usual: str
+) -> Report:
+    """Accuracy and macro-F1, beside those of always saying the most frequent class.
+
+    Args:
+        wanted: the class of each example.
+        answers: of the model.
+        labels: the classes that the model knows.
+        usual: the most frequent of them in training.
+    """
+    unknown = sorted(set(wanted).difference(labels))
+    notes: tuple[str, ...] = ()
+    if unknown:
+        count = sum(label in unknown for label in wanted)
+        texts = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
+        named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+        notes = (f"{texts} that the model does not know: {named}",)
+    return Report(
+        metric="accuracy",
+        count=len(wanted),
+        scores=scores_of(wanted, answers),
+        baselines={f"always {usual}": scores_of(wanted, [usual] * len(wanted))},
+        notes=notes,
+    )
+
+
+def scores_of(wanted: Sequence[str], answers: Sequence[str]) -> dict[str, float]:
+    """The share of right answers, and F1 averaged over the classes.
+
+    A class counts for the average if a text has it or the model says it; F1 is 0 where it is never
+    right.
+    """
+    right = Counter(one for one, other in zip(wanted, answers, strict=True) if one == other)
+    truly, said = Counter(wanted), Counter(answers)
+    f1 = [2 * right[label] / (truly[label] + said[label]) for label in truly | said]
+    return {"accuracy": right.total() / len(wanted), "macro-F1": sum(f1) / len(f1)}

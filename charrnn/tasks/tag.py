@@ -1,0 +1,206 @@
+"""Marked spans of texts, with a trained model and NumPy alone.
+
+    texts ──encoder──▶ (B, T, D·H) ──head, words──▶ (W, K) ──viterbi──▶ tags ──▶ MarkedText
+
+A word's scores are the means of its characters' scores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from charrnn.arrays import Floats, Logits, log_softmax
+from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.config import Reading
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
+from charrnn.folder.record import Labels, ModelFolder
+from charrnn.task_config import Tag
+from charrnn.tasks.answers import MarkedText, Span
+from charrnn.tasks.encoder import Encoder, groups
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
+from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
+
+__all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
+
+Words = Sequence[tuple[int, int]]
+
+
+class Tagger:
+    """A trained tagger. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+
+    Raises:
+        BadDataError: if its types don't fit its weights.
+
+    Attributes:
+        types: of spans, sorted.
+        tags: the K tags, in the order of the scores.
+        usual: the most frequent tag in training of each word that was mostly marked.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Tag), "the caller dispatches by task"
+        self.task = found.record.task
+        self.tokenizer = tokenizer_of(found)
+        labels = labels_for(found, (self.task.tags - 1) // 2)
+        self.types, self.usual = labels.labels, labels.words
+        self.tags = tags_of_types(self.types)
+        if len(self.tags) != self.task.tags or not set(self.usual.values()).issubset(self.tags):
+            raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
+        self._may_follow = allowed(self.tags)
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._head = found.weights[HEAD_WEIGHT].T  # (D·H, K)
+        self._bias = found.weights[HEAD_BIAS]  # (K,)
+
+    def predict(self, texts: Sequence[str]) -> list[MarkedText]:
+        """What is marked in each text; characters that the model does not know count as unknown."""
+        for text in texts:
+            if not isinstance(text, str):
+                raise UsageError(f"a text is of type {type(text).__name__}", "it must be a string")
+        words = [words_of(text) for text in texts]
+        return list(map(marked, texts, words, self.tag(texts, words)))
+
+    def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
+        """The tags of texts whose words are known: legal BIO."""
+        return [
+            [self.tags[k] for k in best_tags(own, self._may_follow)]
+            for own in self.scores(texts, words)
+        ]
+
+    def scores(self, texts: Sequence[str], words: Sequence[Words]) -> list[Logits]:
+        """The log-probabilities of each tag for each word, before what is legal: (W, K) a text."""
+        found: list[Logits] = [np.zeros((0, len(self.tags)), np.float32) for _ in texts]
+        rows = [as_ids(text, self.tokenizer) for text in texts]
+        for places, ids, lengths in groups(rows):
+            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
+            for place, row in zip(places.tolist(), output, strict=True):
+                if words[place]:
+                    logits = pooled(row, words[place]) @ self._head + self._bias
+                    found[place] = log_softmax(logits)
+        return found
+
+    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+        """How many spans of some files are found, and how many of those found are right.
+
+        Args:
+            sources: files as it was trained on.
+            reading: encoding and text column.
+
+        Raises:
+            CharRNNError: as `read_tagged` does.
+        """
+        notes: list[str] = []
+        report = self.report(read_tagged(sources, columns_for(self.task, reading), notes))
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def report(self, examples: Sequence[Tagged]) -> Report:
+        """How many spans are found, and how many of those found are right."""
+        tags = self.tag([one.text for one in examples], [one.words for one in examples])
+        return report_of(examples, tags, self.types, self.usual)
+
+
+def marked(text: str, words: Words, tags: Sequence[str]) -> MarkedText:
+    """A text with the spans that legal BIO tags of its words mark."""
+    spans = spans_of(words, tags)
+    return MarkedText(text, tuple(Span(*span, text[span.start : span.end]) for span in spans))
+
+
+def pooled(output: Floats, words: Words) -> Floats:
+    """The means (W, D·H) of the outputs (T, D·H) of each word's characters; an END is before."""
+    edges = np.array(words) + 1  # (W, 2)
+    sums = np.add.reduceat(output, edges.ravel(), axis=0)[::2]
+    means: Floats = sums / (edges[:, 1] - edges[:, 0])[:, None].astype(np.float32)
+    return means
+
+
+def labels_in(examples: Sequence[Tagged], types: Sequence[str]) -> Labels:
+    """What `labels.json` holds."""
+    return Labels(labels=tuple(types), words=usual_tags(examples))
+
+
+def usual_tags(examples: Sequence[Tagged]) -> dict[str, str]:
+    """The most frequent tag of each word, where that is another than O."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for text, words, tags, _ in examples:
+        for (start, end), tag in zip(words, tags, strict=True):
+            counts[text[start:end]][tag] += 1
+    found = {word: max(sorted(own), key=own.__getitem__) for word, own in sorted(counts.items())}
+    return {word: tag for word, tag in found.items() if tag != OUTSIDE}
+
+
+class _Counts(NamedTuple):
+    """Spans that were found and are right, that were found, and that are there."""
+
+    right: int
+    found: int
+    there: int
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.right / max(self.found + self.there, 1)
+
+
+def report_of(
+    examples: Sequence[Tagged],
+    tags: Sequence[Sequence[str]],
+    types: Sequence[str],
+    usual: Mapping[str, str],
+) -> Report:
+    """Precision, recall and F1 of spans, beside those of each word's most frequent tag.
+
+    Args:
+        examples: what is to be found.
+        tags: of the model, legal BIO.
+        types: that the model knows.
+        usual: see `usual_tags`.
+    """
+    trivial = [
+        in_bio([usual.get(one.text[start:end], OUTSIDE) for start, end in one.words])
+        for one in examples
+    ]
+    there = {span.label for one in examples for span in one.spans}
+    unknown = sorted(there.difference(types))
+    named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
+    notes = [f"the model does not know the labels of some spans: {named}"]
+    return Report(
+        metric="F1",
+        count=len(examples),
+        scores=scores_of(examples, tags),
+        baselines={"most frequent tag of each word": scores_of(examples, trivial)},
+        notes=tuple(notes if unknown else ()),
+    )
+
+
+def scores_of(examples: Sequence[Tagged], tags: Sequence[Sequence[str]]) -> dict[str, float]:
+    """The scores of spans, strictly: one is right if its edges and its label are.
+
+    As the evaluation of CoNLL-2003 has it (Tjong Kim Sang and De Meulder): over all texts, F1 for
+    all types together, and for each.
+    """
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one, own in zip(examples, tags, strict=True):
+        wanted, found = set(one.spans), set(spans_of(one.words, own))
+        for name, spans in (("right", wanted & found), ("found", found), ("there", wanted)):
+            counts[name].update(span.label for span in spans)
+    right, found_all, there = (counts[name] for name in ("right", "found", "there"))
+    total = _Counts(right.total(), found_all.total(), there.total())
+    each = {
+        f"F1 of {kind}": _Counts(right[kind], found_all[kind], there[kind]).f1
+        for kind in sorted(found_all | there)
+    }
+    return {
+        "F1": total.f1,
+        "precision": total.right / max(total.found, 1),
+        "recall": total.right / max(total.there, 1),
+        **each,
+    }

@@ -1,0 +1,59 @@
+"""Texts as tasks read them: END, the characters, END, as a language model of records does.
+
+A character that the vocabulary lacks is U+FFFD, which stands for some characters in training.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from charrnn.arrays import Ids
+from charrnn.config import Reading
+from charrnn.errors import BadDataError
+from charrnn.folder.record import LABELS, Labels, ModelFolder, labels_of
+from charrnn.task_config import TaskRecord
+from charrnn.text.tokenizer import CharTokenizer
+
+__all__ = ["END", "STAND_IN", "as_ids", "columns_for", "labels_for", "tokenizer_of"]
+
+END = "\n"  # how the end of a text reads
+STAND_IN = "\N{REPLACEMENT CHARACTER}"
+ADVICE = "get the folder anew from where it was"
+
+
+def as_ids(text: str, tokenizer: CharTokenizer) -> Ids:
+    """The ids (N+2,) of a text of N characters."""
+    assert tokenizer.end_id is not None, "texts have ends"
+    return np.pad(tokenizer.places(text, STAND_IN), 1, constant_values=tokenizer.end_id)
+
+
+def tokenizer_of(found: ModelFolder) -> CharTokenizer:
+    """The vocabulary of a task that reads texts.
+
+    Raises:
+        BadDataError: if it is that of another model.
+    """
+    tokenizer = found.tokenizer
+    is_whole = isinstance(tokenizer, CharTokenizer) and STAND_IN in tokenizer.characters
+    if not isinstance(tokenizer, CharTokenizer) or not is_whole or tokenizer.end is None:
+        raise BadDataError(f"{found.path}: the vocabulary is not that of its task", ADVICE)
+    return tokenizer
+
+
+def columns_for(task: TaskRecord, reading: Reading | None) -> Reading:
+    """How to read examples for a model: its columns, unless others are named."""
+    reading = reading or Reading()
+    return msgspec.structs.replace(reading, text_column=reading.text_column or task.text_column)
+
+
+def labels_for(found: ModelFolder, count: int) -> Labels:
+    """What a folder's `labels.json` holds.
+
+    Raises:
+        BadDataError: if it has not so many different labels.
+    """
+    labels = labels_of(found)
+    if not len(labels.labels) == len(set(labels.labels)) == count:
+        raise BadDataError(f"{found.path}: {LABELS} does not hold {count:,} labels", ADVICE)
+    return labels

@@ -1,0 +1,196 @@
+"""A trained translator: texts become other texts, with NumPy alone.
+
+texts ──encoder──▶ memory ──decoder, search──▶ Translation, Translation, …
+"""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arguments import checked
+from charrnn.arrays import Ids, log_softmax
+from charrnn.config import LengthPenalty, Reading, Size
+from charrnn.errors import CharRNNError
+from charrnn.examples.pairs import Pair, read_pairs
+from charrnn.folder.record import ModelFolder
+from charrnn.folder.resuming import origin_of_run
+from charrnn.sampling.distribution import refuse_diverged
+from charrnn.sampling.search import Path, Search, advance, last_tokens
+from charrnn.task_config import Translate
+from charrnn.tasks.answers import Translation
+from charrnn.tasks.decoder import Decoder
+from charrnn.tasks.edits import character_error_rate, exact_match
+from charrnn.tasks.encoder import Encoder, groups
+from charrnn.tasks.nearest import Nearest
+from charrnn.tasks.reports import Report
+from charrnn.tasks.texts import as_ids, tokenizer_of
+
+__all__ = ["ERRORS", "Translator", "report_of"]
+
+ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
+AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
+BEAMS = 4
+MORE = 1.5  # tokens of a translation for one of the source, beside those in training
+
+
+class Translator:
+    """A trained translator. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Translate), "the caller dispatches by task"
+        self.task, self.tokenizer = found.record.task, tokenizer_of(found)
+        self._path = found.path
+        assert self.tokenizer.end_id is not None, "texts have ends"
+        self._end = self.tokenizer.end_id
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._decoder = Decoder(found.record.model, found.weights)
+
+    @checked
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        num_beams: Size = BEAMS,
+        length_penalty: LengthPenalty = 1.0,
+    ) -> list[Translation]:
+        """What each text becomes; characters that the model does not know count as unknown ones.
+
+        Args:
+            texts: any number.
+            num_beams: how many paths are followed for each; 1 always takes the likeliest token.
+            length_penalty: above 0, longer translations are favoured.
+        """
+        rows = [as_ids(text, self.tokenizer) for text in texts]
+        found: dict[int, Translation] = {}
+        for places, ids, lengths in groups(rows, AT_ONCE // num_beams):
+            paths = self._search(ids, lengths, num_beams, length_penalty)
+            found |= dict(zip(places.tolist(), map(self._translation, paths), strict=True))
+        return [found[k] for k in range(len(rows))]
+
+    def _search(
+        self, ids: Ids, lengths: NDArray[np.int64], num_beams: int, length_penalty: float
+    ) -> list[Path]:
+        """The best path for each row of `ids` (B, T)."""
+        searches = [
+            Search(num_beams, length_penalty, self._limit(int(length)), self._is_whole)
+            for length in lengths
+        ]
+        written = self._decoder.start(self._encoder.read(ids, lengths), lengths)
+        memory, read = written.memory, np.full(len(ids), self._end, np.int32)
+        while len(read):
+            logits, written = self._decoder.step(read, written)
+            refuse_diverged(logits.max(-1))
+            rows = advance(searches, log_softmax(logits.astype(np.float64)))
+            written, read = written.of(rows, memory), last_tokens(searches)
+        # One that has not ended is an answer only if there is no other.
+        return [(search.found or search.paths)[0] for search in searches]
+
+    def _limit(self, length: int) -> int:
+        """Tokens of the longest translation of a source of so many, with its ends."""
+        share = (length - 1) / self.task.longest_source  # of the longest that was trained on
+        return math.ceil(self.task.longest_target * max(1, MORE * share))
+
+    def _is_whole(self, path: Path) -> bool:
+        return path.ids[-1] == self._end
+
+    def _translation(self, path: Path) -> Translation:
+        ids = path.ids[:-1] if self._is_whole(path) else path.ids
+        return Translation(self.tokenizer.decoder()(ids, True), path.log_prob)
+
+    def evaluate(
+        self,
+        sources: str | pathlib.Path | Sequence[str | pathlib.Path],
+        reading: Reading | None = None,
+    ) -> Report:
+        """How good the translations of some texts are, beside those that need no model.
+
+        Args:
+            sources: what `pairs.read_pairs` takes.
+            reading: encoding, and the column of the sources.
+
+        Raises:
+            CharRNNError: as `read_pairs`.
+        """
+        reading = reading or Reading()
+        listed = [sources] if isinstance(sources, (str, pathlib.Path)) else sources
+        notes: list[str] = []
+        pairs = self._read(listed, reading, notes)
+        known = self._trained_on()
+        if not known:
+            notes.append("what it was trained on is no longer there, so nothing is looked up in it")
+        report = report_of(pairs, self.predict([pair.source for pair in pairs]), known)
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def _read(
+        self, sources: Sequence[str | pathlib.Path], reading: Reading, notes: list[str]
+    ) -> list[Pair]:
+        """Pairs in the columns that the model was trained on, unless `reading` names another."""
+        text_column, label_column = self.task.text_column, self.task.label_column
+        if text_column and text_column.isdecimal():  # there was no header, and may be one now
+            text_column = label_column = None
+        reading = msgspec.structs.replace(reading, text_column=reading.text_column or text_column)
+        return read_pairs(sources, reading, label_column, notes).pairs
+
+    def _trained_on(self) -> list[Pair]:
+        """The pairs that it was trained on, those for validation among them, if they are there."""
+        origin = origin_of_run(self._path)
+        if origin is None or origin.is_gone:
+            return []
+        try:
+            return self._read(origin.sources, origin.reading, [])
+        except CharRNNError:
+            return []
+
+
+def report_of(
+    pairs: Sequence[Pair], answers: Sequence[Translation], known: Sequence[Pair] = ()
+) -> Report:
+    """How good translations are, beside the sources themselves and what could be looked up.
+
+    Args:
+        pairs: what was translated, and what should become of it.
+        answers: of the model.
+        known: of the training; given, the translation of the most similar source is scored.
+    """
+    targets = [pair.target for pair in pairs]
+    baselines = {"copy": [pair.source for pair in pairs]}
+    if known:
+        nearest = Nearest([pair.source for pair in known])
+        baselines["nearest source"] = [known[nearest.find(pair.source)].target for pair in pairs]
+    scores = scores_of([answer.text for answer in answers], targets)
+    missing = "chrF" not in scores
+    return Report(
+        metric=ERRORS,
+        count=len(pairs),
+        scores=scores,
+        baselines={name: scores_of(texts, targets) for name, texts in baselines.items()},
+        higher_is_better=False,
+        notes=("for chrF and BLEU: pip install 'charrnn-toolkit[eval]'",) if missing else (),
+    )
+
+
+def scores_of(answers: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
+    """Scores by name; those of sacrebleu, from 0 to 100, only where it is installed."""
+    scores = {
+        ERRORS: character_error_rate(answers, targets),
+        "exact match": exact_match(answers, targets),
+    }
+    try:
+        from sacrebleu import BLEU, CHRF
+    except ImportError:
+        return scores
+    scores["chrF"] = CHRF().corpus_score(answers, [targets]).score
+    # Single words have no four in a row, and full stops may stand alone.
+    bleu = BLEU(effective_order=True, force=True)
+    scores["BLEU"] = bleu.corpus_score(answers, [targets]).score
+    return scores

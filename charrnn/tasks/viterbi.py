@@ -1,0 +1,56 @@
+"""The best sequence of tags that is legal: one tag for each word, and no I- but in its own span.
+
+Viterbi, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm",
+1967.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Logits
+
+__all__ = ["allowed", "best_tags", "tags_of_types"]
+
+
+def tags_of_types(types: Sequence[str]) -> list[str]:
+    """The K tags of some types of spans, in the order of their scores: O, B-a, I-a and so on."""
+    return ["O", *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
+
+
+def allowed(tags: Sequence[str]) -> NDArray[np.bool_]:
+    """Which tag may follow which: (K+1, K); the last row is for the first word of a text."""
+    before = [*tags, "O"]
+    return np.array(
+        [[not t.startswith("I-") or t[2:] == b[2:] for t in tags] for b in before], bool
+    )
+
+
+def best_tags(scores: Logits, may_follow: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The legal tags of the highest sum.
+
+    Args:
+        scores: (W, K), of each tag for each word.
+        may_follow: as `allowed` makes it.
+
+    Returns:
+        tags: (W,), the number of each; of equal sums the one with lower numbers at the end.
+    """
+    steps = np.where(may_follow, 0.0, -np.inf)  # (K+1, K)
+    came_from = np.zeros(scores.shape, np.intp)
+    total = steps[-1]  # (K,), of the best way to each tag
+    for word, own in enumerate(scores):
+        if word:
+            ways = total[:, None] + steps[:-1]  # (K, K)
+            came_from[word] = ways.argmax(0)
+            total = ways.max(0)
+        total = total + own
+    found = np.zeros(len(scores), np.intp)
+    for word in reversed(range(len(scores))):
+        found[word] = (
+            total.argmax() if word + 1 == len(scores) else came_from[word + 1][found[word + 1]]
+        )
+    return found

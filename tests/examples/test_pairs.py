@@ -1,0 +1,129 @@
+"""Pairs for translation: tables with and without a header, two files, and what is wrong in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from charrnn import Reading
+from charrnn.errors import CharRNNError
+from charrnn.examples.pairs import Pair, read_pairs
+
+PAIRS = [Pair("Hi, Tom!", "Hallo, Tom!"), Pair('He said "no".', "Er sagte „nein“.")]
+
+
+def read(*sources: str, text: str | None = None, label: str | None = None) -> list[Pair]:
+    return read_pairs(sources, Reading(text_column=text), label, []).pairs
+
+
+def test_every_format_has_the_same_pairs() -> None:
+    rows = [pair._asdict() | {"n": n} for n, pair in enumerate(PAIRS)]
+    lines = "".join(f"{source}\t{target}\n" for source, target in PAIRS)
+    Path("headless.tsv").write_text(lines)
+    Path("headless.txt").write_text(lines)
+    Path("header.tsv").write_text("source\ttarget\n" + lines)
+    Path("quoted.csv").write_text(
+        "n,target,source\n" + '1,"Hallo, Tom!","Hi, Tom!"\n2,Er sagte „nein“.,"He said ""no""."\n'
+    )
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parquet.write_table(pa.Table.from_pylist(rows), "rows.parquet")
+    Path("train.en").write_text("".join(pair.source + "\n" for pair in PAIRS))
+    Path("train.de").write_text("\n".join(pair.target for pair in PAIRS))  # no last line's end
+    single = ("headless.tsv", "headless.txt", "header.tsv", "quoted.csv", "rows.jsonl")
+    for name in (*single, "rows.parquet"):
+        assert read(name) == PAIRS, name
+    assert read("train.en", "train.de") == PAIRS
+    assert read("headless.tsv", "quoted.csv") == PAIRS * 2
+
+
+def test_columns_can_be_named_and_lie_deeper() -> None:
+    Path("a.csv").write_text("en,de\nyes,ja\n")
+    assert read("a.csv", text="en", label="de") == [Pair("yes", "ja")]
+    assert read("a.csv", text="de", label="en") == [Pair("ja", "yes")]
+    Path("b.jsonl").write_text('{"translation": {"en": "yes", "de": "ja"}}\n')
+    deeper = read("b.jsonl", text="translation.en", label="translation.de")
+    assert deeper == [Pair("yes", "ja")]
+    Path("c.tsv").write_text("7\tja\tyes\n")  # without a header they have numbers
+    assert read("c.tsv", text="3", label="2") == [Pair("yes", "ja")]
+
+
+def test_what_is_not_used_is_said() -> None:
+    Path("anki.tsv").write_text("Go.\tGeh.\tCC-BY 2.0\nHi.\tHallo!\tCC-BY 2.0\n")
+    notes: list[str] = []
+    found = read_pairs(["anki.tsv"], Reading(), None, notes)
+    assert found.pairs[1] == Pair("Hi.", "Hallo!")
+    assert found.columns == ("1", "2")
+    assert notes == ["anki.tsv: its columns from the third on are not used"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\tb\nc\t\n", "a.tsv: line 2: the target is empty; fill it in, or delete the row"),
+        ("a\tb\n \tc\n", "a.tsv: line 2: the source is empty; fill it in, or delete the row"),
+        ("a\tb\n\nc\n", "a.tsv: line 3 has no target; write source, tab, target on each line"),
+        ("source\ttarget\nc\n", "a.tsv: line 2 has no target; write source, tab, target on each"),
+        ("src\ttgt\na\tb\n", "a.tsv: line 1 names columns (src, tgt), but not source and target"),
+        ("source\tde\na\tb\n", "a.tsv: line 1 names columns (source, de), but not source and"),
+        ("source\ttarget\na\tb\tc\n", "a.tsv: line 2 has 3 cells"),
+        ("source\ttarget\n", "a.tsv: there are no pairs in it; write source, tab, target"),
+        ("", "a.tsv: there are no pairs in it; write source, tab, target on each line"),
+    ],
+    ids=lambda text: ascii(text[:12]),
+)
+def test_what_is_wrong_in_a_table(text: str, message: str) -> None:
+    Path("a.tsv").write_text(text)
+    with pytest.raises(CharRNNError) as caught:
+        read("a.tsv")
+    assert str(caught.value).startswith(message)
+    assert caught.value.exit_code == 65
+
+
+def test_what_is_wrong_in_records() -> None:
+    Path("a.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a", "target": 3}\n')
+    with pytest.raises(CharRNNError, match="row 2: the target is 3, not a text; put it in quot"):
+        read("a.jsonl")
+    Path("b.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a", "target": null}\n')
+    with pytest.raises(CharRNNError, match="row 2 has no target"):
+        read("b.jsonl")
+    Path("c.jsonl").write_text('{"en": "a", "de": "b"}\n')
+    with pytest.raises(CharRNNError) as caught:
+        read("c.jsonl", label="de")
+    assert str(caught.value) == (
+        "c.jsonl: there is no column source; choose --text-column from en, de"
+    )
+    assert caught.value.exit_code == 2
+
+
+def test_a_column_that_is_not_there() -> None:
+    Path("a.tsv").write_text("en\tde\nyes\tja\n")
+    with pytest.raises(CharRNNError) as caught:
+        read("a.tsv", text="en", label="fr")
+    assert str(caught.value) == "a.tsv: there is no column fr; choose --label-column from en, de"
+    with pytest.raises(CharRNNError, match="no column source; choose --text-column from en, de"):
+        read("a.tsv", label="de")
+
+
+def test_two_files_must_belong_together() -> None:
+    Path("en").write_text("one\ntwo\nthree\n")
+    Path("de").write_text("eins\nzwei\n")
+    with pytest.raises(CharRNNError) as caught:
+        read("en", "de")
+    assert str(caught.value) == (
+        "de: line 3 is missing: the files have 3 and 2 lines; "
+        "give two files whose lines belong together"
+    )
+    Path("de").write_text("eins\n\ndrei\n")
+    with pytest.raises(CharRNNError, match="de: line 2 is empty; fill it in, or delete it in both"):
+        read("en", "de")
+
+
+def test_one_file_of_plain_text_is_no_pairs() -> None:
+    Path("en").write_text("one, two\nthree\n")
+    with pytest.raises(CharRNNError) as caught:
+        read("en")
+    assert caught.value.exit_code == 65

@@ -1,0 +1,270 @@
+"""Classification and tagging on the common loop, on sets whose answers are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import charrnn
+from charrnn.cells.rules import CELLS
+from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
+from charrnn.errors import BadDataError, CharRNNError, UsageError
+from charrnn.folder.record import LABELS, read_folder
+from charrnn.objectives import classify, rows, tag
+from charrnn.objectives.groups import Groups
+from charrnn.objectives.plan import schedule
+from charrnn.objectives.table import OBJECTIVES
+from charrnn.tasks.classify import Classifier
+from charrnn.tasks.tag import Tagger
+from charrnn.tasks.texts import as_ids
+from charrnn.text.tokenizer import CharTokenizer
+
+SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
+LEARNING: dict[str, Any] = {
+    "cell": "gru",
+    "hidden_size": 32,
+    "learning_rate": 0.01,
+    "dropout": 0.0,
+    "device": "cpu",
+}
+
+
+def parity(bits: str) -> str:
+    return "odd" if bits.count("1") % 2 else "even"
+
+
+def write_bits(count: int = 400) -> None:
+    """Bit strings of up to 8 bits, with their parity: for training, and others for a test."""
+    strings = ["".join(bits) for size in range(1, 9) for bits in product("01", repeat=size)]
+    shuffled = np.random.default_rng(0).permutation(strings).tolist()
+    for name, part in (("bits.csv", shuffled[:count]), ("test.csv", shuffled[400:])):
+        lines = "".join(f"{bits},{parity(bits)}\n" for bits in part)
+        Path(name).write_text(f"text,label\n{lines}")
+
+
+def write_brackets(name: str, count: int, seed: int) -> None:
+    """Brackets, each tagged with how deep it is."""
+    random = np.random.default_rng(seed)
+    texts = []
+    for _ in range(count):
+        depth, lines = 0, ""
+        for _ in range(random.integers(2, 14)):
+            if depth == 0 or (depth < 3 and random.random() < 0.5):
+                depth += 1
+                lines += f"(\tB-{depth}\n"
+            else:
+                lines += f")\tB-{depth}\n"
+                depth -= 1
+        texts.append(lines)
+    Path(name).write_text("\n".join(texts))
+
+
+def test_parity_is_learnt_and_found_in_new_strings() -> None:
+    write_bits()
+    run = charrnn.train(["bits.csv"], task="classify", out="m", steps=500, **LEARNING)
+    model = run.finish(progress=False)
+    assert isinstance(model, Classifier)
+    report = model.evaluate(["test.csv"])
+    assert report.count == 110
+    assert report.score >= 0.99
+    assert report.baselines["always even"]["accuracy"] < 0.7
+    (answer,) = model.predict(["0110100"])
+    assert answer.label == "odd"
+    assert list(answer.probabilities) == ["odd", "even"]
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert answer.probability == answer.probabilities["odd"] > 0.9
+
+
+def test_the_depth_of_brackets_is_learnt() -> None:
+    write_brackets("brackets.conll", 300, seed=1)
+    write_brackets("test.conll", 100, seed=2)
+    run = charrnn.train(["brackets.conll"], task="tag", out="m", steps=200, **LEARNING)
+    model = run.finish(progress=False)
+    assert isinstance(model, Tagger)
+    report = model.evaluate(["test.conll"])
+    assert report.score >= 0.99
+    assert report.baselines["most frequent tag of each word"]["F1"] < 0.6
+    (answer,) = model.predict(["( ( )"])
+    assert [(span.start, span.end, span.label) for span in answer.spans] == (
+        [(0, 1, "1"), (2, 3, "2"), (4, 5, "2")]
+    )
+
+
+def settings(seed: int = 0, batch_size: int = 4) -> TrainConfig:
+    return TrainConfig(
+        batch_size=batch_size,
+        seq_length=64,
+        steps=10,
+        learning_rate=0.01,
+        warmup_steps=1,
+        weight_decay=0.0,
+        val_frac=0.2,
+        eval_every=5,
+        patience=3,
+        seed=seed,
+    )
+
+
+def task_of(name: str, seed: int = 0) -> Any:
+    """A task, its data and the shape of its network."""
+    source = {"classify": "bits.csv", "tag": "brackets.conll"}[name]
+    if name == "classify":
+        write_bits(60)
+    else:
+        write_brackets(source, 60, seed=1)
+    objective = OBJECTIVES[name]  # type: ignore[index]
+    data = objective.read([source], Reading(), TaskSettings(task=name))  # type: ignore[arg-type]
+    return data, data.divided(settings(seed))
+
+
+def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in network.state_dict().items()}
+
+
+def model_of(data: Any, cell: CellName) -> Any:
+    given = {"cell": cell, "hidden_size": 8, "embed_size": 6}
+    plan = OBJECTIVES[data.kind.name].plan(data, Budget(minutes=1), given, 1e9, [])
+    return plan.model
+
+
+@pytest.mark.parametrize("name", ["classify", "tag"])
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
+    data, task = task_of(name)
+    model = model_of(data, cell)
+    network = task.network(model, torch.Generator().manual_seed(1)).eval()
+    scoring = task.scoring(network)
+    for _ in scoring:
+        pass
+    found = rows.folder_of(task.kind, model, weights_of(network), task.tokenizer, task.extra)
+    report = task.report(found)
+    assert scoring.result.score == pytest.approx(report.score)
+    texts = [one.text for one in task.val]
+    ids, lengths = rows.padded([as_ids(t, task.tokenizer) for t in texts], torch.device("cpu"))
+    with torch.inference_mode():
+        if name == "classify":
+            wanted = network(ids, lengths).softmax(-1).numpy()
+            own = Classifier(found).probabilities(texts)
+        else:
+            words = [task.words_of(one) for one in task.val]
+            edges, _ = tag.side_by_side(words)
+            wanted = network(ids, lengths, torch.from_numpy(edges)).log_softmax(-1).numpy()
+            tagger = Tagger(found)
+            own = np.concatenate([tagger.scores([one.text], [one.words])[0] for one in task.val])
+    np.testing.assert_allclose(own, wanted, atol=3e-6)
+
+
+@pytest.mark.parametrize("name", ["classify", "tag"])
+def test_padding_never_changes_the_cost(name: str) -> None:
+    data, task = task_of(name)
+    network = task.network(model_of(data, "gru"), torch.Generator().manual_seed(1)).eval()
+    batches = task.batches(settings(batch_size=6))
+    generator = torch.Generator()
+    together = task.cost(network, batches.batch(3), None, generator)
+    alone = []
+    for k in range(6):
+        batch: Any = batches.batch(3)
+        one: Any
+        if name == "classify":
+            one = classify.Batch([batch.rows[k]], batch.classes[k : k + 1])
+        else:
+            own = batch.edges[:, 0] == k
+            one = tag.Batch([batch.rows[k]], batch.edges[own] * [0, 1, 1], batch.tags[own])
+        alone.append(task.cost(network, one, None, generator))
+    assert float(together.total.detach()) == pytest.approx(
+        sum(float(cost.total.detach()) for cost in alone), rel=1e-5
+    )
+    assert together.number == sum(cost.number for cost in alone)
+
+
+@pytest.mark.parametrize("name", ["classify", "tag"])
+def test_a_batch_is_a_function_of_its_number_and_the_seed(name: str) -> None:
+    _, task = task_of(name)
+    first, again = task.batches(settings(seed=5)), task.batches(settings(seed=5))
+    other = task.batches(settings(seed=6))
+    for step in (31, 2, 17):
+        for one, same in zip(first.batch(step).rows, again.batch(step).rows, strict=True):
+            assert np.array_equal(one, same)
+    assert any(
+        len(one) != len(two) or not np.array_equal(one, two)
+        for one, two in zip(first.batch(3).rows, other.batch(3).rows, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", ["classify", "tag"])
+def test_equal_texts_are_on_one_side(name: str) -> None:
+    data, task = task_of(name)
+    train, val = ({one.text for one in part} for part in (task.train, task.val))
+    assert train.isdisjoint(val)
+    assert len(task.train) + len(task.val) == len(data.examples)
+
+
+def test_groups_read_each_row_once_in_an_epoch() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 53)
+    groups = Groups(lengths, batch_size=8, seed=1)
+    for epoch in range(3):
+        steps = range(epoch * groups.steps_per_epoch, (epoch + 1) * groups.steps_per_epoch)
+        seen = np.concatenate([groups.rows(step) for step in steps])
+        assert sorted(seen.tolist()) == list(range(53))
+    spread = [np.ptp(lengths[groups.rows(step)]) for step in range(groups.steps_per_epoch)]
+    assert np.mean(spread) < 25  # of 99
+    assert groups.tokens_per_step * groups.steps_per_epoch == lengths.sum()
+
+
+def test_long_texts_are_cut_and_that_is_told() -> None:
+    texts = "".join(f"{'ab' * 50}{k},x\n{'ba' * 3}{k},y\n" for k in range(10))
+    Path("a.csv").write_text(f"text,label\n{texts}")
+    run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=20, **SMALL)
+    assert "10 texts are longer than 18 characters, and cut there" in run.notes
+    run.finish(progress=False)
+
+
+def test_unknown_characters_are_read_as_unknown() -> None:
+    write_bits(60)
+    model = charrnn.train(["bits.csv"], task="classify", out="m", **SMALL).finish(progress=False)
+    one, other, empty = model.predict(["01é", "01ß", ""])
+    assert one == other
+    assert empty.label in ("even", "odd")
+
+
+def test_too_few_or_of_one_kind() -> None:
+    Path("few.csv").write_text("text,label\na,x\nb,x\nc,y\nd,y\n")
+    Path("one.csv").write_text("text,label\na,x\nb,x\n")
+    for name, message in (("few.csv", "4 different examples"), ("one.csv", "have the label 'x'")):
+        with pytest.raises(BadDataError, match=message):
+            charrnn.train([name], task="classify", out="m", **SMALL)
+    assert not Path("m").exists()
+
+
+def test_a_tagger_has_no_label_column() -> None:
+    write_brackets("a.conll", 20, seed=1)
+    with pytest.raises(UsageError, match="a tagger learns spans"):
+        charrnn.train(["a.conll"], task="tag", label_column="x", out="m", **SMALL)
+
+
+def test_a_damaged_folder_is_told() -> None:
+    write_bits(60)
+    charrnn.train(["bits.csv"], task="classify", out="m", **SMALL).finish(progress=False)
+    found = read_folder(Path("m"))
+    for labels in ('{"labels": ["even"]}', '{"labels": ["a", "b"], "usual": "c"}', "[", "{}"):
+        damaged = replace(found, extra={LABELS: labels.encode()})
+        with pytest.raises(CharRNNError, match=r"m: |labels\.json") as told:
+            Classifier(damaged)
+        assert told.value.exit_code == 65
+    other = replace(found, tokenizer=CharTokenizer("01"))
+    with pytest.raises(BadDataError, match="the vocabulary is not that of its task"):
+        Classifier(other)
+
+
+def test_schedules_of_small_sets_are_whole() -> None:
+    data, _ = task_of("classify")
+    plan = classify.plan(data, Budget(minutes=1), {}, 1e11, [])
+    assert plan.steps_per_epoch == -(-54 // plan.settings["batch_size"])
+    assert schedule(plan, 10).steps == 10
+    assert plan.model.bidirectional

@@ -1,0 +1,46 @@
+"""Scores of classes, counted by hand, and answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from charrnn.examples.labelled import Labelled
+from charrnn.tasks.answers import Label
+from charrnn.tasks.classify import labels_in, pooled, report_of, scores_of
+
+
+def test_scores_by_hand() -> None:
+    wanted = ["a", "a", "a", "b", "c"]
+    answers = ["a", "a", "b", "b", "d"]
+    scores = scores_of(wanted, answers)
+    assert scores["accuracy"] == 3 / 5
+    # F1 of a is 2·2/(3+2), of b 2·1/(1+2); c is never said, and d never right.
+    assert scores["macro-F1"] == pytest.approx((4 / 5 + 2 / 3 + 0 + 0) / 4)
+
+
+def test_a_report_has_the_usual_class_beside_it() -> None:
+    report = report_of(["a", "b", "b", "z"], ["a", "b", "a", "a"], ["a", "b"], "b")
+    assert (report.metric, report.score, report.count) == ("accuracy", 0.5, 4)
+    assert report.baselines["always b"]["accuracy"] == 0.5
+    assert report.beaten_by == "always b"
+    assert "no better than always b" in report.verdict
+    assert report.notes == ("1 text has a label that the model does not know: z",)
+    assert report_of(["a", "b"], ["a", "b"], ["a", "b"], "b").beaten_by is None
+
+
+def test_the_usual_class_is_that_of_training() -> None:
+    examples = [Labelled("x", label, "") for label in "bbaacc"]
+    assert labels_in(examples).labels == ("a", "b", "c")
+    assert labels_in(examples).usual == "a"
+    assert labels_in([*examples, examples[0]]).usual == "b"
+
+
+def test_padding_is_not_pooled() -> None:
+    output = np.array([[[1, -4], [3, -2], [9, 9]]], np.float32)
+    assert pooled(output, np.array([2])).tolist() == [[3, -2, 2, -3]]
+    assert pooled(output, np.array([3])).tolist() == [[9, 9, pytest.approx(13 / 3), 1]]
+
+
+def test_a_label_is_plain() -> None:
+    assert Label("good", 0.9, {"good": 0.9, "bad": 0.1}).plain == "good"

@@ -1,0 +1,79 @@
+"""Scores of spans, counted by hand, and answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from charrnn.examples.tagged import Tagged, in_bio
+from charrnn.tasks.answers import MarkedText, Span
+from charrnn.tasks.tag import marked, pooled, report_of, scores_of, usual_tags
+
+
+def text_of(words: str, tags: str) -> Tagged:
+    """A text as CoNLL has it."""
+    edges, place = [], 0
+    for word in words.split():
+        edges.append((place, place + len(word)))
+        place += len(word) + 1
+    return Tagged(words, edges, in_bio(tags.split()), "a.conll: line 1")
+
+
+GOLD = text_of("Ann Lee met Bo in New York", "B-per I-per O B-per O B-loc I-loc")
+CASES = {
+    "all right": ("B-per I-per O B-per O B-loc I-loc", 3, 3),
+    "nothing": ("O O O O O O O", 0, 0),
+    "an edge is wrong": ("B-per O O B-per O B-loc I-loc", 2, 3),
+    "a type is wrong": ("B-loc I-loc O B-per O B-loc I-loc", 2, 3),
+    "two for one": ("B-per B-per O B-per O B-loc I-loc", 2, 4),
+    "one too many": ("B-per I-per B-per B-per O B-loc I-loc", 3, 4),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_spans_count_as_seqeval_counts_them(case: str) -> None:
+    tags, right, found = CASES[case]
+    scores = scores_of([GOLD], [tags.split()])
+    precision, recall = right / max(found, 1), right / 3
+    assert scores["precision"] == pytest.approx(precision)
+    assert scores["recall"] == pytest.approx(recall)
+    f1 = 2 * precision * recall / (precision + recall) if right else 0
+    assert scores["F1"] == pytest.approx(f1)
+
+
+def test_f1_is_over_all_texts_and_for_each_type() -> None:
+    other = text_of("Ohio", "B-loc")
+    scores = scores_of([GOLD, other], [CASES["a type is wrong"][0].split(), ["O"]])
+    assert scores["F1"] == pytest.approx(2 * 2 / (3 + 4))
+    assert scores["F1 of per"] == pytest.approx(2 * 1 / (1 + 2))
+    assert scores["F1 of loc"] == pytest.approx(2 * 1 / (2 + 2))
+
+
+def test_the_usual_tags_are_the_baseline() -> None:
+    train = [text_of("Ann met Bo", "B-per O B-per"), text_of("Bo met met", "O O B-per")]
+    train.append(text_of("Bo", "O"))
+    assert usual_tags(train) == {"Ann": "B-per"}
+    report = report_of([GOLD], [GOLD.tags], ["loc", "per"], {"Ann": "B-per", "Lee": "I-per"})
+    assert report.scores["F1"] == 1
+    assert report.baselines["most frequent tag of each word"]["F1"] == pytest.approx(2 / 4)
+    assert report.beaten_by is None
+    assert report_of([GOLD], [["O"] * 7], ["per"], {}).notes == (
+        "the model does not know the labels of some spans: loc",
+    )
+
+
+def test_a_word_is_the_mean_of_its_characters() -> None:
+    output = np.arange(14, dtype=np.float32).reshape(7, 2)  # of END, five characters, END
+    found = pooled(output, [(0, 2), (2, 3), (4, 5)])
+    assert found.tolist() == [[3, 4], [6, 7], [10, 11]]
+
+
+def test_spans_stand_in_the_text() -> None:
+    found = marked(GOLD.text, GOLD.words, GOLD.tags)
+    assert found.spans == (
+        Span(0, 7, "per", "Ann Lee"),
+        Span(12, 14, "per", "Bo"),
+        Span(18, 26, "loc", "New York"),
+    )
+    assert found.plain == "[Ann Lee](per) met [Bo](per) in [New York](loc)"
+    assert MarkedText("none", ()).plain == "none"
