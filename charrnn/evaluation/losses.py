@@ -63,23 +63,16 @@ def evaluate(
     """
     config = settings_from(EvalConfig, settings)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
-<<<<<<< HEAD
-    found, tokenizer = _found(given)
+    found, tokenizer, reverse = _found(given)
     networks = [_network(model) for model in found]
-=======
-    networks, tokenizer, reverse = load_networks(given)
->>>>>>> seam
     text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
         read = tokenizer.encode(text, unknown)
         read = read[::-1].copy() if reverse else read
     else:
-<<<<<<< HEAD
-        read = records_of(text, tokenizer, unknown, _records_kind(found[0]))
-=======
-        read = records_of(text, tokenizer, unknown, reverse=reverse)
->>>>>>> seam
+        kind = _records_kind(found[0])
+        read = records_of(text, tokenizer, unknown, kind, reverse=reverse)
     training_ids = (
         None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
     )
@@ -95,17 +88,22 @@ def load_networks(
     Raises:
         CharRNNError: if there is none, one can't be read, or they differ.
     """
-    found, tokenizer = _found(models)
-    return [_network(model) for model in found], tokenizer
+    found, tokenizer, reverse = _found(models)
+    return [_network(model) for model in found], tokenizer, reverse
 
 
-def _found(models: Sequence[AnyModel]) -> tuple[list[ModelFolder | Model | Mixture], Tokenizer]:
-    """Models that share a vocabulary, and the vocabulary."""
+def _found(
+    models: Sequence[AnyModel],
+) -> tuple[list[ModelFolder | Model | Mixture], Tokenizer, bool]:
+    """The models, their vocabulary, and whether they read backwards."""
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
-<<<<<<< HEAD
-    return found, same_vocabulary([model.tokenizer for model in found])
+    tokenizer = same_vocabulary([model.tokenizer for model in found])
+    directions = {isinstance(m, ModelFolder) and m.record.reads_backwards for m in found}
+    if len(directions) > 1:
+        raise UsageError("one model reads backwards, another forwards", "evaluate them one by one")
+    return found, tokenizer, directions.pop()
 
 
 def _records_kind(model: ModelFolder | Predictor) -> str:
@@ -114,13 +112,6 @@ def _records_kind(model: ModelFolder | Predictor) -> str:
         return _records_kind(model.models[0])
     assert isinstance(model, (Model, ModelFolder)), "there is no other kind of model"
     return model.records_kind
-=======
-    tokenizer = same_vocabulary([model.tokenizer for model in found])
-    directions = {isinstance(m, ModelFolder) and m.record.reads_backwards for m in found}
-    if len(directions) > 1:
-        raise UsageError("one model reads backwards, another forwards", "evaluate them one by one")
-    return [_network(model) for model in found], tokenizer, directions.pop()
->>>>>>> seam
 
 
 def _network(model: ModelFolder | Predictor) -> Network:
