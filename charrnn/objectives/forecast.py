@@ -190,7 +190,7 @@ def read(
     """
     if bases:
         found = "a forecaster reads numbers, and a language model characters"
-        raise UsageError(found, "leave --init-from out", "init_from")
+        raise UsageError(found, "leave --init-from out")
     notes: list[str] = []
     series = read_series(sources, reading, notes, settings.label_column)
     season = settings.season or 1
