@@ -52,6 +52,10 @@ class Series(NamedTuple):
     times: tuple[str, ...] = ()
     place: str = ""
 
+    def until(self, end: int) -> Series:
+        """The same, as it was after so many values."""
+        return self._replace(values=self.values[:end], times=self.times[:end])
+
 
 @dataclass
 class _Growing:
@@ -190,7 +194,7 @@ def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
 
 
 def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
-    found = []
+    found: list[_Growing] = []
     for row in rows:
         cells = list(row.cells.items())
         has_name = not _is_number(cells[0][1]) and not _is_gap(cells[0][1])

@@ -6,9 +6,10 @@ A time is (months, seconds), so that both months and days of equal length can be
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -35,11 +36,11 @@ def time_of(cell: Any) -> Time | None:
 
 
 def _from(time: datetime) -> Time:
-    """Months and seconds; both whole numbers of steps only for one of them, mostly."""
-    naive = time.replace(tzinfo=None) - (time.utcoffset() or time.min - time.min)
-    seconds = (naive - datetime.min).total_seconds()
-    into = (naive.day - 1) + (naive.hour * 3600 + naive.minute * 60 + naive.second) / 86400
-    return 12 * naive.year + naive.month + into / 31, seconds
+    """Both in UTC, if the time says how far it is from that."""
+    time = time.replace(tzinfo=None) - (time.utcoffset() or timedelta())
+    days = 31 if time.day == monthrange(time.year, time.month)[1] else time.day  # ends are alike
+    into = days - 1 + (time.hour * 3600 + time.minute * 60 + time.second) / 86400
+    return 12 * time.year + time.month + into / 31, (time - datetime.min).total_seconds()
 
 
 def steps_between(times: Sequence[Time]) -> list[float]:

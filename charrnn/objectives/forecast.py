@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -148,12 +149,12 @@ class ForecastData:
             held=held,
             places=places_of(lengths, held, task),
             kind=task,
-            extra=past_file(self.series, task.window, task.season),
+            extra=past_file(self.series, task),
         )
 
     def start_from(self, network: ForecasterNetwork, bases: Sequence[ModelFolder]) -> str:
-        """Refused by `plan`: a language model reads no numbers."""
-        raise AssertionError("a forecaster starts from nothing")
+        """See `Data`; `read` has refused all models."""
+        raise AssertionError(f"{network} reads numbers, {bases} do not")
 
 
 def replaced_window(task: Forecast, window: int) -> Forecast:
@@ -320,6 +321,7 @@ class Batch(NamedTuple):
 
     inputs: Floats
     wanted: Floats
+    windows: Windows
 
 
 class Batches:
@@ -386,18 +388,35 @@ class Forecasting:
         wanted = np.stack([self.series[k].values[end : end + horizon, 0] for k, _, end in places])
         windows = Windows.of(rows, horizon, self.kind.season)
         inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
-        return Batch(inputs, windows.wanted(wanted))
+        return Batch(inputs, windows.wanted(wanted), windows)
+
+    @cached_property
+    def validation_places(self) -> list[Place]:
+        """The windows before each horizon that is held back, those of one width together."""
+        kind, found = self.kind, []
+        for number, (one, out) in enumerate(zip(self.series, self.held, strict=True)):
+            for end in range(len(one.values) - out, len(one.values), kind.horizon):
+                width = min(end, kind.window) // kind.season * kind.season
+                found.append(Place(number, end - width, end))
+        return sorted(found, key=lambda place: place.end - place.first)
 
     @cached_property
     def trials(self) -> list[Trial]:
-        """What validates: each horizon that is held back, from what is before it."""
+        """What validates: how a series goes on after each of these windows."""
         found = []
-        for one, out in zip(self.series, self.held, strict=True):
-            for end in range(len(one.values) - out, len(one.values), self.kind.horizon):
-                before = one._replace(values=one.values[:end])
-                wanted = one.values[end : end + self.kind.horizon, 0]
-                found.append(Trial(Past.of(before, self.kind.window, self.kind.season), wanted))
+        for number, _, end in self.validation_places:
+            one = self.series[number]
+            past = Past.of(one.until(end), self.kind.window, self.kind.season)
+            found.append(Trial(past, one.values[end : end + self.kind.horizon, 0]))
         return found
+
+    @property
+    def validation(self) -> Iterator[Batch]:
+        """The same as batches."""
+        for _, same in groupby(self.validation_places, lambda place: place.end - place.first):
+            some = list(same)
+            for first in range(0, len(some), SCORED_AT_ONCE):
+                yield self.batch(some[first : first + SCORED_AT_ONCE])
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ForecasterNetwork:
         """See `Task`."""
@@ -482,16 +501,11 @@ class _Validation:
         self.total, self.number, self.bands = 0.0, 0, []
         self.network.eval()
         try:
-            for trial in self.task.trials:
-                rows = trial.past.values
-                width = min(len(rows), kind.window) // kind.season * kind.season
-                windows = Windows.of(rows[None, -width:], kind.horizon, kind.season)
-                inputs = torch.from_numpy(windows.inputs.swapaxes(0, 1).copy()).to(device)
-                outputs = self.network(inputs).float().cpu()  # (1, horizon, Q)
-                wanted = torch.from_numpy(windows.wanted(trial.wanted[None]))
-                self.total += float(pinball(outputs, wanted, quantiles))
+            for batch in self.task.validation:
+                outputs = self.network(torch.from_numpy(batch.inputs).to(device)).float().cpu()
+                self.total += float(pinball(outputs, torch.from_numpy(batch.wanted), quantiles))
                 self.number += outputs.numel()
-                self.bands += list(windows.values(np.sort(outputs.numpy(), -1)))
+                self.bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
                 yield
         finally:
             self.network.train(training)

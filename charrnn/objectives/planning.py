@@ -25,9 +25,6 @@ MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
 
-# What of the speed is reached, by how much of the work is products.
-SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
-
 # Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
 
@@ -196,7 +193,7 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
         return budget.epochs
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     operations = 6 * _parameters(model)  # per character
-    characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / operations
+    characters = 0.9 * 60 * budget.minutes * speed / operations
     return min(characters / train, max_epochs(train))
 
 

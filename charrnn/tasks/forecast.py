@@ -33,6 +33,7 @@ from charrnn.tasks.windows import Values, Windows
 __all__ = ["Forecaster", "Past", "Trial", "past_file", "report_of"]
 
 VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
+DRAWN = 4  # horizons of history that are kept for pictures
 MIDDLE = 1  # which of the quantiles is the forecast
 
 
@@ -56,13 +57,13 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
     times: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, series: Series, window: int, season: int) -> Past:
-        """What is kept of a series."""
+    def of(cls, series: Series, kept: int, season: int) -> Past:
+        """What is kept of a series: so many values, and at least a season."""
         own = series.values[:, 0]
         error = measures.seasonal_error(own, season)
         return cls(
             name=series.name,
-            end=tuple(map(tuple, series.values[-max(window, season) :].tolist())),
+            end=tuple(map(tuple, series.values[-max(kept, season) :].tolist())),
             first=float(own[0]),
             count=len(own),
             error=None if math.isnan(error) else error,
@@ -85,9 +86,10 @@ class _Pasts(Settings, frozen=True, kw_only=True):
     series: tuple[Past, ...]
 
 
-def past_file(series: Sequence[Series], window: int, season: int) -> dict[str, bytes]:
-    """The file of the model folder that holds the ends of series."""
-    pasts = _Pasts(series=tuple(Past.of(one, window, season) for one in series))
+def past_file(series: Sequence[Series], task: Task) -> dict[str, bytes]:
+    """The file of the model folder that holds the ends of series: a window, or enough to draw."""
+    kept = max(task.window, DRAWN * task.horizon)
+    pasts = _Pasts(series=tuple(Past.of(one, kept, task.season) for one in series))
     return {SERIES: pretty_json(pasts)}
 
 
@@ -154,11 +156,8 @@ class Forecaster:
         if isinstance(series, Series):
             what = f"{series.place}: {named(series)}" if series.place else named(series)
             rows = series.values
-            if series.features and series.features != features:
-                beside = ", ".join(series.features)
-                found = f"{what} has the columns {beside} beside the value"
-                wanted = ", ".join(features) or "none"
-                raise UsageError(found, f"the model was trained with {wanted}")
+            if series.features:
+                self._check_features(series)
         else:
             rows = np.asarray(series, np.float64)
             rows = rows[:, None] if rows.ndim == 1 else rows
@@ -173,6 +172,14 @@ class Forecaster:
         if not np.isfinite(rows).all():
             raise UsageError(f"{what} holds what is no number", "fill it in")
         return rows
+
+    def _check_features(self, series: Series) -> None:
+        """See that a series has the columns beside it that the model reads."""
+        if series.features != self.task.features:
+            beside = ", ".join(series.features) or "no column"
+            found = f"{series.place}: {named(series)} has {beside} beside the value"
+            wanted = ", ".join(self.task.features) or "none"
+            raise UsageError(found, f"the model was trained with {wanted}")
 
     def bands(self, series: Sequence[Values], horizon: int) -> list[Values]:
         """Quantiles (horizon, 3) of how each series (N, 1+F) goes on."""
@@ -245,7 +252,7 @@ class Forecaster:
 
     def _trial(self, series: Series, past: Past | None, notes: list[str]) -> Trial:
         """What is to be predicted of a series, and from what."""
-        self._checked(series._replace(values=np.repeat(series.values[:1], self.task.season, 0)))
+        self._check_features(series)
         if past is None:
             held = self.task.horizon
             if len(series.values) < held + self.task.season:
@@ -256,8 +263,7 @@ class Forecaster:
                     "predicted",
                 )
             wanted = series.values[-held:, 0]
-            times = series.times[:-held]
-            before = series._replace(values=series.values[:-held], times=times)
+            before = series.until(len(series.values) - held)
             return Trial(Past.of(before, self.task.window, self.task.season), wanted)
         first = _first_after(series, past, notes)
         return Trial(past, series.values[first:, 0])

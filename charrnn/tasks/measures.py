@@ -47,4 +47,5 @@ def seasonal_naive(values: Values, season: int, horizon: int) -> Values:
 def drift(first: float, last: float, count: int, horizon: int) -> Values:
     """The line through the first and the last of so many values."""
     slope = (last - first) / max(count - 1, 1)
-    return last + slope * np.arange(1, horizon + 1)
+    ahead = np.arange(1, horizon + 1, dtype=np.float64)
+    return last + slope * ahead

@@ -63,10 +63,11 @@ class Windows(NamedTuple):
         ahead = np.arange(horizon)
         base = last[:, ahead % season] + change * (1 + ahead // season)
         changes, scale = _changes(seasons)
-        parts = [changes]
-        for k in range(1, values.shape[-1]):
-            parts.append(_changes(values[..., k].reshape(seasons.shape))[0])
-        return cls(np.concatenate(parts, -1).astype(np.float32), base, scale, floor)
+        features = [
+            _changes(values[..., k].reshape(seasons.shape))[0] for k in range(1, values.shape[-1])
+        ]
+        inputs = np.concatenate([changes, *features], -1).astype(np.float32)
+        return cls(inputs, base, scale, floor)
 
     def values(self, outputs: NDArray[np.floating]) -> Values:
         """The values (B, horizon, Q) that outputs of the same shape stand for."""
