@@ -46,6 +46,9 @@ __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
 USUAL = {"dropout": 0.4}
 MAX_EPOCHS = 40
+# Words outside all spans are many, and count less: else a model that is unsure marks nothing. With
+# equal weights F1 on new names was 0.17, and 0.19 with a constant taken off the scores of O.
+OUTSIDE_WEIGHT = 0.4
 
 
 class TaggerNetwork(Encoder):
@@ -278,8 +281,10 @@ class Tagging:
         edges = torch.from_numpy(batch.edges).to(device, non_blocking=True)
         logits = network(*rows.padded(batch.rows, device), edges, generator)  # (W, K)
         wanted = torch.from_numpy(batch.tags).to(device, non_blocking=True)
-        total = cross_entropy(logits, wanted, reduction="sum")
-        return Cost(total, max(len(batch.tags), 1))
+        weights = logits.new_ones(len(self.tags))
+        weights[0] = OUTSIDE_WEIGHT
+        total = cross_entropy(logits, wanted, weights, reduction="sum")
+        return Cost(total, weights[wanted].sum().clamp(min=OUTSIDE_WEIGHT))
 
     def start(self, network: TaggerNetwork, config: TrainConfig) -> None:
         """Nothing is carried from batch to batch."""
