@@ -209,6 +209,7 @@ def _records(
 ) -> tuple[str, Records]:
     """The name of a list, and its records or those that were for validation."""
     from charrnn.folder.record import find_model, read_record, reading_for
+    from charrnn.text.division import DOCUMENTS
     from charrnn.text.records import Records
     from charrnn.text.spool import Spool
 
@@ -223,6 +224,11 @@ def _records(
         _tell(spool.notes)
         text = spool.text(tokenizer, unknown)
     assert isinstance(text, Records)
+    if reading.records == DOCUMENTS and text.count == 1:
+        say(
+            f"{spool.name} is scored as one record, as a row or a file is one; "
+            "--records lines or --records blocks divides it"
+        )
     if not validation:
         return spool.name, text
     parts = set()

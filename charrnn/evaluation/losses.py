@@ -63,14 +63,16 @@ def evaluate(
     """
     config = settings_from(EvalConfig, settings)
     given = [models] if isinstance(models, (str, Path, Model, Mixture)) else models
-    networks, tokenizer, reverse = load_networks(given)
+    found, tokenizer, reverse = _found(given)
+    networks = [_network(model) for model in found]
     text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
         read = tokenizer.encode(text, unknown)
         read = read[::-1].copy() if reverse else read
     else:
-        read = records_of(text, tokenizer, unknown, reverse=reverse)
+        kind = _records_kind(found[0])
+        read = records_of(text, tokenizer, unknown, kind, reverse=reverse)
     training_ids = (
         None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
     )
@@ -86,6 +88,14 @@ def load_networks(
     Raises:
         CharRNNError: if there is none, one can't be read, or they differ.
     """
+    found, tokenizer, reverse = _found(models)
+    return [_network(model) for model in found], tokenizer, reverse
+
+
+def _found(
+    models: Sequence[AnyModel],
+) -> tuple[list[ModelFolder | Model | Mixture], Tokenizer, bool]:
+    """The models, their vocabulary, and whether they read backwards."""
     if not models:
         raise UsageError("there is no model to evaluate", "name at least one")
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
@@ -93,7 +103,15 @@ def load_networks(
     directions = {isinstance(m, ModelFolder) and m.record.reads_backwards for m in found}
     if len(directions) > 1:
         raise UsageError("one model reads backwards, another forwards", "evaluate them one by one")
-    return [_network(model) for model in found], tokenizer, directions.pop()
+    return found, tokenizer, directions.pop()
+
+
+def _records_kind(model: ModelFolder | Predictor) -> str:
+    """What a model was trained on a list of."""
+    if isinstance(model, Mixture):
+        return _records_kind(model.models[0])
+    assert isinstance(model, (Model, ModelFolder)), "there is no other kind of model"
+    return model.records_kind
 
 
 def _network(model: ModelFolder | Predictor) -> Network:

@@ -204,6 +204,11 @@ class ModelFolder:
         return next((m for m in self.metrics if m.step == self.step), None)
 
     @property
+    def records_kind(self) -> str:
+        """What it was trained on a list of, as `text.division` names it; "none" for a story."""
+        return self.record.corpus.records if self.record.corpus else "none"
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
         return hashlib.sha256(safetensors.numpy.save(self.weights)).hexdigest()

@@ -6,13 +6,15 @@ from typing import Literal
 
 import torch
 
-from charrnn.config import DeviceName, Precision
+from charrnn.config import CellName, DeviceName, Precision
 from charrnn.errors import UsageError
 from charrnn.network import kernels
 
 __all__ = ["choose_device", "choose_precision", "speed"]
 
 MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
+# What of an LSTM's speed is reached, by how much of the work is products.
+SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
 
 
 def choose_device(name: DeviceName) -> torch.device:
@@ -47,12 +49,14 @@ def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "
     return "fp32"
 
 
-def speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> float:
-    """About how many operations per second training reaches here; see benchmarks/NOTES.md."""
+def speed(
+    device: torch.device, precision: Literal["fp32", "bf16"], cell: CellName = "lstm"
+) -> float:
+    """A guess at how many operations per second training reaches, where it is not measured."""
     if device.type != "cpu":
-        return 3e12
+        return 3e12 * SHARES[cell]
     if kernels.available(256, torch.bfloat16 if precision == "bf16" else torch.float32):
         each = 150e9 if precision == "bf16" else 65e9
     else:
         each = 45e9
-    return each * min(torch.get_num_threads(), MAX_THREADS)
+    return each * min(torch.get_num_threads(), MAX_THREADS) * SHARES[cell]

@@ -35,7 +35,7 @@ def load(model: str | Path | None = None, *, revision: str | None = None) -> Mod
 def of_folder(found: ModelFolder, name: str) -> Model:
     """The language model of a folder that was read; `name` is what users call it."""
     facts = {"model": name} | card.facts(found)
-    return Model(found.record.model, found.tokenizer, found.weights, facts)
+    return Model(found.record.model, found.tokenizer, found.weights, facts, found.records_kind)
 
 
 def load_together(models: Sequence[str | Path | None]) -> Predictor:

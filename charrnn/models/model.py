@@ -31,6 +31,7 @@ from charrnn.models.hooks import EMBED, OUT, Watch, places_of, see_of, watched
 from charrnn.models.predictor import Predictor
 from charrnn.models.stepper import ArrangedWeights, Held, NumPyStepper, arrange
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, TokenSampler
+from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Model(Predictor):
         config: the shape of the network.
         tokenizer: its vocabulary.
         weights: as `cells.layout.weight_shapes` lists them.
+        facts: label to value, for people.
+        records: what it was trained on a list of, as `text.division` names it.
 
     Raises:
         UsageError: for a bidirectional network, which has read what it should predict.
@@ -66,6 +69,7 @@ class Model(Predictor):
         tokenizer: Tokenizer,
         weights: Weights,
         facts: Mapping[str, str] | None = None,
+        records: str = division.NONE,
     ) -> None:
         refuse_bidirectional(config)
         self.weights = checked_weights(weights, weight_shapes(config))
@@ -75,6 +79,7 @@ class Model(Predictor):
         }
         self.config = config
         self.tokenizer = tokenizer
+        self.records_kind = records
         self.cell = CELLS[config.cell]
         self.embedding = weights[EMBEDDING]  # (V, E)
         self.head_weight = weights[HEAD_WEIGHT].T  # (H, V)

@@ -19,14 +19,11 @@ from charrnn.objectives.plan import Plan
 from charrnn.settings import settings_of
 from charrnn.text.records import Records
 
-__all__ = ["max_epochs", "plan", "too_small"]
+__all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
-
-# What of the speed is reached, by how much of the work is products.
-SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
 
 # Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
@@ -66,7 +63,7 @@ def plan(
         UsageError: for unknown settings, or values out of bounds or too large for the corpus.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    _refuse_unknown(given)
+    refuse_unknown(given)
     check(TrainConfig, given)
     check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
     if isinstance(text, Records):
@@ -101,7 +98,12 @@ def plan(
     )
 
 
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
+def refuse_unknown(given: Mapping[str, Any]) -> None:
+    """Refuse names that are none of `ModelConfig`'s and `TrainConfig`'s.
+
+    Raises:
+        UsageError: for the unknown ones.
+    """
     unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
     if unknown:
         known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
@@ -191,7 +193,7 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
         return budget.epochs
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     operations = 6 * _parameters(model)  # per character
-    characters = 0.9 * 60 * budget.minutes * speed * SHARES[model.cell] / operations
+    characters = 0.9 * 60 * budget.minutes * speed / operations
     return min(characters / train, max_epochs(train))
 
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from charrnn.arguments import checked
 from charrnn.arrays import Logits, log_softmax
+from charrnn.cells.rules import State
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.endings import Ending, check_ends
 from charrnn.sampling.filters import only
+from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import (
     LanguageModel,
     Stop,
@@ -24,6 +26,7 @@ from charrnn.sampling.language_model import (
     read_prompt,
 )
 from charrnn.sampling.search import Path, Search, advance, last_tokens
+from charrnn.sampling.token_source import Request
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Beam", "beam_search"]
@@ -81,14 +84,17 @@ def beam_search(
     model = model.clamped(config.clamp)
     written = _Written(model.tokenizer, config, length_penalty)
     search = Search(num_beams, length_penalty, config.max_new_tokens, written.is_whole)
-    logits, state = read_prompt(model, encode_prompt(model.tokenizer, prompt, unknown), stop)
+    request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
+    logits, start = read_prompt(model, request.prompt, stop)
+    state = start
     while search.going and not stop():
         rows = advance([search], written.log_probs(logits))
         if len(rows):
             stepper = model.stepper(tuple(part[:, rows] for part in state))
             logits = stepper.step(last_tokens([search]))
             state = stepper.state
-    return [written.beam(path)[0] for path in search.best()]
+    paths = (written.with_whole_cluster(path, request, start) for path in search.best())
+    return sorted((written.beam(path)[0] for path in paths), key=lambda beam: -beam.score)
 
 
 class _Written:
@@ -110,13 +116,42 @@ class _Written:
         """Whether the text of a path has ended."""
         return self.beam(path)[1]
 
+    def with_whole_cluster(self, path: Path, request: Request, start: State) -> Path:
+        """A path of full length with those of the likeliest next tokens that its text needs.
+
+        They are those that its last cluster of characters goes on with.
+
+        Args:
+            path: that was found.
+            request: what is searched for.
+            start: the state after the prompt.
+        """
+        text, whole = GrowingText(request, seed=0), path
+        if path.ids:
+            text.add(list(path.ids))
+        if text.tokens != self.config.max_new_tokens or text.ended:
+            return path
+        stepper = request.model.stepper(start)
+        for token in path.ids:
+            logits = stepper.step(np.array([token]))
+        while not text.ended:
+            log_probs = self.log_probs(logits)[0]  # (V,)
+            token = int(log_probs.argmax())
+            path = Path((*path.ids, token), path.log_prob + float(log_probs[token]))
+            text.add([token])
+            if text.tokens == len(path.ids):
+                whole = path
+            logits = stepper.step(np.array([token]))
+        return whole
+
     def beam(self, path: Path) -> tuple[Beam, bool]:
         """A path's text up to where it ends, and whether it does."""
         ending, tokens = Ending(self.config), len(path.ids)
         # Of a record, which ends itself.
         whole = tokens > 0 and path.ids[-1] == self.tokenizer.end_id
         text = self.tokenizer.decoder()(path.ids[: tokens - whole], False)  # no half a character
-        if not whole and tokens == self.config.max_new_tokens:
+        limit = self.config.max_new_tokens
+        if not whole and limit is not None and tokens >= limit:
             text = without_open_end(text)
         text = ending.feed(text)
         score = path.score(self.length_penalty)

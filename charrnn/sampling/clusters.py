@@ -13,7 +13,7 @@ from functools import lru_cache
 __all__ = ["CONTEXT", "joins", "may_join", "without_open_end"]
 
 CONTEXT = 64  # of the last characters, which are enough to tell whether a cluster ends after them
-PLAIN = "\u0300"  # below it nothing joins, but for \r\n, of which nobody misses a half
+PLAIN = "\u0300"  # below it nothing joins, but for the two of \r\n
 JOINER = "\N{ZERO WIDTH JOINER}"
 FLAG_LETTERS = ("\N{REGIONAL INDICATOR SYMBOL LETTER A}", "\N{REGIONAL INDICATOR SYMBOL LETTER Z}")
 
@@ -21,13 +21,15 @@ FLAG_LETTERS = ("\N{REGIONAL INDICATOR SYMBOL LETTER A}", "\N{REGIONAL INDICATOR
 def joins(before: str, character: str) -> bool:
     """Whether `character` goes on with the cluster that `before` ends with."""
     if not before or (before[-1] < PLAIN and character < PLAIN):
-        return False
+        return before[-1:] + character == "\r\n"
     return len(_clusters(before[-CONTEXT:] + character)[-1]) > 1
 
 
 @lru_cache(maxsize=8)
 def may_join(characters: str) -> bool:
     """Whether a text of these characters can have clusters of several."""
+    if "\r" in characters and "\n" in characters:
+        return True
     beyond = [character for character in characters if character >= PLAIN]
     # Each between others, and twice: that shows all that join, but for those that a joiner joins.
     tried = "\n".join(f"a{character}{character}a" for character in beyond)
@@ -36,11 +38,12 @@ def may_join(characters: str) -> bool:
 
 def without_open_end(text: str) -> str:
     """`text` without its last cluster if that is but half of one: after a joiner, or of a flag."""
-    if not text or not (text.endswith(JOINER) or FLAG_LETTERS[0] <= text[-1] <= FLAG_LETTERS[1]):
-        return text
-    last = _clusters(text[-CONTEXT:])[-1]
-    is_whole = len(last) == 2 and not last.endswith(JOINER)  # a flag
-    return text if is_whole else text.removesuffix(last)
+    while text.endswith(JOINER) or FLAG_LETTERS[0] <= text[-1:] <= FLAG_LETTERS[1]:
+        last = _clusters(text[-CONTEXT:])[-1]
+        if len(last) == 2 and not last.endswith(JOINER):  # a flag
+            break
+        text = text.removesuffix(last)
+    return text
 
 
 def _clusters(text: str) -> list[str]:

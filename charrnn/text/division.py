@@ -93,8 +93,15 @@ def in_words(kind: str) -> str:
     return words.get(kind, f"between {kind.strip()!r}")
 
 
-def kind_of_end(end: str) -> str:
-    """What a text is a list of in which this stands after each record."""
+def kind_of_end(end: str, trained: str = NONE) -> str:
+    """What a text is a list of in which this stands after each record.
+
+    Args:
+        end: how the end of a record reads.
+        trained: the kind of list that was trained on; an opening tells records apart by itself.
+    """
+    if trained.startswith("^"):
+        return trained
     return {"\n": LINES, "\n\n": BLOCKS}.get(end, end)
 
 

@@ -229,11 +229,24 @@ def read_records(
 
 
 def records_of(
-    text: str, tokenizer: Tokenizer, unknown: Unknown = "error", *, reverse: bool = False
+    text: str,
+    tokenizer: Tokenizer,
+    unknown: Unknown = "error",
+    trained: str = NONE,
+    *,
+    reverse: bool = False,
 ) -> Records:
-    """The records of a text that stand between ends as the tokenizer writes them."""
+    """The records of a text that stand between ends as the tokenizer writes them.
+
+    Args:
+        text: of a model of records.
+        tokenizer: the model's.
+        unknown: what to do with characters that it does not know.
+        trained: the kind of list that the model was trained on.
+        reverse: whether it reads backwards.
+    """
     assert tokenizer.end is not None, "only a tokenizer with an end has records"
-    reading = Reading(records=kind_of_end(tokenizer.end), reverse=reverse)
+    reading = Reading(records=kind_of_end(tokenizer.end, trained), reverse=reverse)
     with closing(Spool(Corpus("the text", text), reading)) as spool:
         found = spool.text(tokenizer, unknown)
     assert isinstance(found, Records)

@@ -90,7 +90,7 @@ class Neighbours:
 
 
 def _waited(last: Usage, now: Usage) -> float:
-    """How long the threads waited for processors in between; infinite where nothing tells."""
+    """How long the threads waited for processors in between; for ever where nobody knows."""
     if now.waited is None or last.waited is None:
         return math.inf
     return now.waited - last.waited

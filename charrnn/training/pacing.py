@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 
-from charrnn.config import Budget, ModelConfig
+from charrnn.cells.layout import weight_shapes
+from charrnn.config import Budget, CellName, ModelConfig, Precision
 from charrnn.learning import clock
 from charrnn.learning.clock import Stopwatch
-from charrnn.learning.devices import speed
+from charrnn.learning.devices import choose_precision, speed
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Task
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
+from charrnn.training import trial
 
 __all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
 
@@ -65,13 +67,19 @@ def count_steps(plan: Plan, budget: Budget, task: Task, watch: Stopwatch) -> tup
     return max(1, min(affordable, max_steps)), evaluation / update
 
 
-def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> float:
-    """How many operations per second training reaches on a GPU, with a network of usual size.
+def measured_speed(device: torch.device, precision: Precision, cell: CellName) -> float:
+    """How many operations per second training reaches here, with a network of usual size.
 
-    A GPU's rate depends on its model, its driver and who else uses it, so it is tried.
+    It depends on the device, its driver and who else uses it, so it is tried: on a CPU in every way
+    there is. Then it is rounded to a power of two, so that runs alike are planned alike.
     """
     model = ModelConfig(
-        cell="lstm", vocab_size=64, embed_size=64, hidden_size=512, num_layers=2, skip=True
+        cell=cell,
+        vocab_size=64,
+        embed_size=64,
+        hidden_size=256 if device.type == "cpu" else 512,
+        num_layers=2,
+        skip=True,
     )
     settings = {
         "batch_size": 32,
@@ -92,16 +100,22 @@ def measured_speed(device: torch.device, precision: Literal["fp32", "bf16"]) -> 
         tokens_per_step=32 * 64,
         steps_per_epoch=64,
     )
+    text = np.zeros(plan.train_tokens, np.uint8)
+    vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
+    task = LanguageModelling(text, text[:9], vocabulary)
+    operations = 6 * sum(math.prod(shape) for shape in weight_shapes(model).values())
+    guess = speed(device, choose_precision(precision, device), cell)
+    if device.type == "cpu":
+        rate = max(trial.rates(plan, task).values(), default=guess / operations)
+        return float(2.0 ** round(math.log2(operations * rate)))
     config = schedule(plan, TIMED_UPDATES)
     try:
-        text = np.zeros(plan.train_tokens, np.uint8)
-        vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
-        learner = Learner(LanguageModelling(text, text[:9], vocabulary), model, config)
+        learner = Learner(task, model, config)
         learner.prepare()
         seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
     except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
-        return speed(device, precision)
-    return 6 * learner.network.num_parameters * config.batch_size * config.seq_length / seconds
+        return guess
+    return operations * config.batch_size * config.seq_length / seconds
 
 
 def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:

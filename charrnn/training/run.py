@@ -51,7 +51,7 @@ from charrnn.text.origin import origin_of
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
-from charrnn.training import earlier
+from charrnn.training import earlier, trial
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.pacing import measured_speed
 from charrnn.training.starting import NewRun, StoppedRun
@@ -175,7 +175,7 @@ def _prepared_language(
         data.tokenizer.vocab_size,
         budget,
         settings,
-        _speed(settings),
+        _speed(budget, settings),
         fine_tuning=base_model is not None,
     )
     return data, plan
@@ -198,17 +198,22 @@ def _prepared_task(
         raise UsageError("tasks read characters", "leave --tokenizer byte out", "tokenizer")
     objective = OBJECTIVES[work.task]
     data = objective.read(sources, reading, work, bases=bases)
-    return data, objective.plan(data, budget, settings, _speed(settings), bases)
+    return data, objective.plan(data, budget, settings, _speed(budget, settings), bases)
 
 
-def _speed(settings: Mapping[str, Any]) -> float:
-    """How many operations per second training reaches on the device that it will run on."""
+def _speed(budget: Budget, settings: Mapping[str, Any]) -> float:
+    """How many operations per second training reaches on the device that it will run on.
+
+    Measured where it decides something: not on a CPU for a network whose size is given, or a run
+    that shall be the same again or is over soon.
+    """
     device = choose_device(settings.get("device", "auto"))
-    precision = choose_precision(settings.get("precision", "auto"), device)
-    if device.type != "cuda":
-        return speed(device, precision)
-    with own_modes():
-        return measured_speed(device, precision)
+    wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
+    open_size = "hidden_size" not in settings and trial.is_long_in_minutes(budget)
+    if device.type == "cuda" or (device.type == "cpu" and open_size):
+        with own_modes():
+            return measured_speed(device, wanted, cell)
+    return speed(device, choose_precision(wanted, device), cell)
 
 
 @checked

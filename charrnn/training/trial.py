@@ -22,7 +22,7 @@ from charrnn.learning.task import Task
 from charrnn.network.choice import candidates
 from charrnn.objectives.plan import Plan, schedule
 
-__all__ = ["Way", "rates", "with_fastest_engine"]
+__all__ = ["Way", "is_long_in_minutes", "rates", "with_fastest_engine"]
 
 STEPS = 4, 16  # fewest and most time steps of a trial's updates, and
 TOKENS = 512  # how many of all lanes they read, if these are not too many
@@ -89,6 +89,13 @@ def _pays(plan: Plan, budget: Budget) -> bool:
         return budget.steps >= LONG_RUN
     if budget.epochs is not None:
         return budget.epochs * plan.steps_per_epoch >= LONG_RUN
+    return is_long_in_minutes(budget)
+
+
+def is_long_in_minutes(budget: Budget) -> bool:
+    """Whether a run is for minutes, and for so many that a trial pays."""
+    if budget.steps is not None or budget.epochs is not None:
+        return False
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     return budget.minutes >= LONG_MINUTES
 

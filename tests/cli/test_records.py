@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import charrnn
 from charrnn.cli.app import app
 from tests.commands import TINY
 from tests.conftest import unchanged
@@ -223,3 +224,40 @@ def test_a_model_of_records_is_not_inspected_as_one_story(desk: Path) -> None:
     assert done.exit_code == 2
     assert "this is one of records" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_plain_text_for_a_model_of_rows_is_one_record_unless_it_is_divided(desk: Path) -> None:
+    """And the command says so."""
+    with (desk / "cards.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))[:3]
+    (desk / "three.txt").write_text("\n\n".join(row["text"] for row in rows))
+    with (desk / "three.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["text"], *([row["text"]] for row in rows)])
+    whole = run(desk, "eval", "cards", "three.txt", "--json")
+    assert "three is scored as one record" in whole.stderr
+    parts = run(desk, "eval", "cards", "three.txt", "--json", "--records", "blocks")
+    table = run(desk, "eval", "cards", "three.csv", "--json")
+    assert "as one record" not in parts.stderr + table.stderr
+    counted = [json.loads(done.stdout)["characters"] for done in (whole, parts, table)]
+    text = sum(len(row["text"]) for row in rows)
+    assert counted == [text + 2 * 2 + 1, text - 2 * 3 + 6, text + 3]
+
+
+def test_the_library_divides_a_text_as_the_command_does(tmp_path: Path) -> None:
+    """Where records are told apart by how they open, and have blank lines within."""
+    writer = Writer()
+    songs = [
+        f"Title: {writer.name()}\n\n{writer.sentence()}\n\n{writer.sentence()}\n\n"
+        for _ in range(40)
+    ]
+    (tmp_path / "songs.txt").write_text("".join(songs))
+    done = run(tmp_path, "train", "songs.txt", "--records", "^Title:", "--steps", 2, *TINY)
+    assert done.exit_code == 0, done.stderr
+    (tmp_path / "three.txt").write_text(text := "".join(songs[:3]))
+    facts = json.loads(run(tmp_path, "eval", "songs", "three.txt", "--json").stdout)
+    assert facts["characters"] == sum(len(song.strip()) + 1 for song in songs[:3])
+    model = charrnn.load(tmp_path / "checkpoints" / "songs")
+    for models in (tmp_path / "checkpoints" / "songs", model, charrnn.Mixture([model])):
+        found = charrnn.evaluate(models, text)
+        assert found.characters == facts["characters"]
+        assert found.nats == pytest.approx(facts["nats"], rel=1e-6)

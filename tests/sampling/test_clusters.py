@@ -29,7 +29,7 @@ ACCENT = "\N{COMBINING ACUTE ACCENT}"
 HANGUL = "\u1112\u1161\u11ab"  # a syllable in pieces
 THUMB = "\N{THUMBS UP SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-4}"
 DEVANAGARI = "\u0915\u094d\u0937\u093f"
-PIECES = (ASTRONAUT, FLAG, f"e{ACCENT}{ACCENT}", HANGUL, THUMB, DEVANAGARI, "x", "ß", "中", " ")
+PIECES = (ASTRONAUT, FLAG, f"e{ACCENT}{ACCENT}", HANGUL, THUMB, DEVANAGARI, "x", "\r\n", "中", " ")
 TEXT = "".join(PIECES) + FLAG + ASTRONAUT + "\n" + f"a{ACCENT}b"
 
 
@@ -141,14 +141,40 @@ def test_a_text_of_bytes_that_is_stopped_ends_with_a_whole_character() -> None:
         assert TEXT.startswith(sample.text)
 
 
+@pytest.mark.parametrize("beams", [1, 3])
 @pytest.mark.parametrize("kind", ["char", "byte"])
-def test_beams_have_no_half_characters(kind: str) -> None:
-    model = script(kind, ASTRONAUT + FLAG + FLAG + "中x")
+def test_a_beam_ends_with_a_whole_cluster_where_a_drawn_text_does(kind: str, beams: int) -> None:
+    model = script(kind)
     for length in range(1, len(model.ids)):
-        best = beam_search(model, "", SampleConfig(max_new_tokens=length), num_beams=2)[0]
-        assert "\N{REPLACEMENT CHARACTER}" not in best.text
-        assert not best.text.endswith("\N{ZERO WIDTH JOINER}")
-        assert sum(c in FLAG for c in best.text) % 2 == 0
+        config = SampleConfig(max_new_tokens=length)
+        best = beam_search(model, "", config, num_beams=beams)[0]
+        (drawn,) = generate_batch(model, "", config, seeds=[1])
+        assert (best.text, best.tokens) == (drawn.text, drawn.tokens)
+        assert best.log_prob == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:no text will end at")
+@pytest.mark.parametrize("stops", [(), (ACCENT + "\n",)])
+def test_beams_beyond_the_length_score_all_that_they_show(stops: tuple[str, ...]) -> None:
+    tokenizer = CharTokenizer.from_text(f"\nabe{ACCENT}")
+    config = small_config("lstm", vocab_size=tokenizer.vocab_size)
+    model = Model(config, tokenizer, CharRNN(config).weights())
+    longer = 0
+    for length in range(1, 12):
+        found = model.beam_search(4, "a", max_new_tokens=length, stop_strings=stops, ban="b")
+        for beam in found:
+            assert "b" not in beam.text
+            if beam.tokens == len(beam.text):  # it came to no stop
+                assert beam.log_prob == pytest.approx(model.log_probs("a" + beam.text).sum())
+            longer += beam.tokens > length
+    assert longer
+
+
+def test_beams_whose_cluster_has_no_end_have_no_half_of_it() -> None:
+    model = script("char", "a" + ASTRONAUT[:2] * 200)
+    best = beam_search(model, "", SampleConfig(max_new_tokens=5), num_beams=2)[0]
+    assert best.tokens == 5 + MAX_OVER
+    assert best.text == "a"
 
 
 @pytest.mark.filterwarnings("ignore:no text will end at")
@@ -181,14 +207,13 @@ TRICKY = st.sampled_from([*"a1\n\r", *TEXT, "\u0600", "\u0b47", "\u115f", "\ufe0
 def test_clusters_end_where_the_standard_says(text: str) -> None:
     ends = set(itertools.accumulate(map(len, regex.findall(r"\X", text))))
     for place in range(1, len(text)):
-        if text[place - 1 : place + 1] != "\r\n":
-            assert joins(text[:place], text[place]) == (place not in ends)
+        assert joins(text[:place], text[place]) == (place not in ends)
 
 
 @given(st.sets(TRICKY, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_a_vocabulary_that_never_joins_is_known(characters: set[str], random: Any) -> None:
     if not may_join("".join(sorted(characters))):
-        text = "".join(random.choices(sorted(characters), k=40)).replace("\r\n", "")
+        text = "".join(random.choices(sorted(characters), k=40))
         assert len(regex.findall(r"\X", text)) == len(text)
 
 

@@ -195,6 +195,8 @@ def test_records_in_a_text_end_as_the_tokenizer_writes_them() -> None:
     tokenizer = CharTokenizer("\nab", "\n\n")
     assert contents(records_of("a\nb\n\nb\n\n", tokenizer), tokenizer) == ["a\nb", "b"]
     assert contents(records_of("ab", tokenizer), tokenizer) == ["ab"]
+    opened = records_of("a\n\nb\na\nb\n\n", tokenizer, trained="^a")
+    assert contents(opened, tokenizer) == ["a\n\nb", "a\nb"]
 
 
 @given(
