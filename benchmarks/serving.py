@@ -4,9 +4,9 @@
 
 A server in a process of its own, on this machine; 1, 16, 64 and 256 clients at once, each with a
 stream of its own over its own connection: short texts, which NumPy writes, and long ones, which
-machine code writes. What counts is the time to the first character, in the
-middle and for the slowest tenth, and the characters of all clients together per second. Server and
-clients share the processors, as they would not elsewhere.
+machine code writes. What counts is the time to the first character, in the middle and for the
+slowest tenth, and the characters of all clients together per second. Server and clients share the
+processors, as they would not elsewhere.
 """
 
 from __future__ import annotations

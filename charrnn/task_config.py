@@ -12,6 +12,9 @@ from charrnn.settings import Settings
 __all__ = ["Classify", "Forecast", "Tag", "TaskRecord", "Translate"]
 
 
+Quantile = Annotated[float, Meta(gt=0, lt=1)]
+
+
 class _Record(
     Settings,
     frozen=True,
@@ -69,16 +72,21 @@ class Forecast(_Record, frozen=True, kw_only=True, tag="forecast"):
     Attributes:
         horizon: values that are predicted at once.
         season: steps after which a series repeats itself; 1 for none.
-        window: values that are read.
+        window: values that are read; whole seasons.
         features: columns that are read beside the value.
-        quantiles: that are predicted of each.
+        quantiles: that are predicted of each: the band's lower end, the forecast, the upper end.
     """
 
     horizon: Size
     season: Size = 1
     window: Size
     features: tuple[str, ...] = ()
-    quantiles: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = (0.1, 0.5, 0.9)
+    quantiles: tuple[Quantile, Quantile, Quantile] = (0.1, 0.5, 0.9)
+
+    @property
+    def inputs(self) -> int:
+        """I, how many numbers a step reads: a season of the value and of each feature."""
+        return self.season * (1 + len(self.features))
 
 
 class Translate(_Record, frozen=True, kw_only=True, tag="translate"):

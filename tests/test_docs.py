@@ -18,6 +18,7 @@ import charrnn
 from tests import commands
 from tests.conftest import VERSE
 from tests.formats.shelf import write_shelf
+from tests.tasks.shelf import write_examples, write_models
 from tests.text.test_division import Writer
 
 ROOT = Path(__file__).parent.parent
@@ -79,8 +80,17 @@ def trained_list(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def trained_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with examples for tasks and models of them."""
+    path = tmp_path_factory.mktemp("tasks")
+    write_examples(path)
+    write_models(path)
+    return path
+
+
 @pytest.fixture
-def desk(home: Path, trained_list: Path) -> Path:
+def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
     """`home` with what the examples need: texts of many kinds, and models by other names."""
     (home / "prompt.txt").write_text("the clerk")
     for name in ("other.txt", "lines.txt"):
@@ -96,6 +106,9 @@ def desk(home: Path, trained_list: Path) -> Path:
         shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / name)
     shutil.copy(trained_list / "names.txt", home)
     shutil.copytree(trained_list / "names", home / "checkpoints" / "names")
+    write_examples(home)
+    for name in ("reviews", "places", "words", "forth", "back"):
+        shutil.copytree(trained_tasks / name, home / "checkpoints" / name)
     (home / "phrases.txt").write_text("\n".join(f"It was {k} of {k * k}." for k in range(40)))
     with (home / "cards.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text"], *([f"Card {k * k}\n\nIt is."] for k in range(40))])
@@ -110,7 +123,8 @@ def brief(line: str) -> str:
     # A text that is drawn anew each time may once be as short as its first character.
     line = line.replace("charrnn sample", "charrnn sample --seed 2")
     if "charrnn train" in line and "--resume" not in line and "--repeat" not in line:
-        line = re.sub(r"--name \w+", "--name new", line)  # a folder that is not there yet
+        line = re.sub(r"--name \w+", "", line)
+        line += "" if "--out" in line else " --name new"  # a folder that is not there yet
         tiny = " ".join(map(str, commands.TINY))
         if "--init-from" in line:
             tiny = "--batch-size 4 --seq-length 8"
@@ -135,7 +149,8 @@ def test_each_example_works(desk: Path, line: str, page: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     if "charrnn train" in line:
-        assert "charrnn sample" in done.stderr, "it says how to write with the model"
+        verb = "predict" if "--task" in line else "sample"
+        assert f"charrnn {verb}" in done.stderr, "it says how to use the model"
         return
     written = sum(len(path.read_text("utf-8")) for path in outputs if path.exists())
     assert len(done.stdout) > 3 or written > 100

@@ -94,6 +94,11 @@ def test_using_a_model_needs_no_more(home: Path) -> None:
         "list": "verse",
         "verify verse": "is whole",
         "export verse --html page.html": "page.html",
+        "inspect verse verse.txt --html inside.html": "inside.html",
+        "inspect verse verse.txt --unit 0.1 --characters 3": "h",
+        "inspect verse verse.txt --at 9": "bits",
+        "inspect verse verse.txt --units": "correlation",
+        "inspect verse verse.txt --horizon": "context",
         "serve --help": "--port",
     }
     done = alone(home, *" , ".join(commands).split(), data="the clerk\n")

@@ -60,7 +60,7 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
             return encoder_shapes(config) | _linear(task.tags, width)
         case Forecast():
             outputs = task.horizon * len(task.quantiles)
-            return encoder_shapes(config, 1 + len(task.features)) | _linear(outputs, width)
+            return encoder_shapes(config, task.inputs) | _linear(outputs, width)
         case Translate():
             return encoder_shapes(config) | _decoder_shapes(config, task.reach, width)
 

@@ -58,7 +58,7 @@ def measure_horizon(
 ) -> None:
     """Show how far back a model remembers."""
     from charrnn.folder.record import find_model, read_record
-    from charrnn.inside.memory import horizon
+    from charrnn.inside.memory import horizon, ids_and_contexts
 
     record, _ = read_record(find_model(names[0]))
     training = record.training
@@ -69,7 +69,9 @@ def measure_horizon(
         known: str | None = model.tokenizer.decode(ids[:first])
         text = model.tokenizer.decode(ids[first:])
     else:
-        text, known = corpus.text, _training_text(find_model(names[0]))
+        text = corpus.text
+        ids_and_contexts(model, text, unknown)  # what is wrong is said before what is left out
+        known = _training_text(find_model(names[0]))
     with _progress() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)
     seq_length = training.seq_length if training else None
@@ -138,8 +140,14 @@ def measure_gradients(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[float], object]]:
-    """A bar on a terminal, while work goes on; it is told which share of the work was done."""
-    from tqdm import tqdm
+    """A bar on a terminal, while work goes on; it is told which share of the work was done.
 
+    A machine that only uses models may have no tqdm, and then no bar.
+    """
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda _share: None
+        return
     with tqdm(total=1, bar_format=BAR, leave=False, disable=None) as bar:
         yield bar.update

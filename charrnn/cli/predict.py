@@ -70,7 +70,10 @@ def predict(
             f"write with it: charrnn sample {model}, or score texts: charrnn score {model}",
         )
     if task.name == "forecast":
-        raise NotImplementedError  # B
+        from charrnn.terminal.forecasts import show_forecasts
+
+        show_forecasts(load(model), inputs or [], reading, horizon, plot, plain=plain)
+        return
     if horizon is not None or plot is not None:
         option = "--plot" if horizon is None else "--horizon"
         raise UsageError(f"{option} is about forecasts", "leave it out")

@@ -90,7 +90,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
     """
     found: list[Tagged] = []
     for file in opened(sources, reading, notes):
-        if file.form is Form.TEXT:
+        if file.form in (Form.TEXT, Form.CELLS):
             if reading.text_column is not None:
                 raise UsageError(
                     f"{file.name}: CoNLL's columns have no names", "leave out --text-column"
@@ -201,7 +201,7 @@ def words_of(text: str) -> list[tuple[int, int]]:
 
 def _records(file: File, column: str) -> Iterator[Tagged]:
     widened = 0
-    for row in file.rows(lambda cells: column in cells and "spans" in cells, [column, "spans"]):
+    for row in file.rows(lambda _: True, [column, "spans"]):
         place = file.at(row.number)
         text, spans = (_value(file, row, name) for name in (column, "spans"))
         if not isinstance(text, str) or not text.strip():

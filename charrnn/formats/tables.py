@@ -14,7 +14,7 @@ from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.columns import column_of, documents
 
-__all__ = ["cells", "longer", "rows"]
+__all__ = ["DELIMITERS", "cells", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 TRIED = 100  # lines in which the quotes of a table with tabs are looked at

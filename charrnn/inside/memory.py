@@ -110,12 +110,7 @@ def horizon(
             errors.
         BadDataError: if the model's predictions are not numbers.
     """
-    ids = story_ids(model.tokenizer, text, unknown)  # (N,)
-    contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
-    if len(contexts) < 2:
-        needed = 2 * (CONTEXTS[1] + DISTANT + RUN)
-        found = f"the text has {len(ids)} of the {needed} {model.tokenizer.unit}s it needs"
-        raise UsageError(found, "use a longer one")
+    ids, contexts = ids_and_contexts(model, text, unknown)
     targets = _targets(model, len(ids), contexts)  # (R, RUN)
     # Nats of a token to bits of a character, which may be several bytes.
     characters = score_of(0.0, model.tokenizer, ids[targets.ravel()]).characters
@@ -141,6 +136,21 @@ def horizon(
         characters=characters,
         unit=model.tokenizer.unit,
     )
+
+
+def ids_and_contexts(model: Predictor, text: str, unknown: Unknown) -> tuple[Ids, list[int]]:
+    """The ids (N,) of a text, and the contexts of `CONTEXTS` that it has room for.
+
+    Raises:
+        UsageError: as `horizon`.
+    """
+    ids = story_ids(model.tokenizer, text, unknown)
+    contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
+    if len(contexts) < 2:
+        needed = 2 * (CONTEXTS[1] + DISTANT + RUN)
+        found = f"the text has {len(ids)} of the {needed} {model.tokenizer.unit}s it needs"
+        raise UsageError(found, "use a longer one")
+    return ids, contexts
 
 
 def _targets(model: Predictor, count: int, contexts: list[int]) -> Places:

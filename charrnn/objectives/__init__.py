@@ -10,8 +10,10 @@ data        examples before they are divided: the contract
 groups      rows of like length in batches
 examples    what the tasks that read texts share: division, start from language models
 rows        texts as rows of ids, for the tasks that read texts
+sizes       every size and setting of these, with its reason
 language    the language model
 classify    a class for each text
 tag         a tag for each word
+forecast    the next values of a series
 table       all other tasks, a row each
 """

@@ -19,7 +19,7 @@ from charrnn.objectives.plan import Plan
 from charrnn.settings import settings_of
 from charrnn.text.records import Records
 
-__all__ = ["max_epochs", "plan", "too_small"]
+__all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
@@ -63,7 +63,7 @@ def plan(
         UsageError: for unknown settings, or values out of bounds or too large for the corpus.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    _refuse_unknown(given)
+    refuse_unknown(given)
     check(TrainConfig, given)
     check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
     if isinstance(text, Records):
@@ -98,7 +98,12 @@ def plan(
     )
 
 
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
+def refuse_unknown(given: Mapping[str, Any]) -> None:
+    """Refuse names that are none of `ModelConfig`'s and `TrainConfig`'s.
+
+    Raises:
+        UsageError: for the unknown ones.
+    """
     unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
     if unknown:
         known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from charrnn.config import Budget, Reading, TaskName, TaskSettings
 from charrnn.folder.record import ModelFolder
-from charrnn.objectives import classify, tag, translate
+from charrnn.objectives import classify, forecast, tag, translate
 from charrnn.objectives.data import Data
 from charrnn.objectives.plan import Plan
 from charrnn.text.tokenizer import Tokenizer
@@ -61,5 +61,6 @@ class Objective(NamedTuple):
 OBJECTIVES: dict[TaskName, Objective] = {
     "classify": Objective(classify.read, classify.plan),
     "tag": Objective(tag.read, tag.plan),
+    "forecast": Objective(forecast.read, forecast.plan),
     "translate": Objective(translate.read, translate.plan),
 }

@@ -33,6 +33,7 @@ from charrnn.objectives import advice, rows
 from charrnn.objectives.examples import divide, start_encoder
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
+from charrnn.objectives.sizes import plan_of
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.encoder import groups
@@ -43,7 +44,7 @@ from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
-USUAL = {"dropout": 0.5}
+USUAL = {"dropout": 0.4}
 MAX_EPOCHS = 40
 
 
@@ -164,9 +165,9 @@ def plan(
     speed: float,
     bases: Sequence[ModelFolder],
 ) -> Plan:
-    """Choose everything that `given` leaves open; see `rows.plan_of`."""
+    """Choose everything that `given` leaves open; see `sizes.plan_of`."""
     texts = [one.text for one in data.examples]
-    return rows.plan_of(texts, data.tokenizer, budget, given, speed, bases, USUAL)
+    return plan_of(texts, data.tokenizer.vocab_size, budget, given, speed, bases, USUAL)
 
 
 class Batch(NamedTuple):

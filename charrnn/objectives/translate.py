@@ -23,16 +23,15 @@ from charrnn.arrays import Ids, Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig, settings_from
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
-from charrnn.learning import transfer
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import empty
 from charrnn.objectives import advice, rows
-from charrnn.objectives.examples import divide, start_encoder
+from charrnn.objectives.examples import divide, shape_of, start_encoder
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
@@ -61,7 +60,6 @@ SIZES = (64, 128, 192, 256, 384, 512)
 LARGEST = ((30_000, 64), (100_000, 128), (1_000_000, 256), (math.inf, 512))
 PASSES = 12  # that a size must be able to make to be chosen
 PAIRS = 64  # side by side, fewer where all would be read in a few batches
-MIN_PAIRS = 10  # of different sources; fewer leave nothing to validate
 
 
 class TranslatorNetwork(Encoder):
@@ -127,7 +125,8 @@ class TranslateData:
 
     def divided(self, config: TrainConfig) -> Translation:
         """Pairs from all over validate; those of one source are on one side."""
-        train, val = divide([p.source for p in self.pairs], config.val_frac, config.seed)
+        sources = [pair.source for pair in self.pairs]
+        train, val = divide(sources, config.val_frac, config.seed)
         return Translation(
             train=[self.pairs[k] for k in train if longest_of(self.pairs[k]) <= config.seq_length],
             val=[self.pairs[k] for k in val],
@@ -155,18 +154,17 @@ def read(
     """
     notes: list[str] = []
     pairs, columns = read_pairs(sources, reading, settings.label_column, notes)
-    texts = [text for pair in pairs for text in pair]
-    longest = Translate(
-        text_column=columns and columns[0],
-        label_column=columns and columns[1],
-        longest_source=1 + max(len(pair.source) for pair in pairs),
-        longest_target=1 + max(len(pair.target) for pair in pairs),
-    )
+    texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     return TranslateData(
         pairs=pairs,
-        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
-        kind=longest,
-        corpus=rows.corpus_of(sources, texts, ""),
+        tokenizer=rows.vocabulary_of(texts + targets, bases, tokenizer),
+        kind=Translate(
+            text_column=columns and columns[0],
+            label_column=columns and columns[1],
+            longest_source=1 + max(map(len, texts)),
+            longest_target=1 + max(map(len, targets)),
+        ),
+        corpus=rows.corpus_of(sources, texts, "\0".join(targets)),
         notes=tuple(notes),
     )
 
@@ -190,48 +188,46 @@ def plan(
         UsageError: for another shape than the models have, or pairs that are all too long.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    pairs, different = data.pairs, len({pair.source for pair in data.pairs})
-    if different < MIN_PAIRS:
-        found = f"there are {different} different sources, {MIN_PAIRS} are needed"
-        raise BadDataError(found, "give more pairs")
-    val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / different)
-    lengths = [longest_of(pair) for pair in pairs]
+    sources = [pair.source for pair in data.pairs]
+    val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / len(set(sources)))
+    train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
+    lengths = [longest_of(pair) for pair in data.pairs]
     longest = given.get("seq_length") or max(lengths)
-    short = sum(length <= longest for length in lengths)
-    if not short:
-        found = f"seq_length is {longest}, the shortest pair needs {min(lengths)} steps"
-        raise UsageError(found, f"choose at least {max(lengths)} to read all", "seq_length")
-    characters = sum(len(pair.source) + len(pair.target) + 3 for pair in pairs)
-    train, train_pairs = round(characters * (1 - val_frac)), round(short * (1 - val_frac))
-    model = _model(data, budget, given, speed, bases, train)
-    usual = min(PAIRS, 2 ** int(math.log2(max(train_pairs / 8, 1))))
+    train = [data.pairs[k] for k in train_rows if lengths[k] <= longest]
+    if not train:
+        found = f"seq_length is {longest}, the pairs need {min(lengths)} to {max(lengths)} steps"
+        raise UsageError(found, f"choose {max(lengths)} to read all of them", "seq_length")
+    tokens = _tokens(train)
+    model = _model(data, budget, given, speed, bases, tokens)
+    usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
     settings = {
-        "batch_size": min(given.get("batch_size", usual), train_pairs),
+        "batch_size": usual,
         "seq_length": longest,
         "learning_rate": _learning_rate(model, fine_tuning=bool(bases)),
         "weight_decay": 0.05,
         "val_frac": val_frac,
     }
-    settings |= {n: v for n, v in given.items() if n in TRAIN_FIELDS - {"val_frac", "batch_size"}}
-    steps = math.ceil(train_pairs / int(settings["batch_size"]))
+    settings |= {n: v for n, v in given.items() if n in TRAIN_FIELDS - {"val_frac"}}
+    settings["batch_size"] = batch_size = min(int(settings["batch_size"]), len(train))
+    steps = math.ceil(len(train) / batch_size)
     notes = []
-    if left_out := len(pairs) - short:
-        notes.append(f"left out {left_out:,} pairs with a text longer than {longest - 2:,}")
+    if left_out := len(train_rows) - len(train):
+        notes.append(f"left out {left_out:,} pairs with a text of over {longest - 2:,} characters")
     reasons = (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
-        f"embedding {model.embed_size}, {settings['batch_size']} pairs side by side, "
+        f"embedding {model.embed_size}, {batch_size} pairs side by side, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}"
         f"{f' (weights {model.weight_dropout:g})' if model.weight_dropout else ''}, chosen for "
-        f"{train_pairs:,} training pairs of {train:,} characters"
+        f"{len(train):,} training pairs of {tokens:,} characters"
     )
     return Plan(
         model=model,
         settings=settings,
-        train_tokens=train,
-        val_tokens=characters - train,
+        train_tokens=tokens,
+        val_tokens=_tokens([data.pairs[k] for k in val_rows]),
         reasons=reasons,
         notes=tuple(notes),
-        tokens_per_step=train / steps,
+        tokens_per_step=tokens / steps,
         steps_per_epoch=steps,
     )
 
@@ -246,8 +242,7 @@ def _model(
 ) -> ModelConfig:
     """The largest network that the pairs are enough for, and that reads them often enough."""
     own = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    for base in bases:
-        own |= {"skip": base.record.model.skip, **transfer.same_shape(base, own)}
+    own = shape_of(bases, own)
     shape = {"vocab_size": data.tokenizer.vocab_size, **SHAPE, **DROPOUTS, **own}
     if "hidden_size" in own:
         return settings_from(ModelConfig, shape)

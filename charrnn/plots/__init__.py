@@ -4,5 +4,6 @@
 
 style     one style for all pictures, and how they are written
 curves    training curves of one or several runs
+forecasts how series go on
 insights  pictures of units, of memory, of gradients
 """

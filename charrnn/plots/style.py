@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from charrnn.errors import CharRNNError, UsageError, not_written
 
-__all__ = ["FORMATS", "GREY", "Look", "check_path", "looks", "picture"]
+__all__ = ["COLOURS", "FORMATS", "GREY", "Look", "check_path", "looks", "picture"]
 
 
 FORMATS = (".svg", ".png")
@@ -80,13 +80,16 @@ def check_path(path: Path) -> None:
 
 
 @contextmanager
-def picture(path: Path, height: float = 4.2, rows: int = 1) -> Iterator[Any]:
+def picture(
+    path: Path, height: float = 4.2, rows: int = 1, option: str = "--output"
+) -> Iterator[Any]:
     """Draw a picture, and write it when all is drawn.
 
     Args:
         path: where it goes; its ending says whether it is SVG or PNG.
         height: in inches.
         rows: how many diagrams it has, one below the other, over the same x.
+        option: that chose the path, for errors.
 
     Yields:
         axes: matplotlib's axes to draw on; a sequence of them for several rows.
@@ -105,4 +108,4 @@ def picture(path: Path, height: float = 4.2, rows: int = 1) -> Iterator[Any]:
         try:
             figure.savefig(path, metadata=metadata)
         except OSError as error:
-            raise not_written(path, error, "--output") from None
+            raise not_written(path, error, option) from None

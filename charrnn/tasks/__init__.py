@@ -12,6 +12,9 @@ edits       how far a text is from another
 nearest     the most similar of many texts
 classify    a class for each text
 tag         marked spans
+measures    errors of forecasts, and forecasts without a model
+windows     the last values of a series as a forecaster reads them
+forecast    how series go on
 translate   texts become other texts
 loading     from a model folder to whatever model is in it
 """

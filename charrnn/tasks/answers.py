@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-__all__ = ["Answer", "Label", "MarkedText", "Span", "Translation"]
+__all__ = ["Answer", "Forecast", "Label", "MarkedText", "Span", "Translation"]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -88,3 +88,24 @@ class Translation(Answer, frozen=True):
     def plain(self) -> str:
         """The translation."""
         return self.text
+
+
+class Forecast(Answer, frozen=True, omit_defaults=True):
+    """How a series goes on.
+
+    Attributes:
+        forecast: the values to come, the likely middle.
+        lower, upper: a band around them in which four of five values should lie.
+        series: its name, where it has one.
+    """
+
+    forecast: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    series: str = ""
+
+    @property
+    def plain(self) -> str:
+        """The values to come, after the name of the series."""
+        numbers = " ".join(f"{value:.6g}" for value in self.forecast)
+        return f"{self.series}: {numbers}" if self.series else numbers

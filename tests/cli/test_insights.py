@@ -53,6 +53,11 @@ def test_another_text_is_compared_with_n_grams_of_the_training_text(home: Path) 
     assert gone.returncode == 0
     assert gone.stderr.startswith("n-grams are left out: ")
     assert json.loads(gone.stdout)["ngrams"] == []
+    (home / "one.txt").write_text("t")
+    short = run(home, "inspect", "verse", "one.txt", "--horizon")
+    assert (
+        short.stderr == "charrnn: the text has 1 of the 196 characters it needs; use a longer one\n"
+    )
 
 
 def test_gradients_of_several_models(home: Path) -> None:

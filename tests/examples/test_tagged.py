@@ -55,6 +55,12 @@ def test_all_schemes_are_read_alike(scheme: str, separator: str) -> None:
     assert (one.place, two.place) == ("a.conll: line 3", "a.conll: line 12")
 
 
+def test_the_suffix_of_columns_may_be_any() -> None:
+    for name in ("a.tsv", "a.txt", "a.annotated"):
+        Path(name).write_text(conll(SCHEMES["BIO"]))
+        assert [one.spans for one in read(name)] == [SPANS]
+
+
 def test_spans_of_json() -> None:
     text = "“Ann Lee” went to New York, twice."
     spans = [{"start": 1, "end": 8, "label": "PER"}, {"start": 18, "end": 26, "label": "LOC"}]
@@ -122,6 +128,7 @@ WRONG = {
     "no type": ("a.conll", "Ann B\n", "a.conll: line 1: 'B' is no tag"),
     "a short row": ("a.conll", "Ann NN B-x\nLee I-x\n", "line 2 has 2 columns, line 1 has 3"),
     "one column": ("a.conll", "Ann\n", "a.conll: line 1 has 1 column;"),
+    "commas": ("a.csv", "Ann,B-x\n", "a.csv: line 1 has 1 column;"),
     "no word": ("a.conll", "Ann\tO\n\tB-x\n", "a.conll: line 2 has a tag without a word"),
     "nothing": ("a.conll", "\n\n", "a.conll: no text with tags in it"),
     "no spans": ("a.jsonl", '{"text": "x"}', "a.jsonl: row 1 has no spans"),

@@ -1,0 +1,332 @@
+"""Series of numbers, from tables of three forms.
+
+ds,y              unique_id,ds,y        H1,605,586,586
+1949-01,112       north,2024-01,7       H2,3124,2990
+1949-02,118       south,2024-01,9
+
+The first is wide: a row for each time, a column for each series, or `y` and the columns that are
+read beside it. The second is long: a row for each time of each series. In the third, which is
+ragged, each row is a series.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.config import Reading
+from charrnn.errors import BadDataError
+from charrnn.examples.rows import File, Form, Row, opened
+from charrnn.examples.times import Time, steps_between, time_of
+from charrnn.formats.tables import DELIMITERS
+
+__all__ = ["Series", "named", "numbers_in", "read_series"]
+
+VALUE, TIME, NAME = "y", "ds", "unique_id"
+GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+FILL_IN = "fill it in, or leave out the rows up to it"
+
+
+class Series(NamedTuple):
+    """A series and what is read beside it.
+
+    Attributes:
+        name: empty for the only one of a file.
+        values: (N, 1+F): the value itself, and F features.
+        features: the names of these.
+        times: of each row, as they are written; empty if there are none.
+        place: where it begins, as errors do: "airline.csv: line 2".
+    """
+
+    name: str
+    values: NDArray[np.float64]
+    features: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    place: str = ""
+
+    def until(self, end: int) -> Series:
+        """The same, as it was after so many values."""
+        return self._replace(values=self.values[:end], times=self.times[:end])
+
+
+@dataclass
+class _Growing:
+    """A series while its rows are read."""
+
+    file: File
+    name: str
+    features: tuple[str, ...] = ()
+    rows: list[list[float]] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)  # of the lines
+    times: list[str] = field(default_factory=list)
+    gap: tuple[int, str] | None = None  # the line of a value that is missing, and its column
+
+    def add(self, number: int, values: dict[str, float], time: str) -> None:
+        """The next row; a value that is missing may be past the end."""
+        missing = next((column for column, value in values.items() if math.isnan(value)), None)
+        if missing is not None:
+            if self.rows and self.gap is None:
+                self.gap = number, missing
+            return
+        if self.gap is not None:
+            line, column = self.gap
+            found = f"{self.file.at(line)}: {_the(column)} is missing, and goes on later"
+            raise BadDataError(found, FILL_IN)
+        self.rows.append(list(values.values()))
+        self.numbers.append(number)
+        self.times.append(time)
+
+    def done(self, notes: list[str]) -> Series:
+        """All of it, with what its times tell."""
+        times = [time_of(time) for time in self.times]
+        if all(time is not None for time in times):
+            _check_times(self, [time for time in times if time is not None], notes)
+        values = np.array(self.rows, np.float64)
+        known = tuple(self.times) if any(self.times) else ()
+        return Series(self.name, values, self.features, known, self.file.at(self.numbers[0]))
+
+
+def read_series(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    notes: list[str],
+    column: str | None = None,
+) -> list[Series]:
+    """All series of the sources.
+
+    Args:
+        sources: each what `rows.opened` takes.
+        reading: encoding.
+        notes: gets what was changed or left out, and gaps in the times.
+        column: that holds the values of a wide or a long table; "y" by default.
+
+    Raises:
+        BadDataError: for what is no number, a value that is missing, rows that are not in the
+            order of their times, two series of one name, and if there is no series at all.
+        UsageError: if there is no such column.
+    """
+    found: list[Series] = []
+    for file in opened(sources, reading, notes):
+        own = [growing for growing in _series_of(file, column) if growing.rows]
+        found += [growing.done(notes) for growing in own]
+    if not found:
+        raise BadDataError(f"{', '.join(map(str, sources))}: no numbers in it", "name a table")
+    _check_names(found)
+    features = {one.features for one in found}
+    if len(features) > 1:
+        other = next(one for one in found if one.features != found[0].features)
+        raise BadDataError(
+            f"{other.place}: the columns beside the value are {_listed(other.features)}, "
+            f"before they were {_listed(found[0].features)}",
+            "give all files the same columns",
+        )
+    return found
+
+
+def numbers_in(text: str) -> Series:
+    """The series that someone wrote as "1 2 3" or "1, 2, 3".
+
+    Raises:
+        BadDataError: for what is no number.
+    """
+    cells = text.replace(",", " ").replace(";", " ").split()
+    values = []
+    for number, cell in enumerate(cells, 1):
+        try:
+            values.append(_number(cell))
+        except ValueError:
+            found = f"{text[:40]!r} is neither a file nor numbers"
+            advice = f'word {number} is {cell[:20]!r}; write numbers, as in "1 2 3"'
+            raise BadDataError(found, advice) from None
+    if not cells or any(map(math.isnan, values)):
+        raise BadDataError(f"{text[:40]!r} holds no series", 'write numbers, as in "1 2 3"')
+    return Series("", np.array(values, np.float64)[:, None])
+
+
+def named(series: Series) -> str:
+    """How messages call a series."""
+    return f"series {series.name}" if series.name else "the series"
+
+
+def _series_of(file: File, column: str | None) -> list[_Growing]:
+    """The series of a file, whatever its form."""
+    rows = file.rows(_is_header)
+    first = next(rows, None)
+    if first is None:
+        return []
+    names = list(file.columns)
+    wanted = column or VALUE
+    if column is not None and column not in names:
+        raise file.no_column(column, "--label-column")
+    if wanted in names:
+        return _of_value(file, [first, *rows], wanted)
+    if NAME in names:
+        raise file.no_column(wanted, "--label-column")
+    if _is_ragged(file, first, names):
+        return _ragged(file, [first, *rows])
+    return _wide(file, [first, *rows])
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether cells are names: the second and later ones no numbers, nor the only one."""
+    if len(cells) == 1 and set(cells[0]) & set(DELIMITERS):
+        return False  # a row that is divided by something else
+    tried = cells[1:] or cells
+    return bool(tried) and not any(_is_number(cell) or _is_gap(cell) for cell in tried[:3])
+
+
+def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
+    """Whether each row is a series: rows begin with a name, or a table has no names at all."""
+    cells = list(first.cells.values())
+    if file.form not in (Form.CELLS, Form.TEXT) or len(cells) < 2:
+        return False
+    if names == [str(k) for k in range(1, len(names) + 1)]:
+        return time_of(cells[0]) is None or _is_number(cells[0])
+    return not _is_number(cells[0]) and time_of(cells[0]) is None
+
+
+def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
+    found: list[_Growing] = []
+    for row in rows:
+        cells = list(row.cells.items())
+        has_name = not _is_number(cells[0][1]) and not _is_gap(cells[0][1])
+        growing = _Growing(file, cells[0][1].strip() if has_name else f"{len(found) + 1}")
+        for name, cell in cells[has_name:]:
+            growing.add(row.number, {f"column {name}": _value(file, row, name, cell)}, "")
+        found.append(growing)
+    return found
+
+
+def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
+    """A wide table with a column of values, or a long one."""
+    others = [name for name in file.columns if name not in (value, TIME, NAME)]
+    time = TIME if TIME in file.columns else None
+    if time is None and others and time_of(rows[0].cells.get(others[0])) is not None:
+        time = None if _is_number(rows[0].cells.get(others[0])) else others.pop(0)
+    columns = (value, *others)
+    found: dict[str, _Growing] = {}
+    for row in rows:
+        name = _text(row.cells.get(NAME))
+        if NAME in file.columns and not name:
+            advice = "name the series of each row"
+            raise BadDataError(f"{file.at(row.number)}: no {NAME}", advice)
+        growing = found.setdefault(name, _Growing(file, name, tuple(others)))
+        values = {column: _value(file, row, column, row.cells.get(column)) for column in columns}
+        growing.add(row.number, values, _text(row.cells.get(time)) if time else "")
+    return list(found.values())
+
+
+def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
+    """A table with a column for each series, and maybe one of times."""
+    columns = list(file.columns)
+    first = rows[0].cells.get(columns[0])
+    time = None
+    if columns[0] == TIME or (time_of(first) is not None and not _is_number(first)):
+        time = columns.pop(0)
+    alone = len(columns) == 1
+    found = {name: _Growing(file, "" if alone else name) for name in columns}
+    for row in rows:
+        for name, growing in found.items():
+            value = _value(file, row, name, row.cells.get(name))
+            growing.add(row.number, {name: value}, _text(row.cells.get(time)) if time else "")
+    return list(found.values())
+
+
+def _value(file: File, row: Row, column: str, cell: Any) -> float:
+    """A number; NaN where there is none.
+
+    Raises:
+        BadDataError: for anything else.
+    """
+    try:
+        value = _number(cell)
+    except ValueError:
+        shown = repr(str(cell)[:30])
+        advice = "write a number there, with a point for decimals"
+        if file.form in (Form.CELLS, Form.TEXT) and "," in str(cell):
+            advice = "write 1234.5 without commas"
+        raise BadDataError(
+            f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice
+        ) from None
+    if math.isinf(value):
+        found = f"{file.at(row.number)}: {_the(column)} is infinite"
+        raise BadDataError(found, FILL_IN)
+    return value
+
+
+def _number(cell: Any) -> float:
+    if cell is None or (isinstance(cell, str) and _is_gap(cell)):
+        return math.nan
+    if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
+        try:
+            return float(cell.__float__())  # a decimal, or a number of NumPy
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(cell) from None
+    if isinstance(cell, str) and "_" in cell:  # Python reads 1_000
+        raise ValueError(cell)
+    return float(cell)
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        return not math.isnan(_number(cell))
+    except (ValueError, OverflowError):
+        return False
+
+
+def _is_gap(cell: Any) -> bool:
+    return isinstance(cell, str) and cell.strip().lower() in GAPS
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell).strip()
+
+
+def _the(column: str) -> str:
+    return column if column.startswith("column ") else f"the value of {column}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _check_times(growing: _Growing, times: list[Time], notes: list[str]) -> None:
+    """Refuse rows out of order; note where there is more than the usual step between two."""
+    file, numbers = growing.file, growing.numbers
+    for (before, after), number in zip(pairwise(times), numbers[1:], strict=True):
+        if not before < after:
+            place = growing.times[numbers.index(number)]
+            advice = "sort the rows by time, and keep one for each time"
+            raise BadDataError(f"{file.at(number)}: {place} comes after a later time", advice)
+    steps = steps_between(times)
+    if len(set(steps)) > 1:
+        usual = Counter(steps).most_common(1)[0][0]
+        odd = [place for place, step in enumerate(steps) if step != usual]
+        where = f"{growing.times[odd[0]]} and {growing.times[odd[0] + 1]}"
+        which = f" of {growing.name}" if growing.name else ""
+        gaps = "gap" if len(odd) == 1 else "gaps, the first"
+        notes.append(
+            f"{file.at(numbers[odd[0] + 1])}: {len(odd):,} {gaps} in the times{which} between "
+            f"{where}; read as if nothing were missing"
+        )
+
+
+def _check_names(found: Sequence[Series]) -> None:
+    """Refuse two series of one name."""
+    known: dict[str, Series] = {}
+    for one in found:
+        other = known.setdefault(one.name, one)
+        if other is not one:
+            which = f"series {one.name}" if one.name else "a series without a name"
+            raise BadDataError(
+                f"{one.place}: {which} is already at {other.place}",
+                "give each series a name of its own, in a column unique_id or as its first cell",
+            )

@@ -1,0 +1,149 @@
+"""Every size and setting of a network that reads whole texts, with its reason.
+
+texts, budget, given ──plan_of──▶ Plan
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from charrnn.cells.heads import encoder_shapes
+from charrnn.config import Budget, ModelConfig, TrainConfig, check, settings_from
+from charrnn.errors import UsageError
+from charrnn.folder.record import ModelFolder
+from charrnn.objectives.examples import divide, shape_of
+from charrnn.objectives.plan import Plan
+from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS, refuse_unknown
+
+__all__ = ["plan_of"]
+
+TOKENS = 2048  # of an update, about
+SIDE_BY_SIDE = (8, 64)  # texts at least and at most
+LONGEST = 2_000  # characters of a text that are read, unless the user wants more
+ENDS = 2  # tokens that a text has more than characters
+
+# The sizes of a stack, and that of the largest for texts of fewer characters in all.
+SIZES = (32, 64, 128, 192, 256, 384)
+LARGEST = ((20_000, 64), (60_000, 128), (300_000, 192), (3_000_000, 256), (math.inf, 384))
+PASSES = 6  # that a size must be able to make to be chosen
+
+RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
+FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
+
+# What of the shape does not depend on the texts.
+SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
+
+
+def plan_of(
+    texts: Sequence[str],
+    vocab_size: int,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float,
+    bases: Sequence[ModelFolder],
+    usual: Mapping[str, Any],
+) -> Plan:
+    """Choose everything that `given` leaves open.
+
+    Args:
+        texts: all of them.
+        vocab_size: V.
+        budget: how long to train.
+        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
+        speed: operations per second that training reaches on this machine.
+        bases: models that are started from, which have the same shape.
+        usual: settings of the task where the user made none.
+
+    Raises:
+        BadDataError: if there are too few texts.
+        UsageError: for unknown settings, values out of bounds or too large for the texts, or
+            another shape than the models have.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    refuse_unknown(given)
+    check(TrainConfig, given)
+    val_frac = given.get("val_frac", 0.1)
+    train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0))
+    lengths = [len(text) + ENDS for text in texts]
+    train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
+    shape = {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    shape = {**SHAPE, **usual, "vocab_size": vocab_size} | shape_of(bases, shape)
+    model = _network(train, shape, budget, speed)
+    longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
+    batch_size = _side_by_side(lengths, longest, len(train_rows), given.get("batch_size"))
+    settings = {
+        "batch_size": batch_size,
+        "seq_length": longest,
+        "learning_rate": _learning_rate(model, FINE_TUNING if bases else 1.0),
+        "weight_decay": 0.05,
+        "val_frac": val_frac,
+    } | {name: value for name, value in given.items() if name in TRAIN_FIELDS}
+    steps_per_epoch = math.ceil(len(train_rows) / batch_size)
+    cut = sum(length > longest for length in lengths)
+    notes = []
+    if cut:
+        are = "1 text is" if cut == 1 else f"{cut:,} texts are"
+        notes.append(f"{are} longer than {longest - ENDS:,} characters, and cut there")
+    return Plan(
+        model,
+        settings,
+        train,
+        val,
+        _reasons(model, settings, train, len(train_rows)),
+        tuple(notes),
+        tokens_per_step=train / steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+    )
+
+
+def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) -> ModelConfig:
+    """The largest that the texts are enough for, and that can read them often enough."""
+    if "hidden_size" in shape:
+        return settings_from(ModelConfig, shape)
+    largest = next(size for limit, size in LARGEST if train < limit)
+    models = [settings_from(ModelConfig, {**shape, "hidden_size": size}) for size in SIZES]
+    model = models[0]
+    for larger in models[1:]:
+        parameters = sum(math.prod(weight) for weight in encoder_shapes(larger).values())
+        minutes = math.inf if budget.minutes is None else budget.minutes
+        passes = 0.9 * 60 * minutes * speed / (6 * parameters * train)
+        if larger.hidden_size <= largest and passes >= PASSES:
+            model = larger
+    return model
+
+
+def _side_by_side(
+    lengths: Sequence[int], longest: int, train_texts: int, wanted: int | None
+) -> int:
+    """How many texts are read at once: about `TOKENS`."""
+    if wanted is not None and wanted > train_texts:
+        raise UsageError(
+            f"{wanted} texts can't be read side by side, there are {train_texts} for training",
+            "choose a smaller --batch-size",
+        )
+    if wanted is not None:
+        return wanted
+    mean = sum(min(length, longest) for length in lengths) / len(lengths)
+    least, most = SIDE_BY_SIDE
+    chosen: int = min(max(2 ** round(math.log2(TOKENS / mean)), least), most)
+    return min(chosen, train_texts)
+
+
+def _learning_rate(model: ModelConfig, share: float) -> float:
+    """Larger steps for smaller networks."""
+    rate = 3e-3 * (192 / max(model.hidden_size, 64)) ** 0.5
+    return float(f"{share * rate * RATES[model.cell]:.1g}")
+
+
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, texts: int) -> str:
+    """What was chosen and why, in one line."""
+    stacks = "two stacks of " if model.bidirectional else ""
+    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
+    return (
+        f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
+        f"{model.embed_size}, {settings['batch_size']} texts side by side, learning rate "
+        f"{settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, chosen for "
+        f"{texts:,} training texts of {train:,} characters"
+    )

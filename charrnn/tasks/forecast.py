@@ -1,0 +1,378 @@
+"""How series go on, with a trained model and NumPy alone.
+
+series ──windows──▶ (B, T, I) ──encoder──▶ (B, H) at the last step ──head──▶ (B, horizon, 3)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
+from charrnn.config import Reading
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.series import Series, named, read_series
+from charrnn.examples.times import steps_between, time_of
+from charrnn.folder.files import pretty_json
+from charrnn.folder.record import SERIES, ModelFolder
+from charrnn.folder.untrusted import damaged, parse
+from charrnn.settings import Settings
+from charrnn.task_config import Forecast as Task
+from charrnn.tasks import measures
+from charrnn.tasks.answers import Forecast
+from charrnn.tasks.encoder import Encoder
+from charrnn.tasks.reports import Report
+from charrnn.tasks.windows import Values, Windows
+
+__all__ = ["Forecaster", "Past", "Trial", "past_file", "report_of"]
+
+VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
+DRAWN = 4  # horizons of history that are kept for pictures
+MIDDLE = 1  # which of the quantiles is the forecast
+
+
+class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """What of a series is needed to go on from it, and to judge how it went on.
+
+    Attributes:
+        name: empty for the only one.
+        end: its last rows: the value and the features of each.
+        first: its first value.
+        count: how many values it had.
+        error: the mean absolute change from season to season; None if there was none.
+        times: of its last two values; empty without times.
+    """
+
+    name: str = ""
+    end: tuple[tuple[float, ...], ...]
+    first: float
+    count: int
+    error: float | None = None
+    times: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, series: Series, kept: int, season: int) -> Past:
+        """What is kept of a series: so many values, and at least a season."""
+        own = series.values[:, 0]
+        error = measures.seasonal_error(own, season)
+        return cls(
+            name=series.name,
+            end=tuple(map(tuple, series.values[-max(kept, season) :].tolist())),
+            first=float(own[0]),
+            count=len(own),
+            error=None if math.isnan(error) else error,
+            times=series.times[-2:],
+        )
+
+    @property
+    def values(self) -> Values:
+        """Its last rows: (N, 1+F)."""
+        return np.array(self.end, np.float64)
+
+
+class _Pasts(Settings, frozen=True, kw_only=True):
+    """`series.json`: the series that a forecaster was trained on, as far as it goes on from them.
+
+    Attributes:
+        series: in the order of the files.
+    """
+
+    series: tuple[Past, ...]
+
+
+def past_file(series: Sequence[Series], task: Task) -> dict[str, bytes]:
+    """The file of the model folder that holds the ends of series: a window, or enough to draw."""
+    kept = max(task.window, DRAWN * task.horizon)
+    pasts = _Pasts(series=tuple(Past.of(one, kept, task.season) for one in series))
+    return {SERIES: pretty_json(pasts)}
+
+
+class Forecaster:
+    """A trained forecaster. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+
+    Raises:
+        BadDataError: if the series in it don't fit the model.
+
+    Attributes:
+        pasts: the ends of the series that it was trained on.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Task), "the caller dispatches by task"
+        self.task = found.record.task
+        self.pasts = _pasts_in(found, self.task)
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
+        self._bias = found.weights[HEAD_BIAS]
+
+    def predict(
+        self,
+        series: Sequence[Series | Sequence[float] | Values] | None = None,
+        horizon: int | None = None,
+    ) -> list[Forecast]:
+        """How series go on.
+
+        Beyond the horizon that the model was trained for, it reads its own forecasts, and features
+        repeat their last season.
+
+        Args:
+            series: each its values in order, or (N, 1+F) with the features beside them; None for
+                those that the model was trained on.
+            horizon: how many values; as many as in training by default.
+
+        Raises:
+            UsageError: for a series without a whole season, or with other features.
+        """
+        if series is None:
+            names = [past.name for past in self.pasts]
+            values = [past.values for past in self.pasts]
+        else:
+            names = [one.name if isinstance(one, Series) else "" for one in series]
+            values = [self._checked(one) for one in series]
+        found = self.bands(values, horizon or self.task.horizon)
+        return [
+            Forecast(
+                forecast=tuple(band[:, MIDDLE].tolist()),
+                lower=tuple(band[:, 0].tolist()),
+                upper=tuple(band[:, -1].tolist()),
+                series=name,
+            )
+            for name, band in zip(names, found, strict=True)
+        ]
+
+    def _checked(self, series: Series | Sequence[float] | Values) -> Values:
+        """The rows (N, 1+F) of a series that someone gave."""
+        what = "series"
+        features = self.task.features
+        if isinstance(series, Series):
+            what = f"{series.place}: {named(series)}" if series.place else named(series)
+            rows = series.values
+            if series.features:
+                self._check_features(series)
+        else:
+            rows = np.asarray(series, np.float64)
+            rows = rows[:, None] if rows.ndim == 1 else rows
+        if rows.ndim != 2 or rows.shape[1] != 1 + len(features):
+            beside = "1 column" if rows.ndim == 1 else f"{rows.shape[-1]} columns"
+            names = ", ".join(("the value", *features))
+            raise UsageError(f"{what} has {beside}", f"the model reads {names}")
+        if len(rows) < self.task.season:
+            values = "1 value" if len(rows) == 1 else f"{len(rows):,} values"
+            advice = f"give at least {self.task.season:,}, a whole season"
+            raise UsageError(f"{what} has {values}", advice)
+        if not np.isfinite(rows).all():
+            raise UsageError(f"{what} holds what is no number", "fill it in")
+        return rows
+
+    def _check_features(self, series: Series) -> None:
+        """See that a series has the columns beside it that the model reads."""
+        if series.features != self.task.features:
+            beside = ", ".join(series.features) or "no column"
+            found = f"{series.place}: {named(series)} has {beside} beside the value"
+            wanted = ", ".join(self.task.features) or "none"
+            raise UsageError(found, f"the model was trained with {wanted}")
+
+    def bands(self, series: Sequence[Values], horizon: int) -> list[Values]:
+        """Quantiles (horizon, 3) of how each series (N, 1+F) goes on."""
+        task = self.task
+        seasons = [min(len(one), task.window) // task.season for one in series]
+        order = sorted(range(len(series)), key=seasons.__getitem__)
+        found: dict[int, Values] = {}
+        for count, group in groupby(order, key=seasons.__getitem__):
+            places, width = list(group), count * task.season
+            at_once = max(1, VALUES_AT_ONCE // (width * (1 + len(task.features))))
+            for first in range(0, len(places), at_once):
+                some = places[first : first + at_once]
+                rows = np.stack([series[place][-width:] for place in some])  # (B, N, 1+F)
+                found |= zip(some, self._blocks(rows, horizon), strict=True)
+        return [found[place] for place in range(len(series))]
+
+    def _blocks(self, rows: Values, horizon: int) -> Values:
+        """Block after block, each read with the forecasts before it: (B, horizon, 3).
+
+        A later block is as uncertain as itself and as what it was read from, together.
+        """
+        width, blocks = rows.shape[1], list[Values]()
+        before = np.zeros((len(rows), 1, 1))  # (B, 1, 1), squares of half the width of the band
+        for _ in range(-(-horizon // self.task.horizon)):
+            block = self._block(rows)
+            middle = block[..., MIDDLE : MIDDLE + 1]
+            halves = block - middle  # below 0 and above
+            block = middle + np.sign(halves) * np.sqrt(halves**2 + before)
+            blocks.append(block)
+            before = ((block[..., -1:] - block[..., :1]) / 2)[:, -self.task.season :].mean(
+                1, keepdims=True
+            ) ** 2
+            rows = np.concatenate([rows, self._with_features(rows, middle)], 1)[:, -width:]
+        return np.concatenate(blocks, 1)[:, :horizon]
+
+    def _block(self, rows: Values) -> Values:
+        """The quantiles of one block (B, horizon, 3), none below the one before."""
+        task = self.task
+        windows = Windows.of(rows, task.horizon, task.season)
+        lengths = np.full(len(rows), windows.inputs.shape[1])
+        output = self._encoder.read(windows.inputs, lengths)[:, -1]  # (B, H)
+        flat = output @ self._head + self._bias
+        quantiles = flat.reshape(len(rows), task.horizon, -1)
+        return windows.values(np.sort(quantiles, -1))
+
+    def _with_features(self, rows: Values, values: Values) -> Values:
+        """Values (B, horizon, 1) with the features of the last season beside them."""
+        places = np.arange(values.shape[1]) % self.task.season - self.task.season
+        return np.concatenate([values, rows[:, places, 1:]], -1)
+
+    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+        """How well forecasts fit.
+
+        Series that the model knows by name are what came after those it was trained on. Of others,
+        the last values are held back, as many as the model predicts at once.
+
+        Args:
+            sources: files as it was trained on.
+            reading: encoding.
+
+        Raises:
+            CharRNNError: as `read_series`; for series that are too short.
+        """
+        notes: list[str] = []
+        found = read_series(sources, reading or Reading(), notes, self.task.label_column)
+        known = {past.name: past for past in self.pasts}
+        trials = [self._trial(one, known.get(one.name), notes) for one in found]
+        report = self.report(trials)
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    def _trial(self, series: Series, past: Past | None, notes: list[str]) -> Trial:
+        """What is to be predicted of a series, and from what."""
+        self._check_features(series)
+        if past is None:
+            held = self.task.horizon
+            if len(series.values) < held + self.task.season:
+                raise BadDataError(
+                    f"{series.place}: {named(series)} has {len(series.values):,} values, and the "
+                    "model does not know it",
+                    f"give at least {held + self.task.season:,}, of which the last {held:,} are "
+                    "predicted",
+                )
+            wanted = series.values[-held:, 0]
+            before = series.until(len(series.values) - held)
+            return Trial(Past.of(before, self.task.window, self.task.season), wanted)
+        first = _first_after(series, past, notes)
+        return Trial(past, series.values[first:, 0])
+
+    def report(self, trials: Sequence[Trial]) -> Report:
+        """How well forecasts fit."""
+        longest = max(len(trial.wanted) for trial in trials)
+        bands = self.bands([trial.past.values for trial in trials], longest)
+        return report_of(trials, bands, self.task.season)
+
+
+class Trial(NamedTuple):
+    """A forecast that can be judged.
+
+    Attributes:
+        past: what it is made from.
+        wanted: (N,), how the series went on.
+    """
+
+    past: Past
+    wanted: Values
+
+
+def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> Report:
+    """MASE, sMAPE and MAPE, beside those of forecasts without a model.
+
+    Each is a mean over the values of a series, then over the series, as in the M4 competition.
+
+    Args:
+        trials: what was to be predicted.
+        bands: the quantiles (N, 3) of each; a longer one is cut.
+        season: steps after which a series repeats itself; 1 for none.
+    """
+    naive = "seasonal naive" if season > 1 else "naive"
+    found: dict[str, list[Values]] = {"model": [], naive: [], "drift": []}
+    inside = []
+    for trial, band in zip(trials, bands, strict=True):
+        past, count = trial.past, len(trial.wanted)
+        own = past.values[:, 0]
+        found["model"].append(band[:count, MIDDLE])
+        found[naive].append(measures.seasonal_naive(own, season, count))
+        found["drift"].append(measures.drift(past.first, float(own[-1]), past.count, count))
+        inside.append(
+            np.mean((band[:count, 0] <= trial.wanted) & (trial.wanted <= band[:count, -1]))
+        )
+    scores = {who: _scores(trials, forecasts) for who, forecasts in found.items()}
+    own_scores = scores.pop("model")
+    return Report(
+        metric="MASE" if "MASE" in own_scores else "sMAPE",
+        count=len(trials),
+        scores=own_scores | {"in the band": float(np.mean(inside))},
+        baselines=scores,
+        higher_is_better=False,
+    )
+
+
+def _scores(trials: Sequence[Trial], forecasts: Sequence[Values]) -> dict[str, float]:
+    """Mean errors over series; without those that are not defined."""
+    pairs = [(trial.wanted, found) for trial, found in zip(trials, forecasts, strict=True)]
+    mase = [
+        float(np.abs(trial.wanted - found).mean()) / trial.past.error
+        for trial, found in zip(trials, forecasts, strict=True)
+        if trial.past.error is not None
+    ]
+    percentages = [measures.mape(*pair) for pair in pairs]
+    means = {
+        "MASE": float(np.mean(mase)) if mase else math.nan,
+        "sMAPE": float(np.mean([measures.smape(*pair) for pair in pairs])),
+        "MAPE": float(np.mean(percentages)),
+    }
+    return {name: value for name, value in means.items() if math.isfinite(value)}
+
+
+def _first_after(series: Series, past: Past, notes: list[str]) -> int:
+    """The place of the first value of a series that comes after its known past."""
+    times = [time_of(time) for time in series.times]
+    before = [time_of(time) for time in past.times]
+    if not times or not before or None in times or None in before:
+        return 0
+    end = before[-1]
+    first = next((k for k, time in enumerate(times) if time > end), None)  # type: ignore[operator]
+    if first is None:
+        raise BadDataError(
+            f"{series.place}: {named(series)} ends at {series.times[-1]}, and the model was "
+            f"trained on it up to {past.times[-1]}",
+            "give values that come after",
+        )
+    if len(before) > 1:
+        steps = steps_between([*before, times[first]])  # type: ignore[list-item]
+        if steps[1] > 1.5 * steps[0]:
+            notes.append(
+                f"{series.place}: {named(series)} goes on at {series.times[first]}, later than "
+                f"one step after {past.times[-1]}; read as if nothing were missing"
+            )
+    return first
+
+
+def _pasts_in(found: ModelFolder, task: Task) -> tuple[Past, ...]:
+    """What `series.json` holds.
+
+    Raises:
+        BadDataError: if it is damaged, or of another model.
+    """
+    path = found.path / SERIES
+    pasts: _Pasts = parse(path, found.extra[SERIES], _Pasts)
+    for past in pasts.series:
+        rows = past.end
+        if len(rows) < task.season or any(len(row) != 1 + len(task.features) for row in rows):
+            raise damaged(path, f"{past.name or 'a series'} does not fit the model")
+        if past.count < len(rows) or not np.isfinite(past.values).all():
+            raise damaged(path, f"{past.name or 'a series'} holds no series")
+    return pasts.series

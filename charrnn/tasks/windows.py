@@ -1,0 +1,111 @@
+"""The last values of a series as a forecaster reads them, and its outputs as values again.
+
+    window = Windows.of(values, horizon, season)    # (B, N, 1+F), N a multiple of the season
+    window.inputs                                   # (B, T, I): a season at each step
+    window.values(outputs)                          # (B, horizon, Q) → (B, horizon, Q)
+
+A step reads a whole season, so that a long window takes few steps: what has changed since the
+season before. Outputs are differences from the last season, going on with the mean change of a
+season in the window. All are in units of the mean size of a change, so that what is learnt of one
+series holds at any level and in any unit. Without a season, changes are those from value to value.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats
+
+__all__ = ["Values", "Windows"]
+
+Values = NDArray[np.float64]
+
+TENFOLD = 10.0  # windows whose values differ by more are read in logarithms
+TINY = 1e-9  # of the size of the values: less is rounding
+
+
+class Windows(NamedTuple):
+    """Windows of series, side by side.
+
+    Attributes:
+        inputs: (B, T, I), what has changed in each season since the one before.
+        base: (B, horizon), what the outputs are differences from.
+        scale: (B, 1), what they are multiples of.
+        floor: (B, 1), the smallest value that is told apart where logarithms are read; else NaN.
+    """
+
+    inputs: Floats
+    base: Values
+    scale: Values
+    floor: Values
+
+    @classmethod
+    def of(cls, values: Values, horizon: int, season: int) -> Windows:
+        """Windows of as many values each.
+
+        Args:
+            values: (B, N, 1+F), the series and its features; N is a multiple of the season.
+            horizon: values to predict.
+            season: steps after which a series repeats itself; 1 for none.
+        """
+        assert values.shape[1] % season == 0, "a window is made of whole seasons"
+        own = values[..., 0]  # (B, N)
+        floor = _floor(own)
+        seasons = _read(own, floor).reshape(len(own), -1, season)  # (B, T, season)
+        count = seasons.shape[1]
+        last = seasons[:, -1]  # (B, season)
+        change = np.zeros((len(own), 1))
+        if count > 1:
+            change = (last - seasons[:, 0]).mean(-1, keepdims=True) / (count - 1)
+        ahead = np.arange(horizon)
+        base = last[:, ahead % season] + change * (1 + ahead // season)
+        changes, scale = _changes(seasons)
+        features = [
+            _changes(values[..., k].reshape(seasons.shape))[0] for k in range(1, values.shape[-1])
+        ]
+        inputs = np.concatenate([changes, *features], -1).astype(np.float32)
+        return cls(inputs, base, scale, floor)
+
+    def values(self, outputs: NDArray[np.floating]) -> Values:
+        """The values (B, horizon, Q) that outputs of the same shape stand for."""
+        found = self.base[..., None] + self.scale[..., None] * outputs.astype(np.float64)
+        floor = self.floor[..., None]
+        logarithms = np.broadcast_to(~np.isnan(floor), found.shape)
+        # What the exponential can't hold is no forecast.
+        exp = np.exp(np.clip(np.where(logarithms, found, 0.0), -700, 700))
+        return np.where(logarithms, exp, found)
+
+    def wanted(self, values: Values) -> Floats:
+        """The outputs (B, horizon) that would stand for these values (B, horizon)."""
+        found = (_read(values, self.floor) - self.base) / self.scale
+        return found.astype(np.float32)
+
+
+def _floor(own: Values) -> Values:
+    """The smallest value that is told apart in logarithms; NaN where none are taken: (B, 1)."""
+    lowest, highest = own.min(1, keepdims=True), own.max(1, keepdims=True)
+    return np.where((lowest > 0) & (highest > TENFOLD * lowest), lowest / TENFOLD, np.nan)
+
+
+def _read(values: Values, floor: Values) -> Values:
+    """Values, or their logarithms where there is a floor."""
+    logarithms = ~np.isnan(floor)
+    safe = np.where(logarithms, np.maximum(values, np.where(logarithms, floor, 1.0)), 1.0)
+    return np.where(logarithms, np.log(safe), values)
+
+
+def _changes(seasons: Values) -> tuple[Values, Values]:
+    """What has changed since the season before, 0 in the first, in units of the mean size of it.
+
+    Returns:
+        changes: (B, T, season).
+        units: (B, 1); 1 where nothing changes.
+    """
+    changes = np.diff(seasons, axis=1, prepend=seasons[:, :1])
+    units = np.abs(changes[:, 1:]).mean((1, 2))[:, None] if seasons.shape[1] > 1 else np.zeros(1)
+    size = np.abs(seasons).max((1, 2))[:, None]
+    units = np.where(units > TINY * size, units, 1.0)
+    return changes / units[..., None], units

@@ -1,0 +1,100 @@
+"""What a forecaster answers, on a terminal: a line for each series, and a picture."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from charrnn.config import Reading
+from charrnn.examples.series import Series, numbers_in, read_series
+from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
+from charrnn.plots.style import check_path
+from charrnn.terminal.output import encode_json, say, write
+
+if TYPE_CHECKING:
+    from charrnn.tasks.answers import Forecast
+    from charrnn.tasks.forecast import Forecaster
+
+__all__ = ["show_forecasts"]
+
+SHOWN = 4  # times the horizon of history in a picture
+
+
+def show_forecasts(
+    model: Forecaster,
+    inputs: Sequence[str],
+    reading: Reading,
+    horizon: int | None,
+    plot: Path | None,
+    *,
+    plain: bool,
+) -> None:
+    """Print how series go on.
+
+    Args:
+        model: the forecaster.
+        inputs: files, or series written as numbers; none for what comes by standard input, or else
+            the series that the model was trained on.
+        reading: encoding of files.
+        horizon: how many values; as many as in training by default.
+        plot: where to draw them, if anywhere.
+        plain: print numbers instead of lines of JSON.
+    """
+    if plot is not None:
+        check_path(plot)
+    notes: list[str] = []
+    series = _series(inputs or ["-"] * _is_given(), reading, model.task.label_column, notes)
+    answers = model.predict(series or None, horizon)
+    for answer in answers:
+        write(f"{answer.plain}\n" if plain else encode_json(answer))
+    for note in notes:
+        say(note)
+    if plot is not None:
+        histories = [one.values[:, 0] for one in series] or [
+            past.values[:, 0] for past in model.pasts
+        ]
+        shown = [
+            _outlook(history.tolist(), answer)
+            for history, answer in zip(histories, answers, strict=True)
+        ]
+        draw_forecasts(plot, shown)
+        some = f", of the first {DRAWN} series" if len(shown) > DRAWN else ""
+        say(f"the picture is {plot}{some}")
+
+
+def _outlook(history: list[float], answer: Forecast) -> Outlook:
+    shown = history[-SHOWN * len(answer.forecast) :]
+    return Outlook(answer.series, shown, answer.forecast, answer.lower, answer.upper)
+
+
+def _is_given() -> bool:
+    """Whether standard input is a file or a pipe, and not a terminal or nothing at all."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISFIFO(mode)
+
+
+def _series(
+    inputs: Sequence[str], reading: Reading, column: str | None, notes: list[str]
+) -> list[Series]:
+    """The series of some inputs; none of a standard input that is empty."""
+    found: list[Series] = []
+    for one in inputs:
+        if one == "-" and len(inputs) == 1 and _is_empty(sys.stdin.buffer):
+            continue
+        if one == "-" or one.startswith("hf://") or os.path.exists(one):  # noqa: PTH110
+            found += read_series([one], reading, notes, column)
+        else:
+            found.append(numbers_in(one))
+    return found
+
+
+def _is_empty(file: BinaryIO) -> bool:
+    return isinstance(file, BufferedReader) and not file.peek(1)

@@ -1,0 +1,188 @@
+"""Series from wide, long and ragged tables; what is missing or wrong has its file and its row."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn.config import Reading
+from charrnn.errors import BadDataError, CharRNNError, UsageError
+from charrnn.examples.series import Series, numbers_in, read_series
+from charrnn.examples.times import steps_between, time_of
+
+
+def read(
+    tmp_path: Path, text: str, name: str = "x.csv", column: str | None = None
+) -> tuple[list[Series], list[str]]:
+    (tmp_path / name).write_text(text)
+    notes: list[str] = []
+    return read_series([tmp_path / name], Reading(), notes, column), notes
+
+
+def refused(tmp_path: Path, text: str, name: str = "x.csv") -> CharRNNError:
+    with pytest.raises(CharRNNError) as caught:
+        read(tmp_path, text, name)
+    return caught.value
+
+
+def test_wide(tmp_path: Path) -> None:
+    (only,), notes = read(tmp_path, "ds,y\n1949-01,112\n1949-02,118.5\n1949-03,-1e2\n")
+    assert (only.name, only.features, notes) == ("", (), [])
+    assert only.values.tolist() == [[112], [118.5], [-100]]
+    assert only.times == ("1949-01", "1949-02", "1949-03")
+    assert only.place == f"{tmp_path}/x.csv: line 2"
+
+
+def test_a_column_for_each_series(tmp_path: Path) -> None:
+    found, notes = read(
+        tmp_path, "day;north;south\n2024-01-01;1;\n2024-01-02;2;5\n2024-01-03;3;6\n"
+    )
+    assert [(one.name, one.values[:, 0].tolist()) for one in found] == [
+        ("north", [1, 2, 3]),
+        ("south", [5, 6]),
+    ]
+    assert found[1].times == ("2024-01-02", "2024-01-03")
+    assert "semicolons" in notes[0]
+
+
+def test_features_beside_the_value(tmp_path: Path) -> None:
+    (only,), _ = read(tmp_path, "heat,ds,y,wind\n20,2024-01-01,1,7\n21,2024-01-02,2,8\n")
+    assert only.features == ("heat", "wind")
+    assert only.values.tolist() == [[1, 20, 7], [2, 21, 8]]
+    text = "heat,ds,wind\n20,2024-01-01,7\n21,2024-01-02,8\n"
+    (only,), _ = read(tmp_path, text, column="heat")
+    assert only.features == ("wind",)
+    assert only.values.tolist() == [[20, 7], [21, 8]]
+
+
+def test_long(tmp_path: Path) -> None:
+    rows = "a,2024-01-01,1\nb,2024-01-01,10\na,2024-01-02,2\nb,2024-01-02,20\na,2024-01-03,3\n"
+    found, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
+    assert [(one.name, one.values[:, 0].tolist()) for one in found] == [
+        ("a", [1, 2, 3]),
+        ("b", [10, 20]),
+    ]
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"V1","V2","V3","V4"\n"H1","1","2","3"\n"H2","4","5",""\n', ["H1", "H2"]),
+        ("H1,1,2,3\nH2,4,5\n", ["H1", "H2"]),
+        ("1,2,3\n4,5\n", ["1", "2"]),
+        ("1 2 3\n4 5\n".replace(" ", "\t"), ["1", "2"]),
+    ],
+)
+def test_ragged(tmp_path: Path, text: str, names: list[str]) -> None:
+    found, _ = read(tmp_path, text)
+    assert [one.name for one in found] == names
+    assert [one.values[:, 0].tolist() for one in found] == [[1, 2, 3], [4, 5]]
+
+
+def test_one_column(tmp_path: Path) -> None:
+    for text in ("1\n2\n3\n", "y\n1\n2\n3\n", "sales\n1\n2\n3\n"):
+        (only,), _ = read(tmp_path, text)
+        assert (only.name, only.values.tolist()) == ("", [[1], [2], [3]])
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    rows = [
+        {"unique_id": "a", "ds": "2024-01", "y": 1},
+        {"unique_id": "a", "ds": "2024-02", "y": 2.5},
+    ]
+    (only,), _ = read(tmp_path, "\n".join(map(json.dumps, rows)), "x.jsonl")
+    assert (only.name, only.values[:, 0].tolist()) == ("a", [1, 2.5])
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.table({"ds": [1, 2], "y": [3, 4.5]}), tmp_path / "x.parquet")
+    (only,) = read_series([tmp_path / "x.parquet"], Reading(), [])
+    assert only.values[:, 0].tolist() == [3, 4.5]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ds,y\n2024-01,1\n2024-02,\n2024-03,3\n", "line 3: the value of y is missing"),
+        ("ds,y\n2024-01,1\n2024-02,NaN\n2024-03,3\n", "line 3: the value of y is missing"),
+        ("H1,1,2\nH2,1,,3\n", "line 2: column 3 is missing"),
+        ("ds,y\n2024-01,1\n2024-02,two\n", "line 3: the value of y is 'two', not a number"),
+        ("ds,y\n2024-01,1\n2024-02,inf\n", "line 3: the value of y is infinite"),
+        ("ds,y\n2024-02,1\n2024-01,2\n", "line 3: 2024-01 comes after a later time"),
+        ("ds,y\n2024-02,1\n2024-02,2\n", "line 3: 2024-02 comes after a later time"),
+        ("unique_id,ds,y\na,1,1\n,2,2\n", "line 3: no unique_id"),
+        ("H1,1,2\nH1,1,3\n", "line 2: series H1 is already at"),
+        ("ds,y\n", "no numbers in it"),
+        ("ds,y\n2024-01,1,7\n", "line 2 has 3 cells"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, found: str) -> None:
+    error = refused(tmp_path, text)
+    assert isinstance(error, BadDataError)
+    assert found in error.found
+    assert "x.csv" in error.found
+
+
+def test_decimal_commas_are_refused(tmp_path: Path) -> None:
+    error = refused(tmp_path, "ds;y\n2024-01;1,5\n")
+    assert "'1,5', not a number" in error.found
+    assert "without commas" in error.advice
+
+
+def test_a_column_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match="there is no column heat; choose --label-column from ds, y"
+    ):
+        read(tmp_path, "ds,y\n2024-01,1\n", column="heat")
+    assert "no column y" in refused(tmp_path, "unique_id,ds,x\na,1,2\n").found
+
+
+def test_gaps_in_the_times_are_told(tmp_path: Path) -> None:
+    _, notes = read(tmp_path, "ds,y\n2024-01-30,1\n2024-01-31,2\n2024-02-03,3\n2024-02-04,4\n")
+    assert len(notes) == 1
+    assert re.search(
+        r"line 4: 1 gap in the times between 2024-01-31 and 2024-02-03; read as if", notes[0]
+    )
+    months = "".join(f"{time},1\n" for time in ("2024-01", "2024-02", "2024-04", "2024-05"))
+    assert "between 2024-02 and 2024-04" in read(tmp_path, f"ds,y\n{months}")[1][0]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        "2023-12 2024-01 2024-02 2024-03",
+        "2023-12-31 2024-01-31 2024-02-29 2024-03-31",
+        "2023-12-15 2024-01-15 2024-02-15 2024-03-15",
+        "2024-02-27 2024-02-28 2024-02-29 2024-03-01",
+        "2024-03-01T22:00 2024-03-01T23:00 2024-03-02T00:00",
+        "2021 2022 2023 2024 2025",
+        "1 2 3 4",
+        "0.5 1.0 1.5",
+    ],
+)
+def test_equal_steps_are_no_gaps(times: str) -> None:
+    found = [time_of(time) for time in times.split()]
+    known = [time for time in found if time is not None]
+    assert len(known) == len(found)
+    assert len(set(steps_between(known))) == 1
+
+
+def test_numbers_as_a_text() -> None:
+    for text in ("1 2.5 -3", "1, 2.5, -3", "1;2.5;-3"):
+        assert numbers_in(text).values.tolist() == [[1], [2.5], [-3]]
+    for text in ("1 two", "", "nan"):
+        with pytest.raises(BadDataError):
+            numbers_in(text)
+
+
+def test_a_part_of_a_series() -> None:
+    whole = Series("a", np.arange(6.0).reshape(3, 2), ("b",), ("1", "2", "3"))
+    assert whole.until(2).values.tolist() == [[0, 1], [2, 3]]
+    assert whole.until(2).times == ("1", "2")

@@ -1,0 +1,302 @@
+"""Translation on the common loop: rules that must be found, and held beyond what was trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import charrnn
+from charrnn.cells.rules import CELLS
+from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.pairs import Pair
+from charrnn.folder.record import read_folder
+from charrnn.objectives import rows, translate
+from charrnn.objectives.translate import Batch, Translation, TranslatorNetwork
+from charrnn.tasks.answers import Translation as Answer
+from charrnn.tasks.decoder import Decoder
+from charrnn.tasks.edits import character_error_rate
+from charrnn.tasks.encoder import Encoder
+from charrnn.tasks.translate import Translator
+from charrnn.text.tokenizer import CharTokenizer
+
+SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
+LEARNING: dict[str, Any] = {
+    "hidden_size": 48,
+    "embed_size": 16,
+    "batch_size": 32,
+    "learning_rate": 0.01,
+    "dropout": 0.2,
+    "weight_dropout": 0.0,
+    "steps": 400,
+    "device": "cpu",
+}
+
+
+def strings(count: int, shortest: int, longest: int, seed: int) -> list[str]:
+    random = np.random.default_rng(seed)
+    sizes = random.integers(shortest, longest + 1, count)
+    return ["".join(random.choice(list("abcdef"), size)) for size in sizes]
+
+
+def write_pairs(name: str, sources: list[str], rule: Callable[[str], str]) -> None:
+    Path(name).write_text("".join(f"{source}\t{rule(source)}\n" for source in sources))
+
+
+def backwards(text: str) -> str:
+    return text[::-1]
+
+
+@pytest.mark.parametrize("rule", [str, backwards])
+def test_strings_longer_than_any_in_training(rule: Callable[[str], str]) -> None:
+    write_pairs("pairs.tsv", strings(2000, 1, 12, seed=1), rule)
+    write_pairs("longer.tsv", strings(300, 13, 24, seed=2), rule)
+    run = charrnn.train(["pairs.tsv"], task="translate", out="m", **LEARNING)
+    model = run.finish(progress=False)
+    assert isinstance(model, Translator)
+    report = model.evaluate(["longer.tsv"])
+    assert report.count == 300
+    assert report.scores["exact match"] >= 0.99
+    assert report.baselines["nearest source"]["exact match"] == 0
+    assert report.beaten_by == ("copy" if rule is str else None)
+
+
+def settings(seed: int = 0, batch_size: int = 4, seq_length: int = 64) -> TrainConfig:
+    return TrainConfig(
+        batch_size=batch_size,
+        seq_length=seq_length,
+        steps=10,
+        learning_rate=0.01,
+        warmup_steps=1,
+        weight_decay=0.0,
+        val_frac=0.2,
+        eval_every=5,
+        patience=3,
+        seed=seed,
+    )
+
+
+def data_of(count: int = 40) -> translate.TranslateData:
+    write_pairs("pairs.tsv", strings(count, 1, 9, seed=1), lambda text: text.upper() + "!")
+    return translate.read(["pairs.tsv"], Reading(), TaskSettings(task="translate"))
+
+
+def network_of(
+    task: Translation, data: translate.TranslateData, cell: CellName = "gru", layers: int = 1
+) -> TranslatorNetwork:
+    """A network whose weights are large enough for answers that differ."""
+    given = {"cell": cell, "hidden_size": 8, "embed_size": 6, "num_layers": layers}
+    model = translate.plan(data, Budget(minutes=1), given, 1e9, []).model
+    network = task.network(model, torch.Generator().manual_seed(1)).eval()
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.5)
+    return network
+
+
+def translator_of(task: Translation, network: TranslatorNetwork) -> Translator:
+    return task.translator(network.config, network.weights())
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", sorted(CELLS))
+@torch.inference_mode()
+def test_numpy_writes_as_pytorch_does(cell: CellName, layers: int) -> None:
+    data = data_of()
+    task = data.divided(settings())
+    network = network_of(task, data, cell, layers)
+    examples = task.rows_of(task.val)
+    sources, lengths = rows.padded([source for source, _ in examples], torch.device("cpu"))
+    targets, _ = rows.padded([target for _, target in examples], torch.device("cpu"))
+    wanted = network(sources, lengths, targets).numpy()  # (S, B, V)
+    encoder = Encoder(network.config, network.weights())
+    decoder = Decoder(network.config, network.weights())
+    output = encoder.read(sources.numpy().T.astype(np.int32), lengths.numpy())
+    written = decoder.start(output, lengths.numpy())
+    for ids, logits in zip(targets.numpy().astype(np.int32), wanted, strict=True):
+        own, written = decoder.step(ids, written)
+        np.testing.assert_allclose(own, logits, atol=2e-4)
+
+
+@torch.inference_mode()
+def log_probs_of(network: TranslatorNetwork, source: Any, ids: np.ndarray) -> np.ndarray:
+    """Of every sequence (S, N) after one source, step by step: (S, N, V)."""
+    sources, lengths = rows.padded([source] * ids.shape[1], torch.device("cpu"))
+    logits = network(sources, lengths, torch.from_numpy(ids.astype(np.int64)))
+    found: np.ndarray = logits.double().log_softmax(-1).numpy()
+    return found
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
+def test_a_wide_search_finds_the_best_of_all(length_penalty: float) -> None:
+    write_pairs("pairs.tsv", [f"{'a' * k}b{'b' * j}" for k in range(4) for j in range(4)], str)
+    data = translate.read(["pairs.tsv"], Reading(), TaskSettings(task="translate"))
+    kind = data.kind.__class__(longest_source=8, longest_target=4)
+    task = replace(data.divided(settings()), kind=kind)
+    network = network_of(task, data)
+    size, end = task.tokenizer.vocab_size, task.tokenizer.end_id
+    assert size == 4  # a, b, the unknown, the end
+    all_of_them = np.array(np.meshgrid(*[range(size)] * 4, indexing="ij")).reshape(4, -1)
+    best: list[tuple[float, float]] = []
+    texts = ["ab", "b", "aab", "aaa", "bbba", "aabbb"]
+    for text in texts:
+        source = task.rows_of([Pair(text, text)])[0][0]
+        first = np.full((1, all_of_them.shape[1]), end)
+        log_probs = log_probs_of(network, source, np.concatenate([first, all_of_them[:-1]]))
+        each = np.take_along_axis(log_probs, all_of_them[..., None], -1)[..., 0].cumsum(0)
+        found = []
+        for column, ids in enumerate(all_of_them.T):
+            if end in ids:
+                tokens = int(np.argmax(ids == end)) + 1
+                total = float(each[tokens - 1, column])
+                found.append((total / tokens**length_penalty, total))
+        best.append(max(found))
+    answers = translator_of(task, network).predict(
+        texts, num_beams=256, length_penalty=length_penalty
+    )
+    assert [answer.log_prob for answer in answers] == pytest.approx(
+        [total for _, total in best], abs=1e-4
+    )
+    greedy = translator_of(task, network).predict(texts, num_beams=1)
+    assert any(one != other for one, other in zip(greedy, answers, strict=True))
+
+
+def test_texts_are_translated_alone_as_side_by_side() -> None:
+    data = data_of()
+    task = data.divided(settings())
+    translator = translator_of(task, network_of(task, data, "lstm"))
+    texts = [pair.source for pair in data.pairs] + ["", "fedcba" * 5]
+    together = translator.predict(texts)
+    assert len({answer.text for answer in together}) > 5
+    for text, answer in zip(texts, together, strict=True):
+        (alone,) = translator.predict([text])
+        assert alone.text == answer.text
+        assert alone.log_prob == pytest.approx(answer.log_prob, abs=1e-3)
+    assert translator.predict([]) == []
+
+
+def test_padding_never_changes_the_cost() -> None:
+    data = data_of()
+    task = data.divided(settings())
+    network, generator = network_of(task, data), torch.Generator()
+    batch = task.batches(settings(batch_size=6)).batch(3)
+    together = task.cost(network, batch, None, generator)
+    alone = [
+        task.cost(network, Batch([source], [target]), None, generator)
+        for source, target in zip(*batch, strict=True)
+    ]
+    total = sum(float(cost.total.detach()) for cost in alone)
+    assert float(together.total.detach()) == pytest.approx(total, rel=1e-5)
+    assert together.number == sum(len(target) - 1 for target in batch.targets)
+    assert together.number == sum(cost.number for cost in alone)
+
+
+def test_validation_is_the_cost_of_all_and_greedy_answers() -> None:
+    data = data_of()
+    task = data.divided(settings())
+    network = network_of(task, data).train()
+    scoring = task.scoring(network)
+    for _ in scoring:
+        pass
+    assert network.training
+    network.eval()
+    own = task.rows_of(task.val)
+    batch = Batch([source for source, _ in own], [target for _, target in own])
+    with torch.inference_mode():
+        cost = translate._cost(network, batch, 0.0)
+    assert scoring.result.nats == pytest.approx(float(cost.total) / int(cost.number), rel=1e-5)
+    answers = translator_of(task, network).predict([p.source for p in task.val], num_beams=1)
+    rate = character_error_rate([a.text for a in answers], [p.target for p in task.val])
+    assert scoring.result.score == rate
+
+
+def test_a_batch_is_a_function_of_its_number_and_the_seed() -> None:
+    task = data_of().divided(settings())
+    first, again = task.batches(settings(seed=5)), task.batches(settings(seed=5))
+    for step in (31, 2, 17):
+        for one, same in zip(first.batch(step), again.batch(step), strict=True):
+            assert list(map(list, one)) == list(map(list, same))
+    other = task.batches(settings(seed=6))
+    assert list(map(list, first.batch(3).targets)) != list(map(list, other.batch(3).targets))
+
+
+def test_pairs_of_one_source_are_on_one_side() -> None:
+    sources = strings(30, 3, 9, seed=1)
+    lines = "".join(f"{source}\t{n}\n" for source in sources for n in range(3))
+    Path("pairs.tsv").write_text(lines)
+    data = translate.read(["pairs.tsv"], Reading(), TaskSettings(task="translate"))
+    task = data.divided(settings())
+    train, val = ({pair.source for pair in part} for part in (task.train, task.val))
+    assert train.isdisjoint(val)
+    assert len(task.train) + len(task.val) == 90
+    assert data.corpus.record_count == 90
+
+
+def test_long_pairs_are_left_out_and_that_is_told() -> None:
+    write_pairs("pairs.tsv", strings(40, 1, 9, seed=1), str)
+    run = charrnn.train(["pairs.tsv"], task="translate", out="m", seq_length=7, **SMALL)
+    (note,) = run.notes
+    assert note.endswith("pairs with a text of over 5 characters")
+    run.finish(progress=False)
+    data = data_of()
+    assert all(len(pair.target) <= 5 for pair in data.divided(settings(seq_length=7)).train)
+    with pytest.raises(
+        UsageError, match="seq_length is 2, the pairs need 4 to 12 steps; choose 12"
+    ):
+        translate.plan(data, Budget(minutes=1), {"seq_length": 2}, 1e9, [])
+
+
+def test_too_few_pairs() -> None:
+    write_pairs("pairs.tsv", ["a", "b", "c"] * 10, str)
+    with pytest.raises(BadDataError, match="3 different examples"):
+        charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL)
+    assert not Path("m").exists()
+
+
+def test_a_model_in_use() -> None:
+    Path("train.en").write_text("".join(f"{text}\n" for text in strings(40, 1, 9, seed=1)))
+    Path("train.de").write_text("".join(f"{text}\n" for text in strings(40, 1, 9, seed=3)))
+    run = charrnn.train(["train.en", "train.de"], task="translate", out="m", **SMALL)
+    model = run.finish(progress=False)
+    one, other = model.predict(["abé", "abß"])
+    assert one == other  # what is unknown is the unknown character
+    assert isinstance(one, Answer)
+    assert one.plain == one.text
+    assert one.log_prob < 0
+    report = model.evaluate(["train.en", "train.de"])
+    assert report.baselines["nearest source"]["exact match"] == 1
+    assert report.beaten_by == "nearest source"
+    assert report.verdict.startswith("character error rate")
+    assert set(report.scores) >= {"character error rate", "exact match"}
+    Path("train.de").unlink()
+    Path("test.jsonl").write_text(json.dumps({"source": "ab", "target": "cd"}))
+    report = model.evaluate("test.jsonl")
+    assert list(report.baselines) == ["copy"]
+    assert "is no longer there" in report.notes[0]
+
+
+def test_columns_are_remembered() -> None:
+    pairs = strings(30, 1, 9, seed=1)
+    Path("a.csv").write_text("de,en\n" + "".join(f"{text.upper()},{text}\n" for text in pairs))
+    reading = Reading(text_column="en")
+    run = charrnn.train(
+        ["a.csv"], task="translate", label_column="de", reading=reading, out="m", **SMALL
+    )
+    model = run.finish(progress=False)
+    assert model.evaluate("a.csv").baselines["nearest source"]["exact match"] == 1
+
+
+def test_a_damaged_folder_is_told() -> None:
+    data_of()
+    charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL).finish(progress=False)
+    other = replace(read_folder(Path("m")), tokenizer=CharTokenizer("01"))
+    with pytest.raises(BadDataError, match="the vocabulary is not that of its task"):
+        Translator(other)

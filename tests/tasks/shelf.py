@@ -1,0 +1,57 @@
+"""Examples to label, tag and translate, for the documentation, and models of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import charrnn
+
+__all__ = ["write_examples", "write_models"]
+
+GOOD, BAD = ("fine", "warm", "clever", "bright"), ("dull", "cold", "weak", "grey")
+THINGS = ("film", "book", "song", "play", "tale", "clerk")
+SMALL: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "num_layers": 1, "steps": 4}
+
+
+def write_examples(folder: Path) -> None:
+    """Write reviews.csv, places.conll, words.tsv and what goes with them into `folder`."""
+    texts = [
+        (f"A {word} {thing} with a {word} end.", label)
+        for label, words in (("good", GOOD), ("bad", BAD))
+        for word in words
+        for thing in THINGS
+    ]
+    for name, part in (("reviews.csv", texts), ("test-reviews.csv", texts[::5])):
+        rows = "".join(f'"{text}",{label}\n' for text, label in part)
+        (folder / name).write_text(f"text,label\n{rows}")
+    for name in ("reviews.txt", "new-reviews.txt"):
+        (folder / name).write_text("".join(f"{text}\n" for text, _ in texts))
+    places = [
+        f"{word}\tO\n{thing}\tO\nin\tO\nNew\tB-location\n{thing.title()}\tI-location\n"
+        for word in (*GOOD, *BAD)
+        for thing in THINGS
+    ]
+    for name, some in (("places.conll", places), ("test-places.conll", places[::5])):
+        (folder / name).write_text("\n".join(some))
+    words = sorted({*"".join((*GOOD, *BAD, *THINGS)), *GOOD, *BAD, *THINGS, "bonjour"})
+    for name, some in (("words.tsv", words), ("test-words.tsv", words[::5])):
+        (folder / name).write_text("".join(f"{word}\t{' '.join(word)}\n" for word in some))
+    (folder / "new-words.txt").write_text("".join(f"{word}\n" for word in words))
+    for name, side in (("train.en", str.lower), ("train.de", str.upper)):
+        (folder / name).write_text("".join(f"{side(word)}\n" for word in words))
+
+
+def write_models(folder: Path) -> None:
+    """Train models of what `write_examples` has written: words, places, reviews, forth, back."""
+    for name, source, task in (
+        ("reviews", "reviews.csv", "classify"),
+        ("places", "places.conll", "tag"),
+        ("words", "words.tsv", "translate"),
+    ):
+        run = charrnn.train(folder / source, task=task, out=folder / name, **SMALL)
+        run.finish(progress=False)
+    for name, reverse in (("forth", False), ("back", True)):
+        reading = charrnn.Reading(records="lines", reverse=reverse)
+        run = charrnn.train(folder / "reviews.txt", reading=reading, out=folder / name, **SMALL)
+        run.finish(progress=False)

@@ -1,0 +1,261 @@
+"""Every task on the one loop: what holds for a language model's run holds for theirs."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import charrnn
+from charrnn import CharRNNError, Reading, load, resume, train
+from charrnn.config import TaskName
+from charrnn.folder.record import read_folder
+from charrnn.folder.resuming import STATE
+from charrnn.objectives.table import OBJECTIVES
+from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
+from tests.commands import run, start
+from tests.conftest import VERSE
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 8,
+    "embed_size": 6,
+    "batch_size": 5,
+    "dropout": 0.3,
+    "weight_dropout": 0.1,
+    "steps": 24,
+    "eval_every": 7,
+    "patience": 50,
+    "device": "cpu",
+}
+
+
+def _texts(count: int) -> list[str]:
+    draw = random.Random(4)  # noqa: S311
+    each = ("".join(draw.choices("abcdef ", k=draw.randint(3, 9))) for _ in range(count))
+    return [text.strip() or "a" for text in each]
+
+
+def _classify() -> str:
+    rows = "".join(f"{text},{'ab'[text.count('a') > 1]}\n" for text in _texts(80))
+    Path("examples.csv").write_text(f"text,label\n{rows}")
+    return "examples.csv"
+
+
+def _tag() -> str:
+    sentences = []
+    for text in _texts(60):
+        words = text.split() or ["a"]
+        sentences.append("".join(f"{word}\t{'B-A' if 'a' in word else 'O'}\n" for word in words))
+    Path("examples.conll").write_text("\n".join(sentences))
+    return "examples.conll"
+
+
+def _forecast() -> str:
+    values = [20 + 5 * np.sin(k / 2) + k % 3 for k in range(90)]
+    Path("examples.csv").write_text("y\n" + "".join(f"{value:.3f}\n" for value in values))
+    return "examples.csv"
+
+
+def _translate() -> str:
+    Path("examples.tsv").write_text("".join(f"{text}\t{text[::-1]}\n" for text in _texts(70)))
+    return "examples.tsv"
+
+
+WRITERS: dict[TaskName, Callable[[], str]] = {
+    "classify": _classify,
+    "tag": _tag,
+    "forecast": _forecast,
+    "translate": _translate,
+}
+
+
+@pytest.fixture(params=sorted(OBJECTIVES))
+def task(request: pytest.FixtureRequest) -> TaskName:
+    name: TaskName = request.param
+    return name
+
+
+@pytest.fixture
+def examples(task: TaskName, _alone: None) -> str:
+    return WRITERS[task]()
+
+
+@pytest.fixture(autouse=True)
+def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+
+
+def _consume(events: Iterable[Event], updates: int | None = None) -> list[Event]:
+    """All events, or those up to an update; then the loop is left."""
+    found = []
+    for event in events:
+        found.append(event)
+        if updates is not None and isinstance(event, Progress) and event.step >= updates:
+            break
+    return found
+
+
+def _content(path: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
+    """What a run leaves: the weights to the bit, and its metrics but for the times."""
+    path = Path(path)
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["seconds"], line["tokens_per_second"]
+    return (path / "model.safetensors").read_bytes(), lines
+
+
+def test_every_task_has_a_row() -> None:
+    assert set(OBJECTIVES) == set(WRITERS)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
+    precision: str, task: TaskName, examples: str
+) -> None:
+    settings = SMALL | {"task": task, "precision": precision}
+    _consume(train(examples, out="whole", **settings))
+    _consume(train(examples, out="stopped", **settings), 2)
+    for updates in (6, 7, 15, 23):
+        _consume(resume("stopped"), updates)
+        assert load("stopped")
+    _consume(resume("stopped"))
+    assert _content("stopped") == _content("whole")
+
+
+def test_a_killed_process_goes_on_from_its_last_save(
+    task: TaskName, examples: str, tmp_path: Path
+) -> None:
+    settings = SMALL | {"steps": 600, "eval_every": 50, "task": task, "patience": 99}
+    begun = train(examples, out="whole", **settings)
+    _consume(begun)
+    state = tmp_path / "killed" / STATE
+    process = start(tmp_path, "train", "--repeat", "whole", "--out", "killed")
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(random.Random(task).uniform(0.1, 0.7))  # noqa: S311
+    assert process.poll() is None, "it is killed while it works"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = run(tmp_path, "train", "--resume", "killed")
+    assert done.returncode == 0, done.stderr
+    assert _content("killed") == _content("whole")
+
+
+def test_what_a_run_tells(task: TaskName, examples: str) -> None:
+    events = _consume(train(examples, out="model", task=task, **SMALL))
+    started, finished = events[0], events[-1]
+    assert isinstance(started, Started)
+    assert isinstance(finished, Finished)
+    assert finished.task == task
+    assert finished.report is not None
+    assert finished.report.baselines
+    assert finished.report.metric in finished.report.scores
+    evaluated = [event for event in events if isinstance(event, Evaluated)]
+    assert all(event.sample and event.metric == finished.report.metric for event in evaluated)
+    assert evaluated[0].best
+    found = read_folder(Path("model"))
+    assert found.evaluation is not None
+    card = Path("model/README.md").read_text()
+    assert f"| task | {task} |" in card
+    assert "charrnn predict model" in card
+    shown = run(Path.cwd(), "info", "model").stdout
+    assert f"task             {task}" in shown
+
+
+def test_an_update_whose_gradient_is_not_finite_is_left_out(
+    task: TaskName, examples: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from charrnn.learning.eager import EagerUpdates
+
+    once = EagerUpdates.run
+    calls = 0
+
+    def broken(updates: EagerUpdates, *given: Any) -> None:
+        nonlocal calls
+        calls += 1
+        head = updates.network.head.weight
+        if calls == 5:
+            with torch.no_grad():
+                kept = head.clone()
+                head.fill_(torch.inf)
+        once(updates, *given)
+        if calls == 5:
+            with torch.no_grad():
+                head.copy_(kept)
+
+    monkeypatch.setattr(EagerUpdates, "run", broken)
+    finished = _consume(train(examples, out="model", task=task, **SMALL))[-1]
+    assert isinstance(finished, Finished)
+    assert finished.skipped == 1
+
+
+def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None:
+    """One that reads forwards, and one that reads backwards."""
+    Path("verse.txt").write_text(VERSE)
+    shape: dict[str, Any] = {
+        "hidden_size": 8,
+        "embed_size": 6,
+        "num_layers": 1,
+        "steps": 3,
+        "device": "cpu",
+    }
+    _consume(train("verse.txt", out="forwards", **shape))
+    if task == "forecast":
+        with pytest.raises(CharRNNError, match="numbers"):
+            train(examples, out="model", task=task, init_from="forwards", **SMALL)
+        return
+    backwards = Reading(records="none", reverse=True)
+    _consume(train("verse.txt", out="backwards", reading=backwards, **shape))
+    settings = {k: v for k, v in SMALL.items() if k != "learning_rate"}
+    bases = ["forwards", "backwards"]
+    begun = train(
+        examples, out="model", task=task, init_from=bases, learning_rate=1e-12, **settings
+    )
+    events = _consume(begun)
+    assert isinstance(events[0], Started)
+    assert "forwards from forwards" in events[0].notes[-1]
+    found = read_folder(Path("model"))
+    for base, stack in zip(bases, ("rnn.", "back."), strict=True):
+        weights = read_folder(Path(base)).weights
+        for name in weights:
+            if name.startswith("rnn."):
+                own = found.weights[name.replace("rnn.", stack, 1)]
+                np.testing.assert_allclose(own, weights[name], atol=1e-6)
+    _consume(train(repeat="model", out="again", init_from=bases))
+    assert _content("again") == _content("model")
+    with pytest.raises(CharRNNError, match="backwards"):
+        train(examples, out="x", task=task, init_from=["backwards", "backwards"], **settings)
+
+
+def test_a_model_for_a_task_is_refused_where_a_language_model_is_needed(
+    task: TaskName, examples: str, tmp_path: Path
+) -> None:
+    _consume(train(examples, out="model", task=task, **SMALL | {"steps": 2}))
+    for command in (["sample", "model"], ["export", "model", "--html", "page.html"]):
+        done = run(tmp_path, *command)
+        assert done.returncode == 2, done
+        assert f"it was trained to {task}" in done.stderr
+        assert done.stderr.count("\n") == 1
+    with pytest.raises(CharRNNError, match="no language model"):
+        charrnn.evaluate("model", VERSE)
+
+
+def test_a_language_model_has_no_answers(home: Path) -> None:
+    done = run(home, "predict", "verse", data=b"the sea\n")
+    assert done.returncode == 2
+    assert "charrnn sample verse" in done.stderr
+
+
+@pytest.mark.parametrize("given", [{"horizon": 3}, {"label_column": "x"}, {"season": 2}])
+def test_settings_of_tasks_without_a_task(given: dict[str, Any]) -> None:
+    Path("verse.txt").write_text(VERSE)
+    with pytest.raises(CharRNNError, match="is given without a task"):
+        train("verse.txt", **given)
