@@ -102,7 +102,7 @@ def _describe(entry: Entry) -> None:
     entry.parameters = sum(math.prod(shape) for shape in shapes.values())
     entry.corpus = record.corpus.name if record.corpus else None
     entry.unit = tokenizer.unit
-    entry.task = record.task and record.task.name
+    entry.task = None if record.task is None else record.task.name
     if not (entry.path / WEIGHTS).exists():
         entry.status = "unfinished"
         return
