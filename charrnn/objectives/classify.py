@@ -44,7 +44,7 @@ __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"
 
 USUAL = {"dropout": 0.4}
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
-MAX_EPOCHS = 40
+MAX_EPOCHS = 16  # of names of 18 languages, 40 passes ended at 0.836, 15 at 0.861
 
 
 class ClassifierNetwork(Encoder):

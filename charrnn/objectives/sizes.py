@@ -23,6 +23,9 @@ TOKENS = 2048  # of an update, about
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
 ENDS = 2  # tokens that a text has more than characters
+MOST_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
+# The learning rate falls to zero at the end, where the answers become best: no run ends before.
+PATIENCE = 1_000
 
 # The sizes of a stack, and that of the largest for texts of fewer characters in all.
 SIZES = (32, 64, 128, 192, 256, 384)
@@ -64,7 +67,7 @@ def plan_of(
     given = {name: value for name, value in given.items() if value is not None}
     refuse_unknown(given)
     check(TrainConfig, given)
-    val_frac = given.get("val_frac", 0.1)
+    val_frac = given.get("val_frac", min(0.1, MOST_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0))
     lengths = [len(text) + ENDS for text in texts]
     train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
@@ -79,6 +82,7 @@ def plan_of(
         "learning_rate": _learning_rate(model, FINE_TUNING if bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": val_frac,
+        "patience": PATIENCE,
     } | {name: value for name, value in given.items() if name in TRAIN_FIELDS}
     steps_per_epoch = math.ceil(len(train_rows) / batch_size)
     cut = sum(length > longest for length in lengths)

@@ -1,0 +1,89 @@
+"""charrnn predict and eval with models that label and tag."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import commands
+from tests.tasks.shelf import write_examples, write_models
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with examples, and models of them."""
+    path = tmp_path_factory.mktemp("desk")
+    write_examples(path)
+    write_models(path)
+    return path
+
+
+def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None:
+    texts = (desk / "new-reviews.txt").read_text()
+    done = commands.run(desk, "predict", "reviews", data=texts.encode())
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(texts.splitlines())
+    for answer in answers:
+        assert list(answer) == ["label", "probability", "probabilities"]
+        assert set(answer["probabilities"]) == {"good", "bad"}
+        assert answer["probability"] == max(answer["probabilities"].values())
+    same = commands.run(desk, "predict", "reviews", "new-reviews.txt")
+    assert same.stdout == done.stdout
+    (alone,) = commands.run(desk, "predict", "reviews", texts.splitlines()[7]).stdout.splitlines()
+    assert json.loads(alone)["probability"] == pytest.approx(answers[7]["probability"], abs=1e-5)
+    plain = commands.run(desk, "predict", "reviews", "--plain", data=texts.encode())
+    assert plain.stdout.splitlines() == [answer["label"] for answer in answers]
+
+
+def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:
+    text = "fine  film in New Film, “warm song” in New Song."
+    done = commands.run(desk, "predict", "places", text)
+    answer = json.loads(done.stdout)
+    assert list(answer) == ["text", "spans"]
+    assert answer["text"] == text
+    for span in answer["spans"]:
+        assert list(span) == ["start", "end", "label", "text"]
+        assert text[span["start"] : span["end"]] == span["text"]
+
+
+@pytest.mark.parametrize(
+    ("model", "examples", "metric"),
+    [("reviews", "test-reviews.csv", "accuracy"), ("places", "test-places.conll", "F1")],
+)
+def test_eval_has_a_trivial_answer_beside(
+    desk: Path, model: str, examples: str, metric: str
+) -> None:
+    found = json.loads(commands.run(desk, "eval", model, examples, "--json").stdout)
+    assert found["metric"] == metric
+    assert 0 <= found["scores"][metric] <= 1
+    assert found["baselines"]
+    shown = commands.run(desk, "eval", model, examples)
+    assert shown.returncode == 0
+    assert "without a model" in shown.stdout + shown.stderr
+
+
+def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
+    done = commands.run(desk, "eval", "places", "test-places.conll")
+    assert "no better than" in done.stdout + done.stderr  # four updates teach it nothing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "found"),
+    [
+        (("eval", "reviews", "test-places.conll"), 65, "neither a table with the columns"),
+        (("eval", "places", "test-reviews.csv"), 65, "line 1 has 1 column"),
+        (("train", "reviews.txt", "--task", "classify"), 65, "neither a table with the columns"),
+        (("train", "reviews.csv", "--task", "classify", "--label-column", "x"), 2, "column x"),
+        (("train", "reviews.csv", "--task", "tag"), 65, "line 1 has 1 column"),
+        (("predict", "forth", "a text"), 2, "is a language model"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    desk: Path, arguments: tuple[str, ...], code: int, found: str
+) -> None:
+    done = commands.run(desk, *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert found in done.stderr
+    assert done.stderr.count("\n") == 1
