@@ -226,7 +226,7 @@ def test_features_are_read() -> None:
         ({"season": 2, "horizon": 10}, "has 20 values"),
     ],
 )
-def test_too_short(given: dict[str, int], found: str) -> None:
+def test_too_short(given: dict[str, Any], found: str) -> None:
     write_series("a.csv", *random_walks(20))
     with pytest.raises(BadDataError, match=found):
         charrnn.train("a.csv", **SMALL, **given)
