@@ -23,7 +23,7 @@ __all__ = ["FEW_LANES", "LANES", "Ablation"]
 
 # The tokens that are predicted without a unit: so many side by side, fewer for units of less
 # interest, and so many in a row.
-LANES, FEW_LANES, LENGTH = 32, 4, 256
+LANES, FEW_LANES, LENGTH = 32, 2, 256
 WORK = 2.5e12  # multiplications and additions that these, and those, may take: a minute of a core
 ROWS, NUMBERS = 256, 1 << 23  # read at once, at most: sequences, and logits
 
