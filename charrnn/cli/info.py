@@ -46,6 +46,9 @@ def _curve(model: ModelFolder) -> str:
 
     if len(model.metrics) < 2:
         return ""
+    if model.record.task is not None:
+        losses = [(one.step, one.val_nats) for one in model.metrics]
+        return f"\nvalidation loss (o: the weights that were kept)\n{plot(losses, model.step)}"
     bits = [(one.step, one.val_nats / math.log(2)) for one in model.metrics]
     title = f"validation loss in bits per {model.tokenizer.unit} (o: the weights that were kept)"
     return f"\n{title}\n{plot(bits, model.step)}"

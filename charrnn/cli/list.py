@@ -7,12 +7,16 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
 from charrnn.terminal.options import JsonOption
 from charrnn.terminal.output import encode_json, say, write
+
+if TYPE_CHECKING:
+    from charrnn.folder.record import Evaluation
 
 __all__ = ["list_models"]
 
@@ -29,6 +33,8 @@ class Entry(msgspec.Struct, kw_only=True):
         cell, num_layers, hidden_size, parameters, corpus: of the model, as far as known.
         val_nats: validation loss of the weights, in nats per token.
         unit: what a token is: a character or a byte.
+        task: what the model does; None for a language model.
+        score: of its answers, for a task.
     """
 
     name: str
@@ -42,6 +48,8 @@ class Entry(msgspec.Struct, kw_only=True):
     corpus: str | None = None
     val_nats: float | None = None
     unit: str | None = None
+    task: str | None = None
+    score: float | None = None
 
 
 def list_models(json: JsonOption = False) -> None:
@@ -94,11 +102,14 @@ def _describe(entry: Entry) -> None:
     entry.parameters = sum(math.prod(shape) for shape in shapes.values())
     entry.corpus = record.corpus.name if record.corpus else None
     entry.unit = tokenizer.unit
+    entry.task = None if record.task is None else record.task.name
     if not (entry.path / WEIGHTS).exists():
         entry.status = "unfinished"
         return
     entry.saved = (entry.path / WEIGHTS).stat().st_mtime
-    entry.val_nats = _losses(entry.path).get(_saved_step(entry.path, shapes))
+    evaluation = _evaluations(entry.path).get(_saved_step(entry.path, shapes))
+    if evaluation is not None:
+        entry.val_nats, entry.score = evaluation.val_nats, evaluation.score
 
 
 def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
@@ -125,28 +136,30 @@ def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
     return step
 
 
-def _losses(path: Path) -> dict[int, float]:
-    """The validation losses of a run by the number of updates."""
+def _evaluations(path: Path) -> dict[int, Evaluation]:
+    """The evaluations of a run by the number of updates."""
     from charrnn.folder.record import METRICS, Evaluation
     from charrnn.folder.untrusted import parse, read_bytes
 
     with suppress(FileNotFoundError):
         lines = read_bytes(path / METRICS).splitlines()
         found = [parse(path / METRICS, line, Evaluation) for line in lines]
-        return {evaluation.step: evaluation.val_nats for evaluation in found}
+        return {evaluation.step: evaluation for evaluation in found}
     return {}
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
     shape = f"{entry.cell} {entry.num_layers} × {entry.hidden_size}" if entry.cell else ""
     loss = entry.status if entry.status != "ready" else ""
-    if entry.val_nats is not None:
+    if entry.task is not None and entry.score is not None:
+        loss = f"{entry.task}: {entry.score:.3g}"
+    elif entry.val_nats is not None:
         loss = f"{entry.val_nats / math.log(2):.3f} bits per {entry.unit}"
     return printable(entry.name), shape, printable(entry.corpus or ""), loss, _age(entry.saved)
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
-    rows = [("name", "cell and size", "corpus", "validation loss", "age"), *rows]
+    rows = [("name", "cell and size", "corpus", "validation", "age"), *rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "".join(f"{line}\n" for line in lines)

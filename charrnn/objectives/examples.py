@@ -61,7 +61,7 @@ def vocabulary(bases: Sequence[ModelFolder], characters: str, end: str) -> CharT
     for base in bases:
         if not isinstance(base.tokenizer, CharTokenizer):
             found = f"{base.path} reads bytes, a task reads characters"
-            raise UsageError(found, "start from a model of characters", "init_from")
+            raise UsageError(found, "start from a model of characters")
         known |= set(base.tokenizer.characters)
     return CharTokenizer("".join(sorted(known)), end)
 
@@ -80,7 +80,6 @@ def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str
         raise UsageError(
             f"{' and '.join(str(base.path) for base in bases)} read {way}",
             "start from one model that reads forwards, and one that was trained with --reverse",
-            "init_from",
         )
     for base in bases:
         settings = transfer.same_shape(base, settings)

@@ -130,18 +130,18 @@ class ForecastData:
 
     Attributes:
         series: in the order of the files.
-        task: what is to be predicted of them.
+        kind: what is to be predicted of them.
         corpus, notes: see `Data`.
     """
 
     series: Sequence[Series]
-    task: Forecast
+    kind: Forecast
     corpus: CorpusRecord
     notes: tuple[str, ...]
 
     def divided(self, config: TrainConfig) -> Forecasting:
         """The last values of each series are for validation, a whole number of horizons."""
-        task = replaced_window(self.task, config.seq_length)
+        task = replaced_window(self.kind, config.seq_length)
         lengths = [len(one.values) for one in self.series]
         held = held_back(lengths, config.val_frac, task)
         return Forecasting(
@@ -190,7 +190,7 @@ def read(
     """
     if bases:
         found = "a forecaster reads numbers, and a language model characters"
-        raise UsageError(found, "leave --init-from out", "init_from")
+        raise UsageError(found, "leave --init-from out")
     notes: list[str] = []
     series = read_series(sources, reading, notes, settings.label_column)
     season = settings.season or 1
@@ -216,7 +216,7 @@ def read(
         whole.update(one.name.encode() + b"\0" + np.ascontiguousarray(one.values).tobytes())
     return ForecastData(
         series=series,
-        task=Forecast(
+        kind=Forecast(
             horizon=horizon,
             season=season,
             window=season * seasons_of(series, horizon, season),
@@ -236,10 +236,11 @@ def read(
 
 
 def seasons_of(series: Sequence[Series], horizon: int, season: int) -> int:
-    """How many seasons to read: at most half of what is left beside two horizons."""
+    """How many seasons to read: two, or up to half of what is left beside two horizons."""
     typical = int(np.quantile([len(one.values) for one in series], 0.1))
-    half = (typical - 2 * horizon) // season // 2
-    return max(1, min(half, MOST_SEASONS if season > 1 else MOST_VALUES))
+    there = (typical - 2 * horizon) // season
+    most = MOST_SEASONS if season > 1 else MOST_VALUES
+    return max(1, min(there, max(2, there // 2), most))
 
 
 def plan(
@@ -257,7 +258,7 @@ def plan(
     given = {name: value for name, value in given.items() if value is not None}
     check(TrainConfig, given)
     notes: list[str] = []
-    task = data.task
+    task = data.kind
     if "seq_length" in given:
         window = given["seq_length"] // task.season * task.season
         if not window:

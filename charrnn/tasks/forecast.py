@@ -202,16 +202,15 @@ class Forecaster:
         A later block is as uncertain as itself and as what it was read from, together.
         """
         width, blocks = rows.shape[1], list[Values]()
-        before = np.zeros((len(rows), 1, 1))  # (B, 1, 1), squares of half the width of the band
+        before = np.zeros((len(rows), 1, 1))  # (B, 1, 1), half the width of the band
         for _ in range(-(-horizon // self.task.horizon)):
             block = self._block(rows)
             middle = block[..., MIDDLE : MIDDLE + 1]
             halves = block - middle  # below 0 and above
-            block = middle + np.sign(halves) * np.sqrt(halves**2 + before)
+            block = middle + np.sign(halves) * np.hypot(halves, before)
             blocks.append(block)
-            before = ((block[..., -1:] - block[..., :1]) / 2)[:, -self.task.season :].mean(
-                1, keepdims=True
-            ) ** 2
+            widths = block[..., -1:] - block[..., :1]
+            before = widths[:, -self.task.season :].mean(1, keepdims=True) / 2
             rows = np.concatenate([rows, self._with_features(rows, middle)], 1)[:, -width:]
         return np.concatenate(blocks, 1)[:, :horizon]
 

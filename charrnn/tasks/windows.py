@@ -4,10 +4,10 @@
     window.inputs                                   # (B, T, I): a season at each step
     window.values(outputs)                          # (B, horizon, Q) → (B, horizon, Q)
 
-A step reads a whole season, so that a long window takes few steps: what has changed since the
-season before. Outputs are differences from the last season, going on with the mean change of a
-season in the window. All are in units of the mean size of a change, so that what is learnt of one
-series holds at any level and in any unit. Without a season, changes are those from value to value.
+A step reads a whole season, so that a long window takes few steps: how far it is from the last
+one. Outputs are differences from the last season, going on with the mean change of a season in the
+window. All are in units of the window's own variation, so that what is learnt of one series holds
+at any level and in any unit. Without a season, a step reads one value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Windows(NamedTuple):
     """Windows of series, side by side.
 
     Attributes:
-        inputs: (B, T, I), what has changed in each season since the one before.
+        inputs: (B, T, I), how far each season is from the last one.
         base: (B, horizon), what the outputs are differences from.
         scale: (B, 1), what they are multiples of.
         floor: (B, 1), the smallest value that is told apart where logarithms are read; else NaN.
@@ -62,12 +62,10 @@ class Windows(NamedTuple):
             change = (last - seasons[:, 0]).mean(-1, keepdims=True) / (count - 1)
         ahead = np.arange(horizon)
         base = last[:, ahead % season] + change * (1 + ahead // season)
-        changes, scale = _changes(seasons)
-        features = [
-            _changes(values[..., k].reshape(seasons.shape))[0] for k in range(1, values.shape[-1])
-        ]
-        inputs = np.concatenate([changes, *features], -1).astype(np.float32)
-        return cls(inputs, base, scale, floor)
+        scale = _units(seasons)
+        features = [values[..., k].reshape(seasons.shape) for k in range(1, values.shape[-1])]
+        read = [(one - one[:, -1:]) / _units(one)[..., None] for one in (seasons, *features)]
+        return cls(np.concatenate(read, -1).astype(np.float32), base, scale, floor)
 
     def values(self, outputs: NDArray[np.floating]) -> Values:
         """The values (B, horizon, Q) that outputs of the same shape stand for."""
@@ -97,15 +95,20 @@ def _read(values: Values, floor: Values) -> Values:
     return np.where(logarithms, np.log(safe), values)
 
 
-def _changes(seasons: Values) -> tuple[Values, Values]:
-    """What has changed since the season before, 0 in the first, in units of the mean size of it.
+def _units(seasons: Values) -> Values:
+    """What differences are measured in, of each window: (B, 1); 1 where nothing varies.
 
-    Returns:
-        changes: (B, T, season).
-        units: (B, 1); 1 where nothing changes.
+    It lies between the spread of the values and the mean size of a change from season to season,
+    as their geometric mean. In units of changes alone, noise on a clean season weighs as much as a
+    trend; in those of the spread alone, trends are learnt less surely. See benchmarks/NOTES.md.
     """
-    changes = np.diff(seasons, axis=1, prepend=seasons[:, :1])
-    units = np.abs(changes[:, 1:]).mean((1, 2))[:, None] if seasons.shape[1] > 1 else np.zeros(1)
-    size = np.abs(seasons).max((1, 2))[:, None]
-    units = np.where(units > TINY * size, units, 1.0)
-    return changes / units[..., None], units
+    flat = seasons.reshape(len(seasons), -1)
+    size = np.abs(flat).max(1, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    spread = size * (flat / size).std(1, keepdims=True)  # no square is too large then
+    changes = spread
+    if seasons.shape[1] > 1:
+        changes = np.abs(np.diff(seasons, axis=1)).mean((1, 2))[:, None]
+    changes = np.where(changes > TINY * size, changes, spread)
+    # Roots first: a product of large numbers is larger than any.
+    return np.where(spread > TINY * size, np.sqrt(spread) * np.sqrt(changes), 1.0)

@@ -126,7 +126,7 @@ def read_again(
             vocabulary=lambda _: tokenizer,
         )
     if isinstance(sources, Corpus):
-        raise UsageError("a corpus has no labels", "name files with examples")
+        raise UsageError("a corpus has no examples in it", "name files with examples")
     settings = record.task.settings
     data = OBJECTIVES[record.task.name].read(sources, reading, settings, tokenizer=tokenizer)
     _refuse_another(data.corpus, record, folder)

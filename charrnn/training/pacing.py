@@ -70,8 +70,9 @@ def count_steps(plan: Plan, budget: Budget, task: Task, watch: Stopwatch) -> tup
 def measured_speed(device: torch.device, precision: Precision, cell: CellName) -> float:
     """How many operations per second training reaches here, with a network of usual size.
 
-    It depends on the device, its driver and who else uses it, so it is tried: on a CPU in every way
-    there is. Then it is rounded to a power of two, so that runs alike are planned alike.
+    It depends on the device, its driver and who else uses it, so it is tried: on a CPU in the
+    fastest way there is. The result is rounded there to a power of two, so that runs alike are
+    planned alike.
     """
     model = ModelConfig(
         cell=cell,
@@ -104,18 +105,17 @@ def measured_speed(device: torch.device, precision: Precision, cell: CellName) -
     vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
     task = LanguageModelling(text, text[:9], vocabulary)
     operations = 6 * sum(math.prod(shape) for shape in weight_shapes(model).values())
-    guess = speed(device, choose_precision(precision, device), cell)
-    if device.type == "cpu":
-        rate = max(trial.rates(plan, task).values(), default=guess / operations)
-        return float(2.0 ** round(math.log2(operations * rate)))
     config = schedule(plan, TIMED_UPDATES)
     try:
         learner = Learner(task, model, config)
+        if device.type == "cpu" and (found := trial.rates(plan, task)):
+            learner.compute(*max(found, key=lambda way: found[way]))
         learner.prepare()
         seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
     except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
-        return guess
-    return operations * config.batch_size * config.seq_length / seconds
+        return speed(device, choose_precision(precision, device), cell)
+    reached = operations * config.batch_size * config.seq_length / seconds
+    return float(2.0 ** round(math.log2(reached))) if device.type == "cpu" else reached
 
 
 def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:

@@ -156,10 +156,10 @@ def _prepared_language(
     """A text for a language model, and what was chosen for it."""
     for name in TaskSettings.__struct_fields__:
         if getattr(work, name) is not None:
-            raise UsageError(f"{name} is given without a task", "name the task", name)
+            raise UsageError(f"{name} is given without a task", "name it with --task", name)
     if len(bases) > 1:
         found = f"{len(bases)} models are given to start from"
-        raise UsageError(found, "a language model starts from one", "init_from")
+        raise UsageError(found, "a language model starts from one")
     base_model = bases[0] if bases else None
     if base_model is not None:
         settings = transfer.same_shape(base_model, settings)
@@ -193,9 +193,9 @@ def _prepared_task(
     """Examples for a task, and what was chosen for them."""
     assert work.task is not None
     if isinstance(sources, Corpus):
-        raise UsageError("a corpus has no labels", "name files with examples", "sources")
+        raise UsageError("a corpus has no examples in it", "name files with examples")
     if tokenizer != "char":
-        raise UsageError("tasks read characters", "leave --tokenizer byte out", "tokenizer")
+        raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
     objective = OBJECTIVES[work.task]
     data = objective.read(sources, reading, work, bases=bases)
     return data, objective.plan(data, budget, settings, _speed(budget, settings), bases)

@@ -1,4 +1,4 @@
-"""Examples to label, tag and translate, for the documentation, and models of them."""
+"""Examples to label, tag, forecast and translate, for the documentation, and models of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SMALL: dict[str, Any] = {"hidden_size": 12, "embed_size": 6, "num_layers": 1, "s
 
 
 def write_examples(folder: Path) -> None:
-    """Write reviews.csv, places.conll, words.tsv and what goes with them into `folder`."""
+    """Write reviews.csv, places.conll, words.tsv, airline.csv and what goes with them."""
     texts = [
         (f"A {word} {thing} with a {word} end.", label)
         for label, words in (("good", GOOD), ("bad", BAD))
@@ -38,12 +38,17 @@ def write_examples(folder: Path) -> None:
     for name, some in (("words.tsv", words), ("test-words.tsv", words[::5])):
         (folder / name).write_text("".join(f"{word}\t{' '.join(word)}\n" for word in some))
     (folder / "new-words.txt").write_text("".join(f"{word}\n" for word in words))
+    months = [f"{year}-{month:02}" for year in range(1949, 1955) for month in range(1, 13)]
+    rows = [f"{month},{100 + k + 10 * (k % 12)}\n" for k, month in enumerate(months)]
+    parts = {"airline.csv": rows[:60], "test-airline.csv": rows[60:], "longer.csv": rows}
+    for name, some in parts.items():
+        (folder / name).write_text("".join(["ds,y\n", *some]))
     for name, side in (("train.en", str.lower), ("train.de", str.upper)):
         (folder / name).write_text("".join(f"{side(word)}\n" for word in words))
 
 
 def write_models(folder: Path) -> None:
-    """Train models of what `write_examples` has written: words, places, reviews, forth, back."""
+    """Train models of what `write_examples` has written: words, places, reviews, airline, …"""
     for name, source, task in (
         ("reviews", "reviews.csv", "classify"),
         ("places", "places.conll", "tag"),
@@ -51,6 +56,9 @@ def write_models(folder: Path) -> None:
     ):
         run = charrnn.train(folder / source, task=task, out=folder / name, **SMALL)
         run.finish(progress=False)
+    sizes = SMALL | {"horizon": 12, "season": 12, "embed_size": None}
+    run = charrnn.train(folder / "airline.csv", task="forecast", out=folder / "airline", **sizes)
+    run.finish(progress=False)
     for name, reverse in (("forth", False), ("back", True)):
         reading = charrnn.Reading(records="lines", reverse=reverse)
         run = charrnn.train(folder / "reviews.txt", reading=reading, out=folder / name, **SMALL)

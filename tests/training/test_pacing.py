@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 import torch
 
 from charrnn import Corpus, train
+from charrnn.config import CellName
 from charrnn.learning.lanes import Lanes
+from charrnn.learning.learner import Learner
 from charrnn.learning.records import RecordLanes
 from charrnn.text.records import Records
-from charrnn.training import pacing
+from charrnn.training import pacing, trial
+from charrnn.training.trial import Way
 from tests.conftest import VERSE
 
 SMALL: dict[str, Any] = {"hidden_size": 10, "embed_size": 6, "batch_size": 3, "seq_length": 8}
@@ -73,3 +77,55 @@ def test_calls_are_timed_until_they_took_long_enough(
     monkeypatch.setattr("time.perf_counter", lambda: now)
     assert pacing.time_calls(work, enough, most) == [2.0] * expected
     assert calls == expected + 1
+
+
+@pytest.mark.parametrize("milliseconds", [20.0, 22.0, 37.0])
+def test_sizes_are_planned_for_what_this_processor_reaches(
+    milliseconds: float, cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the fastest way, rounded so that a little noise changes no plan."""
+    timed = list[Learner]()
+
+    def taken(learner: Learner, _seconds: float, _updates: int) -> float:
+        timed.append(learner)
+        return milliseconds / 1000
+
+    ways = {Way("torch", "fp32"): 9.0, Way("loops", "fp32"): 10.0}
+    monkeypatch.setattr(trial, "rates", lambda *_: ways)
+    monkeypatch.setattr(pacing, "seconds_per_update", taken)
+    found = pacing.measured_speed(torch.device("cpu"), "auto", cell)
+    (learner,) = timed
+    assert (learner.network.rnn.engine, learner.precision) == ("loops", "fp32")
+    operations = 6 * learner.network.num_parameters * 32 * 64
+    assert abs(math.log2(found * milliseconds / 1000 / operations)) <= 0.5
+    assert math.log2(found).is_integer()
+
+
+@pytest.mark.parametrize(
+    ("budget", "given", "measured"),
+    [
+        ({"minutes": 0.3}, {}, True),
+        ({"minutes": 0.3}, {"hidden_size": 9}, False),  # it decides nothing
+        ({"minutes": 0.01}, {}, False),
+        ({"steps": 3, "minutes": 0.3}, {}, False),  # another time it might come out otherwise
+        ({"epochs": 0.1}, {}, False),
+    ],
+)
+def test_a_run_that_is_not_for_minutes_is_planned_alike_each_time(
+    budget: dict[str, Any],
+    given: dict[str, Any],
+    measured: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[Any]()
+
+    def speed(*arguments: Any) -> float:
+        asked.append(arguments)
+        return 1e9
+
+    monkeypatch.setattr("charrnn.training.run.measured_speed", speed)
+    train(
+        Corpus("verse", VERSE * 20), out=tmp_path / "m", device="cpu", cell="gru", **budget, **given
+    )
+    assert asked == ([(torch.device("cpu"), "auto", "gru")] if measured else [])

@@ -1,0 +1,254 @@
+"""Forecasting on the common loop, on series whose course is known."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import charrnn
+from charrnn.cells.rules import CELLS
+from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
+from charrnn.errors import BadDataError, UsageError
+from charrnn.folder.record import read_folder
+from charrnn.objectives import forecast
+from charrnn.objectives.forecast import Batches, ForecastData, Forecasting, pinball
+from charrnn.tasks.measures import smape
+
+SMALL: dict[str, Any] = {"task": "forecast", "out": "m", "device": "cpu", "hidden_size": 8}
+
+
+def write_series(name: str, *series: np.ndarray) -> None:
+    """A ragged table."""
+    rows = [",".join([f"s{k}", *(f"{v:.6g}" for v in one)]) for k, one in enumerate(series)]
+    Path(name).write_text("\n".join(rows) + "\n")
+
+
+def random_walks(*lengths: int) -> list[np.ndarray]:
+    random = np.random.default_rng(3)
+    return [random.normal(0, 1, length).cumsum() for length in lengths]
+
+
+def settings(**changed: Any) -> TrainConfig:
+    usual: dict[str, Any] = {
+        "batch_size": 4,
+        "seq_length": 6,
+        "steps": 10,
+        "learning_rate": 0.01,
+        "warmup_steps": 1,
+        "weight_decay": 0.0,
+        "val_frac": 0.1,
+        "eval_every": 5,
+        "patience": 3,
+    }
+    return TrainConfig(**usual | changed)
+
+
+def data_of(*lengths: int, horizon: int = 2, season: int | None = 2) -> ForecastData:
+    write_series("a.csv", *random_walks(*lengths))
+    wanted = TaskSettings(task="forecast", horizon=horizon, season=season)
+    return forecast.read(["a.csv"], Reading(), wanted)
+
+
+def plan_of(data: ForecastData, **given: Any) -> Any:
+    return forecast.plan(data, Budget(minutes=1), given, 1e9, [])
+
+
+@pytest.mark.parametrize("content", ["1\n2\n3\n4\n5\n6\n", "1,2,3,4\n2,3,4,5\n3,4,5,6\n"])
+def test_one_two_three_four(content: str) -> None:
+    Path("a.csv").write_text(content)
+    run = charrnn.train("a.csv", **SMALL | {"hidden_size": 10}, cell="rnn", horizon=1, steps=100)
+    model = run.finish(progress=False)
+    (near, far, wide, down) = model.predict([[4, 5, 6], [100, 101, 102], [10, 20, 30], [6, 5, 4]])
+    assert near.forecast == (pytest.approx(7, abs=0.05),)
+    assert far.forecast == (pytest.approx(103, abs=0.05),)
+    assert wide.forecast == (pytest.approx(40, abs=0.5),)
+    assert down.forecast[0] < 4
+    assert far.lower[0] <= far.forecast[0] <= far.upper[0]
+
+
+def test_sines_with_noise() -> None:
+    time = np.arange(200)
+    sizes = enumerate((3, 5, 8, 10, 12, 4, 6, 9))
+    clean = np.stack([50 + size * np.sin(2 * np.pi * (time + k) / 12) for k, size in sizes])
+    noisy = clean + np.random.default_rng(0).normal(0, 0.5, clean.shape)
+    write_series("a.csv", *noisy[:, :160])
+    given = SMALL | {"hidden_size": 16}
+    run = charrnn.train("a.csv", **given, horizon=12, season=12, steps=200, learning_rate=0.01)
+    answers = run.finish(progress=False).predict(horizon=40)
+    wanted = clean[:, 160:]
+    errors = np.abs(np.array([answer.forecast for answer in answers]) - wanted)
+    naive = np.abs(noisy[:, 148:160][:, np.arange(40) % 12] - wanted)
+    assert errors.mean() < 0.75 * naive.mean(), "it has seen more than the last season"
+    lower, upper = (np.array([getattr(one, end) for one in answers]) for end in ("lower", "upper"))
+    assert ((lower < wanted) & (wanted < upper)).mean() > 0.8
+
+
+@pytest.mark.slow
+def test_a_sine_whose_season_is_not_told() -> None:
+    clean = 50 + 10 * np.sin(2 * np.pi * np.arange(240) / 12)
+    noisy = clean + np.random.default_rng(0).normal(0, 0.2, len(clean))
+    write_series("a.csv", noisy[:200])
+    run = charrnn.train("a.csv", **SMALL | {"hidden_size": 32}, horizon=12, steps=800)
+    (answer,) = run.finish(progress=False).predict(horizon=24)
+    errors = np.abs(np.array(answer.forecast) - clean[200:224])
+    assert errors.mean() < 1, "6.4 on average for what does not change"
+
+
+def test_a_season_that_grows() -> None:
+    time = np.arange(96)
+    series = (100 + 2 * time) * (1 + 0.3 * np.sin(2 * np.pi * time / 12))
+    write_series("a.csv", series[:72])
+    run = charrnn.train("a.csv", **SMALL, horizon=12, season=12, steps=150)
+    (answer,) = run.finish(progress=False).predict(horizon=24)
+    assert smape(series[72:], np.array(answer.forecast)) < 4
+    assert smape(series[72:], np.tile(series[60:72], 2)) > 14
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_numpy_answers_as_pytorch_does(cell: CellName) -> None:
+    data = data_of(40, 9, 23)
+    model = plan_of(data, cell=cell, hidden_size=7, embed_size=5).model
+    task = data.divided(settings())
+    network = task.network(model, torch.Generator().manual_seed(1)).eval()
+    with torch.no_grad():
+        network.head.weight.normal_(generator=torch.Generator().manual_seed(2))
+    scoring = task.scoring(network)
+    for _ in scoring:
+        pass
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    forecaster = task._forecaster(model, weights)
+    bands = forecaster.bands([trial.past.values for trial in task.trials], 2)
+    np.testing.assert_allclose(bands, scoring.bands, rtol=1e-4, atol=1e-5)
+    assert forecaster.report(task.trials).score == pytest.approx(scoring.result.score, rel=1e-4)
+
+
+def test_the_median_costs_half_the_absolute_error() -> None:
+    outputs = torch.tensor([[[1.0, 2.0, 3.0]]])
+    wanted = torch.tensor([[2.5]])
+    cost = pinball(outputs, wanted, torch.tensor([0.1, 0.5, 0.9]))
+    assert float(cost) == pytest.approx(0.1 * 1.5 + 0.5 * 0.5 + 0.1 * 0.5)
+
+
+def test_the_cost_is_a_sum_over_windows() -> None:
+    data = data_of(40, 23)
+    task = data.divided(settings())
+    model = plan_of(data, hidden_size=7).model
+    network = task.network(model, torch.Generator().manual_seed(1)).eval()
+    places = task.places[3:8]
+    together = task.cost(network, task.batch(places), None, torch.Generator())
+    alone = [task.cost(network, task.batch([one]), None, torch.Generator()) for one in places]
+    assert float(together.total.detach()) == pytest.approx(
+        sum(float(one.total.detach()) for one in alone)
+    )
+    assert together.number == sum(one.number for one in alone) == 5 * 2 * 3
+
+
+@pytest.mark.parametrize("val_frac", [0.05, 0.3])
+def test_nothing_that_validates_was_trained_on(val_frac: float) -> None:
+    data = data_of(40, 9, 23, 5, 60)
+    task = data.divided(settings(val_frac=val_frac))
+    assert {place.series for place in task.places} == {0, 1, 2, 3, 4}
+    for series, first, end in task.places:
+        assert 0 <= first < end
+        assert (end - first) % 2 == 0
+        assert end + 2 <= len(data.series[series].values) - task.held[series]
+    assert task.held[3] == 0, "it is too short to be divided"
+    assert all(held % 2 == 0 for held in task.held)
+    assert task.held[4] == {0.05: 4, 0.3: 18}[val_frac]  # of 60, in pairs
+    whole = sum(len(one.values) for one in data.series)
+    assert task.train_tokens + task.val_tokens == whole
+    for trial, place in zip(task.trials, task.validation_places, strict=True):
+        values = data.series[place.series].values[:, 0]
+        assert trial.wanted.tolist() == values[place.end : place.end + 2].tolist()
+        assert trial.past.end[-1] == (values[place.end - 1],)
+
+
+def test_an_epoch_reads_each_window_once() -> None:
+    data = data_of(30, 12)
+    task = data.divided(settings())
+    seen: list[Any] = []
+
+    class Watched(Forecasting):
+        def batch(self, places: Any) -> Any:
+            seen.extend(places)
+            return super().batch(places)
+
+    watched = Watched(task.series, task.held, task.places, task.kind, task.extra)
+    batches = Batches(watched, settings(batch_size=5))
+    for step in range(batches.steps_per_epoch):
+        batches.batch(step)
+    assert sorted(seen) == sorted(task.places)
+    again = Batches(task, settings(batch_size=5)).batch(3)
+    assert np.array_equal(again.inputs, batches.batch(3).inputs)
+
+
+def test_a_resumed_run_is_the_same() -> None:
+    write_series("a.csv", *random_walks(40, 30))
+    whole = charrnn.train("a.csv", **SMALL, horizon=3, season=2, steps=12, eval_every=4)
+    whole.finish(progress=False)
+    part = charrnn.train(
+        "a.csv", **SMALL | {"out": "n"}, horizon=3, season=2, steps=12, eval_every=4
+    )
+    for event in part:
+        if isinstance(event, charrnn.Evaluated):
+            break
+    charrnn.resume("n").finish(progress=False)
+    ends = [read_folder(Path(name)) for name in "mn"]
+    for name, values in ends[0].weights.items():
+        assert np.array_equal(values, ends[1].weights[name]), name
+    assert ends[0].extra == ends[1].extra
+
+
+def test_features_are_read() -> None:
+    """What comes is what the feature was a step before."""
+    hint = np.random.default_rng(0).normal(0, 1, 301).cumsum()
+    rows = "".join(f"{y:.5f},{x:.5f}\n" for y, x in pairwise(hint))
+    Path("a.csv").write_text(f"y,hint\n{rows}")
+    run = charrnn.train("a.csv", **SMALL, horizon=1, steps=250, seq_length=8, learning_rate=0.02)
+    model = run.finish(progress=False)
+    assert model.task.features == ("hint",)
+    windows = [np.stack([hint[k : k + 8], hint[k + 1 : k + 9]], -1) for k in range(100)]
+    errors = [
+        abs(answer.forecast[0] - hint[k + 8]) for k, answer in enumerate(model.predict(windows))
+    ]
+    assert np.median(errors) < 0.5 * np.median(np.abs(np.diff(hint)))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"season": 12}, "has 20 values"),
+        ({"season": 2, "horizon": 10}, "has 20 values"),
+    ],
+)
+def test_too_short(given: dict[str, Any], found: str) -> None:
+    write_series("a.csv", *random_walks(20))
+    with pytest.raises(BadDataError, match=found):
+        charrnn.train("a.csv", **SMALL, **given)
+    assert not Path("m").exists()
+
+
+def test_settings_that_do_not_fit() -> None:
+    write_series("a.csv", *random_walks(60))
+    with pytest.raises(UsageError, match="seq_length 3 is less than a season of 4"):
+        charrnn.train("a.csv", **SMALL, season=4, seq_length=3)
+    run = charrnn.train("a.csv", **SMALL, season=4, seq_length=11, steps=2)
+    assert "reading 8 values, whole seasons of 4" in run.notes
+    assert run.finish(progress=False).task.window == 8
+
+
+def test_short_series_are_told() -> None:
+    data = data_of(40, 5)
+    assert "1 of 2 series are shorter than 6 values" in data.notes[0]
+    assert data_of(40, 30).notes == ()
+
+
+def test_no_language_model_starts_a_forecaster() -> None:
+    write_series("a.csv", *random_walks(40))
+    with pytest.raises(UsageError, match="a forecaster reads numbers"):
+        forecast.read(["a.csv"], Reading(), TaskSettings(task="forecast"), bases=[object()])  # type: ignore[list-item]

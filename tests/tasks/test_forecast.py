@@ -1,0 +1,253 @@
+"""Errors of forecasts by hand, windows at any level and in any unit, and what a forecaster says."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn.cells.heads import shapes_of
+from charrnn.config import CellName, ModelConfig, Reading
+from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.series import Series
+from charrnn.folder.record import NO_TEXT, SERIES, ModelFolder, ModelRecord
+from charrnn.task_config import Forecast as Task
+from charrnn.tasks import measures
+from charrnn.tasks.answers import Forecast
+from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
+from charrnn.tasks.windows import Windows
+
+
+def column(*values: float) -> np.ndarray:
+    return np.array(values, np.float64)
+
+
+def a_series(*values: float, name: str = "", times: str = "") -> Series:
+    return Series(name, column(*values)[:, None], times=tuple(times.split()), place="x.csv: line 1")
+
+
+def forecaster(
+    task: Task, series: list[Series], cell: CellName = "gru", extra: dict[str, bytes] | None = None
+) -> Forecaster:
+    """One with weights drawn at random."""
+    config = ModelConfig(cell=cell, vocab_size=1, embed_size=3, hidden_size=5, num_layers=2)
+    random = np.random.default_rng(1)
+    weights = {
+        name: random.normal(0, 0.4, shape).astype(np.float32)
+        for name, shape in shapes_of(config, task).items()
+    }
+    record = ModelRecord(charrnn_version="0", model=config, task=task)
+    files = extra or past_file(series, task)
+    return Forecaster(ModelFolder(Path("m"), record, NO_TEXT, weights, 0, (), files))
+
+
+def test_errors_by_hand() -> None:
+    wanted, found = column(100, 200, 50), column(110, 180, 50)
+    assert measures.smape(wanted, found) == pytest.approx(200 / 3 * (10 / 210 + 20 / 380))
+    assert measures.mape(wanted, found) == pytest.approx(100 / 3 * (0.1 + 0.1))
+    assert measures.smape(column(0, 1), column(0, 1)) == 0
+    assert measures.smape(column(1), column(-1)) == 200 * 2 / 2
+    assert math.isnan(measures.mape(column(0, 1), column(1, 1)))
+    # |5-1|, |4-2|, |9-5| over 3
+    assert measures.seasonal_error(column(1, 2, 5, 4, 9), 2) == pytest.approx((4 + 2 + 4) / 3)
+    assert math.isnan(measures.seasonal_error(column(1, 2), 2))
+    assert math.isnan(measures.seasonal_error(column(3, 3, 3), 1))
+
+
+def test_forecasts_without_a_model() -> None:
+    assert measures.seasonal_naive(column(9, 1, 2, 3), 3, 5).tolist() == [1, 2, 3, 1, 2]
+    assert measures.seasonal_naive(column(9, 1, 2, 3), 1, 2).tolist() == [3, 3]
+    assert measures.drift(1, 7, 4, 3).tolist() == [9, 11, 13]
+    assert measures.drift(5, 5, 1, 2).tolist() == [5, 5]
+
+
+def test_a_report_by_hand() -> None:
+    one = Trial(Past.of(a_series(1, 2, 3, 5), 2, 1), column(6, 8))
+    other = Trial(Past.of(a_series(4, 4, 4, 4), 2, 1), column(4, 5))
+    bands = [
+        np.array([[5, 6, 7], [5, 7, 7.5], [0, 0, 0]], np.float64),
+        np.array([[4, 4, 4], [4, 4, 6]], np.float64),
+    ]
+    report = report_of([one, other], bands, 1)
+    # The second never changed, so that its MASE is not defined.
+    assert report.scores["MASE"] == pytest.approx(0.5 / (4 / 3))
+    assert report.scores["sMAPE"] == pytest.approx(
+        (200 / 2 * (0 + 1 / 15) + 200 / 2 * (0 + 1 / 9)) / 2
+    )
+    assert report.scores["MAPE"] == pytest.approx((100 / 2 / 8 + 100 / 2 / 5) / 2)
+    assert report.scores["in the band"] == 3 / 4
+    assert report.baselines["naive"]["MASE"] == pytest.approx(2 / (4 / 3))
+    assert report.baselines["drift"]["MASE"] == pytest.approx((1 / 3 + 1 / 3) / 2 / (4 / 3))
+    assert not report.higher_is_better
+    assert report.beaten_by == "drift"
+    assert "no better than drift" in report.verdict
+
+
+def test_an_error_that_is_not_defined_is_left_out() -> None:
+    trial = Trial(Past.of(a_series(0, 0, 0), 2, 1), column(0, 0))
+    report = report_of([trial], [np.zeros((2, 3))], 1)
+    assert (report.metric, report.score) == ("sMAPE", 0)
+    assert set(report.scores) == {"sMAPE", "in the band"}
+
+
+@pytest.mark.parametrize("season", [1, 4])
+@pytest.mark.parametrize("positive", [False, True])
+def test_outputs_stand_for_values(season: int, positive: bool) -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(0, 3, (5, 12, 3))
+    wanted = random.normal(0, 3, (5, 7))
+    if positive:  # in logarithms
+        rows, wanted = np.exp(rows), np.exp(wanted)
+    windows = Windows.of(rows, 7, season)
+    assert windows.inputs.shape == (5, 12 // season, 3 * season)
+    assert bool(np.isnan(windows.floor).all()) is not positive
+    outputs = windows.wanted(wanted)[..., None]  # (B, horizon, 1)
+    floor = windows.floor if positive else -np.inf
+    np.testing.assert_allclose(
+        windows.values(outputs)[..., 0], np.maximum(wanted, floor), rtol=1e-5
+    )
+
+
+def test_no_change_to_come_is_the_last_season_going_on() -> None:
+    rows = column(1, 5, 2, 6, 3, 9)[None, :, None]
+    windows = Windows.of(rows, 5, 2)
+    # A season has changed by (2+4)/2 over two seasons, so by 1.5 each.
+    wanted = [3 + 1.5, 9 + 1.5, 3 + 3, 9 + 3, 3 + 4.5]
+    assert windows.values(np.zeros((1, 5, 1)))[0, :, 0].tolist() == wanted
+    unit = math.sqrt(1.5 * np.std([1, 5, 2, 6, 3, 9]))  # changes are 1, 1, 1 and 3
+    assert windows.inputs[0].tolist() == [
+        pytest.approx([-2 / unit, -4 / unit]),
+        pytest.approx([-1 / unit, -3 / unit]),
+        [0, 0],
+    ]
+
+
+def test_level_and_unit_make_no_difference() -> None:
+    model = forecaster(Task(horizon=3, season=2, window=6), [])
+    values = column(3, 1, 4, 1, 5, 9)
+    (plain,) = model.predict([values])
+    (moved,) = model.predict([1000 * values - 77])
+    for one, other in zip(_bands(moved), _bands(plain), strict=True):
+        np.testing.assert_allclose(one, 1000 * other - 77, rtol=1e-5)
+
+
+def _bands(answer: Forecast) -> list[np.ndarray]:
+    return [np.array(answer.lower), np.array(answer.forecast), np.array(answer.upper)]
+
+
+@pytest.mark.parametrize("rows", [[7.0] * 6, [0.0] * 6, [1e300, -1e300] * 3, [1e-300, 1e300] * 3])
+def test_extremes_stay_finite(rows: list[float]) -> None:
+    model = forecaster(Task(horizon=3, season=2, window=6), [])
+    (answer,) = model.predict([rows], 8)
+    assert np.isfinite(_bands(answer)).all()
+
+
+def test_bands_are_in_order_and_grow_with_each_block() -> None:
+    model = forecaster(Task(horizon=2, season=2, window=4), [])
+    (answer,) = model.predict([column(3, 1, 4, 1, 5, 9)], 6)
+    lower, middle, upper = _bands(answer)
+    assert (lower <= middle).all()
+    assert (middle <= upper).all()
+    widths = (upper - lower).reshape(3, 2).mean(1)
+    assert (np.diff(widths) > 0).all()
+
+
+def test_forecasts_beyond_the_horizon_read_those_before() -> None:
+    task = Task(horizon=2, season=2, window=4, features=("heat",))
+    model = forecaster(task, [])
+    rows = np.array([[3, 1], [1, 2], [4, 3], [1, 4], [5, 5], [9, 6]], np.float64)
+    (all_at_once,) = model.predict([rows], 5)
+    assert len(all_at_once.forecast) == 5
+    (first,) = model.predict([rows])
+    again = np.concatenate([rows, np.stack([first.forecast, rows[-2:, 1]], -1)])
+    (second,) = model.predict([again])
+    assert all_at_once.forecast[:4] == pytest.approx(first.forecast + second.forecast)
+
+
+def test_series_of_different_lengths_side_by_side() -> None:
+    model = forecaster(Task(horizon=2, season=2, window=6), [])
+    series = [column(*range(2, 2 + n)) ** 1.5 for n in (9, 2, 5, 4, 9)]
+    together = model.predict(series)
+    for one, answer in zip(series, together, strict=True):
+        (alone,) = model.predict([one])
+        np.testing.assert_allclose(_bands(alone), _bands(answer), rtol=1e-6)
+
+
+def test_without_input_it_goes_on_from_the_training_series() -> None:
+    task = Task(horizon=2, season=2, window=4)
+    series = [a_series(*range(30), name="a"), a_series(5, 3, 8, name="b")]
+    model = forecaster(task, series)
+    answers = model.predict()
+    assert [answer.series for answer in answers] == ["a", "b"]
+    assert answers == model.predict(series)
+    assert answers[0].plain.startswith("a: ")
+    assert len(model.pasts[0].end) == 8, "four horizons are kept to be drawn"
+
+
+@pytest.mark.parametrize(
+    ("series", "found"),
+    [
+        (column(1), "series has 1 value"),
+        (np.ones((5, 2)), "series has 2 columns"),
+        (column(1, 2, math.nan), "holds what is no number"),
+        (Series("n", np.ones((5, 2)), ("heat",), (), "x.csv: line 2"), "has heat beside the value"),
+    ],
+)
+def test_series_that_do_not_fit(series: Any, found: str) -> None:
+    model = forecaster(Task(horizon=2, season=2, window=4), [])
+    with pytest.raises(UsageError, match=found):
+        model.predict([series])
+
+
+def test_known_series_go_on_and_others_are_cut(tmp_path: Path) -> None:
+    times = "2024-01 2024-02 2024-03 2024-04 2024-05"
+    known = a_series(1, 2, 3, 5, 8, name="a", times=times)
+    model = forecaster(Task(horizon=2, window=3), [known])
+    (tmp_path / "x.csv").write_text(
+        "unique_id,ds,y\na,2024-04,5\na,2024-05,8\na,2024-06,9\na,2024-07,11\na,2024-08,14\n"
+        "b,2024-01,4\nb,2024-02,4.5\nb,2024-03,6\nb,2024-04,7\n"
+    )
+    report = model.evaluate([tmp_path / "x.csv"])
+    assert (report.count, report.notes) == (2, ())
+    wanted = column(9, 11, 14)
+    (going_on,) = model.predict([known], 3)
+    mase = np.abs(wanted - going_on.forecast).mean() / measures.seasonal_error(
+        known.values[:, 0], 1
+    )
+    (other,) = model.predict([column(4, 4.5)])
+    mase += np.abs(column(6, 7) - other.forecast).mean() / 0.5
+    assert report.score == pytest.approx(mase / 2)
+
+
+def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:
+    known = a_series(1, 2, 3, name="a", times="2024-01 2024-02 2024-03")
+    model = forecaster(Task(horizon=2, window=3), [known])
+    path = tmp_path / "x.csv"
+    path.write_text("unique_id,ds,y\na,2024-01,1\na,2024-02,2\n")
+    with pytest.raises(
+        BadDataError, match="ends at 2024-02, and the model was trained on it up to"
+    ):
+        model.evaluate([path], Reading())
+    path.write_text("unique_id,ds,y\nb,2024-01,1\nb,2024-02,2\n")
+    with pytest.raises(BadDataError, match="series b has 2 values, and the model does not know it"):
+        model.evaluate([path], Reading())
+    path.write_text("unique_id,ds,y\na,2024-05,1\n")
+    assert "later than one step after 2024-03" in model.evaluate([path]).notes[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}",
+        b'{"series": [{"end": [], "first": 1, "count": 3}]}',
+        b'{"series": [{"end": [[1], [2, 3]], "first": 1, "count": 3}]}',
+        b'{"series": [{"end": [[1], [2], [3]], "first": 1, "count": 2}]}',
+        b'{"series": [{"end": [[1], [1e999]], "first": 1, "count": 3}]}',
+    ],
+)
+def test_a_damaged_folder_is_refused(content: bytes) -> None:
+    with pytest.raises(BadDataError, match=SERIES):
+        forecaster(Task(horizon=2, window=2), [], extra={SERIES: content})
