@@ -98,10 +98,10 @@ class TranslatorNetwork(Encoder):
         Returns:
             logits: (S, B, V).
         """
-        memory, state, looked = self.decoder.remember(
+        memory, state, focus = self.decoder.remember(
             self.read(sources, lengths, generator), lengths
         )
-        vectors, _, _ = self.decoder(targets, memory, state, looked, generator)
+        vectors, _, _ = self.decoder(targets, memory, state, focus, generator)
         logits: Tensor = self.head(vectors)
         return logits
 
