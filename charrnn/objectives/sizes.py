@@ -32,7 +32,7 @@ SIZES = (32, 64, 128, 192, 256, 384)
 LARGEST = ((20_000, 64), (60_000, 128), (300_000, 192), (3_000_000, 256), (math.inf, 384))
 PASSES = 6  # that a size must be able to make to be chosen
 
-RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
+RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate
 FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
 
 # What of the shape does not depend on the texts.
@@ -138,7 +138,7 @@ def _side_by_side(
 def _learning_rate(model: ModelConfig, share: float) -> float:
     """Larger steps for smaller networks."""
     rate = 3e-3 * (192 / max(model.hidden_size, 64)) ** 0.5
-    return float(f"{share * rate * RATES[model.cell]:.1g}")
+    return float(f"{share * rate * RATES[model.cell]:.2g}")
 
 
 def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, texts: int) -> str:
