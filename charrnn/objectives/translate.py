@@ -364,8 +364,11 @@ class Translation:
         return _Validation(self, network)
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The character error rate, then the cost."""
-        return (math.inf if evaluation.score is None else evaluation.score, evaluation.val_nats)
+        """The cost of all pairs: the error rate of some hundred is left to chance.
+
+        By that rate, sentences of 0.489 nats were once kept, and later ones of 0.478 were not.
+        """
+        return (evaluation.val_nats,)
 
     def translator(self, model: ModelConfig, weights: Weights) -> Translator:
         """A network of this task in NumPy."""
