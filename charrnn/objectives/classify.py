@@ -42,12 +42,10 @@ from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
-USUAL = {"dropout": 0.5}
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
-# Passes over texts of fewer characters in all: later ones learn them by heart. Names of 18
-# languages ended at 0.836 after 40, at 0.861 after 15; film snippets at 0.726 after 11, at 0.750
-# after 5.
-PASSES = ((300_000, 16), (math.inf, 6))
+# For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
+# See benchmarks/NOTES.md.
+LIMITS = ((300_000, 16, 0.5), (math.inf, 6, 0.3))
 
 
 class ClassifierNetwork(Encoder):
@@ -157,7 +155,9 @@ def plan(
 ) -> Plan:
     """Choose everything that `given` leaves open; see `sizes.plan_of`."""
     texts = [one.text for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, budget, given, speed, bases, USUAL)
+    dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
+    usual = {"dropout": dropout}
+    return plan_of(texts, data.tokenizer.vocab_size, budget, given, speed, bases, usual)
 
 
 class Batch(NamedTuple):
@@ -221,7 +221,7 @@ class Classification:
     @property
     def max_epochs(self) -> int:
         """See `Task`."""
-        return next(passes for limit, passes in PASSES if self.train_tokens < limit)
+        return next(passes for limit, passes, _ in LIMITS if self.train_tokens < limit)
 
     def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
         """The ids of texts."""
