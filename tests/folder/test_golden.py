@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from charrnn import CharRNN, load
 from charrnn.cli.verify import verify
-from charrnn.folder.record import FORMAT_VERSION
+from charrnn.config import TaskName
+from charrnn.folder.record import FORMAT_VERSION, TASK_FORMAT_VERSION
 from charrnn.folder.resuming import read_run
 
 DATA = Path(__file__).parent / "data"
 
 # What its writer printed. Log-probabilities in nats, of each character but the first.
+# Format 2 is that of other tasks.
 GREEDY = {"format-1": ("The ", "of the cf the of the cf the of the cf th")}
 LOG_PROBS = {"format-1": ("The tide", [-1.79815, -0.24521, -0.15717, -3.16740, -1.43783])}
 
 
 def test_there_is_a_folder_of_each_format() -> None:
-    formats = {f"format-{version}" for version in range(1, FORMAT_VERSION + 1)}
-    assert {path.name for path in DATA.iterdir()} == formats == set(GREEDY) == set(LOG_PROBS)
+    formats = {f"format-{version}" for version in range(1, TASK_FORMAT_VERSION + 1)}
+    assert {path.name for path in DATA.iterdir()} == formats
+    assert set(GREEDY) == set(LOG_PROBS) == {f"format-{FORMAT_VERSION}"}
+    assert {path.name for path in (DATA / "format-2").iterdir()} == set(get_args(TaskName))
 
 
 @pytest.mark.parametrize("name", sorted(GREEDY))
@@ -42,3 +47,34 @@ def test_it_is_whole_and_can_be_resumed(name: str, tmp_path: Path) -> None:
     run = read_run(path)
     assert run.progress.step == 150
     assert run.progress.best == min(run.progress.metrics, key=lambda m: m.val_nats)
+
+
+def test_a_classifier_answers_what_it_did() -> None:
+    (answer,) = load(DATA / "format-2" / "classify").predict(["aba"])
+    assert (answer.label, answer.probability) == ("many", pytest.approx(0.52383, abs=1e-4))
+
+
+def test_a_tagger_answers_what_it_did() -> None:
+    tagger = load(DATA / "format-2" / "tag")
+    (scores,) = tagger.scores(["ab cd"], [[(0, 2), (3, 5)]])
+    assert scores[0] == pytest.approx([-1.66104, -0.21730, -5.22655], abs=1e-4)
+    (answer,) = tagger.predict(["ab cd"])
+    assert [(span.text, span.label) for span in answer.spans] == [("ab", "A"), ("cd", "A")]
+
+
+def test_a_forecaster_answers_what_it_did() -> None:
+    (answer,) = load(DATA / "format-2" / "forecast").predict()
+    assert answer.forecast == pytest.approx([26.66570, 31.10711, 31.21892], abs=1e-3)
+    assert answer.lower == pytest.approx([26.66105, 31.10205, 31.21884], abs=1e-3)
+
+
+def test_a_translator_answers_what_it_did() -> None:
+    (answer,) = load(DATA / "format-2" / "translate").predict(["abc"])
+    assert (answer.text, answer.log_prob) == ("aac", pytest.approx(-6.11599, abs=1e-3))
+
+
+@pytest.mark.parametrize("task", get_args(TaskName))
+def test_a_run_of_a_task_is_whole_and_can_be_resumed(task: str, tmp_path: Path) -> None:
+    path = shutil.copytree(DATA / "format-2" / task, tmp_path / task)
+    verify(str(path))
+    assert read_run(path).progress.step == 60
