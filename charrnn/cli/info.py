@@ -49,9 +49,11 @@ def _curve(model: ModelFolder) -> str:
     if model.record.task is not None:
         losses = [(one.step, one.val_nats) for one in model.metrics]
         return f"\nvalidation loss (o: the weights that were kept)\n{plot(losses, model.step)}"
-    bits = [(one.step, one.val_nats / math.log(2)) for one in model.metrics]
-    title = f"validation loss in bits per {model.tokenizer.unit} (o: the weights that were kept)"
-    return f"\n{title}\n{plot(bits, model.step)}"
+    is_task = model.record.task is not None
+    losses = [(m.step, m.val_nats / (1 if is_task else math.log(2))) for m in model.metrics]
+    unit = "" if is_task else f" in bits per {model.tokenizer.unit}"
+    title = f"validation loss{unit} (o: the weights that were kept)"
+    return f"\n{title}\n{plot(losses, model.step)}"
 
 
 def _size(count: int) -> str:

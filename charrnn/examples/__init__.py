@@ -3,10 +3,10 @@
     sources ──rows──▶ File ──▶ Row, Row, … ──labelled, tagged, series──▶ Example, Example, …
 
 rows        files, compressed ones and data sets → rows with columns and numbers
+times       times as tables write them
 labelled    texts with a label each: tables, fastText
 inputs      texts to be answered
 tagged      texts with marked spans: CoNLL, JSON
-times       times as tables write them
 series      series of numbers: wide, long and ragged tables
 pairs       two columns, or two files line by line → pairs of texts
 """

@@ -32,10 +32,13 @@ def facts(model: ModelFolder) -> dict[str, str]:
     if not isinstance(record.task, Forecast):
         found["vocabulary"] = vocabulary(model.tokenizer)
     if record.corpus is not None:
-        found["corpus"] = f"{record.corpus.name}, {record.corpus.characters:,} characters"
+        read = "values" if isinstance(record.task, Forecast) else "characters"
+        found["corpus"] = f"{record.corpus.name}, {record.corpus.characters:,} {read}"
         if record.corpus.reverse:
             found["corpus"] += ", read from the end to the beginning"
-        if record.task is not None:
+        if isinstance(record.task, Forecast):
+            found["series"] = f"{record.corpus.record_count:,}"
+        elif record.task is not None:
             found["examples"] = f"{record.corpus.record_count:,}"
         elif record.corpus.record_count:
             count = f"{record.corpus.record_count:,}"
@@ -93,6 +96,9 @@ def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
     """The card of a model for a task."""
     rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
     title = folder_name(model.path)
+    use, validates = f"charrnn predict {title} < input", "examples from all over the corpus"
+    if isinstance(task, Forecast):
+        use, validates = f"charrnn predict {title}", "the ends of the series"
     return f"""# {title}
 
 A recurrent network, made with charrnn.
@@ -104,9 +110,9 @@ A recurrent network, made with charrnn.
 
 Use it, from the folder that holds this one, or from anywhere with its path:
 
-    charrnn predict {title} < input
+    {use}
 
-The validation loss and score are of examples from all over the corpus, not trained on.
+The validation loss and score are of {validates}, not trained on.
 """
 
 

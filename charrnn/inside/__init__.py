@@ -10,6 +10,7 @@ ngrams      what can be predicted from the last few characters alone, by countin
 memory      how far back a model remembers: its horizon
 features    simple features of a text: quotes, brackets, lines, words
 following   how closely units follow features
+ablation    what a model loses without a unit
 findings    what each unit stands for
 backwards   gradients over time; the one file here that needs PyTorch
 

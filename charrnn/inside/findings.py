@@ -9,32 +9,30 @@ Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, target_log_probs
+from charrnn.arrays import Floats, Ids
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
+from charrnn.inside.ablation import FEW_LANES, LANES, Ablation
 from charrnn.inside.features import FEATURES
 from charrnn.inside.following import Following, by_chance, follow, likely_higher
 from charrnn.inside.lanes import WARM_UP, story_ids
-from charrnn.models.hooks import Watch
 from charrnn.models.model import Model
-from charrnn.scoring.score import score_of
 from charrnn.text.tokenizer import Tokenizer, code_points
 
 __all__ = ["Passage", "Unit", "units"]
 
 LEAST = 200  # tokens of a text that anything can be learnt from
 PASSAGES, BEFORE, AFTER = 5, 40, 10  # how many, and characters before and after each
-ABLATED = 16  # units that are taken away, one at a time
-LANES, LENGTH = 32, 256  # the tokens that are predicted without them
-WORK = 1e12  # multiplications and additions that this may take: about half a minute
+# Units that are taken away on more of the text than others: the closest followers, and as many of
+# those without which most is lost.
+CLOSEST = 16
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -64,7 +62,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
         shuffled: the largest that any unit reaches with that feature by chance; see `following`.
         auc: for a feature that is on or off: how likely the unit is higher where it is on.
         bits: what the model loses while the unit's h is held at its mean, in bits per character;
-            None for units that were not taken away.
+            None in a network too large to try them all.
         passages: where it is strongest: highest if the score is above 0, else lowest.
     """
 
@@ -94,8 +92,8 @@ def units(
         progress: called with which share of the work was done since the last call.
 
     Returns:
-        units: all of them: those that follow something first, the closest first. The first
-            `ABLATED` are also taken away, on a sample of the text.
+        units: all of them: those that follow something first, the closest first. Each is also
+            taken away, on a sample of the text, which is larger for those that matter most.
 
     Raises:
         UsageError: for a mixture, a model of records, a text too short, or unknown characters if
@@ -109,20 +107,24 @@ def units(
         found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
         raise UsageError(found, "use a longer one")
     read, middle = _Read(model.tokenizer, ids), len(ids) // 2
-    windows = _windows(model, ids[middle:])
-    read_each = windows.size // 2  # tokens, each time that a unit is taken away
-    total = len(ids) + (2 + ABLATED) * read_each
+    ablation = Ablation(model, ids[middle:])
+    number = model.config.num_layers * model.config.hidden_size  # U
+    many = ablation.lanes(LANES, CLOSEST)
+    few = ablation.lanes(FEW_LANES, number)
+    others = max(0, number - CLOSEST)
+    taken = number - others + min(CLOSEST, others if few else 0)  # units on more of the text
+    total = len(ids) + (taken * many + others * few) * ablation.length
 
     def done(tokens: int) -> None:
         if progress is not None:
-            progress(tokens / total)
+            progress(tokens / max(total, 1))
 
     best = _best(model, ids, read.features, done)
     order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
-    taken = [u for u in order if best.follows[u]][:ABLATED]
-    done((ABLATED - len(taken)) * read_each)
-    lost = _bits_lost(model, windows, best.second.means, taken, done)
-    bits = dict(zip(taken, lost, strict=True))
+    means = best.second.means
+    bits = ablation.bits_lost(order[CLOSEST:], means, few, done)
+    dearest = sorted(bits, key=lambda u: -bits[u])[:CLOSEST]
+    bits |= ablation.bits_lost([*order[:CLOSEST], *dearest], means, many, done)
     return [_unit(model, read, best, u, bits.get(u)) for u in order]
 
 
@@ -223,55 +225,3 @@ class _Read:
             if len(places) == PASSAGES:
                 break
         return tuple(places)
-
-
-def _windows(model: Model, ids: Ids) -> Ids:
-    """Texts (B, 2·N + 1) in which units are taken away: N tokens are read, N more are predicted."""
-    length = min(LENGTH, (len(ids) - 1) // 2)
-    shape = model.config
-    weights = 8 * shape.num_layers * shape.hidden_size**2  # about
-    affordable = int(WORK / (2 * weights * length * (ABLATED + 1)))
-    lanes = max(1, min(LANES, affordable, len(ids) // (2 * length + 1)))
-    starts = np.linspace(0, len(ids) - 2 * length - 1, lanes).astype(np.intp)
-    windows: Ids = ids[starts[:, None] + np.arange(2 * length + 1)]
-    return windows
-
-
-def _bits_lost(
-    model: Model,
-    windows: Ids,
-    means: NDArray[np.float64],
-    taken: Sequence[int],
-    done: Callable[[int], object],
-) -> list[float]:
-    """What a model loses without each of some units, in bits per character."""
-    length = windows.shape[1] // 2
-    _, state = model(windows[:, :length])
-    targets = windows[:, length + 1 :]
-    done(targets.size)
-
-    def cost(watch: Watch | None) -> float:
-        logits, _ = model(windows[:, length:-1], state, watch)  # (B, length, V)
-        done(targets.size)
-        return -float(target_log_probs(logits, targets).sum(dtype=np.float64))
-
-    whole = cost(None)
-    characters = score_of(0.0, model.tokenizer, targets.ravel()).characters
-    lost = []
-    for u in taken:
-        layer, unit = divmod(u, model.config.hidden_size)
-        more = cost(_held(f"layers.{layer}.hook_h", unit, float(means[u]))) - whole
-        lost.append(more / max(characters, 1) / math.log(2))
-    return lost
-
-
-def _held(place: str, unit: int, mean: float) -> Watch:
-    """Hold a unit at its mean."""
-
-    def watch(name: str, _t: int, value: Floats) -> Floats:
-        if name == place:
-            value = value.copy()
-            value[:, unit] = mean
-        return value
-
-    return watch

@@ -15,4 +15,5 @@ recurrent   stacks of layers
 base        what every network can tell of itself
 char_rnn    embedding → recurrent stack → head
 encoder     rows of different lengths through one stack or two, for the other tasks
+attention   a decoder that looks at what an encoder has read
 """

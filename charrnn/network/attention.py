@@ -1,12 +1,12 @@
 """A decoder that looks at what an encoder has read.
 
-vectors, looked = decoder(ids, memory, state, looked)    # (S, B) → (S, B, H)
+vectors, focus = decoder(ids, memory, state, focus)    # (S, B) → (S, B, H)
 
 Luong, Pham and Manning, "Effective approaches to attention-based neural machine translation", 2015,
 with the general score and without input feeding: so the stack reads all of a known target in one
-call. Where a step looks also depends on where the step before it looked, by a move that the decoder
+call. Where a step looks also depends on the focus of the step before it, by a move that the decoder
 chooses: one forwards to copy, one backwards to reverse, none to write several letters for one. So
-it finds its place in texts that are longer than any it was trained on; content alone does not.
+it finds its place in texts that are longer than any it was trained on, where content alone is lost.
 Chorowski et al., "Attention-based models for speech recognition", 2015, made the score depend on
 the attention before; here the kernel is the decoder's, anew at each step.
 """
@@ -87,63 +87,63 @@ class Decoder(nn.Module):
         Returns:
             memory: of these rows.
             state: arrays (L, B, H), made of what each direction has read last.
-            looked: (B, T), at the first token of each row.
+            focus: (B, T), how much each token was looked at last: all at the first.
         """
         steps, batch, _ = output.shape
         hidden, rows = self.config.hidden_size, torch.arange(batch, device=output.device)
         last = torch.cat([output[lengths - 1, rows, :hidden], output[0, :, hidden:]], -1)
-        parts = self.bridge(last).view(batch, self.parts, -1, hidden).permute(1, 2, 0, 3)
+        parts = self.bridge(last).float().view(batch, self.parts, -1, hidden).permute(1, 2, 0, 3)
         state = (parts[0].tanh().contiguous(), *(part.contiguous() for part in parts[1:]))
         there = torch.arange(steps, device=output.device) < lengths[:, None]  # (B, T)
-        looked = torch.zeros(there.shape, dtype=torch.float32, device=output.device)
-        looked[:, 0] = 1
+        focus = torch.zeros(there.shape, dtype=torch.float32, device=output.device)
+        focus[:, 0] = 1
         output = output.transpose(0, 1)  # (B, T, D·H)
-        return Memory(output, self.key(output), there), state, looked
+        return Memory(output, self.key(output), there), state, focus
 
     def forward(
         self,
         ids: Tensor,
         memory: Memory,
         state: State,
-        looked: Tensor,
+        focus: Tensor,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, State, Tensor]:
         """Read a target, or go on with one.
 
         Args:
             ids: (S, B).
-            memory, state, looked: see `remember`; of this call later.
+            memory, state, focus: see `remember`; of this call later.
             generator: of what is dropped while training; None for PyTorch's own.
 
         Returns:
             vectors: (S, B, H), of which a head predicts the next token.
             state: after the last token.
-            looked: (B, T), the last step's attention.
+            focus: (B, T), that of the last step.
         """
         hidden, state = self.rnn(self.embedding.weight, state, ids, generator)  # (S, B, H)
         query = hidden.transpose(0, 1)  # (B, S, H)
         scores = torch.bmm(query, memory.keys.transpose(1, 2)) / math.sqrt(query.shape[-1])
         scores = scores.float().masked_fill(~memory.there[:, None], -math.inf)  # (B, S, T)
-        attention = _attention(scores, self.move(query).float(), looked)  # (B, S, T)
+        attention = _attention(scores, self.move(query).float(), focus)  # (B, S, T)
         context = torch.bmm(attention.to(memory.output.dtype), memory.output)  # (B, S, D·H)
         vectors = self.out(torch.cat([context, query], -1)).tanh()
         return vectors.transpose(0, 1), state, attention[:, -1]
 
 
-def _attention(scores: Tensor, moves: Tensor, looked: Tensor) -> Tensor:
+def _attention(scores: Tensor, moves: Tensor, focus: Tensor) -> Tensor:
     """How much each step looks at each token: (B, S, T).
 
     Args:
         scores: (B, S, T), by content.
-        moves: (B, S, 2·R+1), how much a token gains for each offset from what was looked at.
-        looked: (B, T), by the step before the first.
+        moves: (B, S, 2·R+1), how much a token gains by each offset from the focus.
+        focus: (B, T), of the step before the first.
     """
     width, steps = moves.shape[-1], list[Tensor]()
     with torch.autocast(scores.device.type, enabled=False):
         for score, move in zip(scores.unbind(1), moves.unbind(1), strict=True):
-            around = pad(looked, (width // 2, width // 2)).unfold(1, width, 1)  # (B, T, 2·R+1)
-            looked = (score + torch.bmm(around, move[..., None])[..., 0]).softmax(-1)
-            steps.append(looked)
+            around = pad(focus, (width // 2, width // 2)).unfold(1, width, 1)  # (B, T, 2·R+1)
+            focus = (score + torch.bmm(around, move[..., None])[..., 0]).softmax(-1)
+            steps.append(focus)
     return torch.stack(steps, 1)
 
 

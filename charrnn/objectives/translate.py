@@ -98,10 +98,10 @@ class TranslatorNetwork(Encoder):
         Returns:
             logits: (S, B, V).
         """
-        memory, state, looked = self.decoder.remember(
+        memory, state, focus = self.decoder.remember(
             self.read(sources, lengths, generator), lengths
         )
-        vectors, _, _ = self.decoder(targets, memory, state, looked, generator)
+        vectors, _, _ = self.decoder(targets, memory, state, focus, generator)
         logits: Tensor = self.head(vectors)
         return logits
 
@@ -364,8 +364,11 @@ class Translation:
         return _Validation(self, network)
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The character error rate, then the cost."""
-        return (math.inf if evaluation.score is None else evaluation.score, evaluation.val_nats)
+        """The cost of all pairs: the error rate of some hundred is left to chance.
+
+        By that rate, sentences of 0.489 nats were once kept, and later ones of 0.478 were not.
+        """
+        return (evaluation.val_nats,)
 
     def translator(self, model: ModelConfig, weights: Weights) -> Translator:
         """A network of this task in NumPy."""

@@ -18,10 +18,10 @@ class Curve(NamedTuple):
 
     Attributes:
         name: of its folder.
-        unit: what a token is.
-        read: tokens that had been read at each evaluation, in all; or updates, where the run does
-            not say how many tokens an update reads.
-        training, validation: bits per token.
+        unit: what a token is; empty for a task, whose examples differ in length.
+        read: tokens that had been read at each evaluation, in all; or updates, for a task and where
+            the run does not say how many tokens an update reads.
+        training, validation: bits per token; for a task its loss.
         kept: which evaluation is that of the weights in the folder; None if none is.
     """
 
@@ -36,13 +36,15 @@ class Curve(NamedTuple):
 def curve_of(model: ModelFolder) -> Curve:
     """The losses of the run that made a model."""
     config, steps = model.record.training, [one.step for one in model.metrics]
-    each = config.batch_size * config.seq_length if config else 1
+    is_task = model.record.task is not None
+    each = config.batch_size * config.seq_length if config and not is_task else 1
+    unit, nats = ("", 1.0) if is_task else (model.tokenizer.unit, math.log(2))
     return Curve(
         name=model.path.resolve().name,
-        unit=model.tokenizer.unit,
+        unit=unit,
         read=tuple(step * each for step in steps),
-        training=tuple(one.train_nats / math.log(2) for one in model.metrics),
-        validation=tuple(one.val_nats / math.log(2) for one in model.metrics),
+        training=tuple(one.train_nats / nats for one in model.metrics),
+        validation=tuple(one.val_nats / nats for one in model.metrics),
         kept=steps.index(model.step) if model.step in steps else None,
     )
 
@@ -68,6 +70,7 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         black = {"color": "black", "fillstyle": "none"}
         axes.plot([], [], "o", markersize=11, **black, label="the weights that were kept")
         axes.plot([], [], ":", linewidth=0.8, **black, label="training loss")
-        axes.set(xlabel=f"{unit}s read", ylabel=f"bits per {unit}", title="Validation loss")
+        labels = (f"{unit}s read", f"bits per {unit}") if unit else ("updates", "loss")
+        axes.set(xlabel=labels[0], ylabel=labels[1], title="Validation loss")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.legend()

@@ -46,7 +46,7 @@ def draw_forecasts(path: Path, outlooks: Sequence[Outlook]) -> None:
         several = [found] if len(drawn) == 1 else list(found)
         for axes, outlook in zip(several, drawn, strict=True):
             _draw(axes, outlook)
-        several[0].legend(loc="upper left")
+        several[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3)  # above the lines
         several[-1].set_xlabel("values before the forecast, and after")
 
 

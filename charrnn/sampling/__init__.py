@@ -12,7 +12,7 @@ endings         where a text ends
 token_source    the ids of many texts, in NumPy or in machine code
 growing         one text while it is drawn
 generation      prompt → new text, one or several at once
-records         whole records, none of them known
 search          the likeliest of many paths, for several searches at once
+records         whole records, none of them known
 beams           the likeliest text, by beam search
 """

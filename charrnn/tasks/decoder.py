@@ -47,13 +47,13 @@ class Written(NamedTuple):
         sources: (N,), whose translations they are.
         memory: of the source of each.
         state: arrays (L, N, H).
-        looked: (N, T), the last step's attention.
+        focus: (N, T), how much each token of the source was looked at last.
     """
 
     sources: NDArray[np.integer]
     memory: Memory
     state: State
-    looked: Floats
+    focus: Floats
 
     def of(self, rows: NDArray[np.integer], all_sources: Memory) -> Written:
         """These rows (N',), which may come several times."""
@@ -62,7 +62,7 @@ class Written(NamedTuple):
         same = np.array_equal(sources, self.sources)
         memory = self.memory if same else all_sources.of(sources)
         state = tuple(part[:, rows] for part in self.state)
-        return Written(sources, memory, state, self.looked[rows])
+        return Written(sources, memory, state, self.focus[rows])
 
 
 class Decoder:
@@ -110,9 +110,9 @@ class Decoder:
             output @ self._key,
             np.where(there, np.float32(0), NOWHERE),
         )
-        looked = np.zeros((batch, steps), np.float32)
-        looked[:, 0] = 1
-        return Written(rows, memory, (np.tanh(first), *others), looked)
+        focus = np.zeros((batch, steps), np.float32)
+        focus[:, 0] = 1
+        return Written(rows, memory, (np.tanh(first), *others), focus)
 
     def step(self, ids: Ids, written: Written) -> tuple[Floats, Written]:
         """Read one token of each translation.
@@ -131,16 +131,16 @@ class Decoder:
         moves = hidden @ self._move[0] + self._move[1]  # (N, 2·R+1)
         reach = moves.shape[1] // 2
         around = np.lib.stride_tricks.sliding_window_view(
-            np.pad(written.looked, ((0, 0), (reach, reach))), moves.shape[1], 1
+            np.pad(written.focus, ((0, 0), (reach, reach))), moves.shape[1], 1
         )  # (N, T, 2·R+1)
         scores += np.matmul(around, moves[..., None])[..., 0]
         scores -= scores.max(-1, keepdims=True)
-        looked = np.exp(scores, out=scores)
-        looked /= looked.sum(-1, keepdims=True)
-        context = np.matmul(looked[:, None], values)[:, 0]  # (N, H)
+        focus = np.exp(scores, out=scores)
+        focus /= focus.sum(-1, keepdims=True)
+        context = np.matmul(focus[:, None], values)[:, 0]  # (N, H)
         vectors = np.tanh(context + hidden @ self._out_hidden + self._out_bias)
         logits = vectors @ self._head[0] + self._head[1]
-        return logits, written._replace(state=state, looked=looked)
+        return logits, written._replace(state=state, focus=focus)
 
     def _read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """The stack's output (N, H), and its state after a token."""

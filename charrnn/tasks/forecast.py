@@ -6,6 +6,7 @@ series ──windows──▶ (B, T, I) ──encoder──▶ (B, H) at the las
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -130,12 +131,19 @@ class Forecaster:
             horizon: how many values; as many as in training by default.
 
         Raises:
-            UsageError: for a series without a whole season, or with other features.
+            UsageError: for a series without a whole season, with other features, or that is none;
+                for a horizon below 1.
         """
+        whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
+        if horizon is not None and not (whole and horizon > 0):
+            raise UsageError(f"horizon is {horizon!r}", "it must be a whole number, at least 1")
         if series is None:
             names = [past.name for past in self.pasts]
             values = [past.values for past in self.pasts]
         else:
+            if not isinstance(series, list | tuple | np.ndarray):
+                what = f"series is a {type(series).__name__}"
+                raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
             names = [one.name if isinstance(one, Series) else "" for one in series]
             values = [self._checked(one) for one in series]
         found = self.bands(values, horizon or self.task.horizon)
@@ -159,10 +167,16 @@ class Forecaster:
             if series.features:
                 self._check_features(series)
         else:
-            rows = np.asarray(series, np.float64)
+            try:
+                rows = np.asarray(series, np.float64)
+            except (TypeError, ValueError):
+                rows = np.zeros(())
             rows = rows[:, None] if rows.ndim == 1 else rows
-        if rows.ndim != 2 or rows.shape[1] != 1 + len(features):
-            beside = "1 column" if rows.ndim == 1 else f"{rows.shape[-1]} columns"
+        if rows.ndim != 2:
+            found = f"{reprlib.repr(series)} is no series"
+            raise UsageError(found, "give a list of series, as in [[1, 2, 3]]")
+        if rows.shape[1] != 1 + len(features):
+            beside = f"{rows.shape[1]} column{'s' * (rows.shape[1] > 1)}"
             names = ", ".join(("the value", *features))
             raise UsageError(f"{what} has {beside}", f"the model reads {names}")
         if len(rows) < self.task.season:

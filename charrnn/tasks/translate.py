@@ -107,6 +107,7 @@ class Translator:
         ids = path.ids[:-1] if self._is_whole(path) else path.ids
         return Translation(self.tokenizer.decoder()(ids, True), path.log_prob)
 
+    @checked
     def evaluate(
         self,
         sources: str | pathlib.Path | Sequence[str | pathlib.Path],

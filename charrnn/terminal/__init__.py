@@ -8,8 +8,8 @@ curve        losses as a small plot of text
 progress     training on a terminal
 activity     what a unit does at each character, and which characters mattered
 insights     what was found inside models, as tables
-known        the records that models were trained on
 forecasts    how series go on, as lines and as a picture
+known        the records that models were trained on
 sampler      texts as `charrnn sample` writes them
 interactive  a text written by the user and the model in turn
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["show_gradients", "show_horizon", "show_units"]
 
-SHOWN = 20  # units in a table
+SHOWN, MISSED = 20, 5  # units in a table; units that are named since most is lost without them
 PASSAGE = 24  # characters before the place in a passage
 FIRST_STEPS = (0, 1, 2, 3, 5, 10, 20, 30, 50, 75, 100)
 
@@ -42,6 +42,10 @@ def show_units(found: Sequence[Unit]) -> None:
     if rows:
         write(_table([head, *rows]))
     write(f"{len(following):,} of {len(found):,} units follow a feature more than by chance\n")
+    lost = [(unit.bits, f"{unit.layer}.{unit.unit}") for unit in found if unit.bits is not None]
+    missed = [f"{name} ({bits:+.4f})" for bits, name in sorted(lost, reverse=True)[:MISSED]]
+    if missed:
+        write(f"bits per character that are lost without a unit, the most: {', '.join(missed)}\n")
 
 
 def show_horizon(found: Horizon, seq_length: int | None) -> None:

@@ -16,7 +16,7 @@ from tests.conftest import VERSE, small_config
 def test_units_as_a_table_and_as_json(home: Path) -> None:
     shown = run(home, "inspect", "verse", "verse.txt", "--units")
     assert shown.returncode == 0, shown.stderr
-    head, *_, last = shown.stdout.splitlines()
+    head, *_, last, missed = shown.stdout.splitlines()
     assert head.split("  ")[0] == "unit"
     assert last.endswith("units follow a feature more than by chance")
     listed = run(home, "inspect", "verse", "verse.txt", "--units", "--json")
@@ -27,6 +27,9 @@ def test_units_as_a_table_and_as_json(home: Path) -> None:
     assert list(found[0]["passages"][0]) == ["at", "value", "before", "after"]
     following = sum(unit["feature"] is not None for unit in found)
     assert last.startswith(f"{following} of 24 ")
+    most = max(found, key=lambda unit: unit["bits"])
+    name = f"{most['layer']}.{most['unit']}"
+    assert missed.startswith("bits per character that are lost without a unit, the most: " + name)
 
 
 def test_the_horizon_of_the_training_text_is_that_of_its_validation_part(home: Path) -> None:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 import charrnn
 from charrnn import CharRNN, CharRNNError, Mixture, Model
 from charrnn.inside import units
+from charrnn.inside.ablation import Ablation
 from charrnn.inside.features import FEATURES, Feature
-from charrnn.inside.findings import Unit
+from charrnn.inside.findings import CLOSEST, Unit
 from charrnn.inside.following import likely_higher
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
 from tests.conftest import VERSE, H, L, small_config
@@ -98,10 +99,11 @@ def test_a_score_is_the_correlation_on_the_second_half(cell: str) -> None:
 
 def test_ablation_is_a_hook_that_holds_the_unit(cell: str) -> None:
     text = planted_text(1025, seed=4)
-    model = a_model(text, cell)
+    model = a_model(text, cell, hidden_size=12)
     ids = model.tokenizer.encode(text)[512:]  # the second half: 256 tokens to warm up, and the rest
-    found = [unit for unit in units(model, text) if unit.bits is not None][:2]
-    assert found
+    every = units(model, text)
+    assert len(every) > CLOSEST + 1
+    found = [*every[:2], *every[CLOSEST - 1 : CLOSEST + 1], every[-1]]
     _, cache = model.run_with_cache(text)
     for unit in found:
         place = f"layers.{unit.layer}.hook_h"
@@ -119,6 +121,36 @@ def test_ablation_is_a_hook_that_holds_the_unit(cell: str) -> None:
             logits = model.run_with_hooks(ids[:-1], fwd_hooks=hooks)[256:]
             costs.append(-charrnn.arrays.target_log_probs(logits, ids[257:]).mean() / math.log(2))
         assert unit.bits == pytest.approx(costs[1] - costs[0], abs=2e-5)
+
+
+def test_units_side_by_side_lose_what_each_loses_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = planted_text(3000, seed=4)
+    model = a_model(text, "lstm")
+    ids = model.tokenizer.encode(text)
+    ablation, means = Ablation(model, ids), np.linspace(-0.5, 0.5, L * H)
+    predicted: list[int] = []
+    together = ablation.bits_lost(range(L * H), means, 2, predicted.append)
+    assert predicted == [L * H * 2 * 256]
+    monkeypatch.setattr("charrnn.inside.ablation.ROWS", 1)
+    alone = ablation.bits_lost(range(L * H), means, 2, predicted.append)
+    assert len(predicted) == 1 + L * H
+    assert together == pytest.approx(alone, abs=1e-6)
+    assert len(set(alone.values())) == L * H
+    # In the first and the last of the five lanes: 256 tokens to warm up, then 256 to predict.
+    costs = []
+    for first in (0, len(ids) - 513):
+        window = ids[first : first + 513]
+        _, state = model(window[None, :256])
+        for watch in (
+            None,
+            lambda n, _t, v: (
+                np.where(np.arange(H) == 3, means[H + 3], v) if n == "layers.1.hook_h" else v
+            ),
+        ):
+            logits, _ = model(window[None, 256:-1], state, watch)
+            costs.append(-charrnn.arrays.target_log_probs(logits[0], window[257:]).sum())
+    lost = (costs[1] - costs[0] + costs[3] - costs[2]) / 512 / math.log(2)
+    assert together[H + 3] == pytest.approx(lost, abs=1e-5)
 
 
 def slow_coin(text: str) -> NDArray[np.bool_]:

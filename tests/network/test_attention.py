@@ -39,13 +39,13 @@ def inputs() -> tuple[Tensor, Tensor]:
 @torch.inference_mode()
 def test_step_by_step_as_at_once(cell: CellName) -> None:
     decoder, (output, ids) = decoder_of(cell), inputs()
-    memory, state, looked = decoder.remember(output, LENGTHS)
-    vectors, after, last = decoder(ids, memory, state, looked)
+    memory, state, focus = decoder.remember(output, LENGTHS)
+    vectors, after, last = decoder(ids, memory, state, focus)
     assert vectors.shape == (S, B, H)
     for step in range(S):
-        vector, state, looked = decoder(ids[step : step + 1], memory, state, looked)
+        vector, state, focus = decoder(ids[step : step + 1], memory, state, focus)
         torch.testing.assert_close(vector[0], vectors[step], atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(looked, last, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(focus, last, atol=1e-6, rtol=1e-5)
     for one, other in zip(state, after, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
@@ -53,31 +53,31 @@ def test_step_by_step_as_at_once(cell: CellName) -> None:
 @torch.inference_mode()
 def test_padding_is_not_looked_at() -> None:
     decoder, (output, ids) = decoder_of(), inputs()
-    vectors, _, looked = decoder(ids, *decoder.remember(output, LENGTHS))
-    torch.testing.assert_close(looked.sum(-1), torch.ones(B))
+    vectors, _, focus = decoder(ids, *decoder.remember(output, LENGTHS))
+    torch.testing.assert_close(focus.sum(-1), torch.ones(B))
     for row, length in enumerate(LENGTHS.tolist()):
-        assert (looked[row, length:] == 0).all()
+        assert (focus[row, length:] == 0).all()
         own = decoder.remember(output[:length, row : row + 1], LENGTHS[row : row + 1])
         alone, _, _ = decoder(ids[:, row : row + 1], *own)
         torch.testing.assert_close(alone[:, 0], vectors[:, row], atol=1e-6, rtol=1e-5)
 
 
 @torch.inference_mode()
-def test_a_move_goes_from_where_it_was_looked() -> None:
+def test_a_move_goes_from_the_focus() -> None:
     decoder, (output, ids) = decoder_of(layers=1), inputs()
     output = output.clone()
     output[..., :] = 1  # no token differs from another by its content
     decoder.move.weight.zero_()
     for offset in (-1, 0, 2):
         decoder.move.bias.zero_()
-        decoder.move.bias[R - offset] = 50  # what gains is so far after what was looked at
-        memory, state, looked = decoder.remember(output, torch.full((B,), T))
-        looked = torch.nn.functional.one_hot(torch.full((B,), 2), T).float()
+        decoder.move.bias[R - offset] = 50  # what stands so far after the focus gains
+        memory, state, focus = decoder.remember(output, torch.full((B,), T))
+        focus = torch.nn.functional.one_hot(torch.full((B,), 2), T).float()
         for step in range(2):
-            _, state, looked = decoder(ids[step : step + 1], memory, state, looked)
+            _, state, focus = decoder(ids[step : step + 1], memory, state, focus)
             place = 2 + (step + 1) * offset
             if 0 <= place < T:
-                assert looked.argmax(-1).tolist() == [place] * B
+                assert focus.argmax(-1).tolist() == [place] * B
 
 
 def test_the_first_state_is_what_each_direction_has_read_last() -> None:

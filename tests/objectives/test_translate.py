@@ -271,6 +271,9 @@ def test_a_model_in_use() -> None:
     assert isinstance(one, Answer)
     assert one.plain == one.text
     assert one.log_prob < 0
+    for wrong in ("abc", b"abc", [b"abc"], 5):
+        with pytest.raises(UsageError, match=r"texts is .*; it must be a list"):
+            model.predict(wrong)
     report = model.evaluate(["train.en", "train.de"])
     assert report.baselines["nearest source"]["exact match"] == 1
     assert report.beaten_by == "nearest source"

@@ -14,6 +14,7 @@ from charrnn import CharRNN, CharRNNError, Model
 from charrnn.folder.record import read_model
 from charrnn.inside import gradients, horizon, units
 from charrnn.plots.curves import curve_of, draw_curves
+from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.insights import draw_gradients, draw_horizon, draw_units
 from charrnn.plots.style import check_path, looks
 from charrnn.text.tokenizer import CharTokenizer
@@ -47,6 +48,21 @@ def test_training_curves_of_several_runs(trained_home: Path, tmp_path: Path) -> 
     shown = words(tmp_path / "one.svg")
     for part in ("verse (", "other", "bits per character", "characters read", "1,000"):
         assert part in shown
+
+
+def test_forecasts(tmp_path: Path) -> None:
+    outlooks = [
+        Outlook(f"series $ {k}", [1, 5, 2, 6], [3, 7], [2, 5], [4, 9]) for k in range(DRAWN + 1)
+    ]
+    draw_forecasts(tmp_path / "several.svg", outlooks)
+    shown = words(tmp_path / "several.svg")
+    for part in ("series $ 0", "series $ 5", "history", "forecast", "four of five values"):
+        assert part in shown
+    assert "series $ 6" not in shown, "it is one too many"
+    draw_forecasts(tmp_path / "one.svg", [outlooks[0]._replace(name="")])
+    assert "Forecast" in words(tmp_path / "one.svg")
+    with pytest.raises(CharRNNError, match="choose another --plot"):
+        draw_forecasts(tmp_path / "missing" / "one.svg", outlooks)
 
 
 def test_pictures_of_what_is_inside(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ def write_examples(folder: Path) -> None:
         (folder / name).write_text("".join(f"{word}\t{' '.join(word)}\n" for word in some))
     (folder / "new-words.txt").write_text("".join(f"{word}\n" for word in words))
     months = [f"{year}-{month:02}" for year in range(1949, 1955) for month in range(1, 13)]
-    rows = [f"{month},{100 + k + 10 * (k % 12)}\n" for k, month in enumerate(months)]
-    parts = {"airline.csv": rows[:60], "test-airline.csv": rows[60:], "longer.csv": rows}
-    for name, some in parts.items():
-        (folder / name).write_text("".join(["ds,y\n", *some]))
+    lines = [f"{month},{100 + k + 10 * (k % 12)}\n" for k, month in enumerate(months)]
+    parts = {"airline.csv": lines[:60], "test-airline.csv": lines[60:], "longer.csv": lines}
+    for name, months in parts.items():
+        (folder / name).write_text("".join(["ds,y\n", *months]))
     for name, side in (("train.en", str.lower), ("train.de", str.upper)):
         (folder / name).write_text("".join(f"{side(word)}\n" for word in words))
 

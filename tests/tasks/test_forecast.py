@@ -202,6 +202,16 @@ def test_series_that_do_not_fit(series: Any, found: str) -> None:
         model.predict([series])
 
 
+@pytest.mark.parametrize("wrong", [5, "1 2 3", [1, 2, 3], [["a"]], [[[[1]]]], [None], {"a": 1}])
+def test_what_is_no_series(wrong: Any) -> None:
+    model = forecaster(Task(horizon=2, season=2, window=4), [])
+    with pytest.raises(UsageError, match=r"give a list of series, as in \[\[1, 2, 3\]\]"):
+        model.predict(wrong)
+    for horizon in (0, -1, 1.5, True, "2"):
+        with pytest.raises(UsageError, match="it must be a whole number, at least 1"):
+            model.predict([[1, 2]], horizon)  # type: ignore[arg-type]
+
+
 def test_known_series_go_on_and_others_are_cut(tmp_path: Path) -> None:
     times = "2024-01 2024-02 2024-03 2024-04 2024-05"
     known = a_series(1, 2, 3, 5, 8, name="a", times=times)

@@ -1,0 +1,67 @@
+"""charrnn predict and eval with a forecaster, as processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import charrnn
+from tests import commands
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model `m` of two series, and files."""
+    path = tmp_path_factory.mktemp("forecasts")
+    rows = [f"2024-{k + 1:02}" for k in range(12)]
+    table = "".join(f"a,{time},{10 + 2 * k}\nb,{time},{50 - k}\n" for k, time in enumerate(rows))
+    (path / "x.csv").write_text(f"unique_id,ds,y\n{table}")
+    (path / "test.csv").write_text("unique_id,ds,y\na,2025-01,34\nb,2025-01,38\n")
+    given: dict[str, Any] = {"hidden_size": 4, "steps": 3, "device": "cpu"}
+    run = charrnn.train(path / "x.csv", task="forecast", horizon=2, out=path / "m", **given)
+    run.finish(progress=False)
+    return path
+
+
+def test_answers(place: Path) -> None:
+    own = commands.run(place, "predict", "m")  # standard input is a pipe without anything in it
+    assert own.returncode == 0, own.stderr
+    answers = [json.loads(line) for line in own.stdout.splitlines()]
+    assert [answer["series"] for answer in answers] == ["a", "b"]
+    assert [len(answer["forecast"]) for answer in answers] == [2, 2]
+    assert commands.run(place, "predict", "m", "x.csv").stdout == own.stdout
+    data = (place / "x.csv").read_bytes()
+    assert commands.run(place, "predict", "m", "-", data=data).stdout == own.stdout
+    picture = ("--horizon", 5, "--plain", "--plot", "a.svg")
+    plain = commands.run(place, "predict", "m", "1 2 3", "5 4 3", *picture)
+    assert [len(line.split()) for line in plain.stdout.splitlines()] == [5, 5]
+    assert "the picture is a.svg" in plain.stderr
+    assert (place / "a.svg").stat().st_size > 1000
+
+
+def test_scores(place: Path) -> None:
+    done = commands.run(place, "eval", "m", "test.csv", "--json")
+    report = json.loads(done.stdout)
+    assert (report["metric"], report["count"]) == ("MASE", 2)
+    assert report["baselines"]["drift"]["MASE"] == pytest.approx(0)
+    assert "no better than drift" in report["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("predict", "m", "1 b 3"), 65, "neither a file nor numbers"),
+        (("predict", "m", "--plot", "a.txt"), 2, "not the name of a picture"),
+        (("predict", "m", "--horizon", 0), 2, "--horizon"),
+        (("eval", "m", "x.csv"), 65, "the model was trained on it up to 2024-12"),
+        (("train", "none.csv", "--task", "forecast"), 66, "none.csv"),
+    ],
+)
+def test_mistakes(place: Path, arguments: tuple[object, ...], code: int, message: str) -> None:
+    done = commands.run(place, *arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
