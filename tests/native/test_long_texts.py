@@ -90,7 +90,8 @@ def test_a_stream_a_batch_and_a_text_are_one(cell: CellName, settings: dict[str,
     batch = model.generate_batch(9, "\x0b\x0c", seed=7, **options)
     assert model.drawn or options["max_new_tokens"] == 0
     if not {"stop_strings", "max_lines"} & set(settings):
-        assert len(model.drawn) < 2, "texts that end together are drawn at once"
+        drawn = [size for size in model.drawn if size > len(batch)]  # one more each may end a \r\n
+        assert len(drawn) < 2, "texts that end together are drawn at once"
     for number, sample in enumerate(batch):
         alone = model.generate("\x0b\x0c", seed=7 + number, **options)
         assert sample.text == alone

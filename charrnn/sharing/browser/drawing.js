@@ -82,7 +82,7 @@ const segmenter = globalThis.Intl?.Segmenter && new Intl.Segmenter("und", { gran
 
 /** Whether `piece` goes on with the character that `before` ends with. */
 function joins(before, piece) {
-  if (!before || !segmenter || piece[0] === "\n") return false;
+  if (!before || !segmenter || (piece[0] === "\n" && !before.endsWith("\r"))) return false;
   const at = before.length;
   return !Array.from(segmenter.segment(before + piece)).some(({ index }) => index === at);
 }
