@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.config import Reading
-from charrnn.errors import UsageError
+from charrnn.errors import MissingInputError, UsageError
 from charrnn.terminal.options import as_text, take, with_settings
 from charrnn.terminal.output import encode_json, say, write
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
+# What is meant as the name of a file, whether it is there or not.
+FILE_NAME = re.compile(r"\S+\.(csv|tsv|jsonl?|ndjson|parquet|txt|conll|gz)", re.IGNORECASE)
 AT_ONCE = 256  # texts that are read before they are answered side by side
 
 ModelArgument = Annotated[
@@ -101,5 +104,8 @@ def _texts(inputs: list[str], reading: Reading, column: str, notes: list[str]) -
     for one in inputs:
         if one == "-" or one.startswith("hf://") or os.path.exists(one):  # noqa: PTH110
             yield from texts_in([one], reading, notes, column)
+        elif FILE_NAME.fullmatch(one):
+            advice = "check the name; a text that reads so can come by standard input"
+            raise MissingInputError(f"there is no file {one}", advice)
         else:
             yield as_text(one)

@@ -87,3 +87,10 @@ def test_wrong_input_is_one_line(
     assert (done.returncode, done.stdout) == (code, "")
     assert found in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_not_there_is_no_text(desk: Path) -> None:
+    done = commands.run(desk, "predict", "reviews", "new-review.txt")
+    assert (done.returncode, done.stdout) == (66, "")
+    assert done.stderr.startswith("charrnn: there is no file new-review.txt; ")
+    assert done.stderr.count("\n") == 1
