@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,8 @@ def cell(request: pytest.FixtureRequest) -> CellName:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run all tests in the same environment, with caches of their own."""
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name in TASTES or name.startswith("HF_"):
             del os.environ[name]

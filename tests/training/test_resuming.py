@@ -227,7 +227,7 @@ def test_updates_with_gradients_that_are_not_finite_are_left_out(
 
 
 def test_a_killed_process_goes_on_from_its_last_save(text: Path, tmp_path: Path) -> None:
-    _kill_and_resume(text, tmp_path, kills=3)
+    _kill_and_resume(text, tmp_path, kills=2)
 
 
 @pytest.mark.slow
