@@ -25,7 +25,7 @@ __all__ = ["FEW_LANES", "LANES", "Ablation"]
 # interest, and so many in a row.
 LANES, FEW_LANES, LENGTH = 32, 2, 256
 WORK = 2.5e12  # multiplications and additions that these, and those, may take: a minute of a core
-ROWS, NUMBERS = 256, 1 << 23  # read at once, at most: sequences, and logits
+ROWS, NUMBERS = 64, 1 << 23  # read at once, at most: sequences, and logits
 
 Places = NDArray[np.intp]
 
