@@ -125,7 +125,9 @@ def _next(event: Finished) -> str:
     known = f"answer with it: charrnn predict {event.model}"
     if event.report is None:
         return known
-    return f"{known}\non {event.report.count:,} validation examples: {event.report.verdict}"
+    count = event.report.count
+    examples = f"{count:,} validation example{'s' * (count != 1)}"
+    return f"{known}\non {examples}: {event.report.verdict}"
 
 
 def _corrections(event: Finished) -> str:
