@@ -1,7 +1,7 @@
 """What a run learns: the one place where the training loop and the kinds of work meet.
 
     task.batches(config).batch(step) ──cost──▶ Cost(total, number, state)
-    task.scoring(network)            ──────▶ Scored(nats, score)
+    task.validate(network)           ──────▶ Scored(nats, score)
 
 The loop knows nothing else of language models, classifiers or forecasters. The tasks themselves
 are in `objectives`.
@@ -9,7 +9,7 @@ are in `objectives`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -66,17 +66,6 @@ class Batches(Protocol):
 
     def batch(self, step: int) -> Any:
         """The batch of update number `step`, a function of it and of the seed alone."""
-
-
-class Scoring(Protocol):
-    """Validation in pieces, so that the caller can do something else in between."""
-
-    def __iter__(self) -> Iterator[None]:
-        """Read piece after piece."""
-
-    @property
-    def result(self) -> Scored:
-        """What was found, once the loop is over."""
 
 
 class Task(Protocol):
@@ -142,8 +131,8 @@ class Task(Protocol):
     def beginning(self, tokens: int) -> Task:
         """The same with about so many tokens of validation examples, to time an evaluation."""
 
-    def scoring(self, network: Any) -> Scoring:
-        """Validation of a network, whose mode is left as it was."""
+    def validate(self, network: Any) -> Generator[None, None, Scored]:
+        """Validate a network in evaluation mode, piece after piece; see `Scoring`."""
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
         """What evaluations are compared by; lower is better."""
@@ -159,3 +148,35 @@ class Task(Protocol):
 
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """What would make the model better, judging by its evaluations."""
+
+
+class Scoring:
+    """Validation in pieces, so that the caller can do something else in between.
+
+        scoring = Scoring(task, network)
+        for _ in scoring: ...    # some of the examples have been read
+        scoring.result           # once the loop is over
+
+    Args:
+        task: what validates.
+        network: one of the task's; its mode is left as it was.
+    """
+
+    def __init__(self, task: Task, network: Network) -> None:
+        self.task, self.network = task, network
+        self._result: Scored | None = None
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[None]:
+        training = self.network.training
+        self.network.eval()
+        try:
+            self._result = yield from self.task.validate(self.network)
+        finally:
+            self.network.train(training)
+
+    @property
+    def result(self) -> Scored:
+        """What was found."""
+        assert self._result is not None, "the loop over a scoring comes first"
+        return self._result

@@ -5,7 +5,6 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
-from charrnn.network.modules import empty
+from charrnn.network.modules import empty, linear
 from charrnn.network.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
@@ -56,9 +55,7 @@ class CharRNN(Network):
             skip=config.skip,
             generator=generator,
         )
-        self.head = empty(nn.Linear, config.hidden_size, config.vocab_size)
-        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
-        nn.init.zeros_(self.head.bias)
+        self.head = linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(
         self, ids: Tensor, state: State | None = None, generator: torch.Generator | None = None

@@ -5,14 +5,12 @@ output = encoder.read(ids, lengths)    # (T, B) → (T, B, D·H), D = 2 if there
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig
 from charrnn.network.base import Network
-from charrnn.network.modules import empty
+from charrnn.network.modules import empty, linear
 from charrnn.network.recurrent import Recurrent
 
 __all__ = ["Encoder", "turned"]
@@ -38,9 +36,7 @@ class Encoder(Network):
         super().__init__()
         self.config = config
         if features:
-            self.input = empty(nn.Linear, features, config.embed_size)
-            nn.init.kaiming_uniform_(self.input.weight, a=math.sqrt(5), generator=generator)
-            nn.init.zeros_(self.input.bias)
+            self.input = linear(features, config.embed_size, generator)
         else:
             self.embedding = self._embedding(generator)
         self.rnn = self._stack(generator)

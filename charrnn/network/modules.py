@@ -1,13 +1,14 @@
-"""PyTorch's modules before their first weights."""
+"""PyTorch's modules, their first weights drawn from a generator of our own or not yet."""
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
 
 import torch
 from torch import nn
 
-__all__ = ["empty"]
+__all__ = ["empty", "linear"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -17,3 +18,11 @@ def empty(kind: type[Module], *size: int) -> Module:
     with torch.device("meta"):
         made = kind(*size, dtype=torch.float32)
     return made.to_empty(device=torch.get_default_device())
+
+
+def linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Linear:
+    """A linear layer whose first weights are drawn as PyTorch draws them; its bias is zero."""
+    layer = empty(nn.Linear, inputs, outputs)
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer

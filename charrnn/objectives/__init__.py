@@ -11,6 +11,8 @@ data        examples before they are divided: the contract
 examples    what the tasks that read texts share: division, start from language models
 rows        texts as rows of ids, for the tasks that read texts
 sizes       every size and setting of these, with its reason
+series      series as windows, and every size and setting of forecasts
+base        data and task, as far as they are the same for these
 language    the language model
 classify    a class for each text
 tag         a tag for each word

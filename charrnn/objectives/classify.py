@@ -7,16 +7,15 @@ Classification ──batches──▶ ids (T, B), lengths, classes ──cost─
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
@@ -24,12 +23,13 @@ from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, CorpusRecord, Evaluation, ModelFolder
+from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import empty
-from charrnn.objectives import advice, rows
-from charrnn.objectives.examples import divide, start_encoder
+from charrnn.network.modules import linear
+from charrnn.objectives import rows
+from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.examples import divide
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.sizes import plan_of
@@ -38,7 +38,7 @@ from charrnn.tasks import classify
 from charrnn.tasks.encoder import groups
 from charrnn.tasks.reports import Report
 from charrnn.tasks.texts import as_ids
-from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
@@ -62,9 +62,7 @@ class ClassifierNetwork(Encoder):
     ) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
-        self.head = empty(nn.Linear, width, classes)
-        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
-        nn.init.zeros_(self.head.bias)
+        self.head = linear(width, classes, generator)
 
     def forward(
         self, ids: Tensor, lengths: Tensor, generator: torch.Generator | None = None
@@ -79,23 +77,14 @@ class ClassifierNetwork(Encoder):
 
 
 @dataclass(frozen=True)
-class ClassifyData:
+class ClassifyData(TextData[Labelled]):
     """Texts with their classes.
 
     Attributes:
-        examples: all of them.
         labels: the K classes, sorted.
-        tokenizer: the vocabulary.
-        kind: what the model folder says.
-        corpus, notes: as `Data` has them.
     """
 
-    examples: Sequence[Labelled]
     labels: Sequence[str]
-    tokenizer: CharTokenizer
-    kind: Classify
-    corpus: CorpusRecord
-    notes: tuple[str, ...] = ()
 
     def divided(self, config: TrainConfig) -> Classification:
         """Texts from all over validate."""
@@ -109,10 +98,6 @@ class ClassifyData:
             kind=self.kind,
             extra={LABELS: pretty_json(classify.labels_in(self.examples))},
         )
-
-    def start_from(self, network: ClassifierNetwork, bases: Sequence[ModelFolder]) -> str:
-        """Put language models' weights into the stacks."""
-        return start_encoder(network, bases, self.tokenizer)
 
 
 def read(
@@ -167,56 +152,39 @@ class Batch(NamedTuple):
     classes: NDArray[np.int64]
 
 
-class Batches:
+class Batches(Groups):
     """See `learning.task.Batches`."""
 
     def __init__(self, task: Classification, config: TrainConfig) -> None:
         self.task, self.config = task, config
-        self.rows = [row[: config.seq_length] for row in task.rows_of(task.train)]
+        self.own = [row[: config.seq_length] for row in task.rows_of(task.train)]
         self.classes = task.classes_of(task.train)
-        lengths = np.array([len(row) for row in self.rows])
-        self.groups = Groups(lengths, config.batch_size, config.seed)
-        self.steps_per_epoch = self.groups.steps_per_epoch
-        self.tokens_per_step = self.groups.tokens_per_step
+        lengths = np.array([len(row) for row in self.own])
+        super().__init__(lengths, config.batch_size, config.seed)
 
     def batch(self, step: int) -> Batch:
         """Some texts of like length, some of whose characters are unknown."""
-        chosen = self.groups.rows(step)
-        own = [self.rows[k] for k in chosen]
+        chosen = self.rows(step)
+        own = [self.own[k] for k in chosen]
         own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
         return Batch(own, self.classes[chosen])
 
 
 @dataclass(frozen=True)
-class Classification:
+class Classification(TextTask[Labelled]):
     """The task of a classifier; see `learning.task.Task`.
 
     Args:
-        train, val: examples.
         labels: the classes, in the order of the scores.
-        tokenizer: the vocabulary.
-        kind, extra: for the model folder.
     """
 
-    train: Sequence[Labelled]
-    val: Sequence[Labelled]
     labels: Sequence[str]
-    tokenizer: CharTokenizer
-    kind: Classify
-    extra: Mapping[str, bytes]
     metric: ClassVar[str] = "accuracy"
-    unit: ClassVar[str] = "character"
-    reset_share: ClassVar[None] = None
 
-    @cached_property
-    def train_tokens(self) -> int:
-        """Characters that are trained on, with the ends of the texts."""
-        return sum(len(one.text) + 2 for one in self.train)
-
-    @cached_property
-    def val_tokens(self) -> int:
-        """Characters that are validated on."""
-        return sum(len(one.text) + 2 for one in self.val)
+    @staticmethod
+    def tokens_of(example: Labelled) -> int:
+        """See `TextTask`."""
+        return len(example.text) + 2
 
     @property
     def max_epochs(self) -> int:
@@ -258,71 +226,26 @@ class Classification:
         total = cross_entropy(logits, wanted, reduction="sum", label_smoothing=SMOOTHING)
         return Cost(total, len(batch.rows))
 
-    def start(self, network: ClassifierNetwork, config: TrainConfig) -> None:
-        """Nothing is carried from batch to batch."""
-
-    def beginning(self, tokens: int) -> Classification:
-        """See `Task`."""
-        count = math.ceil(tokens * len(self.val) / max(self.val_tokens, 1))
-        return replace(self, val=self.val[:count])
-
-    def scoring(self, network: ClassifierNetwork) -> _Validation:
-        """See `Task`."""
-        return _Validation(self, network)
-
-    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The accuracy, then the cost."""
-        return (-(evaluation.score or 0.0), evaluation.val_nats)
+    def validate(self, network: ClassifierNetwork) -> Generator[None, None, Scored]:
+        """The mean cost of a text, and the share of those that are labelled rightly."""
+        device = next(network.parameters()).device
+        classes, nats, right = self.classes_of(self.val), 0.0, 0
+        for places, ids, lengths in groups(self.rows_of(self.val)):
+            x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
+            logits = network(x, torch.from_numpy(lengths).to(device))
+            wanted = torch.from_numpy(classes[places]).to(device)
+            nats += float(cross_entropy(logits, wanted, reduction="sum"))
+            right += int((logits.argmax(-1) == wanted).sum())
+            yield
+        return Scored(nats / len(self.val), right / len(self.val))
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation text and what the model says of it."""
         example = self.val[seed % len(self.val)]
-        found = rows.folder_of(self.kind, model, weights, self.tokenizer, self.extra)
-        (answer,) = classify.Classifier(found).predict([example.text])
+        (answer,) = classify.Classifier(self.folder(model, weights)).predict([example.text])
         verdict = "" if answer.label == example.label else f", wrongly: it is {example.label}"
         return f"{example.text}\n→ {answer.label} ({answer.probability:.0%}){verdict}"
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
         return classify.Classifier(found).report(self.val)
-
-    def bits(self, nats: float) -> float:
-        """A cost in bits per text."""
-        return nats / math.log(2)
-
-    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
-        """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer)
-
-
-class _Validation:
-    """See `learning.task.Scoring`."""
-
-    def __init__(self, task: Classification, network: ClassifierNetwork) -> None:
-        self.task, self.network = task, network
-        self.nats = 0.0
-        self.right = 0
-
-    @torch.inference_mode()
-    def __iter__(self) -> Iterator[None]:
-        training = self.network.training
-        device = next(self.network.parameters()).device
-        own, classes = self.task.rows_of(self.task.val), self.task.classes_of(self.task.val)
-        self.nats, self.right = 0.0, 0
-        self.network.eval()
-        try:
-            for places, ids, lengths in groups(own):
-                x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
-                logits = self.network(x, torch.from_numpy(lengths).to(device))
-                wanted = torch.from_numpy(classes[places]).to(device)
-                self.nats += float(cross_entropy(logits, wanted, reduction="sum"))
-                self.right += int((logits.argmax(-1) == wanted).sum())
-                yield
-        finally:
-            self.network.train(training)
-
-    @property
-    def result(self) -> Scored:
-        """The mean cost of a text, and the share of those that are labelled rightly."""
-        count = len(self.task.val)
-        return Scored(self.nats / count, self.right / count)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -29,8 +28,6 @@ from charrnn.config import (
     Reading,
     TaskSettings,
     TrainConfig,
-    check,
-    settings_from,
 )
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, named, read_series
@@ -40,7 +37,14 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import empty
 from charrnn.objectives import advice
 from charrnn.objectives.plan import Plan
-from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.objectives.series import (
+    Place,
+    held_back,
+    places_of,
+    plan_of,
+    replaced_window,
+    seasons_of,
+)
 from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
 from charrnn.tasks.reports import Report
@@ -50,13 +54,7 @@ from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["ForecastData", "ForecasterNetwork", "Forecasting", "plan", "read"]
 
-# Seasons that are read at most, and values where there is no season.
-MOST_SEASONS, MOST_VALUES = 14, 64
 LONGEST_HORIZON = 48  # unless the user wants more
-# The largest size for fewer values to train on.
-SIZES = ((2_000, 32), (20_000, 64), (100_000, 128), (math.inf, 256))
-SIDE_BY_SIDE = (8, 256)  # windows at least and at most
-LEARNING_RATE = 3e-3
 WINDOWS_READ = 12_800  # in all, that a small set of series is read for; then
 MAX_EPOCHS = 10  # are enough
 SCORED_AT_ONCE = 256  # windows
@@ -101,29 +99,6 @@ def pinball(outputs: Tensor, wanted: Tensor, quantiles: Tensor) -> Tensor:
     return torch.maximum(quantiles * above, (quantiles - 1) * above).sum()
 
 
-class Place(NamedTuple):
-    """A window: of which series, its first value, and the first value after it."""
-
-    series: int
-    first: int
-    end: int
-
-
-def places_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> list[Place]:
-    """All windows whose horizon ends before what is held back.
-
-    A series that is too short for a whole window gives windows of fewer seasons.
-    """
-    found = []
-    for number, (length, out) in enumerate(zip(lengths, held, strict=True)):
-        seasons = (length - out - task.horizon) // task.season
-        width = min(task.window, seasons * task.season)
-        if width > 0:
-            ends = range(width, length - out - task.horizon + 1)
-            found += [Place(number, end - width, end) for end in ends]
-    return found
-
-
 @dataclass(frozen=True)
 class ForecastData:
     """Series that are not divided yet; see `objectives.data.Data`.
@@ -157,24 +132,6 @@ class ForecastData:
         raise AssertionError(f"{network} reads numbers, {bases} do not")
 
 
-def replaced_window(task: Forecast, window: int) -> Forecast:
-    """The same task, but reading so many values."""
-    return msgspec.structs.replace(task, window=window)
-
-
-def held_back(lengths: Sequence[int], val_frac: float, task: Forecast) -> list[int]:
-    """How many values at the end of each series are for validation: whole horizons.
-
-    None of a series that would have too few for a window then.
-    """
-    found = []
-    for length in lengths:
-        most = (length - task.horizon - task.season) // task.horizon
-        wanted = max(1, round(length * val_frac / task.horizon))
-        found.append(task.horizon * max(0, min(wanted, most)))
-    return found
-
-
 def read(
     sources: Sequence[str | Path],
     reading: Reading,
@@ -194,7 +151,8 @@ def read(
     notes: list[str] = []
     series = read_series(sources, reading, notes, settings.label_column)
     season = settings.season or 1
-    longest = max(len(one.values) for one in series)
+    lengths = [len(one.values) for one in series]
+    longest = max(lengths)
     horizon = settings.horizon or (
         season if season > 1 else min(max(1, longest // 10), LONGEST_HORIZON)
     )
@@ -219,7 +177,7 @@ def read(
         kind=Forecast(
             horizon=horizon,
             season=season,
-            window=season * seasons_of(series, horizon, season),
+            window=season * seasons_of(lengths, horizon, season),
             features=series[0].features,
             text_column=reading.text_column,
             label_column=settings.label_column,
@@ -235,14 +193,6 @@ def read(
     )
 
 
-def seasons_of(series: Sequence[Series], horizon: int, season: int) -> int:
-    """How many seasons to read: two, or up to half of what is left beside two horizons."""
-    typical = int(np.quantile([len(one.values) for one in series], 0.1))
-    there = (typical - 2 * horizon) // season
-    most = MOST_SEASONS if season > 1 else MOST_VALUES
-    return max(1, min(there, max(2, there // 2), most))
-
-
 def plan(
     data: ForecastData,
     budget: Budget,  # noqa: ARG001
@@ -250,71 +200,8 @@ def plan(
     speed: float,  # noqa: ARG001
     bases: Sequence[ModelFolder],  # noqa: ARG001
 ) -> Plan:
-    """Choose everything that `given` leaves open; see `objectives.table.Objective`.
-
-    Raises:
-        UsageError: for values out of bounds, and for a window that holds no season.
-    """
-    given = {name: value for name, value in given.items() if value is not None}
-    check(TrainConfig, given)
-    notes: list[str] = []
-    task = data.kind
-    if "seq_length" in given:
-        window = given["seq_length"] // task.season * task.season
-        if not window:
-            found = f"seq_length {given['seq_length']} is less than a season of {task.season}"
-            raise UsageError(found, "make it longer", "seq_length")
-        if window != given["seq_length"]:
-            notes.append(f"reading {window:,} values, whole seasons of {task.season:,}")
-        task = replaced_window(task, window)
-    lengths = [len(one.values) for one in data.series]
-    usual = min(task.horizon / max(lengths), 0.5)
-    val_frac = given.get("val_frac") or usual
-    held = held_back(lengths, val_frac, task)
-    count = len(places_of(lengths, held, task))
-    train = sum(lengths) - sum(held)
-    size = next(size for limit, size in SIZES if train < limit)
-    own = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    shape = {"cell": "gru", "hidden_size": size, "num_layers": 1}
-    shape |= own | {"vocab_size": 1}  # which it does not read
-    shape.setdefault("embed_size", shape["hidden_size"])
-    model = settings_from(ModelConfig, shape)
-    least, most = SIDE_BY_SIDE
-    batch_size = given.get("batch_size") or int(
-        np.clip(2 ** round(math.log2(max(count / 2, 1))), least, most)
-    )
-    batch_size = min(batch_size, count)
-    settings = {
-        "batch_size": batch_size,
-        "seq_length": task.window,
-        "learning_rate": LEARNING_RATE,
-        "weight_decay": 0.05,
-        "val_frac": val_frac,
-    }
-    settings |= {
-        name: value
-        for name, value in given.items()
-        if name in TRAIN_FIELDS - {"seq_length", "batch_size"}
-    }
-    read = f"{task.window:,} values at a time"
-    if task.season > 1:
-        read += f" in steps of a season of {task.season:,}"
-    reasons = (
-        f"{model.num_layers}×{model.hidden_size} {model.cell}, which reads {read} and predicts "
-        f"{task.horizon:,}; {batch_size} windows side by side, learning rate "
-        f"{settings['learning_rate']:g}, chosen for {len(lengths):,} series of {sum(lengths):,} "
-        f"values, {count:,} windows"
-    )
-    return Plan(
-        model=model,
-        settings=settings,
-        train_tokens=train,
-        val_tokens=max(1, sum(held)),
-        reasons=reasons,
-        notes=tuple(notes),
-        tokens_per_step=float(batch_size * task.window),
-        steps_per_epoch=math.ceil(count / batch_size),
-    )
+    """Choose everything that `given` leaves open; see `series.plan_of`."""
+    return plan_of([len(one.values) for one in data.series], data.kind, given)
 
 
 class Batch(NamedTuple):
@@ -449,9 +336,19 @@ class Forecasting:
         held = np.array(self.held)
         return replace(self, held=np.where(np.cumsum(held) - held < tokens, held, 0).tolist())
 
-    def scoring(self, network: ForecasterNetwork) -> _Validation:
-        """See `Task`."""
-        return _Validation(self, network)
+    def validate(self, network: ForecasterNetwork) -> Generator[None, None, Scored]:
+        """The mean cost, and the error of the forecasts."""
+        device = next(network.parameters()).device
+        quantiles = torch.tensor(self.kind.quantiles)
+        total, count, bands = 0.0, 0, list[Values]()
+        for batch in self.validation:
+            outputs = network(torch.from_numpy(batch.inputs).to(device)).float().cpu()
+            total += float(pinball(outputs, torch.from_numpy(batch.wanted), quantiles))
+            count += outputs.numel()
+            bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
+            yield
+        report = report_of(self.trials, bands, self.kind.season)
+        return Scored(total / count, report.score)
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
         """The error, then the cost."""
@@ -460,16 +357,18 @@ class Forecasting:
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """How a series went on, and what the model had said."""
         trial = self.trials[seed % len(self.trials)]
-        (band,) = self._forecaster(model, weights).bands([trial.past.values], self.kind.horizon)
+        forecaster = Forecaster(self.folder(model, weights))
+        (band,) = forecaster.bands([trial.past.values], self.kind.horizon)
         shown = slice(0, 8)
         wanted = " ".join(f"{value:.5g}" for value in trial.wanted[shown])
         found = " ".join(f"{value:.5g}" for value in band[shown, 1])
         more = " …" if self.kind.horizon > 8 else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 
-    def _forecaster(self, model: ModelConfig, weights: Weights) -> Forecaster:
+    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
+        """A model that is still learning, as if it had been read from a folder."""
         record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.kind)
-        return Forecaster(ModelFolder(Path(), record, NO_TEXT, weights, 0, (), self.extra))
+        return ModelFolder(Path(), record, NO_TEXT, weights, 0, (), self.extra)
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
@@ -482,37 +381,3 @@ class Forecasting:
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """See `Task`."""
         return advice.for_task(metrics, self.rank, longer)
-
-
-class _Validation:
-    """See `learning.task.Scoring`."""
-
-    def __init__(self, task: Forecasting, network: ForecasterNetwork) -> None:
-        self.task, self.network = task, network
-        self.total = 0.0
-        self.number = 0
-        self.bands: list[Values] = []
-
-    @torch.inference_mode()
-    def __iter__(self) -> Iterator[None]:
-        training = self.network.training
-        device = next(self.network.parameters()).device
-        kind = self.task.kind
-        quantiles = torch.tensor(kind.quantiles)
-        self.total, self.number, self.bands = 0.0, 0, []
-        self.network.eval()
-        try:
-            for batch in self.task.validation:
-                outputs = self.network(torch.from_numpy(batch.inputs).to(device)).float().cpu()
-                self.total += float(pinball(outputs, torch.from_numpy(batch.wanted), quantiles))
-                self.number += outputs.numel()
-                self.bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
-                yield
-        finally:
-            self.network.train(training)
-
-    @property
-    def result(self) -> Scored:
-        """The mean cost, and the error of the forecasts."""
-        report = report_of(self.task.trials, self.bands, self.task.kind.season)
-        return Scored(self.total / self.number, report.score)

@@ -7,7 +7,7 @@ LanguageModelling ──batches──▶ windows (B, T+1) ──cost──▶ na
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -179,9 +179,11 @@ class LanguageModelling:
         """See `Task`."""
         return replace(self, val=beginning(self.val, tokens))
 
-    def scoring(self, network: CharRNN) -> _Validation:
-        """See `Task`."""
-        return _Validation(surprisals.Scoring(network, self.val))
+    def validate(self, network: CharRNN) -> Generator[None, None, Scored]:
+        """The mean over all tokens."""
+        scoring = surprisals.Scoring(network, self.val)
+        yield from scoring
+        return Scored(float(scoring.nats.mean(dtype=np.float64)))
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
         """The validation loss."""
@@ -208,21 +210,6 @@ class LanguageModelling:
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """See `Task`."""
         return advice.for_language(metrics, self.max_epochs, self.tokenizer.vocab_size, longer)
-
-
-class _Validation:
-    """See `learning.task.Scoring`."""
-
-    def __init__(self, scoring: surprisals.Scoring) -> None:
-        self.scoring = scoring
-
-    def __iter__(self) -> Iterator[None]:
-        return iter(self.scoring)
-
-    @property
-    def result(self) -> Scored:
-        """The mean over all tokens."""
-        return Scored(float(self.scoring.nats.mean(dtype=np.float64)))
 
 
 def reset_some_lanes(state: State, share: float, generator: torch.Generator) -> State:

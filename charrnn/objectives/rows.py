@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-import charrnn
-from charrnn.arrays import Ids, Weights
-from charrnn.config import ModelConfig, TrainConfig
-from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord
+from charrnn.arrays import Ids
+from charrnn.config import TrainConfig
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.objectives.examples import vocabulary
-from charrnn.task_config import TaskRecord
 from charrnn.tasks.texts import END, STAND_IN
 from charrnn.text.corpus import short_name
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = [
     "corpus_of",
-    "folder_of",
     "padded",
     "vocabulary_of",
     "with_unknown",
@@ -89,15 +86,3 @@ def with_unknown(
     return [
         np.where((random.random(len(row)) < UNKNOWN) & (row != end), stand_in, row) for row in rows
     ]
-
-
-def folder_of(
-    kind: TaskRecord,
-    model: ModelConfig,
-    weights: Weights,
-    tokenizer: Tokenizer,
-    extra: Mapping[str, bytes],
-) -> ModelFolder:
-    """A model that is still learning, as if it had been read from a folder."""
-    record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=kind)
-    return ModelFolder(Path(), record, tokenizer, weights, 0, (), extra)

@@ -6,9 +6,8 @@ Tagging ──batches──▶ ids (T, B), lengths, words, tags ──cost──
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -16,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
@@ -25,12 +24,13 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.errors import UsageError
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
 from charrnn.folder.files import pretty_json
-from charrnn.folder.record import LABELS, CorpusRecord, Evaluation, ModelFolder
+from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import empty
-from charrnn.objectives import advice, rows
-from charrnn.objectives.examples import divide, start_encoder
+from charrnn.network.modules import linear
+from charrnn.objectives import rows
+from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.examples import divide
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.sizes import plan_of
@@ -40,7 +40,7 @@ from charrnn.tasks.encoder import groups
 from charrnn.tasks.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
-from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
@@ -64,9 +64,7 @@ class TaggerNetwork(Encoder):
         self, config: ModelConfig, tags: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(config, generator=generator)
-        self.head = empty(nn.Linear, (1 + config.bidirectional) * config.hidden_size, tags)
-        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
-        nn.init.zeros_(self.head.bias)
+        self.head = linear((1 + config.bidirectional) * config.hidden_size, tags, generator)
 
     def forward(
         self,
@@ -95,23 +93,14 @@ class TaggerNetwork(Encoder):
 
 
 @dataclass(frozen=True)
-class TagData:
+class TagData(TextData[Tagged]):
     """Texts with tags.
 
     Attributes:
-        examples: all of them.
         types: of spans, sorted.
-        tokenizer: the vocabulary.
-        kind: what the model folder says.
-        corpus, notes: as `Data` has them.
     """
 
-    examples: Sequence[Tagged]
     types: Sequence[str]
-    tokenizer: CharTokenizer
-    kind: Tag
-    corpus: CorpusRecord
-    notes: tuple[str, ...] = ()
 
     def divided(self, config: TrainConfig) -> Tagging:
         """Texts from all over validate."""
@@ -125,10 +114,6 @@ class TagData:
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
         )
-
-    def start_from(self, network: TaggerNetwork, bases: Sequence[ModelFolder]) -> str:
-        """Put language models' weights into the stacks."""
-        return start_encoder(network, bases, self.tokenizer)
 
 
 def read(
@@ -184,22 +169,20 @@ class Batch(NamedTuple):
     tags: NDArray[np.int64]
 
 
-class Batches:
+class Batches(Groups):
     """See `learning.task.Batches`."""
 
     def __init__(self, task: Tagging, config: TrainConfig) -> None:
         self.task, self.config = task, config
-        self.rows = [row[: config.seq_length] for row in task.rows_of(task.train)]
+        self.own = [row[: config.seq_length] for row in task.rows_of(task.train)]
         self.words = [task.words_of(one) for one in task.train]
-        lengths = np.array([len(row) for row in self.rows])
-        self.groups = Groups(lengths, config.batch_size, config.seed)
-        self.steps_per_epoch = self.groups.steps_per_epoch
-        self.tokens_per_step = self.groups.tokens_per_step
+        lengths = np.array([len(row) for row in self.own])
+        super().__init__(lengths, config.batch_size, config.seed)
 
     def batch(self, step: int) -> Batch:
         """Some texts of like length, some of whose characters are unknown."""
-        chosen = self.groups.rows(step)
-        own = [self.rows[k] for k in chosen]
+        chosen = self.rows(step)
+        own = [self.own[k] for k in chosen]
         edges, tags = side_by_side([self.words[k] for k in chosen])
         there = edges[:, 2] <= self.config.seq_length  # the others are cut off
         own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
@@ -216,36 +199,21 @@ def side_by_side(
 
 
 @dataclass(frozen=True)
-class Tagging:
+class Tagging(TextTask[Tagged]):
     """The task of a tagger; see `learning.task.Task`.
 
     Args:
-        train, val: examples.
         tags: in the order of the scores.
-        tokenizer: the vocabulary.
-        kind, extra: for the model folder.
     """
 
-    train: Sequence[Tagged]
-    val: Sequence[Tagged]
     tags: Sequence[str]
-    tokenizer: CharTokenizer
-    kind: Tag
-    extra: Mapping[str, bytes]
     metric: ClassVar[str] = "F1"
-    unit: ClassVar[str] = "character"
     max_epochs: ClassVar[int] = MAX_EPOCHS
-    reset_share: ClassVar[None] = None
 
-    @cached_property
-    def train_tokens(self) -> int:
-        """Characters that are trained on, with the ends of the texts."""
-        return sum(len(one.text) + 2 for one in self.train)
-
-    @cached_property
-    def val_tokens(self) -> int:
-        """Characters that are validated on."""
-        return sum(len(one.text) + 2 for one in self.val)
+    @staticmethod
+    def tokens_of(example: Tagged) -> int:
+        """See `TextTask`."""
+        return len(example.text) + 2
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -286,77 +254,33 @@ class Tagging:
         total = cross_entropy(logits, wanted, weights, reduction="sum")
         return Cost(total, weights[wanted].sum().clamp(min=OUTSIDE_WEIGHT))
 
-    def start(self, network: TaggerNetwork, config: TrainConfig) -> None:
-        """Nothing is carried from batch to batch."""
-
-    def beginning(self, tokens: int) -> Tagging:
-        """See `Task`."""
-        count = math.ceil(tokens * len(self.val) / max(self.val_tokens, 1))
-        return replace(self, val=self.val[:count])
-
-    def scoring(self, network: TaggerNetwork) -> _Validation:
-        """See `Task`."""
-        return _Validation(self, network)
-
-    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The F1 of spans, then the cost."""
-        return (-(evaluation.score or 0.0), evaluation.val_nats)
+    def validate(self, network: TaggerNetwork) -> Generator[None, None, Scored]:
+        """The mean cost of a word's tag, and the F1 of spans."""
+        device, may_follow = next(network.parameters()).device, allowed(self.tags)
+        nats, count = 0.0, 0
+        answers: list[list[str]] = [[] for _ in self.val]
+        for places, ids, lengths in groups(self.rows_of(self.val)):
+            own = [self.words_of(self.val[place]) for place in places]
+            edges, wanted = (torch.from_numpy(part).to(device) for part in side_by_side(own))
+            x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
+            logits = network(x, torch.from_numpy(lengths).to(device), edges)  # (W, K)
+            nats += float(cross_entropy(logits, wanted, reduction="sum"))
+            count += len(wanted)
+            scores = logits.log_softmax(-1).cpu().numpy()
+            parts = np.split(scores, np.cumsum([len(words) for words in own])[:-1])
+            for place, part in zip(places.tolist(), parts, strict=True):
+                answers[place] = [self.tags[k] for k in best_tags(part, may_follow)]
+            yield
+        return Scored(nats / max(count, 1), tag.scores_of(self.val, answers)["F1"])
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation text in which something is marked, as the model marks it."""
         marked = [one for one in self.val if one.spans] or self.val
         example = marked[seed % len(marked)]
-        found = rows.folder_of(self.kind, model, weights, self.tokenizer, self.extra)
-        (tags,) = tag.Tagger(found).tag([example.text], [example.words])
+        tagger = tag.Tagger(self.folder(model, weights))
+        (tags,) = tagger.tag([example.text], [example.words])
         return tag.marked(example.text, example.words, tags).plain
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
         return tag.Tagger(found).report(self.val)
-
-    def bits(self, nats: float) -> float:
-        """A cost in bits per word."""
-        return nats / math.log(2)
-
-    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
-        """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer)
-
-
-class _Validation:
-    """See `learning.task.Scoring`."""
-
-    def __init__(self, task: Tagging, network: TaggerNetwork) -> None:
-        self.task, self.network = task, network
-        self.nats = 0.0
-        self.words = 0
-        self.answers: list[list[str]] = []
-
-    @torch.inference_mode()
-    def __iter__(self) -> Iterator[None]:
-        task, training = self.task, self.network.training
-        device = next(self.network.parameters()).device
-        may_follow = allowed(task.tags)
-        self.nats, self.words, self.answers = 0.0, 0, [[] for _ in task.val]
-        self.network.eval()
-        try:
-            for places, ids, lengths in groups(task.rows_of(task.val)):
-                own = [task.words_of(task.val[place]) for place in places]
-                edges, wanted = (torch.from_numpy(part).to(device) for part in side_by_side(own))
-                x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
-                logits = self.network(x, torch.from_numpy(lengths).to(device), edges)  # (W, K)
-                self.nats += float(cross_entropy(logits, wanted, reduction="sum"))
-                self.words += len(wanted)
-                scores = logits.log_softmax(-1).cpu().numpy()
-                parts = np.split(scores, np.cumsum([len(words) for words in own])[:-1])
-                for place, part in zip(places.tolist(), parts, strict=True):
-                    self.answers[place] = [task.tags[k] for k in best_tags(part, may_follow)]
-                yield
-        finally:
-            self.network.train(training)
-
-    @property
-    def result(self) -> Scored:
-        """The mean cost of a word's tag, and the F1 of spans."""
-        f1 = tag.scores_of(self.task.val, self.answers)["F1"]
-        return Scored(self.nats / max(self.words, 1), f1)

@@ -7,16 +7,14 @@ Translation ──batches──▶ sources (T, B), targets (S, B) ──cost─�
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
@@ -25,13 +23,14 @@ from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig, settings_from
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair, read_pairs
-from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder
+from charrnn.folder.record import Evaluation, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import empty
-from charrnn.objectives import advice, rows
-from charrnn.objectives.examples import divide, shape_of, start_encoder
+from charrnn.network.modules import linear
+from charrnn.objectives import rows
+from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.examples import divide, shape_of
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
@@ -41,7 +40,7 @@ from charrnn.tasks.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.tasks.translate import ERRORS, Translator, report_of
 from charrnn.text.records import PAD
-from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["TranslateData", "Translation", "TranslatorNetwork", "plan", "read"]
 
@@ -76,9 +75,7 @@ class TranslatorNetwork(Encoder):
     ) -> None:
         super().__init__(config, generator=generator)
         self.decoder = Decoder(config, reach, generator)
-        self.head = empty(nn.Linear, config.hidden_size, config.vocab_size)
-        nn.init.kaiming_uniform_(self.head.weight, a=math.sqrt(5), generator=generator)
-        nn.init.zeros_(self.head.bias)
+        self.head = linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(
         self,
@@ -107,36 +104,22 @@ class TranslatorNetwork(Encoder):
 
 
 @dataclass(frozen=True)
-class TranslateData:
-    """Pairs of texts.
+class TranslateData(TextData[Pair]):
+    """Pairs of texts; the vocabulary is that of both sides."""
 
-    Attributes:
-        pairs: all of them.
-        tokenizer: the vocabulary of both sides.
-        kind: what the model folder says.
-        corpus, notes: as `Data` has them.
-    """
-
-    pairs: Sequence[Pair]
-    tokenizer: CharTokenizer
     kind: Translate
-    corpus: CorpusRecord
-    notes: tuple[str, ...] = ()
 
     def divided(self, config: TrainConfig) -> Translation:
         """Pairs from all over validate; those of one source are on one side."""
-        sources = [pair.source for pair in self.pairs]
-        train, val = divide(sources, config.val_frac, config.seed)
+        pairs = self.examples
+        train, val = divide([pair.source for pair in pairs], config.val_frac, config.seed)
         return Translation(
-            train=[self.pairs[k] for k in train if longest_of(self.pairs[k]) <= config.seq_length],
-            val=[self.pairs[k] for k in val],
+            train=[pairs[k] for k in train if longest_of(pairs[k]) <= config.seq_length],
+            val=[pairs[k] for k in val],
             tokenizer=self.tokenizer,
             kind=self.kind,
+            extra={},
         )
-
-    def start_from(self, network: TranslatorNetwork, bases: Sequence[ModelFolder]) -> str:
-        """Put language models' weights into the stacks that read the source."""
-        return start_encoder(network, bases, self.tokenizer)
 
 
 def read(
@@ -156,7 +139,7 @@ def read(
     pairs, columns = read_pairs(sources, reading, settings.label_column, notes)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     return TranslateData(
-        pairs=pairs,
+        examples=pairs,
         tokenizer=rows.vocabulary_of(texts + targets, bases, tokenizer),
         kind=Translate(
             text_column=columns and columns[0],
@@ -188,16 +171,16 @@ def plan(
         UsageError: for another shape than the models have, or pairs that are all too long.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    sources = [pair.source for pair in data.pairs]
+    sources = [pair.source for pair in data.examples]
     val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / len(set(sources)))
     train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
-    lengths = [longest_of(pair) for pair in data.pairs]
+    lengths = [longest_of(pair) for pair in data.examples]
     longest = given.get("seq_length") or max(lengths)
-    train = [data.pairs[k] for k in train_rows if lengths[k] <= longest]
+    train = [data.examples[k] for k in train_rows if lengths[k] <= longest]
     if not train:
         found = f"seq_length is {longest}, the pairs need {min(lengths)} to {max(lengths)} steps"
         raise UsageError(found, f"choose {max(lengths)} to read all of them", "seq_length")
-    tokens = _tokens(train)
+    tokens = sum(map(Translation.tokens_of, train))
     model = _model(data, budget, given, speed, bases, tokens)
     usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
     settings = {
@@ -224,7 +207,7 @@ def plan(
         model=model,
         settings=settings,
         train_tokens=tokens,
-        val_tokens=_tokens([data.pairs[k] for k in val_rows]),
+        val_tokens=sum(Translation.tokens_of(data.examples[k]) for k in val_rows),
         reasons=reasons,
         notes=tuple(notes),
         tokens_per_step=tokens / steps,
@@ -273,54 +256,35 @@ class Batch(NamedTuple):
     targets: list[Ids]
 
 
-class Batches:
+class Batches(Groups):
     """See `learning.task.Batches`."""
 
     def __init__(self, task: Translation, config: TrainConfig) -> None:
         self.task, self.config = task, config
         self.examples = task.rows_of(task.train)
         lengths = np.array([len(source) + len(target) for source, target in self.examples])
-        self.groups = Groups(lengths, config.batch_size, config.seed)
-        self.steps_per_epoch = self.groups.steps_per_epoch
-        self.tokens_per_step = self.groups.tokens_per_step
+        super().__init__(lengths, config.batch_size, config.seed)
 
     def batch(self, step: int) -> Batch:
         """Some pairs of like length, some of whose sources' characters are unknown."""
-        chosen = [self.examples[k] for k in self.groups.rows(step)]
+        chosen = [self.examples[k] for k in self.rows(step)]
         own = [source for source, _ in chosen]
         own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
         return Batch(own, [target for _, target in chosen])
 
 
 @dataclass(frozen=True)
-class Translation:
-    """The task of a translator; see `learning.task.Task`.
+class Translation(TextTask[Pair]):
+    """The task of a translator; see `learning.task.Task`."""
 
-    Args:
-        train, val: pairs.
-        tokenizer: the vocabulary of both sides.
-        kind: for the model folder.
-    """
-
-    train: Sequence[Pair]
-    val: Sequence[Pair]
-    tokenizer: CharTokenizer
     kind: Translate
     metric: ClassVar[str] = ERRORS
-    unit: ClassVar[str] = "character"
     max_epochs: ClassVar[int] = MAX_EPOCHS
-    reset_share: ClassVar[None] = None
-    extra: ClassVar[Mapping[str, bytes]] = MappingProxyType({})
 
-    @cached_property
-    def train_tokens(self) -> int:
-        """Characters of both sides that are trained on, with the ends."""
-        return _tokens(self.train)
-
-    @cached_property
-    def val_tokens(self) -> int:
-        """Characters of both sides that are validated on."""
-        return _tokens(self.val)
+    @staticmethod
+    def tokens_of(example: Pair) -> int:
+        """See `TextTask`."""
+        return len(example.source) + len(example.target) + 4
 
     def rows_of(self, pairs: Sequence[Pair]) -> list[tuple[Ids, Ids]]:
         """The ids of the sources and of the targets, each between two ends."""
@@ -351,17 +315,22 @@ class Translation:
         """
         return _cost(network, batch, SMOOTHING, generator)
 
-    def start(self, network: TranslatorNetwork, config: TrainConfig) -> None:
-        """Nothing is carried from batch to batch."""
-
-    def beginning(self, tokens: int) -> Translation:
-        """See `Task`."""
-        count = math.ceil(tokens * len(self.val) / max(self.val_tokens, 1))
-        return replace(self, val=self.val[:count])
-
-    def scoring(self, network: TranslatorNetwork) -> _Validation:
-        """See `Task`."""
-        return _Validation(self, network)
+    def validate(self, network: TranslatorNetwork) -> Generator[None, None, Scored]:
+        """The mean cost of a character, and the character error rate of greedy translations."""
+        examples = sorted(self.rows_of(self.val), key=lambda pair: sum(map(len, pair)))
+        nats, count = 0.0, 0
+        for first in range(0, len(examples), EXAMPLES_AT_ONCE):
+            some = examples[first : first + EXAMPLES_AT_ONCE]
+            cost = _cost(network, Batch(*map(list, zip(*some, strict=True))), 0.0)
+            nats += float(cost.total)
+            count += int(cost.number)
+            yield
+        translator = Translator(self.folder(network.config, network.weights()))
+        pairs = self.val[:TRANSLATED]
+        answers = translator.predict([pair.source for pair in pairs], num_beams=1)
+        texts = [answer.text for answer in answers]
+        errors = character_error_rate(texts, [pair.target for pair in pairs])
+        return Scored(nats / count, errors)
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
         """The cost of all pairs: the error rate of some hundred is left to chance.
@@ -370,14 +339,10 @@ class Translation:
         """
         return (evaluation.val_nats,)
 
-    def translator(self, model: ModelConfig, weights: Weights) -> Translator:
-        """A network of this task in NumPy."""
-        return Translator(rows.folder_of(self.kind, model, weights, self.tokenizer, self.extra))
-
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation source and its translation."""
         pair = self.val[seed % len(self.val)]
-        (answer,) = self.translator(model, weights).predict([pair.source])
+        (answer,) = Translator(self.folder(model, weights)).predict([pair.source])
         right = "" if answer.text == pair.target else f"\nit should be: {pair.target}"
         return f"{pair.source}\n→ {answer.text}{right}"
 
@@ -386,18 +351,6 @@ class Translation:
         val = self.val[:REPORTED]
         answers = Translator(found).predict([pair.source for pair in val])
         return report_of(val, answers, self.train)
-
-    def bits(self, nats: float) -> float:
-        """A cost in bits per character of the target."""
-        return nats / math.log(2)
-
-    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
-        """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer)
-
-
-def _tokens(pairs: Sequence[Pair]) -> int:
-    return sum(len(pair.source) + len(pair.target) + 4 for pair in pairs)
 
 
 def _cost(
@@ -420,37 +373,3 @@ def _cost(
         label_smoothing=smoothing,
     )
     return Cost(total, sum(len(target) - 1 for target in batch.targets))
-
-
-class _Validation:
-    """See `learning.task.Scoring`."""
-
-    def __init__(self, task: Translation, network: TranslatorNetwork) -> None:
-        self.task, self.network = task, network
-        self.nats, self.number, self.errors = 0.0, 0, 0.0
-
-    @torch.inference_mode()
-    def __iter__(self) -> Iterator[None]:
-        training = self.network.training
-        examples = sorted(self.task.rows_of(self.task.val), key=lambda pair: sum(map(len, pair)))
-        self.nats, self.number = 0.0, 0
-        self.network.eval()
-        try:
-            for first in range(0, len(examples), EXAMPLES_AT_ONCE):
-                some = examples[first : first + EXAMPLES_AT_ONCE]
-                cost = _cost(self.network, Batch(*map(list, zip(*some, strict=True))), 0.0)
-                self.nats += float(cost.total)
-                self.number += int(cost.number)
-                yield
-        finally:
-            self.network.train(training)
-        translator = self.task.translator(self.network.config, self.network.weights())
-        pairs = self.task.val[:TRANSLATED]
-        answers = translator.predict([pair.source for pair in pairs], num_beams=1)
-        texts = [answer.text for answer in answers]
-        self.errors = character_error_rate(texts, [pair.target for pair in pairs])
-
-    @property
-    def result(self) -> Scored:
-        """The mean cost of a character, and the character error rate of greedy translations."""
-        return Scored(self.nats / self.number, self.errors)

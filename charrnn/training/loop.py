@@ -8,6 +8,7 @@ import torch
 
 from charrnn.learning import clock
 from charrnn.learning.learner import Learner
+from charrnn.learning.task import Scoring
 from charrnn.learning.threads import thread_count
 from charrnn.training.deadline import Deadline
 from charrnn.training.diagnosis import diverged, is_stuck
@@ -43,7 +44,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     try:
         while True:
             if recorder.is_due(learner):
-                begin, scoring = watch.read(), learner.task.scoring(learner.network)
+                begin, scoring = watch.read(), Scoring(learner.task, learner.network)
                 for _ in scoring:  # chunk by chunk, so that the caller can leave in between
                     watch.read()
                     if ticks.due():

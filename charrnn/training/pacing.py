@@ -17,7 +17,7 @@ from charrnn.learning.clock import Stopwatch
 from charrnn.learning.devices import choose_precision, speed
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
-from charrnn.learning.task import Task
+from charrnn.learning.task import Scoring, Task
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
@@ -58,7 +58,7 @@ def count_steps(plan: Plan, budget: Budget, task: Task, watch: Stopwatch) -> tup
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
     update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
     some = task.beginning(TIMED_TOKENS)
-    (evaluation,) = time_calls(lambda: deque(some.scoring(learner.network), 0), 0.0, 1)
+    (evaluation,) = time_calls(lambda: deque(Scoring(some, learner.network), 0), 0.0, 1)
     evaluation *= task.val_tokens / some.val_tokens
     left = seconds - watch.read()
     steps = left / update

@@ -31,7 +31,7 @@ from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState,
 from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
-from charrnn.learning.task import Scored, Task
+from charrnn.learning.task import Scored, Scoring, Task
 from charrnn.objectives.plan import SCORING_COST
 from charrnn.text.origin import Origin
 from charrnn.training.diagnosis import diverged
@@ -244,7 +244,7 @@ class Recorder:
         seconds = self.task.val_tokens * SCORING_COST / learner.tokens_per_second
         if seconds > CLOSING_SECONDS:
             return
-        scoring = self.task.scoring(learner.network)
+        scoring = Scoring(self.task, learner.network)
         for _ in scoring:
             pass
         evaluation = self._evaluation(learner, scoring.result)

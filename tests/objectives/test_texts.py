@@ -16,6 +16,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder.record import LABELS, read_folder
+from charrnn.learning.task import Scoring
 from charrnn.objectives import classify, rows, tag
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import schedule
@@ -139,10 +140,10 @@ def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
     data, task = task_of(name)
     model = model_of(data, cell)
     network = task.network(model, torch.Generator().manual_seed(1)).eval()
-    scoring = task.scoring(network)
+    scoring = Scoring(task, network)
     for _ in scoring:
         pass
-    found = rows.folder_of(task.kind, model, weights_of(network), task.tokenizer, task.extra)
+    found = task.folder(model, weights_of(network))
     report = task.report(found)
     assert scoring.result.score == pytest.approx(report.score)
     texts = [one.text for one in task.val]

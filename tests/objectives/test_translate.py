@@ -18,6 +18,7 @@ from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.pairs import Pair
 from charrnn.folder.record import read_folder
+from charrnn.learning.task import Scoring
 from charrnn.objectives import rows, translate
 from charrnn.objectives.translate import Batch, Translation, TranslatorNetwork
 from charrnn.tasks.answers import Translation as Answer
@@ -103,7 +104,7 @@ def network_of(
 
 
 def translator_of(task: Translation, network: TranslatorNetwork) -> Translator:
-    return task.translator(network.config, network.weights())
+    return Translator(task.folder(network.config, network.weights()))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -173,7 +174,7 @@ def test_texts_are_translated_alone_as_side_by_side() -> None:
     data = data_of()
     task = data.divided(settings())
     translator = translator_of(task, network_of(task, data, "lstm"))
-    texts = [pair.source for pair in data.pairs] + ["", "fedcba" * 5]
+    texts = [pair.source for pair in data.examples] + ["", "fedcba" * 5]
     together = translator.predict(texts)
     assert len({answer.text for answer in together}) > 5
     for text, answer in zip(texts, together, strict=True):
@@ -203,7 +204,7 @@ def test_validation_is_the_cost_of_all_and_greedy_answers() -> None:
     data = data_of()
     task = data.divided(settings())
     network = network_of(task, data).train()
-    scoring = task.scoring(network)
+    scoring = Scoring(task, network)
     for _ in scoring:
         pass
     assert network.training

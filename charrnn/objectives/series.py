@@ -1,0 +1,159 @@
+"""Series as windows: which are trained on, and every size and setting, with its reason.
+
+lengths, kind, given ──plan_of──▶ Plan
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from charrnn.config import ModelConfig, TrainConfig, check, settings_from
+from charrnn.errors import UsageError
+from charrnn.objectives.plan import Plan
+from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.task_config import Forecast
+
+__all__ = ["Place", "held_back", "places_of", "plan_of", "replaced_window", "seasons_of"]
+
+# Seasons that are read at most, and values where there is no season.
+MOST_SEASONS, MOST_VALUES = 14, 64
+# The largest size for fewer values to train on.
+SIZES = ((2_000, 32), (20_000, 64), (100_000, 128), (math.inf, 256))
+SIDE_BY_SIDE = (8, 256)  # windows at least and at most
+LEARNING_RATE = 3e-3
+
+
+class Place(NamedTuple):
+    """A window: of which series, its first value, and the first value after it."""
+
+    series: int
+    first: int
+    end: int
+
+
+def places_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> list[Place]:
+    """All windows whose horizon ends before what is held back.
+
+    A series that is too short for a whole window gives windows of fewer seasons.
+    """
+    found = []
+    for number, (length, out) in enumerate(zip(lengths, held, strict=True)):
+        seasons = (length - out - task.horizon) // task.season
+        width = min(task.window, seasons * task.season)
+        if width > 0:
+            ends = range(width, length - out - task.horizon + 1)
+            found += [Place(number, end - width, end) for end in ends]
+    return found
+
+
+def replaced_window(task: Forecast, window: int) -> Forecast:
+    """The same task, but reading so many values."""
+    return msgspec.structs.replace(task, window=window)
+
+
+def held_back(lengths: Sequence[int], val_frac: float, task: Forecast) -> list[int]:
+    """How many values at the end of each series are for validation: whole horizons.
+
+    None of a series that would have too few for a window then.
+    """
+    found = []
+    for length in lengths:
+        most = (length - task.horizon - task.season) // task.horizon
+        wanted = max(1, round(length * val_frac / task.horizon))
+        found.append(task.horizon * max(0, min(wanted, most)))
+    return found
+
+
+def seasons_of(lengths: Sequence[int], horizon: int, season: int) -> int:
+    """How many seasons to read: two, or up to half of what is left beside two horizons."""
+    typical = int(np.quantile(lengths, 0.1))
+    there = (typical - 2 * horizon) // season
+    most = MOST_SEASONS if season > 1 else MOST_VALUES
+    return max(1, min(there, max(2, there // 2), most))
+
+
+def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) -> Plan:
+    """Choose everything that `given` leaves open.
+
+    Args:
+        lengths: of the series.
+        task: what is to be predicted.
+        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
+
+    Raises:
+        UsageError: for values out of bounds, and for a window that holds no season.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    check(TrainConfig, given)
+    notes: list[str] = []
+    if "seq_length" in given:
+        task = _whole_seasons(task, given["seq_length"], notes)
+    val_frac = given.get("val_frac") or min(task.horizon / max(lengths), 0.5)
+    held = held_back(lengths, val_frac, task)
+    count, train = len(places_of(lengths, held, task)), sum(lengths) - sum(held)
+    model = _model(train, given)
+    least, most = SIDE_BY_SIDE
+    usual = int(np.clip(2 ** round(math.log2(max(count / 2, 1))), least, most))
+    batch_size = min(given.get("batch_size") or usual, count)
+    settings = {
+        "learning_rate": LEARNING_RATE,
+        "weight_decay": 0.05,
+        **{name: value for name, value in given.items() if name in TRAIN_FIELDS},
+        "batch_size": batch_size,
+        "seq_length": task.window,
+        "val_frac": val_frac,
+    }
+    return Plan(
+        model=model,
+        settings=settings,
+        train_tokens=train,
+        val_tokens=max(1, sum(held)),
+        reasons=_reasons(model, settings, task, lengths, count),
+        notes=tuple(notes),
+        tokens_per_step=float(batch_size * task.window),
+        steps_per_epoch=math.ceil(count / batch_size),
+    )
+
+
+def _whole_seasons(task: Forecast, wanted: int, notes: list[str]) -> Forecast:
+    """The same task with a window of about `wanted` values."""
+    window = wanted // task.season * task.season
+    if not window:
+        found = f"seq_length {wanted} is less than a season of {task.season}"
+        raise UsageError(found, "make it longer", "seq_length")
+    if window != wanted:
+        notes.append(f"reading {window:,} values, whole seasons of {task.season:,}")
+    return replaced_window(task, window)
+
+
+def _model(train: int, given: Mapping[str, Any]) -> ModelConfig:
+    """A network that so many values are enough for."""
+    size = next(size for limit, size in SIZES if train < limit)
+    shape = {"cell": "gru", "hidden_size": size, "num_layers": 1}
+    shape |= {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    shape.setdefault("embed_size", shape["hidden_size"])
+    return settings_from(ModelConfig, shape | {"vocab_size": 1})  # which it does not read
+
+
+def _reasons(
+    model: ModelConfig,
+    settings: Mapping[str, Any],
+    task: Forecast,
+    lengths: Sequence[int],
+    windows: int,
+) -> str:
+    """What was chosen and why, in one line."""
+    read = f"{task.window:,} values at a time"
+    if task.season > 1:
+        read += f" in steps of a season of {task.season:,}"
+    return (
+        f"{model.num_layers}×{model.hidden_size} {model.cell}, which reads {read} and predicts "
+        f"{task.horizon:,}; {settings['batch_size']} windows side by side, learning rate "
+        f"{settings['learning_rate']:g}, chosen for {len(lengths):,} series of {sum(lengths):,} "
+        f"values, {windows:,} windows"
+    )
