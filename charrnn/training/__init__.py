@@ -11,6 +11,7 @@ diagnosis   a run that has diverged
 recorder    evaluations, best weights and saves of a run
 loop        update, evaluate and save until a run is over
 starting    a new run or a stopped one, prepared and then started
+preparing   what a user asks for, read and planned
 earlier     what an earlier run read, and how it is made again
 run         the front door: train, resume, and the run they return
 """

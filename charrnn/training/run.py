@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -31,29 +31,20 @@ from charrnn.folder.files import refuse_occupied
 from charrnn.folder.record import (
     CHECKPOINTS,
     Evaluation,
-    ModelFolder,
     find_model,
     read_model,
 )
 from charrnn.folder.resuming import read_run
-from charrnn.learning import clock, transfer
-from charrnn.learning.devices import choose_device, choose_precision, speed
-from charrnn.network.modes import in_own_modes, own_modes
-from charrnn.objectives import language, planning
-from charrnn.objectives.data import Data
-from charrnn.objectives.plan import Plan
-from charrnn.objectives.table import OBJECTIVES
+from charrnn.learning import clock
+from charrnn.network.modes import in_own_modes
 from charrnn.settings import settings_of
 from charrnn.signals import noted
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
-from charrnn.text.records import Records
-from charrnn.text.spool import Spool
-from charrnn.text.tokenizer import Tokenizer, make_tokenizer
-from charrnn.training import earlier, trial
+from charrnn.training import earlier
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
-from charrnn.training.pacing import measured_speed
+from charrnn.training.preparing import Request, prepare
 from charrnn.training.starting import NewRun, StoppedRun
 
 __all__ = ["Run", "resume", "train"]
@@ -129,8 +120,8 @@ def train(
     settings |= check(TrainConfig, settings) | check(ModelConfig, settings)
     bases = [read_model(find_model(base)) for base in starts]
     origin = origin_of(given, reading)
-    prepare = _prepared_language if work.task is None else _prepared_task
-    data, plan = prepare(given, reading, work, bases, budget, settings, tokenizer)
+    request = Request(given, reading, work, bases, budget, settings, tokenizer)
+    data, plan = prepare(request)
     new = NewRun(
         data=data,
         origin=origin,
@@ -142,78 +133,6 @@ def train(
         seconds=clock.now() - begin,
     )
     return Run(new, given if isinstance(given, Corpus) else None)
-
-
-def _prepared_language(
-    sources: Sources,
-    reading: Reading,
-    work: TaskSettings,
-    bases: Sequence[ModelFolder],
-    budget: Budget,
-    settings: dict[str, Any],
-    tokenizer: Literal["char", "byte"],
-) -> tuple[Data, Plan]:
-    """A text for a language model, and what was chosen for it."""
-    for name in TaskSettings.__struct_fields__:
-        if getattr(work, name) is not None:
-            raise UsageError(f"{name} is given without a task", "name it with --task", name)
-    if len(bases) > 1:
-        found = f"{len(bases)} models are given to start from"
-        raise UsageError(found, "a language model starts from one")
-    base_model = bases[0] if bases else None
-    if base_model is not None:
-        settings = transfer.same_shape(base_model, settings)
-    data = language.read(
-        sources,
-        reading,
-        check=lambda _: None,
-        vocabulary=lambda spool: _vocabulary(spool, tokenizer, base_model),
-    )
-    text = data.text
-    plan = planning.plan(
-        text if isinstance(text, Records) else len(text),
-        data.tokenizer.vocab_size,
-        budget,
-        settings,
-        _speed(budget, settings),
-        fine_tuning=base_model is not None,
-    )
-    return data, plan
-
-
-def _prepared_task(
-    sources: Sources,
-    reading: Reading,
-    work: TaskSettings,
-    bases: Sequence[ModelFolder],
-    budget: Budget,
-    settings: dict[str, Any],
-    tokenizer: Literal["char", "byte"],
-) -> tuple[Data, Plan]:
-    """Examples for a task, and what was chosen for them."""
-    assert work.task is not None
-    if isinstance(sources, Corpus):
-        raise UsageError("a corpus has no examples in it", "name files with examples")
-    if tokenizer != "char":
-        raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
-    objective = OBJECTIVES[work.task]
-    data = objective.read(sources, reading, work, bases=bases)
-    return data, objective.plan(data, budget, settings, _speed(budget, settings), bases)
-
-
-def _speed(budget: Budget, settings: Mapping[str, Any]) -> float:
-    """How many operations per second training reaches on the device that it will run on.
-
-    Measured where it decides something: not on a CPU for a network whose size is given, or a run
-    that shall be the same again or is over soon.
-    """
-    device = choose_device(settings.get("device", "auto"))
-    wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
-    open_size = "hidden_size" not in settings and trial.is_long_in_minutes(budget)
-    if device.type == "cuda" or (device.type == "cpu" and open_size):
-        with own_modes():
-            return measured_speed(device, wanted, cell)
-    return speed(device, choose_precision(wanted, device), cell)
 
 
 @checked
@@ -392,16 +311,6 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
         steps=record.training.steps,
         notes=data.notes,
     )
-
-
-def _vocabulary(
-    spool: Spool, kind: Literal["char", "byte"], base_model: ModelFolder | None
-) -> Tokenizer:
-    if len(spool.characters) < 2:
-        raise planning.too_small("only one distinct character")
-    if base_model is not None:
-        return transfer.grown(base_model, kind, spool.characters, spool.division.end)
-    return make_tokenizer(kind, spool.characters, spool.division.end)
 
 
 def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:

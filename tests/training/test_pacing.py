@@ -124,7 +124,7 @@ def test_a_run_that_is_not_for_minutes_is_planned_alike_each_time(
         asked.append(arguments)
         return 1e9
 
-    monkeypatch.setattr("charrnn.training.run.measured_speed", speed)
+    monkeypatch.setattr("charrnn.training.preparing.measured_speed", speed)
     train(
         Corpus("verse", VERSE * 20), out=tmp_path / "m", device="cpu", cell="gru", **budget, **given
     )

@@ -1,0 +1,128 @@
+"""What a run is asked for, read and planned.
+
+Request ──prepare──▶ Data, Plan
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from charrnn.config import Budget, Reading, TaskName, TaskSettings
+from charrnn.errors import UsageError
+from charrnn.folder.record import ModelFolder
+from charrnn.learning import transfer
+from charrnn.learning.devices import choose_device, choose_precision, speed
+from charrnn.network.modes import own_modes
+from charrnn.objectives import language, planning
+from charrnn.objectives.data import Data
+from charrnn.objectives.plan import Plan
+from charrnn.objectives.table import OBJECTIVES
+from charrnn.text.corpus import Corpus
+from charrnn.text.records import Records
+from charrnn.text.spool import Spool
+from charrnn.text.tokenizer import Tokenizer, make_tokenizer
+from charrnn.training import trial
+from charrnn.training.pacing import measured_speed
+
+__all__ = ["Request", "prepare"]
+
+
+class Request(NamedTuple):
+    """What a user asks for.
+
+    Attributes:
+        sources, reading: what to read, and how.
+        work: the task and its settings.
+        bases: the models whose weights the run starts from.
+        budget: how long to train.
+        settings: names of `ModelConfig` and `TrainConfig`.
+        tokenizer: whether a token is a character or a byte.
+    """
+
+    sources: Sequence[str | Path] | Corpus
+    reading: Reading
+    work: TaskSettings
+    bases: Sequence[ModelFolder]
+    budget: Budget
+    settings: Mapping[str, Any]
+    tokenizer: Literal["char", "byte"]
+
+    @property
+    def speed(self) -> float:
+        """How many operations per second training reaches on the device that it will run on.
+
+        Measured where it decides something: not on a CPU for a network whose size is given, or a
+        run that shall be the same again or is over soon.
+        """
+        settings = self.settings
+        device = choose_device(settings.get("device", "auto"))
+        wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
+        open_size = "hidden_size" not in settings and trial.is_long_in_minutes(self.budget)
+        if device.type == "cuda" or (device.type == "cpu" and open_size):
+            with own_modes():
+                return measured_speed(device, wanted, cell)
+        return speed(device, choose_precision(wanted, device), cell)
+
+
+def prepare(request: Request) -> tuple[Data, Plan]:
+    """Read what there is to learn from, and choose all that is left open.
+
+    Raises:
+        CharRNNError: as reading and planning do.
+    """
+    task = request.work.task
+    return _language(request) if task is None else _examples(request, task)
+
+
+def _language(request: Request) -> tuple[Data, Plan]:
+    """A text for a language model."""
+    for name in TaskSettings.__struct_fields__:
+        if getattr(request.work, name) is not None:
+            raise UsageError(f"{name} is given without a task", "name it with --task", name)
+    if len(request.bases) > 1:
+        found = f"{len(request.bases)} models are given to start from"
+        raise UsageError(found, "a language model starts from one")
+    base = request.bases[0] if request.bases else None
+    settings = dict(request.settings)
+    if base is not None:
+        settings = transfer.same_shape(base, settings)
+        request = request._replace(settings=settings)
+    data = language.read(
+        request.sources,
+        request.reading,
+        check=lambda _: None,
+        vocabulary=lambda spool: _vocabulary(spool, request.tokenizer, base),
+    )
+    text = data.text
+    plan = planning.plan(
+        text if isinstance(text, Records) else len(text),
+        data.tokenizer.vocab_size,
+        request.budget,
+        settings,
+        request.speed,
+        fine_tuning=base is not None,
+    )
+    return data, plan
+
+
+def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
+    """Examples for a task."""
+    if isinstance(request.sources, Corpus):
+        raise UsageError("a corpus has no examples in it", "name files with examples")
+    if request.tokenizer != "char":
+        raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
+    read, plan = OBJECTIVES[task]
+    data = read(request.sources, request.reading, request.work, bases=request.bases)
+    return data, plan(data, request.budget, request.settings, request.speed, request.bases)
+
+
+def _vocabulary(
+    spool: Spool, kind: Literal["char", "byte"], base_model: ModelFolder | None
+) -> Tokenizer:
+    if len(spool.characters) < 2:
+        raise planning.too_small("only one distinct character")
+    if base_model is not None:
+        return transfer.grown(base_model, kind, spool.characters, spool.division.end)
+    return make_tokenizer(kind, spool.characters, spool.division.end)
