@@ -1,10 +1,10 @@
-"""Texts with marked spans: CoNLL's columns, or JSON with {"text", "spans"}.
+"""Texts with marked spans: CoNLL's columns, or records with spans, or with words and tags.
 
     Empire    B-location            {"text": "Pretty bad storm in Ohio", "spans":
     State     I-location                [{"start": 20, "end": 24, "label": "location"}]}
     Building  I-location
-
-    ends here O
+                                    {"tokens": ["Empire", "State", "Building"], "tags":
+    ends      O                         ["B-location", "I-location", "I-location"]}
 
 Tags become BIO, whichever way they were written: B- begins a span, I- goes on, O is outside.
 Ramshaw and Marcus, "Text chunking using transformation-based learning", 1995.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -42,6 +42,8 @@ MOST_TYPES = 1_000  # more are hardly kinds of spans
 WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
 )
+# Columns of records whose texts are divided into words.
+WORDS, TAGS = ("tokens", "words"), ("tags", "ner_tags")
 OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
 
 
@@ -79,7 +81,8 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
 
     Args:
         sources: each what `rows.opened` takes: words in the first column and tags in the last, an
-            empty line after each text; or records with "text" and "spans".
+            empty line after each text; or records with "text" and "spans", or with "tokens" and
+            "tags" (or "words", "ner_tags").
         reading: encoding, and the column of the texts ("text" by default).
         notes: gets what was changed.
 
@@ -140,13 +143,16 @@ def _check_tag(place: str, tag: str) -> None:
 
 
 def _sentence(file: File, lines: list[tuple[int, list[str]]]) -> Tagged:
-    """The words of some lines, with one space between them."""
-    words, place = [], 0
-    for _, cells in lines:
-        words.append((place, place + len(cells[0])))
-        place += len(cells[0]) + 1
-    text = " ".join(cells[0] for _, cells in lines)
-    return Tagged(text, words, in_bio([cells[-1] for _, cells in lines]), file.at(lines[0][0]))
+    """The words of some lines."""
+    words, tags = [cells[0] for _, cells in lines], [cells[-1] for _, cells in lines]
+    return _joined(words, tags, file.at(lines[0][0]))
+
+
+def _joined(words: Sequence[str], tags: Sequence[str], place: str) -> Tagged:
+    """Words with one space between them."""
+    ends = list(accumulate(len(word) + 1 for word in words))
+    places = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]
+    return Tagged(" ".join(words), places, in_bio(tags), place)
 
 
 def in_bio(tags: Sequence[str]) -> list[str]:
@@ -201,8 +207,11 @@ def words_of(text: str) -> list[tuple[int, int]]:
 
 def _records(file: File, column: str) -> Iterator[Tagged]:
     widened = 0
-    for row in file.rows(lambda _: True, [column, "spans"]):
+    for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
+        if "spans" not in row.cells and (divided := _divided(row, place)):
+            yield divided
+            continue
         text, spans = (_value(file, row, name) for name in (column, "spans"))
         if not isinstance(text, str) or not text.strip():
             raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
@@ -221,6 +230,28 @@ def _records(file: File, column: str) -> Iterator[Tagged]:
     if widened:
         spans_are = "span begins or ends" if widened == 1 else "spans begin or end"
         file.notes.append(f"{file.name}: {widened:,} {spans_are} within a word, and take all of it")
+
+
+def _divided(row: Row, place: str) -> Tagged | None:
+    """The text of a record with words and their tags; None for another record."""
+    words, tags = (
+        next((row.cells[name] for name in names if row.cells.get(name) is not None), None)
+        for names in (WORDS, TAGS)
+    )
+    if words is None or tags is None:
+        return None
+    lists = isinstance(words, list) and isinstance(tags, list)
+    if not lists or not words or len(words) != len(tags):
+        counts = f"words: {len(words)}, tags: {len(tags)}" if lists else "words or tags are no list"
+        raise BadDataError(f"{place}: {counts}", "write a list of words, and a tag for each")
+    for word, tag in zip(words, tags, strict=True):
+        if not isinstance(word, str) or not word.strip():
+            raise BadDataError(f"{place}: {word!r} is no word", "leave it and its tag out")
+        if not isinstance(tag, str):
+            found = f"{place}: the tag {tag!r} has no name"
+            raise BadDataError(found, "write O, or B- or I- and a type")
+        _check_tag(place, tag)
+    return _joined(words, tags, place)
 
 
 def _value(file: File, row: Row, name: str) -> Any:

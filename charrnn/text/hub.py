@@ -28,7 +28,7 @@ def hub_rows(source: str, reading: Reading) -> Iterator[Piece]:
 
 
 def hub_records(source: str, reading: Reading) -> Generator[Any, None, None]:
-    """The rows of a data set as they stand.
+    """The rows of a data set as they stand, with the names of classes that it has as numbers.
 
     Raises:
         MissingInputError: if there is none of this name, or no connection.
@@ -49,13 +49,13 @@ def _rows(name: str, dataset: str, config: str, split: str) -> Generator[Any, No
     try:
         with _quiet():
             found = datasets.load_dataset(dataset, config or None, split=split, streaming=True)
-            rows = iter(found)
+            rows, features = iter(found), found.features or {}
         while True:
             with _quiet():
                 row = next(rows, None)
             if row is None:
                 return
-            yield row
+            yield {name: _named(value, features.get(name)) for name, value in row.items()}
     except CharRNNError:
         raise
     except StopIteration:  # `datasets` raises it for an empty .jsonl
@@ -65,6 +65,17 @@ def _rows(name: str, dataset: str, config: str, split: str) -> Generator[Any, No
         raise MissingInputError(f"{name}: {reason}", "check the name and the connection") from None
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise BadDataError(f"{name}: {_first_line(error)}", "check the data set") from None
+
+
+def _named(value: Any, feature: Any) -> Any:
+    """A value as people read it: a class by its name, and None where its number says "unknown"."""
+    import datasets
+
+    if isinstance(feature, datasets.ClassLabel):
+        return feature.int2str(value) if isinstance(value, int) and value >= 0 else None
+    if isinstance(feature, datasets.List) and isinstance(value, list):
+        return [_named(one, feature.feature) for one in value]
+    return value
 
 
 @contextmanager

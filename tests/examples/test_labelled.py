@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from datasets import ClassLabel, Dataset, Features, Value
 from pyarrow import parquet
 
 from charrnn import Reading
@@ -37,6 +38,20 @@ def test_every_format_has_the_same_examples() -> None:
     for name in ("a.csv", "a.tsv", "table.txt", "a.jsonl", "a.parquet", "fast.txt"):
         assert read(name) == PAIRS, name
     assert read("a.csv", "a.jsonl") == PAIRS * 2
+
+
+def test_a_data_set_of_the_hub_names_its_labels() -> None:
+    """There labels are numbers, and their names stand in the description of the columns."""
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    rows = {"text": [text for text, _ in PAIRS], "label": [1, 0]}
+    Path("owner/name").mkdir(parents=True)
+    Dataset.from_dict(rows, features=features).to_parquet("owner/name/train.parquet")
+    assert read("hf://owner/name") == PAIRS
+    Dataset.from_dict(rows | {"label": [1, -1]}, features=features).to_parquet(
+        "owner/name/train.parquet"
+    )
+    with pytest.raises(BadDataError, match="hf://owner/name: row 2: no label"):
+        read("hf://owner/name")
 
 
 def test_columns_have_any_name_or_number() -> None:

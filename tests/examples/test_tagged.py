@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,27 @@ def test_spans_of_json() -> None:
         ["“", "Ann", "Lee", "”", "went", "to", "New", "York", ",", "twice", "."]
     )
     assert one.spans == [Span(1, 8, "PER"), Span(18, 26, "LOC")]
+
+
+def test_words_and_tags_of_json() -> None:
+    record = {"id": 3, "tokens": ["Ann", "Lee", "went"], "ner_tags": ["I-PER", "I-PER", "O"]}
+    Path("a.jsonl").write_text(json.dumps(record))
+    (one,) = read("a.jsonl")
+    assert (one.text, one.spans, one.place) == (
+        ("Ann Lee went", [Span(0, 7, "PER")], "a.jsonl: row 1")
+    )
+    assert one.words == [(0, 3), (4, 7), (8, 12)]
+
+
+def test_a_data_set_of_the_hub_names_its_tags() -> None:
+    """There tags are numbers, and their names stand in the description of the columns."""
+    tags = List(ClassLabel(names=["O", "B-PER", "I-PER"]))
+    features = Features({"tokens": List(Value("string")), "ner_tags": tags})
+    rows = {"tokens": [["Ann", "Lee", "went"], ["home"]], "ner_tags": [[1, 2, 0], [0]]}
+    Path("owner/name").mkdir(parents=True)
+    Dataset.from_dict(rows, features=features).to_parquet("owner/name/train.parquet")
+    one, two = read("hf://owner/name")
+    assert (one.spans, two.tags) == ([Span(0, 7, "PER")], ["O"])
 
 
 def test_a_span_takes_whole_words_and_that_is_told() -> None:
@@ -136,6 +158,10 @@ WRONG = {
     "no text": ("a.jsonl", '{"text": "", "spans": []}', "a.jsonl: row 1: no text"),
     "no list": ("a.jsonl", '{"text": "x", "spans": 1}', "a.jsonl: row 1: spans is no list"),
     "no record": ("a.jsonl", '{"text": "x", "spans": [1]}', "row 1: a span is no record"),
+    "numbers": ("a.jsonl", '{"words": ["x"], "tags": [0]}', "row 1: the tag 0 has no name"),
+    "fewer tags": ("a.jsonl", '{"tokens": ["x"], "tags": []}', "row 1: words: 1, tags: 0"),
+    "one text": ("a.jsonl", '{"tokens": "x", "tags": "O"}', "row 1: words or tags are no list"),
+    "a space": ("a.jsonl", '{"tokens": [" "], "tags": ["O"]}', "row 1: ' ' is no word"),
     "no label": (
         "a.jsonl",
         '{"text": "x", "spans": [{"start": 0, "end": 1}]}',
