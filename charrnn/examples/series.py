@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, Row, opened
-from charrnn.examples.times import Time, steps_between, time_of
+from charrnn.examples.times import Time, is_time, steps_between, times_of
 from charrnn.formats.tables import DELIMITERS
 
 __all__ = ["Series", "named", "numbers_in", "read_series"]
@@ -86,12 +86,54 @@ class _Growing:
 
     def done(self, notes: list[str]) -> Series:
         """All of it, with what its times tell."""
-        times = [time_of(time) for time in self.times]
-        if all(time is not None for time in times):
-            _check_times(self, [time for time in times if time is not None], notes)
+        if any(self.times):
+            self._check_times(notes)
         values = np.array(self.rows, np.float64)
-        known = tuple(self.times) if any(self.times) else ()
-        return Series(self.name, values, self.features, known, self.file.at(self.numbers[0]))
+        shown = tuple(self.times) if any(self.times) else ()
+        return Series(self.name, values, self.features, shown, self.file.at(self.numbers[0]))
+
+    def _check_times(self, notes: list[str]) -> None:
+        """Refuse rows out of order; note where there is more than the usual step between two."""
+        found = times_of(self.times)
+        if found is None:
+            raise self._unreadable()
+        times, form = found
+        self._check_order(times)
+        if form:
+            _once(notes, f"{self.file.name}: times such as {self.times[0]} are read as {form}")
+        steps = steps_between(times)
+        usual = Counter(steps).most_common(1)[0][0] if steps else 0.0
+        odd = [place for place, step in enumerate(steps) if step != usual]
+        if odd:
+            where = f"{self.times[odd[0]]} and {self.times[odd[0] + 1]}"
+            which = f" of {self.name}" if self.name else ""
+            gaps = "gap" if len(odd) == 1 else "gaps, the first"
+            place = self.file.at(self.numbers[odd[0] + 1])
+            notes.append(
+                f"{place}: {len(odd):,} {gaps} in the times{which} between {where}; read as if "
+                "nothing were missing"
+            )
+
+    def _check_order(self, times: Sequence[Time]) -> None:
+        for place, (before, after) in enumerate(pairwise(times), 1):
+            if before < after:
+                continue
+            found = f"{self.file.at(self.numbers[place])}: {self.times[place]} "
+            found += "is there twice" if before == after else "comes after a later time"
+            raise BadDataError(found, "sort the rows by time, and keep one for each time")
+
+    def _unreadable(self) -> BadDataError:
+        """The error for times that are not all in one form."""
+        odd = next((k for k, cell in enumerate(self.times) if not is_time(cell)), 0)
+        found = f"{self.file.at(self.numbers[odd])}: {self.times[odd]!r} is no time"
+        if is_time(self.times[odd]):
+            found = f"{self.file.name}: times such as {self.times[odd]!r} are not all in one form"
+        return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")
+
+
+def _once(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)
 
 
 def read_series(
@@ -189,8 +231,8 @@ def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
     if file.form not in (Form.CELLS, Form.TEXT) or len(cells) < 2:
         return False
     if names == [str(k) for k in range(1, len(names) + 1)]:
-        return time_of(cells[0]) is None or _is_number(cells[0])
-    return not _is_number(cells[0]) and time_of(cells[0]) is None
+        return not is_time(cells[0])
+    return not _is_number(cells[0]) and not is_time(cells[0])
 
 
 def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
@@ -209,8 +251,8 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
     """A wide table with a column of values, or a long one."""
     others = [name for name in file.columns if name not in (value, TIME, NAME)]
     time = TIME if TIME in file.columns else None
-    if time is None and others and time_of(rows[0].cells.get(others[0])) is not None:
-        time = None if _is_number(rows[0].cells.get(others[0])) else others.pop(0)
+    if time is None and others and is_time(rows[0].cells.get(others[0])):
+        time = others.pop(0)
     columns = (value, *others)
     found: dict[str, _Growing] = {}
     for row in rows:
@@ -229,7 +271,7 @@ def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
     columns = list(file.columns)
     first = rows[0].cells.get(columns[0])
     time = None
-    if columns[0] == TIME or (time_of(first) is not None and not _is_number(first)):
+    if columns[0] == TIME or is_time(first):
         time = columns.pop(0)
     alone = len(columns) == 1
     found = {name: _Growing(file, "" if alone else name) for name in columns}
@@ -296,27 +338,6 @@ def _the(column: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
-
-
-def _check_times(growing: _Growing, times: list[Time], notes: list[str]) -> None:
-    """Refuse rows out of order; note where there is more than the usual step between two."""
-    file, numbers = growing.file, growing.numbers
-    for (before, after), number in zip(pairwise(times), numbers[1:], strict=True):
-        if not before < after:
-            place = growing.times[numbers.index(number)]
-            advice = "sort the rows by time, and keep one for each time"
-            raise BadDataError(f"{file.at(number)}: {place} comes after a later time", advice)
-    steps = steps_between(times)
-    if len(set(steps)) > 1:
-        usual = Counter(steps).most_common(1)[0][0]
-        odd = [place for place, step in enumerate(steps) if step != usual]
-        where = f"{growing.times[odd[0]]} and {growing.times[odd[0] + 1]}"
-        which = f" of {growing.name}" if growing.name else ""
-        gaps = "gap" if len(odd) == 1 else "gaps, the first"
-        notes.append(
-            f"{file.at(numbers[odd[0] + 1])}: {len(odd):,} {gaps} in the times{which} between "
-            f"{where}; read as if nothing were missing"
-        )
 
 
 def _check_names(found: Sequence[Series]) -> None:

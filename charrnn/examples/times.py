@@ -1,4 +1,4 @@
-"""Times as tables write them: 1949, 1949-01, 1949-01-31, 1949-01-31 13:00, and plain numbers.
+"""Times as tables write them: 1949, 1949-01, 1949-01-31 13:00, 1/31/1949, and plain numbers.
 
 A time is (months, seconds), so that both months and days of equal length can be told apart.
 """
@@ -10,18 +10,28 @@ from calendar import monthrange
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
-__all__ = ["Time", "steps_between", "time_of"]
+__all__ = ["Time", "is_time", "steps_between", "time_of", "times_of"]
 
 Time = tuple[float, float]  # months since the year 0, and seconds since the year 1
 
 MONTH = re.compile(r"(\d{4})-(\d\d?)")
+# What people write, as `strptime` has it; %b is a month's name.
+DATES = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d.%m.%y"),
+    *("%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y"),
+    *("%B %d, %Y", "%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%Y %b", "%Y-%b", "%m/%Y", "%Y/%m"),
+)
+CODE = re.compile("%(.)")
+WORDS = dict.fromkeys("mbB", "month") | dict.fromkeys("Yy", "year") | dict.fromkeys("HI", "hour")
+WORDS |= {"d": "day", "M": "minute", "S": "second", "p": "am or pm"}
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 
 def time_of(cell: Any) -> Time | None:
-    """What a cell says, if that is a time or a number; None if it is not."""
+    """What a cell says, if that is a number or a time that can be read in one way alone."""
     if isinstance(cell, datetime):
         return _from(cell)
     text = str(cell).strip()
@@ -33,6 +43,54 @@ def time_of(cell: Any) -> Time | None:
         number = float(text)
         return (number, number) if number == number else None
     return None
+
+
+def is_time(cell: Any) -> bool:
+    """Whether a cell is a date in any form, and no plain number."""
+    text = str(cell).strip()
+    with suppress(ValueError):
+        float(text)
+        return False
+    return time_of(cell) is not None or any(_all_of([text], form) for form in _forms())
+
+
+def times_of(cells: Sequence[str]) -> tuple[list[Time], str] | None:
+    """The times of rows, all written in one form.
+
+    Of 1/2/2024 only its writer knows which number is the day. So each form in which all cells can
+    be read is tried, and that in which they come in order, with the fewest different steps, counts.
+
+    Returns:
+        times: one for each cell.
+        form: how they were read, in words; empty if there is but one way.
+        None if they can't be read.
+    """
+    plain = [time_of(cell) for cell in cells]
+    known = [time for time in plain if time is not None]
+    if len(known) == len(cells):
+        return known, ""
+    read = [(times, form) for form in _forms() if (times := _all_of(cells, form))]
+    if not read:
+        return None
+    times, form = min(read, key=lambda one: _disorder(one[0]))
+    return times, CODE.sub(lambda code: WORDS[code[1]], form)
+
+
+def _forms() -> list[str]:
+    return [date + clock for date, clock in product(DATES, CLOCKS)]
+
+
+def _all_of(cells: Sequence[str], form: str) -> list[Time] | None:
+    """The times of cells in this form; None if one is not in it."""
+    try:
+        return [_from(datetime.strptime(cell.strip(), form)) for cell in cells]
+    except ValueError:
+        return None
+
+
+def _disorder(times: Sequence[Time]) -> tuple[bool, int]:
+    """How little times are those of rows in order."""
+    return any(a >= b for a, b in pairwise(times)), len(set(steps_between(times)))
 
 
 def _from(time: datetime) -> Time:

@@ -116,7 +116,7 @@ def test_parquet(tmp_path: Path) -> None:
         ("ds,y\n2024-01,1\n2024-02,two\n", "line 3: the value of y is 'two', not a number"),
         ("ds,y\n2024-01,1\n2024-02,inf\n", "line 3: the value of y is infinite"),
         ("ds,y\n2024-02,1\n2024-01,2\n", "line 3: 2024-01 comes after a later time"),
-        ("ds,y\n2024-02,1\n2024-02,2\n", "line 3: 2024-02 comes after a later time"),
+        ("ds,y\n2024-02,1\n2024-02,2\n", "line 3: 2024-02 is there twice"),
         ("unique_id,ds,y\na,1,1\n,2,2\n", "line 3: no unique_id"),
         ("H1,1,2\nH1,1,3\n", "line 2: series H1 is already at"),
         ("ds,y\n", "no numbers in it"),
@@ -142,6 +142,37 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     ):
         read(tmp_path, "ds,y\n2024-01,1\n", column="heat")
     assert "no column y" in refused(tmp_path, "unique_id,ds,x\na,1,2\n").found
+
+
+@pytest.mark.parametrize(
+    ("times", "form"),
+    [
+        ("1/31/2024 2/29/2024 3/31/2024", "month/day/year"),
+        ("31.01.2024 29.02.2024 31.03.2024", "day.month.year"),
+        (
+            "1/2/2024 1/3/2024 1/4/2024",
+            "day/month/year",
+        ),  # months are as even as days, and come first
+        ("12/1/2023 1/1/2024 2/1/2024", "month/day/year"),  # as days and months, they run backwards
+        ("Jan-60 Feb-60 Mar-60", "month-year"),
+    ],
+)
+def test_times_in_other_forms_are_read_in_order(tmp_path: Path, times: str, form: str) -> None:
+    cells = times.split()
+    rows = "".join(f"{cell},{2 * k},{2 * k + 1}\n" for k, cell in enumerate(cells))
+    (north, south), notes = read(tmp_path, f"month,north,south\n{rows}")
+    assert (north.name, list(north.times)) == ("north", cells)
+    assert south.values[:, 0].tolist() == [1, 3, 5]
+    (note,) = notes
+    assert note.endswith(f"x.csv: times such as {cells[0]} are read as {form}")
+    backwards = "".join(reversed(rows.splitlines(keepends=True)))
+    assert "comes after a later time" in str(refused(tmp_path, f"month,north,south\n{backwards}"))
+
+
+def test_times_that_nobody_can_read_are_refused(tmp_path: Path) -> None:
+    assert "line 3: 'soon' is no time" in str(refused(tmp_path, "ds,y\n2024-01-01,1\nsoon,2\n"))
+    mixed = refused(tmp_path, "ds,y\n2024-01-01,1\n1/31/2024,2\n")
+    assert "times such as '2024-01-01' are not all in one form" in str(mixed)
 
 
 def test_gaps_in_the_times_are_told(tmp_path: Path) -> None:
