@@ -54,25 +54,29 @@ def is_time(cell: Any) -> bool:
     return time_of(cell) is not None or any(_all_of([text], form) for form in _forms())
 
 
-def times_of(cells: Sequence[str]) -> tuple[list[Time], str] | None:
+def times_of(cells: Sequence[str], others: Sequence[str] = ()) -> tuple[list[Time], str] | None:
     """The times of rows, all written in one form.
 
     Of 1/2/2024 only its writer knows which number is the day. So each form in which all cells can
     be read is tried, and that in which they come in order, with the fewest different steps, counts.
 
+    Args:
+        cells: of the rows, in turn.
+        others: times in the same form that may be of any order.
+
     Returns:
-        times: one for each cell.
+        times: one for each cell, then for each of the others.
         form: how they were read, in words; empty if there is but one way.
         None if they can't be read.
     """
-    plain = [time_of(cell) for cell in cells]
-    known = [time for time in plain if time is not None]
-    if len(known) == len(cells):
+    every = [*cells, *others]
+    known = [time for cell in every if (time := time_of(cell)) is not None]
+    if len(known) == len(every):
         return known, ""
-    read = [(times, form) for form in _forms() if (times := _all_of(cells, form))]
+    read = [(times, form) for form in _forms() if (times := _all_of(every, form))]
     if not read:
         return None
-    times, form = min(read, key=lambda one: _disorder(one[0]))
+    times, form = min(read, key=lambda one: _disorder(one[0][: len(cells)]))
     return times, CODE.sub(lambda code: WORDS[code[1]], form)
 
 

@@ -19,7 +19,7 @@ from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, named, read_series
-from charrnn.examples.times import steps_between, time_of
+from charrnn.examples.times import steps_between, times_of
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import SERIES, ModelFolder
 from charrnn.folder.untrusted import damaged, parse
@@ -352,26 +352,40 @@ def _scores(trials: Sequence[Trial], forecasts: Sequence[Values]) -> dict[str, f
 
 def _first_after(series: Series, past: Past, notes: list[str]) -> int:
     """The place of the first value of a series that comes after its known past."""
-    times = [time_of(time) for time in series.times]
-    before = [time_of(time) for time in past.times]
-    if not times or not before or None in times or None in before:
-        return 0
-    end = before[-1]
-    first = next((k for k, time in enumerate(times) if time > end), None)  # type: ignore[operator]
+    read = times_of(series.times, past.times) if series.times and past.times else None
+    if read is None:
+        return _first_after_values(series, past, notes)
+    times, before = read[0][: len(series.times)], read[0][len(series.times) :]
+    first = next((k for k, time in enumerate(times) if time > before[-1]), None)
     if first is None:
-        raise BadDataError(
-            f"{series.place}: {named(series)} ends at {series.times[-1]}, and the model was "
-            f"trained on it up to {past.times[-1]}",
-            "give values that come after",
-        )
+        raise _nothing_after(series, f"ends at {series.times[-1]}", f"on it up to {past.times[-1]}")
     if len(before) > 1:
-        steps = steps_between([*before, times[first]])  # type: ignore[list-item]
+        steps = steps_between([*before, times[first]])
         if steps[1] > 1.5 * steps[0]:
             notes.append(
                 f"{series.place}: {named(series)} goes on at {series.times[first]}, later than "
                 f"one step after {past.times[-1]}; read as if nothing were missing"
             )
     return first
+
+
+def _first_after_values(series: Series, past: Past, notes: list[str]) -> int:
+    """The same by the values: a series that begins with those of training has new ones after."""
+    values, end = series.values, past.values
+    begins = len(values) >= past.count and values[0, 0] == past.first
+    if begins and np.array_equal(values[past.count - len(end) : past.count], end):
+        if len(values) == past.count:
+            raise _nothing_after(series, f"has {past.count:,} values", "on all of them")
+        return past.count
+    note = "without times, values are taken to follow those of training"
+    if note not in notes:
+        notes.append(note)
+    return 0
+
+
+def _nothing_after(series: Series, found: str, known: str) -> BadDataError:
+    found = f"{series.place}: {named(series)} {found}, and the model was trained {known}"
+    return BadDataError(found, "give values that come after")
 
 
 def _pasts_in(found: ModelFolder, task: Task) -> tuple[Past, ...]:

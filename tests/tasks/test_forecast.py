@@ -232,6 +232,23 @@ def test_known_series_go_on_and_others_are_cut(tmp_path: Path) -> None:
     assert report.score == pytest.approx(mase / 2)
 
 
+def test_without_times_a_series_is_known_by_its_values(tmp_path: Path) -> None:
+    known = a_series(1, 2, 3, 5, 8)
+    model = forecaster(Task(horizon=2, window=3), [known])
+    path = tmp_path / "x.csv"
+    path.write_text("y\n1\n2\n3\n5\n8\n9\n11\n")
+    whole = model.evaluate([path])
+    path.write_text("y\n9\n11\n")
+    after = model.evaluate([path])
+    assert whole.scores == after.scores
+    assert (whole.notes, after.notes) == (
+        ((), ("without times, values are taken to follow those of training",))
+    )
+    path.write_text("y\n1\n2\n3\n5\n8\n")
+    with pytest.raises(BadDataError, match="has 5 values, and the model was trained on all of"):
+        model.evaluate([path])
+
+
 def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:
     known = a_series(1, 2, 3, name="a", times="2024-01 2024-02 2024-03")
     model = forecaster(Task(horizon=2, window=3), [known])
