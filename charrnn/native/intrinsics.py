@@ -11,9 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from charrnn.native.machine import Code, Int, Vector
+
+try:
+    from llvmlite import ir
+
+    I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+except (ImportError, OSError):  # see `machine`
+    pass
 
 __all__ = [
     "barrier",
@@ -34,7 +40,6 @@ __all__ = [
     "sum_of_lanes",
 ]
 
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 BYTE_OFFSET, BYTE_MAX = 128, 127
 # Bits of the SSE control word: denormal numbers are read as zero (DAZ) and written as zero (FTZ).
 DENORMALS_ARE_ZERO = 0x8040
