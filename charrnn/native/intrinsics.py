@@ -22,6 +22,7 @@ except (ImportError, OSError):  # see `machine`
     pass
 
 __all__ = [
+    "at_least",
     "barrier",
     "broadcast_float",
     "count_up_to",
@@ -32,6 +33,7 @@ __all__ = [
     "in_bytes",
     "maximum",
     "maximum_of_lanes",
+    "memory",
     "minimum",
     "running_sum",
     "store_bytes",
@@ -224,12 +226,26 @@ def store_integer(code: Code, address: Int, value: Int) -> None:
     build.store(value.value, build.inttoptr(address.value, I64.as_pointer()), align=8)
 
 
-def minimum(one: Int, other: int) -> Int:
+def minimum(one: Int, other: Int | int) -> Int:
     """The smaller of two integers."""
     build, code = one.code.builder, one.code
     limit = code.constant(other).value
     smaller = build.icmp_signed("<", one.value, limit)
     return Int(code, build.select(smaller, one.value, limit))
+
+
+def at_least(limit: int, number: Int) -> Int:
+    """The larger of two integers."""
+    build, code = number.code.builder, number.code
+    smaller = build.icmp_signed("<", number.value, code.constant(limit).value)
+    return Int(code, build.select(smaller, code.constant(limit).value, number.value))
+
+
+def memory(code: Code, size: int) -> Int:
+    """So many bytes of the thread's own, while the function runs; at a multiple of 64."""
+    place = code.builder.alloca(ir.ArrayType(I8, size))
+    place.align = 64
+    return Int(code, code.builder.ptrtoint(place, I64))
 
 
 def barrier(code: Code, address: Int) -> None:
