@@ -67,7 +67,7 @@ def _library() -> Any:
         pytest.skip("there is no C compiler")
     with TemporaryDirectory() as folder:
         library = Path(folder) / "amx.so"
-        options = ["-O3", "-mavx2", "-mfma", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+        options = ["-O3", "-mavx2", "-mfma", "-shared", "-fPIC"]
         source = Path(__file__).with_suffix(".c")
         subprocess.run(["cc", *options, "-o", library, source], check=True)
         found = ctypes.CDLL(str(library))

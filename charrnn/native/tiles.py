@@ -105,7 +105,7 @@ def _product_code(words: int, columns: int) -> Code:
 
 
 class Tiles:
-    """Products of this thread's lanes in tiles, at most 32 lanes at once.
+    """Products of this thread's lanes in tiles, two tiles of lanes at once while there are two.
 
     The lanes are divided into as few tiles as can be, of equally many rows. The last begins so
     early that it is full, and computes some lanes that the one before has computed, too.
@@ -131,14 +131,12 @@ class Tiles:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Products are computed inside; tiles are of their sizes there, and given back after."""
-        shape = [0] * 8
-        shape[0] = 1  # palette 1: eight tiles of up to 1 KB
-        shape[2] = shape[3] = ROW * 0x0001_0001_0001_0001  # bytes of the rows of four tiles each
-        words = [self.code.constant(word) for word in shape]
-        # How many rows: those of the sums and the lanes, and 16 of the two of weights.
-        words[6] = self.rows * 0x0000_0101_0101_0101 + (ROWS * 0x0101 << 48)
-        for k, word in enumerate(words):
-            intrinsics.store_integer(self.code, self.configuration + 8 * k, word)
+        code = self.code
+        # Palette 1 has eight tiles: how long their rows are, in 16 bits each, and how many, in 8.
+        bytes_of_rows = ROW * 0x0001_0001_0001_0001
+        rows = self.rows * 0x0000_0101_0101_0101 + (ROWS * 0x0101 << 8 * WEIGHTS)
+        for k, word in enumerate((1, 0, bytes_of_rows, bytes_of_rows, 0, 0, rows, 0)):
+            intrinsics.store_integer(code, self.configuration + 8 * k, code.constant(word))
         self._do("ldtilecfg ($0)", self.configuration)
         yield
         self._do("tilerelease")

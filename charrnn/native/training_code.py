@@ -4,6 +4,7 @@
         accumulators = bₕ + h Wₕᵀ              # in registers: all gates of the block
         h, c = rule(gx + bᵢ, accumulators)     # while they are there
 
+Where products are computed in `tiles`, the accumulators go through memory, in the cache.
 It is made by the rules of `cells.gradients`, run once on vectors that record each operation.
 `network.kernels` calls it.
 """
