@@ -135,8 +135,9 @@ class Tiles:
         # Palette 1 has eight tiles: how long their rows are, in 16 bits each, and how many, in 8.
         bytes_of_rows = ROW * 0x0001_0001_0001_0001
         rows = self.rows * 0x0000_0101_0101_0101 + (ROWS * 0x0101 << 8 * WEIGHTS)
-        for k, word in enumerate((1, 0, bytes_of_rows, bytes_of_rows, 0, 0, rows, 0)):
-            intrinsics.store_integer(code, self.configuration + 8 * k, code.constant(word))
+        parts: list[Int | int] = [1, 0, bytes_of_rows, bytes_of_rows, 0, 0, rows, 0]
+        for k, part in enumerate(parts):
+            intrinsics.store_integer(code, self.configuration + 8 * k, code.constant(part))
         self._do("ldtilecfg ($0)", self.configuration)
         yield
         self._do("tilerelease")
