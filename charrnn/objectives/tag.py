@@ -30,7 +30,7 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives import rows
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.examples import divide
+from charrnn.objectives.examples import divide, start_capitals
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.sizes import plan_of
@@ -231,7 +231,9 @@ class Tagging(TextTask[Tagged]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> TaggerNetwork:
         """See `Task`."""
-        return TaggerNetwork(model, len(self.tags), generator)
+        network = TaggerNetwork(model, len(self.tags), generator)
+        start_capitals(network, self.tokenizer, generator)
+        return network
 
     def batches(self, config: TrainConfig) -> Batches:
         """See `Task`."""
