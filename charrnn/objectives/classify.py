@@ -43,9 +43,10 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
+LEFT_OUT = 0.3  # of the words, in training, see `rows.without_some_words`
 # For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
 # See benchmarks/NOTES.md.
-LIMITS = ((300_000, 16, 0.5), (math.inf, 6, 0.3))
+LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
 
 
 class ClassifierNetwork(Encoder):
@@ -164,10 +165,11 @@ class Batches(Groups):
         super().__init__(lengths, config.batch_size, config.seed)
 
     def batch(self, step: int) -> Batch:
-        """Some texts of like length, some of whose characters are unknown."""
-        chosen = self.rows(step)
+        """Some texts of like length, without some of their words, and some characters unknown."""
+        chosen, tokenizer, seed = self.rows(step), self.task.tokenizer, self.config.seed
         own = [self.own[k] for k in chosen]
-        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
+        own = rows.without_some_words(own, tokenizer, LEFT_OUT, seed, step)
+        own = rows.with_unknown(own, tokenizer, self.config, step)
         return Batch(own, self.classes[chosen])
 
 

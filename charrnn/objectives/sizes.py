@@ -28,7 +28,7 @@ PATIENCE = 1_000
 
 # The sizes of a stack, and that of the largest for texts of fewer characters in all.
 SIZES = (32, 64, 128, 192, 256, 384)
-LARGEST = ((20_000, 64), (60_000, 128), (300_000, 192), (3_000_000, 256), (math.inf, 384))
+LARGEST = ((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384))
 PASSES = 6  # that a size must be able to make to be chosen
 
 RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate

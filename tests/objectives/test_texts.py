@@ -207,6 +207,26 @@ def test_equal_texts_are_on_one_side(name: str) -> None:
     assert len(task.train) + len(task.val) == len(data.examples)
 
 
+def test_words_are_left_out_whole_and_never_all() -> None:
+    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
+    texts = ["ab c de", "fg", " a  b", "abcdefg " * 50]
+    own = [as_ids(text, tokenizer) for text in texts]
+    kept, number = 0, 0
+    for step in range(40):
+        found = rows.without_some_words(own, tokenizer, 0.25, 7, step)
+        again = rows.without_some_words(own, tokenizer, 0.25, 7, step)
+        for row, same, text in zip(found, again, texts, strict=True):
+            assert np.array_equal(row, same)
+            assert row[0] == row[-1] == tokenizer.end_id
+            words = iter(text.split())
+            left = tokenizer.decode(row[1:-1]).split()
+            assert left or text == " a  b"  # of which a space may stay
+            assert all(word in words for word in left)  # in their order
+            kept, number = kept + len(left), number + len(text.split())
+    assert kept / number == pytest.approx(0.75, abs=0.03)
+    assert not np.array_equal(found[3], rows.without_some_words(own, tokenizer, 0.25, 8, step)[3])
+
+
 def test_groups_read_each_row_once_in_an_epoch() -> None:
     lengths = np.random.default_rng(0).integers(1, 100, 53)
     groups = Groups(lengths, batch_size=8, seed=1)
