@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -68,18 +68,24 @@ class _Growing:
     numbers: list[int] = field(default_factory=list)  # of the lines
     times: list[str] = field(default_factory=list)
     gap: tuple[int, str] | None = None  # the line of a value that is missing, and its column
+    left_out: int = 0  # rows without a value, before the first one and after the last
 
     def add(self, number: int, values: dict[str, float], time: str) -> None:
-        """The next row; a value that is missing may be past the end."""
-        missing = next((column for column, value in values.items() if math.isnan(value)), None)
-        if missing is not None:
+        """The next row: the value, then its features. A value may be missing at both ends."""
+        column, *_ = values
+        if math.isnan(values[column]):
+            self.left_out += 1
             if self.rows and self.gap is None:
-                self.gap = number, missing
+                self.gap = number, column
             return
         if self.gap is not None:
-            line, column = self.gap
-            found = f"{self.file.at(line)}: {_the(column)} is missing, and goes on later"
+            line, missing = self.gap
+            found = f"{self.file.at(line)}: {_the(missing)} is missing, and goes on later"
             raise BadDataError(found, FILL_IN)
+        empty = next((name for name, value in values.items() if math.isnan(value)), None)
+        if empty is not None:
+            found = f"{self.file.at(number)}: {_the(empty)} is missing, and that of {column} is not"
+            raise BadDataError(found, "fill it in, or leave out the row or the column")
         self.rows.append(list(values.values()))
         self.numbers.append(number)
         self.times.append(time)
@@ -157,8 +163,9 @@ def read_series(
     """
     found: list[Series] = []
     for file in opened(sources, reading, notes):
-        own = [growing for growing in _series_of(file, column) if growing.rows]
-        found += [growing.done(notes) for growing in own]
+        own = _series_of(file, column)
+        _note_empty(file, own)
+        found += [growing.done(notes) for growing in own if growing.rows]
     if not found:
         raise BadDataError(f"{', '.join(map(str, sources))}: no numbers in it", "name a table")
     _check_names(found)
@@ -263,6 +270,7 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
         growing = found.setdefault(name, _Growing(file, name, tuple(others)))
         values = {column: _value(file, row, column, row.cells.get(column)) for column in columns}
         growing.add(row.number, values, _text(row.cells.get(time)) if time else "")
+    _note_left_out(file, found.values())
     return list(found.values())
 
 
@@ -279,7 +287,24 @@ def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
         for name, growing in found.items():
             value = _value(file, row, name, row.cells.get(name))
             growing.add(row.number, {name: value}, _text(row.cells.get(time)) if time else "")
+    if alone:
+        _note_left_out(file, found.values())
     return list(found.values())
+
+
+def _note_empty(file: File, found: Sequence[_Growing]) -> None:
+    """Tell of series without a value, which are left out."""
+    empty = [f"series {one.name}" for one in found if not one.rows]
+    if empty and len(empty) < len(found):
+        some = f"{empty[0]} and {len(empty) - 1:,} more" if len(empty) > 1 else empty[0]
+        file.notes.append(f"{file.name}: left out {some}, which held no values")
+
+
+def _note_left_out(file: File, found: Iterable[_Growing]) -> None:
+    """Tell of rows that are left out because their value is missing."""
+    rows = sum(one.left_out for one in found if one.rows)
+    if rows:
+        file.notes.append(f"{file.name}: left out {rows:,} row{'s' * (rows > 1)} without a value")
 
 
 def _value(file: File, row: Row, column: str, cell: Any) -> float:

@@ -107,6 +107,26 @@ def test_parquet(tmp_path: Path) -> None:
     assert only.values[:, 0].tolist() == [3, 4.5]
 
 
+def test_rows_without_a_value_at_both_ends_are_left_out_and_counted(tmp_path: Path) -> None:
+    text = "ds,y,heat\n2024-01,,\n2024-02,5,1\n2024-03,6,2\n2024-04,,3\n2024-05,,4\n"
+    (only,), notes = read(tmp_path, text)
+    assert (only.values.tolist(), only.times) == ([[5, 1], [6, 2]], ("2024-02", "2024-03"))
+    assert notes == [f"{tmp_path}/x.csv: left out 3 rows without a value"]
+    (only,), notes = read(tmp_path, "sales\nna\n5\n6\n")
+    assert (len(only.values), notes) == (2, [f"{tmp_path}/x.csv: left out 1 row without a value"])
+    (only,), notes = read(tmp_path, "ds,a,b\n2024-01,1,\n2024-02,2,\n")
+    assert only.name == "a"
+    assert notes == [f"{tmp_path}/x.csv: left out series b, which held no values"]
+
+
+@pytest.mark.parametrize("line", [2, 4])
+def test_a_feature_may_not_be_missing_where_there_is_a_value(tmp_path: Path, line: int) -> None:
+    rows = ["ds,y,heat", "2024-01,5,1", "2024-02,6,2", "2024-03,7,3"]
+    rows[line - 1] = rows[line - 1][:-1]
+    error = refused(tmp_path, "\n".join(rows) + "\n")
+    assert f"line {line}: the value of heat is missing, and that of y is not" in error.found
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
