@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+from charrnn.examples.rows import MISSING, File, Form, Row, columns_of, opened, value_at
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
 
@@ -54,9 +54,9 @@ def read_labelled(
     Raises:
         BadDataError: for a row without a label, with two, or without a cell for one; and if there
             is no example at all.
-        UsageError: for a column that is not there, or given for what is no table.
+        UsageError: for a column that is not there, or given for what is no table; as `columns_of`.
     """
-    columns = (reading.text_column or "text", label_column or "label")
+    columns = columns_of(reading.text_column, label_column, ("text", "label"))
     given = reading.text_column is not None or label_column is not None
     cleaner, found, empty = Cleaner(), list[Labelled](), 0
     for file in opened(sources, reading, notes):

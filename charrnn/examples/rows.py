@@ -26,7 +26,7 @@ from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
 
-__all__ = ["MISSING", "File", "Form", "Row", "opened", "value_at"]
+__all__ = ["MISSING", "File", "Form", "Row", "columns_of", "opened", "value_at"]
 
 NAMED = 20  # columns named in an error
 
@@ -78,6 +78,25 @@ def value_at(cells: Mapping[str, Any], column: str) -> Any:
     first, _, rest = column.partition(".")
     inner = cells.get(first)
     return value_at(inner, rest) if rest and isinstance(inner, Mapping) else MISSING
+
+
+def columns_of(text: str | None, label: str | None, usual: tuple[str, str]) -> tuple[str, str]:
+    """The two columns of a table: those that the user named, or the usual ones.
+
+    Raises:
+        UsageError: if they are the same, or if one has a number and the other is not given.
+    """
+    given = [name for name in (text, label) if name]
+    if len(given) == 1 and given[0].isdecimal():
+        setting = "text_column" if text else "label_column"
+        found = f"{setting} is the number {given[0]}, and the other column has none"
+        raise UsageError(found, "number both columns of a table without a header", setting)
+    one, other = text or usual[0], label or usual[1]
+    if one == other:
+        setting = "text_column" if text else "label_column"
+        found = f"{setting} is {one!r}, and so is the other column"
+        raise UsageError(found, "name two different columns", setting)
+    return one, other
 
 
 @dataclass

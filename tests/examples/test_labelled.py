@@ -59,6 +59,8 @@ def test_columns_have_any_name_or_number() -> None:
     assert read("a.csv", text="review", label="stars") == [("fine", "5"), ("dull", "1")]
     Path("b.csv").write_text("good,fine\nbad,dull\n")
     assert read("b.csv", text="2", label="1") == [("fine", "good"), ("dull", "bad")]
+    with pytest.raises(UsageError, match="number both columns"):
+        read("b.csv", text="2")
     Path("c.jsonl").write_text(
         '{"meta": {"ok": true}, "text": "fine"}\n{"meta": {"ok": false}, "text": "x"}'
     )

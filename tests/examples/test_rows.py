@@ -14,8 +14,8 @@ import pytest
 from pyarrow import parquet
 
 from charrnn import Reading
-from charrnn.errors import BadDataError, MissingInputError
-from charrnn.examples.rows import MISSING, Row, opened, value_at
+from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.examples.rows import MISSING, Row, columns_of, opened, value_at
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})
@@ -116,3 +116,18 @@ def test_values_may_lie_deeper() -> None:
     assert value_at(cells, "a.x") == 2
     assert value_at(cells, "n") is None
     assert value_at(cells, "a.b.d") is value_at(cells, "z") is MISSING
+
+
+def test_two_columns_are_two() -> None:
+    usual = ("text", "label")
+    assert columns_of(None, None, usual) == usual
+    assert columns_of("review", None, usual) == ("review", "label")
+    assert columns_of("2", "1", usual) == ("2", "1")
+    assert columns_of("2", "label", usual) == ("2", "label")  # of records
+    with pytest.raises(UsageError, match="text_column is the number 2, and the other column has"):
+        columns_of("2", None, usual)
+    with pytest.raises(UsageError, match="label_column is the number 1, and the other column has"):
+        columns_of(None, "1", usual)
+    for one, other in (("text", "text"), ("2", "2"), (None, "text"), ("label", None)):
+        with pytest.raises(UsageError, match="and so is the other column"):
+            columns_of(one, other, usual)
