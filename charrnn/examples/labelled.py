@@ -6,6 +6,7 @@ a fine film,positive
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from charrnn.examples.rows import MISSING, File, Form, Row, columns_of, opened, 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
 
 PREFIX = "__label__"
+SPACES = re.compile(r"[ \t]+")  # after a label
 MOST_CLASSES = 10_000  # more are hardly classes: numbers of rows, or the texts themselves
 
 
@@ -94,11 +96,12 @@ def _of_lines(file: File) -> Iterator[tuple[str, str, str]]:
     for number, line in file.lines():
         if not line.strip():
             continue
-        label, _, text = line.partition(" ") if " " in line else line.partition("\t")
+        label, *rest = SPACES.split(line, maxsplit=1)
+        text = rest[0] if rest else ""
         if not label.startswith(PREFIX) or label == PREFIX:
             found = f"{file.at(number)} does not begin with {PREFIX} and a label"
             raise BadDataError(found, f"write {PREFIX}LABEL TEXT on each line")
-        if text.startswith(PREFIX):
+        if text.startswith(PREFIX) or PREFIX in label[1:]:
             found = f"{file.at(number)} has two labels"
             raise BadDataError(found, "give each text one label")
         yield text, label.removeprefix(PREFIX), file.at(number)

@@ -206,30 +206,36 @@ def words_of(text: str) -> list[tuple[int, int]]:
 
 
 def _records(file: File, column: str) -> Iterator[Tagged]:
-    widened = 0
+    widened = lost = 0
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
         if "spans" not in row.cells and (divided := _divided(row, place)):
             yield divided
             continue
-        text, spans = (_value(file, row, name) for name in (column, "spans"))
+        text, marks = (_value(file, row, name) for name in (column, "spans"))
         if not isinstance(text, str) or not text.strip():
             raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
-        if not isinstance(spans, list):
+        if not isinstance(marks, list):
             advice = 'write a list of {"start", "end", "label"}'
             raise BadDataError(f"{place}: spans is no list", advice)
-        marked = sorted(_span(place, text, span) for span in spans)
-        for one, other in pairwise(marked):
-            if one.end > other.start:
-                found = f"{place}: the spans {one.start}–{one.end} and {other.start}–{other.end}"
-                raise BadDataError(f"{found} overlap", "mark each character once")
+        marked = sorted(_span(place, text, mark) for mark in marks)
+        for first, other in pairwise(marked):
+            if first.end > other.start:
+                both = f"the spans {first.start}–{first.end} and {other.start}–{other.end}"
+                raise BadDataError(f"{place}: {both} overlap", "mark each character once")
         words = words_of(text)
         tags = _tags_of(words, marked)
-        widened += len(set(marked) - set(spans_of(words, tags)))
+        found = spans_of(words, tags)
+        widened += len(set(found) - set(marked))
+        lost += len(marked) - len(found)
         yield Tagged(text, words, tags, place)
     if widened:
-        spans_are = "span begins or ends" if widened == 1 else "spans begin or end"
-        file.notes.append(f"{file.name}: {widened:,} {spans_are} within a word, and take all of it")
+        one = "1 span begins or ends within a word, and takes all of it"
+        many = f"{widened:,} spans begin or end within a word, and take all of it"
+        file.notes.append(f"{file.name}: {one if widened == 1 else many}")
+    if lost:
+        spans = "span that has no word of its" if lost == 1 else "spans that have no word of their"
+        file.notes.append(f"{file.name}: left out {lost:,} {spans} own")
 
 
 def _divided(row: Row, place: str) -> Tagged | None:

@@ -103,6 +103,20 @@ def test_a_span_takes_whole_words_and_that_is_told() -> None:
     assert "within a word" in notes[0]
 
 
+def test_a_span_without_a_word_of_its_own_is_left_out_and_counted() -> None:
+    spans = [{"start": a, "end": b, "label": kind} for a, b, kind in ((0, 4, "PER"), (5, 10, "x"))]
+    blank = [{"start": 2, "end": 3, "label": "x"}]
+    rows = [{"text": "Anne-Marie went", "spans": spans}, {"text": "so what", "spans": blank}]
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    notes: list[str] = []
+    one, two = read("a.jsonl", notes=notes)
+    assert (one.spans, two.spans) == ([Span(0, 10, "PER")], [])
+    assert notes == [
+        "a.jsonl: 1 span begins or ends within a word, and takes all of it",
+        "a.jsonl: left out 2 spans that have no word of their own",
+    ]
+
+
 def test_neighbours_of_one_type_stay_apart() -> None:
     assert in_bio(["I-x", "B-x", "I-x"]) == ["B-x", "B-x", "I-x"]  # as IOB1 and BIO have it
     assert in_bio(["S-x", "S-x", "B-x", "E-x", "B-x"]) == ["B-x", "B-x", "B-x", "I-x", "B-x"]
