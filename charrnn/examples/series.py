@@ -31,6 +31,7 @@ from charrnn.formats.tables import DELIMITERS
 __all__ = ["Series", "named", "numbers_in", "read_series"]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
+LARGEST = 1e300  # differences of larger ones may be infinite
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 FILL_IN = "fill it in, or leave out the rows up to it"
 
@@ -195,6 +196,9 @@ def numbers_in(text: str) -> Series:
             found = f"{text[:40]!r} is neither a file nor numbers"
             advice = f'word {number} is {cell[:20]!r}; write numbers, as in "1 2 3"'
             raise BadDataError(found, advice) from None
+    if large := next((value for value in values if abs(value) > LARGEST), 0.0):
+        found = f"{text[:40]!r} holds a number that is {_size(large)}"
+        raise BadDataError(found, "write numbers in another unit")
     if not cells or any(map(math.isnan, values)):
         raise BadDataError(f"{text[:40]!r} holds no series", 'write numbers, as in "1 2 3"')
     return Series("", np.array(values, np.float64)[:, None])
@@ -323,29 +327,38 @@ def _value(file: File, row: Row, column: str, cell: Any) -> float:
         raise BadDataError(
             f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice
         ) from None
-    if math.isinf(value):
-        found = f"{file.at(row.number)}: {_the(column)} is infinite"
+    if abs(value) > LARGEST:
+        found = f"{file.at(row.number)}: {_the(column)} is {_size(value)}"
         raise BadDataError(found, FILL_IN)
     return value
+
+
+def _size(value: float) -> str:
+    return "infinite" if math.isinf(value) else "too large"
 
 
 def _number(cell: Any) -> float:
     if cell is None or (isinstance(cell, str) and _is_gap(cell)):
         return math.nan
-    if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
+    if isinstance(cell, bool | np.bool_):
+        raise ValueError(cell)  # which Python takes for 0 and 1
+    if not isinstance(cell, str | int | float):
         try:
             return float(cell.__float__())  # a decimal, or a number of NumPy
         except (AttributeError, TypeError, ValueError):
             raise ValueError(cell) from None
     if isinstance(cell, str) and "_" in cell:  # Python reads 1_000
         raise ValueError(cell)
-    return float(cell)
+    try:
+        return float(cell)
+    except OverflowError:  # an int
+        return math.inf
 
 
 def _is_number(cell: Any) -> bool:
     try:
         return not math.isnan(_number(cell))
-    except (ValueError, OverflowError):
+    except ValueError:
         return False
 
 

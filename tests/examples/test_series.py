@@ -135,6 +135,7 @@ def test_a_feature_may_not_be_missing_where_there_is_a_value(tmp_path: Path, lin
         ("H1,1,2\nH2,1,,3\n", "line 2: column 3 is missing"),
         ("ds,y\n2024-01,1\n2024-02,two\n", "line 3: the value of y is 'two', not a number"),
         ("ds,y\n2024-01,1\n2024-02,inf\n", "line 3: the value of y is infinite"),
+        ("ds,y\n2024-01,1\n2024-02,-2e300\n", "line 3: the value of y is too large"),
         ("ds,y\n2024-02,1\n2024-01,2\n", "line 3: 2024-01 comes after a later time"),
         ("ds,y\n2024-02,1\n2024-02,2\n", "line 3: 2024-02 is there twice"),
         ("unique_id,ds,y\na,1,1\n,2,2\n", "line 3: no unique_id"),
@@ -148,6 +149,20 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, found: str) -> None:
     assert isinstance(error, BadDataError)
     assert found in error.found
     assert "x.csv" in error.found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("true", "row 2: the value of y is 'True', not a number"),
+        ("[1]", "row 2: the value of y is '[1]', not a number"),
+        ("1" * 400, "row 2: the value of y is infinite"),
+    ],
+    ids=["a bool", "a list", "digits"],
+)
+def test_what_is_no_number_in_json(tmp_path: Path, value: str, found: str) -> None:
+    error = refused(tmp_path, f'{{"y": 1}}\n{{"y": {value}}}\n', "x.jsonl")
+    assert found in error.found
 
 
 def test_decimal_commas_are_refused(tmp_path: Path) -> None:
@@ -228,7 +243,7 @@ def test_equal_steps_are_no_gaps(times: str) -> None:
 def test_numbers_as_a_text() -> None:
     for text in ("1 2.5 -3", "1, 2.5, -3", "1;2.5;-3"):
         assert numbers_in(text).values.tolist() == [[1], [2.5], [-3]]
-    for text in ("1 two", "", "nan"):
+    for text in ("1 two", "", "nan", "1 inf", "1e308 2"):
         with pytest.raises(BadDataError):
             numbers_in(text)
 
