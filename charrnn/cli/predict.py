@@ -89,7 +89,7 @@ def _answer(
     """Answer texts in their order, some side by side."""
     notes = list[str]()
     texts = _texts(inputs, reading, column or "text", notes)
-    at_once = 1 if inputs == ["-"] and sys.stdin.isatty() else AT_ONCE
+    at_once = 1 if inputs == ["-"] and sys.stdin and sys.stdin.isatty() else AT_ONCE
     while some := list(islice(texts, at_once)):
         for answer in model.predict(some):
             write(f"{answer.plain}\n" if plain else encode_json(answer))

@@ -7,7 +7,6 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source, plain_name, sources_in, told
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, Stream, pieces
+from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import jsons, parquet, tables
 from charrnn.formats import registry as formats
@@ -250,7 +249,7 @@ def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[Fil
     else:
         with (
             told("standard input"),
-            closing(sources_in("standard input", sys.stdin.buffer, reading)) as found,
+            closing(sources_in("standard input", standard_input(), reading)) as found,
         ):
             for source in found:
                 yield _file(source, reading, notes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from charrnn.config import Reading
+from charrnn.decoding.pieces import standard_input
 from charrnn.examples.series import Series, numbers_in, read_series
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
@@ -87,7 +88,7 @@ def _series(
     """The series of some inputs; none of a standard input that is empty."""
     found: list[Series] = []
     for one in inputs:
-        if one == "-" and len(inputs) == 1 and _is_empty(sys.stdin.buffer):
+        if one == "-" and len(inputs) == 1 and _is_empty(standard_input()):
             continue
         if one == "-" or one.startswith("hf://") or os.path.exists(one):  # noqa: PTH110
             found += read_series([one], reading, notes, column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,25 @@ def test_wrong_input_is_one_line(
     assert (done.returncode, done.stdout) == (code, "")
     assert found in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("predict", "reviews"), ("predict", "airline", "-"), ("sample", "forth", "-n", 0)]
+)
+def test_standard_input_may_be_closed(desk: Path, arguments: tuple[str, ...]) -> None:
+    process = commands.start(desk, *arguments, limit=lambda: os.close(0))
+    out, err = process.communicate(timeout=120)
+    if arguments[0] == "sample":
+        assert (process.returncode, err) == (0, b"")
+    else:
+        found = b"charrnn: standard input is closed; name a file instead\n"
+        assert (process.returncode, out, err) == (66, b"", found)
+
+
+def test_output_may_be_closed(desk: Path) -> None:
+    process = commands.start(desk, "predict", "reviews", "fine", limit=lambda: os.close(1))
+    assert process.communicate(timeout=120)[1] == b""
+    assert process.returncode == 0
 
 
 def test_a_file_that_is_not_there_is_no_text(desk: Path) -> None:
