@@ -7,6 +7,7 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Form(Enum):
     TEXT = "text"
 
 
+RECORD = re.compile(r'\s*\{\s*["}]')  # how JSON begins, and hardly any text
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
@@ -264,6 +266,6 @@ def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     if form is Form.PARQUET:
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
     start = source.stream.head.decode(reading.encoding, "replace")
-    if form is Form.TEXT and start.lstrip("\ufeff \t\r\n").startswith("{"):
+    if form is Form.TEXT and RECORD.match(start.removeprefix("\ufeff")):
         form = Form.JSON
     return File(source.name, form, start.removeprefix("\ufeff"), notes, reading, source)

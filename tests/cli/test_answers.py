@@ -22,7 +22,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None:
-    texts = (desk / "new-reviews.txt").read_text()
+    texts = (desk / "new-reviews.txt").read_text().replace("\n", "\n\n", 1)
+    (desk / "gap.txt").write_text(texts)
     done = commands.run(desk, "predict", "reviews", data=texts.encode())
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(texts.splitlines())
@@ -30,12 +31,21 @@ def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None
         assert list(answer) == ["label", "probability", "probabilities"]
         assert set(answer["probabilities"]) == {"good", "bad"}
         assert answer["probability"] == max(answer["probabilities"].values())
-    same = commands.run(desk, "predict", "reviews", "new-reviews.txt")
+    same = commands.run(desk, "predict", "reviews", "gap.txt")
     assert same.stdout == done.stdout
     (alone,) = commands.run(desk, "predict", "reviews", texts.splitlines()[7]).stdout.splitlines()
     assert json.loads(alone)["probability"] == pytest.approx(answers[7]["probability"], abs=1e-5)
     plain = commands.run(desk, "predict", "reviews", "--plain", data=texts.encode())
     assert plain.stdout.splitlines() == [answer["label"] for answer in answers]
+
+
+@pytest.mark.parametrize("model", ["places", "words"])
+def test_an_empty_line_has_an_answer(desk: Path, model: str) -> None:
+    done = commands.run(desk, "predict", model, data=b"fine\n\nwarm\n")
+    assert len(done.stdout.splitlines()) == 3
+    (desk / "table.csv").write_text("text,n\nfine,1\n,2\n")
+    done = commands.run(desk, "predict", model, "table.csv", "--text-column", "text")
+    assert len(done.stdout.splitlines()) == 2
 
 
 def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:

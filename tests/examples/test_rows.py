@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from charrnn import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.examples.rows import MISSING, Row, columns_of, opened, value_at
+from charrnn.examples.rows import MISSING, Form, Row, columns_of, opened, value_at
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})
@@ -91,6 +91,14 @@ def test_standard_input_is_seen_for_what_it_is(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         (row,) = rows_of("-")
         assert row.cells["text"] == "one"
+
+
+def test_a_text_may_begin_with_a_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("{hello} there\n", "{\n}\n", '{ "a"\n'):
+        Path("a.txt").write_text(text)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        forms = [file.form for file in opened(["a.txt", "-"], Reading(), [])]
+        assert forms == [Form.TEXT if text.startswith("{h") else Form.JSON] * 2
 
 
 def test_a_broken_file_is_told_while_it_is_read() -> None:
