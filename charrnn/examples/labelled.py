@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, columns_of, opened, value_at
+from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
 
@@ -73,8 +73,9 @@ def read_labelled(
         rows = "row that holds" if empty == 1 else "rows that hold"
         notes.append(f"left out {empty:,} {rows} no text")
     if not found:
-        named = ", ".join(map(str, sources))
-        raise BadDataError(f"{named}: no text with a label in it", "name a file of examples")
+        raise BadDataError(
+            f"{called(sources)}: no text with a label in it", "name a file of examples"
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import MISSING, File, Form, Row, columns_of, opened, value_at
+from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
 
 __all__ = ["Pair", "Pairs", "read_pairs"]
 
@@ -93,7 +93,7 @@ def read_pairs(
         for file in opened(sources, reading, notes):
             found = _read_table(file, columns, pairs)
     if not pairs:
-        raise BadDataError(f"{sources[0]}: there are no pairs in it", BOTH)
+        raise BadDataError(f"{called(sources)}: there are no pairs in it", BOTH)
     return Pairs(pairs, found)
 
 

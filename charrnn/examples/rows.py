@@ -26,7 +26,7 @@ from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
 
-__all__ = ["MISSING", "File", "Form", "Row", "columns_of", "opened", "value_at"]
+__all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
 
 NAMED = 20  # columns named in an error
 
@@ -79,6 +79,11 @@ def value_at(cells: Mapping[str, Any], column: str) -> Any:
     first, _, rest = column.partition(".")
     inner = cells.get(first)
     return value_at(inner, rest) if rest and isinstance(inner, Mapping) else MISSING
+
+
+def called(sources: Sequence[str | Path]) -> str:
+    """How messages call sources."""
+    return ", ".join("standard input" if str(one) == "-" else str(one) for one in sources)
 
 
 def columns_of(text: str | None, label: str | None, usual: tuple[str, str]) -> tuple[str, str]:

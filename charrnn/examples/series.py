@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import File, Form, Row, opened
+from charrnn.examples.rows import File, Form, Row, called, opened
 from charrnn.examples.times import Time, is_time, steps_between, times_of
 from charrnn.formats.tables import DELIMITERS
 
@@ -33,6 +33,7 @@ __all__ = ["Series", "named", "numbers_in", "read_series"]
 VALUE, TIME, NAME = "y", "ds", "unique_id"
 LARGEST = 1e300  # differences of larger ones may be infinite
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
 FILL_IN = "fill it in, or leave out the rows up to it"
 
 
@@ -69,6 +70,7 @@ class _Growing:
     numbers: list[int] = field(default_factory=list)  # of the lines
     times: list[str] = field(default_factory=list)
     gap: tuple[int, str] | None = None  # the line of a value that is missing, and its column
+    odd: list[int] = field(default_factory=list)  # the rows before gaps in the times
     left_out: int = 0  # rows without a value, before the first one and after the last
 
     def add(self, number: int, values: dict[str, float], time: str) -> None:
@@ -100,7 +102,7 @@ class _Growing:
         return Series(self.name, values, self.features, shown, self.file.at(self.numbers[0]))
 
     def _check_times(self, notes: list[str]) -> None:
-        """Refuse rows out of order; note where there is more than the usual step between two."""
+        """Refuse rows out of order; find where there is more than the usual step between two."""
         found = times_of(self.times)
         if found is None:
             raise self._unreadable()
@@ -110,16 +112,7 @@ class _Growing:
             _once(notes, f"{self.file.name}: times such as {self.times[0]} are read as {form}")
         steps = steps_between(times)
         usual = Counter(steps).most_common(1)[0][0] if steps else 0.0
-        odd = [place for place, step in enumerate(steps) if step != usual]
-        if odd:
-            where = f"{self.times[odd[0]]} and {self.times[odd[0] + 1]}"
-            which = f" of {self.name}" if self.name else ""
-            gaps = "gap" if len(odd) == 1 else "gaps, the first"
-            place = self.file.at(self.numbers[odd[0] + 1])
-            notes.append(
-                f"{place}: {len(odd):,} {gaps} in the times{which} between {where}; read as if "
-                "nothing were missing"
-            )
+        self.odd = [place for place, step in enumerate(steps) if step != usual]
 
     def _check_order(self, times: Sequence[Time]) -> None:
         for place, (before, after) in enumerate(pairwise(times), 1):
@@ -167,8 +160,9 @@ def read_series(
         own = _series_of(file, column)
         _note_empty(file, own)
         found += [growing.done(notes) for growing in own if growing.rows]
+        _note_gaps(file, own)
     if not found:
-        raise BadDataError(f"{', '.join(map(str, sources))}: no numbers in it", "name a table")
+        raise BadDataError(f"{called(sources)}: no numbers in it", "name a table")
     _check_names(found)
     features = {one.features for one in found}
     if len(features) > 1:
@@ -261,6 +255,7 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
 def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
     """A wide table with a column of values, or a long one."""
     others = [name for name in file.columns if name not in (value, TIME, NAME)]
+    others = _without_index(file, rows, others)
     time = TIME if TIME in file.columns else None
     if time is None and others and is_time(rows[0].cells.get(others[0])):
         time = others.pop(0)
@@ -278,9 +273,23 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
     return list(found.values())
 
 
+def _without_index(file: File, rows: Sequence[Row], columns: list[str]) -> list[str]:
+    """Columns without a first one that numbers the rows, as pandas writes it."""
+    if not columns or columns[0].lower() not in INDEX:
+        return columns
+    numbers = [_text(row.cells.get(columns[0])) for row in rows]
+    if not any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
+        return columns
+    which = f"the column {columns[0]}" if columns[0] else "a column without a name"
+    file.notes.append(f"{file.name}: left out {which}, which numbers the rows")
+    return columns[1:]
+
+
 def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
     """A table with a column for each series, and maybe one of times."""
     columns = list(file.columns)
+    if len(columns) > 1:
+        columns = _without_index(file, rows, columns)
     first = rows[0].cells.get(columns[0])
     time = None
     if columns[0] == TIME or is_time(first):
@@ -309,6 +318,23 @@ def _note_left_out(file: File, found: Iterable[_Growing]) -> None:
     rows = sum(one.left_out for one in found if one.rows)
     if rows:
         file.notes.append(f"{file.name}: left out {rows:,} row{'s' * (rows > 1)} without a value")
+
+
+def _note_gaps(file: File, found: Sequence[_Growing]) -> None:
+    """Tell where times are missing: the first place of all series, in one line."""
+    series = [one for one in found if one.odd]
+    if not series:
+        return
+    first = series[0]
+    row, count = first.odd[0], len(first.odd)
+    place = file.at(first.numbers[row + 1])
+    where = f"between {first.times[row]} and {first.times[row + 1]}"
+    which = f" of {first.name}" if first.name else ""
+    if len(series) > 1:
+        gaps = f"{len(series):,} series have gaps in their times, the first{which}"
+    else:
+        gaps = f"{count:,} gap{'s, the first' * (count > 1)} in the times{which}"
+    file.notes.append(f"{place}: {gaps} {where}; read as if nothing were missing")
 
 
 def _value(file: File, row: Row, column: str, cell: Any) -> float:

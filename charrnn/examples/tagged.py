@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+from charrnn.examples.rows import MISSING, File, Form, Row, called, opened, value_at
 
 __all__ = [
     "OUTSIDE",
@@ -102,8 +102,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
         else:
             found += _records(file, reading.text_column or "text")
     if not found:
-        named = ", ".join(map(str, sources))
-        raise BadDataError(f"{named}: no text with tags in it", "name a file of examples")
+        raise BadDataError(f"{called(sources)}: no text with tags in it", "name a file of examples")
     return found
 
 
@@ -276,8 +275,10 @@ def _span(place: str, text: str, value: Any) -> Span:
     start, end, label = (cast(Any, value.get(name)) for name in ("start", "end", "label"))
     if not isinstance(label, str) or not label.strip():
         raise BadDataError(f"{place}: a span has no label", "write what it is")
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (start, end))
-    if not whole or not 0 <= start < end <= len(text):
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in (start, end)):
+        found = f"{place}: a span is from {start!r} to {end!r}"
+        raise BadDataError(found, "start and end must be whole numbers")
+    if not 0 <= start < end <= len(text):
         raise BadDataError(
             f"{place}: the span {start}–{end} is not in its text, which ends at {len(text)}",
             "count characters from 0; the end is that after the last",

@@ -74,11 +74,12 @@ def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str
             settings that ask for another shape.
     """
     settings = dict(given)
-    directions = [base.record.reads_backwards for base in bases]
-    if len(set(directions)) < len(directions):
-        way = "backwards" if directions[0] else "forwards"
+    for backwards in (False, True):
+        alike = [str(base.path) for base in bases if base.record.reads_backwards == backwards]
+        if len(alike) < 2:
+            continue
         raise UsageError(
-            f"{' and '.join(str(base.path) for base in bases)} read {way}",
+            f"{' and '.join(alike)} read {'backwards' if backwards else 'forwards'}",
             "start from one model that reads forwards, and one that was trained with --reverse",
         )
     for base in bases:

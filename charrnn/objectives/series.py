@@ -151,6 +151,8 @@ def _reasons(
     read = f"{task.window:,} values at a time"
     if task.season > 1:
         read += f" in steps of a season of {task.season:,}"
+    if task.features:
+        read += f", each with its {' and '.join(task.features)},"
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, which reads {read} and predicts "
         f"{task.horizon:,}; {settings['batch_size']} windows side by side, learning rate "

@@ -59,6 +59,19 @@ def test_features_beside_the_value(tmp_path: Path) -> None:
     assert only.values.tolist() == [[20, 7], [21, 8]]
 
 
+@pytest.mark.parametrize("index", ["", "index", "Unnamed: 0"])
+@pytest.mark.parametrize("value", ["y", "sales"])
+def test_a_column_that_numbers_the_rows_is_left_out(tmp_path: Path, index: str, value: str) -> None:
+    which = f"the column {index}" if index else "a column without a name"
+    (only,), notes = read(tmp_path, f"{index},{value}\n0,5\n1,7\n2,6\n")
+    assert only.features == ()
+    assert only.values.tolist() == [[5], [7], [6]]
+    assert notes == [f"{tmp_path}/x.csv: left out {which}, which numbers the rows"]
+    found, notes = read(tmp_path, f"{index},{value}\n0,5\n1,7\n1,6\n")
+    assert (len(found), found[0].features) == ((1, (index,)) if value == "y" else (2, ()))
+    assert notes == []
+
+
 def test_long(tmp_path: Path) -> None:
     rows = "a,2024-01-01,1\nb,2024-01-01,10\na,2024-01-02,2\nb,2024-01-02,20\na,2024-01-03,3\n"
     found, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
@@ -218,6 +231,17 @@ def test_gaps_in_the_times_are_told(tmp_path: Path) -> None:
     )
     months = "".join(f"{time},1\n" for time in ("2024-01", "2024-02", "2024-04", "2024-05"))
     assert "between 2024-02 and 2024-04" in read(tmp_path, f"ds,y\n{months}")[1][0]
+
+
+def test_gaps_of_many_series_are_one_note(tmp_path: Path) -> None:
+    days = ("2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05", "2024-01-07", "2024-01-08")
+    rows = "".join(f"s{k},{day},1\n" for k in range(3) for day in days[: 2 + 4 * (k > 0)])
+    found, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
+    assert len(found) == 3
+    assert notes == [
+        f"{tmp_path}/x.csv: line 6: 2 series have gaps in their times, the first of s1 between "
+        "2024-01-02 and 2024-01-04; read as if nothing were missing"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,11 @@ WRONG = {
         '{"text": "x", "spans": [{"start": 0, "end": 2, "label": "y"}]}',
         "the span 0–2 is not in its text, which ends at 1",
     ),
+    "digits": (
+        "a.jsonl",
+        '{"text": "xyz", "spans": [{"start": "0", "end": 2, "label": "y"}]}',
+        "row 1: a span is from '0' to 2; start and end must be whole numbers",
+    ),
     "overlap": (
         "a.jsonl",
         '{"text": "xyz", "spans": [{"start": 0, "end": 2, "label": "y"}, '
