@@ -217,6 +217,8 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
         return _of_value(file, [first, *rows], wanted)
     if NAME in names:
         raise file.no_column(wanted, "--label-column")
+    if len(names) == 1 and _is_list(first.cells[names[0]]):
+        return _lists(file, [first, *rows])
     if _is_ragged(file, first, names):
         return _ragged(file, [first, *rows])
     return _wide(file, [first, *rows])
@@ -224,7 +226,7 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
 
 def _is_header(cells: list[str]) -> bool:
     """Whether cells are names: the second and later ones no numbers, nor the only one."""
-    if len(cells) == 1 and set(cells[0]) & set(DELIMITERS):
+    if len(cells) == 1 and (set(cells[0]) & set(DELIMITERS) or _is_list(cells[0])):
         return False  # a row that is divided by something else
     tried = cells[1:] or cells
     return bool(tried) and not any(_is_number(cell) or _is_gap(cell) for cell in tried[:3])
@@ -249,6 +251,24 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
         for name, cell in cells[has_name:]:
             growing.add(row.number, {f"column {name}": _value(file, row, name, cell)}, "")
         found.append(growing)
+    return found
+
+
+def _is_list(cell: Any) -> bool:
+    """Whether a cell holds several numbers, with spaces between them."""
+    return isinstance(cell, str) and len(cell.split()) > 1 and all(map(_is_number, cell.split()))
+
+
+def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:
+    """A series on each line; a single one has no name."""
+    lists = [
+        Row(row.number, {str(k): number for k, number in enumerate(cell.split(), 1)})
+        for row in rows
+        for cell in row.cells.values()
+    ]
+    found = _ragged(file, lists)
+    if len(found) == 1:
+        found[0].name = ""
     return found
 
 

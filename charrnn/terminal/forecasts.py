@@ -15,6 +15,7 @@ from charrnn.decoding.pieces import standard_input
 from charrnn.examples.series import Series, numbers_in, read_series
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
+from charrnn.terminal.options import names_a_file
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _series(
     for one in inputs:
         if one == "-" and len(inputs) == 1 and _is_empty(standard_input()):
             continue
-        if one == "-" or one.startswith("hf://") or os.path.exists(one):  # noqa: PTH110
+        if names_a_file(one):
             found += read_series([one], reading, notes, column)
         else:
             found.append(numbers_in(one))

@@ -119,8 +119,19 @@ def test_output_may_be_closed(desk: Path) -> None:
     assert process.returncode == 0
 
 
-def test_a_file_that_is_not_there_is_no_text(desk: Path) -> None:
-    done = commands.run(desk, "predict", "reviews", "new-review.txt")
+def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
+    numbers = " ".join(str(-k) for k in range(1, 14))
+    answers = [
+        commands.run(desk, "predict", "airline", "--", numbers).stdout,
+        commands.run(desk, "predict", "airline", data=f"{numbers}\n".encode()).stdout,
+    ]
+    assert answers[0] == answers[1]
+    assert len(json.loads(answers[0])["forecast"]) == 12
+
+
+@pytest.mark.parametrize("model", ["reviews", "airline"])
+def test_a_file_that_is_not_there_is_no_text(desk: Path, model: str) -> None:
+    done = commands.run(desk, "predict", model, "new-review.txt")
     assert (done.returncode, done.stdout) == (66, "")
     assert done.stderr.startswith("charrnn: there is no file new-review.txt; ")
     assert done.stderr.count("\n") == 1

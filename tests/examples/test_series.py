@@ -89,12 +89,19 @@ def test_long(tmp_path: Path) -> None:
         ("H1,1,2,3\nH2,4,5\n", ["H1", "H2"]),
         ("1,2,3\n4,5\n", ["1", "2"]),
         ("1 2 3\n4 5\n".replace(" ", "\t"), ["1", "2"]),
+        ("1 2 3\n4 5\n", ["1", "2"]),
     ],
 )
 def test_ragged(tmp_path: Path, text: str, names: list[str]) -> None:
     found, _ = read(tmp_path, text)
     assert [one.name for one in found] == names
     assert [one.values[:, 0].tolist() for one in found] == [[1, 2, 3], [4, 5]]
+
+
+def test_one_line(tmp_path: Path) -> None:
+    (only,), _ = read(tmp_path, "1 2.5 -3\n", "x.txt")
+    assert (only.name, only.values.tolist()) == ("", [[1], [2.5], [-3]])
+    assert "'two', not a number" in refused(tmp_path, "1 2 3\n4 two 5\n").found
 
 
 def test_one_column(tmp_path: Path) -> None:
