@@ -228,8 +228,10 @@ def test_every_argument_is_of_the_right_kind_or_refused_in_one_line(
 @pytest.mark.parametrize("wrong", WRONG, ids=NAMES)
 @pytest.mark.parametrize("name", ["generate", "beam_search", "evaluate", "train"])
 def test_every_setting_is_of_the_right_kind_or_refused_in_one_line(
-    name: str, wrong: Any, folder: Path
+    name: str, wrong: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What is measured to choose sizes takes half a second, for each setting that is all right.
+    monkeypatch.setattr("charrnn.training.preparing.measured_speed", lambda *_: 1e10)
     model = load(folder)
     table: dict[str, tuple[Any, dict[str, Any]]] = {
         "generate": (model.generate, {}),

@@ -86,6 +86,7 @@ def evaluate(
     models, sources = models_and_texts(arguments, "score", "charrnn eval MODEL TEXT")
     if _is_for_a_task(models[0]):
         only = {"validation": validation, "dynamic": dynamic, "per_char": per_char, "html": html}
+        only |= {"unknown": unknown != "error", "records": reading.records != Reading().records}
         own = {s.name: getattr(config, s.name) for s in settings_of(EvalConfig)}
         changed = [name for name, value in own.items() if value != getattr(EvalConfig(), name)]
         _score_answers(models, sources, reading, [n for n in only if only[n]] + changed, json)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
+from charrnn.learning.optimizer import AdamW
 from charrnn.learning.seeds import seed_of
 from charrnn.learning.task import Task
 from charrnn.network.base import Network
@@ -24,7 +25,7 @@ class EagerUpdates:
     Args:
         task: what is learnt.
         network: in training mode; changed by each update.
-        optimizer: fused.
+        optimizer: of its weights.
         config: batch_size and grad_clip count.
         bf16: whether products are of bfloat16.
 
@@ -39,7 +40,7 @@ class EagerUpdates:
         self,
         task: Task,
         network: Network,
-        optimizer: torch.optim.Optimizer,
+        optimizer: AdamW,
         config: TrainConfig,
         *,
         bf16: bool,
@@ -71,17 +72,12 @@ class EagerUpdates:
             cost = self.task.cost(self.network, batch, self.state, self.generator)
         loss = cost.total / cost.number
 
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.clear_gradients()
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
         if bool(torch.isfinite(self.grad_norm + loss)):  # the only time the CPU waits for a GPU
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            # Fused optimizers divide gradients by this as they read them, which saves a pass.
-            excess = (self.grad_norm / self.config.grad_clip).clamp(min=1.0)
-            self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
-            self.optimizer.step()
+            self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             self.state = None if cost.state is None else detach(cost.state)
             self._count(loss.detach())
             self.skipped_in_row = 0

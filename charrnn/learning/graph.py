@@ -66,9 +66,6 @@ class GraphUpdates:
         on_gpu = self.device.type == "cuda"
         self._staged = [_Staging(size, pinned=on_gpu) for _ in range(MAX_AHEAD)]
         self._number = 0
-        _fill_state(self.optimizer)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate
         self._graph = self._record() if on_gpu else None
         for buffer, value in zip(self.state, before.state or (), strict=False):
             buffer.copy_(value)
@@ -117,7 +114,7 @@ class GraphUpdates:
         if self._graph is not None:
             self._graph.replay()
         else:
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.clear_gradients()
             self._update()
 
     def _update(self) -> None:
@@ -135,11 +132,8 @@ class GraphUpdates:
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         broken = ~torch.isfinite(norm + loss)
-        # Fused optimizers divide gradients by `grad_scale`, and do nothing if `found_inf` is 1.
         excess = (norm / self.config.grad_clip).clamp(min=1.0)
-        self.optimizer.grad_scale = excess  # type: ignore[attr-defined]
-        self.optimizer.found_inf = broken.float()  # type: ignore[attr-defined]
-        self.optimizer.step()
+        self.optimizer.update(self.rate, excess, broken.float())
         with torch.no_grad():
             for part, values in zip(self.state, after, strict=True):
                 part.copy_(values.masked_fill(broken, 0.0))
@@ -153,15 +147,12 @@ class GraphUpdates:
 
     def _record(self) -> torch.cuda.CUDAGraph:
         """Record an update. Weights and the optimizer's state end as they were."""
-        moved = [*self.network.parameters()]
-        moved += [t for values in self.optimizer.state.values() for t in values.values()]
+        optimizer = self.optimizer
+        moved = [*self.network.parameters(), *optimizer.means.values(), *optimizer.squares.values()]
+        moved.append(optimizer.updates)
         before = [tensor.detach().clone() for tensor in moved]
         try:
             return self._recorded()
-        except BaseException:
-            for name in ("grad_scale", "found_inf"):
-                vars(self.optimizer).pop(name, None)
-            raise
         finally:
             with torch.no_grad():
                 for tensor, values in zip(moved, before, strict=True):
@@ -173,10 +164,10 @@ class GraphUpdates:
         self.generator.manual_seed(0)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
-                self.optimizer.zero_grad(set_to_none=True)
+                self.optimizer.clear_gradients()
                 self._update()
         torch.cuda.current_stream(self.device).wait_stream(stream)
-        self.optimizer.zero_grad(set_to_none=True)  # so that gradients are the recording's own
+        self.optimizer.clear_gradients()  # so that gradients are the recording's own
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)  # replays draw with the seed it has then
         with torch.cuda.graph(graph):
@@ -184,18 +175,6 @@ class GraphUpdates:
         for tensor in (*self.state, self.loss, self.grad_norm, self.loss_sum, self._counts):
             tensor.zero_()
         return graph
-
-
-def _fill_state(optimizer: torch.optim.Optimizer) -> None:
-    """Give every weight the state that the optimizer would make at its first step."""
-    for group in optimizer.param_groups:
-        for weight in group["params"]:
-            if not optimizer.state[weight]:
-                optimizer.state[weight] = {
-                    "step": torch.zeros((), dtype=torch.float32, device=weight.device),
-                    "exp_avg": torch.zeros_like(weight),
-                    "exp_avg_sq": torch.zeros_like(weight),
-                }
 
 
 class _Staging:

@@ -15,7 +15,7 @@ from charrnn.learning import clock
 from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
-from charrnn.learning.optimizer import flush_tiny_averages, learning_rate, make_optimizer
+from charrnn.learning.optimizer import AdamW, learning_rate
 from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
 from charrnn.learning.threads import in_threads, thread_count
@@ -50,7 +50,7 @@ class Learner:
         self.precision = choose_precision(config.precision, self.device)
         self.batches = task.batches(config)
         self.network = task.network(model, generator(config.seed)).to(self.device)
-        self.optimizer = make_optimizer(self.network, config)
+        self.optimizer = AdamW(self.network, config.weight_decay)
         self.updates: EagerUpdates | GraphUpdates = EagerUpdates(
             task, self.network, self.optimizer, config, bf16=self.precision == "bf16"
         )
@@ -97,7 +97,7 @@ class Learner:
             self.updates.run(batch, rate, key)
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
-            flush_tiny_averages(self.optimizer)
+            self.optimizer.flush_tiny_averages()
         self.seconds += clock.now() - begin
 
     def wait(self) -> None:
@@ -149,33 +149,31 @@ class Learner:
     def tensors(self) -> Weights:
         """Every array that a learner needs to go on: weights, optimizer, carried state, losses."""
         arrays: dict[str, Tensor] = {}
-        updates = torch.zeros((), dtype=torch.float32)
         for name, weight in self.network.named_parameters():
-            moments = self.optimizer.state.get(weight, {})
             arrays[f"network.{name}"] = weight
-            arrays[f"mean.{name}"] = moments.get("exp_avg", torch.zeros_like(weight))
-            arrays[f"square.{name}"] = moments.get("exp_avg_sq", torch.zeros_like(weight))
-            updates = moments.get("step", updates)
+            arrays[f"mean.{name}"] = self.optimizer.means[weight]
+            arrays[f"square.{name}"] = self.optimizer.squares[weight]
         state = self.state or self.task.start(self.network, self.config) or ()
         for part, values in zip(self.network.rnn.cell.state, state, strict=bool(state)):
             arrays[f"state.{part}"] = values
         grad_norm = self.grad_norm.nan_to_num(0.0, 0.0, 0.0)  # of an update that was left out
-        scalars = {"updates": updates, "loss_sum": self.updates.loss_sum, "grad_norm": grad_norm}
+        scalars = {
+            "updates": self.optimizer.updates,
+            "loss_sum": self.updates.loss_sum,
+            "grad_norm": grad_norm,
+        }
         arrays |= {name: value.view(1) for name, value in scalars.items()}
         return {name: array.detach().cpu().float().numpy() for name, array in arrays.items()}
 
     def restore(self, tensors: Weights, progress: RunProgress) -> None:
         """Go on from where another learner with the same settings stood."""
         given = {k: torch.tensor(v, device=self.device) for k, v in tensors.items()}
-        for name, weight in self.network.named_parameters():
-            with torch.no_grad():
+        with torch.no_grad():
+            for name, weight in self.network.named_parameters():
                 weight.copy_(given[f"network.{name}"])
-            if float(given["updates"]):
-                self.optimizer.state[weight] = {
-                    "step": given["updates"].view(()).clone(),
-                    "exp_avg": given[f"mean.{name}"],
-                    "exp_avg_sq": given[f"square.{name}"],
-                }
+                self.optimizer.means[weight].copy_(given[f"mean.{name}"])
+                self.optimizer.squares[weight].copy_(given[f"square.{name}"])
+        self.optimizer.updates.copy_(given["updates"].view(()))
         assert isinstance(self.updates, EagerUpdates), "a learner is restored before it is prepared"
         updates = self.updates
         names = [f"state.{part}" for part in self.network.rnn.cell.state]

@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
-from charrnn.network.modules import empty
+from charrnn.network.modules import Embedding, Linear, drawing
 from charrnn.network.recurrent import Recurrent
 
 __all__ = ["Decoder", "Memory"]
@@ -58,8 +58,7 @@ class Decoder(nn.Module):
         self.config, self.reach = config, reach
         hidden, read = config.hidden_size, (1 + config.bidirectional) * config.hidden_size
         self.parts = len(CELLS[config.cell].state)
-        self.embedding = empty(nn.Embedding, config.vocab_size, config.embed_size)
-        nn.init.normal_(self.embedding.weight, generator=generator)
+        self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.bridge = _linear(read, self.parts * config.num_layers * hidden, generator)
         self.rnn = Recurrent(
             config.cell,
@@ -150,8 +149,9 @@ def _attention(scores: Tensor, moves: Tensor, focus: Tensor) -> Tensor:
 def _linear(
     inputs: int, outputs: int, generator: torch.Generator | None, *, bias: bool = True
 ) -> nn.Linear:
-    layer = empty(nn.Linear, inputs, outputs, bias)
-    nn.init.xavier_uniform_(layer.weight, generator=generator)
-    if bias:
-        nn.init.zeros_(layer.bias)
+    layer = Linear(inputs, outputs, bias)
+    if drawing():
+        nn.init.xavier_uniform_(layer.weight, generator=generator)
+        if bias:
+            nn.init.zeros_(layer.bias)
     return layer

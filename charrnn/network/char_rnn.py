@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import charrnn
 from charrnn.arguments import checked
@@ -20,7 +20,7 @@ from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
-from charrnn.network.modules import empty, linear
+from charrnn.network.modules import Embedding, linear, undrawn
 from charrnn.network.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
@@ -43,8 +43,7 @@ class CharRNN(Network):
         super().__init__()
         refuse_bidirectional(config)
         self.config = config
-        self.embedding = empty(nn.Embedding, config.vocab_size, config.embed_size)
-        nn.init.normal_(self.embedding.weight, generator=generator)
+        self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.rnn = Recurrent(
             config.cell,
             config.embed_size,
@@ -124,7 +123,7 @@ class CharRNN(Network):
     def from_weights(cls, config: ModelConfig, weights: Weights) -> CharRNN:
         """A network of this shape with copies of these weights, in evaluation mode."""
         with own_modes():
-            with torch.device("meta"):  # no weights are drawn in vain
+            with undrawn():
                 network = cls(config)
             copies = {name: torch.tensor(values) for name, values in weights.items()}
             network.load_state_dict(copies, assign=True)

@@ -6,11 +6,11 @@ output = encoder.read(ids, lengths)    # (T, B) → (T, B, D·H), D = 2 if there
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from charrnn.config import ModelConfig
 from charrnn.network.base import Network
-from charrnn.network.modules import empty, linear
+from charrnn.network.modules import Embedding, linear
 from charrnn.network.recurrent import Recurrent
 
 __all__ = ["Encoder", "turned"]
@@ -38,17 +38,12 @@ class Encoder(Network):
         if features:
             self.input = linear(features, config.embed_size, generator)
         else:
-            self.embedding = self._embedding(generator)
+            self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.rnn = self._stack(generator)
         if config.bidirectional:
             if not features:
-                self.embedding_back = self._embedding(generator)
+                self.embedding_back = Embedding(config.vocab_size, config.embed_size, generator)
             self.back = self._stack(generator)
-
-    def _embedding(self, generator: torch.Generator | None) -> nn.Embedding:
-        made = empty(nn.Embedding, self.config.vocab_size, self.config.embed_size)
-        nn.init.normal_(made.weight, generator=generator)
-        return made
 
     def _stack(self, generator: torch.Generator | None) -> Recurrent:
         config = self.config

@@ -17,6 +17,7 @@ from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName, EngineName
 from charrnn.network import builtin
 from charrnn.network.choice import STEP_ENGINES, chosen
+from charrnn.network.modules import drawing
 from charrnn.network.sequences import sequence
 
 __all__ = ["Recurrent", "detach"]
@@ -76,7 +77,8 @@ class Recurrent(nn.Module):
             cell, input_size, hidden_size, num_layers, bidirectional=bidirectional
         ).items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, dtype=torch.float32)))
-        self.reset_parameters(generator)
+        if drawing():
+            self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.

@@ -18,7 +18,7 @@ from charrnn.learning import transfer
 from charrnn.network.encoder import Encoder
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
-__all__ = ["divide", "shape_of", "start_encoder", "vocabulary"]
+__all__ = ["divide", "shape_of", "side_by_side", "start_encoder", "vocabulary"]
 
 MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
 VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation examples
@@ -49,6 +49,20 @@ def divide(
     validates[order[: min(max(1, round(len(numbers) * val_frac)), len(numbers) - 1)]] = True
     rows = validates[kinds]  # (N,)
     return np.flatnonzero(~rows), np.flatnonzero(rows)
+
+
+def side_by_side(wanted: int | None, usual: int, most: int, what: str) -> int:
+    """How many examples are read at once: `wanted`, or `usual` as far as there are so many.
+
+    Raises:
+        UsageError: if more are wanted than there are.
+    """
+    if wanted is None:
+        return min(usual, most)
+    if wanted > most:
+        found = f"batch_size is {wanted}, but there are {most:,} {what} to train on"
+        raise UsageError(found, "choose a smaller one", "batch_size")
+    return wanted
 
 
 def vocabulary(bases: Sequence[ModelFolder], characters: str, end: str) -> CharTokenizer:

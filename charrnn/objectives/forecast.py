@@ -34,7 +34,7 @@ from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import NO_TEXT, CorpusRecord, Evaluation, ModelFolder, ModelRecord
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import empty
+from charrnn.network.modules import Linear
 from charrnn.objectives import advice
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.series import (
@@ -74,7 +74,7 @@ class ForecasterNetwork(Encoder):
     ) -> None:
         super().__init__(config, task.inputs, generator)
         self.quantiles = len(task.quantiles)
-        self.head = empty(nn.Linear, config.hidden_size, task.horizon * self.quantiles)
+        self.head = Linear(config.hidden_size, task.horizon * self.quantiles)
         nn.init.zeros_(self.head.weight)  # so that training begins with the naive forecast
         nn.init.zeros_(self.head.bias)
 

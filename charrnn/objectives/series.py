@@ -14,6 +14,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import UsageError
+from charrnn.objectives.examples import side_by_side
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
 from charrnn.task_config import Forecast
@@ -99,7 +100,7 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     model = _model(train, given)
     least, most = SIDE_BY_SIDE
     usual = int(np.clip(2 ** round(math.log2(max(count / 2, 1))), least, most))
-    batch_size = min(given.get("batch_size") or usual, count)
+    batch_size = side_by_side(given.get("batch_size"), usual, count, "windows")
     settings = {
         "learning_rate": LEARNING_RATE,
         "weight_decay": 0.05,

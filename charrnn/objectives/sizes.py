@@ -11,11 +11,10 @@ from typing import Any
 
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import Budget, ModelConfig, TrainConfig, check, settings_from
-from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
-from charrnn.objectives.examples import divide, shape_of
+from charrnn.objectives.examples import divide, shape_of, side_by_side
 from charrnn.objectives.plan import Plan
-from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS, refuse_unknown
+from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
 
 __all__ = ["plan_of"]
 
@@ -61,11 +60,10 @@ def plan_of(
 
     Raises:
         BadDataError: if there are too few texts.
-        UsageError: for unknown settings, values out of bounds or too large for the texts, or
-            another shape than the models have.
+        UsageError: for values out of bounds or too large for the texts, or another shape than
+            the models have.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    refuse_unknown(given)
     check(TrainConfig, given)
     val_frac = given.get("val_frac", min(0.1, MOST_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0))
@@ -75,7 +73,8 @@ def plan_of(
     shape = {**SHAPE, **usual, "vocab_size": vocab_size} | shape_of(bases, shape)
     model = _network(train, shape, budget, speed)
     longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
-    batch_size = _side_by_side(lengths, longest, len(train_rows), given.get("batch_size"))
+    usual_size = _side_by_side(lengths, longest)
+    batch_size = side_by_side(given.get("batch_size"), usual_size, len(train_rows), "texts")
     settings = {
         "batch_size": batch_size,
         "seq_length": longest,
@@ -118,21 +117,12 @@ def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) ->
     return model
 
 
-def _side_by_side(
-    lengths: Sequence[int], longest: int, train_texts: int, wanted: int | None
-) -> int:
-    """How many texts are read at once: about `TOKENS`."""
-    if wanted is not None and wanted > train_texts:
-        raise UsageError(
-            f"{wanted} texts can't be read side by side, there are {train_texts} for training",
-            "choose a smaller --batch-size",
-        )
-    if wanted is not None:
-        return wanted
+def _side_by_side(lengths: Sequence[int], longest: int) -> int:
+    """How many texts have about `TOKENS`."""
     mean = sum(min(length, longest) for length in lengths) / len(lengths)
     least, most = SIDE_BY_SIDE
     chosen: int = min(max(2 ** round(math.log2(TOKENS / mean)), least), most)
-    return min(chosen, train_texts)
+    return chosen
 
 
 def _learning_rate(model: ModelConfig, share: float) -> float:

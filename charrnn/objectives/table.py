@@ -49,18 +49,23 @@ class Objective(NamedTuple):
     """How one kind of work is learnt.
 
     Attributes:
+        takes: what of `TaskSettings` and of `Reading` means something to it, besides how files
+            become text.
         read: sources to examples.
         plan: (examples, budget, settings that the user gave, operations per second, models that
             the run starts from) to what is settled before the first update.
     """
 
+    takes: frozenset[str]
     read: Reader
     plan: Callable[[Any, Budget, Mapping[str, Any], float, Sequence[ModelFolder]], Plan]
 
 
+COLUMNS = frozenset({"text_column", "label_column"})
+SERIES = frozenset({"label_column", "horizon", "season"})
 OBJECTIVES: dict[TaskName, Objective] = {
-    "classify": Objective(classify.read, classify.plan),
-    "tag": Objective(tag.read, tag.plan),
-    "forecast": Objective(forecast.read, forecast.plan),
-    "translate": Objective(translate.read, translate.plan),
+    "classify": Objective(COLUMNS, classify.read, classify.plan),
+    "tag": Objective(frozenset({"text_column"}), tag.read, tag.plan),
+    "forecast": Objective(SERIES, forecast.read, forecast.plan),
+    "translate": Objective(COLUMNS, translate.read, translate.plan),
 }

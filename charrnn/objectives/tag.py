@@ -21,7 +21,6 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Ids, Weights
 from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
-from charrnn.errors import UsageError
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
@@ -119,7 +118,7 @@ class TagData(TextData[Tagged]):
 def read(
     sources: Sequence[str | Path],
     reading: Reading,
-    settings: TaskSettings,
+    settings: TaskSettings,  # noqa: ARG001
     *,
     bases: Sequence[ModelFolder] = (),
     tokenizer: Tokenizer | None = None,
@@ -129,9 +128,6 @@ def read(
     Raises:
         CharRNNError: as `read_tagged` and `check_types` do.
     """
-    if settings.label_column is not None:
-        found = f"label_column is {settings.label_column!r}, but a tagger learns spans"
-        raise UsageError(found, "leave it out", "label_column")
     notes: list[str] = []
     examples = read_tagged(sources, reading, notes)
     types = check_types(examples)

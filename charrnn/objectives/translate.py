@@ -30,7 +30,7 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives import rows
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.examples import divide, shape_of
+from charrnn.objectives.examples import divide, shape_of, side_by_side
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
@@ -184,14 +184,14 @@ def plan(
     model = _model(data, budget, given, speed, bases, tokens)
     usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
     settings = {
-        "batch_size": usual,
         "seq_length": longest,
         "learning_rate": _learning_rate(model, fine_tuning=bool(bases)),
         "weight_decay": 0.05,
         "val_frac": val_frac,
     }
     settings |= {n: v for n, v in given.items() if n in TRAIN_FIELDS - {"val_frac"}}
-    settings["batch_size"] = batch_size = min(int(settings["batch_size"]), len(train))
+    batch_size = side_by_side(given.get("batch_size"), usual, len(train), "pairs")
+    settings["batch_size"] = batch_size
     steps = math.ceil(len(train) / batch_size)
     notes = []
     if left_out := len(train_rows) - len(train):

@@ -13,11 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, Logits, softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.labelled import Labelled, read_labelled
+from charrnn.examples.rows import listed
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
@@ -61,6 +63,7 @@ class Classifier:
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
 
+    @checked
     def predict(self, texts: Sequence[str]) -> list[Label]:
         """What each text is; characters that the model does not know count as unknown ones."""
         answers = []
@@ -83,7 +86,10 @@ class Classifier:
             logits[places] = pooled(output, lengths) @ self._head + self._bias
         return logits
 
-    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+    @checked
+    def evaluate(
+        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+    ) -> Report:
         """How many texts of some files are labelled rightly.
 
         Args:
@@ -95,7 +101,8 @@ class Classifier:
         """
         notes: list[str] = []
         reading = columns_for(self.task, reading)
-        report = self.report(read_labelled(sources, reading, notes, self.task.label_column))
+        column = self.task.label_column
+        report = self.report(read_labelled(listed(sources), reading, notes, column))
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def report(self, examples: Sequence[Labelled]) -> Report:

@@ -15,9 +15,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from charrnn.arguments import checked
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.rows import listed
 from charrnn.examples.series import Series, named, read_series
 from charrnn.examples.times import steps_between, times_of
 from charrnn.folder.files import pretty_json
@@ -243,7 +245,10 @@ class Forecaster:
         places = np.arange(values.shape[1]) % self.task.season - self.task.season
         return np.concatenate([values, rows[:, places, 1:]], -1)
 
-    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+    @checked
+    def evaluate(
+        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+    ) -> Report:
         """How well forecasts fit.
 
         Series that the model knows by name are what came after those it was trained on. Of others,
@@ -257,7 +262,7 @@ class Forecaster:
             CharRNNError: as `read_series`; for series that are too short.
         """
         notes: list[str] = []
-        found = read_series(sources, reading or Reading(), notes, self.task.label_column)
+        found = read_series(listed(sources), reading or Reading(), notes, self.task.label_column)
         known = {past.name: past for past in self.pasts}
         trials = [self._trial(one, known.get(one.name), notes) for one in found]
         report = self.report(trials)

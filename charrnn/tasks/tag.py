@@ -15,10 +15,12 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from charrnn.arguments import checked
 from charrnn.arrays import Floats, Logits, log_softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError
+from charrnn.examples.rows import listed
 from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
@@ -62,11 +64,9 @@ class Tagger:
         self._head = found.weights[HEAD_WEIGHT].T  # (D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
 
+    @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
         """What is marked in each text; characters that the model does not know count as unknown."""
-        for text in texts:
-            if not isinstance(text, str):
-                raise UsageError(f"a text is of type {type(text).__name__}", "it must be a string")
         words = [words_of(text) for text in texts]
         return list(map(marked, texts, words, self.tag(texts, words)))
 
@@ -89,7 +89,10 @@ class Tagger:
                     found[place] = log_softmax(logits)
         return found
 
-    def evaluate(self, sources: Sequence[str | Path], reading: Reading | None = None) -> Report:
+    @checked
+    def evaluate(
+        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+    ) -> Report:
         """How many spans of some files are found, and how many of those found are right.
 
         Args:
@@ -100,7 +103,7 @@ class Tagger:
             CharRNNError: as `read_tagged` does.
         """
         notes: list[str] = []
-        report = self.report(read_tagged(sources, columns_for(self.task, reading), notes))
+        report = self.report(read_tagged(listed(sources), columns_for(self.task, reading), notes))
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def report(self, examples: Sequence[Tagged]) -> Report:

@@ -18,6 +18,7 @@ from charrnn.arrays import Ids, log_softmax
 from charrnn.config import LengthPenalty, Reading, Size
 from charrnn.errors import CharRNNError
 from charrnn.examples.pairs import Pair, read_pairs
+from charrnn.examples.rows import listed
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.sampling.distribution import refuse_diverged
@@ -123,9 +124,8 @@ class Translator:
             CharRNNError: as `read_pairs`.
         """
         reading = reading or Reading()
-        listed = [sources] if isinstance(sources, (str, pathlib.Path)) else sources
         notes: list[str] = []
-        pairs = self._read(listed, reading, notes)
+        pairs = self._read(listed(sources), reading, notes)
         known = self._trained_on()
         if not known:
             notes.append("what it was trained on is no longer there, so nothing is looked up in it")

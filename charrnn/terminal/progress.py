@@ -71,7 +71,7 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             )
         case Progress():
             bar.set_postfix_str(
-                f"loss {event.train_nats:.3f} nats, {event.train_nats / math.log(2):.3f} bits, "
+                f"loss {event.train_nats:.3f}{_bits(event.train_nats, unit)}, "
                 f"{event.tokens_per_second:,.0f} {unit}s/s",
                 refresh=False,
             )
@@ -83,7 +83,7 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             bar.update(now.step - bar.n)
             _say(
                 f"update {now.step:,}, epoch {now.epoch:.1f}, {now.seconds:.0f} s: training "
-                f"{now.train_nats:.4f}, validation {now.val_nats:.4f} {_measured(event)}"
+                f"{now.train_nats:.4f}, validation {now.val_nats:.4f}{_measured(event, unit)}"
                 + ("" if event.best else ", not better")
             )
             _say(textwrap.indent(event.sample, "    "))
@@ -92,12 +92,21 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             _say(_summary(event))
 
 
-def _measured(event: Evaluated) -> str:
-    """What a validation loss is in: nats and bits; for a task its score."""
+def _nats(unit: str) -> str:
+    """What losses are in. Those of values are not: they are errors, in units of a series' own."""
+    return "" if unit == "value" else " nats"
+
+
+def _bits(nats: float, unit: str) -> str:
+    return f" nats, {nats / math.log(2):.3f} bits" if _nats(unit) else ""
+
+
+def _measured(event: Evaluated, unit: str) -> str:
+    """What a validation loss is in; for a task its score."""
     now = event.evaluation
     if now.score is None:
-        return f"nats ({now.val_nats / math.log(2):.3f} bits)"
-    return f"nats, {event.metric} {now.score:.4g}"
+        return f"{_nats(unit)} ({now.val_nats / math.log(2):.3f} bits)"
+    return f"{_nats(unit)}, {event.metric} {now.score:.4g}"
 
 
 def _summary(event: Finished) -> str:
@@ -106,13 +115,13 @@ def _summary(event: Finished) -> str:
     return (
         f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
-        f"{_losses(event)}; training loss {event.train_nats:.4f} nats\n"
+        f"{_losses(event)}; training loss {event.train_nats:.4f}{_nats(event.unit)}\n"
         f"{_corrections(event)}{_threads(event)}{event.advice}\n{_next(event)}"
     )
 
 
 def _losses(event: Finished) -> str:
-    found = f"validation loss {event.val_nats:.4f} nats"
+    found = f"validation loss {event.val_nats:.4f}{_nats(event.unit)}"
     if event.task is not None:
         return found
     return f"{found}, {event.val_nats / math.log(2):.4f} bits per {event.unit}"

@@ -28,6 +28,8 @@ from charrnn.training.pacing import measured_speed
 
 __all__ = ["Request", "prepare"]
 
+HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split", "rules"})
+
 
 class Request(NamedTuple):
     """What a user asks for.
@@ -113,9 +115,22 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
         raise UsageError("a corpus has no examples in it", "name files with examples")
     if request.tokenizer != "char":
         raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
-    read, plan = OBJECTIVES[task]
+    takes, read, plan = OBJECTIVES[task]
+    _refuse_useless(request, takes | HOW_FILES_ARE_READ)
+    planning.refuse_unknown(request.settings)
     data = read(request.sources, request.reading, request.work, bases=request.bases)
     return data, plan(data, request.budget, request.settings, request.speed, request.bases)
+
+
+def _refuse_useless(request: Request, known: frozenset[str]) -> None:
+    """Refuse settings that mean nothing to a task: they would be ignored."""
+    task = request.work.task
+    for given, usual in ((request.work, TaskSettings(task=task)), (request.reading, Reading())):
+        for name in given.__struct_fields__:
+            value = getattr(given, name)
+            if name not in known and value != getattr(usual, name):
+                found = f"{name} is {value!r}, which means nothing to {task}"
+                raise UsageError(found, "leave it out", name)
 
 
 def _vocabulary(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ import torch
 
 from charrnn.config import TrainConfig
 from charrnn.learning.learner import Learner
-from charrnn.learning.optimizer import flush_tiny_averages, learning_rate
+from charrnn.learning.optimizer import AdamW, learning_rate
 from charrnn.learning.seeds import generator
 from charrnn.objectives.language import RESET_SHARE, reset_some_lanes
 from tests.conftest import small_config
@@ -85,12 +88,12 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
     """Fused and scaled while it reads, beside the plain one and PyTorch's clipping."""
     one, norms = learner(grad_clip=0.05, learning_rate=0.1, precision="fp32"), list[float]()
     network = copy.deepcopy(one.network)
-    plain = torch.optim.AdamW(network.parameters(), foreach=False, fused=False)
-    plain.param_groups.clear()
-    twins = dict(zip(one.network.parameters(), network.parameters(), strict=True))
-    for group in one.optimizer.param_groups:
-        own = {k: v for k, v in group.items() if k not in ("fused", "params")}
-        plain.add_param_group(own | {"params": [twins[w] for w in group["params"]]})
+    weights = list(network.parameters())
+    groups = [
+        {"params": [w for w in weights if w.ndim > 1], "weight_decay": 0.1},
+        {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    plain = torch.optim.AdamW(groups, betas=(0.9, 0.98), foreach=False, fused=False)
     for step in range(4):
         batch, state = one.batches.batch(step), one.state
         dice = generator(one.config.seed, step + 1, device=one.device)
@@ -113,12 +116,25 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
 
 
 def test_decay_shrinks_matrices_and_spares_biases() -> None:
-    one = learner()
-    decayed, spared = one.optimizer.param_groups
-    assert decayed["weight_decay"] == 0.1
-    assert spared["weight_decay"] == 0
-    assert {w.ndim for w in decayed["params"]} == {2}
-    assert {w.ndim for w in spared["params"]} == {1}
+    network = learner().network
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    for weight in network.parameters():
+        weight.grad = torch.zeros_like(weight)
+    AdamW(network, weight_decay=0.1).update(0.5, torch.ones(()))
+    for name, weight in network.named_parameters():
+        shrunk = before[name] * (0.95 if weight.ndim > 1 else 1.0)
+        torch.testing.assert_close(weight.detach(), shrunk)
+
+
+def test_training_loads_no_compiler() -> None:
+    """PyTorch's takes a second, its class of optimizers loads it, and so does the device "meta"."""
+    code = (
+        "import sys, charrnn\n"
+        "charrnn.train('t.txt', out='m', steps=2, hidden_size=8).finish(progress=False)\n"
+        "assert 'torch' in sys.modules and 'torch._dynamo' not in sys.modules"
+    )
+    Path("t.txt").write_text("a text to train on, " * 50)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_averages_that_count_for_nothing_become_zero_at_fixed_updates(
@@ -127,17 +143,15 @@ def test_averages_that_count_for_nothing_become_zero_at_fixed_updates(
     """So that a resumed run does it at the same ones."""
     one = learner()
     one.update()
-    averages = one.optimizer.state[one.network.head.bias]
-    averages["exp_avg"][:4] = torch.tensor([1e-32, -1e-38, 0.0, -(2.0**-9)])
-    averages["exp_avg_sq"][:4] = torch.tensor([1e-42, 2.0**-60, 1.0, 1e-31])
-    flush_tiny_averages(one.optimizer)
-    assert averages["exp_avg"][:4].tolist() == [0.0, 0.0, 0.0, -(2.0**-9)]
-    assert averages["exp_avg_sq"][:4].tolist() == [0.0, 2.0**-60, 1.0, 0.0]
+    bias, own = one.network.head.bias, one.optimizer
+    own.means[bias][:4] = torch.tensor([1e-32, -1e-38, 0.0, -(2.0**-9)])
+    own.squares[bias][:4] = torch.tensor([1e-42, 2.0**-60, 1.0, 1e-31])
+    own.flush_tiny_averages()
+    assert own.means[bias][:4].tolist() == [0.0, 0.0, 0.0, -(2.0**-9)]
+    assert own.squares[bias][:4].tolist() == [0.0, 2.0**-60, 1.0, 0.0]
     monkeypatch.setattr("charrnn.learning.learner.FLUSH_EVERY", 3)
     flushed: list[int] = []
-    monkeypatch.setattr(
-        "charrnn.learning.learner.flush_tiny_averages", lambda _: flushed.append(one.step)
-    )
+    monkeypatch.setattr(AdamW, "flush_tiny_averages", lambda _: flushed.append(one.step))
     for _ in range(6):
         one.update()
     assert flushed == [3, 6]

@@ -58,7 +58,9 @@ def test_a_disk_that_fills_while_training_costs_nothing_that_was_saved(
     text = tmp_path / "verse.txt"
     text.write_text(VERSE * 12)
     out = disk / "model"
-    process = start(tmp_path, "train", text, *TINY, "--steps", 100_000, "--out", out)
+    process = start(
+        tmp_path, "train", text, *TINY, "--steps", 100_000, "--eval-every", 100, "--out", out
+    )
     while not (out / "model.safetensors").exists():
         time.sleep(0.02)
         assert process.poll() is None

@@ -17,6 +17,7 @@ import torch
 import charrnn
 from charrnn import CharRNNError, Reading, load, resume, train
 from charrnn.config import TaskName
+from charrnn.errors import UsageError
 from charrnn.folder.record import read_folder
 from charrnn.folder.resuming import STATE
 from charrnn.objectives.table import OBJECTIVES
@@ -60,7 +61,9 @@ def _tag() -> str:
 
 def _forecast() -> str:
     values = [20 + 5 * np.sin(k / 2) + k % 3 for k in range(90)]
-    Path("examples.csv").write_text("y\n" + "".join(f"{value:.3f}\n" for value in values))
+    lines = [f"{value:.3f}\n" for value in values]
+    Path("examples.csv").write_text("y\n" + "".join(lines[:80]))
+    Path("more.csv").write_text("y\n" + "".join(lines[80:]))
     return "examples.csv"
 
 
@@ -114,6 +117,47 @@ def _content(path: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
 
 def test_every_task_has_a_row() -> None:
     assert set(OBJECTIVES) == set(WRITERS)
+
+
+def test_answers_are_asked_for_with_lists_and_scores_with_files(
+    task: TaskName, examples: str
+) -> None:
+    model = train(examples, out="m", task=task, **SMALL | {"steps": 2}).finish(progress=False)
+    assert model.evaluate(examples if task != "forecast" else "more.csv").count > 0
+    assert model.predict([]) == []
+    no_texts: list[Any] = ["abc", b"abc", 5, [5], {"a": 1}]
+    for wrong in no_texts:
+        with pytest.raises(CharRNNError, match=" is "):
+            model.predict(wrong)
+    no_files: list[Any] = [None, 5, b"x", [1]]
+    for wrong in no_files:
+        with pytest.raises(CharRNNError, match="sources"):
+            model.evaluate(wrong)
+
+
+FOREIGN: dict[TaskName, list[tuple[dict[str, Any], str]]] = {
+    "classify": [
+        ({"horizon": 3}, "horizon is 3, which means nothing to classify"),
+        ({"reading": Reading(records="lines")}, "records is 'lines', which means nothing to class"),
+    ],
+    "tag": [({"label_column": "x"}, "label_column is 'x', which means nothing to tag")],
+    "forecast": [
+        ({"reading": Reading(text_column="x")}, "text_column is 'x', which means nothing to fore"),
+        ({"hiden_size": 9}, "unknown setting hiden_size"),
+        ({"batch_size": 999}, "batch_size is 999, but there are 33 windows to train on"),
+    ],
+    "translate": [
+        ({"reading": Reading(reverse=True)}, "reverse is True, which means nothing to translate"),
+        ({"bidirectional": True}, "unknown setting bidirectional"),
+        ({"batch_size": 999}, "batch_size is 999, but there are 63 pairs to train on"),
+    ],
+}
+
+
+def test_settings_of_another_task_are_refused(task: TaskName, examples: str) -> None:
+    for settings, message in FOREIGN[task]:
+        with pytest.raises(UsageError, match=message):
+            train(examples, out="m", task=task, **settings)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
