@@ -83,12 +83,17 @@ def _answer(
     model: Answering, inputs: list[str], reading: Reading, column: str | None, *, plain: bool
 ) -> None:
     """Answer texts in their order, some side by side."""
-    notes = list[str]()
+    from charrnn.tasks.texts import cut_note
+
+    notes, cut, longest = list[str](), 0, getattr(model, "longest", sys.maxsize)
     texts = _texts(inputs, reading, column or "text", notes)
     at_once = 1 if inputs == ["-"] and sys.stdin and sys.stdin.isatty() else AT_ONCE
     while some := list(islice(texts, at_once)):
+        cut += sum(len(text) > longest for text in some)
         for answer in model.predict(some):
             write(f"{answer.plain}\n" if plain else encode_json(answer))
+    if cut:
+        notes.append(cut_note(cut, longest))
     for note in notes:
         say(note)
 

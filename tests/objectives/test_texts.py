@@ -49,6 +49,25 @@ def write_bits(count: int = 400) -> None:
         Path(name).write_text(f"text,label\n{lines}")
 
 
+def test_of_a_long_text_the_beginning_is_read() -> None:
+    """In training, for its validation, and when it answers."""
+    write_bits()
+    run = charrnn.train("bits.csv", task="classify", out="m", seq_length=6, **SMALL)
+    model = run.finish(progress=False)
+    assert model.longest == 4
+    long, other, shorter = model.probabilities(["01101" + "0" * 9, "01101" + "1" * 7, "0110"])
+    assert np.allclose(long, other, atol=1e-6)
+    assert not np.allclose(long, shorter, atol=1e-6)
+    Path("long.csv").write_text("text,label\n011010101,odd\n0110,even\n")
+    note = "1 text is longer than 4 characters: its beginning is read"
+    assert model.evaluate("long.csv").notes == (note,)
+    record = read_folder(Path("m")).record
+    assert record.training is not None
+    data = classify.read(["bits.csv"], Reading(), TaskSettings(task="classify"))
+    task = data.divided(record.training)
+    assert max(map(len, task.rows_of(task.val))) == 6
+
+
 def write_brackets(name: str, count: int, seed: int) -> None:
     """Brackets, each tagged with how deep it is."""
     random = np.random.default_rng(seed)
