@@ -119,6 +119,13 @@ def test_output_may_be_closed(desk: Path) -> None:
     assert process.returncode == 0
 
 
+def test_a_server_has_language_models_alone(desk: Path) -> None:
+    done = commands.run(desk, "serve", "forth", "reviews", "--port", 0)
+    assert done.returncode != 0
+    assert "reviews is no language model" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
     numbers = " ".join(str(-k) for k in range(1, 14))
     answers = [
