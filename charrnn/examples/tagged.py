@@ -100,7 +100,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
                 )
             found += _sentences(file)
         else:
-            found += _records(file, reading.text_column or "text")
+            found += _records(file, reading.text_column)
     if not found:
         raise BadDataError(f"{called(sources)}: no text with tags in it", "name a file of examples")
     return found
@@ -204,12 +204,17 @@ def words_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _records(file: File, column: str) -> Iterator[Tagged]:
-    widened = lost = 0
+def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
+    """The texts of records: of words if the column that the user named holds them, or none."""
+    column, words_in = text_column or "text", (text_column,) if text_column else WORDS
+    widened = lost = empty = 0
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
-        if "spans" not in row.cells and (divided := _divided(row, place)):
-            yield divided
+        divided = None if "spans" in row.cells else _divided(row, place, words_in)
+        if divided is not None:
+            empty += not divided.words
+            if divided.words:
+                yield divided
             continue
         text, marks = (_value(file, row, name) for name in (column, "spans"))
         if not isinstance(text, str) or not text.strip():
@@ -228,6 +233,9 @@ def _records(file: File, column: str) -> Iterator[Tagged]:
         widened += len(set(found) - set(marked))
         lost += len(marked) - len(found)
         yield Tagged(text, words, tags, place)
+    if empty:
+        rows = "row that holds" if empty == 1 else "rows that hold"
+        file.notes.append(f"{file.name}: left out {empty:,} {rows} no word")
     if widened:
         one = "1 span begins or ends within a word, and takes all of it"
         many = f"{widened:,} spans begin or end within a word, and take all of it"
@@ -237,16 +245,24 @@ def _records(file: File, column: str) -> Iterator[Tagged]:
         file.notes.append(f"{file.name}: left out {lost:,} {spans} own")
 
 
-def _divided(row: Row, place: str) -> Tagged | None:
-    """The text of a record with words and their tags; None for another record."""
+def _divided(row: Row, place: str, words_in: Sequence[str]) -> Tagged | None:
+    """The text of a record with words and their tags; None for another record.
+
+    Args:
+        row, place: the record.
+        words_in: columns that may hold the words.
+    """
     words, tags = (
         next((row.cells[name] for name in names if row.cells.get(name) is not None), None)
-        for names in (WORDS, TAGS)
+        for names in (words_in, TAGS)
     )
-    if words is None or tags is None:
+    if words is None or (tags is None and not isinstance(words, list)):
         return None
+    if tags is None:
+        found = f"{place}: words without tags"
+        raise BadDataError(found, f"name the column of the tags {' or '.join(TAGS)}")
     lists = isinstance(words, list) and isinstance(tags, list)
-    if not lists or not words or len(words) != len(tags):
+    if not lists or len(words) != len(tags):
         counts = f"words: {len(words)}, tags: {len(tags)}" if lists else "words or tags are no list"
         raise BadDataError(f"{place}: {counts}", "write a list of words, and a tag for each")
     for word, tag in zip(words, tags, strict=True):

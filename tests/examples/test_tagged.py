@@ -83,6 +83,18 @@ def test_words_and_tags_of_json() -> None:
     assert one.words == [(0, 3), (4, 7), (8, 12)]
 
 
+def test_words_may_be_in_any_column_and_empty() -> None:
+    rows: list[dict[str, list[str]]] = [
+        {"toks": [], "tags": []},
+        {"toks": ["Ann"], "tags": ["B-PER"], "tokens": ["Bo"]},
+    ]
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    notes: list[str] = []
+    (one,) = read("a.jsonl", column="toks", notes=notes)
+    assert (one.text, one.place) == ("Ann", "a.jsonl: row 2")
+    assert notes == ["a.jsonl: left out 1 row that holds no word"]
+
+
 def test_a_data_set_of_the_hub_names_its_tags() -> None:
     """There tags are numbers, and their names stand in the description of the columns."""
     tags = List(ClassLabel(names=["O", "B-PER", "I-PER"]))
@@ -175,6 +187,16 @@ WRONG = {
     "numbers": ("a.jsonl", '{"words": ["x"], "tags": [0]}', "row 1: the tag 0 has no name"),
     "fewer tags": ("a.jsonl", '{"tokens": ["x"], "tags": []}', "row 1: words: 1, tags: 0"),
     "one text": ("a.jsonl", '{"tokens": "x", "tags": "O"}', "row 1: words or tags are no list"),
+    "no tags by that name": (
+        "a.jsonl",
+        '{"tokens": ["x"], "labels": ["O"]}',
+        "row 1: words without tags; name the column of the tags tags or ner_tags",
+    ),
+    "other words": (
+        "a.jsonl",
+        '{"toks": ["x"], "tags": ["O"]}',
+        "there is no column text; choose --text-column from toks, tags",
+    ),
     "a space": ("a.jsonl", '{"tokens": [" "], "tags": ["O"]}', "row 1: ' ' is no word"),
     "no label": (
         "a.jsonl",
