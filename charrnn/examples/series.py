@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
+from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
 from charrnn.examples.rows import File, Form, Row, called, opened
 from charrnn.examples.times import Time, is_time, steps_between, times_of
 from charrnn.formats.tables import DELIMITERS
@@ -31,8 +32,6 @@ from charrnn.formats.tables import DELIMITERS
 __all__ = ["Series", "named", "numbers_in", "read_series"]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
-LARGEST = 1e300  # differences of larger ones may be infinite
-GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
 FILL_IN = "fill it in, or leave out the rows up to it"
 
@@ -185,13 +184,13 @@ def numbers_in(text: str) -> Series:
     values = []
     for number, cell in enumerate(cells, 1):
         try:
-            values.append(_number(cell))
+            values.append(number_of(cell))
         except ValueError:
             found = f"{text[:40]!r} is neither a file nor numbers"
             advice = f'word {number} is {cell[:20]!r}; write numbers, as in "1 2 3"'
             raise BadDataError(found, advice) from None
     if large := next((value for value in values if abs(value) > LARGEST), 0.0):
-        found = f"{text[:40]!r} holds a number that is {_size(large)}"
+        found = f"{text[:40]!r} holds a number that is {size_of(large)}"
         raise BadDataError(found, "write numbers in another unit")
     if not cells or any(map(math.isnan, values)):
         raise BadDataError(f"{text[:40]!r} holds no series", 'write numbers, as in "1 2 3"')
@@ -217,7 +216,7 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
         return _of_value(file, [first, *rows], wanted)
     if NAME in names:
         raise file.no_column(wanted, "--label-column")
-    if len(names) == 1 and _is_list(first.cells[names[0]]):
+    if len(names) == 1 and is_list(first.cells[names[0]]):
         return _lists(file, [first, *rows])
     if _is_ragged(file, first, names):
         return _ragged(file, [first, *rows])
@@ -226,10 +225,10 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
 
 def _is_header(cells: list[str]) -> bool:
     """Whether cells are names: the second and later ones no numbers, nor the only one."""
-    if len(cells) == 1 and (set(cells[0]) & set(DELIMITERS) or _is_list(cells[0])):
+    if len(cells) == 1 and (set(cells[0]) & set(DELIMITERS) or is_list(cells[0])):
         return False  # a row that is divided by something else
     tried = cells[1:] or cells
-    return bool(tried) and not any(_is_number(cell) or _is_gap(cell) for cell in tried[:3])
+    return bool(tried) and not any(is_number(cell) or is_gap(cell) for cell in tried[:3])
 
 
 def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
@@ -239,24 +238,19 @@ def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
         return False
     if names == [str(k) for k in range(1, len(names) + 1)]:
         return not is_time(cells[0])
-    return not _is_number(cells[0]) and not is_time(cells[0])
+    return not is_number(cells[0]) and not is_time(cells[0])
 
 
 def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
     found: list[_Growing] = []
     for row in rows:
         cells = list(row.cells.items())
-        has_name = not _is_number(cells[0][1]) and not _is_gap(cells[0][1])
+        has_name = not is_number(cells[0][1]) and not is_gap(cells[0][1])
         growing = _Growing(file, cells[0][1].strip() if has_name else f"{len(found) + 1}")
         for name, cell in cells[has_name:]:
             growing.add(row.number, {f"column {name}": _value(file, row, name, cell)}, "")
         found.append(growing)
     return found
-
-
-def _is_list(cell: Any) -> bool:
-    """Whether a cell holds several numbers, with spaces between them."""
-    return isinstance(cell, str) and len(cell.split()) > 1 and all(map(_is_number, cell.split()))
 
 
 def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:
@@ -364,7 +358,7 @@ def _value(file: File, row: Row, column: str, cell: Any) -> float:
         BadDataError: for anything else.
     """
     try:
-        value = _number(cell)
+        value = number_of(cell)
     except ValueError:
         shown = repr(str(cell)[:30])
         advice = "write a number there, with a point for decimals"
@@ -374,42 +368,9 @@ def _value(file: File, row: Row, column: str, cell: Any) -> float:
             f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice
         ) from None
     if abs(value) > LARGEST:
-        found = f"{file.at(row.number)}: {_the(column)} is {_size(value)}"
+        found = f"{file.at(row.number)}: {_the(column)} is {size_of(value)}"
         raise BadDataError(found, FILL_IN)
     return value
-
-
-def _size(value: float) -> str:
-    return "infinite" if math.isinf(value) else "too large"
-
-
-def _number(cell: Any) -> float:
-    if cell is None or (isinstance(cell, str) and _is_gap(cell)):
-        return math.nan
-    if isinstance(cell, bool | np.bool_):
-        raise ValueError(cell)  # which Python takes for 0 and 1
-    if not isinstance(cell, str | int | float):
-        try:
-            return float(cell.__float__())  # a decimal, or a number of NumPy
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(cell) from None
-    if isinstance(cell, str) and "_" in cell:  # Python reads 1_000
-        raise ValueError(cell)
-    try:
-        return float(cell)
-    except OverflowError:  # an int
-        return math.inf
-
-
-def _is_number(cell: Any) -> bool:
-    try:
-        return not math.isnan(_number(cell))
-    except ValueError:
-        return False
-
-
-def _is_gap(cell: Any) -> bool:
-    return isinstance(cell, str) and cell.strip().lower() in GAPS
 
 
 def _text(cell: Any) -> str:
