@@ -90,6 +90,7 @@ class ClassifyData(TextData[Labelled]):
         """Texts from all over validate."""
         texts = [one.text for one in self.examples]
         train, val = divide(texts, config.val_frac, config.seed)
+        labels = classify.labels_in([self.examples[k] for k in train], self.labels)
         return Classification(
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
@@ -97,7 +98,7 @@ class ClassifyData(TextData[Labelled]):
             longest=config.seq_length,
             tokenizer=self.tokenizer,
             kind=self.kind,
-            extra={LABELS: pretty_json(classify.labels_in(self.examples))},
+            extra={LABELS: pretty_json(labels)},
         )
 
 

@@ -34,10 +34,15 @@ __all__ = ["Classifier", "labels_in", "report_of"]
 ENDS = 2  # steps of a text beside its characters
 
 
-def labels_in(examples: Sequence[Labelled]) -> Labels:
-    """What `labels.json` holds."""
+def labels_in(examples: Sequence[Labelled], classes: Sequence[str]) -> Labels:
+    """What `labels.json` holds.
+
+    Args:
+        examples: for training.
+        classes: of all examples.
+    """
     counts = Counter(example.label for example in examples)
-    return Labels(labels=tuple(sorted(counts)), usual=max(sorted(counts), key=counts.__getitem__))
+    return Labels(labels=tuple(classes), usual=max(sorted(counts), key=counts.__getitem__))
 
 
 class Classifier:

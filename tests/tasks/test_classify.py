@@ -34,9 +34,9 @@ def test_a_report_has_the_usual_class_beside_it() -> None:
 
 def test_the_usual_class_is_that_of_training() -> None:
     examples = [Labelled("x", label, "") for label in "bbaacc"]
-    assert labels_in(examples).labels == ("a", "b", "c")
-    assert labels_in(examples).usual == "a"
-    assert labels_in([*examples, examples[0]]).usual == "b"
+    assert labels_in(examples, "abcd").labels == ("a", "b", "c", "d")
+    assert labels_in(examples, "abcd").usual == "a"
+    assert labels_in([*examples, examples[0]], "abcd").usual == "b"
 
 
 def test_padding_is_not_pooled() -> None:
