@@ -6,8 +6,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from charrnn.folder.files import write_files
+from charrnn.folder.record import model_files, read_folder
 from tests import commands
 from tests.tasks.shelf import write_examples, write_models
 
@@ -54,6 +57,7 @@ def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:
     answer = json.loads(done.stdout)
     assert list(answer) == ["text", "spans"]
     assert answer["text"] == text
+    assert answer["spans"]
     for span in answer["spans"]:
         assert list(span) == ["start", "end", "label", "text"]
         assert text[span["start"] : span["end"]] == span["text"]
@@ -72,12 +76,21 @@ def test_eval_has_a_trivial_answer_beside(
     assert found["baselines"]
     shown = commands.run(desk, "eval", model, examples)
     assert shown.returncode == 0
-    assert "without a model" in shown.stdout + shown.stderr
+    said = shown.stdout + shown.stderr
+    assert found["verdict"] in said
+    for name, scores in found["baselines"].items():
+        assert f"{name} {scores[metric]:.4g}" in said
 
 
 def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
-    done = commands.run(desk, "eval", "places", "test-places.conll")
-    assert "no better than" in done.stdout + done.stderr  # four updates teach it nothing
+    """One that knows nothing always says the same, as does the trivial answer."""
+    found = read_folder(desk / "reviews")
+    zeros = {name: np.zeros_like(weight) for name, weight in found.weights.items()}
+    files = model_files(found.record, found.tokenizer, zeros, found.step)
+    (desk / "zeros").mkdir()
+    write_files(desk / "zeros", {**files, **found.extra})
+    done = commands.run(desk, "eval", "zeros", "test-reviews.csv")
+    assert "accuracy 0.5 is no better than always" in done.stdout
 
 
 @pytest.mark.parametrize(
