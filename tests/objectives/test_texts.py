@@ -257,7 +257,10 @@ def test_unknown_characters_are_read_as_unknown() -> None:
 def test_too_few_or_of_one_kind() -> None:
     Path("few.csv").write_text("text,label\na,x\nb,x\nc,y\nd,y\n")
     Path("one.csv").write_text("text,label\na,x\nb,x\n")
-    for name, message in (("few.csv", "4 different examples"), ("one.csv", "have the label 'x'")):
+    for name, message in (
+        ("few.csv", "has 4 different examples"),
+        ("one.csv", "have the label 'x'"),
+    ):
         with pytest.raises(BadDataError, match=message):
             charrnn.train([name], task="classify", out="m", **SMALL)
     assert not Path("m").exists()
