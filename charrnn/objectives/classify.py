@@ -231,7 +231,7 @@ class Classification(TextTask[Labelled]):
         return Cost(total, len(batch.rows))
 
     def validate(self, network: ClassifierNetwork) -> Generator[None, None, Scored]:
-        """The mean cost of a text, and the share of those that are labelled rightly."""
+        """The mean cost of a text, and the share of those that are labelled correctly."""
         device = next(network.parameters()).device
         classes, nats, right = self.classes_of(self.val), 0.0, 0
         for places, ids, lengths in groups(self.rows_of(self.val)):

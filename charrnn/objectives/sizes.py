@@ -138,6 +138,6 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, texts:
     return (
         f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
         f"{model.embed_size}, {counted(settings['batch_size'], 'text')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, chosen for "
-        f"{counted(texts, 'training text')} of {train:,} characters"
+        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
+        f"chosen for {counted(texts, 'training text')} of {train:,} characters"
     )

@@ -102,7 +102,7 @@ class Classifier:
     def evaluate(
         self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
     ) -> Report:
-        """How many texts of some files are labelled rightly.
+        """How many texts of some files are labelled correctly.
 
         Args:
             sources: files as it was trained on; their columns have the same names by default.
@@ -121,7 +121,7 @@ class Classifier:
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def report(self, examples: Sequence[Labelled]) -> Report:
-        """How many texts are labelled rightly."""
+        """How many texts are labelled correctly."""
         probabilities = self.probabilities([example.text for example in examples])
         answers = [self.labels[k] for k in probabilities.argmax(-1)]
         wanted = [example.label for example in examples]
