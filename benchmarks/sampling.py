@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from timing import Step, machine, rates
+from timing import Step, machine, rates, title
 from torch import nn
 
 from charrnn.cells.rules import CELLS, State
@@ -204,6 +204,7 @@ def main() -> None:
     if options.model:
         print(moved(options.model, options.text))
         return
+    print(title(), flush=True)
     rows = []
     for cell in options.cells:
         for layers, hidden in SIZES:

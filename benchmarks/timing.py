@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from charrnn.native import tiles
+
 Step = Callable[[], object]
 
 
@@ -59,13 +61,27 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def capabilities() -> list[str]:
+    """What the processor can do beyond the rest of its kind, in PyTorch's names."""
+    return sorted(name for name, there in torch.cpu.get_capabilities().items() if there is True)
+
+
+def title() -> str:
+    """The processor in a line, with what of it matters most here."""
+    first = ("avx2", "avx512_f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+    features = [name for name in first if name in capabilities()]
+    lent = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    tiled = "multiplies in tiles" if tiles.available() else "no tiles"
+    return f"{processor()}; {lent}; {', '.join(features) or 'nothing special'}; {tiled}"
+
+
 def machine() -> dict[str, object]:
     """What the figures depend on."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "capabilities": sorted(k for k, v in torch.cpu.get_capabilities().items() if v is True),
+        "capabilities": capabilities(),
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }

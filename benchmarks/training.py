@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from timing import machine, product_peak, rates
+from timing import machine, product_peak, rates, title
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -291,7 +291,7 @@ def main() -> None:
     begin = time.perf_counter()
     peaks = {name: product_peak(dtype) for name, dtype in DTYPES.items()}
     print(
-        f"{machine()['processor']}; fastest product: fp32 {peaks['fp32'] / 1e9:.0f}, "
+        f"{title()}; fastest product: fp32 {peaks['fp32'] / 1e9:.0f}, "
         f"bf16 {peaks['bf16'] / 1e9:.0f} GFLOP/s"
     )
     rows = [measure(cell, *size) for cell in options.cells for size in SIZES]

@@ -19,8 +19,9 @@ import charrnn
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.native import processor as processors
+from charrnn.native import tiles
 from charrnn.native.processor import Target
-from tests import commands
+from tests import amx, commands
 
 # Networks this small gain nothing from more threads, and lose much when tests run side by side.
 torch.set_num_threads(1)
@@ -184,3 +185,21 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Processor:
         monkeypatch.setattr(processors, "target", lambda: target)
 
     return pretend
+
+
+@pytest.fixture
+def emulator(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> Iterator[amx.Emulator]:
+    """A processor with tiles, which are emulated."""
+    with amx.emulated() as found:
+        processor(amx.WITH_TILES)
+        monkeypatch.setattr(tiles, "_granted", lambda: True)
+        tiles._right.cache_clear()
+        yield found
+    tiles._right.cache_clear()
+
+
+@pytest.fixture
+def with_tiles(request: pytest.FixtureRequest) -> None:
+    """A processor with tiles: this one, if it has them."""
+    if not tiles.available():
+        request.getfixturevalue("emulator")

@@ -56,8 +56,8 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
             return weight_shapes(config)
         case Classify():  # of the maximum and the mean over time
             return encoder_shapes(config) | _linear(task.classes, 2 * width)
-        case Tag():
-            return encoder_shapes(config) | _linear(task.tags, width)
+        case Tag():  # of the maximum over a word's characters, and its edges
+            return encoder_shapes(config) | _linear(task.tags, 2 * width)
         case Forecast():
             outputs = task.horizon * len(task.quantiles)
             return encoder_shapes(config, task.inputs) | _linear(outputs, width)

@@ -8,6 +8,7 @@ machine        integers, vectors and loops of machine code, written as Python
 compiled       such code, kept in the process and on disk
 intrinsics     bytes, exponentials, sums across lanes and waiting in such code
 threads        the threads that run it
+tiles          products of a layer in tiles: AMX
 training_code  a recurrent layer over a sequence, forward and backward
 byte_weights   a model's weights rounded to bytes
 sampling_code  steps and draws of many sequences

@@ -11,11 +11,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from charrnn.native.machine import Code, Int, Vector
 
+try:
+    from llvmlite import ir
+
+    I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+except (ImportError, OSError):  # see `machine`
+    pass
+
 __all__ = [
+    "at_least",
     "barrier",
     "broadcast_float",
     "count_up_to",
@@ -26,6 +33,7 @@ __all__ = [
     "in_bytes",
     "maximum",
     "maximum_of_lanes",
+    "memory",
     "minimum",
     "running_sum",
     "store_bytes",
@@ -34,7 +42,6 @@ __all__ = [
     "sum_of_lanes",
 ]
 
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 BYTE_OFFSET, BYTE_MAX = 128, 127
 # Bits of the SSE control word: denormal numbers are read as zero (DAZ) and written as zero (FTZ).
 DENORMALS_ARE_ZERO = 0x8040
@@ -219,12 +226,26 @@ def store_integer(code: Code, address: Int, value: Int) -> None:
     build.store(value.value, build.inttoptr(address.value, I64.as_pointer()), align=8)
 
 
-def minimum(one: Int, other: int) -> Int:
+def minimum(one: Int, other: Int | int) -> Int:
     """The smaller of two integers."""
     build, code = one.code.builder, one.code
     limit = code.constant(other).value
     smaller = build.icmp_signed("<", one.value, limit)
     return Int(code, build.select(smaller, one.value, limit))
+
+
+def at_least(limit: int, number: Int) -> Int:
+    """The larger of two integers."""
+    build, code = number.code.builder, number.code
+    smaller = build.icmp_signed("<", number.value, code.constant(limit).value)
+    return Int(code, build.select(smaller, code.constant(limit).value, number.value))
+
+
+def memory(code: Code, size: int) -> Int:
+    """So many bytes of the thread's own, while the function runs; at a multiple of 64."""
+    place = code.builder.alloca(ir.ArrayType(I8, size))
+    place.align = 64
+    return Int(code, code.builder.ptrtoint(place, I64))
 
 
 def barrier(code: Code, address: Int) -> None:

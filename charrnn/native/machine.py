@@ -345,6 +345,7 @@ def _processor() -> str:
 def _target_machine(features: str) -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()  # for instructions that are written as they are
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(cpu=_processor(), features=features, opt=3, jit=True)
 

@@ -42,6 +42,11 @@ class Target(NamedTuple):
         return self.lanes == 4
 
     @property
+    def has_tiles(self) -> bool:
+        """Whether it multiplies tiles of bfloat16, if the system lets it: see `tiles`."""
+        return self.bf16 and {"+amx-tile", "+amx-bf16"} <= set(self.features.split(","))
+
+    @property
     def centre(self) -> int:
         """The byte that stands for zero: 128 where an instruction takes unsigned bytes."""
         return 128 if self.int8 == "fours" else 0

@@ -4,11 +4,17 @@
         accumulators = bₕ + h Wₕᵀ              # in registers: all gates of the block
         h, c = rule(gx + bᵢ, accumulators)     # while they are there
 
+Where products are computed in `tiles`, the accumulators go through memory, in the cache.
 It is made by the rules of `cells.gradients`, run once on vectors that record each operation.
 `network.kernels` calls it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal
 
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
@@ -18,8 +24,12 @@ from charrnn.native.compiled import compiled_once
 from charrnn.native.machine import Code, Int, Numbers, Vector, size
 from charrnn.native.processor import panel_blocks
 from charrnn.native.threads import thread_count, thread_number
+from charrnn.native.tiles import Tiles
 
-__all__ = ["backward_code", "forward_code"]
+__all__ = ["Product", "backward_code", "forward_code"]
+
+# How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16.
+Product = Literal["fp32", "bf16", "tiles"]
 
 FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids")
 BACKWARD = (
@@ -29,33 +39,113 @@ BACKWARD = (
 
 
 @compiled_once
-def forward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> Code:
+def forward_code(cell: CellName, hidden_size: int, product: Product, by_id: bool) -> Code:
     """The address of the forward pass, with the arguments `FORWARD`; `by_id` if gx is a table."""
-    return _Forward(cell, hidden_size, numbers, by_id).code
+    return _Forward(cell, hidden_size, product, by_id).code
 
 
 @compiled_once
-def backward_code(cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> Code:
+def backward_code(cell: CellName, hidden_size: int, product: Product, by_id: bool) -> Code:
     """That of the backward pass; `by_id` if the derivatives by gx are summed for each id."""
-    return _Backward(cell, hidden_size, numbers, by_id).code
+    return _Backward(cell, hidden_size, product, by_id).code
+
+
+class Vectors:
+    """Products of this thread's lanes in vectors, their sums all in registers."""
+
+    def __init__(
+        self, code: Code, columns: int, thread: Int, threads: Int, numbers: Numbers
+    ) -> None:
+        self.code = code
+        self.columns = columns
+        self.numbers: Numbers = numbers
+        # So many lanes share each load of weights; half of the registers are accumulators.
+        room = max(code.target.registers // 2, 4)
+        self.lanes = next(n for n in (8, 4, 2, 1) if n * columns <= room)
+        self.begin, self.end = code.share(code["B"], self.lanes, thread, threads)
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Products are computed inside."""
+        yield
+
+    def multiply(
+        self,
+        x: Int,
+        weights: Int,
+        words: int,
+        start: Callable[[], list[Vector]],
+        use: Callable[[Int, list[Vector]], None],
+    ) -> None:
+        """Make the sums of all lanes: where they start + x · weights, a vector for each column.
+
+        Args:
+            x: the address of the first lane's numbers; other lanes follow, also other threads'.
+            weights: that of a panel, as `kernels` packs it.
+            words: of four bytes that a lane has.
+            start: makes what the sums of a lane start with.
+            use: gets each lane and its sums.
+        """
+        whole = self.begin + (self.end - self.begin) // self.lanes * self.lanes
+        for first, last, count in ((self.begin, whole, self.lanes), (whole, self.end, 1)):
+            with self.code.loop(first, last, count) as lane:
+                rows = [x + (lane + r) * (words * 4) for r in range(count)]
+                sums = self.sums(rows, weights, words, start() * count)
+                for r in range(count):
+                    use(lane + r, sums[r * self.columns : (r + 1) * self.columns])
+
+    def sums(self, rows: list[Int], panel: Int, words: int, totals: list[Vector]) -> list[Vector]:
+        """`totals` + rows · panel, lane by lane."""
+        code, count, register = self.code, self.columns, 4 * self.code.lanes  # bytes
+        with code.fold(0, words, totals) as (k, values, results):
+            at = panel + k * (count * register)
+            weights = [code.weights(at + v * register) for v in range(count)]
+            for r, row in enumerate(rows):
+                x = code.broadcast(row + k * 4)
+                lane = values[r * count : (r + 1) * count]
+                results += [
+                    code.dot(total, x, w, self.numbers)
+                    for total, w in zip(lane, weights, strict=True)
+                ]
+        return results
 
 
 class _Build:
-    """What both passes share."""
+    """What both passes share.
 
-    def __init__(self, code: Code, cell: CellName, hidden_size: int, numbers: Numbers) -> None:
+    Args:
+        code: to be written.
+        cell, hidden_size, product, by_id: see `forward_code`.
+        together: gates that stand side by side in a panel.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        cell: CellName,
+        hidden_size: int,
+        product: Product,
+        by_id: bool,
+        together: int,
+    ) -> None:
         self.code = code
         self.cell = cell
         self.rule = RULES[cell]
         self.gates = CELLS[cell].gates
         self.hidden_size = hidden_size
-        self.numbers: Numbers = numbers
-        self.bytes = size(numbers)
-
-    def lanes_at_once(self, accumulators: int) -> int:
-        """How many lanes share each load of weights; half of the registers are accumulators."""
-        room = max(self.code.target.registers // 2, 4)
-        return next(n for n in (8, 4, 2, 1) if n * accumulators <= room)
+        self.numbers: Numbers = "fp32" if product == "fp32" else "bf16"
+        self.bytes = size(self.numbers)
+        self.by_id = by_id
+        self.thread = thread_number(code)
+        self.blocks = panel_blocks(together, hidden_size)
+        self.width = self.blocks * code.lanes  # units of a panel
+        self.columns = together * self.blocks
+        self.product: Vectors | Tiles
+        threads = thread_count(code)
+        if product == "tiles":
+            self.product = Tiles(code, self.columns, self.thread, threads)
+        else:
+            self.product = Vectors(code, self.columns, self.thread, threads, self.numbers)
 
     def load(self, name: str, place: Int) -> Vector:
         """W numbers from an array in the format that is multiplied."""
@@ -72,67 +162,43 @@ class _Build:
             state[-1] = self.code.load(self.code["memory"] + at * 4, "fp32")
         return tuple(state)
 
-    def product(
-        self, rows: list[Int], panel: Int, words: int, totals: list[Vector]
-    ) -> list[Vector]:
-        """`totals` + rows · panel: accumulators, lane by lane, all in registers."""
-        code, register = self.code, 4 * self.code.lanes  # bytes
-        count = len(totals) // len(rows)  # accumulators per lane
-        with code.fold(0, words, totals) as (k, values, results):
-            at = panel + k * (count * register)
-            weights = [code.weights(at + v * register) for v in range(count)]
-            for r, row in enumerate(rows):
-                x = code.broadcast(row + k * 4)
-                lane = values[r * count : (r + 1) * count]
-                results += [
-                    code.dot(total, x, w, self.numbers)
-                    for total, w in zip(lane, weights, strict=True)
-                ]
-        return results
-
 
 class _Forward(_Build):
     """See `kernels.forward`."""
 
-    def __init__(self, cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> None:
-        code = Code(f"{cell}_forward", FORWARD)
-        super().__init__(code, cell, hidden_size, numbers)
-        self.by_id = by_id
-        self.blocks = panel_blocks(self.gates, hidden_size)
-        self.width = self.blocks * code.lanes
-        lanes = self.lanes_at_once(self.gates * self.blocks)
-        begin, end = code.share(code["B"], lanes, thread_number(code), thread_count(code))
-        whole = begin + (end - begin) // lanes * lanes
-        steps, panels = code["T"], hidden_size // self.width
+    def __init__(self, cell: CellName, hidden_size: int, product: Product, by_id: bool) -> None:
+        code, gates = Code(f"{cell}_forward", FORWARD), CELLS[cell].gates
+        super().__init__(code, cell, hidden_size, product, by_id, together=gates)
+        words = hidden_size * self.bytes // 4  # of a lane
         with (
             intrinsics.flushing_denormals(code),
-            code.loop(0, steps) as t,
-            code.loop(0, panels) as panel,
+            self.product.ready(),
+            code.loop(0, code["T"]) as t,
+            code.loop(0, hidden_size // self.width) as panel,
         ):
-            with code.loop(begin, whole, lanes) as row:
-                self.tile(t, row, lanes, panel)
-            with code.loop(whole, end) as row:
-                self.tile(t, row, 1, panel)
+            self.product.multiply(
+                code["hs"] + t * code["B"] * (words * 4),
+                code["weights"] + panel * (words * self.columns * code.lanes * 4),
+                words,
+                partial(self.biases, panel),
+                partial(self.units, t, panel),
+            )
 
-    def tile(self, t: Int, begin: Int, count: int, panel: Int) -> None:
-        """`count` lanes from `begin`, one panel of units."""
-        code, hidden = self.code, self.hidden_size
-        first, words = panel * self.width, hidden * self.bytes // 4
-        start = [
-            code.load(code["b_hh"] + (first + (g * hidden + u * code.lanes)) * 4, "fp32")
+    def biases(self, panel: Int) -> list[Vector]:
+        """Those of a panel, with which its sums start."""
+        code, first = self.code, panel * self.width
+        return [
+            code.load(code["b_hh"] + (first + (g * self.hidden_size + u * code.lanes)) * 4, "fp32")
             for g in range(self.gates)
             for u in range(self.blocks)
         ]
-        lane = hidden * self.bytes
-        rows = [code["hs"] + (t * code["B"] + begin + r) * lane for r in range(count)]
-        weights = code["weights"] + panel * (words * self.gates * self.width * 4)
-        sums = self.product(rows, weights, words, start * count)
-        each = self.gates * self.blocks
-        for r in range(count):
-            now = t * code["B"] + begin + r
-            for u in range(self.blocks):
-                unit = first + u * code.lanes
-                self.pointwise(now, unit, sums[r * each + u : (r + 1) * each : self.blocks])
+
+    def units(self, t: Int, panel: Int, lane: Int, sums: list[Vector]) -> None:
+        """A panel of units in one lane."""
+        now = t * self.code["B"] + lane
+        for u in range(self.blocks):
+            unit = panel * self.width + u * self.code.lanes
+            self.pointwise(now, unit, sums[u :: self.blocks])
 
     def pointwise(self, now: Int, unit: Int, hs: list[Vector]) -> None:
         """The cell's rule for one lane and W units."""
@@ -156,28 +222,30 @@ class _Forward(_Build):
 class _Backward(_Build):
     """See `kernels.backward`."""
 
-    def __init__(self, cell: CellName, hidden_size: int, numbers: Numbers, by_id: bool) -> None:
+    def __init__(self, cell: CellName, hidden_size: int, product: Product, by_id: bool) -> None:
         code = Code(f"{cell}_backward", BACKWARD)
-        super().__init__(code, cell, hidden_size, numbers)
-        self.by_id = by_id
-        self.blocks = panel_blocks(1, hidden_size)
-        lanes = self.lanes_at_once(self.blocks)
-        self.thread = thread_number(code)
-        begin, end = code.share(code["B"], lanes, self.thread, thread_count(code))
-        whole = begin + (end - begin) // lanes * lanes
-        with intrinsics.flushing_denormals(code), code.loop(0, code["T"]) as count:
+        super().__init__(code, cell, hidden_size, product, by_id, together=1)
+        words = self.gates * hidden_size * self.bytes // 4  # of a lane
+        with (
+            intrinsics.flushing_denormals(code),
+            self.product.ready(),
+            code.loop(0, code["T"]) as count,
+        ):
             t = code["T"] - 1 - count
             with code.loop(0, hidden_size, code.lanes) as unit:
-                self.units(t, begin, end, unit)
-            with code.loop(0, hidden_size // (self.blocks * code.lanes)) as panel:
-                with code.loop(begin, whole, lanes) as row:
-                    self.through_product(t, row, lanes, panel)
-                with code.loop(whole, end) as row:
-                    self.through_product(t, row, 1, panel)
+                self.units(t, unit)
+            with code.loop(0, hidden_size // self.width) as panel:
+                self.product.multiply(
+                    code["dhs"] + t * code["B"] * (words * 4),
+                    code["weights"] + panel * (words * self.columns * code.lanes * 4),
+                    words,
+                    lambda: [code.vector(0.0)] * self.columns,
+                    partial(self.store_sums, panel),
+                )
 
-    def units(self, t: Int, begin: Int, end: Int, unit: Int) -> None:
+    def units(self, t: Int, unit: Int) -> None:
         """W units of all lanes of this thread, and the sums of their derivatives."""
-        code = self.code
+        code, begin, end = self.code, self.product.begin, self.product.end
         places = [] if self.by_id else self.gate_sums("d_rows", self.thread, unit)
         places += self.gate_sums("db_hh", self.thread, unit) if self.rule.split else []
         totals = [code.load(address, "fp32") for address in places]
@@ -229,16 +297,9 @@ class _Backward(_Build):
                 code.store(address, code.load(address, "fp32") + slope, "fp32")
         return [*(dxs if not self.by_id else []), *(dhs if rule.split else [])]
 
-    def through_product(self, t: Int, begin: Int, count: int, panel: Int) -> None:
-        """The derivative by h of `count` lanes from `begin`, one panel of units."""
-        code, width = self.code, self.blocks * self.code.lanes
-        row = self.gates * self.hidden_size * self.bytes
-        rows = [code["dhs"] + (t * code["B"] + begin + r) * row for r in range(count)]
-        words = row // 4
-        weights = code["weights"] + panel * (words * width * 4)
-        sums = self.product(rows, weights, words, [code.vector(0.0)] * (count * self.blocks))
-        for k, total in enumerate(sums):
-            r, u = divmod(k, self.blocks)
-            unit = panel * width + u * code.lanes
-            place = (begin + r) * self.hidden_size + unit
-            code.store(code["d_h"] + place * 4, total, "fp32")
+    def store_sums(self, panel: Int, lane: Int, sums: list[Vector]) -> None:
+        """The derivative by h of one lane and a panel of units."""
+        code = self.code
+        for u, total in enumerate(sums):
+            unit = panel * self.width + u * code.lanes
+            code.store(code["d_h"] + (lane * self.hidden_size + unit) * 4, total, "fp32")

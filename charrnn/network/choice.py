@@ -1,11 +1,13 @@
 """What can compute recurrent layers here, and what does.
 
 kernels    machine code, see `kernels`
+tiles      machine code with tiles (AMX), see there, too
 torch      PyTorch's own layers, see `builtin`
 loops      a loop over PyTorch's operations, see `loops`
 
 Which is the fastest depends on the cell, the size, the numbers and the processor. Training finds
-out by trial; where nothing was tried, the first of `candidates` computes.
+out by trial; where nothing was tried, the first of `candidates` computes. Tiles are never that:
+they have been proven on an emulated processor only, and must win a trial.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ import torch
 from charrnn.config import CellName, EngineName
 from charrnn.network import builtin
 from charrnn.network.engine import Engine
-from charrnn.network.kernels import KERNELS
+from charrnn.network.kernels import KERNELS, TILES
 from charrnn.network.loops import LOOPS
 
 __all__ = ["STEP_ENGINES", "candidates", "chosen"]
 
-STEP_ENGINES: dict[EngineName, Engine] = {engine.name: engine for engine in (KERNELS, LOOPS)}
+STEP_ENGINES: dict[EngineName, Engine] = {engine.name: engine for engine in (KERNELS, TILES, LOOPS)}
 
 
 def candidates(
@@ -40,7 +42,7 @@ def candidates(
     """
     if device.type != "cpu":
         return ["torch"]
-    first: list[EngineName] = ["kernels"] if KERNELS.takes(hidden_size, dtype, weights) else []
+    first = [e.name for e in (KERNELS, TILES) if e.takes(hidden_size, dtype, weights)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]
     return first + [n for n in order if n != "torch" or builtin.takes(cell, device, dtype)]

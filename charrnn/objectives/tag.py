@@ -6,6 +6,7 @@ Tagging ──batches──▶ ids (T, B), lengths, words, tags ──cost──
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,7 +52,7 @@ OUTSIDE_WEIGHT = 0.4
 
 
 class TaggerNetwork(Encoder):
-    """Stacks and a linear layer that scores each character; a word's score is the mean of its own.
+    """Stacks, whose outputs at the characters of a word go to a linear layer; see `tag.pooled`.
 
     Args:
         config: the shape of the stacks.
@@ -63,7 +64,7 @@ class TaggerNetwork(Encoder):
         self, config: ModelConfig, tags: int, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(config, generator=generator)
-        self.head = linear((1 + config.bidirectional) * config.hidden_size, tags, generator)
+        self.head = linear(2 * (1 + config.bidirectional) * config.hidden_size, tags, generator)
 
     def forward(
         self,
@@ -85,9 +86,12 @@ class TaggerNetwork(Encoder):
         word = torch.repeat_interleave(torch.arange(len(edges), device=ids.device), sizes)  # (C,)
         place = torch.arange(len(word), device=ids.device) - (sizes.cumsum(0) - sizes)[word]
         characters = output[first[word] + place, row[word]]  # (C, D·H), of all words in turn
-        sums = output.new_zeros(len(edges), output.shape[-1]).index_add(0, word, characters)
-        means = sums / sizes[:, None]  # (W, D·H)
-        logits: Tensor = self.head(means)
+        highest = output.new_full((len(edges), output.shape[-1]), -math.inf).scatter_reduce(
+            0, word[:, None].expand_as(characters), characters, "amax"
+        )
+        read, back = output[end - 1, row], output[first, row]  # where each stack has read the word
+        size = self.config.hidden_size
+        logits: Tensor = self.head(torch.cat([highest, read[:, :size], back[:, size:]], -1))
         return logits
 
 

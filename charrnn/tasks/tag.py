@@ -61,7 +61,8 @@ class Tagger:
             raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
         self._may_follow = allowed(self.tags)
         self._encoder = Encoder(found.record.model, found.weights)
-        self._head = found.weights[HEAD_WEIGHT].T  # (D·H, K)
+        self._size = found.record.model.hidden_size
+        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
 
     @checked
@@ -85,7 +86,7 @@ class Tagger:
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             for place, row in zip(places.tolist(), output, strict=True):
                 if words[place]:
-                    logits = pooled(row, words[place]) @ self._head + self._bias
+                    logits = pooled(row, words[place], self._size) @ self._head + self._bias
                     found[place] = log_softmax(logits)
         return found
 
@@ -118,12 +119,17 @@ def marked(text: str, words: Words, tags: Sequence[str]) -> MarkedText:
     return MarkedText(text, tuple(Span(*span, text[span.start : span.end]) for span in spans))
 
 
-def pooled(output: Floats, words: Words) -> Floats:
-    """The means (W, D·H) of the outputs (T, D·H) of each word's characters; an END is before."""
+def pooled(output: Floats, words: Words, hidden_size: int) -> Floats:
+    """What is known of each word: (W, 2·D·H), of outputs (T, D·H) with an END before.
+
+    The maximum over its characters; the output of the stack that reads forwards at its last one,
+    and of that which reads backwards at its first.
+    """
     edges = np.array(words) + 1  # (W, 2)
-    sums = np.add.reduceat(output, edges.ravel(), axis=0)[::2]
-    means: Floats = sums / (edges[:, 1] - edges[:, 0])[:, None].astype(np.float32)
-    return means
+    highest = np.maximum.reduceat(output, edges.ravel(), axis=0)[::2]
+    read = output[edges[:, 1] - 1, :hidden_size]
+    back = output[edges[:, 0], hidden_size:]
+    return np.concatenate([highest, read, back], -1)
 
 
 def labels_in(examples: Sequence[Tagged], types: Sequence[str]) -> Labels:

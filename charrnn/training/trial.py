@@ -33,6 +33,7 @@ HOPELESS = 2.0  # times as slow as the fastest after one update: not tried furth
 
 NAMES: dict[EngineName, str] = {
     "kernels": "machine code",
+    "tiles": "machine code with tiles (AMX)",
     "torch": "PyTorch's layers",
     "loops": "PyTorch's operations",
 }

@@ -57,9 +57,9 @@ def test_a_classifier_answers_what_it_did() -> None:
 def test_a_tagger_answers_what_it_did() -> None:
     tagger = load(DATA / "format-2" / "tag")
     (scores,) = tagger.scores(["ab cd"], [[(0, 2), (3, 5)]])
-    assert scores[0] == pytest.approx([-1.66104, -0.21730, -5.22655], abs=1e-4)
+    assert scores[0] == pytest.approx([-1.70850, -0.20730, -5.10114], abs=1e-4)
     (answer,) = tagger.predict(["ab cd"])
-    assert [(span.text, span.label) for span in answer.spans] == [("ab", "A"), ("cd", "A")]
+    assert [(span.text, span.label) for span in answer.spans] == [("ab", "A")]
 
 
 def test_a_forecaster_answers_what_it_did() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import llvmlite.binding as llvm
 import pytest
 
 from charrnn.config import CellName
@@ -13,24 +12,14 @@ from charrnn.native.processor import Target
 from charrnn.native.sampling_code import Shape, _SamplingCode
 from charrnn.native.training_code import _Backward, _Forward
 from tests.conftest import Processor
+from tests.native.assembly import assembly
 
 ARM = Target(4, 32, False, "sdot", "+neon,+dotprod")
 
 
 def instructions(code: Code) -> Counter[str]:
     """How often each instruction stands in the code, compiled for AArch64."""
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(
-        features=code.target.features, opt=3
-    )
-    code.builder.ret_void()
-    module = llvm.parse_assembly(str(code.module))
-    module.verify()
-    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
-    passes.getModulePassManager().run(module, passes)
-    lines = [line.split() for line in machine.emit_assembly(module).splitlines()]
-    return Counter(words[0] for words in lines if words)
+    return Counter(line[0] for line in assembly(code, "aarch64-unknown-linux-gnu"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.layout import layer_names
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName
+from charrnn.config import CellName, EngineName
 from charrnn.native import machine
 from charrnn.native.processor import Target
 from charrnn.native.processor import target as this_processor
 from charrnn.network import builtin, kernels, team
 from charrnn.network.choice import STEP_ENGINES, candidates, chosen
 from charrnn.network.engine import Engine
-from charrnn.network.kernels import KERNELS
+from charrnn.network.kernels import KERNELS, TILES
 from charrnn.network.loops import LOOPS
 from charrnn.network.recurrent import Recurrent
 from charrnn.network.sequences import sequence
@@ -39,7 +39,11 @@ needs_bfloat16 = pytest.mark.skipif(
 NUMBERS = [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)]
 
 
-@pytest.fixture(params=STEP_ENGINES.values(), ids=lambda engine: engine.name)
+# Those of floats; `test_tiles` has the other.
+ENGINES = [engine for engine in STEP_ENGINES.values() if engine is not TILES]
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn that runs here, so that a new one is tested by existing."""
     found: Engine = request.param
@@ -137,7 +141,7 @@ def test_each_engine_computes_where_it_is_wanted_and_can(
         assert able[0] == (
             "kernels" if "kernels" in able else "torch" if cell == "lstm" else "loops"
         )
-        for name in ("auto", "kernels", "torch", "loops"):
+        for name in get_args(EngineName):
             expected = name if name in able else able[0]
             assert chosen(name, cell, width, cpu, numbers, numbers) == expected
 

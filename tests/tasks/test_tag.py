@@ -62,10 +62,12 @@ def test_the_usual_tags_are_the_baseline() -> None:
     )
 
 
-def test_a_word_is_the_mean_of_its_characters() -> None:
-    output = np.arange(14, dtype=np.float32).reshape(7, 2)  # of END, five characters, END
-    found = pooled(output, [(0, 2), (2, 3), (4, 5)])
-    assert found.tolist() == [[3, 4], [6, 7], [10, 11]]
+def test_a_word_is_its_highest_outputs_and_those_at_its_edges() -> None:
+    both = np.array([[9, 9], [3, 1], [2, 4], [5, 6], [9, 9], [7, 8], [9, 9]], np.float32)
+    found = pooled(both, [(0, 2), (2, 3), (4, 5)], hidden_size=1)  # END, five characters, END
+    assert found.tolist() == [[3, 4, 2, 1], [5, 6, 5, 6], [7, 8, 7, 8]]
+    forwards = pooled(both, [(0, 2)], hidden_size=2)
+    assert forwards.tolist() == [[3, 4, 2, 4]]
 
 
 def test_spans_stand_in_the_text() -> None:

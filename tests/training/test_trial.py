@@ -111,18 +111,32 @@ def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(np.array_equal(window, read[0]) for window in read)
 
 
-@pytest.mark.parametrize("engine", ["torch", "loops"])
+@pytest.mark.usefixtures("with_tiles")
+def test_tiles_are_tried(cell: CellName) -> None:
+    rates = trial.rates(plan(cell, precision="bf16"), TASK)
+    assert {way.engine for way in rates} >= {"kernels", "tiles", "loops"}
+
+
+@pytest.mark.parametrize(
+    "way", [Way("torch", "fp32"), Way("loops", "fp32"), Way("tiles", "bf16")], ids=str
+)
 def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
-    engine: Any, cell: CellName, tmp_path: Path, long: None, monkeypatch: pytest.MonkeyPatch
+    way: Way,
+    cell: CellName,
+    tmp_path: Path,
+    long: None,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """A resumed run ends in the same bits, and they are those of the engine."""
-    way = Way(engine, "fp32")
+    if way.engine == "tiles":
+        request.getfixturevalue("with_tiles")
     monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     given: dict[str, Any] = SHAPE | {"cell": cell, "steps": 8, "seed": 5}
     train(CORPUS, out=tmp_path / "whole", **given).finish(progress=False)
     whole = read_model(tmp_path / "whole")
     assert whole.record.training is not None
-    assert whole.record.training.engine == engine
+    assert whole.record.training.engine == way.engine
     for _ in train(CORPUS, out=tmp_path / "parts", **given):
         break
     resume(tmp_path / "parts", CORPUS).finish(progress=False)
@@ -131,12 +145,20 @@ def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
         assert np.array_equal(weight, parts.weights[name])
 
 
+@pytest.mark.parametrize("way", [Way("kernels", "fp32"), Way("tiles", "bf16")], ids=str)
 def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
-    tmp_path: Path, long: None, monkeypatch: pytest.MonkeyPatch, processor: Processor
+    way: Way,
+    tmp_path: Path,
+    long: None,
+    monkeypatch: pytest.MonkeyPatch,
+    processor: Processor,
+    request: pytest.FixtureRequest,
 ) -> None:
-    monkeypatch.setattr(trial, "rates", lambda *_: {Way("kernels", "fp32"): 1.0})
+    if way.engine == "tiles":
+        request.getfixturevalue("with_tiles")
+    monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
     run = train(CORPUS, out=tmp_path / "model", cell="gru", steps=8, **SHAPE)
     next(iter(run))
     processor(None)
     notes = started(resume(tmp_path / "model", CORPUS)).notes
-    assert [note for note in notes if "this machine lacks" in note and "kernels" in note]
+    assert [note for note in notes if "this machine lacks" in note and way.engine in note]

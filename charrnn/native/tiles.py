@@ -1,0 +1,202 @@
+"""Products of tiles: AMX, which Intel's processors have since Sapphire Rapids.
+
+A tile is a register of up to 16 rows of 64 bytes. One instruction multiplies two of them:
+
+    sums (16, 16) += x (16, 32) · weights (32, 16)    # (lanes, units) += (lanes, K) · (K, units)
+
+x and the weights are bfloat16, of the weights two neighbouring k side by side, as `kernels` packs
+them; the sums are floats. Charrnn's authors have no processor with tiles: the code was run where
+their instructions are emulated. So they count as there only if they have multiplied right: see
+`available`.
+
+Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2: LDTILECFG,
+TILELOADD, TDPBF16PS, TILESTORED.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+
+from charrnn.native import intrinsics, processor
+from charrnn.native.compiled import compiled_once
+from charrnn.native.machine import Code, Int, Vector
+
+with suppress(ImportError, OSError):  # see `machine`
+    from llvmlite import ir
+
+__all__ = ["ROW", "ROWS", "WORDS", "Tiles", "available"]
+
+ROWS = 16  # of a tile, at most
+WORDS = 16  # of a row: floats, or pairs of bfloat16
+ROW = 4 * WORDS  # bytes
+# The eight tiles: four of sums, and two of lanes and of weights each.
+SUMS, LANES, WEIGHTS = 0, 4, 6
+# Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+ARCH_PRCTL, REQUEST, TILE_DATA = 158, 0x1023, 18
+
+
+def available() -> bool:
+    """Whether products of tiles can be computed here, and are right."""
+    found = processor.target()
+    return found is not None and found.has_tiles and _granted() and _right()
+
+
+@functools.cache
+def _granted() -> bool:
+    """Ask the system for tiles, for all threads of this process."""
+    if sys.platform != "linux":
+        return False
+    call = ctypes.CDLL(None).syscall
+    call.restype = ctypes.c_long
+    answer: int = call(*(ctypes.c_long(n) for n in (ARCH_PRCTL, REQUEST, TILE_DATA)))
+    return answer == 0
+
+
+@functools.cache
+def _right() -> bool:
+    """Whether products are right, with a warning if not."""
+    found, expected = _products(lanes=41, words=3 * WORDS, columns=3)
+    right = np.array_equal(found, expected)
+    if not right:
+        warnings.warn("tiles (AMX) multiply wrongly here, so training does without", stacklevel=2)
+    return right
+
+
+def _products(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """A product of small whole numbers, which is exact, in tiles and in NumPy."""
+    random = np.random.default_rng(0)
+    x = random.integers(-8, 9, (lanes, 2 * words)).astype(np.float32)
+    weights = random.integers(-8, 9, (2 * words, columns, WORDS)).astype(np.float32)
+    packed = weights.reshape(words, 2, columns, WORDS).transpose(0, 2, 3, 1)
+    numbers = [_bfloat16(x), _bfloat16(packed)]
+    found = np.zeros((lanes, columns * WORDS), np.float32)
+    call = (ctypes.c_int64 * 4)(lanes, *(array.ctypes.data for array in (*numbers, found)))
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_product_code(words, columns))
+    function(ctypes.addressof(call))
+    return found, x @ weights.reshape(2 * words, -1)
+
+
+def _bfloat16(numbers: np.ndarray) -> np.ndarray:
+    """Floats that need no rounding as bfloat16: their upper halves."""
+    return (np.ascontiguousarray(numbers).view(np.uint32) >> 16).astype(np.uint16)
+
+
+@compiled_once
+def _product_code(words: int, columns: int) -> Code:
+    """The address of a product of B lanes by a panel of weights, with sums (B, columns, 16)."""
+    code = Code("product", ["B", "x", "weights", "sums"])
+    product = Tiles(code, columns, code.constant(0), code.constant(1))
+
+    def store(lane: Int, sums: list[Vector]) -> None:
+        for c, total in enumerate(sums):
+            code.store(code["sums"] + lane * (columns * ROW) + c * ROW, total, "fp32")
+
+    with product.ready():
+        zeros = [code.vector(0.0)] * columns
+        product.multiply(code["x"], code["weights"], words, lambda: zeros, store)
+    return code
+
+
+class Tiles:
+    """Products of this thread's lanes in tiles, two tiles of lanes at once while there are two.
+
+    The lanes are divided into as few tiles as can be, of equally many rows. The last begins so
+    early that it is full, and computes some lanes that the one before has computed, too.
+
+    Args:
+        code: with the argument B, the number of all lanes.
+        columns: of 16 units, in a panel of weights; at most four.
+        thread, threads: which share of the lanes, of how many.
+    """
+
+    def __init__(self, code: Code, columns: int, thread: Int, threads: Int) -> None:
+        assert code.lanes == WORDS, "processors with tiles have vectors of as many floats"
+        self.code = code
+        self.columns = columns
+        self.begin, self.end = code.share(code["B"], 1, thread, threads)
+        lanes = self.end - self.begin
+        self.tiles = (lanes + (ROWS - 1)) // ROWS
+        some = intrinsics.at_least(1, self.tiles)  # of no lanes there are no tiles
+        self.rows = intrinsics.at_least(1, (lanes + some - 1) // some)
+        self.configuration = intrinsics.memory(code, 64)
+        self.sums = intrinsics.memory(code, 2 * ROWS * columns * ROW)  # (32 lanes, columns, 16)
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Products are computed inside; tiles are of their sizes there, and given back after."""
+        code = self.code
+        # Palette 1 has eight tiles: how long their rows are, in 16 bits each, and how many, in 8.
+        bytes_of_rows = ROW * 0x0001_0001_0001_0001
+        rows = self.rows * 0x0000_0101_0101_0101 + (ROWS * 0x0101 << 8 * WEIGHTS)
+        parts: list[Int | int] = [1, 0, bytes_of_rows, bytes_of_rows, 0, 0, rows, 0]
+        for k, part in enumerate(parts):
+            intrinsics.store_integer(code, self.configuration + 8 * k, code.constant(part))
+        self._do("ldtilecfg ($0)", self.configuration)
+        yield
+        self._do("tilerelease")
+
+    def multiply(
+        self,
+        x: Int,
+        weights: Int,
+        words: int,
+        start: Callable[[], list[Vector]],
+        use: Callable[[Int, list[Vector]], None],
+    ) -> None:
+        """See `training_code.Vectors.multiply`; words are a multiple of 16."""
+        code, pairs = self.code, self.tiles // 2 * 2
+        for begin, end, count in ((code.constant(0), pairs, 2), (pairs, self.tiles, 1)):
+            with code.loop(begin, end, count) as tile:
+                first = self.begin + tile * self.rows
+                last = self.end - self.rows  # where a full tile can begin
+                lanes = [intrinsics.minimum(first + self.rows * r, last) for r in range(count)]
+                self._store_sums(x, weights, words, lanes)
+                stop = intrinsics.minimum(first + self.rows * count, self.end)
+                with code.loop(first, stop) as lane:
+                    at = self.sums + (lane - lanes[0]) * (self.columns * ROW)
+                    sums = [code.load(at + c * ROW, "fp32") for c in range(self.columns)]
+                    use(lane, [a + b for a, b in zip(start(), sums, strict=True)])
+
+    def _store_sums(self, x: Int, weights: Int, words: int, lanes: list[Int]) -> None:
+        """Products of one or two tiles, given by their first lanes, to memory in the cache."""
+        code, count, stride = self.code, len(lanes), self.columns * ROW
+        together = (LANES - SUMS) // count  # columns
+        for first in range(0, self.columns, together):
+            columns = range(first, min(first + together, self.columns))
+            sums = {(r, c): SUMS + (c - first) * count + r for c in columns for r in range(count)}
+            for tile in sums.values():
+                self._do(f"tilezero %tmm{tile}")
+            with code.loop(0, words // WORDS) as k:
+                for r, lane in enumerate(lanes):
+                    self._load(LANES + r, x + lane * (words * 4) + k * ROW, words * 4)
+                for c in columns:
+                    right = WEIGHTS + c % 2
+                    self._load(right, weights + k * (WORDS * stride) + c * ROW, stride)
+                    for r in range(count):
+                        self._do(f"tdpbf16ps %tmm{right}, %tmm{LANES + r}, %tmm{sums[r, c]}")
+            for (r, c), tile in sums.items():
+                at = self.sums + (lanes[r] - lanes[0]) * stride + c * ROW
+                self._do(f"tilestored %tmm{tile}, ($0,$1)", at, code.constant(stride))
+
+    def _load(self, tile: int, address: Int, stride: int) -> None:
+        """Rows from memory, `stride` bytes from each to the next."""
+        self._do(f"tileloadd ($0,$1), %tmm{tile}", address, self.code.constant(stride))
+
+    def _do(self, instruction: str, *operands: Int) -> None:
+        """One instruction, as it is written.
+
+        LLVM's own functions for tiles are of no use: it takes all tiles for alike and renames them,
+        but they differ in their rows.
+        """
+        values = [operand.value for operand in operands]
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        changes = ["~{memory}", *(f"~{{tmm{tile}}}" for tile in range(8))]
+        constraints = ",".join(["r"] * len(values) + changes)
+        self.code.builder.asm(kind, instruction, constraints, values, side_effect=True)

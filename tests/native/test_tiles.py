@@ -1,0 +1,176 @@
+"""Products in tiles: the instructions that LLVM is given, and what they compute."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+from charrnn.config import CellName
+from charrnn.native import tiles
+from charrnn.native.machine import Code
+from charrnn.native.processor import Target
+from charrnn.native.tiles import Tiles
+from charrnn.native.training_code import _Backward, _Forward
+from tests import amx
+from tests.conftest import Processor
+from tests.native.assembly import assembly
+
+SAPPHIRE_RAPIDS = Target(16, 32, True, "fours", "+avx512bf16,+amx-tile,+amx-bf16")
+
+
+def test_a_processor_has_tiles_if_it_multiplies_bfloat16_in_them() -> None:
+    assert SAPPHIRE_RAPIDS.has_tiles
+    for features in ("+amx-tile", "+amx-bf16", "-amx-tile,+amx-bf16", ""):
+        assert not SAPPHIRE_RAPIDS._replace(features=features).has_tiles
+
+
+def run(function: int, *arguments: int | np.ndarray) -> None:
+    """Call code with integers and with the addresses of arrays."""
+    values = [x.ctypes.data if isinstance(x, np.ndarray) else x for x in arguments]
+    call = (ctypes.c_int64 * len(values))(*values)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)(ctypes.addressof(call))
+
+
+@pytest.mark.skipif(
+    not llvm.get_default_triple().startswith("x86_64"), reason="LLVM reads no instructions of x86"
+)
+@pytest.mark.parametrize("kind", [_Forward, _Backward])
+def test_the_code_multiplies_in_tiles(
+    cell: CellName, kind: type[_Forward | _Backward], processor: Processor
+) -> None:
+    """As for a processor that has them, whatever this one is."""
+    processor(SAPPHIRE_RAPIDS)
+    code = kind(cell, 1024, "tiles", by_id=True).code
+    lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
+    names = [line[0] for line in lines]
+    assert names.count("ldtilecfg") == names.count("tilerelease") == 1
+    assert names.count("vdpbf16ps") == 0
+    begin, end = names.index("ldtilecfg"), names.index("tilerelease")
+    of_tiles: dict[str, list[list[int]]] = {
+        name: [] for name in ("tilezero", "tileloadd", "tdpbf16ps", "tilestored")
+    }
+    for at, (name, *operands) in enumerate(lines):
+        if "%tmm" in "".join(operands):
+            assert begin < at < end
+            of_tiles[name].append([int(n) for n in re.findall(r"%tmm(\d)", operands[0])])
+    sums, lanes, weights = {0, 1, 2, 3}, {4, 5}, {6, 7}
+    for right, left, total in of_tiles["tdpbf16ps"]:
+        assert {right} <= weights
+        assert {left} <= lanes
+        assert {total} <= sums
+    for name, expected in (
+        ("tilezero", sums),
+        ("tileloadd", lanes | weights),
+        ("tilestored", sums),
+    ):  # so none is spilled
+        assert {tile for (tile,) in of_tiles[name]} == expected
+    multiplying = [at for at, name in enumerate(names) if name == "tdpbf16ps"]
+    labels = {name: at for at, name in enumerate(names) if name.startswith(".LBB")}
+    back = [(labels[f"{line[1]}:"], at) for at, line in enumerate(lines) if line[0][0] == "j"]
+    innermost = min((at - to, to, at) for to, at in back if any(to < m < at for m in multiplying))
+    assert "call" not in "".join(names[begin:end])
+    assert "vmovups" not in names[innermost[1] : innermost[2]], "nothing but tiles is loaded"
+
+
+@pytest.mark.parametrize(
+    ("lanes", "rows"), [(1, 1), (5, 5), (15, 15), (16, 16), (17, 9), (33, 11), (48, 16), (250, 16)]
+)
+def test_tiles_are_as_few_as_can_be_and_equally_full(
+    lanes: int, rows: int, emulator: amx.Emulator
+) -> None:
+    found, expected = tiles._products(lanes, words=2 * tiles.WORDS, columns=4)
+    np.testing.assert_array_equal(found, expected)
+    sizes = [64, 0] * 8, [rows] * 6 + [16] * 2
+    assert emulator.configuration() == bytes(
+        [1, *[0] * 15, *sizes[0], *[0] * 16, *sizes[1], *[0] * 8]
+    )
+    assert emulator.counts() == (1, 1, -(-lanes // 16) * 4 * 2)  # columns, and tiles of words
+
+
+@pytest.mark.parametrize("lanes", [1, 17, 32, 33, 41])
+def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Emulator) -> None:
+    words, columns = 2 * tiles.WORDS, 3
+    x = np.zeros((lanes, 2 * words), np.uint16)
+    weights = np.zeros((words, columns, tiles.WORDS, 2), np.uint16)
+    sums = np.ones((lanes, columns, tiles.WORDS), np.float32)
+    run(tiles._product_code(words, columns), lanes, x, weights, sums)
+    assert (sums == 0).all()
+    for array, of_these in ((x, (4, 5)), (weights, (6, 7))):
+        begin = array.ctypes.data
+        assert emulator.moved(*of_these) == (begin, begin + array.nbytes)
+    begin, end = emulator.moved(0, 1, 2, 3)
+    assert end - begin <= 32 * columns * tiles.ROW
+
+
+def test_no_lanes_are_no_product(emulator: amx.Emulator) -> None:
+    """As a thread has them, of more threads than lanes."""
+    tiles._products(0, words=2 * tiles.WORDS, columns=4)
+    assert emulator.counts() == (1, 1, 0)
+
+
+@pytest.mark.usefixtures("with_tiles")
+def test_tiles_that_multiply_right_are_there() -> None:
+    assert tiles.available()
+
+
+def test_tiles_that_multiply_wrongly_are_not(emulator: amx.Emulator) -> None:
+    with amx.emulated(wrong=True), pytest.warns(UserWarning, match="tiles"):
+        assert not tiles.available()
+    assert not tiles.available()  # and nothing is said again
+
+
+@pytest.mark.parametrize("answer", [0, -1])
+def test_the_system_is_asked_for_tiles(answer: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Library:
+        def __init__(self, name: str | None) -> None:
+            assert name is None
+
+        @staticmethod
+        def syscall(*numbers: Any) -> int:
+            asked.append([number.value for number in numbers])
+            return answer
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert tiles._granted.__wrapped__() is (answer == 0)
+    assert asked == [[158, 0x1023, 18]]
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not tiles._granted.__wrapped__()
+    assert len(asked) == 1
+
+
+def test_without_tiles_or_leave_to_use_them_there_are_none(
+    emulator: amx.Emulator, processor: Processor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "_granted", lambda: False)
+    assert not tiles.available()
+    monkeypatch.setattr(tiles, "_granted", lambda: pytest.fail("asked in vain"))
+    for target in (amx.HERE, None):
+        processor(target)
+        assert not tiles.available()
+    assert emulator.counts() == (0, 0, 0)
+
+
+def test_the_emulator_refuses_what_a_processor_would(processor: Processor) -> None:
+    """Here, tiles that were not given sizes."""
+    processor(amx.WITH_TILES)
+
+    def multiply() -> None:
+        with amx.emulated():
+            code = Code("unready", ["B", "x"])
+            product = Tiles(code, 1, code.constant(0), code.constant(1))
+            zeros = [code.vector(0.0)]
+            product.multiply(code["x"], code["x"], tiles.WORDS, lambda: zeros, lambda *_: None)
+            x = np.zeros(4096, np.uint8)
+            run(code.compile(), 3, x)
+
+    with pytest.raises(AssertionError, match="not configured"):
+        multiply()
