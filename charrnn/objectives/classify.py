@@ -96,6 +96,7 @@ class ClassifyData(TextData[Labelled]):
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
             labels=self.labels,
+            longest=config.seq_length,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
@@ -159,7 +160,7 @@ class Batches(Groups):
 
     def __init__(self, task: Classification, config: TrainConfig) -> None:
         self.task, self.config = task, config
-        self.own = [row[: config.seq_length] for row in task.rows_of(task.train)]
+        self.own = task.rows_of(task.train)
         self.classes = task.classes_of(task.train)
         lengths = np.array([len(row) for row in self.own])
         super().__init__(lengths, config.batch_size, config.seed)
@@ -179,9 +180,11 @@ class Classification(TextTask[Labelled]):
 
     Args:
         labels: the classes, in the order of the scores.
+        longest: steps of a text that are read, with its ends.
     """
 
     labels: Sequence[str]
+    longest: int
     metric: ClassVar[str] = "accuracy"
 
     @staticmethod
@@ -195,8 +198,8 @@ class Classification(TextTask[Labelled]):
         return next(passes for limit, passes, _ in LIMITS if self.train_tokens < limit)
 
     def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
-        """The ids of texts."""
-        return [as_ids(one.text, self.tokenizer) for one in examples]
+        """The ids of texts, or of their beginnings."""
+        return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]
 
     def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
         """The numbers of their classes: (N,)."""
@@ -230,7 +233,7 @@ class Classification(TextTask[Labelled]):
         return Cost(total, len(batch.rows))
 
     def validate(self, network: ClassifierNetwork) -> Generator[None, None, Scored]:
-        """The mean cost of a text, and the share of those that are labelled rightly."""
+        """The mean cost of a text, and the share of those that are labelled correctly."""
         device = next(network.parameters()).device
         classes, nats, right = self.classes_of(self.val), 0.0, 0
         for places, ids, lengths in groups(self.rows_of(self.val)):

@@ -174,6 +174,7 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
     assert _content("stopped") == _content("whole")
 
 
+@pytest.mark.parametrize("task", ["forecast", "translate"], indirect=True)  # the loop is one
 def test_a_killed_process_goes_on_from_its_last_save(
     task: TaskName, examples: str, tmp_path: Path
 ) -> None:
@@ -275,8 +276,10 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
                 np.testing.assert_allclose(own, weights[name], atol=1e-6)
     _consume(train(repeat="model", out="again", init_from=bases))
     assert _content("again") == _content("model")
-    with pytest.raises(CharRNNError, match="backwards"):
-        train(examples, out="x", task=task, init_from=["backwards", "backwards"], **settings)
+    for others in ([], ["forwards"]):
+        twice = [*others, "backwards", "backwards"]
+        with pytest.raises(CharRNNError, match="backwards and backwards read back"):
+            train(examples, out="x", task=task, init_from=twice, **settings)
 
 
 def test_a_model_for_a_task_is_refused_where_a_language_model_is_needed(
