@@ -70,7 +70,7 @@ def test_strings_longer_than_any_in_training() -> None:
     assert isinstance(model, Translator)
     report = model.evaluate(["longer.tsv"])
     assert report.count == 200
-    assert report.scores["exact match"] >= 0.97
+    assert report.scores["exact match"] >= 0.99
     assert report.baselines["nearest source"]["exact match"] == 0
     assert report.beaten_by is None
 

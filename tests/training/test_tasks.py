@@ -174,7 +174,6 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
     assert _content("stopped") == _content("whole")
 
 
-@pytest.mark.parametrize("task", ["forecast", "translate"], indirect=True)  # the loop is one
 def test_a_killed_process_goes_on_from_its_last_save(
     task: TaskName, examples: str, tmp_path: Path
 ) -> None:
