@@ -136,7 +136,6 @@ def _version(
 
 def main() -> None:
     """Run the `charrnn` command."""
-    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     set_up_streams()
     warnings.showwarning = lambda message, *_: say(f"charrnn: {message}")
     share_processors()

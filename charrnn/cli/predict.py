@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -13,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.config import Reading
-from charrnn.errors import MissingInputError, UsageError
-from charrnn.terminal.options import as_text, take, with_settings
+from charrnn.errors import UsageError
+from charrnn.terminal.options import as_text, names_a_file, take, with_settings
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-# What is meant as the name of a file, whether it is there or not.
-FILE_NAME = re.compile(r"\S+\.(csv|tsv|jsonl?|ndjson|parquet|txt|conll|gz)", re.IGNORECASE)
 AT_ONCE = 256  # texts that are read before they are answered side by side
 
 ModelArgument = Annotated[
@@ -35,7 +31,7 @@ InputsArgument = Annotated[
         metavar="[FILE | TEXT]...",
         help="Files of texts, one a line or in a column of a table, or texts themselves; a "
         "forecaster reads series, and goes on from those it was trained on if none are given.  "
-        "[default: standard input]",
+        "Put -- before one that begins with a minus.  [default: standard input]",
     ),
 ]
 PlainOption = Annotated[
@@ -87,12 +83,17 @@ def _answer(
     model: Answering, inputs: list[str], reading: Reading, column: str | None, *, plain: bool
 ) -> None:
     """Answer texts in their order, some side by side."""
-    notes = list[str]()
+    from charrnn.tasks.texts import cut_note
+
+    notes, cut, longest = list[str](), 0, getattr(model, "longest", sys.maxsize)
     texts = _texts(inputs, reading, column or "text", notes)
-    at_once = 1 if inputs == ["-"] and sys.stdin.isatty() else AT_ONCE
+    at_once = 1 if inputs == ["-"] and sys.stdin and sys.stdin.isatty() else AT_ONCE
     while some := list(islice(texts, at_once)):
+        cut += sum(len(text) > longest for text in some)
         for answer in model.predict(some):
             write(f"{answer.plain}\n" if plain else encode_json(answer))
+    if cut:
+        notes.append(cut_note(cut, longest))
     for note in notes:
         say(note)
 
@@ -102,10 +103,7 @@ def _texts(inputs: list[str], reading: Reading, column: str, notes: list[str]) -
     from charrnn.examples.inputs import texts_in
 
     for one in inputs:
-        if one == "-" or one.startswith("hf://") or os.path.exists(one):  # noqa: PTH110
+        if names_a_file(one):
             yield from texts_in([one], reading, notes, column)
-        elif FILE_NAME.fullmatch(one):
-            advice = "check the name; a text that reads so can come by standard input"
-            raise MissingInputError(f"there is no file {one}", advice)
         else:
             yield as_text(one)

@@ -241,11 +241,11 @@ def _read_words(given: dict[str, Any]) -> None:
 
 def _read_prompt(path: Path, reading: Reading) -> str:
     """The text of a file or of standard input, read as `charrnn train` reads."""
-    from charrnn.decoding.pieces import read_text
+    from charrnn.decoding.pieces import read_text, standard_input
 
     name = "standard input" if str(path) == "-" else str(path)
     try:
-        source = nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb")
+        source = nullcontext(standard_input()) if str(path) == "-" else path.open("rb")
         with source as file, read_by_a_model():
             text, notes = read_text(name, file, reading)
     except OSError as error:

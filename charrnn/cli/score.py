@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,10 +47,10 @@ def score(model: ModelArgument = None, *, unknown: UnknownOption = "error", **gi
 
 def _lines(reading: Reading) -> Iterator[str]:
     """The lines of standard input, read as `charrnn train` reads."""
-    from charrnn.decoding.pieces import pieces
+    from charrnn.decoding.pieces import pieces, standard_input
 
     rest = ""
-    for piece in pieces("standard input", sys.stdin.buffer, reading):
+    for piece in pieces("standard input", standard_input(), reading):
         *lines, rest = (rest + piece.text).split("\n")
         yield from lines
         for note in piece.notes:

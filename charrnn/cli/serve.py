@@ -54,10 +54,10 @@ def _folders(models: list[Any]) -> dict[str, Path]:
     """The folders of the models, by the names that requests use.
 
     Raises:
-        UsageError: if two have the same name.
+        CharRNNError: if two have the same name, or if one has no record or is no language model.
     """
     from charrnn.folder.hub import is_on_hub, repository
-    from charrnn.folder.record import find_model
+    from charrnn.folder.record import find_model, read_record, refuse_task
 
     found: dict[str, Path] = {}
     for model in models:
@@ -66,5 +66,6 @@ def _folders(models: list[Any]) -> dict[str, Path]:
         if name in found and found[name].resolve() != path.resolve():
             advice = "rename one of the folders"
             raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)
+        refuse_task(read_record(path)[0], path)
         found[name] = path
     return found

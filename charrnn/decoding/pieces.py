@@ -16,9 +16,18 @@ from charrnn.config import Reading
 from charrnn.decoding import encodings, kinds
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, EarlierCleaner, Untouched
 from charrnn.decoding.kinds import HEAD
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, MissingInputError
 
-__all__ = ["NotTextError", "Piece", "Stream", "decoded", "lines", "pieces", "read_text"]
+__all__ = [
+    "NotTextError",
+    "Piece",
+    "Stream",
+    "decoded",
+    "lines",
+    "pieces",
+    "read_text",
+    "standard_input",
+]
 
 CHUNK = 1 << 20  # bytes read at a time
 AROUND = 1000  # bytes before and after a wrong one in which its encoding is looked for
@@ -153,6 +162,17 @@ def lines(parts: Iterable[str], name: str) -> Iterator[str]:
         if sum(map(len, waiting)) > LONGEST:
             raise BadDataError(f"{name}: a line of over {LONGEST:,} characters", "divide it")
     yield from LINES.findall("".join(waiting))
+
+
+def standard_input() -> BinaryIO:
+    """What comes by standard input.
+
+    Raises:
+        MissingInputError: if it is closed.
+    """
+    if sys.stdin is None:
+        raise MissingInputError("standard input is closed", "name a file instead")
+    return sys.stdin.buffer
 
 
 def _cleaner(stream: Stream, reading: Reading) -> AnyCleaner:

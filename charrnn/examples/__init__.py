@@ -4,6 +4,7 @@
 
 rows        files, compressed ones and data sets → rows with columns and numbers
 times       times as tables write them
+numbers     numbers as tables write them
 labelled    texts with a label each: tables, fastText
 inputs      texts to be answered
 tagged      texts with marked spans: CoNLL, JSON

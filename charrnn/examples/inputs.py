@@ -16,28 +16,22 @@ __all__ = ["texts_in"]
 def texts_in(
     sources: Sequence[str | Path], reading: Reading, notes: list[str], column: str = "text"
 ) -> Iterator[str]:
-    """Texts in the order in which they stand; empty ones are left out.
+    """Texts in the order in which they stand; one that is missing in a table is empty.
 
     Args:
         sources: each what `rows.opened` takes.
         reading: encoding, and the column of the texts.
-        notes: gets what was changed or left out, once the last text is read.
+        notes: gets what was changed, once the last text is read.
         column: unless `reading` names one.
 
     Raises:
-        CharRNNError: as `rows.opened`; for a table without the column, or with no text in it.
+        CharRNNError: as `rows.opened`; for a table without the column, or with what is no text.
     """
-    cleaner, empty = Cleaner(), 0
+    cleaner = Cleaner()
     for file in opened(sources, reading, notes):
         for text in _of(file, reading.text_column or column):
-            clean = cleaner.feed(text, last=True)
-            if clean.strip():
-                yield clean
-            else:
-                empty += 1
+            yield cleaner.feed(text, last=True)
     notes += cleaner.notes()
-    if empty:
-        notes.append(f"left out {empty:,} empty text{'s' * (empty > 1)}")
 
 
 def _of(file: File, column: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ a fine film,positive
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
 
 PREFIX = "__label__"
+SPACES = re.compile(r"[ \t]+")  # after a label
 MOST_CLASSES = 10_000  # more are hardly classes: numbers of rows, or the texts themselves
 
 
@@ -54,9 +56,9 @@ def read_labelled(
     Raises:
         BadDataError: for a row without a label, with two, or without a cell for one; and if there
             is no example at all.
-        UsageError: for a column that is not there, or given for what is no table.
+        UsageError: for a column that is not there, or given for what is no table; as `columns_of`.
     """
-    columns = (reading.text_column or "text", label_column or "label")
+    columns = columns_of(reading.text_column, label_column, ("text", "label"))
     given = reading.text_column is not None or label_column is not None
     cleaner, found, empty = Cleaner(), list[Labelled](), 0
     for file in opened(sources, reading, notes):
@@ -71,8 +73,9 @@ def read_labelled(
         rows = "row that holds" if empty == 1 else "rows that hold"
         notes.append(f"left out {empty:,} {rows} no text")
     if not found:
-        named = ", ".join(map(str, sources))
-        raise BadDataError(f"{named}: no text with a label in it", "name a file of examples")
+        raise BadDataError(
+            f"{called(sources)}: no text with a label in it", "name a file of examples"
+        )
     return found
 
 
@@ -94,11 +97,12 @@ def _of_lines(file: File) -> Iterator[tuple[str, str, str]]:
     for number, line in file.lines():
         if not line.strip():
             continue
-        label, _, text = line.partition(" ") if " " in line else line.partition("\t")
+        label, *rest = SPACES.split(line, maxsplit=1)
+        text = rest[0] if rest else ""
         if not label.startswith(PREFIX) or label == PREFIX:
             found = f"{file.at(number)} does not begin with {PREFIX} and a label"
             raise BadDataError(found, f"write {PREFIX}LABEL TEXT on each line")
-        if text.startswith(PREFIX):
+        if text.startswith(PREFIX) or PREFIX in label[1:]:
             found = f"{file.at(number)} has two labels"
             raise BadDataError(found, "give each text one label")
         yield text, label.removeprefix(PREFIX), file.at(number)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
 
 __all__ = ["Pair", "Pairs", "read_pairs"]
 
@@ -60,12 +60,6 @@ class _Columns(NamedTuple):
         return not self.numbered and all(name in cells for name in self.names)
 
 
-def _columns(text_column: str | None, target_column: str | None) -> _Columns:
-    given = [name for name in (text_column, target_column) if name]
-    usual = ("1", "2") if given and all(map(str.isdecimal, given)) else TEXTS
-    return _Columns((text_column or usual[0], target_column or usual[1]), bool(given))
-
-
 def read_pairs(
     sources: Sequence[str | Path],
     reading: Reading,
@@ -87,9 +81,10 @@ def read_pairs(
         BadDataError: for a row without one of the texts, an empty text, a first line that names
             other columns, files of different lengths, or no pair at all; says where.
         MissingInputError: if there is no such file.
-        UsageError: for a column that is not there.
+        UsageError: for a column that is not there; as `columns_of`.
     """
-    columns = _columns(reading.text_column, target_column)
+    names = columns_of(reading.text_column, target_column, TEXTS)
+    columns = _Columns(names, given=bool(reading.text_column or target_column))
     found: tuple[str, str] | None = None
     pairs: list[Pair] = []
     if _are_aligned(sources, reading):
@@ -98,7 +93,7 @@ def read_pairs(
         for file in opened(sources, reading, notes):
             found = _read_table(file, columns, pairs)
     if not pairs:
-        raise BadDataError(f"{sources[0]}: there are no pairs in it", BOTH)
+        raise BadDataError(f"{called(sources)}: there are no pairs in it", BOTH)
     return Pairs(pairs, found)
 
 

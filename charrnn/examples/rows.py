@@ -7,7 +7,7 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 
 from __future__ import annotations
 
-import sys
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source, plain_name, sources_in, told
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, Stream, pieces
+from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import jsons, parquet, tables
 from charrnn.formats import registry as formats
@@ -26,7 +26,7 @@ from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
 
-__all__ = ["MISSING", "File", "Form", "Row", "listed", "opened", "value_at"]
+__all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "listed", "opened", "value_at"]
 
 NAMED = 20  # columns named in an error
 
@@ -41,6 +41,7 @@ class Form(Enum):
     TEXT = "text"
 
 
+RECORD = re.compile(r'\s*\{\s*["}]')  # how JSON begins, and hardly any text
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
@@ -78,6 +79,30 @@ def value_at(cells: Mapping[str, Any], column: str) -> Any:
     first, _, rest = column.partition(".")
     inner = cells.get(first)
     return value_at(inner, rest) if rest and isinstance(inner, Mapping) else MISSING
+
+
+def called(sources: Sequence[str | Path]) -> str:
+    """How messages call sources."""
+    return ", ".join("standard input" if str(one) == "-" else str(one) for one in sources)
+
+
+def columns_of(text: str | None, label: str | None, usual: tuple[str, str]) -> tuple[str, str]:
+    """The two columns of a table: those that the user named, or the usual ones.
+
+    Raises:
+        UsageError: if they are the same, or if one has a number and the other is not given.
+    """
+    given = [name for name in (text, label) if name]
+    if len(given) == 1 and given[0].isdecimal():
+        setting = "text_column" if text else "label_column"
+        found = f"{setting} is the number {given[0]}, and the other column has none"
+        raise UsageError(found, "number both columns of a table without a header", setting)
+    one, other = text or usual[0], label or usual[1]
+    if one == other:
+        setting = "text_column" if text else "label_column"
+        found = f"{setting} is {one!r}, and so is the other column"
+        raise UsageError(found, "name two different columns", setting)
+    return one, other
 
 
 @dataclass
@@ -236,7 +261,7 @@ def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[Fil
     else:
         with (
             told("standard input"),
-            closing(sources_in("standard input", sys.stdin.buffer, reading)) as found,
+            closing(sources_in("standard input", standard_input(), reading)) as found,
         ):
             for source in found:
                 yield _file(source, reading, notes)
@@ -251,6 +276,6 @@ def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     if form is Form.PARQUET:
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
     start = source.stream.head.decode(reading.encoding, "replace")
-    if form is Form.TEXT and start.lstrip("\ufeff \t\r\n").startswith("{"):
+    if form is Form.TEXT and RECORD.match(start.removeprefix("\ufeff")):
         form = Form.JSON
     return File(source.name, form, start.removeprefix("\ufeff"), notes, reading, source)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -24,14 +24,15 @@ from numpy.typing import NDArray
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import File, Form, Row, opened
+from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
+from charrnn.examples.rows import File, Form, Row, called, opened
 from charrnn.examples.times import Time, is_time, steps_between, times_of
 from charrnn.formats.tables import DELIMITERS
 
 __all__ = ["Series", "named", "numbers_in", "read_series"]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
-GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
 FILL_IN = "fill it in, or leave out the rows up to it"
 
 
@@ -68,18 +69,25 @@ class _Growing:
     numbers: list[int] = field(default_factory=list)  # of the lines
     times: list[str] = field(default_factory=list)
     gap: tuple[int, str] | None = None  # the line of a value that is missing, and its column
+    odd: list[int] = field(default_factory=list)  # the rows before gaps in the times
+    left_out: int = 0  # rows without a value, before the first one and after the last
 
     def add(self, number: int, values: dict[str, float], time: str) -> None:
-        """The next row; a value that is missing may be past the end."""
-        missing = next((column for column, value in values.items() if math.isnan(value)), None)
-        if missing is not None:
+        """The next row: the value, then its features. A value may be missing at both ends."""
+        column, *_ = values
+        if math.isnan(values[column]):
+            self.left_out += 1
             if self.rows and self.gap is None:
-                self.gap = number, missing
+                self.gap = number, column
             return
         if self.gap is not None:
-            line, column = self.gap
-            found = f"{self.file.at(line)}: {_the(column)} is missing, and goes on later"
+            line, missing = self.gap
+            found = f"{self.file.at(line)}: {_the(missing)} is missing, and goes on later"
             raise BadDataError(found, FILL_IN)
+        empty = next((name for name, value in values.items() if math.isnan(value)), None)
+        if empty is not None:
+            found = f"{self.file.at(number)}: {_the(empty)} is missing, and that of {column} is not"
+            raise BadDataError(found, "fill it in, or leave out the row or the column")
         self.rows.append(list(values.values()))
         self.numbers.append(number)
         self.times.append(time)
@@ -93,7 +101,7 @@ class _Growing:
         return Series(self.name, values, self.features, shown, self.file.at(self.numbers[0]))
 
     def _check_times(self, notes: list[str]) -> None:
-        """Refuse rows out of order; note where there is more than the usual step between two."""
+        """Refuse rows out of order; find where there is more than the usual step between two."""
         found = times_of(self.times)
         if found is None:
             raise self._unreadable()
@@ -103,16 +111,7 @@ class _Growing:
             _once(notes, f"{self.file.name}: times such as {self.times[0]} are read as {form}")
         steps = steps_between(times)
         usual = Counter(steps).most_common(1)[0][0] if steps else 0.0
-        odd = [place for place, step in enumerate(steps) if step != usual]
-        if odd:
-            where = f"{self.times[odd[0]]} and {self.times[odd[0] + 1]}"
-            which = f" of {self.name}" if self.name else ""
-            gaps = "gap" if len(odd) == 1 else "gaps, the first"
-            place = self.file.at(self.numbers[odd[0] + 1])
-            notes.append(
-                f"{place}: {len(odd):,} {gaps} in the times{which} between {where}; read as if "
-                "nothing were missing"
-            )
+        self.odd = [place for place, step in enumerate(steps) if step != usual]
 
     def _check_order(self, times: Sequence[Time]) -> None:
         for place, (before, after) in enumerate(pairwise(times), 1):
@@ -157,10 +156,12 @@ def read_series(
     """
     found: list[Series] = []
     for file in opened(sources, reading, notes):
-        own = [growing for growing in _series_of(file, column) if growing.rows]
-        found += [growing.done(notes) for growing in own]
+        own = _series_of(file, column)
+        _note_empty(file, own)
+        found += [growing.done(notes) for growing in own if growing.rows]
+        _note_gaps(file, own)
     if not found:
-        raise BadDataError(f"{', '.join(map(str, sources))}: no numbers in it", "name a table")
+        raise BadDataError(f"{called(sources)}: no numbers in it", "name a table")
     _check_names(found)
     features = {one.features for one in found}
     if len(features) > 1:
@@ -183,11 +184,14 @@ def numbers_in(text: str) -> Series:
     values = []
     for number, cell in enumerate(cells, 1):
         try:
-            values.append(_number(cell))
+            values.append(number_of(cell))
         except ValueError:
             found = f"{text[:40]!r} is neither a file nor numbers"
             advice = f'word {number} is {cell[:20]!r}; write numbers, as in "1 2 3"'
             raise BadDataError(found, advice) from None
+    if large := next((value for value in values if abs(value) > LARGEST), 0.0):
+        found = f"{text[:40]!r} holds a number that is {size_of(large)}"
+        raise BadDataError(found, "write numbers in another unit")
     if not cells or any(map(math.isnan, values)):
         raise BadDataError(f"{text[:40]!r} holds no series", 'write numbers, as in "1 2 3"')
     return Series("", np.array(values, np.float64)[:, None])
@@ -212,6 +216,8 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
         return _of_value(file, [first, *rows], wanted)
     if NAME in names:
         raise file.no_column(wanted, "--label-column")
+    if len(names) == 1 and is_list(first.cells[names[0]]):
+        return _lists(file, [first, *rows])
     if _is_ragged(file, first, names):
         return _ragged(file, [first, *rows])
     return _wide(file, [first, *rows])
@@ -219,10 +225,10 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
 
 def _is_header(cells: list[str]) -> bool:
     """Whether cells are names: the second and later ones no numbers, nor the only one."""
-    if len(cells) == 1 and set(cells[0]) & set(DELIMITERS):
+    if len(cells) == 1 and (set(cells[0]) & set(DELIMITERS) or is_list(cells[0])):
         return False  # a row that is divided by something else
     tried = cells[1:] or cells
-    return bool(tried) and not any(_is_number(cell) or _is_gap(cell) for cell in tried[:3])
+    return bool(tried) and not any(is_number(cell) or is_gap(cell) for cell in tried[:3])
 
 
 def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
@@ -232,14 +238,14 @@ def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
         return False
     if names == [str(k) for k in range(1, len(names) + 1)]:
         return not is_time(cells[0])
-    return not _is_number(cells[0]) and not is_time(cells[0])
+    return not is_number(cells[0]) and not is_time(cells[0])
 
 
 def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
     found: list[_Growing] = []
     for row in rows:
         cells = list(row.cells.items())
-        has_name = not _is_number(cells[0][1]) and not _is_gap(cells[0][1])
+        has_name = not is_number(cells[0][1]) and not is_gap(cells[0][1])
         growing = _Growing(file, cells[0][1].strip() if has_name else f"{len(found) + 1}")
         for name, cell in cells[has_name:]:
             growing.add(row.number, {f"column {name}": _value(file, row, name, cell)}, "")
@@ -247,9 +253,23 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
     return found
 
 
+def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:
+    """A series on each line; a single one has no name."""
+    lists = [
+        Row(row.number, {str(k): number for k, number in enumerate(cell.split(), 1)})
+        for row in rows
+        for cell in row.cells.values()
+    ]
+    found = _ragged(file, lists)
+    if len(found) == 1:
+        found[0].name = ""
+    return found
+
+
 def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
     """A wide table with a column of values, or a long one."""
     others = [name for name in file.columns if name not in (value, TIME, NAME)]
+    others = _without_index(file, rows, others)
     time = TIME if TIME in file.columns else None
     if time is None and others and is_time(rows[0].cells.get(others[0])):
         time = others.pop(0)
@@ -263,12 +283,27 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
         growing = found.setdefault(name, _Growing(file, name, tuple(others)))
         values = {column: _value(file, row, column, row.cells.get(column)) for column in columns}
         growing.add(row.number, values, _text(row.cells.get(time)) if time else "")
+    _note_left_out(file, found.values())
     return list(found.values())
+
+
+def _without_index(file: File, rows: Sequence[Row], columns: list[str]) -> list[str]:
+    """Columns without a first one that numbers the rows, as pandas writes it."""
+    if not columns or columns[0].lower() not in INDEX:
+        return columns
+    numbers = [_text(row.cells.get(columns[0])) for row in rows]
+    if not any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
+        return columns
+    which = f"the column {columns[0]}" if columns[0] else "a column without a name"
+    file.notes.append(f"{file.name}: left out {which}, which numbers the rows")
+    return columns[1:]
 
 
 def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
     """A table with a column for each series, and maybe one of times."""
     columns = list(file.columns)
+    if len(columns) > 1:
+        columns = _without_index(file, rows, columns)
     first = rows[0].cells.get(columns[0])
     time = None
     if columns[0] == TIME or is_time(first):
@@ -279,7 +314,41 @@ def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
         for name, growing in found.items():
             value = _value(file, row, name, row.cells.get(name))
             growing.add(row.number, {name: value}, _text(row.cells.get(time)) if time else "")
+    if alone:
+        _note_left_out(file, found.values())
     return list(found.values())
+
+
+def _note_empty(file: File, found: Sequence[_Growing]) -> None:
+    """Tell of series without a value, which are left out."""
+    empty = [f"series {one.name}" for one in found if not one.rows]
+    if empty and len(empty) < len(found):
+        some = f"{empty[0]} and {len(empty) - 1:,} more" if len(empty) > 1 else empty[0]
+        file.notes.append(f"{file.name}: left out {some}, which held no values")
+
+
+def _note_left_out(file: File, found: Iterable[_Growing]) -> None:
+    """Tell of rows that are left out because their value is missing."""
+    rows = sum(one.left_out for one in found if one.rows)
+    if rows:
+        file.notes.append(f"{file.name}: left out {rows:,} row{'s' * (rows > 1)} without a value")
+
+
+def _note_gaps(file: File, found: Sequence[_Growing]) -> None:
+    """Tell where times are missing: the first place of all series, in one line."""
+    series = [one for one in found if one.odd]
+    if not series:
+        return
+    first = series[0]
+    row, count = first.odd[0], len(first.odd)
+    place = file.at(first.numbers[row + 1])
+    where = f"between {first.times[row]} and {first.times[row + 1]}"
+    which = f" of {first.name}" if first.name else ""
+    if len(series) > 1:
+        gaps = f"{len(series):,} series have gaps in their times, the first{which}"
+    else:
+        gaps = f"{count:,} gap{'s, the first' * (count > 1)} in the times{which}"
+    file.notes.append(f"{place}: {gaps} {where}; read as if nothing were missing")
 
 
 def _value(file: File, row: Row, column: str, cell: Any) -> float:
@@ -289,7 +358,7 @@ def _value(file: File, row: Row, column: str, cell: Any) -> float:
         BadDataError: for anything else.
     """
     try:
-        value = _number(cell)
+        value = number_of(cell)
     except ValueError:
         shown = repr(str(cell)[:30])
         advice = "write a number there, with a point for decimals"
@@ -298,34 +367,10 @@ def _value(file: File, row: Row, column: str, cell: Any) -> float:
         raise BadDataError(
             f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice
         ) from None
-    if math.isinf(value):
-        found = f"{file.at(row.number)}: {_the(column)} is infinite"
+    if abs(value) > LARGEST:
+        found = f"{file.at(row.number)}: {_the(column)} is {size_of(value)}"
         raise BadDataError(found, FILL_IN)
     return value
-
-
-def _number(cell: Any) -> float:
-    if cell is None or (isinstance(cell, str) and _is_gap(cell)):
-        return math.nan
-    if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
-        try:
-            return float(cell.__float__())  # a decimal, or a number of NumPy
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(cell) from None
-    if isinstance(cell, str) and "_" in cell:  # Python reads 1_000
-        raise ValueError(cell)
-    return float(cell)
-
-
-def _is_number(cell: Any) -> bool:
-    try:
-        return not math.isnan(_number(cell))
-    except (ValueError, OverflowError):
-        return False
-
-
-def _is_gap(cell: Any) -> bool:
-    return isinstance(cell, str) and cell.strip().lower() in GAPS
 
 
 def _text(cell: Any) -> str:

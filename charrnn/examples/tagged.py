@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, opened, value_at
+from charrnn.examples.rows import MISSING, File, Form, Row, called, opened, value_at
 
 __all__ = [
     "OUTSIDE",
@@ -100,10 +100,9 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
                 )
             found += _sentences(file)
         else:
-            found += _records(file, reading.text_column or "text")
+            found += _records(file, reading.text_column)
     if not found:
-        named = ", ".join(map(str, sources))
-        raise BadDataError(f"{named}: no text with tags in it", "name a file of examples")
+        raise BadDataError(f"{called(sources)}: no text with tags in it", "name a file of examples")
     return found
 
 
@@ -205,43 +204,65 @@ def words_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _records(file: File, column: str) -> Iterator[Tagged]:
-    widened = 0
+def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
+    """The texts of records: of words if the column that the user named holds them, or none."""
+    column, words_in = text_column or "text", (text_column,) if text_column else WORDS
+    widened = lost = empty = 0
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
-        if "spans" not in row.cells and (divided := _divided(row, place)):
-            yield divided
+        divided = None if "spans" in row.cells else _divided(row, place, words_in)
+        if divided is not None:
+            empty += not divided.words
+            if divided.words:
+                yield divided
             continue
-        text, spans = (_value(file, row, name) for name in (column, "spans"))
+        text, marks = (_value(file, row, name) for name in (column, "spans"))
         if not isinstance(text, str) or not text.strip():
             raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
-        if not isinstance(spans, list):
+        if not isinstance(marks, list):
             advice = 'write a list of {"start", "end", "label"}'
             raise BadDataError(f"{place}: spans is no list", advice)
-        marked = sorted(_span(place, text, span) for span in spans)
-        for one, other in pairwise(marked):
-            if one.end > other.start:
-                found = f"{place}: the spans {one.start}–{one.end} and {other.start}–{other.end}"
-                raise BadDataError(f"{found} overlap", "mark each character once")
+        marked = sorted(_span(place, text, mark) for mark in marks)
+        for first, other in pairwise(marked):
+            if first.end > other.start:
+                both = f"the spans {first.start}–{first.end} and {other.start}–{other.end}"
+                raise BadDataError(f"{place}: {both} overlap", "mark each character once")
         words = words_of(text)
         tags = _tags_of(words, marked)
-        widened += len(set(marked) - set(spans_of(words, tags)))
+        found = spans_of(words, tags)
+        widened += len(set(found) - set(marked))
+        lost += len(marked) - len(found)
         yield Tagged(text, words, tags, place)
+    if empty:
+        rows = "row that holds" if empty == 1 else "rows that hold"
+        file.notes.append(f"{file.name}: left out {empty:,} {rows} no word")
     if widened:
-        spans_are = "span begins or ends" if widened == 1 else "spans begin or end"
-        file.notes.append(f"{file.name}: {widened:,} {spans_are} within a word, and take all of it")
+        one = "1 span begins or ends within a word, and takes all of it"
+        many = f"{widened:,} spans begin or end within a word, and take all of it"
+        file.notes.append(f"{file.name}: {one if widened == 1 else many}")
+    if lost:
+        spans = "span that has no word of its" if lost == 1 else "spans that have no word of their"
+        file.notes.append(f"{file.name}: left out {lost:,} {spans} own")
 
 
-def _divided(row: Row, place: str) -> Tagged | None:
-    """The text of a record with words and their tags; None for another record."""
+def _divided(row: Row, place: str, words_in: Sequence[str]) -> Tagged | None:
+    """The text of a record with words and their tags; None for another record.
+
+    Args:
+        row, place: the record.
+        words_in: columns that may hold the words.
+    """
     words, tags = (
         next((row.cells[name] for name in names if row.cells.get(name) is not None), None)
-        for names in (WORDS, TAGS)
+        for names in (words_in, TAGS)
     )
-    if words is None or tags is None:
+    if words is None or (tags is None and not isinstance(words, list)):
         return None
+    if tags is None:
+        found = f"{place}: words without tags"
+        raise BadDataError(found, f"name the column of the tags {' or '.join(TAGS)}")
     lists = isinstance(words, list) and isinstance(tags, list)
-    if not lists or not words or len(words) != len(tags):
+    if not lists or len(words) != len(tags):
         counts = f"words: {len(words)}, tags: {len(tags)}" if lists else "words or tags are no list"
         raise BadDataError(f"{place}: {counts}", "write a list of words, and a tag for each")
     for word, tag in zip(words, tags, strict=True):
@@ -270,8 +291,10 @@ def _span(place: str, text: str, value: Any) -> Span:
     start, end, label = (cast(Any, value.get(name)) for name in ("start", "end", "label"))
     if not isinstance(label, str) or not label.strip():
         raise BadDataError(f"{place}: a span has no label", "write what it is")
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (start, end))
-    if not whole or not 0 <= start < end <= len(text):
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in (start, end)):
+        found = f"{place}: a span is from {start!r} to {end!r}"
+        raise BadDataError(found, "start and end must be whole numbers")
+    if not 0 <= start < end <= len(text):
         raise BadDataError(
             f"{place}: the span {start}–{end} is not in its text, which ends at {len(text)}",
             "count characters from 0; the end is that after the last",

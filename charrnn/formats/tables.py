@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from charrnn.config import Reading
@@ -17,7 +17,7 @@ from charrnn.formats.columns import column_of, documents
 __all__ = ["DELIMITERS", "cells", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-TRIED = 100  # lines in which the quotes of a table with tabs are looked at
+TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
 
 
 def rows(source: Source, reading: Reading) -> Iterator[Piece]:
@@ -59,8 +59,8 @@ def cells(
     delimiter = _delimiter(first, is_header, usual)
     if delimiter != usual:
         notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
-    start = [first, *islice(found, TRIED)]
-    quoting = delimiter != "\t" or _is_quoted(start)
+    start, is_whole = _start(first, found) if delimiter == "\t" else ([first], False)
+    quoting = delimiter != "\t" or _is_quoted(start, is_whole)
     if not quoting:
         notes.append("its quotation marks are read as text")
     reader = csv.reader(
@@ -69,7 +69,7 @@ def cells(
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
         strict=True,
     )
-    return _parsed(name, reader, before)
+    return _parsed(name, reader, before, first.count("\t") if delimiter == "\t" else 0)
 
 
 def _delimiter(first: str, is_header: Callable[[list[str]], bool], usual: str) -> str:
@@ -86,14 +86,44 @@ def _delimiter(first: str, is_header: Callable[[list[str]], bool], usual: str) -
     return max(rows, key=lambda delimiter: len(rows[delimiter]))
 
 
-def _is_quoted(start: Iterable[str]) -> bool:
+def _start(first: str, others: Iterator[str]) -> tuple[list[str], bool]:
+    """The first lines of a table, and whether these are all of it."""
+    start, size = [first], len(first)
+    for line in others:
+        start.append(line)
+        size += len(line)
+        if size > TRIED:
+            return start, False
+    return start, True
+
+
+def _is_quoted(start: Sequence[str], is_whole: bool) -> bool:
     """Whether quotation marks enclose cells, or are marks in a text like others."""
+    reader, tabs, done = csv.reader(start, delimiter="\t", strict=True), start[0].count("\t"), 0
     try:
-        for _ in csv.reader(start, delimiter="\t", strict=True):
-            pass
+        while (row := _next(reader)) is not None:
+            if _is_many(row, tabs):
+                return False
+            done = reader.line_num
     except csv.Error as error:
-        return "end of data" in str(error)  # a long cell goes on after these lines
+        is_open = "end of data" in str(error) and not is_whole  # a long cell may go on
+        return is_open and not _are_rows(start[done:], tabs)
     return True
+
+
+def _is_many(row: Sequence[str], tabs: int) -> bool:
+    """Whether a row is several, which two stray quotation marks have merged.
+
+    One with doubled quotation marks in it, of which single ones are left here, is meant.
+    """
+    lines = "\t".join(row).split("\n")
+    return len(lines) > 1 and not any('"' in cell for cell in row) and _are_rows(lines, tabs)
+
+
+def _are_rows(lines: Sequence[str], tabs: int) -> bool:
+    """Whether lines that a quoted cell holds would be rows of the table by themselves."""
+    counts = [line.count("\t") for line in lines if line.strip()]
+    return tabs > 0 and len(counts) > 1 and set(counts) == {tabs}
 
 
 def _records(
@@ -117,20 +147,32 @@ def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> B
     )
 
 
-def _parsed(name: str, reader: Any, before: int) -> Iterator[tuple[int, list[str]]]:
-    """The rows. A cell may be long; the limit is that of the whole process, so it goes back."""
+def _parsed(name: str, reader: Any, before: int, tabs: int) -> Iterator[tuple[int, list[str]]]:
+    """The rows, each with the number of its first line; `tabs` are those of a first row."""
     while True:
         line = before + reader.line_num + 1
-        usual = csv.field_size_limit(LONGEST)
         try:
-            row = next(reader, None)
+            row = _next(reader)
         except csv.Error as error:
+            if "end of data" in str(error):
+                found = f"{name}: line {line}: a quotation mark opens a cell, and none closes it"
+            else:
+                found = f"{name}: line {before + reader.line_num}: {error}"
             raise BadDataError(
-                f"{name}: line {before + reader.line_num}: {error}",
-                "close each quotation mark, and double those within a cell",
+                found, "close each quotation mark, and double those within a cell"
             ) from None
-        finally:
-            csv.field_size_limit(usual)
         if row is None:
             return
+        if _is_many(row, tabs):
+            found = f"{name}: line {line}: a quotation mark opens a cell that holds several rows"
+            raise BadDataError(found, "double the quotation marks of the texts, or delete them")
         yield line, row
+
+
+def _next(reader: Any) -> list[str] | None:
+    """The next row. A cell may be long; the limit is that of the whole process, so it goes back."""
+    usual = csv.field_size_limit(LONGEST)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(usual)

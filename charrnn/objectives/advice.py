@@ -70,7 +70,7 @@ def for_task(
         return f"it was best at the end: train longer ({longer}) for a better model"
     if best.step < metrics[-1].step / 2 and metrics[-1].train_nats < best.train_nats:
         return (
-            f"it was best after {best.step:,} of {metrics[-1].step:,} updates, then learnt the "
-            "training examples by heart; more examples or a higher --dropout would help"
+            f"it was best after {best.step:,} of {metrics[-1].step:,} updates, then "
+            "overfitted; more examples or a higher --dropout would help"
         )
-    return "it no longer became better: more examples or a larger --rnn-size may help"
+    return "it stopped improving: more examples or a larger --rnn-size may help"

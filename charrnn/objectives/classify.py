@@ -43,9 +43,10 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
+LEFT_OUT = 0.3  # of the words, in training, see `rows.without_some_words`
 # For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
 # See benchmarks/NOTES.md.
-LIMITS = ((300_000, 16, 0.5), (math.inf, 6, 0.3))
+LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
 
 
 class ClassifierNetwork(Encoder):
@@ -95,6 +96,7 @@ class ClassifyData(TextData[Labelled]):
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
             labels=self.labels,
+            longest=config.seq_length,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
@@ -158,16 +160,17 @@ class Batches(Groups):
 
     def __init__(self, task: Classification, config: TrainConfig) -> None:
         self.task, self.config = task, config
-        self.own = [row[: config.seq_length] for row in task.rows_of(task.train)]
+        self.own = task.rows_of(task.train)
         self.classes = task.classes_of(task.train)
         lengths = np.array([len(row) for row in self.own])
         super().__init__(lengths, config.batch_size, config.seed)
 
     def batch(self, step: int) -> Batch:
-        """Some texts of like length, some of whose characters are unknown."""
-        chosen = self.rows(step)
+        """Some texts of like length, without some of their words, and some characters unknown."""
+        chosen, tokenizer, seed = self.rows(step), self.task.tokenizer, self.config.seed
         own = [self.own[k] for k in chosen]
-        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
+        own = rows.without_some_words(own, tokenizer, LEFT_OUT, seed, step)
+        own = rows.with_unknown(own, tokenizer, self.config, step)
         return Batch(own, self.classes[chosen])
 
 
@@ -177,9 +180,11 @@ class Classification(TextTask[Labelled]):
 
     Args:
         labels: the classes, in the order of the scores.
+        longest: steps of a text that are read, with its ends.
     """
 
     labels: Sequence[str]
+    longest: int
     metric: ClassVar[str] = "accuracy"
 
     @staticmethod
@@ -193,8 +198,8 @@ class Classification(TextTask[Labelled]):
         return next(passes for limit, passes, _ in LIMITS if self.train_tokens < limit)
 
     def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
-        """The ids of texts."""
-        return [as_ids(one.text, self.tokenizer) for one in examples]
+        """The ids of texts, or of their beginnings."""
+        return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]
 
     def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
         """The numbers of their classes: (N,)."""
@@ -228,7 +233,7 @@ class Classification(TextTask[Labelled]):
         return Cost(total, len(batch.rows))
 
     def validate(self, network: ClassifierNetwork) -> Generator[None, None, Scored]:
-        """The mean cost of a text, and the share of those that are labelled rightly."""
+        """The mean cost of a text, and the share of those that are labelled correctly."""
         device = next(network.parameters()).device
         classes, nats, right = self.classes_of(self.val), 0.0, 0
         for places, ids, lengths in groups(self.rows_of(self.val)):

@@ -17,6 +17,7 @@ from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import drawing
+from charrnn.objectives.plan import counted
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = ["divide", "shape_of", "side_by_side", "start_capitals", "start_encoder", "vocabulary"]
@@ -43,7 +44,7 @@ def divide(
     numbers: dict[Hashable, int] = {}
     kinds = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
     if len(numbers) < MIN_EXAMPLES:
-        found = f"there are {len(numbers)} different examples"
+        found = f"the data has {counted(len(numbers), 'different example')}"
         raise BadDataError(found, f"{MIN_EXAMPLES} are needed to learn and to validate")
     order = np.random.default_rng((seed, VALIDATION)).permutation(len(numbers))
     validates = np.zeros(len(numbers), bool)
@@ -89,11 +90,12 @@ def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str
             settings that ask for another shape.
     """
     settings = dict(given)
-    directions = [base.record.reads_backwards for base in bases]
-    if len(set(directions)) < len(directions):
-        way = "backwards" if directions[0] else "forwards"
+    for backwards in (False, True):
+        alike = [str(base.path) for base in bases if base.record.reads_backwards == backwards]
+        if len(alike) < 2:
+            continue
         raise UsageError(
-            f"{' and '.join(str(base.path) for base in bases)} read {way}",
+            f"{' and '.join(alike)} read {'backwards' if backwards else 'forwards'}",
             "start from one model that reads forwards, and one that was trained with --reverse",
         )
     for base in bases:

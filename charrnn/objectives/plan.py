@@ -11,10 +11,15 @@ from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig, settings_from
 
-__all__ = ["SCORING_COST", "Plan", "schedule"]
+__all__ = ["SCORING_COST", "Plan", "counted", "schedule"]
 
 SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
 EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
+
+
+def counted(number: int, noun: str) -> str:
+    """So many: "1 pair", "2 pairs"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 @dataclass(frozen=True)

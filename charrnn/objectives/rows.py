@@ -23,10 +23,12 @@ __all__ = [
     "padded",
     "vocabulary_of",
     "with_unknown",
+    "without_some_words",
 ]
 
 UNKNOWN = 0.02  # share of the characters that are read as unknown ones in training
 CORRUPTION = 0x636F72  # in the key of the random numbers that choose these
+OMISSION = 0x6F6D69  # in that of those that leave words out
 
 
 def vocabulary_of(
@@ -86,3 +88,29 @@ def with_unknown(
     return [
         np.where((random.random(len(row)) < UNKNOWN) & (row != end), stand_in, row) for row in rows
     ]
+
+
+def without_some_words(
+    rows: Sequence[Ids], tokenizer: CharTokenizer, share: float, seed: int, step: int
+) -> list[Ids]:
+    """Rows with some words left out, so that a network can't rely on any single one.
+
+    Iyyer et al., "Deep unordered composition rivals syntactic methods for text classification",
+    2015. At least one word stays. It is a function of the seed and of the number of the update.
+
+    Args:
+        rows: each between two ends.
+        tokenizer: of these.
+        share: of the words.
+        seed, step: equal ones leave out the same.
+    """
+    random = np.random.default_rng((seed, OMISSION, step))
+    spaces = np.array([character.isspace() for character in tokenizer.characters] + [False])
+    found = []
+    for row in rows:
+        words = np.split(row[1:-1], np.flatnonzero(spaces[row[1:-1]]))  # with the space before
+        stay = random.random(len(words)) >= share
+        stay[random.integers(len(words))] = True
+        kept = [word for word, stays in zip(words, stay, strict=True) if stays]
+        found.append(np.concatenate([row[:1], *kept, row[-1:]]))
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import UsageError
 from charrnn.objectives.examples import side_by_side
-from charrnn.objectives.plan import Plan
+from charrnn.objectives.plan import Plan, counted
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
 from charrnn.task_config import Forecast
 
@@ -149,12 +149,14 @@ def _reasons(
     windows: int,
 ) -> str:
     """What was chosen and why, in one line."""
-    read = f"{task.window:,} values at a time"
+    read = f"{counted(task.window, 'value')} at a time"
     if task.season > 1:
         read += f" in steps of a season of {task.season:,}"
+    if task.features:
+        read += f", each with its {' and '.join(task.features)},"
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, which reads {read} and predicts "
-        f"{task.horizon:,}; {settings['batch_size']} windows side by side, learning rate "
-        f"{settings['learning_rate']:g}, chosen for {len(lengths):,} series of {sum(lengths):,} "
-        f"values, {windows:,} windows"
+        f"{task.horizon:,}; {counted(settings['batch_size'], 'window')} side by side, "
+        f"learning rate {settings['learning_rate']:g}, chosen for {len(lengths):,} series of "
+        f"{counted(sum(lengths), 'value')}, {counted(windows, 'window')}"
     )

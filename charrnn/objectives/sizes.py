@@ -13,7 +13,7 @@ from charrnn.cells.heads import encoder_shapes
 from charrnn.config import Budget, ModelConfig, TrainConfig, check, settings_from
 from charrnn.folder.record import ModelFolder
 from charrnn.objectives.examples import divide, shape_of, side_by_side
-from charrnn.objectives.plan import Plan
+from charrnn.objectives.plan import Plan, counted
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
 
 __all__ = ["plan_of"]
@@ -28,7 +28,7 @@ PATIENCE = 1_000
 
 # The sizes of a stack, and that of the largest for texts of fewer characters in all.
 SIZES = (32, 64, 128, 192, 256, 384)
-LARGEST = ((20_000, 64), (60_000, 128), (300_000, 192), (3_000_000, 256), (math.inf, 384))
+LARGEST = ((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384))
 PASSES = 6  # that a size must be able to make to be chosen
 
 RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate
@@ -137,7 +137,7 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, texts:
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
-        f"{model.embed_size}, {settings['batch_size']} texts side by side, learning rate "
-        f"{settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, chosen for "
-        f"{texts:,} training texts of {train:,} characters"
+        f"{model.embed_size}, {counted(settings['batch_size'], 'text')} side by side, "
+        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
+        f"chosen for {counted(texts, 'training text')} of {train:,} characters"
     )

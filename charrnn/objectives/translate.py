@@ -32,7 +32,7 @@ from charrnn.objectives import rows
 from charrnn.objectives.base import TextData, TextTask
 from charrnn.objectives.examples import divide, shape_of, side_by_side
 from charrnn.objectives.groups import Groups
-from charrnn.objectives.plan import Plan
+from charrnn.objectives.plan import Plan, counted
 from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
 from charrnn.task_config import Translate
 from charrnn.tasks.edits import character_error_rate
@@ -195,13 +195,15 @@ def plan(
     steps = math.ceil(len(train) / batch_size)
     notes = []
     if left_out := len(train_rows) - len(train):
-        notes.append(f"left out {left_out:,} pairs with a text of over {longest - 2:,} characters")
+        notes.append(
+            f"left out {counted(left_out, 'pair')} with a text of over {longest - 2:,} characters"
+        )
     reasons = (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
-        f"embedding {model.embed_size}, {batch_size} pairs side by side, "
+        f"embedding {model.embed_size}, {counted(batch_size, 'pair')} side by side, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}"
         f"{f' (weights {model.weight_dropout:g})' if model.weight_dropout else ''}, chosen for "
-        f"{len(train):,} training pairs of {tokens:,} characters"
+        f"{counted(len(train), 'training pair')} of {tokens:,} characters"
     )
     return Plan(
         model=model,

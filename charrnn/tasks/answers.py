@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
 
 __all__ = ["Answer", "Forecast", "Label", "MarkedText", "Span", "Translation"]
+
+
+LINE_END = re.compile("\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -65,12 +69,12 @@ class MarkedText(Answer, frozen=True):
 
     @property
     def plain(self) -> str:
-        """The text with each span in brackets: [Ann Lee](person) went home."""
+        """The text with each span in brackets: [Ann Lee](person) went home; on one line."""
         parts, before = [], 0
         for span in self.spans:
             parts += [self.text[before : span.start], f"[{span.text}]({span.label})"]
             before = span.end
-        return "".join([*parts, self.text[before:]])
+        return LINE_END.sub(" ", "".join([*parts, self.text[before:]]))
 
 
 class Translation(Answer, frozen=True):

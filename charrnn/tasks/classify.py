@@ -5,6 +5,7 @@ texts ──encoder──▶ (B, T, D·H) ──max and mean over time──▶ 
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +26,12 @@ from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.encoder import Encoder, groups
 from charrnn.tasks.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, cut_note, labels_for, tokenizer_of
 from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Classifier", "labels_in", "report_of"]
+
+ENDS = 2  # steps of a text beside its characters
 
 
 def labels_in(examples: Sequence[Labelled], classes: Sequence[str]) -> Labels:
@@ -54,6 +57,7 @@ class Classifier:
     Attributes:
         labels: the K classes, in the order of the scores.
         usual: the most frequent in training.
+        longest: characters; of a longer text the beginning is read, as in training.
     """
 
     def __init__(self, found: ModelFolder) -> None:
@@ -64,6 +68,8 @@ class Classifier:
         self.labels, self.usual = labels.labels, labels.usual
         if self.usual not in self.labels:
             raise BadDataError(f"{found.path}: {self.usual!r} is no label of the model", ADVICE)
+        training = found.record.training
+        self.longest = training.seq_length - ENDS if training else sys.maxsize - ENDS
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
@@ -81,7 +87,8 @@ class Classifier:
 
     def probabilities(self, texts: Sequence[str]) -> Logits:
         """Of each class for each text: (N, K)."""
-        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer) for text in texts]
+        most = self.longest + ENDS
+        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer)[:most] for text in texts]
         return softmax(self._logits(rows))
 
     def _logits(self, rows: Sequence[Ids]) -> Floats:
@@ -95,7 +102,7 @@ class Classifier:
     def evaluate(
         self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
     ) -> Report:
-        """How many texts of some files are labelled rightly.
+        """How many texts of some files are labelled correctly.
 
         Args:
             sources: files as it was trained on; their columns have the same names by default.
@@ -107,11 +114,14 @@ class Classifier:
         notes: list[str] = []
         reading = columns_for(self.task, reading)
         column = self.task.label_column
-        report = self.report(read_labelled(listed(sources), reading, notes, column))
+        examples = read_labelled(listed(sources), reading, notes, column)
+        if cut := sum(len(one.text) > self.longest for one in examples):
+            notes.append(cut_note(cut, self.longest))
+        report = self.report(examples)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def report(self, examples: Sequence[Labelled]) -> Report:
-        """How many texts are labelled rightly."""
+        """How many texts are labelled correctly."""
         probabilities = self.probabilities([example.text for example in examples])
         answers = [self.labels[k] for k in probabilities.argmax(-1)]
         wanted = [example.label for example in examples]

@@ -171,7 +171,7 @@ class Forecaster:
         else:
             try:
                 rows = np.asarray(series, np.float64)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 rows = np.zeros(())
             rows = rows[:, None] if rows.ndim == 1 else rows
         if rows.ndim != 2:

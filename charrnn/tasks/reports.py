@@ -57,9 +57,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         beside = ", ".join(
             f"{name} {scores[self.metric]:.4g}" for name, scores in self.baselines.items()
         )
-        if self.beaten_by is None:
+        best = self.beaten_by
+        if best is None:
             return f"{self.metric} {self.score:.4g}; without a model: {beside}"
-        return (
-            f"{self.metric} {self.score:.4g} is no better than {self.beaten_by} without a model "
-            f"({beside}): more examples or a longer run may help"
+        found = (
+            f"{self.metric} {self.score:.4g} is no better than {best} without a model ({beside})"
         )
+        perfect = 1 if self.higher_is_better else 0  # the best of each score that counts
+        if self.baselines[best][self.metric] == perfect:
+            return found
+        return f"{found}: more examples or a longer run may help"

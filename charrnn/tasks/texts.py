@@ -15,7 +15,7 @@ from charrnn.folder.record import LABELS, Labels, ModelFolder, labels_of
 from charrnn.task_config import TaskRecord
 from charrnn.text.tokenizer import CharTokenizer
 
-__all__ = ["END", "STAND_IN", "as_ids", "columns_for", "labels_for", "tokenizer_of"]
+__all__ = ["END", "STAND_IN", "as_ids", "columns_for", "cut_note", "labels_for", "tokenizer_of"]
 
 END = "\n"  # how the end of a text reads
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
@@ -26,6 +26,14 @@ def as_ids(text: str, tokenizer: CharTokenizer) -> Ids:
     """The ids (N+2,) of a text of N characters."""
     assert tokenizer.end_id is not None, "texts have ends"
     return np.pad(tokenizer.places(text, STAND_IN), 1, constant_values=tokenizer.end_id)
+
+
+def cut_note(count: int, longest: int) -> str:
+    """What is said of texts that are not read to their end."""
+    texts = f"1 text is longer than {longest:,} characters: its beginning is read"
+    if count > 1:
+        texts = f"{count:,} texts are longer than {longest:,} characters: their beginnings are read"
+    return texts
 
 
 def tokenizer_of(found: ModelFolder) -> CharTokenizer:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from charrnn.config import Reading
+from charrnn.decoding.pieces import standard_input
 from charrnn.examples.series import Series, numbers_in, read_series
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
+from charrnn.terminal.options import names_a_file
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
@@ -87,9 +89,9 @@ def _series(
     """The series of some inputs; none of a standard input that is empty."""
     found: list[Series] = []
     for one in inputs:
-        if one == "-" and len(inputs) == 1 and _is_empty(sys.stdin.buffer):
+        if one == "-" and len(inputs) == 1 and _is_empty(standard_input()):
             continue
-        if one == "-" or one.startswith("hf://") or os.path.exists(one):  # noqa: PTH110
+        if names_a_file(one):
             found += read_series([one], reading, notes, column)
         else:
             found.append(numbers_in(one))

@@ -62,7 +62,7 @@ def choose(sampler: Sampler, count: int) -> None:
 def _answer(sampler: Sampler, best: np.ndarray) -> Ids | None:
     """The ids (N,) that the user chose or typed; None at the end."""
     _show("> ")
-    line = sys.stdin.readline()
+    line = sys.stdin.readline() if sys.stdin else ""
     if not line:
         _show("\n")
         return None

@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from charrnn.config import SETTINGS, Settings, Unknown, settings_from
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.settings import Setting, bounds, settings_of
 
 __all__ = [
@@ -27,11 +27,15 @@ __all__ = [
     "UnknownOption",
     "as_text",
     "models_and_texts",
+    "names_a_file",
     "option_names",
     "read_by_a_model",
     "take",
     "with_settings",
 ]
+
+# What is meant as the name of a file, whether it is there or not.
+FILE_NAME = re.compile(r"\S+\.(csv|tsv|jsonl?|ndjson|parquet|txt|conll|gz)", re.IGNORECASE)
 
 ModelArgument = Annotated[
     str | None,
@@ -107,6 +111,20 @@ def read_by_a_model() -> Iterator[None]:
     except BadDataError as error:
         advice = re.sub(r", or (train on its bytes with )?--tokenizer byte", "", error.advice)
         raise BadDataError(error.found, advice) from None
+
+
+def names_a_file(word: str) -> bool:
+    """Whether an input names a file, a data set or standard input, and is no text itself.
+
+    Raises:
+        MissingInputError: for what reads like the name of a file, if there is none.
+    """
+    if word == "-" or word.startswith("hf://") or os.path.exists(word):  # noqa: PTH110
+        return True
+    if FILE_NAME.fullmatch(word):
+        advice = "check the name; a text that reads so can come by standard input"
+        raise MissingInputError(f"there is no file {word}", advice)
+    return False
 
 
 def as_text(word: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +26,16 @@ JSON_ESCAPES = {
 
 
 def set_up_streams() -> None:
-    """Let no character end a command: what a stream can't carry is replaced, and said once."""
+    """Let no character end a command: what a stream can't carry is replaced, and said once.
+
+    Of streams that are closed, the output goes nowhere, and input is refused where it is read.
+    """
+    if sys.stdin is not None:
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = (
+        stream or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        for stream in (sys.stdout, sys.stderr)
+    )
     for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error")):
         handler = f"charrnn: {name}"
         codecs.register_error(handler, _replacer(name, stream))

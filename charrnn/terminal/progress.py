@@ -66,7 +66,7 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
                 _say(note)
             _say(event.summary)
             _say(
-                f"{event.parameters:,} parameters, {event.training.steps:,} updates on "
+                f"{event.parameters:,} parameters, {_updates(event.training.steps)} on "
                 f"{event.device} in {event.precision}; the model goes to {event.folder}"
             )
         case Progress():
@@ -113,7 +113,7 @@ def _summary(event: Finished) -> str:
     early = "stopped early, " if event.stopped_early else ""
     skipped = f"{event.skipped} skipped because a gradient was not finite, " * bool(event.skipped)
     return (
-        f"{early}{event.steps:,} updates, {skipped}{event.epochs:.1f} epochs in "
+        f"{early}{_updates(event.steps)}, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
         f"{_losses(event)}; training loss {event.train_nats:.4f}{_nats(event.unit)}\n"
         f"{_corrections(event)}{_threads(event)}{event.advice}\n{_next(event)}"
@@ -158,12 +158,16 @@ def _threads(event: Finished) -> str:
     if not event.threads:
         return ""
     changes = [
-        f"{one.count} thread{'' if one.count == 1 else 's'} after {one.step:,} updates"
+        f"{one.count} thread{'' if one.count == 1 else 's'} after {_updates(one.step)}"
         for one in event.threads
     ]
     if len(changes) > MAX_CHANGES:
         changes[1:-1] = ["…"]
     return f"to share the processors with other programs, it ran in {', '.join(changes)}\n"
+
+
+def _updates(count: int) -> str:
+    return f"{count:,} update{'s' * (count != 1)}"
 
 
 def _say(text: str) -> None:

@@ -12,7 +12,6 @@ import glob
 import hashlib
 import importlib
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ import charrnn
 from charrnn.arguments import checked
 from charrnn.config import Reading
 from charrnn.decoding.containers import plain_name
-from charrnn.decoding.pieces import Piece
+from charrnn.decoding.pieces import Piece, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry
 from charrnn.formats.columns import MissingColumnError
@@ -199,7 +198,7 @@ def place_of(source: str, reading: Reading) -> Place:
 def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
     """A source that is no file."""
     if source == "-":
-        yield from registry.documents_in("standard input", sys.stdin.buffer, reading, heeded)
+        yield from registry.documents_in("standard input", standard_input(), reading, heeded)
     elif source.startswith(HUB):
         heeded |= {"text_column", "split"}
         yield from hub_rows(source, reading)

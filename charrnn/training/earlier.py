@@ -25,6 +25,7 @@ from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plan import Plan
 from charrnn.objectives.table import OBJECTIVES
+from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import Origin, origin_of
 from charrnn.text.tokenizer import Tokenizer
@@ -127,7 +128,7 @@ def read_again(
         )
     if isinstance(sources, Corpus):
         raise UsageError("a corpus has no examples in it", "name files with examples")
-    settings = record.task.settings
+    settings, reading = record.task.settings, columns_for(record.task, reading)
     data = OBJECTIVES[record.task.name].read(sources, reading, settings, tokenizer=tokenizer)
     _refuse_another(data.corpus, record, folder)
     return data

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from charrnn.folder.files import write_files
+from charrnn.folder.record import model_files, read_folder
 from tests import commands
 from tests.tasks.shelf import write_examples, write_models
 
@@ -21,7 +25,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None:
-    texts = (desk / "new-reviews.txt").read_text()
+    texts = (desk / "new-reviews.txt").read_text().replace("\n", "\n\n", 1)
+    (desk / "gap.txt").write_text(texts)
     done = commands.run(desk, "predict", "reviews", data=texts.encode())
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(texts.splitlines())
@@ -29,12 +34,21 @@ def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None
         assert list(answer) == ["label", "probability", "probabilities"]
         assert set(answer["probabilities"]) == {"good", "bad"}
         assert answer["probability"] == max(answer["probabilities"].values())
-    same = commands.run(desk, "predict", "reviews", "new-reviews.txt")
+    same = commands.run(desk, "predict", "reviews", "gap.txt")
     assert same.stdout == done.stdout
     (alone,) = commands.run(desk, "predict", "reviews", texts.splitlines()[7]).stdout.splitlines()
     assert json.loads(alone)["probability"] == pytest.approx(answers[7]["probability"], abs=1e-5)
     plain = commands.run(desk, "predict", "reviews", "--plain", data=texts.encode())
     assert plain.stdout.splitlines() == [answer["label"] for answer in answers]
+
+
+@pytest.mark.parametrize("model", ["places", "words"])
+def test_an_empty_line_has_an_answer(desk: Path, model: str) -> None:
+    done = commands.run(desk, "predict", model, data=b"fine\n\nwarm\n")
+    assert len(done.stdout.splitlines()) == 3
+    (desk / "table.csv").write_text("text,n\nfine,1\n,2\n")
+    done = commands.run(desk, "predict", model, "table.csv", "--text-column", "text")
+    assert len(done.stdout.splitlines()) == 2
 
 
 def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:
@@ -43,6 +57,7 @@ def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:
     answer = json.loads(done.stdout)
     assert list(answer) == ["text", "spans"]
     assert answer["text"] == text
+    assert answer["spans"]
     for span in answer["spans"]:
         assert list(span) == ["start", "end", "label", "text"]
         assert text[span["start"] : span["end"]] == span["text"]
@@ -61,12 +76,21 @@ def test_eval_has_a_trivial_answer_beside(
     assert found["baselines"]
     shown = commands.run(desk, "eval", model, examples)
     assert shown.returncode == 0
-    assert "without a model" in shown.stdout + shown.stderr
+    said = shown.stdout + shown.stderr
+    assert found["verdict"] in said
+    for name, scores in found["baselines"].items():
+        assert f"{name} {scores[metric]:.4g}" in said
 
 
 def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
-    done = commands.run(desk, "eval", "places", "test-places.conll")
-    assert "no better than" in done.stdout + done.stderr  # four updates teach it nothing
+    """One that knows nothing always says the same, as does the trivial answer."""
+    found = read_folder(desk / "reviews")
+    zeros = {name: np.zeros_like(weight) for name, weight in found.weights.items()}
+    files = model_files(found.record, found.tokenizer, zeros, found.step)
+    (desk / "zeros").mkdir()
+    write_files(desk / "zeros", {**files, **found.extra})
+    done = commands.run(desk, "eval", "zeros", "test-reviews.csv")
+    assert "accuracy 0.5 is no better than always" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -83,14 +107,51 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
 def test_wrong_input_is_one_line(
     desk: Path, arguments: tuple[str, ...], code: int, found: str
 ) -> None:
-    done = commands.run(desk, *arguments)
+    done = commands.run_copy(desk, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert found in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_file_that_is_not_there_is_no_text(desk: Path) -> None:
-    done = commands.run(desk, "predict", "reviews", "new-review.txt")
+@pytest.mark.parametrize(
+    "arguments", [("predict", "reviews"), ("predict", "airline", "-"), ("sample", "forth", "-n", 0)]
+)
+def test_standard_input_may_be_closed(desk: Path, arguments: tuple[str, ...]) -> None:
+    process = commands.start(desk, *arguments, limit=lambda: os.close(0))
+    out, err = process.communicate(timeout=120)
+    if arguments[0] == "sample":
+        assert (process.returncode, err) == (0, b"")
+    else:
+        found = b"charrnn: standard input is closed; name a file instead\n"
+        assert (process.returncode, out, err) == (66, b"", found)
+
+
+def test_output_may_be_closed(desk: Path) -> None:
+    process = commands.start(desk, "predict", "reviews", "fine", limit=lambda: os.close(1))
+    assert process.communicate(timeout=120)[1] == b""
+    assert process.returncode == 0
+
+
+def test_a_server_has_language_models_alone(desk: Path) -> None:
+    done = commands.run(desk, "serve", "forth", "reviews", "--port", 0)
+    assert done.returncode != 0
+    assert "reviews is no language model" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_numbers_come_as_an_argument_and_by_standard_input(desk: Path) -> None:
+    numbers = " ".join(str(-k) for k in range(1, 14))
+    answers = [
+        commands.run(desk, "predict", "airline", "--", numbers).stdout,
+        commands.run(desk, "predict", "airline", data=f"{numbers}\n".encode()).stdout,
+    ]
+    assert answers[0] == answers[1]
+    assert len(json.loads(answers[0])["forecast"]) == 12
+
+
+@pytest.mark.parametrize("model", ["reviews", "airline"])
+def test_a_file_that_is_not_there_is_no_text(desk: Path, model: str) -> None:
+    done = commands.run(desk, "predict", model, "new-review.txt")
     assert (done.returncode, done.stdout) == (66, "")
     assert done.stderr.startswith("charrnn: there is no file new-review.txt; ")
     assert done.stderr.count("\n") == 1

@@ -23,7 +23,7 @@ from charrnn import CharRNN, CharTokenizer
 from charrnn.cli.app import VERBS as CALLED
 from charrnn.cli.app import app
 from charrnn.text.corpus import BUNDLED
-from tests.commands import TINY, run, start
+from tests.commands import TINY, run, run_copy, start
 from tests.conftest import small_config
 
 VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -126,7 +126,7 @@ def test_a_bad_text_ends_in_one_line_and_leaves_nothing(
 ) -> None:
     if data is not None:
         (tmp_path / name).write_bytes(data)
-    done = run(tmp_path, "train", name, "--steps", 1)
+    done = run_copy(tmp_path, "train", name, "--steps", 1)
     _assert_one_line(done, code, message)
     assert not (tmp_path / "checkpoints").exists()
 
@@ -149,7 +149,7 @@ BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
 def test_a_bad_setting_is_named(
     tmp_path: Path, verse: Path, settings: tuple[object, ...], message: str
 ) -> None:
-    _assert_one_line(run(tmp_path, "train", verse, *settings), 2, message)
+    _assert_one_line(run_copy(tmp_path, "train", verse, *settings), 2, message)
     assert not (tmp_path / "checkpoints").exists()
 
 

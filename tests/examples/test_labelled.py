@@ -35,7 +35,8 @@ def test_every_format_has_the_same_examples() -> None:
     Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     parquet.write_table(pa.Table.from_pylist(list(ROWS)), "a.parquet")
     Path("fast.txt").write_text("__label__good a fine film, truly\r\n\r\n__label__bad dull\r\n")
-    for name in ("a.csv", "a.tsv", "table.txt", "a.jsonl", "a.parquet", "fast.txt"):
+    Path("tabs.txt").write_text("__label__good\ta fine film, truly\n__label__bad \t dull\n")
+    for name in ("a.csv", "a.tsv", "table.txt", "a.jsonl", "a.parquet", "fast.txt", "tabs.txt"):
         assert read(name) == PAIRS, name
     assert read("a.csv", "a.jsonl") == PAIRS * 2
 
@@ -59,6 +60,8 @@ def test_columns_have_any_name_or_number() -> None:
     assert read("a.csv", text="review", label="stars") == [("fine", "5"), ("dull", "1")]
     Path("b.csv").write_text("good,fine\nbad,dull\n")
     assert read("b.csv", text="2", label="1") == [("fine", "good"), ("dull", "bad")]
+    with pytest.raises(UsageError, match="number both columns"):
+        read("b.csv", text="2")
     Path("c.jsonl").write_text(
         '{"meta": {"ok": true}, "text": "fine"}\n{"meta": {"ok": false}, "text": "x"}'
     )
@@ -89,6 +92,8 @@ WRONG = {
     "no format": ("a.txt", "Call me Ishmael.\n", "neither a table with the columns text and label"),
     "a header before fastText": ("a.txt", "label text\n__label__a b\n", "a.txt: line 1 does not"),
     "two labels": ("a.txt", "__label__a __label__b c\n", "a.txt: line 1 has two labels"),
+    "two after two spaces": ("a.txt", "__label__a  __label__b c\n", "a.txt: line 1 has two labels"),
+    "two with a comma": ("a.txt", "__label__a,__label__b c\n", "a.txt: line 1 has two labels"),
     "an empty label": ("a.txt", "__label__a b\n__label__ b\n", "a.txt: line 2 does not begin"),
     "nothing": ("a.csv", "text,label\n", "a.csv: no text with a label in it"),
     "an empty file": ("a.csv", "", "a.csv: no text with a label in it"),

@@ -49,6 +49,10 @@ def test_columns_can_be_named_and_lie_deeper() -> None:
     assert deeper == [Pair("yes", "ja")]
     Path("c.tsv").write_text("7\tja\tyes\n")  # without a header they have numbers
     assert read("c.tsv", text="3", label="2") == [Pair("yes", "ja")]
+    with pytest.raises(CharRNNError, match="number both columns"):
+        read("c.tsv", text="2")
+    with pytest.raises(CharRNNError, match="label_column is 'source', and so is the other column"):
+        read("c.tsv", label="source")
 
 
 def test_what_is_not_used_is_said() -> None:

@@ -14,8 +14,8 @@ import pytest
 from pyarrow import parquet
 
 from charrnn import Reading
-from charrnn.errors import BadDataError, MissingInputError
-from charrnn.examples.rows import MISSING, Row, opened, value_at
+from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.examples.rows import MISSING, Form, Row, columns_of, opened, value_at
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})
@@ -93,6 +93,14 @@ def test_standard_input_is_seen_for_what_it_is(monkeypatch: pytest.MonkeyPatch) 
         assert row.cells["text"] == "one"
 
 
+def test_a_text_may_begin_with_a_bracket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("{hello} there\n", "{\n}\n", '{ "a"\n'):
+        Path("a.txt").write_text(text)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        forms = [file.form for file in opened(["a.txt", "-"], Reading(), [])]
+        assert forms == [Form.TEXT if text.startswith("{h") else Form.JSON] * 2
+
+
 def test_a_broken_file_is_told_while_it_is_read() -> None:
     whole = gzip.compress(b"text,n\n" + b"".join(b"%d,1\n" % k for k in range(99_999)), mtime=0)
     Path("a.csv.gz").write_bytes(whole[:-1000])
@@ -116,3 +124,18 @@ def test_values_may_lie_deeper() -> None:
     assert value_at(cells, "a.x") == 2
     assert value_at(cells, "n") is None
     assert value_at(cells, "a.b.d") is value_at(cells, "z") is MISSING
+
+
+def test_two_columns_are_two() -> None:
+    usual = ("text", "label")
+    assert columns_of(None, None, usual) == usual
+    assert columns_of("review", None, usual) == ("review", "label")
+    assert columns_of("2", "1", usual) == ("2", "1")
+    assert columns_of("2", "label", usual) == ("2", "label")  # of records
+    with pytest.raises(UsageError, match="text_column is the number 2, and the other column has"):
+        columns_of("2", None, usual)
+    with pytest.raises(UsageError, match="label_column is the number 1, and the other column has"):
+        columns_of(None, "1", usual)
+    for one, other in (("text", "text"), ("2", "2"), (None, "text"), ("label", None)):
+        with pytest.raises(UsageError, match="and so is the other column"):
+            columns_of(one, other, usual)

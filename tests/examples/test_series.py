@@ -59,6 +59,19 @@ def test_features_beside_the_value(tmp_path: Path) -> None:
     assert only.values.tolist() == [[20, 7], [21, 8]]
 
 
+@pytest.mark.parametrize("index", ["", "index", "Unnamed: 0"])
+@pytest.mark.parametrize("value", ["y", "sales"])
+def test_a_column_that_numbers_the_rows_is_left_out(tmp_path: Path, index: str, value: str) -> None:
+    which = f"the column {index}" if index else "a column without a name"
+    (only,), notes = read(tmp_path, f"{index},{value}\n0,5\n1,7\n2,6\n")
+    assert only.features == ()
+    assert only.values.tolist() == [[5], [7], [6]]
+    assert notes == [f"{tmp_path}/x.csv: left out {which}, which numbers the rows"]
+    found, notes = read(tmp_path, f"{index},{value}\n0,5\n1,7\n1,6\n")
+    assert (len(found), found[0].features) == ((1, (index,)) if value == "y" else (2, ()))
+    assert notes == []
+
+
 def test_long(tmp_path: Path) -> None:
     rows = "a,2024-01-01,1\nb,2024-01-01,10\na,2024-01-02,2\nb,2024-01-02,20\na,2024-01-03,3\n"
     found, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
@@ -76,12 +89,19 @@ def test_long(tmp_path: Path) -> None:
         ("H1,1,2,3\nH2,4,5\n", ["H1", "H2"]),
         ("1,2,3\n4,5\n", ["1", "2"]),
         ("1 2 3\n4 5\n".replace(" ", "\t"), ["1", "2"]),
+        ("1 2 3\n4 5\n", ["1", "2"]),
     ],
 )
 def test_ragged(tmp_path: Path, text: str, names: list[str]) -> None:
     found, _ = read(tmp_path, text)
     assert [one.name for one in found] == names
     assert [one.values[:, 0].tolist() for one in found] == [[1, 2, 3], [4, 5]]
+
+
+def test_one_line(tmp_path: Path) -> None:
+    (only,), _ = read(tmp_path, "1 2.5 -3\n", "x.txt")
+    assert (only.name, only.values.tolist()) == ("", [[1], [2.5], [-3]])
+    assert "'two', not a number" in refused(tmp_path, "1 2 3\n4 two 5\n").found
 
 
 def test_one_column(tmp_path: Path) -> None:
@@ -107,6 +127,26 @@ def test_parquet(tmp_path: Path) -> None:
     assert only.values[:, 0].tolist() == [3, 4.5]
 
 
+def test_rows_without_a_value_at_both_ends_are_left_out_and_counted(tmp_path: Path) -> None:
+    text = "ds,y,heat\n2024-01,,\n2024-02,5,1\n2024-03,6,2\n2024-04,,3\n2024-05,,4\n"
+    (only,), notes = read(tmp_path, text)
+    assert (only.values.tolist(), only.times) == ([[5, 1], [6, 2]], ("2024-02", "2024-03"))
+    assert notes == [f"{tmp_path}/x.csv: left out 3 rows without a value"]
+    (only,), notes = read(tmp_path, "sales\nna\n5\n6\n")
+    assert (len(only.values), notes) == (2, [f"{tmp_path}/x.csv: left out 1 row without a value"])
+    (only,), notes = read(tmp_path, "ds,a,b\n2024-01,1,\n2024-02,2,\n")
+    assert only.name == "a"
+    assert notes == [f"{tmp_path}/x.csv: left out series b, which held no values"]
+
+
+@pytest.mark.parametrize("line", [2, 4])
+def test_a_feature_may_not_be_missing_where_there_is_a_value(tmp_path: Path, line: int) -> None:
+    rows = ["ds,y,heat", "2024-01,5,1", "2024-02,6,2", "2024-03,7,3"]
+    rows[line - 1] = rows[line - 1][:-1]
+    error = refused(tmp_path, "\n".join(rows) + "\n")
+    assert f"line {line}: the value of heat is missing, and that of y is not" in error.found
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -115,6 +155,7 @@ def test_parquet(tmp_path: Path) -> None:
         ("H1,1,2\nH2,1,,3\n", "line 2: column 3 is missing"),
         ("ds,y\n2024-01,1\n2024-02,two\n", "line 3: the value of y is 'two', not a number"),
         ("ds,y\n2024-01,1\n2024-02,inf\n", "line 3: the value of y is infinite"),
+        ("ds,y\n2024-01,1\n2024-02,-2e300\n", "line 3: the value of y is too large"),
         ("ds,y\n2024-02,1\n2024-01,2\n", "line 3: 2024-01 comes after a later time"),
         ("ds,y\n2024-02,1\n2024-02,2\n", "line 3: 2024-02 is there twice"),
         ("unique_id,ds,y\na,1,1\n,2,2\n", "line 3: no unique_id"),
@@ -128,6 +169,20 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, found: str) -> None:
     assert isinstance(error, BadDataError)
     assert found in error.found
     assert "x.csv" in error.found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("true", "row 2: the value of y is 'True', not a number"),
+        ("[1]", "row 2: the value of y is '[1]', not a number"),
+        ("1" * 400, "row 2: the value of y is infinite"),
+    ],
+    ids=["a bool", "a list", "digits"],
+)
+def test_what_is_no_number_in_json(tmp_path: Path, value: str, found: str) -> None:
+    error = refused(tmp_path, f'{{"y": 1}}\n{{"y": {value}}}\n', "x.jsonl")
+    assert found in error.found
 
 
 def test_decimal_commas_are_refused(tmp_path: Path) -> None:
@@ -185,6 +240,17 @@ def test_gaps_in_the_times_are_told(tmp_path: Path) -> None:
     assert "between 2024-02 and 2024-04" in read(tmp_path, f"ds,y\n{months}")[1][0]
 
 
+def test_gaps_of_many_series_are_one_note(tmp_path: Path) -> None:
+    days = ("2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05", "2024-01-07", "2024-01-08")
+    rows = "".join(f"s{k},{day},1\n" for k in range(3) for day in days[: 2 + 4 * (k > 0)])
+    found, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
+    assert len(found) == 3
+    assert notes == [
+        f"{tmp_path}/x.csv: line 6: 2 series have gaps in their times, the first of s1 between "
+        "2024-01-02 and 2024-01-04; read as if nothing were missing"
+    ]
+
+
 @pytest.mark.parametrize(
     "times",
     [
@@ -208,7 +274,7 @@ def test_equal_steps_are_no_gaps(times: str) -> None:
 def test_numbers_as_a_text() -> None:
     for text in ("1 2.5 -3", "1, 2.5, -3", "1;2.5;-3"):
         assert numbers_in(text).values.tolist() == [[1], [2.5], [-3]]
-    for text in ("1 two", "", "nan"):
+    for text in ("1 two", "", "nan", "1 inf", "1e308 2"):
         with pytest.raises(BadDataError):
             numbers_in(text)
 

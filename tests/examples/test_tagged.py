@@ -83,6 +83,18 @@ def test_words_and_tags_of_json() -> None:
     assert one.words == [(0, 3), (4, 7), (8, 12)]
 
 
+def test_words_may_be_in_any_column_and_empty() -> None:
+    rows: list[dict[str, list[str]]] = [
+        {"toks": [], "tags": []},
+        {"toks": ["Ann"], "tags": ["B-PER"], "tokens": ["Bo"]},
+    ]
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    notes: list[str] = []
+    (one,) = read("a.jsonl", column="toks", notes=notes)
+    assert (one.text, one.place) == ("Ann", "a.jsonl: row 2")
+    assert notes == ["a.jsonl: left out 1 row that holds no word"]
+
+
 def test_a_data_set_of_the_hub_names_its_tags() -> None:
     """There tags are numbers, and their names stand in the description of the columns."""
     tags = List(ClassLabel(names=["O", "B-PER", "I-PER"]))
@@ -101,6 +113,20 @@ def test_a_span_takes_whole_words_and_that_is_told() -> None:
     (one,) = read("a.jsonl", notes=notes)
     assert one.spans == [Span(5, 13, "x")]
     assert "within a word" in notes[0]
+
+
+def test_a_span_without_a_word_of_its_own_is_left_out_and_counted() -> None:
+    spans = [{"start": a, "end": b, "label": kind} for a, b, kind in ((0, 4, "PER"), (5, 10, "x"))]
+    blank = [{"start": 2, "end": 3, "label": "x"}]
+    rows = [{"text": "Anne-Marie went", "spans": spans}, {"text": "so what", "spans": blank}]
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    notes: list[str] = []
+    one, two = read("a.jsonl", notes=notes)
+    assert (one.spans, two.spans) == ([Span(0, 10, "PER")], [])
+    assert notes == [
+        "a.jsonl: 1 span begins or ends within a word, and takes all of it",
+        "a.jsonl: left out 2 spans that have no word of their own",
+    ]
 
 
 def test_neighbours_of_one_type_stay_apart() -> None:
@@ -161,6 +187,16 @@ WRONG = {
     "numbers": ("a.jsonl", '{"words": ["x"], "tags": [0]}', "row 1: the tag 0 has no name"),
     "fewer tags": ("a.jsonl", '{"tokens": ["x"], "tags": []}', "row 1: words: 1, tags: 0"),
     "one text": ("a.jsonl", '{"tokens": "x", "tags": "O"}', "row 1: words or tags are no list"),
+    "no tags by that name": (
+        "a.jsonl",
+        '{"tokens": ["x"], "labels": ["O"]}',
+        "row 1: words without tags; name the column of the tags tags or ner_tags",
+    ),
+    "other words": (
+        "a.jsonl",
+        '{"toks": ["x"], "tags": ["O"]}',
+        "there is no column text; choose --text-column from toks, tags",
+    ),
     "a space": ("a.jsonl", '{"tokens": [" "], "tags": ["O"]}', "row 1: ' ' is no word"),
     "no label": (
         "a.jsonl",
@@ -171,6 +207,11 @@ WRONG = {
         "a.jsonl",
         '{"text": "x", "spans": [{"start": 0, "end": 2, "label": "y"}]}',
         "the span 0–2 is not in its text, which ends at 1",
+    ),
+    "digits": (
+        "a.jsonl",
+        '{"text": "xyz", "spans": [{"start": "0", "end": 2, "label": "y"}]}',
+        "row 1: a span is from '0' to 2; start and end must be whole numbers",
     ),
     "overlap": (
         "a.jsonl",

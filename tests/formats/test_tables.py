@@ -169,6 +169,34 @@ def test_the_quotes_of_a_table_with_tabs_may_be_text() -> None:
     assert text_of("b.tsv") == 'one\ttwo\nthree "four"'
 
 
+@pytest.mark.parametrize("stray", ['"Stop now\tHalt', '"\tein', 'one\t"'])
+@pytest.mark.parametrize("closed", [True, False])
+def test_stray_quotes_merge_no_rows(stray: str, *, closed: bool) -> None:
+    """A quotation mark that opens a cell far below, and another that seems to close it."""
+    lines = [f"text\tn {n}" for n in range(300)]
+    lines[0], lines[210] = "text\tn", stray
+    if closed:
+        lines[214] = 'he said "\ter sagte'
+    Path("a.tsv").write_text("\n".join(lines) + "\n")
+    found = read_corpus(["a.tsv"])
+    assert found.text.split("\n") == [line.split("\t")[0] for line in lines[1:]]
+    assert found.notes == ("a.tsv: its quotation marks are read as text",)
+
+
+def test_quotes_that_merge_rows_where_nobody_looked_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "TRIED", 100)
+    rows = ["text\tn", *[f"text\t{n}" for n in range(100)]]
+    Path("a.tsv").write_text("\n".join([*rows, '"Stop\t1', 'he said "\t2', ""]))
+    with pytest.raises(BadDataError, match=r"a\.tsv: line 102: a quotation mark opens a cell that"):
+        read_corpus(["a.tsv"])
+    Path("b.tsv").write_text("\n".join([*rows, '"Stop\t1', *rows]))
+    with pytest.raises(BadDataError, match=r"b\.tsv: line 102: .* none closes it"):
+        read_corpus(["b.tsv"])
+    assert csv.field_size_limit() == 131_072
+
+
 def test_a_cell_is_cleaned_as_a_text_is() -> None:
     Path("a.csv").write_bytes(b'text\r\n"one\r\ntwo\rthree"\r\n"\xef\xbb\xbffour"\r\n')
     found = read_corpus(["a.csv"])

@@ -225,6 +225,17 @@ def test_features_are_read() -> None:
     assert np.median(errors) < 0.5 * np.median(np.abs(np.diff(hint)))
 
 
+def test_the_plan_names_the_features() -> None:
+    rows = "".join(f"{k % 7},{k % 3},{k % 2}\n" for k in range(40))
+    Path("a.csv").write_text(f"y,heat,wind\n{rows}")
+    data = forecast.read(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=1))
+    reasons = plan_of(data, seq_length=8).reasons
+    assert "reads 8 values at a time, each with its heat and wind, and predicts 1;" in reasons
+    reasons = plan_of(data, seq_length=1, batch_size=1).reasons
+    assert "reads 1 value at a time, " in reasons
+    assert "; 1 window side by side, " in reasons
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [

@@ -30,13 +30,15 @@ from charrnn.text.tokenizer import CharTokenizer
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
 LEARNING: dict[str, Any] = {
+    "cell": "gru",
     "hidden_size": 48,
     "embed_size": 16,
     "batch_size": 32,
-    "learning_rate": 0.01,
-    "dropout": 0.2,
+    "learning_rate": 0.015,
+    "dropout": 0.1,
     "weight_dropout": 0.0,
-    "steps": 400,
+    "steps": 300,
+    "eval_every": 300,
     "device": "cpu",
 }
 
@@ -51,22 +53,26 @@ def write_pairs(name: str, sources: list[str], rule: Callable[[str], str]) -> No
     Path(name).write_text("".join(f"{source}\t{rule(source)}\n" for source in sources))
 
 
-def backwards(text: str) -> str:
-    return text[::-1]
+def copied_or_turned(text: str) -> str:
+    """What comes after a mark, which says whether it is to be copied or to be reversed."""
+    return text[1:] if text[0] == "<" else text[:0:-1]
 
 
-@pytest.mark.parametrize("rule", [str, backwards])
-def test_strings_longer_than_any_in_training(rule: Callable[[str], str]) -> None:
-    write_pairs("pairs.tsv", strings(2000, 1, 12, seed=1), rule)
-    write_pairs("longer.tsv", strings(300, 13, 24, seed=2), rule)
+def marked(texts: list[str]) -> list[str]:
+    return ["<>"[k % 2] + text for k, text in enumerate(texts)]
+
+
+def test_strings_longer_than_any_in_training() -> None:
+    write_pairs("pairs.tsv", marked(strings(2000, 1, 12, seed=1)), copied_or_turned)
+    write_pairs("longer.tsv", marked(strings(200, 13, 24, seed=2)), copied_or_turned)
     run = charrnn.train(["pairs.tsv"], task="translate", out="m", **LEARNING)
     model = run.finish(progress=False)
     assert isinstance(model, Translator)
     report = model.evaluate(["longer.tsv"])
-    assert report.count == 300
+    assert report.count == 200
     assert report.scores["exact match"] >= 0.99
     assert report.baselines["nearest source"]["exact match"] == 0
-    assert report.beaten_by == ("copy" if rule is str else None)
+    assert report.beaten_by is None
 
 
 def settings(seed: int = 0, batch_size: int = 4, seq_length: int = 64) -> TrainConfig:

@@ -38,6 +38,10 @@ def ids_of(steps: int = T) -> torch.Tensor:
     return torch.randint(0, 7, (steps, B), generator=torch.Generator().manual_seed(1))
 
 
+def values_of() -> torch.Tensor:
+    return torch.randn(T, B, F, generator=torch.Generator().manual_seed(1))
+
+
 def twin_of(network: networks.Encoder) -> twins.Encoder:
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     return twins.Encoder(network.config, weights)
@@ -58,7 +62,7 @@ def test_the_twin_finds_the_same(cell: str, layers: int, back: bool, features: i
     network = network_of(config, features)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     assert shapes == encoder_shapes(config, features)
-    x = torch.randn(T, B, F) if features else ids_of()
+    x = values_of() if features else ids_of()
     found = network.read(x, torch.tensor(LENGTHS)).numpy()
     assert found.shape == (T, B, (1 + back) * config.hidden_size)
     own = twin_of(network).read(x.numpy().swapaxes(0, 1), np.array(LENGTHS)).swapaxes(0, 1)
@@ -122,7 +126,7 @@ def test_the_order_of_reading_backwards_is_its_own_inverse() -> None:
 
 def test_gradients_stay_within_a_row() -> None:
     network = network_of(config_of("gru"), F)
-    x = torch.randn(T, B, F, requires_grad=True)
+    x = values_of().requires_grad_()
     output = network.read(x, torch.tensor(LENGTHS))
     total = torch.stack([output[:length, row].sum() for row, length in enumerate(LENGTHS)])
     torch.autograd.backward(total.sum())

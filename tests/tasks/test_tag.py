@@ -79,3 +79,4 @@ def test_spans_stand_in_the_text() -> None:
     )
     assert found.plain == "[Ann Lee](per) met [Bo](per) in [New York](loc)"
     assert MarkedText("none", ()).plain == "none"
+    assert MarkedText("two\r\nlines\u2028or three\n", ()).plain == "two lines or three "

@@ -275,8 +275,10 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
                 np.testing.assert_allclose(own, weights[name], atol=1e-6)
     _consume(train(repeat="model", out="again", init_from=bases))
     assert _content("again") == _content("model")
-    with pytest.raises(CharRNNError, match="backwards"):
-        train(examples, out="x", task=task, init_from=["backwards", "backwards"], **settings)
+    for others in ([], ["forwards"]):
+        twice = [*others, "backwards", "backwards"]
+        with pytest.raises(CharRNNError, match="backwards and backwards read back"):
+            train(examples, out="x", task=task, init_from=twice, **settings)
 
 
 def test_a_model_for_a_task_is_refused_where_a_language_model_is_needed(

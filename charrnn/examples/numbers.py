@@ -1,0 +1,59 @@
+"""Numbers as tables write them: 112, 1.5e3, and what stands where one is missing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LARGEST", "is_gap", "is_list", "is_number", "number_of", "size_of"]
+
+LARGEST = 1e300  # differences of larger ones may be infinite
+GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+
+
+def number_of(cell: Any) -> float:
+    """The number that a cell holds; NaN where one is missing.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if cell is None or (isinstance(cell, str) and is_gap(cell)):
+        return math.nan
+    if isinstance(cell, bool | np.bool_):
+        raise ValueError(cell)  # which Python takes for 0 and 1
+    if not isinstance(cell, str | int | float):
+        try:
+            return float(cell.__float__())  # a decimal, or a number of NumPy
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(cell) from None
+    if isinstance(cell, str) and "_" in cell:  # Python reads 1_000
+        raise ValueError(cell)
+    try:
+        return float(cell)
+    except OverflowError:  # an int
+        return math.inf
+
+
+def is_number(cell: Any) -> bool:
+    """Whether a cell holds a number."""
+    try:
+        return not math.isnan(number_of(cell))
+    except ValueError:
+        return False
+
+
+def is_gap(cell: Any) -> bool:
+    """Whether a cell says that a number is missing."""
+    return isinstance(cell, str) and cell.strip().lower() in GAPS
+
+
+def is_list(cell: Any) -> bool:
+    """Whether a cell holds several numbers, with spaces between them."""
+    return isinstance(cell, str) and len(cell.split()) > 1 and all(map(is_number, cell.split()))
+
+
+def size_of(value: float) -> str:
+    """How messages call a number above `LARGEST`."""
+    return "infinite" if math.isinf(value) else "too large"
