@@ -1,4 +1,4 @@
-"""The ways of `charrnn inspect` that measure: --units, --horizon and --gradients."""
+"""The ways of `charrnn inspect` that measure: --units, --horizon and --gradients; and a bar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from charrnn.models.predictor import Predictor
     from charrnn.text.corpus import Corpus
 
-__all__ = ["measure_gradients", "measure_horizon", "measure_units"]
+__all__ = ["measure_gradients", "measure_horizon", "measure_units", "progress_bar"]
 
 LONG = 1_000_000  # characters whose units are looked at
 BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
@@ -33,7 +33,7 @@ def measure_units(
     text = corpus.text[:LONG]
     if len(text) < len(corpus.text):
         say(f"the first {LONG:,} characters are looked at")
-    with _progress() as done:
+    with progress_bar() as done:
         found = units(model, text, unknown=unknown, progress=done)
     if output is not None:
         from charrnn.plots.insights import draw_units
@@ -45,7 +45,7 @@ def measure_units(
     elif output is None:
         from charrnn.terminal.insights import show_units
 
-        show_units(found)
+        show_units(found, model.tokenizer.unit)
 
 
 def measure_horizon(
@@ -72,7 +72,7 @@ def measure_horizon(
         text = corpus.text
         ids_and_contexts(model, text, unknown)  # what is wrong is said before what is left out
         known = _training_text(find_model(names[0]))
-    with _progress() as done:
+    with progress_bar() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)
     seq_length = training.seq_length if training else None
     if output is not None:
@@ -123,7 +123,7 @@ def measure_gradients(
     from charrnn.models.loading import load
 
     models = [load(name) for name in names]
-    with _progress() as done:
+    with progress_bar() as done:
         found = gradients(models, corpus.text, unknown=unknown, progress=done)
     if output is not None:
         from charrnn.plots.insights import draw_gradients
@@ -139,7 +139,7 @@ def measure_gradients(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[float], object]]:
+def progress_bar() -> Iterator[Callable[[float], object]]:
     """A bar on a terminal, while work goes on; it is told which share of the work was done.
 
     A machine that only uses models may have no tqdm, and then no bar.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units
+from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units, progress_bar
 from charrnn.config import Reading
 from charrnn.errors import UsageError, not_written
 from charrnn.plots.style import check_path
@@ -211,7 +211,8 @@ def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
     from charrnn.inside.page import page
 
     facts = [model.facts["cell"], f"{len(ids):,} {model.tokenizer.unit}s"]
-    made = page(model, ids, title, facts)
+    with progress_bar() as done:
+        made = page(model, ids, title, facts, done)
     try:
         path.write_text(made, encoding="utf-8", errors="replace")
     except OSError as error:

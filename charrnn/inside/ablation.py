@@ -1,9 +1,10 @@
 """What a model loses without a unit: its h is held at its mean, and the text is predicted again.
 
     ablation = Ablation(model, ids)
-    ablation.bits_lost([3, 200], means, LANES, done)    # bits per character, by unit
+    ablation.bits_lost([3, 200], means, ablation.lanes(1024, 4), done)    # per character, by unit
 
-Nothing is approximated. Units are counted through all layers, those of the first layer first.
+Nothing is approximated. The layers below a unit do what they did, so that only its own layer and
+those above are computed again. Units are counted through all layers, the first layer's first.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, target_log_probs
-from charrnn.models.hooks import Watch
+from charrnn.cells.rules import See, unseen
+from charrnn.models.hooks import EMBED, OUT, Recorder
 from charrnn.models.model import Model
 from charrnn.scoring.score import score_of
 
-__all__ = ["FEW_LANES", "LANES", "Ablation"]
+__all__ = ["Ablation"]
 
-# The tokens that are predicted without a unit: so many side by side, fewer for units of less
-# interest, and so many in a row.
-LANES, FEW_LANES, LENGTH = 32, 2, 256
-WORK = 2.5e12  # multiplications and additions that these, and those, may take: a minute of a core
-ROWS, NUMBERS = 64, 1 << 23  # read at once, at most: sequences, and logits
+WARM_UP, LENGTH = 256, 64  # tokens that are read first, and those that are predicted then
+LANES = 128  # such passages of the text, at most
+WORK = 5e12  # multiplications and additions that a measurement may take: a minute or two
+LEAST = 256  # tokens that are predicted without each unit, however long that takes
+ROWS = 256  # sequences that are read at once
 
 Places = NDArray[np.intp]
 
@@ -41,18 +43,41 @@ class Ablation:
     def __init__(self, model: Model, ids: Ids) -> None:
         self.model = model
         self.length = length = min(LENGTH, (len(ids) - 1) // 2)
-        lanes = max(1, min(LANES, len(ids) // (2 * length + 1)))
-        starts = np.linspace(0, len(ids) - 2 * length - 1, lanes).astype(np.intp)
-        windows = ids[starts[:, None] + np.arange(2 * length + 1)]  # (B, 2·T + 1)
-        _, self.state = model(windows[:, :length])
-        self.read, self.targets = windows[:, length:-1], windows[:, length + 1 :]  # (B, T)
+        warm_up = min(WARM_UP, len(ids) - length - 1)
+        whole = warm_up + length + 1
+        lanes = max(1, min(LANES, len(ids) // whole))
+        starts = np.linspace(0, len(ids) - whole, lanes).astype(np.intp)
+        windows = ids[starts[:, None] + np.arange(whole)]  # (B, whole)
+        self.state = model.start(lanes)
+        for time in range(0, warm_up, LENGTH):  # a part at a time takes less memory
+            part = windows[:, time : min(time + LENGTH, warm_up)]
+            _, self.state = model.read(part, self.state)
+        read, self.targets = windows[:, warm_up:-1], windows[:, warm_up + 1 :]  # (B, T)
+        self.read_by = [EMBED, *(f"layers.{k}.{OUT}" for k in range(len(model.layers) - 1))]
+        recorder = Recorder(self.read_by, *read.shape)
+        logits, _ = model(read, self.state, recorder)  # (B, T, V)
+        self.inputs = recorder.values  # (B, T, H), or E, of each layer
+        self.costs = -target_log_probs(logits, self.targets).astype(np.float64)  # (B, T)
 
-    def lanes(self, wanted: int, units: int) -> int:
-        """How many sequences are predicted without each unit; 0 if that would take too long."""
-        shape = self.model.config
-        weights = 8 * shape.num_layers * shape.hidden_size**2  # about
-        affordable = int(WORK / (2 * weights * self.length * max(units, 1)))
-        return min(wanted, affordable, len(self.targets))
+    def lanes(self, tokens: int, products: int) -> int:
+        """In how many passages of the text units can be taken away.
+
+        Args:
+            tokens: how many are wanted.
+            products: how many it takes at each, of a matrix and a state.
+
+        Returns:
+            lanes: those with so many tokens; fewer if the text is shorter, or if it would take
+                longer than `WORK`, but not for that fewer than have `LEAST`.
+        """
+        product = self.model.cell.gates * self.model.config.hidden_size**2
+        tokens = min(tokens, max(LEAST, int(WORK / max(1, product * products))))
+        return max(1, min(len(self.targets), tokens // self.length))
+
+    def products(self, units: Sequence[int]) -> int:
+        """How many products of a matrix and a state take each unit away at one token."""
+        layers, size = self.model.config.num_layers, self.model.config.hidden_size
+        return sum(2 * (layers - u // size) - 1 for u in units)
 
     def bits_lost(
         self,
@@ -66,50 +91,58 @@ class Ablation:
         Args:
             units: which.
             means: (U,), of all units.
-            lanes: in how many sequences.
-            done: called with how many tokens were predicted since the last call.
+            lanes: in how many passages.
+            done: called with how many products were computed since the last call.
         """
-        if not lanes:
-            return {}
-        rows = np.linspace(0, len(self.targets) - 1, lanes).astype(np.intp)
-        characters = score_of(0.0, self.model.tokenizer, self.targets[rows].ravel()).characters
-        at_once = min(ROWS, NUMBERS // (self.length * self.model.config.vocab_size)) // lanes
-        whole = self._nats(rows, [None], means)
+        places = np.linspace(0, len(self.targets) - 1, lanes).astype(np.intp)
+        predicted = self.targets[places].ravel()
+        characters = score_of(0.0, self.model.tokenizer, predicted).characters
+        whole = self.costs[places].sum()
+        at_once, size = max(1, ROWS // lanes), self.model.config.hidden_size
         found: dict[int, float] = {}
-        for first in range(0, len(units), max(1, at_once)):
-            some = units[first : first + max(1, at_once)]
-            more = (self._nats(rows, some, means) - whole) / max(characters, 1) / math.log(2)
-            found |= dict(zip(some, more.tolist(), strict=True))
-            done(len(some) * lanes * self.length)
+        for layer in range(self.model.config.num_layers):
+            own = [u for u in units if u // size == layer]
+            for first in range(0, len(own), at_once):
+                some = np.array(own[first : first + at_once])
+                nats = self._nats(places, layer, some % size, means[some])
+                more = (nats - whole) / max(characters, 1) / math.log(2)
+                found |= dict(zip(some.tolist(), more.tolist(), strict=True))
+                done(self.products(some.tolist()) * len(predicted))
         return found
 
     def _nats(
-        self, rows: Places, units: Sequence[int | None], means: NDArray[np.float64]
+        self, lanes: Places, layer: int, units: Places, means: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """What some sequences cost without each unit, which is held in rows of its own."""
-        ids, targets = (np.tile(part[rows], (len(units), 1)) for part in (self.read, self.targets))
-        state = tuple(np.tile(part[:, rows], (1, len(units), 1)) for part in self.state)
-        logits, _ = self.model(ids, state, self._held(units, len(rows), means))  # (R, T, V)
-        costs = -target_log_probs(logits, targets).sum(1, dtype=np.float64)  # (R,)
-        nats: NDArray[np.float64] = costs.reshape(len(units), len(rows)).sum(1)
-        return nats
+        """What some passages cost without each of some units (n,) of a layer."""
+        model = self.model
+        of = np.tile(np.arange(len(lanes)), len(units))  # (R,), R = n·B: each unit's rows in turn
+        hold = _holding(np.repeat(units, len(lanes)), np.repeat(means, len(lanes)))
+        state = [tuple(part[k, lanes[of]] for part in self.state) for k in range(len(model.layers))]
+        nats = np.zeros(len(of))
+        for t in range(self.length):
+            x = self.inputs[self.read_by[layer]][lanes, t]  # (B, H)
+            for k, own in enumerate(model.layers[layer:], layer):
+                gx = x @ own.w_ih + own.b_ih  # (R, G·H)
+                see: See = unseen
+                if k == layer:  # what it reads is the same without each unit
+                    x, gx, see = x[of], gx[of], hold
+                gh = state[k][0] @ own.w_hh + own.b_hh  # (R, G·H)
+                output, state[k] = model.cell.combine(gx, gh, state[k], see)
+                x = x + output if own.skip else output  # (R, H)
+            logits = x @ model.head_weight + model.head_bias  # (R, V)
+            nats -= target_log_probs(logits, self.targets[lanes[of], t])
+        each: NDArray[np.float64] = nats.reshape(len(units), len(lanes)).sum(1)
+        return each
 
-    def _held(
-        self, units: Sequence[int | None], lanes: int, means: NDArray[np.float64]
-    ) -> Watch | None:
-        size = self.model.config.hidden_size
-        held: dict[str, list[tuple[slice, int, np.float32]]] = {}
-        for number, u in enumerate(units):
-            if u is not None:
-                rows = slice(number * lanes, (number + 1) * lanes)
-                place = held.setdefault(f"layers.{u // size}.hook_h", [])
-                place.append((rows, u % size, np.float32(means[u])))
 
-        def watch(name: str, _t: int, value: Floats) -> Floats:
-            if name in held:
-                value = value.copy()
-                for rows, unit, mean in held[name]:
-                    value[rows, unit] = mean
-            return value
+def _holding(units: Places, values: NDArray[np.float64]) -> See:
+    """Hold h of one unit in each row (R,) at a value."""
+    rows, held = np.arange(len(units)), values.astype(np.float32)
 
-        return watch if held else None
+    def see(name: str, value: Floats) -> Floats:
+        if name == "h":
+            value = value.copy()
+            value[rows, units] = held
+        return value
+
+    return see

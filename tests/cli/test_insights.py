@@ -16,13 +16,13 @@ from tests.conftest import VERSE, small_config
 def test_units_as_a_table_and_as_json(home: Path) -> None:
     shown = run(home, "inspect", "verse", "verse.txt", "--units")
     assert shown.returncode == 0, shown.stderr
-    head, *_, last, missed = shown.stdout.splitlines()
+    head, *_, last, missed, tried = shown.stdout.splitlines()
     assert head.split("  ")[0] == "unit"
     assert last.endswith("units follow a feature more than by chance")
     listed = run(home, "inspect", "verse", "verse.txt", "--units", "--json")
     found = json.loads(listed.stdout)
     assert len(found) == 2 * 12
-    names = ["layer", "unit", "feature", "score", "shuffled", "auc", "bits", "passages"]
+    names = ["layer", "unit", "feature", "score", "shuffled", "auc", "bits", "tried_on", "passages"]
     assert all(list(unit) == names for unit in found)
     assert list(found[0]["passages"][0]) == ["at", "value", "before", "after"]
     following = sum(unit["feature"] is not None for unit in found)
@@ -30,6 +30,8 @@ def test_units_as_a_table_and_as_json(home: Path) -> None:
     most = max(found, key=lambda unit: unit["bits"])
     name = f"{most['layer']}.{most['unit']}"
     assert missed.startswith("bits per character that are lost without a unit, the most: " + name)
+    counts = {unit["tried_on"] for unit in found}
+    assert tried == f"each unit was taken away on {min(counts):,} characters of the text"
 
 
 def test_the_horizon_of_the_training_text_is_that_of_its_validation_part(home: Path) -> None:
