@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,10 +146,10 @@ def progress_bar() -> Iterator[Callable[[float], object]]:
 
     A machine that only uses models may have no tqdm, and then no bar.
     """
-    try:
-        from tqdm import tqdm
-    except ImportError:
+    if not sys.stderr.isatty() or find_spec("tqdm") is None:
         yield lambda _share: None
         return
-    with tqdm(total=1, bar_format=BAR, leave=False, disable=None) as bar:
+    from tqdm import tqdm
+
+    with tqdm(total=1, bar_format=BAR, leave=False) as bar:
         yield bar.update
