@@ -16,7 +16,7 @@ import numpy as np
 
 import charrnn
 from charrnn import Model, inside
-from charrnn.inside.findings import Unit
+from charrnn.inside.roles.findings import Unit
 from charrnn.plots.insights import draw_gradients, draw_horizon, draw_units
 from charrnn.plots.style import GREY, looks, picture
 

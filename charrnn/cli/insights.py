@@ -30,7 +30,7 @@ def measure_units(
     model: Model, corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
 ) -> None:
     """Show what each unit of a model stands for."""
-    from charrnn.inside.findings import units
+    from charrnn.inside.roles.findings import units
 
     text = corpus.text[:LONG]
     if len(text) < len(corpus.text):

@@ -195,7 +195,7 @@ def _one_model(names: list[str], model: Predictor) -> Model:
 
 def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Unknown) -> Ids:
     """The ids of what is shown of a text; says so if it is not all."""
-    from charrnn.inside.page import fitting
+    from charrnn.inside.pages.page import fitting
 
     count = characters or fitting(model)
     text = corpus.text[:count]
@@ -208,7 +208,7 @@ def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Un
 
 
 def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
-    from charrnn.inside.page import page
+    from charrnn.inside.pages.page import page
 
     facts = [model.facts["cell"], f"{len(ids):,} {model.tokenizer.unit}s"]
     with progress_bar() as done:

@@ -13,8 +13,8 @@ from charrnn.terminal.output import write
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
-    from charrnn.inside.findings import Passage, Unit
     from charrnn.inside.memory import Horizon
+    from charrnn.inside.roles.findings import Passage, Unit
 
 __all__ = ["show_gradients", "show_horizon", "show_units"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from charrnn import CharRNN, CharRNNError, CharTokenizer, Model, inside
 from charrnn.config import CellName
-from charrnn.inside.page import page
+from charrnn.inside.pages.page import page
 from tests.conftest import VERSE, small_config
 
 WAYS: dict[str, Callable[..., object]] = {

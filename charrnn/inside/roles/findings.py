@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
-from charrnn.inside.ablation import Ablation
-from charrnn.inside.features import FEATURES
-from charrnn.inside.following import Following, by_chance, follow, likely_higher
 from charrnn.inside.lanes import WARM_UP, story_ids
+from charrnn.inside.roles.ablation import Ablation
+from charrnn.inside.roles.features import FEATURES
+from charrnn.inside.roles.following import Following, by_chance, follow, likely_higher
 from charrnn.models.model import Model
 from charrnn.text.tokenizer import Tokenizer, code_points
 

@@ -12,13 +12,13 @@ import charrnn
 from charrnn import CharRNN, CharRNNError, Mixture, Model
 from charrnn.arrays import Floats, Ids
 from charrnn.inside import units
-from charrnn.inside.ablation import LEAST, LENGTH, WARM_UP, Ablation
-from charrnn.inside.features import FEATURES, Feature
-from charrnn.inside.findings import CLOSEST, Unit
-from charrnn.inside.following import likely_higher
+from charrnn.inside.roles.ablation import LEAST, LENGTH, WARM_UP, Ablation
+from charrnn.inside.roles.features import FEATURES, Feature
+from charrnn.inside.roles.findings import CLOSEST, Unit
+from charrnn.inside.roles.following import likely_higher
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
 from tests.conftest import VERSE, H, L, small_config
-from tests.inside.planted import (
+from tests.inside.roles.planted import (
     COUNTER,
     LINE_END,
     QUOTES,
@@ -153,7 +153,7 @@ def test_units_side_by_side_lose_what_each_loses_alone(monkeypatch: pytest.Monke
     # Without a unit of the first layer, the second has two products to compute.
     assert work == [3 * H * 2 * LENGTH, H * 2 * LENGTH]
     assert sum(work) == ablation.products(range(L * H)) * 2 * LENGTH
-    monkeypatch.setattr("charrnn.inside.ablation.ROWS", 1)
+    monkeypatch.setattr("charrnn.inside.roles.ablation.ROWS", 1)
     alone = ablation.bits_lost(range(L * H), means, 2, work.append)
     assert len(work) == L + L * H
     assert together == pytest.approx(alone, abs=1e-6)
@@ -166,7 +166,7 @@ def test_units_side_by_side_lose_what_each_loses_alone(monkeypatch: pytest.Monke
 def test_every_unit_of_a_large_network_is_taken_away_on_less_of_the_text(
     cell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charrnn.inside.ablation.WORK", 1)
+    monkeypatch.setattr("charrnn.inside.roles.ablation.WORK", 1)
     text = planted_text(4000, seed=4)
     model = a_model(text, cell, skip=True, embed_size=H, num_layers=3)
     found = units(model, text)
@@ -197,7 +197,7 @@ def test_every_unit_of_a_large_network_is_taken_away_on_less_of_the_text(
 def test_how_much_of_the_text_is_used_depends_on_the_work(
     tokens: int, work: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charrnn.inside.ablation.WORK", work)
+    monkeypatch.setattr("charrnn.inside.roles.ablation.WORK", work)
     text = planted_text(3000, seed=4)
     model = a_model(text, "lstm")
     assert Ablation(model, model.tokenizer.encode(text)).lanes(tokens, 7) == expected
@@ -214,7 +214,7 @@ def test_slow_units_do_not_follow_a_slow_feature_by_chance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     coin: dict[str, Feature] = {"coin": slow_coin}
-    monkeypatch.setattr("charrnn.inside.findings.FEATURES", coin)
+    monkeypatch.setattr("charrnn.inside.roles.findings.FEATURES", coin)
     text = planted_text(4000, seed=6)
     found = units(planted_model(), text)
     assert {unit.feature for unit in found} == {None}

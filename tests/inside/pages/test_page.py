@@ -18,7 +18,7 @@ from charrnn import ByteTokenizer, CharTokenizer, Model, inside
 from charrnn.arrays import softmax
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import CellName
-from charrnn.inside.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
+from charrnn.inside.pages.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
 from charrnn.inside.showing import visible
 from tests.browser import Browser
 from tests.conftest import small_config
@@ -188,7 +188,7 @@ def test_gates_are_left_out_of_a_page_that_would_be_too_large(
     model = make("lstm", CharTokenizer("\nab"), hidden_size=6)
     ids = np.zeros(30, np.int32)
     assert "gates are left out" not in page(model, ids, "t", [])
-    monkeypatch.setattr("charrnn.inside.page.NUMBERS", 30 * 2 * 6 * 6 - 1)
+    monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 30 * 2 * 6 * 6 - 1)
     small = page(model, ids, "t", [])
     assert "The gates are left out; they fit for up to 29 characters." in small
     assert "memory c" in small
