@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,22 @@ def test_gradients_of_several_models(home: Path) -> None:
     assert lines[0].split() == ["steps", "back", "verse", "poem"]
     assert lines[1].split() == ["0", *(2 * ["1", "(1", "to", "1)"])]
     assert sum("keep a value for" in line for line in lines) == 2 * 2
+
+
+def test_gradients_say_that_they_need_pytorch(home: Path) -> None:
+    """In a fresh Python, in which it can't be imported."""
+    code = "import sys; sys.modules['torch'] = None; from charrnn.cli.app import main; main()"
+    for way, expected in (("--gradients", 1), ("--units", 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "inspect", "verse", "verse.txt", way],
+            cwd=home,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == expected
+        if expected:
+            assert "gradients need PyTorch" in done.stderr
+            assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
