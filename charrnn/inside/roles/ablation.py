@@ -38,6 +38,10 @@ class Ablation:
     Args:
         model: what reads.
         ids: (N,), at least three.
+
+    Attributes:
+        length: T, how many tokens are predicted in each passage.
+        tokens: how many were read to prepare it.
     """
 
     def __init__(self, model: Model, ids: Ids) -> None:
@@ -48,6 +52,7 @@ class Ablation:
         lanes = max(1, min(LANES, len(ids) // whole))
         starts = np.linspace(0, len(ids) - whole, lanes).astype(np.intp)
         windows = ids[starts[:, None] + np.arange(whole)]  # (B, whole)
+        self.tokens = windows.size
         self.state = model.start(lanes)
         for time in range(0, warm_up, LENGTH):  # a part at a time takes less memory
             part = windows[:, time : min(time + LENGTH, warm_up)]

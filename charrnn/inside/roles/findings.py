@@ -110,12 +110,14 @@ def units(
     read, middle = _Read(model.tokenizer, ids), len(ids) // 2
     ablation = Ablation(model, ids[middle:])
     reading = 2 * model.config.num_layers - 1  # products of a matrix and a state at each token
-    total = len(ids) * reading + sum(stage.work for stage in _stages(ablation))
+    total = (len(ids) + ablation.tokens) * reading
+    total += sum(stage.work for stage in _stages(ablation))
 
     def done(products: float) -> None:
         if progress is not None:
             progress(products / total)
 
+    done(ablation.tokens * reading)
     best = _best(model, ids, read.features, lambda tokens: done(tokens * reading))
     order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
     lost = _bits_lost(ablation, order, best.second.means, done)
