@@ -28,6 +28,15 @@ class Batch(NamedTuple):
     fresh: bool
 
     @property
+    def size(self) -> int:
+        """How many lanes there are."""
+        return len(self.window)
+
+    def part(self, rows: slice) -> Batch:
+        """The same of some lanes."""
+        return self._replace(window=self.window[rows])
+
+    @property
     def inputs(self) -> NDArray[np.int64]:
         """(B, T); where there is nothing to read, any id."""
         return np.maximum(self.window[:, :-1], 0)

@@ -24,7 +24,7 @@ from charrnn.task_config import TaskRecord
 from charrnn.tasks.reports import Report
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["Batches", "Cost", "Scored", "Scoring", "Task"]
+__all__ = ["Batch", "Batches", "Cost", "Scored", "Scoring", "Task"]
 
 
 class Cost(NamedTuple):
@@ -51,6 +51,17 @@ class Scored(NamedTuple):
 
     nats: float
     score: float | None = None
+
+
+class Batch(Protocol):
+    """What an update reads: rows side by side, of which several processes may read a part each."""
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+
+    def part(self, rows: slice) -> Batch:
+        """The same of some rows."""
 
 
 class Batches(Protocol):

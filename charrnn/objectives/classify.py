@@ -151,6 +151,15 @@ class Batch(NamedTuple):
     rows: list[Ids]
     classes: NDArray[np.int64]
 
+    @property
+    def size(self) -> int:
+        """How many texts there are."""
+        return len(self.rows)
+
+    def part(self, rows: slice) -> Batch:
+        """The same of some texts."""
+        return Batch(self.rows[rows], self.classes[rows])
+
 
 class Batches(Groups):
     """See `learning.task.Batches`."""

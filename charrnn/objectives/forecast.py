@@ -211,6 +211,17 @@ class Batch(NamedTuple):
     wanted: Floats
     windows: Windows
 
+    @property
+    def size(self) -> int:
+        """How many windows there are."""
+        return len(self.wanted)
+
+    def part(self, rows: slice) -> Batch:
+        """The same of some windows."""
+        inputs, base, scale, floor = self.windows
+        windows = Windows(inputs[rows], base[rows], scale[rows], floor[rows])
+        return Batch(self.inputs[:, rows], self.wanted[rows], windows)
+
 
 class Batches:
     """Windows of all series in random order, another in each epoch; see `learning.task.Batches`."""

@@ -168,6 +168,20 @@ class Batch(NamedTuple):
     edges: NDArray[np.int64]
     tags: NDArray[np.int64]
 
+    @property
+    def size(self) -> int:
+        """How many texts there are."""
+        return len(self.rows)
+
+    def part(self, rows: slice) -> Batch:
+        """The same of some texts."""
+        first, last, _ = rows.indices(self.size)
+        row = self.edges[:, 0]
+        there = (first <= row) & (row < last)
+        edges = self.edges[there]
+        edges[:, 0] -= first
+        return Batch(self.rows[rows], edges, self.tags[there])
+
 
 class Batches(Groups):
     """See `learning.task.Batches`."""

@@ -255,6 +255,15 @@ class Batch(NamedTuple):
     sources: list[Ids]
     targets: list[Ids]
 
+    @property
+    def size(self) -> int:
+        """How many pairs there are."""
+        return len(self.sources)
+
+    def part(self, rows: slice) -> Batch:
+        """The same of some pairs."""
+        return Batch(self.sources[rows], self.targets[rows])
+
 
 class Batches(Groups):
     """See `learning.task.Batches`."""
