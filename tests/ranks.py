@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["start_ranks", "torchrun"]
@@ -19,8 +20,17 @@ def torchrun(cwd: Path, *command: object) -> subprocess.Popen[str]:
     return _start(cwd, os.environ | {"OMP_NUM_THREADS": "1"}, *TORCHRUN, *command)
 
 
-def start_ranks(cwd: Path, *command: object, count: int = 2) -> list[subprocess.Popen[str]]:
-    """Start `charrnn COMMAND` so many times, with nothing that looks after the processes."""
+def start_ranks(
+    cwd: Path | Sequence[Path], *command: object, count: int = 2
+) -> list[subprocess.Popen[str]]:
+    """Start `charrnn COMMAND` so many times, with nothing that looks after the processes.
+
+    Args:
+        cwd: where, all of them or each.
+        command: its arguments.
+        count: how many.
+    """
+    places = [cwd] * count if isinstance(cwd, Path) else cwd
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -30,7 +40,7 @@ def start_ranks(cwd: Path, *command: object, count: int = 2) -> list[subprocess.
     for rank in range(count):
         environment = settings | {"RANK": rank, "LOCAL_RANK": rank}
         text = {name: str(value) for name, value in environment.items()}
-        found.append(_start(cwd, os.environ | text, "-m", "charrnn", *command))
+        found.append(_start(places[rank], os.environ | text, "-m", "charrnn", *command))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
 from charrnn.learning.ranks import Ranks
 from charrnn.learning.seeds import seed_of
-from charrnn.learning.task import Batch, Cost, Task
+from charrnn.learning.task import Cost, Task
 from charrnn.network.base import Network
 from charrnn.network.recurrent import detach
 
@@ -60,11 +61,11 @@ class EagerUpdates:
         )
         self.loss_count = self.skipped = self.skipped_in_row = 0
 
-    def run(self, batch: Batch, rate: float, key: Sequence[int]) -> None:
+    def run(self, batch: Any, rate: float, key: Sequence[int]) -> None:
         """Read a batch, and change the weights once.
 
         Args:
-            batch: what to read; of several processes each reads its own rows.
+            batch: what to read; what this process reads, of several, or None for nothing.
             rate: the learning rate.
             key: of the random numbers; equal keys drop equal units.
         """
@@ -88,25 +89,23 @@ class EagerUpdates:
             self.skipped += 1
             self.skipped_in_row += 1
 
-    def _alone(self, batch: Batch) -> tuple[Tensor, State | None]:
+    def _alone(self, batch: Any) -> tuple[Tensor, State | None]:
         """Find the gradients of a batch; returns its loss and what is carried."""
         cost = self._cost(batch)
         loss = cost.total / cost.number
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), cost.state
 
-    def _together(self, batch: Batch) -> tuple[Tensor, State | None]:
+    def _together(self, batch: Any) -> tuple[Tensor, State | None]:
         """The same, of a batch whose rows several processes read."""
-        rows = self.ranks.rows(batch.size)
-        self.network.read_only(rows)
         cost = Cost(torch.zeros((), dtype=torch.float32, device=self.device), 0)
-        if rows.first < rows.last:
-            cost = self._cost(batch.part(slice(rows.first, rows.last)))
+        if batch is not None:
+            cost = self._cost(batch)
             cost.total.backward()  # type: ignore[no-untyped-call]
         weights = list(self.network.parameters())
         return self.ranks.mean(weights, cost.total.detach(), cost.number), cost.state
 
-    def _cost(self, batch: Batch) -> Cost:
+    def _cost(self, batch: Any) -> Cost:
         with in_bfloat16(self.device, enabled=self.bf16):
             return self.task.cost(self.network, batch, self.state, self.generator)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import safetensors.numpy
@@ -110,13 +110,23 @@ class Learner:
         begin = clock.now()
         self.ranks.tell(Update())
         rate = learning_rate(self.step, self.config)
-        batch, key = self.batches.batch(self.step), (self.config.seed, self.step + 1)
+        batch, key = self._batch(), (self.config.seed, self.step + 1)
         with in_threads(thread_count(self.step, self.config)):
             self.updates.run(batch, rate, key)
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
             flush_tiny_averages(self.optimizer)
         self.seconds += clock.now() - begin
+
+    def _batch(self) -> Any:
+        """What this process reads of the next batch; None for nothing."""
+        if self.ranks.count == 1:
+            return self.batches.batch(self.step)
+        rows = self.ranks.rows(self.batches.size(self.step))
+        self.network.read_only(rows)
+        if rows.first == rows.last:
+            return None
+        return self.batches.batch(self.step, slice(rows.first, rows.last))
 
     def wait(self) -> None:
         """Wait until the device has done all that it was given."""

@@ -24,6 +24,7 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
@@ -151,15 +152,6 @@ class Batch(NamedTuple):
     rows: list[Ids]
     classes: NDArray[np.int64]
 
-    @property
-    def size(self) -> int:
-        """How many texts there are."""
-        return len(self.rows)
-
-    def part(self, rows: slice) -> Batch:
-        """The same of some texts."""
-        return Batch(self.rows[rows], self.classes[rows])
-
 
 class Batches(Groups):
     """See `learning.task.Batches`."""
@@ -171,12 +163,12 @@ class Batches(Groups):
         lengths = np.array([len(row) for row in self.own])
         super().__init__(lengths, config.batch_size, config.seed)
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, part: slice = ALL) -> Batch:
         """Some texts of like length, some of whose characters are unknown."""
         chosen = self.rows(step)
         own = [self.own[k] for k in chosen]
         own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
-        return Batch(own, self.classes[chosen])
+        return Batch(own[part], self.classes[chosen][part])
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -60,11 +62,13 @@ def _story() -> str:
     return "story.txt"
 
 
-KINDS: dict[str, Callable[[], str]] = {"story": _story, "names": _names, **WRITERS}
+KINDS: dict[str, Callable[[], str]] = {"story": _story, "names": _names} | {
+    str(task): write for task, write in WRITERS.items()
+}
 
 
 def _learner(kind: str) -> Learner:
-    work = TaskSettings(task=kind if kind in WRITERS else None)  # type: ignore[arg-type]
+    work = TaskSettings(task=kind if kind in WRITERS else None)
     names = ("embed_size", "batch_size", "dropout", "weight_dropout", "precision", "device")
     settings = {name: SETTINGS[name] for name in names} | {"hidden_size": 8, "batch_size": 6}
     request = Request([KINDS[kind]()], Reading(), work, [], Budget(steps=50), settings, "char")
@@ -86,20 +90,20 @@ def test_the_parts_of_a_batch_cost_together_what_it_costs(kind: str) -> None:
     learner = _learner(kind)
     task, network, state = learner.task, learner.network, None
     for step in range(min(learner.batches.steps_per_epoch, 12)):
-        batch = learner.batches.batch(step)
+        size, batch = learner.batches.size(step), learner.batches.batch(step)
         dice = torch.Generator()
-        network.read_only(ALONE.rows(batch.size))
+        network.read_only(ALONE.rows(size))
         whole = task.cost(network, batch, state, dice.manual_seed(step))
-        whole.total.backward()
+        whole.total.backward()  # type: ignore[no-untyped-call]
         wanted, total, number, after = _gradients(network), 0.0, 0.0, []
         for ranks in (Ranks(rank, 3) for rank in range(3)):
-            rows = ranks.rows(batch.size)
+            rows = ranks.rows(size)
             if rows.first == rows.last:
                 continue
             network.read_only(rows)
-            part = batch.part(slice(rows.first, rows.last))
+            part = learner.batches.batch(step, slice(rows.first, rows.last))
             cost = task.cost(network, part, ranks.own(state), dice.manual_seed(step))
-            cost.total.backward()
+            cost.total.backward()  # type: ignore[no-untyped-call]
             total, number = total + float(cost.total.detach()), number + float(cost.number)
             after.append(cost.state)
         assert total == pytest.approx(float(whole.total.detach()), rel=1e-5)
@@ -150,8 +154,8 @@ def _assert_close(path: Path, other: Path) -> None:
     found, wanted = _metrics(path), _metrics(other)
     assert [line["step"] for line in found] == [line["step"] for line in wanted]
     for name in ("train_nats", "val_nats"):
-        losses = [[line[name] for line in lines] for lines in (found, wanted)]
-        np.testing.assert_allclose(*losses, rtol=0, atol=1e-5)
+        losses, others = ([line[name] for line in lines] for lines in (found, wanted))
+        np.testing.assert_allclose(losses, others, rtol=0, atol=1e-5)
 
 
 def _kill_one(folder: Path, processes: Sequence[subprocess.Popen[str]], rank: int) -> str:
@@ -198,3 +202,125 @@ def test_two_processes_make_the_run_of_one_whatever_kills_them(tmp_path: Path, v
     assert _metrics(killed) == _metrics(tmp_path / "two")
     weights = [tmp_path / name / "model.safetensors" for name in ("killed", "two")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_a_killed_first_process_leaves_a_run_that_any_number_goes_on_with(
+    tmp_path: Path, verse: Path
+) -> None:
+    charrnn.train(verse, out=tmp_path / "one", **SETTINGS).finish(progress=False)
+    killed = tmp_path / "killed"
+    said = _kill_one(killed, start_ranks(tmp_path, "train", verse, *OPTIONS, "--out", killed), 0)
+    assert said.startswith("charrnn: process 1: another process of this run has ended")
+    assert said.count("\n") == 1
+    for process in start_ranks(tmp_path, "train", "--resume", killed, count=4):
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, err
+    _assert_close(killed, tmp_path / "one")
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, verse: Path) -> Callable[..., str]:
+    """Send a signal to torchrun, or to a process that it has started; what is said then."""
+
+    def stop(number: signal.Signals, rank: int | None) -> str:
+        options = (*OPTIONS, "--steps", 100_000, "--out", "model")
+        process = torchrun(tmp_path, "-m", "charrnn", "train", verse, *options)
+        while not (tmp_path / "model" / "metrics.jsonl").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(process.pid if rank is None else _worker(process.pid, rank), number)
+        _, err = process.communicate(timeout=PATIENCE)
+        return err
+
+    return stop
+
+
+def _worker(launcher: int, rank: int) -> int:
+    """The process with this rank, on Linux."""
+    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+        if f"\0RANK={rank}\0" in Path(f"/proc/{child}/environ").read_text():
+            return int(child)
+    raise AssertionError(f"torchrun has not started rank {rank}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("rank", [None, 0, 1])
+def test_a_signal_to_any_process_saves_the_run(
+    number: signal.Signals, rank: int | None, stopped: Callable[..., str], tmp_path: Path
+) -> None:
+    """Where all have received it, which of them was the first is left to chance."""
+    said = stopped(number, rank)
+    lines = [line for line in said.splitlines() if "--resume model" in line]
+    assert len(lines) == 1
+    elsewhere = "another process of this run was asked to stop; all is saved" in lines[0]
+    here = lines[0] == "stopped; continue with: charrnn train --resume model"
+    assert (here, elsewhere)[rank or 0] if rank is not None else here or elsewhere
+    evaluated = _metrics(tmp_path / "model")[-1]["step"]
+    run = charrnn.resume(tmp_path / "model")
+    assert run._step > evaluated, "it was saved when it was stopped"
+    assert next(iter(run))
+
+
+SCRIPT = """
+import sys
+import charrnn
+settings = eval(sys.argv[1])
+run = charrnn.train("story.txt", out="story", **settings)
+for event in run:
+    if isinstance(event, charrnn.Progress):
+        break
+print(len(run.finish(progress=False).generate(max_new_tokens=9, seed=1)))
+for task, file in eval(sys.argv[2]).items():
+    run = charrnn.train(file, task=task, out=task, **settings)
+    print(run.finish(progress=False))
+"""
+
+
+@pytest.mark.slow
+def test_a_program_trains_every_task_in_two_processes(tmp_path: Path) -> None:
+    """All processes have the models; they leave a loop and go on together."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    _story()
+    names = ("dropout", "precision", "device", "eval_every", "hidden_size", "batch_size")
+    settings = {name: SETTINGS[name] for name in names} | {"steps": 40, "eval_every": 13}
+    files = {}
+    for task, write in WRITERS.items():
+        own = tmp_path / f"{task}-data"
+        own.mkdir()
+        path = Path(write())
+        files[task] = str(path.rename(own / path.name))
+        charrnn.train(files[task], task=task, out=tmp_path / f"{task}-one", **settings).finish(
+            progress=False
+        )
+    charrnn.train("story.txt", out=tmp_path / "story-one", **settings).finish(progress=False)
+    process = torchrun(tmp_path, "script.py", repr(settings), repr(files))
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert len(out.split("9")) == 3, "both have written a text"
+    for name in ("story", *files):
+        _assert_close(tmp_path / name, tmp_path / f"{name}-one")
+
+
+@pytest.mark.slow
+def test_what_one_process_alone_finds_is_said_by_it(tmp_path: Path, verse: Path) -> None:
+    """What all find is said once."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "verse.txt").write_text(VERSE * 19)
+    processes = start_ranks([tmp_path, tmp_path / "elsewhere"], "train", "verse.txt", *OPTIONS)
+    errors = [process.communicate(timeout=PATIENCE)[1] for process in processes]
+    assert "another process of this run has ended" in errors[0]
+    assert errors[1].startswith("charrnn: process 1: the text here (SHA-256 ")
+    assert errors[1].count("\n") == 1
+    for command, said in (
+        (("nothing.txt", *OPTIONS), "there is no file or corpus nothing.txt"),
+        ((verse, *OPTIONS, "--batch-size", 5), "which 2 processes can't divide evenly; choose 6"),
+        (("-", *OPTIONS), "standard input can't be read by 2 processes"),
+    ):
+        processes = start_ranks(tmp_path, "train", *command, "--out", "new")
+        errors = [process.communicate(timeout=PATIENCE)[1] for process in processes]
+        assert said in errors[0]
+        assert [error.count("\n") for error in errors] == [1, 0]
+        assert {process.returncode for process in processes} <= {2, 66}
+        assert not (tmp_path / "new").exists()
