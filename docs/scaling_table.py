@@ -49,7 +49,7 @@ def table() -> Iterator[str]:
             taken = seconds(cards, network)
             rate = cards * LANES * LENGTH / taken
             times = rate * GRAPH / (LANES * LENGTH)
-            row += f" {1000 * taken:.1f} | {rate / 1000:,.0f} | {times:.2g} |"
+            row += f" {1000 * taken:.1f} | {rate / 1000:,.0f} | {times:,.{int(times < 10)}f} |"
         yield row
 
 
