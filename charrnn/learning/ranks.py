@@ -212,7 +212,7 @@ class Ranks:
         flat = torch.cat([*(one.flatten() for one in gradients), total.view(1).float(), numbers])
         with _lost():
             dist.all_reduce(flat)
-        self.stopping = bool(flat[-1])
+            self.stopping = bool(flat[-1])  # on a GPU, this waits
         mean = flat[:-2].div_(flat[-2])
         parts = torch.split(mean[:-1], [weight.numel() for weight in weights])
         for weight, part in zip(weights, parts, strict=True):

@@ -21,6 +21,7 @@ import charrnn
 from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
 from charrnn.errors import UsageError
+from charrnn.folder.resuming import STATE
 from charrnn.learning import devices
 from charrnn.learning.learner import Learner
 from charrnn.learning.ranks import ALONE, Ranks
@@ -224,11 +225,12 @@ def stopped(tmp_path: Path, verse: Path) -> Callable[..., str]:
     """Send a signal to torchrun, or to a process that it has started; what is said then."""
 
     def stop(number: signal.Signals, rank: int | None) -> str:
-        options = (*OPTIONS, "--steps", 100_000, "--out", "model")
+        options = (*OPTIONS, "--steps", 100_000, "--eval-every", 50_000, "--out", "model")
         process = torchrun(tmp_path, "-m", "charrnn", "train", verse, *options)
-        while not (tmp_path / "model" / "metrics.jsonl").exists():
+        while not (tmp_path / "model" / STATE).exists():
             assert process.poll() is None
             time.sleep(0.05)
+        time.sleep(2)
         os.kill(process.pid if rank is None else _worker(process.pid, rank), number)
         _, err = process.communicate(timeout=PATIENCE)
         return err
@@ -257,9 +259,8 @@ def test_a_signal_to_any_process_saves_the_run(
     elsewhere = "another process of this run was asked to stop; all is saved" in lines[0]
     here = lines[0] == "stopped; continue with: charrnn train --resume model"
     assert (here, elsewhere)[rank or 0] if rank is not None else here or elsewhere
-    evaluated = _metrics(tmp_path / "model")[-1]["step"]
     run = charrnn.resume(tmp_path / "model")
-    assert run._step > evaluated, "it was saved when it was stopped"
+    assert run._step > 0, "it was saved when it was stopped, not only when it began"
     assert next(iter(run))
 
 
@@ -271,10 +272,11 @@ run = charrnn.train("story.txt", out="story", **settings)
 for event in run:
     if isinstance(event, charrnn.Progress):
         break
-print(len(run.finish(progress=False).generate(max_new_tokens=9, seed=1)))
+model = run.finish(progress=False)
+print(f"wrote {len(model.generate(max_new_tokens=9, seed=1))}.", end="")
 for task, file in eval(sys.argv[2]).items():
     run = charrnn.train(file, task=task, out=task, **settings)
-    print(run.finish(progress=False))
+    assert run.finish(progress=False)
 """
 
 
@@ -298,7 +300,7 @@ def test_a_program_trains_every_task_in_two_processes(tmp_path: Path) -> None:
     process = torchrun(tmp_path, "script.py", repr(settings), repr(files))
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
-    assert len(out.split("9")) == 3, "both have written a text"
+    assert out == 2 * "wrote 9.", "both have the model"
     for name in ("story", *files):
         _assert_close(tmp_path / name, tmp_path / f"{name}-one")
 
@@ -322,5 +324,5 @@ def test_what_one_process_alone_finds_is_said_by_it(tmp_path: Path, verse: Path)
         errors = [process.communicate(timeout=PATIENCE)[1] for process in processes]
         assert said in errors[0]
         assert [error.count("\n") for error in errors] == [1, 0]
-        assert {process.returncode for process in processes} <= {2, 66}
+        assert processes[0].returncode in {2, 66}
         assert not (tmp_path / "new").exists()
