@@ -222,6 +222,11 @@ def test_each_promise_names_its_test() -> None:
     assert [row for row in promises if "`tests/" not in row.split(" | ")[1]] == []
 
 
+def test_the_table_of_scaling_is_computed() -> None:
+    table = runpy.run_path(str(ROOT / "docs" / "scaling_table.py"))["table"]()
+    assert "\n".join(table) in PAGES["docs/scaling.md"], "run: python docs/scaling_table.py"
+
+
 def test_the_rooms_are_those_of_the_package() -> None:
     listed = re.findall(r"^      (\w+)/ ", PAGES["README.md"], re.MULTILINE)
     assert sorted(listed) == sorted(path.parent.name for path in ROOT.glob("charrnn/*/__init__.py"))
