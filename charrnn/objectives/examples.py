@@ -16,10 +16,11 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
 from charrnn.network.encoder import Encoder
+from charrnn.network.modules import drawing
 from charrnn.objectives.plan import counted
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
-__all__ = ["divide", "shape_of", "side_by_side", "start_encoder", "vocabulary"]
+__all__ = ["divide", "shape_of", "side_by_side", "start_capitals", "start_encoder", "vocabulary"]
 
 MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
 VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation examples
@@ -100,6 +101,30 @@ def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str
     for base in bases:
         settings = transfer.same_shape(base, settings)
     return settings
+
+
+def start_capitals(network: Encoder, tokenizer: CharTokenizer, generator: torch.Generator) -> None:
+    """Let the embedding of each capital start as its small letter's, moved by one common vector.
+
+    What is learnt of a word then holds for the same word in the other case from the start, and
+    that a word begins with a capital is the same thing for all letters.
+
+    Args:
+        network: a new one; one whose weights are not drawn stays as it is.
+        tokenizer: its vocabulary.
+        generator: of the common vector.
+    """
+    if not drawing():
+        return
+    ids = {character: number for number, character in enumerate(tokenizer.characters)}
+    pairs = [(number, ids.get(one.lower(), number)) for one, number in ids.items()]
+    pairs = [(capital, small) for capital, small in pairs if capital != small]
+    capitals, smalls = map(list, zip(*pairs, strict=True)) if pairs else ([], [])
+    for name in (EMBEDDING, EMBEDDING_BACK):
+        table = network.state_dict().get(name)  # (V, E)
+        if table is not None:
+            moved = torch.empty(table.shape[1]).normal_(generator=generator)  # (E,)
+            table[capitals] = table[smalls] + moved
 
 
 def start_encoder(network: Encoder, bases: Sequence[ModelFolder], tokenizer: Tokenizer) -> str:

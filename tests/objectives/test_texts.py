@@ -13,11 +13,13 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
+from charrnn.config import Budget, CellName, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder.record import LABELS, read_folder
 from charrnn.learning.task import Scoring
+from charrnn.network.encoder import Encoder
 from charrnn.objectives import classify, rows, tag
+from charrnn.objectives.examples import start_capitals
 from charrnn.objectives.groups import Groups
 from charrnn.objectives.plan import schedule
 from charrnn.objectives.table import OBJECTIVES
@@ -312,3 +314,26 @@ def test_schedules_of_small_sets_are_whole() -> None:
     assert plan.steps_per_epoch == -(-54 // plan.settings["batch_size"])
     assert schedule(plan, 10).steps == 10
     assert plan.model.bidirectional
+
+
+def test_capitals_start_as_their_small_letters_moved_by_one_vector() -> None:
+    tokenizer = CharTokenizer("".join(sorted("AaBbÉéZz1ß")), "\n")
+    config = ModelConfig(
+        cell="gru",
+        vocab_size=tokenizer.vocab_size,
+        embed_size=6,
+        hidden_size=8,
+        num_layers=1,
+        bidirectional=True,
+    )
+    drawn = Encoder(config, generator=torch.Generator().manual_seed(1))
+    before, ids = drawn.weights(), {c: k for k, c in enumerate(tokenizer.characters)}
+    start_capitals(drawn, tokenizer, torch.Generator().manual_seed(2))
+    for name in ("embedding.weight", "embedding_back.weight"):
+        now = drawn.weights()[name]
+        moves = [now[ids[c]] - now[ids[c.lower()]] for c in "ABÉZ"]
+        assert np.abs(moves[0]).min() > 0
+        for move in moves:
+            np.testing.assert_allclose(move, moves[0], atol=1e-6)
+        others = [ids[c] for c in "abéz1ß"] + [tokenizer.vocab_size - 1]
+        assert np.array_equal(now[others], before[name][others])
