@@ -2,27 +2,44 @@
 
     python docs/pictures.py tinyshakespeare.txt MODELS
 
-Trains a SimpleRNN, a GRU and an LSTM on the text, unless the folder MODELS has them already, which
-takes some minutes each, and looks inside them. The pictures go to `docs/pictures/`. The same models
-give the same files.
+Trains a SimpleRNN, a GRU and three LSTMs on the text, unless the folder MODELS has them already,
+which takes some minutes each, and looks inside them. The pictures go to `docs/pictures/`. The same
+models give the same files.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import charrnn
 from charrnn import Model, inside
-from charrnn.inside.findings import Unit
+from charrnn.inside.memory import Horizon
+from charrnn.inside.roles.findings import Unit
 from charrnn.plots.insights import draw_gradients, draw_horizon, draw_units
 from charrnn.plots.style import GREY, looks, picture
 
 PICTURES = Path(__file__).with_name("pictures")
 LOOKED_AT = 200_000  # characters whose units are looked at
 LINE = "We are accounted poor citizens,\nthe patricians good.\n"
+# The models, and what they are trained with: one of each cell, and two LSTMs that differ in how far
+# back gradients go, while an update reads as many characters.
+TRAINED: dict[str, dict[str, Any]] = {
+    cell: {"cell": cell, "hidden_size": 192, "steps": 2000} for cell in ("rnn", "gru", "lstm")
+} | {
+    f"lstm-{length}": {
+        "seq_length": length,
+        "batch_size": 2048 // length,
+        "hidden_size": 128,
+        "num_layers": 1,
+        "steps": 1500,
+        "eval_every": 250,
+    }
+    for length in (4, 64)
+}
 # What is drawn of a unit.
 QUANTITIES = {
     "lstm": {
@@ -37,16 +54,42 @@ QUANTITIES = {
 
 
 def trained(text: Path, folder: Path) -> dict[str, Model]:
-    """A model of each cell, trained unless it is there already."""
+    """The models, trained unless they are there already."""
     models = {}
-    for cell in ("rnn", "gru", "lstm"):
-        path = folder / f"shakespeare-{cell}"
+    for name, settings in TRAINED.items():
+        path = folder / f"shakespeare-{name}"
         if not path.exists():
-            charrnn.train(
-                text, out=path, cell=cell, minutes=3, steps=2000, hidden_size=192
-            ).finish()
-        models[cell] = charrnn.load(path)
+            charrnn.train(text, out=path, minutes=3, **settings).finish()
+        models[name] = charrnn.load(path)
     return models
+
+
+def draw_pieces(path: Path, found: dict[str, Horizon]) -> None:
+    """Draw how far back models remember whose gradients went so many characters back."""
+    with picture(path, height=3.6) as axes:
+        for (length, horizon), look in zip(found.items(), looks(), strict=False):
+            label = f"gradients over {length} characters"
+            axes.plot(horizon.contexts, horizon.bits_per_char, label=label, **look._asdict())
+            if horizon.horizon is not None:
+                axes.axvline(horizon.horizon, color=look.color, linewidth=1, linestyle="--")
+                said = f"1% is left\nafter {horizon.horizon:.0f}"
+                axes.annotate(
+                    said,
+                    (horizon.horizon, 0.6),
+                    (6, 0),
+                    xycoords=("data", "axes fraction"),
+                    textcoords="offset points",
+                    color=look.color,
+                )
+        axes.set_xscale("log", base=2)
+        ticks = [k for k in horizon.contexts if k & (k - 1) == 0]
+        axes.set_xticks(ticks, ticks)
+        axes.set(
+            xlabel="characters of context",
+            ylabel="bits per character",
+            title="What a model remembers of what its gradients did not reach",
+        )
+        axes.legend()
 
 
 def draw_gates(path: Path, model: Model, unit: Unit) -> None:
@@ -97,9 +140,13 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     horizon = inside.horizon(models["lstm"], text[first:], text[:first])
     draw_horizon(PICTURES / "horizon.svg", horizon)
-    draw_gradients(
-        PICTURES / "gradients.svg", inside.gradients(list(models.values()), text[first:])
-    )
+    short = {
+        name.removeprefix("lstm-"): inside.horizon(models[name], text[first:])
+        for name in ("lstm-4", "lstm-64")
+    }
+    draw_pieces(PICTURES / "pieces.svg", short)
+    cells = [models[cell] for cell in ("rnn", "gru", "lstm")]
+    draw_gradients(PICTURES / "gradients.svg", inside.gradients(cells, text[first:]))
     for cell in ("gru", "lstm"):
         units = inside.units(models[cell], text[:LOOKED_AT])
         counts = [unit for unit in units if unit.feature == "characters since newline"]

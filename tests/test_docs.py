@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import charrnn
@@ -27,6 +28,7 @@ PAGES = {
     for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "corpora/*.md", "checkpoints/README.md")
     for path in sorted(ROOT.glob(pattern))
 }
+LECTURE = "docs/what-is-an-rnn.md"
 # What makes a command one that can't be run here, and why. `make` and `pip install` lines are not
 # looked at: they install everything anew, which takes minutes and a network.
 NOT_RUN = {
@@ -89,6 +91,13 @@ def trained_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def write_two_units(path: Path) -> None:
+    """The network that the lecture computes by hand, made by the code that stands there."""
+    code = blocks(LECTURE)
+    code = code[code.index("W_x = ") : code.index("_, cache = ")]
+    exec(code.replace("checkpoints/tiny", str(path)), {"np": np, "charrnn": charrnn})  # noqa: S102
+
+
 @pytest.fixture
 def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
     """`home` with what the examples need: texts of many kinds, and models by other names."""
@@ -102,8 +111,9 @@ def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
     with (home / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text"], *([VERSE] for _ in range(20))])
     write_shelf(home, VERSE * 20)
-    for name in ("book", "novel", "poem"):
+    for name in ("book", "novel", "poem", "short", "long"):
         shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / name)
+    write_two_units(home / "checkpoints" / "tiny")
     shutil.copy(trained_list / "names.txt", home)
     shutil.copytree(trained_list / "names", home / "checkpoints" / "names")
     write_examples(home)
@@ -160,8 +170,8 @@ def test_each_example_works(desk: Path, line: str, page: str) -> None:
 def test_the_python_of_each_page_runs(
     page: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("book", "poem"):
-        shutil.rmtree(desk / "checkpoints" / name)  # for the page that trains it
+    for name in ("book", "poem", "tiny"):
+        shutil.rmtree(desk / "checkpoints" / name)  # for the page that makes it
     if "novel.onnx" in blocks(page):
         commands.run(desk, "export", "novel", "--onnx", "novel.onnx")
     monkeypatch.chdir(desk)
@@ -170,6 +180,27 @@ def test_the_python_of_each_page_runs(
     tiny = "steps=20, hidden_size=12, embed_size=6, batch_size=4, seq_length=16"
     exec(code.replace("minutes=3", tiny), {})  # noqa: S102
     assert len(capsys.readouterr().out) > 30
+
+
+def test_the_lecture_shows_what_its_network_of_two_units_answers(home: Path) -> None:
+    write_two_units(home / "checkpoints" / "tiny")
+    answers = [
+        commands.run(home, "inspect", "tiny", "-", "--unit", unit, data=b"aba").stdout
+        for unit in ("0.0", "0.1")
+    ]
+    assert f"```\n{''.join(answers)}```" in PAGES[LECTURE]
+    assert "parameters       18\n" in commands.run(home, "info", "tiny").stdout
+    states = [[line.split()[-1] for line in answer.splitlines()] for answer in answers]
+    for pair in zip(*states, strict=True):  # the table that was computed by hand
+        assert f"({', '.join(pair).replace('+', '')}) |" in PAGES[LECTURE]
+
+
+def test_every_question_of_the_lecture_has_a_command_and_a_picture() -> None:
+    _, *questions = re.split(r"^## ", PAGES[LECTURE], flags=re.MULTILINE)
+    assert len(questions) == 9
+    for question in questions:
+        assert re.search(r"^    (\w+ [^|]*\| )?charrnn ", question, re.MULTILINE), question[:60]
+        assert re.search(r"!\[.+\]\(pictures/.+\.svg\)", question), question[:60]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -189,6 +220,11 @@ def test_each_promise_names_its_test() -> None:
     promises = [row for row in rows if not row.startswith("| promise |")]
     assert len(promises) > 15
     assert [row for row in promises if "`tests/" not in row.split(" | ")[1]] == []
+
+
+def test_the_table_of_scaling_is_computed() -> None:
+    table = runpy.run_path(str(ROOT / "docs" / "scaling_table.py"))["table"]()
+    assert "\n".join(table) in PAGES["docs/scaling.md"], "run: python docs/scaling_table.py"
 
 
 def test_the_rooms_are_those_of_the_package() -> None:

@@ -9,7 +9,7 @@ from common import Figure, baseline, evaluated, trained
 from row_names import write
 
 MINUTES = 5
-LANGUAGE = ("--rnn-size", 256, "--num-layers", 1, "--records", "lines")
+LANGUAGE = ("--model", "gru", "--rnn-size", 192, "--num-layers", 1, "--records", "lines")
 
 
 def measure(data: Path, folder: Path) -> list[Figure]:

@@ -1,9 +1,11 @@
-"""The ways of `charrnn inspect` that measure: --units, --horizon and --gradients."""
+"""The ways of `charrnn inspect` that measure: --units, --horizon and --gradients; and a bar."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from charrnn.models.predictor import Predictor
     from charrnn.text.corpus import Corpus
 
-__all__ = ["measure_gradients", "measure_horizon", "measure_units"]
+__all__ = ["measure_gradients", "measure_horizon", "measure_units", "progress_bar"]
 
 LONG = 1_000_000  # characters whose units are looked at
 BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
@@ -28,12 +30,12 @@ def measure_units(
     model: Model, corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
 ) -> None:
     """Show what each unit of a model stands for."""
-    from charrnn.inside.findings import units
+    from charrnn.inside.roles.findings import units
 
     text = corpus.text[:LONG]
     if len(text) < len(corpus.text):
         say(f"the first {LONG:,} characters are looked at")
-    with _progress() as done:
+    with progress_bar() as done:
         found = units(model, text, unknown=unknown, progress=done)
     if output is not None:
         from charrnn.plots.insights import draw_units
@@ -45,7 +47,7 @@ def measure_units(
     elif output is None:
         from charrnn.terminal.insights import show_units
 
-        show_units(found)
+        show_units(found, model.tokenizer.unit)
 
 
 def measure_horizon(
@@ -72,7 +74,7 @@ def measure_horizon(
         text = corpus.text
         ids_and_contexts(model, text, unknown)  # what is wrong is said before what is left out
         known = _training_text(find_model(names[0]))
-    with _progress() as done:
+    with progress_bar() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)
     seq_length = training.seq_length if training else None
     if output is not None:
@@ -123,7 +125,7 @@ def measure_gradients(
     from charrnn.models.loading import load
 
     models = [load(name) for name in names]
-    with _progress() as done:
+    with progress_bar() as done:
         found = gradients(models, corpus.text, unknown=unknown, progress=done)
     if output is not None:
         from charrnn.plots.insights import draw_gradients
@@ -139,15 +141,15 @@ def measure_gradients(
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[float], object]]:
+def progress_bar() -> Iterator[Callable[[float], object]]:
     """A bar on a terminal, while work goes on; it is told which share of the work was done.
 
     A machine that only uses models may have no tqdm, and then no bar.
     """
-    try:
-        from tqdm import tqdm
-    except ImportError:
+    if not sys.stderr.isatty() or find_spec("tqdm") is None:
         yield lambda _share: None
         return
-    with tqdm(total=1, bar_format=BAR, leave=False, disable=None) as bar:
+    from tqdm import tqdm
+
+    with tqdm(total=1, bar_format=BAR, leave=False) as bar:
         yield bar.update

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units
+from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units, progress_bar
 from charrnn.config import Reading
 from charrnn.errors import UsageError, not_written
 from charrnn.plots.style import check_path
@@ -195,7 +195,7 @@ def _one_model(names: list[str], model: Predictor) -> Model:
 
 def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Unknown) -> Ids:
     """The ids of what is shown of a text; says so if it is not all."""
-    from charrnn.inside.page import fitting
+    from charrnn.inside.pages.page import fitting
 
     count = characters or fitting(model)
     text = corpus.text[:count]
@@ -208,10 +208,11 @@ def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Un
 
 
 def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
-    from charrnn.inside.page import page
+    from charrnn.inside.pages.page import page
 
     facts = [model.facts["cell"], f"{len(ids):,} {model.tokenizer.unit}s"]
-    made = page(model, ids, title, facts)
+    with progress_bar() as done:
+        made = page(model, ids, title, facts, done)
     try:
         path.write_text(made, encoding="utf-8", errors="replace")
     except OSError as error:

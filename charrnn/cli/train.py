@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
-from charrnn.errors import UsageError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.terminal.options import JsonOption, option_names, take, with_settings
-from charrnn.terminal.output import encode_json, write
+from charrnn.terminal.output import encode_json, say, write
 
 __all__ = ["train"]
 
@@ -73,33 +76,67 @@ def train(
 
     Settings left out are chosen to fit the text.
     """
-    others = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
-    given |= {name: value for name, value in others.items() if value not in (None, [])}
-    if resume is not None:
-        given |= {} if repeat is None else {"repeat": repeat}
-        _refuse_changes(resume, given, "--resume")
-    elif repeat is not None:
-        _refuse_changes(repeat, {k: v for k, v in given.items() if k not in PLACES}, "--repeat")
-    elif not sources:
-        raise UsageError("no text given", "name a file, a folder or a bundled corpus")
-    _refuse_held(resume, out, name)
+    with _one_voice() as speaks:
+        others = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
+        given |= {name: value for name, value in others.items() if value not in (None, [])}
+        if resume is not None:
+            given |= {} if repeat is None else {"repeat": repeat}
+            _refuse_changes(resume, given, "--resume")
+        elif repeat is not None:
+            _refuse_changes(repeat, {k: v for k, v in given.items() if k not in PLACES}, "--repeat")
+        elif not sources:
+            raise UsageError("no text given", "name a file, a folder or a bundled corpus")
+        if speaks:  # what others find may be the first process at its work
+            _refuse_held(resume, out, name)
 
-    from charrnn.terminal import progress
-    from charrnn.training import run
+        from charrnn.terminal import progress
+        from charrnn.training import run
 
-    if resume is not None:
-        events = run.resume(resume, sources or None)
-    elif repeat is not None:
-        events = run.train(sources or None, repeat=repeat, **given)
-    else:
-        reading = take(Reading, given).for_tokens(given.get("tokenizer", "char"))
-        events = run.train(sources or [], reading=reading, **given)
+        if resume is not None:
+            events = run.resume(resume, sources or None)
+        elif repeat is not None:
+            events = run.train(sources or None, repeat=repeat, **given)
+        else:
+            reading = take(Reading, given).for_tokens(given.get("tokenizer", "char"))
+            events = run.train(sources or [], reading=reading, **given)
+        if not speaks:
+            for _ in events:
+                raise AssertionError("only the first process has events")
+            return
+        try:
+            finished = progress.show(events)
+        except progress.Interrupted as stop:
+            raise typer.Exit(128 + stop.number) from None
+        if json:
+            write(encode_json(finished))
+
+
+@contextmanager
+def _one_voice() -> Iterator[bool]:
+    """Let the first of the processes that torchrun started speak for all.
+
+    Another speaks of what it alone has found, and the second if the first is lost.
+
+    Yields:
+        speaks: whether this is the first, or there is no other.
+    """
+    if "RANK" not in os.environ:
+        yield True
+        return
+    from charrnn.learning.ranks import Leave, LostError, found
+
+    ranks = found()
     try:
-        finished = progress.show(events)
-    except progress.Interrupted as stop:
-        raise typer.Exit(128 + stop.number) from None
-    if json:
-        write(encode_json(finished))
+        yield not ranks.follows
+    except CharRNNError as error:
+        if not ranks.follows:
+            with suppress(LostError):
+                ranks.tell(Leave())
+            raise
+        speaks = ranks.rank == 1 if isinstance(error, LostError) else ranks.goes_on()
+        if speaks:
+            say(f"charrnn: process {ranks.rank}: {error}")
+        raise typer.Exit(error.exit_code) from None
 
 
 def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:

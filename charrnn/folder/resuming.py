@@ -58,6 +58,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         metrics: all evaluations.
         sources, reading: where the corpus was read, and how.
         minutes: those that the run keeps to; None if its number of updates was given.
+        processes: how many shared each update of late.
     """
 
     step: int
@@ -71,6 +72,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     reading: ReadingRecord
     minutes: Annotated[float, Meta(gt=0)] | None = None
+    processes: Annotated[int, Meta(ge=1)] = 1
 
 
 class RunState(msgspec.Struct, frozen=True):

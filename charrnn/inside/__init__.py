@@ -5,17 +5,14 @@
 lanes       what a network computes over a long text, in pieces
 counterfactuals  which characters mattered for a prediction
 showing     on which scale values are shown, and how characters are seen
-page        a text as one page, coloured by what a unit does
+pages       a text as one page, coloured by what a unit does
 ngrams      what can be predicted from the last few characters alone, by counting
 memory      how far back a model remembers: its horizon
-features    simple features of a text: quotes, brackets, lines, words
-following   how closely units follow features
-ablation    what a model loses without a unit
-findings    what each unit stands for
+roles       what each unit stands for: the feature it follows, and what is lost without it
 backwards   gradients over time; the one file here that needs PyTorch
 
 The functions for users can be had from the room itself: `charrnn.inside.units(model, text)`. Since
-a file that is imported takes its name there, no file is called as one of them is.
+a file that is imported takes its name there, no file or folder is called as one of them is.
 """
 
 import importlib
@@ -27,7 +24,7 @@ _HOMES: dict[str, str] = {
     "gradients": "backwards",
     "horizon": "memory",
     "saliency": "counterfactuals",
-    "units": "findings",
+    "units": "roles.findings",
 }
 __all__ = sorted(_HOMES)
 

@@ -8,7 +8,7 @@ token is another, the one that the model found likeliest there besides it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from charrnn.sampling.language_model import line_start, read_prompt
 __all__ = ["WINDOW", "Saliency", "Trace", "changes", "read", "saliency"]
 
 WINDOW = 64  # tokens before a prediction that are replaced, each in turn
-ROWS = 256  # changed texts that are read side by side
+ROWS = 128  # changed texts that are read side by side
 
 
 class Saliency(NamedTuple):
@@ -151,12 +151,15 @@ def saliency(
     )
 
 
-def changes(trace: Trace, window: int) -> tuple[Floats, Ids]:
+def changes(
+    trace: Trace, window: int, done: Callable[[int], object] = lambda _tokens: None
+) -> tuple[Floats, Ids]:
     """How the predictions of all tokens of a text change with those before them.
 
     Args:
         trace: the text, of N tokens.
         window: W, how many tokens before each prediction are replaced, each in turn.
+        done: called with how many tokens were read since the last call.
 
     Returns:
         changes: (N, W), nats: in row t, of the prediction of token t, for the replacement of token
@@ -166,7 +169,7 @@ def changes(trace: Trace, window: int) -> tuple[Floats, Ids]:
     count, stand_ins = len(trace.ids), trace.stand_ins()
     after = trace.ids[1:]  # (N-1,), what follows each token
     base = target_log_probs(trace.logits[:-1], after)  # (N-1,)
-    scores = _log_probs(trace, stand_ins, np.arange(count - 1), after, window)  # (N-1, W)
+    scores = _log_probs(trace, stand_ins, np.arange(count - 1), after, window, done)  # (N-1, W)
     found = np.zeros((count, window), np.float32)
     for back in range(min(window, count - 1)):  # tokens from the replaced one to the last read
         found[back + 1 :, back] = scores[: count - 1 - back, back] - base[back:]
@@ -174,7 +177,12 @@ def changes(trace: Trace, window: int) -> tuple[Floats, Ids]:
 
 
 def _log_probs(
-    trace: Trace, stand_ins: Ids, rows: NDArray[np.intp], after: Ids, steps: int
+    trace: Trace,
+    stand_ins: Ids,
+    rows: NDArray[np.intp],
+    after: Ids,
+    steps: int,
+    done: Callable[[int], object] = lambda _tokens: None,
 ) -> Floats:
     """What the tokens that follow cost when one is replaced.
 
@@ -184,6 +192,7 @@ def _log_probs(
         rows: (R,), which tokens are replaced, each in a text of its own.
         after: (M,), what follows each token.
         steps: W, how many tokens are read, the replaced one the first.
+        done: called with how many tokens were read since the last call.
 
     Returns:
         log_probs: (R, W), of the token after each token read; any number past the end.
@@ -196,4 +205,5 @@ def _log_probs(
         part = slice(start, start + ROWS)
         logits, _ = trace.model(changed[part], trace.before(rows[part]))  # (R, W, V)
         found[part] = target_log_probs(logits, after[at[part]])
+        done(logits.shape[0] * steps)
     return found

@@ -5,6 +5,7 @@
 clock       the time, and how much of it work has taken
 lanes       ids → batches: lanes that are read on and on
 records     records → batches: each from its beginning, in a new order each epoch
+ranks       processes that train together
 devices     what computes, and in which numbers
 threads     in how many threads an update is computed
 seeds       random numbers that depend on a key alone

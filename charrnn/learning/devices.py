@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import torch
@@ -21,18 +22,24 @@ def choose_device(name: DeviceName) -> torch.device:
     """The device to train on; `auto` takes a GPU if there is one.
 
     Raises:
-        UsageError: if it is not there.
+        UsageError: if it is not there, or not for each process that torchrun has started here.
     """
-    available = {
+    available: dict[DeviceName, bool] = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
+        name = next(kind for kind, there in available.items() if there)
     if not available[name]:
         there = ", ".join(kind for kind, there in available.items() if there)
         raise UsageError(f"there is no device {name} here", f"choose --device from {there}")
+    if name == "cuda" and int(os.environ.get("LOCAL_RANK", 0)) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UsageError(
+            f"there are more processes here than GPUs ({count})",
+            f"start at most {count} on each machine, or choose --device cpu",
+        )
     return torch.device(name)
 
 

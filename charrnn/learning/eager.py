@@ -11,8 +11,9 @@ from torch import Tensor
 from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
 from charrnn.learning.optimizer import AdamW
+from charrnn.learning.ranks import Ranks
 from charrnn.learning.seeds import seed_of
-from charrnn.learning.task import Task
+from charrnn.learning.task import Cost, Task
 from charrnn.network.base import Network
 from charrnn.network.recurrent import detach
 
@@ -27,6 +28,7 @@ class EagerUpdates:
         network: in training mode; changed by each update.
         optimizer: of its weights.
         config: batch_size and grad_clip count.
+        ranks: the processes that share each update.
         bf16: whether products are of bfloat16.
 
     Attributes:
@@ -42,11 +44,12 @@ class EagerUpdates:
         network: Network,
         optimizer: AdamW,
         config: TrainConfig,
+        ranks: Ranks,
         *,
         bf16: bool,
     ) -> None:
         self.task, self.network = task, network
-        self.optimizer, self.config = optimizer, config
+        self.optimizer, self.config, self.ranks = optimizer, config, ranks
         self.bf16 = bf16
         self.device = next(network.parameters()).device
         self.generator = torch.Generator(self.device)
@@ -63,28 +66,44 @@ class EagerUpdates:
         """Read a batch, and change the weights once.
 
         Args:
-            batch: what to read.
+            batch: what to read; what this process reads, of several, or None for nothing.
             rate: the learning rate.
             key: of the random numbers; equal keys drop equal units.
         """
         self.generator.manual_seed(seed_of(*key))
-        with in_bfloat16(self.device, enabled=self.bf16):
-            cost = self.task.cost(self.network, batch, self.state, self.generator)
-        loss = cost.total / cost.number
-
         self.optimizer.clear_gradients()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss, state = self._alone(batch) if self.ranks.count == 1 else self._together(batch)
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
         if bool(torch.isfinite(self.grad_norm + loss)):  # the only time the CPU waits for a GPU
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
-            self.state = None if cost.state is None else detach(cost.state)
-            self._count(loss.detach())
+            self.state = None if state is None else detach(state)
+            self._count(loss)
             self.skipped_in_row = 0
         else:
-            self.state = self.task.start(self.network, self.config)
+            self.state = self.ranks.own(self.task.start(self.network, self.config))
             self.skipped += 1
             self.skipped_in_row += 1
+
+    def _alone(self, batch: Any) -> tuple[Tensor, State | None]:
+        """Find the gradients of a batch; returns its loss and what is carried."""
+        cost = self._cost(batch)
+        loss = cost.total / cost.number
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), cost.state
+
+    def _together(self, batch: Any) -> tuple[Tensor, State | None]:
+        """The same, of a batch whose rows several processes read."""
+        cost = Cost(torch.zeros((), dtype=torch.float32, device=self.device), 0)
+        if batch is not None:
+            cost = self._cost(batch)
+            cost.total.backward()  # type: ignore[no-untyped-call]
+        weights = list(self.network.parameters())
+        return self.ranks.mean(weights, cost.total.detach(), cost.number), cost.state
+
+    def _cost(self, batch: Any) -> Cost:
+        with in_bfloat16(self.device, enabled=self.bf16):
+            return self.task.cost(self.network, batch, self.state, self.generator)
 
     def _count(self, loss: Tensor) -> None:
         self.loss = loss

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batch", "Lanes"]
+__all__ = ["ALL", "Batch", "Lanes"]
+
+ALL = slice(None)  # rows of a batch
 
 
 class Batch(NamedTuple):
@@ -64,11 +66,18 @@ class Lanes:
         self.tokens_per_step = float(batch_size * seq_length)
         assert self.steps_per_epoch >= 1, "planning sees to it that lanes have a step to read"
 
-    def batch(self, step: int) -> Batch:
-        """The batch of update number `step`, counted from 0 over all epochs."""
+    def size(self, step: int) -> int:  # noqa: ARG002
+        """How many lanes a batch has: always B."""
+        return self.batch_size
+
+    def batch(self, step: int, rows: slice = ALL) -> Batch:
+        """The batch of update number `step`, counted from 0 over all epochs, or some lanes of it.
+
+        Many processes may share many lanes, so no more are read than are wanted.
+        """
         epoch, position = divmod(step, self.steps_per_epoch)
         start = np.random.default_rng((self.seed, epoch)).integers(len(self.ids))
-        lanes = start + np.arange(self.batch_size) * self.stride  # (B,)
+        lanes = start + np.arange(self.batch_size)[rows] * self.stride  # (B,)
         times = position * self.seq_length + np.arange(self.seq_length + 1)  # (T+1,)
         window = self.ids.take(lanes[:, None] + times, mode="wrap").astype(np.int64)  # (B, T+1)
         return Batch(window, fresh=position == 0)

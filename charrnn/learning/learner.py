@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
+import safetensors.numpy
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.optimizer import AdamW, learning_rate
+from charrnn.learning.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
 from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
 from charrnn.learning.threads import in_threads, thread_count
@@ -36,6 +39,8 @@ class Learner:
         task: what is learnt.
         model: the shape of the network.
         config: how to train it; its number of updates may be changed between two of them.
+        ranks: the processes that share each update. What is done with the learner of the first is
+            done with those of the others; see `training.following`.
 
     Attributes:
         step: updates made so far.
@@ -43,16 +48,20 @@ class Learner:
         note: what the user should know about how updates are computed, if anything.
     """
 
-    def __init__(self, task: Task, model: ModelConfig, config: TrainConfig) -> None:
+    def __init__(
+        self, task: Task, model: ModelConfig, config: TrainConfig, ranks: Ranks = ALONE
+    ) -> None:
         self.task = task
         self.config = config
+        self.ranks = ranks
         self.device = choose_device(config.device)
         self.precision = choose_precision(config.precision, self.device)
+        ranks.tell(Make(model, msgspec.structs.replace(config, precision=self.precision)))
         self.batches = task.batches(config)
         self.network = task.network(model, generator(config.seed)).to(self.device)
         self.optimizer = AdamW(self.network, config.weight_decay)
         self.updates: EagerUpdates | GraphUpdates = EagerUpdates(
-            task, self.network, self.optimizer, config, bf16=self.precision == "bf16"
+            task, self.network, self.optimizer, config, ranks, bf16=self.precision == "bf16"
         )
         self.step = 0
         self.seconds = 0.0
@@ -77,10 +86,18 @@ class Learner:
                 f"will differ in the last digits from those there; a new run chooses anew"
             )
 
+    def configure(self, config: TrainConfig) -> None:
+        """Go on with changed settings."""
+        self.config = config
+        self.ranks.tell(Change(config))
+
     def prepare(self) -> None:
         """Record an update as a graph, on a device that can; see `graph`."""
         share = self.task.reset_share
         if self.device.type != "cuda" or isinstance(self.updates, GraphUpdates) or share is None:
+            return
+        if self.ranks.count > 1:
+            self.note = "several processes train without a CUDA graph, which is for one alone"
             return
         try:
             self.updates = GraphUpdates(self.updates, share)
@@ -91,14 +108,25 @@ class Learner:
     def update(self) -> None:
         """Read a batch, and change the weights once."""
         begin = clock.now()
+        self.ranks.tell(Update())
         rate = learning_rate(self.step, self.config)
-        batch, key = self.batches.batch(self.step), (self.config.seed, self.step + 1)
+        batch, key = self._batch(), (self.config.seed, self.step + 1)
         with in_threads(thread_count(self.step, self.config)):
             self.updates.run(batch, rate, key)
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
             self.optimizer.flush_tiny_averages()
         self.seconds += clock.now() - begin
+
+    def _batch(self) -> Any:
+        """What this process reads of the next batch; None for nothing."""
+        if self.ranks.count == 1:
+            return self.batches.batch(self.step)
+        rows = self.ranks.rows(self.batches.size(self.step))
+        self.network.read_only(rows)
+        if rows.first == rows.last:
+            return None
+        return self.batches.batch(self.step, slice(rows.first, rows.last))
 
     def wait(self) -> None:
         """Wait until the device has done all that it was given."""
@@ -109,6 +137,17 @@ class Learner:
     def state(self) -> State | None:
         """What is carried to the next update; None at the start."""
         return self.updates.state
+
+    def whole_state(self) -> State | None:
+        """The same of all rows, an empty one at the start; None for tasks that carry none."""
+        self.ranks.tell(Gather())
+        own = self.state or self.ranks.own(self.task.start(self.network, self.config))
+        return self.ranks.whole(own)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether another process that shares the updates was asked to stop."""
+        return self.ranks.stopping
 
     @property
     def loss(self) -> Tensor:
@@ -153,7 +192,7 @@ class Learner:
             arrays[f"network.{name}"] = weight
             arrays[f"mean.{name}"] = self.optimizer.means[weight]
             arrays[f"square.{name}"] = self.optimizer.squares[weight]
-        state = self.state or self.task.start(self.network, self.config) or ()
+        state = self.whole_state() or ()
         for part, values in zip(self.network.rnn.cell.state, state, strict=bool(state)):
             arrays[f"state.{part}"] = values
         grad_norm = self.grad_norm.nan_to_num(0.0, 0.0, 0.0)  # of an update that was left out
@@ -167,6 +206,8 @@ class Learner:
 
     def restore(self, tensors: Weights, progress: RunProgress) -> None:
         """Go on from where another learner with the same settings stood."""
+        if self.ranks.leads:
+            self.ranks.tell(Restore(safetensors.numpy.save(tensors), progress))
         given = {k: torch.tensor(v, device=self.device) for k, v in tensors.items()}
         with torch.no_grad():
             for name, weight in self.network.named_parameters():
@@ -177,7 +218,7 @@ class Learner:
         assert isinstance(self.updates, EagerUpdates), "a learner is restored before it is prepared"
         updates = self.updates
         names = [f"state.{part}" for part in self.network.rnn.cell.state]
-        updates.state = tuple(given[name] for name in names if name in given) or None
+        updates.state = self.ranks.own(tuple(given[n] for n in names if n in given) or None)
         updates.loss_sum, updates.grad_norm = (
             given["loss_sum"].view(()),
             given["grad_norm"].view(()),

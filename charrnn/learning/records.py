@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.learning.lanes import Batch
+from charrnn.learning.lanes import ALL, Batch
 from charrnn.text.records import PAD, Records
 
 __all__ = ["RecordLanes", "steps_of"]
@@ -41,8 +41,12 @@ class RecordLanes:
         self.tokens_per_step = records.size / self.steps_per_epoch
         self._epoch = -1
 
-    def batch(self, step: int) -> Batch:
-        """The batch of update number `step`, counted from 0 over all epochs."""
+    def size(self, step: int) -> int:  # noqa: ARG002
+        """How many records a batch has: always B, some of which may be missing."""
+        return self.batch_size
+
+    def batch(self, step: int, rows: slice = ALL) -> Batch:
+        """The batch of update number `step`, counted from 0 over all epochs, or some rows of it."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._shuffle(epoch)
@@ -50,13 +54,14 @@ class RecordLanes:
         group = int(self._order[place])
         count = int(self.steps[group])
         part = position - int(self._ends[place]) + count
-        rows = self._rows[group * self.batch_size : (group + 1) * self.batch_size]
+        own = self._rows[group * self.batch_size : (group + 1) * self.batch_size]
         # All parts but the last are T wide, so that no state is carried past the end of one.
         first = part * self.seq_length
-        width = min(self.seq_length, int(self.records.lengths[rows].max()) - first)
-        window = self.records.windows(rows, first, width)
-        missing = ((0, self.batch_size - len(rows)), (0, 0))
-        return Batch(np.pad(window, missing, constant_values=PAD), fresh=part == 0)
+        width = min(self.seq_length, int(self.records.lengths[own].max()) - first)
+        window = self.records.windows(own, first, width)
+        missing = ((0, self.batch_size - len(own)), (0, 0))
+        padded = np.pad(window, missing, constant_values=PAD)
+        return Batch(padded[rows], fresh=part == 0)
 
     def _shuffle(self, epoch: int) -> None:
         random = np.random.default_rng((self.seed, epoch))

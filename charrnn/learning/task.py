@@ -19,6 +19,7 @@ from charrnn.arrays import Weights
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.folder.record import Evaluation, ModelFolder
+from charrnn.learning.lanes import ALL
 from charrnn.network.base import Network
 from charrnn.task_config import TaskRecord
 from charrnn.tasks.reports import Report
@@ -64,8 +65,16 @@ class Batches(Protocol):
     def tokens_per_step(self) -> float:
         """Characters or values in a batch, on average."""
 
-    def batch(self, step: int) -> Any:
-        """The batch of update number `step`, a function of it and of the seed alone."""
+    def size(self, step: int) -> int:
+        """How many rows the batch of update number `step` has."""
+
+    def batch(self, step: int, rows: slice = ALL) -> Any:
+        """The batch of update number `step`, a function of it and of the seed alone.
+
+        Args:
+            step: counted from 0 over all epochs.
+            rows: those to read of it, if several processes share it.
+        """
 
 
 class Task(Protocol):

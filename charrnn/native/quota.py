@@ -36,8 +36,14 @@ def share_processors() -> None:
 
     They are no more than a quota allows, of which PyTorch, that counts cores, knows nothing. They
     do not keep a processor busy while they wait: by default they do so for milliseconds, in which
-    another process could have worked. What the user has set in the environment stays.
+    another process could have worked. Processes that torchrun starts on one machine divide its
+    processors; it sets one thread each where the user has set nothing. What the user has set in the
+    environment stays.
     """
+    beside = os.environ.get("LOCAL_WORLD_SIZE", "")
+    if beside.isdecimal() and int(beside) > 1 and os.environ.get("OMP_NUM_THREADS") == "1":
+        del os.environ["OMP_NUM_THREADS"]
+        os.environ["OMP_NUM_THREADS"] = str(max(1, usable_processors() // int(beside)))
     if _quota() < len(processors()):
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     if "OMP_WAIT_POLICY" not in os.environ:

@@ -7,7 +7,7 @@ from torch import nn
 
 from charrnn.arrays import Weights
 from charrnn.config import EngineName, ModelConfig
-from charrnn.network.recurrent import Recurrent
+from charrnn.network.recurrent import Recurrent, Rows
 
 __all__ = ["Network"]
 
@@ -42,3 +42,9 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, Recurrent):
                 module.engine = engine
+
+    def read_only(self, rows: Rows) -> None:
+        """Read these rows of the next batch, as one of several processes; see `Rows`."""
+        for module in self.modules():
+            if isinstance(module, Recurrent):
+                module.rows = rows

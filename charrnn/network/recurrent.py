@@ -6,7 +6,7 @@ output, state = stack(x, state)    # (T, B, I) → (T, B, D·H), D = 2 if bidire
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,22 @@ from charrnn.network.choice import STEP_ENGINES, chosen
 from charrnn.network.modules import drawing
 from charrnn.network.sequences import sequence
 
-__all__ = ["Recurrent", "detach"]
+__all__ = ["Recurrent", "Rows", "detach"]
 
 # A table's product is worth making if its rows are read so many times, on average.
 MIN_READS_PER_ROW = 8
+
+
+class Rows(NamedTuple):
+    """Those rows of a batch that one of several processes reads: from `first` to before `last`.
+
+    What is dropped is drawn for all `size` rows of the batch, so that it is the same whoever reads
+    a row.
+    """
+
+    first: int
+    last: int
+    size: int
 
 
 def detach(state: State) -> State:
@@ -49,6 +61,7 @@ class Recurrent(nn.Module):
 
     Attributes:
         engine: what computes the layers, where it can; see `choice`.
+        rows: which rows of a batch it reads; None for all.
     """
 
     def __init__(
@@ -73,6 +86,7 @@ class Recurrent(nn.Module):
         self.skip = skip
         self.reverse = (False, True) if bidirectional else (False,)  # of each direction
         self.engine: EngineName = "auto"
+        self.rows: Rows | None = None
         for name, shape in recurrent_shapes(
             cell, input_size, hidden_size, num_layers, bidirectional=bidirectional
         ).items():
@@ -150,8 +164,10 @@ class Recurrent(nn.Module):
         networks", 2016.
         """
         keep = 1 - self.dropout
-        mask = output.new_empty((1, *output.shape[1:]))
-        return mask.bernoulli_(keep, generator=generator).div_(keep)
+        rows = self.rows or Rows(0, output.shape[1], output.shape[1])
+        mask = output.new_empty((1, rows.size, output.shape[2]))
+        mask = mask.bernoulli_(keep, generator=generator).div_(keep)
+        return mask[:, rows.first : rows.last]
 
     def _layer(
         self,

@@ -24,6 +24,7 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
@@ -165,13 +166,13 @@ class Batches(Groups):
         lengths = np.array([len(row) for row in self.own])
         super().__init__(lengths, config.batch_size, config.seed)
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, part: slice = ALL) -> Batch:
         """Some texts of like length, without some of their words, and some characters unknown."""
         chosen, tokenizer, seed = self.rows(step), self.task.tokenizer, self.config.seed
         own = [self.own[k] for k in chosen]
         own = rows.without_some_words(own, tokenizer, LEFT_OUT, seed, step)
         own = rows.with_unknown(own, tokenizer, self.config, step)
-        return Batch(own, self.classes[chosen])
+        return Batch(own[part], self.classes[chosen][part])
 
 
 @dataclass(frozen=True)

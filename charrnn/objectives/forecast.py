@@ -32,6 +32,7 @@ from charrnn.config import (
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import NO_TEXT, CorpusRecord, Evaluation, ModelFolder, ModelRecord
+from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
@@ -221,15 +222,28 @@ class Batches:
         self.steps_per_epoch = math.ceil(len(task.places) / config.batch_size)
         self._epoch = -1
 
-    def batch(self, step: int) -> Batch:
+    def size(self, step: int) -> int:
+        """How many windows there are."""
+        return len(self._places(step))
+
+    def batch(self, step: int, part: slice = ALL) -> Batch:
         """Some windows, a function of the seed and the number of the update alone."""
+        places = self._places(step)
+        return self.task.batch(places[part], min(map(width_of, places)))
+
+    def _places(self, step: int) -> list[Place]:
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             random = np.random.default_rng((self.config.seed, epoch))
             self._order, self._epoch = random.permutation(len(self.task.places)), epoch
         size = self.config.batch_size
         chosen = self._order[position * size : (position + 1) * size]
-        return self.task.batch([self.task.places[k] for k in chosen])
+        return [self.task.places[k] for k in chosen]
+
+
+def width_of(place: Place) -> int:
+    """How long a window is."""
+    return place.end - place.first
 
 
 @dataclass(frozen=True)
@@ -268,9 +282,9 @@ class Forecasting:
         """Passes after which further ones do not help."""
         return max(MAX_EPOCHS, math.ceil(WINDOWS_READ / len(self.places)))
 
-    def batch(self, places: Sequence[Place]) -> Batch:
-        """Windows side by side; all are as long as the shortest."""
-        width = min(place.end - place.first for place in places)
+    def batch(self, places: Sequence[Place], width: int | None = None) -> Batch:
+        """Windows side by side; all are `width` long, or as long as the shortest."""
+        width = width or min(map(width_of, places))
         horizon = self.kind.horizon
         rows = np.stack([self.series[k].values[end - width : end] for k, _, end in places])
         wanted = np.stack([self.series[k].values[end : end + horizon, 0] for k, _, end in places])
@@ -286,7 +300,7 @@ class Forecasting:
             for end in range(len(one.values) - out, len(one.values), kind.horizon):
                 width = min(end, kind.window) // kind.season * kind.season
                 found.append(Place(number, end - width, end))
-        return sorted(found, key=lambda place: place.end - place.first)
+        return sorted(found, key=width_of)
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -301,7 +315,7 @@ class Forecasting:
     @property
     def validation(self) -> Iterator[Batch]:
         """The same as batches."""
-        for _, same in groupby(self.validation_places, lambda place: place.end - place.first):
+        for _, same in groupby(self.validation_places, width_of):
             some = list(same)
             for first in range(0, len(some), SCORED_AT_ONCE):
                 yield self.batch(some[first : first + SCORED_AT_ONCE])

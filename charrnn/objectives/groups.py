@@ -34,6 +34,10 @@ class Groups:
         self.tokens_per_step = float(lengths.sum()) / self.steps_per_epoch
         self._epoch = -1
 
+    def size(self, step: int) -> int:
+        """How many rows update number `step` reads."""
+        return len(self.rows(step))
+
     def rows(self, step: int) -> NDArray[np.int64]:
         """The rows of update number `step`, counted from 0 over all epochs: (B,)."""
         epoch, position = divmod(step, self.steps_per_epoch)

@@ -30,6 +30,7 @@ from charrnn.learning.records import RecordLanes
 from charrnn.learning.task import Cost, Scored
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
+from charrnn.network.recurrent import Rows
 from charrnn.objectives import advice, planning
 from charrnn.objectives.dividing import divided
 from charrnn.scoring.score import score_of
@@ -165,7 +166,7 @@ class LanguageModelling:
         if batch.fresh:
             state = None
         elif state is not None:
-            state = reset_some_lanes(state, self.reset_share, generator)
+            state = reset_some_lanes(state, self.reset_share, generator, network.rnn.rows)
         logits, state = network(inputs, state, generator)  # (B, T, V)
         scores = logits.flatten(0, 1).float()
         total = cross_entropy(scores, wanted.flatten(), ignore_index=PAD, reduction="sum")
@@ -212,8 +213,11 @@ class LanguageModelling:
         return advice.for_language(metrics, self.max_epochs, self.tokenizer.vocab_size, longer)
 
 
-def reset_some_lanes(state: State, share: float, generator: torch.Generator) -> State:
-    """The state of the lanes, emptied in a random few of them."""
-    dice = state[0].new_empty(state[0].shape[1]).uniform_(generator=generator)  # (B,)
-    keep = dice >= share
+def reset_some_lanes(
+    state: State, share: float, generator: torch.Generator, rows: Rows | None = None
+) -> State:
+    """The state of the lanes, or of those in `rows`, emptied in a random few of all."""
+    rows = rows or Rows(0, state[0].shape[1], state[0].shape[1])
+    dice = state[0].new_empty(rows.size).uniform_(generator=generator)
+    keep = dice[rows.first : rows.last] >= share  # (B,)
     return tuple(part * keep[:, None] for part in state)

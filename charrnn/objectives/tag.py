@@ -25,6 +25,7 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
+from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
@@ -179,14 +180,14 @@ class Batches(Groups):
         lengths = np.array([len(row) for row in self.own])
         super().__init__(lengths, config.batch_size, config.seed)
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, part: slice = ALL) -> Batch:
         """Some texts of like length, some of whose characters are unknown."""
         chosen = self.rows(step)
         own = [self.own[k] for k in chosen]
-        edges, tags = side_by_side([self.words[k] for k in chosen])
+        edges, tags = side_by_side([self.words[k] for k in chosen[part]])
         there = edges[:, 2] <= self.config.seq_length  # the others are cut off
         own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
-        return Batch(own, edges[there], tags[there])
+        return Batch(own[part], edges[there], tags[there])
 
 
 def side_by_side(

@@ -24,6 +24,7 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import Evaluation, ModelFolder
+from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
@@ -267,12 +268,12 @@ class Batches(Groups):
         lengths = np.array([len(source) + len(target) for source, target in self.examples])
         super().__init__(lengths, config.batch_size, config.seed)
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, part: slice = ALL) -> Batch:
         """Some pairs of like length, some of whose sources' characters are unknown."""
         chosen = [self.examples[k] for k in self.rows(step)]
         own = [source for source, _ in chosen]
         own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
-        return Batch(own, [target for _, target in chosen])
+        return Batch(own[part], [target for _, target in chosen[part]])
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from charrnn.plots.style import GREY, looks, picture
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
-    from charrnn.inside.findings import Unit
     from charrnn.inside.memory import Horizon
+    from charrnn.inside.roles.findings import Unit
 
 __all__ = ["draw_gradients", "draw_horizon", "draw_units"]
 

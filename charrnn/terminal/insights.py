@@ -13,8 +13,8 @@ from charrnn.terminal.output import write
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
-    from charrnn.inside.findings import Passage, Unit
     from charrnn.inside.memory import Horizon
+    from charrnn.inside.roles.findings import Passage, Unit
 
 __all__ = ["show_gradients", "show_horizon", "show_units"]
 
@@ -23,8 +23,13 @@ PASSAGE = 24  # characters before the place in a passage
 FIRST_STEPS = (0, 1, 2, 3, 5, 10, 20, 30, 50, 75, 100)
 
 
-def show_units(found: Sequence[Unit]) -> None:
-    """The units that follow a feature most closely, a line for each, and how many do in all."""
+def show_units(found: Sequence[Unit], of: str) -> None:
+    """The units that follow a feature most closely, a line for each, and how many do in all.
+
+    Args:
+        found: the units.
+        of: what their text consists of, characters or bytes, in the singular.
+    """
     following = [unit for unit in found if unit.feature is not None]
     head = ("unit", "feature", "correlation", "by chance", "AUC", "bits lost", "strongest after")
     rows = [
@@ -34,7 +39,7 @@ def show_units(found: Sequence[Unit]) -> None:
             f"{unit.score:+.3f}",
             f"{unit.shuffled:.3f}",
             "" if unit.auc is None else f"{unit.auc:.3f}",
-            "" if unit.bits is None else f"{unit.bits:+.4f}",
+            f"{unit.bits:+.4f}",
             _passage(unit.passages[0]) if unit.passages else "",
         )
         for unit in following[:SHOWN]
@@ -42,10 +47,13 @@ def show_units(found: Sequence[Unit]) -> None:
     if rows:
         write(_table([head, *rows]))
     write(f"{len(following):,} of {len(found):,} units follow a feature more than by chance\n")
-    lost = [(unit.bits, f"{unit.layer}.{unit.unit}") for unit in found if unit.bits is not None]
-    missed = [f"{name} ({bits:+.4f})" for bits, name in sorted(lost, reverse=True)[:MISSED]]
-    if missed:
-        write(f"bits per character that are lost without a unit, the most: {', '.join(missed)}\n")
+    missed = sorted(found, key=lambda unit: -unit.bits)[:MISSED]
+    named = ", ".join(f"{unit.layer}.{unit.unit} ({unit.bits:+.4f})" for unit in missed)
+    write(f"bits per character that are lost without a unit, the most: {named}\n")
+    few, many = (end(unit.tried_on for unit in found) for end in (min, max))
+    more = sum(unit.tried_on > few for unit in found)
+    rest = f", and on {many:,} for {more:,} of them" if more else ""
+    write(f"each unit was taken away on {few:,} {of}s of the text{rest}\n")
 
 
 def show_horizon(found: Horizon, seq_length: int | None) -> None:

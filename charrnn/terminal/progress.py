@@ -65,9 +65,10 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             for note in event.notes:
                 _say(note)
             _say(event.summary)
+            shared = f", shared by {event.processes} processes" if event.processes > 1 else ""
             _say(
                 f"{event.parameters:,} parameters, {_updates(event.training.steps)} on "
-                f"{event.device} in {event.precision}; the model goes to {event.folder}"
+                f"{event.device} in {event.precision}{shared}; the model goes to {event.folder}"
             )
         case Progress():
             bar.set_postfix_str(

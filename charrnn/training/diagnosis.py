@@ -1,12 +1,18 @@
-"""A run that has diverged."""
+"""What ends a run: it has diverged, or there is not enough memory."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
 
 from charrnn.errors import CharRNNError
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 
-__all__ = ["diverged", "is_stuck"]
+__all__ = ["diverged", "is_stuck", "memory_errors", "stopped_elsewhere"]
 
 MAX_SKIPPED = 5  # updates in a row whose gradients are not finite
 
@@ -24,3 +30,30 @@ def diverged(learner: Learner) -> CharRNNError:
         f"gradient norm {float(learner.grad_norm):g})",
         "try again with a lower --learning-rate; what was saved before is still there",
     )
+
+
+def stopped_elsewhere(folder: Path) -> CharRNNError:
+    """The error for a run one of whose other processes was asked to stop."""
+    return CharRNNError(
+        "another process of this run was asked to stop",
+        f"all is saved: start all of them again, with --resume {folder}",
+    )
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Say what to do when there is not enough memory.
+
+    Raises:
+        CharRNNError: in place of what PyTorch or Python raises then.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and "allocate memory" not in str(error):
+            raise
+        raise CharRNNError(
+            "there is not enough memory",
+            "choose a smaller --batch-size, --seq-length or --rnn-size; what was saved is there",
+        ) from None

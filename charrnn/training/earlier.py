@@ -21,6 +21,7 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning import clock
+from charrnn.learning.ranks import found
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plan import Plan
@@ -56,10 +57,11 @@ def repeated(
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
     bases = _bases(folder, config.base_weights, init_from)
-    reading = Reading().for_tokens(tokenizer.unit)
+    reading, notes = Reading().for_tokens(tokenizer.unit), tuple[str, ...]()
     try:
         progress = read_run(folder).progress
         sources, reading = sources or text_of(progress), progress.reading
+        notes = found().changed_from(progress.processes)
     except MissingInputError:
         if sources is None:
             raise MissingInputError(
@@ -84,7 +86,7 @@ def repeated(
         budget=Budget(steps=config.steps),
         bases=bases,
         folder=out,
-        notes=data.notes,
+        notes=data.notes + notes,
         seconds=clock.now() - begin,
         repeated=config,
     )

@@ -25,6 +25,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         parameters: how many numbers will be learnt.
         unit: what a token is: a character or a byte.
         device, precision: what computes, and in which numbers.
+        processes: how many share each update.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     device: str
     precision: Literal["fp32", "bf16"]
+    processes: int = 1
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

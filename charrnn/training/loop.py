@@ -11,7 +11,7 @@ from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.learning.threads import thread_count
 from charrnn.training.deadline import Deadline
-from charrnn.training.diagnosis import diverged, is_stuck
+from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
 from charrnn.training.events import Event, Progress
 from charrnn.training.neighbours import Neighbours, usage
 from charrnn.training.recorder import Recorder
@@ -39,7 +39,8 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         ReadWriteError: if saving fails; what was saved before stays.
     """
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
-    most = torch.get_num_threads() if learner.device.type == "cpu" else 1
+    alone = learner.ranks.count == 1  # others would have to change their threads, too
+    most = torch.get_num_threads() if alone and learner.device.type == "cpu" else 1
     neighbours = Neighbours(most, thread_count(learner.step, learner.config), usage())
     try:
         while True:
@@ -59,6 +60,10 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
             if is_stuck(learner):
                 recorder.save(learner)
                 raise diverged(learner)
+            if learner.stopping:
+                yield _progress(learner)  # whoever was asked to stop here, too, leaves
+                recorder.close(learner)
+                raise stopped_elsewhere(recorder.path)
             seconds = watch.read()
             if deadline is not None and deadline.updated(learner.step, seconds, config):
                 steps = deadline.steps(learner.step, seconds, config)

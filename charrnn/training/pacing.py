@@ -17,6 +17,7 @@ from charrnn.learning.clock import Stopwatch
 from charrnn.learning.devices import choose_precision, speed
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
+from charrnn.learning.ranks import ALONE, Ranks
 from charrnn.learning.task import Scoring, Task
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plan import Plan, schedule
@@ -34,7 +35,9 @@ PROBE_SECONDS = 0.3
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
-def count_steps(plan: Plan, budget: Budget, task: Task, watch: Stopwatch) -> tuple[int, float]:
+def count_steps(
+    plan: Plan, budget: Budget, task: Task, watch: Stopwatch, ranks: Ranks = ALONE
+) -> tuple[int, float]:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
     A short text needs less than its minutes: see `Task.max_epochs`. If the rate does not last,
@@ -53,7 +56,7 @@ def count_steps(plan: Plan, budget: Budget, task: Task, watch: Stopwatch) -> tup
     assert budget.minutes is not None, "a Budget has minutes or epochs"
     seconds = budget.minutes * 60
     max_steps = task.max_epochs * plan.steps_per_epoch
-    learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES))
+    learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES), ranks)
     learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
     update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING

@@ -14,6 +14,7 @@ from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
 from charrnn.learning.devices import choose_device, choose_precision, speed
+from charrnn.learning.ranks import found
 from charrnn.network.modes import own_modes
 from charrnn.objectives import language, planning
 from charrnn.objectives.data import Data
@@ -53,19 +54,21 @@ class Request(NamedTuple):
 
     @property
     def speed(self) -> float:
-        """How many operations per second training reaches on the device that it will run on.
+        """How many operations per second training reaches on the devices that it will run on.
 
         Measured where it decides something: not on a CPU for a network whose size is given, or a
         run that shall be the same again or is over soon.
         """
-        settings = self.settings
+        settings, ranks = self.settings, found()
         device = choose_device(settings.get("device", "auto"))
         wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
         open_size = "hidden_size" not in settings and trial.is_long_in_minutes(self.budget)
+        if ranks.follows:  # the plan of the first process counts
+            return speed(device, choose_precision(wanted, device), cell)
         if device.type == "cuda" or (device.type == "cpu" and open_size):
             with own_modes():
-                return measured_speed(device, wanted, cell)
-        return speed(device, choose_precision(wanted, device), cell)
+                return ranks.count * measured_speed(device, wanted, cell)
+        return ranks.count * speed(device, choose_precision(wanted, device), cell)
 
 
 def prepare(request: Request) -> tuple[Data, Plan]:

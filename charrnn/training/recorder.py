@@ -161,7 +161,7 @@ class Recorder:
 
     def _change(self, learner: Learner, **changes: object) -> None:
         """Change the settings of a run that goes on."""
-        learner.config = msgspec.structs.replace(learner.config, **changes)
+        learner.configure(msgspec.structs.replace(learner.config, **changes))
         self.record = msgspec.structs.replace(self.record, training=learner.config)
         self.save(learner, self._description())
 
@@ -189,12 +189,13 @@ class Recorder:
             if self.best.step != self.saved_step:
                 assert self.best_weights is not None, "the best evaluation was of some weights"
                 files |= self._model_files(self.best_weights, self.best, self.metrics)
-        files[STATE] = state_file(tensors, self.best_weights, self._progress(learner))
+        files[STATE] = state_file(tensors, self.best_weights, self.progress(learner))
         write_files(self.path, files)
         if self.best is not None:
             self.saved_step = self.best.step
 
-    def _progress(self, learner: Learner) -> RunProgress:
+    def progress(self, learner: Learner) -> RunProgress:
+        """How far the run has come."""
         return RunProgress(
             step=learner.step,
             skipped=(learner.skipped, learner.skipped_in_row),
@@ -207,6 +208,7 @@ class Recorder:
             sources=self.origin.sources,
             reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading)),
             minutes=self.minutes,
+            processes=learner.ranks.count,
         )
 
     def _model_files(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from charrnn.config import (
     settings_from,
     takes,
 )
-from charrnn.errors import UsageError, printable
+from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
 from charrnn.folder.record import (
@@ -36,7 +36,8 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import read_run
 from charrnn.learning import clock
-from charrnn.network.modes import in_own_modes
+from charrnn.learning.ranks import Leave, LostError, Ranks, found
+from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.settings import settings_of
 from charrnn.signals import noted
 from charrnn.tasks.loading import load
@@ -44,6 +45,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
 from charrnn.training import earlier
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
+from charrnn.training.following import follow
 from charrnn.training.preparing import Request, prepare
 from charrnn.training.starting import NewRun, StoppedRun
 
@@ -97,7 +99,8 @@ def train(
     begin = clock.now()
     budget = Budget(minutes=minutes, epochs=epochs, steps=steps)
     folder = _wanted_folder(out, name)
-    if folder is not None:
+    ranks = found()
+    if folder is not None and not ranks.follows:  # the first process may have made it by now
         refuse_occupied(folder)  # before a long text is read
     settings = {name: value for name, value in settings.items() if value is not None}
     starts = [init_from] if isinstance(init_from, (str, Path)) else init_from or ()
@@ -151,7 +154,16 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
 
 
 def _listed(sources: str | Path | Sources) -> Sources:
-    return [sources] if isinstance(sources, (str, Path)) else sources
+    """Sources as a list, that each process can read.
+
+    Raises:
+        UsageError: for standard input, if there are several.
+    """
+    listed = [sources] if isinstance(sources, (str, Path)) else sources
+    count = found().count
+    if count > 1 and not isinstance(listed, Corpus) and "-" in map(str, listed):
+        raise UsageError(f"standard input can't be read by {count} processes", "name a file")
+    return listed
 
 
 class Run:
@@ -161,6 +173,8 @@ class Run:
     `Corrected`, at the end `Finished`. Leaving the loop stops the run and saves it; iterating
     again, or `finish`, goes on exactly where it stopped. Ctrl-C in a loop of your own keeps what
     the last evaluation saved; `finish` saves all first. Only one loop at a time can train.
+
+    Of several processes that torchrun has started, all iterate, and the first yields the events.
 
     Made by `train` and `resume`.
 
@@ -172,6 +186,9 @@ class Run:
     """
 
     def __init__(self, prepared: NewRun | StoppedRun, sources: Sources | None) -> None:
+        if not found().follows:
+            resumes = isinstance(prepared, StoppedRun)
+            found().refuse_uneven(prepared.batch_size, given=resumes)
         self.folder = prepared.folder
         self.notes = prepared.notes
         self.evaluations: list[Evaluation] = []
@@ -181,19 +198,34 @@ class Run:
         self._sources = sources  # where the text is, if the folder does not tell
         self._step = prepared.step if isinstance(prepared, StoppedRun) else 0
         self._parameters = self._sample = ""  # once they are known
+        self._is_over = False
 
     def __iter__(self) -> Iterator[Event]:
-        if self.finished is not None:
+        if self._is_over:
             return
-        prepared = self._prepared
+        prepared, ranks = self._prepared, found()
         if prepared is None:
             assert self.folder is not None, "a run that has started has a folder"
             prepared = _stopped(self.folder, self._sources)
             self._step = prepared.step
-        with closing(in_own_modes(prepared.start())) as events:
-            for event in events:
-                self._note(event)
-                yield event
+        if ranks.follows:
+            self._follow(prepared, ranks)
+            return
+        try:
+            with closing(in_own_modes(prepared.start())) as events:
+                for event in events:
+                    self._note(event)
+                    yield event
+        finally:
+            with suppress(LostError):
+                ranks.tell(Leave(self._is_over))
+
+    def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
+        """Do what the first process of several tells."""
+        with own_modes():
+            folder, self._is_over = follow(prepared.data, ranks)
+        if folder is not None:
+            self.folder, self._prepared = folder, None
 
     def _note(self, event: Event) -> None:
         match event:
@@ -208,7 +240,7 @@ class Run:
                 self.evaluations.append(event.evaluation)
                 self._sample = event.sample
             case Finished():
-                self.finished = event
+                self.finished, self._is_over = event, True
 
     def finish(self, *, progress: bool = True) -> Any:
         """Train to the end.
@@ -227,14 +259,16 @@ class Run:
 
         with (
             noted(signal.SIGINT) as received,
-            tqdm(unit=" updates", disable=not progress) as bar,
+            tqdm(unit=" updates", disable=not progress or found().follows) as bar,
             closing(iter(self)) as events,  # type: ignore[type-var]
         ):
             for event in events:
                 _show(event, bar, self._step)
                 if received:
                     break
-        if received and self.finished is None:
+        if not self._is_over:
+            if found().follows:
+                raise CharRNNError("the first process has stopped this run", "see what it says")
             raise KeyboardInterrupt
         return load(self.folder)
 
@@ -309,7 +343,8 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
         folder=folder,
         step=progress.step,
         steps=record.training.steps,
-        notes=data.notes,
+        batch_size=record.training.batch_size,
+        notes=data.notes + found().changed_from(progress.processes),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import torch
 
 import charrnn
 from charrnn.config import Budget, TrainConfig
-from charrnn.errors import CannotCreateError, CharRNNError
+from charrnn.errors import CannotCreateError
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import locked
 from charrnn.folder.record import (
@@ -33,10 +33,12 @@ from charrnn.folder.record import (
 from charrnn.folder.resuming import read_run
 from charrnn.learning.clock import Stopwatch
 from charrnn.learning.learner import Learner
+from charrnn.learning.ranks import Ranks, Start, found
 from charrnn.objectives.data import Data
 from charrnn.objectives.plan import SCORING_COST, Plan, schedule
 from charrnn.text.origin import Origin
 from charrnn.training.deadline import Deadline
+from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
 from charrnn.training.pacing import count_steps
@@ -77,6 +79,11 @@ class NewRun:
         """What was chosen and why, in one line."""
         return self.plan.reasons
 
+    @property
+    def batch_size(self) -> int:
+        """How many rows an update reads."""
+        return int((self.repeated or schedule(self.plan, 1)).batch_size)
+
     def start(self) -> Generator[Event]:
         """Make the folder and train.
 
@@ -92,18 +99,19 @@ class NewRun:
 
     def _events(self, path: Path, watch: Stopwatch) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
+        ranks = _begin(path, self.data)
         # How examples are divided does not depend on the number of updates.
         task = self.data.divided(self.repeated or schedule(self.plan, 1))
         plan, config, evaluation = self.plan, self.repeated, 0.0
         if config is None:
-            plan = with_fastest_engine(plan, self.budget, task)
-            steps, evaluation = count_steps(plan, self.budget, task, watch)
+            plan = with_fastest_engine(plan, self.budget, task, ranks.count)
+            steps, evaluation = count_steps(plan, self.budget, task, watch, ranks)
             config = schedule(plan, steps)
-        learner = Learner(task, plan.model, config)
+        learner = Learner(task, plan.model, config, ranks)
         # What was chosen here is kept, so that a resumed run computes in the same numbers.
         base = "+".join(base.fingerprint for base in self.bases) or None
         config = msgspec.structs.replace(config, precision=learner.precision, base_weights=base)
-        learner.config = config
+        learner.configure(config)
         notes = self.notes
         if self.bases:
             notes += (self.data.start_from(learner.network, self.bases),)
@@ -120,6 +128,8 @@ class NewRun:
         recorder = Recorder(path, record, task, self.origin, watch, minutes)
         recorder.longer = self.budget.option
         recorder.save(learner)
+        if ranks.leads:  # all start from its weights, drawn here or another model's
+            learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
         yield _started(learner, recorder, notes, plan.reasons)
         yield from loop(learner, recorder, _deadline(learner, recorder, evaluation))
@@ -134,6 +144,7 @@ class StoppedRun:
         origin: where it was read.
         folder: the model folder.
         step, steps: updates made so far, and in all.
+        batch_size: how many rows an update reads.
         notes: what was changed in the text, for the user to know.
     """
 
@@ -142,6 +153,7 @@ class StoppedRun:
     folder: Path
     step: int
     steps: int
+    batch_size: int
     notes: tuple[str, ...]
 
     @property
@@ -162,14 +174,22 @@ class StoppedRun:
         run = read_run(self.folder)  # as it is now that no other run can go on with it
         config = run.record.training
         assert config is not None, "what can be resumed was trained"
+        ranks = _begin(self.folder, self.data)
         task = self.data.divided(config)
-        learner = Learner(task, run.record.model, config)
+        learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
         recorder = Recorder(self.folder, run.record, task, self.origin)
         recorder.restore(run)
         learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
         yield from loop(learner, recorder, _deadline(learner, recorder))
+
+
+def _begin(path: Path, data: Data) -> Ranks:
+    """The processes of this run, told that it begins."""
+    ranks = found()
+    ranks.tell(Start(str(path), data.corpus.sha256, torch.get_num_threads()))
+    return ranks
 
 
 def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
@@ -199,6 +219,7 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
         unit=recorder.task.unit,
         device=learner.device.type,
         precision=learner.precision,
+        processes=learner.ranks.count,
     )
 
 
@@ -208,32 +229,13 @@ def _locked_in(path: Path, events: Iterator[Event], *, remove_if_empty: bool) ->
     If they end before anything is saved, for whatever reason, the folder is removed if asked for.
     """
     try:
-        with locked(path), _memory_errors():
+        with locked(path), memory_errors():
             sweep(path)
             yield from events
     finally:
         if remove_if_empty:
             with suppress(OSError):
                 path.rmdir()  # fails if there is anything in it
-
-
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Say what to do when there is not enough memory.
-
-    Raises:
-        CharRNNError: in place of what PyTorch or Python raises then.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        if not known and "allocate memory" not in str(error):
-            raise
-        raise CharRNNError(
-            "there is not enough memory",
-            "choose a smaller --batch-size, --seq-length or --rnn-size; what was saved is there",
-        ) from None
 
 
 def _unused_folder(corpus: str) -> Path:

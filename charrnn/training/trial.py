@@ -58,18 +58,19 @@ class Way(NamedTuple):
         return f"{NAMES[self.engine]} in {self.precision}"
 
 
-def with_fastest_engine(plan: Plan, budget: Budget, task: Task) -> Plan:
+def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int = 1) -> Plan:
     """A plan with the fastest engine, and the fastest precision if that is open.
 
     Args:
         plan: of a run; one too short for a trial to pay gets the likely fastest.
         budget: of the run.
         task: what is learnt.
+        processes: how many will share its lanes; one of them tries.
     """
     device = choose_device(plan.settings.get("device", "auto"))
     if device.type != "cpu":  # there is one way
         return plan
-    found = rates(plan, task) if _pays(plan, budget) else {}
+    found = rates(plan, task, processes) if _pays(plan, budget) else {}
     if not found:
         return replace(plan, settings=plan.settings | _ways(plan, device)[0]._asdict())
     best = next(iter(found))
@@ -101,19 +102,22 @@ def is_long_in_minutes(budget: Budget) -> bool:
     return budget.minutes >= LONG_MINUTES
 
 
-def rates(plan: Plan, task: Task) -> dict[Way, float]:
+def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     """How fast each way is, in tokens per second; the likely fastest comes first.
 
     Args:
         plan: of a run.
         task: what is learnt.
+        processes: how many will share its lanes; those of one of them are read.
     """
     config = schedule(plan, steps=1000)
+    lanes = config.batch_size // processes
     fewest, most = STEPS
-    steps = min(max(fewest, TOKENS // config.batch_size), most, config.seq_length)
+    steps = min(max(fewest, TOKENS // lanes), most, config.seq_length)
     if task.kind is not None:  # it reads examples as they are
         steps = config.seq_length
-    short = replace(plan, settings=plan.settings | {"seq_length": steps, "precision": "fp32"})
+    small = {"batch_size": lanes, "seq_length": steps, "precision": "fp32"}
+    short = replace(plan, settings=plan.settings | small)
     learner = Learner(task, plan.model, schedule(short, steps=1000))
     seconds: dict[Way, float] = {}
     for way in _ways(plan, learner.device):
@@ -126,7 +130,7 @@ def rates(plan: Plan, task: Task) -> dict[Way, float]:
         for way in [way for way, taken in seconds.items() if taken <= hopeful]:
             learner.compute(*way)
             seconds[way] = min(seconds[way], _seconds(learner))
-    return {way: config.batch_size * steps / taken for way, taken in seconds.items()}
+    return {way: lanes * steps / taken for way, taken in seconds.items()}
 
 
 def _ways(plan: Plan, device: torch.device) -> list[Way]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,13 @@ from tests.conftest import VERSE, small_config
 def test_units_as_a_table_and_as_json(home: Path) -> None:
     shown = run(home, "inspect", "verse", "verse.txt", "--units")
     assert shown.returncode == 0, shown.stderr
-    head, *_, last, missed = shown.stdout.splitlines()
+    head, *_, last, missed, tried = shown.stdout.splitlines()
     assert head.split("  ")[0] == "unit"
     assert last.endswith("units follow a feature more than by chance")
     listed = run(home, "inspect", "verse", "verse.txt", "--units", "--json")
     found = json.loads(listed.stdout)
     assert len(found) == 2 * 12
-    names = ["layer", "unit", "feature", "score", "shuffled", "auc", "bits", "passages"]
+    names = ["layer", "unit", "feature", "score", "shuffled", "auc", "bits", "tried_on", "passages"]
     assert all(list(unit) == names for unit in found)
     assert list(found[0]["passages"][0]) == ["at", "value", "before", "after"]
     following = sum(unit["feature"] is not None for unit in found)
@@ -30,6 +32,8 @@ def test_units_as_a_table_and_as_json(home: Path) -> None:
     most = max(found, key=lambda unit: unit["bits"])
     name = f"{most['layer']}.{most['unit']}"
     assert missed.startswith("bits per character that are lost without a unit, the most: " + name)
+    counts = {unit["tried_on"] for unit in found}
+    assert tried == f"each unit was taken away on {min(counts):,} characters of the text"
 
 
 def test_the_horizon_of_the_training_text_is_that_of_its_validation_part(home: Path) -> None:
@@ -71,6 +75,22 @@ def test_gradients_of_several_models(home: Path) -> None:
     assert lines[0].split() == ["steps", "back", "verse", "poem"]
     assert lines[1].split() == ["0", *(2 * ["1", "(1", "to", "1)"])]
     assert sum("keep a value for" in line for line in lines) == 2 * 2
+
+
+def test_gradients_say_that_they_need_pytorch(home: Path) -> None:
+    """In a fresh Python, in which it can't be imported."""
+    code = "import sys; sys.modules['torch'] = None; from charrnn.cli.app import main; main()"
+    for way, expected in (("--gradients", 1), ("--units", 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "inspect", "verse", "verse.txt", way],
+            cwd=home,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == expected
+        if expected:
+            assert "gradients need PyTorch" in done.stderr
+            assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,24 @@ def test_a_page_is_written(desk: Path) -> None:
     written = (desk / "page.html").read_text("utf-8")
     assert "verse reads other" in written
     assert f"<p>{len(TEXT)} characters</p>" in written
+
+
+def test_who_waits_for_a_page_at_a_terminal_sees_a_bar(desk: Path) -> None:
+    controller, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    process = start(desk, "inspect", "verse", "other.txt", "--html", "page.html", stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(controller, 1000):
+            shown += piece
+    except OSError:  # the process has ended
+        pass
+    os.close(controller)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert re.search(rb"\d+% \|.*left", shown)
+    assert shown.endswith(b"the page is page.html\r\n")
 
 
 def test_a_text_of_one_character_has_answers(desk: Path) -> None:

@@ -180,9 +180,9 @@ def test_an_epoch_reads_each_window_once() -> None:
     seen: list[Any] = []
 
     class Watched(Forecasting):
-        def batch(self, places: Any) -> Any:
+        def batch(self, places: Any, width: int | None = None) -> Any:
             seen.extend(places)
-            return super().batch(places)
+            return super().batch(places, width)
 
     watched = Watched(task.series, task.held, task.places, task.kind, task.extra)
     batches = Batches(watched, settings(batch_size=5))

@@ -132,9 +132,9 @@ def test_the_script_of_the_page_draws_its_pictures(
     """From tiny models, since a folder that is there is not trained."""
     script = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
     tokenizer = CharTokenizer.from_text(TEXT + script["LINE"])
-    for cell in ("rnn", "gru", "lstm"):
-        network = CharRNN(small_config(cell, vocab_size=tokenizer.vocab_size))
-        network.save_pretrained(tmp_path / f"shakespeare-{cell}", tokenizer)
+    for name, settings in script["TRAINED"].items():
+        config = small_config(settings.get("cell", "lstm"), vocab_size=tokenizer.vocab_size)
+        CharRNN(config).save_pretrained(tmp_path / f"shakespeare-{name}", tokenizer)
     (tmp_path / "text.txt").write_text(TEXT * 3)
     monkeypatch.setitem(script["main"].__globals__, "PICTURES", tmp_path / "pictures")
     monkeypatch.setattr(sys, "argv", ["pictures.py", "text.txt", "."])

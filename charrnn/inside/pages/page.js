@@ -56,7 +56,8 @@
   function glyph(target, text) {
     target.textContent = text;
     if (["·", "↵", "⇥", "␍"].includes(text)) target.classList.add("pale");
-    if ([...text].length > 1 && !text.startsWith("◌")) target.classList.add("code");
+    if (text.startsWith("◌")) target.classList.add("mark");
+    else if ([...text].length > 1) target.classList.add("code");
     return target;
   }
 

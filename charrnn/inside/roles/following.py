@@ -20,7 +20,7 @@ from charrnn.models.model import Model
 
 __all__ = ["SHIFTS", "Following", "by_chance", "follow", "likely_higher"]
 
-SAMPLE = 1 << 16  # tokens that are kept, at most
+SAMPLE, NUMBERS = 1 << 16, 1 << 25  # tokens that are kept, at most, and values of units there
 RARE = 50  # of these, so many must differ from the commonest value of a feature that is looked at
 SHIFTS = 100  # how often chance has its try
 STEP = 32  # tokens in a row, of which the strongest is noted
@@ -71,7 +71,7 @@ def follow(
     number = len(places) * model.config.hidden_size  # U
     upwards = np.ones(number, np.float32) if signs is None else signs.astype(np.float32)
     count = len(values)
-    at = np.linspace(0, count - 1, min(SAMPLE, count)).astype(np.intp)  # (S,)
+    at = np.linspace(0, count - 1, min(SAMPLE, NUMBERS // number, count)).astype(np.intp)  # (S,)
     slots = np.full(count, -1, np.intp)
     slots[at] = np.arange(len(at))
     sample = np.empty((len(at), number), np.float32)

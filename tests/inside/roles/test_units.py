@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 import charrnn
 from charrnn import CharRNN, CharRNNError, Mixture, Model
+from charrnn.arrays import Floats, Ids
 from charrnn.inside import units
-from charrnn.inside.ablation import Ablation
-from charrnn.inside.features import FEATURES, Feature
-from charrnn.inside.findings import CLOSEST, Unit
-from charrnn.inside.following import likely_higher
+from charrnn.inside.roles.ablation import LEAST, LENGTH, WARM_UP, Ablation
+from charrnn.inside.roles.features import FEATURES, Feature
+from charrnn.inside.roles.findings import CLOSEST, Unit
+from charrnn.inside.roles.following import likely_higher
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
 from tests.conftest import VERSE, H, L, small_config
-from tests.inside.planted import (
+from tests.inside.roles.planted import (
     COUNTER,
     LINE_END,
     QUOTES,
@@ -55,11 +56,9 @@ def test_planted_units_are_explained() -> None:
         assert (unit.auc is None) == (place == COUNTER)
         assert unit.auc is None or unit.auc > 0.999
         # Held at its mean, each says something false to what reads it.
-        assert unit.bits is not None
         assert unit.bits > 0.05
     for place in found.keys() - PLANTED.keys():
-        lost = found[place].bits
-        assert lost is None or lost == pytest.approx(0, abs=1e-6), "nothing reads this unit"
+        assert found[place].bits == pytest.approx(0, abs=1e-6), "nothing reads this unit"
 
 
 def test_the_strongest_passages_are_those_where_the_unit_is_on() -> None:
@@ -100,7 +99,8 @@ def test_a_score_is_the_correlation_on_the_second_half(cell: str) -> None:
 def test_ablation_is_a_hook_that_holds_the_unit(cell: str) -> None:
     text = planted_text(1025, seed=4)
     model = a_model(text, cell, hidden_size=12)
-    ids = model.tokenizer.encode(text)[512:]  # the second half: 256 tokens to warm up, and the rest
+    ids = model.tokenizer.encode(text)[512:]  # the second half, in which one passage fits
+    ids = ids[: WARM_UP + LENGTH + 1]
     every = units(model, text)
     assert len(every) > CLOSEST + 1
     found = [*every[:2], *every[CLOSEST - 1 : CLOSEST + 1], every[-1]]
@@ -112,15 +112,35 @@ def test_ablation_is_a_hook_that_holds_the_unit(cell: str) -> None:
         def hold(
             value: np.ndarray, *, hook: object, unit: Unit = unit, mean: float = mean
         ) -> object:
-            if hook.position >= 256:  # type: ignore[attr-defined]
+            if hook.position >= WARM_UP:  # type: ignore[attr-defined]
                 value[unit.unit] = mean
             return value
 
         costs = []
         for hooks in ([], [(place, hold)]):
-            logits = model.run_with_hooks(ids[:-1], fwd_hooks=hooks)[256:]
-            costs.append(-charrnn.arrays.target_log_probs(logits, ids[257:]).mean() / math.log(2))
+            logits = model.run_with_hooks(ids[:-1], fwd_hooks=hooks)[WARM_UP:]
+            log_probs = charrnn.arrays.target_log_probs(logits, ids[WARM_UP + 1 :])
+            costs.append(-log_probs.mean() / math.log(2))
         assert unit.bits == pytest.approx(costs[1] - costs[0], abs=2e-5)
+
+
+def lost_without(
+    model: Model, ids: Ids, starts: list[int], layer: int, unit: int, mean: float
+) -> float:
+    """Bits per token that are lost while a unit is held, in passages that begin there."""
+    whole = WARM_UP + LENGTH + 1
+    windows = ids[np.array(starts)[:, None] + np.arange(whole)]
+    _, state = model(windows[:, :WARM_UP])
+
+    def hold(name: str, _t: int, h: Floats) -> Floats:
+        here = np.arange(h.shape[1]) == unit
+        return np.where(here, np.float32(mean), h) if name == f"layers.{layer}.hook_h" else h
+
+    before, after = (
+        -charrnn.arrays.target_log_probs(logits, windows[:, WARM_UP + 1 :]).sum()
+        for logits, _ in (model(windows[:, WARM_UP:-1], state, watch) for watch in (None, hold))
+    )
+    return float(after - before) / (LENGTH * len(starts)) / math.log(2)
 
 
 def test_units_side_by_side_lose_what_each_loses_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,29 +148,59 @@ def test_units_side_by_side_lose_what_each_loses_alone(monkeypatch: pytest.Monke
     model = a_model(text, "lstm")
     ids = model.tokenizer.encode(text)
     ablation, means = Ablation(model, ids), np.linspace(-0.5, 0.5, L * H)
-    predicted: list[int] = []
-    together = ablation.bits_lost(range(L * H), means, 2, predicted.append)
-    assert predicted == [L * H * 2 * 256]
-    monkeypatch.setattr("charrnn.inside.ablation.ROWS", 1)
-    alone = ablation.bits_lost(range(L * H), means, 2, predicted.append)
-    assert len(predicted) == 1 + L * H
+    work: list[int] = []
+    together = ablation.bits_lost(range(L * H), means, 2, work.append)
+    # Without a unit of the first layer, the second has two products to compute.
+    assert work == [3 * H * 2 * LENGTH, H * 2 * LENGTH]
+    assert sum(work) == ablation.products(range(L * H)) * 2 * LENGTH
+    monkeypatch.setattr("charrnn.inside.roles.ablation.ROWS", 1)
+    alone = ablation.bits_lost(range(L * H), means, 2, work.append)
+    assert len(work) == L + L * H
     assert together == pytest.approx(alone, abs=1e-6)
     assert len(set(alone.values())) == L * H
-    # In the first and the last of the five lanes: 256 tokens to warm up, then 256 to predict.
-    costs = []
-    for first in (0, len(ids) - 513):
-        window = ids[first : first + 513]
-        _, state = model(window[None, :256])
-        for watch in (
-            None,
-            lambda n, _t, v: (
-                np.where(np.arange(H) == 3, means[H + 3], v) if n == "layers.1.hook_h" else v
-            ),
-        ):
-            logits, _ = model(window[None, 256:-1], state, watch)
-            costs.append(-charrnn.arrays.target_log_probs(logits[0], window[257:]).sum())
-    lost = (costs[1] - costs[0] + costs[3] - costs[2]) / 512 / math.log(2)
+    first_and_last = [0, len(ids) - WARM_UP - LENGTH - 1]
+    lost = lost_without(model, ids, first_and_last, 1, 3, means[H + 3])
     assert together[H + 3] == pytest.approx(lost, abs=1e-5)
+
+
+def test_every_unit_of_a_large_network_is_taken_away_on_less_of_the_text(
+    cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.inside.roles.ablation.WORK", 1)
+    text = planted_text(4000, seed=4)
+    model = a_model(text, cell, skip=True, embed_size=H, num_layers=3)
+    found = units(model, text)
+    assert [unit.tried_on for unit in found] == [LEAST] * (3 * H)
+    _, cache = model.run_with_cache(text)
+    ids = model.tokenizer.encode(text)[2000:]
+    last = 2000 - WARM_UP - LENGTH - 1
+    every = [last * k // 5 for k in range(6)]  # as many passages as there is room for
+    for unit in found:
+        mean = cache[f"layers.{unit.layer}.hook_h"][2000:, unit.unit].mean()
+        starts = [every[k] for k in (0, 1, 3, 5)]
+        lost = lost_without(model, ids, starts, unit.layer, unit.unit, mean)
+        assert unit.bits == pytest.approx(lost, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "work", "expected"),
+    [
+        (512, 1e9, 8),
+        (8192, 1e9, 9),  # the text has no more
+        (100, 1e9, 1),
+        (512, 300 * H * H * 4 * 7, 4),
+        (512, 600 * H * H * 4 * 7, 8),
+        (512, 0, LEAST // LENGTH),
+        (128, 0, 2),
+    ],
+)
+def test_how_much_of_the_text_is_used_depends_on_the_work(
+    tokens: int, work: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.inside.roles.ablation.WORK", work)
+    text = planted_text(3000, seed=4)
+    model = a_model(text, "lstm")
+    assert Ablation(model, model.tokenizer.encode(text)).lanes(tokens, 7) == expected
 
 
 def slow_coin(text: str) -> NDArray[np.bool_]:
@@ -164,7 +214,7 @@ def test_slow_units_do_not_follow_a_slow_feature_by_chance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     coin: dict[str, Feature] = {"coin": slow_coin}
-    monkeypatch.setattr("charrnn.inside.findings.FEATURES", coin)
+    monkeypatch.setattr("charrnn.inside.roles.findings.FEATURES", coin)
     text = planted_text(4000, seed=6)
     found = units(planted_model(), text)
     assert {unit.feature for unit in found} == {None}

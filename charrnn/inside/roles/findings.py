@@ -9,7 +9,7 @@ Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
-from charrnn.inside.ablation import FEW_LANES, LANES, Ablation
-from charrnn.inside.features import FEATURES
-from charrnn.inside.following import Following, by_chance, follow, likely_higher
 from charrnn.inside.lanes import WARM_UP, story_ids
+from charrnn.inside.roles.ablation import Ablation
+from charrnn.inside.roles.features import FEATURES
+from charrnn.inside.roles.following import Following, by_chance, follow, likely_higher
 from charrnn.models.model import Model
 from charrnn.text.tokenizer import Tokenizer, code_points
 
@@ -30,9 +30,9 @@ __all__ = ["Passage", "Unit", "units"]
 
 LEAST = 200  # tokens of a text that anything can be learnt from
 PASSAGES, BEFORE, AFTER = 5, 40, 10  # how many, and characters before and after each
-# Units that are taken away on more of the text than others: the closest followers, and as many of
-# those without which most is lost.
-CLOSEST = 16
+# Each unit is taken away on so many tokens; on more the closest followers, and as many of those
+# without which most is lost.
+TOKENS, MORE_TOKENS, CLOSEST = 1024, 8192, 16
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -61,8 +61,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
             choose it; below 0 if it falls where the feature rises.
         shuffled: the largest that any unit reaches with that feature by chance; see `following`.
         auc: for a feature that is on or off: how likely the unit is higher where it is on.
-        bits: what the model loses while the unit's h is held at its mean, in bits per character;
-            None in a network too large to try them all.
+        bits: what the model loses while the unit's h is held at its mean, in bits per character.
+        tried_on: on how many tokens that was measured.
         passages: where it is strongest: highest if the score is above 0, else lowest.
     """
 
@@ -72,7 +72,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     shuffled: float
     auc: float | None
-    bits: float | None
+    bits: float
+    tried_on: int
     passages: tuple[Passage, ...]
 
 
@@ -108,24 +109,63 @@ def units(
         raise UsageError(found, "use a longer one")
     read, middle = _Read(model.tokenizer, ids), len(ids) // 2
     ablation = Ablation(model, ids[middle:])
-    number = model.config.num_layers * model.config.hidden_size  # U
-    many = ablation.lanes(LANES, CLOSEST)
-    few = ablation.lanes(FEW_LANES, number)
-    others = max(0, number - CLOSEST)
-    taken = number - others + min(CLOSEST, others if few else 0)  # units on more of the text
-    total = len(ids) + (taken * many + others * few) * ablation.length
+    reading = 2 * model.config.num_layers - 1  # products of a matrix and a state at each token
+    total = (len(ids) + ablation.tokens) * reading
+    total += sum(stage.work for stage in _stages(ablation))
 
-    def done(tokens: int) -> None:
+    def done(products: float) -> None:
         if progress is not None:
-            progress(tokens / max(total, 1))
+            progress(products / total)
 
-    best = _best(model, ids, read.features, done)
+    done(ablation.tokens * reading)
+    best = _best(model, ids, read.features, lambda tokens: done(tokens * reading))
     order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
-    means = best.second.means
-    bits = ablation.bits_lost(order[CLOSEST:], means, few, done)
-    dearest = sorted(bits, key=lambda u: -bits[u])[:CLOSEST]
-    bits |= ablation.bits_lost([*order[:CLOSEST], *dearest], means, many, done)
-    return [_unit(model, read, best, u, bits.get(u)) for u in order]
+    lost = _bits_lost(ablation, order, best.second.means, done)
+    return [_unit(model, read, best, u, *lost[u]) for u in order]
+
+
+class _Stage(NamedTuple):
+    """How far some units are taken away.
+
+    Attributes:
+        lanes: in how many passages of the text.
+        tokens: how many that are.
+        work: how many products of matrices and states, about.
+    """
+
+    lanes: int
+    tokens: int
+    work: int
+
+
+def _stages(ablation: Ablation) -> tuple[_Stage, _Stage]:
+    """All units on some of the text, then those that matter on more."""
+    layers, size = ablation.model.config.num_layers, ablation.model.config.hidden_size
+    every = ablation.products(range(layers * size))
+    some = min(2 * CLOSEST, layers * size) * layers  # their layers are not known yet
+
+    def stage(wanted: int, products: int) -> _Stage:
+        lanes = ablation.lanes(wanted, products)
+        return _Stage(lanes, lanes * ablation.length, products * lanes * ablation.length)
+
+    return stage(TOKENS, every), stage(MORE_TOKENS, some)
+
+
+def _bits_lost(
+    ablation: Ablation,
+    order: Sequence[int],
+    means: NDArray[np.float64],
+    done: Callable[[float], object],
+) -> dict[int, tuple[float, int]]:
+    """What the model loses without each unit, in bits per character, and on how many tokens."""
+    first, second = _stages(ablation)
+    bits = ablation.bits_lost(order, means, first.lanes, done)
+    lost = {u: (more, first.tokens) for u, more in bits.items()}
+    dearest = sorted(order[CLOSEST:], key=lambda u: -bits[u])
+    chosen = [*order[:CLOSEST], *dearest[:CLOSEST]]
+    scale = second.work / (ablation.products(chosen) * second.tokens)
+    bits = ablation.bits_lost(chosen, means, second.lanes, lambda products: done(products * scale))
+    return lost | {u: (more, second.tokens) for u, more in bits.items()}
 
 
 class _Best(NamedTuple):
@@ -168,7 +208,7 @@ def _best(model: Model, ids: Ids, values: Floats, done: Callable[[int], object])
     return _Best(features, signs, scores, chance, follows, second)
 
 
-def _unit(model: Model, read: _Read, best: _Best, u: int, bits: float | None) -> Unit:
+def _unit(model: Model, read: _Read, best: _Best, u: int, bits: float, tried_on: int) -> Unit:
     """What is known of unit u, counted over all layers."""
     layer, unit = divmod(u, model.config.hidden_size)
     name, follows = read.names[best.features[u]], bool(best.follows[u])
@@ -185,6 +225,7 @@ def _unit(model: Model, read: _Read, best: _Best, u: int, bits: float | None) ->
         shuffled=float(best.chance[u]),
         auc=auc,
         bits=bits,
+        tried_on=tried_on,
         passages=read.passages(best.second, u, start, int(best.signs[u])),
     )
 

@@ -11,7 +11,7 @@ import html
 import json
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,13 @@ def fitting(model: Model) -> int:
     return max(1, min(CHARACTERS, NUMBERS // size))
 
 
-def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
+def page(
+    model: Model,
+    ids: Ids,
+    title: str,
+    facts: Sequence[str],
+    progress: Callable[[float], object] | None = None,
+) -> str:
     """The page.
 
     The state is always in it; the gates are if all of it then has at most `NUMBERS` numbers.
@@ -54,7 +60,14 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
         ids: (N,), the text; at least one.
         title: of the page.
         facts: lines above the text.
+        progress: called with which share of the work was done since the last call.
     """
+    total = len(ids) * (1 + WINDOW)  # tokens to be read
+
+    def done(tokens: int) -> None:
+        if progress is not None:
+            progress(tokens / total)
+
     size = len(ids) * model.config.num_layers * model.config.hidden_size
     whole = size * len(model.cell.quantities) <= NUMBERS
     shown = [
@@ -62,6 +75,8 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
     ]
     places = [place for place in model.places if place.rpartition("_")[2] in shown]
     trace = counterfactuals.read(model, ids, places)
+    done(len(ids))
+    mattered = counterfactuals.changes(trace, WINDOW, done)
     bits = np.append(np.nan, -target_log_probs(trace.logits[:-1], ids[1:]) / math.log(2))  # (N,)
     unit, notes = model.tokenizer.unit, list(facts)
     if np.isfinite(bits[1:]).any():
@@ -71,12 +86,18 @@ def page(model: Model, ids: Ids, title: str, facts: Sequence[str]) -> str:
         notes.append(f"The gates are left out; they fit for up to {limit:,} {unit}s.")
     if not np.isfinite(trace.logits).all():
         notes.append("The network has diverged: some of its values are not numbers.")
-    return _html(title, notes, _data(model, trace, bits, shown))
+    return _html(title, notes, _data(model, trace, mattered, bits, shown))
 
 
-def _data(model: Model, trace: Trace, bits: NDArray[np.floating], shown: list[str]) -> Data:
+def _data(
+    model: Model,
+    trace: Trace,
+    mattered: tuple[Floats, Ids],
+    bits: NDArray[np.floating],
+    shown: list[str],
+) -> Data:
     """What the script of the page works with; arrays are packed."""
-    changes, stand_ins = counterfactuals.changes(trace, WINDOW)
+    changes, stand_ins = mattered
     chances = softmax(trace.logits)  # (N, V)
     best = np.argsort(-chances, 1, kind="stable")[:, :LIKELIEST]  # (N, K)
     vocabulary = [shown_token(model.tokenizer, k) for k in range(model.tokenizer.vocab_size)]

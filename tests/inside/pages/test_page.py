@@ -18,7 +18,7 @@ from charrnn import ByteTokenizer, CharTokenizer, Model, inside
 from charrnn.arrays import softmax
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import CellName
-from charrnn.inside.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
+from charrnn.inside.pages.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
 from charrnn.inside.showing import visible
 from tests.browser import Browser
 from tests.conftest import small_config
@@ -52,6 +52,11 @@ def shown_value(driver: Any) -> float:
 
 def point_at(driver: Any, identity: str) -> None:
     ActionChains(driver).move_to_element(driver.find_element(By.ID, identity)).perform()
+
+
+def point_at_unit(driver: Any, unit: int) -> None:
+    square = driver.find_elements(By.CSS_SELECTOR, "#map i")[unit]
+    ActionChains(driver).move_to_element(square).perform()
 
 
 def test_what_is_pointed_at_is_what_was_computed(
@@ -91,6 +96,12 @@ def test_what_is_pointed_at_is_what_was_computed(
         cells = driver.find_elements(By.CSS_SELECTOR, "#mattered span")
         found = [float(one.get_attribute("data-bits")) for one in cells]
         np.testing.assert_allclose(found, -owed / math.log(2), atol=1e-4)
+    point_at_unit(driver, 2)
+    value = cache[f"layers.{layer}.hook_{quantity}"][at, 2]
+    expected = np.tanh(value) if quantity == "c" else value
+    assert shown_value(driver) == pytest.approx(expected, abs=HALF)
+    point_at(driver, f"c{at}")
+    assert f"unit {layer}.{unit}" in driver.find_element(By.ID, "panel").text, "as it was chosen"
     assert browser.requests() == [(tmp_path / "page.html").as_uri()]
     assert browser.complaints() == []
 
@@ -165,6 +176,50 @@ def test_everything_in_a_text_can_be_seen_and_none_of_it_runs(
     assert "https://" not in written
 
 
+# What a colour of the page is, as numbers: it may be given as a mixture.
+SHADES = """
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const shade = (colour) => {
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+      return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+    };
+    return [-63, -20, 0, 20, 63].map((level) => {
+      const cell = document.getElementById("c0");
+      cell.dataset.level = level;
+      const style = getComputedStyle(cell);
+      return [shade(style.backgroundColor), shade(style.color), style.backgroundImage];
+    });
+"""
+
+
+def brightness(shade: list[int]) -> float:
+    """The relative luminance of WCAG 2."""
+    linear = [
+        (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+        for c in (part / 255 for part in shade)
+    ]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_on_every_colour_and_signs_without_colours(
+    browser: Browser, tmp_path: Path, scheme: str
+) -> None:
+    driver = open_page(browser, tmp_path / "page.html", make("rnn", CharTokenizer("\nab")), "ab")
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    shades = driver.execute_script(SHADES)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    for background, ink, _ in shades:
+        darker, brighter = sorted(map(brightness, (background, ink)))
+        assert (brighter + 0.05) / (darker + 0.05) >= 4.5  # WCAG 2, AA
+    papers = [brightness(background) for background, _, _ in shades]
+    assert (papers[2] > 0.5) == (scheme == "light")
+    below, _, _, _, above = (bar for _, _, bar in shades)
+    assert ("repeating" in below, "repeating" in above) == (True, False)
+
+
 def test_bytes_of_a_character_stand_side_by_side(browser: Browser, tmp_path: Path) -> None:
     model = make("lstm", ByteTokenizer(), num_layers=1)
     driver = open_page(browser, tmp_path / "page.html", model, "aé–\udcff!\udce2")
@@ -188,7 +243,7 @@ def test_gates_are_left_out_of_a_page_that_would_be_too_large(
     model = make("lstm", CharTokenizer("\nab"), hidden_size=6)
     ids = np.zeros(30, np.int32)
     assert "gates are left out" not in page(model, ids, "t", [])
-    monkeypatch.setattr("charrnn.inside.page.NUMBERS", 30 * 2 * 6 * 6 - 1)
+    monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 30 * 2 * 6 * 6 - 1)
     small = page(model, ids, "t", [])
     assert "The gates are left out; they fit for up to 29 characters." in small
     assert "memory c" in small

@@ -1,0 +1,100 @@
+"""What the other processes of a run do: what the first one tells.
+
+folder, over = follow(data, ranks)
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import safetensors.numpy
+
+from charrnn.errors import UsageError
+from charrnn.learning.learner import Learner
+from charrnn.learning.ranks import (
+    Change,
+    Gather,
+    Leave,
+    Make,
+    Ranks,
+    Restore,
+    Start,
+    Update,
+)
+from charrnn.learning.threads import in_threads
+from charrnn.objectives.data import Data
+from charrnn.signals import noted
+from charrnn.training.diagnosis import memory_errors
+
+__all__ = ["Followed", "follow"]
+
+
+class Followed(NamedTuple):
+    """How a run ended that this process has followed.
+
+    Attributes:
+        folder: of the model; None if the run did not begin.
+        over: whether it went to its end.
+    """
+
+    folder: Path | None
+    over: bool
+
+
+def follow(data: Data, ranks: Ranks) -> Followed:
+    """Share the updates of a run until its first process ends it.
+
+    A first Ctrl-C or termination signal is passed on with the next update, after which the first
+    process saves the run and ends it.
+
+    Args:
+        data: what is learnt from.
+        ranks: of which this is not the first.
+
+    Raises:
+        LostError: if the first process has ended.
+        UsageError: if it reads another text.
+    """
+    folder: Path | None = None
+    learner: Learner | None = None
+    with ExitStack() as stack:
+        received = stack.enter_context(noted(signal.SIGINT, signal.SIGTERM))
+        stack.enter_context(memory_errors())
+        for order in ranks.orders():
+            if isinstance(order, Leave):
+                return Followed(folder, order.over)
+            if isinstance(order, Start):
+                folder = Path(order.folder)
+                _refuse_another(data, order)
+                stack.enter_context(in_threads(order.threads))
+            elif isinstance(order, Make):
+                learner = Learner(data.divided(order.config), order.model, order.config, ranks)
+            else:
+                assert learner is not None, "it is made first"
+                ranks.asked = bool(received)
+                _obey(order, learner)
+    raise AssertionError("a run ends with Leave")
+
+
+def _obey(order: Restore | Change | Update | Gather, learner: Learner) -> None:
+    match order:
+        case Update():
+            learner.update()
+        case Gather():
+            learner.whole_state()
+        case Change():
+            learner.configure(order.config)
+        case Restore():
+            learner.restore(safetensors.numpy.load(order.tensors), order.progress)
+
+
+def _refuse_another(data: Data, run: Start) -> None:
+    if data.corpus.sha256 != run.sha256:
+        raise UsageError(
+            f"the text here (SHA-256 {data.corpus.sha256[:12]}…) is not the one that the first "
+            f"process reads ({run.sha256[:12]}…)",
+            "give all processes the same files",
+        )

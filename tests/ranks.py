@@ -1,0 +1,57 @@
+"""Several processes that train together, as torchrun starts them or without it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["start_ranks", "torchrun"]
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def torchrun(cwd: Path, *command: object) -> subprocess.Popen[str]:
+    """Start `python COMMAND` twice, under torchrun."""
+    return _start(cwd, os.environ | {"OMP_NUM_THREADS": "1"}, *TORCHRUN, *command)
+
+
+def start_ranks(
+    cwd: Path | Sequence[Path], *command: object, count: int = 2
+) -> list[subprocess.Popen[str]]:
+    """Start `charrnn COMMAND` so many times, with nothing that looks after the processes.
+
+    Args:
+        cwd: where, all of them or each.
+        command: its arguments.
+        count: how many.
+    """
+    places = [cwd] * count if isinstance(cwd, Path) else cwd
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count}
+    settings |= {"LOCAL_WORLD_SIZE": count, "OMP_NUM_THREADS": 1}
+    found = []
+    for rank in range(count):
+        environment = settings | {"RANK": rank, "LOCAL_RANK": rank}
+        text = {name: str(value) for name, value in environment.items()}
+        found.append(_start(places[rank], os.environ | text, "-m", "charrnn", *command))
+    return found
+
+
+def _start(cwd: Path, environment: dict[str, str], *command: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
