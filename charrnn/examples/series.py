@@ -102,7 +102,7 @@ class _Growing:
 
     def _check_times(self, notes: list[str]) -> None:
         """Refuse rows out of order; find where there is more than the usual step between two."""
-        found = times_of(self.times)
+        found = times_of(tuple(self.times))
         if found is None:
             raise self._unreadable()
         times, form = found

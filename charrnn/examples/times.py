@@ -5,6 +5,7 @@ A time is (months, seconds), so that both months and days of equal length can be
 
 from __future__ import annotations
 
+import functools
 import re
 from calendar import monthrange
 from collections.abc import Sequence
@@ -54,7 +55,10 @@ def is_time(cell: Any) -> bool:
     return time_of(cell) is not None or any(_all_of([text], form) for form in _forms())
 
 
-def times_of(cells: Sequence[str], others: Sequence[str] = ()) -> tuple[list[Time], str] | None:
+@functools.lru_cache(maxsize=1)  # the columns of a wide table have the same times
+def times_of(
+    cells: tuple[str, ...], others: tuple[str, ...] = ()
+) -> tuple[tuple[Time, ...], str] | None:
     """The times of rows, all written in one form.
 
     Of 1/2/2024 only its writer knows which number is the day. So each form in which all cells can
@@ -72,12 +76,12 @@ def times_of(cells: Sequence[str], others: Sequence[str] = ()) -> tuple[list[Tim
     every = [*cells, *others]
     known = [time for cell in every if (time := time_of(cell)) is not None]
     if len(known) == len(every):
-        return known, ""
+        return tuple(known), ""
     read = [(times, form) for form in _forms() if (times := _all_of(every, form))]
     if not read:
         return None
     times, form = min(read, key=lambda one: _disorder(one[0][: len(cells)]))
-    return times, CODE.sub(lambda code: WORDS[code[1]], form)
+    return tuple(times), CODE.sub(lambda code: WORDS[code[1]], form)
 
 
 def _forms() -> list[str]:
