@@ -31,9 +31,9 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.models.model import Model
 from charrnn.native import processor
-from charrnn.native.machine import add_symbol
+from charrnn.native.code.machine import add_symbol
+from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
 from charrnn.native.processor import Target, panel_blocks, vector_width
-from charrnn.native.threads import THREAD_COUNT, THREAD_NUMBER
 from charrnn.native.training_code import BACKWARD, FORWARD, backward_code, forward_code
 from charrnn.text.tokenizer import CharTokenizer
 
@@ -52,7 +52,7 @@ ALONE = Number(lambda: 0), Number(lambda: 1)  # a thread's number, and how many 
 
 
 def packed(weights: Floats, gates: int) -> Floats:
-    """Weights (K, G·N) as the code reads them: see `network.kernels`."""
+    """Weights (K, G·N) as the code reads them: see `network.stack.kernels`."""
     width = panel_blocks(gates, weights.shape[1] // gates) * vector_width()
     split = weights.reshape(len(weights), gates, -1, width)
     return np.ascontiguousarray(split.transpose(2, 0, 1, 3))

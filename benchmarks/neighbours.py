@@ -30,7 +30,7 @@ SECONDS, SETTLING, ROUNDS = 6.0, 2.5, 3
 TRAIN = """
 import sys, time, msgspec, torch, training
 from charrnn.config import Threads
-from charrnn.training.neighbours import Neighbours, usage
+from charrnn.training.pace.neighbours import Neighbours, usage
 seconds, settling, shares = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3] == "shares"
 ours = training.learner("lstm", 256, 32, 64, "auto")
 for _ in range(3): ours.update()

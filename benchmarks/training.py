@@ -38,11 +38,11 @@ from charrnn.arrays import Ids
 from charrnn.cells.rules import CELLS
 from charrnn.config import Budget
 from charrnn.learning.learner import Learner
-from charrnn.objectives import planning
 from charrnn.objectives.language import LanguageModelling
-from charrnn.objectives.plan import Plan, schedule
+from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
-from charrnn.training import trial
+from charrnn.training.pace import trial
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "training.json"

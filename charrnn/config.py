@@ -2,7 +2,7 @@
 
 Each setting stands here once: its type, its bounds, its default where one fits every text, one
 line of help and the names of its option. `settings` says what is made from that. What depends on
-the text and the machine is chosen in `training.planning`.
+the text and the machine is chosen in `objectives.plans.planning`.
 
 Annotations are not strings here: reading each field's from a string would take every command 3 ms.
 """

@@ -28,8 +28,8 @@ from charrnn.config import (
     takes,
 )
 from charrnn.errors import UsageError
-from charrnn.objectives.plan import schedule
-from charrnn.objectives.planning import plan
+from charrnn.objectives.plans.plan import schedule
+from charrnn.objectives.plans.planning import plan
 from charrnn.settings import Setting, bounds, choices, fields_of, in_words, settings_of
 from charrnn.terminal.options import take, with_settings
 

@@ -16,7 +16,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete these files.")] = False,
 ) -> None:
     """List what is kept on disk to start sooner: ids of long texts, and compiled code."""
-    from charrnn.native import compiled
+    from charrnn.native.code import compiled
     from charrnn.text import cache as texts
 
     if clear:

@@ -123,7 +123,7 @@ def _one_voice() -> Iterator[bool]:
     if "RANK" not in os.environ:
         yield True
         return
-    from charrnn.learning.ranks import Leave, LostError, found
+    from charrnn.learning.hardware.ranks import Leave, LostError, found
 
     ranks = found()
     try:

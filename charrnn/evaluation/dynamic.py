@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Ids, Surprisals
 from charrnn.config import EvalConfig
 from charrnn.network.char_rnn import CharRNN
-from charrnn.network.recurrent import detach
+from charrnn.network.stack.recurrent import detach
 
 __all__ = ["Adapting", "typical_gradients"]
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from charrnn.cells.rules import State
 from charrnn.config import TrainConfig
+from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.optimizer import AdamW
-from charrnn.learning.ranks import Ranks
 from charrnn.learning.seeds import seed_of
 from charrnn.learning.task import Cost, Task
 from charrnn.network.base import Network
-from charrnn.network.recurrent import detach
+from charrnn.network.stack.recurrent import detach
 
 __all__ = ["EagerUpdates", "in_bfloat16"]
 

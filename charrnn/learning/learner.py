@@ -13,16 +13,16 @@ from charrnn.arrays import Weights
 from charrnn.cells.rules import State
 from charrnn.config import EngineName, ModelConfig, TrainConfig
 from charrnn.folder.resuming import RunProgress
-from charrnn.learning import clock
-from charrnn.learning.devices import choose_device, choose_precision
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
+from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.devices import choose_device, choose_precision
+from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
+from charrnn.learning.hardware.threads import in_threads, thread_count
 from charrnn.learning.optimizer import AdamW, learning_rate
-from charrnn.learning.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
 from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
-from charrnn.learning.threads import in_threads, thread_count
-from charrnn.network.choice import candidates
+from charrnn.network.stack.choice import candidates
 
 __all__ = ["Learner"]
 

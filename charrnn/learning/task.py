@@ -22,7 +22,7 @@ from charrnn.folder.record import Evaluation, ModelFolder
 from charrnn.learning.lanes import ALL
 from charrnn.network.base import Network
 from charrnn.task_config import TaskRecord
-from charrnn.tasks.reports import Report
+from charrnn.tasks.scores.reports import Report
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Batches", "Cost", "Scored", "Scoring", "Task"]

@@ -1,13 +1,10 @@
 """Machine code for the processor at hand, made with llvmlite where it is installed.
 
-    equations ──training_code, sampling_code──▶ machine ──LLVM──▶ functions ──threads──▶ arrays
+    equations ──training_code, sampling_code──▶ code ──LLVM──▶ functions ──threads──▶ arrays
 
 quota          how many processors this process may use
 processor      what the processor offers
-machine        integers, vectors and loops of machine code, written as Python
-compiled       such code, kept in the process and on disk
-intrinsics     bytes, exponentials, sums across lanes and waiting in such code
-threads        the threads that run it
+code           machine code, written as Python
 tiles          products of a layer in tiles: AMX
 training_code  a recurrent layer over a sequence, forward and backward
 byte_weights   a model's weights rounded to bytes

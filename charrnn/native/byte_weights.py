@@ -17,7 +17,8 @@ from charrnn.arrays import Floats
 from charrnn.cells.layout import Layer
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
-from charrnn.native import intrinsics, processor
+from charrnn.native import processor
+from charrnn.native.code import intrinsics
 from charrnn.native.processor import panel_blocks, vector_width
 
 __all__ = ["ByteProduct", "PackedLayer", "PackedWeights", "pack"]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
-from charrnn.native import intrinsics
 from charrnn.native.byte_weights import PackedWeights
+from charrnn.native.code import intrinsics
+from charrnn.native.code.threads import run_side_by_side
 from charrnn.native.quota import usable_processors
 from charrnn.native.sampling_code import (
     DRAW_ARGUMENTS,
@@ -28,7 +29,6 @@ from charrnn.native.sampling_code import (
     argument_names,
     code_address,
 )
-from charrnn.native.threads import run_side_by_side
 
 __all__ = ["NativeSampler", "shares_of_work"]
 

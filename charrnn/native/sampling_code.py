@@ -23,10 +23,10 @@ import numpy as np
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
-from charrnn.native import intrinsics
 from charrnn.native.byte_weights import ByteProduct
-from charrnn.native.compiled import compiled_once
-from charrnn.native.machine import Code, Int, Vector
+from charrnn.native.code import intrinsics
+from charrnn.native.code.compiled import compiled_once
+from charrnn.native.code.machine import Code, Int, Vector
 from charrnn.native.processor import panel_blocks
 
 __all__ = [

@@ -24,9 +24,10 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from charrnn.native import intrinsics, processor
-from charrnn.native.compiled import compiled_once
-from charrnn.native.machine import Code, Int, Vector
+from charrnn.native import processor
+from charrnn.native.code import intrinsics
+from charrnn.native.code.compiled import compiled_once
+from charrnn.native.code.machine import Code, Int, Vector
 
 with suppress(ImportError, OSError):  # see `machine`
     from llvmlite import ir

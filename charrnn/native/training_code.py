@@ -6,7 +6,7 @@
 
 Where products are computed in `tiles`, the accumulators go through memory, in the cache.
 It is made by the rules of `cells.gradients`, run once on vectors that record each operation.
-`network.kernels` calls it.
+`network.stack.kernels` calls it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Literal
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
-from charrnn.native import intrinsics
-from charrnn.native.compiled import compiled_once
-from charrnn.native.machine import Code, Int, Numbers, Vector, size
+from charrnn.native.code import intrinsics
+from charrnn.native.code.compiled import compiled_once
+from charrnn.native.code.machine import Code, Int, Numbers, Vector, size
+from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.processor import panel_blocks
-from charrnn.native.threads import thread_count, thread_number
 from charrnn.native.tiles import Tiles
 
 __all__ = ["Product", "backward_code", "forward_code"]

@@ -23,7 +23,7 @@ from torch.nn.functional import pad
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
 from charrnn.network.modules import Embedding, Linear, drawing
-from charrnn.network.recurrent import Recurrent
+from charrnn.network.stack.recurrent import Recurrent
 
 __all__ = ["Decoder", "Memory"]
 

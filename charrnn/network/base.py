@@ -7,7 +7,7 @@ from torch import nn
 
 from charrnn.arrays import Weights
 from charrnn.config import EngineName, ModelConfig
-from charrnn.network.recurrent import Recurrent, Rows
+from charrnn.network.stack.recurrent import Recurrent, Rows
 
 __all__ = ["Network"]
 

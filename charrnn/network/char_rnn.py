@@ -21,7 +21,7 @@ from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_fi
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
 from charrnn.network.modules import Embedding, linear, undrawn
-from charrnn.network.recurrent import Recurrent
+from charrnn.network.stack.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["CharRNN"]

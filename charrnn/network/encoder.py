@@ -11,7 +11,7 @@ from torch import Tensor
 from charrnn.config import ModelConfig
 from charrnn.network.base import Network
 from charrnn.network.modules import Embedding, linear
-from charrnn.network.recurrent import Recurrent
+from charrnn.network.stack.recurrent import Recurrent
 
 __all__ = ["Encoder", "turned"]
 

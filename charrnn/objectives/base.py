@@ -19,8 +19,8 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder, ModelRecord
 from charrnn.network.base import Network
 from charrnn.network.encoder import Encoder
-from charrnn.objectives import advice
-from charrnn.objectives.examples import start_encoder
+from charrnn.objectives.batches.examples import start_encoder
+from charrnn.objectives.plans import advice
 from charrnn.task_config import TaskRecord
 from charrnn.text.tokenizer import CharTokenizer
 

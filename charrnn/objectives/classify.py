@@ -28,16 +28,16 @@ from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
-from charrnn.objectives import rows
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.examples import divide
-from charrnn.objectives.groups import Groups
-from charrnn.objectives.plan import Plan
-from charrnn.objectives.sizes import plan_of
+from charrnn.objectives.batches import rows
+from charrnn.objectives.batches.examples import divide
+from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.plans.sizes import plan_of
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
-from charrnn.tasks.encoder import groups
-from charrnn.tasks.reports import Report
+from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.text.tokenizer import Tokenizer
 

@@ -36,8 +36,8 @@ from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
-from charrnn.objectives import advice
-from charrnn.objectives.plan import Plan
+from charrnn.objectives.plans import advice
+from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.series import (
     Place,
     held_back,
@@ -48,8 +48,8 @@ from charrnn.objectives.series import (
 )
 from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
-from charrnn.tasks.reports import Report
-from charrnn.tasks.windows import Values, Windows
+from charrnn.tasks.nets.windows import Values, Windows
+from charrnn.tasks.scores.reports import Report
 from charrnn.text.corpus import short_name
 from charrnn.text.tokenizer import Tokenizer
 

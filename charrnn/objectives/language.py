@@ -30,9 +30,9 @@ from charrnn.learning.records import RecordLanes
 from charrnn.learning.task import Cost, Scored
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
-from charrnn.network.recurrent import Rows
-from charrnn.objectives import advice, planning
-from charrnn.objectives.dividing import divided
+from charrnn.network.stack.recurrent import Rows
+from charrnn.objectives.batches.dividing import divided
+from charrnn.objectives.plans import advice, planning
 from charrnn.scoring.score import score_of
 from charrnn.text.corpus import Corpus
 from charrnn.text.records import PAD, Records, Text, beginning

@@ -14,9 +14,9 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import UsageError
-from charrnn.objectives.examples import side_by_side
-from charrnn.objectives.plan import Plan, counted
-from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.objectives.batches.examples import counted, side_by_side
+from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
 from charrnn.task_config import Forecast
 
 __all__ = ["Place", "held_back", "places_of", "plan_of", "replaced_window", "seasons_of"]

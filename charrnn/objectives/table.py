@@ -13,7 +13,7 @@ from charrnn.config import Budget, Reading, TaskName, TaskSettings
 from charrnn.folder.record import ModelFolder
 from charrnn.objectives import classify, forecast, tag, translate
 from charrnn.objectives.data import Data
-from charrnn.objectives.plan import Plan
+from charrnn.objectives.plans.plan import Plan
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["OBJECTIVES", "Objective"]

@@ -29,15 +29,15 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
-from charrnn.objectives import rows
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.examples import divide, shape_of, side_by_side
-from charrnn.objectives.groups import Groups
-from charrnn.objectives.plan import Plan, counted
-from charrnn.objectives.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.objectives.batches import rows
+from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
+from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
 from charrnn.task_config import Translate
-from charrnn.tasks.edits import character_error_rate
-from charrnn.tasks.reports import Report
+from charrnn.tasks.scores.edits import character_error_rate
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.tasks.translate import ERRORS, Translator, report_of
 from charrnn.text.records import PAD

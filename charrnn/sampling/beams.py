@@ -14,9 +14,9 @@ from charrnn.cells.rules import State
 from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
-from charrnn.sampling.distribution import allowed_ids, refuse_diverged
+from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
+from charrnn.sampling.drawing.filters import only
 from charrnn.sampling.endings import Ending, check_ends
-from charrnn.sampling.filters import only
 from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import (
     LanguageModel,

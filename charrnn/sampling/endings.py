@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
 from charrnn.errors import UsageError
-from charrnn.sampling.distribution import allowed_ids
+from charrnn.sampling.drawing.distribution import allowed_ids
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Ending", "check_ends", "has_stops", "is_endless", "refuse_endless"]

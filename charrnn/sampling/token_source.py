@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits, target_log_probs
 from charrnn.config import SampleConfig
-from charrnn.sampling.distribution import refuse_diverged
-from charrnn.sampling.draws import Draws
+from charrnn.sampling.drawing.distribution import refuse_diverged
+from charrnn.sampling.drawing.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
 

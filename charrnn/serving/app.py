@@ -30,7 +30,7 @@ from starlette.types import Receive, Scope, Send
 from charrnn.config import SampleConfig, ServeConfig, settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.models.model import Model
-from charrnn.sampling.distribution import refuse_diverged
+from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.generation import new_seed
 from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import LONGEST_RECORD

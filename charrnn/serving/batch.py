@@ -2,7 +2,8 @@
 
 A text may join at any step and leave at any other. Its prompt is read here too, so that a long one
 holds nobody up. Beside others, a text is rounded otherwise than alone; where that could decide a
-draw (see `sampling.ties`), the text leaves, is read again alone, and joins with what it has alone.
+draw (see `sampling.drawing.ties`), the text leaves, is read again alone, and joins with what it has
+alone.
 So each text is the one that its seed gives alone.
 
 batch.join(text)
@@ -20,7 +21,7 @@ import numpy as np
 
 from charrnn.arrays import Floats
 from charrnn.cells.rules import State
-from charrnn.sampling.draws import draw
+from charrnn.sampling.drawing.draws import draw
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, Stepper
 from charrnn.serving.texts import Text
 

@@ -23,7 +23,7 @@ from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
 from charrnn.models.model import Model
-from charrnn.sampling.distribution import refuse_diverged
+from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.language_model import line_start
 from charrnn.sharing import wasm
 from charrnn.sharing.packing import pack

@@ -24,8 +24,8 @@ from charrnn.examples.rows import listed
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
-from charrnn.tasks.encoder import Encoder, groups
-from charrnn.tasks.reports import Report
+from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ADVICE, as_ids, columns_for, cut_note, labels_for, tokenizer_of
 from charrnn.text.tokenizer import as_trained
 

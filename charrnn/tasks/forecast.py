@@ -27,11 +27,11 @@ from charrnn.folder.record import SERIES, ModelFolder
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.task_config import Forecast as Task
-from charrnn.tasks import measures
 from charrnn.tasks.answers import Forecast
-from charrnn.tasks.encoder import Encoder
-from charrnn.tasks.reports import Report
-from charrnn.tasks.windows import Values, Windows
+from charrnn.tasks.nets.encoder import Encoder
+from charrnn.tasks.nets.windows import Values, Windows
+from charrnn.tasks.scores import measures
+from charrnn.tasks.scores.reports import Report
 
 __all__ = ["Forecaster", "Past", "Trial", "past_file", "report_of"]
 

@@ -10,7 +10,7 @@ from charrnn.config import Reading, TaskName
 from charrnn.folder.hub import is_on_hub
 from charrnn.folder.record import find_model, read_folder
 from charrnn.models import loading
-from charrnn.tasks.reports import Report
+from charrnn.tasks.scores.reports import Report
 
 __all__ = ["Answering", "load"]
 

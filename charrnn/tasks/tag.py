@@ -25,10 +25,10 @@ from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
-from charrnn.tasks.encoder import Encoder, groups
-from charrnn.tasks.reports import Report
+from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.viterbi import allowed, best_tags, tags_of_types
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
-from charrnn.tasks.viterbi import allowed, best_tags, tags_of_types
 
 __all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
 

@@ -21,15 +21,15 @@ from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.examples.rows import listed
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
-from charrnn.sampling.distribution import refuse_diverged
+from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
-from charrnn.tasks.decoder import Decoder
-from charrnn.tasks.edits import character_error_rate, exact_match
-from charrnn.tasks.encoder import Encoder, groups
-from charrnn.tasks.nearest import Nearest
-from charrnn.tasks.reports import Report
+from charrnn.tasks.nets.decoder import Decoder
+from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.scores.edits import character_error_rate, exact_match
+from charrnn.tasks.scores.nearest import Nearest
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, tokenizer_of
 
 __all__ = ["ERRORS", "Translator", "report_of"]

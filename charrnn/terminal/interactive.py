@@ -8,8 +8,8 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.errors import CharRNNError
-from charrnn.sampling.distribution import allowed_ids, probabilities, temperature_schedule
-from charrnn.sampling.filters import only
+from charrnn.sampling.drawing.distribution import allowed_ids, probabilities, temperature_schedule
+from charrnn.sampling.drawing.filters import only
 from charrnn.sampling.language_model import encode_prompt, read_prompt
 from charrnn.terminal.output import shown
 from charrnn.terminal.sampler import Sampler

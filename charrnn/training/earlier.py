@@ -20,11 +20,11 @@ from charrnn.folder.record import (
     reading_for,
 )
 from charrnn.folder.resuming import RunProgress, read_run
-from charrnn.learning import clock
-from charrnn.learning.ranks import found
+from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.ranks import found
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
-from charrnn.objectives.plan import Plan
+from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus

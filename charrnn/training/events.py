@@ -9,7 +9,7 @@ import msgspec
 
 from charrnn.config import ModelConfig, TaskName, Threads, TrainConfig
 from charrnn.folder.record import Evaluation
-from charrnn.tasks.reports import Report
+from charrnn.tasks.scores.reports import Report
 
 __all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"]
 

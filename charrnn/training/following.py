@@ -13,8 +13,7 @@ from typing import NamedTuple
 import safetensors.numpy
 
 from charrnn.errors import UsageError
-from charrnn.learning.learner import Learner
-from charrnn.learning.ranks import (
+from charrnn.learning.hardware.ranks import (
     Change,
     Gather,
     Leave,
@@ -24,7 +23,8 @@ from charrnn.learning.ranks import (
     Start,
     Update,
 )
-from charrnn.learning.threads import in_threads
+from charrnn.learning.hardware.threads import in_threads
+from charrnn.learning.learner import Learner
 from charrnn.objectives.data import Data
 from charrnn.signals import noted
 from charrnn.training.diagnosis import memory_errors

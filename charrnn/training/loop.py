@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import torch
 
-from charrnn.learning import clock
+from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.threads import thread_count
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
-from charrnn.learning.threads import thread_count
-from charrnn.training.deadline import Deadline
 from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
 from charrnn.training.events import Event, Progress
-from charrnn.training.neighbours import Neighbours, usage
+from charrnn.training.pace.deadline import Deadline
+from charrnn.training.pace.neighbours import Neighbours, usage
 from charrnn.training.recorder import Recorder
 
 __all__ = ["loop"]

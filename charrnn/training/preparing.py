@@ -13,19 +13,20 @@ from charrnn.config import Budget, Reading, TaskName, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
-from charrnn.learning.devices import choose_device, choose_precision, speed
-from charrnn.learning.ranks import found
+from charrnn.learning.hardware.devices import choose_device, choose_precision, speed
+from charrnn.learning.hardware.ranks import found
 from charrnn.network.modes import own_modes
-from charrnn.objectives import language, planning
+from charrnn.objectives import language
 from charrnn.objectives.data import Data
-from charrnn.objectives.plan import Plan
+from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.corpus import Corpus
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
-from charrnn.training import trial
-from charrnn.training.pacing import measured_speed
+from charrnn.training.pace import trial
+from charrnn.training.pace.pacing import measured_speed
 
 __all__ = ["Request", "prepare"]
 

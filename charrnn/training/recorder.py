@@ -28,11 +28,11 @@ from charrnn.folder.record import (
     weights_file,
 )
 from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState, state_file
-from charrnn.learning.clock import Stopwatch
+from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.learning.task import Scored, Scoring, Task
-from charrnn.objectives.plan import SCORING_COST
+from charrnn.objectives.plans.plan import SCORING_COST
 from charrnn.text.origin import Origin
 from charrnn.training.diagnosis import diverged
 from charrnn.training.events import Corrected, Evaluated, Finished

@@ -35,8 +35,8 @@ from charrnn.folder.record import (
     read_model,
 )
 from charrnn.folder.resuming import read_run
-from charrnn.learning import clock
-from charrnn.learning.ranks import Leave, LostError, Ranks, found
+from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, found
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.settings import settings_of
 from charrnn.signals import noted

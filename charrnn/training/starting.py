@@ -31,19 +31,19 @@ from charrnn.folder.record import (
     ModelRecord,
 )
 from charrnn.folder.resuming import read_run
-from charrnn.learning.clock import Stopwatch
+from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.hardware.ranks import Ranks, Start, found
 from charrnn.learning.learner import Learner
-from charrnn.learning.ranks import Ranks, Start, found
 from charrnn.objectives.data import Data
-from charrnn.objectives.plan import SCORING_COST, Plan, schedule
+from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.text.origin import Origin
-from charrnn.training.deadline import Deadline
 from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
-from charrnn.training.pacing import count_steps
+from charrnn.training.pace.deadline import Deadline
+from charrnn.training.pace.pacing import count_steps
+from charrnn.training.pace.trial import with_fastest_engine
 from charrnn.training.recorder import Recorder
-from charrnn.training.trial import with_fastest_engine
 
 __all__ = ["NewRun", "StoppedRun"]
 

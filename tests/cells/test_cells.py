@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName
-from charrnn.network.recurrent import Recurrent, detach
+from charrnn.network.stack.recurrent import Recurrent, detach
 from tests.conftest import B, E, H, T
 
 LAYERS = 3  # differs from B, T, E, H

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import llvmlite.binding as llvm
 
-from charrnn.native.machine import Code
+from charrnn.native.code.machine import Code
 
 __all__ = ["assembly"]
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from charrnn.config import CellName
-from charrnn.native.machine import Code
+from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.sampling_code import Shape, _SamplingCode
 from charrnn.native.training_code import _Backward, _Forward

@@ -13,7 +13,7 @@ import pytest
 
 from charrnn.config import CellName
 from charrnn.native import tiles
-from charrnn.native.machine import Code
+from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tiles import Tiles
 from charrnn.native.training_code import _Backward, _Forward

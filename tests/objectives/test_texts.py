@@ -18,10 +18,11 @@ from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder.record import LABELS, read_folder
 from charrnn.learning.task import Scoring
 from charrnn.network.encoder import Encoder
-from charrnn.objectives import classify, rows, tag
-from charrnn.objectives.examples import start_capitals
-from charrnn.objectives.groups import Groups
-from charrnn.objectives.plan import schedule
+from charrnn.objectives import classify, tag
+from charrnn.objectives.batches import rows
+from charrnn.objectives.batches.examples import start_capitals
+from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
 from charrnn.tasks.tag import Tagger

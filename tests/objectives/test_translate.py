@@ -19,12 +19,13 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.pairs import Pair
 from charrnn.folder.record import read_folder
 from charrnn.learning.task import Scoring
-from charrnn.objectives import rows, translate
+from charrnn.objectives import translate
+from charrnn.objectives.batches import rows
 from charrnn.objectives.translate import Batch, Translation, TranslatorNetwork
 from charrnn.tasks.answers import Translation as Answer
-from charrnn.tasks.decoder import Decoder
-from charrnn.tasks.edits import character_error_rate
-from charrnn.tasks.encoder import Encoder
+from charrnn.tasks.nets.decoder import Decoder
+from charrnn.tasks.nets.encoder import Encoder
+from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.translate import Translator
 from charrnn.text.tokenizer import CharTokenizer
 

@@ -16,7 +16,7 @@ from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 from charrnn.sampling.beams import beam_search
-from charrnn.sampling.draws import Draws
+from charrnn.sampling.drawing.draws import Draws
 from charrnn.sampling.endings import Ending
 from charrnn.sampling.generation import generate_batch, stream
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, read_prompt

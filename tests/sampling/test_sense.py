@@ -14,8 +14,8 @@ from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleCon
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import ModelConfig
 from charrnn.sampling.beams import beam_search
-from charrnn.sampling.distribution import probabilities
-from charrnn.sampling.draws import Draws
+from charrnn.sampling.drawing.distribution import probabilities
+from charrnn.sampling.drawing.draws import Draws
 from tests.conftest import small_config
 
 TINY, HUGE = 5e-324, 1.7e308

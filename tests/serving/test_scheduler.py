@@ -16,7 +16,7 @@ from charrnn import CharRNN, CharTokenizer
 from charrnn.config import CellName, SampleConfig
 from charrnn.models import model as models
 from charrnn.models.model import Model
-from charrnn.sampling import ties
+from charrnn.sampling.drawing import ties
 from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.token_source import Request
 from charrnn.serving import batch as batches

@@ -18,7 +18,7 @@ from charrnn.arrays import Logits, log_softmax
 from charrnn.config import CellName, SampleConfig
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.record import ModelFolder, read_model
-from charrnn.sampling.distribution import probabilities
+from charrnn.sampling.drawing.distribution import probabilities
 from charrnn.sampling.generation import stream
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle

@@ -15,10 +15,10 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series
 from charrnn.folder.record import NO_TEXT, SERIES, ModelFolder, ModelRecord
 from charrnn.task_config import Forecast as Task
-from charrnn.tasks import measures
 from charrnn.tasks.answers import Forecast
 from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
-from charrnn.tasks.windows import Windows
+from charrnn.tasks.nets.windows import Windows
+from charrnn.tasks.scores import measures
 
 
 def column(*values: float) -> np.ndarray:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from charrnn.evaluation.surprisals import Scoring
-from charrnn.learning import clock
 from charrnn.learning.eager import EagerUpdates
-from charrnn.training import trial
+from charrnn.learning.hardware import clock
+from charrnn.training.pace import trial
 
 __all__ = ["Machine"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from charrnn import Corpus, Evaluation, Finished, resume, train
-from charrnn.objectives.advice import for_language as advice
+from charrnn.objectives.plans.advice import for_language as advice
 from tests.conftest import VERSE
 
 V = 50

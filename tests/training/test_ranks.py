@@ -22,11 +22,11 @@ from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.folder.resuming import STATE
-from charrnn.learning import devices
+from charrnn.learning.hardware import devices
+from charrnn.learning.hardware.ranks import ALONE, Ranks
 from charrnn.learning.learner import Learner
-from charrnn.learning.ranks import ALONE, Ranks
 from charrnn.network.base import Network
-from charrnn.objectives.plan import schedule
+from charrnn.objectives.plans.plan import schedule
 from charrnn.training.preparing import Request, prepare
 from tests.conftest import VERSE
 from tests.ranks import start_ranks, torchrun

@@ -16,12 +16,12 @@ import pytest
 import charrnn
 from charrnn import CharRNNError, Corpus, Reading, load, resume, train
 from charrnn.folder.record import read_model, read_record
-from charrnn.learning.clock import Stopwatch
+from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.objectives import language
-from charrnn.objectives.dividing import divided, record_shares
+from charrnn.objectives.batches.dividing import divided, record_shares
 from charrnn.objectives.language import LanguageData, LanguageModelling
-from charrnn.objectives.plan import SCORING_COST, schedule
+from charrnn.objectives.plans.plan import SCORING_COST, schedule
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool
 from charrnn.training import starting

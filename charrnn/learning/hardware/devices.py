@@ -1,0 +1,69 @@
+"""What computes, and in which numbers."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import torch
+
+from charrnn.config import CellName, DeviceName, Precision
+from charrnn.errors import UsageError
+from charrnn.network.stack import kernels
+
+__all__ = ["choose_device", "choose_precision", "speed"]
+
+MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
+# What of an LSTM's speed is reached, by how much of the work is products.
+SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """The device to train on; `auto` takes a GPU if there is one.
+
+    Raises:
+        UsageError: if it is not there, or not for each process that torchrun has started here.
+    """
+    available: dict[DeviceName, bool] = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        there = ", ".join(kind for kind, there in available.items() if there)
+        raise UsageError(f"there is no device {name} here", f"choose --device from {there}")
+    if name == "cuda" and int(os.environ.get("LOCAL_RANK", 0)) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UsageError(
+            f"there are more processes here than GPUs ({count})",
+            f"start at most {count} on each machine, or choose --device cpu",
+        )
+    return torch.device(name)
+
+
+def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """The numbers to multiply in; `auto` takes bfloat16 where the processor has it built in."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"):
+            return "bf16"
+    return "fp32"
+
+
+def speed(
+    device: torch.device, precision: Literal["fp32", "bf16"], cell: CellName = "lstm"
+) -> float:
+    """A guess at how many operations per second training reaches, where it is not measured."""
+    if device.type != "cpu":
+        return 3e12 * SHARES[cell]
+    if kernels.available(256, torch.bfloat16 if precision == "bf16" else torch.float32):
+        each = 150e9 if precision == "bf16" else 65e9
+    else:
+        each = 45e9
+    return each * min(torch.get_num_threads(), MAX_THREADS) * SHARES[cell]

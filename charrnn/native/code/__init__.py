@@ -1,0 +1,9 @@
+"""Machine code, written as Python.
+
+    functions of `machine` ──▶ LLVM's language ──compiled──▶ functions of this process
+
+machine     integers, vectors and loops of machine code
+compiled    such code, kept in the process and on disk
+intrinsics  bytes, exponentials, sums across lanes and waiting in such code
+threads     the threads that run it
+"""

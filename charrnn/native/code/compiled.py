@@ -1,0 +1,147 @@
+"""Compiled code that is kept: in the process, and on disk for the next one.
+
+    @compiled_once
+    def code_address(shape: Shape) -> Code: ...    # (shape) → address
+
+Compiling takes a third of a second, loading what was compiled before a thousandth. A file is named
+after all that its code depends on. It holds machine code, so it is read only if it and its folder
+are this user's and no other user can write there; one that is damaged is made anew. Where nothing
+can be kept, everything is compiled each time.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import charrnn
+from charrnn.native import processor
+from charrnn.native.code import machine
+from charrnn.native.code.machine import Code
+from charrnn.native.processor import Target
+from charrnn.text import cache
+
+__all__ = ["clear", "compiled_once", "entries"]
+
+LARGEST = 32 << 20  # bytes of all files together
+DIGEST_BYTES = hashlib.sha256().digest_size  # at the head of a file, of what follows
+
+
+def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
+    """Compile what a function makes once for each target and arguments; gives its address.
+
+    The target is one of them although no caller names it, since the code depends on it as on the
+    others (tests compile for several). Two threads that need the same code wait for one of them.
+
+    Args:
+        make: a function of hashable arguments, whose `repr` says all there is to know of them.
+    """
+    lock = threading.Lock()
+
+    @functools.cache
+    def address(target: Target | None, *arguments: object) -> int:
+        assert target is not None, "callers ask whether there is a target"
+        name = f"{make.__module__}.{make.__qualname__}"
+        path = _folder() / f"{_digest(name, arguments, target)}.o"
+        kept = _read(path)
+        if kept is None:
+            code = make(*arguments)
+            kept = code.name.encode() + b"\0" + code.object_code()
+            _write(path, kept)
+        symbol, _, object_code = kept.partition(b"\0")
+        return machine.load(object_code, symbol.decode())
+
+    @functools.wraps(make)
+    def compiled(*arguments: object) -> int:
+        with lock:
+            return address(processor.target(), *arguments)
+
+    return compiled
+
+
+def entries() -> list[Path]:
+    """The files, the least recently used first."""
+    return cache.by_last_use(_folder(), "*.o")
+
+
+def clear() -> int:
+    """Delete all files and return how many there were. Processes that have loaded them go on."""
+    paths = entries()
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
+def _folder() -> Path:
+    return cache.location() / "code"
+
+
+def _digest(name: str, arguments: tuple[object, ...], target: Target) -> str:
+    parts = (name, arguments, target, machine.compiler(), _source_digest())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _source_digest() -> str:
+    """A fingerprint of the Python code that the machine code is made by."""
+    package = Path(charrnn.__file__).parent
+    digest = hashlib.sha256()
+    for room in ("cells", "native"):
+        for path in sorted((package / room).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a file or folder is this user's, and no other user can write to it."""
+    if not hasattr(os, "geteuid"):  # Windows, where a user's folders are that user's
+        return True
+    status = path.stat()
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _read(path: Path) -> bytes | None:
+    """What is kept in a file; None if it is not there, not to be trusted, or damaged."""
+    try:
+        if not all(_is_private(p) for p in (path.parent.parent, path.parent, path)):
+            return None
+        data = path.read_bytes()
+        with suppress(OSError):
+            os.utime(path)
+    except OSError:
+        return None
+    digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == digest else None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Keep a file, if that can be done."""
+    with suppress(OSError):
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_private(folder):
+                return
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(content).digest() + content)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _delete_least_recent(keep=path)
+
+
+def _delete_least_recent(keep: Path) -> None:
+    """Delete files until all together fit into `LARGEST`, but never `keep`."""
+    sizes = {path: path.stat().st_size for path in entries()}
+    for path in list(sizes):
+        if sum(sizes.values()) > LARGEST and path != keep:
+            del sizes[path]
+            path.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+"""The threads that run machine code.
+
+Sampling brings threads of its own: see `run_side_by_side`. In training the code asks for its
+thread's number; `network.stack.team` runs it and answers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from charrnn.native.code.machine import Code, Int
+
+__all__ = [
+    "THREAD_COUNT",
+    "THREAD_NUMBER",
+    "run_side_by_side",
+    "thread_count",
+    "thread_number",
+]
+
+# What code calls to know its thread.
+THREAD_NUMBER, THREAD_COUNT = "charrnn_thread_number", "charrnn_thread_count"
+
+Share = TypeVar("Share")
+
+
+def thread_number(code: Code) -> Int:
+    """The number of the thread that runs the code, from 0."""
+    return code.function(THREAD_NUMBER)
+
+
+def thread_count(code: Code) -> Int:
+    """How many threads run the code."""
+    return code.function(THREAD_COUNT)
+
+
+# Held while helpers run. Those of one caller keep all processors busy, so others do without.
+_HELPERS_ARE_TAKEN = threading.Lock()
+
+
+def run_side_by_side(
+    work: Callable[[Share], None], shares: Sequence[Share], on_failure: Callable[[], None]
+) -> bool:
+    """Do all shares of some work, each in a thread of its own as far as there are threads.
+
+    The calling thread does the last share, and those for which no thread could be started.
+
+    Args:
+        work: does one share.
+        shares: of the work.
+        on_failure: called as soon as a share fails, while others are still running: it must release
+            threads that wait for the one that failed.
+
+    Returns:
+        done: False, with nothing done, if no other thread is to be had: there is one share only,
+            the system or Python refuses, or another caller has helpers at the moment.
+
+    Raises:
+        BaseException: what a share raised, after all have ended.
+    """
+    if len(shares) < 2 or not _HELPERS_ARE_TAKEN.acquire(blocking=False):
+        return False
+    helpers: list[threading.Thread] = []
+    failures: list[BaseException] = []
+
+    def help_with(share: Share) -> None:
+        try:
+            work(share)
+        except BaseException as error:
+            on_failure()
+            failures.append(error)
+
+    try:
+        try:
+            for share in shares[:-1]:
+                helper = threading.Thread(target=help_with, args=(share,), daemon=True)
+                helper.start()
+                helpers.append(helper)
+        except RuntimeError:  # no more threads: the system's limit, or Python is about to end
+            if not helpers:
+                return False
+        for share in shares[len(helpers) :]:
+            work(share)
+    except BaseException:
+        on_failure()
+        raise
+    finally:
+        try:
+            for helper in helpers:
+                helper.join()
+        finally:
+            _HELPERS_ARE_TAKEN.release()
+    if failures:
+        raise failures[0]
+    return True

@@ -1,0 +1,13 @@
+"""Recurrent layers, computed in one of several ways.
+
+    inputs (T, B, E) ──choice──▶ kernels, loops or PyTorch's own ──sequences──▶ outputs (T, B, H)
+
+team       threads for machine code: PyTorch's, or Python's
+engine     what runs the steps of a layer: the contract
+kernels    in machine code
+loops      in PyTorch's operations
+sequences  a layer over a whole sequence, with its gradients, by either
+builtin    a layer over a whole sequence by PyTorch's own
+choice     what can compute layers here, and what does
+recurrent  stacks of layers
+"""

@@ -1,0 +1,61 @@
+"""What can compute recurrent layers here, and what does.
+
+kernels    machine code, see `kernels`
+tiles      machine code with tiles (AMX), see there, too
+torch      PyTorch's own layers, see `builtin`
+loops      a loop over PyTorch's operations, see `loops`
+
+Which is the fastest depends on the cell, the size, the numbers and the processor. Training finds
+out by trial; where nothing was tried, the first of `candidates` computes. Tiles are never that:
+they have been proven on an emulated processor only, and must win a trial.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from charrnn.config import CellName, EngineName
+from charrnn.network.stack import builtin
+from charrnn.network.stack.engine import Engine
+from charrnn.network.stack.kernels import KERNELS, TILES
+from charrnn.network.stack.loops import LOOPS
+
+__all__ = ["STEP_ENGINES", "candidates", "chosen"]
+
+STEP_ENGINES: dict[EngineName, Engine] = {engine.name: engine for engine in (KERNELS, TILES, LOOPS)}
+
+
+def candidates(
+    cell: CellName,
+    hidden_size: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    weights: torch.dtype = torch.float32,
+) -> list[EngineName]:
+    """What can compute layers, at least one; the likely fastest first.
+
+    Args:
+        cell, hidden_size: of the layers.
+        device: where.
+        dtype: of the numbers that are multiplied.
+        weights: the kind of the weights.
+    """
+    if device.type != "cpu":
+        return ["torch"]
+    first = [e.name for e in (KERNELS, TILES) if e.takes(hidden_size, dtype, weights)]
+    # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
+    order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]
+    return first + [n for n in order if n != "torch" or builtin.takes(cell, device, dtype)]
+
+
+def chosen(
+    wanted: EngineName,
+    cell: CellName,
+    hidden_size: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    weights: torch.dtype,
+) -> EngineName:
+    """What computes layers: `wanted` if it can, else the first that can; see `candidates`."""
+    able = candidates(cell, hidden_size, device, dtype, weights)
+    return wanted if wanted in able else able[0]

@@ -1,0 +1,115 @@
+"""A layer over a whole sequence in machine code: one function forward, one backward.
+
+A loop over PyTorch's operations spends more time between the products than in them. Here a step's
+product and the cell's rule are one piece of code, the lanes are divided among the threads once for
+the whole sequence, and no thread waits for another before its end. There are two engines of it,
+which multiply in vectors and, where the processor has them, in tiles.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from charrnn.cells.gradients import RULES
+from charrnn.cells.rules import CELLS
+from charrnn.native import processor, tiles
+from charrnn.native.processor import panel_blocks, vector_width
+from charrnn.native.training_code import Product, backward_code, forward_code
+from charrnn.network.stack import team
+from charrnn.network.stack.engine import Engine, Gradients, Unrolled
+
+__all__ = ["KERNELS", "TILES", "available"]
+
+PRODUCTS: dict[torch.dtype, Product] = {torch.float32: "fp32", torch.bfloat16: "bf16"}
+
+
+def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
+    """Whether there are kernels for these numbers on weights of this kind."""
+    return weights == torch.float32 and available(hidden_size, numbers)
+
+
+def takes_in_tiles(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
+    """Whether there are kernels in tiles, which are whole in both directions of the weights."""
+    if numbers != torch.bfloat16 or hidden_size % (2 * tiles.WORDS) > 0:
+        return False
+    return takes(hidden_size, numbers, weights) and tiles.available()
+
+
+def available(hidden_size: int, dtype: torch.dtype) -> bool:
+    """Whether there are kernels for these numbers and this width, which must be whole vectors."""
+    found = processor.target()
+    if found is None or dtype not in PRODUCTS:
+        return False
+    if dtype == torch.bfloat16 and not found.bf16:
+        return False
+    return hidden_size % found.lanes == 0
+
+
+def _pack(weights: Tensor, gates: int, width: int) -> Tensor:
+    """Weights in the order in which the kernels read them.
+
+    Args:
+        weights: (K, G·N), for a product x (K,) to (G·N,).
+        gates: G.
+        width: units of a panel, M; N is a multiple of it.
+
+    Returns:
+        packed: (N/M panels, K words, G, M), where a word is one number, or two bfloat16 of
+            neighbouring k.
+    """
+    inputs, units = weights.shape[0], weights.shape[1] // gates
+    pair = 4 // weights.element_size()
+    split = weights.reshape(inputs // pair, pair, gates, units // width, width)
+    return split.permute(3, 0, 2, 4, 1).contiguous()
+
+
+def _addresses(*tensors: Tensor | None) -> list[int]:
+    assert all(tensor is None or tensor.is_contiguous() for tensor in tensors), "kernels need it"
+    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
+
+
+def forward(
+    layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor, *, in_tiles: bool = False
+) -> None:
+    """See `Engine.forward`."""
+    cell, hs, ids = layer.cell, layer.hs, layer.ids
+    steps, batch, hidden_size = len(hs) - 1, *hs.shape[1:]
+    product = "tiles" if in_tiles else PRODUCTS[gx.dtype]
+    gates = CELLS[cell].gates
+    width = panel_blocks(gates, hidden_size) * vector_width()
+    weights = _pack(layer.w_hh.t().to(gx.dtype), gates, width)
+    assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
+    tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids)
+    team.prepare()
+    code = forward_code(cell, hidden_size, product, ids is not None)
+    team.run(code, [steps, batch, *_addresses(*tensors)], torch.get_num_threads())
+
+
+def backward(
+    layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor, *, in_tiles: bool = False
+) -> Gradients:
+    """See `Engine.backward`."""
+    cell, w_hh, hs, ids, rows = layer.cell, layer.w_hh, layer.hs, layer.ids, layer.rows
+    steps, batch, hidden_size = d_out.shape
+    product = "tiles" if in_tiles else PRODUCTS[hs.dtype]
+    split, width, threads = RULES[cell].split, len(w_hh), torch.get_num_threads()
+    dhs = d_out.new_empty(steps, batch, width)
+    dxs = torch.empty_like(dhs) if split and ids is None else dhs
+    d_rows = d_h.new_zeros(threads, rows, width)
+    db_hh = d_h.new_zeros(threads, width)
+    weights = _pack(w_hh.to(hs.dtype), 1, panel_blocks(1, hidden_size) * vector_width())
+    buffers = (hs, layer.memory, layer.kept)
+    tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, d_rows, db_hh, ids)
+    team.prepare()
+    code = backward_code(cell, hidden_size, product, ids is not None)
+    team.run(code, [steps, batch, *_addresses(*tensors), rows], threads)
+    return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
+
+
+KERNELS = Engine("kernels", takes, forward, backward)
+TILES = Engine(
+    "tiles", takes_in_tiles, partial(forward, in_tiles=True), partial(backward, in_tiles=True)
+)

@@ -1,0 +1,255 @@
+"""Stacks of recurrent layers of one cell, over whole sequences.
+
+output, state = stack(x, state)    # (T, B, I) → (T, B, D·H), D = 2 if bidirectional
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from charrnn.cells.layout import layer_names, recurrent_shapes
+from charrnn.cells.rules import CELLS, State
+from charrnn.config import CellName, EngineName
+from charrnn.network.modules import drawing
+from charrnn.network.stack import builtin
+from charrnn.network.stack.choice import STEP_ENGINES, chosen
+from charrnn.network.stack.sequences import sequence
+
+__all__ = ["Recurrent", "Rows", "detach"]
+
+# A table's product is worth making if its rows are read so many times, on average.
+MIN_READS_PER_ROW = 8
+
+
+class Rows(NamedTuple):
+    """Those rows of a batch that one of several processes reads: from `first` to before `last`.
+
+    What is dropped is drawn for all `size` rows of the batch, so that it is the same whoever reads
+    a row.
+    """
+
+    first: int
+    last: int
+    size: int
+
+
+def detach(state: State) -> State:
+    """The same state, cut off from the graph that computed it (truncated back-propagation)."""
+    return tuple(part.detach() for part in state)
+
+
+class Recurrent(nn.Module):
+    """L recurrent layers of one cell; weights have the names that `nn.LSTM` and its kin give them.
+
+    Args:
+        cell: a name in `cells.CELLS`.
+        input_size: I, the width of the input.
+        hidden_size: H.
+        num_layers: L.
+        dropout: the share of each layer's output that is dropped while training, the same units
+            at every step of a sequence.
+        weight_dropout: the share of the recurrent weights that is dropped while training, the
+            same at every step and in every lane.
+        skip: add each layer's input to its output, where both have the same width.
+        bidirectional: read each layer in both directions and put the outputs side by side.
+        generator: of the first weights; None for PyTorch's own.
+
+    Attributes:
+        engine: what computes the layers, where it can; see `choice`.
+        rows: which rows of a batch it reads; None for all.
+    """
+
+    def __init__(
+        self,
+        cell: CellName,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        skip: bool = False,
+        bidirectional: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.cell = CELLS[cell]
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.weight_dropout = weight_dropout
+        self.skip = skip
+        self.reverse = (False, True) if bidirectional else (False,)  # of each direction
+        self.engine: EngineName = "auto"
+        self.rows: Rows | None = None
+        for name, shape in recurrent_shapes(
+            cell, input_size, hidden_size, num_layers, bidirectional=bidirectional
+        ).items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape, dtype=torch.float32)))
+        if drawing():
+            self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.
+
+        Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in
+        deep linear neural networks", 2014; Glorot and Bengio, "Understanding the difficulty of
+        training deep feedforward neural networks", 2010; Jozefowicz, Zaremba and Sutskever, "An
+        empirical exploration of recurrent network architectures", 2015 (a forget bias of 1).
+        """
+        for name, weight in self.named_parameters():
+            if name.startswith("bias"):
+                nn.init.zeros_(weight)
+                if self.cell.name == "lstm" and name.startswith("bias_ih"):
+                    nn.init.ones_(weight[self.hidden_size : 2 * self.hidden_size])
+                continue
+            for block in weight.chunk(self.cell.gates):
+                if name.startswith("weight_hh"):
+                    nn.init.orthogonal_(block, generator=generator)
+                else:
+                    nn.init.xavier_uniform_(block, generator=generator)
+
+    def start(self, batch_size: int) -> State:
+        """The state before any input: zeros (L·D, B, H)."""
+        shape = (self.num_layers * len(self.reverse), batch_size, self.hidden_size)
+        weight = next(self.parameters())
+        return tuple(weight.new_zeros(shape) for _ in self.cell.state)
+
+    def forward(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        ids: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, State]:
+        """Read a whole sequence.
+
+        Args:
+            x: (T, B, I): time first, so that a step is one piece of memory.
+            state: arrays (L·D, B, H), in PyTorch's order of layers and directions; None for the
+                start.
+            ids: (T, B) integers; given, x is a table (V, I) whose rows they are.
+            generator: of what is dropped while training; None for PyTorch's own.
+
+        Raises:
+            IndexError: if there is no such row.
+
+        Returns:
+            output: (T, B, D·H), of the last layer.
+            state: after the last step (for the reverse direction, after the first).
+        """
+        state = self.start(x.shape[1] if ids is None else ids.shape[1]) if state is None else state
+        states = []
+        for layer in range(self.num_layers):
+            first = layer * len(self.reverse)
+            before = tuple(part[first : first + len(self.reverse)] for part in state)
+            output, after = self._layer(layer, x, before, ids, generator)
+            if self.training and self.dropout:
+                output = output * self._mask(output, generator)
+            if self.skip and x.shape[-1] == output.shape[-1]:
+                output = output + (x if ids is None else embedding(ids, x))
+            x, ids = output, None
+            states.append(after)
+        return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+
+    def _mask(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
+        """What to multiply a layer's output (T, B, D·H) by: the same at every step.
+
+        Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural
+        networks", 2016.
+        """
+        keep = 1 - self.dropout
+        rows = self.rows or Rows(0, output.shape[1], output.shape[1])
+        mask = output.new_empty((1, rows.size, output.shape[2]))
+        mask = mask.bernoulli_(keep, generator=generator).div_(keep)
+        return mask[:, rows.first : rows.last]
+
+    def _layer(
+        self,
+        layer: int,
+        x: Tensor,
+        state: State,
+        ids: Tensor | None,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, State]:
+        """One layer in all its directions; `state` is its own part, (D, B, H)."""
+        weights = [self._weights(layer, reverse, generator) for reverse in self.reverse]
+        dtype = x.dtype
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+        full = weights[0][0].dtype
+        engine = chosen(self.engine, self.cell.name, self.hidden_size, x.device, dtype, full)
+        plain = engine == "torch"
+        if ids is not None and (plain or len(x) * MIN_READS_PER_ROW > ids.numel()):
+            x, ids = embedding(ids, x), None
+        elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
+            raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
+        if plain:
+            return builtin.run(self.cell.name, x, [w for own in weights for w in own], state)
+        outputs, states = [], []
+        for number, (reverse, own) in enumerate(zip(self.reverse, weights, strict=True)):
+            before = [part[number] for part in state]
+            read = None if ids is None else _turn(ids, reverse).long().contiguous()
+            source = _turn(x, reverse) if read is None else x
+            steps = STEP_ENGINES[engine]
+            output, *after = sequence(self.cell.name, dtype, source, own, before, read, steps)
+            outputs.append(_turn(output, reverse))
+            states.append(after)
+        output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
+
+    def _weights(
+        self, layer: int, reverse: bool, generator: torch.Generator | None
+    ) -> list[Tensor]:
+        """w_ih, w_hh, b_ih and b_hh of one direction of a layer."""
+        weights: list[Tensor] = self._parameters_of(layer, reverse)
+        if self.training and self.weight_dropout:
+            weights[1] = _dropped(weights[1], self.weight_dropout, generator)
+        return weights
+
+    def _parameters_of(self, layer: int, reverse: bool) -> list[Tensor]:
+        return [self.get_parameter(name) for name in layer_names(layer, reverse=reverse)]
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Recurrent:
+        """Move the weights, as `to` does, and each layer's to one block where that is wanted."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._join_weights()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy: each weight was copied by itself."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._join_weights()
+
+    def _join_weights(self) -> None:
+        """Put each layer's weights into one block, if `builtin` wants them so."""
+        if not builtin.wants_one_block(next(self.parameters()).device):
+            return
+        for layer in range(self.num_layers):
+            weights = [w for reverse in self.reverse for w in self._parameters_of(layer, reverse)]
+            joined = builtin.one_block([weight.detach() for weight in weights])
+            for weight, place in zip(weights, joined, strict=True):
+                weight.data = place
+
+
+def _dropped(weight: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """Recurrent weights with a share of them dropped, the same at every step and in every lane.
+
+    Merity, Keskar and Socher, "Regularizing and optimizing LSTM language models", 2018.
+    """
+    # A random byte for each weight, eight of them drawn at once: a tenth of a Bernoulli's time.
+    words = torch.empty(-(-weight.numel() // 8), dtype=torch.int64, device=weight.device)
+    words.random_(-(2**63), None, generator=generator)
+    dice = words.view(torch.uint8)[: weight.numel()].view_as(weight)
+    lost = min(max(round(256 * share), 1), 255)
+    return weight * (dice >= lost) * (256 / (256 - lost))
+
+
+def _turn(x: Tensor, reverse: bool) -> Tensor:
+    """The sequence (T, B, I) in the order in which a direction reads it."""
+    return x.flip(0) if reverse else x

@@ -1,0 +1,117 @@
+"""A recurrent layer over a whole sequence, with its own way back.
+
+    output, *after = sequence("gru", dtype, x, weights, before)    # (T, B, I) → (T, B, H)
+
+The input product is one product for all steps, and the gradients of the weights are one product
+each after the last step. The steps between are run by an engine. Where the inputs are rows of a
+short table, the table is multiplied instead of the inputs: its product is a table, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from charrnn.cells.gradients import RULES
+from charrnn.cells.rules import CELLS
+from charrnn.config import CellName
+from charrnn.network.stack.engine import Engine, Unrolled
+
+__all__ = ["sequence"]
+
+
+def sequence(
+    cell: CellName,
+    dtype: torch.dtype,
+    x: Tensor,
+    weights: Sequence[Tensor],
+    before: Sequence[Tensor],
+    ids: Tensor | None,
+    engine: Engine,
+) -> tuple[Tensor, ...]:
+    """Run a layer over a sequence, on the CPU.
+
+    Args:
+        cell: its cell.
+        dtype: of the numbers that are multiplied: bfloat16, or that of the weights.
+        x: (T, B, I); with ids a table (V, I).
+        weights: w_ih (G·H, I), w_hh (G·H, H), b_ih (G·H,), b_hh (G·H,).
+        before: the parts of the state before the first step, (B, H) each.
+        ids: (T, B) int64, the row of the table that each step reads.
+        engine: what runs the steps.
+
+    Returns:
+        output: (T, B, H), of `dtype`.
+        after: the parts of the state after the last step, (B, H) each, of the weights' dtype.
+    """
+    return tuple(_Sequence.apply(engine, cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
+
+
+class _Sequence(Function):
+    """See `sequence`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        engine: Engine,
+        cell: CellName,
+        dtype: torch.dtype,
+        ids: Tensor | None,
+        x: Tensor,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor,
+        b_hh: Tensor,
+        *before: Tensor,
+    ) -> tuple[Tensor, ...]:
+        rule, full = RULES[cell], w_hh.dtype
+        (steps, batch), hidden_size = x.shape[:2] if ids is None else ids.shape, w_hh.shape[1]
+        if ids is None:
+            x, w_ih = x.to(dtype), w_ih.to(dtype)
+        with torch.autocast(x.device.type, enabled=False):  # a table is multiplied in full
+            gx = (x.flatten(0, -2) @ w_ih.t()).view(*x.shape[:-1], -1).to(dtype)
+        hs = gx.new_empty(steps + 1, batch, hidden_size)
+        hs[0] = before[0]
+        memory = hs
+        if rule.memory:
+            memory = w_hh.new_empty(hs.shape)
+            memory[0] = before[-1]
+        in_place = ids is None and rule.kept == CELLS[cell].gates
+        kept = gx if in_place else gx.new_empty(steps, batch, rule.kept * hidden_size)
+        rows = 1 if ids is None else len(x)
+        layer = Unrolled(cell, w_hh.detach(), hs, memory, kept, ids, rows)
+        engine.forward(layer, gx, b_ih, b_hh)
+        ctx.save_for_backward(ids, x, w_ih, w_hh, hs, memory, kept)
+        ctx.cell, ctx.engine = cell, engine
+        # Copies, so that the state for the next batch does not keep all of this one in memory.
+        after = [hs[-1].to(full, copy=True) for _ in before]
+        if rule.memory:
+            after[-1] = memory[-1].clone()
+        return hs[1:], *after
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor, *d_after: Tensor) -> tuple[Tensor | None, ...]:
+        ids, x, w_ih, w_hh, hs, memory, kept = ctx.saved_tensors
+        # From step to step, gradients reach the state before in two ways: through the product (d_h)
+        # and past it (d_memory).
+        d_h = d_after[0].to(w_hh.dtype, copy=True).contiguous()
+        d_memory = torch.zeros_like(d_h)
+        if len(d_after) > 1:
+            d_memory = d_after[1].to(w_hh.dtype, copy=True).contiguous()
+        d_out = d_out.to(hs.dtype).contiguous()
+        rows = 1 if ids is None else len(x)
+        layer = Unrolled(ctx.cell, w_hh.detach(), hs, memory, kept, ids, rows)
+        found = ctx.engine.backward(layer, d_out, d_h, d_memory)
+        dhs = found.dhs.flatten(0, 1)  # (T·B, G·H)
+        by_row = found.dxs.flatten(0, 1) if ids is None else found.d_rows  # as many rows as x has
+        dx = (by_row @ w_ih).view(x.shape) if ctx.needs_input_grad[4] else None
+        dw_ih = (by_row.t() @ x.flatten(0, -2)).to(w_hh.dtype)
+        dw_hh = (dhs.t() @ hs[:-1].flatten(0, 1)).to(w_hh.dtype)
+        d_before = (d_h, d_memory) if len(d_after) > 1 else (d_h + d_memory,)
+        db_ih = found.d_rows.sum(0)
+        db_hh = db_ih if found.db_hh is None else found.db_hh
+        return None, None, None, None, dx, dw_ih, dw_hh, db_ih, db_hh, *d_before

@@ -1,0 +1,9 @@
+"""Examples divided, and side by side.
+
+    examples ──dividing, examples──▶ training, validation ──rows──▶ ids ──groups──▶ batches
+
+dividing  a text as a language model is trained on it
+groups    rows of like length in batches
+examples  what the tasks that read texts share: division, start from language models
+rows      texts as rows of ids, for the tasks that read texts
+"""

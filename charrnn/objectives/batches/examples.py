@@ -1,0 +1,172 @@
+"""What tasks that learn from examples share: how these are divided, and what a run starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charrnn.arrays import Weights
+from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK
+from charrnn.cells.layout import EMBEDDING, RECURRENT
+from charrnn.errors import BadDataError, UsageError
+from charrnn.folder.record import ModelFolder
+from charrnn.learning import transfer
+from charrnn.network.encoder import Encoder
+from charrnn.network.modules import drawing
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+
+__all__ = [
+    "counted",
+    "divide",
+    "shape_of",
+    "side_by_side",
+    "start_capitals",
+    "start_encoder",
+    "vocabulary",
+]
+
+MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
+VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation examples
+
+
+def counted(number: int, noun: str) -> str:
+    """So many: "1 pair", "2 pairs"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def divide(
+    keys: Sequence[Hashable], val_frac: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of the examples for training, and of those for validation, from all over.
+
+    Equal examples are on the same side: none is validated that was trained on.
+
+    Args:
+        keys: what makes examples equal.
+        val_frac: the share of the different ones that validates.
+        seed: equal seeds draw the same.
+
+    Raises:
+        BadDataError: if there are too few.
+    """
+    numbers: dict[Hashable, int] = {}
+    kinds = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    if len(numbers) < MIN_EXAMPLES:
+        found = f"the data has {counted(len(numbers), 'different example')}"
+        raise BadDataError(found, f"{MIN_EXAMPLES} are needed to learn and to validate")
+    order = np.random.default_rng((seed, VALIDATION)).permutation(len(numbers))
+    validates = np.zeros(len(numbers), bool)
+    validates[order[: min(max(1, round(len(numbers) * val_frac)), len(numbers) - 1)]] = True
+    rows = validates[kinds]  # (N,)
+    return np.flatnonzero(~rows), np.flatnonzero(rows)
+
+
+def side_by_side(wanted: int | None, usual: int, most: int, what: str) -> int:
+    """How many examples are read at once: `wanted`, or `usual` as far as there are so many.
+
+    Raises:
+        UsageError: if more are wanted than there are.
+    """
+    if wanted is None:
+        return min(usual, most)
+    if wanted > most:
+        found = f"batch_size is {wanted}, but there are {most:,} {what} to train on"
+        raise UsageError(found, "choose a smaller one", "batch_size")
+    return wanted
+
+
+def vocabulary(bases: Sequence[ModelFolder], characters: str, end: str) -> CharTokenizer:
+    """The characters of examples and of the models that a run starts from, with an end.
+
+    Raises:
+        UsageError: if one of the models reads bytes.
+    """
+    known = set(characters)
+    for base in bases:
+        if not isinstance(base.tokenizer, CharTokenizer):
+            found = f"{base.path} reads bytes, a task reads characters"
+            raise UsageError(found, "start from a model of characters")
+        known |= set(base.tokenizer.characters)
+    return CharTokenizer("".join(sorted(known)), end)
+
+
+def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` with the shape of the models that a run starts from.
+
+    Raises:
+        UsageError: for two that read in the same direction or differ in shape, more than two, or
+            settings that ask for another shape.
+    """
+    settings = dict(given)
+    for backwards in (False, True):
+        alike = [str(base.path) for base in bases if base.record.reads_backwards == backwards]
+        if len(alike) < 2:
+            continue
+        raise UsageError(
+            f"{' and '.join(alike)} read {'backwards' if backwards else 'forwards'}",
+            "start from one model that reads forwards, and one that was trained with --reverse",
+        )
+    for base in bases:
+        settings = transfer.same_shape(base, settings)
+    return settings
+
+
+def start_capitals(network: Encoder, tokenizer: CharTokenizer, generator: torch.Generator) -> None:
+    """Let the embedding of each capital start as its small letter's, moved by one common vector.
+
+    What is learnt of a word then holds for the same word in the other case from the start, and
+    that a word begins with a capital is the same thing for all letters.
+
+    Args:
+        network: a new one; one whose weights are not drawn stays as it is.
+        tokenizer: its vocabulary.
+        generator: of the common vector.
+    """
+    if not drawing():
+        return
+    ids = {character: number for number, character in enumerate(tokenizer.characters)}
+    pairs = [(number, ids.get(one.lower(), number)) for one, number in ids.items()]
+    pairs = [(capital, small) for capital, small in pairs if capital != small]
+    capitals, smalls = map(list, zip(*pairs, strict=True)) if pairs else ([], [])
+    for name in (EMBEDDING, EMBEDDING_BACK):
+        table = network.state_dict().get(name)  # (V, E)
+        if table is not None:
+            moved = torch.empty(table.shape[1]).normal_(generator=generator)  # (E,)
+            table[capitals] = table[smalls] + moved
+
+
+def start_encoder(network: Encoder, bases: Sequence[ModelFolder], tokenizer: Tokenizer) -> str:
+    """Put language models' embeddings and stacks into a network's.
+
+    Args:
+        network: bidirectional, if one of the models reads backwards.
+        bases: see `shape_of`.
+        tokenizer: of the network; characters that a model does not know keep their rows.
+
+    Returns:
+        note: what was done, in one line.
+    """
+    merged, notes = network.weights(), []
+    for base in bases:
+        backwards = base.record.reads_backwards
+        table, stack = (EMBEDDING_BACK, BACKWARDS) if backwards else (EMBEDDING, RECURRENT)
+        known = _put(merged, base, tokenizer, table, stack)
+        way = "backwards" if backwards else "forwards"
+        notes.append(f"{way} from {base.path} ({known} characters known)")
+    network.load_state_dict({name: torch.from_numpy(values) for name, values in merged.items()})
+    return f"the network starts {', '.join(notes)}"
+
+
+def _put(merged: Weights, base: ModelFolder, tokenizer: Tokenizer, table: str, stack: str) -> int:
+    """Put one model's weights in their places; returns how many characters it knows."""
+    rows = transfer.rows_of(base.tokenizer, tokenizer)  # (V,), -1 where new
+    known = rows >= 0
+    merged[table][known] = base.weights[EMBEDDING][rows[known]]
+    for name, values in base.weights.items():
+        if name.startswith(RECURRENT):
+            merged[stack + name.removeprefix(RECURRENT)] = values
+    return int(known.sum())

@@ -1,0 +1,116 @@
+"""Texts as rows of ids: their vocabulary, and how they are read side by side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charrnn.arrays import Ids
+from charrnn.config import TrainConfig
+from charrnn.folder.record import CorpusRecord, ModelFolder
+from charrnn.objectives.batches.examples import vocabulary
+from charrnn.tasks.texts import END, STAND_IN
+from charrnn.text.corpus import short_name
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+
+__all__ = [
+    "corpus_of",
+    "padded",
+    "vocabulary_of",
+    "with_unknown",
+    "without_some_words",
+]
+
+UNKNOWN = 0.02  # share of the characters that are read as unknown ones in training
+CORRUPTION = 0x636F72  # in the key of the random numbers that choose these
+OMISSION = 0x6F6D69  # in that of those that leave words out
+
+
+def vocabulary_of(
+    texts: Iterable[str], bases: Sequence[ModelFolder], known: Tokenizer | None
+) -> CharTokenizer:
+    """The characters of texts and of the models that a run starts from, and a stand-in for others.
+
+    Args:
+        texts: all that are read.
+        bases: models of characters.
+        known: of a run that goes on; stays as it is.
+    """
+    if isinstance(known, CharTokenizer):
+        return known
+    return vocabulary(bases, "".join({STAND_IN}.union(*texts)), END)
+
+
+def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -> CorpusRecord:
+    """What the model folder says of examples.
+
+    Args:
+        sources: where they were read.
+        texts: of all examples.
+        facts: all that is to be learnt of them, as text.
+    """
+    whole = hashlib.sha256()
+    for text in (*texts, facts):
+        whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return CorpusRecord(
+        name=short_name(sources[0]),
+        characters=sum(map(len, texts)),
+        sha256=whole.hexdigest(),
+        records="examples",
+        record_count=len(texts),
+    )
+
+
+def padded(rows: Sequence[Ids], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Rows side by side: ids (T, B), 0 past the end of each, and lengths (B,)."""
+    ids = np.zeros((max(map(len, rows)), len(rows)), np.int64)
+    for number, row in enumerate(rows):
+        ids[: len(row), number] = row
+    lengths = torch.tensor([len(row) for row in rows])
+    return torch.from_numpy(ids).to(device), lengths.to(device)
+
+
+def with_unknown(
+    rows: Sequence[Ids], tokenizer: CharTokenizer, config: TrainConfig, step: int
+) -> list[Ids]:
+    """Rows with a few characters made unknown, so that those of later texts do no harm.
+
+    It is a function of the seed and of the number of the update alone.
+    """
+    random = np.random.default_rng((config.seed, CORRUPTION, step))
+    stand_in = tokenizer.characters.index(STAND_IN)
+    end = tokenizer.end_id
+    return [
+        np.where((random.random(len(row)) < UNKNOWN) & (row != end), stand_in, row) for row in rows
+    ]
+
+
+def without_some_words(
+    rows: Sequence[Ids], tokenizer: CharTokenizer, share: float, seed: int, step: int
+) -> list[Ids]:
+    """Rows with some words left out, so that a network can't rely on any single one.
+
+    Iyyer et al., "Deep unordered composition rivals syntactic methods for text classification",
+    2015. At least one word stays. It is a function of the seed and of the number of the update.
+
+    Args:
+        rows: each between two ends.
+        tokenizer: of these.
+        share: of the words.
+        seed, step: equal ones leave out the same.
+    """
+    random = np.random.default_rng((seed, OMISSION, step))
+    spaces = np.array([character.isspace() for character in tokenizer.characters] + [False])
+    found = []
+    for row in rows:
+        words = np.split(row[1:-1], np.flatnonzero(spaces[row[1:-1]]))  # with the space before
+        stay = random.random(len(words)) >= share
+        stay[random.integers(len(words))] = True
+        kept = [word for word, stays in zip(words, stay, strict=True) if stays]
+        found.append(np.concatenate([row[:1], *kept, row[-1:]]))
+    return found

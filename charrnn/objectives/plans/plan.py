@@ -1,0 +1,57 @@
+"""What is settled before the first update.
+
+Plan ──schedule──▶ TrainConfig
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn.config import ModelConfig, TrainConfig, settings_from
+
+__all__ = ["SCORING_COST", "Plan", "schedule"]
+
+SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
+EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is settled before the first update, all but the number of updates.
+
+    Attributes:
+        model: the shape of the network.
+        settings: those of `TrainConfig` that don't depend on the number of updates.
+        train_tokens, val_tokens: how the corpus is divided.
+        reasons: one line that says what was chosen, and why.
+        notes: what the user should know: settings that shrank to fit.
+        tokens_per_step: that an update reads; of records, on average.
+        steps_per_epoch: updates in which all of the training text is read.
+    """
+
+    model: ModelConfig
+    settings: dict[str, Any]
+    train_tokens: int
+    val_tokens: int
+    reasons: str
+    notes: tuple[str, ...]
+    tokens_per_step: float
+    steps_per_epoch: int
+
+
+def schedule(plan: Plan, steps: int) -> TrainConfig:
+    """The complete settings of a run of `plan` with `steps` updates."""
+    affordable = steps * plan.tokens_per_step * EVALUATION_SHARE / (plan.val_tokens * SCORING_COST)
+    evaluations = min(max(int(affordable), 2), 40, steps)
+    return settings_from(
+        TrainConfig,
+        {
+            "steps": steps,
+            "warmup_steps": min(200, steps // 10),
+            "eval_every": math.ceil(steps / evaluations),
+            "patience": max(3, round(evaluations / 4)),
+        }
+        | plan.settings,
+    )

@@ -1,0 +1,263 @@
+"""From a corpus, a budget and the user's wishes to every size and setting, each with its reason.
+
+text, budget, given ──plan──▶ Plan
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from charrnn.cells.layout import weight_shapes
+from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
+from charrnn.errors import BadDataError, UsageError
+from charrnn.objectives.batches.dividing import record_shares
+from charrnn.objectives.plans.plan import Plan
+from charrnn.settings import settings_of
+from charrnn.text.records import Records
+
+__all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
+
+MIN_STEP = 16  # tokens of the smallest batch worth an update
+MIN_VAL = 8  # tokens of the smallest text worth a validation
+MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
+
+# Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
+RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
+
+SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
+PASSES = 8  # over the text that a size must be able to make to be chosen, or
+CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
+
+# What of the shape does not depend on the text.
+SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
+
+MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
+TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
+
+
+def plan(
+    text: int | Records,
+    vocab_size: int,
+    budget: Budget,
+    given: Mapping[str, Any],
+    speed: float,
+    *,
+    fine_tuning: bool = False,
+) -> Plan:
+    """Choose everything that `given` leaves open.
+
+    Args:
+        text: N, how many tokens the corpus has, if it is a story; or its records.
+        vocab_size: V.
+        budget: how long to train.
+        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
+        speed: operations per second that training reaches on this machine.
+        fine_tuning: whether the weights have been trained before, and must not be shaken.
+
+    Raises:
+        BadDataError: if the corpus is too small to train on; says how much is needed.
+        UsageError: for unknown settings, or values out of bounds or too large for the corpus.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    refuse_unknown(given)
+    check(TrainConfig, given)
+    check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
+    if isinstance(text, Records):
+        train, val, val_frac, *_ = shares = record_shares(text, given)
+    else:
+        train, val = _divide(text, given.get("val_frac"))
+        val_frac = val / text
+    shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
+    shape |= {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    model, passes = _network(train, shape, budget, speed)
+    if isinstance(text, Records):
+        *_, batch_size, seq_length, steps_per_epoch = shares
+        notes = list[str]()
+        tokens_per_step = train / steps_per_epoch
+    else:
+        batch_size, seq_length, notes = _batch(train, given)
+        steps_per_epoch = train // batch_size // seq_length
+        tokens_per_step = batch_size * seq_length
+    settings = {
+        "batch_size": batch_size,
+        "seq_length": seq_length,
+        "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
+        "weight_decay": 0.05,
+        "val_frac": val_frac,
+    } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
+    if budget.steps is not None:
+        passes = budget.steps * tokens_per_step / train
+    records = text.count if isinstance(text, Records) else 0
+    reasons = _reasons(model, settings, train, records, passes)
+    return Plan(
+        model, settings, train, val, reasons, tuple(notes), tokens_per_step, steps_per_epoch
+    )
+
+
+def refuse_unknown(given: Mapping[str, Any]) -> None:
+    """Refuse names that are none of `ModelConfig`'s and `TrainConfig`'s.
+
+    Raises:
+        UsageError: for the unknown ones.
+    """
+    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
+    if unknown:
+        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
+        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+
+
+def _reasons(
+    model: ModelConfig, settings: Mapping[str, Any], train: int, records: int, passes: float
+) -> str:
+    """What was chosen and why, in one line."""
+    lanes = "records" if records else "lanes"
+    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
+    return (
+        f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
+        f"{settings['batch_size']} {lanes} of {settings['seq_length']} steps, "
+        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
+        f"chosen for {train:,} training characters"
+        f"{f' of {records:,} records' if records else ''}, read about {passes:.1f} times"
+    )
+
+
+def max_epochs(train_tokens: int) -> int:
+    """Passes after which further ones do not help: the text is known by heart."""
+    return 30 if train_tokens < 300_000 else 60
+
+
+def too_small(found: str) -> BadDataError:
+    """The error for a corpus that nothing can be learnt from."""
+    return BadDataError(f"the corpus has {found}", "give a longer text")
+
+
+def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
+    """The sizes of the training and the validation text: the last tenth by default."""
+    fraction = val_frac or 0.1
+    needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
+    if tokens < needed:
+        raise too_small(f"{tokens} characters; training and validation need {needed}")
+    val = round(tokens * fraction)
+    if val_frac is None:
+        val = min(val, MAX_VAL)
+    return tokens - val, val
+
+
+def _network(
+    train: int, shape: dict[str, Any], budget: Budget, speed: float
+) -> tuple[ModelConfig, float]:
+    """The network that learns most, and how often it will read the text.
+
+    It is the largest that can read the text `PASSES` times, or `CHARACTERS_PER_PARAMETER`
+    characters for each of its parameters, if the text is long enough to fill it. One that is too
+    large for the text is chosen where it can read the text `MANY_PASSES` times, with much dropout.
+    """
+    usual, largest = next((size, large) for length, size, large in MAX_SIZES if train < length)
+    sizes = [size for size in SIZES if size <= largest]
+    sizes = [shape["hidden_size"]] if "hidden_size" in shape else sizes
+    models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in sizes]
+    model = models[0]
+    for larger in models[1:]:
+        passes = _expected_epochs(train, larger, budget, speed)
+        needed = min(PASSES, CHARACTERS_PER_PARAMETER * _parameters(larger) / train)
+        if passes >= (needed if larger.hidden_size <= usual else MANY_PASSES):
+            model = larger
+    passes = _expected_epochs(train, model, budget, speed)
+    dropouts = _dropouts(model, passes * _parameters(model) / train)
+    if model.hidden_size > usual and "hidden_size" not in shape:
+        dropouts = OVERSIZED_DROPOUTS
+    chosen = {name: share for name, share in dropouts.items() if name not in shape}
+    return msgspec.structs.replace(model, **chosen), passes
+
+
+# For training texts shorter than so many characters: the largest size, and the largest if they are
+# read many times, as a GPU can; see benchmarks/NOTES.md.
+MAX_SIZES = (
+    (50_000, 128, 128),
+    (200_000, 192, 192),
+    (600_000, 384, 384),
+    (3_000_000, 512, 768),
+    (math.inf, 1024, 1024),
+)
+MANY_PASSES = 50
+OVERSIZED_DROPOUTS = {"dropout": 0.5, "weight_dropout": 0.5}
+
+
+def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
+    """About how often the training text will be read."""
+    if budget.epochs is not None:
+        return budget.epochs
+    assert budget.minutes is not None, "a Budget has minutes or epochs"
+    operations = 6 * _parameters(model)  # per character
+    characters = 0.9 * 60 * budget.minutes * speed / operations
+    return min(characters / train, max_epochs(train))
+
+
+def _parameters(model: ModelConfig) -> int:
+    """How many numbers are learnt."""
+    return sum(math.prod(shape) for shape in weight_shapes(model).values())
+
+
+def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
+    """Higher the more often the text is read, the shorter it is, and the larger the network.
+
+    Args:
+        model: a plain RNN has less to lose.
+        load: passes times parameters for each character of the text.
+    """
+    shares = next(shares for limit, *shares in DROPOUTS if load < limit)
+    less = 2 if model.cell == "rnn" else 1
+    return {
+        name: share / less
+        for name, share in zip(("dropout", "weight_dropout"), shares, strict=True)
+    }
+
+
+# Of outputs and of recurrent weights, for loads below so much.
+DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (12, 0.2, 0.0), (60, 0.3, 0.2), (math.inf, 0.4, 0.3))
+
+
+def _learning_rate(model: ModelConfig, share: float) -> float:
+    """Larger steps for smaller networks, and for cells with more gates to keep them stable."""
+    rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
+    return float(f"{share * rate * RATES[model.cell]:.1g}")
+
+
+def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
+    """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
+
+    With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
+    since there are fewer updates; with half as many it is read 10 to 30% slower, and not seen to be
+    learnt better. See benchmarks/NOTES.md.
+    """
+    lanes = 32 if train >= 200_000 else 16
+    batch_size, seq_length = given.get("batch_size", lanes), given.get("seq_length", 64)
+    settings = {"batch_size": batch_size, "seq_length": seq_length}
+    fixed = [name for name in settings if name in given]
+    while batch_size * seq_length * 4 > train and len(fixed) < 2:
+        if "batch_size" not in given and batch_size > 1:
+            batch_size //= 2
+        elif "seq_length" not in given and seq_length > 8:
+            seq_length //= 2
+        else:
+            break
+    if batch_size * seq_length > train:
+        raise UsageError(
+            f"{batch_size} lanes of {seq_length} steps need {batch_size * seq_length} characters, "
+            f"the training text has {train}",
+            "choose a smaller --batch-size or --seq-length",
+        )
+    if (batch_size, seq_length) == tuple(settings.values()):
+        return batch_size, seq_length, []
+    return (
+        batch_size,
+        seq_length,
+        [
+            f"the text is short, so {batch_size} lanes of {seq_length} steps are used instead of "
+            f"{settings['batch_size']} of {settings['seq_length']}"
+        ],
+    )

@@ -1,0 +1,162 @@
+"""How many updates fit in the time that there is."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from charrnn.cells.layout import weight_shapes
+from charrnn.config import Budget, CellName, ModelConfig, Precision
+from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.hardware.devices import choose_precision, speed
+from charrnn.learning.hardware.ranks import ALONE, Ranks
+from charrnn.learning.lanes import Lanes
+from charrnn.learning.learner import Learner
+from charrnn.learning.task import Scoring, Task
+from charrnn.objectives.language import LanguageModelling
+from charrnn.objectives.plans.plan import Plan, schedule
+from charrnn.text.tokenizer import CharTokenizer
+from charrnn.training.pace import trial
+
+__all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
+
+TIMED_TOKENS = 100_000  # of the validation text, whose evaluation tells how long all of it takes
+TIMED_SHARE = 0.03  # of the run, in which updates are timed, but
+TIMED_SECONDS = 5.0  # no longer than a user will wait without a sign of life, and
+TIMED_UPDATES = 1000  # no more than these
+BURST = 8  # updates between two waits for a GPU
+PROBE_SECONDS = 0.3
+LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
+
+
+def count_steps(
+    plan: Plan, budget: Budget, task: Task, watch: Stopwatch, ranks: Ranks = ALONE
+) -> tuple[int, float]:
+    """How many updates the budget allows; for minutes, the rate is measured first.
+
+    A short text needs less than its minutes: see `Task.max_epochs`. If the rate does not last,
+    `deadline` corrects the number.
+
+    What is measured is thrown away, so that the run is the same as one with `steps` given.
+
+    Returns:
+        steps: how many.
+        evaluation: about as many take as long as an evaluation; 0 if nothing was measured.
+    """
+    if budget.steps is not None:
+        return budget.steps, 0.0
+    if budget.epochs is not None:
+        return max(1, round(budget.epochs * plan.steps_per_epoch)), 0.0
+    assert budget.minutes is not None, "a Budget has minutes or epochs"
+    seconds = budget.minutes * 60
+    max_steps = task.max_epochs * plan.steps_per_epoch
+    learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES), ranks)
+    learner.prepare()
+    enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
+    update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
+    some = task.beginning(TIMED_TOKENS)
+    (evaluation,) = time_calls(lambda: deque(Scoring(some, learner.network), 0), 0.0, 1)
+    evaluation *= task.val_tokens / some.val_tokens
+    left = seconds - watch.read()
+    steps = left / update
+    evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
+    affordable = int((left - evaluations * evaluation) / update)
+    return max(1, min(affordable, max_steps)), evaluation / update
+
+
+def measured_speed(device: torch.device, precision: Precision, cell: CellName) -> float:
+    """How many operations per second training reaches here, with a network of usual size.
+
+    It depends on the device, its driver and who else uses it, so it is tried: on a CPU in the
+    fastest way there is. The result is rounded there to a power of two, so that runs alike are
+    planned alike.
+    """
+    model = ModelConfig(
+        cell=cell,
+        vocab_size=64,
+        embed_size=64,
+        hidden_size=256 if device.type == "cpu" else 512,
+        num_layers=2,
+        skip=True,
+    )
+    settings = {
+        "batch_size": 32,
+        "seq_length": 64,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "val_frac": 0.1,
+        "device": device.type,
+        "precision": precision,
+    }
+    plan = Plan(
+        model,
+        settings,
+        train_tokens=1 << 17,
+        val_tokens=1 << 10,
+        reasons="",
+        notes=(),
+        tokens_per_step=32 * 64,
+        steps_per_epoch=64,
+    )
+    text = np.zeros(plan.train_tokens, np.uint8)
+    vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
+    task = LanguageModelling(text, text[:9], vocabulary)
+    operations = 6 * sum(math.prod(shape) for shape in weight_shapes(model).values())
+    config = schedule(plan, TIMED_UPDATES)
+    try:
+        learner = Learner(task, model, config)
+        if device.type == "cpu" and (found := trial.rates(plan, task)):
+            learner.compute(*max(found, key=lambda way: found[way]))
+        learner.prepare()
+        seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
+    except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
+        return speed(device, choose_precision(precision, device), cell)
+    reached = operations * config.batch_size * config.seq_length / seconds
+    return float(2.0 ** round(math.log2(reached))) if device.type == "cpu" else reached
+
+
+def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:
+    """How long an update takes, on average; see `time_calls`.
+
+    Where batches differ in length, so do updates, and none of them counts as an outlier.
+    """
+    burst = 1 if learner.device.type == "cpu" else BURST
+
+    def updates() -> None:
+        for _ in range(burst):
+            learner.update()
+        learner.wait()
+
+    times = time_calls(updates, seconds, max(1, max_updates // burst))
+    usual = mean_without_outliers if isinstance(learner.batches, Lanes) else statistics.fmean
+    return usual(times) / burst
+
+
+def time_calls(work: Callable[[], object], seconds: float, max_calls: int) -> list[float]:
+    """How long calls of `work` take: at least three, and more until they took `seconds`.
+
+    One more comes before them and does not count: memory is fetched and kernels are made.
+
+    Args:
+        max_calls: there are never more, even if these are fewer than three.
+    """
+    work()
+    times: list[float] = []
+    end = clock.now() + seconds
+    while len(times) < max_calls and (len(times) < 3 or clock.now() < end):
+        start = clock.now()
+        work()
+        times.append(clock.now() - start)
+    return times
+
+
+def mean_without_outliers(times: Sequence[float]) -> float:
+    """The mean of those of at most twice the median: during the others something else ran."""
+    limit = 2 * statistics.median(times)
+    return statistics.fmean(taken for taken in times if taken <= limit)

@@ -1,0 +1,153 @@
+"""Which way to compute is the fastest here: each is tried for some updates.
+
+    with_fastest_engine(plan, budget, task)    # Plan → Plan, its engine and precision settled
+
+What computes the recurrent layers best depends on the cell, the size, the lanes and the processor,
+so nothing is assumed. A trial takes a few updates of few time steps, a fraction of a second in all.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import torch
+
+from charrnn.config import Budget, EngineName
+from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.devices import choose_device, choose_precision
+from charrnn.learning.learner import Learner
+from charrnn.learning.task import Task
+from charrnn.network.stack.choice import candidates
+from charrnn.objectives.plans.plan import Plan, schedule
+
+__all__ = ["Way", "is_long_in_minutes", "rates", "with_fastest_engine"]
+
+STEPS = 4, 16  # fewest and most time steps of a trial's updates, and
+TOKENS = 512  # how many of all lanes they read, if these are not too many
+ROUNDS = 3  # in which the ways take turns; the best of each counts
+MARGIN = 1.05  # by which a way must beat those before it; less may be chance
+LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
+HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
+
+NAMES: dict[EngineName, str] = {
+    "kernels": "machine code",
+    "tiles": "machine code with tiles (AMX)",
+    "torch": "PyTorch's layers",
+    "loops": "PyTorch's operations",
+}
+
+
+Numbers = Literal["fp32", "bf16"]
+DTYPES: dict[Numbers, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Way(NamedTuple):
+    """One way to compute a run.
+
+    Attributes:
+        engine: what computes the recurrent layers.
+        precision: the numbers that are multiplied.
+    """
+
+    engine: EngineName
+    precision: Numbers
+
+    def __str__(self) -> str:
+        return f"{NAMES[self.engine]} in {self.precision}"
+
+
+def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int = 1) -> Plan:
+    """A plan with the fastest engine, and the fastest precision if that is open.
+
+    Args:
+        plan: of a run; one too short for a trial to pay gets the likely fastest.
+        budget: of the run.
+        task: what is learnt.
+        processes: how many will share its lanes; one of them tries.
+    """
+    device = choose_device(plan.settings.get("device", "auto"))
+    if device.type != "cpu":  # there is one way
+        return plan
+    found = rates(plan, task, processes) if _pays(plan, budget) else {}
+    if not found:
+        return replace(plan, settings=plan.settings | _ways(plan, device)[0]._asdict())
+    best = next(iter(found))
+    for way, rate in found.items():
+        if rate > MARGIN * found[best]:
+            best = way
+    others = {way: rate for way, rate in found.items() if way.engine != best.engine}
+    reason = f", computed by {best}"
+    if others:
+        second = max(others, key=lambda way: others[way])
+        reason += f" ({found[best] / others[second]:.1f} times as fast as {second})"
+    return replace(plan, settings=plan.settings | best._asdict(), reasons=plan.reasons + reason)
+
+
+def _pays(plan: Plan, budget: Budget) -> bool:
+    """Whether the run is long enough for a trial."""
+    if budget.steps is not None:
+        return budget.steps >= LONG_RUN
+    if budget.epochs is not None:
+        return budget.epochs * plan.steps_per_epoch >= LONG_RUN
+    return is_long_in_minutes(budget)
+
+
+def is_long_in_minutes(budget: Budget) -> bool:
+    """Whether a run is for minutes, and for so many that a trial pays."""
+    if budget.steps is not None or budget.epochs is not None:
+        return False
+    assert budget.minutes is not None, "a Budget has minutes or epochs"
+    return budget.minutes >= LONG_MINUTES
+
+
+def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
+    """How fast each way is, in tokens per second; the likely fastest comes first.
+
+    Args:
+        plan: of a run.
+        task: what is learnt.
+        processes: how many will share its lanes; those of one of them are read.
+    """
+    config = schedule(plan, steps=1000)
+    lanes = config.batch_size // processes
+    fewest, most = STEPS
+    steps = min(max(fewest, TOKENS // lanes), most, config.seq_length)
+    if task.kind is not None:  # it reads examples as they are
+        steps = config.seq_length
+    small = {"batch_size": lanes, "seq_length": steps, "precision": "fp32"}
+    short = replace(plan, settings=plan.settings | small)
+    learner = Learner(task, plan.model, schedule(short, steps=1000))
+    seconds: dict[Way, float] = {}
+    for way in _ways(plan, learner.device):
+        learner.compute(*way)
+        with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
+            _seconds(learner)  # makes what it needs
+            seconds[way] = _seconds(learner)
+    for _ in range(ROUNDS - 1 if seconds else 0):
+        hopeful = HOPELESS * min(seconds.values())
+        for way in [way for way, taken in seconds.items() if taken <= hopeful]:
+            learner.compute(*way)
+            seconds[way] = min(seconds[way], _seconds(learner))
+    return {way: lanes * steps / taken for way, taken in seconds.items()}
+
+
+def _ways(plan: Plan, device: torch.device) -> list[Way]:
+    """All ways there are, those in the numbers that the device is made for first."""
+    model, wanted = plan.model, plan.settings.get("precision", "auto")
+    best = choose_precision(wanted, device)
+    numbers = [best, *(p for p in DTYPES if wanted == "auto" and p != best and best != "fp32")]
+    return [
+        Way(engine, precision)
+        for precision in numbers
+        for engine in candidates(model.cell, model.hidden_size, device, DTYPES[precision])
+    ]
+
+
+def _seconds(learner: Learner) -> float:
+    """How long the first update takes: always the same one, since records differ in length."""
+    learner.step = 0
+    begin = clock.now()
+    learner.update()
+    return clock.now() - begin

@@ -1,0 +1,198 @@
+"""Compiled code is kept for the next process, and what can't be trusted is compiled anew."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from charrnn.native.code import compiled
+from charrnn.native.code.compiled import compiled_once
+from charrnn.native.code.machine import Code
+from charrnn.text import cache
+from tests.commands import run
+from tests.conftest import PROCESSORS, Processor
+
+Keep = Callable[[int], int]
+
+
+def adder(number: int) -> Code:
+    """Code that adds a number to a vector."""
+    made.append(number)
+    code = Code("add", ["x"])
+    code.store(code["x"], code.load(code["x"], "fp32") + float(number), "fp32")
+    return code
+
+
+made: list[int] = []  # numbers for which code was made, not loaded
+
+
+@pytest.fixture
+def another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Keep]:
+    """The function with nothing kept in memory, as a new process has it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    made.clear()
+    return lambda: compiled_once(adder)
+
+
+def result(address: int) -> float:
+    """What the code at an address makes of zeros."""
+    x = (ctypes.c_float * 16)()
+    call = (ctypes.c_int64 * 1)(ctypes.addressof(x))
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(call))
+    return x[0]
+
+
+def kept_file() -> Path:
+    (path,) = compiled.entries()
+    return path
+
+
+def test_threads_that_need_the_same_code_make_it_once(another_process: Callable[[], Keep]) -> None:
+    keep, entered, addresses = another_process(), threading.Barrier(3), list[int]()
+
+    def ask() -> None:
+        entered.wait()
+        addresses.append(keep(3))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(addresses) == 3
+    assert len(set(addresses)) == 1
+    assert made == [3]
+
+
+def test_the_next_process_loads_what_this_one_compiled(another_process: Callable[[], Keep]) -> None:
+    assert result(another_process()(3)) == 3
+    assert result(another_process()(3)) == 3
+    assert result(another_process()(4)) == 4  # another argument is other code
+    assert made == [3, 4]
+    assert len(compiled.entries()) == 2
+
+
+def test_every_processor_has_code_of_its_own(
+    another_process: Callable[[], Keep], processor: Processor
+) -> None:
+    for target in PROCESSORS:
+        processor(target)
+        assert result(another_process()(3)) == 3
+    assert made == [3] * len(PROCESSORS)
+
+
+def test_code_is_made_anew_when_what_makes_it_has_changed(
+    another_process: Callable[[], Keep], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another_process()(3)
+    monkeypatch.setattr(compiled, "_source_digest", lambda: "of other code")
+    another_process()(3)
+    assert made == [3, 3]
+
+
+def emptied(data: bytes) -> bytes:
+    return b""
+
+
+def shortened(data: bytes) -> bytes:
+    return data[:-1]
+
+
+def one_bit_changed(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def of_something_else(data: bytes) -> bytes:
+    return b"#!/bin/sh\n" * 20
+
+
+@pytest.mark.parametrize("change", [emptied, shortened, one_bit_changed, of_something_else])
+def test_a_damaged_file_is_made_anew(
+    another_process: Callable[[], Keep], change: Callable[[bytes], bytes]
+) -> None:
+    another_process()(3)
+    whole = kept_file().read_bytes()
+    kept_file().write_bytes(change(whole))
+    assert result(another_process()(3)) == 3
+    assert made == [3, 3]
+    assert kept_file().read_bytes() == whole
+
+
+needs_owners = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
+
+
+@needs_owners
+@pytest.mark.parametrize("which", ["cache", "folder", "file"])
+def test_code_that_others_could_have_written_is_not_loaded(
+    another_process: Callable[[], Keep], which: str
+) -> None:
+    another_process()(3)
+    path = kept_file()
+    opened = {"cache": path.parent.parent, "folder": path.parent, "file": path}[which]
+    opened.chmod(opened.stat().st_mode | 0o020)
+    assert result(another_process()(3)) == 3
+    assert made == [3, 3]
+
+
+@needs_owners
+def test_code_of_another_user_is_not_loaded(
+    another_process: Callable[[], Keep], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another_process()(3)
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    assert result(another_process()(3)) == 3
+    assert made == [3, 3]
+
+
+@needs_owners
+def test_only_the_user_may_look_into_the_folder(another_process: Callable[[], Keep]) -> None:
+    another_process()(3)
+    for folder in (cache.location(), kept_file().parent):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_where_nothing_can_be_kept_code_is_compiled(another_process: Callable[[], Keep]) -> None:
+    cache.location().parent.mkdir(parents=True, exist_ok=True)
+    cache.location().write_text("a file where the folder would be")
+    assert result(another_process()(3)) == 3
+    assert result(another_process()(3)) == 3
+    assert made == [3, 3]
+
+
+def test_the_least_recently_used_code_gives_way(
+    another_process: Callable[[], Keep], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for age, number in enumerate((3, 4, 5)):
+        another_process()(number)
+        os.utime(compiled.entries()[-1], (1000 + age, 1000 + age))
+    sizes = [path.stat().st_size for path in compiled.entries()]
+    oldest = compiled.entries()[:2]
+    monkeypatch.setattr(compiled, "LARGEST", sum(sizes[1:]))
+    another_process()(6)
+    assert len(compiled.entries()) == 2
+    assert not any(path.exists() for path in oldest)
+
+
+def test_clearing_deletes_the_code_but_not_from_under_a_process(
+    another_process: Callable[[], Keep],
+) -> None:
+    address = another_process()(3)
+    assert compiled.clear() == 1
+    assert compiled.entries() == []
+    assert result(address) == 3
+
+
+def test_the_command_lists_and_clears_it(
+    another_process: Callable[[], Keep], tmp_path: Path
+) -> None:
+    another_process()(3)
+    assert str(kept_file()) in run(tmp_path, "cache").stdout
+    assert "deleted 1 file in" in run(tmp_path, "cache", "--clear").stdout
+    assert compiled.entries() == []

@@ -1,0 +1,106 @@
+"""Layers in tiles do what other engines do. Where the processor has none, they are emulated."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from charrnn.cells.rules import CELLS
+from charrnn.config import CellName
+from charrnn.network.stack import kernels
+from charrnn.network.stack.choice import candidates, chosen
+from charrnn.network.stack.kernels import TILES
+from charrnn.network.stack.loops import LOOPS
+from charrnn.network.stack.sequences import sequence
+from tests.network.stack.test_kernels import run, table, tensors
+
+pytestmark = pytest.mark.usefixtures("with_tiles")
+
+CPU, HALF, FULL = torch.device("cpu"), torch.bfloat16, torch.float32
+# Lanes of part of a tile, of one, of two, and of three; units of panels that differ in width.
+SHAPES = [(4, 5, 6, 32), (3, 16, 10, 64), (2, 17, 5, 96), (2, 33, 7, 64), (5, 1, 4, 96)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tiles_agree_with_the_loops(cell: CellName, shape: tuple[int, ...]) -> None:
+    leaves, ids = tensors(cell, shape, FULL), None
+    if shape[1] % 3 == 2:
+        ids, leaves = table(leaves)
+    fast = run(cell, HALF, leaves, ids, TILES)
+    slow = run(cell, HALF, leaves, ids, LOOPS)
+    for one, other in zip(fast, slow, strict=True):
+        # A last bit that falls the other way is a difference of 1/256.
+        torch.testing.assert_close(one, other, atol=3e-2 * float(other.abs().max()), rtol=0)
+        assert one.dtype == other.dtype
+
+
+def test_tiles_stay_close_to_float64(cell: CellName) -> None:
+    leaves = tensors(cell, SHAPES[2], FULL)
+    doubled = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    exact = run(cell, torch.float64, doubled, engine=LOOPS)
+    for one, other in zip(run(cell, HALF, leaves, engine=TILES), exact, strict=True):
+        assert (one - other).norm() / other.norm() < 0.02
+
+
+def both_ways(
+    cell: CellName, x: Tensor, weights: list[Tensor], before: list[Tensor]
+) -> list[Tensor]:
+    """Outputs (T, B, H), and parts of states (B, H): those after, and gradients by those before."""
+    before = [part.detach().requires_grad_() for part in before]
+    output, *after = sequence(cell, HALF, x, weights, before, None, TILES)
+    return [output, *after, *torch.autograd.grad(output.float().square().sum(), before)]
+
+
+def test_a_lane_is_the_same_alone_and_beside_others(cell: CellName) -> None:
+    """To the bit: alone, in a tile that is full, and where two tiles overlap."""
+    x, *rest = tensors(cell, (3, 33, 6, 64), FULL)
+    together = both_ways(cell, x, rest[:4], rest[4:])
+    for begin, end in ((0, 1), (0, 16), (12, 29), (32, 33)):
+        alone = both_ways(cell, x[:, begin:end], rest[:4], [part[begin:end] for part in rest[4:]])
+        for one, other in zip(alone, together, strict=True):
+            assert torch.equal(one, other[..., begin:end, :])
+
+
+@pytest.mark.parametrize("batch", [2, 37])
+def test_any_number_of_threads_gives_the_same(cell: CellName, batch: int) -> None:
+    """To the bit, but for sums over all lanes; also more threads than lanes."""
+    leaves = tensors(cell, (3, batch, 6, 32), FULL)
+    alone = run(cell, HALF, leaves, engine=TILES)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = run(cell, HALF, leaves, engine=TILES)
+    finally:
+        torch.set_num_threads(before)
+    parts = len(CELLS[cell].state)
+    for k, (one, other) in enumerate(zip(alone, together, strict=True)):
+        if k <= parts or k >= len(alone) - parts:  # outputs and states, and gradients by these
+            assert torch.equal(one, other)
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_what_is_not_a_number_stays_visible(cell: CellName) -> None:
+    leaves = tensors(cell, (3, 4, 6, 32), FULL)
+    leaves[0].data[0, 1, 2] = float("nan")
+    output = run(cell, HALF, leaves, engine=TILES)[0]
+    assert output[:, 1].isnan().all()
+    assert not output[:, [0, 2, 3]].isnan().any()
+
+
+def test_saturated_gates_are_finite(cell: CellName) -> None:
+    leaves = tensors(cell, (3, 4, 6, 32), FULL)
+    for leaf in leaves[3:5]:
+        leaf.data.mul_(1e6)
+    assert all(result.isfinite().all() for result in run(cell, HALF, leaves, engine=TILES))
+
+
+def test_tiles_are_a_candidate_but_not_the_first(cell: CellName) -> None:
+    """They compute what they are chosen for, not what nobody has tried."""
+    able = candidates(cell, 64, CPU, HALF)
+    assert able[:2] == ["kernels", "tiles"]
+    assert chosen("tiles", cell, 64, CPU, HALF, FULL) == "tiles"
+    assert chosen("auto", cell, 64, CPU, HALF, FULL) == "kernels"
+    for hidden_size, numbers, weights in ((48, HALF, FULL), (64, FULL, FULL), (64, HALF, HALF)):
+        assert "tiles" not in candidates(cell, hidden_size, CPU, numbers, weights)
+    assert kernels.available(48, HALF)

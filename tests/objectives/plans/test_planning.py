@@ -1,0 +1,186 @@
+"""The choice of sizes: every corpus gets settings that fit it, or is told what is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.config import Budget
+from charrnn.errors import BadDataError, CharRNNError, UsageError
+from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
+from charrnn.objectives.plans.planning import MAX_VAL
+
+
+def plan(
+    tokens: int, vocab_size: int, budget: Budget, given: dict[str, Any], speed: float = 90e9
+) -> Plan:
+    """What is chosen on two cores of a laptop."""
+    return planning.plan(tokens, vocab_size, budget, given, speed)
+
+
+@given(st.integers(0, 10_000_000), st.floats(0.01, 600), st.integers(2, 5000))
+def test_every_corpus_gets_a_plan_that_fits_or_an_error_that_says_what_is_needed(
+    tokens: int, minutes: float, vocab_size: int
+) -> None:
+    try:
+        made = plan(tokens, vocab_size, Budget(minutes=minutes), {})
+    except BadDataError as error:
+        needed = int(re.findall(r"need (\d+)", str(error))[0])
+        assert tokens < needed
+        assert plan(needed, vocab_size, Budget(minutes=minutes), {}).steps_per_epoch >= 1
+        return
+    assert made.train_tokens + made.val_tokens == tokens
+    assert made.val_tokens >= 8
+    assert made.val_tokens <= MAX_VAL
+    assert made.steps_per_epoch >= 1
+    config = schedule(made, 1000)
+    assert config.batch_size * config.seq_length <= made.train_tokens
+    assert 1 <= config.eval_every <= config.steps
+    assert config.warmup_steps < config.steps
+
+
+@given(st.integers(1, 10_000))
+def test_any_number_of_steps_has_a_schedule(steps: int) -> None:
+    config = schedule(plan(50_000, 60, Budget(steps=steps), {}), steps)
+    assert config.steps == steps
+    assert 0 <= config.warmup_steps < steps
+    assert config.eval_every <= max(math.ceil(steps / 2), 1)
+
+
+@given(st.integers(100, 100_000), st.integers(20_000, 3_000_000))
+def test_evaluations_take_three_hundredths_of_a_run(steps: int, tokens: int) -> None:
+    """But for two, which every run has: at its half and at its end."""
+    made = plan(tokens, 60, Budget(minutes=3), {})
+    config = schedule(made, steps)
+    evaluations = math.ceil(steps / config.eval_every)
+    scored = evaluations * made.val_tokens * SCORING_COST
+    learnt = steps * config.batch_size * config.seq_length
+    assert evaluations == 2 or scored <= 0.03 * learnt
+    assert evaluations <= 40
+
+
+def test_regularisation_grows_as_the_text_shrinks() -> None:
+    sizes = (20_000, 60_000, 200_000, 1_000_000, 5_000_000, 50_000_000)
+    plans = [plan(size, 60, Budget(minutes=3), {}, speed=3e11).model for size in sizes]
+    for shorter, longer in itertools.pairwise(plans):
+        assert shorter.dropout >= longer.dropout
+        assert shorter.weight_dropout >= longer.weight_dropout
+        assert shorter.hidden_size <= longer.hidden_size
+    assert plans[0].dropout > 0.3
+    assert plans[0].weight_dropout > 0
+    assert plans[-1].dropout == 0
+
+
+def test_a_text_that_is_read_many_times_gets_a_larger_network_and_more_dropout() -> None:
+    """As on a GPU; on two cores it takes hours."""
+    slow, fast = (plan(1_000_000, 60, Budget(minutes=3), {}, speed=s).model for s in (3e12, 2e13))
+    assert (slow.hidden_size, fast.hidden_size) == (512, 768)
+    assert (fast.dropout, fast.weight_dropout) == (0.5, 0.5)
+    assert slow.dropout < 0.5
+    given = plan(1_000_000, 60, Budget(minutes=3), {"hidden_size": 512}, speed=2e13).model
+    assert given.dropout < 0.5
+    assert plan(1_000_000, 60, Budget(minutes=60), {}).model.hidden_size == 512
+
+
+GIVEN: list[dict[str, Any]] = [
+    {"cell": "gru"},
+    {"hidden_size": 77},
+    {"num_layers": 1},
+    {"embed_size": 5},
+    {"dropout": 0.0},
+    {"skip": False},
+    {"batch_size": 7, "seq_length": 33},
+    {"learning_rate": 0.123},
+    {"weight_decay": 0.5},
+    {"grad_clip": 3.0},
+    {"seed": 9},
+    {"device": "cpu"},
+    {"precision": "fp32"},
+    {"eval_every": 13},
+    {"patience": 17},
+    {"warmup_steps": 3},
+]
+
+
+@pytest.mark.parametrize("given_settings", GIVEN, ids=lambda g: next(iter(g)))
+def test_what_the_user_gives_is_what_is_used(given_settings: dict[str, Any]) -> None:
+    made = plan(100_000, 60, Budget(), given_settings)
+    config = schedule(made, 1000)
+    for name, value in given_settings.items():
+        chosen = getattr(made.model if hasattr(made.model, name) else config, name)
+        assert chosen == value
+
+
+def test_the_validation_part_is_the_users_or_a_tenth_at_most_so_large() -> None:
+    assert plan(10_000, 60, Budget(), {}).val_tokens == 1000
+    assert plan(10_000, 60, Budget(), {"val_frac": 0.3}).val_tokens == 3000
+    assert plan(100 * MAX_VAL, 60, Budget(), {}).val_tokens == MAX_VAL
+    assert plan(100 * MAX_VAL, 60, Budget(), {"val_frac": 0.1}).val_tokens == 10 * MAX_VAL
+
+
+def test_a_short_text_gets_smaller_batches_and_the_user_is_told() -> None:
+    made = plan(2000, 30, Budget(), {})
+    assert made.settings["batch_size"] * made.settings["seq_length"] * 4 <= made.train_tokens
+    assert "the text is short" in made.notes[0]
+    assert plan(1_000_000, 30, Budget(), {}).notes == ()
+    kept = plan(2000, 30, Budget(), {"batch_size": 16})
+    assert kept.settings["batch_size"] == 16
+    assert kept.settings["seq_length"] < 64
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hiden_size": 5}, "unknown setting hiden_size"),
+        ({"vocab_size": 5}, "unknown setting vocab_size"),
+        ({"bidirectional": True}, "unknown setting bidirectional"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"cell": "lsmt"}, "choose from rnn, lstm, gru"),
+        ({"hidden_size": 0}, "hidden_size is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"seq_length": -1}, "seq_length is -1"),
+        ({"val_frac": 1.0}, "val_frac is 1.0"),
+        ({"val_frac": 0.0}, "val_frac is 0.0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"batch_size": 400, "seq_length": 400}, "need 160000 characters"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(CharRNNError, match=message) as error:
+        schedule(plan(100_000, 60, Budget(), settings), 1000)
+    assert error.value.exit_code == 2
+
+
+def test_one_budget_is_enough() -> None:
+    assert Budget().minutes == 3
+    with pytest.raises(UsageError, match="minutes and epochs"):
+        Budget(minutes=1, epochs=2)
+    with pytest.raises(UsageError, match="epochs and steps"):
+        Budget(epochs=1, steps=2)
+    for value in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="minutes is"):
+            Budget(minutes=value)
+
+
+@pytest.mark.parametrize("minutes", [None, 0.5, 60])
+def test_steps_do_not_change_what_is_chosen_for_the_minutes(minutes: float | None) -> None:
+    """Else the steps that a run of some minutes took would not repeat it."""
+    timed = plan(1_000_000, 60, Budget(minutes=minutes), {})
+    counted = plan(1_000_000, 60, Budget(minutes=minutes, steps=4889), {})
+    assert dataclasses.replace(counted, reasons="") == dataclasses.replace(timed, reasons="")
+    assert "read about 11.1 times" in counted.reasons
+
+
+def test_the_plan_says_what_and_why_in_one_line() -> None:
+    reasons = plan(1_000_000, 60, Budget(), {"cell": "gru"}).reasons
+    assert "\n" not in reasons
+    for part in ("gru", "900,000 training characters", "32 lanes of 64 steps"):
+        assert part in reasons

@@ -1,0 +1,416 @@
+"""Minutes are a promise: the number of updates is corrected where the machine's speed changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import CharRNNError, Corpus, Corrected, Evaluated, Finished, Progress, resume, train
+from charrnn.config import Correction, TrainConfig
+from charrnn.folder.record import read_model
+from charrnn.folder.resuming import read_run
+from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.optimizer import learning_rate
+from charrnn.training.pace.deadline import Deadline
+from tests.commands import run
+from tests.conftest import VERSE
+from tests.training.machines import Machine
+
+TEXT = VERSE * 60
+SMALL: dict[str, Any] = {
+    "hidden_size": 8,
+    "embed_size": 5,
+    "num_layers": 1,
+    "batch_size": 3,
+    "seq_length": 4,
+    "dropout": 0.2,
+    "device": "cpu",
+    "patience": 1000,
+    "val_frac": 0.01,
+}
+MINUTES = 0.3
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "verse.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def whole(text: Path, out: Path, **given: Any) -> Finished:
+    *_, last = train(text, out=out, **(SMALL | given))
+    assert isinstance(last, Finished)
+    return last
+
+
+def changed(machine: Machine, after: float, factor: float) -> None:
+    machine.slowness = lambda seconds: factor if seconds > after else 1.0
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5, 5.0])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.75])
+def test_a_run_keeps_to_its_minutes_while_the_machines_speed_changes(
+    factor: float, share: float, text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    changed(machine, share * 60 * MINUTES, factor)
+    machine.noise = 0.03
+    finished = whole(text, tmp_path / "model", minutes=MINUTES)
+    assert machine.seconds == pytest.approx(60 * MINUTES, rel=0.05)
+    assert finished.seconds == machine.seconds
+    assert not finished.stopped_early
+    assert 1 <= len(finished.corrections) <= 4
+    assert (finished.corrections[0].steps < finished.corrections[0].planned) == (factor > 1)
+    assert finished.corrections[-1].steps == finished.steps
+    record = read_model(tmp_path / "model").record
+    assert record.training
+    assert [c.step for c in record.training.corrections] == [c.step for c in finished.corrections]
+
+
+@pytest.mark.parametrize("steady", [1.0, 1.03], ids=["as-measured", "warmer"])
+def test_a_quiet_run_is_the_same_as_one_with_its_number_of_updates(
+    steady: float, text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    """A few percent up or down are no reason to change anything, nor are a few slow seconds."""
+    machine.slowness = lambda seconds: 6.0 if 8 < seconds < 8.4 else steady if seconds > 1 else 1.0
+    machine.noise = 0.05
+    timed = whole(text, tmp_path / "timed", minutes=MINUTES)
+    assert timed.corrections == ()
+    assert machine.seconds == pytest.approx(60 * MINUTES, rel=0.08)
+    whole(text, tmp_path / "counted", steps=timed.steps, minutes=MINUTES)
+    assert weights(tmp_path / "timed") == weights(tmp_path / "counted")
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("budget", [{"steps": 150}, {"epochs": 0.2}, {"steps": 150, "minutes": 9}])
+def test_updates_that_were_asked_for_are_made(
+    budget: dict[str, Any], text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    changed(machine, 2.0, 10.0)
+    events = list(train(text, out=tmp_path / "model", **SMALL, **budget))
+    assert not any(isinstance(event, Corrected) for event in events)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].steps == events[0].training.steps  # type: ignore[union-attr]
+    assert read_run(tmp_path / "model").progress.minutes is None
+
+
+def test_a_short_text_is_not_read_more_often_on_a_machine_that_becomes_faster(
+    tmp_path: Path, machine: Machine
+) -> None:
+    changed(machine, 3.0, 0.5)
+    settings = SMALL | {"minutes": 0.5, "val_frac": 0.1}
+    *_, finished = train(Corpus("short", VERSE * 2), out=tmp_path / "model", **settings)
+    assert isinstance(finished, Finished)
+    assert finished.epochs == pytest.approx(30)
+    assert machine.seconds < 0.9 * 30
+
+
+def test_a_run_that_was_corrected_can_be_made_again(
+    text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    """To the bit, on a machine that is as slow as it likes."""
+    changed(machine, 9.0, 2.0)
+    first = whole(text, tmp_path / "first", minutes=MINUTES)
+    machine.slowness = lambda _: 7.0
+    for name, sources in (("again", None), ("thrice", text)):
+        *_, again = train(sources, repeat=tmp_path / "first", out=tmp_path / name)
+        assert isinstance(again, Finished)
+        assert again.corrections == first.corrections
+        assert _losses(tmp_path / "first") == _losses(tmp_path / name)
+        assert weights(tmp_path / "first") == weights(tmp_path / name)
+    shutil.rmtree(tmp_path / "first" / "resume")
+    with pytest.raises(CharRNNError, match="does not say where its text was"):
+        train(repeat=tmp_path / "first", out=tmp_path / "x")
+    train(text, repeat=tmp_path / "first", out=tmp_path / "x")
+    text.write_text(TEXT + "!")
+    with pytest.raises(CharRNNError, match="the corpus is not the one"):
+        train(text, repeat=tmp_path / "again", out=tmp_path / "x")
+
+
+def _losses(folder: Path) -> list[tuple[Any, ...]]:
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [
+        (one["step"], one["train_nats"], one["val_nats"], one["learning_rate"]) for one in found
+    ]
+
+
+def test_a_run_that_is_killed_goes_on_with_its_corrections(
+    text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    """What is there of it just after a correction, before anything else was saved."""
+    changed(machine, 6.0, 2.0)
+    there = []
+    for event in train(text, out=tmp_path / "model", **SMALL, minutes=MINUTES):
+        if isinstance(event, Corrected):
+            there.append(tmp_path / f"killed-{event.step}")
+            shutil.copytree(tmp_path / "model", there[-1])
+            state = read_run(there[-1])
+            assert state.progress.step == event.step
+            assert state.record.training
+            assert state.record.training.steps == event.steps
+            assert state.record.training.corrections[-1].planned == event.planned
+    assert there
+    for folder in there:
+        begin = machine.seconds
+        seconds = read_run(folder).progress.seconds
+        *_, finished = resume(folder)
+        assert isinstance(finished, Finished)
+        assert machine.seconds - begin == pytest.approx(60 * MINUTES - seconds, abs=3 * MINUTES)
+        repeated = folder.with_name("repeated-" + folder.name)
+        for _ in train(repeat=folder, out=repeated):
+            pass
+        assert weights(folder) == weights(repeated)
+
+
+def test_a_run_that_is_stopped_again_and_again_keeps_to_its_minutes(
+    text: Path, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pauses between are not counted, and what it ended as can be made again."""
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+    changed(machine, 2000, 3.0)
+    path = tmp_path / "model"
+    events: Iterable[Any] = train(text, out=path, **SMALL, minutes=MINUTES)
+    for stop in (20, 90, 120, 150):
+        for event in events:
+            if isinstance(event, Progress) and event.step >= stop:
+                break
+        machine.seconds += 900
+        events = resume(path)
+    *_, finished = events
+    assert isinstance(finished, Finished)
+    assert finished.seconds == pytest.approx(60 * MINUTES, rel=0.08)
+    assert finished.corrections
+    for _ in train(repeat=path, out=tmp_path / "again"):
+        pass
+    assert weights(path) == weights(tmp_path / "again")
+
+
+def test_time_in_which_the_machine_sleeps_is_not_counted(
+    text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    """Whether the lid was closed during updates or while the text was validated."""
+    naps = 0
+    events = train(text, out=tmp_path / "model", **SMALL, minutes=MINUTES)
+    for number, event in enumerate(events):
+        if isinstance(event, Evaluated) or number % 15 == 7:
+            machine.seconds += 3600
+            naps += 1
+    assert isinstance(event, Finished)
+    assert naps > 4
+    assert event.corrections == ()
+    assert event.seconds == pytest.approx(machine.seconds - naps * 3600, abs=0.1 * naps)
+    assert event.seconds == pytest.approx(60 * MINUTES, rel=0.1)
+
+
+def test_work_that_always_takes_long_is_no_sleep(machine: Machine) -> None:
+    watch = Stopwatch(5.0)
+    for passed, expected in ((90, 5), (90, 95), (100, 195), (3600, 195), (70, 265), (2, 267)):
+        machine.seconds += passed
+        assert watch.read() == expected
+
+
+CONFIG = TrainConfig(
+    batch_size=3,
+    seq_length=4,
+    steps=1000,
+    learning_rate=0.01,
+    warmup_steps=60,
+    weight_decay=0.1,
+    val_frac=0.1,
+    eval_every=100,
+    patience=9,
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 400), st.integers(0, 900)), max_size=4),
+    st.integers(0, 200),
+)
+def test_the_rate_has_no_jumps_where_the_plan_is_corrected(
+    changes: list[tuple[int, int]], warmup: int
+) -> None:
+    """It goes on in a line from where it was, and ends near zero."""
+    config = msgspec.structs.replace(CONFIG, warmup_steps=warmup)
+    step = 0
+    for made, more in changes:
+        step = min(step + made, config.steps)
+        before = [learning_rate(k, config) for k in range(step + 1)]
+        correction = Correction(step=step, planned=config.steps, seconds=1.0)
+        corrections = (*config.corrections, correction)
+        config = msgspec.structs.replace(config, steps=step + more, corrections=corrections)
+        assert [learning_rate(k, config) for k in range(step + 1)] == before
+    rates = np.array([learning_rate(k, config) for k in range(config.steps + 1)])
+    assert (rates > 0).all()
+    falling = rates[warmup:]
+    assert (np.diff(falling) <= 0).all()
+    if config.steps > max(step, warmup):
+        assert falling[-1] == pytest.approx(0.005 * CONFIG.learning_rate)
+        ends = [c.step - warmup for c in config.corrections if c.step >= warmup]
+        for first, last in itertools.pairwise([0, *ends, len(falling) - 1]):
+            np.testing.assert_allclose(np.diff(falling[first : last + 1], 2), 0, atol=1e-12)
+
+
+@dataclasses.dataclass
+class Simulation:
+    """A run of nothing but times; see `Deadline`."""
+
+    seconds: float
+    update: float
+    noise: float
+    seed: int
+    slowness: Any
+
+    def end(self) -> tuple[float, int]:
+        """How long it takes, as a share of its time, and how often it is corrected."""
+        random, now, made, evaluated = Random(self.seed), 0.0, 0, 0  # noqa: S311
+        evaluation = 0.03 * self.seconds / 40
+        steps = int(0.97 * self.seconds * 0.95 / self.update)
+        config = msgspec.structs.replace(CONFIG, steps=steps, eval_every=-(-steps // 40))
+        deadline = Deadline(self.seconds, 10**9, evaluation / self.update)
+        while True:
+            slowness = self.slowness(now / self.seconds)
+            if made != evaluated and (made == config.steps or made % config.eval_every == 0):
+                now, evaluated = now + slowness * evaluation, made
+                deadline.evaluated(slowness * evaluation)
+            if made >= config.steps:
+                return now / self.seconds, len(config.corrections)
+            now += slowness * self.update * max(random.gauss(1, self.noise), 0.1)
+            made += 1
+            if deadline.updated(made, now, config):
+                wanted = deadline.steps(made, now, config)
+                if wanted != config.steps:
+                    done = Correction(step=made, planned=config.steps, seconds=now)
+                    corrections = (*config.corrections, done)
+                    config = msgspec.structs.replace(config, steps=wanted, corrections=corrections)
+
+
+@pytest.mark.parametrize("seconds", [30.0, 180.0, 3600.0])
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+@pytest.mark.parametrize("before", [1.0, 1.05], ids=["as-measured", "warmer"])
+def test_whenever_the_speed_changes_the_end_is_met(
+    seconds: float, factor: float, before: float
+) -> None:
+    for place in range(3, 80, 7):
+        simulation = Simulation(
+            seconds,
+            seconds / 1500,
+            0.05,
+            place,
+            lambda share, place=place: before * (factor if share > place / 100 else 1),
+        )
+        end, corrections = simulation.end()
+        assert end == pytest.approx(1, abs=0.05), place
+        assert 1 <= corrections <= 4
+
+
+@pytest.mark.parametrize("factor", [0.01, 0.1, 10.0])
+def test_a_machine_that_was_disturbed_while_it_was_measured_makes_up_for_it(factor: float) -> None:
+    """Even where the plan was for a handful of updates."""
+    for seconds in (10.0, 180.0):
+        end, _ = Simulation(seconds, seconds / 90, 0.05, 1, lambda _: factor).end()
+        assert end == pytest.approx(1, abs=0.12 if factor > 1 else 0.05)
+
+
+def test_late_changes_never_make_a_run_much_longer() -> None:
+    for place in range(80, 100, 2):
+        simulation = Simulation(
+            180.0, 0.1, 0.05, place, lambda share, place=place: 5.0 if share > place / 100 else 1.05
+        )
+        assert simulation.end()[0] < 1.06, place
+
+
+@pytest.mark.parametrize("before", [1.0, 1.03, 1.06])
+def test_noise_corrects_nothing(before: float) -> None:
+    for seed in range(12):
+        assert Simulation(120.0, 0.06, 0.2, seed, lambda _: before).end()[1] == 0
+
+
+def test_settings_cannot_be_given_for_a_run_that_is_repeated(home: Path) -> None:
+    for given_, found in (
+        (("--dropout", 0.5), "--dropout (it has "),
+        (("--minutes", 3), "--minutes"),
+        (("--tokenizer", "byte"), "--tokenizer"),
+        (("--init-from", "verse"), "did not start from another model's weights"),
+        (("--resume", "verse"), "--repeat"),
+    ):
+        done = run(home, "train", "--repeat", "verse", *given_)
+        assert done.returncode == 2, done.stderr
+        assert found in done.stderr
+    for settings in ({"hidden_size": 9}, {"minutes": 2.0}, {"tokenizer": "byte"}, {"steps": 3}):
+        with pytest.raises(CharRNNError, match="can't be given for a run that is repeated"):
+            train(repeat=home / "checkpoints" / "verse", **settings)
+    with pytest.raises(CharRNNError, match="no text given"):
+        train(minutes=1)
+
+
+def test_the_command_repeats_a_run(home: Path) -> None:
+    done = run(home, "train", "--repeat", "verse", "--name", "again")
+    assert done.returncode == 0, done.stderr
+    assert "the 30 updates of checkpoints/verse" in done.stderr
+    assert weights(home / "checkpoints" / "again") == weights(home / "checkpoints" / "verse")
+
+
+def test_a_run_from_other_weights_is_repeated_from_the_same(text: Path, tmp_path: Path) -> None:
+    whole(text, tmp_path / "base", steps=9)
+    whole(text, tmp_path / "other", steps=9, seed=1)
+    for _ in train(text, out=tmp_path / "tuned", init_from=tmp_path / "base", steps=9):
+        pass
+    for base, found in ((None, "of another model"), (tmp_path / "other", "did not start")):
+        with pytest.raises(CharRNNError, match=found):
+            train(repeat=tmp_path / "tuned", out=tmp_path / "again", init_from=base)
+    for _ in train(repeat=tmp_path / "tuned", out=tmp_path / "again", init_from=tmp_path / "base"):
+        pass
+    assert weights(tmp_path / "tuned") == weights(tmp_path / "again")
+
+
+def test_a_run_begun_before_there_were_corrections_goes_on_as_it_was(
+    text: Path, tmp_path: Path, machine: Machine
+) -> None:
+    """Its folder tells of no minutes; nothing is corrected, however slow the machine becomes."""
+    path = tmp_path / "model"
+    events = iter(train(text, out=path, **SMALL, minutes=MINUTES))
+    for event in events:
+        if isinstance(event, Evaluated):
+            break
+    del events
+    config = json.loads((path / "config.json").read_text())
+    del config["training"]["corrections"], config["training"]["base_weights"]
+    (path / "config.json").write_text(json.dumps(config))
+    _without_minutes(path / "resume" / "state.safetensors")
+    (path / "manifest.json").unlink()
+    changed(machine, 0.0, 9.0)
+    *_, finished = resume(path)
+    assert isinstance(finished, Finished)
+    assert finished.steps == config["training"]["steps"]
+    assert finished.corrections == ()
+
+
+def _without_minutes(state: Path) -> None:
+    import safetensors
+    import safetensors.numpy
+
+    with safetensors.safe_open(state, framework="np") as file:
+        progress = json.loads(file.metadata()["progress"])
+    assert progress.pop("minutes") == MINUTES
+    arrays = safetensors.numpy.load_file(state)
+    safetensors.numpy.save_file(arrays, state, metadata={"progress": json.dumps(progress)})

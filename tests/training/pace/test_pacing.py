@@ -1,0 +1,131 @@
+"""A budget in minutes becomes a number of updates."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn import Corpus, train
+from charrnn.config import CellName
+from charrnn.learning.lanes import Lanes
+from charrnn.learning.learner import Learner
+from charrnn.learning.records import RecordLanes
+from charrnn.text.records import Records
+from charrnn.training.pace import pacing, trial
+from charrnn.training.pace.trial import Way
+from tests.conftest import VERSE
+
+SMALL: dict[str, Any] = {"hidden_size": 10, "embed_size": 6, "batch_size": 3, "seq_length": 8}
+
+
+def test_minutes_become_a_number_of_steps_that_can_be_repeated(tmp_path: Path) -> None:
+    """By the machine's own clock, and however busy it is."""
+    corpus = Corpus("verse", VERSE * 20)
+    for _ in train(corpus, out=tmp_path / "timed", **SMALL, minutes=0.02):
+        pass
+    for _ in train(corpus, out=tmp_path / "again", repeat=tmp_path / "timed"):
+        pass
+    one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("timed", "again"))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([2.0, 2.0], 2.0),
+        ([1.0, 1.0, 1.75], 1.25),  # all are usual
+        ([1.0, 1.0, 50.0, 2.0, 1.0], 1.25),  # one is not
+    ],
+)
+def test_the_usual_time_is_the_mean_without_what_was_disturbed(
+    times: list[float], expected: float
+) -> None:
+    assert pacing.mean_without_outliers(times) == expected
+
+
+def test_updates_of_long_records_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take long by nature, and not because something disturbs."""
+    ids = np.zeros(9, np.uint8)
+    monkeypatch.setattr(pacing, "time_calls", lambda *_: [1.0, 1.0, 1.0, 5.0])
+    lanes, records = Lanes(ids, 1, 3, 0), RecordLanes(Records.of(ids, 0), 1, 3, 0)
+    for batches, expected in ((lanes, 1.0), (records, 2.0)):
+        learner: Any = SimpleNamespace(device=torch.device("cpu"), batches=batches)
+        assert pacing.seconds_per_update(learner, 1.0, 9) == expected
+
+
+@pytest.mark.parametrize(
+    ("enough", "most", "expected"),
+    [(0.0, 9, 3), (5.0, 9, 3), (10.0, 9, 5), (100.0, 9, 9), (0.0, 2, 2)],
+)
+def test_calls_are_timed_until_they_took_long_enough(
+    enough: float, most: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first, which takes longer, is left out."""
+    now, calls = 0.0, 0
+
+    def work() -> None:
+        nonlocal now, calls
+        now += 2.0 if calls else 30.0
+        calls += 1
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    assert pacing.time_calls(work, enough, most) == [2.0] * expected
+    assert calls == expected + 1
+
+
+@pytest.mark.parametrize("milliseconds", [20.0, 22.0, 37.0])
+def test_sizes_are_planned_for_what_this_processor_reaches(
+    milliseconds: float, cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the fastest way, rounded so that a little noise changes no plan."""
+    timed = list[Learner]()
+
+    def taken(learner: Learner, _seconds: float, _updates: int) -> float:
+        timed.append(learner)
+        return milliseconds / 1000
+
+    ways = {Way("torch", "fp32"): 9.0, Way("loops", "fp32"): 10.0}
+    monkeypatch.setattr(trial, "rates", lambda *_: ways)
+    monkeypatch.setattr(pacing, "seconds_per_update", taken)
+    found = pacing.measured_speed(torch.device("cpu"), "auto", cell)
+    (learner,) = timed
+    assert (learner.network.rnn.engine, learner.precision) == ("loops", "fp32")
+    operations = 6 * learner.network.num_parameters * 32 * 64
+    assert abs(math.log2(found * milliseconds / 1000 / operations)) <= 0.5
+    assert math.log2(found).is_integer()
+
+
+@pytest.mark.parametrize(
+    ("budget", "given", "measured"),
+    [
+        ({"minutes": 0.3}, {}, True),
+        ({"minutes": 0.3}, {"hidden_size": 9}, False),  # it decides nothing
+        ({"minutes": 0.01}, {}, False),
+        ({"steps": 3, "minutes": 0.3}, {}, False),  # another time it might come out otherwise
+        ({"epochs": 0.1}, {}, False),
+    ],
+)
+def test_a_run_that_is_not_for_minutes_is_planned_alike_each_time(
+    budget: dict[str, Any],
+    given: dict[str, Any],
+    measured: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[Any]()
+
+    def speed(*arguments: Any) -> float:
+        asked.append(arguments)
+        return 1e9
+
+    monkeypatch.setattr("charrnn.training.preparing.measured_speed", speed)
+    train(
+        Corpus("verse", VERSE * 20), out=tmp_path / "m", device="cpu", cell="gru", **budget, **given
+    )
+    assert asked == ([(torch.device("cpu"), "auto", "gru")] if measured else [])

@@ -1,0 +1,164 @@
+"""What computes a run is found by trial, said, and kept with the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn import Corpus, Started, resume, train
+from charrnn.config import Budget, CellName
+from charrnn.folder.record import read_model
+from charrnn.learning.eager import EagerUpdates
+from charrnn.learning.lanes import Batch
+from charrnn.network.stack.choice import candidates
+from charrnn.objectives.plans import planning
+from charrnn.objectives.plans.plan import Plan
+from charrnn.text.records import Records
+from charrnn.training.pace import trial
+from charrnn.training.pace.trial import Way
+from tests.conftest import VERSE, Processor
+from tests.learners import language_task
+
+CORPUS = Corpus("verse", VERSE * 9)
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "embed_size": 7,
+    "num_layers": 1,
+    "batch_size": 3,
+    "seq_length": 5,
+}
+CPU = torch.device("cpu")
+IDS = np.arange(200, dtype=np.uint8) % 11
+TASK = language_task(IDS)
+
+
+def plan(cell: CellName, **given: Any) -> Plan:
+    given = SHAPE | {"cell": cell, "device": "cpu"} | given
+    return planning.plan(len(IDS), 11, Budget(3.0), given, speed=1e9)
+
+
+def started(run: Any) -> Started:
+    event = next(iter(run))
+    assert isinstance(event, Started)
+    return event
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run is long enough for a trial."""
+    monkeypatch.setattr(trial, "LONG_RUN", 1)
+
+
+def test_every_way_is_tried(cell: CellName) -> None:
+    rates = trial.rates(plan(cell, precision="fp32"), TASK)
+    assert {way.engine for way in rates} >= {"torch", "loops"}
+    assert {way.precision for way in rates} == {"fp32"}
+    assert all(rate > 0 for rate in rates.values())
+
+
+def test_without_machine_code_pytorch_is_tried(cell: CellName, processor: Processor) -> None:
+    processor(None)
+    rates = trial.rates(plan(cell, precision="fp32"), TASK)
+    assert {way.engine for way in rates} == {"torch", "loops"}
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ((100.0, 90.0, 80.0), Way("kernels", "bf16")),
+        ((100.0, 104.0, 80.0), Way("kernels", "bf16")),  # may be chance
+        ((100.0, 130.0, 80.0), Way("torch", "bf16")),
+        ((100.0, 130.0, 170.0), Way("kernels", "fp32")),
+    ],
+)
+def test_the_fastest_is_taken_and_said(
+    rates: tuple[float, ...], expected: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = Way("kernels", "bf16"), Way("torch", "bf16"), Way("kernels", "fp32")
+    monkeypatch.setattr(trial, "rates", lambda *_: dict(zip(ways, rates, strict=True)))
+    found = trial.with_fastest_engine(plan("gru"), Budget(3.0), TASK)
+    assert (found.settings["engine"], found.settings["precision"]) == expected
+    assert f", computed by {expected} (" in found.reasons
+
+
+@pytest.mark.parametrize("budget", [Budget(steps=9), Budget(epochs=1.0), Budget(minutes=0.1)])
+def test_a_short_run_takes_no_trial(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "rates", lambda *_: pytest.fail("a trial"))
+    found = trial.with_fastest_engine(plan("gru", precision="fp32"), budget, TASK)
+    assert found.reasons == plan("gru").reasons
+    assert found.settings["engine"] == candidates("gru", 32, CPU, torch.float32)[0]  # it is kept
+    assert found.settings["precision"] == "fp32"
+
+
+def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of records are not equally wide, so that another one would be faster or slower."""
+    read = []
+    run = EagerUpdates.run
+
+    def noted(updates: EagerUpdates, batch: Batch, *given: Any) -> None:
+        read.append(batch.window)
+        run(updates, batch, *given)
+
+    monkeypatch.setattr(EagerUpdates, "run", noted)
+    ids = np.arange(200, dtype=np.uint8) % 10
+    ids[[0, 2, 5, 9, 40, 60, 62, 90, 199]] = 10
+    trial.rates(plan("rnn", precision="fp32"), language_task(Records.of(ids, 10)))
+    assert len(read) >= 4
+    assert all(np.array_equal(window, read[0]) for window in read)
+
+
+@pytest.mark.usefixtures("with_tiles")
+def test_tiles_are_tried(cell: CellName) -> None:
+    rates = trial.rates(plan(cell, precision="bf16"), TASK)
+    assert {way.engine for way in rates} >= {"kernels", "tiles", "loops"}
+
+
+@pytest.mark.parametrize(
+    "way", [Way("torch", "fp32"), Way("loops", "fp32"), Way("tiles", "bf16")], ids=str
+)
+def test_a_run_computes_with_what_was_chosen_and_goes_on_with_it(
+    way: Way,
+    cell: CellName,
+    tmp_path: Path,
+    long: None,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """A resumed run ends in the same bits, and they are those of the engine."""
+    if way.engine == "tiles":
+        request.getfixturevalue("with_tiles")
+    monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
+    given: dict[str, Any] = SHAPE | {"cell": cell, "steps": 8, "seed": 5}
+    train(CORPUS, out=tmp_path / "whole", **given).finish(progress=False)
+    whole = read_model(tmp_path / "whole")
+    assert whole.record.training is not None
+    assert whole.record.training.engine == way.engine
+    for _ in train(CORPUS, out=tmp_path / "parts", **given):
+        break
+    resume(tmp_path / "parts", CORPUS).finish(progress=False)
+    parts = read_model(tmp_path / "parts")
+    for name, weight in whole.weights.items():
+        assert np.array_equal(weight, parts.weights[name])
+
+
+@pytest.mark.parametrize("way", [Way("kernels", "fp32"), Way("tiles", "bf16")], ids=str)
+def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
+    way: Way,
+    tmp_path: Path,
+    long: None,
+    monkeypatch: pytest.MonkeyPatch,
+    processor: Processor,
+    request: pytest.FixtureRequest,
+) -> None:
+    if way.engine == "tiles":
+        request.getfixturevalue("with_tiles")
+    monkeypatch.setattr(trial, "rates", lambda *_: {way: 1.0})
+    run = train(CORPUS, out=tmp_path / "model", cell="gru", steps=8, **SHAPE)
+    next(iter(run))
+    processor(None)
+    notes = started(resume(tmp_path / "model", CORPUS)).notes
+    assert [note for note in notes if "this machine lacks" in note and way.engine in note]
