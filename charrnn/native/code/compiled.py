@@ -93,7 +93,7 @@ def _source_digest() -> str:
     package = Path(charrnn.__file__).parent
     digest = hashlib.sha256()
     for room in ("cells", "native"):
-        for path in sorted((package / room).glob("*.py")):
+        for path in sorted((package / room).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
