@@ -106,7 +106,7 @@ def evaluate(
 
 def _is_for_a_task(model: str) -> bool:
     """Whether a model is no language model."""
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
 
     return read_record(find_model(model))[0].task is not None
 
@@ -209,7 +209,8 @@ def _records(
     validation: bool,
 ) -> tuple[str, Records]:
     """The name of a list, and its records or those that were for validation."""
-    from charrnn.folder.record import find_model, read_record, reading_for
+    from charrnn.folder.reading import find_model, read_record
+    from charrnn.folder.record import reading_for
     from charrnn.text.division import DOCUMENTS
     from charrnn.text.records import Records
     from charrnn.text.spool import Spool
@@ -255,7 +256,7 @@ def _as_trained(models: list[str], sources: list[str], reading: Reading) -> Read
 
     The rules by which files become text were others once; see `Reading.rules`.
     """
-    from charrnn.folder.record import find_model, read_model
+    from charrnn.folder.reading import find_model, read_model
     from charrnn.text.corpus import read_corpus
 
     if not sources or "-" in sources:
@@ -277,7 +278,7 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
     Raises:
         UsageError: if that differs from model to model.
     """
-    from charrnn.folder.record import find_model, read_model
+    from charrnn.folder.reading import find_model, read_model
 
     found = set()
     for model in models:

@@ -156,7 +156,7 @@ def _sample(
     *,
     json: bool,
 ) -> None:
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.records import sampling_config

@@ -19,7 +19,8 @@ from charrnn.config import EvalConfig, Unknown, settings_from, takes
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
-from charrnn.folder.record import ModelFolder, find_model, read_model
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import ModelFolder
 from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor

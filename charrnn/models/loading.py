@@ -7,7 +7,8 @@ from pathlib import Path
 
 from charrnn.folder import card
 from charrnn.folder.hub import is_on_hub
-from charrnn.folder.record import ModelFolder, find_model, read_model
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import ModelFolder
 from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor

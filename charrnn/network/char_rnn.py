@@ -17,7 +17,8 @@ from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, refuse_bidirectional
 from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
-from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import ModelFolder, ModelRecord, model_files
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
 from charrnn.network.modules import Embedding, linear, undrawn

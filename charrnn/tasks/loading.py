@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from charrnn.config import Reading, TaskName
 from charrnn.folder.hub import is_on_hub
-from charrnn.folder.record import find_model, read_folder
+from charrnn.folder.reading import find_model, read_folder
 from charrnn.models import loading
 from charrnn.tasks.scores.reports import Report
 

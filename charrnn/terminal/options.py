@@ -148,7 +148,7 @@ def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[
     Raises:
         UsageError: if there is no text.
     """
-    from charrnn.folder.record import is_model
+    from charrnn.folder.reading import is_model
 
     if len(arguments) < 2:
         raise UsageError(f"there is no text to {work}", usage)

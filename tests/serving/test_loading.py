@@ -11,7 +11,8 @@ import numpy as np
 
 from charrnn.config import ServeConfig
 from charrnn.folder.files import write_files
-from charrnn.folder.record import model_files, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import model_files
 from charrnn.models.model import Model
 from charrnn.serving.app import Service, create_app
 from tests import commands

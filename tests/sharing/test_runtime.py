@@ -17,7 +17,8 @@ from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.arrays import Logits, log_softmax
 from charrnn.config import CellName, SampleConfig
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.folder.record import ModelFolder, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import ModelFolder
 from charrnn.sampling.drawing.distribution import probabilities
 from charrnn.sampling.generation import stream
 from charrnn.sharing import bundle as bundles
