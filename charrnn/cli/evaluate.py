@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from charrnn.config import EvalConfig, Reading
+from charrnn.config import Reading
 from charrnn.errors import CharRNNError, UsageError, not_written
 from charrnn.settings import settings_of
 from charrnn.terminal.options import (
@@ -21,6 +21,7 @@ from charrnn.terminal.options import (
     with_settings,
 )
 from charrnn.terminal.output import encode_json, say, write
+from charrnn.use_config import EvalConfig
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from charrnn.config import ServeConfig
 from charrnn.errors import UsageError
 from charrnn.terminal.options import take, with_settings
 from charrnn.terminal.output import say
+from charrnn.use_config import ServeConfig
 
 if TYPE_CHECKING:
     from charrnn.models.model import Model

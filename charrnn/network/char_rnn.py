@@ -13,8 +13,9 @@ from torch import Tensor
 import charrnn
 from charrnn.arguments import checked
 from charrnn.arrays import Weights, checked_ids
+from charrnn.cells.layout import refuse_bidirectional
 from charrnn.cells.rules import State
-from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.reading import find_model, read_model

@@ -17,9 +17,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from charrnn.config import SETTINGS, Settings, Unknown, settings_from
+from charrnn.config import Settings, Unknown, settings_from
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.settings import Setting, bounds, settings_of
+from charrnn.use_config import SETTINGS
 
 __all__ = [
     "JsonOption",
