@@ -46,16 +46,7 @@ class CharRNN(Network):
         refuse_bidirectional(config)
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
-        self.rnn = Recurrent(
-            config.cell,
-            config.embed_size,
-            config.hidden_size,
-            config.num_layers,
-            dropout=config.dropout,
-            weight_dropout=config.weight_dropout,
-            skip=config.skip,
-            generator=generator,
-        )
+        self.rnn = Recurrent.of(config, generator)
         self.head = linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(
