@@ -48,10 +48,10 @@ from charrnn.objectives.series import (
 )
 from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
-from charrnn.tasks.nets.windows import Values, Windows
-from charrnn.tasks.pasts import Past, past_file
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.trials import Trial, report_of
+from charrnn.tasks.series.pasts import Past, past_file
+from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.windows import Values, Windows
 from charrnn.text.corpus import short_name
 from charrnn.text.tokenizer import Tokenizer
 

@@ -23,10 +23,10 @@ from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
 from charrnn.tasks.nets.encoder import Encoder
-from charrnn.tasks.nets.windows import Values, Windows
-from charrnn.tasks.pasts import Past, first_after, pasts_in
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.trials import MIDDLE, Trial, report_of
+from charrnn.tasks.series.pasts import Past, first_after, pasts_in
+from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
+from charrnn.tasks.series.windows import Values, Windows
 
 __all__ = ["Forecaster"]
 

@@ -19,7 +19,7 @@ from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
 from charrnn.objectives.forecast import Batches, ForecastData, Forecasting, pinball
 from charrnn.tasks.forecast import Forecaster
-from charrnn.tasks.scores.measures import smape
+from charrnn.tasks.series.measures import smape
 
 SMALL: dict[str, Any] = {"task": "forecast", "out": "m", "device": "cpu", "hidden_size": 8}
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.tasks.nets.windows import Values
-from charrnn.tasks.pasts import Past
-from charrnn.tasks.scores import measures
 from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.series import measures
+from charrnn.tasks.series.pasts import Past
+from charrnn.tasks.series.windows import Values
 
 __all__ = ["MIDDLE", "Trial", "report_of"]
 

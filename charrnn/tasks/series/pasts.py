@@ -18,8 +18,8 @@ from charrnn.folder.record import SERIES, ModelFolder
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.task_config import Forecast
-from charrnn.tasks.nets.windows import Values
-from charrnn.tasks.scores import measures
+from charrnn.tasks.series import measures
+from charrnn.tasks.series.windows import Values
 
 __all__ = ["Past", "first_after", "past_file", "pasts_in"]
 
