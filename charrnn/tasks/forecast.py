@@ -76,15 +76,7 @@ class Forecaster:
         whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
         if horizon is not None and not (whole and horizon > 0):
             raise UsageError(f"horizon is {horizon!r}", "it must be a whole number, at least 1")
-        if series is None:
-            names = [past.name for past in self.pasts]
-            values = [past.values for past in self.pasts]
-        else:
-            if not isinstance(series, list | tuple | np.ndarray):
-                what = f"series is a {type(series).__name__}"
-                raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
-            names = [one.name if isinstance(one, Series) else "" for one in series]
-            values = [self._checked(one) for one in series]
+        names, values = self._histories(series)
         found = self.bands(values, horizon or self.task.horizon)
         return [
             Forecast(
@@ -95,6 +87,18 @@ class Forecaster:
             )
             for name, band in zip(names, found, strict=True)
         ]
+
+    def _histories(
+        self, series: Sequence[Series | Sequence[float] | Values] | None
+    ) -> tuple[list[str], list[Values]]:
+        """The names and the rows (N, 1+F) of what is to go on."""
+        if series is None:
+            return [past.name for past in self.pasts], [past.values for past in self.pasts]
+        if not isinstance(series, list | tuple | np.ndarray):
+            what = f"series is a {type(series).__name__}"
+            raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
+        names = [one.name if isinstance(one, Series) else "" for one in series]
+        return names, [self._checked(one) for one in series]
 
     def _checked(self, series: Series | Sequence[float] | Values) -> Values:
         """The rows (N, 1+F) of a series that someone gave."""
