@@ -103,8 +103,14 @@ def train(
     if repeat is not None:
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
         refused = [*settings, *(name for name, value in limits.items() if value is not None)]
-        refused = refused or ["tokenizer"] * (tokenizer != "char")
-        return _repeated(repeat, sources, folder, starts, refused)
+        if refused or tokenizer != "char":
+            raise UsageError(
+                f"{', '.join(refused) or 'tokenizer'} can't be given for a run that is repeated",
+                "leave it out: the run has its own settings",
+            )
+        own = sources if isinstance(sources, Corpus) else None
+        listed = None if sources is None else _listed(sources)
+        return Run(earlier.repeated(find_model(repeat), listed, folder, starts), own)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     given, reading = _listed(sources), reading or Reading()
@@ -126,24 +132,6 @@ def train(
         seconds=clock.now() - begin,
     )
     return Run(new, given if isinstance(given, Corpus) else None)
-
-
-def _repeated(
-    repeat: str | Path,
-    sources: str | Path | Sources | None,
-    folder: Path | None,
-    starts: Sequence[str | Path],
-    refused: Sequence[str],
-) -> Run:
-    """An earlier run made again, for which these settings were given."""
-    if refused:
-        raise UsageError(
-            f"{', '.join(refused)} can't be given for a run that is repeated",
-            "leave it out: the run has its own settings",
-        )
-    listed = None if sources is None else _listed(sources)
-    own = sources if isinstance(sources, Corpus) else None
-    return Run(earlier.repeated(find_model(repeat), listed, folder, starts), own)
 
 
 @checked
