@@ -59,7 +59,7 @@ def measure_horizon(
     output: Path | None,
 ) -> None:
     """Show how far back a model remembers."""
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
     from charrnn.inside.memory import horizon, ids_and_contexts
 
     record, _ = read_record(find_model(names[0]))
@@ -95,7 +95,7 @@ def _training_text(path: Path) -> str | None:
 
     None if it is no longer where it was; says so.
     """
-    from charrnn.folder.record import read_record
+    from charrnn.folder.reading import read_record
     from charrnn.folder.resuming import read_progress
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import Origin

@@ -47,9 +47,11 @@ from charrnn.objectives.series import (
     seasons_of,
 )
 from charrnn.task_config import Forecast
-from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
-from charrnn.tasks.nets.windows import Values, Windows
+from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.series.pasts import Past, past_file
+from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.windows import Values, Windows
 from charrnn.text.corpus import short_name
 from charrnn.text.tokenizer import Tokenizer
 

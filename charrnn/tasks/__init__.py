@@ -5,6 +5,7 @@
 scores     how good answers are, beside trivial ones
 nets       the networks of tasks, in NumPy
 answers    what tasks say of an input
+series     series of numbers as forecasters read them, and how good forecasts are
 texts      texts as tasks read them, and the names of what they say
 classify   a class for each text
 tag        marked spans

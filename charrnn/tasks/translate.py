@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, log_softmax
-from charrnn.config import LengthPenalty, Reading, Size
+from charrnn.config import Reading, Size
 from charrnn.errors import CharRNNError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.examples.rows import listed
@@ -31,6 +31,7 @@ from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, tokenizer_of
+from charrnn.use_config import LengthPenalty
 
 __all__ = ["ERRORS", "Translator", "report_of"]
 

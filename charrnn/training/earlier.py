@@ -10,15 +10,8 @@ from pathlib import Path
 
 from charrnn.config import Budget, Reading
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.record import (
-    CorpusRecord,
-    ModelFolder,
-    ModelRecord,
-    find_model,
-    read_model,
-    read_record,
-    reading_for,
-)
+from charrnn.folder.reading import find_model, read_model, read_record
+from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import found

@@ -28,12 +28,8 @@ from charrnn.config import (
 from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
-from charrnn.folder.record import (
-    CHECKPOINTS,
-    Evaluation,
-    find_model,
-    read_model,
-)
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import CHECKPOINTS, Evaluation
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, found

@@ -14,12 +14,12 @@ import charrnn
 from charrnn.cells.rules import CELLS
 from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
-from charrnn.folder.record import read_folder
+from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
 from charrnn.objectives.forecast import Batches, ForecastData, Forecasting, pinball
 from charrnn.tasks.forecast import Forecaster
-from charrnn.tasks.scores.measures import smape
+from charrnn.tasks.series.measures import smape
 
 SMALL: dict[str, Any] = {"task": "forecast", "out": "m", "device": "cpu", "hidden_size": 8}
 

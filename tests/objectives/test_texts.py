@@ -15,7 +15,8 @@ import charrnn
 from charrnn.cells.rules import CELLS
 from charrnn.config import Budget, CellName, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.folder.record import LABELS, read_folder
+from charrnn.folder.reading import read_folder
+from charrnn.folder.record import LABELS
 from charrnn.learning.task import Scoring
 from charrnn.network.encoder import Encoder
 from charrnn.objectives import classify, tag

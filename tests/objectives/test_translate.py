@@ -17,7 +17,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.pairs import Pair
-from charrnn.folder.record import read_folder
+from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows

@@ -16,9 +16,11 @@ from charrnn.examples.series import Series
 from charrnn.folder.record import NO_TEXT, SERIES, ModelFolder, ModelRecord
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
-from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
-from charrnn.tasks.nets.windows import Windows
-from charrnn.tasks.scores import measures
+from charrnn.tasks.forecast import Forecaster
+from charrnn.tasks.series import measures
+from charrnn.tasks.series.pasts import Past, past_file
+from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.windows import Windows
 
 
 def column(*values: float) -> np.ndarray:

@@ -18,7 +18,7 @@ import charrnn
 from charrnn import CharRNNError, Reading, load, resume, train
 from charrnn.config import TaskName
 from charrnn.errors import UsageError
-from charrnn.folder.record import read_folder
+from charrnn.folder.reading import read_folder
 from charrnn.folder.resuming import STATE
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started

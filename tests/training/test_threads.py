@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import CharRNN, Finished, resume, train
-from charrnn.folder.record import read_model
+from charrnn.folder.reading import read_model
 from charrnn.training.pace.neighbours import Neighbours, Usage, usage
 from tests.conftest import VERSE
 from tests.training.machines import Machine

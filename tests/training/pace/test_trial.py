@@ -11,7 +11,7 @@ import torch
 
 from charrnn import Corpus, Started, resume, train
 from charrnn.config import Budget, CellName
-from charrnn.folder.record import read_model
+from charrnn.folder.reading import read_model
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.lanes import Batch
 from charrnn.network.stack.choice import candidates
