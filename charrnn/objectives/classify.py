@@ -24,14 +24,12 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
-from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import divide
-from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.sizes import plan_of
 from charrnn.task_config import Classify
@@ -44,7 +42,7 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
-LEFT_OUT = 0.3  # of the words, in training, see `rows.without_some_words`
+LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`
 # For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
 # See benchmarks/NOTES.md.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
@@ -124,13 +122,13 @@ def read(
     return ClassifyData(
         examples=examples,
         labels=labels,
-        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
+        tokenizer=vocabulary_of(texts, bases, tokenizer),
         kind=Classify(
             classes=len(labels),
             text_column=reading.text_column,
             label_column=settings.label_column,
         ),
-        corpus=rows.corpus_of(sources, texts, "\0".join(one.label for one in examples)),
+        corpus=corpus_of(sources, texts, "\0".join(one.label for one in examples)),
         notes=tuple(notes),
     )
 
@@ -154,25 +152,6 @@ class Batch(NamedTuple):
 
     rows: list[Ids]
     classes: NDArray[np.int64]
-
-
-class Batches(Groups):
-    """See `learning.task.Batches`."""
-
-    def __init__(self, task: Classification, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.own = task.rows_of(task.train)
-        self.classes = task.classes_of(task.train)
-        lengths = np.array([len(row) for row in self.own])
-        super().__init__(lengths, config.batch_size, config.seed)
-
-    def batch(self, step: int, part: slice = ALL) -> Batch:
-        """Some texts of like length, without some of their words, and some characters unknown."""
-        chosen, tokenizer, seed = self.rows(step), self.task.tokenizer, self.config.seed
-        own = [self.own[k] for k in chosen]
-        own = rows.without_some_words(own, tokenizer, LEFT_OUT, seed, step)
-        own = rows.with_unknown(own, tokenizer, self.config, step)
-        return Batch(own[part], self.classes[chosen][part])
 
 
 @dataclass(frozen=True)
@@ -211,9 +190,16 @@ class Classification(TextTask[Labelled]):
         """See `Task`."""
         return ClassifierNetwork(model, len(self.labels), generator)
 
-    def batches(self, config: TrainConfig) -> Batches:
-        """See `Task`."""
-        return Batches(self, config)
+    def batches(self, config: TrainConfig) -> TextBatches[Batch]:
+        """Texts without some of their words."""
+        classes = self.classes_of(self.train)
+        return TextBatches(
+            self.rows_of(self.train),
+            self.tokenizer,
+            config,
+            lambda chosen, rows: Batch(rows, classes[chosen]),
+            left_out=LEFT_OUT,
+        )
 
     def cost(
         self,
@@ -228,7 +214,7 @@ class Classification(TextTask[Labelled]):
         vision", 2016.
         """
         device = next(network.parameters()).device
-        logits = network(*rows.padded(batch.rows, device), generator)  # (B, K)
+        logits = network(*padded(batch.rows, device), generator)  # (B, K)
         wanted = torch.from_numpy(batch.classes).to(device, non_blocking=True)
         total = cross_entropy(logits, wanted, reduction="sum", label_smoothing=SMOOTHING)
         return Cost(total, len(batch.rows))

@@ -25,14 +25,12 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
-from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import divide, start_capitals
-from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.sizes import plan_of
 from charrnn.task_config import Tag
@@ -140,9 +138,9 @@ def read(
     return TagData(
         examples=examples,
         types=types,
-        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
+        tokenizer=vocabulary_of(texts, bases, tokenizer),
         kind=Tag(tags=len(tags_of_types(types)), text_column=reading.text_column),
-        corpus=rows.corpus_of(sources, texts, "\0".join(" ".join(one.tags) for one in examples)),
+        corpus=corpus_of(sources, texts, "\0".join(" ".join(one.tags) for one in examples)),
         notes=tuple(notes),
     )
 
@@ -168,26 +166,6 @@ class Batch(NamedTuple):
     rows: list[Ids]
     edges: NDArray[np.int64]
     tags: NDArray[np.int64]
-
-
-class Batches(Groups):
-    """See `learning.task.Batches`."""
-
-    def __init__(self, task: Tagging, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.own = [row[: config.seq_length] for row in task.rows_of(task.train)]
-        self.words = [task.words_of(one) for one in task.train]
-        lengths = np.array([len(row) for row in self.own])
-        super().__init__(lengths, config.batch_size, config.seed)
-
-    def batch(self, step: int, part: slice = ALL) -> Batch:
-        """Some texts of like length, some of whose characters are unknown."""
-        chosen = self.rows(step)
-        own = [self.own[k] for k in chosen]
-        edges, tags = side_by_side([self.words[k] for k in chosen[part]])
-        there = edges[:, 2] <= self.config.seq_length  # the others are cut off
-        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
-        return Batch(own[part], edges[there], tags[there])
 
 
 def side_by_side(
@@ -236,9 +214,16 @@ class Tagging(TextTask[Tagged]):
         start_capitals(network, self.tokenizer, generator)
         return network
 
-    def batches(self, config: TrainConfig) -> Batches:
+    def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """See `Task`."""
-        return Batches(self, config)
+        words = [self.words_of(one) for one in self.train]
+
+        def batch(chosen: NDArray[np.int64], rows: list[Ids]) -> Batch:
+            edges, tags = side_by_side([words[k] for k in chosen])
+            there = edges[:, 2] <= config.seq_length  # the others are cut off
+            return Batch(rows, edges[there], tags[there])
+
+        return TextBatches(self.rows_of(self.train), self.tokenizer, config, batch)
 
     def cost(
         self,
@@ -250,7 +235,7 @@ class Tagging(TextTask[Tagged]):
         """Nats of the tags of a batch."""
         device = next(network.parameters()).device
         edges = torch.from_numpy(batch.edges).to(device, non_blocking=True)
-        logits = network(*rows.padded(batch.rows, device), edges, generator)  # (W, K)
+        logits = network(*padded(batch.rows, device), edges, generator)  # (W, K)
         wanted = torch.from_numpy(batch.tags).to(device, non_blocking=True)
         weights = logits.new_ones(len(self.tags))
         weights[0] = OUTSIDE_WEIGHT

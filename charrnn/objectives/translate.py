@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -24,15 +23,13 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import Evaluation, ModelFolder
-from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
-from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
 from charrnn.task_config import Translate
@@ -141,14 +138,14 @@ def read(
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     return TranslateData(
         examples=pairs,
-        tokenizer=rows.vocabulary_of(texts + targets, bases, tokenizer),
+        tokenizer=vocabulary_of(texts + targets, bases, tokenizer),
         kind=Translate(
             text_column=columns and columns[0],
             label_column=columns and columns[1],
             longest_source=1 + max(map(len, texts)),
             longest_target=1 + max(map(len, targets)),
         ),
-        corpus=rows.corpus_of(sources, texts, "\0".join(targets)),
+        corpus=corpus_of(sources, texts, "\0".join(targets)),
         notes=tuple(notes),
     )
 
@@ -259,23 +256,6 @@ class Batch(NamedTuple):
     targets: list[Ids]
 
 
-class Batches(Groups):
-    """See `learning.task.Batches`."""
-
-    def __init__(self, task: Translation, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.examples = task.rows_of(task.train)
-        lengths = np.array([len(source) + len(target) for source, target in self.examples])
-        super().__init__(lengths, config.batch_size, config.seed)
-
-    def batch(self, step: int, part: slice = ALL) -> Batch:
-        """Some pairs of like length, some of whose sources' characters are unknown."""
-        chosen = [self.examples[k] for k in self.rows(step)]
-        own = [source for source, _ in chosen]
-        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
-        return Batch(own[part], [target for _, target in chosen[part]])
-
-
 @dataclass(frozen=True)
 class Translation(TextTask[Pair]):
     """The task of a translator; see `learning.task.Task`."""
@@ -300,9 +280,16 @@ class Translation(TextTask[Pair]):
         """See `Task`."""
         return TranslatorNetwork(model, self.kind.reach, generator)
 
-    def batches(self, config: TrainConfig) -> Batches:
-        """See `Task`."""
-        return Batches(self, config)
+    def batches(self, config: TrainConfig) -> TextBatches[Batch]:
+        """Some of the sources' characters are unknown, and none of the targets'."""
+        sources, targets = zip(*self.rows_of(self.train), strict=True)
+        return TextBatches(
+            sources,
+            self.tokenizer,
+            config,
+            lambda chosen, rows: Batch(rows, [targets[k] for k in chosen]),
+            lengths=list(map(self.tokens_of, self.train)),
+        )
 
     def cost(
         self,
@@ -363,8 +350,8 @@ def _cost(
     generator: torch.Generator | None = None,
 ) -> Cost:
     device = next(network.parameters()).device
-    sources, lengths = rows.padded(batch.sources, device)  # (T, B), (B,)
-    ids, ends = rows.padded(batch.targets, device)  # (S+1, B), (B,)
+    sources, lengths = padded(batch.sources, device)  # (T, B), (B,)
+    ids, ends = padded(batch.targets, device)  # (S+1, B), (B,)
     logits = network(sources, lengths, ids[:-1], generator)  # (S, B, V)
     times = torch.arange(1, len(ids), device=device)[:, None]  # (S, 1)
     wanted = ids[1:].masked_fill(times >= ends, PAD)

@@ -255,9 +255,9 @@ def test_groups_read_each_row_once_in_an_epoch() -> None:
     groups = Groups(lengths, batch_size=8, seed=1)
     for epoch in range(3):
         steps = range(epoch * groups.steps_per_epoch, (epoch + 1) * groups.steps_per_epoch)
-        seen = np.concatenate([groups.rows(step) for step in steps])
+        seen = np.concatenate([groups.chosen(step) for step in steps])
         assert sorted(seen.tolist()) == list(range(53))
-    spread = [np.ptp(lengths[groups.rows(step)]) for step in range(groups.steps_per_epoch)]
+    spread = [np.ptp(lengths[groups.chosen(step)]) for step in range(groups.steps_per_epoch)]
     assert np.mean(spread) < 25  # of 99
     assert groups.tokens_per_step * groups.steps_per_epoch == lengths.sum()
 
