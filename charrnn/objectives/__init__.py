@@ -6,7 +6,7 @@ batches    examples divided, and side by side
 plans      what is settled before the first update
 data       examples before they are divided: the contract
 series     series as windows, and every size and setting of forecasts
-base       data and task, as far as they are the same for the tasks that read texts
+base       what tasks have in common that learn from examples, and those that read texts
 language   the language model
 classify   a class for each text
 tag        a tag for each word

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
-from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
@@ -155,7 +154,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Classification(TextTask[Labelled]):
+class Classification(TextTask[Labelled, Batch]):
     """The task of a classifier; see `learning.task.Task`.
 
     Args:
@@ -201,13 +200,7 @@ class Classification(TextTask[Labelled]):
             left_out=LEFT_OUT,
         )
 
-    def cost(
-        self,
-        network: ClassifierNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+    def loss(self, network: ClassifierNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the classes of a batch.
 
         Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer

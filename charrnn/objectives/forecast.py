@@ -19,9 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import charrnn
 from charrnn.arrays import Floats, Weights
-from charrnn.cells.rules import State
 from charrnn.config import (
     Budget,
     ModelConfig,
@@ -31,12 +29,12 @@ from charrnn.config import (
 )
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, named, read_series
-from charrnn.folder.record import NO_TEXT, CorpusRecord, Evaluation, ModelFolder, ModelRecord
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
-from charrnn.objectives.plans import advice
+from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.series import (
     Place,
@@ -126,6 +124,7 @@ class ForecastData:
             series=self.series,
             held=held,
             places=places_of(lengths, held, task),
+            tokenizer=None,
             kind=task,
             extra=past_file(self.series, task),
         )
@@ -249,25 +248,22 @@ def width_of(place: Place) -> int:
 
 
 @dataclass(frozen=True)
-class Forecasting:
+class Forecasting(ExampleTask[Batch]):
     """The task of a forecaster; see `learning.task.Task`.
 
     Args:
         series: all of them.
         held: how many values at the end of each are for validation.
         places: of the windows for training.
-        kind, extra: for the model folder.
     """
 
+    kind: Forecast
     series: Sequence[Series]
     held: Sequence[int]
     places: Sequence[Place]
-    kind: Forecast
-    extra: Mapping[str, bytes]
     metric: ClassVar[str] = "MASE"
+    higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "value"
-    tokenizer: ClassVar[None] = None
-    reset_share: ClassVar[None] = None
 
     @property
     def train_tokens(self) -> int:
@@ -330,22 +326,13 @@ class Forecasting:
         """See `Task`."""
         return Batches(self, config)
 
-    def cost(
-        self,
-        network: ForecasterNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+    def loss(self, network: ForecasterNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """The pinball loss of each value and quantile, in units of its window's variation."""
         device = next(network.parameters()).device
         outputs = network(torch.from_numpy(batch.inputs).to(device), generator)
         wanted = torch.from_numpy(batch.wanted).to(device)
         quantiles = torch.tensor(self.kind.quantiles, device=device)
         return Cost(pinball(outputs, wanted, quantiles), outputs.numel())
-
-    def start(self, network: ForecasterNetwork, config: TrainConfig) -> None:
-        """Nothing is carried from batch to batch."""
 
     def beginning(self, tokens: int) -> Forecasting:
         """See `Task`."""
@@ -366,10 +353,6 @@ class Forecasting:
         report = report_of(self.trials, bands, self.kind.season)
         return Scored(total / count, report.score)
 
-    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The error, then the cost."""
-        return (evaluation.score or 0.0, evaluation.val_nats)
-
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """How a series went on, and what the model had said."""
         trial = self.trials[seed % len(self.trials)]
@@ -381,11 +364,6 @@ class Forecasting:
         more = " …" if self.kind.horizon > 8 else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 
-    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
-        """A model that is still learning, as if it had been read from a folder."""
-        record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.kind)
-        return ModelFolder(Path(), record, NO_TEXT, weights, 0, (), self.extra)
-
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
         return Forecaster(found).report(self.trials)
@@ -393,7 +371,3 @@ class Forecasting:
     def bits(self, nats: float) -> float:
         """The loss itself: a forecast has no bits."""
         return nats
-
-    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
-        """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer)

@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
-from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
 from charrnn.folder.files import pretty_json
@@ -178,7 +177,7 @@ def side_by_side(
 
 
 @dataclass(frozen=True)
-class Tagging(TextTask[Tagged]):
+class Tagging(TextTask[Tagged, Batch]):
     """The task of a tagger; see `learning.task.Task`.
 
     Args:
@@ -225,13 +224,7 @@ class Tagging(TextTask[Tagged]):
 
         return TextBatches(self.rows_of(self.train), self.tokenizer, config, batch)
 
-    def cost(
-        self,
-        network: TaggerNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+    def loss(self, network: TaggerNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the tags of a batch."""
         device = next(network.parameters()).device
         edges = torch.from_numpy(batch.edges).to(device, non_blocking=True)

@@ -18,7 +18,6 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
 from charrnn.cells.heads import shapes_of
-from charrnn.cells.rules import State
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig, settings_from
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair, read_pairs
@@ -257,11 +256,12 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Translation(TextTask[Pair]):
+class Translation(TextTask[Pair, Batch]):
     """The task of a translator; see `learning.task.Task`."""
 
     kind: Translate
     metric: ClassVar[str] = ERRORS
+    higher_is_better: ClassVar[bool] = False
     max_epochs: ClassVar[int] = MAX_EPOCHS
 
     @staticmethod
@@ -291,13 +291,7 @@ class Translation(TextTask[Pair]):
             lengths=list(map(self.tokens_of, self.train)),
         )
 
-    def cost(
-        self,
-        network: TranslatorNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+    def loss(self, network: TranslatorNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the targets' characters and ends.
 
         Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
