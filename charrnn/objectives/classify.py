@@ -7,10 +7,9 @@ Classification ──batches──▶ ids (T, B), lengths, classes ──cost─
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
-from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
@@ -31,6 +30,7 @@ from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.sizes import plan_of
+from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
 from charrnn.tasks.nets.encoder import groups
@@ -101,49 +101,33 @@ class ClassifyData(TextData[Labelled]):
         )
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,
-) -> ClassifyData:
-    """Read texts with labels; see `objectives.table.Reader`.
+def read(request: Request, known: Tokenizer | None = None) -> ClassifyData:
+    """Read texts with labels; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_labelled` and `check_classes` do.
     """
     notes: list[str] = []
-    examples = read_labelled(sources, reading, notes, settings.label_column)
+    text_column, label_column = request.reading.text_column, request.work.label_column
+    examples = read_labelled(request.files, request.reading, notes, label_column)
     labels = check_classes(examples)
     texts = [one.text for one in examples]
     return ClassifyData(
         examples=examples,
         labels=labels,
-        tokenizer=vocabulary_of(texts, bases, tokenizer),
-        kind=Classify(
-            classes=len(labels),
-            text_column=reading.text_column,
-            label_column=settings.label_column,
-        ),
-        corpus=corpus_of(sources, texts, "\0".join(one.label for one in examples)),
+        tokenizer=vocabulary_of(texts, request.bases, known),
+        kind=Classify(classes=len(labels), text_column=text_column, label_column=label_column),
+        corpus=corpus_of(request.files, texts, "\0".join(one.label for one in examples)),
         notes=tuple(notes),
     )
 
 
-def plan(
-    data: ClassifyData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-) -> Plan:
-    """Choose everything that `given` leaves open; see `sizes.plan_of`."""
+def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
+    """Choose all that is left open; see `sizes.plan_of`."""
     texts = [one.text for one in data.examples]
     dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
     usual = {"dropout": dropout}
-    return plan_of(texts, data.tokenizer.vocab_size, budget, given, speed, bases, usual)
+    return plan_of(texts, data.tokenizer.vocab_size, request, speed, usual)
 
 
 class Batch(NamedTuple):

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from charrnn.arrays import Floats, Weights
-from charrnn.config import (
-    Budget,
-    ModelConfig,
-    Reading,
-    TaskSettings,
-    TrainConfig,
-)
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import CorpusRecord, ModelFolder
@@ -36,6 +29,7 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.series import (
     Place,
     held_back,
@@ -134,24 +128,18 @@ class ForecastData:
         raise AssertionError(f"{network} reads numbers, {bases} do not")
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,  # noqa: ARG001
-) -> ForecastData:
-    """Read series; see `objectives.table.Reader`.
+def read(request: Request, _known: Tokenizer | None = None) -> ForecastData:
+    """Read series; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_series` does; for series that are too short.
     """
-    if bases:
+    if request.bases:
         found = "a forecaster reads numbers, and a language model characters"
         raise UsageError(found, "leave --init-from out")
     notes: list[str] = []
-    series = read_series(sources, reading, notes, settings.label_column)
+    settings = request.work
+    series = read_series(request.files, request.reading, notes, settings.label_column)
     season = settings.season or 1
     lengths = [len(one.values) for one in series]
     longest = max(lengths)
@@ -181,11 +169,11 @@ def read(
             season=season,
             window=season * seasons_of(lengths, horizon, season),
             features=series[0].features,
-            text_column=reading.text_column,
+            text_column=request.reading.text_column,
             label_column=settings.label_column,
         ),
         corpus=CorpusRecord(
-            name=short_name(sources[0]),
+            name=short_name(request.files[0]),
             characters=sum(one.values.size for one in series),
             sha256=whole.hexdigest(),
             records="examples",
@@ -195,15 +183,9 @@ def read(
     )
 
 
-def plan(
-    data: ForecastData,
-    budget: Budget,  # noqa: ARG001
-    given: Mapping[str, Any],
-    speed: float,  # noqa: ARG001
-    bases: Sequence[ModelFolder],  # noqa: ARG001
-) -> Plan:
-    """Choose everything that `given` leaves open; see `series.plan_of`."""
-    return plan_of([len(one.values) for one in data.series], data.kind, given)
+def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:
+    """Choose all that is left open; see `series.plan_of`."""
+    return plan_of([len(one.values) for one in data.series], data.kind, request.settings)
 
 
 class Batch(NamedTuple):

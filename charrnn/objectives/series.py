@@ -89,7 +89,6 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     Raises:
         UsageError: for values out of bounds, and for a window that holds no season.
     """
-    given = {name: value for name, value in given.items() if value is not None}
     check(TrainConfig, given)
     notes: list[str] = []
     if "seq_length" in given:

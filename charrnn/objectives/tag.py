@@ -7,11 +7,10 @@ Tagging ──batches──▶ ids (T, B), lengths, words, tags ──cost──
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
-from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
@@ -32,6 +31,7 @@ from charrnn.objectives.batches.examples import divide, start_capitals
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.sizes import plan_of
+from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import groups
@@ -117,43 +117,30 @@ class TagData(TextData[Tagged]):
         )
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,  # noqa: ARG001
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,
-) -> TagData:
-    """Read texts with tags; see `objectives.table.Reader`.
+def read(request: Request, known: Tokenizer | None = None) -> TagData:
+    """Read texts with tags; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_tagged` and `check_types` do.
     """
     notes: list[str] = []
-    examples = read_tagged(sources, reading, notes)
+    examples = read_tagged(request.files, request.reading, notes)
     types = check_types(examples)
     texts = [one.text for one in examples]
     return TagData(
         examples=examples,
         types=types,
-        tokenizer=vocabulary_of(texts, bases, tokenizer),
-        kind=Tag(tags=len(tags_of_types(types)), text_column=reading.text_column),
-        corpus=corpus_of(sources, texts, "\0".join(" ".join(one.tags) for one in examples)),
+        tokenizer=vocabulary_of(texts, request.bases, known),
+        kind=Tag(tags=len(tags_of_types(types)), text_column=request.reading.text_column),
+        corpus=corpus_of(request.files, texts, "\0".join(" ".join(one.tags) for one in examples)),
         notes=tuple(notes),
     )
 
 
-def plan(
-    data: TagData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-) -> Plan:
-    """Choose everything that `given` leaves open; see `sizes.plan_of`."""
+def plan(data: TagData, request: Request, speed: Speed) -> Plan:
+    """Choose all that is left open; see `sizes.plan_of`."""
     texts = [one.text for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, budget, given, speed, bases, USUAL)
+    return plan_of(texts, data.tokenizer.vocab_size, request, speed, USUAL)
 
 
 class Batch(NamedTuple):

@@ -7,10 +7,9 @@ Translation ──batches──▶ sources (T, B), targets (S, B) ──cost─�
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
 from charrnn.cells.heads import shapes_of
-from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig, settings_from
+from charrnn.config import ModelConfig, TrainConfig, settings_from
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import Evaluation, ModelFolder
@@ -31,6 +30,7 @@ from charrnn.objectives.batches.examples import counted, divide, shape_of, side_
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.scores.reports import Report
@@ -119,32 +119,25 @@ class TranslateData(TextData[Pair]):
         )
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,
-) -> TranslateData:
-    """Read pairs; see `objectives.table.Reader`.
+def read(request: Request, known: Tokenizer | None = None) -> TranslateData:
+    """Read pairs; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_pairs`.
     """
     notes: list[str] = []
-    pairs, columns = read_pairs(sources, reading, settings.label_column, notes)
+    pairs, columns = read_pairs(request.files, request.reading, request.work.label_column, notes)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     return TranslateData(
         examples=pairs,
-        tokenizer=vocabulary_of(texts + targets, bases, tokenizer),
+        tokenizer=vocabulary_of(texts + targets, request.bases, known),
         kind=Translate(
             text_column=columns and columns[0],
             label_column=columns and columns[1],
             longest_source=1 + max(map(len, texts)),
             longest_target=1 + max(map(len, targets)),
         ),
-        corpus=corpus_of(sources, texts, "\0".join(targets)),
+        corpus=corpus_of(request.files, texts, "\0".join(targets)),
         notes=tuple(notes),
     )
 
@@ -154,20 +147,14 @@ def longest_of(pair: Pair) -> int:
     return 2 + max(len(pair.source), len(pair.target))
 
 
-def plan(
-    data: TranslateData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-) -> Plan:
-    """Choose everything that `given` leaves open; see `planning.plan`.
+def plan(data: TranslateData, request: Request, speed: Speed) -> Plan:
+    """Choose all that is left open; see `planning.plan`.
 
     Raises:
         BadDataError: if there are too few pairs.
         UsageError: for another shape than the models have, or pairs that are all too long.
     """
-    given = {name: value for name, value in given.items() if value is not None}
+    given = request.settings
     sources = [pair.source for pair in data.examples]
     val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / len(set(sources)))
     train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
@@ -178,11 +165,11 @@ def plan(
         found = f"seq_length is {longest}, the pairs need {min(lengths)} to {max(lengths)} steps"
         raise UsageError(found, f"choose {max(lengths)} to read all of them", "seq_length")
     tokens = sum(map(Translation.tokens_of, train))
-    model = _model(data, budget, given, speed, bases, tokens)
+    model = _model(data, request, speed, tokens)
     usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
     settings = {
         "seq_length": longest,
-        "learning_rate": _learning_rate(model, fine_tuning=bool(bases)),
+        "learning_rate": _learning_rate(model, fine_tuning=bool(request.bases)),
         "weight_decay": 0.05,
         "val_frac": val_frac,
     }
@@ -214,27 +201,20 @@ def plan(
     )
 
 
-def _model(
-    data: TranslateData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-    train: int,
-) -> ModelConfig:
+def _model(data: TranslateData, request: Request, speed: Speed, train: int) -> ModelConfig:
     """The largest network that the pairs are enough for, and that reads them often enough."""
-    own = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    own = shape_of(bases, own)
+    own = {name: value for name, value in request.settings.items() if name in MODEL_FIELDS}
+    own = shape_of(request.bases, own)
     shape = {"vocab_size": data.tokenizer.vocab_size, **SHAPE, **DROPOUTS, **own}
     if "hidden_size" in own:
         return settings_from(ModelConfig, shape)
     largest = next(size for limit, size in LARGEST if train < limit)
     models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in SIZES]
-    chosen = models[0]
+    chosen, operations = models[0], 60 * (request.budget.minutes or math.inf) * speed()
     for model in models:
         parameters = sum(math.prod(shape) for shape in shapes_of(model, data.kind).values())
         # Half of the weights are read with each character: those of the source, or of the target.
-        characters = 60 * (budget.minutes or math.inf) * speed / (3 * parameters)
+        characters = operations / (3 * parameters)
         if model.hidden_size <= largest and characters >= PASSES * train:
             chosen = model
     return chosen

@@ -34,6 +34,7 @@ from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, found
 from charrnn.network.modes import in_own_modes, own_modes
+from charrnn.objectives.request import Request
 from charrnn.settings import settings_of
 from charrnn.signals import noted
 from charrnn.tasks.loading import load
@@ -42,7 +43,7 @@ from charrnn.text.origin import origin_of
 from charrnn.training import earlier
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.following import follow
-from charrnn.training.preparing import Request, prepare
+from charrnn.training.preparing import prepare
 from charrnn.training.starting import NewRun, StoppedRun
 
 __all__ = ["Run", "resume", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -24,6 +25,7 @@ from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import start_capitals
 from charrnn.objectives.batches.groups import Groups
 from charrnn.objectives.plans.plan import schedule
+from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
 from charrnn.tasks.tag import Tagger
@@ -67,7 +69,7 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     assert model.evaluate("long.csv").notes == (note,)
     record = read_folder(Path("m")).record
     assert record.training is not None
-    data = classify.read(["bits.csv"], Reading(), TaskSettings(task="classify"))
+    data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")))
     task = data.divided(record.training)
     assert max(map(len, task.rows_of(task.val))) == 6
 
@@ -144,8 +146,14 @@ def task_of(name: str, seed: int = 0) -> Any:
     else:
         write_brackets(source, 60, seed=1)
     objective = OBJECTIVES[name]  # type: ignore[index]
-    data = objective.read([source], Reading(), TaskSettings(task=name))  # type: ignore[arg-type]
+    data = objective.read(request_of(name, [source]), None)
     return data, data.divided(settings(seed))
+
+
+def request_of(task: Any, sources: Sequence[str] = (), **given: Any) -> Request:
+    """To do something in a minute."""
+    work, minute = TaskSettings(task=task), Budget(minutes=1)
+    return Request(sources, Reading(), work, budget=minute, settings=given)
 
 
 def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
@@ -153,9 +161,9 @@ def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
 
 
 def model_of(data: Any, cell: CellName) -> Any:
-    given = {"cell": cell, "hidden_size": 8, "embed_size": 6}
-    plan = OBJECTIVES[data.kind.name].plan(data, Budget(minutes=1), given, 1e9, [])
-    return plan.model
+    name = data.kind.name
+    request = request_of(name, cell=cell, hidden_size=8, embed_size=6)
+    return OBJECTIVES[name].plan(data, request, lambda: 1e9).model
 
 
 @pytest.mark.parametrize("name", ["classify", "tag"])
@@ -312,7 +320,7 @@ def test_a_damaged_folder_is_told() -> None:
 
 def test_schedules_of_small_sets_are_whole() -> None:
     data, _ = task_of("classify")
-    plan = classify.plan(data, Budget(minutes=1), {}, 1e11, [])
+    plan = classify.plan(data, request_of("classify"), lambda: 1e11)
     assert plan.steps_per_epoch == -(-54 // plan.settings["batch_size"])
     assert schedule(plan, 10).steps == 10
     assert plan.model.bidirectional

@@ -11,10 +11,10 @@ from typing import Any
 
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import Budget, ModelConfig, TrainConfig, check, settings_from
-from charrnn.folder.record import ModelFolder
 from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.objectives.request import Request, Speed
 
 __all__ = ["plan_of"]
 
@@ -41,21 +41,17 @@ SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidire
 def plan_of(
     texts: Sequence[str],
     vocab_size: int,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
+    request: Request,
+    speed: Speed,
     usual: Mapping[str, Any],
 ) -> Plan:
-    """Choose everything that `given` leaves open.
+    """Choose all that is left open.
 
     Args:
         texts: all of them.
         vocab_size: V.
-        budget: how long to train.
-        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
-        speed: operations per second that training reaches on this machine.
-        bases: models that are started from, which have the same shape.
+        request: what the user asks for; models that are started from have the same shape.
+        speed: of training on this machine.
         usual: settings of the task where the user made none.
 
     Raises:
@@ -63,22 +59,22 @@ def plan_of(
         UsageError: for values out of bounds or too large for the texts, or another shape than
             the models have.
     """
-    given = {name: value for name, value in given.items() if value is not None}
+    given = request.settings
     check(TrainConfig, given)
     val_frac = given.get("val_frac", min(0.1, MOST_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0))
     lengths = [len(text) + ENDS for text in texts]
     train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
     shape = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    shape = {**SHAPE, **usual, "vocab_size": vocab_size} | shape_of(bases, shape)
-    model = _network(train, shape, budget, speed)
+    shape = {**SHAPE, **usual, "vocab_size": vocab_size} | shape_of(request.bases, shape)
+    model = _network(train, shape, request.budget, speed)
     longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
     usual_size = _side_by_side(lengths, longest)
     batch_size = side_by_side(given.get("batch_size"), usual_size, len(train_rows), "texts")
     settings = {
         "batch_size": batch_size,
         "seq_length": longest,
-        "learning_rate": _learning_rate(model, FINE_TUNING if bases else 1.0),
+        "learning_rate": _learning_rate(model, FINE_TUNING if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": val_frac,
         "patience": PATIENCE,
@@ -101,17 +97,16 @@ def plan_of(
     )
 
 
-def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) -> ModelConfig:
+def _network(train: int, shape: dict[str, Any], budget: Budget, speed: Speed) -> ModelConfig:
     """The largest that the texts are enough for, and that can read them often enough."""
     if "hidden_size" in shape:
         return settings_from(ModelConfig, shape)
     largest = next(size for limit, size in LARGEST if train < limit)
     models = [settings_from(ModelConfig, {**shape, "hidden_size": size}) for size in SIZES]
-    model = models[0]
+    model, operations = models[0], 0.9 * 60 * (budget.minutes or math.inf) * speed()
     for larger in models[1:]:
         parameters = sum(math.prod(weight) for weight in encoder_shapes(larger).values())
-        minutes = math.inf if budget.minutes is None else budget.minutes
-        passes = 0.9 * 60 * minutes * speed / (6 * parameters * train)
+        passes = operations / (6 * parameters * train)
         if larger.hidden_size <= largest and passes >= PASSES:
             model = larger
     return model
