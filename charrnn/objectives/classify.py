@@ -29,7 +29,7 @@ from charrnn.objectives.base import TextData, TextTask
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.sizes import plan_of
+from charrnn.objectives.plans.texts import plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
@@ -123,7 +123,7 @@ def read(request: Request, known: Tokenizer | None = None) -> ClassifyData:
 
 
 def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
-    """Choose all that is left open; see `sizes.plan_of`."""
+    """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
     dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
     usual = {"dropout": dropout}

@@ -30,7 +30,7 @@ from charrnn.objectives.base import TextData, TextTask
 from charrnn.objectives.batches.examples import divide, start_capitals
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.sizes import plan_of
+from charrnn.objectives.plans.texts import plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
@@ -138,7 +138,7 @@ def read(request: Request, known: Tokenizer | None = None) -> TagData:
 
 
 def plan(data: TagData, request: Request, speed: Speed) -> Plan:
-    """Choose all that is left open; see `sizes.plan_of`."""
+    """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
     return plan_of(texts, data.tokenizer.vocab_size, request, speed, USUAL)
 
