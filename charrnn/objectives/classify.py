@@ -126,8 +126,7 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
     dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
-    usual = {"dropout": dropout}
-    return plan_of(texts, data.tokenizer.vocab_size, request, speed, usual)
+    return plan_of(texts, data.tokenizer.vocab_size, request, speed, {"dropout": dropout})
 
 
 class Batch(NamedTuple):

@@ -42,7 +42,7 @@ from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
-USUAL = {"dropout": 0.5}
+DEFAULTS = {"dropout": 0.5}
 MAX_EPOCHS = 12  # later passes learn the names by heart; see benchmarks/NOTES.md
 # Words outside all spans are many, and count less: else a model that is unsure marks nothing, and
 # of new names it is often unsure. See benchmarks/NOTES.md.
@@ -140,7 +140,7 @@ def read(request: Request, known: Tokenizer | None = None) -> TagData:
 def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, request, speed, USUAL)
+    return plan_of(texts, data.tokenizer.vocab_size, request, speed, DEFAULTS)
 
 
 class Batch(NamedTuple):

@@ -40,7 +40,11 @@ SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidire
 
 
 def plan_of(
-    texts: Sequence[str], vocab_size: int, request: Request, speed: Speed, own: Mapping[str, Any]
+    texts: Sequence[str],
+    vocab_size: int,
+    request: Request,
+    speed: Speed,
+    defaults: Mapping[str, Any],
 ) -> Plan:
     """Choose all that is left open.
 
@@ -49,7 +53,7 @@ def plan_of(
         vocab_size: V.
         request: what the user asks for; models that are started from have the same shape.
         speed: of training on this machine.
-        own: settings of the task where the user made none.
+        defaults: settings of the task where the user made none.
 
     Raises:
         BadDataError: if there are too few texts.
@@ -63,7 +67,7 @@ def plan_of(
     lengths = [len(text) + ENDS for text in texts]
     train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
     chosen = shape_of(request.bases, of_model(given))
-    shape = {**SHAPE, **own, "vocab_size": vocab_size, **chosen}
+    shape = {**SHAPE, **defaults, "vocab_size": vocab_size, **chosen}
     model = SIZES.largest(shape, train, request.budget, speed)
     longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
     batch_size = side_by_side(
