@@ -90,7 +90,8 @@ def plan_of(
         train_tokens=tokens,
         val_tokens=sum(tokens_of(pairs[k]) for k in val_rows),
         reasons=_reasons(model, settings, tokens, len(train)),
-        notes=_notes(len(train_rows) - len(train), longest),
+        notes=_notes(len(train_rows) - len(train), longest)
+        + sizes.note(model, tokens, request, speed),
         tokens_per_step=tokens / steps,
         steps_per_epoch=steps,
     )

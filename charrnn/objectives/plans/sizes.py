@@ -12,11 +12,12 @@ from typing import Any
 
 from charrnn.cells.heads import Shapes
 from charrnn.config import Budget, ModelConfig, settings_from
-from charrnn.objectives.request import Speed
+from charrnn.objectives.request import Request, Speed
 
 __all__ = ["FINE_TUNING", "Sizes"]
 
 FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
+FEW = 10  # passes: with fewer, smaller language models were the better start
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,20 @@ class Sizes:
             return math.inf
         weights = sum(map(math.prod, self.weights(model).values()))
         return 60 * budget.minutes * rate / (self.operations * weights * train)
+
+    def note(
+        self, model: ModelConfig, train: int, request: Request, speed: Speed
+    ) -> tuple[str, ...]:
+        """What to say where the models that a run starts from are too large for its minutes."""
+        minutes = request.budget.kept_minutes
+        if not request.bases or minutes is None:
+            return ()
+        passes = self.passes_of(model, train, request.budget, speed())
+        if passes >= FEW:
+            return ()
+        names = " and ".join(str(base.path) for base in request.bases)
+        return (
+            f"a network as large as {names}, {model.num_layers}×{model.hidden_size}, reads the "
+            f"examples fewer than {max(2, int(passes) + 1)} times in {minutes:g} minutes, and "
+            f"{FEW} times or more are better: give more --minutes, or start from a smaller model",
+        )

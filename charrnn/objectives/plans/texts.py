@@ -88,7 +88,7 @@ def plan_of(
         train,
         val,
         _reasons(model, settings, train, len(train_rows)),
-        _notes(lengths, longest),
+        _notes(lengths, longest) + SIZES.note(model, train, request, speed),
         tokens_per_step=train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
     )
