@@ -88,7 +88,8 @@ class ClassifyData(TextData[Labelled]):
     def divided(self, config: TrainConfig) -> Classification:
         """Texts from all over validate."""
         texts = [one.text for one in self.examples]
-        train, val = divide(texts, config.val_frac, config.seed)
+        classes = [one.label for one in self.examples] if config.keep_classes else None
+        train, val = divide(texts, config.val_frac, config.seed, classes)
         labels = classify.labels_in([self.examples[k] for k in train], self.labels)
         return Classification(
             train=[self.examples[k] for k in train],
@@ -126,7 +127,8 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
     dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
-    return plan_of(texts, data.tokenizer.vocab_size, request, speed, {"dropout": dropout})
+    defaults, labels = {"dropout": dropout}, [one.label for one in data.examples]
+    return plan_of(texts, data.tokenizer.vocab_size, request, speed, defaults, labels)
 
 
 class Batch(NamedTuple):

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -236,6 +237,22 @@ def test_equal_texts_are_on_one_side(name: str) -> None:
     train, val = ({one.text for one in part} for part in (task.train, task.val))
     assert train.isdisjoint(val)
     assert len(task.train) + len(task.val) == len(data.examples)
+
+
+def test_each_class_has_a_text_to_train_on() -> None:
+    """But in runs begun before this was seen to, whose division stays as it was."""
+    rows = "".join(f"text {k} of {k % 30},c{k % 30}\n" for k in range(60))
+    Path("pairs.csv").write_text(f"text,label\n{rows}")
+    run = charrnn.train("pairs.csv", task="classify", out="m", val_frac=0.4, **SMALL)
+    run.finish(progress=False)
+    record = read_folder(Path("m")).record
+    assert record.training is not None
+    data = classify.read(request_of("classify", ["pairs.csv"]))
+    for keeps, count in ((True, 30), (False, 25)):
+        task = data.divided(msgspec.structs.replace(record.training, keep_classes=keeps))
+        assert len({one.label for one in task.train}) == count
+        assert len(task.val) == 24
+    assert record.training.keep_classes
 
 
 def test_words_are_left_out_whole_and_never_all() -> None:

@@ -45,6 +45,7 @@ def plan_of(
     request: Request,
     speed: Speed,
     defaults: Mapping[str, Any],
+    labels: Sequence[str] | None = None,
 ) -> Plan:
     """Choose all that is left open.
 
@@ -54,6 +55,7 @@ def plan_of(
         request: what the user asks for; models that are started from have the same shape.
         speed: of training on this machine.
         defaults: settings of the task where the user made none.
+        labels: of the texts, each of which keeps a text to train on.
 
     Raises:
         BadDataError: if there are too few texts.
@@ -63,7 +65,7 @@ def plan_of(
     given = request.settings
     check(TrainConfig, given)
     val_frac = given.get("val_frac", min(0.1, MOST_VALIDATION / len(texts)))
-    train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0))
+    train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0), labels)
     lengths = [len(text) + ENDS for text in texts]
     train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
     chosen = shape_of(request.bases, of_model(given))
@@ -80,6 +82,7 @@ def plan_of(
         "weight_decay": 0.05,
         "val_frac": val_frac,
         "patience": PATIENCE,
+        "keep_classes": labels is not None,
     } | of_training(given)
     steps_per_epoch = math.ceil(len(train_rows) / batch_size)
     return Plan(
