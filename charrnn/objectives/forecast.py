@@ -142,23 +142,10 @@ def read(request: Request, _known: Tokenizer | None = None) -> ForecastData:
     series = read_series(request.files, request.reading, notes, settings.label_column)
     season = settings.season or 1
     lengths = [len(one.values) for one in series]
-    longest = max(lengths)
     horizon = settings.horizon or (
-        season if season > 1 else min(max(1, longest // 10), LONGEST_HORIZON)
+        season if season > 1 else min(max(1, max(lengths) // 10), LONGEST_HORIZON)
     )
-    least = 2 * horizon + season
-    enough = [one for one in series if len(one.values) >= least]
-    if not enough:
-        which = named(series[0]) if len(series) == 1 else f"the longest of {len(series):,} series"
-        raise BadDataError(
-            f"{series[0].place}: {which} has {longest:,} values",
-            f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller --horizon "
-            "or --season, or give longer series",
-        )
-    if len(enough) < len(series):
-        left = len(series) - len(enough)
-        all_series = f"{left:,} of {len(series):,} series are shorter than {least:,} values"
-        notes.append(f"{all_series}: they are not validated, and trained on as far as they go")
+    _check_lengths(series, horizon, season, notes)
     whole = hashlib.sha256()
     for one in series:
         whole.update(one.name.encode() + b"\0" + np.ascontiguousarray(one.values).tobytes())
@@ -181,6 +168,22 @@ def read(request: Request, _known: Tokenizer | None = None) -> ForecastData:
         ),
         notes=tuple(notes),
     )
+
+
+def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: list[str]) -> None:
+    """See that a series is long enough to be divided; say how many are not."""
+    lengths, least = [len(one.values) for one in series], 2 * horizon + season
+    short = sum(length < least for length in lengths)
+    if short == len(series):
+        which = named(series[0]) if len(series) == 1 else f"the longest of {len(series):,} series"
+        raise BadDataError(
+            f"{series[0].place}: {which} has {max(lengths):,} values",
+            f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller --horizon "
+            "or --season, or give longer series",
+        )
+    if short:
+        all_series = f"{short:,} of {len(series):,} series are shorter than {least:,} values"
+        notes.append(f"{all_series}: they are not validated, and trained on as far as they go")
 
 
 def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:
