@@ -284,6 +284,13 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         ),
     ] = "auto"
 
+    keep_classes: Annotated[
+        bool,
+        about(
+            "Whether each class keeps a text to train on; older runs did not see to it.",
+            derived=True,
+        ),
+    ] = False
     base_weights: Annotated[
         str | None,
         about("SHA-256 of the weights that training started from, if another's.", derived=True),

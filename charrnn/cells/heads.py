@@ -30,6 +30,7 @@ __all__ = [
     "EMBEDDING_BACK",
     "INPUT_BIAS",
     "INPUT_WEIGHT",
+    "Shapes",
     "encoder_shapes",
     "shapes_of",
 ]

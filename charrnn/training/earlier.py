@@ -18,6 +18,7 @@ from charrnn.learning.hardware.ranks import found
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus
@@ -121,10 +122,8 @@ def read_again(
             check=lambda corpus: _refuse_another(corpus, record, folder),
             vocabulary=lambda _: tokenizer,
         )
-    if isinstance(sources, Corpus):
-        raise UsageError("a corpus has no examples in it", "name files with examples")
-    settings, reading = record.task.settings, columns_for(record.task, reading)
-    data = OBJECTIVES[record.task.name].read(sources, reading, settings, tokenizer=tokenizer)
+    request = Request(sources, columns_for(record.task, reading), record.task.settings)
+    data = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)
     return data
 

@@ -15,8 +15,13 @@ from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
 from charrnn.objectives.batches.dividing import record_shares
-from charrnn.objectives.plans.plan import Plan
-from charrnn.settings import settings_of
+from charrnn.objectives.plans.plan import (
+    MODEL_FIELDS,
+    TRAIN_FIELDS,
+    Plan,
+    of_model,
+    of_training,
+)
 from charrnn.text.records import Records
 
 __all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
@@ -34,9 +39,6 @@ CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
-
-MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
-TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 
 
 def plan(
@@ -72,7 +74,7 @@ def plan(
         train, val = _divide(text, given.get("val_frac"))
         val_frac = val / text
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
-    shape |= {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    shape |= of_model(given)
     model, passes = _network(train, shape, budget, speed)
     if isinstance(text, Records):
         *_, batch_size, seq_length, steps_per_epoch = shares
@@ -87,8 +89,9 @@ def plan(
         "seq_length": seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
         "weight_decay": 0.05,
+        **of_training(given),
         "val_frac": val_frac,
-    } | {name: value for name, value in given.items() if name in TRAIN_FIELDS - {"val_frac"}}
+    }
     if budget.steps is not None:
         passes = budget.steps * tokens_per_step / train
     records = text.count if isinstance(text, Records) else 0

@@ -1,0 +1,70 @@
+"""What trained models share that read texts.
+
+sources ──read──▶ examples ──report──▶ Report
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from charrnn.arguments import checked
+from charrnn.config import Reading
+from charrnn.examples.rows import listed
+from charrnn.folder.record import ModelFolder
+from charrnn.tasks.nets.encoder import Encoder
+from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.texts import tokenizer_of
+
+__all__ = ["TextModel"]
+
+Example = TypeVar("Example")
+
+
+class TextModel(ABC, Generic[Example]):
+    """A trained model that reads texts and answers. Get one from `charrnn.load`.
+
+    Args:
+        found: its folder.
+
+    Raises:
+        BadDataError: if what is in it doesn't fit the task.
+
+    Attributes:
+        tokenizer: the vocabulary.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        self.tokenizer = tokenizer_of(found)
+        self._encoder = Encoder(found.record.model, found.weights)
+
+    @checked
+    def evaluate(
+        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+    ) -> Report:
+        """Scores on examples whose answers are known, beside those of trivial answers.
+
+        Args:
+            sources: files as it was trained on; their columns have the same names by default.
+            reading: encoding and text column.
+
+        Raises:
+            CharRNNError: for files that are not as those.
+        """
+        notes: list[str] = []
+        report = self.report(self.read(listed(sources), reading or Reading(), notes))
+        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+
+    @abstractmethod
+    def read(
+        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+    ) -> Sequence[Example]:
+        """The examples in some files; `notes` gets what was changed or left out."""
+
+    @abstractmethod
+    def report(self, examples: Sequence[Example]) -> Report:
+        """Scores on examples, beside those of trivial answers."""
