@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any, NoReturn
+from tempfile import NamedTemporaryFile
+from typing import Any
+from unittest import mock
 
 from charrnn.cli.app import main
 
-__all__ = ["TINY", "run", "run_copy", "start"]
+__all__ = ["TINY", "run", "run_anew", "start"]
 
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
+# A process that has imported what training needs, which takes two seconds of a processor, and has
+# computed nothing: threads are not copied.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["__main__", "tests.commands", "charrnn.training.run"])
+SERVERS_OWN = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 def start(
@@ -40,49 +47,51 @@ def start(
     )
 
 
-def run(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """Run it to its end, with `data` as standard input."""
+def run_anew(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run it to its end in a Python that has imported nothing, with `data` as standard input."""
     process = start(cwd, *arguments, stdin=subprocess.PIPE)
     out, err = process.communicate(data, timeout=120)
     return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
 
 
-def run_copy(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """As `run`, but in a copy of this process, which needs no second to load PyTorch.
+def run(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """As `run_anew`, in a process that is a copy of one that has imported PyTorch."""
+    theirs, ours = SERVER.Pipe(duplex=False)
+    with NamedTemporaryFile() as out, NamedTemporaryFile() as err:
+        streams = (theirs, out.name, err.name)
+        words = [*map(str, arguments)]
+        copy = SERVER.Process(target=_become, args=(cwd, words, dict(os.environ), streams))
+        with mock.patch.dict(os.environ, SERVERS_OWN):  # the first copy starts the server
+            copy.start()
+        theirs.close()
+        with ours, suppress(BrokenPipeError), os.fdopen(os.dup(ours.fileno()), "wb") as pipe:
+            pipe.write(data)
+        copy.join(120)
+        if copy.exitcode is None:
+            copy.kill()
+            raise subprocess.TimeoutExpired(words, 120)
+        written = (stream.read().decode() for stream in (out, err))
+        return subprocess.CompletedProcess([], copy.exitcode, *written)
 
-    For mistakes that are found before anything is computed: threads are not copied.
-    """
-    with ExitStack() as stack:
-        streams = [stack.enter_context(TemporaryFile()) for _ in range(3)]
-        streams[0].write(data)
-        streams[0].seek(0)
-        child = os.fork()
-        if child == 0:
-            _become(cwd, arguments, streams)
-        _, status = os.waitpid(child, 0)
-        for stream in streams:
-            stream.seek(0)
-        _, out, err = (stream.read().decode() for stream in streams)
-    return subprocess.CompletedProcess([], os.waitstatus_to_exitcode(status), out, err)
 
-
-def _become(cwd: Path, arguments: tuple[object, ...], streams: Sequence[IO[bytes]]) -> NoReturn:
+def _become(
+    cwd: Path,
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    streams: tuple[Connection, str, str],
+) -> None:
     """Be the command, in a process that ends with it."""
-    code = 1
-    try:
-        os.chdir(cwd)
-        for number, stream in enumerate(streams):
-            os.dup2(stream.fileno(), number)
-        sys.stdin = os.fdopen(0, closefd=False)
-        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
-        sys.argv = ["charrnn", *map(str, arguments)]
-        main()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment | {"OMP_NUM_THREADS": "1"})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    given, *files = streams
+    with given:
+        os.dup2(given.fileno(), 0)
+    for number, name in enumerate(files, 1):
+        with Path(name).open("wb") as file:
+            os.dup2(file.fileno(), number)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+    sys.argv = ["charrnn", *arguments]
+    main()

@@ -108,7 +108,7 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
 def test_wrong_input_is_one_line(
     desk: Path, arguments: tuple[str, ...], code: int, found: str
 ) -> None:
-    done = commands.run_copy(desk, *arguments)
+    done = commands.run(desk, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert found in done.stderr
     assert done.stderr.count("\n") == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import load
-from tests.commands import TINY, run, run_copy
+from tests.commands import TINY, run
 from tests.conftest import VERSE
 
 
@@ -99,7 +99,7 @@ def test_mistakes_end_in_a_line(
 ) -> None:
     (desk / "strange.txt").write_text("the Ω")
     (desk / "one.txt").write_text("t")
-    done = run_copy(desk, *arguments)
+    done = run(desk, *arguments)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -11,7 +11,7 @@ import pytest
 
 import charrnn
 from charrnn.sharing.page import RUNTIME
-from tests.commands import run, start
+from tests.commands import run, run_anew, start
 
 RUNTIME_BYTES = 30_000  # what the runtime of a page may take
 
@@ -103,7 +103,7 @@ def test_a_graph_without_the_package_says_what_to_install(
 ) -> None:
     (home / "onnx.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", f"{home}:{Path(charrnn.__file__).parent.parent}")
-    done = run(home, "export", "verse", "--onnx", "c.onnx")
+    done = run_anew(home, "export", "verse", "--onnx", "c.onnx")
     assert done.returncode == 66
     assert done.stderr.splitlines()[-1] == (
         "charrnn: an ONNX graph needs the package onnx; pip install 'charrnn-toolkit[onnx]'"

@@ -16,7 +16,7 @@ import typer.main
 
 from charrnn import CharRNN, CharTokenizer, load
 from charrnn.cli.app import app
-from tests.commands import run, run_copy, start
+from tests.commands import run, start
 from tests.conftest import VERSE, small_config
 
 DOCS = Path(__file__).parents[2] / "docs" / "sampling.md"
@@ -85,7 +85,7 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
 def test_mistakes_end_in_a_line(
     desk: Path, arguments: tuple[object, ...], code: int, message: str
 ) -> None:
-    done = run_copy(desk, "sample", "verse", *arguments)
+    done = run(desk, "sample", "verse", *arguments)
     assert done.returncode == code
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -23,7 +23,7 @@ from charrnn import CharRNN, CharTokenizer
 from charrnn.cli.app import VERBS as CALLED
 from charrnn.cli.app import app
 from charrnn.text.corpus import BUNDLED
-from tests.commands import TINY, run, run_copy, start
+from tests.commands import TINY, run, run_anew, start
 from tests.conftest import small_config
 
 VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -31,7 +31,7 @@ VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-define
 
 @pytest.mark.parametrize("verb", [None, *VERBS])
 def test_every_command_has_help(verb: str | None, tmp_path: Path) -> None:
-    done = run(tmp_path, *([verb] if verb else []), "--help")
+    done = run_anew(tmp_path, *([verb] if verb else []), "--help")
     assert done.returncode == 0
     assert "Usage:" in done.stdout
     if verb is None:
@@ -103,7 +103,7 @@ def test_names_are_made_unique_and_no_folder_is_written_over(home: Path) -> None
 def test_standard_input_trains_a_byte_model(tmp_path: Path) -> None:
     data = "déjà vu, déjà lu\n".encode("latin-1") * 40
     arguments = ("train", "-", "--tokenizer", "byte", "--steps", 3, *TINY, "--json")
-    done = run(tmp_path, *arguments, data=data)
+    done = run_anew(tmp_path, *arguments, data=data)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == "checkpoints/stdin"
 
@@ -126,7 +126,7 @@ def test_a_bad_text_ends_in_one_line_and_leaves_nothing(
 ) -> None:
     if data is not None:
         (tmp_path / name).write_bytes(data)
-    done = run_copy(tmp_path, "train", name, "--steps", 1)
+    done = run(tmp_path, "train", name, "--steps", 1)
     _assert_one_line(done, code, message)
     assert not (tmp_path / "checkpoints").exists()
 
@@ -149,7 +149,7 @@ BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
 def test_a_bad_setting_is_named(
     tmp_path: Path, verse: Path, settings: tuple[object, ...], message: str
 ) -> None:
-    _assert_one_line(run_copy(tmp_path, "train", verse, *settings), 2, message)
+    _assert_one_line(run(tmp_path, "train", verse, *settings), 2, message)
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -278,7 +278,7 @@ def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    assert re.fullmatch(r"charrnn \d+\.\d+\.\d+\n", run(tmp_path, "--version").stdout)
+    assert re.fullmatch(r"charrnn \d+\.\d+\.\d+\n", run_anew(tmp_path, "--version").stdout)
 
 
 def test_a_pipe_closed_early_is_no_error(home: Path) -> None:

@@ -275,7 +275,7 @@ def test_places_are_limited_and_one_that_is_left_is_free_again(trained_home: Pat
     endless = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999, "stream": True}
     with started(trained_home, *limits) as server:
         client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
-        streams = [client.completions.create(model="verse", prompt="t", **endless) for _ in "12"]  # type: ignore[call-overload]
+        streams = [client.completions.create(model="verse", prompt="t", **endless) for _ in "12"]
         for stream in streams:
             next(iter(stream))
         refused = server.complete(max_tokens=1)
@@ -335,7 +335,7 @@ def test_a_second_ctrl_c_ends_at_once(trained_home: Path) -> None:
     endless = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999, "stream": True}
     with started(trained_home, "verse", "--max-length", 9_999_999) as server:
         client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
-        stream = client.completions.create(model="verse", prompt="t", **endless)  # type: ignore[call-overload]
+        stream = client.completions.create(model="verse", prompt="t", **endless)
         next(iter(stream))
         server.process.send_signal(signal.SIGINT)
         while _takes_connections(server):  # until it has heard the first

@@ -70,7 +70,7 @@ def test_all_together_in_their_order() -> None:
             theirs.TypicalLogitsWarper(0.9),
         ]
     )
-    expected: Any = processors(torch.from_numpy(RECENT), torch.from_numpy(LOGITS.copy()))  # type: ignore[arg-type]
+    expected: Any = processors(torch.from_numpy(RECENT), torch.from_numpy(LOGITS.copy()))
     config = SampleConfig(top_k=9, top_p=0.95, min_p=0.02, typical_p=0.9)
     found = probabilities(LOGITS, config, temperature=0.7)
     np.testing.assert_allclose(found, expected.softmax(-1).numpy(), rtol=1e-9, atol=1e-15)
@@ -89,7 +89,7 @@ def test_all_together_after_a_penalty_and_a_list() -> None:
             theirs.TypicalLogitsWarper(0.95),
         ]
     )
-    expected: Any = processors(torch.from_numpy(RECENT), torch.from_numpy(LOGITS.copy()))  # type: ignore[arg-type]
+    expected: Any = processors(torch.from_numpy(RECENT), torch.from_numpy(LOGITS.copy()))
     config = SampleConfig(
         top_k=8, top_p=0.97, min_p=0.01, typical_p=0.95, ban="ch", repetition_penalty=1.3
     )
