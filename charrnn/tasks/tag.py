@@ -92,7 +92,7 @@ class Tagger(TextModel[Tagged]):
     def read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> list[Tagged]:
-        """See `TextModel`; raises what `read_tagged` does."""
+        """See `TaskModel`; raises what `read_tagged` does."""
         return read_tagged(sources, columns_for(self.task, reading), notes)
 
     def report(self, examples: Sequence[Tagged]) -> Report:
