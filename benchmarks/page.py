@@ -18,7 +18,7 @@ from timing import machine
 
 from charrnn import CharRNN, CharTokenizer
 from charrnn.config import CellName, ModelConfig
-from charrnn.folder.record import read_model
+from charrnn.folder.reading import read_model
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import model_page
 from tests.browser import Browser

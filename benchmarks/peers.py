@@ -42,8 +42,36 @@ def jax_step(cell: str, hidden: int, x: Any, y: Any) -> Callable[[], object]:
     import jax
     import jax.numpy as jnp
 
-    gates = {"rnn": 1, "lstm": 4, "gru": 3}[cell]
+    loss = jax_loss(cell)
+
+    @jax.jit
+    def update(
+        weights: Any, first: Any, second: Any, count: Any, state: Any, x: Any, y: Any
+    ) -> Any:
+        grads, after = jax.grad(loss, has_aux=True)(weights, state, x, y)
+        return *jax_adamw(weights, first, second, count, grads), after
+
+    weights = jax_weights(cell, hidden)
+    zeros = jax.tree.map(jnp.zeros_like, weights)
     parts = 2 if cell == "lstm" else 1
+    start = [tuple(jnp.zeros((len(x), hidden)) for _ in range(parts)) for _ in range(LAYERS)]
+    now = [weights, zeros, zeros, start]
+    count = 0
+
+    def call() -> None:
+        nonlocal count
+        count += 1
+        now[:] = update(*now[:3], float(count), now[3], x, y)
+        jax.block_until_ready(now)
+
+    return call
+
+
+def jax_weights(cell: str, hidden: int) -> dict[str, Any]:
+    """Embedding, layers and head, drawn at random."""
+    import jax.numpy as jnp
+
+    gates = {"rnn": 1, "lstm": 4, "gru": 3}[cell]
     random = np.random.default_rng(0)
 
     def weight(*shape: int) -> Any:
@@ -54,6 +82,13 @@ def jax_step(cell: str, hidden: int, x: Any, y: Any) -> Callable[[], object]:
         weights[f"ih{k}"] = weight(hidden if k else E, gates * hidden)
         weights[f"hh{k}"] = weight(hidden, gates * hidden)
         weights[f"b{k}"] = jnp.zeros(gates * hidden)
+    return weights
+
+
+def jax_loss(cell: str) -> Callable[..., Any]:
+    """What gives the mean loss of a batch and the state after it."""
+    import jax
+    import jax.numpy as jnp
 
     def rule(gx: Any, gh: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         if cell == "rnn":
@@ -81,36 +116,23 @@ def jax_step(cell: str, hidden: int, x: Any, y: Any) -> Callable[[], object]:
         logp = jax.nn.log_softmax(h @ weights["head"] + weights["bias"])
         return -jnp.take_along_axis(logp, y.T[..., None], -1).mean(), after
 
-    @jax.jit
-    def update(
-        weights: Any, first: Any, second: Any, count: Any, state: Any, x: Any, y: Any
-    ) -> Any:
-        grads, after = jax.grad(loss, has_aux=True)(weights, state, x, y)
-        norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(grads)))
-        grads = jax.tree.map(lambda g: g * jnp.minimum(1.0, 1.0 / norm), grads)
-        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, grads)
-        second = jax.tree.map(lambda v, g: 0.99 * v + 0.01 * g * g, second, grads)
-        rate = 1e-3 * jnp.sqrt(1 - 0.99**count) / (1 - 0.9**count)
-        weights = jax.tree.map(
-            lambda w, m, v: w * (1 - 1e-5) - rate * m / (jnp.sqrt(v) + 1e-8),
-            weights,
-            first,
-            second,
-        )
-        return weights, first, second, after
+    return loss
 
-    zeros = jax.tree.map(jnp.zeros_like, weights)
-    start = [tuple(jnp.zeros((len(x), hidden)) for _ in range(parts)) for _ in range(LAYERS)]
-    now = [weights, zeros, zeros, start]
-    count = 0
 
-    def call() -> None:
-        nonlocal count
-        count += 1
-        now[:] = update(*now[:3], float(count), now[3], x, y)
-        jax.block_until_ready(now)
+def jax_adamw(weights: Any, first: Any, second: Any, count: Any, grads: Any) -> tuple[Any, ...]:
+    """One update by clipped gradients: weights, means and squares after it."""
+    import jax
+    import jax.numpy as jnp
 
-    return call
+    norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(grads)))
+    grads = jax.tree.map(lambda g: g * jnp.minimum(1.0, 1.0 / norm), grads)
+    first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, grads)
+    second = jax.tree.map(lambda v, g: 0.99 * v + 0.01 * g * g, second, grads)
+    rate = 1e-3 * jnp.sqrt(1 - 0.99**count) / (1 - 0.9**count)
+    weights = jax.tree.map(
+        lambda w, m, v: w * (1 - 1e-5) - rate * m / (jnp.sqrt(v) + 1e-8), weights, first, second
+    )
+    return weights, first, second
 
 
 def main() -> None:

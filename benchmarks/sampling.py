@@ -32,13 +32,14 @@ from timing import Step, machine, rates, title
 from torch import nn
 
 from charrnn.cells.rules import CELLS, State
-from charrnn.config import ModelConfig, SampleConfig
+from charrnn.config import ModelConfig
 from charrnn.models.loading import load
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.sampling import generation
 from charrnn.sampling.language_model import TokenSampler
 from charrnn.text.tokenizer import CharTokenizer
+from charrnn.use_config import SampleConfig
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "sampling.json"

@@ -17,10 +17,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from charrnn import inside as inside
     from charrnn.config import Budget as Budget
-    from charrnn.config import EvalConfig as EvalConfig
     from charrnn.config import ModelConfig as ModelConfig
     from charrnn.config import Reading as Reading
-    from charrnn.config import SampleConfig as SampleConfig
     from charrnn.config import TrainConfig as TrainConfig
     from charrnn.errors import CharRNNError as CharRNNError
     from charrnn.evaluation.losses import evaluate as evaluate
@@ -48,10 +46,12 @@ if TYPE_CHECKING:
     from charrnn.training.run import Run as Run
     from charrnn.training.run import resume as resume
     from charrnn.training.run import train as train
+    from charrnn.use_config import EvalConfig as EvalConfig
+    from charrnn.use_config import SampleConfig as SampleConfig
 
 # Where each public name is found. The imports above say the same to type checkers.
 _MODULES = {
-    "config": ("Budget", "EvalConfig", "ModelConfig", "Reading", "SampleConfig", "TrainConfig"),
+    "config": ("Budget", "ModelConfig", "Reading", "TrainConfig"),
     "errors": ("CharRNNError",),
     "evaluation.losses": ("evaluate",),
     "folder.record": ("Evaluation",),
@@ -68,6 +68,7 @@ _MODULES = {
     "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
     "training.events": ("Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"),
     "training.run": ("Run", "resume", "train"),
+    "use_config": ("EvalConfig", "SampleConfig"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _ROOMS = ("inside",)  # rooms that hand out their functions themselves

@@ -1,8 +1,9 @@
-"""The settings: of reading a text, of a model, its training, sampling, evaluation and serving.
+"""The settings that a run keeps: of reading a text, of a model and of its training.
 
 Each setting stands here once: its type, its bounds, its default where one fits every text, one
 line of help and the names of its option. `settings` says what is made from that. What depends on
-the text and the machine is chosen in `objectives.plans.planning`.
+the text and the machine is chosen in `objectives.plans.planning`. What using a model needs besides
+is in `use_config`.
 
 Annotations are not strings here: reading each field's from a string would take every command 3 ms.
 """
@@ -17,18 +18,16 @@ from charrnn.errors import UsageError
 from charrnn.settings import Settings, about, check, document, settings_from, takes
 
 __all__ = [
-    "SETTINGS",
     "Budget",
     "CellName",
     "Correction",
     "Count",
     "EngineName",
-    "EvalConfig",
-    "LengthPenalty",
     "ModelConfig",
+    "NonNegative",
+    "Positive",
+    "Rate",
     "Reading",
-    "SampleConfig",
-    "ServeConfig",
     "Settings",
     "Size",
     "TaskName",
@@ -36,8 +35,8 @@ __all__ = [
     "Threads",
     "TrainConfig",
     "Unknown",
+    "Width",
     "check",
-    "refuse_bidirectional",
     "settings_from",
     "takes",
 ]
@@ -52,15 +51,14 @@ Unknown = Literal["error", "skip", "replace"]  # what to do with characters a mo
 Size = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Width = Annotated[int, Meta(ge=1, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Probability = Annotated[float, Meta(gt=0, le=1)]
 Rate = Annotated[float, Meta(ge=0, lt=1)]
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
-LengthPenalty = Annotated[float, Meta(ge=-10, le=10)]  # of a beam search
 
 BY_TEXT = "chosen for the text"
 
 
+@document
 class Reading(Settings, frozen=True):
     """How bytes become text."""
 
@@ -118,6 +116,7 @@ class Reading(Settings, frozen=True):
         return self
 
 
+@document
 class Budget(Settings, frozen=True):
     """How long to train: minutes (three if nothing is given), epochs, or steps.
 
@@ -160,6 +159,7 @@ class Budget(Settings, frozen=True):
         return self.minutes if self.steps is None else None
 
 
+@document
 class ModelConfig(Settings, frozen=True, kw_only=True):
     """The shape of a network."""
 
@@ -220,6 +220,7 @@ class Threads(Settings, frozen=True, kw_only=True):
     count: Size
 
 
+@document
 class TrainConfig(Settings, frozen=True, kw_only=True):
     """How a network is trained, fully resolved: two runs with equal settings are equal."""
 
@@ -283,6 +284,13 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         ),
     ] = "auto"
 
+    keep_classes: Annotated[
+        bool,
+        about(
+            "Whether each class keeps a text to train on; older runs did not see to it.",
+            derived=True,
+        ),
+    ] = False
     base_weights: Annotated[
         str | None,
         about("SHA-256 of the weights that training started from, if another's.", derived=True),
@@ -301,6 +309,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         return tokens - round(tokens * self.val_frac)
 
 
+@document
 class TaskSettings(Settings, frozen=True, kw_only=True):
     """What is to be learnt, if it is not a language model."""
 
@@ -324,167 +333,3 @@ class TaskSettings(Settings, frozen=True, kw_only=True):
     season: Annotated[
         Size | None, about("Forecast: steps after which a series repeats itself.", unset="none")
     ] = None
-
-
-class SampleConfig(Settings, frozen=True, kw_only=True):
-    """How new text is drawn; the names are Hugging Face's.
-
-    With `max_new_tokens=None` a text goes on until something else ends it.
-    """
-
-    max_new_tokens: Annotated[
-        Count | None,
-        about(
-            "Number of characters to write (bytes, for a byte model), the prompt not counted; "
-            "some more if the last would be cut.",
-            "--length",
-            "-n",
-            cli="0 writes until stopped.",
-        ),
-    ] = 500
-    temperature: Annotated[
-        NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=1)],
-        about(
-            "Divides the logits: below 1 is safer, above 1 wilder, 0 always takes the likeliest. "
-            "Several take turns, a character each.",
-            "--temperature",
-            "--temp",
-            "-t",
-        ),
-    ] = 0.8
-    top_k: Annotated[
-        Annotated[int, Meta(ge=1)] | None, about("Draw from the k likeliest characters only.")
-    ] = None
-    top_p: Annotated[
-        Probability,
-        about("Draw from the likeliest characters that together reach this probability."),
-    ] = 1.0
-    min_p: Annotated[
-        float,
-        Meta(ge=0, le=1),
-        about("Draw from characters at least this many times as likely as the likeliest."),
-    ] = 0.0
-    typical_p: Annotated[
-        Probability,
-        about("Draw from the most typical characters that together reach this probability."),
-    ] = 1.0
-    repetition_penalty: Annotated[
-        Positive, about("Above 1, makes what was just written less likely.")
-    ] = 1.0
-    repetition_window: Annotated[
-        Width, about("How many of the last characters the repetition penalty looks at.")
-    ] = 64
-    allow: Annotated[str | None, about("Write these characters only.")] = None
-    ban: Annotated[str, about("Never write these characters.")] = ""
-    stop_strings: Annotated[
-        tuple[Annotated[str, Meta(min_length=1)], ...],
-        about("End before this text.", "--stop", cli="May be given several times."),
-    ] = ()
-    include_stop: Annotated[bool, about("End after the stop text instead of before it.")] = False
-    max_lines: Annotated[
-        Annotated[int, Meta(ge=1)] | None, about("Stop after this many lines.")
-    ] = None
-    clamp: Annotated[
-        dict[str, float] | None,
-        about(
-            "Hold units at values while the model reads and writes; names are LAYER.UNIT, from 0.",
-            cli="Written LAYER.UNIT=VALUE, such as 0.5=-1; may be given several times.",
-        ),
-    ] = None
-    seed: Annotated[
-        Count | None, about("Equal seeds write equal texts; further texts count up from it.")
-    ] = None
-
-
-class EvalConfig(Settings, frozen=True, kw_only=True):
-    """How a text is scored."""
-
-    protocol: Annotated[
-        Literal["carried", "windows", "records"] | None,
-        about(
-            "Carry the state through the whole text, or start empty in each window or record.",
-            unset="records for a model of records, else carried",
-        ),
-    ] = None
-    window: Annotated[Width, about("Characters in a window.")] = 256
-    random_windows: Annotated[
-        Size | None, about("Score this many windows at random places, instead of all.")
-    ] = None
-    seed: Annotated[Count, about("Seed of the random windows.")] = 0
-    segment: Annotated[
-        Width, about("Dynamic evaluation: characters scored before each adaptation.")
-    ] = 32
-    rate: Annotated[
-        NonNegative, about("Dynamic evaluation: how far the weights move each time.")
-    ] = 7e-4
-    decay: Annotated[
-        Rate, about("Dynamic evaluation: how strongly the weights are drawn back each time.")
-    ] = 2e-3
-
-
-class ServeConfig(Settings, frozen=True, kw_only=True):
-    """Where models are served, to whom, and how much one request may ask for."""
-
-    host: Annotated[
-        str,
-        Meta(min_length=1),
-        about("Address to listen on; 0.0.0.0 lets other machines in: give an --api-key then."),
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, Meta(ge=0, le=65535), about("Port to listen on; 0 takes any that is free.")
-    ] = 8765
-    api_key: Annotated[
-        Annotated[str, Meta(min_length=1)] | None,
-        about(
-            "Key that requests must bring as `Authorization: Bearer KEY`.",
-            unset="the environment's CHARRNN_API_KEY",
-        ),
-    ] = None
-    allow_origin: Annotated[
-        tuple[str, ...],
-        about(
-            "Let pages of this origin use the server, like https://example.org; * for all.",
-            cli="May be given several times.",
-        ),
-    ] = ()
-    allow_host: Annotated[
-        tuple[str, ...],
-        about(
-            "A name of this machine that requests may use, besides localhost and IP addresses.",
-            cli="May be given several times.",
-        ),
-    ] = ()
-    max_length: Annotated[
-        Size, about("Most characters that a text may have, and that a prompt may have.")
-    ] = 10_000
-    max_texts: Annotated[
-        Annotated[int, Meta(ge=1, le=10_000)], about("Most texts that are written side by side.")
-    ] = 512
-    max_body: Annotated[Size, about("Most bytes that a request may have.")] = 1_000_000
-    max_seconds: Annotated[Positive, about("Most seconds that a request may take.")] = 300.0
-
-
-# All that a user can set.
-SETTINGS: tuple[type[Settings], ...] = (
-    Reading,
-    Budget,
-    ModelConfig,
-    TrainConfig,
-    TaskSettings,
-    SampleConfig,
-    EvalConfig,
-    ServeConfig,
-)
-for kind in SETTINGS:
-    document(kind)
-
-
-def refuse_bidirectional(config: ModelConfig) -> None:
-    """A language model reads forward only.
-
-    Raises:
-        UsageError: if `config` is of a network that reads backwards too.
-    """
-    if config.bidirectional:
-        found = "a bidirectional network has read the characters it should predict"
-        raise UsageError(found, "a language model needs bidirectional=False")

@@ -6,7 +6,7 @@
 Such a field becomes an option of the command line (`terminal.options`), a parameter in the
 signature and a line in the docstring of each function that takes it among its `**settings`
 (`takes`), the bounds in error messages, and a row of docs/reference.md. The settings themselves
-are in `config`.
+are in `config` and `use_config`.
 """
 
 from __future__ import annotations
@@ -259,10 +259,11 @@ def _shown(number: float) -> str:
     return "2**63 - 1" if number == 2**63 - 1 else f"{number:,}"
 
 
-def document(kind: type[Settings]) -> None:
+def document(kind: type[AnySettings]) -> type[AnySettings]:
     """Give the docstring of `kind` its list of attributes."""
     lines = "".join(f"    {setting.name}: {setting.help}\n" for setting in fields_of(kind))
     kind.__doc__ = f"{inspect.cleandoc(kind.__doc__ or '')}\n\nAttributes:\n{lines}"
+    return kind
 
 
 def takes(*kinds: type[Settings]) -> Callable[[Function], Function]:

@@ -12,8 +12,9 @@ from typing import Any
 import typer.main
 
 from charrnn.cli.app import app
-from charrnn.config import SETTINGS, Settings
+from charrnn.config import Settings
 from charrnn.settings import fields_of, in_words
+from charrnn.use_config import SETTINGS
 
 PAGE = Path(__file__).with_name("reference.md")
 

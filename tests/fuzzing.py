@@ -15,12 +15,13 @@ import atheris
 
 with atheris.instrument_imports(include=["charrnn"]):
     from charrnn import ByteTokenizer, CharRNNError, CharTokenizer
-    from charrnn.config import Reading, SampleConfig, settings_from
+    from charrnn.config import Reading, settings_from
     from charrnn.decoding import pieces as decoding
     from charrnn.errors import BadDataError
     from charrnn.folder.record import ModelRecord
     from charrnn.folder.untrusted import parse
     from charrnn.text.tokenizer import Tokenizer
+    from charrnn.use_config import SampleConfig
 
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "gb18030", "utf-7")
 ERRORS: tuple[Any, ...] = ("strict", "replace", "surrogateescape")

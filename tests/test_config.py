@@ -14,13 +14,9 @@ import typer.main
 import charrnn
 from charrnn.cli.app import app
 from charrnn.config import (
-    SETTINGS,
     Budget,
-    EvalConfig,
     ModelConfig,
     Reading,
-    SampleConfig,
-    ServeConfig,
     Settings,
     TaskSettings,
     TrainConfig,
@@ -32,6 +28,7 @@ from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.plans.planning import plan
 from charrnn.settings import Setting, bounds, choices, fields_of, in_words, settings_of
 from charrnn.terminal.options import take, with_settings
+from charrnn.use_config import SETTINGS, EvalConfig, SampleConfig, ServeConfig
 
 DOCS = Path(__file__).parent.parent / "docs"
 COMMANDS: dict[str, tuple[type[Settings], ...]] = {

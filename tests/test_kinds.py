@@ -34,8 +34,8 @@ from charrnn import (
     resume,
     train,
 )
-from charrnn.config import SETTINGS
 from charrnn.settings import settings_of
+from charrnn.use_config import SETTINGS
 from tests.conftest import VERSE, small_config
 
 WRONG: list[Any] = [

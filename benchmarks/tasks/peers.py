@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+Sentence = tuple[list[str], list[str]]  # words, and the tag of each
 
 BASELINES: dict[str, Callable[..., dict[str, float]]] = {}
 
@@ -56,66 +59,69 @@ def label_by_ngrams(
 def tag_by_crf(train: str, test: str) -> dict[str, float]:
     """The F1 of spans of a CRF with the usual features of a word and its neighbours."""
     import tempfile
-    from pathlib import Path
 
     import pycrfsuite
 
-    Sentence = tuple[list[str], list[str]]
-
-    def read(path: str) -> list[Sentence]:
-        found: list[Sentence] = [([], [])]
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
-            if line.strip():
-                word, tag = line.split("\t")
-                found[-1][0].append(word)
-                found[-1][1].append(tag)
-            elif found[-1][0]:
-                found.append(([], []))
-        return [one for one in found if one[0]]
-
-    def features(words: list[str], at: int) -> list[str]:
-        found = ["bias"]
-        for place in (-2, -1, 0, 1, 2):
-            if not 0 <= at + place < len(words):
-                found.append(f"{place}:none")
-                continue
-            word = words[at + place]
-            shape = "".join("X" if c.isupper() else "d" if c.isdigit() else "x" for c in word)
-            found += [f"{place}:{word.lower()}", f"{place}:title={word.istitle()}"]
-            found += [f"{place}:upper={word.isupper()}", f"{place}:digit={word.isdigit()}"]
-            if not place:
-                found += [f"shape={shape}", *(f"starts={word[:n]}" for n in (1, 2, 3, 4))]
-                found += [f"ends={word[-n:]}" for n in (1, 2, 3, 4)]
-        return found
-
-    def spans(tags: list[str]) -> set[tuple[int, int, str]]:
-        found, begun = set(), None
-        for at, tag in enumerate([*tags, "O"]):
-            if begun is not None and tag != f"I-{tags[begun][2:]}":
-                found.add((begun, at, tags[begun][2:]))
-                begun = None
-            if tag != "O" and begun is None:
-                begun = at
-        return found
-
     trainer = pycrfsuite.Trainer(verbose=False)
-    for words, tags in read(train):
-        trainer.append([features(words, at) for at in range(len(words))], tags)
+    for words, tags in _sentences(train):
+        trainer.append([_features(words, at) for at in range(len(words))], tags)
     trainer.set_params({"c1": 0.1, "c2": 0.01, "max_iterations": 200})
     right = said = there = 0
     with tempfile.NamedTemporaryFile() as file:
         trainer.train(file.name)
         tagger = pycrfsuite.Tagger()
         tagger.open(file.name)
-        for words, tags in read(test):
-            found = spans(list(tagger.tag([features(words, at) for at in range(len(words))])))
-            wanted = spans(tags)
+        for words, tags in _sentences(test):
+            found = _spans(list(tagger.tag([_features(words, at) for at in range(len(words))])))
+            wanted = _spans(tags)
             right, said, there = (
                 right + len(found & wanted),
                 said + len(found),
                 there + len(wanted),
             )
     return {"python-crfsuite": 2 * right / (said + there)}
+
+
+def _sentences(path: str) -> list[Sentence]:
+    """The words and the tags of each sentence of a CoNLL file."""
+    found: list[Sentence] = [([], [])]
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            word, tag = line.split("\t")
+            found[-1][0].append(word)
+            found[-1][1].append(tag)
+        elif found[-1][0]:
+            found.append(([], []))
+    return [one for one in found if one[0]]
+
+
+def _features(words: list[str], at: int) -> list[str]:
+    """What a CRF is told of a word and its neighbours."""
+    found = ["bias"]
+    for place in (-2, -1, 0, 1, 2):
+        if not 0 <= at + place < len(words):
+            found.append(f"{place}:none")
+            continue
+        word = words[at + place]
+        shape = "".join("X" if c.isupper() else "d" if c.isdigit() else "x" for c in word)
+        found += [f"{place}:{word.lower()}", f"{place}:title={word.istitle()}"]
+        found += [f"{place}:upper={word.isupper()}", f"{place}:digit={word.isdigit()}"]
+        if not place:
+            found += [f"shape={shape}", *(f"starts={word[:n]}" for n in (1, 2, 3, 4))]
+            found += [f"ends={word[-n:]}" for n in (1, 2, 3, 4)]
+    return found
+
+
+def _spans(tags: list[str]) -> set[tuple[int, int, str]]:
+    """Where tags mark something: from, to, and what."""
+    found, begun = set(), None
+    for at, tag in enumerate([*tags, "O"]):
+        if begun is not None and tag != f"I-{tags[begun][2:]}":
+            found.add((begun, at, tags[begun][2:]))
+            begun = None
+        if tag != "O" and begun is None:
+            begun = at
+    return found
 
 
 @register

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from charrnn.arrays import Floats
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
+from charrnn.errors import UsageError
 
 __all__ = [
     "EMBEDDING",
@@ -16,6 +17,7 @@ __all__ = [
     "Layer",
     "layer_names",
     "recurrent_shapes",
+    "refuse_bidirectional",
     "weight_shapes",
 ]
 
@@ -90,3 +92,14 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         HEAD_WEIGHT: (config.vocab_size, width),
         HEAD_BIAS: (config.vocab_size,),
     }
+
+
+def refuse_bidirectional(config: ModelConfig) -> None:
+    """A language model reads forward only.
+
+    Raises:
+        UsageError: if `config` is of a network that reads backwards too.
+    """
+    if config.bidirectional:
+        found = "a bidirectional network has read the characters it should predict"
+        raise UsageError(found, "a language model needs bidirectional=False")

@@ -3,6 +3,7 @@
     arguments ──▶ library ──▶ standard output; all that is not the result ──▶ standard error
 
 insights  the ways of `charrnn inspect` that measure
+scored    texts as language models score them, for `charrnn eval`
 train     a text to a model
 sample    a model to new text
 evaluate  how well models predict a text, or answer: `charrnn eval`

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
-import msgspec
 import typer
 
-from charrnn.config import EvalConfig, Reading
-from charrnn.errors import CharRNNError, UsageError, not_written
+from charrnn.cli.scored import Request, ScoredText, scored
+from charrnn.config import Reading
+from charrnn.errors import UsageError, not_written
 from charrnn.settings import settings_of
 from charrnn.terminal.options import (
     JsonOption,
@@ -21,17 +20,7 @@ from charrnn.terminal.options import (
     with_settings,
 )
 from charrnn.terminal.output import encode_json, say, write
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from charrnn.arrays import Surprisals
-    from charrnn.config import Unknown
-    from charrnn.scoring.score import Score
-    from charrnn.text.corpus import Corpus
-    from charrnn.text.records import Records, Text
-    from charrnn.text.tokenizer import Tokenizer
+from charrnn.use_config import EvalConfig
 
 __all__ = ["evaluate"]
 
@@ -91,7 +80,8 @@ def evaluate(
         changed = [name for name, value in own.items() if value != getattr(EvalConfig(), name)]
         _score_answers(models, sources, reading, [n for n in only if only[n]] + changed, json)
         return
-    found = _scored(models, sources, config, reading, unknown, dynamic or [], validation)
+    asked = Request(models, sources, reading, unknown, validation, dynamic or [])
+    found = scored(asked, config)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
     if per_char:
@@ -106,7 +96,7 @@ def evaluate(
 
 def _is_for_a_task(model: str) -> bool:
     """Whether a model is no language model."""
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
 
     return read_record(find_model(model))[0].task is not None
 
@@ -133,168 +123,6 @@ def _score_answers(
         values = "  ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
         write(f"{name:<24} {values}\n")
     write(f"{'examples':<24} {report.count:,}\n{report.verdict}\n")
-
-
-class ScoredText(NamedTuple):
-    """A text, and what the models made of it."""
-
-    text: str  # its name
-    protocol: str
-    tokenizer: Tokenizer
-    ids: NDArray[np.integer]  # (N,); of records, an end before and after each
-    nats: Surprisals  # (N-1,), or those of random windows
-    score: Score
-
-
-def _scored(
-    models: list[str],
-    sources: list[str],
-    config: EvalConfig,
-    reading: Reading,
-    unknown: Unknown,
-    dynamic: list[str],
-    validation: bool,
-) -> ScoredText:
-    from tqdm import tqdm
-
-    from charrnn.evaluation import losses
-    from charrnn.evaluation.surprisals import targets
-    from charrnn.scoring.score import score_of
-    from charrnn.text.corpus import read_corpus
-    from charrnn.text.records import Records
-
-    networks, tokenizer, reverse = losses.load_networks(models)
-    reading = reading.for_tokens(tokenizer.unit)
-    reading = _as_trained(models, sources if validation else dynamic, reading)
-    text: Text
-    if tokenizer.end is not None:
-        corpus_name, text = _records(models, sources, reading, tokenizer, unknown, validation)
-    else:
-        corpus = read_corpus(sources, reading)
-        _tell(corpus.notes)
-        corpus_name, text = corpus.name, tokenizer.encode(corpus.text, unknown)  # (N,)
-        if validation:
-            training = _training_tokens(models, corpus, len(text))
-            text = text[: len(text) - training] if reverse else text[training:]
-        if reverse:
-            text = text[::-1].copy()
-    is_list = isinstance(text, Records)
-    if not is_list and reading.records not in ("auto", "none"):
-        raise UsageError("this is no model of records", "leave --records out")
-    training_ids = None
-    if dynamic and reverse:
-        raise UsageError("dynamic evaluation reads forwards", "leave --dynamic out")
-    if dynamic:
-        known = read_corpus(dynamic, reading)
-        training_ids = tokenizer.encode(known.text, "skip")
-        training_ids = training_ids[: _training_tokens(models, known, len(training_ids))]
-    total = len(networks) * (text.size - (not is_list))
-    hidden = None if dynamic else True  # None: where there is no terminal
-    with tqdm(total=total, unit=" characters", leave=False, disable=hidden) as bar:
-        nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
-    total_nats = float(nats.sum(dtype="float64"))
-    score = score_of(total_nats, tokenizer, targets(text, config))
-    protocol = str(config.protocol or ("records" if is_list else "carried"))
-    protocol += f" of {config.window}" * (protocol == "windows") + ", dynamic" * bool(dynamic)
-    ids = text.written() if isinstance(text, Records) else text
-    return ScoredText(corpus_name, protocol, tokenizer, ids, nats, score)
-
-
-def _records(
-    models: list[str],
-    sources: list[str],
-    reading: Reading,
-    tokenizer: Tokenizer,
-    unknown: Unknown,
-    validation: bool,
-) -> tuple[str, Records]:
-    """The name of a list, and its records or those that were for validation."""
-    from charrnn.folder.record import find_model, read_record, reading_for
-    from charrnn.text.division import DOCUMENTS
-    from charrnn.text.records import Records
-    from charrnn.text.spool import Spool
-
-    records = [read_record(find_model(model))[0] for model in models]
-    as_trained = reading_for(records[0], reading)
-    reading = msgspec.structs.replace(reading, reverse=as_trained.reverse)
-    if reading.records == "auto":
-        reading = as_trained
-    with closing(Spool(sources, reading)) as spool:
-        if spool.division.end is None:
-            raise UsageError("a model of records reads no story", "leave --records out")
-        _tell(spool.notes)
-        text = spool.text(tokenizer, unknown)
-    assert isinstance(text, Records)
-    if reading.records == DOCUMENTS and text.count == 1:
-        say(
-            f"{spool.name} is scored as one record, as a row or a file is one; "
-            "--records lines or --records blocks divides it"
-        )
-    if not validation:
-        return spool.name, text
-    parts = set()
-    for record in records:
-        if record.corpus is None or record.training is None or record.corpus.sha256 != spool.sha256:
-            raise UsageError(
-                f"{spool.name} is not the list that was trained on", "leave --validation out"
-            )
-        parts.add((record.training.training_tokens(text.different), record.training.seed))
-    if len(parts) > 1:
-        raise _different_parts(spool.name)
-    return spool.name, text.divided(*parts.pop())[1]
-
-
-def _tell(notes: tuple[str, ...]) -> None:
-    """Say what was changed in a text, or left out."""
-    for note in notes:
-        say(note)
-
-
-def _as_trained(models: list[str], sources: list[str], reading: Reading) -> Reading:
-    """The reading under which `sources` are what a model was trained on, if there is one.
-
-    The rules by which files become text were others once; see `Reading.rules`.
-    """
-    from charrnn.folder.record import find_model, read_model
-    from charrnn.text.corpus import read_corpus
-
-    if not sources or "-" in sources:
-        return reading
-    records = [read_model(find_model(model)).record for model in models]
-    trained = {record.corpus.sha256 for record in records if record.corpus is not None}
-    earlier = msgspec.structs.replace(reading, rules=1)
-    with suppress(CharRNNError):
-        if read_corpus(sources, reading).sha256 in trained:
-            return reading
-        if read_corpus(sources, earlier).sha256 in trained:
-            return earlier
-    return reading
-
-
-def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
-    """How many of a corpus's tokens the models were trained on; all, if it is another text.
-
-    Raises:
-        UsageError: if that differs from model to model.
-    """
-    from charrnn.folder.record import find_model, read_model
-
-    found = set()
-    for model in models:
-        record = read_model(find_model(model)).record
-        known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
-        training = record.training if known else None
-        found.add(tokens if training is None else training.training_tokens(tokens))
-    if len(found) > 1:
-        raise _different_parts(corpus.name)
-    return found.pop()
-
-
-def _different_parts(name: str) -> UsageError:
-    return UsageError(
-        f"the models were trained on different parts of {name}",
-        "evaluate them one by one, or on a text that none has seen",
-    )
 
 
 def _rows(found: ScoredText) -> dict[str, str]:

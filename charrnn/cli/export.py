@@ -53,7 +53,7 @@ def export(
     exact: ExactOption = False,
 ) -> None:
     """Write a model as a web page, a script or an ONNX graph."""
-    from charrnn.folder.record import find_model, read_model
+    from charrnn.folder.reading import find_model, read_model
 
     if model is not None and len(model) > 1:
         found = f"{len(model)} models are named, and a page, script or graph holds one"

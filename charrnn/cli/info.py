@@ -19,7 +19,7 @@ __all__ = ["info"]
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
     """Show a model's facts, its files and the curve of its losses."""
     from charrnn.folder import card
-    from charrnn.folder.record import find_model, read_folder
+    from charrnn.folder.reading import find_model, read_folder
 
     found = read_folder(find_model(model))
     sizes = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,23 +32,16 @@ def measure_units(
 ) -> None:
     """Show what each unit of a model stands for."""
     from charrnn.inside.roles.findings import units
+    from charrnn.plots.insights import draw_units
+    from charrnn.terminal.insights import show_units
 
     text = corpus.text[:LONG]
     if len(text) < len(corpus.text):
         say(f"the first {LONG:,} characters are looked at")
     with progress_bar() as done:
         found = units(model, text, unknown=unknown, progress=done)
-    if output is not None:
-        from charrnn.plots.insights import draw_units
-
-        draw_units(output, found)
-        say(f"the picture is {output}")
-    if json:
-        write(encode_json(found))
-    elif output is None:
-        from charrnn.terminal.insights import show_units
-
-        show_units(found, model.tokenizer.unit)
+    draw, show = partial(draw_units, found=found), partial(show_units, found, model.tokenizer.unit)
+    _give(found, json, output, draw, show)
 
 
 def measure_horizon(
@@ -59,8 +53,10 @@ def measure_horizon(
     output: Path | None,
 ) -> None:
     """Show how far back a model remembers."""
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
     from charrnn.inside.memory import horizon, ids_and_contexts
+    from charrnn.plots.insights import draw_horizon
+    from charrnn.terminal.insights import show_horizon
 
     record, _ = read_record(find_model(names[0]))
     training = record.training
@@ -77,17 +73,9 @@ def measure_horizon(
     with progress_bar() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)
     seq_length = training.seq_length if training else None
-    if output is not None:
-        from charrnn.plots.insights import draw_horizon
-
-        draw_horizon(output, found)
-        say(f"the picture is {output}")
-    if json:
-        write(encode_json(msgspec.to_builtins(found) | {"seq_length": seq_length}))
-    elif output is None:
-        from charrnn.terminal.insights import show_horizon
-
-        show_horizon(found, seq_length)
+    facts = msgspec.to_builtins(found) | {"seq_length": seq_length}
+    draw, show = partial(draw_horizon, found=found), partial(show_horizon, found, seq_length)
+    _give(facts, json, output, draw, show)
 
 
 def _training_text(path: Path) -> str | None:
@@ -95,7 +83,7 @@ def _training_text(path: Path) -> str | None:
 
     None if it is no longer where it was; says so.
     """
-    from charrnn.folder.record import read_record
+    from charrnn.folder.reading import read_record
     from charrnn.folder.resuming import read_progress
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import Origin
@@ -123,21 +111,31 @@ def measure_gradients(
     """Show how gradients of one or several models fall or grow on their way back."""
     from charrnn.inside.backwards import gradients
     from charrnn.models.loading import load
+    from charrnn.plots.insights import draw_gradients
+    from charrnn.terminal.insights import show_gradients
 
     models = [load(name) for name in names]
     with progress_bar() as done:
         found = gradients(models, corpus.text, unknown=unknown, progress=done)
-    if output is not None:
-        from charrnn.plots.insights import draw_gradients
+    draw, show = partial(draw_gradients, found=found), partial(show_gradients, found)
+    _give(found, json, output, draw, show)
 
-        draw_gradients(output, found)
+
+def _give(
+    facts: object,
+    json: bool,
+    output: Path | None,
+    draw: Callable[[Path], None],
+    show: Callable[[], None],
+) -> None:
+    """Give what was found as the user wants it: as a picture, in JSON, or in a table."""
+    if output is not None:
+        draw(output)
         say(f"the picture is {output}")
     if json:
-        write(encode_json(found))
+        write(encode_json(facts))
     elif output is None:
-        from charrnn.terminal.insights import show_gradients
-
-        show_gradients(found)
+        show()
 
 
 @contextmanager

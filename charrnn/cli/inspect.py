@@ -133,20 +133,18 @@ def inspect(
         corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
-            return
-        if horizon:
+        elif horizon:
             measure_horizon(models, model, corpus, unknown, json, output)
-            return
-        if gradients:
+        elif gradients:
             measure_gradients(models, corpus, unknown, json, output)
-            return
-        alone = _one_model(models, model)
-        if units:
-            measure_units(alone, corpus, unknown, json, output)
+        elif units:
+            measure_units(_one_model(models, model), corpus, unknown, json, output)
         elif html is not None:
+            alone = _one_model(models, model)
             ids = _first_ids(alone, corpus, characters, unknown)
             _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
         elif unit is not None:
+            alone = _one_model(models, model)
             place = _place(alone, unit, quantity or "h")
             _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
 

@@ -87,7 +87,8 @@ def _describe(entry: Entry) -> None:
         ReadWriteError: if one can't be read.
     """
     from charrnn.cells.heads import shapes_of
-    from charrnn.folder.record import CONFIG, WEIGHTS, read_record
+    from charrnn.folder.reading import read_record
+    from charrnn.folder.record import CONFIG, WEIGHTS
 
     if not (entry.path / CONFIG).exists():
         entry.status = "no model"

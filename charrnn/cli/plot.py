@@ -32,7 +32,7 @@ def plot(models: ModelsArgument = None, *, output: OutputOption = None) -> None:
     """Draw the training curves of one or several runs."""
     if output is None:
         raise UsageError("there is nowhere to draw", "name a picture, as in --output losses.svg")
-    from charrnn.folder.record import find_model, read_model
+    from charrnn.folder.reading import find_model, read_model
     from charrnn.plots.curves import curve_of, draw_curves
     from charrnn.plots.style import check_path
 

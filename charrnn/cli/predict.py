@@ -59,7 +59,7 @@ def predict(
 ) -> None:
     """Answer with a model that was trained for a task: label, tag, translate or forecast."""
     reading = take(Reading, given)
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
     from charrnn.tasks.loading import load
 
     task = read_record(find_model(model))[0].task

@@ -45,7 +45,7 @@ def push(
     space: SpaceOption = False,
 ) -> None:
     """Publish a model on the Hugging Face hub, for you alone or for everyone."""
-    from charrnn.folder.record import find_model, read_model
+    from charrnn.folder.reading import find_model, read_model
     from charrnn.sharing.bundle import bundle
     from charrnn.sharing.page import model_page
     from charrnn.sharing.publishing import publish, publish_page

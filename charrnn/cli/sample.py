@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from msgspec import Meta
 
-from charrnn.config import LengthPenalty, Reading, SampleConfig, Unknown
+from charrnn.config import Reading, Unknown
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.settings import Settings, about
 from charrnn.signals import noted
@@ -25,6 +25,7 @@ from charrnn.terminal.options import (
     with_settings,
 )
 from charrnn.terminal.output import OutputFile, say
+from charrnn.use_config import LengthPenalty, SampleConfig
 
 if TYPE_CHECKING:
     from charrnn.terminal.sampler import Sampler
@@ -156,7 +157,7 @@ def _sample(
     *,
     json: bool,
 ) -> None:
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.records import sampling_config

@@ -22,7 +22,8 @@ __all__ = ["score"]
 @with_settings(Reading, leave_out=("text_column", "split", "records", "reverse"))
 def score(model: ModelArgument = None, *, unknown: UnknownOption = "error", **given: Any) -> None:
     """Score each line of standard input, or each record, as lines of JSON."""
-    from charrnn.folder.record import find_model, read_record, reading_for
+    from charrnn.folder.reading import find_model, read_record
+    from charrnn.folder.record import reading_for
     from charrnn.models.loading import load
 
     loaded = load(model)

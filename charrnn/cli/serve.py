@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from charrnn.config import ServeConfig
 from charrnn.errors import UsageError
 from charrnn.terminal.options import take, with_settings
 from charrnn.terminal.output import say
+from charrnn.use_config import ServeConfig
 
 if TYPE_CHECKING:
     from charrnn.models.model import Model
@@ -57,7 +57,7 @@ def _folders(models: list[Any]) -> dict[str, Path]:
         CharRNNError: if two have the same name, or if one has no record or is no language model.
     """
     from charrnn.folder.hub import is_on_hub, repository
-    from charrnn.folder.record import find_model, read_record, refuse_task
+    from charrnn.folder.reading import find_model, read_record, refuse_task
 
     found: dict[str, Path] = {}
     for model in models:

@@ -143,7 +143,7 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
     """See that a run goes on, or is made again, with the settings it was started with."""
     if not given:
         return
-    from charrnn.folder.record import find_model, read_record
+    from charrnn.folder.reading import find_model, read_record
 
     record, _ = read_record(find_model(model))
     found = []
@@ -162,7 +162,8 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
 def _refuse_held(resume: str | None, out: Path | None, name: str | None) -> None:
     """Say at once who trains in the folder, before a text is read or PyTorch is loaded."""
     from charrnn.folder import locking
-    from charrnn.folder.record import CHECKPOINTS, find_model
+    from charrnn.folder.reading import find_model
+    from charrnn.folder.record import CHECKPOINTS
 
     if resume is not None:
         locking.refuse_locked(find_model(resume))

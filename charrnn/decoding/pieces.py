@@ -2,6 +2,7 @@
 
 decoded(name, stream, reading)    # Stream → str, str, …, as they are
 pieces(name, stream, reading)     # Stream → Piece, Piece, …, cleaned
+document(name, texts, notes)      # str, str, … → Piece, Piece, …, of what is no plain text
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ __all__ = [
     "NotTextError",
     "Piece",
     "Stream",
+    "cleaned",
     "decoded",
+    "document",
     "lines",
+    "parts",
     "pieces",
     "read_text",
     "standard_input",
@@ -102,6 +106,37 @@ def pieces(name: str, file: BinaryIO | Stream, reading: Reading) -> Iterator[Pie
             first = False
         pending = text
     yield Piece(name, cleaner.feed(pending, last=True), first, cleaner.notes())
+
+
+def parts(name: str, file: BinaryIO | Stream, reading: Reading, notes: list[str]) -> Iterator[str]:
+    """The texts of `pieces`; `notes` gets what was changed."""
+    for piece in pieces(name, file, reading):
+        yield piece.text
+        notes += piece.notes
+
+
+def cleaned(texts: Iterable[str], notes: list[str]) -> Iterator[str]:
+    """The parts of one text, cleaned; `notes` gets what was changed."""
+    cleaner = Cleaner()
+    for text in texts:
+        yield cleaner.feed(text)
+    yield cleaner.feed("", last=True)
+    notes += cleaner.notes()
+
+
+def document(name: str, texts: Iterable[str], notes: list[str]) -> Iterator[Piece]:
+    """The pieces of one document.
+
+    Args:
+        name: where it comes from.
+        texts: its text, part by part.
+        notes: what was changed in it, once the last part was read.
+    """
+    first = True
+    for text in filter(None, texts):
+        yield Piece(name, text, first)
+        first = False
+    yield Piece(name, "", first, tuple(notes))
 
 
 def read_text(name: str, file: BinaryIO, reading: Reading) -> tuple[str, tuple[str, ...]]:

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Surprisals
-from charrnn.config import EvalConfig
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import detach
+from charrnn.use_config import EvalConfig
 
 __all__ = ["Adapting", "typical_gradients"]
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, Surprisals
-from charrnn.config import EvalConfig, Unknown, settings_from, takes
+from charrnn.config import Unknown, settings_from, takes
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
-from charrnn.folder.record import ModelFolder, find_model, read_model
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import ModelFolder
 from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
@@ -29,6 +30,7 @@ from charrnn.scoring.score import Score, score_of
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
 from charrnn.text.tokenizer import Tokenizer, as_trained, same_vocabulary
+from charrnn.use_config import EvalConfig
 
 AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Surprisals
-from charrnn.config import EvalConfig
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.records import PAD, Records, Text
+from charrnn.use_config import EvalConfig
 
 __all__ = ["Scoring", "surprisals", "targets"]
 

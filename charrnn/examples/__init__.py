@@ -3,8 +3,8 @@
     sources ──rows──▶ File ──▶ Row, Row, … ──labelled, tagged, series──▶ Example, Example, …
 
 rows        files, compressed ones and data sets → rows with columns and numbers
-times       times as tables write them
 numbers     numbers as tables write them
+times       times as tables write them, and their order
 labelled    texts with a label each: tables, fastText
 inputs      texts to be answered
 tagged      texts with marked spans: CoNLL, JSON

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LARGEST", "is_gap", "is_list", "is_number", "number_of", "size_of"]
+from charrnn.errors import BadDataError
+
+__all__ = ["LARGEST", "is_gap", "is_list", "is_number", "number_of", "numbers_in", "size_of"]
 
 LARGEST = 1e300  # differences of larger ones may be infinite
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
@@ -57,3 +59,26 @@ def is_list(cell: Any) -> bool:
 def size_of(value: float) -> str:
     """How messages call a number above `LARGEST`."""
     return "infinite" if math.isinf(value) else "too large"
+
+
+def numbers_in(text: str) -> list[float]:
+    """The numbers that someone wrote as "1 2 3" or "1, 2, 3"; at least one.
+
+    Raises:
+        BadDataError: for what is no number.
+    """
+    cells = text.replace(",", " ").replace(";", " ").split()
+    values = []
+    for number, cell in enumerate(cells, 1):
+        try:
+            values.append(number_of(cell))
+        except ValueError:
+            found = f"{text[:40]!r} is neither a file nor numbers"
+            advice = f'word {number} is {cell[:20]!r}; write numbers, as in "1 2 3"'
+            raise BadDataError(found, advice) from None
+    if large := next((value for value in values if abs(value) > LARGEST), 0.0):
+        found = f"{text[:40]!r} holds a number that is {size_of(large)}"
+        raise BadDataError(found, "write numbers in another unit")
+    if not cells or any(map(math.isnan, values)):
+        raise BadDataError(f"{text[:40]!r} holds no series", 'write numbers, as in "1 2 3"')
+    return values

@@ -12,10 +12,8 @@ ragged, each row is a series.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +24,10 @@ from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
 from charrnn.examples.rows import File, Form, Row, called, opened
-from charrnn.examples.times import Time, is_time, steps_between, times_of
+from charrnn.examples.times import is_time, odd_steps, ordered_times
 from charrnn.formats.tables import DELIMITERS
 
-__all__ = ["Series", "named", "numbers_in", "read_series"]
+__all__ = ["Series", "named", "read_series"]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
@@ -95,44 +93,10 @@ class _Growing:
     def done(self, notes: list[str]) -> Series:
         """All of it, with what its times tell."""
         if any(self.times):
-            self._check_times(notes)
+            self.odd = odd_steps(ordered_times(self.file, self.times, self.numbers, notes))
         values = np.array(self.rows, np.float64)
         shown = tuple(self.times) if any(self.times) else ()
         return Series(self.name, values, self.features, shown, self.file.at(self.numbers[0]))
-
-    def _check_times(self, notes: list[str]) -> None:
-        """Refuse rows out of order; find where there is more than the usual step between two."""
-        found = times_of(tuple(self.times))
-        if found is None:
-            raise self._unreadable()
-        times, form = found
-        self._check_order(times)
-        if form:
-            _once(notes, f"{self.file.name}: times such as {self.times[0]} are read as {form}")
-        steps = steps_between(times)
-        usual = Counter(steps).most_common(1)[0][0] if steps else 0.0
-        self.odd = [place for place, step in enumerate(steps) if step != usual]
-
-    def _check_order(self, times: Sequence[Time]) -> None:
-        for place, (before, after) in enumerate(pairwise(times), 1):
-            if before < after:
-                continue
-            found = f"{self.file.at(self.numbers[place])}: {self.times[place]} "
-            found += "is there twice" if before == after else "comes after a later time"
-            raise BadDataError(found, "sort the rows by time, and keep one for each time")
-
-    def _unreadable(self) -> BadDataError:
-        """The error for times that are not all in one form."""
-        odd = next((k for k, cell in enumerate(self.times) if not is_time(cell)), 0)
-        found = f"{self.file.at(self.numbers[odd])}: {self.times[odd]!r} is no time"
-        if is_time(self.times[odd]):
-            found = f"{self.file.name}: times such as {self.times[odd]!r} are not all in one form"
-        return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")
-
-
-def _once(notes: list[str], note: str) -> None:
-    if note not in notes:
-        notes.append(note)
 
 
 def read_series(
@@ -172,29 +136,6 @@ def read_series(
             "give all files the same columns",
         )
     return found
-
-
-def numbers_in(text: str) -> Series:
-    """The series that someone wrote as "1 2 3" or "1, 2, 3".
-
-    Raises:
-        BadDataError: for what is no number.
-    """
-    cells = text.replace(",", " ").replace(";", " ").split()
-    values = []
-    for number, cell in enumerate(cells, 1):
-        try:
-            values.append(number_of(cell))
-        except ValueError:
-            found = f"{text[:40]!r} is neither a file nor numbers"
-            advice = f'word {number} is {cell[:20]!r}; write numbers, as in "1 2 3"'
-            raise BadDataError(found, advice) from None
-    if large := next((value for value in values if abs(value) > LARGEST), 0.0):
-        found = f"{text[:40]!r} holds a number that is {size_of(large)}"
-        raise BadDataError(found, "write numbers in another unit")
-    if not cells or any(map(math.isnan, values)):
-        raise BadDataError(f"{text[:40]!r} holds no series", 'write numbers, as in "1 2 3"')
-    return Series("", np.array(values, np.float64)[:, None])
 
 
 def named(series: Series) -> str:

@@ -8,13 +8,25 @@ from __future__ import annotations
 import functools
 import re
 from calendar import monthrange
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise, product
 from typing import Any
 
-__all__ = ["Time", "is_time", "steps_between", "time_of", "times_of"]
+from charrnn.errors import BadDataError
+from charrnn.examples.rows import File
+
+__all__ = [
+    "Time",
+    "is_time",
+    "odd_steps",
+    "ordered_times",
+    "steps_between",
+    "time_of",
+    "times_of",
+]
 
 Time = tuple[float, float]  # months since the year 0, and seconds since the year 1
 
@@ -84,6 +96,45 @@ def times_of(
     return tuple(times), CODE.sub(lambda code: WORDS[code[1]], form)
 
 
+def ordered_times(
+    file: File, cells: Sequence[str], numbers: Sequence[int], notes: list[str]
+) -> tuple[Time, ...]:
+    """The times of a file's rows, each later than the one before.
+
+    Args:
+        file: that they are in.
+        cells: of the rows, in turn.
+        numbers: of the rows.
+        notes: gets how the times were read, if that was not the only way.
+
+    Raises:
+        BadDataError: for what is no time, for times in several forms, and for rows out of order.
+    """
+    found = times_of(tuple(cells))
+    if found is None:
+        raise _unreadable(file, cells, numbers)
+    times, form = found
+    for place, (before, after) in enumerate(pairwise(times), 1):
+        if before < after:
+            continue
+        which = f"{file.at(numbers[place])}: {cells[place]} "
+        which += "is there twice" if before == after else "comes after a later time"
+        raise BadDataError(which, "sort the rows by time, and keep one for each time")
+    note = f"{file.name}: times such as {cells[0]} are read as {form}"
+    if form and note not in notes:
+        notes.append(note)
+    return times
+
+
+def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> BadDataError:
+    """The error for times that are not all in one form."""
+    odd = next((k for k, cell in enumerate(cells) if not is_time(cell)), 0)
+    found = f"{file.at(numbers[odd])}: {cells[odd]!r} is no time"
+    if is_time(cells[odd]):
+        found = f"{file.name}: times such as {cells[odd]!r} are not all in one form"
+    return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")
+
+
 def _forms() -> list[str]:
     return [date + clock for date, clock in product(DATES, CLOCKS)]
 
@@ -114,3 +165,10 @@ def steps_between(times: Sequence[Time]) -> list[float]:
     months = [round(b[0] - a[0], 6) for a, b in pairwise(times)]
     seconds = [b[1] - a[1] for a, b in pairwise(times)]
     return months if len(set(months)) < len(set(seconds)) else seconds
+
+
+def odd_steps(times: Sequence[Time]) -> list[int]:
+    """Where the step to the next time is not the most frequent one."""
+    steps = steps_between(times)
+    usual = Counter(steps).most_common(1)[0][0] if steps else 0.0
+    return [place for place, step in enumerate(steps) if step != usual]

@@ -1,11 +1,12 @@
 """A model on disk: written completely or not at all, checked when read, and never code.
 
-    record, tokenizer, weights ──files──▶ folder ──untrusted, files──▶ record, tokenizer, weights
+    record, tokenizer, weights ──files──▶ folder ──reading──▶ record, tokenizer, weights
 
 untrusted   opening and parsing files that anyone may have made
 files       the files of a folder, and the manifest that lists them
 hub         folders of models on the Hugging Face hub
-record      the model folder: find it, read it, describe it
+record      what a model folder says of its model
+reading     model folders, found by name and read
 locking     one run at a time in a folder
 card        what there is to know about a model, for people
 notebook    how models and runs show themselves in a notebook

@@ -21,7 +21,8 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import Reading, Settings, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_tensors
-from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord, kept_step, read_record
+from charrnn.folder.reading import kept_step, read_record
+from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer

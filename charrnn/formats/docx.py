@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import Piece
+from charrnn.decoding.pieces import Piece, cleaned, document
 from charrnn.formats import xml
 
 __all__ = ["texts"]
@@ -24,12 +23,9 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
         BadDataError: if it is damaged, or none.
         UsageError: without the extra `formats`.
     """
-    cleaner, first = Cleaner(), True
+    notes: list[str] = []
     with xml.opened(source) as package:
-        for part in _text(package):
-            yield Piece(source.name, cleaner.feed(part), first)
-            first = False
-    yield Piece(source.name, cleaner.feed("", last=True), first, cleaner.notes())
+        yield from document(source.name, cleaned(_text(package), notes), notes)
 
 
 def _text(package: xml.Package) -> Iterator[str]:

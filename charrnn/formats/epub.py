@@ -10,7 +10,7 @@ from charrnn.config import Reading
 from charrnn.decoding import kinds
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import Piece
+from charrnn.decoding.pieces import Piece, document
 from charrnn.formats import xml
 from charrnn.formats.html import text_of
 
@@ -26,14 +26,18 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
         BadDataError: if it is damaged, or none.
         UsageError: without the extra `formats`.
     """
-    cleaner, first = Cleaner(), True
+    notes: list[str] = []
     with xml.opened(source) as package:
-        for page in _pages(package):
-            markup = _decoded(package, page)
-            text = "".join(text_of(source.name, [markup]))
-            yield Piece(source.name, cleaner.feed(text, last=True), first)
-            first = False
-    yield Piece(source.name, "", first, cleaner.notes())
+        yield from document(source.name, _chapters(source.name, package, notes), notes)
+
+
+def _chapters(name: str, package: xml.Package, notes: list[str]) -> Iterator[str]:
+    """The text of each chapter."""
+    cleaner = Cleaner()
+    for page in _pages(package):
+        text = "".join(text_of(name, [_decoded(package, page)]))
+        yield cleaner.feed(text, last=True)
+    notes += cleaner.notes()
 
 
 def _pages(package: xml.Package) -> Iterator[str]:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import Piece, pieces
+from charrnn.decoding.pieces import Piece, cleaned, document, parts
 from charrnn.errors import BadDataError
 
 __all__ = ["text_of", "texts"]
@@ -67,19 +66,10 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     Raises:
         BadDataError: if it is no text in this encoding.
     """
-    cleaner, first = Cleaner(), True  # of the text, in which &#13; is a CR
     notes: list[str] = []
-    for part in text_of(source.name, _markup(source, reading, notes)):
-        if ready := cleaner.feed(part):
-            yield Piece(source.name, ready, first)
-            first = False
-    yield Piece(source.name, cleaner.feed("", last=True), first, (*notes, *cleaner.notes()))
-
-
-def _markup(source: Source, reading: Reading, notes: list[str]) -> Iterator[str]:
-    for piece in pieces(source.name, source.stream, reading):
-        yield piece.text
-        notes += piece.notes
+    markup = parts(source.name, source.stream, reading, notes)
+    text = cleaned(text_of(source.name, markup), notes)  # again: &#13; is a CR
+    yield from document(source.name, text, notes)
 
 
 def text_of(name: str, markup: Iterable[str]) -> Iterator[str]:

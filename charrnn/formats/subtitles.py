@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import Piece, lines, pieces
+from charrnn.decoding.pieces import Piece, document, lines, parts
 
 __all__ = ["texts"]
 
@@ -26,18 +26,9 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     is_vtt = source.file_name.lower().endswith(".vtt")
     notes: list[str] = []
-    first = True
-    for block in _blocks(lines(_parts(source, reading, notes), source.name)):
-        if said := "".join(f"{line}\n" for line in _spoken(block, is_vtt)):
-            yield Piece(source.name, said, first)
-            first = False
-    yield Piece(source.name, "", first, tuple(notes))
-
-
-def _parts(source: Source, reading: Reading, notes: list[str]) -> Iterator[str]:
-    for piece in pieces(source.name, source.stream, reading):
-        yield piece.text
-        notes += piece.notes
+    found = lines(parts(source.name, source.stream, reading, notes), source.name)
+    said = ("".join(f"{line}\n" for line in _spoken(one, is_vtt)) for one in _blocks(found))
+    yield from document(source.name, said, notes)
 
 
 def _blocks(found: Iterable[str]) -> Iterator[list[str]]:

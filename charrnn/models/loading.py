@@ -7,7 +7,8 @@ from pathlib import Path
 
 from charrnn.folder import card
 from charrnn.folder.hub import is_on_hub
-from charrnn.folder.record import ModelFolder, find_model, read_model
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import ModelFolder
 from charrnn.models.mixture import Mixture
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
@@ -28,12 +29,12 @@ def load(model: str | Path | None = None, *, revision: str | None = None) -> Mod
         MissingInputError: if there is none, or the hub can't be reached.
         BadDataError: if the folder is damaged or its files don't fit each other.
     """
-    found = read_model(find_model(model, revision))
-    return of_folder(found, str(model) if is_on_hub(model) else str(found.path))
+    return of_folder(read_model(find_model(model, revision)), model)
 
 
-def of_folder(found: ModelFolder, name: str) -> Model:
-    """The language model of a folder that was read; `name` is what users call it."""
+def of_folder(found: ModelFolder, model: str | Path | None) -> Model:
+    """The language model of a folder that was read; `model` is how the user named it."""
+    name = str(model) if is_on_hub(model) else str(found.path)
     facts = {"model": name} | card.facts(found)
     return Model(found.record.model, found.tokenizer, found.weights, facts, found.records_kind)
 

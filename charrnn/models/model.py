@@ -20,10 +20,11 @@ from charrnn.cells.layout import (
     RECURRENT,
     Layer,
     layer_names,
+    refuse_bidirectional,
     weight_shapes,
 )
 from charrnn.cells.rules import CELLS, State
-from charrnn.config import Count, ModelConfig, refuse_bidirectional
+from charrnn.config import Count, ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder import card, notebook
 from charrnn.models.clamp import Clamped, held_units

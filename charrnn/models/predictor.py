@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
 from charrnn.cells.rules import State
-from charrnn.config import Count, LengthPenalty, SampleConfig, Size, Unknown, takes
+from charrnn.config import Count, Size, Unknown, takes
 from charrnn.errors import UsageError
 from charrnn.models.hooks import (
     Cache,
@@ -31,6 +31,7 @@ from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_star
 from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Score, blocks, score_of
 from charrnn.text.tokenizer import as_trained
+from charrnn.use_config import LengthPenalty, SampleConfig
 
 __all__ = ["Predictor"]
 

@@ -106,19 +106,7 @@ class NativeSampler:
         inverse_temperatures: NDArray[np.floating],
         mask: Logits,
     ) -> tuple[Ids, Floats]:
-        """Read a token of each sequence, draw the next, and so on.
-
-        Args:
-            ids: (B,), the tokens to read first.
-            uniforms: (N, B), in [0, 1): where in its distribution each token is drawn; 0 is the
-                first of the likeliest if the inverse temperature is large.
-            inverse_temperatures: (N,), above 0, what logits are multiplied with.
-            mask: (V,), what is added to them before: 0, or minus infinity.
-
-        Returns:
-            ids: (N, B), the tokens drawn.
-            log_probs: (N, B), nats, under the model itself: no temperature and no mask.
-        """
+        """See `sampling.language_model.TokenSampler.draw`."""
         count, batch = uniforms.shape
         width = self.packed.head_bias.size  # V, rounded up to whole vectors
         read = np.zeros((count + 1, batch), np.int64)  # valid ids throughout, even if interrupted

@@ -26,7 +26,8 @@ from charrnn.config import CellName
 from charrnn.native.byte_weights import ByteProduct
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code, Int, Vector
+from charrnn.native.code.machine import Code
+from charrnn.native.code.values import Int, Vector
 from charrnn.native.processor import panel_blocks
 
 __all__ = [

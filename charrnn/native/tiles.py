@@ -27,7 +27,8 @@ import numpy as np
 from charrnn.native import processor
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code, Int, Vector
+from charrnn.native.code.machine import Code
+from charrnn.native.code.values import Int, Vector
 
 with suppress(ImportError, OSError):  # see `machine`
     from llvmlite import ir

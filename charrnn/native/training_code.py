@@ -21,8 +21,9 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code, Int, Numbers, Vector, size
+from charrnn.native.code.machine import Code, Numbers, size
 from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.native.code.values import Int, Vector
 from charrnn.native.processor import panel_blocks
 from charrnn.native.tiles import Tiles
 

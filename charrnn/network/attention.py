@@ -60,16 +60,7 @@ class Decoder(nn.Module):
         self.parts = len(CELLS[config.cell].state)
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.bridge = _linear(read, self.parts * config.num_layers * hidden, generator)
-        self.rnn = Recurrent(
-            config.cell,
-            config.embed_size,
-            hidden,
-            config.num_layers,
-            dropout=config.dropout,
-            weight_dropout=config.weight_dropout,
-            skip=config.skip,
-            generator=generator,
-        )
+        self.rnn = Recurrent.of(config, generator)
         # A bias would add the same to all scores of a step, which changes nothing.
         self.key = _linear(read, hidden, generator, bias=False)
         self.move = _linear(hidden, 2 * reach + 1, generator)

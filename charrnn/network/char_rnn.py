@@ -13,11 +13,13 @@ from torch import Tensor
 import charrnn
 from charrnn.arguments import checked
 from charrnn.arrays import Weights, checked_ids
+from charrnn.cells.layout import refuse_bidirectional
 from charrnn.cells.rules import State
-from charrnn.config import ModelConfig, refuse_bidirectional
+from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
-from charrnn.folder.record import ModelFolder, ModelRecord, find_model, model_files, read_model
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import ModelFolder, ModelRecord, model_files
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
 from charrnn.network.modules import Embedding, linear, undrawn
@@ -44,16 +46,7 @@ class CharRNN(Network):
         refuse_bidirectional(config)
         self.config = config
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
-        self.rnn = Recurrent(
-            config.cell,
-            config.embed_size,
-            config.hidden_size,
-            config.num_layers,
-            dropout=config.dropout,
-            weight_dropout=config.weight_dropout,
-            skip=config.skip,
-            generator=generator,
-        )
+        self.rnn = Recurrent.of(config, generator)
         self.head = linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(

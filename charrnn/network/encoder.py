@@ -39,24 +39,11 @@ class Encoder(Network):
             self.input = linear(features, config.embed_size, generator)
         else:
             self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
-        self.rnn = self._stack(generator)
+        self.rnn = Recurrent.of(config, generator)
         if config.bidirectional:
             if not features:
                 self.embedding_back = Embedding(config.vocab_size, config.embed_size, generator)
-            self.back = self._stack(generator)
-
-    def _stack(self, generator: torch.Generator | None) -> Recurrent:
-        config = self.config
-        return Recurrent(
-            config.cell,
-            config.embed_size,
-            config.hidden_size,
-            config.num_layers,
-            dropout=config.dropout,
-            weight_dropout=config.weight_dropout,
-            skip=config.skip,
-            generator=generator,
-        )
+            self.back = Recurrent.of(config, generator)
 
     def read(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Read rows side by side.

@@ -1,12 +1,13 @@
 """What a run learns, in PyTorch: data, network, batches and cost of each task.
 
-    sources ──read──▶ Data ──plan──▶ Plan;  Data ──divided──▶ Task, as `learning.task` describes it
+    Request ──read──▶ Data ──plan──▶ Plan;  Data ──divided──▶ Task, as `learning.task` describes it
 
 batches    examples divided, and side by side
+request    what a user asks for
 plans      what is settled before the first update
 data       examples before they are divided: the contract
 series     series as windows, and every size and setting of forecasts
-base       data and task, as far as they are the same for the tasks that read texts
+base       what tasks have in common that learn from examples, and those that read texts
 language   the language model
 classify   a class for each text
 tag        a tag for each word

@@ -1,6 +1,6 @@
-"""What the tasks that read texts have in common.
+"""What tasks have in common that learn from examples, and those that read texts.
 
-TextData ──divided──▶ TextTask
+TextData ──divided──▶ TextTask, an ExampleTask
 """
 
 from __future__ import annotations
@@ -11,22 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import torch
 
 import charrnn
 from charrnn.arrays import Weights
+from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.folder.record import CorpusRecord, Evaluation, ModelFolder, ModelRecord
+from charrnn.folder.record import NO_TEXT, CorpusRecord, Evaluation, ModelFolder, ModelRecord
+from charrnn.learning.task import Cost
 from charrnn.network.base import Network
 from charrnn.network.encoder import Encoder
 from charrnn.objectives.batches.examples import start_encoder
 from charrnn.objectives.plans import advice
 from charrnn.task_config import TaskRecord
-from charrnn.text.tokenizer import CharTokenizer
+from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
-__all__ = ["TextData", "TextTask"]
+__all__ = ["ExampleTask", "TextData", "TextTask"]
 
 Example = TypeVar("Example")
+Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True)
@@ -52,22 +57,69 @@ class TextData(Generic[Example]):
 
 
 @dataclass(frozen=True)
-class TextTask(ABC, Generic[Example]):
+class ExampleTask(ABC, Generic[Batch]):
     """See `learning.task.Task`; what is not here, each task says for itself.
 
+    Nothing is carried from batch to batch.
+
     Args:
-        train, val: examples.
-        tokenizer: the vocabulary.
+        tokenizer: the vocabulary; None for numbers.
         kind, extra: for the model folder.
     """
 
-    train: Sequence[Example]
-    val: Sequence[Example]
-    tokenizer: CharTokenizer
+    tokenizer: Tokenizer | None
     kind: TaskRecord
     extra: Mapping[str, bytes]
-    unit: ClassVar[str] = "character"
     reset_share: ClassVar[None] = None
+    higher_is_better: ClassVar[bool] = True  # of the scores
+
+    def start(self, network: Network, config: TrainConfig) -> None:
+        """See `Task`."""
+
+    def cost(
+        self, network: Any, batch: Batch, state: State | None, generator: torch.Generator
+    ) -> Cost:
+        """See `Task`."""
+        assert state is None, "nothing is carried from batch to batch"
+        return self.loss(network, batch, generator)
+
+    @abstractmethod
+    def loss(self, network: Any, batch: Batch, generator: torch.Generator) -> Cost:
+        """What a batch costs, whatever came before it.
+
+        Args:
+            network, batch, generator: see `Task.cost`.
+        """
+
+    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
+        """The score, then the cost; without a score an evaluation is the worst."""
+        score = evaluation.score
+        if score is None:
+            return (math.inf, evaluation.val_nats)
+        return (-score if self.higher_is_better else score, evaluation.val_nats)
+
+    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
+        """See `Task`."""
+        return advice.for_task(metrics, self.rank, longer)
+
+    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
+        """A model that is still learning, as if it had been read from a folder."""
+        record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.kind)
+        return ModelFolder(Path(), record, self.tokenizer or NO_TEXT, weights, 0, (), self.extra)
+
+
+@dataclass(frozen=True)
+class TextTask(ExampleTask[Batch], Generic[Example, Batch]):
+    """A task that reads texts.
+
+    Args:
+        train, val: examples.
+    """
+
+    tokenizer: CharTokenizer
+    train: Sequence[Example]
+    val: Sequence[Example]
+    unit: ClassVar[str] = "character"
 
     @staticmethod
     @abstractmethod
@@ -84,27 +136,11 @@ class TextTask(ABC, Generic[Example]):
         """Tokens that are validated on."""
         return sum(map(self.tokens_of, self.val))
 
-    def start(self, network: Network, config: TrainConfig) -> None:
-        """Nothing is carried from batch to batch."""
-
     def beginning(self, tokens: int) -> Self:
         """See `Task`."""
         count = math.ceil(tokens * len(self.val) / max(self.val_tokens, 1))
         return replace(self, val=self.val[:count])
 
-    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The score, of which more is better, then the cost."""
-        return (-(evaluation.score or 0.0), evaluation.val_nats)
-
     def bits(self, nats: float) -> float:
         """A cost in bits per answer."""
         return nats / math.log(2)
-
-    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
-        """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer)
-
-    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
-        """A model that is still learning, as if it had been read from a folder."""
-        record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.kind)
-        return ModelFolder(Path(), record, self.tokenizer, weights, 0, (), self.extra)

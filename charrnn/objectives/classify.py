@@ -7,10 +7,9 @@ Classification ──batches──▶ ids (T, B), lengths, classes ──cost─
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,21 +18,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
-from charrnn.cells.rules import State
-from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
-from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import divide
-from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.sizes import plan_of
+from charrnn.objectives.plans.texts import plan_of
+from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
 from charrnn.tasks.nets.encoder import groups
@@ -44,7 +41,7 @@ from charrnn.text.tokenizer import Tokenizer
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
-LEFT_OUT = 0.3  # of the words, in training, see `rows.without_some_words`
+LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`
 # For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
 # See benchmarks/NOTES.md.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
@@ -91,7 +88,8 @@ class ClassifyData(TextData[Labelled]):
     def divided(self, config: TrainConfig) -> Classification:
         """Texts from all over validate."""
         texts = [one.text for one in self.examples]
-        train, val = divide(texts, config.val_frac, config.seed)
+        classes = [one.label for one in self.examples] if config.keep_classes else None
+        train, val = divide(texts, config.val_frac, config.seed, classes)
         labels = classify.labels_in([self.examples[k] for k in train], self.labels)
         return Classification(
             train=[self.examples[k] for k in train],
@@ -104,49 +102,33 @@ class ClassifyData(TextData[Labelled]):
         )
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,
-) -> ClassifyData:
-    """Read texts with labels; see `objectives.table.Reader`.
+def read(request: Request, known: Tokenizer | None = None) -> ClassifyData:
+    """Read texts with labels; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_labelled` and `check_classes` do.
     """
     notes: list[str] = []
-    examples = read_labelled(sources, reading, notes, settings.label_column)
+    text_column, label_column = request.reading.text_column, request.work.label_column
+    examples = read_labelled(request.files, request.reading, notes, label_column)
     labels = check_classes(examples)
     texts = [one.text for one in examples]
     return ClassifyData(
         examples=examples,
         labels=labels,
-        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
-        kind=Classify(
-            classes=len(labels),
-            text_column=reading.text_column,
-            label_column=settings.label_column,
-        ),
-        corpus=rows.corpus_of(sources, texts, "\0".join(one.label for one in examples)),
+        tokenizer=vocabulary_of(texts, request.bases, known),
+        kind=Classify(classes=len(labels), text_column=text_column, label_column=label_column),
+        corpus=corpus_of(request.files, texts, "\0".join(one.label for one in examples)),
         notes=tuple(notes),
     )
 
 
-def plan(
-    data: ClassifyData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-) -> Plan:
-    """Choose everything that `given` leaves open; see `sizes.plan_of`."""
+def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
+    """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
     dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
-    usual = {"dropout": dropout}
-    return plan_of(texts, data.tokenizer.vocab_size, budget, given, speed, bases, usual)
+    defaults, labels = {"dropout": dropout}, [one.label for one in data.examples]
+    return plan_of(texts, data.tokenizer.vocab_size, request, speed, defaults, labels)
 
 
 class Batch(NamedTuple):
@@ -156,27 +138,8 @@ class Batch(NamedTuple):
     classes: NDArray[np.int64]
 
 
-class Batches(Groups):
-    """See `learning.task.Batches`."""
-
-    def __init__(self, task: Classification, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.own = task.rows_of(task.train)
-        self.classes = task.classes_of(task.train)
-        lengths = np.array([len(row) for row in self.own])
-        super().__init__(lengths, config.batch_size, config.seed)
-
-    def batch(self, step: int, part: slice = ALL) -> Batch:
-        """Some texts of like length, without some of their words, and some characters unknown."""
-        chosen, tokenizer, seed = self.rows(step), self.task.tokenizer, self.config.seed
-        own = [self.own[k] for k in chosen]
-        own = rows.without_some_words(own, tokenizer, LEFT_OUT, seed, step)
-        own = rows.with_unknown(own, tokenizer, self.config, step)
-        return Batch(own[part], self.classes[chosen][part])
-
-
 @dataclass(frozen=True)
-class Classification(TextTask[Labelled]):
+class Classification(TextTask[Labelled, Batch]):
     """The task of a classifier; see `learning.task.Task`.
 
     Args:
@@ -211,24 +174,25 @@ class Classification(TextTask[Labelled]):
         """See `Task`."""
         return ClassifierNetwork(model, len(self.labels), generator)
 
-    def batches(self, config: TrainConfig) -> Batches:
-        """See `Task`."""
-        return Batches(self, config)
+    def batches(self, config: TrainConfig) -> TextBatches[Batch]:
+        """Texts without some of their words."""
+        classes = self.classes_of(self.train)
+        return TextBatches(
+            self.rows_of(self.train),
+            self.tokenizer,
+            config,
+            lambda chosen, rows: Batch(rows, classes[chosen]),
+            left_out=LEFT_OUT,
+        )
 
-    def cost(
-        self,
-        network: ClassifierNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+    def loss(self, network: ClassifierNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the classes of a batch.
 
         Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
         vision", 2016.
         """
         device = next(network.parameters()).device
-        logits = network(*rows.padded(batch.rows, device), generator)  # (B, K)
+        logits = network(*padded(batch.rows, device), generator)  # (B, K)
         wanted = torch.from_numpy(batch.classes).to(device, non_blocking=True)
         total = cross_entropy(logits, wanted, reduction="sum", label_smoothing=SMOOTHING)
         return Cost(total, len(batch.rows))

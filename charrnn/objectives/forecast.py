@@ -8,36 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-import charrnn
 from charrnn.arrays import Floats, Weights
-from charrnn.cells.rules import State
-from charrnn.config import (
-    Budget,
-    ModelConfig,
-    Reading,
-    TaskSettings,
-    TrainConfig,
-)
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, named, read_series
-from charrnn.folder.record import NO_TEXT, CorpusRecord, Evaluation, ModelFolder, ModelRecord
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
-from charrnn.objectives.plans import advice
+from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.request import Request, Speed
 from charrnn.objectives.series import (
     Place,
     held_back,
@@ -47,9 +39,11 @@ from charrnn.objectives.series import (
     seasons_of,
 )
 from charrnn.task_config import Forecast
-from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
-from charrnn.tasks.nets.windows import Values, Windows
+from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.series.pasts import Past, past_file
+from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.windows import Values, Windows
 from charrnn.text.corpus import short_name
 from charrnn.text.tokenizer import Tokenizer
 
@@ -124,6 +118,7 @@ class ForecastData:
             series=self.series,
             held=held,
             places=places_of(lengths, held, task),
+            tokenizer=None,
             kind=task,
             extra=past_file(self.series, task),
         )
@@ -133,43 +128,24 @@ class ForecastData:
         raise AssertionError(f"{network} reads numbers, {bases} do not")
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,  # noqa: ARG001
-) -> ForecastData:
-    """Read series; see `objectives.table.Reader`.
+def read(request: Request, _known: Tokenizer | None = None) -> ForecastData:
+    """Read series; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_series` does; for series that are too short.
     """
-    if bases:
+    if request.bases:
         found = "a forecaster reads numbers, and a language model characters"
         raise UsageError(found, "leave --init-from out")
     notes: list[str] = []
-    series = read_series(sources, reading, notes, settings.label_column)
+    settings = request.work
+    series = read_series(request.files, request.reading, notes, settings.label_column)
     season = settings.season or 1
     lengths = [len(one.values) for one in series]
-    longest = max(lengths)
     horizon = settings.horizon or (
-        season if season > 1 else min(max(1, longest // 10), LONGEST_HORIZON)
+        season if season > 1 else min(max(1, max(lengths) // 10), LONGEST_HORIZON)
     )
-    least = 2 * horizon + season
-    enough = [one for one in series if len(one.values) >= least]
-    if not enough:
-        which = named(series[0]) if len(series) == 1 else f"the longest of {len(series):,} series"
-        raise BadDataError(
-            f"{series[0].place}: {which} has {longest:,} values",
-            f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller --horizon "
-            "or --season, or give longer series",
-        )
-    if len(enough) < len(series):
-        left = len(series) - len(enough)
-        all_series = f"{left:,} of {len(series):,} series are shorter than {least:,} values"
-        notes.append(f"{all_series}: they are not validated, and trained on as far as they go")
+    _check_lengths(series, horizon, season, notes)
     whole = hashlib.sha256()
     for one in series:
         whole.update(one.name.encode() + b"\0" + np.ascontiguousarray(one.values).tobytes())
@@ -180,11 +156,11 @@ def read(
             season=season,
             window=season * seasons_of(lengths, horizon, season),
             features=series[0].features,
-            text_column=reading.text_column,
+            text_column=request.reading.text_column,
             label_column=settings.label_column,
         ),
         corpus=CorpusRecord(
-            name=short_name(sources[0]),
+            name=short_name(request.files[0]),
             characters=sum(one.values.size for one in series),
             sha256=whole.hexdigest(),
             records="examples",
@@ -194,15 +170,25 @@ def read(
     )
 
 
-def plan(
-    data: ForecastData,
-    budget: Budget,  # noqa: ARG001
-    given: Mapping[str, Any],
-    speed: float,  # noqa: ARG001
-    bases: Sequence[ModelFolder],  # noqa: ARG001
-) -> Plan:
-    """Choose everything that `given` leaves open; see `series.plan_of`."""
-    return plan_of([len(one.values) for one in data.series], data.kind, given)
+def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: list[str]) -> None:
+    """See that a series is long enough to be divided; say how many are not."""
+    lengths, least = [len(one.values) for one in series], 2 * horizon + season
+    short = sum(length < least for length in lengths)
+    if short == len(series):
+        which = named(series[0]) if len(series) == 1 else f"the longest of {len(series):,} series"
+        raise BadDataError(
+            f"{series[0].place}: {which} has {max(lengths):,} values",
+            f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller --horizon "
+            "or --season, or give longer series",
+        )
+    if short:
+        all_series = f"{short:,} of {len(series):,} series are shorter than {least:,} values"
+        notes.append(f"{all_series}: they are not validated, and trained on as far as they go")
+
+
+def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:
+    """Choose all that is left open; see `series.plan_of`."""
+    return plan_of([len(one.values) for one in data.series], data.kind, request.settings)
 
 
 class Batch(NamedTuple):
@@ -247,25 +233,22 @@ def width_of(place: Place) -> int:
 
 
 @dataclass(frozen=True)
-class Forecasting:
+class Forecasting(ExampleTask[Batch]):
     """The task of a forecaster; see `learning.task.Task`.
 
     Args:
         series: all of them.
         held: how many values at the end of each are for validation.
         places: of the windows for training.
-        kind, extra: for the model folder.
     """
 
+    kind: Forecast
     series: Sequence[Series]
     held: Sequence[int]
     places: Sequence[Place]
-    kind: Forecast
-    extra: Mapping[str, bytes]
     metric: ClassVar[str] = "MASE"
+    higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "value"
-    tokenizer: ClassVar[None] = None
-    reset_share: ClassVar[None] = None
 
     @property
     def train_tokens(self) -> int:
@@ -290,7 +273,7 @@ class Forecasting:
         wanted = np.stack([self.series[k].values[end : end + horizon, 0] for k, _, end in places])
         windows = Windows.of(rows, horizon, self.kind.season)
         inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
-        return Batch(inputs, windows.wanted(wanted), windows)
+        return Batch(inputs, windows.outputs(wanted), windows)
 
     @cached_property
     def validation_places(self) -> list[Place]:
@@ -328,22 +311,13 @@ class Forecasting:
         """See `Task`."""
         return Batches(self, config)
 
-    def cost(
-        self,
-        network: ForecasterNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+    def loss(self, network: ForecasterNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """The pinball loss of each value and quantile, in units of its window's variation."""
         device = next(network.parameters()).device
         outputs = network(torch.from_numpy(batch.inputs).to(device), generator)
         wanted = torch.from_numpy(batch.wanted).to(device)
         quantiles = torch.tensor(self.kind.quantiles, device=device)
         return Cost(pinball(outputs, wanted, quantiles), outputs.numel())
-
-    def start(self, network: ForecasterNetwork, config: TrainConfig) -> None:
-        """Nothing is carried from batch to batch."""
 
     def beginning(self, tokens: int) -> Forecasting:
         """See `Task`."""
@@ -364,10 +338,6 @@ class Forecasting:
         report = report_of(self.trials, bands, self.kind.season)
         return Scored(total / count, report.score)
 
-    def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
-        """The error, then the cost."""
-        return (evaluation.score or 0.0, evaluation.val_nats)
-
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """How a series went on, and what the model had said."""
         trial = self.trials[seed % len(self.trials)]
@@ -379,11 +349,6 @@ class Forecasting:
         more = " …" if self.kind.horizon > 8 else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 
-    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
-        """A model that is still learning, as if it had been read from a folder."""
-        record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.kind)
-        return ModelFolder(Path(), record, NO_TEXT, weights, 0, (), self.extra)
-
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
         return Forecaster(found).report(self.trials)
@@ -391,7 +356,3 @@ class Forecasting:
     def bits(self, nats: float) -> float:
         """The loss itself: a forecast has no bits."""
         return nats
-
-    def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
-        """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer)

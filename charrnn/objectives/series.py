@@ -15,8 +15,7 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import counted, side_by_side
-from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.task_config import Forecast
 
 __all__ = ["Place", "held_back", "places_of", "plan_of", "replaced_window", "seasons_of"]
@@ -89,7 +88,6 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     Raises:
         UsageError: for values out of bounds, and for a window that holds no season.
     """
-    given = {name: value for name, value in given.items() if value is not None}
     check(TrainConfig, given)
     notes: list[str] = []
     if "seq_length" in given:
@@ -104,7 +102,7 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     settings = {
         "learning_rate": LEARNING_RATE,
         "weight_decay": 0.05,
-        **{name: value for name, value in given.items() if name in TRAIN_FIELDS},
+        **of_training(given),
         "batch_size": batch_size,
         "seq_length": task.window,
         "val_frac": val_frac,
@@ -135,8 +133,7 @@ def _whole_seasons(task: Forecast, wanted: int, notes: list[str]) -> Forecast:
 def _model(train: int, given: Mapping[str, Any]) -> ModelConfig:
     """A network that so many values are enough for."""
     size = next(size for limit, size in SIZES if train < limit)
-    shape = {"cell": "gru", "hidden_size": size, "num_layers": 1}
-    shape |= {name: value for name, value in given.items() if name in MODEL_FIELDS}
+    shape = {"cell": "gru", "hidden_size": size, "num_layers": 1} | of_model(given)
     shape.setdefault("embed_size", shape["hidden_size"])
     return settings_from(ModelConfig, shape | {"vocab_size": 1})  # which it does not read
 

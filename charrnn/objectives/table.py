@@ -1,48 +1,21 @@
 """Every kind of work besides language modelling: one row each.
 
-OBJECTIVES["classify"].read(sources, reading, settings, bases) ──▶ Data ──plan──▶ Plan
+OBJECTIVES["classify"].read(request, None) ──▶ Data ──plan──▶ Plan
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from charrnn.config import Budget, Reading, TaskName, TaskSettings
-from charrnn.folder.record import ModelFolder
+from charrnn.config import TaskName
 from charrnn.objectives import classify, forecast, tag, translate
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.request import Request, Speed
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["OBJECTIVES", "Objective"]
-
-
-class Reader(Protocol):
-    """Reads examples."""
-
-    def __call__(
-        self,
-        sources: Sequence[str | Path],
-        reading: Reading,
-        settings: TaskSettings,
-        *,
-        bases: Sequence[ModelFolder] = (),
-        tokenizer: Tokenizer | None = None,
-    ) -> Data:
-        """Read examples.
-
-        Args:
-            sources: files, names of data sets on the hub, or "-" for standard input.
-            reading: encoding and text column.
-            settings: of the task.
-            bases: the models whose weights the run starts from; their vocabulary grows.
-            tokenizer: of a run that goes on; the vocabulary stays as it is.
-
-        Raises:
-            CharRNNError: for examples that nothing can be learnt from.
-        """
 
 
 class Objective(NamedTuple):
@@ -51,14 +24,14 @@ class Objective(NamedTuple):
     Attributes:
         takes: what of `TaskSettings` and of `Reading` means something to it, besides how files
             become text.
-        read: sources to examples.
-        plan: (examples, budget, settings that the user gave, operations per second, models that
-            the run starts from) to what is settled before the first update.
+        read: reads the examples of a request. The vocabulary is that of a run that goes on, or
+            None to make one. Raises a CharRNNError for examples that nothing can be learnt from.
+        plan: what is settled before the first update.
     """
 
     takes: frozenset[str]
-    read: Reader
-    plan: Callable[[Any, Budget, Mapping[str, Any], float, Sequence[ModelFolder]], Plan]
+    read: Callable[[Request, Tokenizer | None], Data]
+    plan: Callable[[Any, Request, Speed], Plan]
 
 
 COLUMNS = frozenset({"text_column", "label_column"})

@@ -7,11 +7,10 @@ Tagging ──batches──▶ ids (T, B), lengths, words, tags ──cost──
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -20,32 +19,30 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
-from charrnn.cells.rules import State
-from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import Tagged, check_types, read_tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
-from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import divide, start_capitals
-from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.sizes import plan_of
+from charrnn.objectives.plans.texts import plan_of
+from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import groups
-from charrnn.tasks.nets.viterbi import allowed, best_tags, tags_of_types
+from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
-USUAL = {"dropout": 0.5}
+DEFAULTS = {"dropout": 0.5}
 MAX_EPOCHS = 12  # later passes learn the names by heart; see benchmarks/NOTES.md
 # Words outside all spans are many, and count less: else a model that is unsure marks nothing, and
 # of new names it is often unsure. See benchmarks/NOTES.md.
@@ -57,15 +54,25 @@ class TaggerNetwork(Encoder):
 
     Args:
         config: the shape of the stacks.
-        tags: K.
+        kind: whether tags have parts.
+        tags: the K tags, in the order of their scores.
         generator: of the first weights.
     """
 
+    parts: Tensor | None
+
     def __init__(
-        self, config: ModelConfig, tags: int, generator: torch.Generator | None = None
+        self,
+        config: ModelConfig,
+        kind: Tag,
+        tags: Sequence[str],
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(config, generator=generator)
-        self.head = linear(2 * (1 + config.bidirectional) * config.hidden_size, tags, generator)
+        width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
+        self.head = linear(width, kind.outputs, generator)
+        parts = torch.from_numpy(parts_of(tags)) if kind.in_parts else None  # (P, K)
+        self.register_buffer("parts", parts, persistent=False)
 
     def forward(
         self,
@@ -92,8 +99,8 @@ class TaggerNetwork(Encoder):
         )
         read, back = output[end - 1, row], output[first, row]  # where each stack has read the word
         size = self.config.hidden_size
-        logits: Tensor = self.head(torch.cat([highest, read[:, :size], back[:, size:]], -1))
-        return logits
+        scores: Tensor = self.head(torch.cat([highest, read[:, :size], back[:, size:]], -1))
+        return scores if self.parts is None else scores @ self.parts
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,7 @@ class TagData(TextData[Tagged]):
         types: of spans, sorted.
     """
 
+    kind: Tag
     types: Sequence[str]
 
     def divided(self, config: TrainConfig) -> Tagging:
@@ -120,43 +128,34 @@ class TagData(TextData[Tagged]):
         )
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,  # noqa: ARG001
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,
-) -> TagData:
-    """Read texts with tags; see `objectives.table.Reader`.
+def read(request: Request, known: Tokenizer | None = None) -> TagData:
+    """Read texts with tags; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_tagged` and `check_types` do.
     """
     notes: list[str] = []
-    examples = read_tagged(sources, reading, notes)
+    examples = read_tagged(request.files, request.reading, notes)
     types = check_types(examples)
     texts = [one.text for one in examples]
     return TagData(
         examples=examples,
         types=types,
-        tokenizer=rows.vocabulary_of(texts, bases, tokenizer),
-        kind=Tag(tags=len(tags_of_types(types)), text_column=reading.text_column),
-        corpus=rows.corpus_of(sources, texts, "\0".join(" ".join(one.tags) for one in examples)),
+        tokenizer=vocabulary_of(texts, request.bases, known),
+        kind=Tag(
+            tags=len(tags_of_types(types)),
+            in_parts=True,
+            text_column=request.reading.text_column,
+        ),
+        corpus=corpus_of(request.files, texts, "\0".join(" ".join(one.tags) for one in examples)),
         notes=tuple(notes),
     )
 
 
-def plan(
-    data: TagData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-) -> Plan:
-    """Choose everything that `given` leaves open; see `sizes.plan_of`."""
+def plan(data: TagData, request: Request, speed: Speed) -> Plan:
+    """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, budget, given, speed, bases, USUAL)
+    return plan_of(texts, data.tokenizer.vocab_size, request, speed, DEFAULTS)
 
 
 class Batch(NamedTuple):
@@ -170,26 +169,6 @@ class Batch(NamedTuple):
     tags: NDArray[np.int64]
 
 
-class Batches(Groups):
-    """See `learning.task.Batches`."""
-
-    def __init__(self, task: Tagging, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.own = [row[: config.seq_length] for row in task.rows_of(task.train)]
-        self.words = [task.words_of(one) for one in task.train]
-        lengths = np.array([len(row) for row in self.own])
-        super().__init__(lengths, config.batch_size, config.seed)
-
-    def batch(self, step: int, part: slice = ALL) -> Batch:
-        """Some texts of like length, some of whose characters are unknown."""
-        chosen = self.rows(step)
-        own = [self.own[k] for k in chosen]
-        edges, tags = side_by_side([self.words[k] for k in chosen[part]])
-        there = edges[:, 2] <= self.config.seq_length  # the others are cut off
-        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
-        return Batch(own[part], edges[there], tags[there])
-
-
 def side_by_side(
     words: Sequence[NDArray[np.int64]],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -200,13 +179,14 @@ def side_by_side(
 
 
 @dataclass(frozen=True)
-class Tagging(TextTask[Tagged]):
+class Tagging(TextTask[Tagged, Batch]):
     """The task of a tagger; see `learning.task.Task`.
 
     Args:
         tags: in the order of the scores.
     """
 
+    kind: Tag
     tags: Sequence[str]
     metric: ClassVar[str] = "F1"
     max_epochs: ClassVar[int] = MAX_EPOCHS
@@ -232,25 +212,26 @@ class Tagging(TextTask[Tagged]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> TaggerNetwork:
         """See `Task`."""
-        network = TaggerNetwork(model, len(self.tags), generator)
+        network = TaggerNetwork(model, self.kind, self.tags, generator)
         start_capitals(network, self.tokenizer, generator)
         return network
 
-    def batches(self, config: TrainConfig) -> Batches:
+    def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """See `Task`."""
-        return Batches(self, config)
+        words = [self.words_of(one) for one in self.train]
 
-    def cost(
-        self,
-        network: TaggerNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+        def batch(chosen: NDArray[np.int64], rows: list[Ids]) -> Batch:
+            edges, tags = side_by_side([words[k] for k in chosen])
+            there = edges[:, 2] <= config.seq_length  # the others are cut off
+            return Batch(rows, edges[there], tags[there])
+
+        return TextBatches(self.rows_of(self.train), self.tokenizer, config, batch)
+
+    def loss(self, network: TaggerNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the tags of a batch."""
         device = next(network.parameters()).device
         edges = torch.from_numpy(batch.edges).to(device, non_blocking=True)
-        logits = network(*rows.padded(batch.rows, device), edges, generator)  # (W, K)
+        logits = network(*padded(batch.rows, device), edges, generator)  # (W, K)
         wanted = torch.from_numpy(batch.tags).to(device, non_blocking=True)
         weights = logits.new_ones(len(self.tags))
         weights[0] = OUTSIDE_WEIGHT

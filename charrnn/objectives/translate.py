@@ -6,35 +6,28 @@ Translation ──batches──▶ sources (T, B), targets (S, B) ──cost─�
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
-from charrnn.cells.heads import shapes_of
-from charrnn.cells.rules import State
-from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig, settings_from
-from charrnn.errors import UsageError
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import Evaluation, ModelFolder
-from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
 from charrnn.objectives.base import TextData, TextTask
-from charrnn.objectives.batches import rows
-from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
-from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.batches.examples import divide
+from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
+from charrnn.objectives.plans.pairs import longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.scores.reports import Report
@@ -50,16 +43,6 @@ MAX_EPOCHS = 60
 TRANSLATED = 300  # validation pairs at an evaluation, and
 REPORTED = 1000  # at the end
 EXAMPLES_AT_ONCE = 128  # in validation
-
-# What of the shape does not depend on the pairs. Dropout of outputs and of recurrent weights.
-SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
-DROPOUTS = {"dropout": 0.3, "weight_dropout": 0.2}
-
-# The sizes of a stack, and that of the largest for pairs of fewer characters in all.
-SIZES = (64, 128, 192, 256, 384, 512)
-LARGEST = ((30_000, 64), (100_000, 128), (1_000_000, 256), (math.inf, 512))
-PASSES = 12  # that a size must be able to make to be chosen
-PAIRS = 64  # side by side, fewer where all would be read in a few batches
 
 
 class TranslatorNetwork(Encoder):
@@ -123,133 +106,32 @@ class TranslateData(TextData[Pair]):
         )
 
 
-def read(
-    sources: Sequence[str | Path],
-    reading: Reading,
-    settings: TaskSettings,
-    *,
-    bases: Sequence[ModelFolder] = (),
-    tokenizer: Tokenizer | None = None,
-) -> TranslateData:
-    """Read pairs; see `objectives.table.Reader`.
+def read(request: Request, known: Tokenizer | None = None) -> TranslateData:
+    """Read pairs; see `objectives.table.Objective`.
 
     Raises:
         CharRNNError: as `read_pairs`.
     """
     notes: list[str] = []
-    pairs, columns = read_pairs(sources, reading, settings.label_column, notes)
+    pairs, columns = read_pairs(request.files, request.reading, request.work.label_column, notes)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     return TranslateData(
         examples=pairs,
-        tokenizer=rows.vocabulary_of(texts + targets, bases, tokenizer),
+        tokenizer=vocabulary_of(texts + targets, request.bases, known),
         kind=Translate(
             text_column=columns and columns[0],
             label_column=columns and columns[1],
             longest_source=1 + max(map(len, texts)),
             longest_target=1 + max(map(len, targets)),
         ),
-        corpus=rows.corpus_of(sources, texts, "\0".join(targets)),
+        corpus=corpus_of(request.files, texts, "\0".join(targets)),
         notes=tuple(notes),
     )
 
 
-def longest_of(pair: Pair) -> int:
-    """Steps in which both texts of a pair are read, with their ends."""
-    return 2 + max(len(pair.source), len(pair.target))
-
-
-def plan(
-    data: TranslateData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-) -> Plan:
-    """Choose everything that `given` leaves open; see `planning.plan`.
-
-    Raises:
-        BadDataError: if there are too few pairs.
-        UsageError: for another shape than the models have, or pairs that are all too long.
-    """
-    given = {name: value for name, value in given.items() if value is not None}
-    sources = [pair.source for pair in data.examples]
-    val_frac = given.get("val_frac") or min(0.1, 2 * REPORTED / len(set(sources)))
-    train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
-    lengths = [longest_of(pair) for pair in data.examples]
-    longest = given.get("seq_length") or max(lengths)
-    train = [data.examples[k] for k in train_rows if lengths[k] <= longest]
-    if not train:
-        found = f"seq_length is {longest}, the pairs need {min(lengths)} to {max(lengths)} steps"
-        raise UsageError(found, f"choose {max(lengths)} to read all of them", "seq_length")
-    tokens = sum(map(Translation.tokens_of, train))
-    model = _model(data, budget, given, speed, bases, tokens)
-    usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
-    settings = {
-        "seq_length": longest,
-        "learning_rate": _learning_rate(model, fine_tuning=bool(bases)),
-        "weight_decay": 0.05,
-        "val_frac": val_frac,
-    }
-    settings |= {n: v for n, v in given.items() if n in TRAIN_FIELDS - {"val_frac"}}
-    batch_size = side_by_side(given.get("batch_size"), usual, len(train), "pairs")
-    settings["batch_size"] = batch_size
-    steps = math.ceil(len(train) / batch_size)
-    notes = []
-    if left_out := len(train_rows) - len(train):
-        notes.append(
-            f"left out {counted(left_out, 'pair')} with a text of over {longest - 2:,} characters"
-        )
-    reasons = (
-        f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
-        f"embedding {model.embed_size}, {counted(batch_size, 'pair')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}"
-        f"{f' (weights {model.weight_dropout:g})' if model.weight_dropout else ''}, chosen for "
-        f"{counted(len(train), 'training pair')} of {tokens:,} characters"
-    )
-    return Plan(
-        model=model,
-        settings=settings,
-        train_tokens=tokens,
-        val_tokens=sum(Translation.tokens_of(data.examples[k]) for k in val_rows),
-        reasons=reasons,
-        notes=tuple(notes),
-        tokens_per_step=tokens / steps,
-        steps_per_epoch=steps,
-    )
-
-
-def _model(
-    data: TranslateData,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-    train: int,
-) -> ModelConfig:
-    """The largest network that the pairs are enough for, and that reads them often enough."""
-    own = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    own = shape_of(bases, own)
-    shape = {"vocab_size": data.tokenizer.vocab_size, **SHAPE, **DROPOUTS, **own}
-    if "hidden_size" in own:
-        return settings_from(ModelConfig, shape)
-    largest = next(size for limit, size in LARGEST if train < limit)
-    models = [settings_from(ModelConfig, shape | {"hidden_size": size}) for size in SIZES]
-    chosen = models[0]
-    for model in models:
-        parameters = sum(math.prod(shape) for shape in shapes_of(model, data.kind).values())
-        # Half of the weights are read with each character: those of the source, or of the target.
-        characters = 60 * (budget.minutes or math.inf) * speed / (3 * parameters)
-        if model.hidden_size <= largest and characters >= PASSES * train:
-            chosen = model
-    return chosen
-
-
-RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
-
-
-def _learning_rate(model: ModelConfig, *, fine_tuning: bool) -> float:
-    rate = 3e-3 * (256 / max(model.hidden_size, 64)) ** 0.5 * RATES[model.cell]
-    return float(f"{rate * (0.4 if fine_tuning else 1):.1g}")
+def plan(data: TranslateData, request: Request, speed: Speed) -> Plan:
+    """Choose all that is left open; see `pairs.plan_of`."""
+    return plan_of(data.examples, data.kind, data.tokenizer.vocab_size, request, speed)
 
 
 class Batch(NamedTuple):
@@ -259,35 +141,19 @@ class Batch(NamedTuple):
     targets: list[Ids]
 
 
-class Batches(Groups):
-    """See `learning.task.Batches`."""
-
-    def __init__(self, task: Translation, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.examples = task.rows_of(task.train)
-        lengths = np.array([len(source) + len(target) for source, target in self.examples])
-        super().__init__(lengths, config.batch_size, config.seed)
-
-    def batch(self, step: int, part: slice = ALL) -> Batch:
-        """Some pairs of like length, some of whose sources' characters are unknown."""
-        chosen = [self.examples[k] for k in self.rows(step)]
-        own = [source for source, _ in chosen]
-        own = rows.with_unknown(own, self.task.tokenizer, self.config, step)
-        return Batch(own[part], [target for _, target in chosen[part]])
-
-
 @dataclass(frozen=True)
-class Translation(TextTask[Pair]):
+class Translation(TextTask[Pair, Batch]):
     """The task of a translator; see `learning.task.Task`."""
 
     kind: Translate
     metric: ClassVar[str] = ERRORS
+    higher_is_better: ClassVar[bool] = False
     max_epochs: ClassVar[int] = MAX_EPOCHS
 
     @staticmethod
     def tokens_of(example: Pair) -> int:
         """See `TextTask`."""
-        return len(example.source) + len(example.target) + 4
+        return tokens_of(example)
 
     def rows_of(self, pairs: Sequence[Pair]) -> list[tuple[Ids, Ids]]:
         """The ids of the sources and of the targets, each between two ends."""
@@ -300,17 +166,18 @@ class Translation(TextTask[Pair]):
         """See `Task`."""
         return TranslatorNetwork(model, self.kind.reach, generator)
 
-    def batches(self, config: TrainConfig) -> Batches:
-        """See `Task`."""
-        return Batches(self, config)
+    def batches(self, config: TrainConfig) -> TextBatches[Batch]:
+        """Some of the sources' characters are unknown, and none of the targets'."""
+        sources, targets = zip(*self.rows_of(self.train), strict=True)
+        return TextBatches(
+            sources,
+            self.tokenizer,
+            config,
+            lambda chosen, rows: Batch(rows, [targets[k] for k in chosen]),
+            lengths=list(map(self.tokens_of, self.train)),
+        )
 
-    def cost(
-        self,
-        network: TranslatorNetwork,
-        batch: Batch,
-        state: State | None,  # noqa: ARG002
-        generator: torch.Generator,
-    ) -> Cost:
+    def loss(self, network: TranslatorNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the targets' characters and ends.
 
         Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
@@ -363,8 +230,8 @@ def _cost(
     generator: torch.Generator | None = None,
 ) -> Cost:
     device = next(network.parameters()).device
-    sources, lengths = rows.padded(batch.sources, device)  # (T, B), (B,)
-    ids, ends = rows.padded(batch.targets, device)  # (S+1, B), (B,)
+    sources, lengths = padded(batch.sources, device)  # (T, B), (B,)
+    ids, ends = padded(batch.targets, device)  # (S+1, B), (B,)
     logits = network(sources, lengths, ids[:-1], generator)  # (S, B, V)
     times = torch.arange(1, len(ids), device=device)[:, None]  # (S, 1)
     wanted = ids[1:].masked_fill(times >= ends, PAD)

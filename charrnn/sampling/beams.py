@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.arguments import checked
 from charrnn.arrays import Logits, log_softmax
 from charrnn.cells.rules import State
-from charrnn.config import LengthPenalty, SampleConfig, Size, Unknown
+from charrnn.config import Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
@@ -28,6 +28,7 @@ from charrnn.sampling.language_model import (
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.sampling.token_source import Request
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.use_config import LengthPenalty, SampleConfig
 
 __all__ = ["Beam", "beam_search"]
 

@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import SampleConfig
 from charrnn.errors import UsageError
 from charrnn.sampling.drawing.distribution import allowed_ids
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.use_config import SampleConfig
 
 __all__ = ["Ending", "check_ends", "has_stops", "is_endless", "refuse_endless"]
 

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from charrnn.config import SampleConfig, Unknown
+from charrnn.config import Unknown
 from charrnn.sampling.endings import check_ends, refuse_endless
 from charrnn.sampling.growing import GrowingText, Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
 from charrnn.sampling.token_source import Request, TokenSource, token_source
+from charrnn.use_config import SampleConfig
 
 __all__ = ["generate_batch", "groups", "new_seed", "seeds_from", "stream"]
 

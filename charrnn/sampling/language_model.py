@@ -71,9 +71,10 @@ class TokenSampler(Protocol):
 
         Args:
             ids: (B,), the tokens to read first.
-            uniforms: (N, B), in [0, 1): where in its distribution each token is drawn.
-            inverse_temperatures: (N,), above 0.
-            mask: (V,), added to the logits: 0, or minus infinity.
+            uniforms: (N, B), in [0, 1): where in its distribution each token is drawn; 0 is the
+                first of the likeliest if the inverse temperature is large.
+            inverse_temperatures: (N,), above 0, what logits are multiplied with.
+            mask: (V,), what is added to them before: 0, or minus infinity.
 
         Returns:
             ids: (N, B), the tokens drawn.

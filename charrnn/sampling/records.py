@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
-from charrnn.config import SampleConfig, Unknown, settings_from
+from charrnn.config import Unknown, settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.generation import generate_batch, new_seed, seeds_from
 from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, never
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.use_config import SampleConfig
 
 __all__ = ["Wanted", "draw_records", "sampling_config"]
 

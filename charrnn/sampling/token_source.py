@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits, target_log_probs
-from charrnn.config import SampleConfig
 from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.drawing.draws import Draws
 from charrnn.sampling.endings import has_stops, is_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
+from charrnn.use_config import SampleConfig
 
 __all__ = ["NativeSource", "Request", "TokenSource", "Tokens", "native_source", "token_source"]
 

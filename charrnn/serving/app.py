@@ -27,7 +27,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from charrnn.config import SampleConfig, ServeConfig, settings_from
+from charrnn.config import settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
@@ -43,6 +43,7 @@ from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.shapes import CompletionRequest, ScoreRequest
 from charrnn.serving.texts import Text
 from charrnn.sharing.page import api_page
+from charrnn.use_config import SampleConfig, ServeConfig
 
 __all__ = ["Service", "create_app"]
 

@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 
-from charrnn.config import SampleConfig
 from charrnn.errors import CharRNNError
 from charrnn.sampling.language_model import LanguageModel
 from charrnn.sampling.token_source import native_source
 from charrnn.serving.batch import Batch, read_alone
 from charrnn.serving.long_texts import LongTexts
 from charrnn.serving.texts import Text
+from charrnn.use_config import SampleConfig
 
 __all__ = ["Scheduler"]
 

@@ -18,11 +18,11 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from charrnn.config import ServeConfig
 from charrnn.errors import CannotCreateError
 from charrnn.models.model import Model
 from charrnn.serving.app import Service, create_app
 from charrnn.serving.limits import ApiError, error_body
+from charrnn.use_config import ServeConfig
 
 __all__ = ["address", "listen", "serve"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import safetensors.numpy
 
 from charrnn.arrays import Ids, Weights, softmax
-from charrnn.config import refuse_bidirectional
+from charrnn.cells.layout import refuse_bidirectional
 from charrnn.errors import printable
 from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, manifest_of, pretty_json

@@ -15,10 +15,11 @@ from typing import Any
 
 import llm
 
-from charrnn.config import SampleConfig, Unknown
+from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.record import CHECKPOINTS, WEIGHTS
 from charrnn.models.loading import load
+from charrnn.use_config import SampleConfig
 
 __all__ = ["CharRNNModel", "register_models"]
 

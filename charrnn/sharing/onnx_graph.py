@@ -16,9 +16,16 @@ import numpy as np
 
 import charrnn
 from charrnn.arrays import Floats
-from charrnn.cells.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT, RECURRENT, layer_names
+from charrnn.cells.layout import (
+    EMBEDDING,
+    HEAD_BIAS,
+    HEAD_WEIGHT,
+    RECURRENT,
+    layer_names,
+    refuse_bidirectional,
+)
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName, ModelConfig, refuse_bidirectional
+from charrnn.config import CellName, ModelConfig
 from charrnn.errors import MissingInputError
 from charrnn.folder.record import ModelFolder
 from charrnn.sharing.bundle import name_of

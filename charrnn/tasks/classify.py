@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,13 +19,13 @@ from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.labelled import Labelled, read_labelled
-from charrnn.examples.rows import listed
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
-from charrnn.tasks.nets.encoder import Encoder, groups
-from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, cut_note, labels_for, tokenizer_of
+from charrnn.tasks.base import TextModel
+from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.scores.reports import Report, unknown_labels
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, cut_note, labels_for
 from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Classifier", "labels_in", "report_of"]
@@ -45,7 +44,7 @@ def labels_in(examples: Sequence[Labelled], classes: Sequence[str]) -> Labels:
     return Labels(labels=tuple(classes), usual=max(sorted(counts), key=counts.__getitem__))
 
 
-class Classifier:
+class Classifier(TextModel[Labelled]):
     """A trained classifier. Get one from `charrnn.load`.
 
     Args:
@@ -62,15 +61,14 @@ class Classifier:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Classify), "the caller dispatches by task"
+        super().__init__(found)
         self.task = found.record.task
-        self.tokenizer = tokenizer_of(found)
         labels = labels_for(found, self.task.classes)
         self.labels, self.usual = labels.labels, labels.usual
         if self.usual not in self.labels:
             raise BadDataError(f"{found.path}: {self.usual!r} is no label of the model", ADVICE)
         training = found.record.training
         self.longest = training.seq_length - ENDS if training else sys.maxsize - ENDS
-        self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
 
@@ -98,27 +96,15 @@ class Classifier:
             logits[places] = pooled(output, lengths) @ self._head + self._bias
         return logits
 
-    @checked
-    def evaluate(
-        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
-    ) -> Report:
-        """How many texts of some files are labelled correctly.
-
-        Args:
-            sources: files as it was trained on; their columns have the same names by default.
-            reading: encoding and text column.
-
-        Raises:
-            CharRNNError: as `read_labelled` does.
-        """
-        notes: list[str] = []
+    def read(
+        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+    ) -> list[Labelled]:
+        """See `TaskModel`; raises what `read_labelled` does."""
         reading = columns_for(self.task, reading)
-        column = self.task.label_column
-        examples = read_labelled(listed(sources), reading, notes, column)
+        examples = read_labelled(sources, reading, notes, self.task.label_column)
         if cut := sum(len(one.text) > self.longest for one in examples):
             notes.append(cut_note(cut, self.longest))
-        report = self.report(examples)
-        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+        return examples
 
     def report(self, examples: Sequence[Labelled]) -> Report:
         """How many texts are labelled correctly."""
@@ -147,19 +133,12 @@ def report_of(
         labels: the classes that the model knows.
         usual: the most frequent of them in training.
     """
-    unknown = sorted(set(wanted).difference(labels))
-    notes: tuple[str, ...] = ()
-    if unknown:
-        count = sum(label in unknown for label in wanted)
-        texts = "1 text has a label" if count == 1 else f"{count:,} texts have labels"
-        named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
-        notes = (f"{texts} that the model does not know: {named}",)
     return Report(
         metric="accuracy",
         count=len(wanted),
         scores=scores_of(wanted, answers),
         baselines={f"always {usual}": scores_of(wanted, [usual] * len(wanted))},
-        notes=notes,
+        notes=unknown_labels(wanted, labels, "text"),
     )
 
 

@@ -5,98 +5,32 @@ series ──windows──▶ (B, T, I) ──encoder──▶ (B, H) at the las
 
 from __future__ import annotations
 
-import math
 import reprlib
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
-from charrnn.arguments import checked
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import listed
 from charrnn.examples.series import Series, named, read_series
-from charrnn.examples.times import steps_between, times_of
-from charrnn.folder.files import pretty_json
-from charrnn.folder.record import SERIES, ModelFolder
-from charrnn.folder.untrusted import damaged, parse
-from charrnn.settings import Settings
+from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
-from charrnn.tasks.nets.encoder import Encoder
-from charrnn.tasks.nets.windows import Values, Windows
-from charrnn.tasks.scores import measures
+from charrnn.tasks.base import TaskModel
 from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.series.pasts import Past, first_after, pasts_in
+from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
+from charrnn.tasks.series.windows import Values, Windows
 
-__all__ = ["Forecaster", "Past", "Trial", "past_file", "report_of"]
+__all__ = ["Forecaster"]
 
 VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
-DRAWN = 4  # horizons of history that are kept for pictures
-MIDDLE = 1  # which of the quantiles is the forecast
 
 
-class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
-    """What of a series is needed to go on from it, and to judge how it went on.
-
-    Attributes:
-        name: empty for the only one.
-        end: its last rows: the value and the features of each.
-        first: its first value.
-        count: how many values it had.
-        error: the mean absolute change from season to season; None if there was none.
-        times: of its last two values; empty without times.
-    """
-
-    name: str = ""
-    end: tuple[tuple[float, ...], ...]
-    first: float
-    count: int
-    error: float | None = None
-    times: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, series: Series, kept: int, season: int) -> Past:
-        """What is kept of a series: so many values, and at least a season."""
-        own = series.values[:, 0]
-        error = measures.seasonal_error(own, season)
-        return cls(
-            name=series.name,
-            end=tuple(map(tuple, series.values[-max(kept, season) :].tolist())),
-            first=float(own[0]),
-            count=len(own),
-            error=None if math.isnan(error) else error,
-            times=series.times[-2:],
-        )
-
-    @property
-    def values(self) -> Values:
-        """Its last rows: (N, 1+F)."""
-        return np.array(self.end, np.float64)
-
-
-class _Pasts(Settings, frozen=True, kw_only=True):
-    """`series.json`: the series that a forecaster was trained on, as far as it goes on from them.
-
-    Attributes:
-        series: in the order of the files.
-    """
-
-    series: tuple[Past, ...]
-
-
-def past_file(series: Sequence[Series], task: Task) -> dict[str, bytes]:
-    """The file of the model folder that holds the ends of series: a window, or enough to draw."""
-    kept = max(task.window, DRAWN * task.horizon)
-    pasts = _Pasts(series=tuple(Past.of(one, kept, task.season) for one in series))
-    return {SERIES: pretty_json(pasts)}
-
-
-class Forecaster:
+class Forecaster(TaskModel[Trial]):
     """A trained forecaster. Get one from `charrnn.load`.
 
     Args:
@@ -111,9 +45,9 @@ class Forecaster:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Task), "the caller dispatches by task"
+        super().__init__(found)
         self.task = found.record.task
-        self.pasts = _pasts_in(found, self.task)
-        self._encoder = Encoder(found.record.model, found.weights)
+        self.pasts = pasts_in(found, self.task)
         self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
         self._bias = found.weights[HEAD_BIAS]
 
@@ -139,15 +73,7 @@ class Forecaster:
         whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
         if horizon is not None and not (whole and horizon > 0):
             raise UsageError(f"horizon is {horizon!r}", "it must be a whole number, at least 1")
-        if series is None:
-            names = [past.name for past in self.pasts]
-            values = [past.values for past in self.pasts]
-        else:
-            if not isinstance(series, list | tuple | np.ndarray):
-                what = f"series is a {type(series).__name__}"
-                raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
-            names = [one.name if isinstance(one, Series) else "" for one in series]
-            values = [self._checked(one) for one in series]
+        names, values = self._histories(series)
         found = self.bands(values, horizon or self.task.horizon)
         return [
             Forecast(
@@ -158,6 +84,18 @@ class Forecaster:
             )
             for name, band in zip(names, found, strict=True)
         ]
+
+    def _histories(
+        self, series: Sequence[Series | Sequence[float] | Values] | None
+    ) -> tuple[list[str], list[Values]]:
+        """The names and the rows (N, 1+F) of what is to go on."""
+        if series is None:
+            return [past.name for past in self.pasts], [past.values for past in self.pasts]
+        if not isinstance(series, list | tuple | np.ndarray):
+            what = f"series is a {type(series).__name__}"
+            raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
+        names = [one.name if isinstance(one, Series) else "" for one in series]
+        return names, [self._checked(one) for one in series]
 
     def _checked(self, series: Series | Sequence[float] | Values) -> Values:
         """The rows (N, 1+F) of a series that someone gave."""
@@ -245,28 +183,17 @@ class Forecaster:
         places = np.arange(values.shape[1]) % self.task.season - self.task.season
         return np.concatenate([values, rows[:, places, 1:]], -1)
 
-    @checked
-    def evaluate(
-        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
-    ) -> Report:
-        """How well forecasts fit.
+    def read(
+        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+    ) -> list[Trial]:
+        """See `TaskModel`; raises what `read_series` does, and for series that are too short.
 
         Series that the model knows by name are what came after those it was trained on. Of others,
         the last values are held back, as many as the model predicts at once.
-
-        Args:
-            sources: files as it was trained on.
-            reading: encoding.
-
-        Raises:
-            CharRNNError: as `read_series`; for series that are too short.
         """
-        notes: list[str] = []
-        found = read_series(listed(sources), reading or Reading(), notes, self.task.label_column)
+        found = read_series(sources, reading, notes, self.task.label_column)
         known = {past.name: past for past in self.pasts}
-        trials = [self._trial(one, known.get(one.name), notes) for one in found]
-        report = self.report(trials)
-        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+        return [self._trial(one, known.get(one.name), notes) for one in found]
 
     def _trial(self, series: Series, past: Past | None, notes: list[str]) -> Trial:
         """What is to be predicted of a series, and from what."""
@@ -283,7 +210,7 @@ class Forecaster:
             wanted = series.values[-held:, 0]
             before = series.until(len(series.values) - held)
             return Trial(Past.of(before, self.task.window, self.task.season), wanted)
-        first = _first_after(series, past, notes)
+        first = first_after(series, past, notes)
         return Trial(past, series.values[first:, 0])
 
     def report(self, trials: Sequence[Trial]) -> Report:
@@ -291,120 +218,3 @@ class Forecaster:
         longest = max(len(trial.wanted) for trial in trials)
         bands = self.bands([trial.past.values for trial in trials], longest)
         return report_of(trials, bands, self.task.season)
-
-
-class Trial(NamedTuple):
-    """A forecast that can be judged.
-
-    Attributes:
-        past: what it is made from.
-        wanted: (N,), how the series went on.
-    """
-
-    past: Past
-    wanted: Values
-
-
-def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> Report:
-    """MASE, sMAPE and MAPE, beside those of forecasts without a model.
-
-    Each is a mean over the values of a series, then over the series, as in the M4 competition.
-
-    Args:
-        trials: what was to be predicted.
-        bands: the quantiles (N, 3) of each; a longer one is cut.
-        season: steps after which a series repeats itself; 1 for none.
-    """
-    naive = "seasonal naive" if season > 1 else "naive"
-    found: dict[str, list[Values]] = {"model": [], naive: [], "drift": []}
-    inside = []
-    for trial, band in zip(trials, bands, strict=True):
-        past, count = trial.past, len(trial.wanted)
-        own = past.values[:, 0]
-        found["model"].append(band[:count, MIDDLE])
-        found[naive].append(measures.seasonal_naive(own, season, count))
-        found["drift"].append(measures.drift(past.first, float(own[-1]), past.count, count))
-        inside.append(
-            np.mean((band[:count, 0] <= trial.wanted) & (trial.wanted <= band[:count, -1]))
-        )
-    scores = {who: _scores(trials, forecasts) for who, forecasts in found.items()}
-    own_scores = scores.pop("model")
-    return Report(
-        metric="MASE" if "MASE" in own_scores else "sMAPE",
-        count=len(trials),
-        scores=own_scores | {"in the band": float(np.mean(inside))},
-        baselines=scores,
-        higher_is_better=False,
-    )
-
-
-def _scores(trials: Sequence[Trial], forecasts: Sequence[Values]) -> dict[str, float]:
-    """Mean errors over series; without those that are not defined."""
-    pairs = [(trial.wanted, found) for trial, found in zip(trials, forecasts, strict=True)]
-    mase = [
-        float(np.abs(trial.wanted - found).mean()) / trial.past.error
-        for trial, found in zip(trials, forecasts, strict=True)
-        if trial.past.error is not None
-    ]
-    percentages = [measures.mape(*pair) for pair in pairs]
-    means = {
-        "MASE": float(np.mean(mase)) if mase else math.nan,
-        "sMAPE": float(np.mean([measures.smape(*pair) for pair in pairs])),
-        "MAPE": float(np.mean(percentages)),
-    }
-    return {name: value for name, value in means.items() if math.isfinite(value)}
-
-
-def _first_after(series: Series, past: Past, notes: list[str]) -> int:
-    """The place of the first value of a series that comes after its known past."""
-    read = times_of(series.times, past.times) if series.times and past.times else None
-    if read is None:
-        return _first_after_values(series, past, notes)
-    times, before = read[0][: len(series.times)], read[0][len(series.times) :]
-    first = next((k for k, time in enumerate(times) if time > before[-1]), None)
-    if first is None:
-        raise _nothing_after(series, f"ends at {series.times[-1]}", f"on it up to {past.times[-1]}")
-    if len(before) > 1:
-        steps = steps_between([*before, times[first]])
-        if steps[1] > 1.5 * steps[0]:
-            notes.append(
-                f"{series.place}: {named(series)} goes on at {series.times[first]}, later than "
-                f"one step after {past.times[-1]}; read as if nothing were missing"
-            )
-    return first
-
-
-def _first_after_values(series: Series, past: Past, notes: list[str]) -> int:
-    """The same by the values: a series that begins with those of training has new ones after."""
-    values, end = series.values, past.values
-    begins = len(values) >= past.count and values[0, 0] == past.first
-    if begins and np.array_equal(values[past.count - len(end) : past.count], end):
-        if len(values) == past.count:
-            raise _nothing_after(series, f"has {past.count:,} values", "on all of them")
-        return past.count
-    note = "without times, values are taken to follow those of training"
-    if note not in notes:
-        notes.append(note)
-    return 0
-
-
-def _nothing_after(series: Series, found: str, known: str) -> BadDataError:
-    found = f"{series.place}: {named(series)} {found}, and the model was trained {known}"
-    return BadDataError(found, "give values that come after")
-
-
-def _pasts_in(found: ModelFolder, task: Task) -> tuple[Past, ...]:
-    """What `series.json` holds.
-
-    Raises:
-        BadDataError: if it is damaged, or of another model.
-    """
-    path = found.path / SERIES
-    pasts: _Pasts = parse(path, found.extra[SERIES], _Pasts)
-    for past in pasts.series:
-        rows = past.end
-        if len(rows) < task.season or any(len(row) != 1 + len(task.features) for row in rows):
-            raise damaged(path, f"{past.name or 'a series'} does not fit the model")
-        if past.count < len(rows) or not np.isfinite(past.values).all():
-            raise damaged(path, f"{past.name or 'a series'} holds no series")
-    return pasts.series

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from charrnn.config import Reading, TaskName
-from charrnn.folder.hub import is_on_hub
-from charrnn.folder.record import find_model, read_folder
+from charrnn.folder.reading import find_model, read_folder
 from charrnn.models import loading
 from charrnn.tasks.scores.reports import Report
 
@@ -51,6 +50,6 @@ def load(model: str | Path | None = None, *, revision: str | None = None) -> Any
     """
     found = read_folder(find_model(model, revision))
     if found.record.task is None:
-        return loading.of_folder(found, str(model) if is_on_hub(model) else str(found.path))
+        return loading.of_folder(found, model)
     module, name = HOMES[found.record.task.name]
     return getattr(importlib.import_module(f"charrnn.tasks.{module}"), name)(found)

@@ -1,8 +1,6 @@
 """Marked spans of texts, with a trained model and NumPy alone.
 
-    texts ──encoder──▶ (B, T, D·H) ──head, words──▶ (W, K) ──viterbi──▶ tags ──▶ MarkedText
-
-A word's scores are the means of its characters' scores.
+texts ──encoder──▶ (B, T, D·H) ──words──▶ (W, 2·D·H) ──head──▶ (W, K) ──viterbi──▶ MarkedText
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from charrnn.arguments import checked
@@ -20,22 +17,22 @@ from charrnn.arrays import Floats, Logits, log_softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import listed
 from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
-from charrnn.tasks.nets.encoder import Encoder, groups
-from charrnn.tasks.nets.viterbi import allowed, best_tags, tags_of_types
-from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
+from charrnn.tasks.base import TextModel
+from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
+from charrnn.tasks.scores.reports import Report, unknown_labels
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for
 
 __all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
 
 Words = Sequence[tuple[int, int]]
 
 
-class Tagger:
+class Tagger(TextModel[Tagged]):
     """A trained tagger. Get one from `charrnn.load`.
 
     Args:
@@ -52,18 +49,20 @@ class Tagger:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Tag), "the caller dispatches by task"
+        super().__init__(found)
         self.task = found.record.task
-        self.tokenizer = tokenizer_of(found)
-        labels = labels_for(found, (self.task.tags - 1) // 2)
+        labels = labels_for(found, self.task.types)
         self.types, self.usual = labels.labels, labels.words
         self.tags = tags_of_types(self.types)
         if len(self.tags) != self.task.tags or not set(self.usual.values()).issubset(self.tags):
             raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
         self._may_follow = allowed(self.tags)
-        self._encoder = Encoder(found.record.model, found.weights)
         self._size = found.record.model.hidden_size
-        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
-        self._bias = found.weights[HEAD_BIAS]  # (K,)
+        head, bias = found.weights[HEAD_WEIGHT].T, found.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
+        if self.task.in_parts:
+            parts = parts_of(self.tags)  # (P, K)
+            head, bias = head @ parts, bias @ parts
+        self._head, self._bias = head, bias  # (2·D·H, K), (K,)
 
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
@@ -90,22 +89,11 @@ class Tagger:
                     found[place] = log_softmax(logits)
         return found
 
-    @checked
-    def evaluate(
-        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
-    ) -> Report:
-        """How many spans of some files are found, and how many of those found are right.
-
-        Args:
-            sources: files as it was trained on.
-            reading: encoding and text column.
-
-        Raises:
-            CharRNNError: as `read_tagged` does.
-        """
-        notes: list[str] = []
-        report = self.report(read_tagged(listed(sources), columns_for(self.task, reading), notes))
-        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+    def read(
+        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+    ) -> list[Tagged]:
+        """See `TaskModel`; raises what `read_tagged` does."""
+        return read_tagged(sources, columns_for(self.task, reading), notes)
 
     def report(self, examples: Sequence[Tagged]) -> Report:
         """How many spans are found, and how many of those found are right."""
@@ -177,16 +165,13 @@ def report_of(
         in_bio([usual.get(one.text[start:end], OUTSIDE) for start, end in one.words])
         for one in examples
     ]
-    there = {span.label for one in examples for span in one.spans}
-    unknown = sorted(there.difference(types))
-    named = ", ".join(unknown[:5]) + (", …" if len(unknown) > 5 else "")
-    notes = [f"the model does not know the labels of some spans: {named}"]
+    wanted = [span.label for one in examples for span in one.spans]
     return Report(
         metric="F1",
         count=len(examples),
         scores=scores_of(examples, tags),
         baselines={"most frequent tag of each word": scores_of(examples, trivial)},
-        notes=tuple(notes if unknown else ()),
+        notes=unknown_labels(wanted, types, "span"),
     )
 
 

@@ -15,32 +15,34 @@ from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, log_softmax
-from charrnn.config import LengthPenalty, Reading, Size
+from charrnn.config import Reading, Size
 from charrnn.errors import CharRNNError
 from charrnn.examples.pairs import Pair, read_pairs
-from charrnn.examples.rows import listed
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
 from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
+from charrnn.tasks.base import TextModel
 from charrnn.tasks.nets.decoder import Decoder
-from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.encoder import groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids, tokenizer_of
+from charrnn.tasks.texts import as_ids
+from charrnn.use_config import LengthPenalty
 
 __all__ = ["ERRORS", "Translator", "report_of"]
 
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
+GONE = "what it was trained on is no longer there, so nothing is looked up in it"
 MORE = 1.5  # tokens of a translation for one of the source, beside those in training
 
 
-class Translator:
+class Translator(TextModel[Pair]):
     """A trained translator. Get one from `charrnn.load`.
 
     Args:
@@ -49,11 +51,11 @@ class Translator:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Translate), "the caller dispatches by task"
-        self.task, self.tokenizer = found.record.task, tokenizer_of(found)
+        super().__init__(found)
+        self.task = found.record.task
         self._path = found.path
         assert self.tokenizer.end_id is not None, "texts have ends"
         self._end = self.tokenizer.end_id
-        self._encoder = Encoder(found.record.model, found.weights)
         self._decoder = Decoder(found.record.model, found.weights)
 
     @checked
@@ -108,34 +110,17 @@ class Translator:
         ids = path.ids[:-1] if self._is_whole(path) else path.ids
         return Translation(self.tokenizer.decoder()(ids, True), path.log_prob)
 
-    @checked
-    def evaluate(
-        self,
-        sources: str | pathlib.Path | Sequence[str | pathlib.Path],
-        reading: Reading | None = None,
-    ) -> Report:
-        """How good the translations of some texts are, beside those that need no model.
-
-        Args:
-            sources: what `pairs.read_pairs` takes.
-            reading: encoding, and the column of the sources.
-
-        Raises:
-            CharRNNError: as `read_pairs`.
-        """
-        reading = reading or Reading()
-        notes: list[str] = []
-        pairs = self._read(listed(sources), reading, notes)
+    def report(self, pairs: Sequence[Pair]) -> Report:
+        """How good translations are, beside copies and what could be looked up in the training."""
         known = self._trained_on()
-        if not known:
-            notes.append("what it was trained on is no longer there, so nothing is looked up in it")
         report = report_of(pairs, self.predict([pair.source for pair in pairs]), known)
+        notes = () if known else (GONE,)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
-    def _read(
+    def read(
         self, sources: Sequence[str | pathlib.Path], reading: Reading, notes: list[str]
     ) -> list[Pair]:
-        """Pairs in the columns that the model was trained on, unless `reading` names another."""
+        """See `TaskModel`; raises what `read_pairs` does."""
         text_column, label_column = self.task.text_column, self.task.label_column
         if text_column and text_column.isdecimal():  # there was no header, and may be one now
             text_column = label_column = None
@@ -148,7 +133,7 @@ class Translator:
         if origin is None or origin.is_gone:
             return []
         try:
-            return self._read(origin.sources, origin.reading, [])
+            return self.read(origin.sources, origin.reading, [])
         except CharRNNError:
             return []
 

@@ -10,9 +10,12 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
 from charrnn.config import Reading
 from charrnn.decoding.pieces import standard_input
-from charrnn.examples.series import Series, numbers_in, read_series
+from charrnn.examples.numbers import numbers_in
+from charrnn.examples.series import Series, read_series
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
 from charrnn.terminal.options import names_a_file
@@ -94,7 +97,7 @@ def _series(
         if names_a_file(one):
             found += read_series([one], reading, notes, column)
         else:
-            found.append(numbers_in(one))
+            found.append(Series("", np.array(numbers_in(one))[:, None]))
     return found
 
 

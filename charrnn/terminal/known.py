@@ -8,7 +8,8 @@ from pathlib import Path
 
 from charrnn.config import Reading
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.record import find_model, read_record, reading_for
+from charrnn.folder.reading import find_model, read_record
+from charrnn.folder.record import reading_for
 from charrnn.folder.resuming import origin_of_run
 from charrnn.terminal.output import say
 from charrnn.text.origin import Origin

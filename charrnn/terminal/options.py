@@ -17,9 +17,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from charrnn.config import SETTINGS, Settings, Unknown, settings_from
+from charrnn.config import Settings, Unknown, settings_from
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.settings import Setting, bounds, settings_of
+from charrnn.use_config import SETTINGS
 
 __all__ = [
     "JsonOption",
@@ -148,7 +149,7 @@ def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[
     Raises:
         UsageError: if there is no text.
     """
-    from charrnn.folder.record import is_model
+    from charrnn.folder.reading import is_model
 
     if len(arguments) < 2:
         raise UsageError(f"there is no text to {work}", usage)

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from charrnn.config import Reading, SampleConfig, Unknown
+from charrnn.config import Reading, Unknown
 from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
@@ -18,6 +18,7 @@ from charrnn.sampling.growing import Sample
 from charrnn.sampling.records import Wanted, draw_records
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import OutputFile, encode_json, say, write
+from charrnn.use_config import SampleConfig
 
 __all__ = ["Sampler"]
 

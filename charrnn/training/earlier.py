@@ -6,25 +6,21 @@ folder ──repeated──▶ NewRun
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from charrnn.config import Budget, Reading
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.record import (
-    CorpusRecord,
-    ModelFolder,
-    ModelRecord,
-    find_model,
-    read_model,
-    read_record,
-    reading_for,
-)
+from charrnn.folder.reading import find_model, read_model, read_record
+from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import found
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus
@@ -128,12 +124,11 @@ def read_again(
             check=lambda corpus: _refuse_another(corpus, record, folder),
             vocabulary=lambda _: tokenizer,
         )
-    if isinstance(sources, Corpus):
-        raise UsageError("a corpus has no examples in it", "name files with examples")
-    settings, reading = record.task.settings, columns_for(record.task, reading)
-    data = OBJECTIVES[record.task.name].read(sources, reading, settings, tokenizer=tokenizer)
+    request = Request(sources, columns_for(record.task, reading), record.task.settings)
+    data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)
-    return data
+    again: Data = replace(data, kind=record.task)  # that of a new run may be another by now
+    return again
 
 
 def text_of(progress: RunProgress) -> Sources:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.threads import thread_count
+from charrnn.learning.hardware.threads import each_in_threads, thread_count
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
@@ -46,7 +46,9 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         while True:
             if recorder.is_due(learner):
                 begin, scoring = watch.read(), Scoring(learner.task, learner.network)
-                for _ in scoring:  # chunk by chunk, so that the caller can leave in between
+                threads = thread_count(learner.step, learner.config)
+                # Chunk by chunk, so that the caller can leave in between.
+                for _ in each_in_threads(threads, scoring):
                     watch.read()
                     if ticks.due():
                         yield _progress(learner)

@@ -5,9 +5,8 @@ Request ──prepare──▶ Data, Plan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from charrnn.config import Budget, Reading, TaskName, TaskSettings
 from charrnn.errors import UsageError
@@ -20,56 +19,17 @@ from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.text.corpus import Corpus
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
 from charrnn.training.pace import trial
 from charrnn.training.pace.pacing import measured_speed
 
-__all__ = ["Request", "prepare"]
+__all__ = ["prepare"]
 
 HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split", "rules"})
-
-
-class Request(NamedTuple):
-    """What a user asks for.
-
-    Attributes:
-        sources, reading: what to read, and how.
-        work: the task and its settings.
-        bases: the models whose weights the run starts from.
-        budget: how long to train.
-        settings: names of `ModelConfig` and `TrainConfig`.
-        tokenizer: whether a token is a character or a byte.
-    """
-
-    sources: Sequence[str | Path] | Corpus
-    reading: Reading
-    work: TaskSettings
-    bases: Sequence[ModelFolder]
-    budget: Budget
-    settings: Mapping[str, Any]
-    tokenizer: Literal["char", "byte"]
-
-    @property
-    def speed(self) -> float:
-        """How many operations per second training reaches on the devices that it will run on.
-
-        Measured where it decides something: not on a CPU for a network whose size is given, or a
-        run that shall be the same again or is over soon.
-        """
-        settings, ranks = self.settings, found()
-        device = choose_device(settings.get("device", "auto"))
-        wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
-        open_size = "hidden_size" not in settings and trial.is_long_in_minutes(self.budget)
-        if ranks.follows:  # the plan of the first process counts
-            return speed(device, choose_precision(wanted, device), cell)
-        if device.type == "cuda" or (device.type == "cpu" and open_size):
-            with own_modes():
-                return ranks.count * measured_speed(device, wanted, cell)
-        return ranks.count * speed(device, choose_precision(wanted, device), cell)
 
 
 def prepare(request: Request) -> tuple[Data, Plan]:
@@ -94,7 +54,6 @@ def _language(request: Request) -> tuple[Data, Plan]:
     settings = dict(request.settings)
     if base is not None:
         settings = transfer.same_shape(base, settings)
-        request = request._replace(settings=settings)
     data = language.read(
         request.sources,
         request.reading,
@@ -107,7 +66,7 @@ def _language(request: Request) -> tuple[Data, Plan]:
         data.tokenizer.vocab_size,
         request.budget,
         settings,
-        request.speed,
+        _speed(settings, request.budget),
         fine_tuning=base is not None,
     )
     return data, plan
@@ -115,15 +74,13 @@ def _language(request: Request) -> tuple[Data, Plan]:
 
 def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
     """Examples for a task."""
-    if isinstance(request.sources, Corpus):
-        raise UsageError("a corpus has no examples in it", "name files with examples")
     if request.tokenizer != "char":
         raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
     takes, read, plan = OBJECTIVES[task]
     _refuse_useless(request, takes | HOW_FILES_ARE_READ)
     planning.refuse_unknown(request.settings)
-    data = read(request.sources, request.reading, request.work, bases=request.bases)
-    return data, plan(data, request.budget, request.settings, request.speed, request.bases)
+    data = read(request, None)
+    return data, plan(data, request, lambda: _speed(request.settings, request.budget))
 
 
 def _refuse_useless(request: Request, known: frozenset[str]) -> None:
@@ -145,3 +102,21 @@ def _vocabulary(
     if base_model is not None:
         return transfer.grown(base_model, kind, spool.characters, spool.division.end)
     return make_tokenizer(kind, spool.characters, spool.division.end)
+
+
+def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
+    """How many operations per second training reaches on the devices that it will run on.
+
+    Measured where it decides something: not on a CPU for a network whose size is given, or a
+    run that shall be the same again or is over soon.
+    """
+    ranks = found()
+    device = choose_device(settings.get("device", "auto"))
+    wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
+    open_size = "hidden_size" not in settings and trial.is_long_in_minutes(budget)
+    if ranks.follows:  # the plan of the first process counts
+        return speed(device, choose_precision(wanted, device), cell)
+    if device.type == "cuda" or (device.type == "cpu" and open_size):
+        with own_modes():
+            return ranks.count * measured_speed(device, wanted, cell)
+    return ranks.count * speed(device, choose_precision(wanted, device), cell)

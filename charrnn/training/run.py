@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -28,16 +28,13 @@ from charrnn.config import (
 from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
-from charrnn.folder.record import (
-    CHECKPOINTS,
-    Evaluation,
-    find_model,
-    read_model,
-)
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import CHECKPOINTS, Evaluation
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, found
 from charrnn.network.modes import in_own_modes, own_modes
+from charrnn.objectives.request import Request
 from charrnn.settings import settings_of
 from charrnn.signals import noted
 from charrnn.tasks.loading import load
@@ -46,7 +43,7 @@ from charrnn.text.origin import origin_of
 from charrnn.training import earlier
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.following import follow
-from charrnn.training.preparing import Request, prepare
+from charrnn.training.preparing import prepare
 from charrnn.training.starting import NewRun, StoppedRun
 
 __all__ = ["Run", "resume", "train"]
@@ -99,43 +96,25 @@ def train(
     begin = clock.now()
     budget = Budget(minutes=minutes, epochs=epochs, steps=steps)
     folder = _wanted_folder(out, name)
-    ranks = found()
-    if folder is not None and not ranks.follows:  # the first process may have made it by now
+    if folder is not None and not found().follows:  # the first process may have made it by now
         refuse_occupied(folder)  # before a long text is read
-    settings = {name: value for name, value in settings.items() if value is not None}
     starts = [init_from] if isinstance(init_from, (str, Path)) else init_from or ()
     if repeat is not None:
+        kind = None if tokenizer == "char" else tokenizer
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
-        refused = [*settings, *(name for name, value in limits.items() if value is not None)]
-        if refused or tokenizer != "char":
-            raise UsageError(
-                f"{', '.join(refused) or 'tokenizer'} can't be given for a run that is repeated",
-                "leave it out: the run has its own settings",
-            )
-        own = sources if isinstance(sources, Corpus) else None
-        listed = None if sources is None else _listed(sources)
-        return Run(earlier.repeated(find_model(repeat), listed, folder, starts), own)
+        _refuse_settings(settings | limits | {"tokenizer": kind})
+        return _again(find_model(repeat), sources, folder, starts)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
-    given, reading = _listed(sources), reading or Reading()
-    task = {s.name: settings.pop(s.name) for s in settings_of(TaskSettings) if s.name in settings}
-    work = settings_from(TaskSettings, task)
-    settings |= check(TrainConfig, settings) | check(ModelConfig, settings)
+    listed, reading = _listed(sources), reading or Reading()
+    work, settings = _in_bounds(settings)
     bases = [read_model(find_model(base)) for base in starts]
-    origin = origin_of(given, reading)
-    request = Request(given, reading, work, bases, budget, settings, tokenizer)
+    origin = origin_of(listed, reading)
+    request = Request(listed, reading, work, bases, budget, settings, tokenizer)
     data, plan = prepare(request)
-    new = NewRun(
-        data=data,
-        origin=origin,
-        plan=plan,
-        budget=budget,
-        bases=bases,
-        folder=folder,
-        notes=(*data.notes, *plan.notes),
-        seconds=clock.now() - begin,
-    )
-    return Run(new, given if isinstance(given, Corpus) else None)
+    notes, seconds = (*data.notes, *plan.notes), clock.now() - begin
+    new = NewRun(data, origin, plan, budget, bases, folder, notes, seconds)
+    return Run(new, listed if isinstance(listed, Corpus) else None)
 
 
 @checked
@@ -359,3 +338,31 @@ def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
             )
         return CHECKPOINTS / name
     return None if out is None else Path(out)
+
+
+def _refuse_settings(given: Mapping[str, Any]) -> None:
+    """Refuse any for a run that is made again."""
+    refused = [name for name, value in given.items() if value is not None]
+    if refused:
+        raise UsageError(
+            f"{', '.join(refused)} can't be given for a run that is repeated",
+            "leave it out: the run has its own settings",
+        )
+
+
+def _again(
+    folder: Path, sources: str | Path | Sources | None, out: Path | None, starts: Sequence[Any]
+) -> Run:
+    """The run that does what an earlier one did; see `earlier.repeated`."""
+    listed = None if sources is None else _listed(sources)
+    own = listed if isinstance(listed, Corpus) else None
+    return Run(earlier.repeated(folder, listed, out, starts), own)
+
+
+def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
+    """The task and its settings, and those of the network and its training, found to be right."""
+    settings = {name: value for name, value in given.items() if value is not None}
+    names = [setting.name for setting in settings_of(TaskSettings)]
+    task = {name: settings.pop(name) for name in names if name in settings}
+    work = settings_from(TaskSettings, task)
+    return work, settings | check(TrainConfig, settings) | check(ModelConfig, settings)

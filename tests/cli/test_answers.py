@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from charrnn.folder.files import write_files
-from charrnn.folder.record import model_files, read_folder
+from charrnn.folder.reading import read_folder
+from charrnn.folder.record import model_files
 from tests import commands
 from tests.tasks.shelf import write_examples, write_models
 

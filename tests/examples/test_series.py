@@ -11,7 +11,8 @@ import pytest
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.examples.series import Series, numbers_in, read_series
+from charrnn.examples.numbers import numbers_in
+from charrnn.examples.series import Series, read_series
 from charrnn.examples.times import steps_between, time_of
 
 
@@ -273,7 +274,7 @@ def test_equal_steps_are_no_gaps(times: str) -> None:
 
 def test_numbers_as_a_text() -> None:
     for text in ("1 2.5 -3", "1, 2.5, -3", "1;2.5;-3"):
-        assert numbers_in(text).values.tolist() == [[1], [2.5], [-3]]
+        assert numbers_in(text) == [1, 2.5, -3]
     for text in ("1 two", "", "nan", "1 inf", "1e308 2"):
         with pytest.raises(BadDataError):
             numbers_in(text)

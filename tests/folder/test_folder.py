@@ -13,7 +13,8 @@ from charrnn import CharRNN, CharTokenizer, Corpus, load, resume, train
 from charrnn.cells.layout import weight_shapes
 from charrnn.errors import BadDataError, CannotCreateError, MissingInputError, ReadWriteError
 from charrnn.folder.files import create_folder, write_files
-from charrnn.folder.record import ModelRecord, find_model, model_files, read_model
+from charrnn.folder.reading import find_model, read_model
+from charrnn.folder.record import ModelRecord, model_files
 from tests.conftest import VERSE, V, small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")

@@ -23,7 +23,8 @@ import pytest
 from charrnn import CharRNNError, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
-from charrnn.folder.record import model_files, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import model_files
 from charrnn.folder.resuming import STATE, read_run
 from tests.commands import run
 from tests.conftest import VERSE

@@ -19,7 +19,8 @@ from charrnn import CharRNN, CharTokenizer, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import ReadWriteError
 from charrnn.folder.files import create_folder, refuse_occupied, write_files
-from charrnn.folder.record import model_files, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import model_files
 from charrnn.folder.resuming import STATE, read_run
 from tests.conftest import small_config
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
+from charrnn.config import CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
-from charrnn.folder.record import read_folder
+from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
 from charrnn.objectives.forecast import Batches, ForecastData, Forecasting, pinball
+from charrnn.objectives.request import Request
 from charrnn.tasks.forecast import Forecaster
-from charrnn.tasks.scores.measures import smape
+from charrnn.tasks.series.measures import smape
 
 SMALL: dict[str, Any] = {"task": "forecast", "out": "m", "device": "cpu", "hidden_size": 8}
 
@@ -53,11 +55,16 @@ def settings(**changed: Any) -> TrainConfig:
 def data_of(*lengths: int, horizon: int = 2, season: int | None = 2) -> ForecastData:
     write_series("a.csv", *random_walks(*lengths))
     wanted = TaskSettings(task="forecast", horizon=horizon, season=season)
-    return forecast.read(["a.csv"], Reading(), wanted)
+    return forecast.read(Request(["a.csv"], Reading(), wanted))
 
 
 def plan_of(data: ForecastData, **given: Any) -> Any:
-    return forecast.plan(data, Budget(minutes=1), given, 1e9, [])
+    request = Request([], Reading(), TaskSettings(task="forecast"), settings=given)
+    return forecast.plan(data, request, never)
+
+
+def never() -> float:
+    raise AssertionError("a forecaster is planned without trying how fast this machine is")
 
 
 @pytest.mark.parametrize("content", ["1\n2\n3\n4\n5\n6\n", "1,2,3,4\n2,3,4,5\n3,4,5,6\n"])
@@ -184,7 +191,7 @@ def test_an_epoch_reads_each_window_once() -> None:
             seen.extend(places)
             return super().batch(places, width)
 
-    watched = Watched(task.series, task.held, task.places, task.kind, task.extra)
+    watched = Watched(**{field.name: getattr(task, field.name) for field in fields(task)})
     batches = Batches(watched, settings(batch_size=5))
     for step in range(batches.steps_per_epoch):
         batches.batch(step)
@@ -228,7 +235,8 @@ def test_features_are_read() -> None:
 def test_the_plan_names_the_features() -> None:
     rows = "".join(f"{k % 7},{k % 3},{k % 2}\n" for k in range(40))
     Path("a.csv").write_text(f"y,heat,wind\n{rows}")
-    data = forecast.read(["a.csv"], Reading(), TaskSettings(task="forecast", horizon=1))
+    wanted = TaskSettings(task="forecast", horizon=1)
+    data = forecast.read(Request(["a.csv"], Reading(), wanted))
     reasons = plan_of(data, seq_length=8).reasons
     assert "reads 8 values at a time, each with its heat and wind, and predicts 1;" in reasons
     reasons = plan_of(data, seq_length=1, batch_size=1).reasons
@@ -267,5 +275,6 @@ def test_short_series_are_told() -> None:
 
 def test_no_language_model_starts_a_forecaster() -> None:
     write_series("a.csv", *random_walks(40))
+    bases: list[Any] = [object()]
     with pytest.raises(UsageError, match="a forecaster reads numbers"):
-        forecast.read(["a.csv"], Reading(), TaskSettings(task="forecast"), bases=[object()])  # type: ignore[list-item]
+        forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast"), bases))

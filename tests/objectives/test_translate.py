@@ -17,10 +17,11 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.pairs import Pair
-from charrnn.folder.record import read_folder
+from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
+from charrnn.objectives.request import Request
 from charrnn.objectives.translate import Batch, Translation, TranslatorNetwork
 from charrnn.tasks.answers import Translation as Answer
 from charrnn.tasks.nets.decoder import Decoder
@@ -91,17 +92,23 @@ def settings(seed: int = 0, batch_size: int = 4, seq_length: int = 64) -> TrainC
     )
 
 
+def request_of(**given: Any) -> Request:
+    """To learn from pairs.tsv in a minute."""
+    work, minute = TaskSettings(task="translate"), Budget(minutes=1)
+    return Request(["pairs.tsv"], Reading(), work, budget=minute, settings=given)
+
+
 def data_of(count: int = 40) -> translate.TranslateData:
     write_pairs("pairs.tsv", strings(count, 1, 9, seed=1), lambda text: text.upper() + "!")
-    return translate.read(["pairs.tsv"], Reading(), TaskSettings(task="translate"))
+    return translate.read(request_of())
 
 
 def network_of(
     task: Translation, data: translate.TranslateData, cell: CellName = "gru", layers: int = 1
 ) -> TranslatorNetwork:
     """A network whose weights are large enough for answers that differ."""
-    given = {"cell": cell, "hidden_size": 8, "embed_size": 6, "num_layers": layers}
-    model = translate.plan(data, Budget(minutes=1), given, 1e9, []).model
+    request = request_of(cell=cell, hidden_size=8, embed_size=6, num_layers=layers)
+    model = translate.plan(data, request, lambda: 1e9).model
     network = task.network(model, torch.Generator().manual_seed(1)).eval()
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -146,7 +153,7 @@ def log_probs_of(network: TranslatorNetwork, source: Any, ids: np.ndarray) -> np
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 def test_a_wide_search_finds_the_best_of_all(length_penalty: float) -> None:
     write_pairs("pairs.tsv", [f"{'a' * k}b{'b' * j}" for k in range(4) for j in range(4)], str)
-    data = translate.read(["pairs.tsv"], Reading(), TaskSettings(task="translate"))
+    data = translate.read(request_of())
     kind = data.kind.__class__(longest_source=8, longest_target=4)
     task = replace(data.divided(settings()), kind=kind)
     network = network_of(task, data)
@@ -240,7 +247,7 @@ def test_pairs_of_one_source_are_on_one_side() -> None:
     sources = strings(30, 3, 9, seed=1)
     lines = "".join(f"{source}\t{n}\n" for source in sources for n in range(3))
     Path("pairs.tsv").write_text(lines)
-    data = translate.read(["pairs.tsv"], Reading(), TaskSettings(task="translate"))
+    data = translate.read(request_of())
     task = data.divided(settings())
     train, val = ({pair.source for pair in part} for part in (task.train, task.val))
     assert train.isdisjoint(val)
@@ -259,7 +266,7 @@ def test_long_pairs_are_left_out_and_that_is_told() -> None:
     with pytest.raises(
         UsageError, match="seq_length is 2, the pairs need 4 to 12 steps; choose 12"
     ):
-        translate.plan(data, Budget(minutes=1), {"seq_length": 2}, 1e9, [])
+        translate.plan(data, request_of(seq_length=2), lambda: 1e9)
 
 
 def test_too_few_pairs() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import CharRNN, CharRNNError, Model
-from charrnn.folder.record import read_model
+from charrnn.folder.reading import read_model
 from charrnn.inside import gradients, horizon, units
 from charrnn.plots.curves import curve_of, draw_curves
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts

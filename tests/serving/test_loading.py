@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.config import ServeConfig
 from charrnn.folder.files import write_files
-from charrnn.folder.record import model_files, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import model_files
 from charrnn.models.model import Model
 from charrnn.serving.app import Service, create_app
+from charrnn.use_config import ServeConfig
 from tests import commands
 from tests.serving.test_scheduler import small_model
 

@@ -13,7 +13,7 @@ import torch
 
 import charrnn
 from charrnn import CharRNN, CharTokenizer
-from charrnn.config import CellName, SampleConfig
+from charrnn.config import CellName
 from charrnn.models import model as models
 from charrnn.models.model import Model
 from charrnn.sampling.drawing import ties
@@ -25,6 +25,7 @@ from charrnn.serving.limits import ApiError
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.texts import Piece, Text
 from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
+from charrnn.use_config import SampleConfig
 from tests.conftest import small_config
 
 ALPHABET = "\n abcdefgh"

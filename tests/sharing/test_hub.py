@@ -177,7 +177,7 @@ for name in sys.argv[1:]:
 """
 PUSH = """
 import sys, charrnn
-from charrnn.folder.record import find_model, read_model
+from charrnn.folder.reading import find_model, read_model
 from charrnn.sharing.publishing import publish
 for name in sys.argv[1:]:
     name, _, given = name.partition(" ")

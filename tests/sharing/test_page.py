@@ -18,7 +18,8 @@ import charrnn
 from charrnn import ByteTokenizer
 from charrnn.config import CellName
 from charrnn.errors import printable
-from charrnn.folder.record import CorpusRecord, ModelFolder, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.page import model_page, script
 from tests.browser import Browser

@@ -15,14 +15,16 @@ import pytest
 import charrnn
 from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.arrays import Logits, log_softmax
-from charrnn.config import CellName, SampleConfig
+from charrnn.config import CellName
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.folder.record import ModelFolder, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import ModelFolder
 from charrnn.sampling.drawing.distribution import probabilities
 from charrnn.sampling.generation import stream
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.packing import pack
+from charrnn.use_config import SampleConfig
 from tests.conftest import V
 from tests.sampling.test_clusters import ACCENT, Script
 from tests.sampling.test_clusters import TEXT as TEXT_WITH_CLUSTERS

@@ -14,7 +14,8 @@ import pytest
 import charrnn
 from charrnn import CharRNN, CharTokenizer
 from charrnn.config import CellName
-from charrnn.folder.record import ModelFolder, read_model
+from charrnn.folder.reading import read_model
+from charrnn.folder.record import ModelFolder
 from charrnn.sharing.page import RUNTIME
 from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import V, small_config

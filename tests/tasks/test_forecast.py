@@ -16,9 +16,11 @@ from charrnn.examples.series import Series
 from charrnn.folder.record import NO_TEXT, SERIES, ModelFolder, ModelRecord
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
-from charrnn.tasks.forecast import Forecaster, Past, Trial, past_file, report_of
-from charrnn.tasks.nets.windows import Windows
-from charrnn.tasks.scores import measures
+from charrnn.tasks.forecast import Forecaster
+from charrnn.tasks.series import measures
+from charrnn.tasks.series.pasts import Past, past_file
+from charrnn.tasks.series.trials import Trial, report_of
+from charrnn.tasks.series.windows import Windows
 
 
 def column(*values: float) -> np.ndarray:
@@ -103,8 +105,8 @@ def test_outputs_stand_for_values(season: int, positive: bool) -> None:
         rows, wanted = np.exp(rows), np.exp(wanted)
     windows = Windows.of(rows, 7, season)
     assert windows.inputs.shape == (5, 12 // season, 3 * season)
-    assert bool(np.isnan(windows.floor).all()) is not positive
-    outputs = windows.wanted(wanted)[..., None]  # (B, horizon, 1)
+    assert windows.logarithmic.tolist() == [[positive]] * 5
+    outputs = windows.outputs(wanted)[..., None]  # (B, horizon, 1)
     floor = windows.floor if positive else -np.inf
     np.testing.assert_allclose(
         windows.values(outputs)[..., 0], np.maximum(wanted, floor), rtol=1e-5

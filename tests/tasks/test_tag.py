@@ -58,7 +58,7 @@ def test_the_usual_tags_are_the_baseline() -> None:
     assert report.baselines["most frequent tag of each word"]["F1"] == pytest.approx(2 / 4)
     assert report.beaten_by is None
     assert report_of([GOLD], [["O"] * 7], ["per"], {}).notes == (
-        "the model does not know the labels of some spans: loc",
+        "1 span has a label that the model does not know: loc",
     )
 
 

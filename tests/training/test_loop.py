@@ -26,7 +26,7 @@ from charrnn import (
     train,
 )
 from charrnn.config import CellName
-from charrnn.folder.record import read_model
+from charrnn.folder.reading import read_model
 from charrnn.folder.resuming import read_run
 from tests.conftest import VERSE
 

@@ -26,7 +26,8 @@ from charrnn.learning.hardware.ranks import ALONE, Ranks
 from charrnn.learning.learner import Learner
 from charrnn.network.base import Network
 from charrnn.objectives.plans.plan import schedule
-from charrnn.training.preparing import Request, prepare
+from charrnn.objectives.request import Request
+from charrnn.training.preparing import prepare
 from tests.commands import Copy
 from tests.conftest import VERSE
 from tests.ranks import start_ranks, torchrun
@@ -72,7 +73,8 @@ def _learner(kind: str) -> Learner:
     work = TaskSettings(task=kind if kind in WRITERS else None)
     names = ("embed_size", "batch_size", "dropout", "weight_dropout", "precision", "device")
     settings = {name: SETTINGS[name] for name in names} | {"hidden_size": 8, "batch_size": 6}
-    request = Request([KINDS[kind]()], Reading(), work, [], Budget(steps=50), settings, "char")
+    budget = Budget(steps=50)
+    request = Request([KINDS[kind]()], Reading(), work, budget=budget, settings=settings)
     data, plan = prepare(request)
     config = schedule(plan, 50)
     return Learner(data.divided(config), plan.model, config)

@@ -15,7 +15,7 @@ import pytest
 
 import charrnn
 from charrnn import CharRNNError, Corpus, Reading, load, resume, train
-from charrnn.folder.record import read_model, read_record
+from charrnn.folder.reading import read_model, read_record
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.objectives import language

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from charrnn import Reading, evaluate, load, train
-from charrnn.folder.record import read_record
+from charrnn.folder.reading import read_record
 from charrnn.training.run import resume
 from tests import commands
 from tests.conftest import VERSE

@@ -18,9 +18,10 @@ import charrnn
 from charrnn import CharRNNError, Reading, load, resume, train
 from charrnn.config import TaskName
 from charrnn.errors import UsageError
-from charrnn.folder.record import read_folder
+from charrnn.folder.reading import read_folder
 from charrnn.folder.resuming import STATE
 from charrnn.objectives.table import OBJECTIVES
+from charrnn.task_config import Tag
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run
 from tests.conftest import VERSE
@@ -172,6 +173,25 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
         assert load("stopped")
     _consume(resume("stopped"))
     assert _content("stopped") == _content("whole")
+
+
+@pytest.mark.usefixtures("_alone")
+def test_a_tagger_begun_before_tags_had_parts_goes_on_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def whole(**given: Any) -> Tag:
+        return Tag(**given | {"in_parts": False})
+
+    settings: dict[str, Any] = SMALL | {"task": "tag", "seed": 3}
+    with monkeypatch.context() as before:
+        before.setattr("charrnn.objectives.tag.Tag", whole)
+        _consume(train(_tag(), out="never-stopped", **settings))
+        _consume(train(_tag(), out="stopped", **settings), 9)
+    _consume(resume("stopped"))
+    assert _content("stopped") == _content("never-stopped")
+    assert load("stopped").task == Tag(tags=3)
+    _consume(train(repeat="stopped", out="again"))
+    assert _content("again")[0] == _content("stopped")[0]
 
 
 def test_a_killed_process_goes_on_from_its_last_save(

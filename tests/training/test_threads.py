@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import Finished, resume, train
-from charrnn.folder.record import read_model
+from charrnn import CharRNN, Finished, resume, train
+from charrnn.folder.reading import read_model
 from charrnn.training.pace.neighbours import Neighbours, Usage, usage
 from tests.conftest import VERSE
 from tests.training.machines import Machine
@@ -104,6 +104,27 @@ def test_a_run_beside_others_can_be_made_again_and_goes_on_when_it_is_killed(
     for _ in train(repeat=tmp_path / "killed", out=tmp_path / "thrice"):
         pass
     assert content(tmp_path / "thrice") == content(tmp_path / "killed")
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_evaluations_leave_others_as_much_as_updates_do(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Programs(Machine(monkeypatch), monkeypatch).spans = [(0.0, 1e9)]
+    threads: list[tuple[bool, int]] = []
+    forward = CharRNN.forward
+
+    def counted(self: CharRNN, *arguments: Any, **named: Any) -> Any:
+        threads.append((self.training, torch.get_num_threads()))
+        return forward(self, *arguments, **named)
+
+    monkeypatch.setattr(CharRNN, "forward", counted)
+    *_, finished = train(text, out=tmp_path / "model", **SETTINGS)
+    assert isinstance(finished, Finished)
+    assert [change.count for change in finished.threads] == [1]
+    first = threads.index((True, 1))  # the first update in one thread
+    assert {mode for mode, _ in threads[first:]} == {True, False}
+    assert {count for _, count in threads[first:]} == {1}
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 
 from charrnn.config import TrainConfig
 
-__all__ = ["in_threads", "thread_count"]
+__all__ = ["each_in_threads", "in_threads", "thread_count"]
 
 
 def thread_count(step: int, config: TrainConfig) -> int:
@@ -31,3 +31,15 @@ def in_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def each_in_threads(count: int, pieces: Iterable[None]) -> Iterator[None]:
+    """Work in pieces, each computed in so many threads; between them, the caller has its own."""
+    work = iter(pieces)
+    while True:
+        with in_threads(count):
+            try:
+                next(work)
+            except StopIteration:
+                return
+        yield

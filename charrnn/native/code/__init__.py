@@ -2,7 +2,8 @@
 
     functions of `machine` ──▶ LLVM's language ──compiled──▶ functions of this process
 
-machine     integers, vectors and loops of machine code
+values      integers and vectors of machine code
+machine     its functions, loops and memory
 compiled    such code, kept in the process and on disk
 intrinsics  bytes, exponentials, sums across lanes and waiting in such code
 threads     the threads that run it

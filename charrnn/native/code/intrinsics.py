@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.native.code.machine import Code, Int, Vector
+from charrnn.native.code.machine import Code
+from charrnn.native.code.values import Int, Vector
 
 try:
     from llvmlite import ir

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from charrnn.native.code.machine import Code, Int
+from charrnn.native.code.machine import Code
+from charrnn.native.code.values import Int
 
 __all__ = [
     "THREAD_COUNT",

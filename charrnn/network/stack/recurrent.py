@@ -14,7 +14,7 @@ from torch.nn.functional import embedding
 
 from charrnn.cells.layout import layer_names, recurrent_shapes
 from charrnn.cells.rules import CELLS, State
-from charrnn.config import CellName, EngineName
+from charrnn.config import CellName, EngineName, ModelConfig
 from charrnn.network.modules import drawing
 from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, chosen
@@ -93,6 +93,20 @@ class Recurrent(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(shape, dtype=torch.float32)))
         if drawing():
             self.reset_parameters(generator)
+
+    @classmethod
+    def of(cls, config: ModelConfig, generator: torch.Generator | None = None) -> Recurrent:
+        """A stack of this shape that reads an embedding forwards."""
+        return cls(
+            config.cell,
+            config.embed_size,
+            config.hidden_size,
+            config.num_layers,
+            dropout=config.dropout,
+            weight_dropout=config.weight_dropout,
+            skip=config.skip,
+            generator=generator,
+        )
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def divide(
-    keys: Sequence[Hashable], val_frac: float, seed: int
+    keys: Sequence[Hashable], val_frac: float, seed: int, labels: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The numbers of the examples for training, and of those for validation, from all over.
 
@@ -49,6 +50,8 @@ def divide(
         keys: what makes examples equal.
         val_frac: the share of the different ones that validates.
         seed: equal seeds draw the same.
+        labels: of the examples. Each keeps an example to train on, as long as that leaves any to
+            validate; None to draw whatever their labels.
 
     Raises:
         BadDataError: if there are too few.
@@ -59,10 +62,35 @@ def divide(
         found = f"the data has {counted(len(numbers), 'different example')}"
         raise BadDataError(found, f"{MIN_EXAMPLES} are needed to learn and to validate")
     order = np.random.default_rng((seed, VALIDATION)).permutation(len(numbers))
+    count = min(max(1, round(len(numbers) * val_frac)), len(numbers) - 1)
+    if labels is not None:
+        order = _to_spare(order, kinds, labels)
     validates = np.zeros(len(numbers), bool)
-    validates[order[: min(max(1, round(len(numbers) * val_frac)), len(numbers) - 1)]] = True
+    validates[order[:count]] = True
     rows = validates[kinds]  # (N,)
     return np.flatnonzero(~rows), np.flatnonzero(rows)
+
+
+def _to_spare(
+    order: NDArray[np.int64], kinds: NDArray[np.int64], labels: Sequence[str]
+) -> NDArray[np.int64]:
+    """Of `order`, those without which each label still has one; all, if there are none.
+
+    Args:
+        order: of the different examples.
+        kinds: (N,), which of these each example is.
+        labels: (N,), of the examples.
+    """
+    labels_of = defaultdict[int, set[str]](set)
+    for kind, label in zip(kinds.tolist(), labels, strict=True):
+        labels_of[kind].add(label)
+    left = Counter(label for own in labels_of.values() for label in own)
+    found = []
+    for kind in order.tolist():
+        if all(left[label] > 1 for label in labels_of[kind]):
+            left.subtract(labels_of[kind])
+            found.append(kind)
+    return np.array(found or order)
 
 
 def side_by_side(wanted: int | None, usual: int, most: int, what: str) -> int:

@@ -1,6 +1,6 @@
 """Rows of different lengths in batches of like length, each a function of the seed and its number.
 
-groups.rows(step)    # (B,), which rows update number `step` reads
+groups.chosen(step)    # (B,), which rows update number `step` reads
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Groups:
 
     def size(self, step: int) -> int:
         """How many rows update number `step` reads."""
-        return len(self.rows(step))
+        return len(self.chosen(step))
 
-    def rows(self, step: int) -> NDArray[np.int64]:
-        """The rows of update number `step`, counted from 0 over all epochs: (B,)."""
+    def chosen(self, step: int) -> NDArray[np.int64]:
+        """Which rows update number `step` reads, counted from 0 over all epochs: (B,)."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             random = np.random.default_rng((self.seed, epoch))

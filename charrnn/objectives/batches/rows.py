@@ -1,24 +1,32 @@
-"""Texts as rows of ids: their vocabulary, and how they are read side by side."""
+"""Texts as rows of ids: their vocabulary, and how they are read side by side.
+
+rows ──TextBatches──▶ rows of like length, a few characters unknown ──padded──▶ ids (T, B)
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.arrays import Ids
 from charrnn.config import TrainConfig
 from charrnn.folder.record import CorpusRecord, ModelFolder
+from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.examples import vocabulary
+from charrnn.objectives.batches.groups import Groups
 from charrnn.tasks.texts import END, STAND_IN
 from charrnn.text.corpus import short_name
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = [
+    "TextBatches",
     "corpus_of",
     "padded",
     "vocabulary_of",
@@ -29,6 +37,8 @@ __all__ = [
 UNKNOWN = 0.02  # share of the characters that are read as unknown ones in training
 CORRUPTION = 0x636F72  # in the key of the random numbers that choose these
 OMISSION = 0x6F6D69  # in that of those that leave words out
+
+Batch = TypeVar("Batch")
 
 
 def vocabulary_of(
@@ -75,14 +85,12 @@ def padded(rows: Sequence[Ids], device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(ids).to(device), lengths.to(device)
 
 
-def with_unknown(
-    rows: Sequence[Ids], tokenizer: CharTokenizer, config: TrainConfig, step: int
-) -> list[Ids]:
+def with_unknown(rows: Sequence[Ids], tokenizer: CharTokenizer, seed: int, step: int) -> list[Ids]:
     """Rows with a few characters made unknown, so that those of later texts do no harm.
 
     It is a function of the seed and of the number of the update alone.
     """
-    random = np.random.default_rng((config.seed, CORRUPTION, step))
+    random = np.random.default_rng((seed, CORRUPTION, step))
     stand_in = tokenizer.characters.index(STAND_IN)
     end = tokenizer.end_id
     return [
@@ -114,3 +122,42 @@ def without_some_words(
         kept = [word for word, stays in zip(words, stay, strict=True) if stays]
         found.append(np.concatenate([row[:1], *kept, row[-1:]]))
     return found
+
+
+class TextBatches(Groups, Generic[Batch]):
+    """Texts of like length side by side; see `learning.task.Batches`.
+
+    Args:
+        rows: the ids of each, between two ends; what is beyond `seq_length` is not read.
+        tokenizer: of these.
+        config: B, T and the seed.
+        batch: makes a batch of the numbers of some texts (B,) and of their rows.
+        lengths: by which texts are put together; by default how long their rows are.
+        left_out: the share of words that are left out, see `without_some_words`.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Ids],
+        tokenizer: CharTokenizer,
+        config: TrainConfig,
+        batch: Callable[[NDArray[np.int64], list[Ids]], Batch],
+        *,
+        lengths: Sequence[int] | None = None,
+        left_out: float = 0.0,
+    ) -> None:
+        self.rows = [row[: config.seq_length] for row in rows]
+        self.tokenizer = tokenizer
+        self.left_out = left_out
+        self._batch = batch
+        sizes = np.array(list(map(len, self.rows)) if lengths is None else lengths)
+        super().__init__(sizes, config.batch_size, config.seed)
+
+    def batch(self, step: int, part: slice = ALL) -> Batch:
+        """Some texts, a function of the seed and of the number of the update alone."""
+        chosen = self.chosen(step)
+        rows = [self.rows[k] for k in chosen]
+        if self.left_out:
+            rows = without_some_words(rows, self.tokenizer, self.left_out, self.seed, step)
+        rows = with_unknown(rows, self.tokenizer, self.seed, step)
+        return self._batch(chosen[part], rows[part])

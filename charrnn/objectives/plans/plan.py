@@ -6,15 +6,28 @@ Plan ──schedule──▶ TrainConfig
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig, settings_from
+from charrnn.settings import settings_of
 
-__all__ = ["SCORING_COST", "Plan", "schedule"]
+__all__ = [
+    "MODEL_FIELDS",
+    "SCORING_COST",
+    "TRAIN_FIELDS",
+    "Plan",
+    "of_model",
+    "of_training",
+    "schedule",
+]
 
 SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
 EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
+
+MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
+TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 
 
 @dataclass(frozen=True)
@@ -55,3 +68,13 @@ def schedule(plan: Plan, steps: int) -> TrainConfig:
         }
         | plan.settings,
     )
+
+
+def of_model(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a user's settings that are the network's."""
+    return {name: value for name, value in given.items() if name in MODEL_FIELDS}
+
+
+def of_training(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are of training."""
+    return {name: value for name, value in given.items() if name in TRAIN_FIELDS}

@@ -1,143 +1,86 @@
-"""Every size and setting of a network that reads whole texts, with its reason.
+"""The size of a network for examples.
 
-texts, budget, given ──plan_of──▶ Plan
+Sizes(…).largest(shape, train, budget, speed) ──▶ ModelConfig
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from charrnn.cells.heads import encoder_shapes
-from charrnn.config import Budget, ModelConfig, TrainConfig, check, settings_from
-from charrnn.folder.record import ModelFolder
-from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
-from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.planning import MODEL_FIELDS, TRAIN_FIELDS
+from charrnn.cells.heads import Shapes
+from charrnn.config import Budget, ModelConfig, settings_from
+from charrnn.objectives.request import Request, Speed
 
-__all__ = ["plan_of"]
+__all__ = ["FINE_TUNING", "Sizes"]
 
-TOKENS = 2048  # of an update, about
-SIDE_BY_SIDE = (8, 64)  # texts at least and at most
-LONGEST = 2_000  # characters of a text that are read, unless the user wants more
-ENDS = 2  # tokens that a text has more than characters
-MOST_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
-# The learning rate falls to zero at the end, where the answers become best: no run ends before.
-PATIENCE = 1_000
-
-# The sizes of a stack, and that of the largest for texts of fewer characters in all.
-SIZES = (32, 64, 128, 192, 256, 384)
-LARGEST = ((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384))
-PASSES = 6  # that a size must be able to make to be chosen
-
-RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate
 FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
-
-# What of the shape does not depend on the texts.
-SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
+FEW = 10  # passes: with fewer, smaller language models were the better start
 
 
-def plan_of(
-    texts: Sequence[str],
-    vocab_size: int,
-    budget: Budget,
-    given: Mapping[str, Any],
-    speed: float,
-    bases: Sequence[ModelFolder],
-    usual: Mapping[str, Any],
-) -> Plan:
-    """Choose everything that `given` leaves open.
+@dataclass(frozen=True)
+class Sizes:
+    """What there is to choose from, and what makes a network too large.
 
-    Args:
-        texts: all of them.
-        vocab_size: V.
-        budget: how long to train.
-        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
-        speed: operations per second that training reaches on this machine.
-        bases: models that are started from, which have the same shape.
-        usual: settings of the task where the user made none.
-
-    Raises:
-        BadDataError: if there are too few texts.
-        UsageError: for values out of bounds or too large for the texts, or another shape than
-            the models have.
+    Attributes:
+        sizes: of a stack, the smallest first.
+        limits: for fewer characters in all, the largest size.
+        passes: over the examples that a size must be able to make to be chosen.
+        operations: that a character costs in training, for each weight.
+        weights: of a network, by name.
     """
-    given = {name: value for name, value in given.items() if value is not None}
-    check(TrainConfig, given)
-    val_frac = given.get("val_frac", min(0.1, MOST_VALIDATION / len(texts)))
-    train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0))
-    lengths = [len(text) + ENDS for text in texts]
-    train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
-    shape = {name: value for name, value in given.items() if name in MODEL_FIELDS}
-    shape = {**SHAPE, **usual, "vocab_size": vocab_size} | shape_of(bases, shape)
-    model = _network(train, shape, budget, speed)
-    longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
-    usual_size = _side_by_side(lengths, longest)
-    batch_size = side_by_side(given.get("batch_size"), usual_size, len(train_rows), "texts")
-    settings = {
-        "batch_size": batch_size,
-        "seq_length": longest,
-        "learning_rate": _learning_rate(model, FINE_TUNING if bases else 1.0),
-        "weight_decay": 0.05,
-        "val_frac": val_frac,
-        "patience": PATIENCE,
-    } | {name: value for name, value in given.items() if name in TRAIN_FIELDS}
-    steps_per_epoch = math.ceil(len(train_rows) / batch_size)
-    cut = sum(length > longest for length in lengths)
-    notes = []
-    if cut:
-        are = "1 text is" if cut == 1 else f"{cut:,} texts are"
-        notes.append(f"{are} longer than {longest - ENDS:,} characters, and cut there")
-    return Plan(
-        model,
-        settings,
-        train,
-        val,
-        _reasons(model, settings, train, len(train_rows)),
-        tuple(notes),
-        tokens_per_step=train / steps_per_epoch,
-        steps_per_epoch=steps_per_epoch,
-    )
 
+    sizes: Sequence[int]
+    limits: Sequence[tuple[float, int]]
+    passes: int
+    operations: float
+    weights: Callable[[ModelConfig], Shapes]
 
-def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) -> ModelConfig:
-    """The largest that the texts are enough for, and that can read them often enough."""
-    if "hidden_size" in shape:
-        return settings_from(ModelConfig, shape)
-    largest = next(size for limit, size in LARGEST if train < limit)
-    models = [settings_from(ModelConfig, {**shape, "hidden_size": size}) for size in SIZES]
-    model = models[0]
-    for larger in models[1:]:
-        parameters = sum(math.prod(weight) for weight in encoder_shapes(larger).values())
-        minutes = math.inf if budget.minutes is None else budget.minutes
-        passes = 0.9 * 60 * minutes * speed / (6 * parameters * train)
-        if larger.hidden_size <= largest and passes >= PASSES:
-            model = larger
-    return model
+    def largest(
+        self, shape: Mapping[str, Any], train: int, budget: Budget, speed: Speed
+    ) -> ModelConfig:
+        """The largest network that examples are enough for, and that reads them often enough.
 
+        Args:
+            shape: what of it is settled; its size is kept.
+            train: characters to train on.
+            budget: how long.
+            speed: of training on this machine.
+        """
+        if "hidden_size" in shape:
+            return settings_from(ModelConfig, shape)
+        most = next(size for limit, size in self.limits if train < limit)
+        models = [
+            settings_from(ModelConfig, {**shape, "hidden_size": size})
+            for size in self.sizes
+            if size <= most
+        ]
+        rate = speed()
+        able = [m for m in models if self.passes_of(m, train, budget, rate) >= self.passes]
+        return able[-1] if able else models[0]
 
-def _side_by_side(lengths: Sequence[int], longest: int) -> int:
-    """How many texts have about `TOKENS`."""
-    mean = sum(min(length, longest) for length in lengths) / len(lengths)
-    least, most = SIDE_BY_SIDE
-    chosen: int = min(max(2 ** round(math.log2(TOKENS / mean)), least), most)
-    return chosen
+    def passes_of(self, model: ModelConfig, train: int, budget: Budget, rate: float) -> float:
+        """About how often a network reads the examples, at so many operations per second."""
+        if budget.minutes is None:
+            return math.inf
+        weights = sum(map(math.prod, self.weights(model).values()))
+        return 60 * budget.minutes * rate / (self.operations * weights * train)
 
-
-def _learning_rate(model: ModelConfig, share: float) -> float:
-    """Larger steps for smaller networks."""
-    rate = 3e-3 * (192 / max(model.hidden_size, 64)) ** 0.5
-    return float(f"{share * rate * RATES[model.cell]:.2g}")
-
-
-def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, texts: int) -> str:
-    """What was chosen and why, in one line."""
-    stacks = "two stacks of " if model.bidirectional else ""
-    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
-    return (
-        f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
-        f"{model.embed_size}, {counted(settings['batch_size'], 'text')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {counted(texts, 'training text')} of {train:,} characters"
-    )
+    def note(
+        self, model: ModelConfig, train: int, request: Request, speed: Speed
+    ) -> tuple[str, ...]:
+        """What to say where the models that a run starts from are too large for its minutes."""
+        minutes = request.budget.kept_minutes
+        if not request.bases or minutes is None:
+            return ()
+        passes = self.passes_of(model, train, request.budget, speed())
+        if passes >= FEW:
+            return ()
+        names = " and ".join(str(base.path) for base in request.bases)
+        return (
+            f"a network as large as {names}, {model.num_layers}×{model.hidden_size}, reads the "
+            f"examples fewer than {max(2, int(passes) + 1)} times in {minutes:g} minutes, and "
+            f"{FEW} times or more are better: give more --minutes, or start from a smaller model",
+        )

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits
-from charrnn.config import SampleConfig
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.drawing import filters
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.use_config import SampleConfig
 
 __all__ = [
     "MIN_TEMPERATURE",

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits
-from charrnn.config import SampleConfig
 from charrnn.sampling.drawing import filters
 from charrnn.sampling.drawing.distribution import (
     MIN_TEMPERATURE,
@@ -24,6 +23,7 @@ from charrnn.sampling.drawing.distribution import (
 )
 from charrnn.sampling.drawing.ties import near_ties
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.use_config import SampleConfig
 
 __all__ = ["Draws", "draw"]
 

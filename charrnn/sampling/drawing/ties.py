@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits
-from charrnn.config import SampleConfig
 from charrnn.sampling.drawing.distribution import filters_by_probability, pick, unnormalised
+from charrnn.use_config import SampleConfig
 
 __all__ = ["near_ties"]
 

@@ -4,6 +4,5 @@
 
 encoder  rows of different lengths through one stack or two
 viterbi  the best tags that are legal
-windows  the last values of a series as a forecaster reads them
 decoder  what writes a translation, token by token
 """

@@ -1,9 +1,8 @@
 """How good answers are, beside trivial ones.
 
-    answers, what is right ──edits, measures──▶ scores ──reports──▶ a table
+    answers, what is right ──edits──▶ scores ──reports──▶ a table
 
-reports   scores beside those of trivial answers
-edits     how far a text is from another
-nearest   the most similar of many texts
-measures  errors of forecasts, and forecasts without a model
+reports  scores beside those of trivial answers
+edits    how far a text is from another
+nearest  the most similar of many texts
 """

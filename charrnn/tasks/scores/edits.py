@@ -10,10 +10,10 @@ __all__ = ["character_error_rate", "edit_distance", "exact_match"]
 def edit_distance(one: str, other: str) -> int:
     """How many characters to insert, delete or replace to turn one text into another.
 
-    A column of the usual table is two whole numbers, a bit for each row. Myers, "A fast
-    bit-vector algorithm for approximate string matching based on dynamic programming", 1999, in
-    the form of Hyyrö, "A bit-vector algorithm for computing Levenshtein and Damerau edit
-    distances", 2003.
+    A column of the table of distances is two whole numbers, a bit for each row. Myers, "A fast
+    bit-vector algorithm for approximate string matching based on dynamic programming", 1999, whose
+    names these are, in the form for whole texts of Hyyrö, "A bit-vector algorithm for computing
+    Levenshtein and Damerau edit distances", 2003.
     """
     if not one:
         return len(other)
@@ -21,18 +21,18 @@ def edit_distance(one: str, other: str) -> int:
     for k, character in enumerate(one):
         places[character] = places.get(character, 0) | 1 << k
     every, last = (1 << len(one)) - 1, 1 << len(one) - 1
-    higher, lower, distance = every, 0, len(one)  # where a row is 1 more, or less, than above it
+    pv, mv, distance = every, 0, len(one)  # where a row is 1 more, or 1 less, than that above it
     for character in other:
-        equal = places.get(character, 0)
-        down = equal | lower
-        across = (((equal & higher) + higher) ^ higher) | equal
-        more = lower | (~(across | higher) & every)  # where a row is more than a column before
-        less = higher & across
-        distance += bool(more & last) - bool(less & last)
-        more = (more << 1 | 1) & every
-        less = (less << 1) & every
-        higher = less | (~(down | more) & every)
-        lower = more & down
+        eq = places.get(character, 0)
+        xv = eq | mv
+        xh = (((eq & pv) + pv) ^ pv) | eq
+        ph = mv | (~(xh | pv) & every)  # where a row is 1 more than in the column before
+        mh = pv & xh  # where it is 1 less
+        distance += bool(ph & last) - bool(mh & last)
+        ph = (ph << 1 | 1) & every  # the row above all is 1 more in each column
+        mh = (mh << 1) & every
+        pv = mh | (~(xv | ph) & every)
+        mv = ph & xv
     return distance
 
 

@@ -5,12 +5,13 @@ report.verdict    # "accuracy 0.81; the most frequent class reaches 0.47"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-__all__ = ["Report"]
+__all__ = ["Report", "unknown_labels"]
 
 CLOSE = 1e-9  # a model that is no better than that has learnt nothing
 
@@ -67,3 +68,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.baselines[best][self.metric] == perfect:
             return found
         return f"{found}: more examples or a longer run may help"
+
+
+def unknown_labels(wanted: Iterable[str], known: Iterable[str], noun: str) -> tuple[str, ...]:
+    """A note on labels that a model does not know, if there are any.
+
+    Args:
+        wanted: the labels of all examples.
+        known: those of the model.
+        noun: what each of `wanted` is the label of.
+    """
+    labels = set(known)
+    unknown = Counter(label for label in wanted if label not in labels)
+    if not unknown:
+        return ()
+    count, names = unknown.total(), sorted(unknown)
+    have = f"1 {noun} has a label" if count == 1 else f"{count:,} {noun}s have labels"
+    named = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return (f"{have} that the model does not know: {named}",)

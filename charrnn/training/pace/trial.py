@@ -30,6 +30,7 @@ ROUNDS = 3  # in which the ways take turns; the best of each counts
 MARGIN = 1.05  # by which a way must beat those before it; less may be chance
 LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
 HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
+CHEAP = 0.01  # seconds: so short an update is always tried again, lest a busy moment decides
 
 NAMES: dict[EngineName, str] = {
     "kernels": "machine code",
@@ -126,7 +127,7 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
             _seconds(learner)  # makes what it needs
             seconds[way] = _seconds(learner)
     for _ in range(ROUNDS - 1 if seconds else 0):
-        hopeful = HOPELESS * min(seconds.values())
+        hopeful = max(HOPELESS * min(seconds.values()), CHEAP)
         for way in [way for way, taken in seconds.items() if taken <= hopeful]:
             learner.compute(*way)
             seconds[way] = min(seconds[way], _seconds(learner))

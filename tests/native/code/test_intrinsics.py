@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from charrnn.native.code import intrinsics, machine
+from charrnn.native.code.values import Vector
 from charrnn.native.processor import Target
 from charrnn.native.sampling_code import THREADS_CAN_WAIT
 from tests.conftest import HERE, PROCESSORS, Processor, processor_name
@@ -36,7 +37,7 @@ def test_products_of_bytes_are_exact(target: Target, processor: Processor) -> No
     processor(target)
     code = machine.Code("dots", ["x", "weights", "sums", "count"])
     with code.loop(0, code["count"]) as k:
-        total = machine.Vector(code, code.weights(code["sums"] + k * (4 * code.lanes)))
+        total = Vector(code, code.weights(code["sums"] + k * (4 * code.lanes)))
         weights = code.weights(code["weights"] + k * (4 * code.lanes))
         total = intrinsics.dot(code, total, code.broadcast(code["x"] + k * 4), weights)
         code.store(code["sums"] + k * (4 * code.lanes), total, "fp32")  # as they are

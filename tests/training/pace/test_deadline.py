@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from charrnn import CharRNNError, Corpus, Corrected, Evaluated, Finished, Progress, resume, train
 from charrnn.config import Correction, TrainConfig
-from charrnn.folder.record import read_model
+from charrnn.folder.reading import read_model
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.optimizer import learning_rate

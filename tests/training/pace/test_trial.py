@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from charrnn import Corpus, Started, resume, train
-from charrnn.config import Budget, CellName
-from charrnn.folder.record import read_model
+from charrnn.config import Budget, CellName, EngineName
+from charrnn.folder.reading import read_model
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.lanes import Batch
+from charrnn.learning.learner import Learner
 from charrnn.network.stack.choice import candidates
 from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import Plan
@@ -109,6 +110,27 @@ def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> Non
     trial.rates(plan("rnn", precision="fp32"), language_task(Records.of(ids, 10)))
     assert len(read) >= 4
     assert all(np.array_equal(window, read[0]) for window in read)
+
+
+def test_a_moment_without_a_processor_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first update of machine code that is timed takes five times as long as the others."""
+    tried: list[str] = []
+
+    def seconds(_: Learner) -> float:
+        way = tried[-1]
+        disturbed = way == "kernels" and tried.count(way) == 1 and len(tried) > 1
+        return (0.001 if way == "kernels" else 0.002) * (5 if disturbed else 1)
+
+    compute = Learner.compute
+
+    def noted(learner: Learner, engine: EngineName, precision: Any) -> None:
+        tried.append(engine)
+        compute(learner, engine, precision)
+
+    monkeypatch.setattr(trial, "_seconds", seconds)
+    monkeypatch.setattr(Learner, "compute", noted)
+    found = trial.with_fastest_engine(plan("rnn", precision="fp32"), Budget(3.0), TASK)
+    assert found.settings["engine"] == "kernels"
 
 
 @pytest.mark.usefixtures("with_tiles")

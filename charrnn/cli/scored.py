@@ -1,0 +1,211 @@
+"""Texts as language models score them, for `charrnn eval`."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from charrnn.config import Reading
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.terminal.output import say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from charrnn.arrays import Ids, Surprisals
+    from charrnn.config import Unknown
+    from charrnn.folder.record import ModelRecord
+    from charrnn.scoring.score import Score
+    from charrnn.text.corpus import Corpus
+    from charrnn.text.records import Records, Text
+    from charrnn.text.spool import Spool
+    from charrnn.text.tokenizer import Tokenizer
+    from charrnn.use_config import EvalConfig
+
+__all__ = ["Request", "ScoredText", "scored"]
+
+
+class Request(NamedTuple):
+    """What is to be scored, and by what.
+
+    Attributes:
+        models: folders or names; several are mixed.
+        sources: of the text.
+        reading: how to read it.
+        unknown: what to do with characters that the models don't know.
+        validation: whether to score the part that training kept for validation alone.
+        dynamic: sources of the text that was trained on, for dynamic evaluation; else empty.
+    """
+
+    models: list[str]
+    sources: list[str]
+    reading: Reading
+    unknown: Unknown
+    validation: bool
+    dynamic: list[str]
+
+
+class ScoredText(NamedTuple):
+    """A text, and what the models made of it."""
+
+    text: str  # its name
+    protocol: str
+    tokenizer: Tokenizer
+    ids: NDArray[np.integer]  # (N,); of records, an end before and after each
+    nats: Surprisals  # (N-1,), or those of random windows
+    score: Score
+
+
+def scored(asked: Request, config: EvalConfig) -> ScoredText:
+    """Score a text.
+
+    Raises:
+        CharRNNError: if the models or the text can't be read, or don't go together.
+    """
+    from tqdm import tqdm
+
+    from charrnn.evaluation import losses
+    from charrnn.evaluation.surprisals import targets
+    from charrnn.scoring.score import score_of
+    from charrnn.text.records import Records
+
+    networks, tokenizer, reverse = losses.load_networks(asked.models)
+    asked = asked._replace(reading=_as_trained(asked, asked.reading.for_tokens(tokenizer.unit)))
+    text: Text
+    if tokenizer.end is None:
+        name, text = _story(asked, tokenizer, reverse)
+    else:
+        name, text = _records(asked, tokenizer)
+    if asked.dynamic and reverse:
+        raise UsageError("dynamic evaluation reads forwards", "leave --dynamic out")
+    training_ids = _training_ids(asked, tokenizer) if asked.dynamic else None
+    is_list = isinstance(text, Records)
+    total = len(networks) * (text.size - (not is_list))
+    hidden = None if asked.dynamic else True  # None: where there is no terminal
+    with tqdm(total=total, unit=" characters", leave=False, disable=hidden) as bar:
+        nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
+    total_nats = float(nats.sum(dtype="float64"))
+    score = score_of(total_nats, tokenizer, targets(text, config))
+    protocol = str(config.protocol or ("records" if is_list else "carried"))
+    protocol += f" of {config.window}" * (protocol == "windows")
+    protocol += ", dynamic" * bool(asked.dynamic)
+    ids = text.written() if isinstance(text, Records) else text
+    return ScoredText(name, protocol, tokenizer, ids, nats, score)
+
+
+def _story(asked: Request, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]:
+    """The name of a text, and its ids (N,) or those that were for validation."""
+    from charrnn.text.corpus import read_corpus
+
+    corpus = read_corpus(asked.sources, asked.reading)
+    for note in corpus.notes:
+        say(note)
+    ids = tokenizer.encode(corpus.text, asked.unknown)
+    if asked.validation:
+        training = _training_tokens(asked.models, corpus, len(ids))
+        ids = ids[: len(ids) - training] if reverse else ids[training:]
+    if asked.reading.records not in ("auto", "none"):
+        raise UsageError("this is no model of records", "leave --records out")
+    return corpus.name, ids[::-1].copy() if reverse else ids
+
+
+def _records(asked: Request, tokenizer: Tokenizer) -> tuple[str, Records]:
+    """The name of a list, and its records or those that were for validation."""
+    from charrnn.folder.reading import find_model, read_record
+    from charrnn.folder.record import reading_for
+    from charrnn.text.division import DOCUMENTS
+    from charrnn.text.records import Records
+    from charrnn.text.spool import Spool
+
+    records = [read_record(find_model(model))[0] for model in asked.models]
+    as_trained = reading_for(records[0], asked.reading)
+    reading = msgspec.structs.replace(asked.reading, reverse=as_trained.reverse)
+    if reading.records == "auto":
+        reading = as_trained
+    with closing(Spool(asked.sources, reading)) as spool:
+        if spool.division.end is None:
+            raise UsageError("a model of records reads no story", "leave --records out")
+        for note in spool.notes:
+            say(note)
+        text = spool.text(tokenizer, asked.unknown)
+    assert isinstance(text, Records)
+    if reading.records == DOCUMENTS and text.count == 1:
+        say(
+            f"{spool.name} is scored as one record, as a row or a file is one; "
+            "--records lines or --records blocks divides it"
+        )
+    return spool.name, _for_validation(text, spool, records) if asked.validation else text
+
+
+def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> Records:
+    """The records that training kept for validation."""
+    parts = set()
+    for record in records:
+        if record.corpus is None or record.training is None or record.corpus.sha256 != spool.sha256:
+            raise UsageError(
+                f"{spool.name} is not the list that was trained on", "leave --validation out"
+            )
+        parts.add((record.training.training_tokens(text.different), record.training.seed))
+    if len(parts) > 1:
+        raise _different_parts(spool.name)
+    return text.divided(*parts.pop())[1]
+
+
+def _training_ids(asked: Request, tokenizer: Tokenizer) -> Ids:
+    """What the models were trained on, to adapt from."""
+    from charrnn.text.corpus import read_corpus
+
+    known = read_corpus(asked.dynamic, asked.reading)
+    ids = tokenizer.encode(known.text, "skip")
+    return ids[: _training_tokens(asked.models, known, len(ids))]
+
+
+def _as_trained(asked: Request, reading: Reading) -> Reading:
+    """The reading under which a text is what a model was trained on, if there is one.
+
+    The rules by which files become text were others once; see `Reading.rules`.
+    """
+    from charrnn.folder.reading import find_model, read_model
+    from charrnn.text.corpus import read_corpus
+
+    sources = asked.sources if asked.validation else asked.dynamic
+    if not sources or "-" in sources:
+        return reading
+    records = [read_model(find_model(model)).record for model in asked.models]
+    trained = {record.corpus.sha256 for record in records if record.corpus is not None}
+    earlier = msgspec.structs.replace(reading, rules=1)
+    with suppress(CharRNNError):
+        if read_corpus(sources, reading).sha256 in trained:
+            return reading
+        if read_corpus(sources, earlier).sha256 in trained:
+            return earlier
+    return reading
+
+
+def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
+    """How many of a corpus's tokens the models were trained on; all, if it is another text.
+
+    Raises:
+        UsageError: if that differs from model to model.
+    """
+    from charrnn.folder.reading import find_model, read_model
+
+    found = set()
+    for model in models:
+        record = read_model(find_model(model)).record
+        known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
+        training = record.training if known else None
+        found.add(tokens if training is None else training.training_tokens(tokens))
+    if len(found) > 1:
+        raise _different_parts(corpus.name)
+    return found.pop()
+
+
+def _different_parts(name: str) -> UsageError:
+    return UsageError(
+        f"the models were trained on different parts of {name}",
+        "evaluate them one by one, or on a text that none has seen",
+    )

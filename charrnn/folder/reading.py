@@ -1,0 +1,239 @@
+"""Model folders, found by name and read.
+
+name ──find_model──▶ path ──read_folder──▶ ModelFolder
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from charrnn.arguments import checked
+from charrnn.cells.heads import shapes_of
+from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.folder.files import (
+    MANIFEST,
+    STATE,
+    check_file,
+    checked_metadata,
+    is_first_save,
+    read_manifest,
+    read_settled,
+    read_tensors,
+)
+from charrnn.folder.hub import download, is_on_hub
+from charrnn.folder.record import (
+    CHECKPOINTS,
+    CONFIG,
+    FORMAT_VERSION,
+    METRICS,
+    MODEL_FILES,
+    NO_TEXT,
+    TASK_FORMAT_VERSION,
+    TOKENIZER,
+    WEIGHTS,
+    Evaluation,
+    ModelFolder,
+    ModelRecord,
+    extra_files,
+)
+from charrnn.folder.untrusted import damaged, parse, read_bytes
+from charrnn.task_config import Forecast
+from charrnn.text.tokenizer import Tokenizer
+
+__all__ = [
+    "find_model",
+    "is_model",
+    "kept_step",
+    "read_folder",
+    "read_model",
+    "read_record",
+    "refuse_task",
+]
+
+
+@checked
+def find_model(model: str | Path | None, revision: str | None = None) -> Path:
+    """The folder of a model.
+
+    Args:
+        model: a folder, the name of one in `checkpoints/`, `hf://OWNER/NAME` for one on the hub, or
+            None for the newest in `checkpoints/`.
+        revision: see `hub.download`.
+
+    Raises:
+        MissingInputError: if there is none, or the hub can't be reached.
+        UsageError: if there is a revision, but of no model on the hub.
+    """
+    if isinstance(model, str) and is_on_hub(model):
+        return download(model, revision, MODEL_FILES)
+    if revision is not None:
+        found = f"revision is {revision!r}, but {model} is not on the hub"
+        raise UsageError(found, "leave it out", "revision")
+    if model is None:
+        return _newest()
+    for folder in _candidates(model):
+        if os.path.isdir(folder):  # noqa: PTH112 - Path's method fails on names that are too long
+            return folder
+    advice = f"name a model folder, or one in {CHECKPOINTS}"
+    raise MissingInputError(f"there is no model folder {model}", advice)
+
+
+def _newest() -> Path:
+    """The model in `checkpoints/` that was saved last."""
+    complete = [p.parent for p in CHECKPOINTS.glob(f"*/{WEIGHTS}")]
+    if complete:
+        return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
+    advice = "train one first: charrnn train FILE"
+    if begun := [p.parents[1] for p in CHECKPOINTS.glob(f"*/{STATE}")]:
+        newest = max(begun, key=lambda folder: (folder / STATE).stat().st_mtime_ns)
+        advice = f"go on with the run that has begun: charrnn train --resume {newest}"
+    raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
+
+
+def is_model(name: str) -> bool:
+    """Whether there is a model folder of this name."""
+    return any(os.path.isfile(folder / CONFIG) for folder in _candidates(name))  # noqa: PTH113
+
+
+def _candidates(model: str | Path) -> list[Path]:
+    return [Path(model), CHECKPOINTS / model] if str(model) else []
+
+
+def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
+    """The record and the tokenizer of the folder at `path`, which may have no weights yet.
+
+    Raises:
+        MissingInputError: if one of the files does not exist.
+        BadDataError: if one is damaged, or they are of different models.
+    """
+    manifest = read_manifest(path)
+    with _missing_file_named(path):
+        check_file(path, CONFIG, manifest)
+        record = _read_record(path / CONFIG)
+        if isinstance(record.task, Forecast):
+            return record, NO_TEXT
+        check_file(path, TOKENIZER, manifest)
+        tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
+    if tokenizer.vocab_size != record.model.vocab_size:
+        found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
+        found += f"{record.model.vocab_size} in {CONFIG}"
+        raise BadDataError(found, "the files are of different models; copy the folder again")
+    return record, tokenizer
+
+
+def kept_step(path: Path) -> int | None:
+    """The update after which the weights of the folder were saved; None without weights."""
+    try:
+        return _int(checked_metadata(path, WEIGHTS).get("step", "0"), path / WEIGHTS)
+    except FileNotFoundError:
+        return None
+
+
+def read_model(path: Path) -> ModelFolder:
+    """Read and check the folder of a language model; see `read_folder`.
+
+    Raises:
+        UsageError: if the model does something else.
+    """
+    found = read_folder(path)
+    refuse_task(found.record, path)
+    return found
+
+
+def refuse_task(record: ModelRecord, path: Path) -> None:
+    """See that a model is a language model.
+
+    Raises:
+        UsageError: if it does something else.
+    """
+    if record.task is not None:
+        raise UsageError(
+            f"{path} is no language model: it was trained to {record.task.name}",
+            "use charrnn predict or charrnn eval, or name another model",
+        )
+
+
+def read_folder(path: Path) -> ModelFolder:
+    """Read and check the model folder at `path`; a run may write to it at the same time.
+
+    Sizes are checked against the configuration before any weight is read.
+
+    Raises:
+        MissingInputError: if a file does not exist.
+        BadDataError: if a file is damaged, or the files are of different models.
+        ReadWriteError: if the disk fails.
+    """
+    if read_manifest(path) is None:
+        warnings.warn(f"{path} has no {MANIFEST}: damage can't be detected", stacklevel=2)
+    return read_settled(path, lambda: _read(path))
+
+
+def _read(path: Path) -> ModelFolder:
+    manifest = read_manifest(path)
+    record, tokenizer = read_record(path)
+    with _missing_file_named(path):
+        check_file(path, WEIGHTS, manifest)
+        with suppress(FileNotFoundError):
+            if METRICS in (manifest or {}):
+                check_file(path, METRICS, manifest)
+        shapes = shapes_of(record.model, record.task)
+        weights, metadata = read_tensors(path / WEIGHTS, shapes)
+        extra = {}
+        for name in extra_files(record.task):
+            check_file(path, name, manifest)
+            extra[name] = read_bytes(path / name)
+    step, metrics = _int(metadata.get("step", "0"), path / WEIGHTS), _metrics(path / METRICS)
+    return ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)
+
+
+@contextmanager
+def _missing_file_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise MissingInputError(f"{path}: no {name} in it", _instead(path)) from None
+
+
+def _instead(path: Path) -> str:
+    """What to do with a folder that is no model, as far as it tells."""
+    if (path / STATE).exists():
+        return f"its training has not come so far; go on with charrnn train --resume {path}"
+    if (path / MANIFEST).exists() and is_first_save(path):
+        return "its training was stopped before anything was saved; start it again"
+    return "name a model folder"
+
+
+def _metrics(path: Path) -> list[Evaluation]:
+    with suppress(FileNotFoundError):
+        return [parse(path, line, Evaluation) for line in read_bytes(path).splitlines()]
+    return []
+
+
+class _Version(msgspec.Struct):
+    format_version: int
+
+
+def _read_record(path: Path) -> ModelRecord:
+    data = read_bytes(path)
+    version: int = parse(path, data, _Version).format_version
+    if version not in (FORMAT_VERSION, TASK_FORMAT_VERSION):
+        found = f"{path}: format {version}, this charrnn reads up to {TASK_FORMAT_VERSION}"
+        raise BadDataError(found, "use the charrnn version that wrote it, or a newer one")
+    record: ModelRecord = parse(path, data, ModelRecord)
+    if (record.task is None) != (version == FORMAT_VERSION):
+        raise damaged(path, f"format {version} does not go with its task")
+    return record
+
+
+def _int(text: str, path: Path) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise damaged(path, f"{text!r} is not a number of updates") from None

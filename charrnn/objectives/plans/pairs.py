@@ -1,0 +1,128 @@
+"""Every size and setting of a translator, with its reason.
+
+pairs, Request ──plan_of──▶ Plan
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from charrnn.cells.heads import shapes_of
+from charrnn.config import ModelConfig
+from charrnn.errors import UsageError
+from charrnn.examples.pairs import Pair
+from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
+from charrnn.objectives.plans.plan import Plan, of_model, of_training
+from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
+from charrnn.objectives.request import Request, Speed
+from charrnn.task_config import Translate
+
+__all__ = ["longest_of", "plan_of", "tokens_of"]
+
+PAIRS = 64  # side by side, fewer where all would be read in a few batches
+MOST_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
+
+SIZES = (64, 128, 192, 256, 384, 512)
+LIMITS = ((30_000, 64), (100_000, 128), (1_000_000, 256), (math.inf, 512))
+PASSES = 12
+OPERATIONS = 3  # half of the weights are read with each character: of the source, or of the target
+RATES = {"lstm": 1.0, "gru": 0.8, "rnn": 0.3}  # of an LSTM's learning rate
+
+# What of the shape does not depend on the pairs. Dropout of outputs and of recurrent weights.
+SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
+DROPOUTS = {"dropout": 0.3, "weight_dropout": 0.2}
+
+
+def tokens_of(pair: Pair) -> int:
+    """How many tokens are read with a pair, the ends of its texts included."""
+    return len(pair.source) + len(pair.target) + 4
+
+
+def longest_of(pair: Pair) -> int:
+    """Steps in which both texts of a pair are read, with their ends."""
+    return 2 + max(len(pair.source), len(pair.target))
+
+
+def plan_of(
+    pairs: Sequence[Pair], kind: Translate, vocab_size: int, request: Request, speed: Speed
+) -> Plan:
+    """Choose all that is left open.
+
+    Args:
+        pairs: all of them.
+        kind: how they are translated.
+        vocab_size: V.
+        request: what the user asks for; models that are started from have the same shape.
+        speed: of training on this machine.
+
+    Raises:
+        BadDataError: if there are too few pairs.
+        UsageError: for another shape than the models have, or pairs that are all too long.
+    """
+    given = request.settings
+    sources = [pair.source for pair in pairs]
+    val_frac = given.get("val_frac") or min(0.1, MOST_VALIDATION / len(set(sources)))
+    train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
+    longest = given.get("seq_length") or max(map(longest_of, pairs))
+    train = [pairs[k] for k in train_rows if longest_of(pairs[k]) <= longest]
+    if not train:
+        raise _too_long(pairs, longest)
+    tokens = sum(map(tokens_of, train))
+    chosen = shape_of(request.bases, of_model(given))
+    shape = {**SHAPE, **DROPOUTS, "vocab_size": vocab_size, **chosen}
+    sizes = Sizes(SIZES, LIMITS, PASSES, OPERATIONS, lambda model: shapes_of(model, kind))
+    model = sizes.largest(shape, tokens, request.budget, speed)
+    usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
+    batch_size = side_by_side(given.get("batch_size"), usual, len(train), "pairs")
+    settings = {
+        "batch_size": batch_size,
+        "seq_length": longest,
+        "learning_rate": _learning_rate(model, FINE_TUNING if request.bases else 1.0),
+        "weight_decay": 0.05,
+        "val_frac": val_frac,
+    } | of_training(given)
+    steps = math.ceil(len(train) / batch_size)
+    return Plan(
+        model=model,
+        settings=settings,
+        train_tokens=tokens,
+        val_tokens=sum(tokens_of(pairs[k]) for k in val_rows),
+        reasons=_reasons(model, settings, tokens, len(train)),
+        notes=_notes(len(train_rows) - len(train), longest)
+        + sizes.note(model, tokens, request, speed),
+        tokens_per_step=tokens / steps,
+        steps_per_epoch=steps,
+    )
+
+
+def _too_long(pairs: Sequence[Pair], longest: int) -> UsageError:
+    """The error where no pair is short enough."""
+    lengths = list(map(longest_of, pairs))
+    found = f"seq_length is {longest}, the pairs need {min(lengths)} to {max(lengths)} steps"
+    return UsageError(found, f"choose {max(lengths)} to read all of them", "seq_length")
+
+
+def _learning_rate(model: ModelConfig, share: float) -> float:
+    """Larger steps for smaller networks."""
+    rate = 3e-3 * (256 / max(model.hidden_size, 64)) ** 0.5 * RATES[model.cell]
+    return float(f"{share * rate:.1g}")
+
+
+def _notes(left_out: int, longest: int) -> tuple[str, ...]:
+    """What the user should know."""
+    if not left_out:
+        return ()
+    return (f"left out {counted(left_out, 'pair')} with a text of over {longest - 2:,} characters",)
+
+
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], tokens: int, pairs: int) -> str:
+    """What was chosen and why, in one line."""
+    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
+    return (
+        f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
+        f"embedding {model.embed_size}, {counted(settings['batch_size'], 'pair')} side by side, "
+        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
+        f"chosen for {counted(pairs, 'training pair')} of {tokens:,} characters"
+    )

@@ -1,0 +1,53 @@
+"""What a user asks for: read what there is to learn from, and choose all that is left open.
+
+Request ──read──▶ Data;  Data, Request ──plan──▶ Plan
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from charrnn.config import Budget, Reading, TaskSettings
+from charrnn.errors import UsageError
+from charrnn.folder.record import ModelFolder
+from charrnn.text.corpus import Corpus
+
+__all__ = ["Request", "Speed"]
+
+# How many operations per second training reaches on this machine: measured when it is asked for.
+Speed = Callable[[], float]
+
+
+class Request(NamedTuple):
+    """What a user asks for.
+
+    Attributes:
+        sources, reading: what to read, and how.
+        work: the task and its settings.
+        bases: the models whose weights the run starts from; their vocabulary grows.
+        budget: how long to train.
+        settings: names of `ModelConfig` and `TrainConfig`.
+        tokenizer: whether a token is a character or a byte.
+    """
+
+    sources: Sequence[str | Path] | Corpus
+    reading: Reading
+    work: TaskSettings
+    bases: Sequence[ModelFolder] = ()
+    budget: Budget = Budget()
+    settings: Mapping[str, Any] = MappingProxyType({})
+    tokenizer: Literal["char", "byte"] = "char"
+
+    @property
+    def files(self) -> Sequence[str | Path]:
+        """The sources of a task: files, names of data sets on the hub, or "-".
+
+        Raises:
+            UsageError: for a corpus.
+        """
+        if isinstance(self.sources, Corpus):
+            raise UsageError("a corpus has no examples in it", "name files with examples")
+        return self.sources

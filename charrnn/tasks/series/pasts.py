@@ -1,0 +1,137 @@
+"""What a forecaster keeps of the series that it was trained on: `series.json`.
+
+series ──Past.of──▶ Past ──past_file──▶ model folder ──pasts_in──▶ Past
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from charrnn.errors import BadDataError
+from charrnn.examples.series import Series, named
+from charrnn.examples.times import steps_between, times_of
+from charrnn.folder.files import pretty_json
+from charrnn.folder.record import SERIES, ModelFolder
+from charrnn.folder.untrusted import damaged, parse
+from charrnn.settings import Settings
+from charrnn.task_config import Forecast
+from charrnn.tasks.series import measures
+from charrnn.tasks.series.windows import Values
+
+__all__ = ["Past", "first_after", "past_file", "pasts_in"]
+
+DRAWN = 4  # horizons of history that are kept for pictures
+
+
+class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
+    """What of a series is needed to go on from it, and to judge how it went on.
+
+    Attributes:
+        name: empty for the only one.
+        end: its last rows: the value and the features of each.
+        first: its first value.
+        count: how many values it had.
+        error: the mean absolute change from season to season; None if there was none.
+        times: of its last two values; empty without times.
+    """
+
+    name: str = ""
+    end: tuple[tuple[float, ...], ...]
+    first: float
+    count: int
+    error: float | None = None
+    times: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, series: Series, kept: int, season: int) -> Past:
+        """What is kept of a series: so many values, and at least a season."""
+        own = series.values[:, 0]
+        error = measures.seasonal_error(own, season)
+        return cls(
+            name=series.name,
+            end=tuple(map(tuple, series.values[-max(kept, season) :].tolist())),
+            first=float(own[0]),
+            count=len(own),
+            error=None if math.isnan(error) else error,
+            times=series.times[-2:],
+        )
+
+    @property
+    def values(self) -> Values:
+        """Its last rows: (N, 1+F)."""
+        return np.array(self.end, np.float64)
+
+
+class _Pasts(Settings, frozen=True, kw_only=True):
+    """`series.json`: the series that a forecaster was trained on, as far as it goes on from them.
+
+    Attributes:
+        series: in the order of the files.
+    """
+
+    series: tuple[Past, ...]
+
+
+def past_file(series: Sequence[Series], task: Forecast) -> dict[str, bytes]:
+    """The file of the model folder that holds the ends of series: a window, or enough to draw."""
+    kept = max(task.window, DRAWN * task.horizon)
+    pasts = _Pasts(series=tuple(Past.of(one, kept, task.season) for one in series))
+    return {SERIES: pretty_json(pasts)}
+
+
+def pasts_in(found: ModelFolder, task: Forecast) -> tuple[Past, ...]:
+    """What `series.json` holds.
+
+    Raises:
+        BadDataError: if it is damaged, or of another model.
+    """
+    path = found.path / SERIES
+    pasts: _Pasts = parse(path, found.extra[SERIES], _Pasts)
+    for past in pasts.series:
+        rows = past.end
+        if len(rows) < task.season or any(len(row) != 1 + len(task.features) for row in rows):
+            raise damaged(path, f"{past.name or 'a series'} does not fit the model")
+        if past.count < len(rows) or not np.isfinite(past.values).all():
+            raise damaged(path, f"{past.name or 'a series'} holds no series")
+    return pasts.series
+
+
+def first_after(series: Series, past: Past, notes: list[str]) -> int:
+    """The place of the first value of a series that comes after its known past."""
+    read = times_of(series.times, past.times) if series.times and past.times else None
+    if read is None:
+        return _first_after_values(series, past, notes)
+    times, before = read[0][: len(series.times)], read[0][len(series.times) :]
+    first = next((k for k, time in enumerate(times) if time > before[-1]), None)
+    if first is None:
+        raise _nothing_after(series, f"ends at {series.times[-1]}", f"on it up to {past.times[-1]}")
+    if len(before) > 1:
+        steps = steps_between([*before, times[first]])
+        if steps[1] > 1.5 * steps[0]:
+            notes.append(
+                f"{series.place}: {named(series)} goes on at {series.times[first]}, later than "
+                f"one step after {past.times[-1]}; read as if nothing were missing"
+            )
+    return first
+
+
+def _first_after_values(series: Series, past: Past, notes: list[str]) -> int:
+    """The same by the values: a series that begins with those of training has new ones after."""
+    values, end = series.values, past.values
+    begins = len(values) >= past.count and values[0, 0] == past.first
+    if begins and np.array_equal(values[past.count - len(end) : past.count], end):
+        if len(values) == past.count:
+            raise _nothing_after(series, f"has {past.count:,} values", "on all of them")
+        return past.count
+    note = "without times, values are taken to follow those of training"
+    if note not in notes:
+        notes.append(note)
+    return 0
+
+
+def _nothing_after(series: Series, found: str, known: str) -> BadDataError:
+    found = f"{series.place}: {named(series)} {found}, and the model was trained {known}"
+    return BadDataError(found, "give values that come after")

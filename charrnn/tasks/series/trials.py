@@ -1,0 +1,80 @@
+"""Forecasts judged by how series did go on, beside those of forecasts without a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.series import measures
+from charrnn.tasks.series.pasts import Past
+from charrnn.tasks.series.windows import Values
+
+__all__ = ["MIDDLE", "Trial", "report_of"]
+
+MIDDLE = 1  # which of the quantiles is the forecast
+
+
+class Trial(NamedTuple):
+    """A forecast that can be judged.
+
+    Attributes:
+        past: what it is made from.
+        wanted: (N,), how the series went on.
+    """
+
+    past: Past
+    wanted: Values
+
+
+def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> Report:
+    """MASE, sMAPE and MAPE, beside those of forecasts without a model.
+
+    Each is a mean over the values of a series, then over the series, as in the M4 competition.
+
+    Args:
+        trials: what was to be predicted.
+        bands: the quantiles (N, 3) of each; a longer one is cut.
+        season: steps after which a series repeats itself; 1 for none.
+    """
+    naive = "seasonal naive" if season > 1 else "naive"
+    found: dict[str, list[Values]] = {"model": [], naive: [], "drift": []}
+    inside = []
+    for trial, band in zip(trials, bands, strict=True):
+        past, count = trial.past, len(trial.wanted)
+        own = past.values[:, 0]
+        found["model"].append(band[:count, MIDDLE])
+        found[naive].append(measures.seasonal_naive(own, season, count))
+        found["drift"].append(measures.drift(past.first, float(own[-1]), past.count, count))
+        inside.append(
+            np.mean((band[:count, 0] <= trial.wanted) & (trial.wanted <= band[:count, -1]))
+        )
+    scores = {who: _scores(trials, forecasts) for who, forecasts in found.items()}
+    own_scores = scores.pop("model")
+    return Report(
+        metric="MASE" if "MASE" in own_scores else "sMAPE",
+        count=len(trials),
+        scores=own_scores | {"in the band": float(np.mean(inside))},
+        baselines=scores,
+        higher_is_better=False,
+    )
+
+
+def _scores(trials: Sequence[Trial], forecasts: Sequence[Values]) -> dict[str, float]:
+    """Mean errors over series; without those that are not defined."""
+    pairs = [(trial.wanted, found) for trial, found in zip(trials, forecasts, strict=True)]
+    mase = [
+        float(np.abs(trial.wanted - found).mean()) / trial.past.error
+        for trial, found in zip(trials, forecasts, strict=True)
+        if trial.past.error is not None
+    ]
+    percentages = [measures.mape(*pair) for pair in pairs]
+    means = {
+        "MASE": float(np.mean(mase)) if mase else math.nan,
+        "sMAPE": float(np.mean([measures.smape(*pair) for pair in pairs])),
+        "MAPE": float(np.mean(percentages)),
+    }
+    return {name: value for name, value in means.items() if math.isfinite(value)}

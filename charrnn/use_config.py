@@ -1,0 +1,182 @@
+"""The settings of using a model: of sampling, evaluation and serving; see `config`.
+
+Annotations are not strings here, as in `config`.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from charrnn.config import (
+    Budget,
+    Count,
+    ModelConfig,
+    NonNegative,
+    Positive,
+    Rate,
+    Reading,
+    Size,
+    TaskSettings,
+    TrainConfig,
+    Width,
+)
+from charrnn.settings import Settings, about, document
+
+__all__ = ["SETTINGS", "EvalConfig", "LengthPenalty", "SampleConfig", "ServeConfig"]
+
+Probability = Annotated[float, Meta(gt=0, le=1)]
+LengthPenalty = Annotated[float, Meta(ge=-10, le=10)]  # of a beam search
+
+
+@document
+class SampleConfig(Settings, frozen=True, kw_only=True):
+    """How new text is drawn; the names are Hugging Face's.
+
+    With `max_new_tokens=None` a text goes on until something else ends it.
+    """
+
+    max_new_tokens: Annotated[
+        Count | None,
+        about(
+            "Number of characters to write (bytes, for a byte model), the prompt not counted; "
+            "some more if the last would be cut.",
+            "--length",
+            "-n",
+            cli="0 writes until stopped.",
+        ),
+    ] = 500
+    temperature: Annotated[
+        NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=1)],
+        about(
+            "Divides the logits: below 1 is safer, above 1 wilder, 0 always takes the likeliest. "
+            "Several take turns, a character each.",
+            "--temperature",
+            "--temp",
+            "-t",
+        ),
+    ] = 0.8
+    top_k: Annotated[
+        Annotated[int, Meta(ge=1)] | None, about("Draw from the k likeliest characters only.")
+    ] = None
+    top_p: Annotated[
+        Probability,
+        about("Draw from the likeliest characters that together reach this probability."),
+    ] = 1.0
+    min_p: Annotated[
+        float,
+        Meta(ge=0, le=1),
+        about("Draw from characters at least this many times as likely as the likeliest."),
+    ] = 0.0
+    typical_p: Annotated[
+        Probability,
+        about("Draw from the most typical characters that together reach this probability."),
+    ] = 1.0
+    repetition_penalty: Annotated[
+        Positive, about("Above 1, makes what was just written less likely.")
+    ] = 1.0
+    repetition_window: Annotated[
+        Width, about("How many of the last characters the repetition penalty looks at.")
+    ] = 64
+    allow: Annotated[str | None, about("Write these characters only.")] = None
+    ban: Annotated[str, about("Never write these characters.")] = ""
+    stop_strings: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        about("End before this text.", "--stop", cli="May be given several times."),
+    ] = ()
+    include_stop: Annotated[bool, about("End after the stop text instead of before it.")] = False
+    max_lines: Annotated[
+        Annotated[int, Meta(ge=1)] | None, about("Stop after this many lines.")
+    ] = None
+    clamp: Annotated[
+        dict[str, float] | None,
+        about(
+            "Hold units at values while the model reads and writes; names are LAYER.UNIT, from 0.",
+            cli="Written LAYER.UNIT=VALUE, such as 0.5=-1; may be given several times.",
+        ),
+    ] = None
+    seed: Annotated[
+        Count | None, about("Equal seeds write equal texts; further texts count up from it.")
+    ] = None
+
+
+@document
+class EvalConfig(Settings, frozen=True, kw_only=True):
+    """How a text is scored."""
+
+    protocol: Annotated[
+        Literal["carried", "windows", "records"] | None,
+        about(
+            "Carry the state through the whole text, or start empty in each window or record.",
+            unset="records for a model of records, else carried",
+        ),
+    ] = None
+    window: Annotated[Width, about("Characters in a window.")] = 256
+    random_windows: Annotated[
+        Size | None, about("Score this many windows at random places, instead of all.")
+    ] = None
+    seed: Annotated[Count, about("Seed of the random windows.")] = 0
+    segment: Annotated[
+        Width, about("Dynamic evaluation: characters scored before each adaptation.")
+    ] = 32
+    rate: Annotated[
+        NonNegative, about("Dynamic evaluation: how far the weights move each time.")
+    ] = 7e-4
+    decay: Annotated[
+        Rate, about("Dynamic evaluation: how strongly the weights are drawn back each time.")
+    ] = 2e-3
+
+
+@document
+class ServeConfig(Settings, frozen=True, kw_only=True):
+    """Where models are served, to whom, and how much one request may ask for."""
+
+    host: Annotated[
+        str,
+        Meta(min_length=1),
+        about("Address to listen on; 0.0.0.0 lets other machines in: give an --api-key then."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535), about("Port to listen on; 0 takes any that is free.")
+    ] = 8765
+    api_key: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        about(
+            "Key that requests must bring as `Authorization: Bearer KEY`.",
+            unset="the environment's CHARRNN_API_KEY",
+        ),
+    ] = None
+    allow_origin: Annotated[
+        tuple[str, ...],
+        about(
+            "Let pages of this origin use the server, like https://example.org; * for all.",
+            cli="May be given several times.",
+        ),
+    ] = ()
+    allow_host: Annotated[
+        tuple[str, ...],
+        about(
+            "A name of this machine that requests may use, besides localhost and IP addresses.",
+            cli="May be given several times.",
+        ),
+    ] = ()
+    max_length: Annotated[
+        Size, about("Most characters that a text may have, and that a prompt may have.")
+    ] = 10_000
+    max_texts: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)], about("Most texts that are written side by side.")
+    ] = 512
+    max_body: Annotated[Size, about("Most bytes that a request may have.")] = 1_000_000
+    max_seconds: Annotated[Positive, about("Most seconds that a request may take.")] = 300.0
+
+
+# All that a user can set.
+SETTINGS: tuple[type[Settings], ...] = (
+    Reading,
+    Budget,
+    ModelConfig,
+    TrainConfig,
+    TaskSettings,
+    SampleConfig,
+    EvalConfig,
+    ServeConfig,
+)
