@@ -58,11 +58,17 @@ def run_anew(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.Com
 class Copy:
     """`charrnn` in a copy of a process that has imported PyTorch; it is used as a `Popen`."""
 
-    def __init__(self, cwd: Path, *arguments: object, data: bytes = b"", **environment: str):
+    def __init__(
+        self,
+        cwd: Path,
+        *arguments: object,
+        data: bytes = b"",
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         self._outputs = [NamedTemporaryFile() for _ in range(2)]  # noqa: SIM115
         theirs, ours = SERVER.Pipe(duplex=False)
         streams = (theirs, *(output.name for output in self._outputs))
-        words, variables = [*map(str, arguments)], os.environ | environment
+        words, variables = [*map(str, arguments)], dict(environment)
         self._process = SERVER.Process(
             target=_become, args=(cwd, words, variables, streams), daemon=True
         )

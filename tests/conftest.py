@@ -91,6 +91,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Run all tests in the same environment, with caches of their own."""
     # A shell starts what runs in its background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput"):
+        return  # it has the environment of the process that started it, compiled code included
     for name in list(os.environ):
         if name in TASTES or name.startswith("HF_"):
             del os.environ[name]

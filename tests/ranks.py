@@ -49,5 +49,5 @@ def start_ranks(cwd: Path | Sequence[Path], *command: object, count: int = 2) ->
     for rank in range(count):
         environment = settings | {"RANK": rank, "LOCAL_RANK": rank}
         text = {name: str(value) for name, value in environment.items()}
-        found.append(Copy(places[rank], *command, **text))
+        found.append(Copy(places[rank], *command, environment=os.environ | text))
     return found

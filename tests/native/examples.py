@@ -12,7 +12,7 @@ from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 from charrnn.native.sampler import NativeSampler
-from tests.conftest import HERE, small_config
+from tests.conftest import HERE, PROCESSORS, processor_name, small_config
 
 needs_products_of_bytes = pytest.mark.skipif(
     not HERE or not HERE.int8, reason="the processor does not multiply bytes"
@@ -26,8 +26,19 @@ SHAPES: list[dict[str, Any]] = [
     {"hidden_size": 80, "num_layers": 1, "vocab_size": 50},
     {"hidden_size": 32, "num_layers": 2, "vocab_size": 21, "skip": True, "embed_size": 32},
 ]
-each_shape = pytest.mark.parametrize(
-    "shape", SHAPES, ids=lambda shape: f"{shape['num_layers']}x{shape['hidden_size']}"
+# All shapes for this processor, and as for others two; the rest takes a minute to compile.
+each_code = pytest.mark.parametrize(
+    ("shape", "target"),
+    [
+        pytest.param(
+            shape,
+            target,
+            id=f"{shape['num_layers']}x{shape['hidden_size']}-{processor_name(target)}",
+            marks=() if target == HERE or shape in SHAPES[::4] else pytest.mark.slow,
+        )
+        for shape in SHAPES
+        for target in PROCESSORS
+    ],
 )
 # So few sequences that threads share the units, and so many that they share the sequences.
 BATCHES = [3, 19]

@@ -14,12 +14,13 @@ from charrnn.arrays import Ids, log_softmax, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 from charrnn.native.processor import Target
-from tests.conftest import PROCESSORS, VERSE, Processor, processor_name
+from tests.conftest import PROCESSORS, VERSE, Processor
 from tests.native.examples import (
     BATCHES,
     SHAPES,
     distribution,
     draw,
+    each_code,
     make,
     native_sampler,
     needs_products_of_bytes,
@@ -59,11 +60,12 @@ def twin(model: Model, ids: Ids, state: State) -> tuple[np.ndarray, State]:
     return logits, tuple(np.stack(parts) for parts in zip(*after, strict=True))
 
 
-@pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
+@each_code
 def test_it_computes_what_the_cells_say_of_rounded_numbers(
-    model: Model, target: Target, processor: Processor
+    cell: CellName, shape: dict[str, Any], target: Target, processor: Processor
 ) -> None:
     processor(target)
+    model = make(cell, shape, Model)
     batch = 7  # four together, and three alone
     state = random_state(model, batch)
     read = np.arange(batch, dtype=np.int32) % model.config.vocab_size

@@ -16,12 +16,12 @@ from charrnn.native import sampler
 from charrnn.native.processor import Target
 from charrnn.native.sampler import shares_of_work
 from charrnn.native.sampling_code import SEQUENCES_AT_ONCE, code_address
-from tests.conftest import PROCESSORS, Processor, processor_name
+from tests.conftest import Processor
 from tests.native.examples import (
     BATCHES,
     SHAPES,
     draw,
-    each_shape,
+    each_code,
     make,
     needs_products_of_bytes,
     random_state,
@@ -30,8 +30,7 @@ from tests.native.examples import (
 pytestmark = needs_products_of_bytes
 
 
-@each_shape
-@pytest.mark.parametrize("target", PROCESSORS, ids=processor_name)
+@each_code
 @pytest.mark.parametrize("batch", BATCHES)
 def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
     cell: CellName, shape: dict[str, Any], batch: int, target: Target, processor: Processor

@@ -198,9 +198,9 @@ def test_two_processes_make_the_run_of_one_whatever_kills_them(tmp_path: Path, v
     alone.finish(progress=False)
     _assert_close(tmp_path / "alone", tmp_path / "one")
 
-    for process in start_ranks(tmp_path, "train", "--resume", killed):
-        _, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, err
+    for resumed in start_ranks(tmp_path, "train", "--resume", killed):
+        _, err = resumed.communicate(timeout=PATIENCE)
+        assert resumed.returncode == 0, err
         assert "rounding" not in err
     assert _metrics(killed) == _metrics(tmp_path / "two")
     weights = [tmp_path / name / "model.safetensors" for name in ("killed", "two")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,23 +16,26 @@ import sys, torch
 from charrnn.network.stack import team
 from charrnn.network.stack.recurrent import Recurrent
 
-if sys.argv[2] == "own":
+if sys.argv[1] == "own":
     team.openmp = lambda: None
-torch.set_num_threads(int(sys.argv[3]))
-torch.manual_seed(0)
-stack = Recurrent(sys.argv[1], 6, 32, 2)
-assert stack.engine == "auto"
-output, _ = stack(torch.randn(5, 11, 6))
-output.square().sum().backward()
-print(output.flatten().tolist(), [w.grad.flatten().tolist() for w in stack.parameters()])
+torch.set_num_threads(int(sys.argv[2]))
+for cell in sys.argv[3:]:
+    torch.manual_seed(0)
+    stack = Recurrent(cell, 6, 32, 2)
+    assert stack.engine == "auto"
+    output, _ = stack(torch.randn(5, 11, 6))
+    output.square().sum().backward()
+    print(cell, output.flatten().tolist(), [w.grad.flatten().tolist() for w in stack.parameters()])
 """
 
 
 @pytest.mark.skipif(not kernels.available(32, torch.float32), reason="there are no kernels here")
-@pytest.mark.parametrize("cell", CELLS)
-def test_own_threads_compute_the_same_bits(cell: str, tmp_path: Path) -> None:
-    def update(threads: str, count: int) -> str:
-        command = [sys.executable, "-c", ONE_UPDATE, cell, threads, str(count)]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def test_own_threads_compute_the_same_bits() -> None:
+    def update(threads: str, count: int) -> list[str]:
+        command = [sys.executable, "-c", ONE_UPDATE, threads, str(count), *CELLS]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
 
-    assert update("own", 3) == update("openmp", 3)
+    own, openmp = update("own", 3), update("openmp", 3)
+    assert [line.split()[0] for line in own] == list(CELLS)
+    assert own == openmp
