@@ -23,7 +23,7 @@ from charrnn.folder.resuming import STATE
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.task_config import Tag
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
-from tests.commands import run, start
+from tests.commands import Copy, run
 from tests.conftest import VERSE
 
 SMALL: dict[str, Any] = {
@@ -197,14 +197,14 @@ def test_a_tagger_begun_before_tags_had_parts_goes_on_as_it_was(
 def test_a_killed_process_goes_on_from_its_last_save(
     task: TaskName, examples: str, tmp_path: Path
 ) -> None:
-    settings = SMALL | {"steps": 300, "eval_every": 50, "task": task, "patience": 99}
+    settings = SMALL | {"steps": 150, "eval_every": 25, "task": task, "patience": 99}
     begun = train(examples, out="whole", **settings)
     _consume(begun)
     state = tmp_path / "killed" / STATE
-    process = start(tmp_path, "train", "--repeat", "whole", "--out", "killed")
+    process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed")
     while not state.exists() and process.poll() is None:
         time.sleep(0.01)
-    time.sleep(random.Random(task).uniform(0.0, 0.3))  # noqa: S311
+    time.sleep(random.Random(task).uniform(0.0, 0.1))  # noqa: S311
     assert process.poll() is None, "it is killed while it works"
     process.send_signal(signal.SIGKILL)
     process.communicate()
