@@ -61,9 +61,22 @@ class Tag(_Record, frozen=True, kw_only=True, tag="tag"):
 
     Attributes:
         tags: K, how many there are; `labels.json` names them.
+        in_parts: whether the score of a tag is the sum of those of its parts: O, or B or I and a
+            type. Models of before had one of its own for each tag.
     """
 
     tags: Size
+    in_parts: bool = False
+
+    @property
+    def types(self) -> int:
+        """How many types of spans there are."""
+        return (self.tags - 1) // 2
+
+    @property
+    def outputs(self) -> int:
+        """P, how many scores the last layer gives a word."""
+        return 3 + self.types if self.in_parts else self.tags
 
 
 class Forecast(_Record, frozen=True, kw_only=True, tag="forecast"):

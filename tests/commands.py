@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,7 +18,7 @@ from unittest import mock
 
 from charrnn.cli.app import main
 
-__all__ = ["TINY", "run", "run_anew", "start"]
+__all__ = ["TINY", "Copy", "run", "run_anew", "start"]
 
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 # A process that has imported what training needs, which takes two seconds of a processor, and has
@@ -54,36 +55,71 @@ def run_anew(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.Com
     return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
 
 
-def run(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """As `run_anew`, in a process that is a copy of one that has imported PyTorch."""
-    theirs, ours = SERVER.Pipe(duplex=False)
-    with NamedTemporaryFile() as out, NamedTemporaryFile() as err:
-        streams = (theirs, out.name, err.name)
-        words = [*map(str, arguments)]
-        copy = SERVER.Process(target=_become, args=(cwd, words, dict(os.environ), streams))
+class Copy:
+    """`charrnn` in a copy of a process that has imported PyTorch; it is used as a `Popen`."""
+
+    def __init__(self, cwd: Path, *arguments: object, data: bytes = b"", **environment: str):
+        self._outputs = [NamedTemporaryFile() for _ in range(2)]  # noqa: SIM115
+        theirs, ours = SERVER.Pipe(duplex=False)
+        streams = (theirs, *(output.name for output in self._outputs))
+        words, variables = [*map(str, arguments)], os.environ | environment
+        self._process = SERVER.Process(
+            target=_become, args=(cwd, words, variables, streams), daemon=True
+        )
         with mock.patch.dict(os.environ, SERVERS_OWN):  # the first copy starts the server
-            copy.start()
+            self._process.start()
         theirs.close()
         with ours, suppress(BrokenPipeError), os.fdopen(os.dup(ours.fileno()), "wb") as pipe:
             pipe.write(data)
-        copy.join(120)
-        if copy.exitcode is None:
-            copy.kill()
-            raise subprocess.TimeoutExpired(words, 120)
-        written = (stream.read().decode() for stream in (out, err))
-        return subprocess.CompletedProcess([], copy.exitcode, *written)
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+        """Wait for its end; what it has written."""
+        self._process.join(timeout)
+        if self.poll() is None:
+            self.kill()
+            raise subprocess.TimeoutExpired("charrnn", timeout)
+        out, err = (output.read().decode() for output in self._outputs)
+        for output in self._outputs:
+            output.close()
+        return out, err
+
+
+def run(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """As `run_anew`, in a copy, which takes no two seconds to import PyTorch."""
+    copy = Copy(cwd, *arguments, data=data)
+    out, err = copy.communicate()
+    assert copy.returncode is not None
+    return subprocess.CompletedProcess([], copy.returncode, out, err)
 
 
 def _become(
     cwd: Path,
     arguments: Sequence[str],
-    environment: dict[str, str],
+    environment: Mapping[str, str],
     streams: tuple[Connection, str, str],
 ) -> None:
     """Be the command, in a process that ends with it."""
     os.chdir(cwd)
     os.environ.clear()
-    os.environ.update(environment | {"OMP_NUM_THREADS": "1"})
+    os.environ.update(environment, OMP_NUM_THREADS="1")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     given, *files = streams
     with given:
@@ -94,4 +130,7 @@ def _become(
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     sys.argv = ["charrnn", *arguments]
-    main()
+    try:
+        main()
+    finally:
+        atexit._run_exitfuncs()

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.commands import Copy
+
 __all__ = ["start_ranks", "torchrun"]
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -17,12 +19,19 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 def torchrun(cwd: Path, *command: object) -> subprocess.Popen[str]:
     """Start `python COMMAND` twice, under torchrun."""
-    return _start(cwd, os.environ | {"OMP_NUM_THREADS": "1"}, *TORCHRUN, *command)
+    return subprocess.Popen(
+        [sys.executable, *TORCHRUN, *map(str, command)],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
-def start_ranks(
-    cwd: Path | Sequence[Path], *command: object, count: int = 2
-) -> list[subprocess.Popen[str]]:
+def start_ranks(cwd: Path | Sequence[Path], *command: object, count: int = 2) -> list[Copy]:
     """Start `charrnn COMMAND` so many times, with nothing that looks after the processes.
 
     Args:
@@ -35,23 +44,10 @@ def start_ranks(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count}
-    settings |= {"LOCAL_WORLD_SIZE": count, "OMP_NUM_THREADS": 1}
+    settings |= {"LOCAL_WORLD_SIZE": count}
     found = []
     for rank in range(count):
         environment = settings | {"RANK": rank, "LOCAL_RANK": rank}
         text = {name: str(value) for name, value in environment.items()}
-        found.append(_start(places[rank], os.environ | text, "-m", "charrnn", *command))
+        found.append(Copy(places[rank], *command, **text))
     return found
-
-
-def _start(cwd: Path, environment: dict[str, str], *command: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )

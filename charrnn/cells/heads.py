@@ -58,7 +58,7 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
         case Classify():  # of the maximum and the mean over time
             return encoder_shapes(config) | _linear(task.classes, 2 * width)
         case Tag():  # of the maximum over a word's characters, and its edges
-            return encoder_shapes(config) | _linear(task.tags, 2 * width)
+            return encoder_shapes(config) | _linear(task.outputs, 2 * width)
         case Forecast():
             outputs = task.horizon * len(task.quantiles)
             return encoder_shapes(config, task.inputs) | _linear(outputs, width)

@@ -273,7 +273,7 @@ class Forecasting(ExampleTask[Batch]):
         wanted = np.stack([self.series[k].values[end : end + horizon, 0] for k, _, end in places])
         windows = Windows.of(rows, horizon, self.kind.season)
         inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
-        return Batch(inputs, windows.wanted(wanted), windows)
+        return Batch(inputs, windows.outputs(wanted), windows)
 
     @cached_property
     def validation_places(self) -> list[Place]:

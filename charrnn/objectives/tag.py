@@ -35,7 +35,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import groups
-from charrnn.tasks.nets.viterbi import allowed, best_tags, tags_of_types
+from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.text.tokenizer import Tokenizer
@@ -54,15 +54,25 @@ class TaggerNetwork(Encoder):
 
     Args:
         config: the shape of the stacks.
-        tags: K.
+        kind: whether tags have parts.
+        tags: the K tags, in the order of their scores.
         generator: of the first weights.
     """
 
+    parts: Tensor | None
+
     def __init__(
-        self, config: ModelConfig, tags: int, generator: torch.Generator | None = None
+        self,
+        config: ModelConfig,
+        kind: Tag,
+        tags: Sequence[str],
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(config, generator=generator)
-        self.head = linear(2 * (1 + config.bidirectional) * config.hidden_size, tags, generator)
+        width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
+        self.head = linear(width, kind.outputs, generator)
+        parts = torch.from_numpy(parts_of(tags)) if kind.in_parts else None  # (P, K)
+        self.register_buffer("parts", parts, persistent=False)
 
     def forward(
         self,
@@ -89,8 +99,8 @@ class TaggerNetwork(Encoder):
         )
         read, back = output[end - 1, row], output[first, row]  # where each stack has read the word
         size = self.config.hidden_size
-        logits: Tensor = self.head(torch.cat([highest, read[:, :size], back[:, size:]], -1))
-        return logits
+        scores: Tensor = self.head(torch.cat([highest, read[:, :size], back[:, size:]], -1))
+        return scores if self.parts is None else scores @ self.parts
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,7 @@ class TagData(TextData[Tagged]):
         types: of spans, sorted.
     """
 
+    kind: Tag
     types: Sequence[str]
 
     def divided(self, config: TrainConfig) -> Tagging:
@@ -131,7 +142,11 @@ def read(request: Request, known: Tokenizer | None = None) -> TagData:
         examples=examples,
         types=types,
         tokenizer=vocabulary_of(texts, request.bases, known),
-        kind=Tag(tags=len(tags_of_types(types)), text_column=request.reading.text_column),
+        kind=Tag(
+            tags=len(tags_of_types(types)),
+            in_parts=True,
+            text_column=request.reading.text_column,
+        ),
         corpus=corpus_of(request.files, texts, "\0".join(" ".join(one.tags) for one in examples)),
         notes=tuple(notes),
     )
@@ -171,6 +186,7 @@ class Tagging(TextTask[Tagged, Batch]):
         tags: in the order of the scores.
     """
 
+    kind: Tag
     tags: Sequence[str]
     metric: ClassVar[str] = "F1"
     max_epochs: ClassVar[int] = MAX_EPOCHS
@@ -196,7 +212,7 @@ class Tagging(TextTask[Tagged, Batch]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> TaggerNetwork:
         """See `Task`."""
-        network = TaggerNetwork(model, len(self.tags), generator)
+        network = TaggerNetwork(model, self.kind, self.tags, generator)
         start_capitals(network, self.tokenizer, generator)
         return network
 

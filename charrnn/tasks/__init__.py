@@ -7,7 +7,7 @@ nets       the networks of tasks, in NumPy
 answers    what tasks say of an input
 series     series of numbers as forecasters read them, and how good forecasts are
 texts      texts as tasks read them, and the names of what they say
-base       what trained models share that read texts
+base       what the trained models of all tasks share, and those that read texts
 classify   a class for each text
 tag        marked spans
 forecast   how series go on

@@ -1,4 +1,4 @@
-"""What trained models share that read texts.
+"""What the trained models of all tasks share, and those that read texts.
 
 sources ──read──▶ examples ──report──▶ Report
 """
@@ -20,26 +20,19 @@ from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import tokenizer_of
 
-__all__ = ["TextModel"]
+__all__ = ["TaskModel", "TextModel"]
 
 Example = TypeVar("Example")
 
 
-class TextModel(ABC, Generic[Example]):
-    """A trained model that reads texts and answers. Get one from `charrnn.load`.
+class TaskModel(ABC, Generic[Example]):
+    """A trained model that answers. Get one from `charrnn.load`.
 
     Args:
         found: its folder.
-
-    Raises:
-        BadDataError: if what is in it doesn't fit the task.
-
-    Attributes:
-        tokenizer: the vocabulary.
     """
 
     def __init__(self, found: ModelFolder) -> None:
-        self.tokenizer = tokenizer_of(found)
         self._encoder = Encoder(found.record.model, found.weights)
 
     @checked
@@ -63,8 +56,23 @@ class TextModel(ABC, Generic[Example]):
     def read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> Sequence[Example]:
-        """The examples in some files; `notes` gets what was changed or left out."""
+        """The examples in some files; `notes` gets what the user should know of them."""
 
     @abstractmethod
     def report(self, examples: Sequence[Example]) -> Report:
         """Scores on examples, beside those of trivial answers."""
+
+
+class TextModel(TaskModel[Example]):
+    """One that reads texts.
+
+    Raises:
+        BadDataError: if its vocabulary is not that of a task.
+
+    Attributes:
+        tokenizer: the vocabulary.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        self.tokenizer = tokenizer_of(found)
+        super().__init__(found)

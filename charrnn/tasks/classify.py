@@ -99,7 +99,7 @@ class Classifier(TextModel[Labelled]):
     def read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> list[Labelled]:
-        """See `TextModel`; raises what `read_labelled` does."""
+        """See `TaskModel`; raises what `read_labelled` does."""
         reading = columns_for(self.task, reading)
         examples = read_labelled(sources, reading, notes, self.task.label_column)
         if cut := sum(len(one.text) > self.longest for one in examples):

@@ -10,19 +10,16 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from charrnn.arguments import checked
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import listed
 from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
-from charrnn.tasks.nets.encoder import Encoder
+from charrnn.tasks.base import TaskModel
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.pasts import Past, first_after, pasts_in
 from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
@@ -33,7 +30,7 @@ __all__ = ["Forecaster"]
 VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
 
 
-class Forecaster:
+class Forecaster(TaskModel[Trial]):
     """A trained forecaster. Get one from `charrnn.load`.
 
     Args:
@@ -48,9 +45,9 @@ class Forecaster:
 
     def __init__(self, found: ModelFolder) -> None:
         assert isinstance(found.record.task, Task), "the caller dispatches by task"
+        super().__init__(found)
         self.task = found.record.task
         self.pasts = pasts_in(found, self.task)
-        self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
         self._bias = found.weights[HEAD_BIAS]
 
@@ -186,28 +183,17 @@ class Forecaster:
         places = np.arange(values.shape[1]) % self.task.season - self.task.season
         return np.concatenate([values, rows[:, places, 1:]], -1)
 
-    @checked
-    def evaluate(
-        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
-    ) -> Report:
-        """How well forecasts fit.
+    def read(
+        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+    ) -> list[Trial]:
+        """See `TaskModel`; raises what `read_series` does, and for series that are too short.
 
         Series that the model knows by name are what came after those it was trained on. Of others,
         the last values are held back, as many as the model predicts at once.
-
-        Args:
-            sources: files as it was trained on.
-            reading: encoding.
-
-        Raises:
-            CharRNNError: as `read_series`; for series that are too short.
         """
-        notes: list[str] = []
-        found = read_series(listed(sources), reading or Reading(), notes, self.task.label_column)
+        found = read_series(sources, reading, notes, self.task.label_column)
         known = {past.name: past for past in self.pasts}
-        trials = [self._trial(one, known.get(one.name), notes) for one in found]
-        report = self.report(trials)
-        return msgspec.structs.replace(report, notes=(*notes, *report.notes))
+        return [self._trial(one, known.get(one.name), notes) for one in found]
 
     def _trial(self, series: Series, past: Past | None, notes: list[str]) -> Trial:
         """What is to be predicted of a series, and from what."""

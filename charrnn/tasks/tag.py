@@ -1,8 +1,6 @@
 """Marked spans of texts, with a trained model and NumPy alone.
 
-    texts ──encoder──▶ (B, T, D·H) ──head, words──▶ (W, K) ──viterbi──▶ tags ──▶ MarkedText
-
-A word's scores are the means of its characters' scores.
+texts ──encoder──▶ (B, T, D·H) ──words──▶ (W, 2·D·H) ──head──▶ (W, K) ──viterbi──▶ MarkedText
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.base import TextModel
 from charrnn.tasks.nets.encoder import groups
-from charrnn.tasks.nets.viterbi import allowed, best_tags, tags_of_types
+from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report, unknown_labels
 from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for
 
@@ -53,15 +51,18 @@ class Tagger(TextModel[Tagged]):
         assert isinstance(found.record.task, Tag), "the caller dispatches by task"
         super().__init__(found)
         self.task = found.record.task
-        labels = labels_for(found, (self.task.tags - 1) // 2)
+        labels = labels_for(found, self.task.types)
         self.types, self.usual = labels.labels, labels.words
         self.tags = tags_of_types(self.types)
         if len(self.tags) != self.task.tags or not set(self.usual.values()).issubset(self.tags):
             raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
         self._may_follow = allowed(self.tags)
         self._size = found.record.model.hidden_size
-        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
-        self._bias = found.weights[HEAD_BIAS]  # (K,)
+        head, bias = found.weights[HEAD_WEIGHT].T, found.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
+        if self.task.in_parts:
+            parts = parts_of(self.tags)  # (P, K)
+            head, bias = head @ parts, bias @ parts
+        self._head, self._bias = head, bias  # (2·D·H, K), (K,)
 
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
@@ -91,7 +92,7 @@ class Tagger(TextModel[Tagged]):
     def read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> list[Tagged]:
-        """See `TextModel`; raises what `read_tagged` does."""
+        """See `TaskModel`; raises what `read_tagged` does."""
         return read_tagged(sources, columns_for(self.task, reading), notes)
 
     def report(self, examples: Sequence[Tagged]) -> Report:

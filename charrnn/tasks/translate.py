@@ -120,7 +120,7 @@ class Translator(TextModel[Pair]):
     def read(
         self, sources: Sequence[str | pathlib.Path], reading: Reading, notes: list[str]
     ) -> list[Pair]:
-        """See `TextModel`; raises what `read_pairs` does."""
+        """See `TaskModel`; raises what `read_pairs` does."""
         text_column, label_column = self.task.text_column, self.task.label_column
         if text_column and text_column.isdecimal():  # there was no header, and may be one now
             text_column = label_column = None

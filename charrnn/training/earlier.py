@@ -6,7 +6,9 @@ folder ──repeated──▶ NewRun
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from charrnn.config import Budget, Reading
 from charrnn.errors import MissingInputError, UsageError
@@ -124,9 +126,10 @@ def read_again(
             vocabulary=lambda _: tokenizer,
         )
     request = Request(sources, columns_for(record.task, reading), record.task.settings)
-    data = OBJECTIVES[record.task.name].read(request, tokenizer)
+    data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)
-    return data
+    again: Data = replace(data, kind=record.task)  # that of a new run may be another by now
+    return again
 
 
 def text_of(progress: RunProgress) -> Sources:

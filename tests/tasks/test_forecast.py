@@ -105,8 +105,8 @@ def test_outputs_stand_for_values(season: int, positive: bool) -> None:
         rows, wanted = np.exp(rows), np.exp(wanted)
     windows = Windows.of(rows, 7, season)
     assert windows.inputs.shape == (5, 12 // season, 3 * season)
-    assert bool(np.isnan(windows.floor).all()) is not positive
-    outputs = windows.wanted(wanted)[..., None]  # (B, horizon, 1)
+    assert windows.logarithmic.tolist() == [[positive]] * 5
+    outputs = windows.outputs(wanted)[..., None]  # (B, horizon, 1)
     floor = windows.floor if positive else -np.inf
     np.testing.assert_allclose(
         windows.values(outputs)[..., 0], np.maximum(wanted, floor), rtol=1e-5

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from charrnn.network.base import Network
 from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.request import Request
 from charrnn.training.preparing import prepare
+from tests.commands import Copy
 from tests.conftest import VERSE
 from tests.ranks import start_ranks, torchrun
 from tests.training.test_tasks import WRITERS
@@ -161,7 +161,7 @@ def _assert_close(path: Path, other: Path) -> None:
         np.testing.assert_allclose(losses, others, rtol=0, atol=1e-5)
 
 
-def _kill_one(folder: Path, processes: Sequence[subprocess.Popen[str]], rank: int) -> str:
+def _kill_one(folder: Path, processes: Sequence[Copy], rank: int) -> str:
     """Kill one of two at some moment after the second evaluation; what the other says."""
     metrics = folder / "metrics.jsonl"
     while not metrics.exists() or len(_metrics(folder)) < 2:

@@ -21,8 +21,9 @@ from charrnn.errors import UsageError
 from charrnn.folder.reading import read_folder
 from charrnn.folder.resuming import STATE
 from charrnn.objectives.table import OBJECTIVES
+from charrnn.task_config import Tag
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
-from tests.commands import run, start
+from tests.commands import Copy, run
 from tests.conftest import VERSE
 
 SMALL: dict[str, Any] = {
@@ -174,17 +175,36 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
     assert _content("stopped") == _content("whole")
 
 
+@pytest.mark.usefixtures("_alone")
+def test_a_tagger_begun_before_tags_had_parts_goes_on_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def whole(**given: Any) -> Tag:
+        return Tag(**given | {"in_parts": False})
+
+    settings: dict[str, Any] = SMALL | {"task": "tag", "seed": 3}
+    with monkeypatch.context() as before:
+        before.setattr("charrnn.objectives.tag.Tag", whole)
+        _consume(train(_tag(), out="never-stopped", **settings))
+        _consume(train(_tag(), out="stopped", **settings), 9)
+    _consume(resume("stopped"))
+    assert _content("stopped") == _content("never-stopped")
+    assert load("stopped").task == Tag(tags=3)
+    _consume(train(repeat="stopped", out="again"))
+    assert _content("again")[0] == _content("stopped")[0]
+
+
 def test_a_killed_process_goes_on_from_its_last_save(
     task: TaskName, examples: str, tmp_path: Path
 ) -> None:
-    settings = SMALL | {"steps": 300, "eval_every": 50, "task": task, "patience": 99}
+    settings = SMALL | {"steps": 150, "eval_every": 25, "task": task, "patience": 99}
     begun = train(examples, out="whole", **settings)
     _consume(begun)
     state = tmp_path / "killed" / STATE
-    process = start(tmp_path, "train", "--repeat", "whole", "--out", "killed")
+    process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed")
     while not state.exists() and process.poll() is None:
         time.sleep(0.01)
-    time.sleep(random.Random(task).uniform(0.0, 0.3))  # noqa: S311
+    time.sleep(random.Random(task).uniform(0.0, 0.1))  # noqa: S311
     assert process.poll() is None, "it is killed while it works"
     process.send_signal(signal.SIGKILL)
     process.communicate()

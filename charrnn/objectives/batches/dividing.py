@@ -15,7 +15,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.learning.records import steps_of
 from charrnn.text.records import Records, Text
 
-__all__ = ["RecordShares", "divided", "record_shares"]
+__all__ = ["Shares", "divided", "record_shares"]
 
 MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
 MAX_VAL = 500_000  # tokens; as for a story
@@ -23,14 +23,15 @@ TOKENS = 2048  # of an update, about
 MAX_STEPS = 128  # that a record is read at once, if it is as long
 
 
-class RecordShares(NamedTuple):
-    """How a list of records is divided and read.
+class Shares(NamedTuple):
+    """How a corpus is divided and read.
 
     Attributes:
         train, val: tokens.
-        val_frac: the share of the different records that is for validation.
-        batch_size, seq_length: records side by side, and steps between two updates.
-        steps_per_epoch: updates in which all records are read.
+        val_frac: the share that is for validation: of the tokens, or of the different records.
+        batch_size, seq_length: lanes or records side by side, and steps between two updates.
+        steps_per_epoch: updates in which all of the training text is read.
+        tokens_per_step: that an update reads; of records, on average.
     """
 
     train: int
@@ -39,6 +40,7 @@ class RecordShares(NamedTuple):
     batch_size: int
     seq_length: int
     steps_per_epoch: int
+    tokens_per_step: float
 
 
 def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
@@ -52,7 +54,7 @@ def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
     return text[:train], text[train:].astype(np.int32)
 
 
-def record_shares(records: Records, given: Mapping[str, Any]) -> RecordShares:
+def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
     """How to divide and read a list of records.
 
     Args:
@@ -90,6 +92,7 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> RecordShares:
             f"{batch} records can't be read side by side, there are {train.count} for training",
             "choose a smaller --batch-size",
         )
-    return RecordShares(
-        train.size, validation.size, val / different, batch, steps, steps_of(train, batch, steps)
+    updates = steps_of(train, batch, steps)
+    return Shares(
+        train.size, validation.size, val / different, batch, steps, updates, train.size / updates
     )

@@ -14,7 +14,7 @@ import msgspec
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
-from charrnn.objectives.batches.dividing import record_shares
+from charrnn.objectives.batches.dividing import Shares, record_shares
 from charrnn.objectives.plans.plan import (
     MODEL_FIELDS,
     TRAIN_FIELDS,
@@ -68,36 +68,33 @@ def plan(
     refuse_unknown(given)
     check(TrainConfig, given)
     check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
+    notes, records = list[str](), 0
     if isinstance(text, Records):
-        train, val, val_frac, *_ = shares = record_shares(text, given)
+        shares, records = record_shares(text, given), text.count
     else:
-        train, val = _divide(text, given.get("val_frac"))
-        val_frac = val / text
+        shares = _story_shares(text, given, notes)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
-    model, passes = _network(train, shape, budget, speed)
-    if isinstance(text, Records):
-        *_, batch_size, seq_length, steps_per_epoch = shares
-        notes = list[str]()
-        tokens_per_step = train / steps_per_epoch
-    else:
-        batch_size, seq_length, notes = _batch(train, given)
-        steps_per_epoch = train // batch_size // seq_length
-        tokens_per_step = batch_size * seq_length
+    model, passes = _network(shares.train, shape, budget, speed)
     settings = {
-        "batch_size": batch_size,
-        "seq_length": seq_length,
+        "batch_size": shares.batch_size,
+        "seq_length": shares.seq_length,
         "learning_rate": _learning_rate(model, 0.3 if fine_tuning else 1.0),
         "weight_decay": 0.05,
         **of_training(given),
-        "val_frac": val_frac,
+        "val_frac": shares.val_frac,
     }
     if budget.steps is not None:
-        passes = budget.steps * tokens_per_step / train
-    records = text.count if isinstance(text, Records) else 0
-    reasons = _reasons(model, settings, train, records, passes)
+        passes = budget.steps * shares.tokens_per_step / shares.train
     return Plan(
-        model, settings, train, val, reasons, tuple(notes), tokens_per_step, steps_per_epoch
+        model=model,
+        settings=settings,
+        train_tokens=shares.train,
+        val_tokens=shares.val,
+        reasons=_reasons(model, settings, shares.train, records, passes),
+        notes=tuple(notes),
+        tokens_per_step=shares.tokens_per_step,
+        steps_per_epoch=shares.steps_per_epoch,
     )
 
 
@@ -136,6 +133,15 @@ def max_epochs(train_tokens: int) -> int:
 def too_small(found: str) -> BadDataError:
     """The error for a corpus that nothing can be learnt from."""
     return BadDataError(f"the corpus has {found}", "give a longer text")
+
+
+def _story_shares(tokens: int, given: Mapping[str, Any], notes: list[str]) -> Shares:
+    """How to divide and read a story; `notes` gets what shrank to fit it."""
+    train, val = _divide(tokens, given.get("val_frac"))
+    batch_size, seq_length = _batch(train, given, notes)
+    size = batch_size * seq_length
+    updates = train // batch_size // seq_length
+    return Shares(train, val, val / tokens, batch_size, seq_length, updates, size)
 
 
 def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
@@ -230,7 +236,7 @@ def _learning_rate(model: ModelConfig, share: float) -> float:
     return float(f"{share * rate * RATES[model.cell]:.1g}")
 
 
-def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
+def _batch(train: int, given: Mapping[str, Any], notes: list[str]) -> tuple[int, int]:
     """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
 
     With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
@@ -254,13 +260,9 @@ def _batch(train: int, given: Mapping[str, Any]) -> tuple[int, int, list[str]]:
             f"the training text has {train}",
             "choose a smaller --batch-size or --seq-length",
         )
-    if (batch_size, seq_length) == tuple(settings.values()):
-        return batch_size, seq_length, []
-    return (
-        batch_size,
-        seq_length,
-        [
+    if (batch_size, seq_length) != tuple(settings.values()):
+        notes.append(
             f"the text is short, so {batch_size} lanes of {seq_length} steps are used instead of "
             f"{settings['batch_size']} of {settings['seq_length']}"
-        ],
-    )
+        )
+    return batch_size, seq_length

@@ -1,5 +1,7 @@
 """The best sequence of tags that is legal: one tag for each word, and no I- but in its own span.
 
+scores of parts (W, P) ──parts_of──▶ scores of tags (W, K) ──best_tags──▶ (W,)
+
 Viterbi, "Error bounds for convolutional codes and an asymptotically optimum decoding algorithm",
 1967.
 """
@@ -11,14 +13,26 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Logits
+from charrnn.arrays import Floats, Logits
 
-__all__ = ["allowed", "best_tags", "tags_of_types"]
+__all__ = ["allowed", "best_tags", "parts_of", "tags_of_types"]
 
 
 def tags_of_types(types: Sequence[str]) -> list[str]:
     """The K tags of some types of spans, in the order of their scores: O, B-a, I-a and so on."""
     return ["O", *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
+
+
+def parts_of(tags: Sequence[str]) -> Floats:
+    """Which parts each tag has, as ones in a matrix (P, K): O, B, I, then each type.
+
+    What marks a first word is learnt from spans of all types, and what marks a type from all of
+    its words.
+    """
+    types = dict.fromkeys(tag[2:] for tag in tags[1:])
+    places = [[tag[0] == place for tag in tags] for place in "OBI"]
+    kinds = [[tag != "O" and tag[2:] == kind for tag in tags] for kind in types]
+    return np.array(places + kinds, np.float32)
 
 
 def allowed(tags: Sequence[str]) -> NDArray[np.bool_]:

@@ -34,12 +34,14 @@ class Windows(NamedTuple):
         inputs: (B, T, I), how far each season is from the last one.
         base: (B, horizon), what the outputs are differences from.
         scale: (B, 1), what they are multiples of.
-        floor: (B, 1), the smallest value that is told apart where logarithms are read; else NaN.
+        logarithmic: (B, 1), whether logarithms of the values are read.
+        floor: (B, 1), the smallest value that is told apart then.
     """
 
     inputs: Floats
     base: Values
     scale: Values
+    logarithmic: NDArray[np.bool_]
     floor: Values
 
     @classmethod
@@ -53,8 +55,10 @@ class Windows(NamedTuple):
         """
         assert values.shape[1] % season == 0, "a window is made of whole seasons"
         own = values[..., 0]  # (B, N)
-        floor = _floor(own)
-        seasons = _read(own, floor).reshape(len(own), -1, season)  # (B, T, season)
+        lowest, highest = own.min(1, keepdims=True), own.max(1, keepdims=True)
+        logarithmic = (lowest > 0) & (highest > TENFOLD * lowest)
+        floor = np.where(logarithmic, lowest / TENFOLD, 1.0)
+        seasons = _read(own, logarithmic, floor).reshape(len(own), -1, season)  # (B, T, season)
         count = seasons.shape[1]
         last = seasons[:, -1]  # (B, season)
         change = np.zeros((len(own), 1))
@@ -65,34 +69,27 @@ class Windows(NamedTuple):
         scale = _units(seasons)
         features = [values[..., k].reshape(seasons.shape) for k in range(1, values.shape[-1])]
         read = [(one - one[:, -1:]) / _units(one)[..., None] for one in (seasons, *features)]
-        return cls(np.concatenate(read, -1).astype(np.float32), base, scale, floor)
+        inputs = np.concatenate(read, -1).astype(np.float32)
+        return cls(inputs, base, scale, logarithmic, floor)
 
     def values(self, outputs: NDArray[np.floating]) -> Values:
         """The values (B, horizon, Q) that outputs of the same shape stand for."""
         found = self.base[..., None] + self.scale[..., None] * outputs.astype(np.float64)
-        floor = self.floor[..., None]
-        logarithms = np.broadcast_to(~np.isnan(floor), found.shape)
+        logarithmic = self.logarithmic[..., None]
         # What the exponential can't hold is no forecast.
-        exp = np.exp(np.clip(np.where(logarithms, found, 0.0), -700, 700))
-        return np.where(logarithms, exp, found)
+        exp = np.exp(np.clip(np.where(logarithmic, found, 0.0), -700, 700))
+        return np.where(logarithmic, exp, found)
 
-    def wanted(self, values: Values) -> Floats:
+    def outputs(self, values: Values) -> Floats:
         """The outputs (B, horizon) that would stand for these values (B, horizon)."""
-        found = (_read(values, self.floor) - self.base) / self.scale
+        found = (_read(values, self.logarithmic, self.floor) - self.base) / self.scale
         return found.astype(np.float32)
 
 
-def _floor(own: Values) -> Values:
-    """The smallest value that is told apart in logarithms; NaN where none are taken: (B, 1)."""
-    lowest, highest = own.min(1, keepdims=True), own.max(1, keepdims=True)
-    return np.where((lowest > 0) & (highest > TENFOLD * lowest), lowest / TENFOLD, np.nan)
-
-
-def _read(values: Values, floor: Values) -> Values:
-    """Values, or their logarithms where there is a floor."""
-    logarithms = ~np.isnan(floor)
-    safe = np.where(logarithms, np.maximum(values, np.where(logarithms, floor, 1.0)), 1.0)
-    return np.where(logarithms, np.log(safe), values)
+def _read(values: Values, logarithmic: NDArray[np.bool_], floor: Values) -> Values:
+    """Values, or their logarithms; those below the floor count as it."""
+    safe = np.where(logarithmic, np.maximum(values, floor), 1.0)
+    return np.where(logarithmic, np.log(safe), values)
 
 
 def _units(seasons: Values) -> Values:

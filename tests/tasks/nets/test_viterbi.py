@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from charrnn.tasks.nets.viterbi import allowed, best_tags, tags_of_types
+from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 
 TAGS = tags_of_types(["x", "y"])
 
@@ -21,6 +21,14 @@ def is_legal(tags: tuple[str, ...]) -> bool:
 def test_the_tags_of_types() -> None:
     assert TAGS == ["O", "B-x", "I-x", "B-y", "I-y"]
     assert tags_of_types([]) == ["O"]
+
+
+def test_a_tag_is_the_sum_of_its_parts() -> None:
+    """Also where a type is called as a place is."""
+    for types in (["x", "y"], ["B", "O"]):
+        scores = np.array([1, 20, 300, 4_000, 50_000]) @ parts_of(tags_of_types(types))
+        assert scores.tolist() == [1, 4_020, 4_300, 50_020, 50_300]
+    assert parts_of(["O"]).tolist() == [[1], [0], [0]]
 
 
 def test_what_may_follow_what() -> None:
