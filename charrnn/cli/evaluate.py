@@ -98,7 +98,7 @@ def _is_for_a_task(model: str) -> bool:
     """Whether a model is no language model."""
     from charrnn.folder.reading import find_model, read_record
 
-    return read_record(find_model(model))[0].task is not None
+    return read_record(find_model(model)).task is not None
 
 
 def _score_answers(

@@ -58,7 +58,7 @@ def measure_horizon(
     from charrnn.plots.insights import draw_horizon
     from charrnn.terminal.insights import show_horizon
 
-    record, _ = read_record(find_model(names[0]))
+    record = read_record(find_model(names[0]))
     training = record.training
     if training and record.corpus and record.corpus.sha256 == corpus.sha256:
         say("the model was trained on this text: the part kept for validation is predicted")
@@ -83,12 +83,13 @@ def _training_text(path: Path) -> str | None:
 
     None if it is no longer where it was; says so.
     """
-    from charrnn.folder.reading import read_record
+    from charrnn.folder.reading import read_record, read_tokenizer
     from charrnn.folder.resuming import read_progress
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import Origin
 
-    record, tokenizer = read_record(path)
+    record = read_record(path)
+    tokenizer = read_tokenizer(path, record)
     try:
         if record.training is None or record.corpus is None:
             raise UsageError(f"{path} does not say what it was trained on", "")

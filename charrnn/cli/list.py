@@ -87,14 +87,15 @@ def _describe(entry: Entry) -> None:
         ReadWriteError: if one can't be read.
     """
     from charrnn.cells.heads import shapes_of
-    from charrnn.folder.reading import read_record
+    from charrnn.folder.reading import read_record, read_tokenizer
     from charrnn.folder.record import CONFIG, WEIGHTS
 
     if not (entry.path / CONFIG).exists():
         entry.status = "no model"
         return
     try:
-        record, tokenizer = read_record(entry.path)
+        record = read_record(entry.path)
+        tokenizer = read_tokenizer(entry.path, record)
     except MissingInputError as error:
         raise BadDataError(error.found, error.advice) from None
     shapes = shapes_of(record.model, record.task)

@@ -62,7 +62,7 @@ def predict(
     from charrnn.folder.reading import find_model, read_record
     from charrnn.tasks.loading import load
 
-    task = read_record(find_model(model))[0].task
+    task = read_record(find_model(model)).task
     if task is None:
         raise UsageError(
             f"{model} is a language model: it has no answers",

@@ -166,7 +166,7 @@ def _sample(
 
     model = load_together(models)
     for name in models:
-        if read_record(find_model(name))[0].reads_backwards:
+        if read_record(find_model(name)).reads_backwards:
             who = name or "the model"
             say(f"{who} was trained with --reverse: it writes from end to beginning")
     prompt = options.prompt

@@ -30,7 +30,7 @@ def score(model: ModelArgument = None, *, unknown: UnknownOption = "error", **gi
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
     lines, end = _lines(reading), loaded.tokenizer.end
     if end not in (None, "\n"):  # records of several lines
-        trained = reading_for(read_record(find_model(model))[0], reading).records
+        trained = reading_for(read_record(find_model(model)), reading).records
         kind = kind_of_end(end, trained)
         whole = split((f"{line}\n" for line in lines), kind)
         lines = (record for records in whole for record in records if record.strip())

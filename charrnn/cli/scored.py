@@ -120,7 +120,7 @@ def _records(asked: Request, tokenizer: Tokenizer) -> tuple[str, Records]:
     from charrnn.text.records import Records
     from charrnn.text.spool import Spool
 
-    records = [read_record(find_model(model))[0] for model in asked.models]
+    records = [read_record(find_model(model)) for model in asked.models]
     as_trained = reading_for(records[0], asked.reading)
     reading = msgspec.structs.replace(asked.reading, reverse=as_trained.reverse)
     if reading.records == "auto":

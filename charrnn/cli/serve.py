@@ -66,6 +66,6 @@ def _folders(models: list[Any]) -> dict[str, Path]:
         if name in found and found[name].resolve() != path.resolve():
             advice = "rename one of the folders"
             raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)
-        refuse_task(read_record(path)[0], path)
+        refuse_task(read_record(path), path)
         found[name] = path
     return found

@@ -145,7 +145,7 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
         return
     from charrnn.folder.reading import find_model, read_record
 
-    record, _ = read_record(find_model(model))
+    record = read_record(find_model(model))
     found = []
     for name, option in option_names(given).items():
         places = (record.model, record.training, record.task)

@@ -53,6 +53,7 @@ __all__ = [
     "read_folder",
     "read_model",
     "read_record",
+    "read_tokenizer",
     "refuse_task",
 ]
 
@@ -105,26 +106,35 @@ def _candidates(model: str | Path) -> list[Path]:
     return [Path(model), CHECKPOINTS / model] if str(model) else []
 
 
-def read_record(path: Path) -> tuple[ModelRecord, Tokenizer]:
-    """The record and the tokenizer of the folder at `path`, which may have no weights yet.
+def read_record(path: Path) -> ModelRecord:
+    """The record of the folder at `path`, which may have no weights yet.
 
     Raises:
-        MissingInputError: if one of the files does not exist.
-        BadDataError: if one is damaged, or they are of different models.
+        MissingInputError: if there is none.
+        BadDataError: if it is damaged.
     """
-    manifest = read_manifest(path)
     with _missing_file_named(path):
-        check_file(path, CONFIG, manifest)
-        record = _read_record(path / CONFIG)
-        if isinstance(record.task, Forecast):
-            return record, NO_TEXT
-        check_file(path, TOKENIZER, manifest)
+        check_file(path, CONFIG, read_manifest(path))
+        return _read_record(path / CONFIG)
+
+
+def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
+    """The tokenizer of the folder at `path`, which may have no weights yet.
+
+    Raises:
+        MissingInputError: if there is none.
+        BadDataError: if it is damaged, or of another model than the record.
+    """
+    if isinstance(record.task, Forecast):
+        return NO_TEXT
+    with _missing_file_named(path):
+        check_file(path, TOKENIZER, read_manifest(path))
         tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
     if tokenizer.vocab_size != record.model.vocab_size:
         found = f"{path}: {tokenizer.vocab_size} tokens in {TOKENIZER}, "
         found += f"{record.model.vocab_size} in {CONFIG}"
         raise BadDataError(found, "the files are of different models; copy the folder again")
-    return record, tokenizer
+    return tokenizer
 
 
 def kept_step(path: Path) -> int | None:
@@ -176,7 +186,8 @@ def read_folder(path: Path) -> ModelFolder:
 
 def _read(path: Path) -> ModelFolder:
     manifest = read_manifest(path)
-    record, tokenizer = read_record(path)
+    record = read_record(path)
+    tokenizer = read_tokenizer(path, record)
     with _missing_file_named(path):
         check_file(path, WEIGHTS, manifest)
         with suppress(FileNotFoundError):

@@ -21,7 +21,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import Reading, Settings, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_tensors
-from charrnn.folder.reading import kept_step, read_record
+from charrnn.folder.reading import kept_step, read_record, read_tokenizer
 from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.text.origin import Origin
@@ -111,7 +111,8 @@ def read_run(path: Path) -> RunState:
         UsageError: if the model was not trained by charrnn.
         BadDataError: if the state is damaged or of another model.
     """
-    record, tokenizer = read_record(path)
+    record = read_record(path)
+    tokenizer = read_tokenizer(path, record)
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     progress = read_progress(path, record.training)

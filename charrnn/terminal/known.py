@@ -40,7 +40,7 @@ def _records(path: Path, tokenizer: Tokenizer, text: str | None) -> Iterator[str
     if tokenizer.end is None:
         raise UsageError("this is no model of records", "leave --novel and --records out")
     advice = "name the text with --novelty"
-    record, _ = read_record(path)
+    record = read_record(path)
     origin = origin_of_run(path)
     if text is not None:
         reading = origin.reading if origin else Reading().for_tokens(tokenizer.unit)

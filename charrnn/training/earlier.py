@@ -12,7 +12,7 @@ from typing import Any
 
 from charrnn.config import Budget, Reading
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.reading import find_model, read_model, read_record
+from charrnn.folder.reading import find_model, read_model, read_record, read_tokenizer
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
@@ -48,7 +48,8 @@ def repeated(
         CharRNNError: if there is no such run, or the text or the other model are not the same.
     """
     begin = clock.now()
-    record, tokenizer = read_record(folder)
+    record = read_record(folder)
+    tokenizer = read_tokenizer(folder, record)
     config = record.training
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")

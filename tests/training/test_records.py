@@ -15,7 +15,7 @@ import pytest
 
 import charrnn
 from charrnn import CharRNNError, Corpus, Reading, load, resume, train
-from charrnn.folder.reading import read_model, read_record
+from charrnn.folder.reading import read_model, read_record, read_tokenizer
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.objectives import language
@@ -159,7 +159,7 @@ def test_seeds_choose_the_records_that_validate(names: Path, tmp_path: Path) -> 
 
 def text_of(path: Path, folder: Path) -> Text:
     """The text of a model, read again."""
-    _, tokenizer = read_record(folder)
+    tokenizer = read_tokenizer(folder, read_record(folder))
     with closing(Spool([path], Reading())) as spool:
         return spool.text(tokenizer)
 
@@ -229,9 +229,9 @@ def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Pat
     settings = SMALL | {"steps": 1}
     _consume(train(names, out=tmp_path / "model", **settings))
     with closing(Spool([names], Reading())) as spool:
-        record = read_record(tmp_path / "model")[0]
+        record = read_record(tmp_path / "model")
         assert record.training is not None
-        tokenizer = read_record(tmp_path / "model")[1]
+        tokenizer = read_tokenizer(tmp_path / "model", record)
         train_text, val_text = divided(spool.text(tokenizer), record.training)
     task = LanguageModelling(train_text, val_text, tokenizer)
     learner = Learner(task, record.model, record.training)
