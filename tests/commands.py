@@ -108,9 +108,14 @@ class Copy:
         return out, err
 
 
-def run(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+def run(
+    cwd: Path,
+    *arguments: object,
+    data: bytes = b"",
+    environment: Mapping[str, str] = os.environ,
+) -> subprocess.CompletedProcess[str]:
     """As `run_anew`, in a copy, which takes no two seconds to import PyTorch."""
-    copy = Copy(cwd, *arguments, data=data)
+    copy = Copy(cwd, *arguments, data=data, environment=environment)
     out, err = copy.communicate()
     assert copy.returncode is not None
     return subprocess.CompletedProcess([], copy.returncode, out, err)

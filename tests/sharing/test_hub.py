@@ -14,6 +14,7 @@ import yaml
 
 import charrnn
 from charrnn.folder.record import LABELS, MODEL_FILES, SERIES
+from tests import commands
 from tests.sharing.hub import TOKEN, Hub, Repository
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,15 +33,8 @@ def run(hub: Hub, home: Path) -> Run:
     def charrnn(
         *arguments: object, token: str | None = TOKEN, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        settings = {"HF_HOME": str(home / "cache"), "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            [sys.executable, "-m", "charrnn", *map(str, arguments)],
-            cwd=home,
-            env=os.environ | settings | hub.environment(token) | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        settings = {"HF_HOME": str(home / "cache")} | hub.environment(token) | environment
+        return commands.run(home, *arguments, environment=os.environ | settings)
 
     return charrnn
 
