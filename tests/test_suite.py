@@ -30,7 +30,8 @@ def _described(session: pytest.Session) -> set[str]:
     for item in session.items:
         assert isinstance(item, pytest.Function)
         data = item.callspec.params if hasattr(item, "callspec") else {}
-        found.add(f"TEST {item.nodeid!a} " + re.sub(" at 0x[0-9a-f]+", "", ascii(data)))
+        shown = re.sub(" at 0x[0-9a-f]+", "", " ".join(ascii(data).split()))  # in one line
+        found.add(f"TEST {item.nodeid!a} {shown}")
         for name, value in vars(item.module).items():
             if isinstance(value, GENERATORS):
                 found.add(f"SHARED {item.module.__name__} {name}")

@@ -1,208 +1,208 @@
-"""A good neighbour in a program: charrnn and what its caller does with PyTorch."""
+"""A run leaves other programs the processors that they use, and can still be made again."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from charrnn import CharRNN, Corpus, Evaluated, Mixture, Progress, evaluate, load, resume, train
+from charrnn import CharRNN, Finished, resume, train
+from charrnn.folder.reading import read_model
+from charrnn.training.pace.neighbours import Neighbours, Usage, usage
 from tests.conftest import VERSE
+from tests.training.machines import Machine
 
-CORPUS = Corpus("verse", VERSE * 12)
+MINUTES = 0.12
 SETTINGS: dict[str, Any] = {
-    "hidden_size": 16,
-    "embed_size": 6,
-    "batch_size": 3,
-    "seq_length": 9,
-    "dropout": 0.3,
-    "weight_dropout": 0.3,
-    "steps": 24,
-    "eval_every": 8,
+    "hidden_size": 32,
+    "embed_size": 5,
+    "num_layers": 1,
+    "batch_size": 10,
+    "seq_length": 6,
+    "device": "cpu",
+    "precision": "fp32",
+    "patience": 1000,
+    "val_frac": 0.01,
+    "minutes": MINUTES,
 }
 
 
-@contextmanager
-def default_dtype() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(torch.float32)
+class Programs:
+    """Others on a machine: how many processors they use, by its clock."""
+
+    def __init__(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.machine, self.busy = machine, 0.0
+        self.spans: list[tuple[float, float]] = []
+        monkeypatch.setattr("charrnn.training.loop.usage", self.usage)
+
+    def usage(self) -> Usage:
+        now = self.machine.seconds
+        others = sum(max(0.0, min(now, end) - begin) for begin, end in self.spans)
+        return Usage(moment=now, own=2 * now, busy=2 * now + others, waited=None, processors=2)
 
 
-@contextmanager
-def default_device() -> Iterator[None]:
-    torch.set_default_device("meta")
-    try:
-        yield
-    finally:
-        torch.set_default_device(None)
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
-@contextmanager
-def deterministic() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)
-
-
-MODES: dict[str, Callable[[], Any]] = {
-    "float64": default_dtype,
-    "no_grad": torch.no_grad,
-    "inference_mode": torch.inference_mode,
-    "meta": default_device,
-    "deterministic": deterministic,
-    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
-}
-
-
-def modes() -> tuple[object, ...]:
-    """All that a program may have set."""
-    return (
-        torch.get_default_dtype(),
-        torch.get_default_device(),
-        torch.is_grad_enabled(),
-        torch.is_inference_mode_enabled(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_autocast_enabled("cpu"),
-    )
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of each cell, trained where nobody has set anything."""
-    path = tmp_path_factory.mktemp("plain")
-    for cell in ("gru", "lstm"):
-        for _ in train(CORPUS, out=path / cell, cell=cell, **SETTINGS):
-            pass
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "verse.txt"
+    path.write_text(VERSE * 60)
     return path
 
 
-def weights(folder: Path) -> bytes:
+def content(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_training_and_evaluation_are_the_same_in_every_mode_and_leave_it(
-    mode: str, cell: str, plain: Path, tmp_path: Path
+@pytest.mark.usefixtures("two_threads")
+def test_a_run_beside_others_can_be_made_again_and_goes_on_when_it_is_killed(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = evaluate(plain / cell, VERSE).nats, evaluate(plain / cell, VERSE, adapt_from=VERSE)
-    with MODES[mode]():
-        before = modes()
-        events = train(CORPUS, out=tmp_path / "model", cell=cell, **SETTINGS)
-        for event in events:
-            assert modes() == before, event
-            if isinstance(event, Evaluated) and event.evaluation.step == 16:
-                break
-        assert modes() == before
-        resume(tmp_path / "model", CORPUS).finish(progress=False)
-        found = evaluate(plain / cell, VERSE).nats, evaluate(plain / cell, VERSE, adapt_from=VERSE)
-        network = CharRNN.from_pretrained(plain / cell)
-        assert modes() == before
-    assert weights(tmp_path / "model") == weights(plain / cell)
-    assert found == expected
-    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
-    assert {weight.device.type for weight in network.parameters()} == {"cpu"}
-    network.train()(torch.zeros(2, 3, dtype=torch.int64))[0].sum().backward()  # it can learn
-
-
-def test_what_the_caller_does_between_two_events_is_not_the_runs_business(
-    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-    with ExitStack() as later:
-        for number, event in enumerate(
-            train(CORPUS, out=tmp_path / "model", cell="gru", **SETTINGS)
-        ):
-            torch.manual_seed(number)
-            torch.rand(5)
-            if isinstance(event, Progress) and event.step == 5:
-                for mode in MODES.values():
-                    later.enter_context(mode())
-    assert weights(tmp_path / "model") == weights(plain / "gru")
-
-
-def test_what_the_caller_draws_is_what_it_would_be_without_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run draws for its weights and its dropout, but never from PyTorch's own generator."""
-    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-    torch.manual_seed(3)
-    alone = [float(torch.rand(())) for _ in range(99)]
-    torch.manual_seed(3)
-    events = train(CORPUS, out=tmp_path / "model", cell="gru", **SETTINGS)
-    found = [float(torch.rand(())) for _ in events]
-    for use in (lambda path: evaluate(path, VERSE), CharRNN.from_pretrained):
-        use(tmp_path / "model")
-        found.append(float(torch.rand(())))
-    assert len(found) > SETTINGS["steps"]
-    assert found == alone[: len(found)]
-
-
-def test_another_thread_may_draw_in_the_middle_of_an_update(
-    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both would share PyTorch's own generator: here another draws between two draws of a run."""
-    forward, draws = CharRNN.forward, list[float]()
-
-    def disturbed(self: CharRNN, *arguments: Any) -> Any:
-        draws.append(float(torch.rand(())))
-        return forward(self, *arguments)
-
-    monkeypatch.setattr(CharRNN, "forward", disturbed)
-    torch.manual_seed(3)
-    for _ in train(CORPUS, out=tmp_path / "model", cell="gru", **SETTINGS):
+    """The threads decide the last digits of its weights, so they are a part of it."""
+    machine = Machine(monkeypatch)
+    others = Programs(machine, monkeypatch)
+    others.spans = [(1.0, 3.0)]
+    path = tmp_path / "model"
+    events = []
+    for event in train(text, out=path, **SETTINGS):
+        events.append(event)
+        assert torch.get_num_threads() == 2, "the caller's are as they were"
+        if machine.seconds > 3.0 and not (tmp_path / "killed").exists():
+            shutil.copytree(path, tmp_path / "killed")
+    done = events[-1]
+    assert isinstance(done, Finished)
+    assert [change.count for change in done.threads] == [1, 2]
+    record = read_model(path).record
+    assert record.training
+    assert record.training.threads == done.threads
+    others.spans = []  # what there is now changes nothing
+    for _ in train(repeat=path, out=tmp_path / "again"):
         pass
-    torch.manual_seed(3)
-    assert draws == [float(torch.rand(())) for _ in draws]
-    assert weights(tmp_path / "model") == weights(plain / "gru")
+    assert content(tmp_path / "again") == content(path)
+    other = {key: value for key, value in SETTINGS.items() if key != "minutes"}
+    for _ in train(text, out=tmp_path / "alone", steps=done.steps, **other):
+        pass
+    assert content(tmp_path / "alone") != content(path), "the threads made no difference"
+
+    *_, finished = resume(tmp_path / "killed")
+    assert isinstance(finished, Finished)
+    assert finished.threads[0] == done.threads[0]
+    assert finished.threads[-1].count == 2
+    for _ in train(repeat=tmp_path / "killed", out=tmp_path / "thrice"):
+        pass
+    assert content(tmp_path / "thrice") == content(tmp_path / "killed")
 
 
-def test_runs_with_one_seed_in_several_threads_end_equal_and_as_one_alone(
-    plain: Path, tmp_path: Path
+@pytest.mark.usefixtures("two_threads")
+def test_evaluations_leave_others_as_much_as_updates_do(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures: list[BaseException] = []
-    together = threading.Barrier(3)
+    Programs(Machine(monkeypatch), monkeypatch).spans = [(0.0, 1e9)]
+    threads: list[tuple[bool, int]] = []
+    forward = CharRNN.forward
 
-    def work(name: str) -> None:
-        try:
-            torch.set_num_threads(1)
-            run = train(CORPUS, out=tmp_path / name, cell="gru", **SETTINGS)
-            together.wait(60)
-            run.finish(progress=False)
-        except BaseException as error:
-            failures.append(error)
-            raise
+    def counted(self: CharRNN, *arguments: Any, **named: Any) -> Any:
+        threads.append((self.training, torch.get_num_threads()))
+        return forward(self, *arguments, **named)
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two", "three")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(100)
-    assert not failures
-    for name in ("one", "two", "three"):
-        assert weights(tmp_path / name) == weights(plain / "gru"), name
+    monkeypatch.setattr(CharRNN, "forward", counted)
+    *_, finished = train(text, out=tmp_path / "model", **SETTINGS)
+    assert isinstance(finished, Finished)
+    assert [change.count for change in finished.threads] == [1]
+    first = threads.index((True, 1))  # the first update in one thread
+    assert {mode for mode, _ in threads[first:]} == {True, False}
+    assert {count for _, count in threads[first:]} == {1}
 
 
-def test_a_model_in_memory_is_evaluated_like_its_folder(plain: Path) -> None:
-    gru, lstm = plain / "gru", plain / "lstm"
-    both = evaluate([gru, lstm], VERSE)
-    assert evaluate(load(gru), VERSE) == evaluate(gru, VERSE)
-    assert evaluate([load(gru), lstm], VERSE) == both
-    mixed = Mixture([load(gru), load(lstm)])
-    assert evaluate(mixed, VERSE) == both
-    assert np.isclose(-mixed.log_probs(VERSE).sum(), both.nats, rtol=1e-4)
-    nested = Mixture([mixed, load(lstm)])  # a half, and not two thirds, is of the last
-    found = evaluate(nested, VERSE).nats
-    assert np.isclose(-nested.log_probs(VERSE).sum(), found, rtol=1e-4)
-    assert not np.isclose(evaluate([gru, lstm, lstm], VERSE).nats, found, rtol=1e-4)
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("budget", [{"steps": 60}, {"epochs": 0.2}])
+def test_a_run_of_so_many_updates_computes_all_of_them_alike(
+    budget: dict[str, Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    Programs(machine, monkeypatch).spans = [(0.0, 1e9)]
+    settings = {key: value for key, value in SETTINGS.items() if key != "minutes"} | budget
+    *_, finished = train(text, out=tmp_path / "model", **settings)
+    assert isinstance(finished, Finished)
+    assert finished.threads == ()
+
+
+def threads_beside(
+    others: list[float], most: int, processors: int, waiting: float = 0.5
+) -> list[int]:
+    """How many threads there are after each second, in which others use so many processors."""
+    now = Usage(0.0, 0.0, 0.0, 0.0, processors)
+    neighbours, found = Neighbours(most, most, now), []
+    for used in others:
+        own = float(neighbours.threads)
+        assert now.busy is not None
+        assert now.waited is not None
+        moment, waited = now.moment + 1, now.waited + waiting
+        now = Usage(moment, now.own + own, now.busy + own + used, waited, processors)
+        neighbours.changed(now)
+        found.append(neighbours.threads)
+    return found
+
+
+def test_threads_are_as_many_as_processors_that_others_leave() -> None:
+    assert threads_beside([0, 1, 1, 1, 0, 0, 0, 0], 2, 2)[1:3] == [1, 1]
+    assert threads_beside([0, 1, 1, 1, 0, 0, 0, 0], 2, 2)[-1] == 2
+    assert threads_beside([0.4] * 9, 2, 2) == [2] * 9  # a player of music
+    assert threads_beside([3.0] * 9, 8, 8)[-1] == 5
+    assert threads_beside([3.0] * 9, 4, 8) == [4] * 9  # one thread a core of two processors
+    assert threads_beside([9.0] * 9, 2, 2)[-1] == 1
+
+
+def test_programs_that_hinder_no_thread_change_nothing() -> None:
+    assert threads_beside([1.0] * 9, 2, 2, waiting=0.03) == [2] * 9
+    hindered = threads_beside([1.0] * 9, 2, 2, waiting=0.6)
+    assert hindered[-1] == 1
+
+
+@given(
+    st.lists(st.floats(0, 20), min_size=1, max_size=400),
+    st.integers(1, 12),
+    st.integers(1, 16),
+)
+def test_there_is_always_a_thread_and_few_changes(
+    others: list[float], most: int, processors: int
+) -> None:
+    found = threads_beside(others, most, processors)
+    assert all(1 <= count <= most for count in found)
+    changes = sum(one != other for one, other in zip([most, *found], found, strict=False))
+    assert 2**changes <= len(others) + 1  # each is followed by a pause of twice the length
+
+
+def test_where_the_system_tells_nothing_nothing_changes() -> None:
+    neighbours = Neighbours(4, 4, Usage(0.0, 0.0, None, None, 4))
+    assert not neighbours.changed(Usage(9.0, 1.0, None, None, 4))
+    assert neighbours.threads == 4
+
+
+def test_what_is_used_here_is_known() -> None:
+    """By a thread that works for a tenth of a second."""
+    before, now = usage(), usage()
+    while now.own - before.own < 0.1:
+        now = usage()
+    assert now.moment - before.moment >= 0.09
+    assert now.processors >= 1
+    if sys.platform == "linux":
+        assert before.busy is not None
+        assert now.busy is not None
+        assert before.waited is not None
+        assert now.waited is not None
+        assert now.busy - before.busy >= 0.05  # it is counted in hundredths of a second
+        assert now.waited >= before.waited
