@@ -3,17 +3,20 @@
     with_fastest_engine(plan, budget, task)    # Plan → Plan, its engine and precision settled
 
 What computes the recurrent layers best depends on the cell, the size, the lanes and the processor,
-so nothing is assumed. A trial takes a few updates of few time steps, a fraction of a second in all.
+so nothing is assumed. A trial takes a few updates, those of large networks with few time steps: a
+fraction of a second in all.
 """
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
 
+from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, EngineName
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_device, choose_precision
@@ -24,9 +27,12 @@ from charrnn.objectives.plans.plan import Plan, schedule
 
 __all__ = ["Way", "is_long_in_minutes", "rates", "with_fastest_engine"]
 
-STEPS = 4, 16  # fewest and most time steps of a trial's updates, and
-TOKENS = 512  # how many of all lanes they read, if these are not too many
+# Of an update of a trial, at most. With fewer time steps than a run has, what is done once for each
+# update counts for too much: a small network is tried with as many.
+OPERATIONS = 4e9
+FEWEST_STEPS = 8  # of time
 ROUNDS = 3  # in which the ways take turns; the best of each counts
+LONG_TRIAL = 1.0  # seconds, after which no further round begins: little disturbs such long updates
 MARGIN = 1.05  # by which a way must beat those before it; less may be chance
 LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
 HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
@@ -113,10 +119,10 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     """
     config = schedule(plan, steps=1000)
     lanes = config.batch_size // processes
-    fewest, most = STEPS
-    steps = min(max(fewest, TOKENS // lanes), most, config.seq_length)
-    if task.kind is not None:  # it reads examples as they are
-        steps = config.seq_length
+    steps = config.seq_length
+    if task.kind is None:  # the others read examples as they are
+        weights = sum(map(math.prod, weight_shapes(plan.model).values()))
+        steps = min(max(FEWEST_STEPS, int(OPERATIONS / (6 * weights * lanes))), steps)
     small = {"batch_size": lanes, "seq_length": steps, "precision": "fp32"}
     short = replace(plan, settings=plan.settings | small)
     learner = Learner(task, plan.model, schedule(short, steps=1000))
@@ -126,11 +132,16 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
             _seconds(learner)  # makes what it needs
             seconds[way] = _seconds(learner)
+    spent = sum(seconds.values())
     for _ in range(ROUNDS - 1 if seconds else 0):
+        if spent > LONG_TRIAL:
+            break
         hopeful = max(HOPELESS * min(seconds.values()), CHEAP)
         for way in [way for way, taken in seconds.items() if taken <= hopeful]:
             learner.compute(*way)
-            seconds[way] = min(seconds[way], _seconds(learner))
+            taken = _seconds(learner)
+            seconds[way] = min(seconds[way], taken)
+            spent += taken
     return {way: lanes * steps / taken for way, taken in seconds.items()}
 
 

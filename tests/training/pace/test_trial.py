@@ -95,6 +95,22 @@ def test_a_short_run_takes_no_trial(budget: Budget, monkeypatch: pytest.MonkeyPa
     assert found.settings["precision"] == "fp32"
 
 
+@pytest.mark.parametrize(("hidden_size", "steps"), [(16, 64), (512, 27)])
+def test_only_large_networks_are_tried_with_fewer_steps(
+    hidden_size: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For weights are made ready once an update, which counts for more in a short one."""
+    read = []
+    monkeypatch.setattr(EagerUpdates, "run", lambda _, batch, *__: read.append(batch.window))
+    ids = np.arange(4000, dtype=np.uint8) % 11
+    given = {"hidden_size": hidden_size, "batch_size": 23, "seq_length": 64, "precision": "fp32"}
+    trial.rates(
+        planning.plan(len(ids), 11, Budget(3.0), SHAPE | given | {"cell": "lstm"}, speed=1e9),
+        language_task(ids),
+    )
+    assert {window.shape for window in read} == {(23, steps + 1)}
+
+
 def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of records are not equally wide, so that another one would be faster or slower."""
     read = []
