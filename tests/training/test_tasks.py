@@ -19,7 +19,6 @@ from charrnn import CharRNNError, Reading, load, resume, train
 from charrnn.config import TaskName
 from charrnn.errors import UsageError
 from charrnn.folder.reading import read_folder
-from charrnn.folder.resuming import STATE
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.task_config import Tag
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
@@ -200,9 +199,9 @@ def test_a_killed_process_goes_on_from_its_last_save(
     settings = SMALL | {"steps": 150, "eval_every": 25, "task": task, "patience": 99}
     begun = train(examples, out="whole", **settings)
     _consume(begun)
-    state = tmp_path / "killed" / STATE
+    evaluated = tmp_path / "killed" / "metrics.jsonl"
     process = Copy(tmp_path, "train", "--repeat", "whole", "--out", "killed")
-    while not state.exists() and process.poll() is None:
+    while not evaluated.exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(random.Random(task).uniform(0.0, 0.1))  # noqa: S311
     assert process.poll() is None, "it is killed while it works"
