@@ -57,7 +57,7 @@ def _folders(models: list[Any]) -> dict[str, Path]:
         CharRNNError: if two have the same name, or if one has no record or is no language model.
     """
     from charrnn.folder.hub import is_on_hub, repository
-    from charrnn.folder.reading import find_model, read_record, refuse_task
+    from charrnn.folder.reading import find_model, read_record, read_tokenizer, refuse_task
 
     found: dict[str, Path] = {}
     for model in models:
@@ -66,6 +66,8 @@ def _folders(models: list[Any]) -> dict[str, Path]:
         if name in found and found[name].resolve() != path.resolve():
             advice = "rename one of the folders"
             raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)
-        refuse_task(read_record(path), path)
+        record = read_record(path)
+        refuse_task(record, path)
+        read_tokenizer(path, record)  # a damaged one is refused before the port is taken
         found[name] = path
     return found

@@ -223,7 +223,7 @@ class Model(Predictor):
 
     @cached_property
     def _packed(self) -> PackedWeights | None:
-        from charrnn.native import processor
+        from charrnn.native import processor  # importing llvmlite takes longer than a short text
 
         if processor.target() is None:
             return None

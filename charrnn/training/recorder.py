@@ -29,6 +29,7 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.hardware.threads import each_in_threads, thread_count
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.learning.task import Scored, Scoring, Task
@@ -247,7 +248,7 @@ class Recorder:
         if seconds > CLOSING_SECONDS:
             return
         scoring = Scoring(self.task, learner.network)
-        for _ in scoring:
+        for _ in each_in_threads(thread_count(learner.step, learner.config), scoring):
             pass
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 NEED_LLVMLITE = [
     "test_arm.py",
-    "test_compiled.py",
-    "test_intrinsics.py",
+    "code/test_compiled.py",
+    "code/test_intrinsics.py",
     "test_long_texts.py",
     "test_sampler.py",
     "test_sharing.py",
     "test_tiles.py",
 ]
+assert all((Path(__file__).parent / name).exists() for name in NEED_LLVMLITE)
 collect_ignore = [] if importlib.util.find_spec("llvmlite") else NEED_LLVMLITE

@@ -236,7 +236,7 @@ def test_a_process_killed_many_times_ends_in_the_same_bits(text: Path, tmp_path:
 
 
 def _kill_and_resume(text: Path, tmp_path: Path, kills: int) -> None:
-    updates = 500 * kills
+    updates = 1500 * kills
     shape = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
     options = (*shape, "--dropout", 0.2, "--steps", updates, "--seed", 1)
     whole = run(tmp_path, "train", text, *options, "--out", "whole")
