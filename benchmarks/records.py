@@ -124,7 +124,8 @@ def per_character(
     found = {}
     for label, some in (("held_out", names), ("held_out_new", set(names) - trained)):
         own = [(name, cost) for name, cost in zip(names, costs, strict=True) if name in some]
-        found[label] = sum(cost for _, cost in own) / sum(len(name) + 1 for name, _ in own)
+        characters = sum(len(name) + 1 for name, _ in own)
+        found[label] = sum(cost for _, cost in own) / characters if own else math.nan
     return found
 
 

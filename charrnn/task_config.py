@@ -62,7 +62,7 @@ class Tag(_Record, frozen=True, kw_only=True, tag="tag"):
     Attributes:
         tags: K, how many there are; `labels.json` names them.
         in_parts: whether the score of a tag is the sum of those of its parts: O, or B or I and a
-            type. Models of before had one of its own for each tag.
+            type. In older models each tag has one of its own.
     """
 
     tags: Size

@@ -24,7 +24,7 @@ TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 
 # A process that has imported what training needs, which takes two seconds of a processor, and has
 # computed nothing: threads are not copied.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["__main__", "tests.commands", "charrnn.training.run"])
+SERVER.set_forkserver_preload(["tests.commands", "charrnn.training.run"])
 SERVERS_OWN = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
@@ -99,12 +99,14 @@ class Copy:
     def communicate(self, timeout: float = 120) -> tuple[str, str]:
         """Wait for its end; what it has written."""
         self._process.join(timeout)
-        if self.poll() is None:
+        in_time = self.poll() is not None
+        if not in_time:
             self.kill()
-            raise subprocess.TimeoutExpired("charrnn", timeout)
         out, err = (output.read().decode() for output in self._outputs)
         for output in self._outputs:
             output.close()
+        if not in_time:
+            raise subprocess.TimeoutExpired("charrnn", timeout, out, err)
         return out, err
 
 
@@ -114,7 +116,7 @@ def run(
     data: bytes = b"",
     environment: Mapping[str, str] = os.environ,
 ) -> subprocess.CompletedProcess[str]:
-    """As `run_anew`, in a copy, which takes no two seconds to import PyTorch."""
+    """As `run_anew`, in a copy, which saves the two seconds that importing PyTorch takes."""
     copy = Copy(cwd, *arguments, data=data, environment=environment)
     out, err = copy.communicate()
     assert copy.returncode is not None
@@ -139,7 +141,8 @@ def _become(
         with Path(name).open("wb") as file:
             os.dup2(file.fileno(), number)
     sys.stdin = os.fdopen(0, closefd=False)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
     sys.argv = ["charrnn", *arguments]
     try:
         main()

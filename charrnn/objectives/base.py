@@ -1,4 +1,4 @@
-"""What tasks have in common that learn from examples, and those that read texts.
+"""What tasks that learn from examples have in common, and those that read texts.
 
 TextData ──divided──▶ TextTask, an ExampleTask
 """

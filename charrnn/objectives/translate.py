@@ -147,7 +147,6 @@ class Translation(TextTask[Pair, Batch]):
 
     kind: Translate
     metric: ClassVar[str] = ERRORS
-    higher_is_better: ClassVar[bool] = False
     max_epochs: ClassVar[int] = MAX_EPOCHS
 
     @staticmethod

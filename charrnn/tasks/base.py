@@ -46,7 +46,7 @@ class TaskModel(ABC, Generic[Example]):
             reading: encoding and text column.
 
         Raises:
-            CharRNNError: for files that are not as those.
+            CharRNNError: for files that can't be read as examples of its task.
         """
         notes: list[str] = []
         report = self.report(self.read(listed(sources), reading or Reading(), notes))

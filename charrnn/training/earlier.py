@@ -128,7 +128,7 @@ def read_again(
     request = Request(sources, columns_for(record.task, reading), record.task.settings)
     data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)
-    again: Data = replace(data, kind=record.task)  # that of a new run may be another by now
+    again: Data = replace(data, kind=record.task)  # of a tagger begun before tags had parts, say
     return again
 
 

@@ -30,7 +30,6 @@ __all__ = [
     "corpus_of",
     "padded",
     "vocabulary_of",
-    "with_unknown",
     "without_some_words",
 ]
 

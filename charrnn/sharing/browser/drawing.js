@@ -1,4 +1,4 @@
-/* Logits to the next token, as in sampling/distribution.py, and where a text ends. */
+/* Logits to the next token, as in sampling/drawing/distribution.py, and where a text ends. */
 
 /** Random numbers in [0, 1): sfc32, by Chris Doty-Humphrey (PractRand). */
 function randomNumbers(seed) {

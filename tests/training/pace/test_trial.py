@@ -129,13 +129,14 @@ def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_moment_without_a_processor_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first update of machine code that is timed takes five times as long as the others."""
+    """In its first round, the fastest way takes five times as long as in the others."""
+    fastest = candidates("rnn", 32, CPU, torch.float32)[0]
     tried: list[str] = []
 
     def seconds(_: Learner) -> float:
-        way = tried[-1]
-        disturbed = way == "kernels" and tried.count(way) == 1 and len(tried) > 1
-        return (0.001 if way == "kernels" else 0.002) * (5 if disturbed else 1)
+        if tried[-1] != fastest:
+            return 0.002
+        return 0.005 if tried.count(fastest) == 1 else 0.001
 
     compute = Learner.compute
 
@@ -146,7 +147,7 @@ def test_a_moment_without_a_processor_decides_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr(trial, "_seconds", seconds)
     monkeypatch.setattr(Learner, "compute", noted)
     found = trial.with_fastest_engine(plan("rnn", precision="fp32"), Budget(3.0), TASK)
-    assert found.settings["engine"] == "kernels"
+    assert found.settings["engine"] == fastest
 
 
 @pytest.mark.usefixtures("with_tiles")
