@@ -4,69 +4,58 @@ from __future__ import annotations
 
 import ast
 import os
-import random
-import re
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
 ROOT = Path(__file__).parent.parent
-GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, torch.Generator)
-COLLECT = """
-import sys, pytest
-from tests.test_suite import Printer
+
+# Collects the tests, and prints the name and the data of each.
+COLLECT = r"""
+import random, re, sys
+import numpy, pytest, torch
+
+GENERATORS = (random.Random, numpy.random.Generator, numpy.random.RandomState, torch.Generator)
+
+class Collector:
+    def pytest_collection_finish(self, session):
+        for item in session.items:
+            data = item.callspec.params if hasattr(item, "callspec") else {}
+            shown = " ".join(ascii(data).split())  # in one line
+            print("TEST", ascii(item.nodeid), re.sub(" at 0x[0-9a-f]+", "", shown))
+        for module in {item.module.__name__: item.module for item in session.items}.values():
+            for name, value in vars(module).items():
+                if isinstance(value, GENERATORS):
+                    print("SHARED", module.__name__, name)
+
 plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist"]
-sys.exit(pytest.main([*sys.argv[1:], "--collect-only", "-q", "-Wignore", *plugins], [Printer()]))
+sys.exit(pytest.main([sys.argv[1], "--collect-only", "-q", "-Wignore", *plugins], [Collector()]))
 """
 
 
-def _described(session: pytest.Session) -> set[str]:
-    """The name and the data of each test, and the generators that tests share."""
-    found = set()
-    for item in session.items:
-        assert isinstance(item, pytest.Function)
-        data = item.callspec.params if hasattr(item, "callspec") else {}
-        shown = re.sub(" at 0x[0-9a-f]+", "", " ".join(ascii(data).split()))  # in one line
-        found.add(f"TEST {item.nodeid!a} {shown}")
-        for name, value in vars(item.module).items():
-            if isinstance(value, GENERATORS):
-                found.add(f"SHARED {item.module.__name__} {name}")
-    return found
-
-
-class Printer:
-    """Prints what is collected."""
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        sys.stdout.write("\n".join(_described(session)) + "\n")
-
-
-def test_every_collection_finds_the_same_tests_with_the_same_data(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    """Whatever the second, the seed of hashes, the folder, the time zone and the language.
-
-    Workers that run the tests side by side each collect them, and must agree.
-    """
-    here = _described(request.session)
-    files = {str(item.path) for item in request.session.items}
-    other = {"PYTHONHASHSEED": "2", "TZ": "Asia/Kathmandu", "LC_ALL": "C", "HOME": "/"}
+def _collected(cwd: Path, **environment: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", COLLECT, *sorted(files)],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | other,
+        [sys.executable, "-c", COLLECT, str(ROOT / "tests")],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    there = set(done.stdout.splitlines())
-    assert here <= there
-    assert not [line for line in there if line.startswith("SHARED")], "each test makes its own"
+    return [line for line in done.stdout.splitlines() if line.startswith(("TEST", "SHARED"))]
+
+
+def test_every_collection_finds_the_same_tests_with_the_same_data(tmp_path: Path) -> None:
+    """Whatever the second, the seed of hashes, the folder, the time zone and the language.
+
+    Workers that run the tests side by side each collect them, and must agree.
+    """
+    one = _collected(ROOT, PYTHONHASHSEED="1")
+    other = _collected(tmp_path, PYTHONHASHSEED="2", TZ="Asia/Kathmandu", LC_ALL="C", HOME="/")
+    assert len(one) > 1000
+    assert one == other
+    assert not [line for line in one if line.startswith("SHARED")], "each test makes its own"
 
 
 def test_no_test_is_skipped_because_one_of_our_own_modules_is_missing() -> None:
