@@ -95,10 +95,15 @@ def run(
     return (*(result.detach() for result in results), *torch.autograd.grad(loss, leaves))
 
 
-# All shapes for this processor, and two as for another; each has to be compiled.
+# All shapes for this processor; two as for another, and the rest of those in `make test-slow`: each
+# has to be compiled.
 CODES = [
     *((shape, HERE, torch.float32) for shape in SHAPES),
-    *((shape, PROCESSORS[-1], torch.float32) for shape in SHAPES[:2] if PROCESSORS[-1] != HERE),
+    *(
+        pytest.param(shape, PROCESSORS[-1], torch.float32, marks=() if k < 2 else pytest.mark.slow)
+        for k, shape in enumerate(SHAPES)
+        if PROCESSORS[-1] != HERE
+    ),
     *(pytest.param(shape, HERE, torch.bfloat16, marks=needs_bfloat16) for shape in SHAPES),
 ]
 
