@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn import CharRNN, CharTokenizer
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
@@ -16,6 +17,7 @@ from charrnn.models.model import Model
 from charrnn.serving.app import Service, create_app
 from charrnn.use_config import ServeConfig
 from tests import commands
+from tests.conftest import small_config
 from tests.serving.test_scheduler import small_model
 
 SCOPE: dict[str, Any] = {
@@ -78,3 +80,13 @@ def test_a_model_that_has_diverged_is_refused_at_the_start() -> None:
     said = done.stderr.splitlines()
     assert len(said) == 2, said
     assert said[1].startswith("charrnn: model: the model predicts NaN or infinity; its training")
+
+
+def test_a_damaged_tokenizer_is_refused_before_the_server_says_where_it_is(tmp_path: Path) -> None:
+    CharRNN(small_config("rnn")).save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
+    (tmp_path / "model" / "tokenizer.json").write_text("{")
+    done = commands.run(tmp_path, "serve", "model", "--port", 0)
+    assert done.returncode == 65
+    assert "tokenizer.json" in done.stderr
+    assert "http://" not in done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1
