@@ -287,7 +287,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     keep_classes: Annotated[
         bool,
         about(
-            "Whether each class keeps a text to train on; older runs did not see to it.",
+            "Whether each class keeps a text to train on; in older runs it may not.",
             derived=True,
         ),
     ] = False

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.scored import Request, ScoredText, scored
+from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
 from charrnn.errors import UsageError, not_written
 from charrnn.settings import settings_of
@@ -80,7 +80,7 @@ def evaluate(
         changed = [name for name, value in own.items() if value != getattr(EvalConfig(), name)]
         _score_answers(models, sources, reading, [n for n in only if only[n]] + changed, json)
         return
-    asked = Request(models, sources, reading, unknown, validation, dynamic or [])
+    asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
     found = scored(asked, config)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)

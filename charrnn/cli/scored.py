@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from charrnn.text.tokenizer import Tokenizer
     from charrnn.use_config import EvalConfig
 
-__all__ = ["Request", "ScoredText", "scored"]
+__all__ = ["Asked", "ScoredText", "scored"]
 
 
-class Request(NamedTuple):
+class Asked(NamedTuple):
     """What is to be scored, and by what.
 
     Attributes:
@@ -59,7 +59,7 @@ class ScoredText(NamedTuple):
     score: Score
 
 
-def scored(asked: Request, config: EvalConfig) -> ScoredText:
+def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     """Score a text.
 
     Raises:
@@ -96,7 +96,7 @@ def scored(asked: Request, config: EvalConfig) -> ScoredText:
     return ScoredText(name, protocol, tokenizer, ids, nats, score)
 
 
-def _story(asked: Request, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]:
+def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]:
     """The name of a text, and its ids (N,) or those that were for validation."""
     from charrnn.text.corpus import read_corpus
 
@@ -112,7 +112,7 @@ def _story(asked: Request, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Id
     return corpus.name, ids[::-1].copy() if reverse else ids
 
 
-def _records(asked: Request, tokenizer: Tokenizer) -> tuple[str, Records]:
+def _records(asked: Asked, tokenizer: Tokenizer) -> tuple[str, Records]:
     """The name of a list, and its records or those that were for validation."""
     from charrnn.folder.reading import find_model, read_record
     from charrnn.folder.record import reading_for
@@ -154,7 +154,7 @@ def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> 
     return text.divided(*parts.pop())[1]
 
 
-def _training_ids(asked: Request, tokenizer: Tokenizer) -> Ids:
+def _training_ids(asked: Asked, tokenizer: Tokenizer) -> Ids:
     """What the models were trained on, to adapt from."""
     from charrnn.text.corpus import read_corpus
 
@@ -163,7 +163,7 @@ def _training_ids(asked: Request, tokenizer: Tokenizer) -> Ids:
     return ids[: _training_tokens(asked.models, known, len(ids))]
 
 
-def _as_trained(asked: Request, reading: Reading) -> Reading:
+def _as_trained(asked: Asked, reading: Reading) -> Reading:
     """The reading under which a text is what a model was trained on, if there is one.
 
     The rules by which files become text were others once; see `Reading.rules`.

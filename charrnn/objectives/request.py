@@ -29,7 +29,7 @@ class Request(NamedTuple):
         work: the task and its settings.
         bases: the models whose weights the run starts from; their vocabulary grows.
         budget: how long to train.
-        settings: names of `ModelConfig` and `TrainConfig`.
+        settings: that the user made, by the names of `ModelConfig` and `TrainConfig`.
         tokenizer: whether a token is a character or a byte.
     """
 

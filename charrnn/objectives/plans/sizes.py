@@ -26,17 +26,17 @@ class Sizes:
 
     Attributes:
         sizes: of a stack, the smallest first.
-        limits: for fewer characters in all, the largest size.
-        passes: over the examples that a size must be able to make to be chosen.
+        limits: pairs (characters, size): of texts with fewer characters in all, the largest size.
+        passes: over the examples, for which a size must leave time to be chosen.
         operations: that a character costs in training, for each weight.
-        weights: of a network, by name.
+        shapes: of the weights of a network, by name.
     """
 
     sizes: Sequence[int]
     limits: Sequence[tuple[float, int]]
     passes: int
     operations: float
-    weights: Callable[[ModelConfig], Shapes]
+    shapes: Callable[[ModelConfig], Shapes]
 
     def largest(
         self, shape: Mapping[str, Any], train: int, budget: Budget, speed: Speed
@@ -65,7 +65,7 @@ class Sizes:
         """About how often a network reads the examples, at so many operations per second."""
         if budget.minutes is None:
             return math.inf
-        weights = sum(map(math.prod, self.weights(model).values()))
+        weights = sum(map(math.prod, self.shapes(model).values()))
         return 60 * budget.minutes * rate / (self.operations * weights * train)
 
     def note(
@@ -80,7 +80,7 @@ class Sizes:
             return ()
         names = " and ".join(str(base.path) for base in request.bases)
         return (
-            f"a network as large as {names}, {model.num_layers}×{model.hidden_size}, reads the "
-            f"examples fewer than {max(2, int(passes) + 1)} times in {minutes:g} minutes, and "
+            f"a network of the size of {names}, {model.num_layers}×{model.hidden_size}, reads the "
+            f"examples fewer than {max(2, int(passes) + 1)} times in {minutes:g} minutes; "
             f"{FEW} times or more are better: give more --minutes, or start from a smaller model",
         )

@@ -31,7 +31,7 @@ SIZES = Sizes(
     limits=((20_000, 64), (60_000, 128), (3_000_000, 192), (math.inf, 384)),
     passes=6,
     operations=6 / 0.9,  # nine tenths of the time are spent in updates
-    weights=encoder_shapes,
+    shapes=encoder_shapes,
 )
 RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate
 
@@ -73,7 +73,7 @@ def plan_of(
     model = SIZES.largest(shape, train, request.budget, speed)
     longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
     batch_size = side_by_side(
-        given.get("batch_size"), _texts_of(lengths, longest), len(train_rows), "texts"
+        given.get("batch_size"), _usual_batch(lengths, longest), len(train_rows), "texts"
     )
     settings = {
         "batch_size": batch_size,
@@ -97,7 +97,7 @@ def plan_of(
     )
 
 
-def _texts_of(lengths: Sequence[int], longest: int) -> int:
+def _usual_batch(lengths: Sequence[int], longest: int) -> int:
     """How many texts have about `TOKENS`."""
     mean = sum(min(length, longest) for length in lengths) / len(lengths)
     least, most = SIDE_BY_SIDE
