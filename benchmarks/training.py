@@ -144,6 +144,7 @@ def plan_of(
         "dropout": 0.0,
         "skip": False,
         "precision": precision,
+        "device": "cpu",
     }
     return planning.plan(characters, V, Budget(3.0), given, speed=1e12)
 

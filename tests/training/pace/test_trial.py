@@ -26,6 +26,7 @@ from tests.learners import language_task
 
 CORPUS = Corpus("verse", VERSE * 9)
 SHAPE: dict[str, Any] = {
+    "device": "cpu",
     "hidden_size": 32,
     "embed_size": 7,
     "num_layers": 1,
@@ -38,7 +39,7 @@ TASK = language_task(IDS)
 
 
 def plan(cell: CellName, **given: Any) -> Plan:
-    given = SHAPE | {"cell": cell, "device": "cpu"} | given
+    given = SHAPE | {"cell": cell} | given
     return planning.plan(len(IDS), 11, Budget(3.0), given, speed=1e9)
 
 
