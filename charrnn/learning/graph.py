@@ -11,6 +11,7 @@ gradient is finite, how far to clip it) is decided on the device; the host asks 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -27,6 +28,7 @@ __all__ = ["GraphUpdates"]
 MAX_AHEAD = 8  # updates by which the host may be ahead of the device; so many staging buffers
 WARM_UPS = 3  # updates before the recording, in which libraries choose and allocate
 CHECK_EVERY = 32  # updates, after which the host asks whether they fail
+MAX_RATE = torch.finfo(torch.float32).max
 
 
 class GraphUpdates:
@@ -44,7 +46,7 @@ class GraphUpdates:
         state: the hidden state of the lanes after the last update.
         loss, grad_norm: of the last update.
         loss_sum: of `loss_count` updates, those since `clear_losses`.
-        seen_in_row: `skipped_in_row` when the device was last asked for it.
+        seen_in_row: `skipped_in_row` as it was between `CHECK_EVERY` and twice as many updates ago.
     """
 
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
@@ -52,9 +54,9 @@ class GraphUpdates:
         self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
         self.generator = before.generator
         size = (self.config.batch_size, self.config.seq_length + 1)
-        self.window = torch.zeros(size, dtype=torch.int64, device=self.device)  # (B, T+1)
-        self.scalars = torch.zeros(2, dtype=torch.float32, device=self.device)
-        self.rate, self.carry = self.scalars  # carry is 0 where lanes begin anew, else 1
+        self.inputs = torch.zeros(math.prod(size) + 1, dtype=torch.int64, device=self.device)
+        self.window = self.inputs[:-1].view(size)  # (B, T+1)
+        self.rate, self.carry = self.inputs[-1:].view(torch.float32)  # see `_Staging`
         self.state = tuple(part.clone() for part in self.network.rnn.start(size[0]))
         self.loss: Tensor
         self.grad_norm: Tensor
@@ -65,6 +67,7 @@ class GraphUpdates:
         self._counts = torch.zeros(3, dtype=torch.int64, device=self.device)  # see `_update`
         on_gpu = self.device.type == "cuda"
         self._staged = [_Staging(size, pinned=on_gpu) for _ in range(MAX_AHEAD)]
+        self._seen = torch.zeros(3, dtype=torch.int64, pin_memory=on_gpu)
         self._number = 0
         self._graph = self._record() if on_gpu else None
         for buffer, value in zip(self.state, before.state or (), strict=False):
@@ -100,14 +103,15 @@ class GraphUpdates:
         """As `EagerUpdates.run`, but nothing waits for the device."""
         staging = self._staged[self._number % MAX_AHEAD]
         staging.fill(batch, rate)
-        self.window.copy_(staging.window, non_blocking=True)
-        self.scalars.copy_(staging.scalars, non_blocking=True)
+        self.inputs.copy_(staging.inputs, non_blocking=True)
         self.generator.manual_seed(seed_of(*key))
         self.replay()
         staging.sent()
         self._number += 1
         if self._number % CHECK_EVERY == 0:
-            self.seen_in_row = int(self._counts[2])
+            # Sent by an update that is long past, since the host is never so far ahead.
+            self.seen_in_row = int(self._seen[2])
+            self._seen.copy_(self._counts, non_blocking=True)
 
     def replay(self) -> None:
         """An update with whatever stands in the buffers."""
@@ -178,23 +182,28 @@ class GraphUpdates:
 
 
 class _Staging:
-    """Host memory from which one update's inputs are copied while others are computed."""
+    """Host memory from which one update's inputs are copied while others are computed.
+
+    All of them are one piece, whose last eight bytes are the learning rate, and 0 where lanes begin
+    anew, else 1.
+    """
 
     def __init__(self, size: tuple[int, int], *, pinned: bool) -> None:
-        self.window = torch.zeros(size, dtype=torch.int64, pin_memory=pinned)
-        self.scalars = torch.zeros(2, dtype=torch.float32, pin_memory=pinned)
-        self.event = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
+        self.inputs = torch.zeros(math.prod(size) + 1, dtype=torch.int64, pin_memory=pinned)
+        self._window = self.inputs[:-1].view(size).numpy()  # (B, T+1)
+        self._scalars = self.inputs[-1:].view(torch.float32).numpy()
+        self._event = torch.cuda.Event() if pinned else None  # type: ignore[no-untyped-call]
 
     def fill(self, batch: Batch, rate: float) -> None:
         """Put new inputs here, once the old ones have been used."""
-        if self.event is not None:
-            self.event.synchronize()
-        # A batch of records may be narrower; what is negative is not predicted.
-        self.window.fill_(PAD)[:, : batch.window.shape[1]] = torch.from_numpy(batch.window)
-        self.scalars[0] = min(rate, torch.finfo(torch.float32).max)
-        self.scalars[1] = 0.0 if batch.fresh else 1.0
+        if self._event is not None:
+            self._event.synchronize()
+        width = batch.window.shape[1]
+        self._window[:, :width] = batch.window
+        self._window[:, width:] = PAD  # records may be shorter; what is negative is not predicted
+        self._scalars[:] = min(rate, MAX_RATE), 0.0 if batch.fresh else 1.0
 
     def sent(self) -> None:
         """Note that the update that reads this is on its way."""
-        if self.event is not None:
-            self.event.record()
+        if self._event is not None:
+            self._event.record()

@@ -7,6 +7,7 @@ time). Where the lanes start is drawn anew each epoch, so that no character is a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -76,8 +77,14 @@ class Lanes:
         Many processes may share many lanes, so no more are read than are wanted.
         """
         epoch, position = divmod(step, self.steps_per_epoch)
-        start = np.random.default_rng((self.seed, epoch)).integers(len(self.ids))
+        start = _start(self.seed, epoch, len(self.ids))
         lanes = start + np.arange(self.batch_size)[rows] * self.stride  # (B,)
         times = position * self.seq_length + np.arange(self.seq_length + 1)  # (T+1,)
         window = self.ids.take(lanes[:, None] + times, mode="wrap").astype(np.int64)  # (B, T+1)
         return Batch(window, fresh=position == 0)
+
+
+@lru_cache(maxsize=8)
+def _start(seed: int, epoch: int, length: int) -> int:
+    """Where the first lane of an epoch starts; for each of its batches the same."""
+    return int(np.random.default_rng((seed, epoch)).integers(length))
