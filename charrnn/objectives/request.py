@@ -10,15 +10,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from charrnn.config import Budget, Reading, TaskSettings
+from charrnn.config import Budget, CellName, Reading, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.text.corpus import Corpus
 
 __all__ = ["Request", "Speed"]
 
-# How many operations per second training reaches on this machine: measured when it is asked for.
-Speed = Callable[[], float]
+# How many operations per second training a cell reaches on this machine; measured when asked for.
+Speed = Callable[[CellName], float]
 
 
 class Request(NamedTuple):

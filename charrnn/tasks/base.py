@@ -49,11 +49,11 @@ class TaskModel(ABC, Generic[Example]):
             CharRNNError: for files that can't be read as examples of its task.
         """
         notes: list[str] = []
-        report = self.report(self.read(listed(sources), reading or Reading(), notes))
+        report = self.report(self._read(listed(sources), reading or Reading(), notes))
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     @abstractmethod
-    def read(
+    def _read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> Sequence[Example]:
         """The examples in some files; `notes` gets what the user should know of them."""

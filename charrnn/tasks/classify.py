@@ -96,7 +96,7 @@ class Classifier(TextModel[Labelled]):
             logits[places] = pooled(output, lengths) @ self._head + self._bias
         return logits
 
-    def read(
+    def _read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> list[Labelled]:
         """See `TaskModel`; raises what `read_labelled` does."""

@@ -183,7 +183,7 @@ class Forecaster(TaskModel[Trial]):
         places = np.arange(values.shape[1]) % self.task.season - self.task.season
         return np.concatenate([values, rows[:, places, 1:]], -1)
 
-    def read(
+    def _read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> list[Trial]:
         """See `TaskModel`; raises what `read_series` does, and for series that are too short.

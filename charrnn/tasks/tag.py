@@ -89,7 +89,7 @@ class Tagger(TextModel[Tagged]):
                     found[place] = log_softmax(logits)
         return found
 
-    def read(
+    def _read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
     ) -> list[Tagged]:
         """See `TaskModel`; raises what `read_tagged` does."""

@@ -117,7 +117,7 @@ class Translator(TextModel[Pair]):
         notes = () if known else (GONE,)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
-    def read(
+    def _read(
         self, sources: Sequence[str | pathlib.Path], reading: Reading, notes: list[str]
     ) -> list[Pair]:
         """See `TaskModel`; raises what `read_pairs` does."""
@@ -133,7 +133,7 @@ class Translator(TextModel[Pair]):
         if origin is None or origin.is_gone:
             return []
         try:
-            return self.read(origin.sources, origin.reading, [])
+            return self._read(origin.sources, origin.reading, [])
         except CharRNNError:
             return []
 

@@ -80,7 +80,9 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
     _refuse_useless(request, takes | HOW_FILES_ARE_READ)
     planning.refuse_unknown(request.settings)
     data = read(request, None)
-    return data, plan(data, request, lambda: _speed(request.settings, request.budget))
+    return data, plan(
+        data, request, lambda cell: _speed({**request.settings, "cell": cell}, request.budget)
+    )
 
 
 def _refuse_useless(request: Request, known: frozenset[str]) -> None:

@@ -164,7 +164,7 @@ def weights_of(network: torch.nn.Module) -> dict[str, np.ndarray]:
 def model_of(data: Any, cell: CellName) -> Any:
     name = data.kind.name
     request = request_of(name, cell=cell, hidden_size=8, embed_size=6)
-    return OBJECTIVES[name].plan(data, request, lambda: 1e9).model
+    return OBJECTIVES[name].plan(data, request, lambda _: 1e9).model
 
 
 @pytest.mark.parametrize("name", ["classify", "tag"])
@@ -337,7 +337,7 @@ def test_a_damaged_folder_is_told() -> None:
 
 def test_schedules_of_small_sets_are_whole() -> None:
     data, _ = task_of("classify")
-    plan = classify.plan(data, request_of("classify"), lambda: 1e11)
+    plan = classify.plan(data, request_of("classify"), lambda _: 1e11)
     assert plan.steps_per_epoch == -(-54 // plan.settings["batch_size"])
     assert schedule(plan, 10).steps == 10
     assert plan.model.bidirectional

@@ -108,7 +108,7 @@ def network_of(
 ) -> TranslatorNetwork:
     """A network whose weights are large enough for answers that differ."""
     request = request_of(cell=cell, hidden_size=8, embed_size=6, num_layers=layers)
-    model = translate.plan(data, request, lambda: 1e9).model
+    model = translate.plan(data, request, lambda _: 1e9).model
     network = task.network(model, torch.Generator().manual_seed(1)).eval()
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -266,7 +266,7 @@ def test_long_pairs_are_left_out_and_that_is_told() -> None:
     with pytest.raises(
         UsageError, match="seq_length is 2, the pairs need 4 to 12 steps; choose 12"
     ):
-        translate.plan(data, request_of(seq_length=2), lambda: 1e9)
+        translate.plan(data, request_of(seq_length=2), lambda _: 1e9)
 
 
 def test_too_few_pairs() -> None:

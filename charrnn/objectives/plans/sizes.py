@@ -57,7 +57,7 @@ class Sizes:
             for size in self.sizes
             if size <= most
         ]
-        rate = speed()
+        rate = speed(models[0].cell)
         able = [m for m in models if self.passes_of(m, train, budget, rate) >= self.passes]
         return able[-1] if able else models[0]
 
@@ -75,7 +75,7 @@ class Sizes:
         minutes = request.budget.kept_minutes
         if not request.bases or minutes is None:
             return ()
-        passes = self.passes_of(model, train, request.budget, speed())
+        passes = self.passes_of(model, train, request.budget, speed(model.cell))
         if passes >= FEW:
             return ()
         names = " and ".join(str(base.path) for base in request.bases)

@@ -129,3 +129,24 @@ def test_a_run_that_is_not_for_minutes_is_planned_alike_each_time(
         Corpus("verse", VERSE * 20), out=tmp_path / "m", device="cpu", cell="gru", **budget, **given
     )
     assert asked == ([(torch.device("cpu"), "auto", "gru")] if measured else [])
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_the_speed_of_a_task_is_that_of_the_cell_it_trains(
+    base: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Classifiers are GRUs unless the user, or the model they start from, has another cell."""
+    asked = list[Any]()
+    monkeypatch.setattr(
+        "charrnn.training.preparing.measured_speed", lambda *given: asked.append(given[-1]) or 1e9
+    )
+    given: dict[str, Any] = {}
+    if base:
+        tiny = {"cell": "rnn", "hidden_size": 12, "embed_size": 6, "steps": 1}
+        train(Corpus("verse", VERSE * 20), out=tmp_path / "base", **tiny).finish(progress=False)
+        given["init_from"] = tmp_path / "base"
+    (tmp_path / "rows.csv").write_text(
+        "text,label\n" + "".join(f"{'ab' * n},{n % 2}\n" for n in range(2, 40))
+    )
+    train(tmp_path / "rows.csv", task="classify", out=tmp_path / "m", device="cpu", **given)
+    assert set(asked) == {"rnn" if base else "gru"}
