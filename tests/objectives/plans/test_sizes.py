@@ -36,12 +36,12 @@ def base(name: str) -> ModelFolder:
 
 
 def of_texts(request: Request, rate: float) -> Plan:
-    return texts.plan_of(WORDS, 20, request, lambda: rate, {})
+    return texts.plan_of(WORDS, 20, request, lambda _: rate, {})
 
 
 def of_pairs(request: Request, rate: float) -> Plan:
     both = [Pair(word, word[::-1]) for word in WORDS]
-    return pairs.plan_of(both, KIND, 20, request, lambda: rate)
+    return pairs.plan_of(both, KIND, 20, request, lambda _: rate)
 
 
 PLANNERS: dict[str, Callable[[Request, float], Plan]] = {"texts": of_texts, "pairs": of_pairs}
@@ -89,7 +89,9 @@ def test_the_largest_size_is_chosen_that_reads_the_examples_often_enough(kind: s
 def test_more_examples_allow_larger_networks() -> None:
     sizes = Sizes((8, 16, 32), ((100, 8), (1_000, 16), (math.inf, 32)), 5, 6, encoder_shapes)
     shape = {"cell": "gru", "vocab_size": 9, "embed_size": 4, "num_layers": 1}
-    found = [sizes.largest(shape, n, Budget(epochs=1), lambda: 1.0) for n in (99, 100, 999, 10**6)]
+    found = [
+        sizes.largest(shape, n, Budget(epochs=1), lambda _: 1.0) for n in (99, 100, 999, 10**6)
+    ]
     assert [model.hidden_size for model in found] == [8, 16, 16, 32]
-    given = sizes.largest(shape | {"hidden_size": 77}, 99, Budget(minutes=1), lambda: 1.0)
+    given = sizes.largest(shape | {"hidden_size": 77}, 99, Budget(minutes=1), lambda _: 1.0)
     assert given.hidden_size == 77

@@ -137,12 +137,15 @@ def test_the_speed_of_a_task_is_that_of_the_cell_it_trains(
 ) -> None:
     """Classifiers are GRUs unless the user, or the model they start from, has another cell."""
     asked = list[Any]()
-    monkeypatch.setattr(
-        "charrnn.training.preparing.measured_speed", lambda *given: asked.append(given[-1]) or 1e9
-    )
+
+    def speed(*arguments: Any) -> float:
+        asked.append(arguments[-1])
+        return 1e9
+
+    monkeypatch.setattr("charrnn.training.preparing.measured_speed", speed)
     given: dict[str, Any] = {}
     if base:
-        tiny = {"cell": "rnn", "hidden_size": 12, "embed_size": 6, "steps": 1}
+        tiny: dict[str, Any] = {"cell": "rnn", "hidden_size": 12, "embed_size": 6, "steps": 1}
         train(Corpus("verse", VERSE * 20), out=tmp_path / "base", **tiny).finish(progress=False)
         given["init_from"] = tmp_path / "base"
     (tmp_path / "rows.csv").write_text(
