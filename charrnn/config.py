@@ -44,7 +44,7 @@ __all__ = [
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
-EngineName = Literal["auto", "kernels", "tiles", "torch", "loops"]
+EngineName = Literal["auto", "kernels", "tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
