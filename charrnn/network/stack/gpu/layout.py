@@ -20,7 +20,7 @@ SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
 OWN_REGISTERS = 52  # of a thread, beside those with weights and sums
 MOST_REGISTERS = 255  # of a thread
-WARPS = (8, 16)
+WARPS = (8, 16, 12, 4)
 TILE = 16  # units
 
 
