@@ -3,6 +3,7 @@
 // Each thread of the GPU is a context of its own, which runs until it waits for others: for its
 // warp, for its block, or for what another block publishes. Then another one goes on, drawn at
 // random, or the same warp as far as it gets: so a place where waiting was forgotten shows.
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cmath>
@@ -37,18 +38,30 @@ struct Block {
 };
 
 struct Thread {
-  ucontext_t context;
+  ucontext_t first;  // where it begins; between turns it is in `place`: a jump needs no system call
+  jmp_buf place;
   std::vector<char> stack;
   Block *block;
   int number, block_number;
-  bool done = false;
+  bool begun = false, done = false;
 };
 
 static Thread *self;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static long useless;  // switches since something last happened
 
-static void give_way() { swapcontext(&self->context, &scheduler); }
+static void give_way() {
+  if (!_setjmp(self->place)) _longjmp(scheduler, 1);
+}
+
+static void go_on(Thread &thread) {
+  self = &thread;
+  if (_setjmp(scheduler)) return;
+  if (thread.begun) _longjmp(thread.place, 1);
+  thread.begun = true;
+  setcontext(&thread.first);
+}
+
 static void fail() {
   std::fprintf(stderr, "nothing happens any more\n");
   std::abort();
@@ -180,11 +193,10 @@ static void emulate(void (*kernel)(Arguments...), int blocks, int threads, int s
       t.number = i;
       t.block_number = b;
       t.stack.resize(1 << 16);
-      getcontext(&t.context);
-      t.context.uc_stack.ss_sp = t.stack.data();
-      t.context.uc_stack.ss_size = t.stack.size();
-      t.context.uc_link = &scheduler;
-      makecontext(&t.context, body, 0);
+      getcontext(&t.first);
+      t.first.uc_stack.ss_sp = t.stack.data();
+      t.first.uc_stack.ss_size = t.stack.size();
+      makecontext(&t.first, body, 0);
     }
   }
   // A turn is a warp's, and as many times as are drawn.
@@ -199,8 +211,7 @@ static void emulate(void (*kernel)(Arguments...), int blocks, int threads, int s
       done = true;
       for (int i = 32 * w; i < 32 * w + 32; i++) {
         if (fibers[i].done) continue;
-        self = &fibers[i];
-        swapcontext(&scheduler, &self->context);
+        go_on(fibers[i]);
         done = done && fibers[i].done;
       }
       if (done || ++useless > 1000000) break;
