@@ -104,6 +104,9 @@ constexpr int LANE_TILES = CHUNK / 8;
 constexpr int ELEMENTS = UNITS * CHUNK;
 constexpr int READS = LANE_TILES * SPANS;
 constexpr int READS_TOGETHER = READS < 8 ? READS : 8;
+// A tile's product waits for the one before that adds to the same sum: where a warp has few sums,
+// it makes parts of them.
+constexpr int PARTS = TILES * LANE_TILES >= 3 ? 1 : 4 / (TILES * LANE_TILES);
 constexpr unsigned NOTHING_YET = 0xFFFFFFFFu;
 
 // The sums of one unit in one lane. Those of a 16 × 8 tile stand in four areas, with gaps by which
@@ -159,13 +162,15 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const 
                      bool published) {
   const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
   const int column = thread_number() % 4;
-  float sum[LANE_TILES][TILES][4];
+  float sum[PARTS][LANE_TILES][TILES][4];
 #pragma unroll
-  for (int n = 0; n < LANE_TILES; n++)
+  for (int part = 0; part < PARTS; part++)
 #pragma unroll
-    for (int tile = 0; tile < TILES; tile++)
+    for (int n = 0; n < LANE_TILES; n++)
 #pragma unroll
-      for (int k = 0; k < 4; k++) sum[n][tile][k] = 0.0f;
+      for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+        for (int k = 0; k < 4; k++) sum[part][n][tile][k] = 0.0f;
   from += (size_t)row * INNER + warp * SPAN + column * 8;
 #pragma unroll
   for (int first = 0; first < READS; first += READS_TOGETHER) {
@@ -198,7 +203,7 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const 
         for (int half = 0; half < 2; half++)
 #pragma unroll
           for (int tile = 0; tile < TILES; tile++)
-            multiply_tile(sum[n][tile], a[s][half][tile], words[i].at[2 * half],
+            multiply_tile(sum[(2 * s + half) % PARTS][n][tile], a[s][half][tile], words[i].at[2 * half],
                           words[i].at[2 * half + 1]);
     }
   }
@@ -210,8 +215,12 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const 
       for (int k = 0; k < 4; k++) {
         Sums own;
 #pragma unroll
-        for (int j = 0; j < PLACES; j++)
-          own.of[j] = j < SUMS ? sum[n][block * SUMS + (j < SUMS ? j : 0)][k] : 0.0f;
+        for (int j = 0; j < PLACES; j++) {
+          own.of[j] = 0.0f;
+#pragma unroll
+          for (int part = 0; part < PARTS && j < SUMS; part++)
+            own.of[j] += sum[part][n][block * SUMS + (j < SUMS ? j : 0)][k];
+        }
         sums[warp * SUMS_OF_WARP + (n * BLOCKS + block) * 4 * AREA + k * AREA + column * COLUMN +
              row] = own;
       }
@@ -279,15 +288,14 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
   for (int t = 0; t < steps; t++)
     for (int begin = 0; begin < LANES; begin += CHUNK, turn ^= 1) {
       const size_t row = (size_t)t * batch + first_lane + begin;  // of the chunk's first lane
-      float xs[ROUNDS][GATES];
+      Half read[ROUNDS][GATES];  // what needs them comes late, lest a warp waits for them here
 #pragma unroll
       for (int r = 0; r < ROUNDS; r++) {
         const int e = thread_number() + r * THREADS;
         if (e >= ELEMENTS) break;
         const Half *from = gx + (row + e / UNITS) * (GATES * HIDDEN) + first_unit + e % UNITS;
 #pragma unroll
-        for (int g = 0; g < GATES; g++)
-          xs[r][g] = widened(from[g * HIDDEN]) + biases[g * UNITS + e % UNITS];
+        for (int g = 0; g < GATES; g++) read[r][g] = from[g * HIDDEN];
       }
       Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
       multiply(here, a, hs + row * HIDDEN, t == 0);
@@ -298,12 +306,14 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
         if (e >= ELEMENTS) break;
         const int unit = e % UNITS, lane = e / UNITS;
         const Sums product = added(here, unit, lane);
-        float own[GATES], before[STATES], after[STATES], values[KEPT + 1];
+        float xs[GATES], own[GATES], before[STATES], after[STATES], values[KEPT + 1];
 #pragma unroll
-        for (int g = 0; g < GATES; g++)
+        for (int g = 0; g < GATES; g++) {
+          xs[g] = widened(read[r][g]) + biases[g * UNITS + unit];
           own[g] = product.of[g] + biases[(GATES + g) * UNITS + unit];
+        }
         if (MEMORY) before[STATES - 1] = own_memory[begin * UNITS + e];
-        forward_rule(xs[r], own, before, values, after);
+        forward_rule(xs, own, before, values, after);
         const size_t to = (row + lane) * HIDDEN + first_unit + unit, next = (size_t)batch * HIDDEN;
         publish_pair(hs + to + next, after[0]);
         if (MEMORY) {
@@ -337,7 +347,8 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
   for (int t = steps; t >= 0; t--)  // the product leads to before step t, the rule to before t - 1
     for (int begin = 0; begin < LANES; begin += CHUNK, turn ^= 1) {
       const size_t row = (size_t)(t - 1) * batch + first_lane + begin;
-      float slopes[ROUNDS], values[ROUNDS][KEPT + 1], before[ROUNDS][STATES], after[ROUNDS][STATES];
+      Half slopes[ROUNDS], read[ROUNDS][KEPT + 1], old[ROUNDS], young[ROUNDS];
+      float old_memory[ROUNDS], young_memory[ROUNDS];
       if (t > 0)
 #pragma unroll
         for (int r = 0; r < ROUNDS; r++) {
@@ -345,18 +356,16 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
           if (e >= ELEMENTS) break;
           const int unit = first_unit + e % UNITS;
           const size_t lane = row + e / UNITS, at = lane * HIDDEN + unit;
-          slopes[r] = widened(d_out[at]);
+          slopes[r] = d_out[at];
 #pragma unroll
-          for (int k = 0; k < KEPT; k++)
-            values[r][k] = widened(kept[(lane * KEPT + k) * HIDDEN + unit]);
-#pragma unroll
-          for (int s = 0; s < STATES - MEMORY; s++) {
-            before[r][s] = widened(hs[at]);
-            after[r][s] = widened(hs[at + next]);
+          for (int k = 0; k < KEPT; k++) read[r][k] = kept[(lane * KEPT + k) * HIDDEN + unit];
+          if (STATES > MEMORY) {
+            old[r] = hs[at];
+            young[r] = hs[at + next];
           }
           if (MEMORY) {
-            before[r][STATES - 1] = memory[at];
-            after[r][STATES - 1] = memory[at + next];
+            old_memory[r] = memory[at];
+            young_memory[r] = memory[at + next];
           }
         }
       Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
@@ -370,19 +379,28 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
         if (e >= ELEMENTS) break;
         const int unit = e % UNITS, lane = e / UNITS;
         const size_t first = (size_t)(first_lane + begin + lane) * HIDDEN + first_unit + unit;
-        float d_after[STATES], d_before[STATES], by_x[GATES], by_h[GATES];
+        float values[KEPT + 1], before[STATES], after[STATES], d_after[STATES], d_before[STATES];
+        float by_x[GATES], by_h[GATES];
         const float product = t < steps ? added(here, unit, lane).of[0] : d_h[first];
         if (t == 0) {
           d_h[first] = product;
           if (MEMORY) d_memory[first] = own_memory[begin * UNITS + e];
           continue;
         }
-        d_after[0] = slopes[r] + product;
+#pragma unroll
+        for (int k = 0; k < KEPT; k++) values[k] = widened(read[r][k]);
+        before[0] = STATES > MEMORY ? widened(old[r]) : 0.0f;
+        after[0] = STATES > MEMORY ? widened(young[r]) : 0.0f;
+        if (MEMORY) {
+          before[STATES - 1] = old_memory[r];
+          after[STATES - 1] = young_memory[r];
+        }
+        d_after[0] = widened(slopes[r]) + product;
         if (MEMORY) {
           const float past = own_memory[begin * UNITS + e];
           d_after[STATES - 1] = STATES > 1 ? past : d_after[0] + past;
         }
-        backward_rule(values[r], before[r], after[r], d_after, by_x, by_h, d_before);
+        backward_rule(values, before, after, d_after, by_x, by_h, d_before);
         const size_t to = (row + lane) * INNER + first_unit + unit;
 #pragma unroll
         for (int g = 0; g < GATES; g++) publish_pair(dhs + to + g * HIDDEN, by_h[g]);
