@@ -290,7 +290,8 @@ def kernel_time(layout: Layout, batch: int, steps: int) -> float:
         dhs = buffer = half(steps, batch, gates * hidden)
         dxs = torch.empty_like(dhs) if rule.split else dhs
         by_state = torch.zeros(2, batch, hidden, device=DEVICE)
-        tensors = (w_hh, d_out, hs, memory, values, dxs, dhs, by_state[0], by_state[1])
+        totals = torch.empty(2, batch // layout.lanes, gates * hidden, device=DEVICE)
+        tensors = (w_hh, d_out, hs, memory, values, dxs, dhs, *by_state, *totals)
 
     def work() -> None:
         engine.mark_as_missing(buffer)

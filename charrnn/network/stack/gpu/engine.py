@@ -63,16 +63,17 @@ def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
 def backward(layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor) -> Gradients:
     """See `Engine.backward`."""
     assert layer.ids is None, "a table's rows are read before"
-    steps, batch = d_out.shape[:2]
-    split, full = RULES[layer.cell].split, d_h.dtype
-    dhs = d_out.new_empty(steps, batch, len(layer.w_hh))
+    (steps, batch), width = d_out.shape[:2], len(layer.w_hh)
+    layout, split = layout_for(layer, "backward"), RULES[layer.cell].split
+    dhs = d_out.new_empty(steps, batch, width)
     mark_as_missing(dhs)
     dxs = torch.empty_like(dhs) if split else dhs
+    d_rows = d_h.new_empty(batch // layout.lanes, width)
+    db_hh = torch.empty_like(d_rows) if split else d_rows
     buffers = (layer.hs, layer.memory, layer.kept)
-    tensors = (layer.w_hh, d_out, *buffers, dxs, dhs, d_h, d_memory)
-    run(layout_for(layer, "backward"), steps, batch, tensors)
-    d_rows = dxs.sum((0, 1), dtype=full)[None]
-    return Gradients(dxs, dhs, d_rows, dhs.sum((0, 1), dtype=full) if split else None)
+    tensors = (layer.w_hh, d_out, *buffers, dxs, dhs, d_h, d_memory, d_rows, db_hh)
+    run(layout, steps, batch, tensors)
+    return Gradients(dxs, dhs, d_rows.sum(0, keepdim=True), db_hh.sum(0) if split else None)
 
 
 def mark_as_missing(buffer: Tensor) -> None:

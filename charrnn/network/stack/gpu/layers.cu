@@ -258,6 +258,10 @@ constexpr int BIASES = BACK ? 0 : 2 * GATES * UNITS;
 constexpr int SHARED = 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) +
                        4 * (MEMORY * LANES * UNITS + BIASES);
 static_assert(SHARED == SHARED_BYTES, "the host counts otherwise");
+constexpr int TOTALS = (1 + SPLIT) * GATES;
+static_assert(TOTALS * THREADS * 4 <= 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) || !BACK,
+              "there is no room for them");
+static_assert(THREADS % UNITS == 0, "a thread's elements are of one unit");
 static_assert(ELEMENTS % 32 == 0, "a warp has work or none");
 static_assert(LANES % CHUNK == 0 && CHUNK % 8 == 0 && UNITS % 16 == 0 && HIDDEN % UNITS == 0 &&
               INNER % SPAN == 0, "these don't fit");
@@ -329,7 +333,7 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
 #else
 KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, const Half *hs,
              const float *memory, const Half *kept, Half *dxs, Half *dhs, float *d_h,
-             float *d_memory) {
+             float *d_memory, float *d_rows, float *db_hh) {
   Sums *sums = (Sums *)shared_memory();
   float *own_memory = (float *)(sums + 2 * WARPS * SUMS_OF_WARP);
   const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
@@ -343,6 +347,7 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
         own_memory[begin * UNITS + e] =
             d_memory[(size_t)(first_lane + begin + e / UNITS) * HIDDEN + first_unit + e % UNITS];
 
+  float totals[TOTALS] = {};  // of the derivatives of this thread's unit
   int turn = 0;
   for (int t = steps; t >= 0; t--)  // the product leads to before step t, the rule to before t - 1
     for (int begin = 0; begin < LANES; begin += CHUNK, turn ^= 1) {
@@ -404,11 +409,29 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
         const size_t to = (row + lane) * INNER + first_unit + unit;
 #pragma unroll
         for (int g = 0; g < GATES; g++) publish_pair(dhs + to + g * HIDDEN, by_h[g]);
+#pragma unroll
+        for (int g = 0; g < GATES; g++) {
+          totals[g] += by_x[g];
+          if (SPLIT) totals[TOTALS - GATES + g] += by_h[g];
+        }
         if (MEMORY) own_memory[begin * UNITS + e] = d_before[STATES - 1];
         if (SPLIT)
 #pragma unroll
           for (int g = 0; g < GATES; g++) write_pair(dxs + to + g * HIDDEN, by_x[g]);
       }
     }
+
+  wait_for_block();
+  float *all = (float *)sums;  // (TOTALS, THREADS)
+#pragma unroll
+  for (int g = 0; g < TOTALS; g++) all[g * THREADS + thread_number()] = totals[g];
+  wait_for_block();
+  for (int i = thread_number(); i < TOTALS * UNITS; i += THREADS) {
+    float total = 0.0f;
+    for (int j = i % UNITS; j < THREADS; j += UNITS) total += all[i / UNITS * THREADS + j];
+    float *to = i < GATES * UNITS ? d_rows : db_hh;
+    to[(size_t)(first_lane / LANES * GATES + i / UNITS % GATES) * HIDDEN + first_unit +
+       i % UNITS] = total;
+  }
 }
 #endif
