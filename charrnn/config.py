@@ -278,8 +278,9 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     engine: Annotated[
         EngineName,
         about(
-            "What computes the recurrent layers: machine code, machine code with tiles (AMX), "
-            "PyTorch's own layers, or a loop over its operations. The fastest here, by trial.",
+            "What computes the recurrent layers: machine code, machine code with tiles (AMX), one "
+            "kernel of a GPU for all steps, PyTorch's own layers, or a loop over its operations. "
+            "The fastest here, by trial.",
             derived=True,
         ),
     ] = "auto"

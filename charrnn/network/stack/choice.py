@@ -2,7 +2,7 @@
 
 kernels    machine code, see `kernels`
 tiles      machine code with tiles (AMX), see there, too
-persistent a kernel that stays on the GPU for all steps, see `gpu`
+persistent one kernel of a GPU for all steps, see `gpu`
 torch      PyTorch's own layers, see `builtin`
 loops      a loop over PyTorch's operations, see `loops`
 

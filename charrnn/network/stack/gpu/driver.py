@@ -67,6 +67,7 @@ def is_address(place: int) -> bool:
     return place >= 2
 
 
+@cache
 def available() -> bool:
     """Whether the libraries are here."""
     try:

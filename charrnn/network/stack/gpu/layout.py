@@ -6,6 +6,7 @@ layout = plan("lstm", "forward", 512, 64, limits)    # None if it does not fit
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Literal, NamedTuple
 
 from charrnn.cells.gradients import RULES
@@ -116,6 +117,7 @@ def layouts(
                         yield layout
 
 
+@cache
 def plan(cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits) -> Layout | None:
     """The layout to use: as many blocks as there is room for, as few warps as hold the weights.
 

@@ -7,6 +7,7 @@ which writes down what is done to it, in C.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from charrnn.cells.gradients import RULES
@@ -53,6 +54,7 @@ def _text(value: Term | float) -> str:
     return value.text if isinstance(value, Term) else f"{float(value)}f"
 
 
+@cache
 def source(cell: CellName, way: Way) -> str:
     """The whole source of a layer's way forward or back; see `defines` for its constants."""
     text = Path(__file__).with_name("layers.cu").read_text("utf-8")
