@@ -129,12 +129,13 @@ def _driver() -> ctypes.CDLL:
 def _compiler() -> ctypes.CDLL:
     """NVRTC, which PyTorch may have loaded, or else stands beside it or in the system."""
     version = (torch.version.cuda or "0").split(".")[0]
-    name = f"libnvrtc.so.{version}"
-    beside = sorted(Path(torch.__file__).parents[1].glob(f"nvidia/*/lib/{name}"))
-    within = sorted((Path(torch.__file__).parent / "lib").glob("libnvrtc*.so*"))
-    for place in (name, *map(str, beside), *map(str, within)):
+    name, home = f"libnvrtc.so.{version}", Path(torch.__file__).parents[1]
+    # NVRTC looks for a library of its own where the system has some, but finds it if it is loaded.
+    for part in home.glob(f"nvidia/*/lib/libnvrtc-builtins.so.{version}*"):
+        ctypes.CDLL(str(part))
+    for place in (*home.glob(f"nvidia/*/lib/{name}"), *home.glob("torch/lib/libnvrtc-*.so*"), name):
         try:
-            return ctypes.CDLL(place)
+            return ctypes.CDLL(str(place))
         except OSError:
             continue
     raise OSError(f"there is no {name}")
