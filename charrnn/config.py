@@ -44,7 +44,7 @@ __all__ = [
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
-EngineName = Literal["auto", "kernels", "tiles", "torch", "loops"]
+EngineName = Literal["auto", "kernels", "tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
@@ -278,8 +278,9 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     engine: Annotated[
         EngineName,
         about(
-            "What computes the recurrent layers: machine code, machine code with tiles (AMX), "
-            "PyTorch's own layers, or a loop over its operations. The fastest here, by trial.",
+            "What computes the recurrent layers: machine code, machine code with tiles (AMX), one "
+            "kernel of a GPU for all steps, PyTorch's own layers, or a loop over its operations. "
+            "The fastest here, by trial.",
             derived=True,
         ),
     ] = "auto"

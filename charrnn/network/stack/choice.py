@@ -2,6 +2,7 @@
 
 kernels    machine code, see `kernels`
 tiles      machine code with tiles (AMX), see there, too
+persistent one kernel of a GPU for all steps, see `gpu`
 torch      PyTorch's own layers, see `builtin`
 loops      a loop over PyTorch's operations, see `loops`
 
@@ -17,12 +18,15 @@ import torch
 from charrnn.config import CellName, EngineName
 from charrnn.network.stack import builtin
 from charrnn.network.stack.engine import Engine
+from charrnn.network.stack.gpu.engine import PERSISTENT
 from charrnn.network.stack.kernels import KERNELS, TILES
 from charrnn.network.stack.loops import LOOPS
 
 __all__ = ["STEP_ENGINES", "candidates", "chosen"]
 
-STEP_ENGINES: dict[EngineName, Engine] = {engine.name: engine for engine in (KERNELS, TILES, LOOPS)}
+STEP_ENGINES: dict[EngineName, Engine] = {
+    engine.name: engine for engine in (KERNELS, TILES, PERSISTENT, LOOPS)
+}
 
 
 def candidates(
@@ -41,7 +45,8 @@ def candidates(
         weights: the kind of the weights.
     """
     if device.type != "cpu":
-        return ["torch"]
+        able = device.type == "cuda" and PERSISTENT.takes(hidden_size, dtype, weights)
+        return ["persistent", "torch"] if able else ["torch"]
     first = [e.name for e in (KERNELS, TILES) if e.takes(hidden_size, dtype, weights)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]

@@ -18,6 +18,7 @@ from charrnn.config import CellName, EngineName, ModelConfig
 from charrnn.network.modules import drawing
 from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, chosen
+from charrnn.network.stack.gpu.engine import takes_lanes
 from charrnn.network.stack.sequences import sequence
 
 __all__ = ["Recurrent", "Rows", "detach"]
@@ -198,8 +199,11 @@ class Recurrent(nn.Module):
             dtype = torch.get_autocast_dtype(x.device.type)
         full = weights[0][0].dtype
         engine = chosen(self.engine, self.cell.name, self.hidden_size, x.device, dtype, full)
-        plain = engine == "torch"
-        if ids is not None and (plain or len(x) * MIN_READS_PER_ROW > ids.numel()):
+        lanes = (x if ids is None else ids).shape[1]
+        if engine == "persistent" and not takes_lanes(self.cell.name, self.hidden_size, lanes):
+            engine = "torch"
+        plain, on_gpu = engine == "torch", x.device.type != "cpu"
+        if ids is not None and (plain or on_gpu or len(x) * MIN_READS_PER_ROW > ids.numel()):
             x, ids = embedding(ids, x), None
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")

@@ -33,7 +33,7 @@ def sequence(
     ids: Tensor | None,
     engine: Engine,
 ) -> tuple[Tensor, ...]:
-    """Run a layer over a sequence, on the CPU.
+    """Run a layer over a sequence.
 
     Args:
         cell: its cell.

@@ -42,6 +42,7 @@ CHEAP = 0.01  # seconds: so short an update is always tried again, lest a busy m
 NAMES: dict[EngineName, str] = {
     "kernels": "machine code",
     "tiles": "machine code with tiles (AMX)",
+    "persistent": "one kernel of a GPU",
     "torch": "PyTorch's layers",
     "loops": "PyTorch's operations",
 }

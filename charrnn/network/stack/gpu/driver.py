@@ -1,0 +1,155 @@
+"""CUDA source to code, and its launch, through the libraries that PyTorch comes with.
+
+    code = compiled(source, "layer", {"HIDDEN": 256}, device)
+    code.launch(blocks, threads, shared_bytes, arguments, stream)
+
+NVRTC compiles without a compiler's being installed; the driver loads and launches what it made.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_void_p, create_string_buffer
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+__all__ = ["Code", "available", "compiled"]
+
+MAX_DYNAMIC_SHARED_SIZE_BYTES = 8  # CUfunction_attribute
+
+
+class Code(NamedTuple):
+    """A kernel that is loaded on a GPU.
+
+    Attributes:
+        function: its handle.
+    """
+
+    function: c_void_p
+
+    def launch(
+        self,
+        blocks: int,
+        threads: int,
+        shared_bytes: int,
+        arguments: Sequence[int],
+        stream: int,
+    ) -> None:
+        """Begin to run it, with all blocks at once.
+
+        Args:
+            blocks, threads: how many, and of each block.
+            shared_bytes: of each block.
+            arguments: first those that are numbers of 32 bits, then addresses; see `is_address`.
+            stream: the handle of a CUDA stream.
+
+        Raises:
+            RuntimeError: if there is no room for all blocks, or CUDA fails.
+        """
+        values = [
+            c_void_p(value) if is_address(place) else c_int(value)
+            for place, value in enumerate(arguments)
+        ]
+        pointers = (c_void_p * len(values))(
+            *(ctypes.cast(ctypes.pointer(value), c_void_p) for value in values)
+        )
+        size = (c_uint(blocks), c_uint(1), c_uint(1), c_uint(threads), c_uint(1), c_uint(1))
+        launch = _driver().cuLaunchCooperativeKernel
+        _check(launch(self.function, *size, c_uint(shared_bytes), c_void_p(stream), pointers))
+
+
+def is_address(place: int) -> bool:
+    """Whether a kernel's argument at this place is an address: all but the first two are."""
+    return place >= 2
+
+
+@cache
+def available() -> bool:
+    """Whether the libraries are here."""
+    try:
+        _driver(), _compiler()
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def compiled(source: str, name: str, defines: tuple[str, ...], device: int) -> Code:
+    """Compile and load a kernel; once for each, in a process.
+
+    Args:
+        source: in CUDA C++, without includes.
+        name: of the kernel.
+        defines: constants, "NAME=value" each.
+        device: the number of a GPU, which is the current one.
+
+    Raises:
+        RuntimeError: if it can't be compiled or loaded.
+    """
+    major, minor = torch.cuda.get_device_capability(device)
+    options = [f"--gpu-architecture=sm_{major}{minor}", "--std=c++17"]
+    image = _compile(source, [*options, *(f"-D{define}" for define in defines)])
+    module, function = c_void_p(), c_void_p()
+    _check(_driver().cuModuleLoadData(byref(module), image))
+    _check(_driver().cuModuleGetFunction(byref(function), module, name.encode()))
+    shared = next(int(d.split("=")[1]) for d in defines if d.startswith("SHARED_BYTES="))
+    _check(_driver().cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED_SIZE_BYTES, c_int(shared)))
+    return Code(function)
+
+
+def _compile(source: str, options: Sequence[str]) -> bytes:
+    """The machine code of a source for the GPU that the options name."""
+    nvrtc, program, size = _compiler(), c_void_p(), c_size_t()
+    _made(nvrtc.nvrtcCreateProgram(byref(program), source.encode(), b"layers.cu", 0, None, None))
+    try:
+        given = (c_char_p * len(options))(*(option.encode() for option in options))
+        if nvrtc.nvrtcCompileProgram(program, len(options), given):
+            _made(nvrtc.nvrtcGetProgramLogSize(program, byref(size)))
+            log = create_string_buffer(size.value)
+            _made(nvrtc.nvrtcGetProgramLog(program, log))
+            raise RuntimeError(f"a kernel can't be compiled: {log.value.decode()}")
+        _made(nvrtc.nvrtcGetCUBINSize(program, byref(size)))
+        image = create_string_buffer(size.value)
+        _made(nvrtc.nvrtcGetCUBIN(program, image))
+    finally:
+        nvrtc.nvrtcDestroyProgram(byref(program))
+    return image.raw
+
+
+@cache
+def _driver() -> ctypes.CDLL:
+    return ctypes.CDLL("libcuda.so.1")
+
+
+@cache
+def _compiler() -> ctypes.CDLL:
+    """NVRTC, which PyTorch may have loaded, or else stands beside it or in the system."""
+    version = (torch.version.cuda or "0").split(".")[0]
+    name, home = f"libnvrtc.so.{version}", Path(torch.__file__).parents[1]
+    # NVRTC looks for a library of its own where the system has some, but finds it if it is loaded.
+    for part in home.glob(f"nvidia/*/lib/libnvrtc-builtins.so.{version}*"):
+        ctypes.CDLL(str(part))
+    for place in (*home.glob(f"nvidia/*/lib/{name}"), *home.glob("torch/lib/libnvrtc-*.so*"), name):
+        try:
+            return ctypes.CDLL(str(place))
+        except OSError:
+            continue
+    raise OSError(f"there is no {name}")
+
+
+def _check(result: int) -> None:
+    """Raise an error of the driver's."""
+    if result:
+        text = c_char_p()
+        _driver().cuGetErrorString(c_int(result), byref(text))
+        raise RuntimeError(f"CUDA error: {(text.value or b'unknown').decode()} ({result})")
+
+
+def _made(result: int) -> None:
+    """Raise an error of the compiler's."""
+    if result:
+        raise RuntimeError(f"NVRTC error {result}")

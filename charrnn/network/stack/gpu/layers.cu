@@ -1,0 +1,437 @@
+// A recurrent layer over all steps in one kernel; its recurrent weights stay in registers.
+//
+// Diamos et al., "Persistent RNNs: stashing recurrent weights on-chip", 2016.
+//
+// Lanes are independent, and so are groups of LANES of them. A group is served by HIDDEN / UNITS
+// blocks, each of which owns UNITS units. In each step a block multiplies its rows of the weights
+// by what all blocks of its group made in the step before, applies the rule, and publishes its
+// part. No barrier holds blocks together: what they publish is its own signal. It goes to memory
+// that was filled with ones before, which as a pair of bfloat16 is no result, and who reads a word
+// of ones reads again.
+//
+// In a block, the warps divide the inner dimension of the product among them, so that none waits
+// for numbers that it does not need; their sums are added in shared memory.
+//
+// Constants: BACK (0 forward, 1 backward), GATES, KEPT, MEMORY, SPLIT and STATES of the cell's rule,
+// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS. `forward_rule` and
+// `backward_rule` stand before this text. Shapes are those of `Engine`.
+
+// ---------------------------------------------------------------------------- the machine
+// Tests replace this part, to run the rest on a CPU.
+#ifndef EMULATED
+#define DEVICE __device__ __forceinline__
+#define KERNEL extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
+
+typedef unsigned short Half;  // the bits of a bfloat16
+constexpr int PATIENCE = 1 << 22;  // readings, some seconds, after which something is broken
+
+struct alignas(16) Words {
+  unsigned at[4];
+};
+
+DEVICE int thread_number() { return threadIdx.x; }
+DEVICE int block_number() { return blockIdx.x; }
+DEVICE void wait_for_block() { __syncthreads(); }
+DEVICE bool any_in_warp(bool value) { return __any_sync(~0u, value); }
+DEVICE float of_neighbour(float value) { return __shfl_xor_sync(~0u, value, 1); }
+DEVICE void fail() { __trap(); }
+
+DEVICE char *shared_memory() {
+  extern __shared__ __align__(16) char memory[];
+  return memory;
+}
+
+// Of each word there is one order of values for the whole GPU; L1 caches are passed by.
+DEVICE Words read_published(const Half *from) {
+  Words w;
+  asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(w.at[0]), "=r"(w.at[1]), "=r"(w.at[2]), "=r"(w.at[3])
+               : "l"(from)
+               : "memory");
+  return w;
+}
+
+DEVICE void publish(Half *to, unsigned word) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
+}
+
+// Two bfloat16 in a word, the first in its low half; what is not a number becomes 0x7FFF.
+DEVICE unsigned packed(float low, float high) {
+  unsigned word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+}
+
+DEVICE float widened(Half bits) { return __uint_as_float((unsigned)bits << 16); }
+
+// sum (16 × 8) += a (16 × 16) · b (16 × 8)
+DEVICE void multiply_tile(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+DEVICE float power_of_two(float x) {
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(x));
+  return x;
+}
+
+DEVICE float inverse(float x) {
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(x));
+  return x;
+}
+#endif
+
+// ------------------------------------------------------------------------------ the rule
+// In forms that can't overflow; the absolute error is a few times 1e-7.
+DEVICE float sigmoid_of(float x) { return inverse(1.0f + power_of_two(-1.442695041f * x)); }
+DEVICE float tanh_of(float x) {
+  return 1.0f - 2.0f * inverse(1.0f + power_of_two(2.885390082f * x));
+}
+
+RULE
+
+// ------------------------------------------------------------------------- the dimensions
+constexpr int THREADS = 32 * WARPS;
+constexpr int INNER = BACK ? GATES * HIDDEN : HIDDEN;  // of the product
+constexpr int SUMS = BACK ? 1 : GATES;                 // rows of the product for each unit
+constexpr int SPAN = 32;                               // of the inner dimension, read together
+constexpr int SPANS = (INNER / SPAN + WARPS - 1) / WARPS;  // of a warp, at most
+constexpr int BLOCKS = UNITS / 16;
+constexpr int TILES = BLOCKS * SUMS;  // of 16 rows
+constexpr int LANE_TILES = CHUNK / 8;
+constexpr int ELEMENTS = UNITS * CHUNK;
+constexpr int READS = LANE_TILES * SPANS;
+constexpr int READS_TOGETHER = READS < 8 ? READS : 8;
+// A tile's product waits for the one before that adds to the same sum: where a warp has few sums,
+// it makes parts of them.
+constexpr int PARTS = TILES * LANE_TILES >= 3 ? 1 : 4 / (TILES * LANE_TILES);
+constexpr unsigned NOTHING_YET = 0xFFFFFFFFu;
+
+// The sums of one unit in one lane. Those of a 16 × 8 tile stand in four areas, with gaps by which
+// neither writing nor reading them meets a bank twice.
+constexpr int PLACES = SUMS == 3 ? 4 : SUMS;
+struct alignas(4 * PLACES) Sums {
+  float of[PLACES];
+};
+constexpr int COLUMN = PLACES == 4 ? 10 : 8, AREA = 40;
+constexpr int SUMS_OF_WARP = LANE_TILES * BLOCKS * 4 * AREA;
+
+DEVICE bool missing(const Words &w) {
+  return w.at[0] == NOTHING_YET || w.at[1] == NOTHING_YET || w.at[2] == NOTHING_YET ||
+         w.at[3] == NOTHING_YET;
+}
+
+// Which place of a tile's sums is that of a unit (of 16) in a lane (of 8).
+DEVICE int place(int unit, int lane) {
+  return (unit / 8 * 2 + lane % 2) * AREA + lane / 2 * COLUMN + unit % 8;
+}
+
+// A thread's part of the weights, as operands of tiles. Which numbers of a span count as which
+// columns of its two tiles is free, as long as both operands agree: here each thread has eight in
+// a row, so that it reads 16 bytes at once.
+DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights, int first_unit) {
+  const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
+  const int begin = thread_number() % 4 * 8;
+#pragma unroll
+  for (int s = 0; s < SPANS; s++)
+#pragma unroll
+    for (int half = 0; half < 2; half++)
+#pragma unroll
+      for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+        for (int r = 0; r < 4; r++) {
+          const int span = warp + s * WARPS;
+          const int k = span * SPAN + begin + half * 4 + r / 2 * 2;
+          const int unit = first_unit + tile / SUMS * 16 + r % 2 * 8 + row;
+          float low = 0.0f, high = 0.0f;
+          if (span < INNER / SPAN) {
+            const size_t at = BACK ? (size_t)k * HIDDEN + unit
+                                   : (size_t)(tile % SUMS * HIDDEN + unit) * HIDDEN + k;
+            low = weights[at];
+            high = weights[at + (BACK ? HIDDEN : 1)];
+          }
+          a[s][half][tile][r] = packed(low, high);
+        }
+}
+
+// A warp's part of the product of the weights and a chunk of lanes, to shared memory.
+// `from` is (CHUNK, INNER).
+DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const Half *from,
+                     bool published) {
+  const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
+  const int column = thread_number() % 4;
+  float sum[PARTS][LANE_TILES][TILES][4];
+#pragma unroll
+  for (int part = 0; part < PARTS; part++)
+#pragma unroll
+    for (int n = 0; n < LANE_TILES; n++)
+#pragma unroll
+      for (int tile = 0; tile < TILES; tile++)
+#pragma unroll
+        for (int k = 0; k < 4; k++) sum[part][n][tile][k] = 0.0f;
+  from += (size_t)row * INNER + warp * SPAN + column * 8;
+#pragma unroll
+  for (int first = 0; first < READS; first += READS_TOGETHER) {
+    Words words[READS_TOGETHER];
+#pragma unroll
+    for (int i = 0; i < READS_TOGETHER; i++) {
+      const int n = (first + i) / SPANS, s = (first + i) % SPANS;
+      words[i] = Words{};
+      if (n < LANE_TILES && warp + s * WARPS < INNER / SPAN)
+        words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
+    }
+    for (int readings = 0; !published; readings++) {
+      bool wait = false;
+#pragma unroll
+      for (int i = 0; i < READS_TOGETHER; i++) wait = wait || missing(words[i]);
+      if (!any_in_warp(wait)) break;
+      if (readings == PATIENCE) fail();
+#pragma unroll
+      for (int i = 0; i < READS_TOGETHER; i++) {
+        const int n = (first + i) / SPANS, s = (first + i) % SPANS;
+        if (missing(words[i]))
+          words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < READS_TOGETHER; i++) {
+      const int n = (first + i) / SPANS, s = (first + i) % SPANS;
+      if (n < LANE_TILES)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+#pragma unroll
+          for (int tile = 0; tile < TILES; tile++)
+            multiply_tile(sum[(2 * s + half) % PARTS][n][tile], a[s][half][tile], words[i].at[2 * half],
+                          words[i].at[2 * half + 1]);
+    }
+  }
+#pragma unroll
+  for (int n = 0; n < LANE_TILES; n++)
+#pragma unroll
+    for (int block = 0; block < BLOCKS; block++)
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        Sums own;
+#pragma unroll
+        for (int j = 0; j < PLACES; j++) {
+          own.of[j] = 0.0f;
+#pragma unroll
+          for (int part = 0; part < PARTS && j < SUMS; part++)
+            own.of[j] += sum[part][n][block * SUMS + (j < SUMS ? j : 0)][k];
+        }
+        sums[warp * SUMS_OF_WARP + (n * BLOCKS + block) * 4 * AREA + k * AREA + column * COLUMN +
+             row] = own;
+      }
+}
+
+// The sums of all warps for a unit in a lane of the chunk.
+DEVICE Sums added(const Sums *sums, int unit, int lane) {
+  sums += (lane / 8 * BLOCKS + unit / 16) * 4 * AREA + place(unit % 16, lane % 8);
+  Sums all = sums[0];
+#pragma unroll
+  for (int warp = 1; warp < WARPS; warp++) {
+    const Sums more = sums[warp * SUMS_OF_WARP];
+#pragma unroll
+    for (int j = 0; j < SUMS; j++) all.of[j] += more.of[j];
+  }
+  return all;
+}
+
+// Two threads write a pair of neighbouring units' numbers as one word.
+DEVICE void write_pair(Half *to, float own) {
+  const float other = of_neighbour(own);
+  if (thread_number() % 2 == 0) *(unsigned *)to = packed(own, other);
+}
+
+DEVICE void publish_pair(Half *to, float own) {
+  const float other = of_neighbour(own);
+  if (thread_number() % 2 == 0) publish(to, packed(own, other));
+}
+
+// ---------------------------------------------------------------------------- the kernels
+// A thread applies the rule to ROUNDS elements of a chunk: units beside each other are those of
+// threads beside each other. Its memory, or the derivative by it, stays in shared memory.
+constexpr int ROUNDS = (ELEMENTS + THREADS - 1) / THREADS;
+constexpr int BIASES = BACK ? 0 : 2 * GATES * UNITS;
+constexpr int SHARED = 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) +
+                       4 * (MEMORY * LANES * UNITS + BIASES);
+static_assert(SHARED == SHARED_BYTES, "the host counts otherwise");
+constexpr int TOTALS = (1 + SPLIT) * GATES;
+static_assert(TOTALS * THREADS * 4 <= 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) || !BACK,
+              "there is no room for them");
+static_assert(THREADS % UNITS == 0, "a thread's elements are of one unit");
+static_assert(ELEMENTS % 32 == 0, "a warp has work or none");
+static_assert(LANES % CHUNK == 0 && CHUNK % 8 == 0 && UNITS % 16 == 0 && HIDDEN % UNITS == 0 &&
+              INNER % SPAN == 0, "these don't fit");
+
+#if !BACK
+KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, const float *b_hh,
+             const Half *gx, Half *hs, float *memory, Half *kept) {
+  Sums *sums = (Sums *)shared_memory();
+  float *own_memory = (float *)(sums + 2 * WARPS * SUMS_OF_WARP);
+  float *biases = own_memory + MEMORY * LANES * UNITS;
+  const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
+  const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
+  unsigned a[SPANS][2][TILES][4];
+  load_weights(a, weights, first_unit);
+  for (int i = thread_number(); i < GATES * UNITS; i += THREADS) {
+    const int from = i / UNITS * HIDDEN + first_unit + i % UNITS;
+    biases[i] = b_ih[from];
+    biases[GATES * UNITS + i] = b_hh[from];
+  }
+  if (MEMORY)
+    for (int begin = 0; begin < LANES; begin += CHUNK)
+      for (int e = thread_number(); e < ELEMENTS; e += THREADS)
+        own_memory[begin * UNITS + e] =
+            memory[(size_t)(first_lane + begin + e / UNITS) * HIDDEN + first_unit + e % UNITS];
+  wait_for_block();
+
+  int turn = 0;
+  for (int t = 0; t < steps; t++)
+    for (int begin = 0; begin < LANES; begin += CHUNK, turn ^= 1) {
+      const size_t row = (size_t)t * batch + first_lane + begin;  // of the chunk's first lane
+      Half read[ROUNDS][GATES];  // what needs them comes late, lest a warp waits for them here
+#pragma unroll
+      for (int r = 0; r < ROUNDS; r++) {
+        const int e = thread_number() + r * THREADS;
+        if (e >= ELEMENTS) break;
+        const Half *from = gx + (row + e / UNITS) * (GATES * HIDDEN) + first_unit + e % UNITS;
+#pragma unroll
+        for (int g = 0; g < GATES; g++) read[r][g] = from[g * HIDDEN];
+      }
+      Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
+      multiply(here, a, hs + row * HIDDEN, t == 0);
+      wait_for_block();  // once is enough: no sums stand where those of the turn before did
+#pragma unroll
+      for (int r = 0; r < ROUNDS; r++) {
+        const int e = thread_number() + r * THREADS;
+        if (e >= ELEMENTS) break;
+        const int unit = e % UNITS, lane = e / UNITS;
+        const Sums product = added(here, unit, lane);
+        float xs[GATES], own[GATES], before[STATES], after[STATES], values[KEPT + 1];
+#pragma unroll
+        for (int g = 0; g < GATES; g++) {
+          xs[g] = widened(read[r][g]) + biases[g * UNITS + unit];
+          own[g] = product.of[g] + biases[(GATES + g) * UNITS + unit];
+        }
+        if (MEMORY) before[STATES - 1] = own_memory[begin * UNITS + e];
+        forward_rule(xs, own, before, values, after);
+        const size_t to = (row + lane) * HIDDEN + first_unit + unit, next = (size_t)batch * HIDDEN;
+        publish_pair(hs + to + next, after[0]);
+        if (MEMORY) {
+          own_memory[begin * UNITS + e] = after[STATES - 1];
+          memory[to + next] = after[STATES - 1];
+        }
+#pragma unroll
+        for (int k = 0; k < KEPT; k++)
+          write_pair(kept + ((row + lane) * KEPT + k) * HIDDEN + first_unit + unit, values[k]);
+      }
+    }
+}
+#else
+KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, const Half *hs,
+             const float *memory, const Half *kept, Half *dxs, Half *dhs, float *d_h,
+             float *d_memory, float *d_rows, float *db_hh) {
+  Sums *sums = (Sums *)shared_memory();
+  float *own_memory = (float *)(sums + 2 * WARPS * SUMS_OF_WARP);
+  const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
+  const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
+  const size_t next = (size_t)batch * HIDDEN;
+  unsigned a[SPANS][2][TILES][4];
+  load_weights(a, weights, first_unit);
+  if (MEMORY)
+    for (int begin = 0; begin < LANES; begin += CHUNK)
+      for (int e = thread_number(); e < ELEMENTS; e += THREADS)
+        own_memory[begin * UNITS + e] =
+            d_memory[(size_t)(first_lane + begin + e / UNITS) * HIDDEN + first_unit + e % UNITS];
+
+  float totals[TOTALS] = {};  // of the derivatives of this thread's unit
+  int turn = 0;
+  for (int t = steps; t >= 0; t--)  // the product leads to before step t, the rule to before t - 1
+    for (int begin = 0; begin < LANES; begin += CHUNK, turn ^= 1) {
+      const size_t row = (size_t)(t - 1) * batch + first_lane + begin;
+      Half slopes[ROUNDS], read[ROUNDS][KEPT + 1], old[ROUNDS], young[ROUNDS];
+      float old_memory[ROUNDS], young_memory[ROUNDS];
+      if (t > 0)
+#pragma unroll
+        for (int r = 0; r < ROUNDS; r++) {
+          const int e = thread_number() + r * THREADS;
+          if (e >= ELEMENTS) break;
+          const int unit = first_unit + e % UNITS;
+          const size_t lane = row + e / UNITS, at = lane * HIDDEN + unit;
+          slopes[r] = d_out[at];
+#pragma unroll
+          for (int k = 0; k < KEPT; k++) read[r][k] = kept[(lane * KEPT + k) * HIDDEN + unit];
+          if (STATES > MEMORY) {
+            old[r] = hs[at];
+            young[r] = hs[at + next];
+          }
+          if (MEMORY) {
+            old_memory[r] = memory[at];
+            young_memory[r] = memory[at + next];
+          }
+        }
+      Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
+      if (t < steps) {
+        multiply(here, a, dhs + (row + batch) * INNER, false);
+        wait_for_block();
+      }
+#pragma unroll
+      for (int r = 0; r < ROUNDS; r++) {
+        const int e = thread_number() + r * THREADS;
+        if (e >= ELEMENTS) break;
+        const int unit = e % UNITS, lane = e / UNITS;
+        const size_t first = (size_t)(first_lane + begin + lane) * HIDDEN + first_unit + unit;
+        float values[KEPT + 1], before[STATES], after[STATES], d_after[STATES], d_before[STATES];
+        float by_x[GATES], by_h[GATES];
+        const float product = t < steps ? added(here, unit, lane).of[0] : d_h[first];
+        if (t == 0) {
+          d_h[first] = product;
+          if (MEMORY) d_memory[first] = own_memory[begin * UNITS + e];
+          continue;
+        }
+#pragma unroll
+        for (int k = 0; k < KEPT; k++) values[k] = widened(read[r][k]);
+        before[0] = STATES > MEMORY ? widened(old[r]) : 0.0f;
+        after[0] = STATES > MEMORY ? widened(young[r]) : 0.0f;
+        if (MEMORY) {
+          before[STATES - 1] = old_memory[r];
+          after[STATES - 1] = young_memory[r];
+        }
+        d_after[0] = widened(slopes[r]) + product;
+        if (MEMORY) {
+          const float past = own_memory[begin * UNITS + e];
+          d_after[STATES - 1] = STATES > 1 ? past : d_after[0] + past;
+        }
+        backward_rule(values, before, after, d_after, by_x, by_h, d_before);
+        const size_t to = (row + lane) * INNER + first_unit + unit;
+#pragma unroll
+        for (int g = 0; g < GATES; g++) publish_pair(dhs + to + g * HIDDEN, by_h[g]);
+#pragma unroll
+        for (int g = 0; g < GATES; g++) {
+          totals[g] += by_x[g];
+          if (SPLIT) totals[TOTALS - GATES + g] += by_h[g];
+        }
+        if (MEMORY) own_memory[begin * UNITS + e] = d_before[STATES - 1];
+        if (SPLIT)
+#pragma unroll
+          for (int g = 0; g < GATES; g++) write_pair(dxs + to + g * HIDDEN, by_x[g]);
+      }
+    }
+
+  wait_for_block();
+  float *all = (float *)sums;  // (TOTALS, THREADS)
+#pragma unroll
+  for (int g = 0; g < TOTALS; g++) all[g * THREADS + thread_number()] = totals[g];
+  wait_for_block();
+  for (int i = thread_number(); i < TOTALS * UNITS; i += THREADS) {
+    float total = 0.0f;
+    for (int j = i % UNITS; j < THREADS; j += UNITS) total += all[i / UNITS * THREADS + j];
+    float *to = i < GATES * UNITS ? d_rows : db_hh;
+    to[(size_t)(first_lane / LANES * GATES + i / UNITS % GATES) * HIDDEN + first_unit +
+       i % UNITS] = total;
+  }
+}
+#endif

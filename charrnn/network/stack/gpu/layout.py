@@ -1,0 +1,129 @@
+"""How the work of a layer is divided among the blocks and warps of a GPU.
+
+layout = plan("lstm", "forward", 512, 64, limits)    # None if it does not fit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Literal, NamedTuple
+
+from charrnn.cells.gradients import RULES
+from charrnn.cells.rules import CELLS
+from charrnn.config import CellName
+
+__all__ = ["Layout", "Limits", "Way", "layouts", "plan"]
+
+Way = Literal["forward", "backward"]
+
+SPAN = 32  # of the inner dimension of the product, that is read together
+REGISTERS = 65536  # of a multiprocessor
+OWN_REGISTERS = 52  # of a thread, beside those with weights and sums
+MOST_REGISTERS = 255  # of a thread
+WARPS = (8, 16, 12, 4)
+TILE = 16  # units
+
+
+class Limits(NamedTuple):
+    """What a GPU has.
+
+    Attributes:
+        blocks: its multiprocessors, each of which has one block.
+        shared_bytes: the shared memory of a block.
+    """
+
+    blocks: int
+    shared_bytes: int
+
+
+class Layout(NamedTuple):
+    """See `layers.cu`.
+
+    Attributes:
+        cell, way, hidden_size: what is computed.
+        units: of a block.
+        lanes: of a block.
+        chunk: lanes that a block computes together.
+        warps: of a block.
+    """
+
+    cell: CellName
+    way: Way
+    hidden_size: int
+    units: int
+    lanes: int
+    chunk: int
+    warps: int
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return 32 * self.warps
+
+    def blocks(self, batch: int) -> int:
+        """Blocks in all, for so many lanes."""
+        return batch // self.lanes * (self.hidden_size // self.units)
+
+    @property
+    def sums(self) -> int:
+        """Rows of the product for each unit."""
+        return CELLS[self.cell].gates if self.way == "forward" else 1
+
+    @property
+    def spans(self) -> int:
+        """Parts of the inner dimension that a warp multiplies."""
+        inner = self.hidden_size * (1 if self.way == "forward" else CELLS[self.cell].gates)
+        return -(-inner // SPAN // self.warps)
+
+    @property
+    def registers(self) -> int:
+        """About how many a thread needs: weights, sums, what it reads, and all else."""
+        tiles = self.units // TILE * self.sums
+        reads = min(8, self.chunk // 8 * self.spans)
+        return 8 * self.spans * tiles + self.chunk // 8 * tiles * 4 + reads * 4 + OWN_REGISTERS
+
+    @property
+    def shared_bytes(self) -> int:
+        """Shared memory of a block: twice all warps' sums, the memory of its lanes, biases."""
+        places = 4 * (4 if self.sums == 3 else self.sums)
+        sums = 2 * self.warps * (self.chunk // 8) * (self.units // TILE) * 4 * 40 * places
+        own = self.lanes * self.units if RULES[self.cell].memory else 0
+        biases = 2 * CELLS[self.cell].gates * self.units if self.way == "forward" else 0
+        return sums + 4 * (own + biases)
+
+    def fits(self, batch: int, limits: Limits) -> bool:
+        """Whether a GPU can run this for so many lanes."""
+        return (
+            batch % self.lanes == 0
+            and self.blocks(batch) <= limits.blocks
+            and self.registers <= min(MOST_REGISTERS, REGISTERS // self.threads)
+            and self.shared_bytes <= limits.shared_bytes
+        )
+
+
+def layouts(
+    cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits
+) -> Iterator[Layout]:
+    """All that a GPU can run; the likely fastest first."""
+    if hidden_size % SPAN or batch % 8:
+        return
+    for units in (16, 32):
+        for lanes in range(8, batch + 1, 8):
+            for chunk in (16, 8) if lanes % 16 == 0 else (8,):
+                for warps in WARPS:
+                    layout = Layout(cell, way, hidden_size, units, lanes, chunk, warps)
+                    if hidden_size % units == 0 and layout.fits(batch, limits):
+                        yield layout
+
+
+@cache
+def plan(cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits) -> Layout | None:
+    """The layout to use: as many blocks as there is room for, as few warps as hold the weights.
+
+    Args:
+        cell, way, hidden_size: what is to be computed.
+        batch: B, the number of lanes.
+        limits: of the GPU.
+    """
+    return next(layouts(cell, way, hidden_size, batch, limits), None)

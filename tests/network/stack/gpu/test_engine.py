@@ -1,0 +1,203 @@
+"""A layer in one kernel of a GPU: on a GPU, and its source on an emulated one; its layouts."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from charrnn.config import CellName
+from charrnn.network.stack import recurrent
+from charrnn.network.stack.engine import Engine, Unrolled
+from charrnn.network.stack.gpu import engine
+from charrnn.network.stack.gpu.engine import PERSISTENT
+from charrnn.network.stack.gpu.layout import Layout, Limits, Way, layouts, plan
+from charrnn.network.stack.loops import LOOPS
+from charrnn.network.stack.recurrent import Recurrent
+from charrnn.network.stack.sequences import sequence
+from tests.network.stack.gpu import emulator
+from tests.network.stack.test_kernels import run, tensors
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+needs_gpp = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ (Debian: g++)")
+
+Divisions = dict[Way, tuple[int, int, int, int]]
+
+HALF, FULL = torch.bfloat16, torch.float32
+H200 = Limits(132, 232448)
+SHAPE = (5, 16, 6, 64)  # T, B, inputs, H: of each cell two groups of four blocks
+PLAIN: Divisions = {"forward": (16, 8, 8, 2), "backward": (16, 8, 8, 4)}
+# Units, lanes, chunk and warps that differ in all: several chunks, tiles and elements of a thread,
+# warps with less to do than others.
+MIXED: list[tuple[CellName, tuple[int, ...], Divisions]] = [
+    ("lstm", (4, 32, 6, 96), {"forward": (32, 32, 16, 2), "backward": (32, 16, 16, 5)}),
+    ("gru", (4, 32, 6, 96), {"forward": (32, 16, 8, 1), "backward": (16, 32, 16, 4)}),
+]
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this machine had a GPU, of which launches know."""
+    monkeypatch.setattr(engine, "limits", lambda: H200)
+    monkeypatch.setattr(engine, "launch", emulator.launch)
+
+
+def divided(monkeypatch: pytest.MonkeyPatch, divisions: Divisions) -> None:
+    """Have these layouts, whatever the plan."""
+
+    def layout_for(layer: Unrolled, way: Way) -> Layout:
+        return Layout(layer.cell, way, layer.hs.shape[2], *divisions[way])
+
+    monkeypatch.setattr(engine, "layout_for", layout_for)
+
+
+def agree(found: tuple[Tensor, ...], leaves: list[Tensor], cell: CellName) -> None:
+    """As close to float64 as the loops in bfloat16 are."""
+    slow = run(cell, HALF, leaves, engine=LOOPS)
+    doubled = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    assert_as_close(found, slow, run(cell, torch.float64, doubled, engine=LOOPS))
+
+
+def assert_as_close(
+    found: tuple[Tensor, ...], slow: tuple[Tensor, ...], exact: tuple[Tensor, ...]
+) -> None:
+    for one, other, truth in zip(found, slow, exact, strict=True):
+        assert one.dtype == other.dtype
+        error = (one - truth).norm() / truth.norm()
+        assert error < 1.2 * (other - truth).norm() / truth.norm() + 1e-3
+
+
+@needs_gpp
+@pytest.mark.usefixtures("emulated")
+def test_a_gpu_would_compute_what_the_loops_do(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And to the bit whatever warp is ahead of others."""
+    divided(monkeypatch, PLAIN)
+    leaves = tensors(cell, SHAPE, FULL)
+    found = run(cell, HALF, leaves, engine=PERSISTENT)
+    agree(found, leaves, cell)
+    for seed in (2, 3):
+        monkeypatch.setattr(engine, "launch", partial(emulator.launch, seed=seed))
+        for one, other in zip(run(cell, HALF, leaves, engine=PERSISTENT), found, strict=True):
+            assert torch.equal(one, other)
+
+
+@needs_gpp
+@pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize(("cell", "shape", "divisions"), MIXED, ids=["lstm", "gru"])
+def test_however_the_work_is_divided(
+    cell: CellName,
+    shape: tuple[int, ...],
+    divisions: Divisions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    divided(monkeypatch, divisions)
+    leaves = tensors(cell, shape, FULL)
+    agree(run(cell, HALF, leaves, engine=PERSISTENT), leaves, cell)
+
+
+@needs_gpp
+@pytest.mark.usefixtures("emulated")
+def test_nobody_waits_for_what_is_not_a_number(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divided(monkeypatch, PLAIN)
+    leaves = tensors(cell, SHAPE, FULL)
+    with torch.no_grad():
+        leaves[0][1] = -float("nan")
+    output, *rest = run(cell, HALF, leaves, engine=PERSISTENT)
+    assert output[:1].isfinite().all()
+    assert output[1:].isnan().all()
+    assert rest[-1].isnan().all()
+
+
+@needs_gpp
+@pytest.mark.usefixtures("emulated")
+def test_lanes_that_fill_no_tile_are_pytorchs(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divided(monkeypatch, PLAIN)
+    monkeypatch.setattr(recurrent, "chosen", lambda *_: "persistent")
+    calls = []
+
+    def counted(*given: Any) -> tuple[Tensor, ...]:
+        calls.append(1)
+        return sequence(*given)
+
+    monkeypatch.setattr(recurrent, "sequence", counted)
+    stack = Recurrent(cell, 6, 64)
+    x = torch.randn(3, 16, 6)
+    with torch.inference_mode(), torch.autocast("cpu", HALF):
+        together, _ = stack(x)
+        assert calls == [1]
+        alone, _ = stack(x[:, :7])
+    assert calls == [1]
+    torch.testing.assert_close(together[:, :7].float(), alone.float(), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("way", ["forward", "backward"])
+def test_layouts_fit(cell: CellName, way: Way) -> None:
+    for hidden_size in (64, 96, 256, 352, 512, 768, 1024):
+        for batch in (8, 24, 32, 40, 64, 128):
+            found = list(layouts(cell, way, hidden_size, batch, H200))
+            assert plan(cell, way, hidden_size, batch, H200) == (found[0] if found else None)
+            for layout in found:
+                assert batch % layout.lanes == layout.lanes % layout.chunk == 0
+                assert layout.blocks(batch) <= H200.blocks
+                assert layout.shared_bytes <= H200.shared_bytes
+                assert layout.blocks(batch) * layout.units * layout.lanes == hidden_size * batch
+
+
+def test_there_is_a_layout_for_what_is_common(cell: CellName) -> None:
+    ways: tuple[Way, Way] = ("forward", "backward")
+    for hidden_size, batch in ((128, 16), (256, 32), (256, 128), (512, 64), (1024, 128)):
+        for way in ways:
+            assert plan(cell, way, hidden_size, batch, H200)
+    for way in ways:
+        assert plan(cell, way, 256, 33, H200) is None
+        assert plan(cell, way, 80, 32, H200) is None
+        assert plan(cell, way, 8192, 8, H200) is None
+        assert plan(cell, way, 256, 32, Limits(7, 232448)) is None
+        assert plan(cell, way, 256, 32, Limits(132, 1024)) is None
+
+
+def test_there_are_none_without_a_gpu() -> None:
+    if not torch.cuda.is_available():
+        assert not PERSISTENT.takes(64, HALF, FULL)
+    assert not PERSISTENT.takes(64, FULL, FULL)
+    assert not PERSISTENT.takes(64, HALF, torch.float64)
+    assert not PERSISTENT.takes(80, HALF, FULL)
+
+
+@needs_gpu
+@pytest.mark.parametrize("shape", [(9, 8, 6, 128), (20, 32, 10, 256), (7, 48, 6, 352)])
+def test_a_gpu_computes_what_the_loops_do(cell: CellName, shape: tuple[int, ...]) -> None:
+    """Twice the same bits, and in a graph, too."""
+    if not PERSISTENT.takes(shape[3], HALF, FULL):
+        pytest.skip("the GPU has no tiles of bfloat16")
+    leaves = [leaf.detach().cuda().requires_grad_() for leaf in tensors(cell, shape, FULL)]
+    doubled = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    exact = both_ways(cell, torch.float64, doubled, LOOPS)
+    slow = both_ways(cell, HALF, leaves, LOOPS)
+    found = both_ways(cell, HALF, leaves, PERSISTENT)
+    assert_as_close(found, slow, exact)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        recorded = both_ways(cell, HALF, leaves, PERSISTENT)
+    graph.replay()
+    graph.replay()
+    for one, other in zip(recorded, found, strict=True):
+        assert torch.equal(one, other)
+
+
+def both_ways(
+    cell: CellName, dtype: torch.dtype, leaves: list[Tensor], steps: Engine
+) -> tuple[Tensor, ...]:
+    """Outputs, states after, and gradients of the sum of all their squares."""
+    results = sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], None, steps)
+    return (*results, *torch.autograd.grad(results, leaves, [2 * r.detach() for r in results]))
