@@ -5,8 +5,8 @@ A tile is a register of up to 16 rows of 64 bytes. One instruction multiplies tw
     sums (16, 16) += x (16, 32) · weights (32, 16)    # (lanes, units) += (lanes, K) · (K, units)
 
 x and the weights are bfloat16, of the weights two neighbouring k side by side; the sums are floats.
-Where their instructions are emulated, as in the tests, all is possible: so tiles count as there only
-if they have multiplied right, see `available`.
+Charrnn's authors seldom have a processor with tiles, and run the code where their instructions are
+emulated. So tiles count as there only if they have multiplied right: see `available`.
 
 Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2: LDTILECFG,
 TILELOADD, TDPBF16PS, TILESTORED.

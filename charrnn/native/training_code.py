@@ -35,7 +35,7 @@ Product = Literal["fp32", "bf16", "tiles"]
 FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids", "sync")
 BACKWARD = (
     *("T", "B", "d_out", "hs", "memory", "kept", "weights"),
-    *("dxs", "dhs", "d_h", "d_memory", "d_rows", "db_hh", "ids", "sync", "V"),
+    *("dxs", "dhs", "d_h", "d_memory", "d_rows", "db_hh", "ids", "V", "sync"),
 )
 
 
@@ -59,7 +59,7 @@ def backward_code(
 
 
 class Vectors:
-    """Products in vectors, of this thread's lanes by all panels; their sums are all in registers."""
+    """Products in vectors, of this thread's lanes by all panels; all sums are in registers."""
 
     def __init__(
         self, code: Code, columns: int, thread: Int, threads: Int, numbers: Numbers

@@ -115,6 +115,16 @@ def test_no_lanes_are_no_product(emulator: amx.Emulator) -> None:
     assert emulator.counts() == (1, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("gates", "hidden_size", "threads", "blocks"),
+    [(4, 512, 2, 1), (3, 96, 1, 1), (1, 64, 1, 4), (1, 96, 1, 2), (1, 64, 2, 2), (1, 512, 3, 4)],
+)
+def test_panels_are_wide_but_leave_no_thread_idle(
+    gates: int, hidden_size: int, threads: int, blocks: int
+) -> None:
+    assert tiles.panel_blocks(gates, hidden_size, threads) == blocks
+
+
 @pytest.mark.usefixtures("with_tiles")
 def test_tiles_that_multiply_right_are_there() -> None:
     assert tiles.available()

@@ -1,10 +1,10 @@
 """A layer over a whole sequence in machine code: one function forward, one backward.
 
 A loop over PyTorch's operations spends more time between the products than in them. Here a step's
-product and the cell's rule are one piece of code, and the work is divided among the threads once for
-the whole sequence. There are two engines of it. One multiplies in vectors: its threads divide the
-lanes, and none waits for another before the end. The other multiplies in tiles, where the processor
-has them: its threads divide the units, and wait for each other at each step.
+product and the cell's rule are one piece of code, and the work is divided among the threads once
+for the whole sequence. There are two engines of it. One multiplies in vectors: its threads divide
+the lanes, and none waits for another before the end. The other multiplies in tiles, where the
+processor has them: its threads divide the units, and wait for each other at each step.
 """
 
 from __future__ import annotations
@@ -121,10 +121,11 @@ def backward(
     weights = _pack(w_hh.to(hs.dtype), 1, blocks, in_tiles)
     buffers = (hs, layer.memory, layer.kept)
     sums = (d_rows, db_hh)
-    tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, *sums, ids, _meeting_point(hs))
+    tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, *sums, ids)
+    sync = _meeting_point(hs)
     team.prepare()
     code = backward_code(cell, hidden_size, product, ids is not None, blocks)
-    arguments = [steps, batch, *_addresses(*tensors), rows]
+    arguments = [steps, batch, *_addresses(*tensors), rows, *_addresses(sync)]
     team.run(code, arguments, threads, they_wait=in_tiles)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 

@@ -3,10 +3,10 @@
     run(function, arguments, threads)
 
 They are PyTorch's own where it brings GNU's OpenMP, as on Linux: two pools of threads would fight
-for the cores. Elsewhere they are Python's, of which there may be fewer than shares: then a thread does
-several, one after another. Code whose threads wait for each other must not be divided so. It asks
-for its thread's number of how many, and gets what is: where OpenMP's team is smaller than it was
-wished, or one thread alone.
+for the cores. OpenMP may give fewer threads than were asked for, in a parallel region of its own or
+by `OMP_THREAD_LIMIT`; the code divides its work among those that there are. Elsewhere the threads
+are Python's. Of those that cannot be started, another does the share, afterwards. So code whose
+threads wait for each other runs in one thread there.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ def run(function: int, arguments: Sequence[int], threads: int, *, they_wait: boo
         function: its address.
         arguments: in the order that `Code` was given their names.
         threads: how many.
-        they_wait: whether the threads wait for each other. Python's would do so in vain if one did
-            not start, so there the code runs in one.
+        they_wait: whether the threads wait for each other.
     """
     array = (ctypes.c_int64 * len(arguments))(*arguments)
     runtime = openmp()
