@@ -255,8 +255,11 @@ class _Backward(_Build):
         ):
             t = code["T"] - 1 - count
             first, last = (panel * self.width for panel in self.panels)
-            with code.loop(first, last, code.lanes) as unit:
-                self.units(t, unit)
+            with (
+                code.loop(self.product.begin, self.product.end) as row,
+                code.loop(first, last, code.lanes) as unit,
+            ):
+                self.units(t, row, unit)
             self.product.wait()
             with code.loop(*self.panels) as panel:
                 self.product.multiply(
@@ -267,17 +270,14 @@ class _Backward(_Build):
                     partial(self.store_sums, panel),
                 )
 
-    def units(self, t: Int, unit: Int) -> None:
-        """W units of all lanes of this thread, and the sums of their derivatives."""
-        code, begin, end = self.code, self.product.begin, self.product.end
+    def units(self, t: Int, row: Int, unit: Int) -> None:
+        """W units of one lane, and the sums of their derivatives over all lanes."""
+        code = self.code
         places = [] if self.by_id else self.gate_sums("d_rows", self.product.row, unit)
         places += self.gate_sums("db_hh", self.product.row, unit) if self.rule.split else []
-        totals = [code.load(address, "fp32") for address in places]
-        with code.fold(begin, end, totals) as (row, values, results):
-            slopes = self.pointwise(t, row, unit)
-            results += [value + slope for value, slope in zip(values, slopes, strict=True)]
-        for address, total in zip(places, results, strict=True):
-            code.store(address, total, "fp32")
+        slopes = self.pointwise(t, row, unit)
+        for address, slope in zip(places, slopes, strict=True):
+            code.store(address, code.load(address, "fp32") + slope, "fp32")
 
     def gate_sums(self, name: str, row: Int, unit: Int) -> list[Int]:
         """The addresses of the gates of W units in a row of sums."""
