@@ -83,11 +83,11 @@ def tiles_in(threads: int) -> Engine:
 
 
 @pytest.mark.parametrize("by_id", [False, True])
-@pytest.mark.parametrize(("batch", "hidden_size"), [(2, 32), (37, 96)])
+@pytest.mark.parametrize(("batch", "hidden_size"), [(2, 32), (37, 96), (5, 64)])
 def test_any_number_of_threads_gives_the_same(
     cell: CellName, batch: int, hidden_size: int, by_id: bool
 ) -> None:
-    """To the bit: fewer than panels, one that has more than another, and more than panels."""
+    """To the bit: also if some have more panels than others or none, or if panels become narrow."""
     leaves, ids = tensors(cell, (3, batch, 6, hidden_size), FULL), None
     if by_id:
         ids, leaves = table(leaves)
