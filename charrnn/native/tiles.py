@@ -4,10 +4,9 @@ A tile is a register of up to 16 rows of 64 bytes. One instruction multiplies tw
 
     sums (16, 16) += x (16, 32) · weights (32, 16)    # (lanes, units) += (lanes, K) · (K, units)
 
-x and the weights are bfloat16, of the weights two neighbouring k side by side, as `kernels` packs
-them; the sums are floats. Charrnn's authors have no processor with tiles: the code was run where
-their instructions are emulated. So they count as there only if they have multiplied right: see
-`available`.
+x and the weights are bfloat16, of the weights two neighbouring k side by side; the sums are floats.
+Charrnn's authors seldom have a processor with tiles, and run the code where their instructions are
+emulated. So tiles count as there only if they have multiplied right: see `available`.
 
 Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2: LDTILECFG,
 TILELOADD, TDPBF16PS, TILESTORED.
@@ -33,11 +32,12 @@ from charrnn.native.code.values import Int, Vector
 with suppress(ImportError, OSError):  # see `machine`
     from llvmlite import ir
 
-__all__ = ["ROW", "ROWS", "WORDS", "Tiles", "available"]
+__all__ = ["ROW", "ROWS", "TILE", "WORDS", "Tiles", "available", "panel_blocks"]
 
 ROWS = 16  # of a tile, at most
 WORDS = 16  # of a row: floats, or pairs of bfloat16
 ROW = 4 * WORDS  # bytes
+TILE = ROWS * ROW  # bytes, when full
 # The eight tiles: four of sums, and two of lanes and of weights each.
 SUMS, LANES, WEIGHTS = 0, 4, 6
 # Linux lends tiles to processes that ask: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
@@ -71,12 +71,24 @@ def _right() -> bool:
     return right
 
 
+def panel_blocks(gates: int, hidden_size: int, threads: int) -> int:
+    """How many vectors of units stand side by side in a panel, for threads that divide the panels.
+
+    Two columns at least, since two by two tiles are multiplied at once, and four at most: what
+    leaves the least to the thread that has most.
+    """
+    vectors = hidden_size // WORDS
+    fitting = [n for n in (4, 2, 1) if 2 <= n * gates <= 4 and vectors % n == 0]
+    return min(fitting, key=lambda n: -(-vectors // (n * threads)) * n)
+
+
 def _products(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """A product of small whole numbers, which is exact, in tiles and in NumPy."""
     random = np.random.default_rng(0)
     x = random.integers(-8, 9, (lanes, 2 * words)).astype(np.float32)
     weights = random.integers(-8, 9, (2 * words, columns, WORDS)).astype(np.float32)
-    packed = weights.reshape(words, 2, columns, WORDS).transpose(0, 2, 3, 1)
+    split = weights.reshape(words // ROWS, ROWS, 2, columns, WORDS)
+    packed = split.transpose(0, 3, 1, 4, 2)  # (tiles, columns, 16 words, units, two k)
     numbers = [_bfloat16(x), _bfloat16(packed)]
     found = np.zeros((lanes, columns * WORDS), np.float32)
     call = (ctypes.c_int64 * 4)(lanes, *(array.ctypes.data for array in (*numbers, found)))
@@ -107,28 +119,42 @@ def _product_code(words: int, columns: int) -> Code:
 
 
 class Tiles:
-    """Products of this thread's lanes in tiles, two tiles of lanes at once while there are two.
+    """Products in tiles, of all lanes by this thread's panels of weights.
 
-    The lanes are divided into as few tiles as can be, of equally many rows. The last begins so
-    early that it is full, and computes some lanes that the one before has computed, too.
+    A step reads all weights, so they decide its speed. A thread that has only some of them keeps
+    them in its cache, and multiplies each with all lanes. So the threads divide the panels, and
+    wait for each other once a step.
+
+    The lanes are divided into as few tiles as can be, of equally many rows; two tiles are
+    multiplied at once while there are two. The last begins so early that it is full, and computes
+    some lanes that the one before has computed, too.
 
     Args:
-        code: with the argument B, the number of all lanes.
+        code: with the arguments B, the number of lanes, and `sync`: see `intrinsics.barrier`.
         columns: of 16 units, in a panel of weights; at most four.
-        thread, threads: which share of the lanes, of how many.
+        thread, threads: which share of the panels, of how many.
     """
 
     def __init__(self, code: Code, columns: int, thread: Int, threads: Int) -> None:
         assert code.lanes == WORDS, "processors with tiles have vectors of as many floats"
         self.code = code
         self.columns = columns
-        self.begin, self.end = code.share(code["B"], 1, thread, threads)
-        lanes = self.end - self.begin
-        self.tiles = (lanes + (ROWS - 1)) // ROWS
+        self.thread, self.threads = thread, threads
+        self.begin, self.end = code.constant(0), code["B"]
+        self.row = code.constant(0)
+        self.tiles = (self.end + (ROWS - 1)) // ROWS
         some = intrinsics.at_least(1, self.tiles)  # of no lanes there are no tiles
-        self.rows = intrinsics.at_least(1, (lanes + some - 1) // some)
+        self.rows = intrinsics.at_least(1, (self.end + some - 1) // some)
         self.configuration = intrinsics.memory(code, 64)
-        self.sums = intrinsics.memory(code, 2 * ROWS * columns * ROW)  # (32 lanes, columns, 16)
+        self.sums = intrinsics.memory(code, 2 * columns * TILE)  # (32 lanes, columns, 16)
+
+    def panels(self, count: int) -> tuple[Int, Int]:
+        """Where this thread's share of the panels begins and ends."""
+        return self.code.share(count, 1, self.thread, self.threads)
+
+    def wait(self) -> None:
+        """Until the units of all threads are there."""
+        intrinsics.barrier(self.code, self.code["sync"], self.threads)
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -152,11 +178,14 @@ class Tiles:
         start: Callable[[], list[Vector]],
         use: Callable[[Int, list[Vector]], None],
     ) -> None:
-        """See `training_code.Vectors.multiply`; words are a multiple of 16."""
+        """See `training_code.Vectors.multiply`; words are a multiple of 16.
+
+        Weights are (words / 16, columns, 16 words, 16 units), so that a tile is read in a row.
+        """
         code, pairs = self.code, self.tiles // 2 * 2
         for begin, end, count in ((code.constant(0), pairs, 2), (pairs, self.tiles, 1)):
             with code.loop(begin, end, count) as tile:
-                first = self.begin + tile * self.rows
+                first = tile * self.rows
                 last = self.end - self.rows  # where a full tile can begin
                 lanes = [intrinsics.minimum(first + self.rows * r, last) for r in range(count)]
                 self._store_sums(x, weights, words, lanes)
@@ -180,7 +209,7 @@ class Tiles:
                     self._load(LANES + r, x + lane * (words * 4) + k * ROW, words * 4)
                 for c in columns:
                     right = WEIGHTS + c % 2
-                    self._load(right, weights + k * (WORDS * stride) + c * ROW, stride)
+                    self._load(right, weights + (k * self.columns + c) * TILE, ROW)
                     for r in range(count):
                         self._do(f"tdpbf16ps %tmm{right}, %tmm{LANES + r}, %tmm{sums[r, c]}")
             for (r, c), tile in sums.items():

@@ -4,7 +4,8 @@
         accumulators = bₕ + h Wₕᵀ              # in registers: all gates of the block
         h, c = rule(gx + bᵢ, accumulators)     # while they are there
 
-Where products are computed in `tiles`, the accumulators go through memory, in the cache.
+Where products are computed in `tiles`, the threads divide the blocks instead of the lanes, and the
+accumulators go through memory, in the cache.
 It is made by the rules of `cells.gradients`, run once on vectors that record each operation.
 `network.stack.kernels` calls it.
 """
@@ -24,7 +25,6 @@ from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code, Numbers, size
 from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
-from charrnn.native.processor import panel_blocks
 from charrnn.native.tiles import Tiles
 
 __all__ = ["Product", "backward_code", "forward_code"]
@@ -32,27 +32,34 @@ __all__ = ["Product", "backward_code", "forward_code"]
 # How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16.
 Product = Literal["fp32", "bf16", "tiles"]
 
-FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids")
+FORWARD = ("T", "B", "gx", "hs", "memory", "kept", "weights", "b_ih", "b_hh", "ids", "sync")
 BACKWARD = (
     *("T", "B", "d_out", "hs", "memory", "kept", "weights"),
-    *("dxs", "dhs", "d_h", "d_memory", "d_rows", "db_hh", "ids", "V"),
+    *("dxs", "dhs", "d_h", "d_memory", "d_rows", "db_hh", "ids", "V", "sync"),
 )
 
 
 @compiled_once
-def forward_code(cell: CellName, hidden_size: int, product: Product, by_id: bool) -> Code:
-    """The address of the forward pass, with the arguments `FORWARD`; `by_id` if gx is a table."""
-    return _Forward(cell, hidden_size, product, by_id).code
+def forward_code(
+    cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
+) -> Code:
+    """The address of the forward pass, with the arguments `FORWARD`.
+
+    `by_id` if gx is a table; `blocks` are the vectors of units of a panel.
+    """
+    return _Forward(cell, hidden_size, product, by_id, blocks).code
 
 
 @compiled_once
-def backward_code(cell: CellName, hidden_size: int, product: Product, by_id: bool) -> Code:
+def backward_code(
+    cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
+) -> Code:
     """That of the backward pass; `by_id` if the derivatives by gx are summed for each id."""
-    return _Backward(cell, hidden_size, product, by_id).code
+    return _Backward(cell, hidden_size, product, by_id, blocks).code
 
 
 class Vectors:
-    """Products of this thread's lanes in vectors, their sums all in registers."""
+    """Products in vectors, of this thread's lanes by all panels; all sums are in registers."""
 
     def __init__(
         self, code: Code, columns: int, thread: Int, threads: Int, numbers: Numbers
@@ -64,6 +71,14 @@ class Vectors:
         room = max(code.target.registers // 2, 4)
         self.lanes = next(n for n in (8, 4, 2, 1) if n * columns <= room)
         self.begin, self.end = code.share(code["B"], self.lanes, thread, threads)
+        self.row = thread
+
+    def panels(self, count: int) -> tuple[Int, Int]:
+        """Those of this thread: all, of its lanes."""
+        return self.code.constant(0), self.code.constant(count)
+
+    def wait(self) -> None:
+        """No thread reads what another has computed."""
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -116,7 +131,7 @@ class _Build:
 
     Args:
         code: to be written.
-        cell, hidden_size, product, by_id: see `forward_code`.
+        cell, hidden_size, product, by_id, blocks: see `forward_code`.
         together: gates that stand side by side in a panel.
     """
 
@@ -127,6 +142,7 @@ class _Build:
         hidden_size: int,
         product: Product,
         by_id: bool,
+        blocks: int,
         together: int,
     ) -> None:
         self.code = code
@@ -137,16 +153,16 @@ class _Build:
         self.numbers: Numbers = "fp32" if product == "fp32" else "bf16"
         self.bytes = size(self.numbers)
         self.by_id = by_id
-        self.thread = thread_number(code)
-        self.blocks = panel_blocks(together, hidden_size)
+        self.blocks = blocks
         self.width = self.blocks * code.lanes  # units of a panel
         self.columns = together * self.blocks
         self.product: Vectors | Tiles
-        threads = thread_count(code)
+        thread, threads = thread_number(code), thread_count(code)
         if product == "tiles":
-            self.product = Tiles(code, self.columns, self.thread, threads)
+            self.product = Tiles(code, self.columns, thread, threads)
         else:
-            self.product = Vectors(code, self.columns, self.thread, threads, self.numbers)
+            self.product = Vectors(code, self.columns, thread, threads, self.numbers)
+        self.panels = self.product.panels(hidden_size // self.width)
 
     def load(self, name: str, place: Int) -> Vector:
         """W numbers from an array in the format that is multiplied."""
@@ -167,23 +183,26 @@ class _Build:
 class _Forward(_Build):
     """See `kernels.forward`."""
 
-    def __init__(self, cell: CellName, hidden_size: int, product: Product, by_id: bool) -> None:
+    def __init__(
+        self, cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
+    ) -> None:
         code, gates = Code(f"{cell}_forward", FORWARD), CELLS[cell].gates
-        super().__init__(code, cell, hidden_size, product, by_id, together=gates)
+        super().__init__(code, cell, hidden_size, product, by_id, blocks, together=gates)
         words = hidden_size * self.bytes // 4  # of a lane
         with (
             intrinsics.flushing_denormals(code),
             self.product.ready(),
             code.loop(0, code["T"]) as t,
-            code.loop(0, hidden_size // self.width) as panel,
         ):
-            self.product.multiply(
-                code["hs"] + t * code["B"] * (words * 4),
-                code["weights"] + panel * (words * self.columns * code.lanes * 4),
-                words,
-                partial(self.biases, panel),
-                partial(self.units, t, panel),
-            )
+            with code.loop(*self.panels) as panel:
+                self.product.multiply(
+                    code["hs"] + t * code["B"] * (words * 4),
+                    code["weights"] + panel * (words * self.columns * code.lanes * 4),
+                    words,
+                    partial(self.biases, panel),
+                    partial(self.units, t, panel),
+                )
+            self.product.wait()
 
     def biases(self, panel: Int) -> list[Vector]:
         """Those of a panel, with which its sums start."""
@@ -223,9 +242,11 @@ class _Forward(_Build):
 class _Backward(_Build):
     """See `kernels.backward`."""
 
-    def __init__(self, cell: CellName, hidden_size: int, product: Product, by_id: bool) -> None:
+    def __init__(
+        self, cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
+    ) -> None:
         code = Code(f"{cell}_backward", BACKWARD)
-        super().__init__(code, cell, hidden_size, product, by_id, together=1)
+        super().__init__(code, cell, hidden_size, product, by_id, blocks, together=1)
         words = self.gates * hidden_size * self.bytes // 4  # of a lane
         with (
             intrinsics.flushing_denormals(code),
@@ -233,9 +254,14 @@ class _Backward(_Build):
             code.loop(0, code["T"]) as count,
         ):
             t = code["T"] - 1 - count
-            with code.loop(0, hidden_size, code.lanes) as unit:
-                self.units(t, unit)
-            with code.loop(0, hidden_size // self.width) as panel:
+            first, last = (panel * self.width for panel in self.panels)
+            with (
+                code.loop(self.product.begin, self.product.end) as row,
+                code.loop(first, last, code.lanes) as unit,
+            ):
+                self.units(t, row, unit)
+            self.product.wait()
+            with code.loop(*self.panels) as panel:
                 self.product.multiply(
                     code["dhs"] + t * code["B"] * (words * 4),
                     code["weights"] + panel * (words * self.columns * code.lanes * 4),
@@ -244,17 +270,14 @@ class _Backward(_Build):
                     partial(self.store_sums, panel),
                 )
 
-    def units(self, t: Int, unit: Int) -> None:
-        """W units of all lanes of this thread, and the sums of their derivatives."""
-        code, begin, end = self.code, self.product.begin, self.product.end
-        places = [] if self.by_id else self.gate_sums("d_rows", self.thread, unit)
-        places += self.gate_sums("db_hh", self.thread, unit) if self.rule.split else []
-        totals = [code.load(address, "fp32") for address in places]
-        with code.fold(begin, end, totals) as (row, values, results):
-            slopes = self.pointwise(t, row, unit)
-            results += [value + slope for value, slope in zip(values, slopes, strict=True)]
-        for address, total in zip(places, results, strict=True):
-            code.store(address, total, "fp32")
+    def units(self, t: Int, row: Int, unit: Int) -> None:
+        """W units of one lane, and the sums of their derivatives over all lanes."""
+        code = self.code
+        places = [] if self.by_id else self.gate_sums("d_rows", self.product.row, unit)
+        places += self.gate_sums("db_hh", self.product.row, unit) if self.rule.split else []
+        slopes = self.pointwise(t, row, unit)
+        for address, slope in zip(places, slopes, strict=True):
+            code.store(address, code.load(address, "fp32") + slope, "fp32")
 
     def gate_sums(self, name: str, row: Int, unit: Int) -> list[Int]:
         """The addresses of the gates of W units in a row of sums."""
@@ -293,7 +316,7 @@ class _Backward(_Build):
         if rule.memory:
             code.store(code["d_memory"] + here, d_before[-1], "fp32")
         if self.by_id:
-            first = self.thread * code["V"] + code.integer(code["ids"] + now * 8)
+            first = self.product.row * code["V"] + code.integer(code["ids"] + now * 8)
             for address, slope in zip(self.gate_sums("d_rows", first, unit), dxs, strict=True):
                 code.store(address, code.load(address, "fp32") + slope, "fp32")
         return [*(dxs if not self.by_id else []), *(dhs if rule.split else [])]

@@ -11,6 +11,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
+from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import tiles
 from charrnn.native.code.machine import Code
@@ -46,7 +47,8 @@ def test_the_code_multiplies_in_tiles(
 ) -> None:
     """As for a processor that has them, whatever this one is."""
     processor(SAPPHIRE_RAPIDS)
-    code = kind(cell, 1024, "tiles", by_id=True).code
+    blocks = tiles.panel_blocks(CELLS[cell].gates if kind is _Forward else 1, 1024, threads=1)
+    code = kind(cell, 1024, "tiles", by_id=True, blocks=blocks).code
     lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
     names = [line[0] for line in lines]
     assert names.count("ldtilecfg") == names.count("tilerelease") == 1
@@ -74,7 +76,7 @@ def test_the_code_multiplies_in_tiles(
     labels = {name: at for at, name in enumerate(names) if name.startswith(".LBB")}
     back = [(labels[f"{line[1]}:"], at) for at, line in enumerate(lines) if line[0][0] == "j"]
     innermost = min((at - to, to, at) for to, at in back if any(to < m < at for m in multiplying))
-    assert "call" not in "".join(names[begin:end])
+    assert "call" not in "".join(names[innermost[1] : innermost[2]])
     assert "vmovups" not in names[innermost[1] : innermost[2]], "nothing but tiles is loaded"
 
 
@@ -109,9 +111,18 @@ def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Em
 
 
 def test_no_lanes_are_no_product(emulator: amx.Emulator) -> None:
-    """As a thread has them, of more threads than lanes."""
     tiles._products(0, words=2 * tiles.WORDS, columns=4)
     assert emulator.counts() == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("gates", "hidden_size", "threads", "blocks"),
+    [(4, 512, 2, 1), (3, 96, 1, 1), (1, 64, 1, 4), (1, 96, 1, 2), (1, 64, 2, 2), (1, 512, 3, 4)],
+)
+def test_panels_are_wide_but_leave_no_thread_idle(
+    gates: int, hidden_size: int, threads: int, blocks: int
+) -> None:
+    assert tiles.panel_blocks(gates, hidden_size, threads) == blocks
 
 
 @pytest.mark.usefixtures("with_tiles")

@@ -1,9 +1,10 @@
 """A layer over a whole sequence in machine code: one function forward, one backward.
 
 A loop over PyTorch's operations spends more time between the products than in them. Here a step's
-product and the cell's rule are one piece of code, the lanes are divided among the threads once for
-the whole sequence, and no thread waits for another before its end. There are two engines of it,
-which multiply in vectors and, where the processor has them, in tiles.
+product and the cell's rule are one piece of code, and the work is divided among the threads once
+for the whole sequence. There are two engines of it. One multiplies in vectors: its threads divide
+the lanes, and none waits for another before the end. The other multiplies in tiles, where the
+processor has them: its threads divide the units, and wait for each other at each step.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.native import processor, tiles
-from charrnn.native.processor import panel_blocks, vector_width
+from charrnn.native.processor import vector_width
 from charrnn.native.training_code import Product, backward_code, forward_code
 from charrnn.network.stack import team
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
@@ -48,22 +49,36 @@ def available(hidden_size: int, dtype: torch.dtype) -> bool:
     return hidden_size % found.lanes == 0
 
 
-def _pack(weights: Tensor, gates: int, width: int) -> Tensor:
+def _panel_blocks(gates: int, hidden_size: int, in_tiles: bool) -> int:
+    if in_tiles:
+        return tiles.panel_blocks(gates, hidden_size, torch.get_num_threads())
+    return processor.panel_blocks(gates, hidden_size)
+
+
+def _pack(weights: Tensor, gates: int, blocks: int, in_tiles: bool) -> Tensor:
     """Weights in the order in which the kernels read them.
 
     Args:
         weights: (K, G·N), for a product x (K,) to (G·N,).
         gates: G.
-        width: units of a panel, M; N is a multiple of it.
+        blocks: M, vectors of W units in a panel; N is a multiple of both.
+        in_tiles: whether tiles read them.
 
     Returns:
-        packed: (N/M panels, K words, G, M), where a word is one number, or two bfloat16 of
-            neighbouring k.
+        packed: (N/(M·W) panels, K words, G, M, W), where a word is one number, or two bfloat16 of
+            neighbouring k; for tiles (N/(M·W) panels, K/16 tiles, G, M, 16 words, W).
     """
     inputs, units = weights.shape[0], weights.shape[1] // gates
-    pair = 4 // weights.element_size()
-    split = weights.reshape(inputs // pair, pair, gates, units // width, width)
-    return split.permute(3, 0, 2, 4, 1).contiguous()
+    pair, width = 4 // weights.element_size(), vector_width()
+    rows = tiles.ROWS if in_tiles else 1
+    words = (inputs // (pair * rows), rows, pair)
+    split = weights.reshape(*words, gates, units // (blocks * width), blocks, width)
+    return split.permute(4, 0, 3, 5, 1, 6, 2).contiguous()
+
+
+def _meeting_point(hs: Tensor) -> Tensor:
+    """What `intrinsics.barrier` needs, in a line of the cache of its own."""
+    return hs.new_zeros(8, dtype=torch.int64)
 
 
 def _addresses(*tensors: Tensor | None) -> list[int]:
@@ -79,13 +94,14 @@ def forward(
     steps, batch, hidden_size = len(hs) - 1, *hs.shape[1:]
     product = "tiles" if in_tiles else PRODUCTS[gx.dtype]
     gates = CELLS[cell].gates
-    width = panel_blocks(gates, hidden_size) * vector_width()
-    weights = _pack(layer.w_hh.t().to(gx.dtype), gates, width)
+    blocks = _panel_blocks(gates, hidden_size, in_tiles)
+    weights = _pack(layer.w_hh.t().to(gx.dtype), gates, blocks, in_tiles)
     assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
-    tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids)
+    tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids, _meeting_point(hs))
     team.prepare()
-    code = forward_code(cell, hidden_size, product, ids is not None)
-    team.run(code, [steps, batch, *_addresses(*tensors)], torch.get_num_threads())
+    code = forward_code(cell, hidden_size, product, ids is not None, blocks)
+    arguments = [steps, batch, *_addresses(*tensors)]
+    team.run(code, arguments, torch.get_num_threads(), they_wait=in_tiles)
 
 
 def backward(
@@ -98,14 +114,19 @@ def backward(
     split, width, threads = RULES[cell].split, len(w_hh), torch.get_num_threads()
     dhs = d_out.new_empty(steps, batch, width)
     dxs = torch.empty_like(dhs) if split and ids is None else dhs
-    d_rows = d_h.new_zeros(threads, rows, width)
-    db_hh = d_h.new_zeros(threads, width)
-    weights = _pack(w_hh.to(hs.dtype), 1, panel_blocks(1, hidden_size) * vector_width())
+    parts = 1 if in_tiles else threads  # of sums over all lanes
+    d_rows = d_h.new_zeros(parts, rows, width)
+    db_hh = d_h.new_zeros(parts, width)
+    blocks = _panel_blocks(1, hidden_size, in_tiles)
+    weights = _pack(w_hh.to(hs.dtype), 1, blocks, in_tiles)
     buffers = (hs, layer.memory, layer.kept)
-    tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, d_rows, db_hh, ids)
+    sums = (d_rows, db_hh)
+    tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, *sums, ids)
+    sync = _meeting_point(hs)
     team.prepare()
-    code = backward_code(cell, hidden_size, product, ids is not None)
-    team.run(code, [steps, batch, *_addresses(*tensors), rows], threads)
+    code = backward_code(cell, hidden_size, product, ids is not None, blocks)
+    arguments = [steps, batch, *_addresses(*tensors), rows, *_addresses(sync)]
+    team.run(code, arguments, threads, they_wait=in_tiles)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 
 

@@ -3,8 +3,10 @@
     run(function, arguments, threads)
 
 They are PyTorch's own where it brings GNU's OpenMP, as on Linux: two pools of threads would fight
-for the cores. Elsewhere they are Python's. No thread of the code waits for another, so a share may
-also be done after another in the same thread.
+for the cores. OpenMP may give fewer threads than were asked for, in a parallel region of its own or
+by `OMP_THREAD_LIMIT`; the code divides its work among those that there are. Elsewhere the threads
+are Python's. Of those that cannot be started, another does the share, afterwards. So code whose
+threads wait for each other runs in one thread there.
 """
 
 from __future__ import annotations
@@ -57,13 +59,14 @@ def prepare() -> None:
         add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
 
 
-def run(function: int, arguments: Sequence[int], threads: int) -> None:
+def run(function: int, arguments: Sequence[int], threads: int, *, they_wait: bool = False) -> None:
     """Call compiled code in `threads` threads at once, and wait for all.
 
     Args:
         function: its address.
         arguments: in the order that `Code` was given their names.
         threads: how many.
+        they_wait: whether the threads wait for each other.
     """
     array = (ctypes.c_int64 * len(arguments))(*arguments)
     runtime = openmp()
@@ -71,6 +74,7 @@ def run(function: int, arguments: Sequence[int], threads: int) -> None:
         runtime.GOMP_parallel(function, ctypes.addressof(array), threads, 0)
         return
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
+    threads = 1 if they_wait else threads
 
     def work(number: int) -> None:
         _share.number, _share.count = number, threads

@@ -1,7 +1,8 @@
-"""Kernels in threads of our own, where PyTorch brings none that can be lent."""
+"""The threads that kernels run in: PyTorch's, and our own where it brings none that can be lent."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,10 @@ import pytest
 import torch
 
 from charrnn.cells.rules import CELLS
-from charrnn.network.stack import kernels
+from charrnn.native.sampling_code import THREADS_CAN_WAIT
+from charrnn.network.stack import kernels, team
+
+needs_openmp = pytest.mark.skipif(team.openmp() is None, reason="PyTorch brings no GNU OpenMP")
 
 ONE_UPDATE = """
 import sys, torch
@@ -39,3 +43,67 @@ def test_own_threads_compute_the_same_bits() -> None:
     own, openmp = update("own", 3), update("openmp", 3)
     assert [line.split()[0] for line in own] == list(CELLS)
     assert own == openmp
+
+
+MEETING = """
+import ctypes, sys, torch
+from charrnn.native.code import intrinsics
+from charrnn.native.code.machine import Code
+from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.network.stack import team
+
+ROUNDS, MOST = 50, 4
+if sys.argv[1] == "own":
+    team.openmp = lambda: None
+team.prepare()
+code = Code("meeting", ["sync", "left", "found", "size"])
+thread, threads = thread_number(code), thread_count(code)
+intrinsics.store_integer(code, code["size"], threads)
+other = thread + 1 - (thread + 1) // threads * threads
+with code.loop(0, ROUNDS) as k:
+    intrinsics.store_integer(code, code["left"] + (k * MOST + thread) * 8, k + 1)
+    intrinsics.barrier(code, code["sync"], threads)
+    seen = code.integer(code["left"] + (k * MOST + other) * 8)
+    intrinsics.store_integer(code, code["found"] + (k * MOST + thread) * 8, seen)
+address = code.compile()
+
+def meet(wished):
+    arrays = [torch.zeros(size, dtype=torch.int64) for size in (8, ROUNDS * MOST, ROUNDS * MOST, 1)]
+    team.run(address, [array.data_ptr() for array in arrays], wished, they_wait=True)
+    size = int(arrays[3])
+    found = arrays[2].view(ROUNDS, MOST)[:, :size]
+    assert (found == torch.arange(1, ROUNDS + 1)[:, None]).all()
+    print(size)
+
+meet(1)
+meet(4)
+if sys.argv[1] != "own":
+    team.openmp().omp_set_nested(sys.argv[1] == "nested")
+    inside = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: meet(3))
+    team.openmp().GOMP_parallel(inside, None, 2, 0)
+"""
+
+
+@pytest.mark.skipif(not THREADS_CAN_WAIT, reason="no thread waits for another here")
+@pytest.mark.parametrize(
+    ("threads", "limits", "sizes"),
+    [
+        ("own", {}, [1, 1]),
+        pytest.param("openmp", {}, [1, 4, 1, 1], marks=needs_openmp),
+        pytest.param("openmp", {"OMP_THREAD_LIMIT": "3"}, [1, 3, 1, 1], marks=needs_openmp),
+        pytest.param("nested", {}, [1, 4, 3, 3], marks=needs_openmp),
+    ],
+)
+def test_threads_that_wait_for_each_other_are_all_there(
+    threads: str, limits: dict[str, str], sizes: list[int]
+) -> None:
+    """Or know that they are fewer: by the limit, or inside other threads."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEETING, threads],
+        env=os.environ | limits,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert [int(size) for size in done.stdout.split()] == sizes

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.network.stack import kernels
 from charrnn.network.stack.choice import candidates, chosen
+from charrnn.network.stack.engine import Engine
 from charrnn.network.stack.kernels import TILES
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.sequences import sequence
@@ -62,22 +65,36 @@ def test_a_lane_is_the_same_alone_and_beside_others(cell: CellName) -> None:
             assert torch.equal(one, other[..., begin:end, :])
 
 
-@pytest.mark.parametrize("batch", [2, 37])
-def test_any_number_of_threads_gives_the_same(cell: CellName, batch: int) -> None:
-    """To the bit, but for sums over all lanes; also more threads than lanes."""
-    leaves = tensors(cell, (3, batch, 6, 32), FULL)
-    alone = run(cell, HALF, leaves, engine=TILES)
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        together = run(cell, HALF, leaves, engine=TILES)
-    finally:
-        torch.set_num_threads(before)
-    parts = len(CELLS[cell].state)
-    for k, (one, other) in enumerate(zip(alone, together, strict=True)):
-        if k <= parts or k >= len(alone) - parts:  # outputs and states, and gradients by these
-            assert torch.equal(one, other)
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+def tiles_in(threads: int) -> Engine:
+    """In so many threads, and all else in as many as before."""
+
+    def inside(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            before = torch.get_num_threads()
+            torch.set_num_threads(threads)
+            try:
+                return function(*arguments)
+            finally:
+                torch.set_num_threads(before)
+
+        return call
+
+    return TILES._replace(forward=inside(TILES.forward), backward=inside(TILES.backward))
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize(("batch", "hidden_size"), [(2, 32), (37, 96), (5, 64)])
+def test_any_number_of_threads_gives_the_same(
+    cell: CellName, batch: int, hidden_size: int, by_id: bool
+) -> None:
+    """To the bit: also if some have more panels than others or none, or if panels become narrow."""
+    leaves, ids = tensors(cell, (3, batch, 6, hidden_size), FULL), None
+    if by_id:
+        ids, leaves = table(leaves)
+    alone = run(cell, HALF, leaves, ids, tiles_in(1))
+    for threads in (2, 3):
+        together = run(cell, HALF, leaves, ids, tiles_in(threads))
+        assert all(map(torch.equal, alone, together))
 
 
 def test_what_is_not_a_number_stays_visible(cell: CellName) -> None:
