@@ -21,7 +21,7 @@ SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
 OWN_REGISTERS = 52  # of a thread, beside those with weights and sums
 MOST_REGISTERS = 255  # of a thread
-WARPS = (8, 16, 12, 4)
+WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
 
 
@@ -105,7 +105,7 @@ class Layout(NamedTuple):
 def layouts(
     cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits
 ) -> Iterator[Layout]:
-    """All that a GPU can run; the likely fastest first."""
+    """All that a GPU can run."""
     if hidden_size % SPAN or batch % 8:
         return
     for units in (16, 32):
@@ -119,11 +119,33 @@ def layouts(
 
 @cache
 def plan(cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits) -> Layout | None:
-    """The layout to use: as many blocks as there is room for, as few warps as hold the weights.
+    """The layout to use; None if none fits.
 
     Args:
         cell, way, hidden_size: what is to be computed.
         batch: B, the number of lanes.
         limits: of the GPU.
     """
-    return next(layouts(cell, way, hidden_size, batch, limits), None)
+    able = layouts(cell, way, hidden_size, batch, limits)
+    return min(able, key=_preference, default=None)
+
+
+def _preference(layout: Layout) -> tuple[object, ...]:
+    """The smallest is the likely fastest; see `benchmarks/gpu_layouts.py`.
+
+    A block's lanes take their time one after the other. What blocks read from each other halves
+    with twice the units, but several sums for each make a block's work too long. The way forward is
+    faster with two small chunks than with a large one, as one is read while others compute the
+    other. As for warps, each thread should have one element, and each warp as many spans.
+    """
+    forward = layout.way == "forward"
+    units = 32 if layout.sums == 1 else 16
+    chunk = 8 if forward and layout.lanes == 16 else 16
+    return (
+        layout.lanes,
+        layout.units != units,
+        layout.chunk != chunk,
+        layout.threads < layout.units * layout.chunk,
+        forward and layout.hidden_size // SPAN % layout.warps != 0,
+        WARPS.index(layout.warps),
+    )

@@ -145,7 +145,8 @@ def test_layouts_fit(cell: CellName, way: Way) -> None:
     for hidden_size in (64, 96, 256, 352, 512, 768, 1024):
         for batch in (8, 24, 32, 40, 64, 128):
             found = list(layouts(cell, way, hidden_size, batch, H200))
-            assert plan(cell, way, hidden_size, batch, H200) == (found[0] if found else None)
+            chosen = plan(cell, way, hidden_size, batch, H200)
+            assert chosen in found if found else chosen is None
             for layout in found:
                 assert batch % layout.lanes == layout.lanes % layout.chunk == 0
                 assert layout.blocks(batch) <= H200.blocks
