@@ -102,8 +102,12 @@ constexpr int BLOCKS = UNITS / 16;
 constexpr int TILES = BLOCKS * SUMS;  // of 16 rows
 constexpr int LANE_TILES = CHUNK / 8;
 constexpr int ELEMENTS = UNITS * CHUNK;
+// What a thread reads of a chunk comes in waves. Where they are many, one is on its way while the
+// one before is multiplied; the first of the next chunk are, while the rule is applied to this one.
 constexpr int READS = LANE_TILES * SPANS;
-constexpr int READS_TOGETHER = READS < 8 ? READS : 8;
+constexpr int TOGETHER = READS <= 8 ? READS : 4;
+constexpr int SLOTS = READS <= 8 ? 1 : 2;  // for waves that are under way
+constexpr int WAVES = (READS + SLOTS * TOGETHER - 1) / (SLOTS * TOGETHER) * SLOTS;
 // A tile's product waits for the one before that adds to the same sum: where a warp has few sums,
 // it makes parts of them.
 constexpr int PARTS = TILES * LANE_TILES >= 3 ? 1 : 4 / (TILES * LANE_TILES);
@@ -156,9 +160,47 @@ DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights
         }
 }
 
-// A warp's part of the product of the weights and a chunk of lanes, to shared memory.
-// `from` is (CHUNK, INNER).
-DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const Half *from,
+// Whether this warp has a span of this number.
+DEVICE bool has(int span) {
+  return (span + 1) * WARPS <= INNER / SPAN || thread_number() / 32 + span * WARPS < INNER / SPAN;
+}
+
+// Where this thread begins to read a chunk (CHUNK, INNER).
+DEVICE const Half *own_part(const Half *chunk) {
+  const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
+  return chunk + (size_t)row * INNER + warp * SPAN + thread_number() % 4 * 8;
+}
+
+DEVICE void read_wave(Words (&words)[TOGETHER], int wave, const Half *chunk) {
+  const Half *from = own_part(chunk);
+#pragma unroll
+  for (int i = 0; i < TOGETHER; i++) {
+    const int n = (wave * TOGETHER + i) / SPANS, s = (wave * TOGETHER + i) % SPANS;
+    words[i] = Words{};
+    if (n < LANE_TILES && has(s))
+      words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
+  }
+}
+
+DEVICE void read_again(Words (&words)[TOGETHER], int wave, const Half *chunk) {
+  const Half *from = own_part(chunk);
+#pragma unroll
+  for (int i = 0; i < TOGETHER; i++) {
+    const int n = (wave * TOGETHER + i) / SPANS, s = (wave * TOGETHER + i) % SPANS;
+    if (missing(words[i]))
+      words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
+  }
+}
+
+DEVICE void read_first(Words (&words)[SLOTS][TOGETHER], const Half *chunk) {
+#pragma unroll
+  for (int slot = 0; slot < SLOTS; slot++) read_wave(words[slot], slot, chunk);
+}
+
+// A warp's part of the product of the weights and a chunk of lanes, to shared memory. The chunk's
+// first waves have been asked for; those of the next one will be, if there are several in a step.
+DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4],
+                     Words (&words)[SLOTS][TOGETHER], const Half *chunk, const Half *next,
                      bool published) {
   const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
   const int column = thread_number() % 4;
@@ -171,41 +213,32 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const 
       for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
         for (int k = 0; k < 4; k++) sum[part][n][tile][k] = 0.0f;
-  from += (size_t)row * INNER + warp * SPAN + column * 8;
 #pragma unroll
-  for (int first = 0; first < READS; first += READS_TOGETHER) {
-    Words words[READS_TOGETHER];
-#pragma unroll
-    for (int i = 0; i < READS_TOGETHER; i++) {
-      const int n = (first + i) / SPANS, s = (first + i) % SPANS;
-      words[i] = Words{};
-      if (n < LANE_TILES && warp + s * WARPS < INNER / SPAN)
-        words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
-    }
+  for (int wave = 0; wave < WAVES; wave++) {
+    Words(&here)[TOGETHER] = words[wave % SLOTS];
     for (int readings = 0; !published; readings++) {
       bool wait = false;
 #pragma unroll
-      for (int i = 0; i < READS_TOGETHER; i++) wait = wait || missing(words[i]);
+      for (int i = 0; i < TOGETHER; i++) wait = wait || missing(here[i]);
       if (!any_in_warp(wait)) break;
       if (readings == PATIENCE) fail();
-#pragma unroll
-      for (int i = 0; i < READS_TOGETHER; i++) {
-        const int n = (first + i) / SPANS, s = (first + i) % SPANS;
-        if (missing(words[i]))
-          words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
-      }
+      read_again(here, wave, chunk);
     }
 #pragma unroll
-    for (int i = 0; i < READS_TOGETHER; i++) {
-      const int n = (first + i) / SPANS, s = (first + i) % SPANS;
+    for (int i = 0; i < TOGETHER; i++) {
+      const int n = (wave * TOGETHER + i) / SPANS, s = (wave * TOGETHER + i) % SPANS;
       if (n < LANE_TILES)
 #pragma unroll
         for (int half = 0; half < 2; half++)
 #pragma unroll
           for (int tile = 0; tile < TILES; tile++)
-            multiply_tile(sum[(2 * s + half) % PARTS][n][tile], a[s][half][tile], words[i].at[2 * half],
-                          words[i].at[2 * half + 1]);
+            multiply_tile(sum[(2 * s + half) % PARTS][n][tile], a[s][half][tile],
+                          here[i].at[2 * half], here[i].at[2 * half + 1]);
     }
+    if (wave + SLOTS < WAVES)
+      read_wave(here, wave + SLOTS, chunk);
+    else if (LANES > CHUNK)
+      read_wave(here, wave + SLOTS - WAVES, next);
   }
 #pragma unroll
   for (int n = 0; n < LANE_TILES; n++)
@@ -275,6 +308,7 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
   const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
   const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
   unsigned a[SPANS][2][TILES][4];
+  Words words[SLOTS][TOGETHER];
   load_weights(a, weights, first_unit);
   for (int i = thread_number(); i < GATES * UNITS; i += THREADS) {
     const int from = i / UNITS * HIDDEN + first_unit + i % UNITS;
@@ -302,7 +336,10 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
         for (int g = 0; g < GATES; g++) read[r][g] = from[g * HIDDEN];
       }
       Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
-      multiply(here, a, hs + row * HIDDEN, t == 0);
+      const Half *chunk = hs + row * HIDDEN;
+      const int further = begin + CHUNK < LANES ? CHUNK : CHUNK - LANES + batch;
+      if (LANES == CHUNK || (t == 0 && begin == 0)) read_first(words, chunk);
+      multiply(here, a, words, chunk, chunk + (size_t)further * HIDDEN, t == 0);
       wait_for_block();  // once is enough: no sums stand where those of the turn before did
 #pragma unroll
       for (int r = 0; r < ROUNDS; r++) {
@@ -340,6 +377,7 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
   const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
   const size_t next = (size_t)batch * HIDDEN;
   unsigned a[SPANS][2][TILES][4];
+  Words words[SLOTS][TOGETHER];
   load_weights(a, weights, first_unit);
   if (MEMORY)
     for (int begin = 0; begin < LANES; begin += CHUNK)
@@ -375,7 +413,13 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
         }
       Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
       if (t < steps) {
-        multiply(here, a, dhs + (row + batch) * INNER, false);
+        const Half *chunk = dhs + (row + batch) * INNER, *next = chunk;
+        if (begin + CHUNK < LANES)
+          next += CHUNK * INNER;
+        else if (t > 0)
+          next -= (size_t)(batch + LANES - CHUNK) * INNER;
+        if (LANES == CHUNK || (t == steps - 1 && begin == 0)) read_first(words, chunk);
+        multiply(here, a, words, chunk, next, false);
         wait_for_block();
       }
 #pragma unroll

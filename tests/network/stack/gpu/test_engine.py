@@ -31,11 +31,11 @@ HALF, FULL = torch.bfloat16, torch.float32
 H200 = Limits(132, 232448)
 SHAPE = (5, 16, 6, 64)  # T, B, inputs, H: of each cell two groups of four blocks
 PLAIN: Divisions = {"forward": (16, 8, 8, 2), "backward": (16, 8, 8, 4)}
-# Units, lanes, chunk and warps that differ in all: several chunks, tiles and elements of a thread,
-# warps with less to do than others.
+# Units, lanes, chunk and warps that differ in all: several chunks, waves, tiles and elements of a
+# thread, warps with less to do than others.
 MIXED: list[tuple[CellName, tuple[int, ...], Divisions]] = [
-    ("lstm", (4, 32, 6, 96), {"forward": (32, 32, 16, 2), "backward": (32, 16, 16, 5)}),
-    ("gru", (4, 32, 6, 96), {"forward": (32, 16, 8, 1), "backward": (16, 32, 16, 4)}),
+    ("lstm", (4, 32, 6, 96), {"forward": (32, 32, 16, 2), "backward": (32, 16, 16, 2)}),
+    ("gru", (4, 32, 6, 96), {"forward": (32, 16, 8, 1), "backward": (16, 32, 16, 1)}),
 ]
 
 
