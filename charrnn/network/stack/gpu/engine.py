@@ -73,7 +73,7 @@ def backward(layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor) -> G
     buffers = (layer.hs, layer.memory, layer.kept)
     tensors = (layer.w_hh, d_out, *buffers, dxs, dhs, d_h, d_memory, d_rows, db_hh)
     run(layout, steps, batch, tensors)
-    return Gradients(dxs, dhs, d_rows.sum(0, keepdim=True), db_hh.sum(0) if split else None)
+    return Gradients(dxs, dhs, d_rows, db_hh.sum(0) if split else None)
 
 
 def mark_as_missing(buffer: Tensor) -> None:
