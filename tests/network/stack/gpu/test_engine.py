@@ -44,6 +44,7 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if this machine had a GPU, of which launches know."""
     monkeypatch.setattr(engine, "limits", lambda: H200)
     monkeypatch.setattr(engine, "launch", emulator.launch)
+    monkeypatch.setattr(engine, "prepare", lambda _: None)
 
 
 def divided(monkeypatch: pytest.MonkeyPatch, divisions: Divisions) -> None:
