@@ -1,4 +1,5 @@
-// A recurrent layer over all steps in one kernel; its recurrent weights stay in registers.
+// A recurrent layer over all steps in one kernel; its recurrent weights stay in registers, or those
+// of the last HELD spans in shared memory.
 //
 // Diamos et al., "Persistent RNNs: stashing recurrent weights on-chip", 2016.
 //
@@ -13,7 +14,7 @@
 // for numbers that it does not need; their sums are added in shared memory.
 //
 // Constants: BACK (0 forward, 1 backward), GATES, KEPT, MEMORY, SPLIT and STATES of the cell's rule,
-// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS. `forward_rule` and
+// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS, HELD. `forward_rule` and
 // `backward_rule` stand before this text. Shapes are those of `Engine`.
 
 // ---------------------------------------------------------------------------- the machine
@@ -98,6 +99,7 @@ constexpr int INNER = BACK ? GATES * HIDDEN : HIDDEN;  // of the product
 constexpr int SUMS = BACK ? 1 : GATES;                 // rows of the product for each unit
 constexpr int SPAN = 32;                               // of the inner dimension, read together
 constexpr int SPANS = (INNER / SPAN + WARPS - 1) / WARPS;  // of a warp, at most
+constexpr int NEAR = SPANS - HELD;                         // whose weights are in registers
 constexpr int BLOCKS = UNITS / 16;
 constexpr int TILES = BLOCKS * SUMS;  // of 16 rows
 constexpr int LANE_TILES = CHUNK / 8;
@@ -132,10 +134,16 @@ DEVICE int place(int unit, int lane) {
   return (unit / 8 * 2 + lane % 2) * AREA + lane / 2 * COLUMN + unit % 8;
 }
 
+// Where a thread's weights of a tile are, of a span from NEAR on.
+DEVICE Words *held_weights(Words *held, int span, int half, int tile) {
+  return held + (((span - NEAR) * 2 + half) * TILES + tile) * THREADS + thread_number();
+}
+
 // A thread's part of the weights, as operands of tiles. Which numbers of a span count as which
 // columns of its two tiles is free, as long as both operands agree: here each thread has eight in
 // a row, so that it reads 16 bytes at once.
-DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights, int first_unit) {
+DEVICE void load_weights(unsigned (&a)[NEAR][2][TILES][4], Words *held, const float *weights,
+                         int first_unit) {
   const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
   const int begin = thread_number() % 4 * 8;
 #pragma unroll
@@ -143,7 +151,8 @@ DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights
 #pragma unroll
     for (int half = 0; half < 2; half++)
 #pragma unroll
-      for (int tile = 0; tile < TILES; tile++)
+      for (int tile = 0; tile < TILES; tile++) {
+        Words own;
 #pragma unroll
         for (int r = 0; r < 4; r++) {
           const int span = warp + s * WARPS;
@@ -156,8 +165,12 @@ DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights
             low = weights[at];
             high = weights[at + (BACK ? HIDDEN : 1)];
           }
-          a[s][half][tile][r] = packed(low, high);
+          own.at[r] = packed(low, high);
         }
+        if (s >= NEAR) *held_weights(held, s, half, tile) = own;
+#pragma unroll
+        for (int r = 0; r < 4 && s < NEAR; r++) a[s < NEAR ? s : 0][half][tile][r] = own.at[r];
+      }
 }
 
 // Whether this warp has a span of this number.
@@ -175,9 +188,9 @@ DEVICE void read_wave(Words (&words)[TOGETHER], int wave, const Half *chunk) {
   const Half *from = own_part(chunk);
 #pragma unroll
   for (int i = 0; i < TOGETHER; i++) {
-    const int n = (wave * TOGETHER + i) / SPANS, s = (wave * TOGETHER + i) % SPANS;
+    const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
     words[i] = Words{};
-    if (n < LANE_TILES && has(s))
+    if (s < SPANS && has(s))
       words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
   }
 }
@@ -186,7 +199,7 @@ DEVICE void read_again(Words (&words)[TOGETHER], int wave, const Half *chunk) {
   const Half *from = own_part(chunk);
 #pragma unroll
   for (int i = 0; i < TOGETHER; i++) {
-    const int n = (wave * TOGETHER + i) / SPANS, s = (wave * TOGETHER + i) % SPANS;
+    const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
     if (missing(words[i]))
       words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
   }
@@ -199,7 +212,7 @@ DEVICE void read_first(Words (&words)[SLOTS][TOGETHER], const Half *chunk) {
 
 // A warp's part of the product of the weights and a chunk of lanes, to shared memory. The chunk's
 // first waves have been asked for; those of the next one will be, if there are several in a step.
-DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4],
+DEVICE void multiply(Sums *sums, const unsigned (&a)[NEAR][2][TILES][4], Words *held,
                      Words (&words)[SLOTS][TOGETHER], const Half *chunk, const Half *next,
                      bool published) {
   const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
@@ -226,14 +239,19 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4],
     }
 #pragma unroll
     for (int i = 0; i < TOGETHER; i++) {
-      const int n = (wave * TOGETHER + i) / SPANS, s = (wave * TOGETHER + i) % SPANS;
-      if (n < LANE_TILES)
+      const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
+      if (s < SPANS)
 #pragma unroll
         for (int half = 0; half < 2; half++)
 #pragma unroll
-          for (int tile = 0; tile < TILES; tile++)
-            multiply_tile(sum[(2 * s + half) % PARTS][n][tile], a[s][half][tile],
-                          here[i].at[2 * half], here[i].at[2 * half + 1]);
+          for (int tile = 0; tile < TILES; tile++) {
+            const unsigned low = here[i].at[2 * half], high = here[i].at[2 * half + 1];
+            float(&to)[4] = sum[(2 * s + half) % PARTS][n][tile];
+            if (s < NEAR)
+              multiply_tile(to, a[s < NEAR ? s : 0][half][tile], low, high);
+            else
+              multiply_tile(to, held_weights(held, s, half, tile)->at, low, high);
+          }
     }
     if (wave + SLOTS < WAVES)
       read_wave(here, wave + SLOTS, chunk);
@@ -288,12 +306,14 @@ DEVICE void publish_pair(Half *to, float own) {
 // threads beside each other. Its memory, or the derivative by it, stays in shared memory.
 constexpr int ROUNDS = (ELEMENTS + THREADS - 1) / THREADS;
 constexpr int BIASES = BACK ? 0 : 2 * GATES * UNITS;
-constexpr int SHARED = 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) +
+constexpr int WEIGHTS_HELD = HELD * 2 * TILES * THREADS;  // Words
+constexpr int SHARED = 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) + 16 * WEIGHTS_HELD +
                        4 * (MEMORY * LANES * UNITS + BIASES);
 static_assert(SHARED == SHARED_BYTES, "the host counts otherwise");
 constexpr int TOTALS = (1 + SPLIT) * GATES;
 static_assert(TOTALS * THREADS * 4 <= 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) || !BACK,
               "there is no room for them");
+static_assert(NEAR > 0, "a warp has weights of its own");
 static_assert(THREADS % UNITS == 0, "a thread's elements are of one unit");
 static_assert(ELEMENTS % 32 == 0, "a warp has work or none");
 static_assert(LANES % CHUNK == 0 && CHUNK % 8 == 0 && UNITS % 16 == 0 && HIDDEN % UNITS == 0 &&
@@ -302,14 +322,15 @@ static_assert(LANES % CHUNK == 0 && CHUNK % 8 == 0 && UNITS % 16 == 0 && HIDDEN 
 #if !BACK
 KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, const float *b_hh,
              const Half *gx, Half *hs, float *memory, Half *kept) {
-  Sums *sums = (Sums *)shared_memory();
+  Words *held = (Words *)shared_memory();
+  Sums *sums = (Sums *)(held + WEIGHTS_HELD);
   float *own_memory = (float *)(sums + 2 * WARPS * SUMS_OF_WARP);
   float *biases = own_memory + MEMORY * LANES * UNITS;
   const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
   const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
-  unsigned a[SPANS][2][TILES][4];
+  unsigned a[NEAR][2][TILES][4];
   Words words[SLOTS][TOGETHER];
-  load_weights(a, weights, first_unit);
+  load_weights(a, held, weights, first_unit);
   for (int i = thread_number(); i < GATES * UNITS; i += THREADS) {
     const int from = i / UNITS * HIDDEN + first_unit + i % UNITS;
     biases[i] = b_ih[from];
@@ -339,7 +360,7 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
       const Half *chunk = hs + row * HIDDEN;
       const int further = begin + CHUNK < LANES ? CHUNK : CHUNK - LANES + batch;
       if (LANES == CHUNK || (t == 0 && begin == 0)) read_first(words, chunk);
-      multiply(here, a, words, chunk, chunk + (size_t)further * HIDDEN, t == 0);
+      multiply(here, a, held, words, chunk, chunk + (size_t)further * HIDDEN, t == 0);
       wait_for_block();  // once is enough: no sums stand where those of the turn before did
 #pragma unroll
       for (int r = 0; r < ROUNDS; r++) {
@@ -371,14 +392,15 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
 KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, const Half *hs,
              const float *memory, const Half *kept, Half *dxs, Half *dhs, float *d_h,
              float *d_memory, float *d_rows, float *db_hh) {
-  Sums *sums = (Sums *)shared_memory();
+  Words *held = (Words *)shared_memory();
+  Sums *sums = (Sums *)(held + WEIGHTS_HELD);
   float *own_memory = (float *)(sums + 2 * WARPS * SUMS_OF_WARP);
   const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
   const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
   const size_t next = (size_t)batch * HIDDEN;
-  unsigned a[SPANS][2][TILES][4];
+  unsigned a[NEAR][2][TILES][4];
   Words words[SLOTS][TOGETHER];
-  load_weights(a, weights, first_unit);
+  load_weights(a, held, weights, first_unit);
   if (MEMORY)
     for (int begin = 0; begin < LANES; begin += CHUNK)
       for (int e = thread_number(); e < ELEMENTS; e += THREADS)
@@ -419,7 +441,7 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
         else if (t > 0)
           next -= (size_t)(batch + LANES - CHUNK) * INNER;
         if (LANES == CHUNK || (t == steps - 1 && begin == 0)) read_first(words, chunk);
-        multiply(here, a, words, chunk, next, false);
+        multiply(here, a, held, words, chunk, next, false);
         wait_for_block();
       }
 #pragma unroll

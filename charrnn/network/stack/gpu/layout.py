@@ -19,7 +19,8 @@ Way = Literal["forward", "backward"]
 
 SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
-OWN_REGISTERS = 52  # of a thread, beside those with weights and sums
+OWN_REGISTERS = {"forward": 52, "backward": 62}  # of a thread, beside weights, sums and reads
+MORE_REGISTERS = 24  # for each further element that a thread has
 MOST_REGISTERS = 255  # of a thread
 WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
@@ -77,27 +78,35 @@ class Layout(NamedTuple):
         return -(-inner // SPAN // self.warps)
 
     @property
-    def registers(self) -> int:
-        """About how many a thread needs: weights, sums, what it reads, and all else."""
-        tiles = self.units // TILE * self.sums
+    def tiles(self) -> int:
+        """Of 16 rows of the product."""
+        return self.units // TILE * self.sums
+
+    @property
+    def held(self) -> int:
+        """Of the spans of a warp, those with weights for which registers don't suffice."""
         reads = min(8, self.chunk // 8 * self.spans)
-        return 8 * self.spans * tiles + self.chunk // 8 * tiles * 4 + reads * 4 + OWN_REGISTERS
+        sums = max(4, self.chunk // 8 * self.tiles)
+        more = -(-self.units * self.chunk // self.threads) - 1
+        others = 4 * (sums + reads) + OWN_REGISTERS[self.way] + MORE_REGISTERS * more
+        left = min(MOST_REGISTERS, REGISTERS // self.threads) - others
+        return self.spans - max(0, min(self.spans, left // (8 * self.tiles)))
 
     @property
     def shared_bytes(self) -> int:
-        """Shared memory of a block: twice all warps' sums, the memory of its lanes, biases."""
+        """Shared memory of a block: weights, twice all warps' sums, memory of lanes, biases."""
         places = 4 * (4 if self.sums == 3 else self.sums)
         sums = 2 * self.warps * (self.chunk // 8) * (self.units // TILE) * 4 * 40 * places
         own = self.lanes * self.units if RULES[self.cell].memory else 0
         biases = 2 * CELLS[self.cell].gates * self.units if self.way == "forward" else 0
-        return sums + 4 * (own + biases)
+        return 32 * self.held * self.tiles * self.threads + sums + 4 * (own + biases)
 
     def fits(self, batch: int, limits: Limits) -> bool:
         """Whether a GPU can run this for so many lanes."""
         return (
             batch % self.lanes == 0
             and self.blocks(batch) <= limits.blocks
-            and self.registers <= min(MOST_REGISTERS, REGISTERS // self.threads)
+            and self.held < self.spans
             and self.shared_bytes <= limits.shared_bytes
         )
 
@@ -145,6 +154,7 @@ def _preference(layout: Layout) -> tuple[object, ...]:
         layout.lanes,
         layout.units != units,
         layout.chunk != chunk,
+        layout.held,
         layout.threads < layout.units * layout.chunk,
         forward and layout.hidden_size // SPAN % layout.warps != 0,
         WARPS.index(layout.warps),

@@ -79,6 +79,7 @@ def defines(layout: Layout) -> tuple[str, ...]:
         "LANES": layout.lanes,
         "CHUNK": layout.chunk,
         "WARPS": layout.warps,
+        "HELD": layout.held,
         "SHARED_BYTES": layout.shared_bytes,
     }
     return tuple(f"{name}={value}" for name, value in constants.items())

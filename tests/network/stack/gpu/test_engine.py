@@ -15,7 +15,7 @@ from charrnn.network.stack import recurrent
 from charrnn.network.stack.engine import Engine, Unrolled
 from charrnn.network.stack.gpu import engine
 from charrnn.network.stack.gpu.engine import PERSISTENT
-from charrnn.network.stack.gpu.layout import Layout, Limits, Way, layouts, plan
+from charrnn.network.stack.gpu.layout import OWN_REGISTERS, Layout, Limits, Way, layouts, plan
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
@@ -34,8 +34,8 @@ PLAIN: Divisions = {"forward": (16, 8, 8, 2), "backward": (16, 8, 8, 4)}
 # Units, lanes, chunk and warps that differ in all: several chunks, waves, tiles and elements of a
 # thread, warps with less to do than others.
 MIXED: list[tuple[CellName, tuple[int, ...], Divisions]] = [
-    ("lstm", (4, 32, 6, 96), {"forward": (32, 32, 16, 2), "backward": (32, 16, 16, 2)}),
-    ("gru", (4, 32, 6, 96), {"forward": (32, 16, 8, 1), "backward": (16, 32, 16, 1)}),
+    ("lstm", (4, 32, 6, 96), {"forward": (32, 32, 8, 2), "backward": (16, 16, 16, 2)}),
+    ("gru", (4, 32, 6, 96), {"forward": (32, 16, 16, 4), "backward": (16, 32, 16, 2)}),
 ]
 
 
@@ -98,6 +98,11 @@ def test_however_the_work_is_divided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     divided(monkeypatch, divisions)
+    monkeypatch.setitem(OWN_REGISTERS, "backward", 110)  # some weights are held in shared memory
+    for way in divisions:
+        layout = Layout(cell, way, shape[3], *divisions[way])
+        assert layout.held < layout.spans
+        assert layout.held or way == "forward"
     leaves = tensors(cell, shape, FULL)
     agree(run(cell, HALF, leaves, engine=PERSISTENT), leaves, cell)
 
