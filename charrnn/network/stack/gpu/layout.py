@@ -20,7 +20,7 @@ Way = Literal["forward", "backward"]
 SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
 OWN_REGISTERS = {"forward": 52, "backward": 62}  # of a thread, beside weights, sums and reads
-MORE_REGISTERS = 24  # for each further element that a thread has
+MORE_REGISTERS = 24  # for each further element, or on the way back for weights from elsewhere
 MOST_REGISTERS = 255  # of a thread
 WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
@@ -85,10 +85,14 @@ class Layout(NamedTuple):
     @property
     def held(self) -> int:
         """Of the spans of a warp, those with weights for which registers don't suffice."""
+        further = -(-self.units * self.chunk // self.threads) - 1  # elements of a thread
+        held = self._held(further)
+        return self._held(max(further, 1)) if held and self.way == "backward" else held
+
+    def _held(self, further: int) -> int:
         reads = min(8, self.chunk // 8 * self.spans)
         sums = max(4, self.chunk // 8 * self.tiles)
-        more = -(-self.units * self.chunk // self.threads) - 1
-        others = 4 * (sums + reads) + OWN_REGISTERS[self.way] + MORE_REGISTERS * more
+        others = 4 * (sums + reads) + OWN_REGISTERS[self.way] + MORE_REGISTERS * further
         left = min(MOST_REGISTERS, REGISTERS // self.threads) - others
         return self.spans - max(0, min(self.spans, left // (8 * self.tiles)))
 
