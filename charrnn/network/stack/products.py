@@ -17,7 +17,12 @@ __all__ = ["multiplied", "read_rows"]
 
 def multiplied(one: Tensor, other: Tensor, dtype: torch.dtype) -> Tensor:
     """The product of two matrices as numbers of `dtype`, to which a GPU rounds once."""
-    if one.device.type == "cuda" and one.dtype == torch.bfloat16 and dtype == torch.float32:
+    if (
+        one.device.type == "cuda"
+        and torch.version.cuda
+        and one.dtype == torch.bfloat16
+        and dtype == torch.float32
+    ):
         return torch.mm(one, other, out_dtype=dtype)
     return (one @ other).to(dtype)
 
