@@ -221,10 +221,11 @@ class Recurrent(nn.Module):
             output, *after = sequence(self.cell.name, dtype, source, own, before, read, steps)
             outputs.append(_turn(output, reverse))
             states.append(after)
-        output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-        if len(states) == 1:
-            return output, tuple(part[None] for part in states[0])
-        return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
+        if len(outputs) == 1:
+            return outputs[0], tuple(part[None] for part in states[0])
+        return torch.cat(outputs, -1), tuple(
+            torch.stack(parts) for parts in zip(*states, strict=True)
+        )
 
     def _weights(
         self, layer: int, reverse: bool, generator: torch.Generator | None
@@ -270,7 +271,7 @@ def _dropped(weight: Tensor, share: float, generator: torch.Generator | None) ->
     words.random_(-(2**63), None, generator=generator)
     dice = words.view(torch.uint8)[: weight.numel()].view_as(weight)
     lost = min(max(round(256 * share), 1), 255)
-    return weight * (dice >= lost) * (256 / (256 - lost))
+    return weight * ((dice >= lost) * (256 / (256 - lost)))
 
 
 def _turn(x: Tensor, reverse: bool) -> Tensor:

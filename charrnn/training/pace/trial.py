@@ -23,6 +23,7 @@ from charrnn.learning.hardware.devices import choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
+from charrnn.network.stack.gpu.engine import takes_lanes
 from charrnn.objectives.plans.plan import Plan, schedule
 
 __all__ = ["Way", "is_long_in_minutes", "rates", "with_fastest_engine"]
@@ -37,12 +38,13 @@ LONG_TRIAL = 1.0  # seconds, after which no further round begins: little disturb
 MARGIN = 1.05  # by which a way must beat those before it; less may be chance
 LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
 HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
+BURST = 8  # updates between two waits for a GPU
 CHEAP = 0.01  # seconds: so short an update is always tried again, lest a busy moment decides
 
 NAMES: dict[EngineName, str] = {
     "kernels": "machine code",
     "tiles": "machine code with tiles (AMX)",
-    "persistent": "one kernel of a GPU",
+    "persistent": "one GPU kernel for all steps",
     "torch": "PyTorch's layers",
     "loops": "PyTorch's operations",
 }
@@ -76,12 +78,10 @@ def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int =
         task: what is learnt.
         processes: how many will share its lanes; one of them tries.
     """
-    device = choose_device(plan.settings.get("device", "auto"))
-    if device.type != "cpu":  # there is one way
-        return plan
-    found = rates(plan, task, processes) if _pays(plan, budget) else {}
+    ways = _ways(plan, choose_device(plan.settings.get("device", "auto")))
+    found = rates(plan, task, processes) if len(ways) > 1 and _pays(plan, budget) else {}
     if not found:
-        return replace(plan, settings=plan.settings | _ways(plan, device)[0]._asdict())
+        return replace(plan, settings=plan.settings | ways[0]._asdict())
     best = next(iter(found))
     for way, rate in found.items():
         if rate > MARGIN * found[best]:
@@ -119,8 +119,11 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
         task: what is learnt.
         processes: how many will share its lanes; those of one of them are read.
     """
+    device = choose_device(plan.settings.get("device", "auto"))
     config = schedule(plan, steps=1000)
     lanes = config.batch_size // processes
+    if device.type != "cpu":
+        return _rates_of_recordings(plan, task, _ways(plan, device), lanes)
     steps = config.seq_length
     if task.kind is None:  # the others read examples as they are
         weights = sum(map(math.prod, weight_shapes(plan.model).values()))
@@ -129,7 +132,7 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     short = replace(plan, settings=plan.settings | small)
     learner = Learner(task, plan.model, schedule(short, steps=1000))
     seconds: dict[Way, float] = {}
-    for way in _ways(plan, learner.device):
+    for way in _ways(plan, device):
         learner.compute(*way)
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
             _seconds(learner)  # makes what it needs
@@ -147,15 +150,39 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     return {way: lanes * steps / taken for way, taken in seconds.items()}
 
 
+def _rates_of_recordings(plan: Plan, task: Task, ways: list[Way], lanes: int) -> dict[Way, float]:
+    """The same on a GPU, which replays a recorded update; single operations would tell nothing."""
+    config = schedule(replace(plan, settings=plan.settings | {"batch_size": lanes}), steps=1000)
+    found: dict[Way, float] = {}
+    for way in ways:
+        with suppress(RuntimeError):  # out of memory, say
+            learner = Learner(task, plan.model, config)
+            learner.compute(*way)
+            learner.prepare()
+            seconds = []
+            for _ in range(ROUNDS):
+                begin = clock.now()
+                for _ in range(BURST):
+                    learner.update()
+                learner.wait()
+                seconds.append(clock.now() - begin)
+            found[way] = BURST * learner.batches.tokens_per_step / min(seconds)
+    return found
+
+
 def _ways(plan: Plan, device: torch.device) -> list[Way]:
     """All ways there are, those in the numbers that the device is made for first."""
     model, wanted = plan.model, plan.settings.get("precision", "auto")
     best = choose_precision(wanted, device)
-    numbers = [best, *(p for p in DTYPES if wanted == "auto" and p != best and best != "fp32")]
+    numbers = [best]
+    if device.type == "cpu" and wanted == "auto" and best != "fp32":
+        numbers.append("fp32")
+    lanes = plan.settings["batch_size"]
     return [
         Way(engine, precision)
         for precision in numbers
         for engine in candidates(model.cell, model.hidden_size, device, DTYPES[precision])
+        if engine != "persistent" or takes_lanes(model.cell, model.hidden_size, lanes)
     ]
 
 

@@ -202,3 +202,17 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
     processor(None)
     notes = started(resume(tmp_path / "model", CORPUS)).notes
     assert [note for note in notes if "this machine lacks" in note and way.engine in note]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_what_a_gpu_can_do_is_tried_as_it_will_be_done(cell: CellName) -> None:
+    wide = plan(cell, hidden_size=64, batch_size=8, device="cuda", precision="auto")
+    found = trial.rates(wide, TASK)
+    ways = {(way.engine, way.precision) for way in found}
+    if ("persistent", "bf16") in ways:
+        assert ways == {("persistent", "bf16"), ("torch", "bf16")}
+        chosen = trial.with_fastest_engine(wide, Budget(3.0), TASK)
+        assert chosen.settings["engine"] in ("persistent", "torch")
+        assert "kernel" in chosen.reasons or "layers" in chosen.reasons
+    narrow = plan(cell, hidden_size=64, batch_size=3, device="cuda", precision="auto")
+    assert {way.engine for way in trial.rates(narrow, TASK)} == {"torch"}
