@@ -2,8 +2,9 @@
 
     python benchmarks/gpu_layouts.py [--quick] [--output layouts.json]
 
-It takes a minute and a half. Each part is a process of its own with a time limit, lest a kernel
-that waits for ever takes more. Times are microseconds for each step of time.
+It takes less than a minute. Each part is a process of its own with a time limit, lest a kernel
+that waits for ever takes more. Times are microseconds for each step of time, forward and backward;
+a layout is its units, lanes, chunk and warps.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -25,7 +27,7 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.network.stack.gpu import driver, engine
-from charrnn.network.stack.gpu.layout import Layout, Limits, layouts, plan
+from charrnn.network.stack.gpu.layout import Layout, Limits, Way, layouts, plan
 from charrnn.network.stack.gpu.source import defines, source
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
@@ -45,7 +47,8 @@ CHECKED = (
     (1024, 128, 10),
 )
 SHORT, LONG = 32, 160  # steps; a step's time is from their difference
-IMAGES: dict[tuple[str, tuple[str, ...]], bytes] = {}
+WAYS: tuple[Way, ...] = ("forward", "backward")
+NEAR = 1.03  # times as long as the best is near enough
 BEGIN = time.monotonic()
 
 
@@ -98,57 +101,37 @@ def guarded(name: str, limit: float, work: Callable[..., Any], *arguments: Any) 
 
 def facts() -> list[Any]:
     """What the GPU is."""
-    found = engine.limits()
-    major, minor = torch.cuda.get_device_capability()
-    name, cudnn = torch.cuda.get_device_name(), torch.backends.cudnn.version()
-    return [*found, f"sm_{major}{minor}", f"{name} torch {torch.__version__} cudnn {cudnn}"]
+    name, cudnn = torch.cuda.get_device_name(), torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    text = f"{name}, torch {torch.__version__}, cuDNN {cudnn}"
+    return [*engine.limits(), torch.cuda.get_device_capability(), text]
 
 
-def options(layout: Layout, arch: str) -> tuple[str, ...]:
-    """As the driver gives them."""
-    constants = [f"-D{name}={value}" for name, value in defines(layout).items()]
-    return (f"--gpu-architecture={arch}", "--std=c++17", *constants)
-
-
-def compile_one(job: tuple[str, tuple[str, ...]]) -> bytes | str:
-    """An image, or what went wrong."""
+def compile_one(layout: Layout, capability: tuple[int, int]) -> str:
+    """Leave a kernel in the cache; what went wrong."""
     try:
-        return driver._compile(*job)
-    except Exception as error:
-        return repr(error)
+        driver.image(source(layout.cell, layout.way), defines(layout), capability)
+    except (OSError, RuntimeError) as error:
+        return f"{layout}: {error}"[:1500]
+    return ""
 
 
-def compile_all(wanted: list[Layout], arch: str) -> None:
-    """Fill IMAGES, on all cores."""
-    jobs = [(source(layout.cell, layout.way), options(layout, arch)) for layout in wanted]
-    jobs = list(dict.fromkeys(jobs))
+def compile_all(wanted: set[Layout], capability: tuple[int, int]) -> None:
+    """Fill the cache, on all cores."""
+    jobs = [(layout, capability) for layout in sorted(wanted)]
     with multiprocessing.get_context("fork").Pool(min(16, len(os.sched_getaffinity(0)))) as pool:
-        for job, image in zip(jobs, pool.map(compile_one, jobs, chunksize=1), strict=True):
-            if isinstance(image, str):
-                say("not compiled:", image[:1500])
-            else:
-                IMAGES[job] = image
-    plain = driver._compile
-
-    def kept(text: str, given: Any) -> bytes:
-        job = (text, tuple(given))
-        return IMAGES[job] if job in IMAGES else plain(text, given)
-
-    driver._compile = kept
+        for wrong in filter(None, pool.starmap(compile_one, jobs, chunksize=1)):
+            say("not compiled:", wrong)
+    say(f"{len(jobs)} kernels compiled")
 
 
-def tried(cell: Any, way: Any, hidden: int, batch: int, limits: Limits) -> list[Layout]:
-    """Layouts worth a try: those with the fewest lanes for each block, some with twice as many."""
-    able = list(layouts(cell, way, hidden, batch, limits))
-    found = []
+def tried(cell: Any, way: Way, hidden: int, batch: int, limits: Limits) -> set[Layout]:
+    """Layouts worth a try: for each number of units those with the fewest lanes, and the plan."""
+    able = [one for one in layouts(cell, way, hidden, batch, limits) if one.warps > 4]
+    found = {plan(cell, way, hidden, batch, limits)} - {None}
     for units in (16, 32):
         fewest = min((layout.lanes for layout in able if layout.units == units), default=0)
-        for layout in able:
-            twice = layout.lanes == 2 * fewest and units == layout.chunk == 16
-            if layout.units == units and (layout.lanes == fewest or twice):
-                found.append(layout)
-    chosen = plan(cell, way, hidden, batch, limits)
-    return sorted(set(found) | ({chosen} if chosen else set()))
+        found |= {one for one in able if (one.units, one.lanes) == (units, fewest)}
+    return {layout for layout in found if layout}
 
 
 # ------------------------------------------------------------------------------- correctness
@@ -175,7 +158,8 @@ def gradients(cell: Any, dtype: Any, leaves: list[Tensor], steps: Any) -> list[T
     """Outputs, states after, and gradients of a loss of all of them."""
     outputs = sequence(cell, dtype, leaves[0], leaves[1:5], leaves[5:], None, steps)
     loss = sum((o.to(leaves[0].dtype) * _weights(o)).sum() for o in outputs)
-    return [*outputs, *torch.autograd.grad(loss, leaves)]
+    found = torch.autograd.grad(loss, leaves)  # type: ignore[arg-type]
+    return [*(o.detach() for o in outputs), *found]  # what is kept of a graph knows its stream
 
 
 def _weights(like: Tensor) -> Tensor:
@@ -188,67 +172,53 @@ def error(one: Tensor, other: Tensor) -> float:
     return float((one.detach().double() - other.detach()).norm() / other.detach().norm())
 
 
-def wait() -> None:
-    """Until all is done."""
-    torch.cuda.synchronize()
-
-
 def check(cell: Any, shapes: Any) -> list[Any]:
     """Errors of the kernels and of loops in bfloat16 by float64, and whether bits repeat."""
-    rows = []
+    rows, ratios = [], []
     for hidden, batch, steps in shapes:
         leaves = leaves_of(cell, hidden, batch, steps)
         doubled = [leaf.detach().double().requires_grad_() for leaf in leaves]
         exact = gradients(cell, torch.float64, doubled, LOOPS)
-        begin = time.monotonic()
-        fast = gradients(cell, HALF, leaves, engine.PERSISTENT)
-        wait()
-        first = time.monotonic() - begin
-        again = gradients(cell, HALF, leaves, engine.PERSISTENT)
+        fast, again = (gradients(cell, HALF, leaves, engine.PERSISTENT) for _ in range(2))
         slow = gradients(cell, HALF, leaves, LOOPS)
         ours = [error(f, e) for f, e in zip(fast, exact, strict=True)]
         theirs = [error(s, e) for s, e in zip(slow, exact, strict=True)]
         same = all(torch.equal(f, a) for f, a in zip(fast, again, strict=True))
-        worst = max(f / max(s, 1e-3) for f, s in zip(ours, theirs, strict=True))
-        bad = "" if same and worst < 1.5 else "  <<<<<<<< WRONG"
-        dw = -len(leaves) + 2
-        say(
-            f"{cell} H {hidden} B {batch} T {steps}: hs {ours[0]:.4f} ({theirs[0]:.4f}) "
-            f"dw_hh {ours[dw]:.4f} ({theirs[dw]:.4f}) worst {worst:.2f} of loops' "
-            f"same bits {same} first {first:.2f}s{bad}"
-        )
+        ratios.append(max(f / max(s, 1e-3) for f, s in zip(ours, theirs, strict=True)))
+        if not same or not ratios[-1] < 1.5:
+            say(f"WRONG: {cell} {hidden}×{batch}, {steps} steps: same bits {same}")
+            say("  errors", *(f"{f:.4f} ({s:.4f})" for f, s in zip(ours, theirs, strict=True)))
         rows.append([cell, hidden, batch, steps, ours, theirs, same])
+    say(f"{cell}: {len(rows)} shapes, errors at most {max(ratios):.2f} times those of loops")
     return rows
 
 
-def check_graph() -> str:
+def check_graph(cell: Any) -> str:
     """Whether a layer can be recorded, gives the same in replays, and NaNs don't make it wait."""
-    leaves = leaves_of("lstm", 256, 32, 16)
-    expected = gradients("lstm", HALF, leaves, engine.PERSISTENT)
-    wait()
-    stream = torch.cuda.Stream()
+    leaves = leaves_of(cell, 256, 32, 16)
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
-        gradients("lstm", HALF, leaves, engine.PERSISTENT)
-    wait()
+        expected = gradients(cell, HALF, leaves, engine.PERSISTENT)
+    torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        found = gradients("lstm", HALF, leaves, engine.PERSISTENT)
+        found = gradients(cell, HALF, leaves, engine.PERSISTENT)
     for _ in range(20):
         graph.replay()
-    wait()
+    torch.cuda.synchronize()
     same = all(torch.equal(f, e) for f, e in zip(found, expected, strict=True))
     with torch.no_grad():
         leaves[0][3] = float("nan")
-    broken = gradients("lstm", HALF, leaves, engine.PERSISTENT)
-    wait()
+    broken = gradients(cell, HALF, leaves, engine.PERSISTENT)
     nan = bool(broken[0][3:].isnan().all()) and not bool(broken[0][:3].isnan().any())
-    return f"in a graph: same bits {same}; NaN goes through {nan}"
+    return f"{cell} in a graph: same bits {same}; NaN goes through {nan}"
 
 
 # ------------------------------------------------------------------------------------ timing
 def replayed(work: Callable[[], object], times: int = 3) -> float:
     """Microseconds of work that is recorded as a graph, the best of some replays."""
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         work()
@@ -260,7 +230,10 @@ def replayed(work: Callable[[], object], times: int = 3) -> float:
     graph.replay()
     best = float("inf")
     for _ in range(times):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (
+            torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+            for _ in range(2)
+        )
         begin.record()
         graph.replay()
         end.record()
@@ -302,69 +275,64 @@ def kernel_time(layout: Layout, batch: int, steps: int) -> float:
 
 def time_layouts(cell: Any, shapes: Any, limits: Limits) -> list[Any]:
     """Each layout's time for each step, and its fixed time."""
-    rows = []
+    rows, chosen_times, worse = [], [], []
     for hidden, batch in shapes:
-        for way in ("forward", "backward"):
-            chosen = plan(cell, way, hidden, batch, limits)
-            found = []
-            for layout in tried(cell, way, hidden, batch, limits):
+        own = []
+        for way in WAYS:
+            chosen, found = plan(cell, way, hidden, batch, limits), []
+            for layout in sorted(tried(cell, way, hidden, batch, limits)):
                 short, long = (kernel_time(layout, batch, steps) for steps in (SHORT, LONG))
                 step = (long - short) / (LONG - SHORT)
-                found.append((step, short - SHORT * step, layout))
-                rows.append([cell, way, hidden, batch, list(layout[3:]), step, found[-1][1]])
+                found.append((step, layout))
+                rows.append(
+                    [cell, way, hidden, batch, list(layout[3:]), step, short - SHORT * step]
+                )
             found.sort()
-            own = next(((s, f) for s, f, layout in found if layout == chosen), None)
-            text = " ".join(f"{s:.2f}:{'/'.join(map(str, one[3:]))}" for s, _, one in found[:4])
-            if own is not None and chosen is not None:
-                mine = f"{own[0]:.2f}+{own[1]:.0f} {'/'.join(map(str, chosen[3:]))}"
-                say(f"{cell} {way[:3]} {hidden}×{batch} of {len(found)}: chosen {mine} | {text}")
+            times = {layout: step for step, layout in found}
+            own.append(times[chosen] if chosen else float("nan"))
+            if chosen and own[-1] > NEAR * found[0][0]:
+                text = " ".join(f"{s:.2f}:{'/'.join(map(str, one[3:]))}" for s, one in found[:3])
+                name = "/".join(map(str, chosen[3:]))
+                worse.append(f"  {way} {hidden}×{batch}: {own[-1]:.2f}:{name}, but {text}")
+        chosen_times.append(f"{hidden}×{batch} {own[0]:.2f}+{own[1]:.2f}")
+    say(f"{cell} kernels:", "  ".join(chosen_times))
+    for line in worse:
+        say(line)
     return rows
 
 
 def time_layers(cell: Any, shapes: Any) -> list[Any]:
-    """A whole layer, with its products, forward and backward."""
-    rows = []
+    """A whole layer, with its products, forward and backward, beside cuDNN's."""
+    rows, texts = [], []
     for hidden, batch in shapes:
-        times = {}
-        for name, dtype in (("persistent", HALF), ("torch", HALF), ("torch", torch.float16)):
-            key = f"{name} {str(dtype)[6:]}"
-            try:
-                times[key] = layer_time(cell, hidden, batch, name, dtype)
-            except RuntimeError as failed:
-                say(cell, hidden, batch, key, "failed:", str(failed).partition("\n")[0])
-        text = "  ".join(f"{key} {f:.2f}+{b:.2f}={f + b:.2f}" for key, (f, b) in times.items())
-        say(f"{cell} layer {hidden}×{batch} µs/step fwd+bwd: {text}")
+        times = {name: layer_time(cell, hidden, batch, name) for name in ("persistent", "torch")}
         rows.append([cell, hidden, batch, times])
+        ours, theirs = (f"{f:.2f}+{b:.2f}" for f, b in times.values())
+        texts.append(f"{hidden}×{batch} {ours} ({theirs})")
+    say(f"{cell} layers (cuDNN's):", "  ".join(texts))
     return rows
 
 
-def layer_time(
-    cell: Any, hidden: int, batch: int, name: Any, dtype: torch.dtype
-) -> tuple[float, float]:
+def layer_time(cell: Any, hidden: int, batch: int, name: Any) -> tuple[float, float]:
     """Microseconds for each step, forward and backward."""
     torch.manual_seed(1)
     stack, steps = Recurrent(cell, hidden, hidden).to(DEVICE), 128
     stack.engine = name
     x = torch.randn(steps, batch, hidden, device=DEVICE, requires_grad=True)
-    slope = torch.randn(steps, batch, hidden, device=DEVICE, dtype=dtype)
+    slope = torch.randn(steps, batch, hidden, device=DEVICE, dtype=HALF)
 
     def forward() -> Tensor:
-        with torch.autocast(DEVICE, dtype):
+        with torch.autocast(DEVICE, HALF):
             output: Tensor = stack(x)[0]
         return output
 
     def both() -> None:
-        forward().backward(slope)
+        forward().backward(slope)  # type: ignore[no-untyped-call]
         for weight in (*stack.parameters(), x):
             weight.grad = None
 
     one = replayed(forward) / steps
     return one, replayed(both) / steps - one
-
-
-def time_all(cell: Any, limits: Limits) -> list[Any]:
-    """Layers, and the layouts of their kernels."""
-    return [time_layers(cell, TIMED), time_layouts(cell, TIMED, limits)]
 
 
 def main() -> None:
@@ -374,48 +342,46 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", default=list(NAMES))
     parser.add_argument("--output", type=Path, default=Path("layouts.json"))
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        results = run(options.cells, quick=options.quick)
+    options.output.write_text(json.dumps(results))
+
+
+def run(cells: list[Any], *, quick: bool) -> dict[str, Any]:
+    """All results, by their names."""
     found = guarded("facts", 60, facts)
     if found is None:
         sys.exit(1)
-    *numbers, arch, name = found
+    *numbers, capability, name = found
     limits = Limits(*numbers)
-    say(name, limits, arch)
-    wanted = []
-    for cell in options.cells:
-        shapes = [*((h, b) for h, b, _ in CHECKED), (256, 32)]
-        for hidden, batch in shapes:
-            for way in ("forward", "backward"):
-                layout = plan(cell, way, hidden, batch, limits)
-                wanted += [layout] if layout else []
-                if layout is None:
-                    say("no layout for", cell, way, hidden, batch)
-        if not options.quick:
-            for hidden, batch in TIMED:
-                for way in ("forward", "backward"):
-                    wanted += tried(cell, way, hidden, batch, limits)
-    compile_all(wanted, arch)
-    say(f"{len(IMAGES)} kernels compiled")
+    say(name, limits, capability)
+    wanted: set[Layout] = set()
+    able = {cell: [s for s in CHECKED if runs(cell, *s[:2], limits)] for cell in cells}
+    timed = {cell: [s for s in TIMED if not quick and runs(cell, *s, limits)] for cell in cells}
+    for cell in cells:
+        for way in WAYS:
+            for hidden, batch, _ in able[cell]:
+                wanted |= {plan(cell, way, hidden, batch, limits)} - {None}  # type: ignore[arg-type]
+            for shape in timed[cell]:
+                wanted |= tried(cell, way, *shape, limits)
+    compile_all(wanted, (capability[0], capability[1]))
     results: dict[str, Any] = {"gpu": name}
-    results["graph"] = guarded("graph", 25, check_graph)
-    say(results["graph"])
-    if results["graph"] is None:
-        say("once more, with launches that don't ask for room for all blocks at once")
-        library = driver._driver()
-        library.cuLaunchCooperativeKernel = lambda *given: library.cuLaunchKernel(*given, None)
-        results["graph"] = guarded("graph", 25, check_graph)
-        say(results["graph"])
-    for cell in options.cells:
-        able = [
-            s
-            for s in CHECKED
-            if all(plan(cell, w, *s[:2], limits) for w in ("forward", "backward"))
-        ]
-        results[f"check {cell}"] = guarded(f"check {cell}", 25, check, cell, able)
-    if not options.quick:
-        for cell in options.cells:
-            results[f"times {cell}"] = guarded(f"times {cell}", 60, time_all, cell, limits)
-            options.output.write_text(json.dumps(results))
+    for cell in cells:
+        results[f"graph {cell}"] = guarded(f"graph {cell}", 25, check_graph, cell)
+        say(results[f"graph {cell}"])
+        results[f"check {cell}"] = guarded(f"check {cell}", 25, check, cell, able[cell])
+    for cell in cells if not quick else ():
+        results[f"layers {cell}"] = guarded(f"layers {cell}", 25, time_layers, cell, timed[cell])
+        arguments = (cell, timed[cell], limits)
+        results[f"layouts {cell}"] = guarded(f"layouts {cell}", 40, time_layouts, *arguments)
     say("done")
+    return results
+
+
+def runs(cell: Any, hidden: int, batch: int, limits: Limits) -> bool:
+    """Whether there is a layout for both ways."""
+    return all(plan(cell, way, hidden, batch, limits) for way in WAYS)
 
 
 if __name__ == "__main__":

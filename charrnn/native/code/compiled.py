@@ -27,7 +27,7 @@ from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.text import cache
 
-__all__ = ["clear", "compiled_once", "entries"]
+__all__ = ["clear", "compiled_once", "entries", "kept"]
 
 LARGEST = 32 << 20  # bytes of all files together
 DIGEST_BYTES = hashlib.sha256().digest_size  # at the head of a file, of what follows
@@ -47,14 +47,14 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
     @functools.cache
     def address(target: Target | None, *arguments: object) -> int:
         assert target is not None, "callers ask whether there is a target"
-        name = f"{make.__module__}.{make.__qualname__}"
-        path = _folder() / f"{_digest(name, arguments, target)}.o"
-        kept = _read(path)
-        if kept is None:
+
+        def whole() -> bytes:
             code = make(*arguments)
-            kept = code.name.encode() + b"\0" + code.object_code()
-            _write(path, kept)
-        symbol, _, object_code = kept.partition(b"\0")
+            return code.name.encode() + b"\0" + code.object_code()
+
+        name = f"{make.__module__}.{make.__qualname__}"
+        key = (name, arguments, target, machine.compiler(), _source_digest())
+        symbol, _, object_code = kept(key, whole).partition(b"\0")
         return machine.load(object_code, symbol.decode())
 
     @functools.wraps(make)
@@ -63,6 +63,21 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
             return address(processor.target(), *arguments)
 
     return compiled
+
+
+def kept(key: object, make: Callable[[], bytes]) -> bytes:
+    """What `make` gives: from the file of this key if there is one, which else is written.
+
+    Args:
+        key: its `repr` says all that the result depends on.
+        make: compiles.
+    """
+    path = _folder() / f"{hashlib.sha256(repr(key).encode()).hexdigest()}.o"
+    content = _read(path)
+    if content is None:
+        content = make()
+        _write(path, content)
+    return content
 
 
 def entries() -> list[Path]:
@@ -80,11 +95,6 @@ def clear() -> int:
 
 def _folder() -> Path:
     return cache.location() / "code"
-
-
-def _digest(name: str, arguments: tuple[object, ...], target: Target) -> str:
-    parts = (name, arguments, target, machine.compiler(), _source_digest())
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 @functools.cache

@@ -46,8 +46,8 @@ class Gradients(NamedTuple):
     Attributes:
         dxs: (T, B, G·H), by the input product of each step; with ids it is of no use, `d_rows` is.
         dhs: (T, B, G·H), by the recurrent product; the same tensor as `dxs` if they are equal.
-        d_rows: (V, G·H) in full precision, the sums of `dxs` for each id; without ids (1, G·H),
-            the sum of all.
+        d_rows: (V, G·H) in full precision, the sums of `dxs` for each id; without ids the sum of
+            all, in parts, one or more rows (·, G·H).
         db_hh: (G·H,) in full precision, the sum of `dhs`, if it is not that of `dxs`.
     """
 

@@ -19,12 +19,14 @@ from charrnn.network.modules import drawing
 from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, chosen
 from charrnn.network.stack.gpu.engine import takes_lanes
+from charrnn.network.stack.products import read_rows
 from charrnn.network.stack.sequences import sequence
 
 __all__ = ["Recurrent", "Rows", "detach"]
 
 # A table's product is worth making if its rows are read so many times, on average.
 MIN_READS_PER_ROW = 8
+MOST_ROWS_OF_ONES = 512  # of a table, up to which a GPU adds up its gradients by a product
 
 
 class Rows(NamedTuple):
@@ -204,7 +206,8 @@ class Recurrent(nn.Module):
             engine = "torch"
         plain, on_gpu = engine == "torch", x.device.type != "cpu"
         if ids is not None and (plain or on_gpu or len(x) * MIN_READS_PER_ROW > ids.numel()):
-            x, ids = embedding(ids, x), None
+            short = on_gpu and dtype != full and len(x) <= MOST_ROWS_OF_ONES
+            x, ids = read_rows(x, ids, dtype) if short else embedding(ids, x), None
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
         if plain:

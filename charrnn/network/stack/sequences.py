@@ -20,6 +20,7 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.network.stack.engine import Engine, Unrolled
+from charrnn.network.stack.products import multiplied
 
 __all__ = ["sequence"]
 
@@ -87,6 +88,7 @@ class _Sequence(Function):
         engine.forward(layer, gx, b_ih, b_hh)
         ctx.save_for_backward(ids, x, w_ih, w_hh, hs, memory, kept)
         ctx.cell, ctx.engine = cell, engine
+        ctx.set_materialize_grads(False)  # most often nothing depends on the state after
         # Copies, so that the state for the next batch does not keep all of this one in memory.
         after = [hs[-1].to(full, copy=True) for _ in before]
         if rule.memory:
@@ -94,24 +96,28 @@ class _Sequence(Function):
         return hs[1:], *after
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor, *d_after: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_out: Tensor | None, *d_after: Tensor | None) -> tuple[Any, ...]:
         ids, x, w_ih, w_hh, hs, memory, kept = ctx.saved_tensors
+        full = w_hh.dtype
         # From step to step, gradients reach the state before in two ways: through the product (d_h)
         # and past it (d_memory).
-        d_h = d_after[0].to(w_hh.dtype, copy=True).contiguous()
-        d_memory = torch.zeros_like(d_h)
-        if len(d_after) > 1:
-            d_memory = d_after[1].to(w_hh.dtype, copy=True).contiguous()
-        d_out = d_out.to(hs.dtype).contiguous()
+        given = (*d_after, None)[:2]
+        d_h, d_memory = (
+            zeros if d is None else d.to(full, copy=True).contiguous()
+            for d, zeros in zip(given, w_hh.new_zeros(2, *hs.shape[1:]), strict=True)
+        )
+        d_out = torch.zeros_like(hs[1:]) if d_out is None else d_out.to(hs.dtype).contiguous()
         rows = 1 if ids is None else len(x)
         layer = Unrolled(ctx.cell, w_hh.detach(), hs, memory, kept, ids, rows)
         found = ctx.engine.backward(layer, d_out, d_h, d_memory)
         dhs = found.dhs.flatten(0, 1)  # (T·B, G·H)
         by_row = found.dxs.flatten(0, 1) if ids is None else found.d_rows  # as many rows as x has
         dx = (by_row @ w_ih).view(x.shape) if ctx.needs_input_grad[4] else None
-        dw_ih = (by_row.t() @ x.flatten(0, -2)).to(w_hh.dtype)
-        dw_hh = (dhs.t() @ hs[:-1].flatten(0, 1)).to(w_hh.dtype)
-        d_before = (d_h, d_memory) if len(d_after) > 1 else (d_h + d_memory,)
+        dw_ih = multiplied(by_row.t(), x.flatten(0, -2), full)
+        dw_hh = multiplied(dhs.t(), hs[:-1].flatten(0, 1), full)
+        d_before: tuple[Tensor | None, ...] = (d_h, d_memory)
+        if len(d_after) == 1:
+            d_before = (d_h + d_memory if ctx.needs_input_grad[-1] else None,)
         db_ih = found.d_rows.sum(0)
         db_hh = db_ih if found.db_hh is None else found.db_hh
         return None, None, None, None, dx, dw_ih, dw_hh, db_ih, db_hh, *d_before

@@ -1,15 +1,18 @@
 """CUDA source to code, and its launch, through the libraries that PyTorch comes with.
 
-    code = compiled(source, "layer", {"HIDDEN": 256}, device)
+    begin_compiling(source, ("HIDDEN=256",), device)
+    code = compiled(source, "layer", ("HIDDEN=256",), device)
     code.launch(blocks, threads, shared_bytes, arguments, stream)
 
 NVRTC compiles without a compiler's being installed; the driver loads and launches what it made.
+That is kept on disk for the next process, as other machine code is.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_void_p, create_string_buffer
 from functools import cache
 from pathlib import Path
@@ -17,7 +20,9 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Code", "available", "compiled"]
+from charrnn.native.code.compiled import kept
+
+__all__ = ["Code", "available", "begin_compiling", "compiled", "image"]
 
 MAX_DYNAMIC_SHARED_SIZE_BYTES = 8  # CUfunction_attribute
 
@@ -90,15 +95,35 @@ def compiled(source: str, name: str, defines: tuple[str, ...], device: int) -> C
     Raises:
         RuntimeError: if it can't be compiled or loaded.
     """
-    major, minor = torch.cuda.get_device_capability(device)
-    options = [f"--gpu-architecture=sm_{major}{minor}", "--std=c++17"]
-    image = _compile(source, [*options, *(f"-D{define}" for define in defines)])
     module, function = c_void_p(), c_void_p()
-    _check(_driver().cuModuleLoadData(byref(module), image))
+    made = begin_compiling(source, defines, device).result()
+    _check(_driver().cuModuleLoadData(byref(module), made))
     _check(_driver().cuModuleGetFunction(byref(function), module, name.encode()))
     shared = next(int(d.split("=")[1]) for d in defines if d.startswith("SHARED_BYTES="))
     _check(_driver().cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED_SIZE_BYTES, c_int(shared)))
     return Code(function)
+
+
+@cache
+def begin_compiling(source: str, defines: tuple[str, ...], device: int) -> Future[bytes]:
+    """Make the image of a kernel beside whatever comes next; see `compiled`."""
+    return _threads().submit(image, source, defines, torch.cuda.get_device_capability(device))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2)  # the ways forward and back
+
+
+def image(source: str, defines: tuple[str, ...], capability: tuple[int, int]) -> bytes:
+    """The machine code of a source for a GPU of a compute capability; kept on disk."""
+    major, minor = capability
+    constants = (f"-D{define}" for define in defines)
+    options = (f"--gpu-architecture=sm_{major}{minor}", "--std=c++17", *constants)
+    version = c_int(), c_int()
+    _made(_compiler().nvrtcVersion(byref(version[0]), byref(version[1])))
+    key = ("nvrtc", version[0].value, version[1].value, options, source)
+    return kept(key, lambda: _compile(source, options))
 
 
 def _compile(source: str, options: Sequence[str]) -> bytes:
@@ -113,11 +138,11 @@ def _compile(source: str, options: Sequence[str]) -> bytes:
             _made(nvrtc.nvrtcGetProgramLog(program, log))
             raise RuntimeError(f"a kernel can't be compiled: {log.value.decode()}")
         _made(nvrtc.nvrtcGetCUBINSize(program, byref(size)))
-        image = create_string_buffer(size.value)
-        _made(nvrtc.nvrtcGetCUBIN(program, image))
+        code = create_string_buffer(size.value)
+        _made(nvrtc.nvrtcGetCUBIN(program, code))
     finally:
         nvrtc.nvrtcDestroyProgram(byref(program))
-    return image.raw
+    return code.raw
 
 
 @cache

@@ -6,6 +6,8 @@ Here all steps are one launch, and each multiprocessor reads its part of the wei
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -55,6 +57,7 @@ def layout_for(layer: Unrolled, way: Way) -> Layout:
 def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
     """See `Engine.forward`; without ids, which would have to be checked by the host."""
     assert layer.ids is None, "a table's rows are read before"
+    prepare(layout_for(layer, "backward"))  # while this way is compiled and runs
     mark_as_missing(layer.hs[1:])
     tensors = (layer.w_hh, b_ih, b_hh, gx, layer.hs, layer.memory, layer.kept)
     run(layout_for(layer, "forward"), len(gx), layer.hs.shape[1], tensors)
@@ -73,7 +76,7 @@ def backward(layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor) -> G
     buffers = (layer.hs, layer.memory, layer.kept)
     tensors = (layer.w_hh, d_out, *buffers, dxs, dhs, d_h, d_memory, d_rows, db_hh)
     run(layout, steps, batch, tensors)
-    return Gradients(dxs, dhs, d_rows.sum(0, keepdim=True), db_hh.sum(0) if split else None)
+    return Gradients(dxs, dhs, d_rows, db_hh.sum(0) if split else None)
 
 
 def mark_as_missing(buffer: Tensor) -> None:
@@ -90,11 +93,17 @@ def run(layout: Layout, steps: int, batch: int, tensors: tuple[Tensor, ...]) -> 
 
 def launch(layout: Layout, blocks: int, arguments: list[int]) -> None:
     """Compile a layout where that was not done yet, and launch it."""
-    constants = tuple(f"{name}={value}" for name, value in defines(layout).items())
     device = torch.cuda.current_device()
-    code = driver.compiled(source(layout.cell, layout.way), "layer", constants, device)
+    code = driver.compiled(source(layout.cell, layout.way), "layer", defines(layout), device)
     stream = torch.cuda.current_stream().cuda_stream
     code.launch(blocks, layout.threads, layout.shared_bytes, arguments, stream)
+
+
+@cache
+def prepare(layout: Layout) -> None:
+    """Begin to compile a layout that is soon to be launched."""
+    device = torch.cuda.current_device()
+    driver.begin_compiling(source(layout.cell, layout.way), defines(layout), device)
 
 
 PERSISTENT = Engine("persistent", takes, forward, backward)

@@ -1,4 +1,5 @@
-// A recurrent layer over all steps in one kernel; its recurrent weights stay in registers.
+// A recurrent layer over all steps in one kernel; its recurrent weights stay in registers, or those
+// of the last HELD spans in shared memory.
 //
 // Diamos et al., "Persistent RNNs: stashing recurrent weights on-chip", 2016.
 //
@@ -13,7 +14,7 @@
 // for numbers that it does not need; their sums are added in shared memory.
 //
 // Constants: BACK (0 forward, 1 backward), GATES, KEPT, MEMORY, SPLIT and STATES of the cell's rule,
-// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS. `forward_rule` and
+// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS, HELD. `forward_rule` and
 // `backward_rule` stand before this text. Shapes are those of `Engine`.
 
 // ---------------------------------------------------------------------------- the machine
@@ -98,12 +99,17 @@ constexpr int INNER = BACK ? GATES * HIDDEN : HIDDEN;  // of the product
 constexpr int SUMS = BACK ? 1 : GATES;                 // rows of the product for each unit
 constexpr int SPAN = 32;                               // of the inner dimension, read together
 constexpr int SPANS = (INNER / SPAN + WARPS - 1) / WARPS;  // of a warp, at most
+constexpr int NEAR = SPANS - HELD;                         // whose weights are in registers
 constexpr int BLOCKS = UNITS / 16;
 constexpr int TILES = BLOCKS * SUMS;  // of 16 rows
 constexpr int LANE_TILES = CHUNK / 8;
 constexpr int ELEMENTS = UNITS * CHUNK;
+// What a thread reads of a chunk comes in waves. Where they are many, one is on its way while the
+// one before is multiplied; the first of the next chunk are, while the rule is applied to this one.
 constexpr int READS = LANE_TILES * SPANS;
-constexpr int READS_TOGETHER = READS < 8 ? READS : 8;
+constexpr int TOGETHER = READS <= 8 ? READS : 4;
+constexpr int SLOTS = READS <= 8 ? 1 : 2;  // for waves that are under way
+constexpr int WAVES = (READS + SLOTS * TOGETHER - 1) / (SLOTS * TOGETHER) * SLOTS;
 // A tile's product waits for the one before that adds to the same sum: where a warp has few sums,
 // it makes parts of them.
 constexpr int PARTS = TILES * LANE_TILES >= 3 ? 1 : 4 / (TILES * LANE_TILES);
@@ -128,10 +134,16 @@ DEVICE int place(int unit, int lane) {
   return (unit / 8 * 2 + lane % 2) * AREA + lane / 2 * COLUMN + unit % 8;
 }
 
+// Where a thread's weights of a tile are, of a span from NEAR on.
+DEVICE Words *held_weights(Words *held, int span, int half, int tile) {
+  return held + (((span - NEAR) * 2 + half) * TILES + tile) * THREADS + thread_number();
+}
+
 // A thread's part of the weights, as operands of tiles. Which numbers of a span count as which
 // columns of its two tiles is free, as long as both operands agree: here each thread has eight in
 // a row, so that it reads 16 bytes at once.
-DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights, int first_unit) {
+DEVICE void load_weights(unsigned (&a)[NEAR][2][TILES][4], Words *held, const float *weights,
+                         int first_unit) {
   const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
   const int begin = thread_number() % 4 * 8;
 #pragma unroll
@@ -139,7 +151,8 @@ DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights
 #pragma unroll
     for (int half = 0; half < 2; half++)
 #pragma unroll
-      for (int tile = 0; tile < TILES; tile++)
+      for (int tile = 0; tile < TILES; tile++) {
+        Words own;
 #pragma unroll
         for (int r = 0; r < 4; r++) {
           const int span = warp + s * WARPS;
@@ -152,13 +165,55 @@ DEVICE void load_weights(unsigned (&a)[SPANS][2][TILES][4], const float *weights
             low = weights[at];
             high = weights[at + (BACK ? HIDDEN : 1)];
           }
-          a[s][half][tile][r] = packed(low, high);
+          own.at[r] = packed(low, high);
         }
+        if (s >= NEAR) *held_weights(held, s, half, tile) = own;
+#pragma unroll
+        for (int r = 0; r < 4 && s < NEAR; r++) a[s < NEAR ? s : 0][half][tile][r] = own.at[r];
+      }
 }
 
-// A warp's part of the product of the weights and a chunk of lanes, to shared memory.
-// `from` is (CHUNK, INNER).
-DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const Half *from,
+// Whether this warp has a span of this number.
+DEVICE bool has(int span) {
+  return (span + 1) * WARPS <= INNER / SPAN || thread_number() / 32 + span * WARPS < INNER / SPAN;
+}
+
+// Where this thread begins to read a chunk (CHUNK, INNER).
+DEVICE const Half *own_part(const Half *chunk) {
+  const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
+  return chunk + (size_t)row * INNER + warp * SPAN + thread_number() % 4 * 8;
+}
+
+DEVICE void read_wave(Words (&words)[TOGETHER], int wave, const Half *chunk) {
+  const Half *from = own_part(chunk);
+#pragma unroll
+  for (int i = 0; i < TOGETHER; i++) {
+    const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
+    words[i] = Words{};
+    if (s < SPANS && has(s))
+      words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
+  }
+}
+
+DEVICE void read_again(Words (&words)[TOGETHER], int wave, const Half *chunk) {
+  const Half *from = own_part(chunk);
+#pragma unroll
+  for (int i = 0; i < TOGETHER; i++) {
+    const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
+    if (missing(words[i]))
+      words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
+  }
+}
+
+DEVICE void read_first(Words (&words)[SLOTS][TOGETHER], const Half *chunk) {
+#pragma unroll
+  for (int slot = 0; slot < SLOTS; slot++) read_wave(words[slot], slot, chunk);
+}
+
+// A warp's part of the product of the weights and a chunk of lanes, to shared memory. The chunk's
+// first waves have been asked for; those of the next one will be, if there are several in a step.
+DEVICE void multiply(Sums *sums, const unsigned (&a)[NEAR][2][TILES][4], Words *held,
+                     Words (&words)[SLOTS][TOGETHER], const Half *chunk, const Half *next,
                      bool published) {
   const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
   const int column = thread_number() % 4;
@@ -171,41 +226,37 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[SPANS][2][TILES][4], const 
       for (int tile = 0; tile < TILES; tile++)
 #pragma unroll
         for (int k = 0; k < 4; k++) sum[part][n][tile][k] = 0.0f;
-  from += (size_t)row * INNER + warp * SPAN + column * 8;
 #pragma unroll
-  for (int first = 0; first < READS; first += READS_TOGETHER) {
-    Words words[READS_TOGETHER];
-#pragma unroll
-    for (int i = 0; i < READS_TOGETHER; i++) {
-      const int n = (first + i) / SPANS, s = (first + i) % SPANS;
-      words[i] = Words{};
-      if (n < LANE_TILES && warp + s * WARPS < INNER / SPAN)
-        words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
-    }
+  for (int wave = 0; wave < WAVES; wave++) {
+    Words(&here)[TOGETHER] = words[wave % SLOTS];
     for (int readings = 0; !published; readings++) {
       bool wait = false;
 #pragma unroll
-      for (int i = 0; i < READS_TOGETHER; i++) wait = wait || missing(words[i]);
+      for (int i = 0; i < TOGETHER; i++) wait = wait || missing(here[i]);
       if (!any_in_warp(wait)) break;
       if (readings == PATIENCE) fail();
-#pragma unroll
-      for (int i = 0; i < READS_TOGETHER; i++) {
-        const int n = (first + i) / SPANS, s = (first + i) % SPANS;
-        if (missing(words[i]))
-          words[i] = read_published(from + (size_t)n * 8 * INNER + s * WARPS * SPAN);
-      }
+      read_again(here, wave, chunk);
     }
 #pragma unroll
-    for (int i = 0; i < READS_TOGETHER; i++) {
-      const int n = (first + i) / SPANS, s = (first + i) % SPANS;
-      if (n < LANE_TILES)
+    for (int i = 0; i < TOGETHER; i++) {
+      const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
+      if (s < SPANS)
 #pragma unroll
         for (int half = 0; half < 2; half++)
 #pragma unroll
-          for (int tile = 0; tile < TILES; tile++)
-            multiply_tile(sum[(2 * s + half) % PARTS][n][tile], a[s][half][tile], words[i].at[2 * half],
-                          words[i].at[2 * half + 1]);
+          for (int tile = 0; tile < TILES; tile++) {
+            const unsigned low = here[i].at[2 * half], high = here[i].at[2 * half + 1];
+            float(&to)[4] = sum[(2 * s + half) % PARTS][n][tile];
+            if (s < NEAR)
+              multiply_tile(to, a[s < NEAR ? s : 0][half][tile], low, high);
+            else
+              multiply_tile(to, held_weights(held, s, half, tile)->at, low, high);
+          }
     }
+    if (wave + SLOTS < WAVES)
+      read_wave(here, wave + SLOTS, chunk);
+    else if (LANES > CHUNK)
+      read_wave(here, wave + SLOTS - WAVES, next);
   }
 #pragma unroll
   for (int n = 0; n < LANE_TILES; n++)
@@ -255,12 +306,14 @@ DEVICE void publish_pair(Half *to, float own) {
 // threads beside each other. Its memory, or the derivative by it, stays in shared memory.
 constexpr int ROUNDS = (ELEMENTS + THREADS - 1) / THREADS;
 constexpr int BIASES = BACK ? 0 : 2 * GATES * UNITS;
-constexpr int SHARED = 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) +
+constexpr int WEIGHTS_HELD = HELD * 2 * TILES * THREADS;  // Words
+constexpr int SHARED = 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) + 16 * WEIGHTS_HELD +
                        4 * (MEMORY * LANES * UNITS + BIASES);
 static_assert(SHARED == SHARED_BYTES, "the host counts otherwise");
 constexpr int TOTALS = (1 + SPLIT) * GATES;
 static_assert(TOTALS * THREADS * 4 <= 2 * WARPS * SUMS_OF_WARP * (int)sizeof(Sums) || !BACK,
               "there is no room for them");
+static_assert(NEAR > 0, "a warp has weights of its own");
 static_assert(THREADS % UNITS == 0, "a thread's elements are of one unit");
 static_assert(ELEMENTS % 32 == 0, "a warp has work or none");
 static_assert(LANES % CHUNK == 0 && CHUNK % 8 == 0 && UNITS % 16 == 0 && HIDDEN % UNITS == 0 &&
@@ -269,13 +322,15 @@ static_assert(LANES % CHUNK == 0 && CHUNK % 8 == 0 && UNITS % 16 == 0 && HIDDEN 
 #if !BACK
 KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, const float *b_hh,
              const Half *gx, Half *hs, float *memory, Half *kept) {
-  Sums *sums = (Sums *)shared_memory();
+  Words *held = (Words *)shared_memory();
+  Sums *sums = (Sums *)(held + WEIGHTS_HELD);
   float *own_memory = (float *)(sums + 2 * WARPS * SUMS_OF_WARP);
   float *biases = own_memory + MEMORY * LANES * UNITS;
   const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
   const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
-  unsigned a[SPANS][2][TILES][4];
-  load_weights(a, weights, first_unit);
+  unsigned a[NEAR][2][TILES][4];
+  Words words[SLOTS][TOGETHER];
+  load_weights(a, held, weights, first_unit);
   for (int i = thread_number(); i < GATES * UNITS; i += THREADS) {
     const int from = i / UNITS * HIDDEN + first_unit + i % UNITS;
     biases[i] = b_ih[from];
@@ -302,7 +357,10 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
         for (int g = 0; g < GATES; g++) read[r][g] = from[g * HIDDEN];
       }
       Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
-      multiply(here, a, hs + row * HIDDEN, t == 0);
+      const Half *chunk = hs + row * HIDDEN;
+      const int further = begin + CHUNK < LANES ? CHUNK : CHUNK - LANES + batch;
+      if (LANES == CHUNK || (t == 0 && begin == 0)) read_first(words, chunk);
+      multiply(here, a, held, words, chunk, chunk + (size_t)further * HIDDEN, t == 0);
       wait_for_block();  // once is enough: no sums stand where those of the turn before did
 #pragma unroll
       for (int r = 0; r < ROUNDS; r++) {
@@ -334,13 +392,15 @@ KERNEL layer(int steps, int batch, const float *weights, const float *b_ih, cons
 KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, const Half *hs,
              const float *memory, const Half *kept, Half *dxs, Half *dhs, float *d_h,
              float *d_memory, float *d_rows, float *db_hh) {
-  Sums *sums = (Sums *)shared_memory();
+  Words *held = (Words *)shared_memory();
+  Sums *sums = (Sums *)(held + WEIGHTS_HELD);
   float *own_memory = (float *)(sums + 2 * WARPS * SUMS_OF_WARP);
   const int first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
   const int first_lane = block_number() / (HIDDEN / UNITS) * LANES;
   const size_t next = (size_t)batch * HIDDEN;
-  unsigned a[SPANS][2][TILES][4];
-  load_weights(a, weights, first_unit);
+  unsigned a[NEAR][2][TILES][4];
+  Words words[SLOTS][TOGETHER];
+  load_weights(a, held, weights, first_unit);
   if (MEMORY)
     for (int begin = 0; begin < LANES; begin += CHUNK)
       for (int e = thread_number(); e < ELEMENTS; e += THREADS)
@@ -375,7 +435,13 @@ KERNEL layer(int steps, int batch, const float *weights, const Half *d_out, cons
         }
       Sums *here = sums + turn * WARPS * SUMS_OF_WARP;
       if (t < steps) {
-        multiply(here, a, dhs + (row + batch) * INNER, false);
+        const Half *chunk = dhs + (row + batch) * INNER, *next = chunk;
+        if (begin + CHUNK < LANES)
+          next += CHUNK * INNER;
+        else if (t > 0)
+          next -= (size_t)(batch + LANES - CHUNK) * INNER;
+        if (LANES == CHUNK || (t == steps - 1 && begin == 0)) read_first(words, chunk);
+        multiply(here, a, held, words, chunk, next, false);
         wait_for_block();
       }
 #pragma unroll

@@ -19,9 +19,10 @@ Way = Literal["forward", "backward"]
 
 SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
-OWN_REGISTERS = 52  # of a thread, beside those with weights and sums
+OWN_REGISTERS = {"forward": 52, "backward": 62}  # of a thread, beside weights, sums and reads
+MORE_REGISTERS = 24  # for each further element, or on the way back for weights from elsewhere
 MOST_REGISTERS = 255  # of a thread
-WARPS = (8, 16, 12, 4)
+WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
 
 
@@ -77,27 +78,39 @@ class Layout(NamedTuple):
         return -(-inner // SPAN // self.warps)
 
     @property
-    def registers(self) -> int:
-        """About how many a thread needs: weights, sums, what it reads, and all else."""
-        tiles = self.units // TILE * self.sums
+    def tiles(self) -> int:
+        """Of 16 rows of the product."""
+        return self.units // TILE * self.sums
+
+    @property
+    def held(self) -> int:
+        """Of the spans of a warp, those with weights for which registers don't suffice."""
+        further = -(-self.units * self.chunk // self.threads) - 1  # elements of a thread
+        held = self._held(further)
+        return self._held(max(further, 1)) if held and self.way == "backward" else held
+
+    def _held(self, further: int) -> int:
         reads = min(8, self.chunk // 8 * self.spans)
-        return 8 * self.spans * tiles + self.chunk // 8 * tiles * 4 + reads * 4 + OWN_REGISTERS
+        sums = max(4, self.chunk // 8 * self.tiles)
+        others = 4 * (sums + reads) + OWN_REGISTERS[self.way] + MORE_REGISTERS * further
+        left = min(MOST_REGISTERS, REGISTERS // self.threads) - others
+        return self.spans - max(0, min(self.spans, left // (8 * self.tiles)))
 
     @property
     def shared_bytes(self) -> int:
-        """Shared memory of a block: twice all warps' sums, the memory of its lanes, biases."""
+        """Shared memory of a block: weights, twice all warps' sums, memory of lanes, biases."""
         places = 4 * (4 if self.sums == 3 else self.sums)
         sums = 2 * self.warps * (self.chunk // 8) * (self.units // TILE) * 4 * 40 * places
         own = self.lanes * self.units if RULES[self.cell].memory else 0
         biases = 2 * CELLS[self.cell].gates * self.units if self.way == "forward" else 0
-        return sums + 4 * (own + biases)
+        return 32 * self.held * self.tiles * self.threads + sums + 4 * (own + biases)
 
     def fits(self, batch: int, limits: Limits) -> bool:
         """Whether a GPU can run this for so many lanes."""
         return (
             batch % self.lanes == 0
             and self.blocks(batch) <= limits.blocks
-            and self.registers <= min(MOST_REGISTERS, REGISTERS // self.threads)
+            and self.held < self.spans
             and self.shared_bytes <= limits.shared_bytes
         )
 
@@ -105,7 +118,7 @@ class Layout(NamedTuple):
 def layouts(
     cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits
 ) -> Iterator[Layout]:
-    """All that a GPU can run; the likely fastest first."""
+    """All that a GPU can run."""
     if hidden_size % SPAN or batch % 8:
         return
     for units in (16, 32):
@@ -119,11 +132,34 @@ def layouts(
 
 @cache
 def plan(cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits) -> Layout | None:
-    """The layout to use: as many blocks as there is room for, as few warps as hold the weights.
+    """The layout to use; None if none fits.
 
     Args:
         cell, way, hidden_size: what is to be computed.
         batch: B, the number of lanes.
         limits: of the GPU.
     """
-    return next(layouts(cell, way, hidden_size, batch, limits), None)
+    able = layouts(cell, way, hidden_size, batch, limits)
+    return min(able, key=_preference, default=None)
+
+
+def _preference(layout: Layout) -> tuple[object, ...]:
+    """The smallest is the likely fastest; see `benchmarks/gpu_layouts.py`.
+
+    A block's lanes take their time one after the other. What blocks read from each other halves
+    with twice the units, but several sums for each make a block's work too long. The way forward is
+    faster with two small chunks than with a large one, as one is read while others compute the
+    other. As for warps, each thread should have one element, and each warp as many spans.
+    """
+    forward = layout.way == "forward"
+    units = 32 if layout.sums == 1 else 16
+    chunk = 8 if forward and layout.lanes == 16 else 16
+    return (
+        layout.lanes,
+        layout.units != units,
+        layout.chunk != chunk,
+        layout.held,
+        layout.threads < layout.units * layout.chunk,
+        forward and layout.hidden_size // SPAN % layout.warps != 0,
+        WARPS.index(layout.warps),
+    )

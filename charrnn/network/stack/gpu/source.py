@@ -63,10 +63,11 @@ def source(cell: CellName, way: Way) -> str:
     return f"{head}\n{_forward(cell) if way == 'forward' else _backward(cell)}\n{rest}"
 
 
-def defines(layout: Layout) -> dict[str, int]:
-    """The constants that a layout's source wants to be defined."""
+@cache
+def defines(layout: Layout) -> tuple[str, ...]:
+    """The constants that a layout's source wants to be defined, "NAME=value" each."""
     rule, cell = RULES[layout.cell], CELLS[layout.cell]
-    return {
+    constants = {
         "BACK": int(layout.way == "backward"),
         "GATES": cell.gates,
         "KEPT": rule.kept,
@@ -78,8 +79,10 @@ def defines(layout: Layout) -> dict[str, int]:
         "LANES": layout.lanes,
         "CHUNK": layout.chunk,
         "WARPS": layout.warps,
+        "HELD": layout.held,
         "SHARED_BYTES": layout.shared_bytes,
     }
+    return tuple(f"{name}={value}" for name, value in constants.items())
 
 
 def _forward(cell: CellName) -> str:

@@ -33,7 +33,7 @@ def _compiled(layout: Layout, options: tuple[str, ...] = ("-O1",)) -> ctypes.CDL
     with tempfile.TemporaryDirectory() as folder:
         written, library = Path(folder, "layers.cpp"), Path(folder, "layers.so")
         written.write_text(source(layout.cell, layout.way) + ENTRY, "utf-8")
-        constants = [f"-D{name}={value}" for name, value in defines(layout).items()]
+        constants = [f"-D{define}" for define in defines(layout)]
         common = ["-std=c++17", "-w", "-shared", "-fPIC", "-include", str(HEADER)]
         command = ["g++", *options, *common, *constants, "-o", str(library), str(written)]
         subprocess.run(command, check=True)
