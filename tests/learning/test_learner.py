@@ -120,7 +120,7 @@ def test_decay_shrinks_matrices_and_spares_biases() -> None:
     before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     for weight in network.parameters():
         weight.grad = torch.zeros_like(weight)
-    AdamW(network, weight_decay=0.1).update(0.5, torch.ones(()))
+    AdamW(network, weight_decay=0.1).update(0.5, torch.ones((), device=weight.device))
     for name, weight in network.named_parameters():
         shrunk = before[name] * (0.95 if weight.ndim > 1 else 1.0)
         torch.testing.assert_close(weight.detach(), shrunk)

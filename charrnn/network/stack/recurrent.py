@@ -271,7 +271,8 @@ def _dropped(weight: Tensor, share: float, generator: torch.Generator | None) ->
     words.random_(-(2**63), None, generator=generator)
     dice = words.view(torch.uint8)[: weight.numel()].view_as(weight)
     lost = min(max(round(256 * share), 1), 255)
-    return weight * ((dice >= lost) * (256 / (256 - lost)))
+    kept = (dice >= lost).to(weight.dtype) * (256 / (256 - lost))
+    return weight * kept
 
 
 def _turn(x: Tensor, reverse: bool) -> Tensor:

@@ -130,10 +130,11 @@ def test_a_gpu_computes_what_a_cpu_does_and_nothing_warns(
     gradients = torch.autograd.grad(found.square().sum(), list(stack.parameters()))
     assert all(gradient.isfinite().all() for gradient in gradients)
     if not (training and weight_dropout):  # a GPU draws other numbers
-        # cuDNN's SimpleRNN has been seen 2e-5 from a CPU's, in full precision.
+        # In full precision cuDNN's SimpleRNN has been seen 2e-5 from a CPU's, its gradients, which
+        # are sums of larger numbers, 2e-4.
         torch.testing.assert_close(found.cpu(), output, atol=1e-4, rtol=1e-3)
         for one, other in zip(gradients, expected, strict=True):
-            torch.testing.assert_close(one.cpu(), other, atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(one.cpu(), other, atol=4e-4, rtol=1e-3)
     with torch.autocast("cuda", torch.bfloat16):
         half, _ = stack(x.to("cuda"))
     half.float().square().sum().backward()
