@@ -28,13 +28,17 @@ def launch(layout: Layout, blocks: int, arguments: list[int], seed: int = 1) -> 
     code.run(blocks, layout.threads, layout.shared_bytes, seed, steps, batch, places)
 
 
+# Some systems' compilers check each jump against the one stack that a program usually has.
+OPTIONS = ("-O1", "-U_FORTIFY_SOURCE")
+
+
 @cache
-def _compiled(layout: Layout, options: tuple[str, ...] = ("-O1",)) -> ctypes.CDLL:
+def _compiled(layout: Layout) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         written, library = Path(folder, "layers.cpp"), Path(folder, "layers.so")
         written.write_text(source(layout.cell, layout.way) + ENTRY, "utf-8")
         constants = [f"-D{define}" for define in defines(layout)]
         common = ["-std=c++17", "-w", "-shared", "-fPIC", "-include", str(HEADER)]
-        command = ["g++", *options, *common, *constants, "-o", str(library), str(written)]
+        command = ["g++", *OPTIONS, *common, *constants, "-o", str(library), str(written)]
         subprocess.run(command, check=True)
         return ctypes.CDLL(str(library))
