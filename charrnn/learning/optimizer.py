@@ -17,6 +17,10 @@ BETAS, EPSILON = (0.9, 0.98), 1e-8
 # numbers, which take some processors a hundred times as long to compute with.
 TINY = 1e-30
 
+PARTS = 30  # of all weights; a launch takes 36 tensors
+MOST_OF_A_BLOCK = 65536  # numbers
+LEAST = 4096  # numbers, lest parts be many and short
+
 
 def learning_rate(step: int, config: TrainConfig) -> float:
     """The rate of update number `step`: it rises in a line, then falls in a line to near zero.
@@ -48,6 +52,19 @@ def _rate(fallen: float, first: int, step: int, steps: int, config: TrainConfig)
 def _share(first: int, step: int, steps: int) -> float:
     """How far update `step` is on the way from `first` to `steps`."""
     return min(max((step - first) / max(steps - first, 1), 0.0), 1.0)
+
+
+def _parts(tensors: list[Tensor]) -> list[Tensor]:
+    """Views of tensors on a GPU, a few for each launch; else the tensors.
+
+    There PyTorch's kernel gives 65,536 numbers to one multiprocessor, which leaves most idle
+    where a network is small.
+    """
+    total = sum(tensor.numel() for tensor in tensors)
+    if not total or not tensors[0].is_cuda or total > PARTS * MOST_OF_A_BLOCK:
+        return tensors
+    size = max(-(-total // PARTS // 4) * 4, LEAST)  # whole words of 16 bytes
+    return [part for tensor in tensors for part in torch.split(tensor.reshape(-1), size)]
 
 
 class AdamW:
@@ -92,13 +109,15 @@ class AdamW:
         self.updates += 1
         for group, decay in self._groups:
             weights: list[Tensor] = [weight for weight in group if weight.grad is not None]
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
+            parts = _parts(weights)
             torch._fused_adamw_(  # what the public class calls
-                weights,
-                [weight.grad for weight in weights if weight.grad is not None],
-                [self.means[weight] for weight in weights],
-                [self.squares[weight] for weight in weights],
+                parts,
+                _parts(gradients),
+                _parts([self.means[weight] for weight in weights]),
+                _parts([self.squares[weight] for weight in weights]),
                 [],
-                [self.updates] * len(weights),
+                [self.updates] * len(parts),
                 lr=rate,
                 beta1=BETAS[0],
                 beta2=BETAS[1],

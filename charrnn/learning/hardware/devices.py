@@ -41,8 +41,8 @@ def choose_device(name: DeviceName) -> torch.device:
             f"start at most {count} on each machine, or choose --device cpu",
         )
     if name == "cuda":
-        # With buffers of two sizes, cuDNN's layers need not end in the same bits twice; see
-        # "cuDNN RNN determinism" in PyTorch's documentation. This is as much as Hopper's usual ones.
+        # With buffers of two sizes, cuDNN's layers need not end in the same bits twice: see "cuDNN
+        # RNN determinism" in PyTorch's documentation.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device(name)
 
