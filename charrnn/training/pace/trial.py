@@ -34,7 +34,7 @@ __all__ = ["Way", "is_long_in_minutes", "rates", "with_fastest_engine"]
 OPERATIONS = 4e9
 FEWEST_STEPS = 8  # of time
 ROUNDS = 3  # in which the ways take turns; the best of each counts
-LONG_TRIAL = 1.0  # seconds, after which the best two alone take one more turn
+LONG_TRIAL = 1.0  # seconds, after which no third round begins
 MARGIN = 1.05  # by which a way must beat those before it; less may be chance
 LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
 HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
@@ -138,14 +138,11 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
             _seconds(learner)  # makes what it needs
             seconds[way] = _seconds(learner)
     spent = sum(seconds.values())
-    for left in range(ROUNDS - 1 if seconds else 0, 0, -1):
+    for number in range(2, ROUNDS + 1 if seconds else 0):
+        if number > 2 and spent > LONG_TRIAL:
+            break
         hopeful = max(HOPELESS * min(seconds.values()), CHEAP)
-        again = [way for way, taken in seconds.items() if taken <= hopeful]
-        if spent > LONG_TRIAL:
-            if left < ROUNDS - 1:
-                break
-            again = sorted(again, key=lambda way: seconds[way])[:2]
-        for way in again:
+        for way in [way for way, taken in seconds.items() if taken <= hopeful]:
             learner.compute(*way)
             taken = _seconds(learner)
             seconds[way] = min(seconds[way], taken)
