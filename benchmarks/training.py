@@ -37,6 +37,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Ids
 from charrnn.cells.rules import CELLS
 from charrnn.config import Budget
+from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.learner import Learner
 from charrnn.objectives.language import LanguageModelling
 from charrnn.objectives.plans import planning
@@ -195,17 +196,20 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, 
 
         return update
 
-    steps: dict[str, Step] = {
+    usual: dict[str, Step] = {
         "nn fp32": trainer(Usual(cell, hidden), batch, length, whole),
         "nn bf16": trainer(Usual(cell, hidden), batch, length, whole, bf16=True),
         "tutorial": trainer(Usual(cell, hidden), 1, length, by_character),
         "per character": trainer(Usual(cell, hidden), batch, length, by_character),
-    } | {" ".join(way): computed(way) for way in trial.rates(plan, task)}
+    }
+    own = {" ".join(way): computed(way) for way in trial.rates(plan, task)}
     found: dict[str, list[float]] = {}
     names = ("keras", "jax") if PEERS.exists() else ()
     peers = {name: Peer(name, cell, hidden, batch, length) for name in names}
     for _ in range(ROUNDS):
-        once = rates(steps, batch * length, 1, SECONDS)
+        once = rates(usual, batch * length, 1, SECONDS)
+        with kept_memory():  # as in a run
+            once |= rates(own, batch * length, 1, SECONDS)
         once["tutorial"] /= batch
         once |= {name: peer.rate(SECONDS) for name, peer in peers.items()}
         for name, rate in once.items():

@@ -32,6 +32,7 @@ from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import CHECKPOINTS, Evaluation
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, found
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
@@ -191,7 +192,7 @@ class Run:
             self._follow(prepared, ranks)
             return
         try:
-            with closing(in_own_modes(prepared.start())) as events:
+            with kept_memory(), closing(in_own_modes(prepared.start())) as events:
                 for event in events:
                     self._note(event)
                     yield event
@@ -201,7 +202,7 @@ class Run:
 
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
-        with own_modes():
+        with kept_memory(), own_modes():
             folder, self._is_over = follow(prepared.data, ranks)
         if folder is not None:
             self.folder, self._prepared = folder, None
