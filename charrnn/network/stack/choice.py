@@ -8,7 +8,7 @@ loops      a loop over PyTorch's operations, see `loops`
 
 Which is the fastest depends on the cell, the size, the numbers and the processor. Training finds
 out by trial; where nothing was tried, the first of `candidates` computes. Tiles are never that:
-they have been proven on an emulated processor only, and must win a trial.
+they have been measured on one kind of processor only, and must win a trial.
 """
 
 from __future__ import annotations

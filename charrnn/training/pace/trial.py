@@ -4,7 +4,7 @@
 
 What computes the recurrent layers best depends on the cell, the size, the lanes and the processor,
 so nothing is assumed. A trial takes a few updates, those of large networks with few time steps:
-half a second at 2×256, three seconds at 2×1024.
+half a second at 2×256, four seconds at 2×1024.
 """
 
 from __future__ import annotations
