@@ -15,9 +15,10 @@ import torch
 from charrnn.learning.hardware.memory import kept_memory
 
 def faults():
-    torch.ones(12 << 20)  # larger than any piece that glibc keeps by itself
+    for _ in range(12):  # until places that fit have been found
+        torch.ones(12 << 20)  # larger than any piece that glibc keeps by itself
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
+    for _ in range(3):
         torch.ones(12 << 20)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 

@@ -3,7 +3,7 @@
     layer ──layout──▶ blocks, warps ──source──▶ CUDA ──driver──▶ code ──engine──▶ outputs
 
 layout     how the work is divided
-source     CUDA: layers.cu, with the cell's rule
+source     CUDA: layer.cu, with the cell's rule, and forward.cu or backward.cu
 driver     compiles it by NVRTC and launches it through CUDA's driver
 engine     the contract of engines, kept with it
 """

@@ -129,7 +129,7 @@ def image(source: str, defines: tuple[str, ...], capability: tuple[int, int]) ->
 def _compile(source: str, options: Sequence[str]) -> bytes:
     """The machine code of a source for the GPU that the options name."""
     nvrtc, program, size = _compiler(), c_void_p(), c_size_t()
-    _made(nvrtc.nvrtcCreateProgram(byref(program), source.encode(), b"layers.cu", 0, None, None))
+    _made(nvrtc.nvrtcCreateProgram(byref(program), source.encode(), b"layer.cu", 0, None, None))
     try:
         given = (c_char_p * len(options))(*(option.encode() for option in options))
         if nvrtc.nvrtcCompileProgram(program, len(options), given):

@@ -1,4 +1,4 @@
-"""A layer over a whole sequence in one kernel of a GPU, forward and backward; see `layers.cu`.
+"""A layer over a whole sequence in one kernel of a GPU, forward and backward; see `layer.cu`.
 
 A step of a small layer takes a GPU less time than it takes to begin it, or to read its weights.
 Here all steps are one launch, and each multiprocessor reads its part of the weights once.

@@ -39,7 +39,7 @@ class Limits(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """See `layers.cu`.
+    """See `layer.cu`.
 
     Attributes:
         cell, way, hidden_size: what is computed.

@@ -1,4 +1,4 @@
-"""The CUDA source of a layer: `layers.cu`, with the cell's rule written into it.
+"""The CUDA source of a layer: `layer.cu` and one way, with the cell's rule written into it.
 
 The rules stand in `cells.gradients`, for whatever can be added and multiplied. Here that is `Term`,
 which writes down what is done to it, in C.
@@ -57,10 +57,12 @@ def _text(value: Term | float) -> str:
 @cache
 def source(cell: CellName, way: Way) -> str:
     """The whole source of a layer's way forward or back; see `defines` for its constants."""
-    text = Path(__file__).with_name("layers.cu").read_text("utf-8")
-    head, mark, rest = text.partition("\nRULE\n")
+    layer, own = (
+        Path(__file__).with_name(f"{name}.cu").read_text("utf-8") for name in ("layer", way)
+    )
+    head, mark, rest = layer.partition("\nRULE\n")
     assert mark, "the rule has no place"
-    return f"{head}\n{_forward(cell) if way == 'forward' else _backward(cell)}\n{rest}"
+    return f"{head}\n{_forward(cell) if way == 'forward' else _backward(cell)}\n{rest}\n{own}"
 
 
 @cache

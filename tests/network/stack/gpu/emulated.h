@@ -1,4 +1,4 @@
-// What layers.cu takes from a GPU, on one thread of a CPU.
+// What layer.cu takes from a GPU, on one thread of a CPU.
 //
 // Each thread of the GPU is a context of its own, which runs until it waits for others: for its
 // warp, for its block, or for what another block publishes. Then another one goes on, drawn at
