@@ -67,7 +67,8 @@ class GraphUpdates:
         self._counts = torch.zeros(3, dtype=torch.int64, device=self.device)  # see `_update`
         on_gpu = self.device.type == "cuda"
         self._staged = [_Staging(size, pinned=on_gpu) for _ in range(MAX_AHEAD)]
-        self._seen = torch.zeros(3, dtype=torch.int64, pin_memory=on_gpu)
+        counts = (before.loss_count, before.skipped, before.skipped_in_row)
+        self._seen = torch.tensor(counts, dtype=torch.int64, pin_memory=on_gpu)
         self._number = 0
         self._graph = self._record() if on_gpu else None
         for buffer, value in zip(self.state, before.state or (), strict=False):
@@ -75,8 +76,7 @@ class GraphUpdates:
         self.loss.copy_(before.loss)
         self.grad_norm.copy_(before.grad_norm)
         self.loss_sum.copy_(before.loss_sum)
-        counts = (before.loss_count, before.skipped, before.skipped_in_row)
-        self._counts.copy_(torch.tensor(counts))
+        self._counts.copy_(self._seen)
         self.seen_in_row = before.skipped_in_row
 
     @property

@@ -79,7 +79,9 @@ class Learner:
         self.updates.bf16, self.updates.state = precision == "bf16", None
         dtype = torch.bfloat16 if self.updates.bf16 else torch.float32
         model = self.network.config
-        able = candidates(model.cell, model.hidden_size, self.device, dtype)
+        # Other tasks' batches need not be equally large.
+        lanes = self.config.batch_size // self.ranks.count if self.task.kind is None else None
+        able = candidates(model.cell, model.hidden_size, self.device, dtype, lanes=lanes)
         if engine not in ("auto", *able):
             self.note = (
                 f"this machine lacks what the run was computed with ({engine}), so its results "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -54,17 +56,23 @@ def _share(first: int, step: int, steps: int) -> float:
     return min(max((step - first) / max(steps - first, 1), 0.0), 1.0)
 
 
-def _parts(tensors: list[Tensor]) -> list[Tensor]:
-    """Views of tensors on a GPU, a few for each launch; else the tensors.
+def part_size(weights: Sequence[Tensor]) -> int | None:
+    """How many numbers of a GPU's weights to hand over at once; None for whole tensors.
 
     There PyTorch's kernel gives 65,536 numbers to one multiprocessor, which leaves most idle
     where a network is small.
     """
-    total = sum(tensor.numel() for tensor in tensors)
-    if not total or not tensors[0].is_cuda or total > PARTS * MOST_OF_A_BLOCK:
+    total = sum(weight.numel() for weight in weights)
+    if not total or not weights[0].is_cuda or total > PARTS * MOST_OF_A_BLOCK:
+        return None
+    return max(-(-total // PARTS // 4) * 4, LEAST)  # whole words of 16 bytes
+
+
+def cut(tensors: list[Tensor], size: int | None) -> list[Tensor]:
+    """Views of tensors, of so many numbers each."""
+    if size is None:
         return tensors
-    size = max(-(-total // PARTS // 4) * 4, LEAST)  # whole words of 16 bytes
-    return [part for tensor in tensors for part in torch.split(tensor.reshape(-1), size)]
+    return [part for tensor in tensors for part in torch.split(tensor.view(-1), size)]
 
 
 class AdamW:
@@ -110,12 +118,13 @@ class AdamW:
         for group, decay in self._groups:
             weights: list[Tensor] = [weight for weight in group if weight.grad is not None]
             gradients = [weight.grad for weight in weights if weight.grad is not None]
-            parts = _parts(weights)
+            size = part_size(weights)
+            parts = cut(weights, size)
             torch._fused_adamw_(  # what the public class calls
                 parts,
-                _parts(gradients),
-                _parts([self.means[weight] for weight in weights]),
-                _parts([self.squares[weight] for weight in weights]),
+                cut([gradient.contiguous() for gradient in gradients], size),
+                cut([self.means[weight] for weight in weights], size),
+                cut([self.squares[weight] for weight in weights], size),
                 [],
                 [self.updates] * len(parts),
                 lr=rate,

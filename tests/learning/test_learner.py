@@ -126,6 +126,18 @@ def test_decay_shrinks_matrices_and_spares_biases() -> None:
         torch.testing.assert_close(weight.detach(), shrunk)
 
 
+def test_weights_in_parts_are_changed_as_whole_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit; a GPU gets those of small networks so."""
+    one, other = learner(), learner()
+    for _ in range(3):
+        one.update()
+    monkeypatch.setattr("charrnn.learning.optimizer.part_size", lambda _: 8)
+    for _ in range(3):
+        other.update()
+    for name, values in one.tensors().items():
+        np.testing.assert_array_equal(values, other.tensors()[name])
+
+
 def test_training_loads_no_compiler() -> None:
     """PyTorch's takes a second, its class of optimizers loads it, and so does the device "meta"."""
     code = (

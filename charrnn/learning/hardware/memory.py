@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from threading import Lock
 from typing import Any
 
 __all__ = ["kept_memory"]
@@ -25,6 +26,8 @@ MOST = 2**31 - 1
 # What training leaves behind: where glibc's own thresholds stand once pieces of this size, the
 # largest that they follow, have been freed.
 USUAL = {MMAP_MAX: 65_536, MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}
+_LOCK = Lock()
+_INSIDE: list[bool] = []  # one for each run that is going on in this process
 TAKEN = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
@@ -39,14 +42,19 @@ def kept_memory() -> Iterator[None]:
     if library is None or any(name in os.environ for name in TAKEN):
         yield
         return
-    library.mallopt(MMAP_MAX, 0)
-    library.mallopt(TRIM_THRESHOLD, MOST)
+    with _LOCK:
+        _INSIDE.append(True)
+        library.mallopt(MMAP_MAX, 0)
+        library.mallopt(TRIM_THRESHOLD, MOST)
     try:
         yield
     finally:
-        for parameter, value in USUAL.items():
-            library.mallopt(parameter, value)
-        library.malloc_trim(0)
+        with _LOCK:
+            _INSIDE.pop()
+            if not _INSIDE:
+                for parameter, value in USUAL.items():
+                    library.mallopt(parameter, value)
+                library.malloc_trim(0)
 
 
 @cache

@@ -18,7 +18,7 @@ import torch
 from charrnn.config import CellName, EngineName
 from charrnn.network.stack import builtin
 from charrnn.network.stack.engine import Engine
-from charrnn.network.stack.gpu.engine import PERSISTENT
+from charrnn.network.stack.gpu.engine import PERSISTENT, fits
 from charrnn.network.stack.kernels import KERNELS, TILES
 from charrnn.network.stack.loops import LOOPS
 
@@ -35,6 +35,7 @@ def candidates(
     device: torch.device,
     dtype: torch.dtype,
     weights: torch.dtype = torch.float32,
+    lanes: int | None = None,
 ) -> list[EngineName]:
     """What can compute layers, at least one; the likely fastest first.
 
@@ -43,9 +44,11 @@ def candidates(
         device: where.
         dtype: of the numbers that are multiplied.
         weights: the kind of the weights.
+        lanes: B; None for a number that suits all.
     """
     if device.type != "cpu":
-        able = device.type == "cuda" and PERSISTENT.takes(hidden_size, dtype, weights)
+        takes = device.type == "cuda" and PERSISTENT.takes(hidden_size, dtype, weights)
+        able = takes and fits(cell, hidden_size, lanes, device)
         return ["persistent", "torch"] if able else ["torch"]
     first = [e.name for e in (KERNELS, TILES) if e.takes(hidden_size, dtype, weights)]
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
@@ -60,7 +63,8 @@ def chosen(
     device: torch.device,
     dtype: torch.dtype,
     weights: torch.dtype,
+    lanes: int | None = None,
 ) -> EngineName:
     """What computes layers: `wanted` if it can, else the first that can; see `candidates`."""
-    able = candidates(cell, hidden_size, device, dtype, weights)
+    able = candidates(cell, hidden_size, device, dtype, weights, lanes)
     return wanted if wanted in able else able[0]

@@ -18,7 +18,6 @@ from charrnn.config import CellName, EngineName, ModelConfig
 from charrnn.network.modules import drawing
 from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, chosen
-from charrnn.network.stack.gpu.engine import takes_lanes
 from charrnn.network.stack.products import read_rows
 from charrnn.network.stack.sequences import sequence
 
@@ -200,13 +199,11 @@ class Recurrent(nn.Module):
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
         full = weights[0][0].dtype
-        engine = chosen(self.engine, self.cell.name, self.hidden_size, x.device, dtype, full)
-        lanes = (x if ids is None else ids).shape[1]
-        if engine == "persistent" and not takes_lanes(self.cell.name, self.hidden_size, lanes):
-            engine = "torch"
+        lanes, cell = (x if ids is None else ids).shape[1], self.cell.name
+        engine = chosen(self.engine, cell, self.hidden_size, x.device, dtype, full, lanes)
         plain, on_gpu = engine == "torch", x.device.type != "cpu"
         if ids is not None and (plain or on_gpu or len(x) * MIN_READS_PER_ROW > ids.numel()):
-            short = on_gpu and dtype != full and len(x) <= MOST_ROWS_OF_ONES
+            short = on_gpu and not plain and len(x) <= MOST_ROWS_OF_ONES
             x, ids = read_rows(x, ids, dtype) if short else embedding(ids, x), None
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")

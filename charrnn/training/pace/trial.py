@@ -17,13 +17,12 @@ from typing import Literal, NamedTuple
 import torch
 
 from charrnn.cells.layout import weight_shapes
-from charrnn.config import Budget, EngineName
+from charrnn.config import Budget, EngineName, ModelConfig, TrainConfig
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
-from charrnn.network.stack.gpu.engine import takes_lanes
 from charrnn.objectives.plans.plan import Plan, schedule
 
 __all__ = ["Way", "is_long_in_minutes", "rates", "with_fastest_engine"]
@@ -78,7 +77,7 @@ def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int =
         task: what is learnt.
         processes: how many will share its lanes; one of them tries.
     """
-    ways = _ways(plan, choose_device(plan.settings.get("device", "auto")))
+    ways = _ways(plan, task, choose_device(plan.settings.get("device", "auto")), processes)
     found = rates(plan, task, processes) if len(ways) > 1 and _pays(plan, budget) else {}
     if not found:
         return replace(plan, settings=plan.settings | ways[0]._asdict())
@@ -123,7 +122,8 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     config = schedule(plan, steps=1000)
     lanes = config.batch_size // processes
     if device.type != "cpu":
-        return _rates_of_recordings(plan, task, _ways(plan, device), lanes)
+        config = schedule(replace(plan, settings=plan.settings | {"batch_size": lanes}), steps=1000)
+        return _rates_on_gpu(plan.model, config, task, _ways(plan, task, device, processes))
     steps = config.seq_length
     if task.kind is None:  # the others read examples as they are
         weights = sum(map(math.prod, weight_shapes(plan.model).values()))
@@ -132,7 +132,7 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     short = replace(plan, settings=plan.settings | small)
     learner = Learner(task, plan.model, schedule(short, steps=1000))
     seconds: dict[Way, float] = {}
-    for way in _ways(plan, device):
+    for way in _ways(plan, task, device, processes):
         learner.compute(*way)
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
             _seconds(learner)  # makes what it needs
@@ -150,39 +150,47 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     return {way: lanes * steps / taken for way, taken in seconds.items()}
 
 
-def _rates_of_recordings(plan: Plan, task: Task, ways: list[Way], lanes: int) -> dict[Way, float]:
-    """The same on a GPU, which replays a recorded update; single operations would tell nothing."""
-    config = schedule(replace(plan, settings=plan.settings | {"batch_size": lanes}), steps=1000)
+def _rates_on_gpu(
+    model: ModelConfig, config: TrainConfig, task: Task, ways: list[Way]
+) -> dict[Way, float]:
+    """The same on a GPU, as updates will be computed there: by one process as a recording."""
     found: dict[Way, float] = {}
     for way in ways:
-        with suppress(RuntimeError):  # out of memory, say
-            learner = Learner(task, plan.model, config)
-            learner.compute(*way)
-            learner.prepare()
-            seconds = []
-            for _ in range(ROUNDS):
-                begin = clock.now()
-                for _ in range(BURST):
-                    learner.update()
-                learner.wait()
-                seconds.append(clock.now() - begin)
-            found[way] = BURST * learner.batches.tokens_per_step / min(seconds)
+        with suppress(torch.OutOfMemoryError):
+            found[way] = _rate_on_gpu(Learner(task, model, config), way)
     return found
 
 
-def _ways(plan: Plan, device: torch.device) -> list[Way]:
+def _rate_on_gpu(learner: Learner, way: Way) -> float:
+    """Tokens per second."""
+    learner.compute(*way)
+    learner.prepare()
+    seconds = []
+    for _ in range(ROUNDS):
+        begin = clock.now()
+        for _ in range(BURST):
+            learner.update()
+        learner.wait()
+        seconds.append(clock.now() - begin)
+    return BURST * learner.batches.tokens_per_step / min(seconds)
+
+
+def _ways(plan: Plan, task: Task, device: torch.device, processes: int) -> list[Way]:
     """All ways there are, those in the numbers that the device is made for first."""
     model, wanted = plan.model, plan.settings.get("precision", "auto")
     best = choose_precision(wanted, device)
     numbers = [best]
     if device.type == "cpu" and wanted == "auto" and best != "fp32":
         numbers.append("fp32")
-    lanes = plan.settings["batch_size"]
+    # The others' batches need not be equally large; several processes may have uneven shares.
+    even = task.kind is None and plan.settings["batch_size"] % processes == 0
+    lanes = plan.settings["batch_size"] // processes if even else None
     return [
         Way(engine, precision)
         for precision in numbers
-        for engine in candidates(model.cell, model.hidden_size, device, DTYPES[precision])
-        if engine != "persistent" or takes_lanes(model.cell, model.hidden_size, lanes)
+        for engine in candidates(
+            model.cell, model.hidden_size, device, DTYPES[precision], lanes=lanes
+        )
     ]
 
 

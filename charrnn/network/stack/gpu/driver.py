@@ -1,7 +1,7 @@
 """CUDA source to code, and its launch, through the libraries that PyTorch comes with.
 
-    begin_compiling(source, ("HIDDEN=256",), device)
-    code = compiled(source, "layer", ("HIDDEN=256",), device)
+    begin_compiling(source, defines, device)
+    code = compiled(source, "layer", defines, device)
     code.launch(blocks, threads, shared_bytes, arguments, stream)
 
 NVRTC compiles without a compiler's being installed; the driver loads and launches what it made.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_void_p, create_string_buffer
 from functools import cache
 from pathlib import Path
@@ -155,14 +156,16 @@ def _compiler() -> ctypes.CDLL:
     """NVRTC, which PyTorch may have loaded, or else stands beside it or in the system."""
     version = (torch.version.cuda or "0").split(".")[0]
     name, home = f"libnvrtc.so.{version}", Path(torch.__file__).parents[1]
+    beside = [*home.glob(f"nvidia/*/lib/{name}*"), *home.glob("torch/lib/libnvrtc*.so*")]
     # NVRTC looks for a library of its own where the system has some, but finds it if it is loaded.
     for part in home.glob(f"nvidia/*/lib/libnvrtc-builtins.so.{version}*"):
-        ctypes.CDLL(str(part))
-    for place in (*home.glob(f"nvidia/*/lib/{name}"), *home.glob("torch/lib/libnvrtc-*.so*"), name):
-        try:
-            return ctypes.CDLL(str(place))
-        except OSError:
-            continue
+        with suppress(OSError):
+            ctypes.CDLL(str(part))
+    for place in (*(path for path in beside if "builtins" not in path.name), name):
+        with suppress(OSError):
+            library = ctypes.CDLL(str(place))
+            if hasattr(library, "nvrtcGetCUBIN"):
+                return library
     raise OSError(f"there is no {name}")
 
 

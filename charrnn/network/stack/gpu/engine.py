@@ -6,6 +6,8 @@ Here all steps are one launch, and each multiprocessor reads its part of the wei
 
 from __future__ import annotations
 
+import warnings
+from contextlib import AbstractContextManager
 from functools import cache
 
 import torch
@@ -18,38 +20,82 @@ from charrnn.network.stack.gpu import driver
 from charrnn.network.stack.gpu.layout import SPAN, Layout, Limits, Way, plan
 from charrnn.network.stack.gpu.source import defines, source
 
-__all__ = ["PERSISTENT", "takes_lanes"]
+__all__ = ["PERSISTENT", "fits"]
 
 LEAST_CAPABILITY = (8, 0)  # from which on tiles of bfloat16 are multiplied
 
 
 def takes(hidden_size: int, numbers: torch.dtype, weights: torch.dtype) -> bool:
-    """Whether the GPU has kernels for these numbers and this width, at least for some lanes."""
+    """Whether there is a GPU, and kernels for these numbers and this width; see `fits`, too."""
     if numbers != torch.bfloat16 or weights != torch.float32 or hidden_size % SPAN:
         return False
-    if not torch.cuda.is_available() or torch.version.cuda is None:
-        return False
-    return torch.cuda.get_device_capability() >= LEAST_CAPABILITY and driver.available()
+    return torch.cuda.is_available() and torch.version.cuda is not None
 
 
-def takes_lanes(cell: CellName, hidden_size: int, lanes: int) -> bool:
-    """Whether there is room for a layer with so many lanes, whole groups of 8, at once."""
-    found = limits()
+def fits(cell: CellName, hidden_size: int, lanes: int | None, device: torch.device) -> bool:
+    """Whether a GPU runs the kernels, and has room for a layer of so many lanes.
+
+    Args:
+        cell, hidden_size: of the layer.
+        lanes: whole groups of 8; None for any number of them.
+        device: the GPU. When it is first asked about, the kernels are tried out on it, so that
+            must not be while a graph is recorded.
+    """
+    index = torch.cuda.current_device() if device.index is None else device.index
     ways: tuple[Way, Way] = ("forward", "backward")
-    return all(plan(cell, way, hidden_size, lanes, found) is not None for way in ways)
+    return works(index) and all(
+        plan(cell, way, hidden_size, lanes or 8, limits(index)) is not None for way in ways
+    )
 
 
-def limits() -> Limits:
-    """Those of the current GPU."""
-    found = torch.cuda.get_device_properties(torch.cuda.current_device())
+@cache
+def works(device: int) -> bool:
+    """Whether a small layer is computed there, and right, with a warning if not."""
+    able = torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
+    if not able or not driver.available():
+        return False
+    try:
+        with on(device_number(device)):
+            reason = None if _is_right(device_number(device)) else "it computes wrongly"
+    except (RuntimeError, OSError, AttributeError) as error:  # a compiler older than the GPU, say
+        reason = str(error).partition("\n")[0]
+    if reason is not None:
+        warnings.warn(f"layers go without charrnn's own GPU kernel here: {reason}", stacklevel=2)
+    return reason is None
+
+
+def device_number(index: int) -> torch.device:
+    """A GPU."""
+    return torch.device("cuda", index)
+
+
+def _is_right(device: torch.device) -> bool:
+    """Whether a layer without recurrent weights is the tanh of its inputs, and has a way back."""
+    steps, batch, hidden_size = 3, 8, SPAN
+    gx = torch.linspace(-2, 2, steps * batch * hidden_size, device=device).to(torch.bfloat16)
+    gx = gx.view(steps, batch, hidden_size)
+    hs = gx.new_zeros(steps + 1, batch, hidden_size)
+    w_hh = torch.zeros(hidden_size, hidden_size, dtype=torch.float32, device=device)
+    layer = Unrolled("rnn", w_hh, hs, hs, gx.new_empty(steps, batch, 0), None, 1)
+    forward(layer, gx, w_hh[0], w_hh[0])
+    d_h, d_memory = w_hh.new_zeros(2, batch, hidden_size)
+    found = backward(layer, torch.ones_like(gx), d_h, d_memory)
+    pairs = ((hs[1:], gx.tanh()), (found.dhs, 1 - hs[1:].square()))
+    return all(bool((one.float() - other.float()).abs().max() < 0.02) for one, other in pairs)
+
+
+@cache
+def limits(device: int) -> Limits:
+    """Those of a GPU."""
+    found = torch.cuda.get_device_properties(device)
     shared: int = found.shared_memory_per_block_optin  # type: ignore[attr-defined]
     return Limits(found.multi_processor_count, shared)
 
 
 def layout_for(layer: Unrolled, way: Way) -> Layout:
-    """The layout for a layer, which `takes_lanes` has found to exist."""
+    """The layout for a layer, which `fits` has found to exist."""
     batch, hidden_size = layer.hs.shape[1:]
-    found = plan(layer.cell, way, hidden_size, batch, limits())
+    found = plan(layer.cell, way, hidden_size, batch, limits(layer.hs.device.index or 0))
     assert found is not None, f"no layout for {hidden_size} units and {batch} lanes"
     return found
 
@@ -57,10 +103,11 @@ def layout_for(layer: Unrolled, way: Way) -> Layout:
 def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
     """See `Engine.forward`; without ids, which would have to be checked by the host."""
     assert layer.ids is None, "a table's rows are read before"
-    prepare(layout_for(layer, "backward"))  # while this way is compiled and runs
-    mark_as_missing(layer.hs[1:])
-    tensors = (layer.w_hh, b_ih, b_hh, gx, layer.hs, layer.memory, layer.kept)
-    run(layout_for(layer, "forward"), len(gx), layer.hs.shape[1], tensors)
+    with on(layer.hs.device):
+        prepare(layout_for(layer, "backward"), layer.hs.device.index)  # while this way runs
+        mark_as_missing(layer.hs[1:])
+        tensors = (layer.w_hh, b_ih, b_hh, gx, layer.hs, layer.memory, layer.kept)
+        run(layout_for(layer, "forward"), len(gx), layer.hs.shape[1], tensors)
 
 
 def backward(layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor) -> Gradients:
@@ -69,13 +116,14 @@ def backward(layer: Unrolled, d_out: Tensor, d_h: Tensor, d_memory: Tensor) -> G
     (steps, batch), width = d_out.shape[:2], len(layer.w_hh)
     layout, split = layout_for(layer, "backward"), RULES[layer.cell].split
     dhs = d_out.new_empty(steps, batch, width)
-    mark_as_missing(dhs)
     dxs = torch.empty_like(dhs) if split else dhs
     d_rows = d_h.new_empty(batch // layout.lanes, width)
     db_hh = torch.empty_like(d_rows) if split else d_rows
     buffers = (layer.hs, layer.memory, layer.kept)
     tensors = (layer.w_hh, d_out, *buffers, dxs, dhs, d_h, d_memory, d_rows, db_hh)
-    run(layout, steps, batch, tensors)
+    with on(dhs.device):
+        mark_as_missing(dhs)
+        run(layout, steps, batch, tensors)
     return Gradients(dxs, dhs, d_rows, db_hh.sum(0) if split else None)
 
 
@@ -99,10 +147,14 @@ def launch(layout: Layout, blocks: int, arguments: list[int]) -> None:
     code.launch(blocks, layout.threads, layout.shared_bytes, arguments, stream)
 
 
+def on(device: torch.device) -> AbstractContextManager[object]:
+    """Inside, this GPU is the current one, which kernels are loaded and launched on."""
+    return torch.cuda.device(device)
+
+
 @cache
-def prepare(layout: Layout) -> None:
+def prepare(layout: Layout, device: int) -> None:
     """Begin to compile a layout that is soon to be launched."""
-    device = torch.cuda.current_device()
     driver.begin_compiling(source(layout.cell, layout.way), defines(layout), device)
 
 

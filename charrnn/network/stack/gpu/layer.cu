@@ -15,8 +15,8 @@
 // for numbers that it does not need; their sums are added in shared memory.
 //
 // Constants: BACK (0 forward, 1 backward), GATES, KEPT, MEMORY, SPLIT and STATES of the cell's rule,
-// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS, HELD. `forward_rule` and
-// `backward_rule` stand before this text. Shapes are those of `Engine`.
+// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS, HELD. `forward_rule` or
+// `backward_rule` comes to where RULE stands. Shapes are those of `Engine`.
 
 // ---------------------------------------------------------------------------- the machine
 // Tests replace this part, to run the rest on a CPU.

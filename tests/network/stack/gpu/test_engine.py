@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
+import warnings
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,8 +15,9 @@ from torch import Tensor
 
 from charrnn.config import CellName
 from charrnn.network.stack import recurrent
+from charrnn.network.stack.choice import candidates, chosen
 from charrnn.network.stack.engine import Engine, Unrolled
-from charrnn.network.stack.gpu import engine
+from charrnn.network.stack.gpu import driver, engine
 from charrnn.network.stack.gpu.engine import PERSISTENT
 from charrnn.network.stack.gpu.layout import OWN_REGISTERS, Layout, Limits, Way, layouts, plan
 from charrnn.network.stack.loops import LOOPS
@@ -23,7 +27,10 @@ from tests.network.stack.gpu import emulator
 from tests.network.stack.test_kernels import run, tensors
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-needs_gpp = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ (Debian: g++)")
+needs_gpp = pytest.mark.skipif(
+    shutil.which("g++") is None or platform.libc_ver()[0] != "glibc",
+    reason="there is no g++ (Debian: g++) that makes contexts of glibc's",
+)
 
 Divisions = dict[Way, tuple[int, int, int, int]]
 
@@ -36,15 +43,17 @@ PLAIN: Divisions = {"forward": (16, 8, 8, 2), "backward": (16, 8, 8, 4)}
 MIXED: list[tuple[CellName, tuple[int, ...], Divisions]] = [
     ("lstm", (4, 32, 6, 96), {"forward": (32, 32, 8, 2), "backward": (16, 16, 16, 2)}),
     ("gru", (4, 32, 6, 96), {"forward": (32, 16, 16, 4), "backward": (16, 32, 16, 2)}),
+    ("rnn", (1, 16, 6, 64), PLAIN),  # a single step
 ]
 
 
 @pytest.fixture
 def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if this machine had a GPU, of which launches know."""
-    monkeypatch.setattr(engine, "limits", lambda: H200)
+    monkeypatch.setattr(engine, "on", nullcontext)
+    monkeypatch.setattr(engine, "limits", lambda _: H200)
     monkeypatch.setattr(engine, "launch", emulator.launch)
-    monkeypatch.setattr(engine, "prepare", lambda _: None)
+    monkeypatch.setattr(engine, "prepare", lambda *_: None)
 
 
 def divided(monkeypatch: pytest.MonkeyPatch, divisions: Divisions) -> None:
@@ -122,28 +131,36 @@ def test_nobody_waits_for_what_is_not_a_number(
     assert rest[-1].isnan().all()
 
 
-@needs_gpp
-@pytest.mark.usefixtures("emulated")
 def test_lanes_that_fill_no_tile_are_pytorchs(
     cell: CellName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    divided(monkeypatch, PLAIN)
-    monkeypatch.setattr(recurrent, "chosen", lambda *_: "persistent")
-    calls = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(engine, "works", lambda _: True)
+    monkeypatch.setattr(engine, "limits", lambda _: H200)
+    gpu = torch.device("cuda", 0)
+    for lanes in (None, 16, 40):
+        assert candidates(cell, 64, gpu, HALF, lanes=lanes) == ["persistent", "torch"]
+        assert chosen("persistent", cell, 64, gpu, HALF, FULL, lanes) == "persistent"
+        assert chosen("torch", cell, 64, gpu, HALF, FULL, lanes) == "torch"
+    assert candidates(cell, 64, gpu, HALF, lanes=7) == ["torch"]
+    assert chosen("persistent", cell, 64, gpu, HALF, FULL, 7) == "torch"
+    for hidden_size, numbers in ((80, HALF), (64, FULL)):
+        assert candidates(cell, hidden_size, gpu, numbers) == ["torch"]
 
-    def counted(*given: Any) -> tuple[Tensor, ...]:
-        calls.append(1)
-        return sequence(*given)
 
-    monkeypatch.setattr(recurrent, "sequence", counted)
+def test_a_layer_is_chosen_for_its_lanes(cell: CellName, monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes: list[Any] = []
+
+    def noted(*given: Any) -> str:
+        lanes.append(given[-1])
+        return "loops"
+
+    monkeypatch.setattr(recurrent, "chosen", noted)
     stack = Recurrent(cell, 6, 64)
-    x = torch.randn(3, 16, 6)
-    with torch.inference_mode(), torch.autocast("cpu", HALF):
-        together, _ = stack(x)
-        assert calls == [1]
-        alone, _ = stack(x[:, :7])
-    assert calls == [1]
-    torch.testing.assert_close(together[:, :7].float(), alone.float(), atol=0.02, rtol=0)
+    stack(torch.randn(3, 16, 6))
+    stack(torch.randn(9, 6), None, torch.zeros(3, 7, dtype=torch.int64))
+    assert lanes == [16, 7]
 
 
 @pytest.mark.parametrize("way", ["forward", "backward"])
@@ -181,6 +198,40 @@ def test_there_are_none_without_a_gpu() -> None:
     assert not PERSISTENT.takes(80, HALF, FULL)
 
 
+@needs_gpp
+@pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(None, ""), (RuntimeError("no such architecture\nsm_999"), "architecture"), (0.5, "wrongly")],
+)
+def test_a_gpu_is_tried_out_before_it_counts(
+    fault: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where code can't be made, or is wrong, PyTorch's layers compute, and that is said."""
+    real = engine.forward
+
+    def forward(layer: Unrolled, *given: Tensor) -> None:
+        if isinstance(fault, Exception):
+            raise fault
+        real(layer, *given)
+        if fault is not None:
+            layer.hs[1, 2, 3] += fault
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr(driver, "available", lambda: True)
+    monkeypatch.setattr(engine, "device_number", lambda _: torch.device("cpu"))
+    monkeypatch.setattr(engine, "forward", forward)
+    engine.works.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match=words) if words else nullcontext():
+            assert engine.works(0) is (fault is None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # once is enough
+            assert engine.works(0) is (fault is None)
+    finally:
+        engine.works.cache_clear()
+
+
 @needs_gpu
 @pytest.mark.parametrize(
     "shape", [(9, 8, 6, 128), (20, 32, 10, 256), (7, 48, 6, 352), (4, 128, 6, 1024)]
@@ -189,7 +240,7 @@ def test_a_gpu_computes_what_the_loops_do(cell: CellName, shape: tuple[int, ...]
     """Twice the same bits, and in a graph, too."""
     if not PERSISTENT.takes(shape[3], HALF, FULL):
         pytest.skip("the GPU has no tiles of bfloat16")
-    if not engine.takes_lanes(cell, shape[3], shape[1]):
+    if not engine.fits(cell, shape[3], shape[1], torch.device("cuda")):
         pytest.skip("the GPU has no room for so many lanes")
     leaves = [leaf.detach().cuda().requires_grad_() for leaf in tensors(cell, shape, FULL)]
     doubled = [leaf.detach().double().requires_grad_() for leaf in leaves]
