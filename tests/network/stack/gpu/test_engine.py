@@ -99,7 +99,7 @@ def test_a_gpu_would_compute_what_the_loops_do(
 
 @needs_gpp
 @pytest.mark.usefixtures("emulated")
-@pytest.mark.parametrize(("cell", "shape", "divisions"), MIXED, ids=["lstm", "gru"])
+@pytest.mark.parametrize(("cell", "shape", "divisions"), MIXED, ids=["lstm", "gru", "a step"])
 def test_however_the_work_is_divided(
     cell: CellName,
     shape: tuple[int, ...],
