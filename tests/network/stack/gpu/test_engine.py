@@ -43,7 +43,6 @@ PLAIN: Divisions = {"forward": (16, 8, 8, 2), "backward": (16, 8, 8, 4)}
 MIXED: list[tuple[CellName, tuple[int, ...], Divisions]] = [
     ("lstm", (4, 32, 6, 96), {"forward": (32, 32, 8, 2), "backward": (16, 16, 16, 2)}),
     ("gru", (4, 32, 6, 96), {"forward": (32, 16, 16, 4), "backward": (16, 32, 16, 2)}),
-    ("rnn", (1, 16, 6, 64), PLAIN),  # a single step
 ]
 
 
@@ -95,11 +94,13 @@ def test_a_gpu_would_compute_what_the_loops_do(
         monkeypatch.setattr(engine, "launch", partial(emulator.launch, seed=seed))
         for one, other in zip(run(cell, HALF, leaves, engine=PERSISTENT), found, strict=True):
             assert torch.equal(one, other)
+    single = tensors(cell, (1, *SHAPE[1:]), FULL)
+    agree(run(cell, HALF, single, engine=PERSISTENT), single, cell)
 
 
 @needs_gpp
 @pytest.mark.usefixtures("emulated")
-@pytest.mark.parametrize(("cell", "shape", "divisions"), MIXED, ids=["lstm", "gru", "a step"])
+@pytest.mark.parametrize(("cell", "shape", "divisions"), MIXED, ids=["lstm", "gru"])
 def test_however_the_work_is_divided(
     cell: CellName,
     shape: tuple[int, ...],
