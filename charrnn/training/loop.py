@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.threads import each_in_threads, thread_count
+from charrnn.learning.hardware.threads import each_in_threads, most_threads, thread_count
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
@@ -40,7 +38,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     """
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
-    most = torch.get_num_threads() if alone and learner.device.type == "cpu" else 1
+    most = most_threads() if alone and learner.device.type == "cpu" else 1
     neighbours = Neighbours(most, thread_count(learner.step, learner.config), usage())
     try:
         while True:

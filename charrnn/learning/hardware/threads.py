@@ -8,15 +8,29 @@ from contextlib import contextmanager
 import torch
 
 from charrnn.config import TrainConfig
+from charrnn.network.stack import team
 
-__all__ = ["each_in_threads", "in_threads", "thread_count"]
+__all__ = ["each_in_threads", "in_threads", "most_threads", "thread_count"]
 
 
 def thread_count(step: int, config: TrainConfig) -> int:
-    """How many threads compute the update after `step` others; never more than PyTorch has."""
-    most = torch.get_num_threads()
+    """How many threads compute the update after `step` others; never more than there can be."""
+    most = most_threads()
     counts = [change.count for change in config.threads if change.step <= step]
     return min(counts[-1], most) if counts else most
+
+
+def most_threads() -> int:
+    """PyTorch's threads, as far as OpenMP lends them.
+
+    Where it lends fewer than PyTorch counts on (`OMP_THREAD_LIMIT`, `OMP_DYNAMIC`), PyTorch's
+    products of bfloat16 have been seen to be wrong (2.13), silently.
+    """
+    count, runtime = torch.get_num_threads(), team.openmp()
+    if runtime is None:
+        return count
+    runtime.omp_set_dynamic(0)
+    return min(count, int(runtime.omp_get_thread_limit()))
 
 
 @contextmanager

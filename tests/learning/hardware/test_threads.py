@@ -1,0 +1,47 @@
+"""In how many threads PyTorch computes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from charrnn.network.stack import team
+
+PROGRAM = """
+import sys, torch
+from charrnn.learning.hardware.threads import in_threads, most_threads
+
+torch.set_num_threads(3)
+a, b = torch.randn(2, 384, 384)
+with in_threads(most_threads()):
+    error = (a.bfloat16() @ b.bfloat16()).float() - a @ b
+print(most_threads(), float(error.abs().max()) < 2)
+"""
+
+
+@pytest.mark.skipif(team.openmp() is None, reason="PyTorch has not brought GNU's OpenMP")
+@pytest.mark.parametrize(
+    ("limits", "threads"),
+    [
+        ({}, 3),
+        ({"OMP_THREAD_LIMIT": "1"}, 1),
+        ({"OMP_THREAD_LIMIT": "2"}, 2),
+        ({"OMP_DYNAMIC": "true"}, 3),
+    ],
+)
+def test_no_more_threads_are_counted_on_than_there_are(
+    limits: dict[str, str], threads: int
+) -> None:
+    """PyTorch counts on as many as it was told, and multiplies wrongly where there are fewer."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | limits,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == [str(threads), "True"]
