@@ -55,8 +55,8 @@ def works(device: int) -> bool:
     if not able or not driver.available():
         return False
     try:
-        with on(device_number(device)):
-            reason = None if _is_right(device_number(device)) else "it computes wrongly"
+        with on(gpu_of(device)):
+            reason = None if _is_right(gpu_of(device)) else "it computes wrongly"
     except (RuntimeError, OSError, AttributeError) as error:  # a compiler older than the GPU, say
         reason = str(error).partition("\n")[0]
     if reason is not None:
@@ -64,8 +64,8 @@ def works(device: int) -> bool:
     return reason is None
 
 
-def device_number(index: int) -> torch.device:
-    """A GPU."""
+def gpu_of(index: int) -> torch.device:
+    """The GPU of this number."""
     return torch.device("cuda", index)
 
 

@@ -220,7 +220,7 @@ def test_a_gpu_is_tried_out_before_it_counts(
 
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr(driver, "available", lambda: True)
-    monkeypatch.setattr(engine, "device_number", lambda _: torch.device("cpu"))
+    monkeypatch.setattr(engine, "gpu_of", lambda _: torch.device("cpu"))
     monkeypatch.setattr(engine, "forward", forward)
     engine.works.cache_clear()
     try:
