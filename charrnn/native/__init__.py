@@ -6,6 +6,8 @@ quota          how many processors this process may use
 processor      what the processor offers
 code           machine code, written as Python
 tiles          products of a layer in tiles: AMX
+vectors        products of a layer in vectors
+product_code   products for all steps of a layer at once
 training_code  a recurrent layer over a sequence, forward and backward
 byte_weights   a model's weights rounded to bytes
 sampling_code  steps and draws of many sequences

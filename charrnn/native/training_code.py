@@ -7,13 +7,11 @@
 Where products are computed in `tiles`, the threads divide the blocks instead of the lanes, and the
 accumulators go through memory, in the cache.
 It is made by the rules of `cells.gradients`, run once on vectors that record each operation.
-`network.stack.kernels` calls it.
+`network.stack.cpu.kernels` calls it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Literal
 
@@ -26,6 +24,7 @@ from charrnn.native.code.machine import Code, Numbers, size
 from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.tiles import Tiles
+from charrnn.native.vectors import Vectors
 
 __all__ = ["Product", "backward_code", "forward_code"]
 
@@ -56,74 +55,6 @@ def backward_code(
 ) -> Code:
     """That of the backward pass; `by_id` if the derivatives by gx are summed for each id."""
     return _Backward(cell, hidden_size, product, by_id, blocks).code
-
-
-class Vectors:
-    """Products in vectors, of this thread's lanes by all panels; all sums are in registers."""
-
-    def __init__(
-        self, code: Code, columns: int, thread: Int, threads: Int, numbers: Numbers
-    ) -> None:
-        self.code = code
-        self.columns = columns
-        self.numbers: Numbers = numbers
-        # So many lanes share each load of weights; half of the registers are accumulators.
-        room = max(code.target.registers // 2, 4)
-        self.lanes = next(n for n in (8, 4, 2, 1) if n * columns <= room)
-        self.begin, self.end = code.share(code["B"], self.lanes, thread, threads)
-        self.row = thread
-
-    def panels(self, count: int) -> tuple[Int, Int]:
-        """Those of this thread: all, of its lanes."""
-        return self.code.constant(0), self.code.constant(count)
-
-    def wait(self) -> None:
-        """No thread reads what another has computed."""
-
-    @contextmanager
-    def ready(self) -> Iterator[None]:
-        """Products are computed inside."""
-        yield
-
-    def multiply(
-        self,
-        x: Int,
-        weights: Int,
-        words: int,
-        start: Callable[[], list[Vector]],
-        use: Callable[[Int, list[Vector]], None],
-    ) -> None:
-        """Make the sums of all lanes: where they start + x · weights, a vector for each column.
-
-        Args:
-            x: the address of the first lane's numbers; other lanes follow, also other threads'.
-            weights: that of a panel, as `kernels` packs it.
-            words: of four bytes that a lane has.
-            start: makes what the sums of a lane start with.
-            use: gets each lane and its sums.
-        """
-        whole = self.begin + (self.end - self.begin) // self.lanes * self.lanes
-        for first, last, count in ((self.begin, whole, self.lanes), (whole, self.end, 1)):
-            with self.code.loop(first, last, count) as lane:
-                rows = [x + (lane + r) * (words * 4) for r in range(count)]
-                sums = self.sums(rows, weights, words, start() * count)
-                for r in range(count):
-                    use(lane + r, sums[r * self.columns : (r + 1) * self.columns])
-
-    def sums(self, rows: list[Int], panel: Int, words: int, totals: list[Vector]) -> list[Vector]:
-        """`totals` + rows · panel, lane by lane."""
-        code, count, register = self.code, self.columns, 4 * self.code.lanes  # bytes
-        with code.fold(0, words, totals) as (k, values, results):
-            at = panel + k * (count * register)
-            weights = [code.weights(at + v * register) for v in range(count)]
-            for r, row in enumerate(rows):
-                x = code.broadcast(row + k * 4)
-                lane = values[r * count : (r + 1) * count]
-                results += [
-                    code.dot(total, x, w, self.numbers)
-                    for total, w in zip(lane, weights, strict=True)
-                ]
-        return results
 
 
 class _Build:

@@ -9,7 +9,7 @@ import torch
 
 from charrnn.config import CellName, DeviceName, Precision
 from charrnn.errors import UsageError
-from charrnn.network.stack import kernels
+from charrnn.network.stack.cpu import kernels
 
 __all__ = ["choose_device", "choose_precision", "speed"]
 

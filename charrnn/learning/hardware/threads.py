@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from charrnn.config import TrainConfig
-from charrnn.network.stack import team
+from charrnn.network.stack.cpu import team
 
 __all__ = ["each_in_threads", "in_threads", "most_threads", "thread_count"]
 

@@ -146,6 +146,12 @@ class Code:
         """A 64-bit integer from memory."""
         return Int(self, self.builder.load(self._pointer(address, ir.IntType(64)), align=8))
 
+    def prefetch(self, address: Int) -> None:
+        """Ask for the line of the cache at an address, which will be read soon."""
+        pointer = self._pointer(address, ir.IntType(8))
+        how = (ir.Constant(ir.IntType(32), n) for n in (0, 3, 1))  # to be read, kept, data
+        self.external("llvm.prefetch.p0", ir.VoidType(), pointer, *how)
+
     def load(self, address: Int, numbers: Numbers) -> Vector:
         """W numbers from memory."""
         if numbers == "fp32":
@@ -167,6 +173,14 @@ class Code:
             value = self.builder.fptrunc(value, ir.VectorType(_BFloat(), self.lanes))
             align = 2
         self.builder.store(value, self._pointer(address, value.type), align=align)
+
+    def store_pairs(self, address: Int, first: Vector, second: Vector) -> None:
+        """Words to memory of two bfloat16 each, one of either vector; nothing is rounded."""
+        words = ir.VectorType(ir.IntType(32), self.lanes)
+        low, high = (self.builder.bitcast(vector.value, words) for vector in (first, second))
+        low = self.builder.lshr(low, ir.Constant(words, [16] * self.lanes))
+        pairs = self.builder.or_(low, high)
+        self.builder.store(pairs, self._pointer(address, words), align=4)
 
     def broadcast(self, address: Int) -> Any:
         """The four bytes at an address, W times in a register."""

@@ -1,7 +1,7 @@
 """The threads that run machine code.
 
 Sampling brings threads of its own: see `run_side_by_side`. In training the code asks for its
-thread's number; `network.stack.team` runs it and answers.
+thread's number; `network.stack.cpu.team` runs it and answers.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ import torch
 
 from charrnn.config import CellName, EngineName
 from charrnn.network.stack import builtin
+from charrnn.network.stack.cpu.kernels import KERNELS, TILES
 from charrnn.network.stack.engine import Engine
 from charrnn.network.stack.gpu.engine import PERSISTENT, fits
-from charrnn.network.stack.kernels import KERNELS, TILES
 from charrnn.network.stack.loops import LOOPS
 
 __all__ = ["STEP_ENGINES", "candidates", "chosen"]

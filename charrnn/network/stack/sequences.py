@@ -74,7 +74,7 @@ class _Sequence(Function):
         if ids is None:
             x, w_ih = x.to(dtype), w_ih.to(dtype)
         with torch.autocast(x.device.type, enabled=False):  # a table is multiplied in full
-            gx = (x.flatten(0, -2) @ w_ih.t()).view(*x.shape[:-1], -1).to(dtype)
+            gx = multiplied(x.flatten(0, -2), w_ih.t(), dtype).view(*x.shape[:-1], -1)
         hs = gx.new_empty(steps + 1, batch, hidden_size)
         hs[0] = before[0]
         memory = hs
@@ -112,7 +112,9 @@ class _Sequence(Function):
         found = ctx.engine.backward(layer, d_out, d_h, d_memory)
         dhs = found.dhs.flatten(0, 1)  # (T·B, G·H)
         by_row = found.dxs.flatten(0, 1) if ids is None else found.d_rows  # as many rows as x has
-        dx = (by_row @ w_ih).view(x.shape) if ctx.needs_input_grad[4] else None
+        dx = None
+        if ctx.needs_input_grad[4]:
+            dx = multiplied(by_row, w_ih, by_row.dtype).view(x.shape)
         dw_ih = multiplied(by_row.t(), x.flatten(0, -2), full)
         dw_hh = multiplied(dhs.t(), hs[:-1].flatten(0, 1), full)
         d_before: tuple[Tensor | None, ...] = (d_h, d_memory)

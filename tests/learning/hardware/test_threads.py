@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from charrnn.network.stack import team
+from charrnn.network.stack.cpu import team
 
 PROGRAM = """
 import sys, torch

@@ -23,8 +23,8 @@ from charrnn.network.stack.gpu.layout import OWN_REGISTERS, Layout, Limits, Way,
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
+from tests.network.stack.cpu.test_kernels import run, tensors
 from tests.network.stack.gpu import emulator
-from tests.network.stack.test_kernels import run, tensors
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 needs_gpp = pytest.mark.skipif(

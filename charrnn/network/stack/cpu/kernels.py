@@ -17,9 +17,9 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.native import processor, tiles
-from charrnn.native.processor import vector_width
 from charrnn.native.training_code import Product, backward_code, forward_code
-from charrnn.network.stack import team
+from charrnn.network.stack.cpu import team
+from charrnn.network.stack.cpu.packing import in_panels
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
 
 __all__ = ["KERNELS", "TILES", "available"]
@@ -55,27 +55,6 @@ def _panel_blocks(gates: int, hidden_size: int, in_tiles: bool) -> int:
     return processor.panel_blocks(gates, hidden_size)
 
 
-def _pack(weights: Tensor, gates: int, blocks: int, in_tiles: bool) -> Tensor:
-    """Weights in the order in which the kernels read them.
-
-    Args:
-        weights: (K, G·N), for a product x (K,) to (G·N,).
-        gates: G.
-        blocks: M, vectors of W units in a panel; N is a multiple of both.
-        in_tiles: whether tiles read them.
-
-    Returns:
-        packed: (N/(M·W) panels, K words, G, M, W), where a word is one number, or two bfloat16 of
-            neighbouring k; for tiles (N/(M·W) panels, K/16 tiles, G, M, 16 words, W).
-    """
-    inputs, units = weights.shape[0], weights.shape[1] // gates
-    pair, width = 4 // weights.element_size(), vector_width()
-    rows = tiles.ROWS if in_tiles else 1
-    words = (inputs // (pair * rows), rows, pair)
-    split = weights.reshape(*words, gates, units // (blocks * width), blocks, width)
-    return split.permute(4, 0, 3, 5, 1, 6, 2).contiguous()
-
-
 def _meeting_point(hs: Tensor) -> Tensor:
     """What `intrinsics.barrier` needs, in a line of the cache of its own."""
     return hs.new_zeros(8, dtype=torch.int64)
@@ -95,7 +74,7 @@ def forward(
     product = "tiles" if in_tiles else PRODUCTS[gx.dtype]
     gates = CELLS[cell].gates
     blocks = _panel_blocks(gates, hidden_size, in_tiles)
-    weights = _pack(layer.w_hh.t().to(gx.dtype), gates, blocks, in_tiles)
+    weights = in_panels(layer.w_hh.to(gx.dtype).t(), gates, blocks, in_tiles=in_tiles)
     assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
     tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids, _meeting_point(hs))
     team.prepare()
@@ -118,7 +97,7 @@ def backward(
     d_rows = d_h.new_zeros(parts, rows, width)
     db_hh = d_h.new_zeros(parts, width)
     blocks = _panel_blocks(1, hidden_size, in_tiles)
-    weights = _pack(w_hh.to(hs.dtype), 1, blocks, in_tiles)
+    weights = in_panels(w_hh.to(hs.dtype), 1, blocks, in_tiles=in_tiles)
     buffers = (hs, layer.memory, layer.kept)
     sums = (d_rows, db_hh)
     tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, *sums, ids)

@@ -11,13 +11,13 @@ import torch
 
 from charrnn.cells.rules import CELLS
 from charrnn.native.sampling_code import THREADS_CAN_WAIT
-from charrnn.network.stack import kernels, team
+from charrnn.network.stack.cpu import kernels, team
 
 needs_openmp = pytest.mark.skipif(team.openmp() is None, reason="PyTorch brings no GNU OpenMP")
 
 ONE_UPDATE = """
 import sys, torch
-from charrnn.network.stack import team
+from charrnn.network.stack.cpu import team
 from charrnn.network.stack.recurrent import Recurrent
 
 if sys.argv[1] == "own":
@@ -50,7 +50,7 @@ import ctypes, os, sys, torch
 from charrnn.native.code import intrinsics
 from charrnn.native.code.machine import Code
 from charrnn.native.code.threads import thread_count, thread_number
-from charrnn.network.stack import team
+from charrnn.network.stack.cpu import team
 
 ROUNDS, MOST = 50, 4
 if sys.argv[1] == "own":

@@ -18,10 +18,11 @@ from charrnn.config import CellName, EngineName
 from charrnn.native.code import machine
 from charrnn.native.processor import Target
 from charrnn.native.processor import target as this_processor
-from charrnn.network.stack import builtin, kernels, team
+from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, candidates, chosen
+from charrnn.network.stack.cpu import kernels, team
+from charrnn.network.stack.cpu.kernels import KERNELS, TILES
 from charrnn.network.stack.engine import Engine
-from charrnn.network.stack.kernels import KERNELS, TILES
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence

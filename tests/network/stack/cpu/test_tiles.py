@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from charrnn.config import CellName
-from charrnn.network.stack import kernels
 from charrnn.network.stack.choice import candidates, chosen
+from charrnn.network.stack.cpu import kernels
+from charrnn.network.stack.cpu.kernels import TILES
 from charrnn.network.stack.engine import Engine
-from charrnn.network.stack.kernels import TILES
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.sequences import sequence
-from tests.network.stack.test_kernels import run, table, tensors
+from tests.network.stack.cpu.test_kernels import run, table, tensors
 
 pytestmark = pytest.mark.usefixtures("with_tiles")
 

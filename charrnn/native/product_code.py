@@ -1,0 +1,124 @@
+"""The machine code of products of bfloat16 that no step of a layer waits for.
+
+    y = x · w      # (R, K) · (K, N) → (R, N): a layer's inputs by its weights
+    s = xᵀ · y     # (R, M)ᵀ · (R, N) → (M, N): the gradients of weights
+
+Both are sums over pairs of neighbouring numbers. For the first, x has them side by side, and the
+weights are packed. For the second, pairs are neighbours of two rows, so both sides are packed, a
+block of rows after the other, where the cache holds them. `network.stack.cpu.matrices` calls it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from charrnn.native.code import intrinsics
+from charrnn.native.code.compiled import compiled_once
+from charrnn.native.code.machine import Code
+from charrnn.native.code.threads import thread_count, thread_number
+from charrnn.native.code.values import Int, Vector
+from charrnn.native.vectors import Vectors
+
+__all__ = ["DEPTH", "STRIP", "pairs_code", "rows_code", "sums_code"]
+
+ROWS = ("B", "K", "N", "x", "weights", "y")
+PAIRS = ("K", "N", "x", "words")
+SUMS = ("R", "B", "N", "x", "y", "sums", "room")
+
+BLOCK = 64  # rows that pass all weights before the next
+DEPTH = 512  # rows of a block of `sums_code`
+STRIP = 32  # columns of x that are packed at a time
+
+
+@compiled_once
+def rows_code(columns: int) -> Code:
+    """The address of y = x · w, with the arguments `ROWS`; B is R.
+
+    x (B, K) and y (B, N) are bfloat16. The weights are packed in panels (N/(C·W), K/2 words, C, W),
+    a word two neighbouring k of bfloat16, C being `columns`.
+    """
+    code = Code("rows_by_weights", ROWS)
+    product = Vectors(code, columns, thread_number(code), thread_count(code), "bf16")
+    words, width = code["K"] // 2, columns * code.lanes
+    end = product.end
+
+    def store(panel: Int, row: Int, sums: list[Vector]) -> None:
+        for c, total in enumerate(sums):
+            place = row * code["N"] + panel * width + c * code.lanes
+            code.store(code["y"] + place * 2, total, "bf16")
+
+    with code.loop(product.begin, end, BLOCK) as first:
+        product.begin, product.end = first, intrinsics.minimum(first + BLOCK, end)
+        with code.loop(0, code["N"] // width) as panel:
+            weights = code["weights"] + panel * words * (width * 4)
+            zeros = [code.vector(0.0)] * columns
+            product.multiply(code["x"], weights, words, zeros.copy, partial(store, panel))
+    return code
+
+
+@compiled_once
+def pairs_code() -> Code:
+    """That of packing x (K, N), bfloat16, to words (K/2, N), with the arguments `PAIRS`."""
+    code = Code("pairs_of_rows", PAIRS)
+    begin, end = code.share(code["K"] // 2, 1, thread_number(code), thread_count(code))
+    with code.loop(begin, end) as k, code.loop(0, code["N"], code.lanes) as column:
+        _pack(code, code["x"], code["N"], k, column, code["words"] + (k * code["N"] + column) * 4)
+    return code
+
+
+@compiled_once
+def sums_code(columns: int) -> Code:
+    """That of sums += xᵀ · y, with the arguments `SUMS`; B is M, which the threads divide.
+
+    x (R, B) and y (R, N) are bfloat16, the sums (B, N) floats. R is even, B whole strips. `room` is
+    what each thread needs to pack N + `STRIP` columns of `DEPTH` rows.
+    """
+    code = Code("sums_of_rows", SUMS)
+    thread = thread_number(code)
+    product = Vectors(code, columns, thread, thread_count(code), "bf16")
+    begin, end = code.share(code["B"], STRIP, thread, thread_count(code))
+    width = columns * code.lanes
+    strip = code["room"] + thread * (code["N"] + STRIP) * (DEPTH * 2)
+    panels = strip + DEPTH * STRIP * 2
+    with code.loop(0, code["R"], DEPTH) as first:
+        words = (intrinsics.minimum(first + DEPTH, code["R"]) - first) // 2
+        y = code["y"] + first * code["N"] * 2
+        with code.loop(0, words) as k, code.loop(0, code["N"], code.lanes) as column:
+            panel = column // width
+            at = (panel * words + k) * width + (column - panel * width)
+            _pack(code, y, code["N"], k, column, panels + at * 4)
+        with code.loop(begin, end, STRIP) as row:
+            x = code["x"] + first * code["B"] * 2
+            with code.loop(0, words) as k, code.loop(0, STRIP, code.lanes) as column:
+                place = strip + (k * STRIP + column) * 4
+                _pack(code, x, code["B"], k, row + column, place)
+            with (
+                code.loop(0, code["N"] // width) as panel,
+                code.loop(0, STRIP, product.lanes) as r,
+            ):
+                _add(product, strip + r * 4, panels + panel * words * (width * 4), words, row + r,
+                     panel * width)  # fmt: skip
+    return code
+
+
+def _add(product: Vectors, x: Int, weights: Int, words: Int, row: Int, column: Int) -> None:
+    """Add the products of some columns of x, of a packed strip, to their rows of sums."""
+    code = product.code
+    places = [
+        code["sums"] + ((row + r) * code["N"] + column + c * code.lanes) * 4
+        for r in range(product.lanes)
+        for c in range(product.columns)
+    ]
+    rows = [x + r * 4 for r in range(product.lanes)]
+    for place in places:
+        code.prefetch(place)
+    zeros = [code.vector(0.0)] * len(places)
+    sums = product.sums(rows, weights, words, zeros, pitch=STRIP * 4)
+    for place, total in zip(places, sums, strict=True):
+        code.store(place, code.load(place, "fp32") + total, "fp32")
+
+
+def _pack(code: Code, x: Int, columns: Int, k: Int, column: Int, to: Int) -> None:
+    """W columns of rows 2k and 2k + 1 of x, side by side."""
+    at = x + (k * 2 * columns + column) * 2
+    code.store_pairs(to, *(code.load(row, "bf16") for row in (at, at + columns * 2)))

@@ -1,0 +1,89 @@
+"""Products in vector registers: a few rows by a panel of weights, all sums in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from charrnn.native.code.machine import Code, Numbers
+from charrnn.native.code.values import Int, Vector
+
+__all__ = ["Vectors"]
+
+
+class Vectors:
+    """Products in vectors, of this thread's lanes by all panels.
+
+    Args:
+        code: to be written, with the number of lanes as its argument B.
+        columns: vectors of sums of a lane.
+        thread, threads: which of how many runs the code.
+        numbers: that are multiplied.
+    """
+
+    def __init__(
+        self, code: Code, columns: int, thread: Int, threads: Int, numbers: Numbers
+    ) -> None:
+        self.code = code
+        self.columns = columns
+        self.numbers: Numbers = numbers
+        # So many lanes share each load of weights; half of the registers are accumulators.
+        room = max(code.target.registers // 2, 4)
+        self.lanes = next(n for n in (8, 4, 2, 1) if n * columns <= room)
+        self.begin, self.end = code.share(code["B"], self.lanes, thread, threads)
+        self.row = thread
+
+    def panels(self, count: int) -> tuple[Int, Int]:
+        """Those of this thread: all, of its lanes."""
+        return self.code.constant(0), self.code.constant(count)
+
+    def wait(self) -> None:
+        """No thread reads what another has computed."""
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Products are computed inside."""
+        yield
+
+    def multiply(
+        self,
+        x: Int,
+        weights: Int,
+        words: Int | int,
+        start: Callable[[], list[Vector]],
+        use: Callable[[Int, list[Vector]], None],
+    ) -> None:
+        """Make the sums of all lanes: where they start + x · weights, a vector for each column.
+
+        Args:
+            x: the address of the first lane's numbers; other lanes follow, also other threads'.
+            weights: that of a panel, as `network.stack.cpu.packing` packs it.
+            words: of four bytes that a lane has.
+            start: makes what the sums of a lane start with.
+            use: gets each lane and its sums.
+        """
+        pitch = self.code.constant(words) * 4
+        whole = self.begin + (self.end - self.begin) // self.lanes * self.lanes
+        for first, last, count in ((self.begin, whole, self.lanes), (whole, self.end, 1)):
+            with self.code.loop(first, last, count) as lane:
+                rows = [x + (lane + r) * pitch for r in range(count)]
+                sums = self.sums(rows, weights, words, start() * count)
+                for r in range(count):
+                    use(lane + r, sums[r * self.columns : (r + 1) * self.columns])
+
+    def sums(
+        self, rows: list[Int], panel: Int, words: Int | int, totals: list[Vector], pitch: int = 4
+    ) -> list[Vector]:
+        """`totals` + rows · panel, row by row; the words of a row are `pitch` bytes apart."""
+        code, count, register = self.code, self.columns, 4 * self.code.lanes  # bytes
+        with code.fold(0, words, totals) as (k, values, results):
+            at = panel + k * (count * register)
+            weights = [code.weights(at + v * register) for v in range(count)]
+            for r, row in enumerate(rows):
+                x = code.broadcast(row + k * pitch)
+                lane = values[r * count : (r + 1) * count]
+                results += [
+                    code.dot(total, x, w, self.numbers)
+                    for total, w in zip(lane, weights, strict=True)
+                ]
+        return results

@@ -1,0 +1,68 @@
+"""Products of bfloat16 matrices in machine code, for all steps of a sequence at once.
+
+    by_weights(x, w)      # (R, K), (K, N) → (R, N), of bfloat16
+    sum_of_rows(x, y)     # (R, M), (R, N) → (M, N), in full precision
+
+A processor that multiplies bfloat16 in vectors comes nearer to what it can do by these than by
+PyTorch's; one with tiles is left to those. Figures are in benchmarks/NOTES.md.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from charrnn.native import processor, tiles
+from charrnn.native.product_code import DEPTH, STRIP, rows_code, sums_code
+from charrnn.network.stack.cpu import packing, team
+
+__all__ = ["adds_rows", "by_weights", "sum_of_rows", "takes_weights"]
+
+
+def takes_weights(x: Tensor, w: Tensor) -> bool:
+    """Whether there is machine code for `by_weights` of these."""
+    contiguous = x.is_contiguous() and (w.is_contiguous() or w.t().is_contiguous())
+    return contiguous and x.shape[1] % 2 == 0 and _takes(x, w)
+
+
+def adds_rows(x: Tensor, y: Tensor) -> bool:
+    """Whether there is machine code for `sum_of_rows` of these."""
+    contiguous = x.is_contiguous() and y.is_contiguous()
+    return contiguous and len(x) % 2 == 0 and x.shape[1] % STRIP == 0 and _takes(x, y)
+
+
+def _takes(x: Tensor, y: Tensor) -> bool:
+    if x.device.type != "cpu" or x.dtype != torch.bfloat16 or y.dtype != torch.bfloat16:
+        return False
+    found = processor.target()
+    if found is None or not found.bf16 or tiles.available():
+        return False
+    return y.shape[1] % found.lanes == 0
+
+
+def by_weights(x: Tensor, w: Tensor) -> Tensor:
+    """The product of rows x (R, K) by weights w (K, N): (R, N)."""
+    (rows, inputs), units = x.shape, w.shape[1]
+    columns = processor.panel_blocks(1, units)
+    weights = packing.in_panels(w, 1, columns)
+    product = x.new_empty(rows, units)
+    team.prepare()
+    arguments = [rows, inputs, units, *_addresses(x, weights, product)]
+    team.run(rows_code(columns), arguments, torch.get_num_threads())
+    return product
+
+
+def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
+    """The sum of the outer products of rows x (R, M) and y (R, N): (M, N) float32."""
+    (rows, height), width = x.shape, y.shape[1]
+    threads = torch.get_num_threads()
+    sums = x.new_zeros(height, width, dtype=torch.float32)
+    room = x.new_empty(threads, (width + STRIP) * DEPTH)
+    team.prepare()
+    arguments = [rows, height, width, *_addresses(x, y, sums, room)]
+    team.run(sums_code(processor.panel_blocks(1, width)), arguments, threads)
+    return sums
+
+
+def _addresses(*tensors: Tensor) -> list[int]:
+    return [tensor.data_ptr() for tensor in tensors]

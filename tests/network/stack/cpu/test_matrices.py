@@ -1,0 +1,98 @@
+"""Products of bfloat16 in machine code: right for every shape, whoever computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from charrnn.native import tiles
+from charrnn.native.product_code import BLOCK, DEPTH, STRIP
+from charrnn.network.stack.cpu import kernels, matrices
+from charrnn.network.stack.products import multiplied
+
+pytestmark = pytest.mark.skipif(
+    not kernels.available(16, torch.bfloat16), reason="the processor has no bfloat16"
+)
+
+# Rows and columns: less than a block, several, and some that are left over.
+BY_WEIGHTS = [(1, 2, 16), (7, 34, 48), (2 * BLOCK + 3, 6, 80), (BLOCK, 64, 192)]  # R, K, N
+SUMS = [(2, STRIP, 16), (34, 3 * STRIP, 48), (2 * DEPTH + 6, 2 * STRIP, 80)]  # R, M, N
+
+
+@pytest.fixture(params=[1, 2, 3], ids=lambda count: f"{count} threads")
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """So many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def whole(*shape: int) -> Tensor:
+    """Small whole numbers, whose sums floats hold exactly."""
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randint(-3, 4, shape, generator=generator).bfloat16()
+
+
+def any_(*shape: int) -> Tensor:
+    """Numbers whose sums depend on their order."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))).bfloat16()
+
+
+@pytest.mark.parametrize("shape", BY_WEIGHTS, ids=str)
+@pytest.mark.parametrize("turned", [False, True], ids=["as they are", "transposed"])
+def test_rows_by_weights(shape: tuple[int, int, int], turned: bool, threads: int) -> None:
+    rows, inputs, units = shape
+    x, w = whole(rows, inputs), whole(inputs, units)
+    expected = (x.float() @ w.float()).bfloat16()
+    found = matrices.by_weights(x, w.t().contiguous().t() if turned else w)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", SUMS, ids=str)
+def test_sums_of_rows(shape: tuple[int, int, int], threads: int) -> None:
+    rows, height, width = shape
+    x, y = whole(rows, height), whole(rows, width)
+    assert torch.equal(matrices.sum_of_rows(x, y), x.float().t() @ y.float())
+
+
+def test_threads_change_no_bit(threads: int) -> None:
+    x, y, w = any_(2 * DEPTH, 4 * STRIP), any_(2 * DEPTH, 48), any_(4 * STRIP, 80)
+    found = matrices.sum_of_rows(x, y), matrices.by_weights(x, w)
+    torch.set_num_threads(1)
+    alone = matrices.sum_of_rows(x, y), matrices.by_weights(x, w)
+    assert all(torch.equal(one, other) for one, other in zip(found, alone, strict=True))
+
+
+def test_a_row_is_the_same_alone() -> None:
+    x, w = any_(BLOCK + 7, 34), any_(34, 80)
+    together = matrices.by_weights(x, w)
+    for row in (0, 5, BLOCK, BLOCK + 6):
+        assert torch.equal(matrices.by_weights(x[row : row + 1], w)[0], together[row])
+
+
+@pytest.mark.skipif(tiles.available(), reason="PyTorch has tiles")
+def test_who_multiplies() -> None:
+    x, w, y = whole(6, 34), whole(34, 48), whole(6, 48)
+    assert matrices.takes_weights(x, w)
+    assert matrices.takes_weights(x, w.t().contiguous().t())
+    assert not matrices.takes_weights(x.float(), w.float())
+    assert not matrices.takes_weights(x[:, :33], w[:33])  # not in one piece, and no pairs
+    assert not matrices.takes_weights(x, whole(34, 40))  # no whole vectors
+    assert matrices.adds_rows(whole(6, STRIP), y)
+    assert not matrices.adds_rows(whole(5, STRIP), whole(5, 48))  # no pairs
+    assert not matrices.adds_rows(whole(6, STRIP + 16), y)  # no whole strips
+
+
+@pytest.mark.parametrize("shape", [(6, 34, 48), (5, 33, 40), (6, 32, 16)], ids=str)
+def test_what_no_code_takes_is_pytorchs(shape: tuple[int, int, int]) -> None:
+    rows, inputs, units = shape
+    x, w = whole(rows, inputs), whole(inputs, units)
+    product = x.float() @ w.float()
+    assert torch.equal(multiplied(x, w, torch.bfloat16), product.bfloat16())
+    assert torch.equal(multiplied(x.float(), w.float(), torch.bfloat16), product.bfloat16())
+    y = whole(rows, units)
+    assert torch.equal(multiplied(x.t(), y, torch.float32), x.float().t() @ y.float())
