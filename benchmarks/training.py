@@ -143,6 +143,7 @@ def plan_of(
         "batch_size": batch,
         "seq_length": length,
         "dropout": 0.0,
+        "weight_dropout": 0.0,  # the others have none
         "skip": False,
         "precision": precision,
         "device": "cpu",
