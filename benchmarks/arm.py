@@ -52,7 +52,7 @@ ALONE = Number(lambda: 0), Number(lambda: 1)  # a thread's number, and how many 
 
 
 def packed(weights: Floats, gates: int) -> Floats:
-    """Weights (K, G·N) as the code reads them: see `network.stack.cpu.kernels`."""
+    """Weights (K, G·N) as the code reads them: see `network.stack.cpu.packing`."""
     width = panel_blocks(gates, weights.shape[1] // gates) * vector_width()
     split = weights.reshape(len(weights), gates, -1, width)
     return np.ascontiguousarray(split.transpose(2, 0, 1, 3))

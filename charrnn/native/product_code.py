@@ -25,7 +25,7 @@ ROWS = ("B", "K", "N", "x", "weights", "y")
 PAIRS = ("K", "N", "x", "words")
 SUMS = ("R", "B", "N", "x", "y", "sums", "room")
 
-BLOCK = 64  # rows that pass all weights before the next
+BLOCK = 64  # rows that are multiplied by all weights before the next are
 DEPTH = 512  # rows of a block of `sums_code`
 STRIP = 32  # columns of x that are packed at a time
 
@@ -48,6 +48,7 @@ def rows_code(columns: int) -> Code:
             code.store(code["y"] + place * 2, total, "bf16")
 
     with code.loop(product.begin, end, BLOCK) as first:
+        # Those that `multiply` takes: a block stays in the cache while all weights pass.
         product.begin, product.end = first, intrinsics.minimum(first + BLOCK, end)
         with code.loop(0, code["N"] // width) as panel:
             weights = code["weights"] + panel * words * (width * 4)
@@ -73,49 +74,65 @@ def sums_code(columns: int) -> Code:
     x (R, B) and y (R, N) are bfloat16, the sums (B, N) floats. R is even, B whole strips. `room` is
     what each thread needs to pack N + `STRIP` columns of `DEPTH` rows.
     """
-    code = Code("sums_of_rows", SUMS)
-    thread = thread_number(code)
-    product = Vectors(code, columns, thread, thread_count(code), "bf16")
-    begin, end = code.share(code["B"], STRIP, thread, thread_count(code))
-    width = columns * code.lanes
-    strip = code["room"] + thread * (code["N"] + STRIP) * (DEPTH * 2)
-    panels = strip + DEPTH * STRIP * 2
-    with code.loop(0, code["R"], DEPTH) as first:
-        words = (intrinsics.minimum(first + DEPTH, code["R"]) - first) // 2
+    return _Sums(columns).code
+
+
+class _Sums:
+    """See `sums_code`."""
+
+    def __init__(self, columns: int) -> None:
+        self.code = code = Code("sums_of_rows", SUMS)
+        thread, threads = thread_number(code), thread_count(code)
+        self.product = Vectors(code, columns, thread, threads, "bf16")
+        self.width = columns * code.lanes
+        self.strip = code["room"] + thread * (code["N"] + STRIP) * (DEPTH * 2)
+        self.panels = self.strip + DEPTH * STRIP * 2
+        begin, end = code.share(code["B"], STRIP, thread, threads)
+        with code.loop(0, code["R"], DEPTH) as first:
+            words = (intrinsics.minimum(first + DEPTH, code["R"]) - first) // 2
+            self.pack_panels(first, words)
+            with code.loop(begin, end, STRIP) as row:
+                self.pack_strip(first, words, row)
+                with (
+                    code.loop(0, code["N"] // self.width) as panel,
+                    code.loop(0, STRIP, self.product.lanes) as r,
+                ):
+                    self.add(words, panel, row, r)
+
+    def pack_panels(self, first: Int, words: Int) -> None:
+        """A block of y, from its row `first`."""
+        code, width = self.code, self.width
         y = code["y"] + first * code["N"] * 2
         with code.loop(0, words) as k, code.loop(0, code["N"], code.lanes) as column:
             panel = column // width
             at = (panel * words + k) * width + (column - panel * width)
-            _pack(code, y, code["N"], k, column, panels + at * 4)
-        with code.loop(begin, end, STRIP) as row:
-            x = code["x"] + first * code["B"] * 2
-            with code.loop(0, words) as k, code.loop(0, STRIP, code.lanes) as column:
-                place = strip + (k * STRIP + column) * 4
-                _pack(code, x, code["B"], k, row + column, place)
-            with (
-                code.loop(0, code["N"] // width) as panel,
-                code.loop(0, STRIP, product.lanes) as r,
-            ):
-                _add(product, strip + r * 4, panels + panel * words * (width * 4), words, row + r,
-                     panel * width)  # fmt: skip
-    return code
+            _pack(code, y, code["N"], k, column, self.panels + at * 4)
 
+    def pack_strip(self, first: Int, words: Int, row: Int) -> None:
+        """A strip of the block of x, which are rows of sums from `row`."""
+        code = self.code
+        x = code["x"] + first * code["B"] * 2
+        with code.loop(0, words) as k, code.loop(0, STRIP, code.lanes) as column:
+            _pack(code, x, code["B"], k, row + column, self.strip + (k * STRIP + column) * 4)
 
-def _add(product: Vectors, x: Int, weights: Int, words: Int, row: Int, column: Int) -> None:
-    """Add the products of some columns of x, of a packed strip, to their rows of sums."""
-    code = product.code
-    places = [
-        code["sums"] + ((row + r) * code["N"] + column + c * code.lanes) * 4
-        for r in range(product.lanes)
-        for c in range(product.columns)
-    ]
-    rows = [x + r * 4 for r in range(product.lanes)]
-    for place in places:
-        code.prefetch(place)
-    zeros = [code.vector(0.0)] * len(places)
-    sums = product.sums(rows, weights, words, zeros, pitch=STRIP * 4)
-    for place, total in zip(places, sums, strict=True):
-        code.store(place, code.load(place, "fp32") + total, "fp32")
+    def add(self, words: Int, panel: Int, row: Int, r: Int) -> None:
+        """Add a panel's products to a few rows of sums, of which `r` is the first of the strip."""
+        code, product = self.code, self.product
+        rows, columns = range(product.lanes), range(product.columns)
+        first = (row + r) * code["N"] + panel * self.width
+        places = [
+            code["sums"] + (first + code["N"] * n + c * code.lanes) * 4
+            for n in rows
+            for c in columns
+        ]
+        for place in places:  # it takes as long to come as the products take
+            code.prefetch(place)
+        x = [self.strip + (r + n) * 4 for n in rows]
+        weights = self.panels + panel * words * (self.width * 4)
+        zeros = [code.vector(0.0)] * len(places)
+        sums = product.sums(x, weights, words, zeros, pitch=STRIP * 4)
+        for place, total in zip(places, sums, strict=True):
+            code.store(place, code.load(place, "fp32") + total, "fp32")
 
 
 def _pack(code: Code, x: Int, columns: Int, k: Int, column: Int, to: Int) -> None:
