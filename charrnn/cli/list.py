@@ -14,6 +14,7 @@ import msgspec
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
 from charrnn.terminal.options import JsonOption
 from charrnn.terminal.output import encode_json, say, write
+from charrnn.words import counted
 
 if TYPE_CHECKING:
     from charrnn.folder.record import Evaluation
@@ -171,6 +172,5 @@ def _age(saved: float) -> str:
     seconds = max(time.time() - saved, 0)
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count:,} {unit}{'s' * (count > 1)}"
+            return counted(int(seconds // size), unit)
     return f"{int(seconds)} s"

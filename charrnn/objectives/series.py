@@ -14,9 +14,10 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import UsageError
-from charrnn.objectives.batches.examples import counted, side_by_side
+from charrnn.objectives.batches.examples import side_by_side
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.task_config import Forecast
+from charrnn.words import counted
 
 __all__ = ["Place", "held_back", "places_of", "plan_of", "replaced_window", "seasons_of"]
 

@@ -37,6 +37,7 @@ from charrnn.text.division import (
 )
 from charrnn.text.records import Records, Text
 from charrnn.text.tokenizer import Tokenizer, encode_records
+from charrnn.words import counted
 
 __all__ = ["Spool", "read_records", "records_of"]
 
@@ -187,7 +188,7 @@ class Spool:
         self.characters = "".join(sorted(characters))
         if kind == DOCUMENTS and not several_lines:
             self.division = self.division._replace(end="\n")
-        notes = [f"a list of {self.record_count:,} record{'s' * (self.record_count > 1)}"]
+        notes = [f"a list of {counted(self.record_count, 'record')}"]
         if not chosen:
             notes[0] += f" ({self.division.why}); --records none reads it as one story"
         if empty and kind in (LINES, DOCUMENTS):

@@ -14,6 +14,7 @@ from charrnn.config import TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.learning.records import steps_of
 from charrnn.text.records import Records, Text
+from charrnn.words import counted
 
 __all__ = ["Shares", "divided", "record_shares"]
 
@@ -70,8 +71,7 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
     if different < MIN_RECORDS or round(different * fraction) in (0, different):
         needed = max(MIN_RECORDS, round(1 / min(fraction, 1 - fraction)))
         raise BadDataError(
-            f"the corpus has {different} different record{'s' * (different > 1)}; "
-            f"{needed} are needed",
+            f"the corpus has {counted(different, 'different record')}; {needed} are needed",
             "give a longer list, or read it as one story with --records none",
         )
     val = round(different * fraction)

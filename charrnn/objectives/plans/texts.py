@@ -11,10 +11,11 @@ from typing import Any
 
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig, TrainConfig, check
-from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
+from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
+from charrnn.words import counted
 
 __all__ = ["plan_of"]
 
