@@ -13,7 +13,15 @@ from tqdm import tqdm
 
 from charrnn.signals import noted
 from charrnn.terminal.output import shown
-from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
+from charrnn.training.events import (
+    Corrected,
+    Evaluated,
+    Event,
+    Finished,
+    Progress,
+    Started,
+    loss_unit,
+)
 from charrnn.words import counted
 
 __all__ = ["Interrupted", "show"]
@@ -95,8 +103,8 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
 
 
 def _nats(unit: str) -> str:
-    """What losses are in. Those of values are not: they are errors, in units of a series' own."""
-    return "" if unit == "value" else " nats"
+    """What stands behind a loss."""
+    return f" {loss_unit(unit)}".rstrip()
 
 
 def _bits(nats: float, unit: str) -> str:

@@ -11,7 +11,7 @@ from charrnn.config import ModelConfig, TaskName, Threads, TrainConfig
 from charrnn.folder.record import Evaluation
 from charrnn.tasks.scores.reports import Report
 
-__all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"]
+__all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started", "loss_unit"]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,3 +128,11 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Event = Started | Progress | Corrected | Evaluated | Finished
+
+
+def loss_unit(unit: str) -> str:
+    """What losses of tokens of this unit are in; nothing for values.
+
+    A series' losses are errors, in units of its own.
+    """
+    return "" if unit == "value" else "nats"

@@ -42,7 +42,15 @@ from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
 from charrnn.training import earlier
-from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
+from charrnn.training.events import (
+    Corrected,
+    Evaluated,
+    Event,
+    Finished,
+    Progress,
+    Started,
+    loss_unit,
+)
 from charrnn.training.following import follow
 from charrnn.training.preparing import prepare
 from charrnn.training.starting import NewRun, StoppedRun
@@ -177,7 +185,7 @@ class Run:
         self._summary = prepared.summary
         self._sources = sources  # where the text is, if the folder does not tell
         self._step = prepared.step if isinstance(prepared, StoppedRun) else 0
-        self._parameters = self._sample = ""  # once they are known
+        self._parameters = self._unit = self._sample = ""  # once they are known
         self._is_over = False
 
     def __iter__(self) -> Iterator[Event]:
@@ -212,7 +220,7 @@ class Run:
             case Started():
                 self.folder, self._prepared = event.folder, None  # it can be resumed from now on
                 self.notes, self._summary = event.notes, event.summary
-                self._parameters = f"{event.parameters:,}"
+                self._parameters, self._unit = f"{event.parameters:,}", event.unit
             case Progress():
                 self._step = event.step
             case Evaluated():
@@ -243,7 +251,7 @@ class Run:
             closing(iter(self)) as events,  # type: ignore[type-var]
         ):
             for event in events:
-                _show(event, bar, self._step)
+                _show(event, bar, self._step, self._unit)
                 if received:
                     break
         if not self._is_over:
@@ -283,7 +291,8 @@ class Run:
             facts["notes"] = "; ".join(self.notes)
         if self.evaluations:
             losses = [f"{evaluation.val_nats:.3f}" for evaluation in self.evaluations[-8:]]
-            facts["validation, nats"] = " → ".join(losses)
+            label = ", ".join(filter(None, ("validation", loss_unit(self._unit))))
+            facts[label] = " → ".join(losses)
         return facts | {"next": self._next}
 
     def __repr__(self) -> str:
@@ -294,19 +303,21 @@ class Run:
         return notebook.table("charrnn run", self._facts(), self._sample)
 
 
-def _show(event: Event, bar: Any, step: int) -> None:
-    """Show an event on a bar of `tqdm`; `step` updates have been made."""
+def _show(event: Event, bar: Any, step: int, unit: str) -> None:
+    """Show an event on a bar of `tqdm`; `step` updates have been made, on tokens of a unit."""
     match event:
         case Started():
             bar.total, bar.initial, bar.n = event.training.steps, step, step
             for line in () if bar.disable else (*event.notes, event.summary):
                 bar.write(printable(line))
         case Progress():
-            bar.set_postfix_str(f"{event.train_nats:.3f} nats", refresh=False)
+            loss = f"{event.train_nats:.3f} {loss_unit(unit)}".rstrip()
+            bar.set_postfix_str(loss, refresh=False)
         case Corrected():
             bar.total = event.steps
         case Evaluated():
-            bar.set_description(f"validation {event.evaluation.val_nats:.4f} nats")
+            loss = f"{event.evaluation.val_nats:.4f} {loss_unit(unit)}".rstrip()
+            bar.set_description(f"validation {loss}")
     bar.update(step - bar.n)
 
 
