@@ -16,7 +16,7 @@ from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_device, choose_precision
+from charrnn.learning.hardware.devices import choose_device, choose_precision, keep_bits
 from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
 from charrnn.learning.hardware.threads import in_threads, thread_count
 from charrnn.learning.optimizer import AdamW, learning_rate
@@ -55,6 +55,7 @@ class Learner:
         self.config = config
         self.ranks = ranks
         self.device = choose_device(config.device)
+        keep_bits(self.device)
         self.precision = choose_precision(config.precision, self.device)
         ranks.tell(Make(model, msgspec.structs.replace(config, precision=self.precision)))
         self.batches = task.batches(config)

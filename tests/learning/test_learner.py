@@ -39,6 +39,15 @@ def learner(**changes: Any) -> Learner:
     return language_learner(model, TrainConfig(**(values | changes)), ids)
 
 
+def test_a_device_is_made_to_keep_its_bits_before_it_computes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[torch.device] = []
+    monkeypatch.setattr("charrnn.learning.learner.keep_bits", asked.append)
+    learner(device="cpu")
+    assert asked == [torch.device("cpu")]
+
+
 def test_the_rate_rises_in_a_line_and_falls_in_another() -> None:
     config = learner().config
     rates = [learning_rate(step, config) for step in range(config.steps)]
