@@ -20,9 +20,8 @@ __all__ = ["OutputFile", "encode_json", "say", "set_up_streams", "shown", "write
 # What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
 CONTROLS = [*range(9), *range(11, 32), *range(127, 160)]
 ESCAPES = {code: repr(chr(code))[1:-1] for code in CONTROLS}
-JSON_ESCAPES = {
-    code: f"\\u{code:04x}" for code in CONTROLS
-}  # JSON itself escapes only those below 32
+# JSON itself escapes only those below 32.
+JSON_ESCAPES = {code: f"\\u{code:04x}" for code in CONTROLS}
 
 
 def set_up_streams() -> None:

@@ -16,10 +16,10 @@ from charrnn.learning.records import steps_of
 from charrnn.text.records import Records, Text
 from charrnn.words import counted
 
-__all__ = ["Shares", "divided", "record_shares"]
+__all__ = ["MAX_VAL", "Shares", "divided", "record_shares"]
 
 MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
-MAX_VAL = 500_000  # tokens; as for a story
+MAX_VAL = 500_000  # tokens; more say nothing new, and are missed in training
 TOKENS = 2048  # of an update, about
 MAX_STEPS = 128  # that a record is read at once, if it is as long
 

@@ -14,7 +14,7 @@ import msgspec
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
-from charrnn.objectives.batches.dividing import Shares, record_shares
+from charrnn.objectives.batches.dividing import MAX_VAL, Shares, record_shares
 from charrnn.objectives.plans.plan import (
     MODEL_FIELDS,
     TRAIN_FIELDS,
@@ -28,7 +28,6 @@ __all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
-MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
 
 # Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
