@@ -212,7 +212,7 @@ def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
     return Started(
         folder=recorder.path,
-        notes=notes if learner.note is None else (*notes, learner.note),
+        notes=notes + learner.notes,
         summary=summary,
         model=recorder.record.model,
         training=learner.config,
