@@ -91,9 +91,9 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: the model folder.
-        val_nats: validation loss in nats per token; a token is a character or a byte.
-        val_bits_per_char: the same in bits per character.
-        train_nats: training loss just before, in nats per token, with dropout.
+        val_nats: validation loss in nats per token, a character or a byte; for a task its loss.
+        val_bits_per_char: the same in bits per character; for a task as `Task.bits` has it.
+        train_nats: training loss just before, as `val_nats`, with dropout.
         steps, epochs: how long the run was.
         parameters: how many numbers were learnt.
         unit: what a token is: a character or a byte.
