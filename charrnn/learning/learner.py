@@ -127,7 +127,7 @@ class Learner:
         if self.ranks.count == 1:
             return self.batches.batch(self.step)
         rows = self.ranks.rows(self.batches.size(self.step))
-        self.network.read_only(rows)
+        self.network.read_rows(rows)
         if rows.first == rows.last:
             return None
         return self.batches.batch(self.step, slice(rows.first, rows.last))

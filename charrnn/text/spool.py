@@ -23,7 +23,7 @@ from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache
-from charrnn.text.corpus import Corpus, no_text, short_name, texts
+from charrnn.text.corpus import Corpus, listed, no_text, short_name, texts
 from charrnn.text.division import (
     AUTO,
     DOCUMENTS,
@@ -220,8 +220,7 @@ def read_records(
     Raises:
         CharRNNError: as `read_corpus`; for a text that is no list.
     """
-    given = [sources] if isinstance(sources, (str, Path)) else sources
-    with closing(Spool(given, reading or Reading())) as spool:
+    with closing(Spool(listed(sources), reading or Reading())) as spool:
         if spool.division.end is None:
             raise UsageError(
                 f"{spool.name} does not look like a list", "say what its records are, such as lines"

@@ -39,7 +39,7 @@ from charrnn.objectives.request import Request
 from charrnn.settings import settings_of
 from charrnn.signals import noted
 from charrnn.tasks.loading import load
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, listed
 from charrnn.text.origin import origin_of
 from charrnn.training import earlier
 from charrnn.training.events import (
@@ -107,7 +107,7 @@ def train(
     folder = _wanted_folder(out, name)
     if folder is not None and not found().follows:  # the first process may have made it by now
         refuse_occupied(folder)  # before a long text is read
-    starts = [init_from] if isinstance(init_from, (str, Path)) else init_from or ()
+    starts = listed(() if init_from is None else init_from)
     if repeat is not None:
         kind = None if tokenizer == "char" else tokenizer
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
@@ -115,15 +115,15 @@ def train(
         return _again(find_model(repeat), sources, folder, starts)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
-    listed, reading = _listed(sources), reading or Reading()
+    corpus, reading = _corpus(sources), reading or Reading()
     work, settings = _in_bounds(settings)
     bases = [read_model(find_model(base)) for base in starts]
-    origin = origin_of(listed, reading)
-    request = Request(listed, reading, work, bases, budget, settings, tokenizer)
+    origin = origin_of(corpus, reading)
+    request = Request(corpus, reading, work, bases, budget, settings, tokenizer)
     data, plan = prepare(request)
     notes, seconds = (*data.notes, *plan.notes), clock.now() - begin
     new = NewRun(data, origin, plan, budget, bases, folder, notes, seconds)
-    return Run(new, listed if isinstance(listed, Corpus) else None)
+    return Run(new, corpus if isinstance(corpus, Corpus) else None)
 
 
 @checked
@@ -137,21 +137,22 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
     Raises:
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
-    given = None if sources is None else _listed(sources)
+    given = None if sources is None else _corpus(sources)
     return Run(_stopped(find_model(model), given), given)
 
 
-def _listed(sources: str | Path | Sources) -> Sources:
-    """Sources as a list, that each process can read.
+def _corpus(sources: str | Path | Sources) -> Sources:
+    """A corpus, or its sources as a list, that each process can read.
 
     Raises:
         UsageError: for standard input, if there are several.
     """
-    listed = [sources] if isinstance(sources, (str, Path)) else sources
-    count = found().count
-    if count > 1 and not isinstance(listed, Corpus) and "-" in map(str, listed):
+    if isinstance(sources, Corpus):
+        return sources
+    sources, count = listed(sources), found().count
+    if count > 1 and "-" in map(str, sources):
         raise UsageError(f"standard input can't be read by {count} processes", "name a file")
-    return listed
+    return sources
 
 
 class Run:
@@ -366,9 +367,9 @@ def _again(
     folder: Path, sources: str | Path | Sources | None, out: Path | None, starts: Sequence[Any]
 ) -> Run:
     """The run that does what an earlier one did; see `earlier.repeated`."""
-    listed = None if sources is None else _listed(sources)
-    own = listed if isinstance(listed, Corpus) else None
-    return Run(earlier.repeated(folder, listed, out, starts), own)
+    corpus = None if sources is None else _corpus(sources)
+    own = corpus if isinstance(corpus, Corpus) else None
+    return Run(earlier.repeated(folder, corpus, out, starts), own)
 
 
 def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
