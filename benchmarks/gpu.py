@@ -80,7 +80,7 @@ def own(cell: Any, hidden: int, batch: int, length: int) -> tuple[Step, Step]:
     vocabulary = CharTokenizer("".join(map(chr, range(V))))
     learner = Learner(LanguageModelling(ids, ids[:9], vocabulary), model, config)
     learner.prepare()
-    assert isinstance(learner.updates, GraphUpdates), learner.note
+    assert isinstance(learner.updates, GraphUpdates), learner.notes
     return learner.update, learner.updates.replay
 
 

@@ -103,7 +103,8 @@ def facts() -> list[Any]:
     """What the GPU is."""
     name, cudnn = torch.cuda.get_device_name(), torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     text = f"{name}, torch {torch.__version__}, cuDNN {cudnn}"
-    return [*engine.limits(), torch.cuda.get_device_capability(), text]
+    limits = engine.limits(torch.cuda.current_device())
+    return [*limits, torch.cuda.get_device_capability(), text]
 
 
 def compile_one(layout: Layout, capability: tuple[int, int]) -> str:

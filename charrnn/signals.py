@@ -15,7 +15,8 @@ __all__ = ["noted"]
 def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     """Note the first of these signals; let the next have its usual effect.
 
-    Signals that are ignored, as Ctrl-C is in a shell's background, stay ignored. Python lets only
+    Signals that are ignored, as Ctrl-C is in a shell's background, stay ignored; those handled by
+    something other than Python, in a program it is embedded in, are left to it. Python lets only
     the main thread handle signals: in another thread nothing is noted.
 
     Yields:
@@ -26,7 +27,7 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
         yield received
         return
     usual = {number: signal.getsignal(number) for number in numbers}
-    usual = {number: now for number, now in usual.items() if now is not signal.SIG_IGN}
+    usual = {number: now for number, now in usual.items() if now not in (signal.SIG_IGN, None)}
 
     def restore() -> None:
         for number, handler in usual.items():

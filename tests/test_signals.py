@@ -27,6 +27,16 @@ def test_the_first_signal_is_noted_and_the_next_has_its_usual_effect() -> None:
         signal.signal(signal.SIGINT, usual)
 
 
+def test_a_handler_that_is_not_pythons_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)  # so Python says that it is another's
+    with noted(signal.SIGTERM) as received:
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGTERM) is before
+    assert received == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_another_thread_notes_nothing_and_runs_on() -> None:
     before = signal.getsignal(signal.SIGINT)
     found: list[list[int]] = []

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from charrnn.terminal.output import say, write
+from charrnn.words import counted
 
 __all__ = ["cache"]
 
@@ -21,7 +22,7 @@ def cache(
 
     if clear:
         count = texts.clear() + compiled.clear()
-        write(f"deleted {count} file{'' if count == 1 else 's'} in {texts.location()}\n")
+        write(f"deleted {counted(count, 'file')} in {texts.location()}\n")
         return
     paths = texts.entries() + compiled.entries()
     if not paths:

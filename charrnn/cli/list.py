@@ -13,7 +13,8 @@ import msgspec
 
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
 from charrnn.terminal.options import JsonOption
-from charrnn.terminal.output import encode_json, say, write
+from charrnn.terminal.output import encode_json, say, table, write
+from charrnn.words import counted
 
 if TYPE_CHECKING:
     from charrnn.folder.record import Evaluation
@@ -62,7 +63,8 @@ def list_models(json: JsonOption = False) -> None:
     if json:
         write("".join(encode_json(entry) for entry in entries))
     elif entries:
-        write(_table([_row(entry) for entry in entries]))
+        head = ("name", "cell and size", "corpus", "validation", "age")
+        write(table([head, *map(_row, entries)]))
     else:
         say(f"there is no model in {CHECKPOINTS}; train one first: charrnn train FILE")
 
@@ -160,17 +162,9 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return printable(entry.name), shape, printable(entry.corpus or ""), loss, _age(entry.saved)
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    rows = [("name", "cell and size", "corpus", "validation", "age"), *rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "".join(f"{line}\n" for line in lines)
-
-
 def _age(saved: float) -> str:
     seconds = max(time.time() - saved, 0)
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count:,} {unit}{'s' * (count > 1)}"
+            return counted(int(seconds // size), unit)
     return f"{int(seconds)} s"

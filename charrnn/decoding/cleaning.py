@@ -13,6 +13,8 @@ import re
 from collections import Counter
 from typing import Protocol
 
+from charrnn.words import counted
+
 __all__ = ["AnyCleaner", "Cleaner", "EarlierCleaner", "Untouched", "clean"]
 
 BOM = "\N{BYTE ORDER MARK}"
@@ -138,4 +140,4 @@ def _is_clean(text: str) -> bool:
 
 
 def _became(mark: str, lines: int) -> str:
-    return f"{mark} became LF on {lines:,} line{'s' if lines > 1 else ''}"
+    return f"{mark} became LF on {counted(lines, 'line')}"

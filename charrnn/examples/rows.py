@@ -26,7 +26,7 @@ from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
 
-__all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "listed", "opened", "value_at"]
+__all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
 
 NAMED = 20  # columns named in an error
 
@@ -212,11 +212,6 @@ class File:
         names = [name for name in self.columns if name != column][:NAMED]
         choice = f"choose {option} from {', '.join(names)}" if names else "check the table"
         return UsageError(f"{self.name}: there is no column {column}", choice)
-
-
-def listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
-    """Sources as a list, for those who name a single one."""
-    return [sources] if isinstance(sources, (str, Path)) else sources
 
 
 def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:

@@ -26,6 +26,7 @@ from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number
 from charrnn.examples.rows import File, Form, Row, called, opened
 from charrnn.examples.times import is_time, odd_steps, ordered_times
 from charrnn.formats.tables import DELIMITERS
+from charrnn.words import counted
 
 __all__ = ["Series", "named", "read_series"]
 
@@ -272,7 +273,7 @@ def _note_left_out(file: File, found: Iterable[_Growing]) -> None:
     """Tell of rows that are left out because their value is missing."""
     rows = sum(one.left_out for one in found if one.rows)
     if rows:
-        file.notes.append(f"{file.name}: left out {rows:,} row{'s' * (rows > 1)} without a value")
+        file.notes.append(f"{file.name}: left out {counted(rows, 'row')} without a value")
 
 
 def _note_gaps(file: File, found: Sequence[_Growing]) -> None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, cast
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import MISSING, File, Form, Row, called, opened, value_at
+from charrnn.words import counted
 
 __all__ = [
     "OUTSIDE",
@@ -120,8 +121,7 @@ def _sentences(file: File) -> Iterator[Tagged]:
             continue
         columns, first = columns or len(cells), first or number
         if len(cells) < 2 or len(cells) != columns:
-            many = f"{len(cells)} column{'s' if len(cells) > 1 else ''}"
-            found = f"{file.at(number)} has {many}"
+            found = f"{file.at(number)} has {counted(len(cells), 'column')}"
             if number != first:
                 found += f", line {first:,} has {columns}"
             raise BadDataError(found, "write a word and its tag on each line, a tab between them")

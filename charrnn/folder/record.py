@@ -214,7 +214,8 @@ def description_files(record: ModelRecord, tokenizer: Tokenizer | None) -> dict[
     return files if tokenizer is None else files | {TOKENIZER: pretty_json(tokenizer)}
 
 
-# In place of the tokenizer of a model that reads numbers.
+# A `ModelFolder` always has a tokenizer. A model that reads numbers has this one in memory, whose
+# ids mean nothing to it, and no `tokenizer.json`.
 NO_TEXT = ByteTokenizer()
 
 

@@ -22,6 +22,7 @@ from charrnn.inside.lanes import story_ids
 from charrnn.models.hooks import Cache, Recorder
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import line_start, read_prompt
+from charrnn.words import counted
 
 __all__ = ["WINDOW", "Saliency", "Trace", "changes", "read", "saliency"]
 
@@ -128,8 +129,7 @@ def saliency(
         raise UsageError("there is no text to read", "give at least one character")
     at = len(ids) if at is None else at
     if not 1 <= at <= len(ids):
-        unit = model.tokenizer.unit
-        found = f"at is {at}, and the text has {len(ids):,} {unit}{'s' * (len(ids) > 1)}"
+        found = f"at is {at}, and the text has {counted(len(ids), model.tokenizer.unit)}"
         raise UsageError(found, f"it must be from 1 to {len(ids)}", "at")
     if window < 1:
         raise UsageError(f"window is {window}", "it must be at least 1")

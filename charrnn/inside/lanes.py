@@ -89,7 +89,6 @@ def activity(model: Predictor, ids: Ids, names: NamesFilter = None) -> Iterator[
         at = starts[:, None] + np.arange(time, min(time + CHUNK, warm_up + stride))  # (B, T)
         if time == warm_up:  # the first lane had nothing to warm up on: the text begins here
             state = tuple(part * (np.arange(lanes) > 0)[:, None] for part in state)
-            state = tuple(part.astype(np.float32) for part in state)
         recorder = Recorder(wanted if time >= warm_up else (), *at.shape)
         logits, state = model(ids[at.clip(0, count - 1)], state, recorder)  # (B, T, V)
         if time >= warm_up:

@@ -16,7 +16,7 @@ from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_device, choose_precision
+from charrnn.learning.hardware.devices import choose_device, choose_precision, keep_bits
 from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
 from charrnn.learning.hardware.threads import in_threads, thread_count
 from charrnn.learning.optimizer import AdamW, learning_rate
@@ -45,7 +45,7 @@ class Learner:
     Attributes:
         step: updates made so far.
         seconds: spent in `update`.
-        note: what the user should know about how updates are computed, if anything.
+        notes: what the user should know about how updates are computed.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Learner:
         self.config = config
         self.ranks = ranks
         self.device = choose_device(config.device)
+        keep_bits(self.device)
         self.precision = choose_precision(config.precision, self.device)
         ranks.tell(Make(model, msgspec.structs.replace(config, precision=self.precision)))
         self.batches = task.batches(config)
@@ -65,13 +66,13 @@ class Learner:
         )
         self.step = 0
         self.seconds = 0.0
-        self.note: str | None = None
+        self.notes: tuple[str, ...] = ()
         self.compute(config.engine, self.precision)
 
     def compute(self, engine: EngineName, precision: Literal["fp32", "bf16"]) -> None:
         """Compute the next updates in this way, from an empty state; before `prepare`.
 
-        An engine that is not to be had here is replaced, and `note` says so.
+        An engine that is not to be had here is replaced, and `notes` says so.
         """
         self.precision = precision
         self.network.compute(engine)
@@ -83,9 +84,9 @@ class Learner:
         lanes = self.config.batch_size // self.ranks.count if self.task.kind is None else None
         able = candidates(model.cell, model.hidden_size, self.device, dtype, lanes=lanes)
         if engine not in ("auto", *able):
-            self.note = (
+            self.notes += (
                 f"this machine lacks what the run was computed with ({engine}), so its results "
-                f"will differ in the last digits from those there; a new run chooses anew"
+                f"will differ in the last digits from those there; a new run chooses anew",
             )
 
     def configure(self, config: TrainConfig) -> None:
@@ -99,13 +100,14 @@ class Learner:
         if self.device.type != "cuda" or isinstance(self.updates, GraphUpdates) or share is None:
             return
         if self.ranks.count > 1:
-            self.note = "several processes train without a CUDA graph, which is for one alone"
+            self.notes += ("several processes train without a CUDA graph, which is for one alone",)
             return
         try:
             self.updates = GraphUpdates(self.updates, share)
         except RuntimeError as error:  # what PyTorch raises, out of memory included
             reason = str(error).partition("\n")[0]
-            self.note = f"training is slower than it could be, without a CUDA graph: {reason}"
+            note = f"training is slower than it could be, without a CUDA graph: {reason}"
+            self.notes += (note,)
 
     def update(self) -> None:
         """Read a batch, and change the weights once."""
@@ -125,7 +127,7 @@ class Learner:
         if self.ranks.count == 1:
             return self.batches.batch(self.step)
         rows = self.ranks.rows(self.batches.size(self.step))
-        self.network.read_only(rows)
+        self.network.read_rows(rows)
         if rows.first == rows.last:
             return None
         return self.batches.batch(self.step, slice(rows.first, rows.last))

@@ -153,7 +153,7 @@ class Task(Protocol):
         """The model's scores beside those of trivial answers; None where there are none."""
 
     def bits(self, nats: float) -> float:
-        """A cost in bits per character."""
+        """A loss as people are told it: in bits per character or answer, where it has bits."""
 
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """What would make the model better, judging by its evaluations."""

@@ -10,7 +10,7 @@ it has a skip. The value at t is the one after the network has read token t.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple, Protocol
 
@@ -97,7 +97,7 @@ def chosen_places(places: Sequence[str], wanted: NamesFilter) -> list[str]:
 
 
 def _listed(wanted: object) -> list[object]:
-    if not isinstance(wanted, (list, tuple, set, frozenset)):
+    if not isinstance(wanted, (list, tuple, set, frozenset, Iterator)):
         found = f"places are chosen by {type(wanted).__name__}"
         raise UsageError(found, "give a name, several names or a predicate")
     return list(wanted)
@@ -173,7 +173,7 @@ class Hooks:
 
 def _pairs(hooks: object) -> list[tuple[NamesFilter, HookFunction]]:
     """The pairs of a place and a function, found to be such."""
-    pairs: list[Any] = list(hooks) if isinstance(hooks, (list, tuple)) else [None]
+    pairs: list[Any] = list(hooks) if isinstance(hooks, (list, tuple, Iterator)) else [None]
     for pair in pairs:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not callable(pair[1]):
             raise UsageError("hooks are no pairs of a place and a function", "give a list of these")

@@ -140,9 +140,8 @@ class NativeSampler:
         values |= {name: array.ctypes.data for name, array in arrays.items()}
         names = argument_names(len(self.packed.layers))
 
-        def run(
-            share: Share, _kept_alive: object = arrays
-        ) -> None:  # if an interrupt ends the caller
+        # The arrays must live on while a thread works, also if an interrupt has ended the caller.
+        def run(share: Share, _kept_alive: object = arrays) -> None:
             given = values | share._asdict()
             call = (ctypes.c_int64 * len(names))(*(given[name] for name in names))
             function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_address(self.shape))

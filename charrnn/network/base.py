@@ -43,7 +43,7 @@ class Network(nn.Module):
             if isinstance(module, Recurrent):
                 module.engine = engine
 
-    def read_only(self, rows: Rows) -> None:
+    def read_rows(self, rows: Rows) -> None:
         """Read these rows of the next batch, as one of several processes; see `Rows`."""
         for module in self.modules():
             if isinstance(module, Recurrent):

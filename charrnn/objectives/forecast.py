@@ -49,6 +49,7 @@ from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["ForecastData", "ForecasterNetwork", "Forecasting", "plan", "read"]
 
+SHOWN = 8  # values of a forecast, in the line that a run prints
 LONGEST_HORIZON = 48  # unless the user wants more
 WINDOWS_READ = 12_800  # in all, that a small set of series is read for; then
 MAX_EPOCHS = 10  # are enough
@@ -343,10 +344,10 @@ class Forecasting(ExampleTask[Batch]):
         trial = self.trials[seed % len(self.trials)]
         forecaster = Forecaster(self.folder(model, weights))
         (band,) = forecaster.bands([trial.past.values], self.kind.horizon)
-        shown = slice(0, 8)
+        shown = slice(SHOWN)
         wanted = " ".join(f"{value:.5g}" for value in trial.wanted[shown])
         found = " ".join(f"{value:.5g}" for value in band[shown, 1])
-        more = " …" if self.kind.horizon > 8 else ""
+        more = " …" if self.kind.horizon > SHOWN else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 
     def report(self, found: ModelFolder) -> Report:

@@ -29,7 +29,8 @@ class Request(NamedTuple):
         work: the task and its settings.
         bases: the models whose weights the run starts from; their vocabulary grows.
         budget: how long to train.
-        settings: that the user made, by the names of `ModelConfig` and `TrainConfig`.
+        settings: that the user made, by the names of `ModelConfig` and `TrainConfig`; each of them
+            in its bounds.
         tokenizer: whether a token is a character or a byte.
     """
 

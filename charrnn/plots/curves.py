@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.plots.style import looks, picture
 
@@ -55,8 +56,15 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
     Args:
         path: of the picture.
         curves: at least one, each with an evaluation.
+
+    Raises:
+        UsageError: if some are of language models and some of tasks, which share no axis.
     """
-    (unit,) = units if len(units := {curve.unit for curve in curves}) == 1 else ("token",)
+    units = {curve.unit for curve in curves}
+    if "" in units and len(units) > 1:
+        found = "a task's loss and a language model's are not comparable"
+        raise UsageError(found, "draw them in pictures of their own")
+    unit = units.pop() if len(units) == 1 else "token"
     with picture(path) as axes:
         for curve, look in zip(curves, looks(), strict=False):
             label = curve.name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.plots.style import GREY, looks, picture
+from charrnn.plots.style import COLOURS, GREY, looks, picture
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
@@ -117,7 +117,7 @@ def draw_units(path: Path, found: Sequence[Unit]) -> None:
         axes.barh(places, chance, **grey, label="the best of all units by chance")
         for above, fill, label in ((True, "full", "correlation"), (False, "none", "below 0")):
             of_sign = (scores >= 0) == above
-            dots = {"color": "#0072b2", "fillstyle": fill, "label": label}
+            dots = {"color": COLOURS[0], "fillstyle": fill, "label": label}
             axes.plot(abs(scores[of_sign]), places[of_sign], "o", **dots)
         axes.set_yticks(places, names)
         axes.set_xlim(0, 1)

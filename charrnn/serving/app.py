@@ -31,7 +31,7 @@ from charrnn.config import settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
-from charrnn.sampling.generation import new_seed
+from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import LONGEST_RECORD
 from charrnn.sampling.token_source import Request as Wish
@@ -185,12 +185,12 @@ class Service:
             texts += [
                 Text(
                     wish,
-                    first + k,
+                    seed,
                     given.logprobs,
                     echo=bool(given.echo and prompt),
                     whole=not given.stream,
                 )
-                for k in range(given.n or 1)
+                for seed in seeds_from(first, given.n or 1)
             ]
         usage = given.stream_options is not None and given.stream_options.include_usage
         number = f"cmpl-{secrets.token_hex(12)}"

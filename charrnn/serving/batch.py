@@ -2,9 +2,8 @@
 
 A text may join at any step and leave at any other. Its prompt is read here too, so that a long one
 holds nobody up. Beside others, a text is rounded otherwise than alone; where that could decide a
-draw (see `sampling.drawing.ties`), the text leaves, is read again alone, and joins with what it has
-alone.
-So each text is the one that its seed gives alone.
+draw (see `sampling.drawing.ties`), the text leaves, is read again alone, and joins again with the
+state that it has then. So each text is the one that its seed gives alone.
 
 batch.join(text)
 unsure = batch.step()    # texts, each with the random number of its next token

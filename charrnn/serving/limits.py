@@ -1,6 +1,6 @@
 """Who may ask, and how much: hosts, origins, keys and bodies; errors as OpenAI's clients read them.
 
-Each refusal has its status: 400, 401, 403, 404, 408, 413, 422, 429, 503.
+Each refusal has its status: 400, 401, 403, 404, 405, 408, 413, 422, 429, 503, 504.
 """
 
 from __future__ import annotations

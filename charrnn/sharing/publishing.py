@@ -17,6 +17,7 @@ from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, write_files
 from charrnn.folder.hub import HUB, calling_the_hub, folder_name, imported, repository
 from charrnn.folder.record import CARD, MODEL_FILES, ModelFolder
+from charrnn.folder.resuming import origin_of_run
 
 __all__ = ["publish", "publish_page"]
 
@@ -43,7 +44,8 @@ def publish(
     Raises:
         UsageError: if the name is none; if it is there, and public or private otherwise than asked
             for; if the hub refuses the card.
-        BadDataError: if the card can't be read, or a file is a link to one that is elsewhere.
+        BadDataError: if the card can't be read, the state of the run is damaged, or a file is a
+            link to one that is elsewhere.
         CharRNNError: for whatever goes wrong with the hub.
     """
     hub = imported(HUB + name)
@@ -130,8 +132,10 @@ def _head(
         "language": list(language) or None,
         "tags": ["charrnn", "character-level", model.record.model.cell],
     }
-    if source.startswith(HUB):
-        given["datasets"] = ["/".join(source.removeprefix(HUB).split("/")[:2])]
+    origin = origin_of_run(model.path)
+    read = [] if origin is None else [name for name in origin.sources if name.startswith(HUB)]
+    if read:
+        given["datasets"] = ["/".join(name.removeprefix(HUB).split("/")[:2]) for name in read]
     if model.evaluation is not None:
         unit = model.tokenizer.unit
         given["model_name"] = name.partition("/")[2]

@@ -14,11 +14,11 @@ import msgspec
 
 from charrnn.arguments import checked
 from charrnn.config import Reading
-from charrnn.examples.rows import listed
 from charrnn.folder.record import ModelFolder
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import tokenizer_of
+from charrnn.text.corpus import listed
 
 __all__ = ["TaskModel", "TextModel"]
 

@@ -24,6 +24,7 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.pasts import Past, first_after, pasts_in
 from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
 from charrnn.tasks.series.windows import Values, Windows
+from charrnn.words import counted
 
 __all__ = ["Forecaster"]
 
@@ -116,13 +117,13 @@ class Forecaster(TaskModel[Trial]):
             found = f"{reprlib.repr(series)} is no series"
             raise UsageError(found, "give a list of series, as in [[1, 2, 3]]")
         if rows.shape[1] != 1 + len(features):
-            beside = f"{rows.shape[1]} column{'s' * (rows.shape[1] > 1)}"
             names = ", ".join(("the value", *features))
-            raise UsageError(f"{what} has {beside}", f"the model reads {names}")
+            raise UsageError(
+                f"{what} has {counted(rows.shape[1], 'column')}", f"the model reads {names}"
+            )
         if len(rows) < self.task.season:
-            values = "1 value" if len(rows) == 1 else f"{len(rows):,} values"
             advice = f"give at least {self.task.season:,}, a whole season"
-            raise UsageError(f"{what} has {values}", advice)
+            raise UsageError(f"{what} has {counted(len(rows), 'value')}", advice)
         if not np.isfinite(rows).all():
             raise UsageError(f"{what} holds what is no number", "fill it in")
         return rows

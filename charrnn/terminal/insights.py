@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from charrnn.inside.showing import visible
-from charrnn.terminal.output import write
+from charrnn.terminal.output import table, write
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
@@ -45,7 +45,7 @@ def show_units(found: Sequence[Unit], of: str) -> None:
         for unit in following[:SHOWN]
     ]
     if rows:
-        write(_table([head, *rows]))
+        write(table([head, *rows]))
     write(f"{len(following):,} of {len(found):,} units follow a feature more than by chance\n")
     missed = sorted(found, key=lambda unit: -unit.bits)[:MISSED]
     named = ", ".join(f"{unit.layer}.{unit.unit} ({unit.bits:+.4f})" for unit in missed)
@@ -74,7 +74,7 @@ def show_horizon(found: Horizon, seq_length: int | None) -> None:
         )
         for k in sorted(costs.keys() | counted.keys())
     ]
-    write(_table([head, *rows], numbers=4))
+    write(table([head, *rows], numbers=4))
     write(f"{found.sentence(seq_length)}\n")
 
 
@@ -87,7 +87,7 @@ def show_gradients(found: Sequence[Gradients]) -> None:
         (str(k), *(f"{one.median[k]:.2g} ({one.low[k]:.2g} to {one.high[k]:.2g})" for one in found))
         for k in sorted({*(k for k in FIRST_STEPS if k <= last), last})
     ]
-    write(_table([head, *rows], numbers=1 + len(found)))
+    write(table([head, *rows], numbers=1 + len(found)))
     write("norms of d loss / d h, as shares of the norm at 0: the median (and the quartiles)\n")
     for name, one in zip(names, found, strict=True):
         for layer, units in enumerate(one.memory or ()):
@@ -101,15 +101,3 @@ def show_gradients(found: Sequence[Gradients]) -> None:
 def _passage(passage: Passage) -> str:
     """The text that a unit had just read where it is strongest, on one line."""
     return "".join(map(visible, passage.before[-PASSAGE:]))
-
-
-def _table(rows: Iterable[tuple[str, ...]], numbers: int = 0) -> str:
-    """Rows in columns; the first `numbers` of them have numbers, flush right."""
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    sides = [str.rjust if k < numbers else str.ljust for k in range(len(widths))]
-    lines = (
-        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True))
-        for row in rows
-    )
-    return "".join(f"{line.rstrip()}\n" for line in lines)

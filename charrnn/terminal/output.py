@@ -6,7 +6,7 @@ import codecs
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,14 +15,13 @@ import msgspec
 
 from charrnn.errors import not_written
 
-__all__ = ["OutputFile", "encode_json", "say", "set_up_streams", "shown", "write"]
+__all__ = ["OutputFile", "encode_json", "say", "set_up_streams", "shown", "table", "write"]
 
 # What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
 CONTROLS = [*range(9), *range(11, 32), *range(127, 160)]
 ESCAPES = {code: repr(chr(code))[1:-1] for code in CONTROLS}
-JSON_ESCAPES = {
-    code: f"\\u{code:04x}" for code in CONTROLS
-}  # JSON itself escapes only those below 32
+# JSON itself escapes only those below 32.
+JSON_ESCAPES = {code: f"\\u{code:04x}" for code in CONTROLS}
 
 
 def set_up_streams() -> None:
@@ -134,3 +133,15 @@ def encode_json(value: Any) -> str:
             return text.translate(JSON_ESCAPES) + "\n"
     plain = msgspec.to_builtins(value, enc_hook=str)
     return json.dumps(plain, separators=(",", ":")) + "\n"
+
+
+def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
+    """Rows in columns, on a line each; the first `numbers` of the columns are flush right."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [str.rjust if k < numbers else str.ljust for k in range(len(widths))]
+    lines = (
+        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True))
+        for row in rows
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)

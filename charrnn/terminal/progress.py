@@ -13,7 +13,16 @@ from tqdm import tqdm
 
 from charrnn.signals import noted
 from charrnn.terminal.output import shown
-from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
+from charrnn.training.events import (
+    Corrected,
+    Evaluated,
+    Event,
+    Finished,
+    Progress,
+    Started,
+    loss_unit,
+)
+from charrnn.words import counted
 
 __all__ = ["Interrupted", "show"]
 
@@ -67,7 +76,7 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             _say(event.summary)
             shared = f", shared by {event.processes} processes" if event.processes > 1 else ""
             _say(
-                f"{event.parameters:,} parameters, {_updates(event.training.steps)} on "
+                f"{event.parameters:,} parameters, {counted(event.training.steps, 'update')} on "
                 f"{event.device} in {event.precision}{shared}; the model goes to {event.folder}"
             )
         case Progress():
@@ -94,8 +103,8 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
 
 
 def _nats(unit: str) -> str:
-    """What losses are in. Those of values are not: they are errors, in units of a series' own."""
-    return "" if unit == "value" else " nats"
+    """What stands behind a loss."""
+    return f" {loss_unit(unit)}".rstrip()
 
 
 def _bits(nats: float, unit: str) -> str:
@@ -114,7 +123,7 @@ def _summary(event: Finished) -> str:
     early = "stopped early, " if event.stopped_early else ""
     skipped = f"{event.skipped} skipped because a gradient was not finite, " * bool(event.skipped)
     return (
-        f"{early}{_updates(event.steps)}, {skipped}{event.epochs:.1f} epochs in "
+        f"{early}{counted(event.steps, 'update')}, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
         f"{_losses(event)}; training loss {event.train_nats:.4f}{_nats(event.unit)}\n"
         f"{_corrections(event)}{_threads(event)}{event.advice}\n{_next(event)}"
@@ -135,8 +144,7 @@ def _next(event: Finished) -> str:
     known = f"answer with it: charrnn predict {event.model}"
     if event.report is None:
         return known
-    count = event.report.count
-    examples = f"{count:,} validation example{'s' * (count != 1)}"
+    examples = counted(event.report.count, "validation example")
     return f"{known}\non {examples}: {event.report.verdict}"
 
 
@@ -159,16 +167,12 @@ def _threads(event: Finished) -> str:
     if not event.threads:
         return ""
     changes = [
-        f"{one.count} thread{'' if one.count == 1 else 's'} after {_updates(one.step)}"
+        f"{counted(one.count, 'thread')} after {counted(one.step, 'update')}"
         for one in event.threads
     ]
     if len(changes) > MAX_CHANGES:
         changes[1:-1] = ["…"]
     return f"to share the processors with other programs, it ran in {', '.join(changes)}\n"
-
-
-def _updates(count: int) -> str:
-    return f"{count:,} update{'s' * (count != 1)}"
 
 
 def _say(text: str) -> None:

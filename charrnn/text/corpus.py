@@ -36,6 +36,7 @@ __all__ = [
     "Corpus",
     "Place",
     "documents",
+    "listed",
     "place_of",
     "read_corpus",
     "short_name",
@@ -89,8 +90,7 @@ def read_corpus(
         ReadWriteError: if reading fails midway.
         UsageError: for a column that does not exist or holds no text.
     """
-    if isinstance(sources, (str, Path)):
-        sources = [sources]
+    sources = listed(sources)
     notes: list[str] = []
     found = Documents()
     text = "".join(texts(sources, reading or Reading(), notes, found))
@@ -257,6 +257,11 @@ def _refuse_unheeded(reading: Reading, heeded: set[str]) -> None:
         if reading.rules > 1 and given and name not in heeded:
             found = f"{name} is {value!r}, but it is for {where}, and there is none"
             raise UsageError(found, "leave it out", name)
+
+
+def listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    """Sources as a list, for those who name a single one."""
+    return [sources] if isinstance(sources, (str, Path)) else sources
 
 
 def short_name(source: str | Path) -> str:

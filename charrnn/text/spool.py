@@ -23,7 +23,7 @@ from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache
-from charrnn.text.corpus import Corpus, no_text, short_name, texts
+from charrnn.text.corpus import Corpus, listed, no_text, short_name, texts
 from charrnn.text.division import (
     AUTO,
     DOCUMENTS,
@@ -37,6 +37,7 @@ from charrnn.text.division import (
 )
 from charrnn.text.records import Records, Text
 from charrnn.text.tokenizer import Tokenizer, encode_records
+from charrnn.words import counted
 
 __all__ = ["Spool", "read_records", "records_of"]
 
@@ -187,7 +188,7 @@ class Spool:
         self.characters = "".join(sorted(characters))
         if kind == DOCUMENTS and not several_lines:
             self.division = self.division._replace(end="\n")
-        notes = [f"a list of {self.record_count:,} record{'s' * (self.record_count > 1)}"]
+        notes = [f"a list of {counted(self.record_count, 'record')}"]
         if not chosen:
             notes[0] += f" ({self.division.why}); --records none reads it as one story"
         if empty and kind in (LINES, DOCUMENTS):
@@ -219,8 +220,7 @@ def read_records(
     Raises:
         CharRNNError: as `read_corpus`; for a text that is no list.
     """
-    given = [sources] if isinstance(sources, (str, Path)) else sources
-    with closing(Spool(given, reading or Reading())) as spool:
+    with closing(Spool(listed(sources), reading or Reading())) as spool:
         if spool.division.end is None:
             raise UsageError(
                 f"{spool.name} does not look like a list", "say what its records are, such as lines"

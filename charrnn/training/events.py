@@ -11,7 +11,7 @@ from charrnn.config import ModelConfig, TaskName, Threads, TrainConfig
 from charrnn.folder.record import Evaluation
 from charrnn.tasks.scores.reports import Report
 
-__all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"]
+__all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started", "loss_unit"]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,9 +91,9 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: the model folder.
-        val_nats: validation loss in nats per token; a token is a character or a byte.
-        val_bits_per_char: the same in bits per character.
-        train_nats: training loss just before, in nats per token, with dropout.
+        val_nats: validation loss in nats per token, a character or a byte; for a task its loss.
+        val_bits_per_char: the same in bits per character; for a task as `Task.bits` has it.
+        train_nats: training loss just before, as `val_nats`, with dropout.
         steps, epochs: how long the run was.
         parameters: how many numbers were learnt.
         unit: what a token is: a character or a byte.
@@ -128,3 +128,11 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Event = Started | Progress | Corrected | Evaluated | Finished
+
+
+def loss_unit(unit: str) -> str:
+    """What losses of tokens of this unit are in; nothing for values.
+
+    A series' losses are errors, in units of its own.
+    """
+    return "" if unit == "value" else "nats"

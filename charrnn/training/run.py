@@ -39,10 +39,18 @@ from charrnn.objectives.request import Request
 from charrnn.settings import settings_of
 from charrnn.signals import noted
 from charrnn.tasks.loading import load
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import Corpus, listed
 from charrnn.text.origin import origin_of
 from charrnn.training import earlier
-from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
+from charrnn.training.events import (
+    Corrected,
+    Evaluated,
+    Event,
+    Finished,
+    Progress,
+    Started,
+    loss_unit,
+)
 from charrnn.training.following import follow
 from charrnn.training.preparing import prepare
 from charrnn.training.starting import NewRun, StoppedRun
@@ -99,7 +107,7 @@ def train(
     folder = _wanted_folder(out, name)
     if folder is not None and not found().follows:  # the first process may have made it by now
         refuse_occupied(folder)  # before a long text is read
-    starts = [init_from] if isinstance(init_from, (str, Path)) else init_from or ()
+    starts = listed(() if init_from is None else init_from)
     if repeat is not None:
         kind = None if tokenizer == "char" else tokenizer
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
@@ -107,15 +115,15 @@ def train(
         return _again(find_model(repeat), sources, folder, starts)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
-    listed, reading = _listed(sources), reading or Reading()
+    corpus, reading = _corpus(sources), reading or Reading()
     work, settings = _in_bounds(settings)
     bases = [read_model(find_model(base)) for base in starts]
-    origin = origin_of(listed, reading)
-    request = Request(listed, reading, work, bases, budget, settings, tokenizer)
+    origin = origin_of(corpus, reading)
+    request = Request(corpus, reading, work, bases, budget, settings, tokenizer)
     data, plan = prepare(request)
     notes, seconds = (*data.notes, *plan.notes), clock.now() - begin
     new = NewRun(data, origin, plan, budget, bases, folder, notes, seconds)
-    return Run(new, listed if isinstance(listed, Corpus) else None)
+    return Run(new, corpus if isinstance(corpus, Corpus) else None)
 
 
 @checked
@@ -129,21 +137,22 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
     Raises:
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
-    given = None if sources is None else _listed(sources)
+    given = None if sources is None else _corpus(sources)
     return Run(_stopped(find_model(model), given), given)
 
 
-def _listed(sources: str | Path | Sources) -> Sources:
-    """Sources as a list, that each process can read.
+def _corpus(sources: str | Path | Sources) -> Sources:
+    """A corpus, or its sources as a list, that each process can read.
 
     Raises:
         UsageError: for standard input, if there are several.
     """
-    listed = [sources] if isinstance(sources, (str, Path)) else sources
-    count = found().count
-    if count > 1 and not isinstance(listed, Corpus) and "-" in map(str, listed):
+    if isinstance(sources, Corpus):
+        return sources
+    sources, count = listed(sources), found().count
+    if count > 1 and "-" in map(str, sources):
         raise UsageError(f"standard input can't be read by {count} processes", "name a file")
-    return listed
+    return sources
 
 
 class Run:
@@ -177,7 +186,7 @@ class Run:
         self._summary = prepared.summary
         self._sources = sources  # where the text is, if the folder does not tell
         self._step = prepared.step if isinstance(prepared, StoppedRun) else 0
-        self._parameters = self._sample = ""  # once they are known
+        self._parameters = self._unit = self._sample = ""  # once they are known
         self._is_over = False
 
     def __iter__(self) -> Iterator[Event]:
@@ -212,7 +221,7 @@ class Run:
             case Started():
                 self.folder, self._prepared = event.folder, None  # it can be resumed from now on
                 self.notes, self._summary = event.notes, event.summary
-                self._parameters = f"{event.parameters:,}"
+                self._parameters, self._unit = f"{event.parameters:,}", event.unit
             case Progress():
                 self._step = event.step
             case Evaluated():
@@ -243,7 +252,7 @@ class Run:
             closing(iter(self)) as events,  # type: ignore[type-var]
         ):
             for event in events:
-                _show(event, bar, self._step)
+                _show(event, bar, self._step, self._unit)
                 if received:
                     break
         if not self._is_over:
@@ -283,7 +292,8 @@ class Run:
             facts["notes"] = "; ".join(self.notes)
         if self.evaluations:
             losses = [f"{evaluation.val_nats:.3f}" for evaluation in self.evaluations[-8:]]
-            facts["validation, nats"] = " → ".join(losses)
+            label = ", ".join(filter(None, ("validation", loss_unit(self._unit))))
+            facts[label] = " → ".join(losses)
         return facts | {"next": self._next}
 
     def __repr__(self) -> str:
@@ -294,19 +304,21 @@ class Run:
         return notebook.table("charrnn run", self._facts(), self._sample)
 
 
-def _show(event: Event, bar: Any, step: int) -> None:
-    """Show an event on a bar of `tqdm`; `step` updates have been made."""
+def _show(event: Event, bar: Any, step: int, unit: str) -> None:
+    """Show an event on a bar of `tqdm`; `step` updates have been made, on tokens of a unit."""
     match event:
         case Started():
             bar.total, bar.initial, bar.n = event.training.steps, step, step
             for line in () if bar.disable else (*event.notes, event.summary):
                 bar.write(printable(line))
         case Progress():
-            bar.set_postfix_str(f"{event.train_nats:.3f} nats", refresh=False)
+            loss = f"{event.train_nats:.3f} {loss_unit(unit)}".rstrip()
+            bar.set_postfix_str(loss, refresh=False)
         case Corrected():
             bar.total = event.steps
         case Evaluated():
-            bar.set_description(f"validation {event.evaluation.val_nats:.4f} nats")
+            loss = f"{event.evaluation.val_nats:.4f} {loss_unit(unit)}".rstrip()
+            bar.set_description(f"validation {loss}")
     bar.update(step - bar.n)
 
 
@@ -355,9 +367,9 @@ def _again(
     folder: Path, sources: str | Path | Sources | None, out: Path | None, starts: Sequence[Any]
 ) -> Run:
     """The run that does what an earlier one did; see `earlier.repeated`."""
-    listed = None if sources is None else _listed(sources)
-    own = listed if isinstance(listed, Corpus) else None
-    return Run(earlier.repeated(folder, listed, out, starts), own)
+    corpus = None if sources is None else _corpus(sources)
+    own = corpus if isinstance(corpus, Corpus) else None
+    return Run(earlier.repeated(folder, corpus, out, starts), own)
 
 
 def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:

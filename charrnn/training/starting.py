@@ -124,9 +124,10 @@ class NewRun:
             corpus=self.data.corpus,
             task=task.kind,
         )
-        minutes = None if self.repeated else self.budget.kept_minutes
-        recorder = Recorder(path, record, task, self.origin, watch, minutes)
-        recorder.longer = self.budget.option
+        budget = self.budget
+        recorder = Recorder(
+            path, record, task, self.origin, watch, budget.kept_minutes, budget.option
+        )
         recorder.save(learner)
         if ranks.leads:  # all start from its weights, drawn here or another model's
             learner.restore(learner.tensors(), recorder.progress(learner))
@@ -211,7 +212,7 @@ def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
     return Started(
         folder=recorder.path,
-        notes=notes if learner.note is None else (*notes, learner.note),
+        notes=notes + learner.notes,
         summary=summary,
         model=recorder.record.model,
         training=learner.config,

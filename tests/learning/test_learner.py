@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,26 @@ def learner(**changes: Any) -> Learner:
     ids = np.random.default_rng(0).integers(0, 11, 400).astype(np.int32)
     model = small_config("lstm", dropout=0.5)
     return language_learner(model, TrainConfig(**(values | changes)), ids)
+
+
+def test_a_device_is_made_to_keep_its_bits_before_it_computes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[torch.device] = []
+    monkeypatch.setattr("charrnn.learning.learner.keep_bits", asked.append)
+    learner(device="cpu")
+    assert asked == [torch.device("cpu")]
+
+
+def test_all_that_slows_a_learner_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.learning.learner.candidates", lambda *_, **__: ["torch", "loops"])
+    made = learner(device="cpu", engine="kernels")
+    (lacking,) = made.notes
+    assert "this machine lacks" in lacking
+    made.device, made.ranks = torch.device("cuda"), SimpleNamespace(count=2)  # type: ignore[assignment]
+    made.prepare()
+    assert made.notes[0] == lacking
+    assert "several processes" in made.notes[1]
 
 
 def test_the_rate_rises_in_a_line_and_falls_in_another() -> None:

@@ -161,12 +161,32 @@ def test_places_are_chosen_by_name_names_or_predicate() -> None:
     for wanted in (
         "layers.1.hook_c",
         ["layers.1.hook_c"],
+        (f"layers.{k}.hook_c" for k in (1,)),
         lambda name: name.startswith("layers.1") and name.endswith("_c"),
     ):
         _, cache = model.run_with_cache(TEXT, wanted)
         assert {name: value.shape for name, value in cache.items()} == {"layers.1.hook_c": (T, H)}
     assert model.run_with_cache(TEXT)[1]["hook_embed"].shape == (T, E)
     assert model.run_with_cache("a")[0].shape == (1, V)
+
+
+def test_hooks_may_come_from_a_generator() -> None:
+    _, model = make(small_config("lstm"))
+    seen: list[str] = []
+    places = ("layers.0.hook_h", "layers.1.hook_h")
+    model.run_with_hooks(
+        "a", ((place, lambda _, *, hook: seen.append(hook.name)) for place in places)
+    )
+    assert seen == list(places)
+
+
+@pytest.mark.parametrize("wanted", [3, object()])
+def test_what_chooses_no_places_is_refused(wanted: Any) -> None:
+    _, model = make(small_config("rnn"))
+    with pytest.raises(CharRNNError, match="places are chosen by"):
+        model.run_with_cache(TEXT, wanted)
+    with pytest.raises(CharRNNError, match="hooks are no pairs"):
+        model.run_with_hooks(TEXT, wanted)
 
 
 @pytest.mark.parametrize(

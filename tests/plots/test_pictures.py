@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import CharRNN, CharRNNError, Model
+from charrnn.errors import UsageError
 from charrnn.folder.reading import read_model
 from charrnn.inside import gradients, horizon, units
 from charrnn.plots.curves import curve_of, draw_curves
@@ -48,6 +49,15 @@ def test_training_curves_of_several_runs(trained_home: Path, tmp_path: Path) -> 
     shown = words(tmp_path / "one.svg")
     for part in ("verse (", "other", "bits per character", "characters read", "1,000"):
         assert part in shown
+
+
+def test_a_task_and_a_language_model_share_no_picture(trained_home: Path, tmp_path: Path) -> None:
+    curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    with pytest.raises(UsageError, match="not comparable"):
+        draw_curves(tmp_path / "both.svg", [curve, curve._replace(unit="")])
+    assert not (tmp_path / "both.svg").exists()
+    draw_curves(tmp_path / "bytes.svg", [curve, curve._replace(unit="byte")])
+    assert "bits per token" in words(tmp_path / "bytes.svg")
 
 
 def test_forecasts(tmp_path: Path) -> None:

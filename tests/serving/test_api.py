@@ -67,6 +67,12 @@ def test_several_prompts_and_several_texts(client: openai.OpenAI, model: Model) 
         assert choice.text == model.generate(prompt, max_new_tokens=30, seed=seed, temperature=0)
 
 
+def test_after_the_largest_seed_comes_the_smallest(server: Server, model: Model) -> None:
+    found = server.complete(seed=2**63 - 1, n=2, max_tokens=9).json["choices"]
+    assert [choice["seed"] for choice in found] == [2**63 - 1, 0]
+    assert found[1]["text"] == model.generate(max_new_tokens=9, seed=0)
+
+
 def test_a_stream_is_the_same_text_in_pieces(client: openai.OpenAI, model: Model) -> None:
     parts: dict[int, list[str]] = {0: [], 1: []}
     ends, usage = {}, None

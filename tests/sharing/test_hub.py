@@ -39,6 +39,17 @@ def run(hub: Hub, home: Path) -> Run:
     return charrnn
 
 
+FROM_A_DATA_SET = """
+from charrnn.folder.reading import find_model, read_model
+from charrnn.sharing import publishing
+from charrnn.text.origin import Origin
+
+publishing.origin_of_run = lambda _: Origin(("hf://bob/poems/prose", "verse.txt"), None)
+model = read_model(find_model("verse"))
+publishing.publish(model, "ann/novel", license="mit", language=(), public=False)
+"""
+
+
 FILES = [name for name in MODEL_FILES if name not in (LABELS, SERIES)]  # of a language model
 
 
@@ -79,6 +90,14 @@ def test_a_model_travels_to_the_hub_and_back(hub: Hub, home: Path, run: Run) -> 
     assert len(hub.asked) == asked
 
 
+def test_the_head_of_the_card_names_the_data_set_that_was_read(hub: Hub, home: Path) -> None:
+    settings = {"HF_HOME": str(home / "cache")} | hub.environment(TOKEN)
+    command = [sys.executable, "-c", FROM_A_DATA_SET]
+    subprocess.run(command, cwd=home, env=os.environ | settings, check=True)
+    card = hub.repositories["model", "ann/novel"].files["README.md"].decode()
+    assert yaml.safe_load(card.split("---\n", 2)[1])["datasets"] == ["bob/poems"]
+
+
 def test_the_head_of_the_card_is_what_the_hub_reads(hub: Hub, home: Path, run: Run) -> None:
     card = home / "checkpoints/verse/README.md"
     own = card.read_text()
@@ -99,6 +118,7 @@ def test_the_head_of_the_card_is_what_the_hub_reads(hub: Hub, home: Path, run: R
     assert result["dataset"]["name"] == "verse"
     assert "charrnn sample hf://ann/novel" in body
     assert card.read_text() == own, "the folder stays as it was"
+    assert "datasets" not in found, "the text is a file of this machine"
 
     card.write_text("---\nlicense: other\nthumbnail: a.png\n---\n# Mine\n\nWords of my own.\n")
     assert run("push", "verse", "ann/novel", "--license", "mit", "--public").returncode == 0

@@ -95,7 +95,7 @@ def test_the_parts_of_a_batch_cost_together_what_it_costs(kind: str) -> None:
     for step in range(min(learner.batches.steps_per_epoch, 12)):
         size, batch = learner.batches.size(step), learner.batches.batch(step)
         dice = torch.Generator()
-        network.read_only(ALONE.rows(size))
+        network.read_rows(ALONE.rows(size))
         whole = task.cost(network, batch, state, dice.manual_seed(step))
         whole.total.backward()  # type: ignore[no-untyped-call]
         wanted, total, number, after = _gradients(network), 0.0, 0.0, []
@@ -103,7 +103,7 @@ def test_the_parts_of_a_batch_cost_together_what_it_costs(kind: str) -> None:
             rows = ranks.rows(size)
             if rows.first == rows.last:
                 continue
-            network.read_only(rows)
+            network.read_rows(rows)
             part = learner.batches.batch(step, slice(rows.first, rows.last))
             cost = task.cost(network, part, ranks.own(state), dice.manual_seed(step))
             cost.total.backward()  # type: ignore[no-untyped-call]

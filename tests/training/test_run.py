@@ -84,6 +84,23 @@ def test_finish_trains_to_the_end_and_returns_the_model() -> None:
     assert weights("checkpoints/followed") == weights("checkpoints/novel")
 
 
+def test_losses_of_a_text_are_nats_and_those_of_a_series_are_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A forecaster's were once shown as nats in a notebook."""
+    rows = "".join(f"{k % 7}\n" for k in range(60))
+    Path("week.csv").write_text(f"y\n{rows}")
+    shape: dict[str, Any] = {"hidden_size": 8, "steps": 4}
+    text = train(CORPUS, **SMALL, name="text")
+    text.finish()
+    assert "validation, nats: " in repr(text)
+    assert " nats" in capsys.readouterr().err
+    series = train("week.csv", task="forecast", horizon=3, name="series", **shape)
+    series.finish()
+    assert "validation: " in repr(series)
+    assert "nats" not in repr(series) + capsys.readouterr().err
+
+
 def test_a_finished_run_is_not_trained_again() -> None:
     run = train(CORPUS, **SMALL, name="novel")
     run.finish(progress=False)

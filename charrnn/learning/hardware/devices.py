@@ -11,7 +11,7 @@ from charrnn.config import CellName, DeviceName, Precision
 from charrnn.errors import UsageError
 from charrnn.network.stack.cpu import kernels
 
-__all__ = ["choose_device", "choose_precision", "speed"]
+__all__ = ["choose_device", "choose_precision", "keep_bits", "speed"]
 
 MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
 # What of an LSTM's speed is reached, by how much of the work is products.
@@ -40,11 +40,18 @@ def choose_device(name: DeviceName) -> torch.device:
             f"there are more processes here than GPUs ({count})",
             f"start at most {count} on each machine, or choose --device cpu",
         )
-    if name == "cuda":
-        # With buffers of two sizes, cuDNN's layers need not end in the same bits twice: see "cuDNN
-        # RNN determinism" in PyTorch's documentation.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device(name)
+
+
+def keep_bits(device: torch.device) -> None:
+    """See that cuDNN's layers end in the same bits each time, before a device first multiplies.
+
+    With buffers of two sizes they need not: see "cuDNN RNN determinism" in PyTorch's documentation.
+    It is for the whole process, which reads it at its first product on a GPU and never again; so
+    nothing changes where the caller has made one, or has set its own.
+    """
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "bf16"]:

@@ -27,6 +27,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.resuming import RunProgress
 from charrnn.network.stack.recurrent import Rows
+from charrnn.words import counted
 
 __all__ = [
     "ALONE",
@@ -232,7 +233,7 @@ class Ranks:
         if batch_size % self.count == 0:
             return
         fitting = max(n for n in range(1, self.count + 1) if batch_size % n == 0)
-        processes = f"start {fitting} process{'es' * (fitting > 1)}"
+        processes = f"start {counted(fitting, 'process')}"
         larger = -(-batch_size // self.count) * self.count
         raise UsageError(
             f"batch_size is {batch_size}, which {self.count} processes can't divide evenly",
@@ -244,7 +245,7 @@ class Ranks:
         """What the user should know where a run had another number of processes before."""
         if before == self.count:
             return ()
-        numbers = f"{before} process{'es' * (before > 1)} before, {self.count} now"
+        numbers = f"{counted(before, 'process')} before, {self.count:,} now"
         return (f"{numbers}: that changes rounding and nothing else",)
 
     def goes_on(self) -> bool:

@@ -14,11 +14,12 @@ from charrnn.config import TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.learning.records import steps_of
 from charrnn.text.records import Records, Text
+from charrnn.words import counted
 
-__all__ = ["Shares", "divided", "record_shares"]
+__all__ = ["MAX_VAL", "Shares", "divided", "record_shares"]
 
 MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
-MAX_VAL = 500_000  # tokens; as for a story
+MAX_VAL = 500_000  # tokens; more say nothing new, and are missed in training
 TOKENS = 2048  # of an update, about
 MAX_STEPS = 128  # that a record is read at once, if it is as long
 
@@ -70,8 +71,7 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
     if different < MIN_RECORDS or round(different * fraction) in (0, different):
         needed = max(MIN_RECORDS, round(1 / min(fraction, 1 - fraction)))
         raise BadDataError(
-            f"the corpus has {different} different record{'s' * (different > 1)}; "
-            f"{needed} are needed",
+            f"the corpus has {counted(different, 'different record')}; {needed} are needed",
             "give a longer list, or read it as one story with --records none",
         )
     val = round(different * fraction)

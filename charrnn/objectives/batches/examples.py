@@ -19,9 +19,9 @@ from charrnn.learning import transfer
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import drawing
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+from charrnn.words import counted
 
 __all__ = [
-    "counted",
     "divide",
     "shape_of",
     "side_by_side",
@@ -32,11 +32,6 @@ __all__ = [
 
 MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
 VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation examples
-
-
-def counted(number: int, noun: str) -> str:
-    """So many: "1 pair", "2 pairs"."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def divide(

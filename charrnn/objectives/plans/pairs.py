@@ -13,11 +13,12 @@ from charrnn.cells.heads import shapes_of
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair
-from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
+from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
+from charrnn.words import counted
 
 __all__ = ["longest_of", "plan_of", "tokens_of"]
 

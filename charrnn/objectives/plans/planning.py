@@ -14,7 +14,7 @@ import msgspec
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
 from charrnn.errors import BadDataError, UsageError
-from charrnn.objectives.batches.dividing import Shares, record_shares
+from charrnn.objectives.batches.dividing import MAX_VAL, Shares, record_shares
 from charrnn.objectives.plans.plan import (
     MODEL_FIELDS,
     TRAIN_FIELDS,
@@ -28,7 +28,6 @@ __all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
-MAX_VAL = 500_000  # beyond this, more validation text says nothing new and costs training text
 
 # Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
@@ -36,6 +35,21 @@ RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
 PASSES = 8  # over the text that a size must be able to make to be chosen, or
 CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
+
+# For training texts shorter than so many characters: the largest size, and the largest if they are
+# read many times, as a GPU can; see benchmarks/NOTES.md.
+MAX_SIZES = (
+    (50_000, 128, 128),
+    (200_000, 192, 192),
+    (600_000, 384, 384),
+    (3_000_000, 512, 768),
+    (math.inf, 1024, 1024),
+)
+MANY_PASSES = 50
+OVERSIZED_DROPOUTS = {"dropout": 0.5, "weight_dropout": 0.5}
+
+# For loads below so much: of outputs, and of recurrent weights.
+DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (12, 0.2, 0.0), (60, 0.3, 0.2), (math.inf, 0.4, 0.3))
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
@@ -183,19 +197,6 @@ def _network(
     return msgspec.structs.replace(model, **chosen), passes
 
 
-# For training texts shorter than so many characters: the largest size, and the largest if they are
-# read many times, as a GPU can; see benchmarks/NOTES.md.
-MAX_SIZES = (
-    (50_000, 128, 128),
-    (200_000, 192, 192),
-    (600_000, 384, 384),
-    (3_000_000, 512, 768),
-    (math.inf, 1024, 1024),
-)
-MANY_PASSES = 50
-OVERSIZED_DROPOUTS = {"dropout": 0.5, "weight_dropout": 0.5}
-
-
 def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:
     """About how often the training text will be read."""
     if budget.epochs is not None:
@@ -224,10 +225,6 @@ def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
         name: share / less
         for name, share in zip(("dropout", "weight_dropout"), shares, strict=True)
     }
-
-
-# Of outputs and of recurrent weights, for loads below so much.
-DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (12, 0.2, 0.0), (60, 0.3, 0.2), (math.inf, 0.4, 0.3))
 
 
 def _learning_rate(model: ModelConfig, share: float) -> float:

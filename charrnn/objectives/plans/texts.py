@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from charrnn.cells.heads import encoder_shapes
-from charrnn.config import ModelConfig, TrainConfig, check
-from charrnn.objectives.batches.examples import counted, divide, shape_of, side_by_side
+from charrnn.config import ModelConfig
+from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
+from charrnn.words import counted
 
 __all__ = ["plan_of"]
 
@@ -59,11 +60,9 @@ def plan_of(
 
     Raises:
         BadDataError: if there are too few texts.
-        UsageError: for values out of bounds or too large for the texts, or another shape than
-            the models have.
+        UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
-    check(TrainConfig, given)
     val_frac = given.get("val_frac", min(0.1, MOST_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0), labels)
     lengths = [len(text) + ENDS for text in texts]

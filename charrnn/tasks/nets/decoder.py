@@ -1,6 +1,6 @@
 """What writes a translation, in NumPy; the twin of `network.attention`.
 
-log_probs, written = decoder.step(ids, written)    # (N,) → (N, V), N texts that are being written
+logits, written = decoder.step(ids, written)    # (N,) → (N, V), N texts that are being written
 """
 
 from __future__ import annotations

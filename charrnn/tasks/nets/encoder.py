@@ -19,7 +19,7 @@ from charrnn.config import ModelConfig
 
 __all__ = ["Encoder", "groups", "layers_of"]
 
-CELLS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
+TOKENS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
 
 
 class Encoder:
@@ -98,7 +98,7 @@ def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]
 
 
 def groups(
-    rows: Sequence[Ids], tokens: int = CELLS_AT_ONCE
+    rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE
 ) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
     """Rows of like length side by side, so that little of what is read is padding.
 

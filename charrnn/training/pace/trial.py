@@ -123,7 +123,8 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     lanes = config.batch_size // processes
     if device.type != "cpu":
         config = schedule(replace(plan, settings=plan.settings | {"batch_size": lanes}), steps=1000)
-        return _rates_on_gpu(plan.model, config, task, _ways(plan, task, device, processes))
+        ways = _ways(plan, task, device, processes)
+        return _rates_on_gpu(plan.model, config, task, ways, recorded=processes == 1)
     steps = config.seq_length
     if task.kind is None:  # the others read examples as they are
         weights = sum(map(math.prod, weight_shapes(plan.model).values()))
@@ -137,8 +138,10 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
             _seconds(learner)  # makes what it needs
             seconds[way] = _seconds(learner)
+    if not seconds:
+        return {}
     spent = sum(seconds.values())
-    for number in range(2, ROUNDS + 1 if seconds else 0):
+    for number in range(2, ROUNDS + 1):
         if number > 2 and spent > LONG_TRIAL:
             break
         hopeful = max(HOPELESS * min(seconds.values()), CHEAP)
@@ -151,20 +154,21 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
 
 
 def _rates_on_gpu(
-    model: ModelConfig, config: TrainConfig, task: Task, ways: list[Way]
+    model: ModelConfig, config: TrainConfig, task: Task, ways: list[Way], *, recorded: bool
 ) -> dict[Way, float]:
-    """The same on a GPU, as updates will be computed there: by one process as a recording."""
+    """The same on a GPU, with updates `recorded` as graphs or not, as they will be in the run."""
     found: dict[Way, float] = {}
     for way in ways:
         with suppress(torch.OutOfMemoryError):
-            found[way] = _rate_on_gpu(Learner(task, model, config), way)
+            found[way] = _rate_on_gpu(Learner(task, model, config), way, recorded=recorded)
     return found
 
 
-def _rate_on_gpu(learner: Learner, way: Way) -> float:
+def _rate_on_gpu(learner: Learner, way: Way, *, recorded: bool) -> float:
     """Tokens per second."""
     learner.compute(*way)
-    learner.prepare()
+    if recorded:
+        learner.prepare()
     seconds = []
     for _ in range(ROUNDS):
         begin = clock.now()

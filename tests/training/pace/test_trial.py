@@ -207,6 +207,18 @@ def test_a_machine_that_lacks_an_engine_says_so_and_goes_on(
     assert [note for note in notes if "this machine lacks" in note and way.engine in note]
 
 
+@pytest.mark.parametrize(("processes", "graphs"), [(1, 1), (3, 0)])
+def test_a_gpu_that_shares_a_run_is_tried_without_graphs(
+    processes: int, graphs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process alone records its updates; a trial of several once measured graphs, too."""
+    prepared: list[Learner] = []
+    monkeypatch.setattr(trial, "choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(Learner, "prepare", lambda learner: prepared.append(learner))
+    assert len(trial.rates(plan("rnn", precision="fp32"), TASK, processes)) == 1
+    assert len(prepared) == graphs
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 def test_what_a_gpu_can_do_is_tried_as_it_will_be_done(cell: CellName) -> None:
     wide = plan(cell, hidden_size=64, batch_size=8, device="cuda", precision="auto")

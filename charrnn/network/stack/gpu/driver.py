@@ -1,8 +1,8 @@
 """CUDA source to code, and its launch, through the libraries that PyTorch comes with.
 
     begin_compiling(source, defines, device)
-    code = compiled(source, "layer", defines, device)
-    code.launch(blocks, threads, shared_bytes, arguments, stream)
+    code = compiled(source, "layer", defines, shared_bytes, device)
+    code.launch(blocks, threads, arguments, stream)
 
 NVRTC compiles without a compiler's being installed; the driver loads and launches what it made.
 That is kept on disk for the next process, as other machine code is.
@@ -33,44 +33,31 @@ class Code(NamedTuple):
 
     Attributes:
         function: its handle.
+        shared_bytes: the shared memory of each block.
     """
 
     function: c_void_p
+    shared_bytes: int
 
     def launch(
-        self,
-        blocks: int,
-        threads: int,
-        shared_bytes: int,
-        arguments: Sequence[int],
-        stream: int,
+        self, blocks: int, threads: int, arguments: Sequence[c_int | c_void_p], stream: int
     ) -> None:
         """Begin to run it, with all blocks at once.
 
         Args:
             blocks, threads: how many, and of each block.
-            shared_bytes: of each block.
-            arguments: first those that are numbers of 32 bits, then addresses; see `is_address`.
+            arguments: of the kernel, each as its C type.
             stream: the handle of a CUDA stream.
 
         Raises:
             RuntimeError: if there is no room for all blocks, or CUDA fails.
         """
-        values = [
-            c_void_p(value) if is_address(place) else c_int(value)
-            for place, value in enumerate(arguments)
-        ]
-        pointers = (c_void_p * len(values))(
-            *(ctypes.cast(ctypes.pointer(value), c_void_p) for value in values)
+        pointers = (c_void_p * len(arguments))(
+            *(ctypes.cast(ctypes.pointer(value), c_void_p) for value in arguments)
         )
         size = (c_uint(blocks), c_uint(1), c_uint(1), c_uint(threads), c_uint(1), c_uint(1))
-        launch = _driver().cuLaunchCooperativeKernel
-        _check(launch(self.function, *size, c_uint(shared_bytes), c_void_p(stream), pointers))
-
-
-def is_address(place: int) -> bool:
-    """Whether a kernel's argument at this place is an address: all but the first two are."""
-    return place >= 2
+        launch, shared = _driver().cuLaunchCooperativeKernel, c_uint(self.shared_bytes)
+        _check_cuda(launch(self.function, *size, shared, c_void_p(stream), pointers))
 
 
 @cache
@@ -84,13 +71,16 @@ def available() -> bool:
 
 
 @cache
-def compiled(source: str, name: str, defines: tuple[str, ...], device: int) -> Code:
+def compiled(
+    source: str, name: str, defines: tuple[str, ...], shared_bytes: int, device: int
+) -> Code:
     """Compile and load a kernel; once for each, in a process.
 
     Args:
         source: in CUDA C++, without includes.
         name: of the kernel.
         defines: constants, "NAME=value" each.
+        shared_bytes: the shared memory of each block.
         device: the number of a GPU, which is the current one.
 
     Raises:
@@ -98,11 +88,11 @@ def compiled(source: str, name: str, defines: tuple[str, ...], device: int) -> C
     """
     module, function = c_void_p(), c_void_p()
     made = begin_compiling(source, defines, device).result()
-    _check(_driver().cuModuleLoadData(byref(module), made))
-    _check(_driver().cuModuleGetFunction(byref(function), module, name.encode()))
-    shared = next(int(d.split("=")[1]) for d in defines if d.startswith("SHARED_BYTES="))
-    _check(_driver().cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED_SIZE_BYTES, c_int(shared)))
-    return Code(function)
+    _check_cuda(_driver().cuModuleLoadData(byref(module), made))
+    _check_cuda(_driver().cuModuleGetFunction(byref(function), module, name.encode()))
+    most = MAX_DYNAMIC_SHARED_SIZE_BYTES, c_int(shared_bytes)
+    _check_cuda(_driver().cuFuncSetAttribute(function, *most))
+    return Code(function, shared_bytes)
 
 
 @cache
@@ -122,7 +112,7 @@ def image(source: str, defines: tuple[str, ...], capability: tuple[int, int]) ->
     constants = (f"-D{define}" for define in defines)
     options = (f"--gpu-architecture=sm_{major}{minor}", "--std=c++17", *constants)
     version = c_int(), c_int()
-    _made(_compiler().nvrtcVersion(byref(version[0]), byref(version[1])))
+    _check_nvrtc(_compiler().nvrtcVersion(byref(version[0]), byref(version[1])))
     key = ("nvrtc", version[0].value, version[1].value, options, source)
     return kept(key, lambda: _compile(source, options))
 
@@ -130,17 +120,19 @@ def image(source: str, defines: tuple[str, ...], capability: tuple[int, int]) ->
 def _compile(source: str, options: Sequence[str]) -> bytes:
     """The machine code of a source for the GPU that the options name."""
     nvrtc, program, size = _compiler(), c_void_p(), c_size_t()
-    _made(nvrtc.nvrtcCreateProgram(byref(program), source.encode(), b"layer.cu", 0, None, None))
+    _check_nvrtc(
+        nvrtc.nvrtcCreateProgram(byref(program), source.encode(), b"layer.cu", 0, None, None)
+    )
     try:
         given = (c_char_p * len(options))(*(option.encode() for option in options))
         if nvrtc.nvrtcCompileProgram(program, len(options), given):
-            _made(nvrtc.nvrtcGetProgramLogSize(program, byref(size)))
+            _check_nvrtc(nvrtc.nvrtcGetProgramLogSize(program, byref(size)))
             log = create_string_buffer(size.value)
-            _made(nvrtc.nvrtcGetProgramLog(program, log))
+            _check_nvrtc(nvrtc.nvrtcGetProgramLog(program, log))
             raise RuntimeError(f"a kernel can't be compiled: {log.value.decode()}")
-        _made(nvrtc.nvrtcGetCUBINSize(program, byref(size)))
+        _check_nvrtc(nvrtc.nvrtcGetCUBINSize(program, byref(size)))
         code = create_string_buffer(size.value)
-        _made(nvrtc.nvrtcGetCUBIN(program, code))
+        _check_nvrtc(nvrtc.nvrtcGetCUBIN(program, code))
     finally:
         nvrtc.nvrtcDestroyProgram(byref(program))
     return code.raw
@@ -169,7 +161,7 @@ def _compiler() -> ctypes.CDLL:
     raise OSError(f"there is no {name}")
 
 
-def _check(result: int) -> None:
+def _check_cuda(result: int) -> None:
     """Raise an error of the driver's."""
     if result:
         text = c_char_p()
@@ -177,7 +169,7 @@ def _check(result: int) -> None:
         raise RuntimeError(f"CUDA error: {(text.value or b'unknown').decode()} ({result})")
 
 
-def _made(result: int) -> None:
+def _check_nvrtc(result: int) -> None:
     """Raise an error of the compiler's."""
     if result:
         raise RuntimeError(f"NVRTC error {result}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager
+from ctypes import c_int, c_void_p
 from functools import cache
 
 import torch
@@ -104,7 +105,8 @@ def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
     """See `Engine.forward`; without ids, which would have to be checked by the host."""
     assert layer.ids is None, "a table's rows are read before"
     with on(layer.hs.device):
-        prepare(layout_for(layer, "backward"), layer.hs.device.index)  # while this way runs
+        if not layer.hs.is_inference():  # where there is no way back
+            prepare(layout_for(layer, "backward"), layer.hs.device.index)  # while this one runs
         mark_as_missing(layer.hs[1:])
         tensors = (layer.w_hh, b_ih, b_hh, gx, layer.hs, layer.memory, layer.kept)
         run(layout_for(layer, "forward"), len(gx), layer.hs.shape[1], tensors)
@@ -135,16 +137,16 @@ def mark_as_missing(buffer: Tensor) -> None:
 def run(layout: Layout, steps: int, batch: int, tensors: tuple[Tensor, ...]) -> None:
     """Launch a layout's kernel on the current stream."""
     assert all(tensor.is_contiguous() for tensor in tensors), "kernels need it"
-    arguments = [steps, batch, *(tensor.data_ptr() for tensor in tensors)]
-    launch(layout, layout.blocks(batch), arguments)
+    launch(layout, steps, batch, [tensor.data_ptr() for tensor in tensors])
 
 
-def launch(layout: Layout, blocks: int, arguments: list[int]) -> None:
+def launch(layout: Layout, steps: int, batch: int, addresses: list[int]) -> None:
     """Compile a layout where that was not done yet, and launch it."""
-    device = torch.cuda.current_device()
-    code = driver.compiled(source(layout.cell, layout.way), "layer", defines(layout), device)
+    given = source(layout.cell, layout.way), "layer", defines(layout), layout.shared_bytes
+    code = driver.compiled(*given, torch.cuda.current_device())
+    numbers, places = map(c_int, (steps, batch)), map(c_void_p, addresses)
     stream = torch.cuda.current_stream().cuda_stream
-    code.launch(blocks, layout.threads, layout.shared_bytes, arguments, stream)
+    code.launch(layout.blocks(batch), layout.threads, [*numbers, *places], stream)
 
 
 def on(device: torch.device) -> AbstractContextManager[object]:

@@ -14,8 +14,9 @@
 // In a block, the warps divide the inner dimension of the product among them, so that none waits
 // for numbers that it does not need; their sums are added in shared memory.
 //
-// Constants: BACK (0 forward, 1 backward), GATES, KEPT, MEMORY, SPLIT and STATES of the cell's rule,
-// HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS, HELD. `forward_rule` or
+// Constants, see `source.defines`: BACK (0 forward, 1 backward), GATES, KEPT, MEMORY, SPLIT and
+// STATES of the cell's rule, HIDDEN, UNITS, LANES, CHUNK (lanes that are computed together), WARPS,
+// SPAN (of the inner dimension, read together), HELD, SHARED_BYTES. `forward_rule` or
 // `backward_rule` comes to where RULE stands. Shapes are those of `Engine`.
 
 // ---------------------------------------------------------------------------- the machine
@@ -24,7 +25,7 @@
 #define DEVICE __device__ __forceinline__
 #define KERNEL extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
 
-typedef unsigned short Half;  // the bits of a bfloat16
+typedef unsigned short BFloat;  // the bits of a bfloat16
 constexpr int PATIENCE = 1 << 22;  // readings, some seconds, after which something is broken
 
 struct alignas(16) Words {
@@ -44,7 +45,7 @@ DEVICE char *shared_memory() {
 }
 
 // Of each word there is one order of values for the whole GPU; L1 caches are passed by.
-DEVICE Words read_published(const Half *from) {
+DEVICE Words read_published(const BFloat *from) {
   Words w;
   asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(w.at[0]), "=r"(w.at[1]), "=r"(w.at[2]), "=r"(w.at[3])
@@ -53,7 +54,7 @@ DEVICE Words read_published(const Half *from) {
   return w;
 }
 
-DEVICE void publish(Half *to, unsigned word) {
+DEVICE void publish(BFloat *to, unsigned word) {
   asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(word) : "memory");
 }
 
@@ -64,7 +65,7 @@ DEVICE unsigned packed(float low, float high) {
   return word;
 }
 
-DEVICE float widened(Half bits) { return __uint_as_float((unsigned)bits << 16); }
+DEVICE float widened(BFloat bits) { return __uint_as_float((unsigned)bits << 16); }
 
 // sum (16 × 8) += a (16 × 16) · b (16 × 8)
 DEVICE void multiply_tile(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
@@ -98,11 +99,10 @@ RULE
 constexpr int THREADS = 32 * WARPS;
 constexpr int INNER = BACK ? GATES * HIDDEN : HIDDEN;  // of the product
 constexpr int SUMS = BACK ? 1 : GATES;                 // rows of the product for each unit
-constexpr int SPAN = 32;                               // of the inner dimension, read together
 constexpr int SPANS = (INNER / SPAN + WARPS - 1) / WARPS;  // of a warp, at most
 constexpr int NEAR = SPANS - HELD;                         // whose weights are in registers
-constexpr int BLOCKS = UNITS / 16;
-constexpr int TILES = BLOCKS * SUMS;  // of 16 rows
+constexpr int UNIT_TILES = UNITS / 16;
+constexpr int TILES = UNIT_TILES * SUMS;  // of 16 rows
 constexpr int LANE_TILES = CHUNK / 8;
 constexpr int ELEMENTS = UNITS * CHUNK;
 // What a thread reads of a chunk comes in waves. Where they are many, one is on its way while the
@@ -122,16 +122,16 @@ constexpr int PLACES = SUMS == 3 ? 4 : SUMS;
 struct alignas(4 * PLACES) Sums {
   float of[PLACES];
 };
-constexpr int COLUMN = PLACES == 4 ? 10 : 8, AREA = 40;
-constexpr int SUMS_OF_WARP = LANE_TILES * BLOCKS * 4 * AREA;
+constexpr int COLUMN = PLACES == 4 ? 10 : 8, AREAS = 4, AREA = 40;
+constexpr int SUMS_OF_WARP = LANE_TILES * UNIT_TILES * AREAS * AREA;
 
 DEVICE bool missing(const Words &w) {
   return w.at[0] == NOTHING_YET || w.at[1] == NOTHING_YET || w.at[2] == NOTHING_YET ||
          w.at[3] == NOTHING_YET;
 }
 
-// Which place of a tile's sums is that of a unit (of 16) in a lane (of 8).
-DEVICE int place(int unit, int lane) {
+// Where among a tile's sums those of a unit (of 16) in a lane (of 8) stand.
+DEVICE int place_of_sums(int unit, int lane) {
   return (unit / 8 * 2 + lane % 2) * AREA + lane / 2 * COLUMN + unit % 8;
 }
 
@@ -180,13 +180,13 @@ DEVICE bool has(int span) {
 }
 
 // Where this thread begins to read a chunk (CHUNK, INNER).
-DEVICE const Half *own_part(const Half *chunk) {
+DEVICE const BFloat *own_part(const BFloat *chunk) {
   const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
   return chunk + (size_t)row * INNER + warp * SPAN + thread_number() % 4 * 8;
 }
 
-DEVICE void read_wave(Words (&words)[TOGETHER], int wave, const Half *chunk) {
-  const Half *from = own_part(chunk);
+DEVICE void read_wave(Words (&words)[TOGETHER], int wave, const BFloat *chunk) {
+  const BFloat *from = own_part(chunk);
 #pragma unroll
   for (int i = 0; i < TOGETHER; i++) {
     const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
@@ -196,8 +196,8 @@ DEVICE void read_wave(Words (&words)[TOGETHER], int wave, const Half *chunk) {
   }
 }
 
-DEVICE void read_again(Words (&words)[TOGETHER], int wave, const Half *chunk) {
-  const Half *from = own_part(chunk);
+DEVICE void read_again(Words (&words)[TOGETHER], int wave, const BFloat *chunk) {
+  const BFloat *from = own_part(chunk);
 #pragma unroll
   for (int i = 0; i < TOGETHER; i++) {
     const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
@@ -206,19 +206,74 @@ DEVICE void read_again(Words (&words)[TOGETHER], int wave, const Half *chunk) {
   }
 }
 
-DEVICE void read_first(Words (&words)[SLOTS][TOGETHER], const Half *chunk) {
+DEVICE void read_first(Words (&words)[SLOTS][TOGETHER], const BFloat *chunk) {
 #pragma unroll
   for (int slot = 0; slot < SLOTS; slot++) read_wave(words[slot], slot, chunk);
+}
+
+// Read a wave again until all of it is published.
+DEVICE void wait_for_wave(Words (&words)[TOGETHER], int wave, const BFloat *chunk) {
+  for (int readings = 0;; readings++) {
+    bool wait = false;
+#pragma unroll
+    for (int i = 0; i < TOGETHER; i++) wait = wait || missing(words[i]);
+    if (!any_in_warp(wait)) break;
+    if (readings == PATIENCE) fail();
+    read_again(words, wave, chunk);
+  }
+}
+
+// What a warp adds up of a chunk: parts of the sums of each tile of its product.
+typedef float WarpSums[PARTS][LANE_TILES][TILES][4];
+
+DEVICE void multiply_wave(WarpSums &sum, const unsigned (&a)[NEAR][2][TILES][4], Words *held,
+                          const Words (&words)[TOGETHER], int wave) {
+#pragma unroll
+  for (int i = 0; i < TOGETHER; i++) {
+    const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
+    if (s < SPANS)
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+#pragma unroll
+        for (int tile = 0; tile < TILES; tile++) {
+          const unsigned low = words[i].at[2 * half], high = words[i].at[2 * half + 1];
+          float(&to)[4] = sum[(2 * s + half) % PARTS][n][tile];
+          if (s < NEAR)
+            multiply_tile(to, a[s < NEAR ? s : 0][half][tile], low, high);
+          else
+            multiply_tile(to, held_weights(held, s, half, tile)->at, low, high);
+        }
+  }
+}
+
+DEVICE void store_sums(Sums *sums, const WarpSums &sum) {
+  const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
+  const int column = thread_number() % 4;
+#pragma unroll
+  for (int n = 0; n < LANE_TILES; n++)
+#pragma unroll
+    for (int unit_tile = 0; unit_tile < UNIT_TILES; unit_tile++)
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        Sums own;
+#pragma unroll
+        for (int j = 0; j < PLACES; j++) {
+          own.of[j] = 0.0f;
+#pragma unroll
+          for (int part = 0; part < PARTS && j < SUMS; part++)
+            own.of[j] += sum[part][n][unit_tile * SUMS + (j < SUMS ? j : 0)][k];
+        }
+        sums[warp * SUMS_OF_WARP + (n * UNIT_TILES + unit_tile) * AREAS * AREA + k * AREA +
+             column * COLUMN + row] = own;
+      }
 }
 
 // A warp's part of the product of the weights and a chunk of lanes, to shared memory. The chunk's
 // first waves have been asked for; those of the next one will be, if there are several in a step.
 DEVICE void multiply(Sums *sums, const unsigned (&a)[NEAR][2][TILES][4], Words *held,
-                     Words (&words)[SLOTS][TOGETHER], const Half *chunk, const Half *next,
-                     bool published) {
-  const int warp = thread_number() / 32, row = thread_number() % 32 / 4;
-  const int column = thread_number() % 4;
-  float sum[PARTS][LANE_TILES][TILES][4];
+                     Words (&words)[SLOTS][TOGETHER], const BFloat *chunk,
+                     const BFloat *next_chunk, bool published) {
+  WarpSums sum;
 #pragma unroll
   for (int part = 0; part < PARTS; part++)
 #pragma unroll
@@ -230,57 +285,19 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[NEAR][2][TILES][4], Words *
 #pragma unroll
   for (int wave = 0; wave < WAVES; wave++) {
     Words(&here)[TOGETHER] = words[wave % SLOTS];
-    for (int readings = 0; !published; readings++) {
-      bool wait = false;
-#pragma unroll
-      for (int i = 0; i < TOGETHER; i++) wait = wait || missing(here[i]);
-      if (!any_in_warp(wait)) break;
-      if (readings == PATIENCE) fail();
-      read_again(here, wave, chunk);
-    }
-#pragma unroll
-    for (int i = 0; i < TOGETHER; i++) {
-      const int s = (wave * TOGETHER + i) / LANE_TILES, n = (wave * TOGETHER + i) % LANE_TILES;
-      if (s < SPANS)
-#pragma unroll
-        for (int half = 0; half < 2; half++)
-#pragma unroll
-          for (int tile = 0; tile < TILES; tile++) {
-            const unsigned low = here[i].at[2 * half], high = here[i].at[2 * half + 1];
-            float(&to)[4] = sum[(2 * s + half) % PARTS][n][tile];
-            if (s < NEAR)
-              multiply_tile(to, a[s < NEAR ? s : 0][half][tile], low, high);
-            else
-              multiply_tile(to, held_weights(held, s, half, tile)->at, low, high);
-          }
-    }
+    if (!published) wait_for_wave(here, wave, chunk);
+    multiply_wave(sum, a, held, here, wave);
     if (wave + SLOTS < WAVES)
       read_wave(here, wave + SLOTS, chunk);
     else if (LANES > CHUNK)
-      read_wave(here, wave + SLOTS - WAVES, next);
+      read_wave(here, wave + SLOTS - WAVES, next_chunk);
   }
-#pragma unroll
-  for (int n = 0; n < LANE_TILES; n++)
-#pragma unroll
-    for (int block = 0; block < BLOCKS; block++)
-#pragma unroll
-      for (int k = 0; k < 4; k++) {
-        Sums own;
-#pragma unroll
-        for (int j = 0; j < PLACES; j++) {
-          own.of[j] = 0.0f;
-#pragma unroll
-          for (int part = 0; part < PARTS && j < SUMS; part++)
-            own.of[j] += sum[part][n][block * SUMS + (j < SUMS ? j : 0)][k];
-        }
-        sums[warp * SUMS_OF_WARP + (n * BLOCKS + block) * 4 * AREA + k * AREA + column * COLUMN +
-             row] = own;
-      }
+  store_sums(sums, sum);
 }
 
 // The sums of all warps for a unit in a lane of the chunk.
 DEVICE Sums added(const Sums *sums, int unit, int lane) {
-  sums += (lane / 8 * BLOCKS + unit / 16) * 4 * AREA + place(unit % 16, lane % 8);
+  sums += (lane / 8 * UNIT_TILES + unit / 16) * AREAS * AREA + place_of_sums(unit % 16, lane % 8);
   Sums all = sums[0];
 #pragma unroll
   for (int warp = 1; warp < WARPS; warp++) {
@@ -292,12 +309,12 @@ DEVICE Sums added(const Sums *sums, int unit, int lane) {
 }
 
 // Two threads write a pair of neighbouring units' numbers as one word.
-DEVICE void write_pair(Half *to, float own) {
+DEVICE void write_pair(BFloat *to, float own) {
   const float other = of_neighbour(own);
   if (thread_number() % 2 == 0) *(unsigned *)to = packed(own, other);
 }
 
-DEVICE void publish_pair(Half *to, float own) {
+DEVICE void publish_pair(BFloat *to, float own) {
   const float other = of_neighbour(own);
   if (thread_number() % 2 == 0) publish(to, packed(own, other));
 }
@@ -319,3 +336,31 @@ static_assert(THREADS % UNITS == 0, "a thread's elements are of one unit");
 static_assert(ELEMENTS % 32 == 0, "a warp has work or none");
 static_assert(LANES % CHUNK == 0 && CHUNK % 8 == 0 && UNITS % 16 == 0 && HIDDEN % UNITS == 0 &&
               INNER % SPAN == 0, "these don't fit");
+
+// What a block owns: its part of shared memory, and its units and lanes.
+struct Own {
+  Words *held;    // weights, of spans from NEAR on
+  Sums *sums;     // of two turns: (2, WARPS, SUMS_OF_WARP)
+  float *memory;  // (LANES, UNITS)
+  float *biases;  // (2, GATES, UNITS), on the way forward
+  int first_unit, first_lane;
+};
+
+DEVICE Own own_part_of_all() {
+  Own own;
+  own.held = (Words *)shared_memory();
+  own.sums = (Sums *)(own.held + WEIGHTS_HELD);
+  own.memory = (float *)(own.sums + 2 * WARPS * SUMS_OF_WARP);
+  own.biases = own.memory + MEMORY * LANES * UNITS;
+  own.first_unit = block_number() % (HIDDEN / UNITS) * UNITS;
+  own.first_lane = block_number() / (HIDDEN / UNITS) * LANES;
+  return own;
+}
+
+// A block's memory, of that of all (B, HIDDEN).
+DEVICE void load_memory(const Own &own, const float *all) {
+  for (int begin = 0; begin < LANES; begin += CHUNK)
+    for (int e = thread_number(); e < ELEMENTS; e += THREADS)
+      own.memory[begin * UNITS + e] =
+          all[(size_t)(own.first_lane + begin + e / UNITS) * HIDDEN + own.first_unit + e % UNITS];
+}

@@ -13,7 +13,7 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 
-__all__ = ["Layout", "Limits", "Way", "layouts", "plan"]
+__all__ = ["SPAN", "Layout", "Limits", "Way", "layouts", "plan"]
 
 Way = Literal["forward", "backward"]
 
@@ -24,6 +24,7 @@ MORE_REGISTERS = 24  # for each further element, or on the way back for weights 
 MOST_REGISTERS = 255  # of a thread
 WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
+AREAS, AREA = 4, 40  # in which the sums of a tile stand in shared memory, with gaps
 
 
 class Limits(NamedTuple):
@@ -100,7 +101,7 @@ class Layout(NamedTuple):
     def shared_bytes(self) -> int:
         """Shared memory of a block: weights, twice all warps' sums, memory of lanes, biases."""
         places = 4 * (4 if self.sums == 3 else self.sums)
-        sums = 2 * self.warps * (self.chunk // 8) * (self.units // TILE) * 4 * 40 * places
+        sums = 2 * self.warps * (self.chunk // 8) * (self.units // TILE) * AREAS * AREA * places
         own = self.lanes * self.units if RULES[self.cell].memory else 0
         biases = 2 * CELLS[self.cell].gates * self.units if self.way == "forward" else 0
         return 32 * self.held * self.tiles * self.threads + sums + 4 * (own + biases)

@@ -13,7 +13,7 @@ from pathlib import Path
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
-from charrnn.network.stack.gpu.layout import Layout, Way
+from charrnn.network.stack.gpu.layout import SPAN, Layout, Way
 
 __all__ = ["defines", "source"]
 
@@ -81,6 +81,7 @@ def defines(layout: Layout) -> tuple[str, ...]:
         "LANES": layout.lanes,
         "CHUNK": layout.chunk,
         "WARPS": layout.warps,
+        "SPAN": SPAN,
         "HELD": layout.held,
         "SHARED_BYTES": layout.shared_bytes,
     }

@@ -17,7 +17,7 @@
 #define EMULATED
 #define DEVICE static inline
 
-typedef uint16_t Half;
+typedef uint16_t BFloat;
 constexpr int PATIENCE = 1 << 13;
 
 struct alignas(16) Words {
@@ -104,7 +104,7 @@ static float of_neighbour(float value) {
 }
 
 // Each word by itself, as on a GPU: others may write between two of them.
-static Words read_published(const Half *from) {
+static Words read_published(const BFloat *from) {
   Words w;
   if (reinterpret_cast<uintptr_t>(from) % 16) fail();
   std::memcpy(w.at, from, 16);
@@ -116,7 +116,7 @@ static Words read_published(const Half *from) {
   return w;
 }
 
-static void publish(Half *to, unsigned word) {
+static void publish(BFloat *to, unsigned word) {
   if (reinterpret_cast<uintptr_t>(to) % 4) fail();
   std::memcpy(to, &word, 4);
   useless = 0;
@@ -141,7 +141,7 @@ static unsigned rounded(float value) {
 }
 
 static unsigned packed(float low, float high) { return rounded(low) | rounded(high) << 16; }
-static float widened(Half bits) { return of_bits((unsigned)bits << 16); }
+static float widened(BFloat bits) { return of_bits((unsigned)bits << 16); }
 
 // The operands' places are those of the PTX manual, "Matrix fragments for mma.m16n8k16".
 static void multiply_tile(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
@@ -159,7 +159,7 @@ static void multiply_tile(float (&sum)[4], const unsigned (&a)[4], unsigned b0, 
       const int place = k % 8 / 2, high = k / 8, shift = 16 * (k % 2);
       const unsigned x = words[row % 8 * 4 + place][high * 2 + row / 8] >> shift;
       const unsigned y = words[column * 4 + place][4 + high] >> shift;
-      sum[c] += widened((Half)x) * widened((Half)y);
+      sum[c] += widened((BFloat)x) * widened((BFloat)y);
     }
   }
 }

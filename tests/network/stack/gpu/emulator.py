@@ -20,10 +20,9 @@ extern "C" void run(int blocks, int threads, int shared_bytes, unsigned seed, in
 """
 
 
-def launch(layout: Layout, blocks: int, arguments: list[int], seed: int = 1) -> None:
+def launch(layout: Layout, steps: int, batch: int, addresses: list[int], seed: int = 1) -> None:
     """As `engine.launch`, but here, and until it is done."""
-    steps, batch, *addresses = arguments
-    code = _compiled(layout)
+    code, blocks = _compiled(layout), layout.blocks(batch)
     places = (ctypes.c_void_p * len(addresses))(*addresses)
     code.run(blocks, layout.threads, layout.shared_bytes, seed, steps, batch, places)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
+from ctypes import c_int, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +59,24 @@ def test_another_source_constant_gpu_or_compiler_has_code_of_its_own(
     monkeypatch.setattr(Compiler, "minor", 2)
     image("text", ("HIDDEN=8",), (9, 0))
     assert len(made) == len(compiled.entries()) == 5
+
+
+def test_a_kernel_gets_its_numbers_and_addresses_and_all_its_shared_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launched: list[Any] = []
+
+    class Driver:
+        """CUDA's, as far as a launch asks it."""
+
+        def cuLaunchCooperativeKernel(self, function: c_void_p, *given: Any) -> int:
+            *size, shared, stream, pointers = given
+            launched.extend([function.value, *(n.value for n in size), shared.value, stream.value])
+            for place, kind in enumerate((c_int, c_void_p)):
+                launched.append(ctypes.cast(pointers[place], ctypes.POINTER(kind))[0])
+            return 0
+
+    monkeypatch.setattr(driver, "_driver", Driver)
+    address = 2**40 + 5
+    driver.Code(c_void_p(7), 99).launch(3, 64, [c_int(-2), c_void_p(address)], 11)
+    assert launched == [7, 3, 1, 1, 64, 1, 1, 99, 11, -2, address]

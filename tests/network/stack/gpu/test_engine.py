@@ -100,6 +100,46 @@ def test_a_gpu_would_compute_what_the_loops_do(
 
 @needs_gpp
 @pytest.mark.usefixtures("emulated")
+def test_the_way_back_is_compiled_only_for_those_who_may_go_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[Way] = []
+    monkeypatch.setattr(engine, "prepare", lambda layout, _: compiled.append(layout.way))
+    divided(monkeypatch, PLAIN)
+    leaves = tensors("rnn", SHAPE, FULL)
+    given = leaves[0], leaves[1:5], leaves[5:], None, PERSISTENT
+    with torch.inference_mode():
+        sequence("rnn", HALF, *given)
+    assert compiled == []
+    sequence("rnn", HALF, *given)
+    assert compiled == ["backward"]
+
+
+@needs_gpp
+@pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_stack_reads_both_ways(cell: CellName, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two layers, the second of what the first has read in both directions."""
+    divided(monkeypatch, PLAIN)
+    steps, batch, inputs, hidden_size = SHAPE
+    dice = torch.Generator().manual_seed(0)
+    stack = Recurrent(cell, inputs, hidden_size, 2, bidirectional=True, generator=dice)
+    x = torch.randn(steps, batch, inputs, generator=dice)
+    found = {}
+    for name in ("persistent", "loops"):
+        monkeypatch.setattr(recurrent, "chosen", lambda *_, name=name: name)
+        with torch.autocast("cpu", HALF):
+            output, after = stack(x)
+        (output.float().square().sum() + sum(part.square().sum() for part in after)).backward()
+        slopes = [weight.grad for weight in stack.parameters()]
+        found[name] = [output.detach(), *(part.detach() for part in after), *slopes]
+        stack.zero_grad()
+    for one, other in zip(*found.values(), strict=True):
+        assert (one - other).norm() < 0.02 * other.norm()
+
+
+@needs_gpp
+@pytest.mark.usefixtures("emulated")
 @pytest.mark.parametrize(("cell", "shape", "divisions"), MIXED, ids=["lstm", "gru"])
 def test_however_the_work_is_divided(
     cell: CellName,

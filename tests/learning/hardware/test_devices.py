@@ -1,0 +1,35 @@
+"""To ask what computes changes nothing; to compute on a GPU begins with what keeps its bits."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from charrnn.learning.hardware import devices
+
+SETTING = "CUBLAS_WORKSPACE_CONFIG"
+
+
+def test_choosing_a_gpu_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.delenv(SETTING, raising=False)
+    assert devices.choose_device("auto").type == "cuda"
+    assert SETTING not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("device", "given", "kept"),
+    [("cuda", None, ":4096:8"), ("cuda", ":16:8", ":16:8"), ("cpu", None, None)],
+)
+def test_a_gpu_keeps_its_bits_unless_the_user_decides(
+    device: str, given: str | None, kept: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SETTING, raising=False)
+    if given is not None:
+        monkeypatch.setenv(SETTING, given)
+    devices.keep_bits(torch.device(device))
+    found = os.environ.pop(SETTING, None)
+    assert found == kept
