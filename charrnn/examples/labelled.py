@@ -21,7 +21,7 @@ __all__ = ["Labelled", "check_classes", "read_labelled"]
 
 PREFIX = "__label__"
 SPACES = re.compile(r"[ \t]+")  # after a label
-MOST_CLASSES = 10_000  # more are hardly classes: numbers of rows, or the texts themselves
+MAX_CLASSES = 10_000  # more are hardly classes: numbers of rows, or the texts themselves
 
 
 class Labelled(NamedTuple):
@@ -186,7 +186,7 @@ def check_classes(examples: Sequence[Labelled]) -> list[str]:
     if len(counts) == 1:
         found = f"all {len(examples):,} texts have the label {examples[0].label!r}"
         raise BadDataError(found, "a classifier needs texts of two or more classes")
-    if len(counts) > MOST_CLASSES:
+    if len(counts) > MAX_CLASSES:
         place, label = examples[0].place, examples[0].label[:40]
         raise BadDataError(
             f"{place}: {len(counts):,} different labels in {len(examples):,} texts, such as "

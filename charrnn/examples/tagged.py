@@ -36,7 +36,7 @@ __all__ = [
 OUTSIDE = "O"
 TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
 DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
-MOST_TYPES = 1_000  # more are hardly kinds of spans
+MAX_TYPES = 1_000  # more are hardly kinds of spans
 # A word is what stands between spaces, without the marks that open and close it, which are words
 # of their own; in writing without spaces each character is one.
 WORD = re.compile(
@@ -325,7 +325,7 @@ def check_types(examples: Sequence[Tagged]) -> list[str]:
     if not kinds:
         found = f"{examples[0].place}: nothing is marked in all {len(examples):,} texts"
         raise BadDataError(found, "mark spans with B- and I- tags")
-    if len(kinds) > MOST_TYPES:
+    if len(kinds) > MAX_TYPES:
         found = f"{examples[0].place}: {len(kinds):,} types of spans, such as {kinds[0]!r}"
         raise BadDataError(found, "write the tag in the last column")
     return kinds

@@ -85,8 +85,8 @@ class Classifier(TextModel[Labelled]):
 
     def probabilities(self, texts: Sequence[str]) -> Logits:
         """Of each class for each text: (N, K)."""
-        most = self.longest + ENDS
-        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer)[:most] for text in texts]
+        length = self.longest + ENDS
+        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer)[:length] for text in texts]
         return softmax(self._logits(rows))
 
     def _logits(self, rows: Sequence[Ids]) -> Floats:

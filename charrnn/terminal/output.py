@@ -44,13 +44,13 @@ def set_up_streams() -> None:
 
 def _replacer(name: str, stream: TextIO) -> Callable[[UnicodeError], tuple[str, int]]:
     """What Python calls for characters that a stream can't encode."""
-    told = False
+    warned = False
 
     def replace(error: UnicodeError) -> tuple[str, int]:
-        nonlocal told
+        nonlocal warned
         assert isinstance(error, UnicodeEncodeError), "the handler is for writing"
-        if not told:
-            told = True
+        if not warned:
+            warned = True
             code = ord(error.object[error.start])
             found = f"{name} is in {stream.encoding}, which has no U+{code:04X}"
             advice = (

@@ -45,7 +45,7 @@ from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
 from charrnn.training.recorder import Recorder
 
-__all__ = ["NewRun", "StoppedRun"]
+__all__ = ["NewRun", "StoppedRun", "deadline_of"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class NewRun:
             learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
         yield _started(learner, recorder, notes, plan.reasons)
-        yield from loop(learner, recorder, _deadline(learner, recorder, evaluation))
+        yield from loop(learner, recorder, deadline_of(learner, recorder, evaluation))
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class StoppedRun:
         recorder.restore(run)
         learner.prepare()
         yield _started(learner, recorder, self.notes, self.summary)
-        yield from loop(learner, recorder, _deadline(learner, recorder))
+        yield from loop(learner, recorder, deadline_of(learner, recorder))
 
 
 def _begin(path: Path, data: Data) -> Ranks:
@@ -192,7 +192,7 @@ def _begin(path: Path, data: Data) -> Ranks:
     return ranks
 
 
-def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
+def deadline_of(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
     """When the run should end; None if its number of updates is given.
 
     Args:

@@ -126,6 +126,6 @@ def test_classes_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
         check_classes(examples("a", "a", "a"))
     with pytest.raises(BadDataError, match=r"a\.csv: line 4: the only text with the label 'c'"):
         check_classes(examples("a", "a", "c", "b", "b"))
-    monkeypatch.setattr(labelled, "MOST_CLASSES", 3)
+    monkeypatch.setattr(labelled, "MAX_CLASSES", 3)
     with pytest.raises(BadDataError, match="4 different labels in 8 texts, such as 'a'"):
         check_classes(examples(*"abcdabcd"))

@@ -244,6 +244,6 @@ def test_types_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_types(found) == ["x", "y"]
     with pytest.raises(BadDataError, match="nothing is marked in all 1 texts"):
         check_types(found[1:])
-    monkeypatch.setattr(tagged, "MOST_TYPES", 1)
+    monkeypatch.setattr(tagged, "MAX_TYPES", 1)
     with pytest.raises(BadDataError, match="2 types of spans, such as 'x'"):
         check_types(found)

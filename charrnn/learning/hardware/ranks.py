@@ -140,7 +140,7 @@ class Ranks:
                 content = torch.frombuffer(bytearray(message), dtype=torch.uint8)
                 dist.broadcast(content, 0, self._orders)
 
-    def told(self) -> Order:
+    def listen(self) -> Order:
         """Wait for what the first process tells.
 
         Raises:
@@ -159,7 +159,7 @@ class Ranks:
     def orders(self) -> Iterator[Order]:
         """All that the first process tells, up to `Leave`."""
         while True:
-            yield (order := self.told())
+            yield (order := self.listen())
             if isinstance(order, Leave):
                 return
 
@@ -250,7 +250,7 @@ class Ranks:
     def goes_on(self) -> bool:
         """Whether the first process goes on where this one can't."""
         try:
-            return not isinstance(self.told(), Leave)
+            return not isinstance(self.listen(), Leave)
         except LostError:
             return False
 

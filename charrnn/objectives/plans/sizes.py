@@ -51,11 +51,11 @@ class Sizes:
         """
         if "hidden_size" in shape:
             return settings_from(ModelConfig, shape)
-        most = next(size for limit, size in self.limits if train < limit)
+        largest = next(size for limit, size in self.limits if train < limit)
         models = [
             settings_from(ModelConfig, {**shape, "hidden_size": size})
             for size in self.sizes
-            if size <= most
+            if size <= largest
         ]
         rate = speed(models[0].cell)
         able = [m for m in models if self.passes_of(m, train, budget, rate) >= self.passes]

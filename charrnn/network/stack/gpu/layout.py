@@ -21,7 +21,7 @@ SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
 OWN_REGISTERS = {"forward": 52, "backward": 62}  # of a thread, beside weights, sums and reads
 MORE_REGISTERS = 24  # for each further element, or on the way back for weights from elsewhere
-MOST_REGISTERS = 255  # of a thread
+MAX_REGISTERS = 255  # of a thread
 WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
 
@@ -93,7 +93,7 @@ class Layout(NamedTuple):
         reads = min(8, self.chunk // 8 * self.spans)
         sums = max(4, self.chunk // 8 * self.tiles)
         others = 4 * (sums + reads) + OWN_REGISTERS[self.way] + MORE_REGISTERS * further
-        left = min(MOST_REGISTERS, REGISTERS // self.threads) - others
+        left = min(MAX_REGISTERS, REGISTERS // self.threads) - others
         return self.spans - max(0, min(self.spans, left // (8 * self.tiles)))
 
     @property
