@@ -72,7 +72,8 @@ class Forecaster(TaskModel[Trial]):
         """
         whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
         if horizon is not None and not (whole and horizon > 0):
-            raise UsageError(f"horizon is {horizon!r}", "it must be a whole number, at least 1")
+            advice = "it must be a whole number, at least 1"
+            raise UsageError(f"horizon is {horizon!r}", advice, "horizon")
         names, values = self._histories(series)
         found = self.bands(values, horizon or self.task.horizon)
         return [

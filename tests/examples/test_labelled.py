@@ -23,8 +23,8 @@ PAIRS = [(row["text"], row["label"]) for row in ROWS]
 def read(
     *sources: str, text: str | None = None, label: str | None = None, notes: list[str] | None = None
 ) -> list[tuple[str, str]]:
-    told = [] if notes is None else notes
-    found = read_labelled(sources, Reading(text_column=text), told, label)
+    noted = [] if notes is None else notes
+    found = read_labelled(sources, Reading(text_column=text), noted, label)
     return [(one.text, one.label) for one in found]
 
 
@@ -104,10 +104,10 @@ WRONG = {
 def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
     name, content, message = WRONG[case]
     Path(name).write_text(content)
-    with pytest.raises(CharRNNError, match=re.escape(message)) as told:
+    with pytest.raises(CharRNNError, match=re.escape(message)) as error:
         read(name)
-    assert told.value.exit_code in (2, 65)
-    assert "\n" not in str(told.value)
+    assert error.value.exit_code in (2, 65)
+    assert "\n" not in str(error.value)
 
 
 def test_columns_are_for_tables() -> None:

@@ -226,10 +226,10 @@ WRONG = {
 def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
     name, content, message = WRONG[case]
     Path(name).write_text(content)
-    with pytest.raises(CharRNNError, match=re.escape(message)) as told:
+    with pytest.raises(CharRNNError, match=re.escape(message)) as error:
         read(name)
-    assert told.value.exit_code in (2, 65)
-    assert "\n" not in str(told.value)
+    assert error.value.exit_code in (2, 65)
+    assert "\n" not in str(error.value)
 
 
 def test_columns_are_for_records() -> None:
