@@ -97,7 +97,7 @@ def evaluate(
 
 
 def _is_for_a_task(model: str) -> bool:
-    """Whether a model is no language model."""
+    """Whether a model is not a language model."""
     from charrnn.folder.reading import find_model, read_record
 
     return read_record(find_model(model)).task is not None

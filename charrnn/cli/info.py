@@ -46,9 +46,6 @@ def _curve(model: ModelFolder) -> str:
 
     if len(model.metrics) < 2:
         return ""
-    if model.record.task is not None:
-        losses = [(one.step, one.val_nats) for one in model.metrics]
-        return f"\nvalidation loss (o: the weights that were kept)\n{plot(losses, model.step)}"
     is_task = model.record.task is not None
     losses = [(m.step, m.val_nats / (1 if is_task else math.log(2))) for m in model.metrics]
     unit = "" if is_task else f" in bits per {model.tokenizer.unit}"

@@ -1,4 +1,4 @@
-"""charrnn verify: whether a model folder is whole."""
+"""charrnn verify: whether a model folder is intact."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ MACHINE_CODE_PAYS = 250_000
 class Model(Predictor):
     """A language model that is ready to use. Get one from `charrnn.load`.
 
-    Its state is a value, as everywhere in charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
+    Its state is a value, as in all of charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
     (L, B, H) in PyTorch's layout. No call changes the one it is given.
 
     Args:
@@ -167,7 +167,7 @@ class Model(Predictor):
         """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
         ids, state = self._checked(ids, state, 2)
         if not ids.shape[1]:
-            raise UsageError("there are no ids to read", "give at least one of each sequence")
+            raise UsageError("there are no ids to read", "give at least one for each sequence")
         hidden, state = self._hidden(ids[:, :TIME_CHUNK], state)
         for start in range(TIME_CHUNK, ids.shape[1], TIME_CHUNK):
             hidden, state = self._hidden(ids[:, start : start + TIME_CHUNK], state)

@@ -79,7 +79,9 @@ def multiply_right() -> bool:
     found, expected = trial_product(lanes=41, words=3 * WORDS, columns=3)
     right = np.array_equal(found, expected)
     if not right:
-        warnings.warn("tiles (AMX) multiply wrongly here, so training does without", stacklevel=2)
+        warnings.warn(
+            "tiles (AMX) give wrong products here, so training does without them", stacklevel=2
+        )
     return right
 
 

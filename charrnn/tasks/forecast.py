@@ -114,7 +114,7 @@ class Forecaster(TaskModel[Trial]):
                 rows = np.zeros(())
             rows = rows[:, None] if rows.ndim == 1 else rows
         if rows.ndim != 2:
-            found = f"{reprlib.repr(series)} is no series"
+            found = f"{reprlib.repr(series)} is not a series"
             raise UsageError(found, "give a list of series, as in [[1, 2, 3]]")
         if rows.shape[1] != 1 + len(features):
             beside = f"{rows.shape[1]} column{'s' * (rows.shape[1] > 1)}"
@@ -125,7 +125,7 @@ class Forecaster(TaskModel[Trial]):
             advice = f"give at least {self.task.season:,}, a whole season"
             raise UsageError(f"{what} has {values}", advice)
         if not np.isfinite(rows).all():
-            raise UsageError(f"{what} holds what is no number", "fill it in")
+            raise UsageError(f"{what} holds something that is not a number", "fill it in")
         return rows
 
     def _check_features(self, series: Series) -> None:

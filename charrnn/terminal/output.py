@@ -1,4 +1,4 @@
-"""Where the words of a command go."""
+"""What a command writes: its result to standard output, the rest to standard error."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _replacer(name: str, stream: TextIO) -> Callable[[UnicodeError], tuple[str, 
                 "for characters that are not in it, ? is shown; PYTHONIOENCODING=utf-8 shows all"
             )
             if 0xD800 <= code <= 0xDFFF:
-                found, advice = "the text has bytes that are no characters", "? is shown for each"
+                found, advice = "the text has bytes that are not characters", "? is shown for each"
             say(f"charrnn: {found}; {advice}")
         return "?" * (error.end - error.start), error.end
 

@@ -136,7 +136,7 @@ def test_output_may_be_closed(desk: Path) -> None:
 def test_a_server_has_language_models_alone(desk: Path) -> None:
     done = commands.run(desk, "serve", "forth", "reviews", "--port", 0)
     assert done.returncode != 0
-    assert "reviews is no language model" in done.stderr
+    assert "reviews is not a language model" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

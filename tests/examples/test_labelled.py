@@ -85,7 +85,7 @@ WRONG = {
     "a long row": ("a.csv", "text,label\nfine, I say,good\n", "a.csv: line 2 has 3 cells"),
     "fractions": ("a.jsonl", '{"text": "x", "label": 0.5}', "row 1: the label is a fraction"),
     "a list": ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label is a list"),
-    "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is no text but a number"),
+    "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is a number, not text"),
     "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
     "no such column": ("a.csv", "text,stars\nfine,5\n", "no column label, but text, stars"),
     "no such key": ("a.jsonl", '{"text": "x", "stars": 5}', "there is no column label"),

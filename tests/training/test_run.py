@@ -247,7 +247,7 @@ def test_a_save_that_fails_at_ctrl_c_is_told(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_loop_inside_a_loop_of_the_same_run_is_told() -> None:
     run = train(CORPUS, **SMALL, name="novel")
     for _ in run:
-        with pytest.raises(CharRNNError, match="this program is already training in"):
+        with pytest.raises(CharRNNError, match="this program is already training a model in"):
             next(iter(run))
         break
 

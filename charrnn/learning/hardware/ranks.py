@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-PATIENCE = timedelta(days=1)  # for the next order: an evaluation, or a user, may take long
+TIMEOUT = timedelta(days=1)  # for the next order: an evaluation, or a user, may take long
 
 
 class LostError(CharRNNError):
@@ -275,7 +275,7 @@ def found() -> Ranks:
         if not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
             atexit.register(_close)
-        orders = dist.new_group(backend="gloo", timeout=PATIENCE)
+        orders = dist.new_group(backend="gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         advice = "start all of them with torchrun; see docs/scaling.md"

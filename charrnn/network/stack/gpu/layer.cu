@@ -25,7 +25,7 @@
 #define KERNEL extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
 
 typedef unsigned short Half;  // the bits of a bfloat16
-constexpr int PATIENCE = 1 << 22;  // readings, some seconds, after which something is broken
+constexpr int MAX_READINGS = 1 << 22;  // readings, some seconds, after which something is broken
 
 struct alignas(16) Words {
   unsigned at[4];
@@ -235,7 +235,7 @@ DEVICE void multiply(Sums *sums, const unsigned (&a)[NEAR][2][TILES][4], Words *
 #pragma unroll
       for (int i = 0; i < TOGETHER; i++) wait = wait || missing(here[i]);
       if (!any_in_warp(wait)) break;
-      if (readings == PATIENCE) fail();
+      if (readings == MAX_READINGS) fail();
       read_again(here, wave, chunk);
     }
 #pragma unroll
