@@ -1,6 +1,6 @@
 """How the work of a layer is divided among the blocks and warps of a GPU.
 
-layout = plan("lstm", "forward", 512, 64, limits)    # None if it does not fit
+layout = best_layout("lstm", "forward", 512, 64, limits)    # None if it does not fit
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 
-__all__ = ["Layout", "Limits", "Way", "layouts", "plan"]
+__all__ = ["Layout", "Limits", "Way", "best_layout", "layouts"]
 
 Way = Literal["forward", "backward"]
 
@@ -131,7 +131,9 @@ def layouts(
 
 
 @cache
-def plan(cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits) -> Layout | None:
+def best_layout(
+    cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits
+) -> Layout | None:
     """The layout to use; None if none fits.
 
     Args:
