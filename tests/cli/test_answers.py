@@ -103,6 +103,7 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
         (("train", "reviews.csv", "--task", "classify", "--label-column", "x"), 2, "column x"),
         (("train", "reviews.csv", "--task", "tag"), 65, "line 1 has 1 column"),
         (("predict", "forth", "a text"), 2, "is a language model"),
+        (("predict", "airline", "--horizon", "0"), 2, "--horizon is 0; it must be a whole number"),
     ],
 )
 def test_wrong_input_is_one_line(

@@ -182,6 +182,7 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
         (("verse", "other.txt", "--unit", "37"), 2, "--unit names the unit '37'; write LAYER.UNIT"),
         (("verse", "other.txt", "--unit", "2.0"), 2, "--unit names layer 2"),
         (("verse", "other.txt", "--unit", "0.0", "--quantity", "q"), 2, "--quantity is 'q'"),
+        (("verse", "other.txt", "--unit", "0.0", "--characters", 0), 2, "--characters is 0; it"),
         (("verse", "other.txt", "--at", 0), 2, "--at is 0, and the text has 28 characters"),
         (("verse", "strange.txt", "--html", "x"), 2, "does not know a character"),
         (("nobody", "other.txt", "--html", "x"), 66, "no model folder nobody"),

@@ -275,6 +275,9 @@ def test_an_end_that_cannot_come_is_told_in_one_line(home: Path) -> None:
     endless = run(home, "sample", "verse", "-n", 0, "--stop", "Ω")
     assert (endless.returncode, endless.stdout) == (2, "")
     assert "'Ω' can't come, since the model does not know 'Ω'; give a length" in endless.stderr
+    empty = run(home, "sample", "verse", "--stop", "x", "--stop", "")
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert empty.stderr == "charrnn: --stop has an empty text; leave it out\n"
     said = run(home, "sample", "verse", "-n", 5, "--stop", "Ω")
     assert said.returncode == 0
     assert said.stderr == "charrnn: no text will end at 'Ω', since the model does not know 'Ω'\n"
