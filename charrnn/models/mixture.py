@@ -129,4 +129,4 @@ def mean_log_probs(logits: Sequence[Floats]) -> Floats:
 def _name(model: Predictor) -> str:
     """What a model is called among others, and what it is."""
     named = [model.facts[label] for label in ("model", "cell") if label in model.facts]
-    return ": ".join(named) or "a mixture"
+    return ": ".join(named) or type(model).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class Predictor(LanguageModel):
         facts: what there is to know about it: label to value, for people.
     """
 
-    facts: Mapping[str, str]
+    facts: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return notebook.lines("charrnn model", self.facts)

@@ -206,7 +206,7 @@ def test_models_and_runs_show_themselves() -> None:
         assert f"validation loss: {losses} nats" in repr(one)
     assert re.findall("parameters: .*", repr(run)) == re.findall("parameters: .*", repr(model))
     both = Mixture([model, Mixture([model, model])])
-    for part in ("model 0: checkpoints/novel: lstm", "model 1: a mixture", "vocabulary"):
+    for part in ("model 0: checkpoints/novel: lstm", "model 1: Mixture", "vocabulary"):
         assert part in repr(both)
     assert "<pre>" in both._repr_html_()
     shown = repr(model)

@@ -318,7 +318,7 @@ def test_a_model_for_a_task_is_refused_where_a_language_model_is_needed(
         assert done.returncode == 2, done
         assert f"it was trained to {task}" in done.stderr
         assert done.stderr.count("\n") == 1
-    with pytest.raises(CharRNNError, match="no language model"):
+    with pytest.raises(CharRNNError, match="not a language model"):
         charrnn.evaluate("model", VERSE)
 
 
