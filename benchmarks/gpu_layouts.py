@@ -27,7 +27,7 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.network.stack.gpu import driver, engine
-from charrnn.network.stack.gpu.layout import Layout, Limits, Way, layouts, plan
+from charrnn.network.stack.gpu.layout import Layout, Limits, Way, best_layout, layouts
 from charrnn.network.stack.gpu.source import defines, source
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
@@ -126,9 +126,9 @@ def compile_all(wanted: set[Layout], capability: tuple[int, int]) -> None:
 
 
 def tried(cell: Any, way: Way, hidden: int, batch: int, limits: Limits) -> set[Layout]:
-    """Layouts worth a try: for each number of units those with the fewest lanes, and the plan."""
+    """Layouts worth a try: for each number of units those with the fewest lanes, and the best."""
     able = [one for one in layouts(cell, way, hidden, batch, limits) if one.warps > 4]
-    found = {plan(cell, way, hidden, batch, limits)} - {None}
+    found = {best_layout(cell, way, hidden, batch, limits)} - {None}
     for units in (16, 32):
         fewest = min((layout.lanes for layout in able if layout.units == units), default=0)
         found |= {one for one in able if (one.units, one.lanes) == (units, fewest)}
@@ -280,7 +280,7 @@ def time_layouts(cell: Any, shapes: Any, limits: Limits) -> list[Any]:
     for hidden, batch in shapes:
         own = []
         for way in WAYS:
-            chosen, found = plan(cell, way, hidden, batch, limits), []
+            chosen, found = best_layout(cell, way, hidden, batch, limits), []
             for layout in sorted(tried(cell, way, hidden, batch, limits)):
                 short, long = (kernel_time(layout, batch, steps) for steps in (SHORT, LONG))
                 step = (long - short) / (LONG - SHORT)
@@ -363,7 +363,7 @@ def run(cells: list[Any], *, quick: bool) -> dict[str, Any]:
     for cell in cells:
         for way in WAYS:
             for hidden, batch, _ in able[cell]:
-                wanted |= {plan(cell, way, hidden, batch, limits)} - {None}  # type: ignore[arg-type]
+                wanted |= {best_layout(cell, way, hidden, batch, limits)} - {None}  # type: ignore[arg-type]
             for shape in timed[cell]:
                 wanted |= tried(cell, way, *shape, limits)
     compile_all(wanted, (capability[0], capability[1]))
@@ -382,7 +382,7 @@ def run(cells: list[Any], *, quick: bool) -> dict[str, Any]:
 
 def runs(cell: Any, hidden: int, batch: int, limits: Limits) -> bool:
     """Whether there is a layout for both ways."""
-    return all(plan(cell, way, hidden, batch, limits) for way in WAYS)
+    return all(best_layout(cell, way, hidden, batch, limits) for way in WAYS)
 
 
 if __name__ == "__main__":

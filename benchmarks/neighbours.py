@@ -36,8 +36,8 @@ ours = training.learner("lstm", 256, 32, 64, "auto")
 for _ in range(3): ours.update()
 print("ready", flush=True)
 sys.stdin.readline()
-most = torch.get_num_threads()
-neighbours = Neighbours(most, most, usage())
+available = torch.get_num_threads()
+neighbours = Neighbours(available, available, usage())
 def updates(seconds):
     begin, calls = time.perf_counter(), 0
     while time.perf_counter() - begin < seconds:

@@ -1,4 +1,4 @@
-"""What a public function takes: its arguments are checked against its annotations, at the door.
+"""What a public function takes: arguments are checked against annotations when it is called.
 
 @checked
 def load(model: str | Path | None = None) -> Model: ...

@@ -1,4 +1,4 @@
-"""The arrays that rooms hand to each other: their types, their checks at the door, the softmax."""
+"""The arrays that rooms hand to each other: their types, how they are checked, and the softmax."""
 
 from __future__ import annotations
 

@@ -94,9 +94,9 @@ class Reading(Settings, frozen=True):
     records: Annotated[
         Annotated[str, Meta(min_length=1)],
         about(
-            "What the text is a list of: none (one story), lines, blocks (blank lines between "
-            "them), documents (rows, files), or what stands between two: a text such as %, or "
-            "^Title: for lines that begin a record. auto looks at the text."
+            "How the text divides into records: none (one story), lines, blocks (with blank "
+            "lines between them), documents (rows or files), a separator such as %, or ^Title: "
+            "for lines that begin a record. auto decides by the text."
         ),
     ] = "auto"
 
@@ -136,7 +136,7 @@ class Budget(Settings, frozen=True):
     ] = None
     steps: Annotated[
         Size | None,
-        about("Number of updates; with minutes, these only choose the sizes and settings."),
+        about("Number of updates; minutes given as well only choose the sizes and settings."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -229,31 +229,29 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ]
     seq_length: Annotated[
         Size,
-        about("Time steps between two updates (T): truncated back-propagation.", unset=BY_TEXT),
+        about("Time steps per update (T): how far back gradients reach.", unset=BY_TEXT),
     ]
     steps: Annotated[Size, about("Number of updates.", derived=True)]
     learning_rate: Annotated[
         Positive,
-        about(
-            "Highest learning rate, after the warm-up.", "--learning-rate", "--lr", unset=BY_TEXT
-        ),
+        about("Peak learning rate, after the warm-up.", "--learning-rate", "--lr", unset=BY_TEXT),
     ]
     warmup_steps: Annotated[
         Count,
         about(
-            "Updates in which the learning rate rises from zero.",
+            "Number of updates over which the learning rate rises from zero.",
             unset="a tenth of the updates, at most 200",
         ),
     ]
     weight_decay: Annotated[
         NonNegative, about("AdamW's weight decay, on weight matrices.", unset="0.05")
     ]
-    grad_clip: Annotated[Positive, about("Largest norm that a gradient may have.")] = 1.0
+    grad_clip: Annotated[Positive, about("Maximum norm of the gradient.")] = 1.0
     val_frac: Annotated[
         float,
         Meta(gt=0, lt=1),
         about(
-            "Fraction at the end of the text to keep for validation.",
+            "Fraction to keep for validation: the end of a text, records from all over a list.",
             unset="0.1, but at most 500,000 characters",
         ),
     ]
@@ -280,7 +278,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         about(
             "What computes the recurrent layers: machine code, machine code with tiles (AMX), one "
             "kernel of a GPU for all steps, PyTorch's own layers, or a loop over its operations. "
-            "The fastest here, by trial.",
+            "A trial finds the fastest.",
             derived=True,
         ),
     ] = "auto"
@@ -294,7 +292,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ] = False
     base_weights: Annotated[
         str | None,
-        about("SHA-256 of the weights that training started from, if another's.", derived=True),
+        about(
+            "SHA-256 of the weights that training started from, if they were another model's.",
+            derived=True,
+        ),
     ] = None
     corrections: Annotated[
         tuple[Correction, ...],
@@ -312,7 +313,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
 
 @document
 class TaskSettings(Settings, frozen=True, kw_only=True):
-    """What is to be learnt, if it is not a language model."""
+    """What to learn, if not a language model."""
 
     task: Annotated[
         TaskName | None,
@@ -329,8 +330,13 @@ class TaskSettings(Settings, frozen=True, kw_only=True):
         ),
     ] = None
     horizon: Annotated[
-        Size | None, about("Forecast: values to predict at once.", unset="the season, or a tenth")
+        Size | None,
+        about(
+            "Forecast: number of values to predict at once.",
+            unset="the season, or a tenth of the series",
+        ),
     ] = None
     season: Annotated[
-        Size | None, about("Forecast: steps after which a series repeats itself.", unset="none")
+        Size | None,
+        about("Forecast: number of steps after which a series repeats itself.", unset="none"),
     ] = None

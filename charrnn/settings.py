@@ -177,6 +177,10 @@ def check(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:
         try:
             checked[field.name] = msgspec.convert(value, field.type)
         except msgspec.ValidationError as error:
+            if isinstance(value, tuple) and "" in value:
+                raise UsageError(
+                    f"{field.name} has an empty text", "leave it out", field.name
+                ) from None
             expected = requirement(field.type) or str(error).replace("`", "")
             shown = repr(value) if len(repr(value)) < LONG else reprlib.repr(value)
             raise UsageError(f"{field.name} is {shown}", expected, field.name) from None

@@ -38,8 +38,8 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     max_new_tokens: Annotated[
         Count | None,
         about(
-            "Number of characters to write (bytes, for a byte model), the prompt not counted; "
-            "some more if the last would be cut.",
+            "Number of characters to write (bytes, for a byte model), not counting the prompt; a "
+            "few more if the last would be cut in half.",
             "--length",
             "-n",
             cli="0 writes until stopped.",
@@ -49,7 +49,7 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
         NonNegative | Annotated[tuple[NonNegative, ...], Meta(min_length=1)],
         about(
             "Divides the logits: below 1 is safer, above 1 wilder, 0 always takes the likeliest. "
-            "Several take turns, a character each.",
+            "Several take turns, one per character.",
             "--temperature",
             "--temp",
             "-t",
@@ -106,11 +106,12 @@ class EvalConfig(Settings, frozen=True, kw_only=True):
     protocol: Annotated[
         Literal["carried", "windows", "records"] | None,
         about(
-            "Carry the state through the whole text, or start empty in each window or record.",
+            "Whether to carry the state through the whole text, or to start each window or record "
+            "with an empty one.",
             unset="records for a model of records, else carried",
         ),
     ] = None
-    window: Annotated[Width, about("Characters in a window.")] = 256
+    window: Annotated[Width, about("Characters per window.")] = 256
     random_windows: Annotated[
         Size | None, about("Score this many windows at random places, instead of all.")
     ] = None
@@ -133,22 +134,22 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
     host: Annotated[
         str,
         Meta(min_length=1),
-        about("Address to listen on; 0.0.0.0 lets other machines in: give an --api-key then."),
+        about("Address to listen on; 0.0.0.0 lets other machines in, so set --api-key with it."),
     ] = "127.0.0.1"
     port: Annotated[
-        int, Meta(ge=0, le=65535), about("Port to listen on; 0 takes any that is free.")
+        int, Meta(ge=0, le=65535), about("Port to listen on; 0 takes any free one.")
     ] = 8765
     api_key: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
         about(
-            "Key that requests must bring as `Authorization: Bearer KEY`.",
+            "Key that requests must send as `Authorization: Bearer KEY`.",
             unset="the environment's CHARRNN_API_KEY",
         ),
     ] = None
     allow_origin: Annotated[
         tuple[str, ...],
         about(
-            "Let pages of this origin use the server, like https://example.org; * for all.",
+            "Let pages of this origin use the server, such as https://example.org; * for all.",
             cli="May be given several times.",
         ),
     ] = ()
@@ -160,13 +161,16 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
         ),
     ] = ()
     max_length: Annotated[
-        Size, about("Most characters that a text may have, and that a prompt may have.")
+        Size, about("Maximum length of a text, and of a prompt, in characters.")
     ] = 10_000
     max_texts: Annotated[
-        Annotated[int, Meta(ge=1, le=10_000)], about("Most texts that are written side by side.")
+        Annotated[int, Meta(ge=1, le=10_000)],
+        about("Maximum number of texts written side by side."),
     ] = 512
-    max_body: Annotated[Size, about("Most bytes that a request may have.")] = 1_000_000
-    max_seconds: Annotated[Positive, about("Most seconds that a request may take.")] = 300.0
+    max_body: Annotated[Size, about("Maximum size of a request, in bytes.")] = 1_000_000
+    max_seconds: Annotated[Positive, about("Maximum time that a request may take, in seconds.")] = (
+        300.0
+    )
 
 
 # All that a user can set.

@@ -194,10 +194,10 @@ def emulator(processor: Processor, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """A processor with tiles, which are emulated."""
     with amx.emulated() as found:
         processor(amx.WITH_TILES)
-        monkeypatch.setattr(tiles, "_granted", lambda: True)
-        tiles._right.cache_clear()
+        monkeypatch.setattr(tiles, "granted", lambda: True)
+        tiles.multiply_right.cache_clear()
         yield found
-    tiles._right.cache_clear()
+    tiles.multiply_right.cache_clear()
 
 
 @pytest.fixture

@@ -143,10 +143,10 @@ def refused(kind: type[Settings], name: str, value: float) -> str:
 def test_the_bounds_that_are_told_are_those_that_hold(
     kind: type[Settings], setting: Setting
 ) -> None:
-    told = in_words(setting.annotation)
-    step = 1 if told.startswith("a whole number") else 1e-6
-    numbers = [eval(n) for n in re.findall(r"\d+\*\*\d+ - \d|[\d]+", told.replace(",", ""))]  # noqa: S307
-    words = re.findall(r"from|to|at least|above|at most|below", told)
+    shown = in_words(setting.annotation)
+    step = 1 if shown.startswith("a whole number") else 1e-6
+    numbers = [eval(n) for n in re.findall(r"\d+\*\*\d+ - \d|[\d]+", shown.replace(",", ""))]  # noqa: S307
+    words = re.findall(r"from|to|at least|above|at most|below", shown)
     assert len(words) == len(numbers) > 0
     for word, number in zip(words, numbers, strict=True):
         inward = step if word in ("from", "at least", "above") else -step
@@ -154,7 +154,7 @@ def test_the_bounds_that_are_told_are_those_that_hold(
         outside = kept if word in ("above", "below") else kept - inward
         inside = kept + inward if word in ("above", "below") else kept
         assert refused(kind, setting.name, outside) == (
-            f"{setting.name} is {outside!r}; it must be {told}"
+            f"{setting.name} is {outside!r}; it must be {shown}"
         )
         assert not refused(kind, setting.name, inside)
 
@@ -184,21 +184,21 @@ def test_the_defaults_that_are_told_for_training_are_those_of_training() -> None
     tokens = 1_000_000
     made = plan(tokens, 60, Budget(), {}, speed=90e9)
     config = schedule(made, 1500)
-    told = {
+    shown = {
         setting.name: setting.unset for setting in settings_of(Budget, ModelConfig, TrainConfig)
     }
     for name in ("cell", "embed_size", "num_layers"):
-        assert told[name] == str(getattr(made.model, name))
-    assert (told["skip"] == "yes") is made.model.skip
-    assert told["weight_decay"] == str(config.weight_decay)
-    assert told["minutes"] == f"{Budget().minutes:g}"
-    assert told["val_frac"].startswith(f"{made.val_tokens / tokens:g},")
-    assert told["val_frac"].endswith(
+        assert shown[name] == str(getattr(made.model, name))
+    assert (shown["skip"] == "yes") is made.model.skip
+    assert shown["weight_decay"] == str(config.weight_decay)
+    assert shown["minutes"] == f"{Budget().minutes:g}"
+    assert shown["val_frac"].startswith(f"{made.val_tokens / tokens:g},")
+    assert shown["val_frac"].endswith(
         f"{plan(10**8, 60, Budget(), {}, speed=90e9).val_tokens:,} characters"
     )
-    assert "tenth" in told["warmup_steps"]
+    assert "tenth" in shown["warmup_steps"]
     assert config.warmup_steps == 150
-    assert told["warmup_steps"].endswith(f" {schedule(made, 100_000).warmup_steps}")
+    assert shown["warmup_steps"].endswith(f" {schedule(made, 100_000).warmup_steps}")
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         (lambda m: m.generate(None), "prompt is None; it must be a string"),
         (lambda m: m.generate(b"the"), "prompt is b'the'; it must be a string"),
@@ -291,11 +291,11 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
     ],
 )
 def test_the_line_says_what_was_given_and_what_is_wanted(
-    wrong: Callable[[Model], Any], told: str, folder: Path
+    wrong: Callable[[Model], Any], message: str, folder: Path
 ) -> None:
     with pytest.raises(CharRNNError) as error:
         wrong(load(folder))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_numbers_of_numpy_and_pytorch_are_numbers(folder: Path) -> None:

@@ -92,7 +92,7 @@ def test_using_a_model_needs_no_more(home: Path) -> None:
         "score verse": "bits_per_char",
         "info verse": "validation loss",
         "list": "verse",
-        "verify verse": "is whole",
+        "verify verse": "is intact",
         "export verse --html page.html": "page.html",
         "inspect verse verse.txt --html inside.html": "inside.html",
         "inspect verse verse.txt --unit 0.1 --characters 3": "h",

@@ -28,7 +28,7 @@ ModelsAndTextsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL... TEXT...",
-        help="A model folder or name, or several to be mixed; then texts as for train.",
+        help="A model folder or name, or several to mix; then texts as for train.",
     ),
 ]
 ValidationOption = Annotated[
@@ -39,13 +39,15 @@ DynamicOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TEXT",
-        help="Dynamic evaluation: adapt the model to what it has scored. Names the text it was "
+        help="Dynamic evaluation: adapt the model to what it has scored. TEXT is what it was "
         "trained on; may be given several times.",
     ),
 ]
 PerCharOption = Annotated[
     bool,
-    typer.Option("--per-char", help="Print the loss of each character, one line of JSON for each."),
+    typer.Option(
+        "--per-char", help="Print the loss of each character, one line of JSON per character."
+    ),
 ]
 HtmlOption = Annotated[
     Path | None,
@@ -65,14 +67,14 @@ def evaluate(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """Measure how well a model, or several together, predict a text or answer examples."""
+    """Measure how well a model, or a mixture of several, predicts a text or answers examples."""
     config, reading = take(EvalConfig, given), take(Reading, given)
     if config.random_windows is not None and config.protocol != "windows":
         raise UsageError("--random-windows needs windows", "add --protocol windows")
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"
         raise UsageError("random windows don't make up a text to show", advice)
-    models, sources = models_and_texts(arguments, "score", "charrnn eval MODEL TEXT")
+    models, sources = models_and_texts(arguments, "score", "name one: charrnn eval MODEL TEXT")
     if _is_for_a_task(models[0]):
         only = {"validation": validation, "dynamic": dynamic, "per_char": per_char, "html": html}
         only |= {"unknown": unknown != "error", "records": reading.records != Reading().records}
@@ -95,7 +97,7 @@ def evaluate(
 
 
 def _is_for_a_task(model: str) -> bool:
-    """Whether a model is no language model."""
+    """Whether a model is not a language model."""
     from charrnn.folder.reading import find_model, read_record
 
     return read_record(find_model(model)).task is not None

@@ -59,7 +59,7 @@ def export(
         found = f"{len(model)} models are named, and a page, script or graph holds one"
         raise UsageError(found, "export one; a mixture of several stays with charrnn sample")
     if html is None and js is None and onnx is None:
-        advice = "charrnn export MODEL --html page.html, or --js, or --onnx"
+        advice = "choose --html, --js or --onnx: charrnn export MODEL --html page.html"
         raise UsageError("there is nothing to write", advice)
     paths = [path.absolute() for path in (html, js, onnx) if path is not None]
     if len(paths) > len(set(paths)):

@@ -1,4 +1,4 @@
-"""The ways of `charrnn inspect` that measure: --units, --horizon and --gradients; and a bar."""
+"""The ways of `charrnn inspect` that measure: --units, --horizon and --gradients."""
 
 from __future__ import annotations
 

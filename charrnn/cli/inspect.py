@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
-USAGE = "charrnn inspect MODEL TEXT --html page.html"
+USAGE = "name one: charrnn inspect MODEL TEXT --html page.html"
 
 ArgumentsArgument = Annotated[
     list[str],
@@ -58,16 +58,15 @@ AtOption = Annotated[
 QuantityOption = Annotated[
     str | None,
     typer.Option(
-        help="With --unit: h, c (as tanh(c)), or a gate: i f g o of an LSTM, r z n of a GRU.  "
-        "[default: h]"
+        help="With --unit: h, c (as tanh(c)), or a gate: i, f, g or o of an LSTM, r, z or n of "
+        "a GRU.  [default: h]"
     ),
 ]
 CharactersOption = Annotated[
     int | None,
     typer.Option(
-        min=1,
         help="With --html and --unit: how many characters of the text to show.  "
-        "[default: 4000, or as many as make a page of 5 MB]",
+        "[at least 1; default: 4000, or as many as make a page of 5 MB]",
     ),
 ]
 UnitsOption = Annotated[
@@ -195,6 +194,9 @@ def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Un
     """The ids of what is shown of a text; says so if it is not all."""
     from charrnn.inside.pages.page import fitting
 
+    if characters is not None and characters < 1:
+        advice = "it must be a whole number, at least 1"
+        raise UsageError(f"characters is {characters}", advice, "characters")
     count = characters or fitting(model)
     text = corpus.text[:count]
     ids = model.tokenizer.encode(text, unknown)

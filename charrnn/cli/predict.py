@@ -29,8 +29,8 @@ InputsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[FILE | TEXT]...",
-        help="Files of texts, one a line or in a column of a table, or texts themselves; a "
-        "forecaster reads series, and goes on from those it was trained on if none are given.  "
+        help="Files of texts, one per line or in a column of a table, or the texts themselves; a "
+        "forecaster reads series, and continues those it was trained on if none are given.  "
         "Put -- before one that begins with a minus.  [default: standard input]",
     ),
 ]
@@ -39,11 +39,15 @@ PlainOption = Annotated[
 ]
 HorizonOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Forecast: how many values.  [default: as many as in training]"),
+    typer.Option(
+        help="Forecast: number of values to predict.  [at least 1; default: as many as in training]"
+    ),
 ]
 PlotOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Forecast: draw history, forecast and band to this file."),
+    typer.Option(
+        metavar="FILE", help="Forecast: draw the history, the forecast and its band to this file."
+    ),
 ]
 
 

@@ -15,24 +15,27 @@ ModelArgument = Annotated[
 ]
 NameArgument = Annotated[
     str,
-    typer.Argument(metavar="OWNER/NAME", help="Your name on the hub, and the model's."),
+    typer.Argument(
+        metavar="OWNER/NAME", help="Your name on the hub, and the name that the model gets there."
+    ),
 ]
 LicenseOption = Annotated[
     str,
     typer.Option(
         "--license",
-        help="What others may do with it, in the hub's words: mit, cc-by-4.0, other, …",
+        help="License of the model, as the hub names it: mit, cc-by-4.0, other, …",
     ),
 ]
 PublicOption = Annotated[
-    bool, typer.Option("--public/--private", help="Whether everyone may see it.")
+    bool, typer.Option("--public/--private", help="Whether everyone can see it.")
 ]
 LanguageOption = Annotated[
     list[str] | None,
     typer.Option("--language", help="Language of its text: en, de, …; may be given several times."),
 ]
 SpaceOption = Annotated[
-    bool, typer.Option("--space", help="Also make a static Space of the page that export writes.")
+    bool,
+    typer.Option("--space", help="Also publish the page that export writes, as a static Space."),
 ]
 
 

@@ -115,7 +115,9 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
             option = "--unique" if self.unique else "--novel"
             raise UsageError(f"{option} is about records", "say how many with --records")
         if self.interactive and str(self.prompt_file) == "-":
-            raise UsageError("standard input can't be both prompt and choices", "use --prompt")
+            raise UsageError(
+                "standard input can't be both the prompt and your choices", "use --prompt"
+            )
 
 
 @with_settings(SampleConfig, SampleOptions, Reading, leave_out=("text_column", "split", "reverse"))

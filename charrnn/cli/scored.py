@@ -108,7 +108,7 @@ def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]
         training = _training_tokens(asked.models, corpus, len(ids))
         ids = ids[: len(ids) - training] if reverse else ids[training:]
     if asked.reading.records not in ("auto", "none"):
-        raise UsageError("this is no model of records", "leave --records out")
+        raise UsageError("the model was not trained on records", "leave --records out")
     return corpus.name, ids[::-1].copy() if reverse else ids
 
 

@@ -54,7 +54,7 @@ def _folders(models: list[Any]) -> dict[str, Path]:
     """The folders of the models, by the names that requests use.
 
     Raises:
-        CharRNNError: if two have the same name, or if one has no record or is no language model.
+        CharRNNError: if two have the same name, or if one has no record or is not a language model.
     """
     from charrnn.folder.hub import is_on_hub, repository
     from charrnn.folder.reading import find_model, read_record, read_tokenizer, refuse_task

@@ -34,8 +34,8 @@ InitOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODEL",
-        help="Start from the weights of this language model; its vocabulary may grow. A task may "
-        "be given a second one, trained with --reverse.",
+        help="Start from the weights of this language model; its vocabulary may grow. A task "
+        "may be given a second model, trained with --reverse, with another --init-from.",
     ),
 ]
 RepeatOption = Annotated[

@@ -1,4 +1,4 @@
-"""charrnn verify: whether a model folder is whole."""
+"""charrnn verify: whether a model folder is intact."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def verify(model: ModelArgument = None) -> None:
     if not unfinished:
         read_folder(path)
     checked = read_manifest(path) is not None
-    found = "is whole" if checked else f"loads, but has no {MANIFEST} to check it against"
+    found = "is intact" if checked else f"loads, but has no {MANIFEST} to check it against"
     write(f"{path} {found}{'; its run has no model yet' if unfinished else ''}\n")
 
 

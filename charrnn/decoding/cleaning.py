@@ -1,4 +1,4 @@
-"""The same text without what only some editor, system or transfer put into it; each change is told.
+"""A text without what some editor, system or transfer put into it; each change is reported.
 
 cleaner = Cleaner()
 clean = cleaner.feed(piece) + … + cleaner.feed(last_piece, last=True)

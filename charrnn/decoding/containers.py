@@ -40,9 +40,9 @@ __all__ = [
     "Source",
     "is_archive",
     "plain_name",
+    "reading_errors",
     "sources",
     "sources_in",
-    "told",
 ]
 
 # Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
@@ -90,7 +90,7 @@ def sources(path: Path, reading: Reading) -> Generator[Source, None, None]:
 
     Raises:
         BadDataError: for a container that grows past all reason.
-        Exception: what `told` catches, here or when a stream is read.
+        Exception: what `reading_errors` catches, here or when a stream is read.
     """
     with path.open("rb") as file:
         yield from _sources(str(path), path.name, file, reading, path)
@@ -283,7 +283,7 @@ def _is_hidden(name: str) -> bool:
 
 
 @contextmanager
-def told(name: str) -> Iterator[None]:
+def reading_errors(name: str) -> Iterator[None]:
     """What can go wrong when a file is read, as the user's errors.
 
     Raises:

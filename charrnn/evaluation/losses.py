@@ -104,7 +104,9 @@ def _found(
     tokenizer = same_vocabulary([model.tokenizer for model in found])
     directions = {isinstance(m, ModelFolder) and m.record.reads_backwards for m in found}
     if len(directions) > 1:
-        raise UsageError("one model reads backwards, another forwards", "evaluate them one by one")
+        raise UsageError(
+            "one model reads backwards, another reads forwards", "evaluate them one by one"
+        )
     return found, tokenizer, directions.pop()
 
 
@@ -151,7 +153,7 @@ def mixed_surprisals(
     if isinstance(text, Records):
         _refuse_for_records(config, dynamic=training_ids is not None)
     elif config.protocol == "records":
-        raise UsageError("this is no model of records", "leave --protocol out")
+        raise UsageError("the model was not trained on records", "leave --protocol out")
     elif len(text) < 2:
         raise UsageError(f"the text has {len(text)} of the two tokens it needs", "use a longer one")
     if training_ids is not None and (config.protocol == "windows" or len(training_ids) < 2):

@@ -21,7 +21,7 @@ __all__ = ["Labelled", "check_classes", "read_labelled"]
 
 PREFIX = "__label__"
 SPACES = re.compile(r"[ \t]+")  # after a label
-MOST_CLASSES = 10_000  # more are hardly classes: numbers of rows, or the texts themselves
+MAX_CLASSES = 10_000  # more are hardly classes: numbers of rows, or the texts themselves
 
 
 class Labelled(NamedTuple):
@@ -127,7 +127,7 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
             text = None if text is MISSING else text
             label = None if label is MISSING else label
         if not isinstance(text, str | None):
-            found = f"{file.at(row.number)}: {text_column} is no text but {_kind(text)}"
+            found = f"{file.at(row.number)}: {text_column} is {_kind(text)}, not text"
             raise BadDataError(found, "choose another --text-column")
         yield text or "", _label(file, row, label, label_column), file.at(row.number)
 
@@ -148,8 +148,8 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
             )
         raise UsageError(
             f"{file.name}: its first line has no column {missing}, but {shown}",
-            f"choose --{options[missing]}-column, or number the columns 1, 2, … if that line is no "
-            "header",
+            f"choose --{options[missing]}-column, or number the columns 1, 2, … if that line is "
+            "not a header",
         )
     for name, kind in options.items():
         if value_at(row.cells, name) is MISSING:
@@ -186,7 +186,7 @@ def check_classes(examples: Sequence[Labelled]) -> list[str]:
     if len(counts) == 1:
         found = f"all {len(examples):,} texts have the label {examples[0].label!r}"
         raise BadDataError(found, "a classifier needs texts of two or more classes")
-    if len(counts) > MOST_CLASSES:
+    if len(counts) > MAX_CLASSES:
         place, label = examples[0].place, examples[0].label[:40]
         raise BadDataError(
             f"{place}: {len(counts):,} different labels in {len(examples):,} texts, such as "

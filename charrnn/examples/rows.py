@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from charrnn.config import Reading
-from charrnn.decoding.containers import Source, plain_name, sources_in, told
+from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
@@ -147,7 +147,7 @@ class File:
         Raises:
             BadDataError: for a broken file, and for a row with more cells than there are columns.
         """
-        with told(self.name):
+        with reading_errors(self.name):
             if self.form in (Form.CELLS, Form.TEXT):
                 yield from self._cells(is_header)
             else:
@@ -198,7 +198,7 @@ class File:
         """The lines of a text with their numbers, without what ends them."""
         assert self.source is not None, "a data set has no lines"
         rest, number = "", 0
-        with told(self.name):
+        with reading_errors(self.name):
             for piece in pieces(self.name, self.source.stream, self.reading):
                 *whole, rest = (rest + piece.text).split("\n")
                 yield from enumerate(whole, number + 1)
@@ -240,7 +240,7 @@ def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) ->
 
 def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[File]:
     if isinstance(one, Path):
-        with told(str(one)):
+        with reading_errors(str(one)):
             if _form_of(one.name) is Form.PARQUET:
                 with one.open("rb") as file:  # for the errors that a file can have
                     source = Source(str(one), one.name, Stream(file), one)
@@ -255,7 +255,7 @@ def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[Fil
         raise MissingInputError(f"{one} is a text without examples", "name a file of examples")
     else:
         with (
-            told("standard input"),
+            reading_errors("standard input"),
             closing(sources_in("standard input", standard_input(), reading)) as found,
         ):
             for source in found:

@@ -116,7 +116,7 @@ def read_series(
 
     Raises:
         BadDataError: for what is no number, a value that is missing, rows that are not in the
-            order of their times, two series of one name, and if there is no series at all.
+            order of their times, two series of one name, and if there is not a series at all.
         UsageError: if there is no such column.
     """
     found: list[Series] = []
@@ -132,8 +132,8 @@ def read_series(
     if len(features) > 1:
         other = next(one for one in found if one.features != found[0].features)
         raise BadDataError(
-            f"{other.place}: the columns beside the value are {_listed(other.features)}, "
-            f"before they were {_listed(found[0].features)}",
+            f"{other.place}: the columns besides the value are {_listed(other.features)}, "
+            f"before, they were {_listed(found[0].features)}",
             "give all files the same columns",
         )
     return found

@@ -37,7 +37,7 @@ __all__ = [
 OUTSIDE = "O"
 TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
 DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
-MOST_TYPES = 1_000  # more are hardly kinds of spans
+MAX_TYPES = 1_000  # more are hardly kinds of spans
 # A word is what stands between spaces, without the marks that open and close it, which are words
 # of their own; in writing without spaces each character is one.
 WORD = re.compile(
@@ -136,7 +136,7 @@ def _sentences(file: File) -> Iterator[Tagged]:
 def _check_tag(place: str, tag: str) -> None:
     if tag != OUTSIDE and not TAG.fullmatch(tag):
         raise BadDataError(
-            f"{place}: {tag!r} is no tag",
+            f"{place}: {tag!r} is not a tag",
             "write O, or B- or I- and a type; leave a header out",
         )
 
@@ -221,7 +221,7 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
             raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
         if not isinstance(marks, list):
             advice = 'write a list of {"start", "end", "label"}'
-            raise BadDataError(f"{place}: spans is no list", advice)
+            raise BadDataError(f"{place}: spans is not a list", advice)
         marked = sorted(_span(place, text, mark) for mark in marks)
         for first, other in pairwise(marked):
             if first.end > other.start:
@@ -263,11 +263,13 @@ def _divided(row: Row, place: str, words_in: Sequence[str]) -> Tagged | None:
         raise BadDataError(found, f"name the column of the tags {' or '.join(TAGS)}")
     lists = isinstance(words, list) and isinstance(tags, list)
     if not lists or len(words) != len(tags):
-        counts = f"words: {len(words)}, tags: {len(tags)}" if lists else "words or tags are no list"
+        counts = (
+            f"words: {len(words)}, tags: {len(tags)}" if lists else "words or tags are not a list"
+        )
         raise BadDataError(f"{place}: {counts}", "write a list of words, and a tag for each")
     for word, tag in zip(words, tags, strict=True):
         if not isinstance(word, str) or not word.strip():
-            raise BadDataError(f"{place}: {word!r} is no word", "leave it and its tag out")
+            raise BadDataError(f"{place}: {word!r} is not a word", "leave it and its tag out")
         if not isinstance(tag, str):
             found = f"{place}: the tag {tag!r} has no name"
             raise BadDataError(found, "write O, or B- or I- and a type")
@@ -287,7 +289,7 @@ def _value(file: File, row: Row, name: str) -> Any:
 
 def _span(place: str, text: str, value: Any) -> Span:
     if not isinstance(value, dict):
-        raise BadDataError(f"{place}: a span is no record", 'write {"start", "end", "label"}')
+        raise BadDataError(f"{place}: a span is not a record", 'write {"start", "end", "label"}')
     start, end, label = (cast(Any, value.get(name)) for name in ("start", "end", "label"))
     if not isinstance(label, str) or not label.strip():
         raise BadDataError(f"{place}: a span has no label", "write what it is")
@@ -325,7 +327,7 @@ def check_types(examples: Sequence[Tagged]) -> list[str]:
     if not kinds:
         found = f"{examples[0].place}: nothing is marked in all {len(examples):,} texts"
         raise BadDataError(found, "mark spans with B- and I- tags")
-    if len(kinds) > MOST_TYPES:
+    if len(kinds) > MAX_TYPES:
         found = f"{examples[0].place}: {len(kinds):,} types of spans, such as {kinds[0]!r}"
         raise BadDataError(found, "write the tag in the last column")
     return kinds

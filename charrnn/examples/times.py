@@ -108,7 +108,7 @@ def ordered_times(
         notes: gets how the times were read, if that was not the only way.
 
     Raises:
-        BadDataError: for what is no time, for times in several forms, and for rows out of order.
+        BadDataError: for what is not a time, for times in several forms, and for rows out of order.
     """
     found = times_of(tuple(cells))
     if found is None:
@@ -129,7 +129,7 @@ def ordered_times(
 def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> BadDataError:
     """The error for times that are not all in one form."""
     odd = next((k for k, cell in enumerate(cells) if not is_time(cell)), 0)
-    found = f"{file.at(numbers[odd])}: {cells[odd]!r} is no time"
+    found = f"{file.at(numbers[odd])}: {cells[odd]!r} is not a time"
     if is_time(cells[odd]):
         found = f"{file.name}: times such as {cells[odd]!r} are not all in one form"
     return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")

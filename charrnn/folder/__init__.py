@@ -9,6 +9,6 @@ record      what a model folder says of its model
 reading     model folders, found by name and read
 locking     one run at a time in a folder
 card        what there is to know about a model, for people
-notebook    how models and runs show themselves in a notebook
+notebook    how models and runs show themselves, printed and in a notebook
 resuming    all that a run needs to go on exactly
 """

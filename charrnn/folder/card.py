@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import math
 
-from charrnn.config import TaskName
+from charrnn.config import ModelConfig, TaskName
 from charrnn.folder.hub import folder_name
-from charrnn.folder.record import ModelFolder, labels_of
+from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["facts", "markdown", "vocabulary"]
+__all__ = ["corpus", "facts", "markdown", "network", "vocabulary"]
 
 NAMED = 10  # labels that a card names
 
 
 def facts(model: ModelFolder) -> dict[str, str]:
     """What there is to know about a model: label to value, both for people."""
-    record, shape = model.record, model.record.model
+    record = model.record
     parameters = sum(weight.size for weight in model.weights.values())
-    skips = ", skip connections" if shape.skip else ""
-    skips += ", forwards and backwards" if shape.bidirectional else ""
-    found = {
-        "cell": f"{shape.cell}, {shape.num_layers} × {shape.hidden_size}, "
-        f"embedding {shape.embed_size}{skips}",
-        "parameters": f"{parameters:,}",
-    }
+    found = {"cell": network(record.model), "parameters": f"{parameters:,}"}
     if record.task is not None:
         found |= _of_task(model, record.task)
     if not isinstance(record.task, Forecast):
         found["vocabulary"] = vocabulary(model.tokenizer)
     if record.corpus is not None:
-        read = "values" if isinstance(record.task, Forecast) else "characters"
-        found["corpus"] = f"{record.corpus.name}, {record.corpus.characters:,} {read}"
-        if record.corpus.reverse:
-            found["corpus"] += ", read from the end to the beginning"
-        if isinstance(record.task, Forecast):
-            found["series"] = f"{record.corpus.record_count:,}"
-        elif record.task is not None:
-            found["examples"] = f"{record.corpus.record_count:,}"
-        elif record.corpus.record_count:
-            count = f"{record.corpus.record_count:,}"
-            found["records"] = f"{count}, {division.in_words(record.corpus.records)}"
+        found |= corpus(record.corpus, record.task)
     if (last := model.evaluation) is not None:
         unit, bits = model.tokenizer.unit, last.val_nats / math.log(2)
         if record.task is None:
@@ -59,6 +43,28 @@ def facts(model: ModelFolder) -> dict[str, str]:
     found["made by"] = f"charrnn {record.charrnn_version}" + (
         f" with PyTorch {record.torch_version}" if record.torch_version else ""
     )
+    return found
+
+
+def network(shape: ModelConfig) -> str:
+    """The shape of a network, in words."""
+    skips = ", skip connections" if shape.skip else ""
+    both = ", forwards and backwards" if shape.bidirectional else ""
+    sizes = f"{shape.num_layers} × {shape.hidden_size}, embedding {shape.embed_size}"
+    return f"{shape.cell}, {sizes}{skips}{both}"
+
+
+def corpus(record: CorpusRecord, task: TaskRecord | None) -> dict[str, str]:
+    """What a model is trained on: label to value."""
+    read = "values" if isinstance(task, Forecast) else "characters"
+    backwards = ", read from the end to the beginning" if record.reverse else ""
+    found = {"corpus": f"{record.name}, {record.characters:,} {read}{backwards}"}
+    if isinstance(task, Forecast):
+        found["series"] = f"{record.record_count:,}"
+    elif task is not None:
+        found["examples"] = f"{record.record_count:,}"
+    elif record.record_count:
+        found["records"] = f"{record.record_count:,}, {division.in_words(record.records)}"
     return found
 
 

@@ -43,8 +43,8 @@ def repository(name: str) -> tuple[str, str | None]:
     found, _, revision = name.removeprefix(HUB).partition("@")
     owner, _, rest = found.partition("/")
     if not (owner and rest) or "/" in rest:
-        advice = "write hf://OWNER/NAME or hf://OWNER/NAME@REVISION"
-        raise UsageError(f"{name} does not name a model", advice)
+        advice = "write OWNER/NAME, as in hf://OWNER/NAME or hf://OWNER/NAME@REVISION"
+        raise UsageError(f"{found!r} does not name a model on the hub", advice)
     return found, revision or None
 
 

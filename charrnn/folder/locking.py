@@ -64,6 +64,7 @@ def _locked_error(folder: Path) -> LockedError:
         number = int(read_bytes(folder / HOLDER))
         if number == os.getpid():
             advice = "leave that loop first"
-            return LockedError(f"this program is already training in {folder}", advice)
+            return LockedError(f"this program is already training a model in {folder}", advice)
         holder = f" by process {number}"
-    return LockedError(f"{folder} is being trained{holder}", "wait until it ends, or stop it")
+    found = f"a model is already being trained in {folder}{holder}"
+    return LockedError(found, "wait until it ends, or stop it")

@@ -1,10 +1,15 @@
-"""How models and runs show themselves in a notebook."""
+"""How models and runs show themselves: as lines when printed, as a table in a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["table"]
+__all__ = ["lines", "table"]
+
+
+def lines(title: str, rows: Mapping[str, str]) -> str:
+    """What `repr` shows: a line for each row, label and value."""
+    return f"<{title}" + "".join(f"\n  {label}: {value}" for label, value in rows.items()) + ">"
 
 
 def table(title: str, rows: Mapping[str, str], text: str = "") -> str:

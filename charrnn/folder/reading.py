@@ -81,7 +81,7 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
     for folder in _candidates(model):
         if os.path.isdir(folder):  # noqa: PTH112 - Path's method fails on names that are too long
             return folder
-    advice = f"name a model folder, or one in {CHECKPOINTS}"
+    advice = f"name a model folder, or a model in {CHECKPOINTS}/"
     raise MissingInputError(f"there is no model folder {model}", advice)
 
 
@@ -164,7 +164,7 @@ def refuse_task(record: ModelRecord, path: Path) -> None:
     """
     if record.task is not None:
         raise UsageError(
-            f"{path} is no language model: it was trained to {record.task.name}",
+            f"{path} is not a language model: it was trained to {record.task.name}",
             "use charrnn predict or charrnn eval, or name another model",
         )
 

@@ -68,11 +68,13 @@ def documents(
                 break
     if number == missing and known:
         raise _refused(MissingColumnError, name, column, known)
-    told = [*notes, *cleaner.notes()]
+    everything = [*notes, *cleaner.notes()]
     if empty:
-        told.append(f"{empty:,} of {number:,} rows {'hold' if empty > 1 else 'holds'} no text")
-    if told:
-        yield Piece(name, "", first=False, notes=tuple(told))
+        everything.append(
+            f"{empty:,} of {number:,} rows {'hold' if empty > 1 else 'holds'} no text"
+        )
+    if everything:
+        yield Piece(name, "", first=False, notes=tuple(everything))
 
 
 def has(record: object, column: str) -> bool:

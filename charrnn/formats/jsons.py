@@ -1,4 +1,4 @@
-"""JSON: a record a line, an array of records, or an object that holds one array of them."""
+"""JSON: one record per line, an array of records, or an object that holds one array of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from charrnn.formats.columns import column_of, documents, has
 
 __all__ = ["records", "rows"]
 
-FIRST = 1 << 20  # characters in which it is seen whether a file has a record a line
+FIRST = 1 << 20  # characters that show whether a file has one record per line
 NEAR = 16  # characters from the end at which an error may be of a value that goes on
 ENDS = tuple(" \t\r\n,]}")  # of a number
 DECODER = json.JSONDecoder()

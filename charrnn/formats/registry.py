@@ -12,7 +12,14 @@ from typing import BinaryIO, NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding import kinds
-from charrnn.decoding.containers import Source, is_archive, plain_name, sources, sources_in, told
+from charrnn.decoding.containers import (
+    Source,
+    is_archive,
+    plain_name,
+    reading_errors,
+    sources,
+    sources_in,
+)
 from charrnn.decoding.pieces import NotTextError, Piece, Stream, decoded
 from charrnn.errors import BadDataError
 from charrnn.formats import docx, epub, html, jsons, parquet, plain, subtitles, tables
@@ -78,7 +85,7 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
         ReadWriteError: if reading fails midway.
         UsageError: for a column that does not exist or holds no text.
     """
-    with told(str(path)):
+    with reading_errors(str(path)):
         form = format_of(path.name, reading)
         if form.whole and path.name == plain_name(path.name):
             heeded |= form.settings
@@ -92,7 +99,7 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
 
 def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
     """The same of bytes that can be read only once, such as standard input."""
-    with told(name), closing(sources_in(name, file, reading)) as found:
+    with reading_errors(name), closing(sources_in(name, file, reading)) as found:
         yield from _of_all(name, found, reading, heeded)
 
 
@@ -138,7 +145,7 @@ def is_no_text(path: Path, reading: Reading) -> bool:
     form = format_of(path.name, reading)
     if form is not PLAIN:
         return reading.rules == 1
-    with told(str(path)), closing(sources(path, reading)) as found:
+    with reading_errors(str(path)), closing(sources(path, reading)) as found:
         for source in found:
             if source.archive or not _seems_no_text(source, reading):
                 return False

@@ -14,7 +14,7 @@ __all__ = ["texts"]
 
 TIMES = re.compile(r"\s*[\d:.,]+\s*-->\s*[\d:.,]+")
 HEADERS = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)\b")
-MOST = 1000  # lines of a block
+MAX_LINES = 1000  # lines of a block
 MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 
 
@@ -37,7 +37,7 @@ def _blocks(found: Iterable[str]) -> Iterator[list[str]]:
     for line in map(str.strip, found):
         if line:
             block.append(line)
-        if block and (not line or len(block) == MOST):
+        if block and (not line or len(block) == MAX_LINES):
             yield block
             block = []
     if block:

@@ -70,7 +70,7 @@ class GraphUpdates:
         counts = (before.loss_count, before.skipped, before.skipped_in_row)
         self._seen = torch.tensor(counts, dtype=torch.int64, pin_memory=on_gpu)
         self._number = 0
-        self._graph = self._record() if on_gpu else None
+        self._graph = self.record() if on_gpu else None
         for buffer, value in zip(self.state, before.state or (), strict=False):
             buffer.copy_(value)
         self.loss.copy_(before.loss)
@@ -149,20 +149,21 @@ class GraphUpdates:
                 torch.stack([counted + ~broken, skipped + broken, (in_row + 1) * broken])
             )
 
-    def _record(self) -> torch.cuda.CUDAGraph:
+    def record(self) -> torch.cuda.CUDAGraph:
         """Record an update. Weights and the optimizer's state end as they were."""
         optimizer = self.optimizer
         moved = [*self.network.parameters(), *optimizer.means.values(), *optimizer.squares.values()]
         moved.append(optimizer.updates)
         before = [tensor.detach().clone() for tensor in moved]
         try:
-            return self._recorded()
+            return self.capture()
         finally:
             with torch.no_grad():
                 for tensor, values in zip(moved, before, strict=True):
                     tensor.copy_(values)
 
-    def _recorded(self) -> torch.cuda.CUDAGraph:
+    def capture(self) -> torch.cuda.CUDAGraph:
+        """Make updates that change what they like, the last of them as a graph."""
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self.device))
         self.generator.manual_seed(0)

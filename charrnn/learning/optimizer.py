@@ -20,7 +20,7 @@ BETAS, EPSILON = (0.9, 0.98), 1e-8
 TINY = 1e-30
 
 PARTS = 30  # of all weights; a launch takes 36 tensors
-MOST_OF_A_BLOCK = 65536  # numbers
+MAX_BLOCK = 65536  # numbers
 LEAST = 4096  # numbers, lest parts be many and short
 
 
@@ -63,7 +63,7 @@ def part_size(weights: Sequence[Tensor]) -> int | None:
     where a network is small.
     """
     total = sum(weight.numel() for weight in weights)
-    if not total or not weights[0].is_cuda or total > PARTS * MOST_OF_A_BLOCK:
+    if not total or not weights[0].is_cuda or total > PARTS * MAX_BLOCK:
         return None
     return max(-(-total // PARTS // 4) * 4, LEAST)  # whole words of 16 bytes
 

@@ -176,7 +176,9 @@ def _pairs(hooks: object) -> list[tuple[NamesFilter, HookFunction]]:
     pairs: list[Any] = list(hooks) if isinstance(hooks, (list, tuple, Iterator)) else [None]
     for pair in pairs:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not callable(pair[1]):
-            raise UsageError("hooks are no pairs of a place and a function", "give a list of these")
+            raise UsageError(
+                "hooks are not pairs of a place and a function", "give a list of these"
+            )
     return pairs
 
 

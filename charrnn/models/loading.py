@@ -25,7 +25,7 @@ def load(model: str | Path | None = None, *, revision: str | None = None) -> Mod
         revision: a branch, a tag or a commit on the hub; None for the newest.
 
     Raises:
-        UsageError: if the model is no language model.
+        UsageError: if the model is not a language model.
         MissingInputError: if there is none, or the hub can't be reached.
         BadDataError: if the folder is damaged or its files don't fit each other.
     """

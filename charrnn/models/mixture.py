@@ -14,6 +14,7 @@ from charrnn.arrays import Floats, Ids, checked_ids, log_softmax
 from charrnn.cells.rules import State
 from charrnn.config import Count
 from charrnn.errors import UsageError
+from charrnn.folder import card
 from charrnn.models.hooks import Watch, within
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import Stepper
@@ -40,6 +41,8 @@ class Mixture(Predictor):
             raise UsageError("there is no model to mix", "name at least one")
         self.tokenizer = same_vocabulary([model.tokenizer for model in models])
         self.models = models
+        self.facts = {f"model {k}": _name(model) for k, model in enumerate(models)}
+        self.facts |= {"vocabulary": card.vocabulary(self.tokenizer)}
         self.counts = [len(model.start()) for model in models]
 
     @checked
@@ -121,3 +124,9 @@ def mean_log_probs(logits: Sequence[Floats]) -> Floats:
     for other in logits[1:]:
         total = np.logaddexp(total, log_softmax(other))
     return total - np.float32(np.log(len(logits)))
+
+
+def _name(model: Predictor) -> str:
+    """What a model is called among others, and what it is."""
+    named = [model.facts[label] for label in ("model", "cell") if label in model.facts]
+    return ": ".join(named) or type(model).__name__

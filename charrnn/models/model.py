@@ -26,7 +26,7 @@ from charrnn.cells.layout import (
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import Count, ModelConfig
 from charrnn.errors import UsageError
-from charrnn.folder import card, notebook
+from charrnn.folder import card
 from charrnn.models.clamp import Clamped, held_units
 from charrnn.models.hooks import EMBED, OUT, Watch, places_of, see_of, watched
 from charrnn.models.predictor import Predictor
@@ -43,13 +43,12 @@ __all__ = ["Model"]
 # Tokens times units from which on machine code saves the tenth of a second in which it is loaded.
 # Whether it must first be made does not matter: equal seeds write equal texts.
 MACHINE_CODE_PAYS = 250_000
-SHOWN = 300  # characters of a sample in a notebook
 
 
 class Model(Predictor):
     """A language model that is ready to use. Get one from `charrnn.load`.
 
-    Its state is a value, as everywhere in charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
+    Its state is a value, as in all of charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
     (L, B, H) in PyTorch's layout. No call changes the one it is given.
 
     Args:
@@ -94,14 +93,6 @@ class Model(Predictor):
         w_ih, w_hh, b_ih, b_hh = (weights[RECURRENT + name] for name in layer_names(k))
         skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
         return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
-
-    def __repr__(self) -> str:
-        rows = "".join(f"\n  {label}: {value}" for label, value in self.facts.items())
-        return f"<charrnn model{rows}>"
-
-    def _repr_html_(self) -> str:
-        title = f"charrnn model {self.facts.get('model', '')}".rstrip()
-        return notebook.table(title, self.facts, self.generate(max_new_tokens=SHOWN, seed=0))
 
     @checked
     def start(self, batch_size: Count = 1) -> State:
@@ -176,7 +167,7 @@ class Model(Predictor):
         """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
         ids, state = self._checked(ids, state, 2)
         if not ids.shape[1]:
-            raise UsageError("there are no ids to read", "give at least one of each sequence")
+            raise UsageError("there are no ids to read", "give at least one for each sequence")
         hidden, state = self._hidden(ids[:, :TIME_CHUNK], state)
         for start in range(TIME_CHUNK, ids.shape[1], TIME_CHUNK):
             hidden, state = self._hidden(ids[:, start : start + TIME_CHUNK], state)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Count, Size, Unknown, takes
 from charrnn.errors import UsageError
+from charrnn.folder import notebook
 from charrnn.models.hooks import (
     Cache,
     HookFunction,
@@ -35,9 +37,24 @@ from charrnn.use_config import LengthPenalty, SampleConfig
 
 __all__ = ["Predictor"]
 
+SHOWN = 300  # characters of a sample in a notebook
+
 
 class Predictor(LanguageModel):
-    """A language model that scores text and writes it, and that can be looked into."""
+    """A language model that scores text and writes it, and that can be looked into.
+
+    Attributes:
+        facts: what there is to know about it: label to value, for people.
+    """
+
+    facts: Mapping[str, str] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        return notebook.lines("charrnn model", self.facts)
+
+    def _repr_html_(self) -> str:
+        sample = self.generate(max_new_tokens=SHOWN, seed=0)
+        return notebook.table("charrnn model", self.facts, sample)
 
     @property
     @abstractmethod

@@ -9,6 +9,7 @@ from pathlib import Path
 
 __all__ = [
     "busy_seconds",
+    "processor_quota",
     "processors",
     "share_processors",
     "usable_processors",
@@ -26,7 +27,7 @@ def usable_processors() -> int:
 
     A quota, as containers have, is a share of time: threads beyond it would wait for each other.
     """
-    count = max(1, int(min(len(processors()), _quota())))
+    count = max(1, int(min(len(processors()), processor_quota())))
     limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return min(count, max(int(limit), 1)) if limit.isdecimal() else count
 
@@ -44,7 +45,7 @@ def share_processors() -> None:
     if beside.isdecimal() and int(beside) > 1 and os.environ.get("OMP_NUM_THREADS") == "1":
         del os.environ["OMP_NUM_THREADS"]
         os.environ["OMP_NUM_THREADS"] = str(max(1, usable_processors() // int(beside)))
-    if _quota() < len(processors()):
+    if processor_quota() < len(processors()):
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_processors()))
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(OPENMP_SPINS))
@@ -72,7 +73,7 @@ def waiting_seconds() -> float | None:
 
 
 @functools.cache  # takes milliseconds, and threads are counted at every call of compiled code
-def _quota() -> float:
+def processor_quota() -> float:
     """How many processors' time the control groups of this process allow, on Linux."""
     limits = [math.inf]
     for line in _text(MEMBERSHIP).splitlines():

@@ -34,6 +34,7 @@ __all__ = [
     "DRAW_ARGUMENTS",
     "SEQUENCES_AT_ONCE",
     "THREADS_CAN_WAIT",
+    "SamplingCode",
     "Shape",
     "Share",
     "argument_names",
@@ -95,10 +96,10 @@ def argument_names(layers: int) -> list[str]:
 @compiled_once
 def code_address(shape: Shape) -> Code:
     """The address of the code for models of a shape."""
-    return _SamplingCode(shape).code
+    return SamplingCode(shape).code
 
 
-class _SamplingCode:
+class SamplingCode:
     """The code under construction."""
 
     def __init__(self, shape: Shape) -> None:

@@ -32,7 +32,19 @@ from charrnn.native.code.values import Int, Vector
 with suppress(ImportError, OSError):  # see `machine`
     from llvmlite import ir
 
-__all__ = ["ROW", "ROWS", "TILE", "WORDS", "Tiles", "available", "panel_blocks"]
+__all__ = [
+    "ROW",
+    "ROWS",
+    "TILE",
+    "WORDS",
+    "Tiles",
+    "available",
+    "granted",
+    "multiply_right",
+    "panel_blocks",
+    "product_code",
+    "trial_product",
+]
 
 ROWS = 16  # of a tile, at most
 WORDS = 16  # of a row: floats, or pairs of bfloat16
@@ -47,11 +59,11 @@ ARCH_PRCTL, REQUEST, TILE_DATA = 158, 0x1023, 18
 def available() -> bool:
     """Whether products of tiles can be computed here, and are right."""
     found = processor.target()
-    return found is not None and found.has_tiles and _granted() and _right()
+    return found is not None and found.has_tiles and granted() and multiply_right()
 
 
 @functools.cache
-def _granted() -> bool:
+def granted() -> bool:
     """Ask the system for tiles, for all threads of this process."""
     if sys.platform != "linux":
         return False
@@ -62,12 +74,14 @@ def _granted() -> bool:
 
 
 @functools.cache
-def _right() -> bool:
+def multiply_right() -> bool:
     """Whether products are right, with a warning if not."""
-    found, expected = _products(lanes=41, words=3 * WORDS, columns=3)
+    found, expected = trial_product(lanes=41, words=3 * WORDS, columns=3)
     right = np.array_equal(found, expected)
     if not right:
-        warnings.warn("tiles (AMX) multiply wrongly here, so training does without", stacklevel=2)
+        warnings.warn(
+            "tiles (AMX) give wrong products here, so training does without them", stacklevel=2
+        )
     return right
 
 
@@ -82,7 +96,7 @@ def panel_blocks(gates: int, hidden_size: int, threads: int) -> int:
     return min(fitting, key=lambda n: -(-vectors // (n * threads)) * n)
 
 
-def _products(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+def trial_product(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """A product of small whole numbers, which is exact, in tiles and in NumPy."""
     random = np.random.default_rng(0)
     x = random.integers(-8, 9, (lanes, 2 * words)).astype(np.float32)
@@ -92,7 +106,7 @@ def _products(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.ndar
     numbers = [_bfloat16(x), _bfloat16(packed)]
     found = np.zeros((lanes, columns * WORDS), np.float32)
     call = (ctypes.c_int64 * 4)(lanes, *(array.ctypes.data for array in (*numbers, found)))
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_product_code(words, columns))
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(product_code(words, columns))
     function(ctypes.addressof(call))
     return found, x @ weights.reshape(2 * words, -1)
 
@@ -103,7 +117,7 @@ def _bfloat16(numbers: np.ndarray) -> np.ndarray:
 
 
 @compiled_once
-def _product_code(words: int, columns: int) -> Code:
+def product_code(words: int, columns: int) -> Code:
     """The address of a product of B lanes by a panel of weights, with sums (B, columns, 16)."""
     code = Code("product", ["B", "x", "weights", "sums"])
     product = Tiles(code, columns, code.constant(0), code.constant(1))

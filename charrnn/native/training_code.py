@@ -26,7 +26,7 @@ from charrnn.native.code.values import Int, Vector
 from charrnn.native.tiles import Tiles
 from charrnn.native.vectors import Vectors
 
-__all__ = ["Product", "backward_code", "forward_code"]
+__all__ = ["Backward", "Forward", "Product", "backward_code", "forward_code"]
 
 # How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16.
 Product = Literal["fp32", "bf16", "tiles"]
@@ -46,7 +46,7 @@ def forward_code(
 
     `by_id` if gx is a table; `blocks` are the vectors of units of a panel.
     """
-    return _Forward(cell, hidden_size, product, by_id, blocks).code
+    return Forward(cell, hidden_size, product, by_id, blocks).code
 
 
 @compiled_once
@@ -54,7 +54,7 @@ def backward_code(
     cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
 ) -> Code:
     """That of the backward pass; `by_id` if the derivatives by gx are summed for each id."""
-    return _Backward(cell, hidden_size, product, by_id, blocks).code
+    return Backward(cell, hidden_size, product, by_id, blocks).code
 
 
 class _Build:
@@ -111,7 +111,7 @@ class _Build:
         return tuple(state)
 
 
-class _Forward(_Build):
+class Forward(_Build):
     """See `kernels.forward`."""
 
     def __init__(
@@ -170,7 +170,7 @@ class _Forward(_Build):
             code.store(code["memory"] + later * 4, after[-1], "fp32")
 
 
-class _Backward(_Build):
+class Backward(_Build):
     """See `kernels.backward`."""
 
     def __init__(

@@ -8,12 +8,17 @@ from typing import Any, Protocol
 from charrnn.config import TrainConfig
 from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.task import Task
+from charrnn.task_config import TaskRecord
 
 __all__ = ["Data"]
 
 
 class Data(Protocol):
     """Examples to learn from."""
+
+    @property
+    def kind(self) -> TaskRecord | None:
+        """The task, as the model folder says it; None for a language model."""
 
     @property
     def corpus(self) -> CorpusRecord:

@@ -57,6 +57,7 @@ class LanguageData:
         corpus, notes: as `Data` has them.
     """
 
+    kind: ClassVar[None] = None
     text: Text
     tokenizer: Tokenizer
     corpus: CorpusRecord

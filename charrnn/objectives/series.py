@@ -22,7 +22,7 @@ from charrnn.words import counted
 __all__ = ["Place", "held_back", "places_of", "plan_of", "replaced_window", "seasons_of"]
 
 # Seasons that are read at most, and values where there is no season.
-MOST_SEASONS, MOST_VALUES = 14, 64
+MAX_SEASONS, MAX_VALUES = 14, 64
 # The largest size for fewer values to train on.
 SIZES = ((2_000, 32), (20_000, 64), (100_000, 128), (math.inf, 256))
 SIDE_BY_SIDE = (8, 256)  # windows at least and at most
@@ -64,9 +64,9 @@ def held_back(lengths: Sequence[int], val_frac: float, task: Forecast) -> list[i
     """
     found = []
     for length in lengths:
-        most = (length - task.horizon - task.season) // task.horizon
+        possible = (length - task.horizon - task.season) // task.horizon
         wanted = max(1, round(length * val_frac / task.horizon))
-        found.append(task.horizon * max(0, min(wanted, most)))
+        found.append(task.horizon * max(0, min(wanted, possible)))
     return found
 
 
@@ -74,8 +74,8 @@ def seasons_of(lengths: Sequence[int], horizon: int, season: int) -> int:
     """How many seasons to read: two, or up to half of what is left beside two horizons."""
     typical = int(np.quantile(lengths, 0.1))
     there = (typical - 2 * horizon) // season
-    most = MOST_SEASONS if season > 1 else MOST_VALUES
-    return max(1, min(there, max(2, there // 2), most))
+    limit = MAX_SEASONS if season > 1 else MAX_VALUES
+    return max(1, min(there, max(2, there // 2), limit))
 
 
 def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) -> Plan:
@@ -96,8 +96,8 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     held = held_back(lengths, val_frac, task)
     count, train = len(places_of(lengths, held, task)), sum(lengths) - sum(held)
     model = _model(train, given)
-    least, most = SIDE_BY_SIDE
-    usual = int(np.clip(2 ** round(math.log2(max(count / 2, 1))), least, most))
+    low, high = SIDE_BY_SIDE
+    usual = int(np.clip(2 ** round(math.log2(max(count / 2, 1))), low, high))
     batch_size = side_by_side(given.get("batch_size"), usual, count, "windows")
     settings = {
         "learning_rate": LEARNING_RATE,

@@ -36,7 +36,7 @@ from charrnn.tasks.translate import ERRORS, Translator, report_of
 from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["TranslateData", "Translation", "TranslatorNetwork", "plan", "read"]
+__all__ = ["TranslateData", "Translation", "TranslatorNetwork", "cost_of", "plan", "read"]
 
 SMOOTHING = 0.1  # of the wanted probabilities: a little of each character
 MAX_EPOCHS = 60
@@ -182,7 +182,7 @@ class Translation(TextTask[Pair, Batch]):
         Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
         vision", 2016.
         """
-        return _cost(network, batch, SMOOTHING, generator)
+        return cost_of(network, batch, SMOOTHING, generator)
 
     def validate(self, network: TranslatorNetwork) -> Generator[None, None, Scored]:
         """The mean cost of a character, and the character error rate of greedy translations."""
@@ -190,7 +190,7 @@ class Translation(TextTask[Pair, Batch]):
         nats, count = 0.0, 0
         for first in range(0, len(examples), EXAMPLES_AT_ONCE):
             some = examples[first : first + EXAMPLES_AT_ONCE]
-            cost = _cost(network, Batch(*map(list, zip(*some, strict=True))), 0.0)
+            cost = cost_of(network, Batch(*map(list, zip(*some, strict=True))), 0.0)
             nats += float(cost.total)
             count += int(cost.number)
             yield
@@ -222,12 +222,18 @@ class Translation(TextTask[Pair, Batch]):
         return report_of(val, answers, self.train)
 
 
-def _cost(
+def cost_of(
     network: TranslatorNetwork,
     batch: Batch,
     smoothing: float,
     generator: torch.Generator | None = None,
 ) -> Cost:
+    """What the translations of a batch cost.
+
+    Args:
+        smoothing: this part of what is wanted is shared by all characters.
+        generator: for dropout; None to drop nothing.
+    """
     device = next(network.parameters()).device
     sources, lengths = padded(batch.sources, device)  # (T, B), (B,)
     ids, ends = padded(batch.targets, device)  # (S+1, B), (B,)

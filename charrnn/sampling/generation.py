@@ -104,8 +104,8 @@ def groups(
 ) -> Iterator[Sequence[int]]:
     """`seeds`, in groups whose texts can be drawn side by side without taking much memory."""
     length = config.max_new_tokens or 1
-    most = min(MAX_LOGITS // model.tokenizer.vocab_size, MAX_CHARACTERS // length, MAX_GROUP)
-    size = max(most, 1)
+    fitting = min(MAX_LOGITS // model.tokenizer.vocab_size, MAX_CHARACTERS // length, MAX_GROUP)
+    size = max(fitting, 1)
     for begin in range(0, len(seeds), size):
         yield seeds[begin : begin + size]
 

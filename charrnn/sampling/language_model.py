@@ -159,7 +159,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error")
     if tokenizer.end == "\n" in prompt and unknown == "error":
         raise UsageError(
             "the prompt has a line end, where records of this model end",
-            "give the beginning of one record",
+            "give only the beginning of one record",
         )
     ids = tokenizer.encode(prompt, unknown)
     if tokenizer.end is not None:

@@ -86,7 +86,8 @@ def draw_records(
     """
     if model.tokenizer.end is None:
         raise UsageError(
-            "this is no model of records", "train one with --records, or leave --records out"
+            "the model was not trained on records",
+            "train one with --records, or leave --records out",
         )
     return _drawn(model, prompt, config, unknown, wanted, stop)
 

@@ -174,7 +174,7 @@ class Service:
         self._check_length("max_tokens", config.max_new_tokens or 0)
         count = (given.n or 1) * len(given.prompts)
         if count > self.config.max_texts:
-            found = f"n: {count} texts in one request; {self.config.max_texts} is the most"
+            found = f"n: {count} texts in one request; {self.config.max_texts} is the limit"
             raise ApiError(422, found, param="n")
         first = new_seed() if given.seed is None else given.seed
         texts, read = [], 0
@@ -230,7 +230,7 @@ class Service:
 
     def _check_length(self, field: str, length: int) -> None:
         if length > self.config.max_length:
-            found = f"{field}: {length:,} characters; {self.config.max_length:,} is the most"
+            found = f"{field}: {length:,} characters; {self.config.max_length:,} is the limit"
             raise ApiError(422, found, param=field)
 
     async def _while_there(self, receive: Receive, work: Coroutine[Any, Any, Found]) -> Found:

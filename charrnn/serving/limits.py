@@ -147,30 +147,30 @@ def _is_address(name: str) -> bool:
     return True
 
 
-async def read_body(request: Request, most: int) -> bytes:
+async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body of a request.
 
     Raises:
-        ApiError: 413 if it has more than `most` bytes, 408 if it does not arrive.
+        ApiError: 413 if it has more than `max_bytes`, 408 if it does not arrive.
     """
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > UNREAD * most:
-        raise _too_large(most)
+    if length.isdecimal() and int(length) > UNREAD * max_bytes:
+        raise _too_large(max_bytes)
     body, read = bytearray(), 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in request.stream():
                 read += len(piece)
-                if read <= most:
+                if read <= max_bytes:
                     body += piece
-                elif read > UNREAD * most:
-                    raise _too_large(most)
+                elif read > UNREAD * max_bytes:
+                    raise _too_large(max_bytes)
     except TimeoutError:
         raise ApiError(408, f"the body did not arrive within {BODY_SECONDS} seconds") from None
-    if read > most:
-        raise _too_large(most)
+    if read > max_bytes:
+        raise _too_large(max_bytes)
     return bytes(body)
 
 
-def _too_large(most: int) -> ApiError:
-    return ApiError(413, f"the body has more than {most:,} bytes", code="body_too_large")
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(413, f"the body has more than {max_bytes:,} bytes", code="body_too_large")

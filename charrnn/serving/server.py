@@ -40,8 +40,8 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        most, self.limit_concurrency = self.limit_concurrency, None
-        if most is not None and len(self.connections) > most:
+        limit, self.limit_concurrency = self.limit_concurrency, None
+        if limit is not None and len(self.connections) > limit:
             self.app = _too_many
         self.app_state = {**self.app_state, "abort": transport.abort}
         self._await_request()

@@ -1,6 +1,6 @@
 """What the API takes: OpenAI's shape of a completion, and texts to be scored.
 
-What is not given has charrnn's default, as everywhere. A field that is unknown, or would be ignored
+What is not given has charrnn's default. A field that is unknown, or would be ignored
 though it asks for something, is refused by its name.
 """
 

@@ -65,7 +65,7 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
             bytes would cost more than `MAX_LOSS`.
 
     Raises:
-        UsageError: for a bidirectional network, which is no language model.
+        UsageError: for a bidirectional network, which is not a language model.
         CharRNNError: if the model has diverged.
     """
     refuse_bidirectional(folder.record.model)

@@ -46,7 +46,7 @@ def graph(folder: ModelFolder) -> bytes:
 
     Raises:
         MissingInputError: if the package `onnx` is not installed.
-        UsageError: for a bidirectional network, which is no language model.
+        UsageError: for a bidirectional network, which is not a language model.
     """
     try:
         from onnx import helper

@@ -14,6 +14,7 @@ import msgspec
 
 from charrnn.arguments import checked
 from charrnn.config import Reading
+from charrnn.folder import card, notebook
 from charrnn.folder.record import ModelFolder
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
@@ -30,10 +31,20 @@ class TaskModel(ABC, Generic[Example]):
 
     Args:
         found: its folder.
+
+    Attributes:
+        facts: what there is to know about it: label to value, for people.
     """
 
     def __init__(self, found: ModelFolder) -> None:
         self._encoder = Encoder(found.record.model, found.weights)
+        self.facts = {"model": str(found.path)} | card.facts(found)
+
+    def __repr__(self) -> str:
+        return notebook.lines("charrnn model", self.facts)
+
+    def _repr_html_(self) -> str:
+        return notebook.table("charrnn model", self.facts)
 
     @checked
     def evaluate(

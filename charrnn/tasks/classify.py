@@ -66,7 +66,7 @@ class Classifier(TextModel[Labelled]):
         labels = labels_for(found, self.task.classes)
         self.labels, self.usual = labels.labels, labels.usual
         if self.usual not in self.labels:
-            raise BadDataError(f"{found.path}: {self.usual!r} is no label of the model", ADVICE)
+            raise BadDataError(f"{found.path}: {self.usual!r} is not a label of the model", ADVICE)
         training = found.record.training
         self.longest = training.seq_length - ENDS if training else sys.maxsize - ENDS
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
@@ -85,8 +85,8 @@ class Classifier(TextModel[Labelled]):
 
     def probabilities(self, texts: Sequence[str]) -> Logits:
         """Of each class for each text: (N, K)."""
-        most = self.longest + ENDS
-        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer)[:most] for text in texts]
+        length = self.longest + ENDS
+        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer)[:length] for text in texts]
         return softmax(self._logits(rows))
 
     def _logits(self, rows: Sequence[Ids]) -> Floats:

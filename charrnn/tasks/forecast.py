@@ -73,7 +73,8 @@ class Forecaster(TaskModel[Trial]):
         """
         whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
         if horizon is not None and not (whole and horizon > 0):
-            raise UsageError(f"horizon is {horizon!r}", "it must be a whole number, at least 1")
+            advice = "it must be a whole number, at least 1"
+            raise UsageError(f"horizon is {horizon!r}", advice, "horizon")
         names, values = self._histories(series)
         found = self.bands(values, horizon or self.task.horizon)
         return [
@@ -114,7 +115,7 @@ class Forecaster(TaskModel[Trial]):
                 rows = np.zeros(())
             rows = rows[:, None] if rows.ndim == 1 else rows
         if rows.ndim != 2:
-            found = f"{reprlib.repr(series)} is no series"
+            found = f"{reprlib.repr(series)} is not a series"
             raise UsageError(found, "give a list of series, as in [[1, 2, 3]]")
         if rows.shape[1] != 1 + len(features):
             names = ", ".join(("the value", *features))
@@ -125,7 +126,7 @@ class Forecaster(TaskModel[Trial]):
             advice = f"give at least {self.task.season:,}, a whole season"
             raise UsageError(f"{what} has {counted(len(rows), 'value')}", advice)
         if not np.isfinite(rows).all():
-            raise UsageError(f"{what} holds what is no number", "fill it in")
+            raise UsageError(f"{what} holds something that is not a number", "fill it in")
         return rows
 
     def _check_features(self, series: Series) -> None:

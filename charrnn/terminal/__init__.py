@@ -2,7 +2,7 @@
 
     events ──progress──▶ standard error;  model ──sampler──▶ standard output
 
-output       where the words of a command go
+output       what a command writes to standard output and standard error
 options      options that commands share, and those made from the settings
 curve        losses as a small plot of text
 progress     training on a terminal

@@ -61,11 +61,11 @@ def show_saliency(found: Saliency, unit: str) -> None:
     """The text before a prediction, with a row under it that shows what mattered."""
     saved = -found.changes / math.log(2)  # bits
     cost = -found.log_prob / math.log(2)
-    told = f"{cost:.2f} bits" if math.isfinite(cost) else "no number"
-    write(f"{visible_all(found.target)} at {unit} {found.at}: {told}\n\n")
+    surprisal = f"{cost:.2f} bits" if math.isfinite(cost) else "no number"
+    write(f"{visible_all(found.target)} at {unit} {found.at}: {surprisal}\n\n")
     text = "".join(visible_all(token)[:1] for token in found.tokens)
-    most = max(float(np.nanmax(saved, initial=0)), 1e-9)
-    row = "".join(_block(value / most) for value in saved.tolist())
+    largest = max(float(np.nanmax(saved, initial=0)), 1e-9)
+    row = "".join(_block(value / largest) for value in saved.tolist())
     width = 72
     for start in range(0, len(text), width):
         write(f"    {text[start : start + width]}\n    {row[start : start + width].rstrip()}\n")

@@ -91,10 +91,10 @@ def show_gradients(found: Sequence[Gradients]) -> None:
     write("norms of d loss / d h, as shares of the norm at 0: the median (and the quartiles)\n")
     for name, one in zip(names, found, strict=True):
         for layer, units in enumerate(one.memory or ()):
-            half, most = np.quantile(units, (0.5, 0.9))
+            half, tenth = np.quantile(units, (0.5, 0.9))
             write(
                 f"{name}, layer {layer}: half of the units keep a value for {half:.1f} tokens "
-                f"or longer, a tenth for {most:.1f}, the longest for {max(units):.1f}\n"
+                f"or longer, a tenth for {tenth:.1f}, the longest for {max(units):.1f}\n"
             )
 
 

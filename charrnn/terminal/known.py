@@ -38,7 +38,7 @@ def known_records(
 
 def _records(path: Path, tokenizer: Tokenizer, text: str | None) -> Iterator[str]:
     if tokenizer.end is None:
-        raise UsageError("this is no model of records", "leave --novel and --records out")
+        raise UsageError("the model was not trained on records", "leave --novel and --records out")
     advice = "name the text with --novelty"
     record = read_record(path)
     origin = origin_of_run(path)
@@ -53,6 +53,6 @@ def _records(path: Path, tokenizer: Tokenizer, text: str | None) -> Iterator[str
         raise MissingInputError(error.found, advice) from None
     with closing(spool):
         if record.corpus is not None and spool.sha256 != record.corpus.sha256:
-            say(f"{spool.name} is no longer, or not, the text that {path} was trained on")
+            say(f"{spool.name} is not, or no longer, the text that {path} was trained on")
         for part in spool.records():
             yield from part

@@ -1,4 +1,4 @@
-"""Where the words of a command go."""
+"""What a command writes: its result to standard output, the rest to standard error."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def set_up_streams() -> None:
 
 def _replacer(name: str, stream: TextIO) -> Callable[[UnicodeError], tuple[str, int]]:
     """What Python calls for characters that a stream can't encode."""
-    told = False
+    warned = False
 
     def replace(error: UnicodeError) -> tuple[str, int]:
-        nonlocal told
+        nonlocal warned
         assert isinstance(error, UnicodeEncodeError), "the handler is for writing"
-        if not told:
-            told = True
+        if not warned:
+            warned = True
             code = ord(error.object[error.start])
             found = f"{name} is in {stream.encoding}, which has no U+{code:04X}"
             advice = (
                 "for characters that are not in it, ? is shown; PYTHONIOENCODING=utf-8 shows all"
             )
             if 0xD800 <= code <= 0xDFFF:
-                found, advice = "the text has bytes that are no characters", "? is shown for each"
+                found, advice = "the text has bytes that are not characters", "? is shown for each"
             say(f"charrnn: {found}; {advice}")
         return "?" * (error.end - error.start), error.end
 

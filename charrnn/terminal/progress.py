@@ -153,13 +153,13 @@ def _corrections(event: Finished) -> str:
     if not event.corrections:
         return ""
     changes = [
-        f"after {one.seconds:.0f} s from {one.planned:,} to {one.steps:,} updates, as the machine "
+        f"after {one.seconds:.0f} s from {one.planned:,} to {one.steps:,}, since the machine "
         f"had become {'slower' if one.steps < one.planned else 'faster'}"
         for one in event.corrections
     ]
     if len(changes) > MAX_CHANGES:
         changes[1:-1] = [f"{len(changes) - 2} times in between"]
-    return f"to keep to the minutes, the plan was corrected {'; '.join(changes)}\n"
+    return f"to keep to the minutes, the number of updates was changed {'; '.join(changes)}\n"
 
 
 def _threads(event: Finished) -> str:

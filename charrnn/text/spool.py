@@ -42,7 +42,7 @@ from charrnn.words import counted
 __all__ = ["Spool", "read_records", "records_of"]
 
 PIECE = 1 << 20  # characters that are stored and encoded at a time
-FEW = 10  # different records are too few to be a list, if nobody says that they are
+MIN_DIFFERENT = 10  # records that make a list, where nobody says that they are one
 IN_MEMORY = 16 << 20  # bytes of UTF-8 up to which a text stays in memory
 
 
@@ -179,10 +179,10 @@ class Spool:
             filled = [record for record in records if _is_filled(record)]
             characters |= set("".join(filled))
             self.record_count += len(filled)
-            different |= set(map(hash, filled)) if len(different) < FEW else set()
+            different |= set(map(hash, filled)) if len(different) < MIN_DIFFERENT else set()
             empty += len(records) - len(filled)
             several_lines = several_lines or any("\n" in record for record in filled)
-        if len(different) < FEW and not chosen:
+        if len(different) < MIN_DIFFERENT and not chosen:
             self.division, self.record_count = division_of(NONE), 0
             return []
         self.characters = "".join(sorted(characters))

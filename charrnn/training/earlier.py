@@ -153,7 +153,7 @@ def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> N
         return
     raise UsageError(
         f"the corpus is not the one that {folder} was trained on: it has {found.characters:,} "
-        f"characters (SHA-256 {found.sha256[:12]}…), the earlier one {before.characters:,} "
+        f"characters (SHA-256 {found.sha256[:12]}…), the earlier one has {before.characters:,} "
         f"({before.sha256[:12]}…)",
         "give the same text, or start a new run from these weights with --init-from",
     )

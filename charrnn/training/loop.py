@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.threads import each_in_threads, most_threads, thread_count
+from charrnn.learning.hardware.threads import each_in_threads, max_threads, thread_count
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
@@ -39,8 +39,8 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     """
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
-    most = most_threads() if alone and learner.device.type == "cpu" else 1
-    neighbours = Neighbours(most, thread_count(learner.step, learner.config), usage())
+    available = max_threads() if alone and learner.device.type == "cpu" else 1
+    neighbours = Neighbours(available, thread_count(learner.step, learner.config), usage())
     try:
         while True:
             if recorder.is_due(learner):
@@ -70,7 +70,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
                 steps = deadline.steps(learner.step, seconds, config)
                 if steps != config.steps:
                     yield recorder.correct(learner, steps)
-                if most > 1 and neighbours.changed(usage()):
+                if available > 1 and neighbours.changed(usage()):
                     recorder.share(learner, neighbours.threads)
             if ticks.due():
                 recorder.saver.check()

@@ -110,7 +110,7 @@ def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     """How many operations per second training reaches on the devices that it will run on.
 
     Measured where it decides something: not on a CPU for a network whose size is given, or a
-    run that shall be the same again or is over soon.
+    run that is made again or is over soon.
     """
     ranks = found()
     device = choose_device(settings.get("device", "auto"))

@@ -38,19 +38,12 @@ from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
 from charrnn.settings import settings_of
 from charrnn.signals import noted
+from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, listed
 from charrnn.text.origin import origin_of
 from charrnn.training import earlier
-from charrnn.training.events import (
-    Corrected,
-    Evaluated,
-    Event,
-    Finished,
-    Progress,
-    Started,
-    loss_unit,
-)
+from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.following import follow
 from charrnn.training.preparing import prepare
 from charrnn.training.starting import NewRun, StoppedRun
@@ -58,6 +51,7 @@ from charrnn.training.starting import NewRun, StoppedRun
 __all__ = ["Run", "resume", "train"]
 
 Sources = Sequence[str | Path] | Corpus
+SHOWN = 8  # evaluations
 
 
 @takes(ModelConfig, TrainConfig, TaskSettings)
@@ -170,7 +164,7 @@ class Run:
     Attributes:
         folder: where the model is or will be; None while a name in `checkpoints/` is not chosen.
         notes: what was changed in the text or the settings, for the user to know.
-        evaluations: those made while this object was iterated over.
+        evaluations: those of the run so far.
         finished: the summary, once the run is over.
     """
 
@@ -181,12 +175,16 @@ class Run:
         self.folder = prepared.folder
         self.notes = prepared.notes
         self.evaluations: list[Evaluation] = []
+        self._step = self._steps = 0
+        if isinstance(prepared, StoppedRun):
+            self._continue(prepared)
         self.finished: Finished | None = None
         self._prepared: NewRun | StoppedRun | None = prepared
-        self._summary = prepared.summary
+        self._about = prepared.facts
+        # The losses of a forecaster are errors, in units of a series' own.
+        self._nats = "" if isinstance(prepared.data.kind, Forecast) else " nats"
         self._sources = sources  # where the text is, if the folder does not tell
-        self._step = prepared.step if isinstance(prepared, StoppedRun) else 0
-        self._parameters = self._unit = self._sample = ""  # once they are known
+        self._sample = ""  # of the last evaluation
         self._is_over = False
 
     def __iter__(self) -> Iterator[Event]:
@@ -196,7 +194,7 @@ class Run:
         if prepared is None:
             assert self.folder is not None, "a run that has started has a folder"
             prepared = _stopped(self.folder, self._sources)
-            self._step = prepared.step
+            self._continue(prepared)
         if ranks.follows:
             self._follow(prepared, ranks)
             return
@@ -209,6 +207,11 @@ class Run:
             with suppress(LostError):
                 ranks.tell(Leave(self._is_over))
 
+    def _continue(self, prepared: StoppedRun) -> None:
+        """Be where a run was stopped."""
+        self.evaluations = list(prepared.evaluations)
+        self._step, self._steps = prepared.step, prepared.steps
+
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
         with kept_memory(), own_modes():
@@ -220,10 +223,12 @@ class Run:
         match event:
             case Started():
                 self.folder, self._prepared = event.folder, None  # it can be resumed from now on
-                self.notes, self._summary = event.notes, event.summary
-                self._parameters, self._unit = f"{event.parameters:,}", event.unit
+                self.notes = event.notes
+                self._steps = event.training.steps
             case Progress():
                 self._step = event.step
+            case Corrected():
+                self._steps = event.steps
             case Evaluated():
                 self._step = event.evaluation.step
                 self.evaluations.append(event.evaluation)
@@ -252,7 +257,7 @@ class Run:
             closing(iter(self)) as events,  # type: ignore[type-var]
         ):
             for event in events:
-                _show(event, bar, self._step, self._unit)
+                _show(event, bar, self._step, self._nats)
                 if received:
                     break
         if not self._is_over:
@@ -269,9 +274,9 @@ class Run:
                 return f"finished: {self.finished.report.verdict}"
             bits, unit = self.finished.val_nats / math.log(2), self.finished.unit
             return f"finished: validation {bits:.3f} bits per {unit}"
-        if self._prepared is not None:
-            return "not begun" if isinstance(self._prepared, NewRun) else "stopped"
-        return f"begun, {self._step:,} updates made"
+        if isinstance(self._prepared, NewRun):
+            return "not started yet"
+        return f"{self._step:,} of {self._steps:,} updates made"
 
     @property
     def _next(self) -> str:
@@ -280,45 +285,38 @@ class Run:
             return f"charrnn.load({str(self.folder)!r}) is its model"
         return "run.finish() trains to the end; `for event in run:` trains step by step"
 
-    def _facts(self) -> dict[str, str]:
-        facts = {
-            "state": self._state,
-            "folder": str(self.folder or f"a new one in {CHECKPOINTS}"),
-            "settings": self._summary,
-        }
-        if self._parameters:
-            facts["parameters"] = self._parameters
+    @property
+    def facts(self) -> dict[str, str]:
+        """What there is to know about the run, and what to do next: label to value."""
+        folder = str(self.folder or f"a new one in {CHECKPOINTS}/")
+        facts = {"state": self._state, **self._about, "folder": folder}
         if self.notes:
             facts["notes"] = "; ".join(self.notes)
         if self.evaluations:
-            losses = [f"{evaluation.val_nats:.3f}" for evaluation in self.evaluations[-8:]]
-            label = ", ".join(filter(None, ("validation", loss_unit(self._unit))))
-            facts[label] = " → ".join(losses)
+            losses = " → ".join(f"{one.val_nats:.3f}" for one in self.evaluations[-SHOWN:])
+            facts["validation loss"] = losses + self._nats
         return facts | {"next": self._next}
 
     def __repr__(self) -> str:
-        rows = "\n".join(f"  {label}: {value}" for label, value in self._facts().items())
-        return f"<charrnn run\n{rows}>"
+        return notebook.lines("charrnn run", self.facts)
 
     def _repr_html_(self) -> str:
-        return notebook.table("charrnn run", self._facts(), self._sample)
+        return notebook.table("charrnn run", self.facts, self._sample)
 
 
-def _show(event: Event, bar: Any, step: int, unit: str) -> None:
-    """Show an event on a bar of `tqdm`; `step` updates have been made, on tokens of a unit."""
+def _show(event: Event, bar: Any, step: int, nats: str) -> None:
+    """Show an event on a bar of `tqdm`; `step` updates have been made, and losses are in `nats`."""
     match event:
         case Started():
             bar.total, bar.initial, bar.n = event.training.steps, step, step
             for line in () if bar.disable else (*event.notes, event.summary):
                 bar.write(printable(line))
         case Progress():
-            loss = f"{event.train_nats:.3f} {loss_unit(unit)}".rstrip()
-            bar.set_postfix_str(loss, refresh=False)
+            bar.set_postfix_str(f"{event.train_nats:.3f}{nats}", refresh=False)
         case Corrected():
             bar.total = event.steps
         case Evaluated():
-            loss = f"{event.evaluation.val_nats:.4f} {loss_unit(unit)}".rstrip()
-            bar.set_description(f"validation {loss}")
+            bar.set_description(f"validation {event.evaluation.val_nats:.4f}{nats}")
     bar.update(step - bar.n)
 
 
@@ -335,6 +333,8 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
         folder=folder,
         step=progress.step,
         steps=record.training.steps,
+        model=record.model,
+        evaluations=progress.metrics,
         batch_size=record.training.batch_size,
         notes=data.notes + found().changed_from(progress.processes),
     )

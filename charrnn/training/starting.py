@@ -9,6 +9,7 @@ the model folder. Starting makes the folder and locks it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
@@ -19,14 +20,17 @@ import msgspec
 import torch
 
 import charrnn
-from charrnn.config import Budget, TrainConfig
+from charrnn.cells.heads import shapes_of
+from charrnn.config import Budget, ModelConfig, TrainConfig
 from charrnn.errors import CannotCreateError
+from charrnn.folder import card
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import locked
 from charrnn.folder.record import (
     CHECKPOINTS,
     FORMAT_VERSION,
     TASK_FORMAT_VERSION,
+    Evaluation,
     ModelFolder,
     ModelRecord,
 )
@@ -36,6 +40,7 @@ from charrnn.learning.hardware.ranks import Ranks, Start, found
 from charrnn.learning.learner import Learner
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
+from charrnn.task_config import TaskRecord
 from charrnn.text.origin import Origin
 from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
@@ -45,7 +50,7 @@ from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
 from charrnn.training.recorder import Recorder
 
-__all__ = ["NewRun", "StoppedRun"]
+__all__ = ["NewRun", "StoppedRun", "deadline_of"]
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,11 @@ class NewRun:
     repeated: TrainConfig | None = None
 
     @property
-    def summary(self) -> str:
-        """What was chosen and why, in one line."""
-        return self.plan.reasons
+    def facts(self) -> dict[str, str]:
+        """What it is, for people: label to value."""
+        found = card.corpus(self.data.corpus, self.data.kind)
+        found |= {"settings": self.plan.reasons}
+        return found | _parameters(self.plan.model, self.data.kind)
 
     @property
     def batch_size(self) -> int:
@@ -133,7 +140,7 @@ class NewRun:
             learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
         yield _started(learner, recorder, notes, plan.reasons)
-        yield from loop(learner, recorder, _deadline(learner, recorder, evaluation))
+        yield from loop(learner, recorder, deadline_of(learner, recorder, evaluation))
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,9 @@ class StoppedRun:
         origin: where it was read.
         folder: the model folder.
         step, steps: updates made so far, and in all.
+        model: the shape of the network.
         batch_size: how many rows an update reads.
+        evaluations: those made so far.
         notes: what was changed in the text, for the user to know.
     """
 
@@ -154,13 +163,17 @@ class StoppedRun:
     folder: Path
     step: int
     steps: int
+    model: ModelConfig
     batch_size: int
+    evaluations: tuple[Evaluation, ...]
     notes: tuple[str, ...]
 
     @property
-    def summary(self) -> str:
-        """Where the run stands, in one line."""
-        return f"resumed after {self.step:,} of {self.steps:,} updates"
+    def facts(self) -> dict[str, str]:
+        """What it is, for people: label to value."""
+        found = card.corpus(self.data.corpus, self.data.kind)
+        found |= {"cell": card.network(self.model)}
+        return found | _parameters(self.model, self.data.kind)
 
     def start(self) -> Generator[Event]:
         """Go on training.
@@ -182,8 +195,15 @@ class StoppedRun:
         recorder = Recorder(self.folder, run.record, task, self.origin)
         recorder.restore(run)
         learner.prepare()
-        yield _started(learner, recorder, self.notes, self.summary)
-        yield from loop(learner, recorder, _deadline(learner, recorder))
+        summary = f"resumed after {self.step:,} of {self.steps:,} updates"
+        yield _started(learner, recorder, self.notes, summary)
+        yield from loop(learner, recorder, deadline_of(learner, recorder))
+
+
+def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:
+    """How many numbers are learnt: label to value."""
+    count = sum(math.prod(shape) for shape in shapes_of(model, task).values())
+    return {"parameters": f"{count:,}"}
 
 
 def _begin(path: Path, data: Data) -> Ranks:
@@ -193,7 +213,7 @@ def _begin(path: Path, data: Data) -> Ranks:
     return ranks
 
 
-def _deadline(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
+def deadline_of(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -> Deadline | None:
     """When the run should end; None if its number of updates is given.
 
     Args:

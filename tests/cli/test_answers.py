@@ -103,6 +103,7 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
         (("train", "reviews.csv", "--task", "classify", "--label-column", "x"), 2, "column x"),
         (("train", "reviews.csv", "--task", "tag"), 65, "line 1 has 1 column"),
         (("predict", "forth", "a text"), 2, "is a language model"),
+        (("predict", "airline", "--horizon", "0"), 2, "--horizon is 0; it must be a whole number"),
     ],
 )
 def test_wrong_input_is_one_line(
@@ -136,7 +137,7 @@ def test_output_may_be_closed(desk: Path) -> None:
 def test_a_server_has_language_models_alone(desk: Path) -> None:
     done = commands.run(desk, "serve", "forth", "reviews", "--port", 0)
     assert done.returncode != 0
-    assert "reviews is no language model" in done.stderr
+    assert "reviews is not a language model" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -29,8 +29,8 @@ def test_units_as_a_table_and_as_json(home: Path) -> None:
     assert list(found[0]["passages"][0]) == ["at", "value", "before", "after"]
     following = sum(unit["feature"] is not None for unit in found)
     assert last.startswith(f"{following} of 24 ")
-    most = max(found, key=lambda unit: unit["bits"])
-    name = f"{most['layer']}.{most['unit']}"
+    worst = max(found, key=lambda unit: unit["bits"])
+    name = f"{worst['layer']}.{worst['unit']}"
     assert missed.startswith("bits per character that are lost without a unit, the most: " + name)
     counts = {unit["tried_on"] for unit in found}
     assert tried == f"each unit was taken away on {min(counts):,} characters of the text"

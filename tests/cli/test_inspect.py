@@ -58,8 +58,8 @@ def test_a_unit_is_printed_with_its_values(desk: Path) -> None:
     assert [int(line[0]) for line in lines] == list(range(len(TEXT)))
     assert "".join(line[1] for line in lines) == TEXT.replace(" ", "·").replace("\n", "↵")
     np.testing.assert_allclose([float(line[2]) for line in lines], expected, atol=6e-4)
-    told = run(desk, "inspect", "verse", "other.txt", "--unit", "1.5", "--json")
-    facts = json.loads(told.stdout)
+    shown = run(desk, "inspect", "verse", "other.txt", "--unit", "1.5", "--json")
+    facts = json.loads(shown.stdout)
     assert "".join(facts["tokens"]) == TEXT
     np.testing.assert_allclose(facts["values"], expected, atol=1e-5)
     few = run(desk, "inspect", "verse", "other.txt", "--unit", "1.5", "--characters", 4)
@@ -96,9 +96,9 @@ def test_what_mattered_is_told(desk: Path) -> None:
     head, _, text, row, *_ = done.stdout.splitlines()
     assert head == f"s at character 12: {-found.log_prob / np.log(2):.2f} bits"
     assert text.strip() == "the·clerk↵ha"
-    most = int(np.argmin(found.changes))
-    assert row[4 + most] == "█"
-    assert f"    {'the·clerk↵ha'[most]}  {12 - most:>3} back" in done.stdout
+    first = int(np.argmin(found.changes))
+    assert row[4 + first] == "█"
+    assert f"    {'the·clerk↵ha'[first]}  {12 - first:>3} back" in done.stdout
     together = run(desk, "inspect", "verse", "verse", "other.txt", "--at", 12, "--json")
     np.testing.assert_allclose(
         json.loads(together.stdout)["changes"], found.changes, atol=1e-4
@@ -153,8 +153,8 @@ def test_a_model_that_has_diverged_is_shown_as_it_is(desk: Path) -> None:
         assert done.returncode == 0
         assert done.stderr in ("", "the page is page.html\n")
         assert "no number" in done.stdout or "diverged:" in (desk / "page.html").read_text("utf-8")
-    told = run(desk, "inspect", "diverged", "few.txt", "--at", 3, "--json")
-    assert json.loads(told.stdout)["changes"] == [None] * 3
+    shown = run(desk, "inspect", "diverged", "few.txt", "--at", 3, "--json")
+    assert json.loads(shown.stdout)["changes"] == [None] * 3
 
 
 def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
@@ -182,6 +182,7 @@ def test_a_model_of_bytes_is_shown_by_bytes(desk: Path) -> None:
         (("verse", "other.txt", "--unit", "37"), 2, "--unit names the unit '37'; write LAYER.UNIT"),
         (("verse", "other.txt", "--unit", "2.0"), 2, "--unit names layer 2"),
         (("verse", "other.txt", "--unit", "0.0", "--quantity", "q"), 2, "--quantity is 'q'"),
+        (("verse", "other.txt", "--unit", "0.0", "--characters", 0), 2, "--characters is 0; it"),
         (("verse", "other.txt", "--at", 0), 2, "--at is 0, and the text has 28 characters"),
         (("verse", "strange.txt", "--html", "x"), 2, "does not know a character"),
         (("nobody", "other.txt", "--html", "x"), 66, "no model folder nobody"),

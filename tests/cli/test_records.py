@@ -104,7 +104,7 @@ def test_novel_and_unique_records(desk: Path) -> None:
     (desk / "names.txt").write_text("Another\n")
     changed = run(desk, *command)
     assert changed.exit_code == 0
-    assert "no longer, or not, the text" in changed.stderr
+    assert "is not, or no longer, the text" in changed.stderr
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_a_story_has_no_records_to_write(home: Path) -> None:
     for more in ((), ("--novel",)):
         done = run(home, "sample", "verse", "--records", 3, *more)
         assert done.exit_code == 2
-        assert "no model of records" in done.stderr
+        assert "not trained on records" in done.stderr
     for name, value in (("--protocol", "records"), ("--records", "lines")):
         done = run(home, "eval", "verse", "verse.txt", name, value)
         assert done.exit_code == 2
-        assert "no model of records" in done.stderr
+        assert "not trained on records" in done.stderr
 
 
 def test_eval_and_score_count_the_end_of_each(desk: Path) -> None:

@@ -100,13 +100,13 @@ def test_an_output_file_is_not_touched_when_there_is_no_model(desk: Path) -> Non
 
 def test_what_a_sample_copies_is_told(desk: Path) -> None:
     arguments = ("sample", "verse", "--novelty", "verse.txt", "-n", 120, "--seed", 2)
-    told = run(desk, *arguments)
+    shown = run(desk, *arguments)
     facts = json.loads(run(desk, *arguments, "--json").stdout)
     longest = facts["novelty"]["longest"]
     assert longest in VERSE * 20
     assert longest in facts["text"]
-    assert f"has {len(longest)} characters" in told.stderr
-    assert told.stdout.strip("\n") == facts["text"].strip("\n")
+    assert f"has {len(longest)} characters" in shown.stderr
+    assert shown.stdout.strip("\n") == facts["text"].strip("\n")
 
 
 def test_samples_that_copy_are_drawn_again(desk: Path) -> None:
@@ -275,6 +275,9 @@ def test_an_end_that_cannot_come_is_told_in_one_line(home: Path) -> None:
     endless = run(home, "sample", "verse", "-n", 0, "--stop", "Ω")
     assert (endless.returncode, endless.stdout) == (2, "")
     assert "'Ω' can't come, since the model does not know 'Ω'; give a length" in endless.stderr
+    empty = run(home, "sample", "verse", "--stop", "x", "--stop", "")
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert empty.stderr == "charrnn: --stop has an empty text; leave it out\n"
     said = run(home, "sample", "verse", "-n", 5, "--stop", "Ω")
     assert said.returncode == 0
     assert said.stderr == "charrnn: no text will end at 'Ω', since the model does not know 'Ω'\n"

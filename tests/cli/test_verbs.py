@@ -258,7 +258,7 @@ def test_verify_names_each_file_that_is_wrong(home: Path, tmp_path: Path) -> Non
     shutil.copytree(home / "checkpoints" / "verse", copy)
     whole = run(tmp_path, "verify", copy)
     assert whole.returncode == 0
-    assert "is whole" in whole.stdout
+    assert "is intact" in whole.stdout
     (copy / "tokenizer.json").unlink()
     weights = copy / "model.safetensors"
     content = bytearray(weights.read_bytes())

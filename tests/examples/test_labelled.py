@@ -23,8 +23,8 @@ PAIRS = [(row["text"], row["label"]) for row in ROWS]
 def read(
     *sources: str, text: str | None = None, label: str | None = None, notes: list[str] | None = None
 ) -> list[tuple[str, str]]:
-    told = [] if notes is None else notes
-    found = read_labelled(sources, Reading(text_column=text), told, label)
+    noted = [] if notes is None else notes
+    found = read_labelled(sources, Reading(text_column=text), noted, label)
     return [(one.text, one.label) for one in found]
 
 
@@ -85,7 +85,7 @@ WRONG = {
     "a long row": ("a.csv", "text,label\nfine, I say,good\n", "a.csv: line 2 has 3 cells"),
     "fractions": ("a.jsonl", '{"text": "x", "label": 0.5}', "row 1: the label is a fraction"),
     "a list": ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label is a list"),
-    "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is no text but a number"),
+    "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is a number, not text"),
     "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
     "no such column": ("a.csv", "text,stars\nfine,5\n", "no column label, but text, stars"),
     "no such key": ("a.jsonl", '{"text": "x", "stars": 5}', "there is no column label"),
@@ -104,10 +104,10 @@ WRONG = {
 def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
     name, content, message = WRONG[case]
     Path(name).write_text(content)
-    with pytest.raises(CharRNNError, match=re.escape(message)) as told:
+    with pytest.raises(CharRNNError, match=re.escape(message)) as error:
         read(name)
-    assert told.value.exit_code in (2, 65)
-    assert "\n" not in str(told.value)
+    assert error.value.exit_code in (2, 65)
+    assert "\n" not in str(error.value)
 
 
 def test_columns_are_for_tables() -> None:
@@ -126,6 +126,6 @@ def test_classes_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
         check_classes(examples("a", "a", "a"))
     with pytest.raises(BadDataError, match=r"a\.csv: line 4: the only text with the label 'c'"):
         check_classes(examples("a", "a", "c", "b", "b"))
-    monkeypatch.setattr(labelled, "MOST_CLASSES", 3)
+    monkeypatch.setattr(labelled, "MAX_CLASSES", 3)
     with pytest.raises(BadDataError, match="4 different labels in 8 texts, such as 'a'"):
         check_classes(examples(*"abcdabcd"))

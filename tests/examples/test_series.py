@@ -226,7 +226,7 @@ def test_times_in_other_forms_are_read_in_order(tmp_path: Path, times: str, form
 
 
 def test_times_that_nobody_can_read_are_refused(tmp_path: Path) -> None:
-    assert "line 3: 'soon' is no time" in str(refused(tmp_path, "ds,y\n2024-01-01,1\nsoon,2\n"))
+    assert "line 3: 'soon' is not a time" in str(refused(tmp_path, "ds,y\n2024-01-01,1\nsoon,2\n"))
     mixed = refused(tmp_path, "ds,y\n2024-01-01,1\n1/31/2024,2\n")
     assert "times such as '2024-01-01' are not all in one form" in str(mixed)
 

@@ -171,9 +171,9 @@ def test_words_of_many_kinds() -> None:
 
 
 WRONG = {
-    "no tags": ("a.conll", "Ann PERSON\n", "a.conll: line 1: 'PERSON' is no tag"),
-    "a header": ("a.conll", "word tag\nAnn B-PER\n", "a.conll: line 1: 'tag' is no tag"),
-    "no type": ("a.conll", "Ann B\n", "a.conll: line 1: 'B' is no tag"),
+    "no tags": ("a.conll", "Ann PERSON\n", "a.conll: line 1: 'PERSON' is not a tag"),
+    "a header": ("a.conll", "word tag\nAnn B-PER\n", "a.conll: line 1: 'tag' is not a tag"),
+    "no type": ("a.conll", "Ann B\n", "a.conll: line 1: 'B' is not a tag"),
     "a short row": ("a.conll", "Ann NN B-x\nLee I-x\n", "line 2 has 2 columns, line 1 has 3"),
     "one column": ("a.conll", "Ann\n", "a.conll: line 1 has 1 column;"),
     "commas": ("a.csv", "Ann,B-x\n", "a.csv: line 1 has 1 column;"),
@@ -182,11 +182,11 @@ WRONG = {
     "no spans": ("a.jsonl", '{"text": "x"}', "a.jsonl: row 1 has no spans"),
     "no text column": ("a.jsonl", '{"body": "x", "spans": []}', "there is no column text"),
     "no text": ("a.jsonl", '{"text": "", "spans": []}', "a.jsonl: row 1: no text"),
-    "no list": ("a.jsonl", '{"text": "x", "spans": 1}', "a.jsonl: row 1: spans is no list"),
-    "no record": ("a.jsonl", '{"text": "x", "spans": [1]}', "row 1: a span is no record"),
+    "no list": ("a.jsonl", '{"text": "x", "spans": 1}', "a.jsonl: row 1: spans is not a list"),
+    "no record": ("a.jsonl", '{"text": "x", "spans": [1]}', "row 1: a span is not a record"),
     "numbers": ("a.jsonl", '{"words": ["x"], "tags": [0]}', "row 1: the tag 0 has no name"),
     "fewer tags": ("a.jsonl", '{"tokens": ["x"], "tags": []}', "row 1: words: 1, tags: 0"),
-    "one text": ("a.jsonl", '{"tokens": "x", "tags": "O"}', "row 1: words or tags are no list"),
+    "one text": ("a.jsonl", '{"tokens": "x", "tags": "O"}', "row 1: words or tags are not a list"),
     "no tags by that name": (
         "a.jsonl",
         '{"tokens": ["x"], "labels": ["O"]}',
@@ -197,7 +197,7 @@ WRONG = {
         '{"toks": ["x"], "tags": ["O"]}',
         "there is no column text; choose --text-column from toks, tags",
     ),
-    "a space": ("a.jsonl", '{"tokens": [" "], "tags": ["O"]}', "row 1: ' ' is no word"),
+    "a space": ("a.jsonl", '{"tokens": [" "], "tags": ["O"]}', "row 1: ' ' is not a word"),
     "no label": (
         "a.jsonl",
         '{"text": "x", "spans": [{"start": 0, "end": 1}]}',
@@ -226,10 +226,10 @@ WRONG = {
 def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
     name, content, message = WRONG[case]
     Path(name).write_text(content)
-    with pytest.raises(CharRNNError, match=re.escape(message)) as told:
+    with pytest.raises(CharRNNError, match=re.escape(message)) as error:
         read(name)
-    assert told.value.exit_code in (2, 65)
-    assert "\n" not in str(told.value)
+    assert error.value.exit_code in (2, 65)
+    assert "\n" not in str(error.value)
 
 
 def test_columns_are_for_records() -> None:
@@ -244,6 +244,6 @@ def test_types_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_types(found) == ["x", "y"]
     with pytest.raises(BadDataError, match="nothing is marked in all 1 texts"):
         check_types(found[1:])
-    monkeypatch.setattr(tagged, "MOST_TYPES", 1)
+    monkeypatch.setattr(tagged, "MAX_TYPES", 1)
     with pytest.raises(BadDataError, match="2 types of spans, such as 'x'"):
         check_types(found)

@@ -145,7 +145,7 @@ def _files_of_save(before: Path, trained_folder: Path) -> dict[str, bytes]:
     }
 
 
-def _fail_everywhere(
+def _fail_at_each_call(
     before: Path, files: dict[str, bytes], tmp_path: Path, how: Callable[[], Any]
 ) -> Iterator[Path]:
     """Folders in which a save failed at its first call, at its second, and so on to its last."""
@@ -185,7 +185,7 @@ def test_a_save_killed_at_any_call_leaves_a_whole_state(
 
     files = _files_of_save(before, trained_folder)
     found = []
-    for path in _fail_everywhere(before, files, tmp_path, kill):
+    for path in _fail_at_each_call(before, files, tmp_path, kill):
         found.append(_is_whole(path))
         if found[-1]:
             for _ in resume(path):  # the next start
@@ -204,7 +204,7 @@ def test_a_save_that_fails_at_any_call_leaves_a_whole_state_and_no_litter(
         raise OSError(number, os.strerror(number))
 
     files = _files_of_save(before, trained_folder)
-    for path in _fail_everywhere(before, files, tmp_path, fail):
+    for path in _fail_at_each_call(before, files, tmp_path, fail):
         assert _is_whole(path) or not any(before.iterdir())
         assert not list(path.rglob(".*"))
 

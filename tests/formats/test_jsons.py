@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn import read_corpus
+from charrnn.config import Reading
 from charrnn.decoding import pieces
+from charrnn.decoding.containers import Source
+from charrnn.decoding.pieces import Stream
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import jsons
 from tests.text.reading import text_of
@@ -146,6 +150,15 @@ VALUES = st.recursive(
 )
 
 
+def parsed(name: str, text: str, chunk: int) -> list[Any]:
+    """The records of a file whose text comes in parts of `chunk` characters."""
+    source = Source(name, name, Stream(io.BytesIO(text.encode("utf-8", "surrogatepass"))))
+    parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsons, "decoded", lambda *_: parts)
+        return list(jsons.records(source, Reading(), "text"))
+
+
 @given(
     st.lists(st.dictionaries(st.sampled_from(["text", "n", "m"]), VALUES, max_size=3), max_size=4),
     st.sampled_from([None, 1]),
@@ -156,17 +169,13 @@ def test_values_are_parsed_as_by_the_library(
     rows: list[Any], indent: int | None, chunk: int, ascii_only: bool
 ) -> None:
     text = json.dumps(rows, indent=indent, ensure_ascii=ascii_only)
-    parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
-    assert list(jsons._records(jsons._Values("x", parts), "text", False)) == rows
+    assert parsed("a.json", text, chunk) == rows
     lines = "\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows)
-    parts = [lines[k : k + chunk] for k in range(0, len(lines), chunk)]
-    assert list(jsons._records(jsons._Values("x", parts), "text", True)) == rows
+    assert parsed("a.jsonl", lines, chunk) == rows
 
 
 @given(st.lists(VALUES), st.integers(1, 3))
 @example([1e300, -1e-07, 2.5, 12, -3], 1)
 @example([1e300, -1e-07, 2.5, 12, -3], 2)
 def test_elements_of_any_kind_are_parsed_as_by_the_library(values: list[Any], chunk: int) -> None:
-    text = json.dumps(values)
-    parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
-    assert list(jsons._Values("x", parts).elements()) == values
+    assert parsed("a.json", json.dumps(values), chunk) == values

@@ -180,11 +180,11 @@ def test_a_recording_that_fails_leaves_the_optimizer_as_it_was(
         self.optimizer.updates += 5
         raise RuntimeError("no graph today")
 
-    monkeypatch.setattr(GraphUpdates, "_recorded", fails)
+    monkeypatch.setattr(GraphUpdates, "capture", fails)
     updates = GraphUpdates.__new__(GraphUpdates)
     updates.network, updates.optimizer = one.network, one.optimizer
     with pytest.raises(RuntimeError, match="no graph today"):
-        updates._record()
+        updates.record()
     for _ in range(3):
         one.update()
         other.update()

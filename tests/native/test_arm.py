@@ -9,8 +9,8 @@ import pytest
 from charrnn.config import CellName
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
-from charrnn.native.sampling_code import Shape, _SamplingCode
-from charrnn.native.training_code import _Backward, _Forward
+from charrnn.native.sampling_code import SamplingCode, Shape
+from charrnn.native.training_code import Backward, Forward
 from tests.conftest import Processor
 from tests.native.assembly import assembly
 
@@ -28,7 +28,7 @@ def arm(processor: Processor) -> None:
 
 
 def test_training_multiplies_and_adds_in_one_instruction(cell: CellName) -> None:
-    for kind in (_Forward, _Backward):
+    for kind in (Forward, Backward):
         found = instructions(kind(cell, 32, "fp32", by_id=True, blocks=1).code)
         assert found["fmla"] > 4
         assert found["msr"] == 2  # small numbers become zero, and the caller's register comes back
@@ -36,7 +36,7 @@ def test_training_multiplies_and_adds_in_one_instruction(cell: CellName) -> None
 
 def test_sampling_multiplies_bytes_in_fours(cell: CellName) -> None:
     shape = Shape(cell, 32, 11, (False, True), (2.0,))
-    found = instructions(_SamplingCode(shape).code)
+    found = instructions(SamplingCode(shape).code)
     assert found["sdot"] >= 4
     assert found["fmla"] > 4
     assert found["yield"] + found["hint"] > 0  # of a thread that waits for the other

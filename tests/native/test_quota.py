@@ -15,7 +15,7 @@ from charrnn.native.quota import share_processors, usable_processors
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
     """Each test has a quota of its own."""
-    known = quota._quota
+    known = quota.processor_quota
     known.cache_clear()
     yield
     known.cache_clear()
@@ -82,7 +82,7 @@ def test_what_the_user_set_for_threads_stays(
     given: dict[str, str], expected: dict[str, str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", given.copy())
-    monkeypatch.setattr(quota, "_quota", lambda: 1.5)
+    monkeypatch.setattr(quota, "processor_quota", lambda: 1.5)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     share_processors()
     assert {name: os.environ.get(name) for name in expected} == expected
@@ -96,15 +96,17 @@ def test_without_a_quota_pytorch_chooses_its_threads(monkeypatch: pytest.MonkeyP
     assert "OMP_NUM_THREADS" not in os.environ
 
 
-def test_the_quota_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quota_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every few tokens that compiled code draws, it is asked how many threads there may be."""
-    read = []
-    monkeypatch.setattr(quota, "_text", lambda path: read.append(path) or "")  # type: ignore[func-returns-value]
-    before = usable_processors()
-    assert read
-    read.clear()
-    assert usable_processors() == before
-    assert not read
+    (tmp_path / "membership").write_text("0::/")
+    (tmp_path / "cpu.max").write_text("200000 100000\n")
+    monkeypatch.setattr(quota, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(quota, "CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert usable_processors() == 2
+    (tmp_path / "cpu.max").write_text("100000 100000\n")
+    assert usable_processors() == 2
 
 
 def test_the_time_of_all_programs_is_that_of_the_processors_that_may_be_used(

@@ -17,7 +17,7 @@ from charrnn.native import tiles
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tiles import Tiles
-from charrnn.native.training_code import _Backward, _Forward
+from charrnn.native.training_code import Backward, Forward
 from tests import amx
 from tests.conftest import Processor
 from tests.native.assembly import assembly
@@ -41,13 +41,13 @@ def run(function: int, *arguments: int | np.ndarray) -> None:
 @pytest.mark.skipif(
     not llvm.get_default_triple().startswith("x86_64"), reason="LLVM reads no instructions of x86"
 )
-@pytest.mark.parametrize("kind", [_Forward, _Backward])
+@pytest.mark.parametrize("kind", [Forward, Backward])
 def test_the_code_multiplies_in_tiles(
-    cell: CellName, kind: type[_Forward | _Backward], processor: Processor
+    cell: CellName, kind: type[Forward | Backward], processor: Processor
 ) -> None:
     """As for a processor that has them, whatever this one is."""
     processor(SAPPHIRE_RAPIDS)
-    blocks = tiles.panel_blocks(CELLS[cell].gates if kind is _Forward else 1, 1024, threads=1)
+    blocks = tiles.panel_blocks(CELLS[cell].gates if kind is Forward else 1, 1024, threads=1)
     code = kind(cell, 1024, "tiles", by_id=True, blocks=blocks).code
     lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
     names = [line[0] for line in lines]
@@ -86,7 +86,7 @@ def test_the_code_multiplies_in_tiles(
 def test_tiles_are_as_few_as_can_be_and_equally_full(
     lanes: int, rows: int, emulator: amx.Emulator
 ) -> None:
-    found, expected = tiles._products(lanes, words=2 * tiles.WORDS, columns=4)
+    found, expected = tiles.trial_product(lanes, words=2 * tiles.WORDS, columns=4)
     np.testing.assert_array_equal(found, expected)
     sizes = [64, 0] * 8, [rows] * 6 + [16] * 2
     assert emulator.configuration() == bytes(
@@ -101,7 +101,7 @@ def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Em
     x = np.zeros((lanes, 2 * words), np.uint16)
     weights = np.zeros((words, columns, tiles.WORDS, 2), np.uint16)
     sums = np.ones((lanes, columns, tiles.WORDS), np.float32)
-    run(tiles._product_code(words, columns), lanes, x, weights, sums)
+    run(tiles.product_code(words, columns), lanes, x, weights, sums)
     assert (sums == 0).all()
     for array, of_these in ((x, (4, 5)), (weights, (6, 7))):
         begin = array.ctypes.data
@@ -111,7 +111,7 @@ def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Em
 
 
 def test_no_lanes_are_no_product(emulator: amx.Emulator) -> None:
-    tiles._products(0, words=2 * tiles.WORDS, columns=4)
+    tiles.trial_product(0, words=2 * tiles.WORDS, columns=4)
     assert emulator.counts() == (1, 1, 0)
 
 
@@ -151,19 +151,19 @@ def test_the_system_is_asked_for_tiles(answer: int, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(ctypes, "CDLL", Library)
     monkeypatch.setattr(sys, "platform", "linux")
-    assert tiles._granted.__wrapped__() is (answer == 0)
+    assert tiles.granted.__wrapped__() is (answer == 0)
     assert asked == [[158, 0x1023, 18]]
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not tiles._granted.__wrapped__()
+    assert not tiles.granted.__wrapped__()
     assert len(asked) == 1
 
 
 def test_without_tiles_or_leave_to_use_them_there_are_none(
     emulator: amx.Emulator, processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiles, "_granted", lambda: False)
+    monkeypatch.setattr(tiles, "granted", lambda: False)
     assert not tiles.available()
-    monkeypatch.setattr(tiles, "_granted", lambda: pytest.fail("asked in vain"))
+    monkeypatch.setattr(tiles, "granted", lambda: pytest.fail("asked in vain"))
     for target in (amx.HERE, None):
         processor(target)
         assert not tiles.available()

@@ -327,9 +327,9 @@ def test_a_damaged_folder_is_told() -> None:
     found = read_folder(Path("m"))
     for labels in ('{"labels": ["even"]}', '{"labels": ["a", "b"], "usual": "c"}', "[", "{}"):
         damaged = replace(found, extra={LABELS: labels.encode()})
-        with pytest.raises(CharRNNError, match=r"m: |labels\.json") as told:
+        with pytest.raises(CharRNNError, match=r"m: |labels\.json") as error:
             Classifier(damaged)
-        assert told.value.exit_code == 65
+        assert error.value.exit_code == 65
     other = replace(found, tokenizer=CharTokenizer("01"))
     with pytest.raises(BadDataError, match="the vocabulary is not that of its task"):
         Classifier(other)

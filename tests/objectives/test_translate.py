@@ -226,7 +226,7 @@ def test_validation_is_the_cost_of_all_and_greedy_answers() -> None:
     own = task.rows_of(task.val)
     batch = Batch([source for source, _ in own], [target for _, target in own])
     with torch.inference_mode():
-        cost = translate._cost(network, batch, 0.0)
+        cost = translate.cost_of(network, batch, 0.0)
     assert scoring.result.nats == pytest.approx(float(cost.total) / int(cost.number), rel=1e-5)
     answers = translator_of(task, network).predict([p.source for p in task.val], num_beams=1)
     rate = character_error_rate([a.text for a in answers], [p.target for p in task.val])

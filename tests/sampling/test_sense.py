@@ -112,15 +112,15 @@ NEVER: list[tuple[Any, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("tokenizer", "options", "told"), NEVER)
+@pytest.mark.parametrize(("tokenizer", "options", "message"), NEVER)
 def test_an_end_that_cannot_come_is_refused_without_a_length_and_said_with_one(
-    tokenizer: Any, options: dict[str, Any], told: str
+    tokenizer: Any, options: dict[str, Any], message: str
 ) -> None:
     one = model(tokenizer)
     for write in (one.generate, one.stream):
-        with pytest.raises(CharRNNError, match=told):
+        with pytest.raises(CharRNNError, match=message):
             write("ab", max_new_tokens=None, **options)  # at once, not when it is drawn
-    with pytest.raises(CharRNNError, match=told):
+    with pytest.raises(CharRNNError, match=message):
         one.generate_batch(2, max_new_tokens=None, **options)
     for finite in (
         lambda: one.generate(max_new_tokens=3, **options),

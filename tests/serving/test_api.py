@@ -377,8 +377,8 @@ def test_a_model_that_is_damaged_ends_the_server(home: Path) -> None:
 
 
 def test_an_open_door_is_said(trained_home: Path) -> None:
-    everywhere = ("--host", "0.0.0.0")  # noqa: S104
-    process = commands.start(trained_home, "serve", "--port", 0, *everywhere)
+    any_address = ("--host", "0.0.0.0")  # noqa: S104
+    process = commands.start(trained_home, "serve", "--port", 0, *any_address)
     assert process.stderr is not None
     process.stderr.readline()
     assert "no --api-key" in process.stderr.readline().decode()

@@ -82,7 +82,7 @@ def test_a_model_travels_to_the_hub_and_back(hub: Hub, home: Path, run: Run) -> 
     back = run("sample", "hf://ann/novel", "--seed", 3, "-n", 50)
     assert (back.returncode, back.stdout) == (0, here), back.stderr
     verified = run("verify", "hf://ann/novel")
-    assert (verified.returncode, "is whole" in verified.stdout) == (0, True), verified.stderr
+    assert (verified.returncode, "is intact" in verified.stdout) == (0, True), verified.stderr
 
     asked = len(hub.asked)
     offline = run("sample", "hf://ann/novel", "--seed", 3, "-n", 50, HF_HUB_OFFLINE="1")

@@ -194,7 +194,7 @@ def test_without_input_it_goes_on_from_the_training_series() -> None:
     [
         (column(1), "series has 1 value"),
         (np.ones((5, 2)), "series has 2 columns"),
-        (column(1, 2, math.nan), "holds what is no number"),
+        (column(1, 2, math.nan), "holds something that is not a number"),
         (Series("n", np.ones((5, 2)), ("heat",), (), "x.csv: line 2"), "has heat beside the value"),
     ],
 )

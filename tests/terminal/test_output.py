@@ -64,22 +64,22 @@ def test_a_terminal_and_a_pipe_get_a_text_as_they_can_take_it(model: Path) -> No
     assert {"\x1b", "Ж", "\x85", "👩"} <= set(text)
     options = ("-n", 200, "--seed", 3, "-t", 2, "--prompt", "a\x1b[")
     whole = "a\x1b[" + text + "\n"
-    raw, told = sample(model.parent, *options)
+    raw, said = sample(model.parent, *options)
     assert raw.decode() == whole
-    assert told == ""
-    lossy, told = sample(model.parent, *options, encoding="cp1252")
+    assert said == ""
+    lossy, said = sample(model.parent, *options, encoding="cp1252")
     assert lossy.decode("cp1252") == "".join(c if c in "\n\x1b [abc" else "?" for c in whole)
-    assert told.count("\n") == 1
-    assert "standard output is in cp1252, which has no U+" in told
-    assert "PYTHONIOENCODING=utf-8" in told
+    assert said.count("\n") == 1
+    assert "standard output is in cp1252, which has no U+" in said
+    assert "PYTHONIOENCODING=utf-8" in said
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-16", "utf-8"])
 def test_json_is_whole_whatever_the_stream_carries(encoding: str, model: Path) -> None:
-    out, told = sample(
+    out, said = sample(
         model.parent, "-n", 99, "--seed", 3, "-t", 2, "--json", "--prompt", "Ж", encoding=encoding
     )
-    assert told == ""
+    assert said == ""
     found = json.loads(out.decode(encoding))
     expected = load(model).generate("Ж", max_new_tokens=99, seed=3, temperature=2.0)
     assert found["text"] == expected
@@ -142,16 +142,15 @@ def test_bar_and_summary_follow_the_plan(monkeypatch: pytest.MonkeyPatch) -> Non
     last = Progress(step=1000, train_nats=2.0, tokens_per_second=9.0)
     progress.show([CORRECTED[0], CORRECTED[1], last, done])
     assert "1000/1260" in terminal.getvalue()
-    (line,) = (line for line in terminal.getvalue().split("\n") if "corrected" in line)
+    (line,) = (line for line in terminal.getvalue().split("\n") if "was changed" in line)
     assert line == (
-        "to keep to the minutes, the plan was corrected after 41 s from 300 to 200 updates, as "
-        "the machine had become slower; after 62 s from 200 to 1,260 updates, as the machine had "
+        "to keep to the minutes, the number of updates was changed after 41 s from 300 to 200, "
+        "since the machine had become slower; after 62 s from 200 to 1,260, since the machine had "
         "become faster"
     )
     many = msgspec.structs.replace(DONE, corrections=tuple(CORRECTED * 3))
     terminal.truncate(0)
     progress.show([many])
-    assert (
-        "300 to 200 updates, as the machine had become slower; 4 times in between; after 62 s"
-        in (terminal.getvalue())
+    assert "300 to 200, since the machine had become slower; 4 times in between; after 62 s" in (
+        terminal.getvalue()
     )

@@ -38,8 +38,8 @@ class Writer:
         words = " ".join(self.word() for _ in range(self.random.randint(least, 12)))
         return words.capitalize() + self.random.choice(".!?")
 
-    def of(self, characters: str, least: int, most: int) -> str:
-        length = self.random.randint(least, most)
+    def of(self, characters: str, low: int, high: int) -> str:
+        length = self.random.randint(low, high)
         return "".join(self.random.choice(characters) for _ in range(length))
 
 

@@ -48,12 +48,12 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("told", RUNS)
-def test_advice_is_by_what_both_losses_did(told: str) -> None:
-    found = advice(metrics(*RUNS[told]), 30, V)
-    assert told in found
+@pytest.mark.parametrize("cause", RUNS)
+def test_advice_is_by_what_both_losses_did(cause: str) -> None:
+    found = advice(metrics(*RUNS[cause]), 30, V)
+    assert cause in found
     for other in ("overfits", "noise", "still falling", "--learning-rate"):
-        assert (other in found) == (other in told)
+        assert (other in found) == (other in cause)
 
 
 def test_a_wobble_of_validation_is_no_overfitting() -> None:

@@ -20,7 +20,7 @@ import charrnn
 from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
 from charrnn.errors import UsageError
-from charrnn.folder.resuming import STATE
+from charrnn.folder.resuming import STATE, read_run
 from charrnn.learning.hardware import devices
 from charrnn.learning.hardware.ranks import ALONE, Ranks
 from charrnn.learning.learner import Learner
@@ -51,7 +51,7 @@ OPTIONS = [
     for name, value in SETTINGS.items()
     for part in (f"--{name.replace('_', '-').replace('hidden', 'rnn')}", value)
 ]
-PATIENCE = 240  # seconds in which all must have ended, on a busy machine
+TIMEOUT = 240  # seconds in which all must have ended, on a busy machine
 
 
 def _names() -> str:
@@ -170,7 +170,7 @@ def _kill_one(folder: Path, processes: Sequence[Copy], rank: int) -> str:
     time.sleep(random.Random(rank).uniform(0, 0.1))  # noqa: S311
     assert processes[rank].poll() is None, "it is killed while it works"
     processes[rank].kill()
-    _, said = processes[1 - rank].communicate(timeout=PATIENCE)
+    _, said = processes[1 - rank].communicate(timeout=TIMEOUT)
     assert processes[1 - rank].returncode == 1
     processes[rank].communicate()
     return said
@@ -180,7 +180,7 @@ def test_two_processes_make_the_run_of_one_whatever_kills_them(tmp_path: Path, v
     """One is killed without anybody who would end the other; both go on, or one alone."""
     command = ("-m", "charrnn", "train", verse, *OPTIONS, "--out", "two", "--json")
     process = torchrun(tmp_path, *command)
-    out, err = process.communicate(timeout=2 * PATIENCE)
+    out, err = process.communicate(timeout=2 * TIMEOUT)
     assert process.returncode == 0, err
     assert json.loads(out)["steps"] == 200, "one object, of one process"
     assert err.count("shared by 2 processes") == err.count("write with it:") == 1
@@ -199,7 +199,7 @@ def test_two_processes_make_the_run_of_one_whatever_kills_them(tmp_path: Path, v
     _assert_close(tmp_path / "alone", tmp_path / "one")
 
     for resumed in start_ranks(tmp_path, "train", "--resume", killed):
-        _, err = resumed.communicate(timeout=PATIENCE)
+        _, err = resumed.communicate(timeout=TIMEOUT)
         assert resumed.returncode == 0, err
         assert "rounding" not in err
     assert _metrics(killed) == _metrics(tmp_path / "two")
@@ -217,7 +217,7 @@ def test_a_killed_first_process_leaves_a_run_that_any_number_goes_on_with(
     assert said.startswith("charrnn: process 1: another process of this run has ended")
     assert said.count("\n") == 1
     for process in start_ranks(tmp_path, "train", "--resume", killed, count=4):
-        _, err = process.communicate(timeout=PATIENCE)
+        _, err = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0, err
     _assert_close(killed, tmp_path / "one")
 
@@ -234,7 +234,7 @@ def stopped(tmp_path: Path, verse: Path) -> Callable[..., str]:
             time.sleep(0.05)
         time.sleep(2)
         os.kill(process.pid if rank is None else _worker(process.pid, rank), number)
-        _, err = process.communicate(timeout=PATIENCE)
+        _, err = process.communicate(timeout=TIMEOUT)
         return err
 
     return stop
@@ -261,9 +261,9 @@ def test_a_signal_to_any_process_saves_the_run(
     elsewhere = "another process of this run was asked to stop; all is saved" in lines[0]
     here = lines[0] == "stopped; continue with: charrnn train --resume model"
     assert (here, elsewhere)[rank or 0] if rank is not None else here or elsewhere
-    run = charrnn.resume(tmp_path / "model")
-    assert run._step > 0, "it was saved when it was stopped, not only when it began"
-    assert next(iter(run))
+    model = tmp_path / "model"
+    assert read_run(model).progress.step > 0, "it was saved when it was stopped, not only at first"
+    assert next(iter(charrnn.resume(model)))
 
 
 SCRIPT = """
@@ -300,7 +300,7 @@ def test_a_program_trains_every_task_in_two_processes(tmp_path: Path) -> None:
         )
     charrnn.train("story.txt", out=tmp_path / "story-one", **settings).finish(progress=False)
     process = torchrun(tmp_path, "script.py", repr(settings), repr(files))
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, err
     assert out == 2 * "wrote 9.", "both have the model"
     for name in ("story", *files):
@@ -313,7 +313,7 @@ def test_what_one_process_alone_finds_is_said_by_it(tmp_path: Path, verse: Path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "verse.txt").write_text(VERSE * 19)
     processes = start_ranks([tmp_path, tmp_path / "elsewhere"], "train", "verse.txt", *OPTIONS)
-    errors = [process.communicate(timeout=PATIENCE)[1] for process in processes]
+    errors = [process.communicate(timeout=TIMEOUT)[1] for process in processes]
     assert "another process of this run has ended" in errors[0]
     assert errors[1].startswith("charrnn: process 1: the text here (SHA-256 ")
     assert errors[1].count("\n") == 1
@@ -323,7 +323,7 @@ def test_what_one_process_alone_finds_is_said_by_it(tmp_path: Path, verse: Path)
         (("-", *OPTIONS), "standard input can't be read by 2 processes"),
     ):
         processes = start_ranks(tmp_path, "train", *command, "--out", "new")
-        errors = [process.communicate(timeout=PATIENCE)[1] for process in processes]
+        errors = [process.communicate(timeout=TIMEOUT)[1] for process in processes]
         assert said in errors[0]
         assert [error.count("\n") for error in errors] == [1, 0]
         assert processes[0].returncode in {2, 66}

@@ -15,6 +15,7 @@ import pytest
 
 import charrnn
 from charrnn import CharRNNError, Corpus, Reading, load, resume, train
+from charrnn.config import Budget, TaskSettings
 from charrnn.folder.reading import read_model, read_record, read_tokenizer
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
@@ -22,10 +23,12 @@ from charrnn.objectives import language
 from charrnn.objectives.batches.dividing import divided, record_shares
 from charrnn.objectives.language import LanguageData, LanguageModelling
 from charrnn.objectives.plans.plan import SCORING_COST, schedule
+from charrnn.objectives.request import Request
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool
 from charrnn.training import starting
 from charrnn.training.events import Evaluated, Event, Progress, Started
+from charrnn.training.preparing import prepare
 from tests.conftest import VERSE
 from tests.text.test_division import Writer
 
@@ -85,16 +88,15 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
 def test_the_same_records_validate_whenever_they_are_asked_for(names: Path, tmp_path: Path) -> None:
     """In the run, in one that goes on with it, and in `evaluate` on records that were not read."""
     seen: list[str] = []
-    run = train(names, out=tmp_path / "model", **SMALL)
-    prepared = run._prepared
-    assert isinstance(prepared, starting.NewRun)
-    data, plan = prepared.data, prepared.plan
+    budget = Budget(steps=SMALL["steps"])
+    settings = {name: value for name, value in SMALL.items() if name != "steps"}
+    data, plan = prepare(Request([names], Reading(), TaskSettings(), (), budget, settings))
     assert isinstance(data, LanguageData)
     training, validation = divided(data.text, schedule(plan, 1))
     for part in (training, validation):
         assert isinstance(part, Records)
         seen.append(data.tokenizer.decode(part.targets()))
-    losses = _consume(run)
+    losses = _consume(train(names, out=tmp_path / "model", **SMALL))
     listed = [part.removesuffix("\n").split("\n") for part in seen]
     assert sorted(listed[0] + listed[1]) == names.read_text().split()
     assert len(listed[1]) == round(0.1 * len(listed[0] + listed[1]))
@@ -236,7 +238,7 @@ def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Pat
     task = LanguageModelling(train_text, val_text, tokenizer)
     learner = Learner(task, record.model, record.training)
     shown: Any = SimpleNamespace(minutes=3.0, watch=Stopwatch())
-    deadline = starting._deadline(learner, shown)
+    deadline = starting.deadline_of(learner, shown)
     assert deadline is not None
     epochs = val_text.size / train_text.size
     expected = SCORING_COST * epochs * learner.batches.steps_per_epoch

@@ -171,7 +171,7 @@ def test_another_corpus_is_refused_and_a_moved_one_is_not(text: Path, tmp_path: 
     (tmp_path / "moved.txt").write_text(TEXT)
     text.write_text(TEXT + "!")
     with pytest.raises(
-        CharRNNError, match=f"{len(TEXT) + 1:,} characters.*the earlier one {len(TEXT):,}"
+        CharRNNError, match=f"{len(TEXT) + 1:,} characters.*the earlier one has {len(TEXT):,}"
     ):
         resume(path)
     text.unlink()
@@ -307,7 +307,7 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_ones_lock_is_no_lock(
         time.sleep(0.05)
     second = run(tmp_path, "train", "--resume", "model")
     assert second.returncode == 75
-    assert f"trained by process {process.pid}" in second.stderr
+    assert f"trained in model by process {process.pid}" in second.stderr
     process.kill()
     process.communicate()
     _consume(resume(tmp_path / "model"), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from pathlib import Path
@@ -13,6 +14,7 @@ from charrnn import (
     CharRNNError,
     Corpus,
     Finished,
+    Mixture,
     Model,
     Progress,
     Run,
@@ -65,7 +67,7 @@ def test_a_run_that_is_not_followed_leaves_nothing_on_the_disk() -> None:
     for given in names:
         run = train(CORPUS, **SMALL, **given)
         assert not list(Path().iterdir())
-        assert "not begun" in repr(run)
+        assert "not started yet" in repr(run)
         assert "run.finish()" in repr(run)
         assert str(given.get("out", given.get("name", "checkpoints"))) in repr(run)
 
@@ -93,11 +95,11 @@ def test_losses_of_a_text_are_nats_and_those_of_a_series_are_not(
     shape: dict[str, Any] = {"hidden_size": 8, "steps": 4}
     text = train(CORPUS, **SMALL, name="text")
     text.finish()
-    assert "validation, nats: " in repr(text)
+    assert re.search("validation loss: .* nats", repr(text))
     assert " nats" in capsys.readouterr().err
     series = train("week.csv", task="forecast", horizon=3, name="series", **shape)
     series.finish()
-    assert "validation: " in repr(series)
+    assert "validation loss: " in repr(series)
     assert "nats" not in repr(series) + capsys.readouterr().err
 
 
@@ -128,7 +130,8 @@ def test_resume_is_the_same_front_door() -> None:
     train("verse.txt", **SMALL, name="whole").finish(progress=False)
     leave_after(train("verse.txt", **SMALL, name="left"), 5)
     run = resume("left")
-    assert "resumed after 5 of 40 updates" in repr(run)
+    for part in ("verse, ", "lstm, 2 × 8", "parameters", "5 of 40 updates made", "run.finish()"):
+        assert part in repr(run)
     assert isinstance(next(iter(run)), Started)
     leave_after(run, 20)
     assert isinstance(run.finish(progress=False), Model)
@@ -207,10 +210,22 @@ def test_a_run_can_be_finished_in_another_thread() -> None:
 
 def test_models_and_runs_show_themselves() -> None:
     run = train(Corpus("<b>verse</b>", CORPUS.text), **SMALL, name="novel")
+    for part in ("<b>verse</b>", f"{len(CORPUS.text):,} characters", "2×8 lstm", "parameters"):
+        assert part in repr(run)
     assert "<b>verse" not in run._repr_html_().replace("<b>charrnn", "")
     model = run.finish(progress=False)
     assert "finished: validation" in repr(run)
     assert "charrnn.load" in repr(run)
+    losses = " → ".join(f"{one.val_nats:.3f}" for one in run.evaluations)
+    assert losses.count("→") > 0
+    again = resume("novel", CORPUS)
+    for one in (run, again):
+        assert f"validation loss: {losses} nats" in repr(one)
+    assert re.findall("parameters: .*", repr(run)) == re.findall("parameters: .*", repr(model))
+    both = Mixture([model, Mixture([model, model])])
+    for part in ("model 0: checkpoints/novel: lstm", "model 1: Mixture", "vocabulary"):
+        assert part in repr(both)
+    assert "<pre>" in both._repr_html_()
     shown = repr(model)
     for part in ("lstm, 2 × 8", "characters", "parameters", "validation loss", "<b>verse</b>"):
         assert part in shown
@@ -249,7 +264,7 @@ def test_a_save_that_fails_at_ctrl_c_is_told(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_loop_inside_a_loop_of_the_same_run_is_told() -> None:
     run = train(CORPUS, **SMALL, name="novel")
     for _ in run:
-        with pytest.raises(CharRNNError, match="this program is already training in"):
+        with pytest.raises(CharRNNError, match="this program is already training a model in"):
             next(iter(run))
         break
 

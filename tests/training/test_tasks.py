@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -122,7 +123,15 @@ def test_every_task_has_a_row() -> None:
 def test_answers_are_asked_for_with_lists_and_scores_with_files(
     task: TaskName, examples: str
 ) -> None:
-    model = train(examples, out="m", task=task, **SMALL | {"steps": 2}).finish(progress=False)
+    run = train(examples, out="m", task=task, **SMALL | {"steps": 2})
+    model = run.finish(progress=False)
+    for part in ("m\n", f"task: {task}", "corpus: examples", "2 updates"):
+        assert part in repr(model)
+    for part in (re.findall("parameters: .*", repr(model))[0], "corpus: examples", "validation"):
+        assert part in repr(run)
+    for one in (run, model):
+        assert "<table>" in one._repr_html_()
+    assert ("nats" in repr(resume("m"))) is (task != "forecast")
     assert model.evaluate(examples if task != "forecast" else "more.csv").count > 0
     assert model.predict([]) == []
     no_texts: list[Any] = ["abc", b"abc", 5, [5], {"a": 1}]
@@ -309,7 +318,7 @@ def test_a_model_for_a_task_is_refused_where_a_language_model_is_needed(
         assert done.returncode == 2, done
         assert f"it was trained to {task}" in done.stderr
         assert done.stderr.count("\n") == 1
-    with pytest.raises(CharRNNError, match="no language model"):
+    with pytest.raises(CharRNNError, match="not a language model"):
         charrnn.evaluate("model", VERSE)
 
 

@@ -22,7 +22,7 @@ __all__ = ["kept_memory"]
 
 # Parameters of glibc's mallopt, see malloc.h.
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
-MOST = 2**31 - 1
+MAX_INT = 2**31 - 1
 # What training leaves behind: where glibc's own thresholds stand once pieces of this size, the
 # largest that they follow, have been freed.
 USUAL = {MMAP_MAX: 65_536, MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}
@@ -45,7 +45,7 @@ def kept_memory() -> Iterator[None]:
     with _LOCK:
         _INSIDE.append(True)
         library.mallopt(MMAP_MAX, 0)
-        library.mallopt(TRIM_THRESHOLD, MOST)
+        library.mallopt(TRIM_THRESHOLD, MAX_INT)
     try:
         yield
     finally:

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-PATIENCE = timedelta(days=1)  # for the next order: an evaluation, or a user, may take long
+TIMEOUT = timedelta(days=1)  # for the next order: an evaluation, or a user, may take long
 
 
 class LostError(CharRNNError):
@@ -141,7 +141,7 @@ class Ranks:
                 content = torch.frombuffer(bytearray(message), dtype=torch.uint8)
                 dist.broadcast(content, 0, self._orders)
 
-    def told(self) -> Order:
+    def listen(self) -> Order:
         """Wait for what the first process tells.
 
         Raises:
@@ -160,7 +160,7 @@ class Ranks:
     def orders(self) -> Iterator[Order]:
         """All that the first process tells, up to `Leave`."""
         while True:
-            yield (order := self.told())
+            yield (order := self.listen())
             if isinstance(order, Leave):
                 return
 
@@ -251,7 +251,7 @@ class Ranks:
     def goes_on(self) -> bool:
         """Whether the first process goes on where this one can't."""
         try:
-            return not isinstance(self.told(), Leave)
+            return not isinstance(self.listen(), Leave)
         except LostError:
             return False
 
@@ -276,7 +276,7 @@ def found() -> Ranks:
         if not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
             atexit.register(_close)
-        orders = dist.new_group(backend="gloo", timeout=PATIENCE)
+        orders = dist.new_group(backend="gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         advice = "start all of them with torchrun; see docs/scaling.md"

@@ -10,17 +10,17 @@ import torch
 from charrnn.config import TrainConfig
 from charrnn.network.stack.cpu import team
 
-__all__ = ["each_in_threads", "in_threads", "most_threads", "thread_count"]
+__all__ = ["each_in_threads", "in_threads", "max_threads", "thread_count"]
 
 
 def thread_count(step: int, config: TrainConfig) -> int:
     """How many threads compute the update after `step` others; never more than there can be."""
-    most = most_threads()
+    available = max_threads()
     counts = [change.count for change in config.threads if change.step <= step]
-    return min(counts[-1], most) if counts else most
+    return min(counts[-1], available) if counts else available
 
 
-def most_threads() -> int:
+def max_threads() -> int:
     """PyTorch's threads, as far as OpenMP lends them.
 
     Where it lends fewer than PyTorch counts on (`OMP_THREAD_LIMIT`, `OMP_DYNAMIC`), PyTorch's

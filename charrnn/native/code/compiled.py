@@ -27,7 +27,7 @@ from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.text import cache
 
-__all__ = ["clear", "compiled_once", "entries", "kept"]
+__all__ = ["clear", "compiled_once", "entries", "kept", "source_digest"]
 
 LARGEST = 32 << 20  # bytes of all files together
 DIGEST_BYTES = hashlib.sha256().digest_size  # at the head of a file, of what follows
@@ -53,7 +53,7 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
             return code.name.encode() + b"\0" + code.object_code()
 
         name = f"{make.__module__}.{make.__qualname__}"
-        key = (name, arguments, target, machine.compiler(), _source_digest())
+        key = (name, arguments, target, machine.compiler(), source_digest())
         symbol, _, object_code = kept(key, whole).partition(b"\0")
         return machine.load(object_code, symbol.decode())
 
@@ -98,7 +98,7 @@ def _folder() -> Path:
 
 
 @functools.cache
-def _source_digest() -> str:
+def source_digest() -> str:
     """A fingerprint of the Python code that the machine code is made by."""
     package = Path(charrnn.__file__).parent
     digest = hashlib.sha256()

@@ -25,7 +25,7 @@ __all__ = ["Recurrent", "Rows", "detach"]
 
 # A table's product is worth making if its rows are read so many times, on average.
 MIN_READS_PER_ROW = 8
-MOST_ROWS_OF_ONES = 512  # of a table, up to which a GPU adds up its gradients by a product
+MAX_ROWS_OF_ONES = 512  # of a table, up to which a GPU adds up its gradients by a product
 
 
 class Rows(NamedTuple):
@@ -203,7 +203,7 @@ class Recurrent(nn.Module):
         engine = chosen(self.engine, cell, self.hidden_size, x.device, dtype, full, lanes)
         plain, on_gpu = engine == "torch", x.device.type != "cpu"
         if ids is not None and (plain or on_gpu or len(x) * MIN_READS_PER_ROW > ids.numel()):
-            short = on_gpu and not plain and len(x) <= MOST_ROWS_OF_ONES
+            short = on_gpu and not plain and len(x) <= MAX_ROWS_OF_ONES
             x, ids = read_rows(x, ids, dtype) if short else embedding(ids, x), None
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")

@@ -88,16 +88,16 @@ def _to_spare(
     return np.array(found or order)
 
 
-def side_by_side(wanted: int | None, usual: int, most: int, what: str) -> int:
+def side_by_side(wanted: int | None, usual: int, count: int, what: str) -> int:
     """How many examples are read at once: `wanted`, or `usual` as far as there are so many.
 
     Raises:
         UsageError: if more are wanted than there are.
     """
     if wanted is None:
-        return min(usual, most)
-    if wanted > most:
-        found = f"batch_size is {wanted}, but there are {most:,} {what} to train on"
+        return min(usual, count)
+    if wanted > count:
+        found = f"batch_size is {wanted}, but there are {count:,} {what} to train on"
         raise UsageError(found, "choose a smaller one", "batch_size")
     return wanted
 

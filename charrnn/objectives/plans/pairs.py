@@ -23,7 +23,7 @@ from charrnn.words import counted
 __all__ = ["longest_of", "plan_of", "tokens_of"]
 
 PAIRS = 64  # side by side, fewer where all would be read in a few batches
-MOST_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
+MAX_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
 
 SIZES = (64, 128, 192, 256, 384, 512)
 LIMITS = ((30_000, 64), (100_000, 128), (1_000_000, 256), (math.inf, 512))
@@ -64,7 +64,7 @@ def plan_of(
     """
     given = request.settings
     sources = [pair.source for pair in pairs]
-    val_frac = given.get("val_frac") or min(0.1, MOST_VALIDATION / len(set(sources)))
+    val_frac = given.get("val_frac") or min(0.1, MAX_VALIDATION / len(set(sources)))
     train_rows, val_rows = divide(sources, val_frac, given.get("seed", 0))
     longest = given.get("seq_length") or max(map(longest_of, pairs))
     train = [pairs[k] for k in train_rows if longest_of(pairs[k]) <= longest]

@@ -17,7 +17,7 @@ from charrnn.objectives.request import Request, Speed
 __all__ = ["FINE_TUNING", "Sizes"]
 
 FINE_TUNING = 0.4  # of the learning rate, so that what was learnt before is not shaken
-FEW = 10  # passes: with fewer, smaller language models were the better start
+MIN_PASSES = 10  # with fewer, smaller language models were the better start
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Sizes:
         """
         if "hidden_size" in shape:
             return settings_from(ModelConfig, shape)
-        most = next(size for limit, size in self.limits if train < limit)
+        largest = next(size for limit, size in self.limits if train < limit)
         models = [
             settings_from(ModelConfig, {**shape, "hidden_size": size})
             for size in self.sizes
-            if size <= most
+            if size <= largest
         ]
         rate = speed(models[0].cell)
         able = [m for m in models if self.passes_of(m, train, budget, rate) >= self.passes]
@@ -76,11 +76,12 @@ class Sizes:
         if not request.bases or minutes is None:
             return ()
         passes = self.passes_of(model, train, request.budget, speed(model.cell))
-        if passes >= FEW:
+        if passes >= MIN_PASSES:
             return ()
         names = " and ".join(str(base.path) for base in request.bases)
         return (
             f"a network of the size of {names}, {model.num_layers}×{model.hidden_size}, reads the "
             f"examples fewer than {max(2, int(passes) + 1)} times in {minutes:g} minutes; "
-            f"{FEW} times or more are better: give more --minutes, or start from a smaller model",
+            f"{MIN_PASSES} times or more are better: give more --minutes, or start from a smaller "
+            "model",
         )

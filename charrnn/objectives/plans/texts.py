@@ -23,7 +23,7 @@ TOKENS = 2048  # of an update, about
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
 ENDS = 2  # tokens that a text has more than characters
-MOST_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
+MAX_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
 # Early stopping is off: the learning rate falls to zero at the end, where answers become best.
 PATIENCE = 1_000
 
@@ -63,7 +63,7 @@ def plan_of(
         UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
-    val_frac = given.get("val_frac", min(0.1, MOST_VALIDATION / len(texts)))
+    val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0), labels)
     lengths = [len(text) + ENDS for text in texts]
     train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
@@ -99,8 +99,8 @@ def plan_of(
 def _usual_batch(lengths: Sequence[int], longest: int) -> int:
     """How many texts have about `TOKENS`."""
     mean = sum(min(length, longest) for length in lengths) / len(lengths)
-    least, most = SIDE_BY_SIDE
-    chosen: int = min(max(2 ** round(math.log2(TOKENS / mean)), least), most)
+    low, high = SIDE_BY_SIDE
+    chosen: int = min(max(2 ** round(math.log2(TOKENS / mean)), low), high)
     return chosen
 
 

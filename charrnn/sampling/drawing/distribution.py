@@ -64,9 +64,9 @@ def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Lo
     logits = filters.top_p(logits, config.top_p)
     logits = filters.min_p(logits, config.min_p)
     logits = filters.typical_p(logits, config.typical_p)
-    most = logits.max(-1, keepdims=True)
-    refuse_diverged(most)
-    logits -= most
+    highest = logits.max(-1, keepdims=True)
+    refuse_diverged(highest)
+    logits -= highest
     return np.exp(logits, out=logits)
 
 

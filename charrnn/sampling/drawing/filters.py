@@ -38,9 +38,9 @@ def repetition_penalty(logits: Logits, recent: NDArray[np.integer], penalty: flo
     penalty = min(max(penalty, 1 / MAX_PENALTY), MAX_PENALTY)
     with np.errstate(over="ignore"):
         penalised = np.where(found < 0, found * penalty, found / penalty)
-    most = np.finfo(logits.dtype).max  # which leaves the order of all others as it is
+    limit = np.finfo(logits.dtype).max  # which leaves the order of all others as it is
     changed = logits.copy()
-    np.put_along_axis(changed, recent, penalised.clip(-most, most), -1)
+    np.put_along_axis(changed, recent, penalised.clip(-limit, limit), -1)
     return changed
 
 

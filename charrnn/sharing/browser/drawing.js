@@ -90,7 +90,7 @@ function joins(before, piece) {
 /** How many tokens a text has: so many, and as many more as its last character needs to be whole. As in
     sampling/growing.py. */
 class Length {
-  static MOST_OVER = 64;
+  static MAX_OVER = 64;
   static CONTEXT = 128; // of the text before, which tells what joins
 
   constructor(length, prompt) {
@@ -106,7 +106,7 @@ class Length {
     if (!within && !this.begun && piece && !joins(this.last, piece)) return false;
     this.begun = (within || this.begun) && piece === "";
     this.last = (this.last + piece).slice(-Length.CONTEXT);
-    this.open = this.left > -Length.MOST_OVER;
+    this.open = this.left > -Length.MAX_OVER;
     return true;
   }
 }

@@ -1,6 +1,6 @@
 """In how many threads a run goes on, so that other programs have their part of the processors.
 
-    neighbours = Neighbours(most, threads, usage())
+    neighbours = Neighbours(available, threads, usage())
     if neighbours.changed(usage()):
         recorder.share(learner, neighbours.threads)
 
@@ -58,7 +58,7 @@ class Neighbours:
     Programs of lower priority, which only take what is left over, are no reason to change anything.
 
     Args:
-        most: how many there are where nobody else works.
+        available: how many there are where nobody else works.
         threads: how many there are now.
         now: what has been used so far.
 
@@ -66,8 +66,8 @@ class Neighbours:
         threads: how many there should be.
     """
 
-    def __init__(self, most: int, threads: int, now: Usage) -> None:
-        self.most, self.threads = most, threads
+    def __init__(self, available: int, threads: int, now: Usage) -> None:
+        self.available, self.threads = available, threads
         self._last = now
         self._pause = FIRST_LOOK
 
@@ -79,7 +79,7 @@ class Neighbours:
         self._last = now
         others = (now.busy - last.busy - (now.own - last.own)) / seconds
         free = now.processors - max(others, 0.0)
-        wanted = min(max(round(free), 1), self.most)
+        wanted = min(max(round(free), 1), self.available)
         if wanted == self.threads or abs(free - self.threads) < CLEARLY:
             return False
         if wanted < self.threads and _waited(last, now) < WAITING * seconds:

@@ -25,7 +25,7 @@ from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
 from charrnn.objectives.plans.plan import Plan, schedule
 
-__all__ = ["Way", "is_long_in_minutes", "rates", "with_fastest_engine"]
+__all__ = ["Way", "is_long_in_minutes", "rates", "update_seconds", "with_fastest_engine"]
 
 # An update of a trial takes no more operations than this, as far as `FEWEST_STEPS` allow. A small
 # network is tried with as many time steps as its run has: with fewer, what is done once for each
@@ -136,8 +136,8 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     for way in _ways(plan, task, device, processes):
         learner.compute(*way)
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
-            _seconds(learner)  # makes what it needs
-            seconds[way] = _seconds(learner)
+            update_seconds(learner)  # makes what it needs
+            seconds[way] = update_seconds(learner)
     if not seconds:
         return {}
     spent = sum(seconds.values())
@@ -147,7 +147,7 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
         hopeful = max(HOPELESS * min(seconds.values()), CHEAP)
         for way in [way for way, taken in seconds.items() if taken <= hopeful]:
             learner.compute(*way)
-            taken = _seconds(learner)
+            taken = update_seconds(learner)
             seconds[way] = min(seconds[way], taken)
             spent += taken
     return {way: lanes * steps / taken for way, taken in seconds.items()}
@@ -198,7 +198,7 @@ def _ways(plan: Plan, task: Task, device: torch.device, processes: int) -> list[
     ]
 
 
-def _seconds(learner: Learner) -> float:
+def update_seconds(learner: Learner) -> float:
     """How long the first update takes: always the same one, since records differ in length."""
     learner.step = 0
     begin = clock.now()

@@ -12,13 +12,13 @@ from charrnn.network.stack.cpu import team
 
 PROGRAM = """
 import sys, torch
-from charrnn.learning.hardware.threads import in_threads, most_threads
+from charrnn.learning.hardware.threads import in_threads, max_threads
 
 torch.set_num_threads(3)
 a, b = torch.randn(2, 384, 384)
-with in_threads(most_threads()):
+with in_threads(max_threads()):
     error = (a.bfloat16() @ b.bfloat16()).float() - a @ b
-print(most_threads(), float(error.abs().max()) < 2)
+print(max_threads(), float(error.abs().max()) < 2)
 """
 
 

@@ -90,7 +90,7 @@ def test_code_is_made_anew_when_what_makes_it_has_changed(
     another_process: Callable[[], Keep], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     another_process()(3)
-    monkeypatch.setattr(compiled, "_source_digest", lambda: "of other code")
+    monkeypatch.setattr(compiled, "source_digest", lambda: "of other code")
     another_process()(3)
     assert made == [3, 3]
 

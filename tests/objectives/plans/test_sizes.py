@@ -62,9 +62,9 @@ def test_a_language_model_that_leaves_few_passes_is_told(kind: str) -> None:
     few, minutes = request_of([base("lm")], minutes=5), "times in 5 minutes"
     model = plan_of(few, 1e9)
     assert (model.model.hidden_size, model.model.cell) == (24, "gru")
-    for passes, told in ((0.1, "fewer than 2"), (5.5, "fewer than 6"), (9.9, "fewer than 10")):
+    for passes, words in ((0.1, "fewer than 2"), (5.5, "fewer than 6"), (9.9, "fewer than 10")):
         (note,) = plan_of(few, rate_for(passes, model, kind)).notes
-        assert note.startswith(f"a network of the size of lm, 1×24, reads the examples {told} ")
+        assert note.startswith(f"a network of the size of lm, 1×24, reads the examples {words} ")
         assert minutes in note
     rate = rate_for(5.5, model, kind)
     assert plan_of(few, rate_for(10.1, model, kind)).notes == ()

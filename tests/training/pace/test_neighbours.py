@@ -141,11 +141,11 @@ def test_a_run_of_so_many_updates_computes_all_of_them_alike(
 
 
 def threads_beside(
-    others: list[float], most: int, processors: int, waiting: float = 0.5
+    others: list[float], available: int, processors: int, waiting: float = 0.5
 ) -> list[int]:
     """How many threads there are after each second, in which others use so many processors."""
     now = Usage(0.0, 0.0, 0.0, 0.0, processors)
-    neighbours, found = Neighbours(most, most, now), []
+    neighbours, found = Neighbours(available, available, now), []
     for used in others:
         own = float(neighbours.threads)
         assert now.busy is not None
@@ -178,11 +178,11 @@ def test_programs_that_hinder_no_thread_change_nothing() -> None:
     st.integers(1, 16),
 )
 def test_there_is_always_a_thread_and_few_changes(
-    others: list[float], most: int, processors: int
+    others: list[float], available: int, processors: int
 ) -> None:
-    found = threads_beside(others, most, processors)
-    assert all(1 <= count <= most for count in found)
-    changes = sum(one != other for one, other in zip([most, *found], found, strict=False))
+    found = threads_beside(others, available, processors)
+    assert all(1 <= count <= available for count in found)
+    changes = sum(one != other for one, other in zip([available, *found], found, strict=False))
     assert 2**changes <= len(others) + 1  # each is followed by a pause of twice the length
 
 

@@ -60,11 +60,11 @@ def test_updates_of_long_records_count(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("enough", "most", "expected"),
+    ("enough", "max_calls", "expected"),
     [(0.0, 9, 3), (5.0, 9, 3), (10.0, 9, 5), (100.0, 9, 9), (0.0, 2, 2)],
 )
 def test_calls_are_timed_until_they_took_long_enough(
-    enough: float, most: int, expected: int, monkeypatch: pytest.MonkeyPatch
+    enough: float, max_calls: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first, which takes longer, is left out."""
     now, calls = 0.0, 0
@@ -75,7 +75,7 @@ def test_calls_are_timed_until_they_took_long_enough(
         calls += 1
 
     monkeypatch.setattr("time.perf_counter", lambda: now)
-    assert pacing.time_calls(work, enough, most) == [2.0] * expected
+    assert pacing.time_calls(work, enough, max_calls) == [2.0] * expected
     assert calls == expected + 1
 
 

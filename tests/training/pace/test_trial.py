@@ -148,7 +148,7 @@ def test_a_moment_without_a_processor_decides_nothing(
         tried.append(engine)
         compute(learner, engine, precision)
 
-    monkeypatch.setattr(trial, "_seconds", seconds)
+    monkeypatch.setattr(trial, "update_seconds", seconds)
     monkeypatch.setattr(Learner, "compute", noted)
     found = trial.with_fastest_engine(plan("rnn", precision="fp32"), Budget(3.0), TASK)
     assert found.settings["engine"] == fastest

@@ -23,7 +23,15 @@ import torch
 
 from charrnn.native.code.compiled import kept
 
-__all__ = ["Code", "available", "begin_compiling", "compiled", "image"]
+__all__ = [
+    "Code",
+    "available",
+    "begin_compiling",
+    "compile_source",
+    "compiled",
+    "compiler",
+    "image",
+]
 
 MAX_DYNAMIC_SHARED_SIZE_BYTES = 8  # CUfunction_attribute
 
@@ -64,7 +72,7 @@ class Code(NamedTuple):
 def available() -> bool:
     """Whether the libraries are here."""
     try:
-        _driver(), _compiler()
+        _driver(), compiler()
     except OSError:
         return False
     return True
@@ -112,14 +120,14 @@ def image(source: str, defines: tuple[str, ...], capability: tuple[int, int]) ->
     constants = (f"-D{define}" for define in defines)
     options = (f"--gpu-architecture=sm_{major}{minor}", "--std=c++17", *constants)
     version = c_int(), c_int()
-    _check_nvrtc(_compiler().nvrtcVersion(byref(version[0]), byref(version[1])))
+    _check_nvrtc(compiler().nvrtcVersion(byref(version[0]), byref(version[1])))
     key = ("nvrtc", version[0].value, version[1].value, options, source)
-    return kept(key, lambda: _compile(source, options))
+    return kept(key, lambda: compile_source(source, options))
 
 
-def _compile(source: str, options: Sequence[str]) -> bytes:
+def compile_source(source: str, options: Sequence[str]) -> bytes:
     """The machine code of a source for the GPU that the options name."""
-    nvrtc, program, size = _compiler(), c_void_p(), c_size_t()
+    nvrtc, program, size = compiler(), c_void_p(), c_size_t()
     _check_nvrtc(
         nvrtc.nvrtcCreateProgram(byref(program), source.encode(), b"layer.cu", 0, None, None)
     )
@@ -144,7 +152,7 @@ def _driver() -> ctypes.CDLL:
 
 
 @cache
-def _compiler() -> ctypes.CDLL:
+def compiler() -> ctypes.CDLL:
     """NVRTC, which PyTorch may have loaded, or else stands beside it or in the system."""
     version = (torch.version.cuda or "0").split(".")[0]
     name, home = f"libnvrtc.so.{version}", Path(torch.__file__).parents[1]

@@ -18,7 +18,7 @@ from charrnn.cells.gradients import RULES
 from charrnn.config import CellName
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
 from charrnn.network.stack.gpu import driver
-from charrnn.network.stack.gpu.layout import SPAN, Layout, Limits, Way, plan
+from charrnn.network.stack.gpu.layout import SPAN, Layout, Limits, Way, best_layout
 from charrnn.network.stack.gpu.source import defines, source
 
 __all__ = ["PERSISTENT", "fits"]
@@ -45,7 +45,7 @@ def fits(cell: CellName, hidden_size: int, lanes: int | None, device: torch.devi
     index = torch.cuda.current_device() if device.index is None else device.index
     ways: tuple[Way, Way] = ("forward", "backward")
     return works(index) and all(
-        plan(cell, way, hidden_size, lanes or 8, limits(index)) is not None for way in ways
+        best_layout(cell, way, hidden_size, lanes or 8, limits(index)) is not None for way in ways
     )
 
 
@@ -96,7 +96,7 @@ def limits(device: int) -> Limits:
 def layout_for(layer: Unrolled, way: Way) -> Layout:
     """The layout for a layer, which `fits` has found to exist."""
     batch, hidden_size = layer.hs.shape[1:]
-    found = plan(layer.cell, way, hidden_size, batch, limits(layer.hs.device.index or 0))
+    found = best_layout(layer.cell, way, hidden_size, batch, limits(layer.hs.device.index or 0))
     assert found is not None, f"no layout for {hidden_size} units and {batch} lanes"
     return found
 

@@ -26,7 +26,7 @@
 #define KERNEL extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
 
 typedef unsigned short BFloat;  // the bits of a bfloat16
-constexpr int PATIENCE = 1 << 22;  // readings, some seconds, after which something is broken
+constexpr int MAX_READINGS = 1 << 22;  // readings, some seconds, after which something is broken
 
 struct alignas(16) Words {
   unsigned at[4];
@@ -218,7 +218,7 @@ DEVICE void wait_for_wave(Words (&words)[TOGETHER], int wave, const BFloat *chun
 #pragma unroll
     for (int i = 0; i < TOGETHER; i++) wait = wait || missing(words[i]);
     if (!any_in_warp(wait)) break;
-    if (readings == PATIENCE) fail();
+    if (readings == MAX_READINGS) fail();
     read_again(words, wave, chunk);
   }
 }

@@ -1,6 +1,6 @@
 """How the work of a layer is divided among the blocks and warps of a GPU.
 
-layout = plan("lstm", "forward", 512, 64, limits)    # None if it does not fit
+layout = best_layout("lstm", "forward", 512, 64, limits)    # None if it does not fit
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 
-__all__ = ["SPAN", "Layout", "Limits", "Way", "layouts", "plan"]
+__all__ = ["SPAN", "Layout", "Limits", "Way", "best_layout", "layouts"]
 
 Way = Literal["forward", "backward"]
 
@@ -21,7 +21,7 @@ SPAN = 32  # of the inner dimension of the product, that is read together
 REGISTERS = 65536  # of a multiprocessor
 OWN_REGISTERS = {"forward": 52, "backward": 62}  # of a thread, beside weights, sums and reads
 MORE_REGISTERS = 24  # for each further element, or on the way back for weights from elsewhere
-MOST_REGISTERS = 255  # of a thread
+MAX_REGISTERS = 255  # of a thread
 WARPS = (8, 12, 16, 4)  # the better first
 TILE = 16  # units
 AREAS, AREA = 4, 40  # in which the sums of a tile stand in shared memory, with gaps
@@ -94,7 +94,7 @@ class Layout(NamedTuple):
         reads = min(8, self.chunk // 8 * self.spans)
         sums = max(4, self.chunk // 8 * self.tiles)
         others = 4 * (sums + reads) + OWN_REGISTERS[self.way] + MORE_REGISTERS * further
-        left = min(MOST_REGISTERS, REGISTERS // self.threads) - others
+        left = min(MAX_REGISTERS, REGISTERS // self.threads) - others
         return self.spans - max(0, min(self.spans, left // (8 * self.tiles)))
 
     @property
@@ -132,7 +132,9 @@ def layouts(
 
 
 @cache
-def plan(cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits) -> Layout | None:
+def best_layout(
+    cell: CellName, way: Way, hidden_size: int, batch: int, limits: Limits
+) -> Layout | None:
     """The layout to use; None if none fits.
 
     Args:

@@ -52,7 +52,7 @@ from charrnn.native.code.machine import Code
 from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.network.stack.cpu import team
 
-ROUNDS, MOST = 50, 4
+ROUNDS, THREADS = 50, 4
 if sys.argv[1] == "own":
     team.openmp = lambda: None
 team.prepare()
@@ -61,17 +61,18 @@ thread, threads = thread_number(code), thread_count(code)
 intrinsics.store_integer(code, code["size"], threads)
 other = thread + 1 - (thread + 1) // threads * threads
 with code.loop(0, ROUNDS) as k:
-    intrinsics.store_integer(code, code["left"] + (k * MOST + thread) * 8, k + 1)
+    intrinsics.store_integer(code, code["left"] + (k * THREADS + thread) * 8, k + 1)
     intrinsics.barrier(code, code["sync"], threads)
-    seen = code.integer(code["left"] + (k * MOST + other) * 8)
-    intrinsics.store_integer(code, code["found"] + (k * MOST + thread) * 8, seen)
+    seen = code.integer(code["left"] + (k * THREADS + other) * 8)
+    intrinsics.store_integer(code, code["found"] + (k * THREADS + thread) * 8, seen)
 address = code.compile()
 
 def meet(wished):
-    arrays = [torch.zeros(size, dtype=torch.int64) for size in (8, ROUNDS * MOST, ROUNDS * MOST, 1)]
+    seen = ROUNDS * THREADS
+    arrays = [torch.zeros(size, dtype=torch.int64) for size in (8, seen, seen, 1)]
     team.run(address, [array.data_ptr() for array in arrays], wished, they_wait=True)
     size = int(arrays[3])
-    found = arrays[2].view(ROUNDS, MOST)[:, :size]
+    found = arrays[2].view(ROUNDS, THREADS)[:, :size]
     assert (found == torch.arange(1, ROUNDS + 1)[:, None]).all()
     os.write(1, b"%d\\n" % size)  # in one piece: two threads may say it at once
 

@@ -18,7 +18,7 @@
 #define DEVICE static inline
 
 typedef uint16_t BFloat;
-constexpr int PATIENCE = 1 << 13;
+constexpr int MAX_READINGS = 1 << 13;
 
 struct alignas(16) Words {
   unsigned at[4];

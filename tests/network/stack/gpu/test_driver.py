@@ -35,8 +35,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Seq
         return f"code {len(calls)}".encode()
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(driver, "_compiler", Compiler)
-    monkeypatch.setattr(driver, "_compile", compile_it)
+    monkeypatch.setattr(driver, "compiler", Compiler)
+    monkeypatch.setattr(driver, "compile_source", compile_it)
     return calls
 
 

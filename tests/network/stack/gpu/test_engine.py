@@ -19,7 +19,14 @@ from charrnn.network.stack.choice import candidates, chosen
 from charrnn.network.stack.engine import Engine, Unrolled
 from charrnn.network.stack.gpu import driver, engine
 from charrnn.network.stack.gpu.engine import PERSISTENT
-from charrnn.network.stack.gpu.layout import OWN_REGISTERS, Layout, Limits, Way, layouts, plan
+from charrnn.network.stack.gpu.layout import (
+    OWN_REGISTERS,
+    Layout,
+    Limits,
+    Way,
+    best_layout,
+    layouts,
+)
 from charrnn.network.stack.loops import LOOPS
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.network.stack.sequences import sequence
@@ -56,7 +63,7 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def divided(monkeypatch: pytest.MonkeyPatch, divisions: Divisions) -> None:
-    """Have these layouts, whatever the plan."""
+    """Have these layouts, whichever is the best."""
 
     def layout_for(layer: Unrolled, way: Way) -> Layout:
         return Layout(layer.cell, way, layer.hs.shape[2], *divisions[way])
@@ -209,7 +216,7 @@ def test_layouts_fit(cell: CellName, way: Way) -> None:
     for hidden_size in (64, 96, 256, 352, 512, 768, 1024):
         for batch in (8, 24, 32, 40, 64, 128):
             found = list(layouts(cell, way, hidden_size, batch, H200))
-            chosen = plan(cell, way, hidden_size, batch, H200)
+            chosen = best_layout(cell, way, hidden_size, batch, H200)
             assert chosen in found if found else chosen is None
             for layout in found:
                 assert batch % layout.lanes == layout.lanes % layout.chunk == 0
@@ -222,13 +229,13 @@ def test_there_is_a_layout_for_what_is_common(cell: CellName) -> None:
     ways: tuple[Way, Way] = ("forward", "backward")
     for hidden_size, batch in ((128, 16), (256, 32), (256, 128), (512, 64), (1024, 128)):
         for way in ways:
-            assert plan(cell, way, hidden_size, batch, H200)
+            assert best_layout(cell, way, hidden_size, batch, H200)
     for way in ways:
-        assert plan(cell, way, 256, 33, H200) is None
-        assert plan(cell, way, 80, 32, H200) is None
-        assert plan(cell, way, 8192, 8, H200) is None
-        assert plan(cell, way, 256, 32, Limits(7, 232448)) is None
-        assert plan(cell, way, 256, 32, Limits(132, 1024)) is None
+        assert best_layout(cell, way, 256, 33, H200) is None
+        assert best_layout(cell, way, 80, 32, H200) is None
+        assert best_layout(cell, way, 8192, 8, H200) is None
+        assert best_layout(cell, way, 256, 32, Limits(7, 232448)) is None
+        assert best_layout(cell, way, 256, 32, Limits(132, 1024)) is None
 
 
 def test_there_are_none_without_a_gpu() -> None:

@@ -1,4 +1,4 @@
-"""Every door by which a text comes in reads it as `charrnn train` does."""
+"""However a text comes in, it is read as `charrnn train` reads one."""
 
 from __future__ import annotations
 
