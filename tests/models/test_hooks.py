@@ -185,7 +185,7 @@ def test_what_chooses_no_places_is_refused(wanted: Any) -> None:
     _, model = make(small_config("rnn"))
     with pytest.raises(CharRNNError, match="places are chosen by"):
         model.run_with_cache(TEXT, wanted)
-    with pytest.raises(CharRNNError, match="hooks are no pairs"):
+    with pytest.raises(CharRNNError, match="hooks are not pairs"):
         model.run_with_hooks(TEXT, wanted)
 
 
