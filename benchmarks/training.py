@@ -51,6 +51,7 @@ PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 SIZES = ((128, 64, 64), (256, 32, 64), (512, 64, 128), (1024, 64, 64))  # H, B, T
 V, E, LAYERS = 65, 64, 2
 ROUNDS, SECONDS = 5, 1.0
+DUELS, DUEL_SECONDS = 15, 0.5  # of the two that count
 MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -182,8 +183,12 @@ class Peer:
         self.process.wait()
 
 
-def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, float], str]:
-    """Characters per second of all, in alternating repeats, and what charrnn's trial takes."""
+def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, float], str, float]:
+    """Characters per second of all, in alternating repeats, and what charrnn's trial takes.
+
+    The third is how many times as fast that is as the better of `torch.nn`: the median over
+    repeats of these two alone, one right after the other, since the machine's speed changes.
+    """
     ids = text(1_000_000)
     plan = plan_of(cell, hidden, batch, length, "auto", len(ids))
     task = task_of(ids)
@@ -218,7 +223,15 @@ def contest(cell: str, hidden: int, batch: int, length: int) -> tuple[dict[str, 
     for peer in peers.values():
         peer.close()
     medians = {name: float(np.median(values)) for name, values in found.items()}
-    return medians, f"{chosen['engine']} {chosen['precision']}"
+    taken = f"{chosen['engine']} {chosen['precision']}"
+    other = max("nn fp32", "nn bf16", key=lambda name: medians[name])
+    ratios = []
+    for _ in range(DUELS):
+        with kept_memory():
+            (mine,) = rates({taken: own[taken]}, 1, 1, DUEL_SECONDS).values()
+        (theirs,) = rates({other: usual[other]}, 1, 1, DUEL_SECONDS).values()
+        ratios.append(mine / theirs)
+    return medians, taken, float(np.median(ratios))
 
 
 def memory(hidden: int, batch: int, length: int, characters: int) -> float:
@@ -265,10 +278,9 @@ def memories() -> list[dict[str, float]]:
 
 def measure(cell: str, hidden: int, batch: int, length: int) -> dict[str, Any]:
     """One row of the table, which it prints."""
-    row, chosen = contest(cell, hidden, batch, length)
+    row, chosen, ratio = contest(cell, hidden, batch, length)
     parameters = learner(cell, hidden, batch, length, "fp32").network.num_parameters
     product = product_rate(batch, hidden, cell, DTYPES[chosen.split()[1]])
-    ratio = row[chosen] / max(row["nn fp32"], row["nn bf16"])
     share = row[chosen] * 6 * parameters / product
     figures = " | ".join(f"{name} {rate / 1e3:,.1f}k" for name, rate in row.items())
     print(
