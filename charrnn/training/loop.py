@@ -34,8 +34,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
 
     Raises:
         CharRNNError: if the loss is no longer a number; what was learnt before is saved.
-        ReadWriteError: if saving fails, which is noticed within a moment; what was saved before
-            stays.
+        ReadWriteError: if saving fails; what was saved before stays.
     """
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
@@ -73,15 +72,11 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
                 if available > 1 and neighbours.changed(usage()):
                     recorder.share(learner, neighbours.threads)
             if ticks.due():
-                recorder.saver.check()
                 yield _progress(learner)
-        finished = recorder.finish(learner)
     except GeneratorExit:  # the caller has left
         recorder.close(learner)
         raise
-    finally:
-        recorder.saver.join()
-    yield finished
+    yield recorder.finish(learner)
 
 
 class _Ticks:

@@ -37,7 +37,6 @@ from charrnn.objectives.plans.plan import SCORING_COST
 from charrnn.text.origin import Origin
 from charrnn.training.diagnosis import diverged
 from charrnn.training.events import Corrected, Evaluated, Finished
-from charrnn.training.saver import Saver
 
 __all__ = ["Recorder"]
 
@@ -61,7 +60,6 @@ class Recorder:
         best_weights: the weights then.
         stale: how many evaluations have passed since.
         saved_step: after which update the weights in the folder were saved.
-        saver: writes what evaluations leave, while training goes on.
     """
 
     path: Path
@@ -76,7 +74,6 @@ class Recorder:
     best_weights: Weights | None = None
     stale: int = 0
     saved_step: int | None = None
-    saver: Saver = field(default_factory=Saver)
 
     def restore(self, run: RunState) -> None:
         """Go on from where a run stood."""
@@ -96,7 +93,7 @@ class Recorder:
         return self.metrics[-1].step if self.metrics else 0
 
     def add(self, learner: Learner, scored: Scored) -> Evaluated:
-        """Record an evaluation, and begin to save the run and, if they are better, the weights.
+        """Record an evaluation; write the state of the run and, if they are better, the weights.
 
         Args:
             learner: as it was evaluated.
@@ -104,7 +101,7 @@ class Recorder:
 
         Raises:
             CharRNNError: if the loss is not a number; what was saved before stays.
-            ReadWriteError: if the save before failed; what was saved before that stays.
+            ReadWriteError: if writing fails; what was saved before stays.
         """
         evaluation = self._evaluation(learner, scored)
         self.metrics.append(evaluation)
@@ -113,7 +110,7 @@ class Recorder:
         if better:
             self.best, self.best_weights = evaluation, weights
         self.stale = 0 if better else self.stale + 1
-        self._begin_save(learner)
+        self.save(learner)
         sample = self.task.sample(self.record.model, weights, learner.step)
         metric = self.task.metric
         return Evaluated(evaluation=evaluation, best=better, sample=sample, metric=metric)
@@ -180,14 +177,6 @@ class Recorder:
             CharRNNError: if the state is not all numbers; what was saved before stays.
             ReadWriteError: if writing fails; likewise.
         """
-        self._begin_save(learner, more)
-        self.saver.wait()
-
-    def _begin_save(
-        self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})
-    ) -> None:
-        """Save a learner as it is now; `saver` goes on writing."""
-        self.saver.wait()
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise diverged(learner)
@@ -202,7 +191,7 @@ class Recorder:
                 assert self.best_weights is not None, "the best evaluation was of some weights"
                 files |= self._model_files(self.best_weights, self.best, self.metrics)
         files[STATE] = state_file(tensors, self.best_weights, self.progress(learner))
-        self.saver.write(self.path, files)
+        write_files(self.path, files)
         if self.best is not None:
             self.saved_step = self.best.step
 
