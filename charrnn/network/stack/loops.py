@@ -1,4 +1,4 @@
-"""A layer over a whole sequence in PyTorch's own operations, anywhere.
+"""The steps of a layer in PyTorch's own operations, anywhere.
 
 The reader's version of `kernels`, and what runs where there are none: for other widths, other
 number types, processors or systems without llvmlite.

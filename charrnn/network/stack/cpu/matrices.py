@@ -21,8 +21,8 @@ __all__ = ["adds_rows", "by_weights", "sum_of_rows", "takes_weights"]
 
 def takes_weights(x: Tensor, w: Tensor) -> bool:
     """Whether there is machine code for `by_weights` of these."""
-    contiguous = x.is_contiguous() and (w.is_contiguous() or w.t().is_contiguous())
-    return contiguous and x.shape[1] % 2 == 0 and _takes(x, w)
+    in_words = w.is_contiguous() or (w.t().is_contiguous() and w.storage_offset() % 2 == 0)
+    return x.is_contiguous() and in_words and x.shape[1] % 2 == 0 and _takes(x, w)
 
 
 def adds_rows(x: Tensor, y: Tensor) -> bool:
@@ -32,6 +32,8 @@ def adds_rows(x: Tensor, y: Tensor) -> bool:
 
 
 def _takes(x: Tensor, y: Tensor) -> bool:
+    if not x.numel() or not y.numel():
+        return False
     if x.device.type != "cpu" or x.dtype != torch.bfloat16 or y.dtype != torch.bfloat16:
         return False
     found = processor.target()

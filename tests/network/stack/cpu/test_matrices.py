@@ -82,13 +82,16 @@ def test_who_multiplies() -> None:
     assert not matrices.takes_weights(x.float(), w.float())
     assert not matrices.takes_weights(x[:, :33], w[:33])  # not in one piece, and no pairs
     assert not matrices.takes_weights(x, whole(34, 40))  # no whole vectors
+    assert not matrices.takes_weights(x, whole(34 * 48 + 1)[1:].view(48, 34).t())  # between words
+    assert not matrices.takes_weights(x[:0], w)
+    assert not matrices.takes_weights(x[:, :0], w[:0])
     assert matrices.adds_rows(whole(6, STRIP), y)
     assert not matrices.adds_rows(whole(5, STRIP), whole(5, 48))  # no pairs
     assert not matrices.adds_rows(whole(6, STRIP + 16), y)  # no whole strips
 
 
-@pytest.mark.parametrize("shape", [(6, 34, 48), (5, 33, 40), (6, 32, 16)], ids=str)
-def test_what_no_code_takes_is_pytorchs(shape: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize("shape", [(6, 34, 48), (5, 33, 40), (6, 32, 16), (0, 34, 48)], ids=str)
+def test_a_product_is_right_whoever_computes_it(shape: tuple[int, int, int]) -> None:
     rows, inputs, units = shape
     x, w = whole(rows, inputs), whole(inputs, units)
     product = x.float() @ w.float()
@@ -96,3 +99,14 @@ def test_what_no_code_takes_is_pytorchs(shape: tuple[int, int, int]) -> None:
     assert torch.equal(multiplied(x.float(), w.float(), torch.bfloat16), product.bfloat16())
     y = whole(rows, units)
     assert torch.equal(multiplied(x.t(), y, torch.float32), x.float().t() @ y.float())
+
+
+@pytest.mark.skipif(tiles.available(), reason="PyTorch has tiles")
+def test_machine_code_computes_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    for name in ("by_weights", "sum_of_rows"):
+        monkeypatch.setattr(matrices, name, lambda *_, name=name: asked.append(name))
+    multiplied(whole(6, 34), whole(34, 48), torch.bfloat16)
+    multiplied(whole(6, STRIP).t(), whole(6, 48), torch.float32)
+    multiplied(whole(6, 33), whole(33, 48), torch.bfloat16)
+    assert asked == ["by_weights", "sum_of_rows"]
