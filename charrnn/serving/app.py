@@ -312,6 +312,8 @@ class _EventStream(Response):
         await send(start)
         async for event in self.completion.events(lambda: self.service.taken):
             await send({"type": "http.response.body", "body": event, "more_body": True})
+            # Whether the client has left is seen in between, not after a burst of events.
+            await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
