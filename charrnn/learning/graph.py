@@ -12,6 +12,7 @@ gradient is finite, how far to clip it) is decided on the device; the host asks 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 
 import torch
@@ -29,6 +30,9 @@ MAX_AHEAD = 8  # updates by which the host may be ahead of the device; so many s
 WARM_UPS = 3  # updates before the recording, in which libraries choose and allocate
 CHECK_EVERY = 32  # updates, after which the host asks whether they fail
 MAX_RATE = torch.finfo(torch.float32).max
+
+# While one thread records, PyTorch's own random generator counts as recorded, too.
+_RECORDING = threading.Lock()
 
 
 class GraphUpdates:
@@ -52,7 +56,7 @@ class GraphUpdates:
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
         self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
-        self.generator = before.generator
+        self.generator = torch.Generator(self.device)  # a recording that fails leaves it unusable
         size = (self.config.batch_size, self.config.seq_length + 1)
         self.inputs = torch.zeros(math.prod(size) + 1, dtype=torch.int64, device=self.device)
         self.window = self.inputs[:-1].view(size)  # (B, T+1)
@@ -156,7 +160,8 @@ class GraphUpdates:
         moved.append(optimizer.updates)
         before = [tensor.detach().clone() for tensor in moved]
         try:
-            return self.capture()
+            with _RECORDING:
+                return self.capture()
         finally:
             with torch.no_grad():
                 for tensor, values in zip(moved, before, strict=True):
@@ -175,7 +180,8 @@ class GraphUpdates:
         self.optimizer.clear_gradients()  # so that gradients are the recording's own
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)  # replays draw with the seed it has then
-        with torch.cuda.graph(graph):
+        # What other threads do on the GPU meanwhile is none of the recording's.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._update()
         for tensor in (*self.state, self.loss, self.grad_norm, self.loss_sum, self._counts):
             tensor.zero_()

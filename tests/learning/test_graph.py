@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,28 @@ def test_a_recording_that_fails_leaves_the_optimizer_as_it_was(
     updates.network, updates.optimizer = one.network, one.optimizer
     with pytest.raises(RuntimeError, match="no graph today"):
         updates.record()
+    for _ in range(3):
+        one.update()
+        other.update()
+    assert_same(one.tensors(), other.tensors())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_after_a_recording_that_fails_updates_are_made_one_operation_at_a_time(
+    cell: CellName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (learner(cell, "cuda", dropout=0.4) for _ in range(2))
+    norm = torch.nn.utils.get_total_norm
+
+    def fails(gradients: Sequence[torch.Tensor]) -> torch.Tensor:
+        if torch.cuda.is_current_stream_capturing():
+            raise RuntimeError("no graph today")
+        return norm(gradients)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.utils, "get_total_norm", fails)
+        one.prepare()
+    assert [note for note in one.notes if "no graph today" in note]
     for _ in range(3):
         one.update()
         other.update()
