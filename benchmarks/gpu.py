@@ -17,17 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from timing import machine, rates
 from torch.nn.functional import cross_entropy
-from training import LAYERS, MODULES, E, Usual, V
+from training import LAYERS, MODULES, Usual, V, plan_of, task_of, text
 
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import Budget
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.learner import Learner
-from charrnn.objectives.language import LanguageModelling
-from charrnn.text.tokenizer import CharTokenizer
+from charrnn.objectives.plans.plan import schedule
+from charrnn.training.pace import trial
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 SHAPES = ((256, 32, 64), (256, 128, 64), (512, 64, 128), (1024, 128, 128), (2048, 128, 128))
@@ -58,30 +57,15 @@ def usual(cell: str, hidden: int, batch: int, length: int) -> Step:
     return step
 
 
-def own(cell: Any, hidden: int, batch: int, length: int) -> tuple[Step, Step]:
-    """The updates of charrnn, and bare replays of them."""
-    model = ModelConfig(
-        cell=cell, vocab_size=V, embed_size=E, hidden_size=hidden, num_layers=LAYERS
-    )
-    config = TrainConfig(
-        batch_size=batch,
-        seq_length=length,
-        steps=1_000_000_000,
-        learning_rate=1e-3,
-        warmup_steps=10,
-        weight_decay=0.05,
-        val_frac=0.1,
-        eval_every=1000,
-        patience=10,
-        device="cuda",
-        precision="bf16",
-    )
-    ids = np.random.default_rng(0).integers(0, V, 2_000_000).astype(np.uint8)
-    vocabulary = CharTokenizer("".join(map(chr, range(V))))
-    learner = Learner(LanguageModelling(ids, ids[:9], vocabulary), model, config)
+def own(cell: str, hidden: int, batch: int, length: int) -> tuple[Step, Step, str]:
+    """The updates of charrnn, bare replays of them, and which engine a trial takes."""
+    ids = text(2_000_000)
+    task, plan = task_of(ids), plan_of(cell, hidden, batch, length, "bf16", len(ids), "cuda")
+    plan = trial.with_fastest_engine(plan, Budget(3.0), task)
+    learner = Learner(task, plan.model, schedule(plan, 1_000_000_000))
     learner.prepare()
     assert isinstance(learner.updates, GraphUpdates), learner.notes
-    return learner.update, learner.updates.replay
+    return learner.update, learner.updates.replay, plan.settings["engine"]
 
 
 def synchronized(step: Step) -> Step:
@@ -97,7 +81,7 @@ def synchronized(step: Step) -> Step:
 
 def row(cell: str, hidden: int, batch: int, length: int) -> dict[str, Any]:
     """Characters per second of each contestant, and the ratios that count."""
-    update, replay = own(cell, hidden, batch, length)
+    update, replay, engine = own(cell, hidden, batch, length)
     steps = {"nn": usual(cell, hidden, batch, length), "charrnn": update, "replays": replay}
     waiting = {name: synchronized(step) for name, step in steps.items()}
     found = rates(waiting, float(CALLS * batch * length), ROUNDS, SECONDS)
@@ -105,7 +89,7 @@ def row(cell: str, hidden: int, batch: int, length: int) -> dict[str, Any]:
     ratio = round(found["charrnn"] / found["nn"], 2)
     share = round(found["charrnn"] / found["replays"], 3)
     shape = {"cell": cell, "hidden": hidden, "batch": batch, "length": length}
-    return shape | found | {"times nn": ratio, "share of replays": share}
+    return shape | found | {"engine": engine, "times nn": ratio, "share of replays": share}
 
 
 def main() -> None:

@@ -133,7 +133,13 @@ def learner(
 
 
 def plan_of(
-    cell: str, hidden: int, batch: int, length: int, precision: str, characters: int
+    cell: str,
+    hidden: int,
+    batch: int,
+    length: int,
+    precision: str,
+    characters: int,
+    device: str = "cpu",
 ) -> Plan:
     """What charrnn plans for these sizes."""
     given = {
@@ -147,7 +153,7 @@ def plan_of(
         "weight_dropout": 0.0,  # the others have none
         "skip": False,
         "precision": precision,
-        "device": "cpu",
+        "device": device,
     }
     return planning.plan(characters, V, Budget(3.0), given, speed=1e12)
 
