@@ -57,12 +57,10 @@ def cached_ids(
         ReadWriteError: if the cache can't be written.
     """
     with _errors_with_advice():
-        path = _find(key, dtype) or _build(key, dtype, parts)
-        ids = np.asarray(np.memmap(path, dtype, mode="r"))  # outlives the deletion of the file
-        with suppress(OSError):
-            os.utime(path)
-        _delete_least_recent(keep=path)
-        return ids
+        try:
+            return _mapped(_find(key, dtype), dtype)
+        except FileNotFoundError:  # it never was there, or another process has just deleted it
+            return _mapped(_build(key, dtype, parts), dtype)
 
 
 def entries() -> list[Path]:
@@ -88,12 +86,25 @@ def clear() -> int:
     return len(paths)
 
 
-def _find(key: str, dtype: np.dtype) -> Path | None:
-    """The file of `key`, unless its size contradicts the number of ids in its name."""
+def _find(key: str, dtype: np.dtype) -> Path:
+    """The file of `key`, unless its size contradicts the number of ids in its name.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
     for path in location().glob(f"{key}-*.ids"):
         if path.stat().st_size == int(path.stem.rpartition("-")[2]) * dtype.itemsize:
             return path
-    return None
+    raise FileNotFoundError(key)
+
+
+def _mapped(path: Path, dtype: np.dtype) -> NDArray[np.integer]:
+    """The ids of a file, which outlive its deletion, as the most recently used."""
+    ids = np.asarray(np.memmap(path, dtype, mode="r"))
+    with suppress(OSError):
+        os.utime(path)
+    _delete_least_recent(keep=path)
+    return ids
 
 
 def _build(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> Path:

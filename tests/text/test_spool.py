@@ -153,6 +153,22 @@ class TestCache:
         assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
         assert path.stat().st_size == len(ids)
 
+    def test_a_file_that_is_deleted_while_it_is_opened_is_made_anew(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        spooled(Corpus("x", "abab"))
+        memmap, opened = np.memmap, list[Path]()
+
+        def cleared(path: Path, *given: Any, **more: Any) -> Any:
+            if not opened:
+                path.unlink()
+            opened.append(path)
+            return memmap(path, *given, **more)
+
+        monkeypatch.setattr(np, "memmap", cleared)
+        assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
+        assert cache.entries() == [opened[1]]
+
     def test_it_is_bounded_and_forgets_the_least_recently_used(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
