@@ -59,26 +59,29 @@ def run_side_by_side(
             the system or Python refuses, or another caller has helpers at the moment.
 
     Raises:
-        BaseException: what a share raised, after all have ended.
+        BaseException: what a share raised, or Ctrl-C, after all have ended: until then they use the
+            caller's memory.
     """
     if len(shares) < 2 or not _HELPERS_ARE_TAKEN.acquire(blocking=False):
         return False
-    helpers: list[threading.Thread] = []
+    helpers: list[threading.Event] = []  # set when they have ended
     failures: list[BaseException] = []
 
-    def help_with(share: Share) -> None:
+    def help_with(share: Share, ended: threading.Event) -> None:
         try:
             work(share)
         except BaseException as error:
             on_failure()
             failures.append(error)
+        finally:
+            ended.set()
 
     try:
         try:
             for share in shares[:-1]:
-                helper = threading.Thread(target=help_with, args=(share,), daemon=True)
-                helper.start()
-                helpers.append(helper)
+                ended = threading.Event()
+                threading.Thread(target=help_with, args=(share, ended), daemon=True).start()
+                helpers.append(ended)
         except RuntimeError:  # no more threads: the system's limit, or Python is about to end
             if not helpers:
                 return False
@@ -89,10 +92,25 @@ def run_side_by_side(
         raise
     finally:
         try:
-            for helper in helpers:
-                helper.join()
+            _wait_for(helpers)
         finally:
             _HELPERS_ARE_TAKEN.release()
     if failures:
         raise failures[0]
     return True
+
+
+def _wait_for(events: Sequence[threading.Event]) -> None:
+    """Wait until all are set, through all interruptions, the last of which is raised then.
+
+    An interrupted `Thread.join` of Python 3.11 and 3.12 would take the thread for ended.
+    """
+    interruption: BaseException | None = None
+    for event in events:
+        while not event.is_set():
+            try:
+                event.wait()
+            except BaseException as error:
+                interruption = error
+    if interruption is not None:
+        raise interruption

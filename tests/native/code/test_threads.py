@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -85,16 +87,24 @@ def test_what_fails_in_a_helper_is_raised_here() -> None:
     assert has_helpers()
 
 
-def test_an_interrupt_while_helpers_are_waited_for_leaves_them_free(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+def test_ctrl_c_while_helpers_are_waited_for_is_raised_when_they_have_ended() -> None:
+    """They use memory that is the caller's again afterwards."""
+    waited_for, ended = threading.Event(), list[int]()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "join", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run_side_by_side(lambda _: None, [0, 1], nothing)
+    def work(share: int) -> None:
+        if share:
+            return waited_for.set()
+        assert waited_for.wait(60)
+        for _ in range(3):
+            time.sleep(0.1)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.1)
+        ended.append(share)
+        return None
+
+    with pytest.raises(KeyboardInterrupt):
+        run_side_by_side(work, [0, 1], nothing)
+    assert ended == [0]
     assert has_helpers()
 
 
