@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,7 +76,7 @@ class EagerUpdates:
         loss, state = self._alone(batch) if self.ranks.count == 1 else self._together(batch)
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
-        if bool(torch.isfinite(self.grad_norm + loss)):  # the only time the CPU waits for a GPU
+        if math.isfinite(self.grad_norm + loss):  # the only time the CPU waits for a GPU
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             self.state = None if state is None else detach(state)
             self._count(loss)

@@ -90,10 +90,8 @@ class _Sequence(Function):
         ctx.cell, ctx.engine = cell, engine
         ctx.set_materialize_grads(False)  # most often nothing depends on the state after
         # Copies, so that the state for the next batch does not keep all of this one in memory.
-        after = [hs[-1].to(full, copy=True) for _ in before]
-        if rule.memory:
-            after[-1] = memory[-1].clone()
-        return hs[1:], *after
+        last = [hs[-1], memory[-1]] if len(before) > 1 else [memory[-1]]
+        return hs[1:], *(part.to(full, copy=True) for part in last)
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor | None, *d_after: Tensor | None) -> tuple[Any, ...]:
