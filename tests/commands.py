@@ -56,7 +56,10 @@ def run_anew(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.Com
 
 
 class Copy:
-    """`charrnn` in a copy of a process that has imported PyTorch; it is used as a `Popen`."""
+    """`charrnn` in a copy of a process that has imported PyTorch; it is used as a `Popen`.
+
+    `prepare`, a function of a module, is called in it before.
+    """
 
     def __init__(
         self,
@@ -64,13 +67,14 @@ class Copy:
         *arguments: object,
         data: bytes = b"",
         environment: Mapping[str, str] = os.environ,
+        prepare: Callable[[], object] = bool,
     ) -> None:
         self._outputs = [NamedTemporaryFile() for _ in range(2)]  # noqa: SIM115
         theirs, ours = SERVER.Pipe(duplex=False)
         streams = (theirs, *(output.name for output in self._outputs))
         words, variables = [*map(str, arguments)], dict(environment)
         self._process = SERVER.Process(
-            target=_become, args=(cwd, words, variables, streams), daemon=True
+            target=_become, args=(cwd, words, variables, streams, prepare), daemon=True
         )
         with mock.patch.dict(os.environ, SERVERS_OWN):  # the first copy starts the server
             self._process.start()
@@ -128,6 +132,7 @@ def _become(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     streams: tuple[Connection, str, str],
+    prepare: Callable[[], object],
 ) -> None:
     """Be the command, in a process that ends with it."""
     os.chdir(cwd)
@@ -144,6 +149,7 @@ def _become(
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
     sys.argv = ["charrnn", *arguments]
+    prepare()
     try:
         main()
     finally:

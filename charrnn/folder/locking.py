@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,38 +14,70 @@ from charrnn.errors import CharRNNError, LockedError, ReadWriteError
 from charrnn.folder.files import LOCK
 from charrnn.folder.untrusted import read_bytes
 
-__all__ = ["locked", "refuse_locked"]
+__all__ = ["FolderLock", "locked", "refuse_locked"]
 
 HOLDER = f"{LOCK}.holder"  # holds the number of the process that has the lock
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in `folder`. The lock of a killed process is void.
+class FolderLock:
+    """Keeps other processes from training in a folder, until all that hold it have let go.
+
+    The lock of a killed process is void.
+
+    Args:
+        folder: to lock, for the one who makes this.
 
     Raises:
         LockedError: if another process trains there; names it.
         ReadWriteError: if the folder can't be written.
     """
-    lock, holder = FileLock(folder / LOCK), folder / HOLDER
-    try:
-        lock.acquire(timeout=0)
-        holder.unlink(missing_ok=True)
-        with holder.open("x") as file:  # "x" follows no link that leads elsewhere
-            file.write(str(os.getpid()))
-    except Timeout:
-        raise _locked_error(folder) from None
-    except OSError as error:
-        lock.release()
-        advice = "make room or check the disk and its permissions"
-        raise ReadWriteError(f"{folder}: {error.strerror}", advice) from None
-    try:
-        yield
-    finally:
-        for path in (holder, folder / LOCK):
+
+    def __init__(self, folder: Path) -> None:
+        self._files = (folder / HOLDER, folder / LOCK)
+        self._lock = FileLock(folder / LOCK, thread_local=False)  # any thread may be the last
+        self._holders, self._counting = 1, threading.Lock()
+        holder = folder / HOLDER
+        try:
+            self._lock.acquire(timeout=0)
+            holder.unlink(missing_ok=True)
+            with holder.open("x") as file:  # "x" follows no link that leads elsewhere
+                file.write(str(os.getpid()))
+        except Timeout:
+            raise _locked_error(folder) from None
+        except OSError as error:
+            self._lock.release()
+            advice = "make room or check the disk and its permissions"
+            raise ReadWriteError(f"{folder}: {error.strerror}", advice) from None
+
+    def hold(self) -> None:
+        """Hold it, too, while somebody does."""
+        with self._counting:
+            self._holders += 1
+
+    def let_go(self) -> None:
+        """Hold it no longer; whoever lets go last unlocks the folder."""
+        with self._counting:
+            self._holders -= 1
+            if self._holders:
+                return
+        for file in self._files:
             with suppress(OSError):
-                path.unlink()
-        lock.release()
+                file.unlink()
+        self._lock.release()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[FolderLock]:
+    """Keep other processes from training in `folder`.
+
+    Raises:
+        CharRNNError: as `FolderLock`.
+    """
+    lock = FolderLock(folder)
+    try:
+        yield lock
+    finally:
+        lock.let_go()
 
 
 def refuse_locked(folder: Path) -> None:

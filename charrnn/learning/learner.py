@@ -190,7 +190,10 @@ class Learner:
         return mean
 
     def tensors(self) -> Weights:
-        """Every array that a learner needs to go on: weights, optimizer, carried state, losses."""
+        """A copy of every array that a learner needs to go on.
+
+        Weights, the optimizer's averages, the carried state, and losses.
+        """
         arrays: dict[str, Tensor] = {}
         for name, weight in self.network.named_parameters():
             arrays[f"network.{name}"] = weight
@@ -206,7 +209,10 @@ class Learner:
             "grad_norm": grad_norm,
         }
         arrays |= {name: value.view(1) for name, value in scalars.items()}
-        return {name: array.detach().cpu().float().numpy() for name, array in arrays.items()}
+        return {
+            name: array.detach().to("cpu", torch.float32, copy=True).numpy()
+            for name, array in arrays.items()
+        }
 
     def restore(self, tensors: Weights, progress: RunProgress) -> None:
         """Go on from where another learner with the same settings stood."""

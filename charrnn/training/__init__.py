@@ -3,6 +3,7 @@
     data, plan ──starting: learner, recorder──▶ loop ──▶ events, folder
 
 events     what training reports while it runs
+saver      saves that are written while training goes on
 pace       how long a run takes: the fastest way to compute, updates, other programs
 diagnosis  a run that has diverged, or has not enough memory
 recorder   evaluations, best weights and saves of a run

@@ -71,7 +71,10 @@ class Corrected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
-    """The network was evaluated and saved.
+    """The network was evaluated.
+
+    It is saved while training goes on: the folder may still hold what the evaluation before left.
+    After the first one, and at the end of the run, this is waited for.
 
     Attributes:
         evaluation: the losses.

@@ -17,6 +17,7 @@ from charrnn.training.recorder import Recorder
 __all__ = ["loop"]
 
 REPORT_SECONDS = 0.25  # between two Progress events
+INTERRUPTED_SECONDS = 2.0  # for which a save is waited for that Ctrl-C finds under way
 
 
 def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
@@ -34,7 +35,8 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
 
     Raises:
         CharRNNError: if the loss is no longer a number; what was learnt before is saved.
-        ReadWriteError: if saving fails; what was saved before stays.
+        ReadWriteError: if saving fails, which is noticed within a moment; what was saved before
+            stays.
     """
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
@@ -52,7 +54,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
                         yield _progress(learner)
                 yield recorder.add(learner, scoring.result)
                 if deadline is not None:
-                    deadline.evaluated(watch.read() - begin)
+                    deadline.evaluated(watch.read() - begin, recorder.saver.seconds)
             config = learner.config
             if learner.step >= config.steps or recorder.stale >= config.patience:
                 break
@@ -72,10 +74,16 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
                 if available > 1 and neighbours.changed(usage()):
                     recorder.share(learner, neighbours.threads)
             if ticks.due():
+                recorder.saver.check()
                 yield _progress(learner)
     except GeneratorExit:  # the caller has left
         recorder.close(learner)
         raise
+    except KeyboardInterrupt:
+        recorder.saver.wait(INTERRUPTED_SECONDS)
+        raise
+    finally:
+        recorder.saver.wait()  # however the run ends, a save that failed is told
     yield recorder.finish(learner)
 
 

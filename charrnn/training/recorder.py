@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +37,7 @@ from charrnn.objectives.plans.plan import SCORING_COST
 from charrnn.text.origin import Origin
 from charrnn.training.diagnosis import diverged
 from charrnn.training.events import Corrected, Evaluated, Finished
+from charrnn.training.saver import Saver
 
 __all__ = ["Recorder"]
 
@@ -52,6 +53,7 @@ class Recorder:
         record: its `config.json`.
         task: what is learnt.
         origin: where the corpus was read.
+        saver: writes what evaluations leave, while training goes on.
         watch: how long it has taken, since training was asked for.
         minutes: those that it keeps to; None if its number of updates was given.
         longer: the option that makes such a run longer.
@@ -66,6 +68,7 @@ class Recorder:
     record: ModelRecord
     task: Task
     origin: Origin
+    saver: Saver
     watch: Stopwatch = field(default_factory=Stopwatch)
     minutes: float | None = None
     longer: str = "--minutes, --epochs or --steps"
@@ -93,7 +96,9 @@ class Recorder:
         return self.metrics[-1].step if self.metrics else 0
 
     def add(self, learner: Learner, scored: Scored) -> Evaluated:
-        """Record an evaluation; write the state of the run and, if they are better, the weights.
+        """Record an evaluation, and begin to save the run and, if they are better, the weights.
+
+        The first weights are saved when it returns, so that from then on there is a model.
 
         Args:
             learner: as it was evaluated.
@@ -101,7 +106,7 @@ class Recorder:
 
         Raises:
             CharRNNError: if the loss is not a number; what was saved before stays.
-            ReadWriteError: if writing fails; what was saved before stays.
+            ReadWriteError: if this save, or the one before, failed; what was saved before stays.
         """
         evaluation = self._evaluation(learner, scored)
         self.metrics.append(evaluation)
@@ -110,8 +115,10 @@ class Recorder:
         if better:
             self.best, self.best_weights = evaluation, weights
         self.stale = 0 if better else self.stale + 1
-        self.save(learner)
+        self.saver.begin(self._save(learner))
         sample = self.task.sample(self.record.model, weights, learner.step)
+        if self.saved_step is None:
+            self.saver.wait()
         metric = self.task.metric
         return Evaluated(evaluation=evaluation, best=better, sample=sample, metric=metric)
 
@@ -164,7 +171,7 @@ class Recorder:
         """Change the settings of a run that goes on."""
         learner.configure(msgspec.structs.replace(learner.config, **changes))
         self.record = msgspec.structs.replace(self.record, training=learner.config)
-        self.save(learner, self._description())
+        self.save(learner, self._description(self.record))
 
     def save(self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Write the state of the run and, unless they are there, the best weights.
@@ -175,25 +182,39 @@ class Recorder:
 
         Raises:
             CharRNNError: if the state is not all numbers; what was saved before stays.
-            ReadWriteError: if writing fails; likewise.
+            ReadWriteError: if writing fails, or the save before did; likewise.
         """
+        self._save(learner, more)()
+
+    def _save(
+        self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})
+    ) -> Callable[[], None]:
+        """What `save` does, to be called later, of a learner and a run as they are now."""
+        self.saver.wait()  # what is in the folder decides what is missing there
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise diverged(learner)
         if not (self.path / CONFIG).exists():  # it was deleted meanwhile
             self.saved_step = None
-        files = dict(more)
-        if self.best is None:
-            files |= self._description()
+        files, found = dict(more), None
+        progress, best, weights = self.progress(learner), self.best, self.best_weights
+        if best is None:
+            files |= self._description(self.record)
         else:
             files[METRICS] = _lines(self.metrics)
-            if self.best.step != self.saved_step:
-                assert self.best_weights is not None, "the best evaluation was of some weights"
-                files |= self._model_files(self.best_weights, self.best, self.metrics)
-        files[STATE] = state_file(tensors, self.best_weights, self.progress(learner))
-        write_files(self.path, files)
-        if self.best is not None:
-            self.saved_step = self.best.step
+            if best.step != self.saved_step:
+                assert weights is not None, "the best evaluation was of some weights"
+                found = self._folder(weights, best.step, self.metrics)
+
+        def write() -> None:
+            if found is not None:
+                files.update(self._model_files(found))
+            files[STATE] = state_file(tensors, weights, progress)
+            write_files(self.path, files)
+            if best is not None:
+                self.saved_step = best.step
+
+        return write
 
     def progress(self, learner: Learner) -> RunProgress:
         """How far the run has come."""
@@ -212,15 +233,12 @@ class Recorder:
             processes=learner.ranks.count,
         )
 
-    def _model_files(
-        self, weights: Weights, evaluation: Evaluation, metrics: Sequence[Evaluation]
-    ) -> dict[str, bytes]:
-        found = self._folder(weights, evaluation.step, metrics)
-        files = self._description() | {WEIGHTS: weights_file(weights, evaluation.step)}
+    def _model_files(self, found: ModelFolder) -> dict[str, bytes]:
+        files = self._description(found.record) | {WEIGHTS: weights_file(found.weights, found.step)}
         return files | {CARD: card.markdown(found).encode()}
 
-    def _description(self) -> dict[str, bytes]:
-        return description_files(self.record, self.task.tokenizer) | dict(self.task.extra)
+    def _description(self, record: ModelRecord) -> dict[str, bytes]:
+        return description_files(record, self.task.tokenizer) | dict(self.task.extra)
 
     def _folder(self, weights: Weights, step: int, metrics: Sequence[Evaluation]) -> ModelFolder:
         """The model folder as it will be read."""
@@ -253,8 +271,8 @@ class Recorder:
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):
             metrics = [*self.metrics, evaluation]
-            files = self._model_files(learner.network.weights(), evaluation, metrics)
-            write_files(self.path, files | {METRICS: _lines(metrics)})
+            found = self._folder(learner.network.weights(), evaluation.step, metrics)
+            write_files(self.path, self._model_files(found) | {METRICS: _lines(metrics)})
 
     def finish(self, learner: Learner) -> Finished:
         """The summary of a run that is over."""

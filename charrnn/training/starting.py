@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,7 @@ from charrnn.config import Budget, ModelConfig, TrainConfig
 from charrnn.errors import CannotCreateError
 from charrnn.folder import card
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
-from charrnn.folder.locking import locked
+from charrnn.folder.locking import FolderLock, locked
 from charrnn.folder.record import (
     CHECKPOINTS,
     FORMAT_VERSION,
@@ -49,6 +50,7 @@ from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
 from charrnn.training.recorder import Recorder
+from charrnn.training.saver import Saver
 
 __all__ = ["NewRun", "StoppedRun", "deadline_of"]
 
@@ -102,9 +104,9 @@ class NewRun:
         is_new = self.folder is None or not self.folder.exists()
         path = self.folder or _unused_folder(self.data.corpus.name)
         create_folder(path)
-        yield from _locked_in(path, self._events(path, watch), remove_if_empty=is_new)
+        yield from _locked_in(path, partial(self._events, path, watch), remove_if_empty=is_new)
 
-    def _events(self, path: Path, watch: Stopwatch) -> Iterator[Event]:
+    def _events(self, path: Path, watch: Stopwatch, lock: FolderLock) -> Iterator[Event]:
         refuse_occupied(path)  # by another run, before this one had the lock
         ranks = _begin(path, self.data)
         # How examples are divided does not depend on the number of updates.
@@ -131,10 +133,8 @@ class NewRun:
             corpus=self.data.corpus,
             task=task.kind,
         )
-        budget = self.budget
-        recorder = Recorder(
-            path, record, task, self.origin, watch, budget.kept_minutes, budget.option
-        )
+        minutes, longer = self.budget.kept_minutes, self.budget.option
+        recorder = Recorder(path, record, task, self.origin, Saver(lock), watch, minutes, longer)
         recorder.save(learner)
         if ranks.leads:  # all start from its weights, drawn here or another model's
             learner.restore(learner.tensors(), recorder.progress(learner))
@@ -182,9 +182,9 @@ class StoppedRun:
             LockedError: if another process trains there.
             CharRNNError: as `loop`.
         """
-        yield from _locked_in(self.folder, self._events(), remove_if_empty=False)
+        yield from _locked_in(self.folder, self._events, remove_if_empty=False)
 
-    def _events(self) -> Iterator[Event]:
+    def _events(self, lock: FolderLock) -> Iterator[Event]:
         run = read_run(self.folder)  # as it is now that no other run can go on with it
         config = run.record.training
         assert config is not None, "what can be resumed was trained"
@@ -192,7 +192,7 @@ class StoppedRun:
         task = self.data.divided(config)
         learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
-        recorder = Recorder(self.folder, run.record, task, self.origin)
+        recorder = Recorder(self.folder, run.record, task, self.origin, Saver(lock))
         recorder.restore(run)
         learner.prepare()
         summary = f"resumed after {self.step:,} of {self.steps:,} updates"
@@ -244,15 +244,17 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
     )
 
 
-def _locked_in(path: Path, events: Iterator[Event], *, remove_if_empty: bool) -> Iterator[Event]:
-    """`events`, with the folder locked.
+def _locked_in(
+    path: Path, events: Callable[[FolderLock], Iterator[Event]], *, remove_if_empty: bool
+) -> Iterator[Event]:
+    """What `events` yields, with the folder locked.
 
     If they end before anything is saved, for whatever reason, the folder is removed if asked for.
     """
     try:
-        with locked(path), memory_errors():
+        with locked(path) as lock, memory_errors():
             sweep(path)
-            yield from events
+            yield from events(lock)
     finally:
         if remove_if_empty:
             with suppress(OSError):

@@ -159,12 +159,18 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
     assert kept[0] == kept[1] == kept[2]
 
 
-# The disk is stuck at the end of the first save; says so, and when the first signal was noted.
+# The disk is stuck at the end of the first save, or of the one after so many evaluations, which is
+# written by another thread; says so, and when the first signal was noted.
 STUCK = """
 import os, runpy, signal, time
-fsync = os.fsync
+fsync, evaluations = os.fsync, int(os.environ["EVALUATIONS"])
+def evaluated():
+    if os.path.exists("model/metrics.jsonl"):
+        with open("model/metrics.jsonl") as file:
+            return len(list(file))
+    return 0
 def stuck(handle):
-    if os.path.exists("model/resume/state.safetensors"):
+    if os.path.exists("model/resume/state.safetensors") and evaluated() >= evaluations:
         print("stuck", flush=True)
         for _ in range(6000):
             time.sleep(0.01)
@@ -178,13 +184,15 @@ runpy.run_module("charrnn", run_name="__main__")
 """
 
 
-def test_a_second_signal_does_not_wait(tmp_path: Path, verse: Path) -> None:
+@pytest.mark.parametrize("evaluations", [0, 1, 2])
+def test_a_second_signal_does_not_wait(evaluations: int, tmp_path: Path, verse: Path) -> None:
     """The first one waits for a save that never ends."""
     command = [sys.executable, "-c", STUCK, "train", str(verse), *map(str, TINY)]
-    command += ["--steps", "1000000", "--out", "model"]
+    command += ["--steps", "1000000", "--eval-every", "20", "--out", "model"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
+        env=os.environ | {"EVALUATIONS": str(evaluations)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from charrnn import (
     train,
 )
 from charrnn.config import CellName
+from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.resuming import read_run
 from tests.conftest import VERSE
@@ -250,12 +252,22 @@ def test_weights_that_are_no_numbers_are_not_saved(
     assert read_run(path).progress.step == 0
 
 
-def test_a_model_folder_deleted_while_training_is_written_again(tmp_path: Path) -> None:
-    path = tmp_path / "model"
+def test_a_model_folder_deleted_while_training_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, written = tmp_path / "model", threading.Semaphore(0)
+
+    def write(*given: Any) -> None:
+        write_files(*given)
+        written.release()
+
+    monkeypatch.setattr("charrnn.training.recorder.write_files", write)
     rising: dict[str, Any] = {"learning_rate": 0.5, "warmup_steps": 0, "patience": 100}
     events = iter(train(CORPUS, out=path, **SMALL, steps=40, eval_every=2, **rising))
     best: list[Evaluated] = []
     for event in events:
+        if isinstance(event, (Started, Evaluated)):
+            assert written.acquire(timeout=60), "its save is over"
         if isinstance(event, Evaluated):
             best.append(event)
             if len(best) > 5 and not event.best:

@@ -38,6 +38,7 @@ class Deadline:
 
     Attributes:
         pace: seconds per update of late; 0 before it is known.
+        saving: seconds that the last save will take, which the run waits for.
     """
 
     def __init__(
@@ -46,12 +47,13 @@ class Deadline:
         self.seconds = seconds
         self.max_steps = max_steps
         self.evaluation = evaluation
-        self.pace = 0.0
+        self.pace = self.saving = 0.0
         self._paces: list[float] = []  # of one span after the other, since the last correction
         self._step, self._begin = step, begin  # where the present span began
 
-    def evaluated(self, seconds: float) -> None:
-        """Note that an evaluation took so long, saving included."""
+    def evaluated(self, seconds: float, saving: float = 0.0) -> None:
+        """Note that an evaluation took so long, and a save that goes on beside updates so long."""
+        self.saving = saving
         self._begin += seconds
         if self.pace:
             self.evaluation = seconds / self.pace
@@ -78,7 +80,7 @@ class Deadline:
             seconds: that have passed.
             config: the plan as it is.
         """
-        left = self.seconds - seconds
+        left = self.seconds - self.saving - seconds
         expected = self._cost(step, config.steps, config.eval_every) * self.pace
         span = max(MIN_SPAN, SPAN * self.seconds, self.pace)
         wanted = max(MIN_SPANS, round(LOOK_BACK * min(left, expected) / span))

@@ -279,6 +279,7 @@ class Simulation:
     noise: float
     seed: int
     slowness: Any
+    saving: float = 0.0  # seconds that a save goes on, for the last of which it waits
 
     def end(self) -> tuple[float, int]:
         """How long it takes, as a share of its time, and how often it is corrected."""
@@ -291,9 +292,9 @@ class Simulation:
             slowness = self.slowness(now / self.seconds)
             if made != evaluated and (made == config.steps or made % config.eval_every == 0):
                 now, evaluated = now + slowness * evaluation, made
-                deadline.evaluated(slowness * evaluation)
+                deadline.evaluated(slowness * evaluation, self.saving)
             if made >= config.steps:
-                return now / self.seconds, len(config.corrections)
+                return (now + self.saving) / self.seconds, len(config.corrections)
             now += slowness * self.update * max(random.gauss(1, self.noise), 0.1)
             made += 1
             if deadline.updated(made, now, config):
@@ -329,6 +330,13 @@ def test_a_machine_that_was_disturbed_while_it_was_measured_makes_up_for_it(fact
     for seconds in (10.0, 180.0):
         end, _ = Simulation(seconds, seconds / 90, 0.05, 1, lambda _: factor).end()
         assert end == pytest.approx(1, abs=0.12 if factor > 1 else 0.05)
+
+
+@pytest.mark.parametrize("saving", [0.05, 0.15, 0.4])
+def test_there_is_time_for_the_last_save(saving: float) -> None:
+    for seconds in (10.0, 180.0):
+        simulation = Simulation(seconds, seconds / 1500, 0.05, 1, lambda _: 1.0, saving * seconds)
+        assert simulation.end()[0] == pytest.approx(1, abs=0.05)
 
 
 def test_late_changes_never_make_a_run_much_longer() -> None:
