@@ -38,44 +38,8 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         ReadWriteError: if saving fails, which is noticed within a moment; what was saved before
             stays.
     """
-    watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
-    alone = learner.ranks.count == 1  # others would have to change their threads, too
-    available = max_threads() if alone and learner.device.type == "cpu" else 1
-    neighbours = Neighbours(available, thread_count(learner.step, learner.config), usage())
     try:
-        while True:
-            if recorder.is_due(learner):
-                begin, scoring = watch.read(), Scoring(learner.task, learner.network)
-                threads = thread_count(learner.step, learner.config)
-                # Chunk by chunk, so that the caller can leave in between.
-                for _ in each_in_threads(threads, scoring):
-                    watch.read()
-                    if ticks.due():
-                        yield _progress(learner)
-                yield recorder.add(learner, scoring.result)
-                if deadline is not None:
-                    deadline.evaluated(watch.read() - begin, recorder.saver.seconds)
-            config = learner.config
-            if learner.step >= config.steps or recorder.stale >= config.patience:
-                break
-            learner.update()
-            if is_stuck(learner):
-                recorder.save(learner)
-                raise diverged(learner)
-            if learner.stopping:
-                yield _progress(learner)  # whoever was asked to stop here, too, leaves
-                recorder.close(learner)
-                raise stopped_elsewhere(recorder.path)
-            seconds = watch.read()
-            if deadline is not None and deadline.updated(learner.step, seconds, config):
-                steps = deadline.steps(learner.step, seconds, config)
-                if steps != config.steps:
-                    yield recorder.correct(learner, steps)
-                if available > 1 and neighbours.changed(usage()):
-                    recorder.share(learner, neighbours.threads)
-            if ticks.due():
-                recorder.saver.check()
-                yield _progress(learner)
+        yield from _updates(learner, recorder, deadline)
     except GeneratorExit:  # the caller has left
         recorder.close(learner)
         raise
@@ -85,6 +49,47 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     finally:
         recorder.saver.wait()  # however the run ends, a save that failed is told
     yield recorder.finish(learner)
+
+
+def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
+    """Update, evaluate and save until there is nothing left to do."""
+    watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
+    alone = learner.ranks.count == 1  # others would have to change their threads, too
+    available = max_threads() if alone and learner.device.type == "cpu" else 1
+    neighbours = Neighbours(available, thread_count(learner.step, learner.config), usage())
+    while True:
+        if recorder.is_due(learner):
+            begin, scoring = watch.read(), Scoring(learner.task, learner.network)
+            threads = thread_count(learner.step, learner.config)
+            # Chunk by chunk, so that the caller can leave in between.
+            for _ in each_in_threads(threads, scoring):
+                watch.read()
+                if ticks.due():
+                    yield _progress(learner)
+            yield recorder.add(learner, scoring.result)
+            if deadline is not None:
+                deadline.evaluated(watch.read() - begin, recorder.saver.seconds)
+        config = learner.config
+        if learner.step >= config.steps or recorder.stale >= config.patience:
+            break
+        learner.update()
+        if is_stuck(learner):
+            recorder.save(learner)
+            raise diverged(learner)
+        if learner.stopping:
+            yield _progress(learner)  # whoever was asked to stop here, too, leaves
+            recorder.close(learner)
+            raise stopped_elsewhere(recorder.path)
+        seconds = watch.read()
+        if deadline is not None and deadline.updated(learner.step, seconds, config):
+            steps = deadline.steps(learner.step, seconds, config)
+            if steps != config.steps:
+                yield recorder.correct(learner, steps)
+            if available > 1 and neighbours.changed(usage()):
+                recorder.share(learner, neighbours.threads)
+        if ticks.due():
+            recorder.saver.check()
+            yield _progress(learner)
 
 
 class _Ticks:
