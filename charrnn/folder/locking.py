@@ -50,7 +50,7 @@ class FolderLock:
             raise ReadWriteError(f"{folder}: {error.strerror}", advice) from None
 
     def hold(self) -> None:
-        """Hold it, too, while somebody does."""
+        """Hold it as well, while somebody else does."""
         with self._counting:
             self._holders += 1
 
@@ -96,7 +96,7 @@ def _locked_error(folder: Path) -> LockedError:
     with suppress(CharRNNError, OSError, ValueError):
         number = int(read_bytes(folder / HOLDER))
         if number == os.getpid():
-            advice = "leave that loop first"
+            advice = "leave that loop, or wait until its last save is written"
             return LockedError(f"this program is already training a model in {folder}", advice)
         holder = f" by process {number}"
     found = f"a model is already being trained in {folder}{holder}"

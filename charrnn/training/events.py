@@ -73,8 +73,9 @@ class Corrected(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """The network was evaluated.
 
-    It is saved while training goes on: the folder may still hold what the evaluation before left.
-    After the first one, and at the end of the run, this is waited for.
+    It is saved while training goes on: the folder may still hold the previous evaluation's model.
+    After the first evaluation, and at the end of the run, training waits until the save is
+    complete.
 
     Attributes:
         evaluation: the losses.

@@ -17,7 +17,7 @@ from charrnn.training.recorder import Recorder
 __all__ = ["loop"]
 
 REPORT_SECONDS = 0.25  # between two Progress events
-INTERRUPTED_SECONDS = 2.0  # for which a save is waited for that Ctrl-C finds under way
+INTERRUPTED_SECONDS = 2.0  # how long Ctrl-C waits for a save that is under way
 
 
 def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
@@ -38,16 +38,20 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         ReadWriteError: if saving fails, which is noticed within a moment; what was saved before
             stays.
     """
+    saver = recorder.saver
     try:
-        yield from _updates(learner, recorder, deadline)
-    except GeneratorExit:  # the caller has left
-        recorder.close(learner)
-        raise
+        try:
+            yield from _updates(learner, recorder, deadline)
+        except GeneratorExit:  # the caller has left
+            recorder.close(learner)
+            raise
     except KeyboardInterrupt:
-        recorder.saver.wait(INTERRUPTED_SECONDS)
+        saver.leave(INTERRUPTED_SECONDS)
         raise
-    finally:
-        recorder.saver.wait()  # however the run ends, a save that failed is told
+    except BaseException:
+        saver.wait()  # a save that failed is reported, too
+        raise
+    saver.wait()
     yield recorder.finish(learner)
 
 
@@ -59,16 +63,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
     neighbours = Neighbours(available, thread_count(learner.step, learner.config), usage())
     while True:
         if recorder.is_due(learner):
-            begin, scoring = watch.read(), Scoring(learner.task, learner.network)
-            threads = thread_count(learner.step, learner.config)
-            # Chunk by chunk, so that the caller can leave in between.
-            for _ in each_in_threads(threads, scoring):
-                watch.read()
-                if ticks.due():
-                    yield _progress(learner)
-            yield recorder.add(learner, scoring.result)
-            if deadline is not None:
-                deadline.evaluated(watch.read() - begin, recorder.saver.seconds)
+            yield from _evaluated(learner, recorder, deadline, ticks)
         config = learner.config
         if learner.step >= config.steps or recorder.stale >= config.patience:
             break
@@ -90,6 +85,26 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         if ticks.due():
             recorder.saver.check()
             yield _progress(learner)
+
+
+def _evaluated(
+    learner: Learner, recorder: Recorder, deadline: Deadline | None, ticks: _Ticks
+) -> Iterator[Event]:
+    """Evaluate, chunk by chunk, so that the caller can leave in between, and begin to save."""
+    watch, saver = recorder.watch, recorder.saver
+    begin, scoring = watch.read(), Scoring(learner.task, learner.network)
+    for _ in each_in_threads(thread_count(learner.step, learner.config), scoring):
+        watch.read()
+        if ticks.due():
+            saver.check()
+            yield _progress(learner)
+    evaluated, end = recorder.add(learner, scoring.result), watch.read()
+    if recorder.saved_step is None:
+        saver.wait()  # from now on there is a model
+    waited = watch.read() - end
+    yield evaluated
+    if deadline is not None:
+        deadline.evaluated(watch.read() - begin, saver.seconds, waited)
 
 
 class _Ticks:

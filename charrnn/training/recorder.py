@@ -98,15 +98,13 @@ class Recorder:
     def add(self, learner: Learner, scored: Scored) -> Evaluated:
         """Record an evaluation, and begin to save the run and, if they are better, the weights.
 
-        The first weights are saved when it returns, so that from then on there is a model.
-
         Args:
             learner: as it was evaluated.
             scored: what that found.
 
         Raises:
             CharRNNError: if the loss is not a number; what was saved before stays.
-            ReadWriteError: if this save, or the one before, failed; what was saved before stays.
+            ReadWriteError: if the save before failed; what was saved before that stays.
         """
         evaluation = self._evaluation(learner, scored)
         self.metrics.append(evaluation)
@@ -117,8 +115,6 @@ class Recorder:
         self.stale = 0 if better else self.stale + 1
         self.saver.begin(self._save(learner))
         sample = self.task.sample(self.record.model, weights, learner.step)
-        if self.saved_step is None:
-            self.saver.wait()
         metric = self.task.metric
         return Evaluated(evaluation=evaluation, best=better, sample=sample, metric=metric)
 
@@ -190,29 +186,29 @@ class Recorder:
         self, learner: Learner, more: Mapping[str, bytes] = MappingProxyType({})
     ) -> Callable[[], None]:
         """What `save` does, to be called later, of a learner and a run as they are now."""
-        self.saver.wait()  # what is in the folder decides what is missing there
+        self.saver.wait()
         tensors = learner.tensors()
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise diverged(learner)
-        if not (self.path / CONFIG).exists():  # it was deleted meanwhile
-            self.saved_step = None
-        files, found = dict(more), None
-        progress, best, weights = self.progress(learner), self.best, self.best_weights
-        if best is None:
-            files |= self._description(self.record)
-        else:
-            files[METRICS] = _lines(self.metrics)
-            if best.step != self.saved_step:
-                assert weights is not None, "the best evaluation was of some weights"
-                found = self._folder(weights, best.step, self.metrics)
+        record, weights, found = self.record, self.best_weights, None
+        progress = self.progress(learner)
+        if self.best is not None:
+            assert weights is not None, "the best evaluation was of some weights"
+            found = self._folder(weights, self.best.step, self.metrics)
 
         def write() -> None:
-            if found is not None:
-                files.update(self._model_files(found))
+            files = dict(more)
+            if found is None:
+                files |= self._description(record)
+            else:
+                files[METRICS] = _lines(found.metrics)
+                deleted = not (self.path / CONFIG).exists()
+                if deleted or found.step != self.saved_step:
+                    files |= self._model_files(found)
             files[STATE] = state_file(tensors, weights, progress)
             write_files(self.path, files)
-            if best is not None:
-                self.saved_step = best.step
+            if found is not None:
+                self.saved_step = found.step
 
         return write
 

@@ -3,17 +3,15 @@
     saver.begin(write)    # returns at once; `write` runs in a thread
     saver.wait()          # until it is done; raises what it failed with
 
-Whoever waits may be interrupted by Ctrl-C; a save is not. A run that no longer waits lets go of
-the lock on its folder, and the save holds it until it is done.
+Ctrl-C ends the waiting, not the save. A run that no longer waits lets go of the lock on its folder,
+and the save holds it until it is done.
 """
 
 from __future__ import annotations
 
 import atexit
 from collections.abc import Callable
-from concurrent import futures
-from concurrent.futures import Future
-from threading import Thread
+from threading import Event, Thread
 
 from charrnn.folder.locking import FolderLock
 from charrnn.learning.hardware import clock
@@ -34,33 +32,37 @@ class Saver:
     def __init__(self, lock: FolderLock) -> None:
         self.seconds = 0.0
         self._lock = lock
-        self._save: Future[None] | None = None
+        self._save: Thread | None = None  # the one that somebody will wait for
+        self._done = Event()
+        self._failure: BaseException | None = None
 
     def begin(self, write: Callable[[], object]) -> None:
         """Begin a save; the one before has been waited for."""
         assert self._save is None, "one save is written at a time"
-        self._save = Future()
+        # A daemon, so that after a second Ctrl-C the process ends, even where the disk hangs.
+        self._save = Thread(target=self._work, args=(write,), name="save", daemon=True)
+        self._done.clear()
         self._lock.hold()
         atexit.register(self.wait)
-        # A daemon, so that after a second Ctrl-C the process ends, even where the disk hangs.
-        thread = Thread(target=self._work, args=(write, self._save), name="save", daemon=True)
         try:
-            thread.start()
+            self._save.start()
         except RuntimeError:  # the system allows no more threads
-            self._work(write, self._save)
+            self._work(write)
 
-    def _work(self, write: Callable[[], object], save: Future[None]) -> None:
-        begin, failure = clock.now(), None
+    def _work(self, write: Callable[[], object]) -> None:
+        begin = clock.now()
         try:
-            write()
+            try:
+                write()
+            finally:
+                self.seconds = clock.now() - begin
+                self._lock.let_go()  # before anybody who waits goes on, and trains there again
         except BaseException as error:
-            failure = error
-        self.seconds = clock.now() - begin
-        self._lock.let_go()  # before anybody who waits goes on, and trains there again
-        if failure is None:
-            save.set_result(None)
-        else:
-            save.set_exception(failure)
+            if self._save is None:
+                raise  # nobody waits any more, so Python reports it
+            self._failure = error
+        finally:
+            self._done.set()
 
     def check(self) -> None:
         """Raise what the last save failed with, if it is over.
@@ -68,21 +70,35 @@ class Saver:
         Raises:
             CharRNNError: as `wait`.
         """
-        if self._save is not None and self._save.done():
+        if self._done.is_set():
             self.wait()
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the last save is done, or only for some seconds.
-
-        A wait that ends before, or that Ctrl-C interrupts, is not repeated.
+    def wait(self) -> None:
+        """Wait until the last save is done.
 
         Raises:
             CharRNNError: what `write` failed with, once.
         """
-        save, self._save = self._save, None
-        if save is None:
-            return
+        if self._save is not None:
+            if self._save.is_alive():  # it is not in a copy of the process
+                self._done.wait()
+            self._forget()
+
+    def leave(self, seconds: float) -> None:
+        """Wait for some seconds at most, and never again.
+
+        Raises:
+            CharRNNError: as `wait`.
+        """
+        if self._save is not None:
+            try:
+                if self._save.is_alive():
+                    self._done.wait(seconds)
+            finally:
+                self._forget()
+
+    def _forget(self) -> None:
+        self._save, failure, self._failure = None, self._failure, None
         atexit.unregister(self.wait)
-        futures.wait([save], seconds)
-        if save.done():
-            save.result()
+        if failure is not None:
+            raise failure

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from charrnn import Evaluated, Finished, Progress, load, resume, train
 from charrnn.cli.verify import verify
 from charrnn.errors import LockedError, ReadWriteError
 from charrnn.folder.files import write_files
-from charrnn.folder.locking import locked, refuse_locked
+from charrnn.folder.locking import FolderLock, locked, refuse_locked
 from charrnn.folder.resuming import read_run, state_file
 from charrnn.learning.learner import Learner
 from charrnn.training.events import Event
@@ -60,6 +61,11 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)
+
+
+def _calls_of(thread: int) -> set[str]:
+    """The names of the functions that a thread is in."""
+    return {frame.name for frame in traceback.extract_stack(sys._current_frames()[thread])}
 
 
 def _again_and_again(call: Callable[[], None]) -> None:
@@ -124,7 +130,7 @@ class TestSaver:
         assert main == threading.get_ident()
 
         def write() -> None:
-            _wait_until(lambda: saver._save is None)  # it is waited for
+            _wait_until(lambda: "wait" in _calls_of(main))
             signal.pthread_kill(main, signal.SIGINT)
             assert may_end.wait(SECONDS)
             (tmp_path / "saved").touch()
@@ -138,22 +144,98 @@ class TestSaver:
                     saver.wait()
         finally:
             signal.signal(signal.SIGINT, before)
-        saver.wait()  # which is not repeated
         assert not _free(tmp_path)
         may_end.set()
         _wait_until(lambda: _free(tmp_path))
         assert [file.name for file in tmp_path.iterdir()] == ["saved"]
+        saver.wait()
 
     def test_a_wait_for_some_seconds_ends_and_the_save_goes_on(self, tmp_path: Path) -> None:
         may_end = threading.Event()
         with locked(tmp_path) as lock:
             saver = Saver(lock)
             saver.begin(lambda: may_end.wait(SECONDS))
-            saver.wait(0.01)
+            saver.leave(0.01)
             saver.wait()
         assert not _free(tmp_path)
         may_end.set()
         _wait_until(lambda: _free(tmp_path))
+
+    def test_what_fails_when_nobody_waits_any_more_is_reported_by_python(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        may_end, reported = threading.Event(), list[object]()
+        monkeypatch.setattr(threading, "excepthook", lambda hook: reported.append(hook.exc_type))
+
+        def write() -> None:
+            assert may_end.wait(SECONDS)
+            raise ReadWriteError("no space", "make room")
+
+        with locked(tmp_path) as lock:
+            saver = Saver(lock)
+            saver.begin(write)
+            saver.leave(0.01)
+        may_end.set()
+        _wait_until(lambda: reported == [ReadWriteError])
+
+    @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+    def test_a_thread_that_does_not_start_is_not_waited_for(
+        self, error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: threading.Thread) -> None:
+            raise error
+
+        with locked(tmp_path) as lock:
+            saver = Saver(lock)
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", refuse)
+                with pytest.raises(error):
+                    saver.begin(bool)
+            saver.wait()
+
+    def test_a_lock_that_cannot_be_released_is_no_reason_to_wait_for_ever(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(_: FolderLock) -> None:
+            raise OSError(5, "Input/output error")
+
+        with locked(tmp_path) as lock:
+            saver = Saver(lock)
+            with monkeypatch.context() as patch:
+                patch.setattr(FolderLock, "let_go", fails)
+                saver.begin(bool)
+                with pytest.raises(OSError, match="Input/output"):
+                    saver.wait()
+            lock.let_go()  # as the save could not
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not copied here")
+    def test_a_copy_of_the_process_waits_for_no_save(self, tmp_path: Path) -> None:
+        code = (
+            "import os, sys, threading\n"
+            "from pathlib import Path\n"
+            "from charrnn.folder.locking import locked\n"
+            "from charrnn.training.saver import Saver\n"
+            "may_end = threading.Event()\n"
+            "with locked(Path()) as lock:\n"
+            "    saver = Saver(lock)\n"
+            "    saver.begin(lambda: may_end.wait(60))\n"
+            "    if child := os.fork():\n"
+            "        _, status = os.waitpid(child, 0)\n"
+            "        may_end.set()\n"
+            "        saver.wait()\n"
+            "        print(os.waitstatus_to_exitcode(status))\n"
+            "    else:\n"
+            "        sys.exit(7)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=SECONDS,
+        )
+        assert done.stdout == "7\n"
 
 
 class Disk:
@@ -314,19 +396,13 @@ def test_a_disk_that_is_full_for_a_save_ends_the_run_at_the_next_sign_of_life(
     disk: Disk, updates: Updates, whole: Path, text: Path, tmp_path: Path
 ) -> None:
     """It is not noticed by the next save alone, which may be an hour away."""
-    failed = threading.Event()
     disk.count, disk.full_at = 0, SAVES[26]
 
-    def fails(number: int) -> None:
-        if number == SAVES[26]:
-            failed.set()
-
-    def told(step: int) -> None:
+    def over(step: int) -> None:
         if step == 28:
-            assert failed.wait(SECONDS)
-            time.sleep(0.2)  # for the thread that told, to end
+            _wait_until(lambda: all(thread.name != "save" for thread in threading.enumerate()))
 
-    disk.after, updates.before = fails, told
+    updates.before = over
     with pytest.raises(ReadWriteError, match=r"model: No space left.*; make room"):
         for _ in train(text, out=tmp_path / "model", **SMALL):
             pass
@@ -341,9 +417,9 @@ def test_a_run_for_minutes_is_told_how_long_its_saves_take(
 ) -> None:
     told, evaluated = [], Deadline.evaluated
 
-    def watched(deadline: Deadline, seconds: float, saving: float) -> None:
+    def watched(deadline: Deadline, seconds: float, saving: float, waited: float) -> None:
         told.append(saving)
-        evaluated(deadline, seconds, saving)
+        evaluated(deadline, seconds, saving, waited)
 
     monkeypatch.setattr(Deadline, "evaluated", watched)
     disk.before = lambda number: time.sleep(0.05 if number > 1 else 0)
@@ -381,6 +457,22 @@ def test_whoever_leaves_waits_for_the_save_and_is_told_if_it_failed(
             step = 26 + updates_later
         disk.full_at = 1000
         _goes_on(path, step, whole)
+
+
+def test_after_a_break_python_prints_what_a_save_failed_with(
+    disk: Disk, whole: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever uses `contextlib.closing` has it raised; see the test before."""
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda hook: printed.append(hook.exc_type))
+    disk.count, disk.full_at = 0, SAVES[26]
+    for event in train(text, out=tmp_path / "model", **SMALL):
+        if isinstance(event, Evaluated) and event.evaluation.step == 26:
+            break
+    _wait_until(lambda: bool(printed))
+    assert printed == [ReadWriteError]
+    disk.full_at = 1000
+    _goes_on(tmp_path / "model", 13, whole)
 
 
 class Oops(Exception):

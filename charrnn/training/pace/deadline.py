@@ -51,12 +51,18 @@ class Deadline:
         self._paces: list[float] = []  # of one span after the other, since the last correction
         self._step, self._begin = step, begin  # where the present span began
 
-    def evaluated(self, seconds: float, saving: float = 0.0) -> None:
-        """Note that an evaluation took so long, and a save that goes on beside updates so long."""
+    def evaluated(self, seconds: float, saving: float = 0.0, waited: float = 0.0) -> None:
+        """Note how long an evaluation took.
+
+        Args:
+            seconds: in all.
+            saving: how long the last save took, beside the updates.
+            waited: of `seconds`, for the save of the first evaluation; no other is waited for.
+        """
         self.saving = saving
         self._begin += seconds
         if self.pace:
-            self.evaluation = seconds / self.pace
+            self.evaluation = (seconds - waited) / self.pace
 
     def updated(self, step: int, seconds: float, config: TrainConfig) -> bool:
         """Note that `step` updates are made after so many seconds of the run.

@@ -279,20 +279,25 @@ class Simulation:
     noise: float
     seed: int
     slowness: Any
-    saving: float = 0.0  # seconds that a save goes on, for the last of which it waits
+    saving: float = 0.0  # seconds that a save goes on; the first and the last are waited for
+    evaluations: int = 40
 
     def end(self) -> tuple[float, int]:
         """How long it takes, as a share of its time, and how often it is corrected."""
         random, now, made, evaluated = Random(self.seed), 0.0, 0, 0  # noqa: S311
-        evaluation = 0.03 * self.seconds / 40
+        evaluation = 0.03 * self.seconds / self.evaluations
         steps = int(0.97 * self.seconds * 0.95 / self.update)
-        config = msgspec.structs.replace(CONFIG, steps=steps, eval_every=-(-steps // 40))
+        config = msgspec.structs.replace(
+            CONFIG, steps=steps, eval_every=-(-steps // self.evaluations)
+        )
         deadline = Deadline(self.seconds, 10**9, evaluation / self.update)
         while True:
             slowness = self.slowness(now / self.seconds)
             if made != evaluated and (made == config.steps or made % config.eval_every == 0):
-                now, evaluated = now + slowness * evaluation, made
-                deadline.evaluated(slowness * evaluation, self.saving)
+                waited = 0.0 if evaluated else self.saving
+                passed = slowness * evaluation + waited
+                now, evaluated = now + passed, made
+                deadline.evaluated(passed, self.saving, waited)
             if made >= config.steps:
                 return (now + self.saving) / self.seconds, len(config.corrections)
             now += slowness * self.update * max(random.gauss(1, self.noise), 0.1)
@@ -337,6 +342,14 @@ def test_there_is_time_for_the_last_save(saving: float) -> None:
     for seconds in (10.0, 180.0):
         simulation = Simulation(seconds, seconds / 1500, 0.05, 1, lambda _: 1.0, saving * seconds)
         assert simulation.end()[0] == pytest.approx(1, abs=0.05)
+
+
+def test_the_first_save_is_not_taken_for_a_part_of_each_evaluation() -> None:
+    for evaluations in (8, 10):
+        simulation = Simulation(180.0, 0.12, 0.0, 1, lambda _: 1.0, 3.0, evaluations)
+        end, corrections = simulation.end()
+        assert end == pytest.approx(1, abs=0.05)
+        assert not corrections
 
 
 def test_late_changes_never_make_a_run_much_longer() -> None:
