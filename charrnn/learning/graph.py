@@ -31,7 +31,8 @@ WARM_UPS = 3  # updates before the recording, in which libraries choose and allo
 CHECK_EVERY = 32  # updates, after which the host asks whether they fail
 MAX_RATE = torch.finfo(torch.float32).max
 
-# While one thread records, PyTorch's own random generator counts as recorded, too.
+# While one thread records, PyTorch's own random generator counts as recorded, too, so that a second
+# recording would fail.
 _RECORDING = threading.Lock()
 
 
@@ -56,7 +57,8 @@ class GraphUpdates:
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
         self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
-        self.generator = torch.Generator(self.device)  # a recording that fails leaves it unusable
+        # Its own, since a recording that fails leaves it unusable.
+        self.generator = torch.Generator(self.device)
         size = (self.config.batch_size, self.config.seq_length + 1)
         self.inputs = torch.zeros(math.prod(size) + 1, dtype=torch.int64, device=self.device)
         self.window = self.inputs[:-1].view(size)  # (B, T+1)

@@ -106,11 +106,13 @@ def _wait_for(events: Sequence[threading.Event]) -> None:
     An interrupted `Thread.join` of Python 3.11 and 3.12 would take the thread for ended.
     """
     interruption: BaseException | None = None
-    for event in events:
-        while not event.is_set():
-            try:
+    waiting = True
+    while waiting:
+        try:
+            for event in events:
                 event.wait()
-            except BaseException as error:
-                interruption = error
+            waiting = False
+        except BaseException as error:
+            interruption = error
     if interruption is not None:
         raise interruption

@@ -85,9 +85,15 @@ def test_a_text_that_is_read_many_times_gets_a_larger_network_and_more_dropout()
     assert (slow.hidden_size, fast.hidden_size) == (512, 768)
     assert (fast.dropout, fast.weight_dropout) == (0.5, 0.5)
     assert slow.dropout < 0.5
+    given = plan(1_000_000, 60, Budget(minutes=3), {"hidden_size": 768}, speed=2e13).model
+    assert given.dropout < 0.5
     assert plan(1_000_000, 60, Budget(minutes=60), {}).model.hidden_size == 512
     longer = plan(2_900_000, 90, Budget(minutes=10), {}, speed=6e13).model
     assert (longer.hidden_size, longer.dropout, longer.weight_dropout) == (1024, 0.5, 0.5)
+    sooner = plan(2_900_000, 90, Budget(minutes=5), {}, speed=3e13).model
+    assert (sooner.hidden_size, sooner.dropout, sooner.weight_dropout) == (768, 0.4, 0.3)
+    plain = plan(700_000, 60, Budget(minutes=3), {"cell": "rnn"}, speed=2e13).model
+    assert (plain.hidden_size, plain.dropout, plain.weight_dropout) == (768, 0.25, 0.25)
 
 
 GIVEN: list[dict[str, Any]] = [
