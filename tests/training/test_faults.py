@@ -160,21 +160,27 @@ def test_a_text_that_changes_or_goes_while_it_is_trained_on_changes_nothing(
 
 
 # The disk is stuck at the end of the first save, or of the one after so many evaluations, which is
-# written by another thread; says so, and when the first signal was noted.
+# written by another thread; says so, and when the run waits for it after the first signal.
 STUCK = """
-import os, runpy, signal, time
+import os, runpy, signal, sys, threading, time, traceback
 fsync, evaluations = os.fsync, int(os.environ["EVALUATIONS"])
+main = threading.main_thread().ident
 def evaluated():
     if os.path.exists("model/metrics.jsonl"):
         with open("model/metrics.jsonl") as file:
             return len(list(file))
     return 0
+def waits():
+    if threading.get_ident() == main:
+        return True
+    stack = traceback.extract_stack(sys._current_frames()[main])
+    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
 def stuck(handle):
     if os.path.exists("model/resume/state.safetensors") and evaluated() >= evaluations:
         print("stuck", flush=True)
         for _ in range(6000):
             time.sleep(0.01)
-            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler and waits():
                 break
         print("still stuck", flush=True)
         time.sleep(1000)
