@@ -80,8 +80,7 @@ class Saver:
             CharRNNError: what `write` failed with, once.
         """
         if self._save is not None:
-            if self._save.is_alive():  # it is not in a copy of the process
-                self._done.wait()
+            self._over(None)
             self._forget()
 
     def leave(self, seconds: float) -> None:
@@ -92,10 +91,15 @@ class Saver:
         """
         if self._save is not None:
             try:
-                if self._save.is_alive():
-                    self._done.wait(seconds)
+                self._over(seconds)
             finally:
                 self._forget()
+
+    def _over(self, seconds: float | None) -> None:
+        """Wait so long at most; not with `join`, which an interruption takes for the end."""
+        assert self._save is not None, "there is something to wait for"
+        if self._save.is_alive() and self._done.wait(seconds):  # it is not in a copy of the process
+            self._save.join()  # what it still holds is freed before Python ends
 
     def _forget(self) -> None:
         self._save, failure, self._failure = None, self._failure, None

@@ -63,9 +63,9 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def _calls_of(thread: int) -> set[str]:
-    """The names of the functions that a thread is in."""
-    return {frame.name for frame in traceback.extract_stack(sys._current_frames()[thread])}
+def _waits_for_a_save(thread: int) -> bool:
+    stack = traceback.extract_stack(sys._current_frames()[thread])
+    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
 
 
 def _again_and_again(call: Callable[[], None]) -> None:
@@ -130,7 +130,7 @@ class TestSaver:
         assert main == threading.get_ident()
 
         def write() -> None:
-            _wait_until(lambda: "wait" in _calls_of(main))
+            _wait_until(lambda: _waits_for_a_save(main))
             signal.pthread_kill(main, signal.SIGINT)
             assert may_end.wait(SECONDS)
             (tmp_path / "saved").touch()
