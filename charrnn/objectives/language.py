@@ -219,6 +219,7 @@ def reset_some_lanes(
 ) -> State:
     """The state of the lanes, or of those in `rows`, emptied in a random few of all."""
     rows = rows or Rows(0, state[0].shape[1], state[0].shape[1])
-    dice = state[0].new_empty(rows.size).uniform_(generator=generator)
+    # A layer may leave a state of bfloat16, which a resumed run reads from a file as floats.
+    dice = state[0].new_empty(rows.size, dtype=torch.float32).uniform_(generator=generator)
     keep = dice[rows.first : rows.last] >= share  # (B,)
     return tuple(part * keep[:, None] for part in state)
