@@ -103,10 +103,11 @@ class _Sums:
         """A block of y, from its row `first`."""
         code, width = self.code, self.width
         y = code["y"] + first * code["N"] * 2
-        with code.loop(0, words) as k, code.loop(0, code["N"], code.lanes) as column:
-            panel = column // width
-            at = (panel * words + k) * width + (column - panel * width)
-            _pack(code, y, code["N"], k, column, self.panels + at * 4)
+        # Panel by panel: a row's pieces of all panels would be in each other's place in the cache.
+        with code.loop(0, code["N"] // width) as panel, code.loop(0, words) as k:
+            to = self.panels + (panel * words + k) * (width * 4)
+            for column in range(0, width, code.lanes):
+                _pack(code, y, code["N"], k, panel * width + column, to + column * 4)
 
     def pack_strip(self, first: Int, words: Int, row: Int) -> None:
         """A strip of the block of x, which are rows of sums from `row`."""
