@@ -19,15 +19,15 @@ from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.vectors import Vectors
 
-__all__ = ["DEPTH", "STRIP", "pairs_code", "rows_code", "sums_code"]
+__all__ = ["DEPTH", "STRIPS", "pairs_code", "rows_code", "sums_code"]
 
 ROWS = ("B", "K", "N", "x", "weights", "y")
 PAIRS = ("K", "N", "x", "words")
 SUMS = ("R", "B", "N", "x", "y", "sums", "room")
 
 BLOCK = 64  # rows that are multiplied by all weights before the next are
-DEPTH = 512  # rows of a block of `sums_code`
-STRIP = 32  # columns of x that are packed at a time
+DEPTH = 256  # rows of a block of `sums_code`
+STRIPS = (64, 32)  # columns of x that are packed at a time
 
 
 @compiled_once
@@ -68,34 +68,34 @@ def pairs_code() -> Code:
 
 
 @compiled_once
-def sums_code(columns: int) -> Code:
+def sums_code(columns: int, strip: int) -> Code:
     """That of sums += xᵀ · y, with the arguments `SUMS`; B is M, which the threads divide.
 
     x (R, B) and y (R, N) are bfloat16, the sums (B, N) floats. R is even, B whole strips. `room` is
-    what each thread needs to pack N + `STRIP` columns of `DEPTH` rows.
+    what each thread needs to pack N + `strip` columns of `DEPTH` rows.
     """
-    return _Sums(columns).code
+    return _Sums(columns, strip).code
 
 
 class _Sums:
     """See `sums_code`."""
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, strip: int) -> None:
         self.code = code = Code("sums_of_rows", SUMS)
         thread, threads = thread_number(code), thread_count(code)
         self.product = Vectors(code, columns, thread, threads, "bf16")
-        self.width = columns * code.lanes
-        self.strip = code["room"] + thread * (code["N"] + STRIP) * (DEPTH * 2)
-        self.panels = self.strip + DEPTH * STRIP * 2
-        begin, end = code.share(code["B"], STRIP, thread, threads)
+        self.width, self.strip_width = columns * code.lanes, strip
+        self.strip = code["room"] + thread * (code["N"] + strip) * (DEPTH * 2)
+        self.panels = self.strip + DEPTH * strip * 2
+        begin, end = code.share(code["B"], strip, thread, threads)
         with code.loop(0, code["R"], DEPTH) as first:
             words = (intrinsics.minimum(first + DEPTH, code["R"]) - first) // 2
             self.pack_panels(first, words)
-            with code.loop(begin, end, STRIP) as row:
+            with code.loop(begin, end, strip) as row:
                 self.pack_strip(first, words, row)
                 with (
                     code.loop(0, code["N"] // self.width) as panel,
-                    code.loop(0, STRIP, self.product.lanes) as r,
+                    code.loop(0, strip, self.product.lanes) as r,
                 ):
                     self.add(words, panel, row, r)
 
@@ -113,8 +113,9 @@ class _Sums:
         """A strip of the block of x, which are rows of sums from `row`."""
         code = self.code
         x = code["x"] + first * code["B"] * 2
-        with code.loop(0, words) as k, code.loop(0, STRIP, code.lanes) as column:
-            _pack(code, x, code["B"], k, row + column, self.strip + (k * STRIP + column) * 4)
+        with code.loop(0, words) as k, code.loop(0, self.strip_width, code.lanes) as column:
+            to = self.strip + (k * self.strip_width + column) * 4
+            _pack(code, x, code["B"], k, row + column, to)
 
     def add(self, words: Int, panel: Int, row: Int, r: Int) -> None:
         """Add a panel's products to a few rows of sums, of which `r` is the first of the strip."""
@@ -131,7 +132,7 @@ class _Sums:
         x = [self.strip + (r + n) * 4 for n in rows]
         weights = self.panels + panel * words * (self.width * 4)
         zeros = [code.vector(0.0)] * len(places)
-        sums = product.sums(x, weights, words, zeros, pitch=STRIP * 4)
+        sums = product.sums(x, weights, words, zeros, pitch=self.strip_width * 4)
         for place, total in zip(places, sums, strict=True):
             code.store(place, code.load(place, "fp32") + total, "fp32")
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from charrnn.native import processor, tiles
-from charrnn.native.product_code import DEPTH, STRIP, rows_code, sums_code
+from charrnn.native.product_code import DEPTH, STRIPS, rows_code, sums_code
 from charrnn.network.stack.cpu import packing, team
 
 __all__ = ["adds_rows", "by_weights", "sum_of_rows", "takes_weights"]
@@ -28,7 +28,7 @@ def takes_weights(x: Tensor, w: Tensor) -> bool:
 def adds_rows(x: Tensor, y: Tensor) -> bool:
     """Whether there is machine code for `sum_of_rows` of these."""
     contiguous = x.is_contiguous() and y.is_contiguous()
-    return contiguous and len(x) % 2 == 0 and x.shape[1] % STRIP == 0 and _takes(x, y)
+    return contiguous and len(x) % 2 == 0 and x.shape[1] % min(STRIPS) == 0 and _takes(x, y)
 
 
 def _takes(x: Tensor, y: Tensor) -> bool:
@@ -59,10 +59,12 @@ def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
     (rows, height), width = x.shape, y.shape[1]
     threads = torch.get_num_threads()
     sums = x.new_zeros(height, width, dtype=torch.float32)
-    room = x.new_empty(threads, (width + STRIP) * DEPTH)
+    # The widest of which all threads have as many; wide ones take whole lines of the cache.
+    strip = next((n for n in STRIPS if height % (n * threads) == 0), min(STRIPS))
+    room = x.new_empty(threads, (width + strip) * DEPTH)
     team.prepare()
     arguments = [rows, height, width, *_addresses(x, y, sums, room)]
-    team.run(sums_code(processor.panel_blocks(1, width)), arguments, threads)
+    team.run(sums_code(processor.panel_blocks(1, width), strip), arguments, threads)
     return sums
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from charrnn.native import tiles
-from charrnn.native.product_code import BLOCK, DEPTH, STRIP
+from charrnn.native.product_code import BLOCK, DEPTH, STRIPS
 from charrnn.network.stack.cpu import kernels, matrices
 from charrnn.network.stack.products import multiplied
 
@@ -17,9 +17,13 @@ pytestmark = pytest.mark.skipif(
     not kernels.available(16, torch.bfloat16), reason="the processor has no bfloat16"
 )
 
+STRIP = min(STRIPS)
 # Rows and columns: less than a block, several, and some that are left over.
 BY_WEIGHTS = [(1, 2, 16), (7, 34, 48), (2 * BLOCK + 3, 6, 80), (BLOCK, 64, 192)]  # R, K, N
-SUMS = [(2, STRIP, 16), (34, 3 * STRIP, 48), (2 * DEPTH + 6, 2 * STRIP, 80)]  # R, M, N
+SUMS = [
+    *((2, STRIP, 16), (34, 3 * STRIP, 48), (2 * DEPTH + 6, 2 * STRIP, 80)),
+    *((DEPTH + 2, 6 * strip, 16) for strip in STRIPS),  # for one, two or three threads
+]  # R, M, N
 
 
 @pytest.fixture(params=[1, 2, 3], ids=lambda count: f"{count} threads")
