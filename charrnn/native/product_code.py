@@ -27,7 +27,7 @@ SUMS = ("R", "B", "N", "x", "y", "sums", "room")
 
 BLOCK = 64  # rows that are multiplied by all weights before the next are
 DEPTH = 256  # rows of a block of `sums_code`
-STRIPS = (64, 32)  # columns of x that are packed at a time
+STRIPS = (64, 32)  # columns of x that are packed at a time, the faster first
 
 
 @compiled_once

@@ -59,7 +59,7 @@ def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
     (rows, height), width = x.shape, y.shape[1]
     threads = torch.get_num_threads()
     sums = x.new_zeros(height, width, dtype=torch.float32)
-    # The widest of which all threads have as many; wide ones take whole lines of the cache.
+    # The widest of which all threads have as many.
     strip = next((n for n in STRIPS if height % (n * threads) == 0), min(STRIPS))
     room = x.new_empty(threads, (width + strip) * DEPTH)
     team.prepare()
