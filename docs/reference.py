@@ -24,12 +24,18 @@ HEAD = """\
 Every command with its options, then every setting with its bounds. This page is made from the code
 by `make docs`; `make test` fails when it is out of date. [sampling.md](sampling.md) and
 [evaluation.md](evaluation.md) show the options in use.
+
+A command ends with 0 if all went well, 1 after an error of no other kind, 2 if it was used wrongly,
+65 if a text or a model is not what it should be, 66 if an input is missing, 73 if an output can't
+be created, 74 if reading or writing failed midway, 75 if another process is working on the folder,
+130 after Ctrl-C, and 143 after SIGTERM.
 """
 SETTINGS_HEAD = """## Settings
 
 Settings are options of the command line and keyword arguments of the library:
-`charrnn.train(text, hidden_size=256)` is `charrnn train text --rnn-size 256`. Defaults are those of
-the commands and of the functions. A setting without an option follows from the text or the task.
+`charrnn.train(text, hidden_size=256)` is `charrnn train text --rnn-size 256`. Those of reading go
+together: `charrnn.train(text, reading=charrnn.Reading(text_column="review"))`. Defaults are those
+of the commands and of the functions. A setting without an option follows from the text or the task.
 """
 
 

@@ -15,8 +15,8 @@ MODEL = ModelConfig(cell="lstm", vocab_size=65, embed_size=64, hidden_size=1024,
 PARAMETERS = sum(math.prod(shape) for shape in weight_shapes(MODEL).values())
 LANES, LENGTH = 128, 128  # of one card
 # Measured on one H200 (benchmarks/NOTES.md): in single operations, as several processes compute,
-# and as a CUDA graph, as one does.
-ALONE, GRAPH = LANES * LENGTH / 980e3, LANES * LENGTH / 1771e3  # seconds an update
+# before one kernel ran all steps of a layer; and as a CUDA graph, as one process does.
+ALONE, GRAPH = LANES * LENGTH / 980e3, LANES * LENGTH / 2648e3  # seconds an update
 IN_A_MACHINE, CARDS = 450e9, 8  # bytes per second to and from each of 8 cards
 NETWORKS = {"400 Gbit/s for each card": 50e9, "10 Gbit/s for each machine": 1.25e9}
 HOP, MESSAGE = 10e-6, 100e-6  # seconds on the way from card to card, and from process to process

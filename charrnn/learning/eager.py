@@ -78,7 +78,8 @@ class EagerUpdates:
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
         if math.isfinite(self.grad_norm + loss):  # the only time the CPU waits for a GPU
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
-            self.state = None if state is None else detach(state)
+            # As a folder holds it, so that a resumed run has the same numbers before it.
+            self.state = None if state is None else tuple(s.float() for s in detach(state))
             self._count(loss)
             self.skipped_in_row = 0
         else:

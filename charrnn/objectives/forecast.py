@@ -315,9 +315,10 @@ class Forecasting(ExampleTask[Batch]):
     def loss(self, network: ForecasterNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """The pinball loss of each value and quantile, in units of its window's variation."""
         device = next(network.parameters()).device
-        outputs = network(torch.from_numpy(batch.inputs).to(device), generator)
+        # A copy, in memory as PyTorch aligns it: products depend on that, and NumPy's is anywhere.
+        outputs = network(torch.tensor(batch.inputs, device=device), generator)
         wanted = torch.from_numpy(batch.wanted).to(device)
-        quantiles = torch.tensor(self.kind.quantiles, device=device)
+        quantiles = torch.tensor(self.kind.quantiles, dtype=torch.float32, device=device)
         return Cost(pinball(outputs, wanted, quantiles), outputs.numel())
 
     def beginning(self, tokens: int) -> Forecasting:
@@ -328,7 +329,7 @@ class Forecasting(ExampleTask[Batch]):
     def validate(self, network: ForecasterNetwork) -> Generator[None, None, Scored]:
         """The mean cost, and the error of the forecasts."""
         device = next(network.parameters()).device
-        quantiles = torch.tensor(self.kind.quantiles)
+        quantiles = torch.tensor(self.kind.quantiles, dtype=torch.float32)
         total, count, bands = 0.0, 0, list[Values]()
         for batch in self.validation:
             outputs = network(torch.from_numpy(batch.inputs).to(device)).float().cpu()

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Weights
@@ -166,8 +167,11 @@ class LanguageModelling:
         wanted = torch.from_numpy(targets).to(device, non_blocking=True)  # (B, T)
         if batch.fresh:
             state = None
-        elif state is not None:
+        if state is not None:
             state = reset_some_lanes(state, self.reset_share, generator, network.rnn.rows)
+        elif device.type != "cpu":  # a graph draws for every batch, and what is dropped comes after
+            lanes = len(inputs)
+            _dice(network.rnn.rows or Rows(0, lanes, lanes), generator, device)
         logits, state = network(inputs, state, generator)  # (B, T, V)
         scores = logits.flatten(0, 1).float()
         total = cross_entropy(scores, wanted.flatten(), ignore_index=PAD, reduction="sum")
@@ -218,8 +222,13 @@ def reset_some_lanes(
     state: State, share: float, generator: torch.Generator, rows: Rows | None = None
 ) -> State:
     """The state of the lanes, or of those in `rows`, emptied in a random few of all."""
-    rows = rows or Rows(0, state[0].shape[1], state[0].shape[1])
-    # A layer may leave a state of bfloat16, which a resumed run reads from a file as floats.
-    dice = state[0].new_empty(rows.size, dtype=torch.float32).uniform_(generator=generator)
-    keep = dice[rows.first : rows.last] >= share  # (B,)
+    lanes = state[0].shape[1]
+    dice = _dice(rows or Rows(0, lanes, lanes), generator, state[0].device)
+    keep = dice >= share  # (B,)
     return tuple(part * keep[:, None] for part in state)
+
+
+def _dice(rows: Rows, generator: torch.Generator, device: torch.device) -> Tensor:
+    """A number from 0 to 1 for each of these lanes, in float32: other types draw other ones."""
+    dice = torch.empty(rows.size, dtype=torch.float32, device=device)
+    return dice.uniform_(generator=generator)[rows.first : rows.last]

@@ -233,9 +233,9 @@ class Tagging(TextTask[Tagged, Batch]):
         edges = torch.from_numpy(batch.edges).to(device, non_blocking=True)
         logits = network(*padded(batch.rows, device), edges, generator)  # (W, K)
         wanted = torch.from_numpy(batch.tags).to(device, non_blocking=True)
-        weights = logits.new_ones(len(self.tags))
+        weights = logits.new_ones(len(self.tags), dtype=torch.float32)
         weights[0] = OUTSIDE_WEIGHT
-        total = cross_entropy(logits, wanted, weights, reduction="sum")
+        total = cross_entropy(logits.float(), wanted, weights, reduction="sum")
         return Cost(total, weights[wanted].sum().clamp(min=OUTSIDE_WEIGHT))
 
     def validate(self, network: TaggerNetwork) -> Generator[None, None, Scored]:

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from charrnn.config import Budget, Reading
+from charrnn.config import Budget, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.reading import find_model, read_model, read_record, read_tokenizer
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
+from charrnn.learning.hardware.devices import choose_device
 from charrnn.learning.hardware.ranks import found
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
@@ -28,7 +29,7 @@ from charrnn.text.origin import Origin, origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.starting import NewRun
 
-__all__ = ["read_again", "repeated", "text_of"]
+__all__ = ["moved", "read_again", "repeated", "text_of"]
 
 Sources = Sequence[str | Path] | Corpus
 
@@ -58,7 +59,7 @@ def repeated(
     try:
         progress = read_run(folder).progress
         sources, reading = sources or text_of(progress), progress.reading
-        notes = found().changed_from(progress.processes)
+        notes = moved(progress, config)
     except MissingInputError:
         if sources is None:
             raise MissingInputError(
@@ -144,6 +145,17 @@ def text_of(progress: RunProgress) -> Sources:
             "name a file with its text",
         )
     return progress.sources
+
+
+def moved(progress: RunProgress, config: TrainConfig) -> tuple[str, ...]:
+    """What the user should know where a run is computed elsewhere than before."""
+    notes = found().changed_from(progress.processes)
+    if config.device == "auto" and progress.device is not None:
+        device = choose_device("auto").type
+        if device != progress.device:
+            change = "other units are dropped from now on, and numbers rounded otherwise"
+            notes += (f"on {progress.device} before, on {device} now: {change}",)
+    return notes
 
 
 def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 import msgspec
 import numpy as np
 
 from charrnn.arrays import Weights
-from charrnn.config import Correction, Threads, TrainConfig
+from charrnn.config import Correction, DeviceName, Threads, TrainConfig
 from charrnn.folder import card
 from charrnn.folder.files import write_files
 from charrnn.folder.record import (
@@ -227,6 +228,7 @@ class Recorder:
             reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading)),
             minutes=self.minutes,
             processes=learner.ranks.count,
+            device=cast(DeviceName, learner.device.type),
         )
 
     def _model_files(self, found: ModelFolder) -> dict[str, bytes]:

@@ -337,7 +337,7 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
         model=record.model,
         evaluations=progress.metrics,
         batch_size=record.training.batch_size,
-        notes=data.notes + found().changed_from(progress.processes),
+        notes=data.notes + earlier.moved(progress, record.training),
     )
 
 

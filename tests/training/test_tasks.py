@@ -25,6 +25,7 @@ from charrnn.task_config import Tag
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run
 from tests.conftest import VERSE
+from tests.training.test_modes import default_dtype
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
@@ -118,6 +119,15 @@ def _content(path: Path | str) -> tuple[bytes, list[dict[str, Any]]]:
 
 def test_every_task_has_a_row() -> None:
     assert set(OBJECTIVES) == set(WRITERS)
+
+
+def test_the_callers_number_type_changes_no_bit(task: TaskName, examples: str) -> None:
+    if task == "tag":  # what it draws is for capitals
+        Path(examples).write_text(Path(examples).read_text().title())
+    _consume(train(examples, out="plain", task=task, **SMALL))
+    with default_dtype():
+        _consume(train(examples, out="float64", task=task, **SMALL))
+    assert _content("float64") == _content("plain")
 
 
 def test_answers_are_asked_for_with_lists_and_scores_with_files(

@@ -208,7 +208,8 @@ class Ranks:
         Raises:
             LostError: if a process has ended.
         """
-        numbers = torch.tensor([float(number), float(self.asked)], device=total.device)
+        counts = [float(number), float(self.asked)]
+        numbers = torch.tensor(counts, dtype=torch.float32, device=total.device)
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
         flat = torch.cat([*(one.flatten() for one in gradients), total.view(1).float(), numbers])
         with _lost():

@@ -158,7 +158,7 @@ def start_capitals(network: Encoder, tokenizer: CharTokenizer, generator: torch.
     for name in (EMBEDDING, EMBEDDING_BACK):
         table = network.state_dict().get(name)  # (V, E)
         if table is not None:
-            moved = torch.empty(table.shape[1]).normal_(generator=generator)  # (E,)
+            moved = torch.empty_like(table[0]).normal_(generator=generator)  # (E,)
             table[capitals] = table[smalls] + moved
 
 
