@@ -153,7 +153,7 @@ def moved(progress: RunProgress, config: TrainConfig) -> tuple[str, ...]:
     if config.device == "auto" and progress.device is not None:
         device = choose_device("auto").type
         if device != progress.device:
-            change = "other units are dropped from now on, and numbers rounded otherwise"
+            change = "other units are dropped, and numbers rounded otherwise"
             notes += (f"on {progress.device} before, on {device} now: {change}",)
     return notes
 
