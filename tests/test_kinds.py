@@ -232,7 +232,7 @@ def test_every_setting_is_of_the_right_kind_or_refused_in_one_line(
     name: str, wrong: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What is measured to choose sizes takes half a second, for each setting that is all right.
-    monkeypatch.setattr("charrnn.training.preparing.measured_speed", lambda *_: 1e10)
+    monkeypatch.setattr("charrnn.training.beginning.preparing.measured_speed", lambda *_: 1e10)
     model = load(folder)
     table: dict[str, tuple[Any, dict[str, Any]]] = {
         "generate": (model.generate, {}),

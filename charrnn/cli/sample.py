@@ -28,7 +28,7 @@ from charrnn.terminal.output import OutputFile, say
 from charrnn.use_config import LengthPenalty, SampleConfig
 
 if TYPE_CHECKING:
-    from charrnn.terminal.sampler import Sampler
+    from charrnn.terminal.writing.sampler import Sampler
 
 __all__ = ["sample"]
 
@@ -163,7 +163,7 @@ def _sample(
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.records import sampling_config
-    from charrnn.terminal.sampler import Sampler
+    from charrnn.terminal.writing.sampler import Sampler
     from charrnn.text.tokenizer import as_trained
 
     model = load_together(models)
@@ -190,7 +190,7 @@ def _sample(
         )
         known = list[str]()
         if options.novel:
-            from charrnn.terminal.known import known_records
+            from charrnn.terminal.writing.known import known_records
 
             known = known_records(models, model.tokenizer, options.novelty)
         _write(sampler, options, known)
@@ -200,7 +200,7 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
     """Write the texts that are asked for; of records none that is `known`."""
     whole = options.beam or options.best_of or options.num_samples > 1 or options.reject_copies
     if options.interactive:
-        from charrnn.terminal.interactive import choose
+        from charrnn.terminal.writing.interactive import choose
 
         choose(sampler, options.interactive)
     elif options.records:

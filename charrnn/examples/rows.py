@@ -20,8 +20,8 @@ from charrnn.decoding.containers import Source, plain_name, reading_errors, sour
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.formats import jsons, parquet, tables
 from charrnn.formats import registry as formats
+from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
@@ -157,7 +157,7 @@ class File:
         assert self.source is not None, "a data set has records"
         notes: list[str] = []
         header: list[str] | None = None
-        for line, row in tables.cells(self.source, self.reading, notes, is_header):
+        for line, row in delimited.cells(self.source, self.reading, notes, is_header):
             if not row:
                 continue
             if not self.columns and is_header(row):
@@ -165,7 +165,7 @@ class File:
                 continue
             self.columns = self.columns or [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):
-                raise tables.longer(self.name, line, row, header)
+                raise delimited.longer(self.name, line, row, header)
             names = header or [str(k) for k in range(1, len(row) + 1)]
             yield Row(line, dict(zip(names, row, strict=False)))
         self.notes += [f"{self.name}: {note}" for note in notes]

@@ -25,7 +25,7 @@ from charrnn.errors import BadDataError
 from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
 from charrnn.examples.rows import File, Form, Row, called, opened
 from charrnn.examples.times import is_time, odd_steps, ordered_times
-from charrnn.formats.tables import DELIMITERS
+from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted
 
 __all__ = ["Series", "named", "read_series"]

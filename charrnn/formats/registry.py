@@ -22,8 +22,10 @@ from charrnn.decoding.containers import (
 )
 from charrnn.decoding.pieces import NotTextError, Piece, Stream, decoded
 from charrnn.errors import BadDataError
-from charrnn.formats import docx, epub, html, jsons, parquet, plain, subtitles, tables
-from charrnn.formats.columns import MissingColumnError
+from charrnn.formats import plain, subtitles
+from charrnn.formats.markup import docx, epub, html
+from charrnn.formats.tables import delimited, jsons, parquet
+from charrnn.formats.tables.columns import MissingColumnError
 
 __all__ = ["Format", "documents", "documents_in", "format_of", "is_no_text", "listed", "skipped"]
 
@@ -46,7 +48,7 @@ class Format(NamedTuple):
 
 
 PLAIN = Format(plain.texts)
-TABLE = Format(tables.rows, DECODING | COLUMNS)
+TABLE = Format(delimited.rows, DECODING | COLUMNS)
 JSON = Format(jsons.rows, DECODING | COLUMNS)
 PAGE = Format(html.texts)
 SUBTITLES = Format(subtitles.texts)

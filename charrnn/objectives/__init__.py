@@ -6,7 +6,6 @@ batches    examples divided, and side by side
 request    what a user asks for
 plans      what is settled before the first update
 data       examples before they are divided: the contract
-series     series as windows, and every size and setting of forecasts
 base       what tasks have in common that learn from examples, and those that read texts
 language   the language model
 classify   a class for each text

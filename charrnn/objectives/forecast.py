@@ -28,16 +28,16 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
 from charrnn.objectives.base import ExampleTask
-from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.request import Request, Speed
-from charrnn.objectives.series import (
+from charrnn.objectives.batches.windows import (
     Place,
     held_back,
     places_of,
-    plan_of,
     replaced_window,
     seasons_of,
 )
+from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.plans.series import plan_of
+from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.scores.reports import Report

@@ -1,15 +1,13 @@
 """What people see and type while a command runs.
 
-    events ──progress──▶ standard error;  model ──sampler──▶ standard output
+    events ──progress──▶ standard error;  model ──writing──▶ standard output
 
-output       what a command writes to standard output and standard error
-options      options that commands share, and those made from the settings
-curve        losses as a small plot of text
-progress     training on a terminal
-activity     what a unit does at each character, and which characters mattered
-insights     what was found inside models, as tables
-forecasts    how series go on, as lines and as a picture
-known        the records that models were trained on
-sampler      texts as `charrnn sample` writes them
-interactive  a text written by the user and the model in turn
+output     what a command writes to standard output and standard error
+options    options that commands share, and those made from the settings
+curve      losses as a small plot of text
+progress   training on a terminal
+activity   what a unit does at each character, and which characters mattered
+insights   what was found inside models, as tables
+forecasts  how series go on, as lines and as a picture
+writing    texts as a model writes them, alone or with the user
 """

@@ -24,7 +24,7 @@ from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry
-from charrnn.formats.columns import MissingColumnError
+from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text import finding
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles

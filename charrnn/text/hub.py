@@ -10,7 +10,7 @@ from typing import Any
 from charrnn.config import Reading
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
-from charrnn.formats.columns import documents
+from charrnn.formats.tables.columns import documents
 
 __all__ = ["HUB", "hub_records", "hub_rows"]
 

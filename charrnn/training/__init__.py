@@ -1,6 +1,6 @@
 """From data to a model folder; a run is an iterator of events.
 
-    data, plan ──starting: learner, recorder──▶ loop ──▶ events, folder
+    data, plan ──beginning: learner, recorder──▶ loop ──▶ events, folder
 
 events     what training reports while it runs
 saver      saves that are written while training goes on
@@ -9,8 +9,6 @@ diagnosis  a run that has diverged, or has not enough memory
 recorder   evaluations, best weights and saves of a run
 loop       update, evaluate and save until a run is over
 following  what the other processes of a run do
-starting   a new run or a stopped one, prepared and then started
-preparing  what a user asks for, read and planned
-earlier    what an earlier run read, and how it is made again
+beginning  a new run or a stopped one, prepared and then started
 run        the front door: train, resume, and the run they return
 """

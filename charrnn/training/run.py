@@ -42,11 +42,11 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, listed
 from charrnn.text.origin import origin_of
-from charrnn.training import earlier
+from charrnn.training.beginning import earlier
+from charrnn.training.beginning.preparing import prepare
+from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
 from charrnn.training.following import follow
-from charrnn.training.preparing import prepare
-from charrnn.training.starting import NewRun, StoppedRun
 
 __all__ = ["Run", "resume", "train"]
 

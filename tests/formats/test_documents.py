@@ -13,7 +13,7 @@ import pytest
 from charrnn import read_corpus
 from charrnn.decoding import containers
 from charrnn.errors import BadDataError, UsageError
-from charrnn.formats import xml
+from charrnn.formats.markup import xml
 from tests.text.reading import gzipped, text_of
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

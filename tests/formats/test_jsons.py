@@ -17,7 +17,7 @@ from charrnn.decoding import pieces
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Stream
 from charrnn.errors import BadDataError, UsageError
-from charrnn.formats import jsons
+from charrnn.formats.tables import jsons
 from tests.text.reading import text_of
 
 ROWS: list[Any] = [{"text": "one", "n": 1}, {"text": "two\n"}, {"text": "thrée 🙂"}]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from charrnn import read_corpus
 from charrnn.errors import BadDataError
-from charrnn.formats import html as pages
+from charrnn.formats.markup import html as pages
 from tests.text.reading import gzipped, text_of
 
 PAGE = """<!DOCTYPE html>

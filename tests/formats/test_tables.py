@@ -16,7 +16,7 @@ import pytest
 from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
 from charrnn.decoding import pieces
 from charrnn.errors import BadDataError, UsageError
-from charrnn.formats import parquet, tables
+from charrnn.formats.tables import delimited, parquet
 from charrnn.text import corpus
 from tests.text.reading import gzipped, text_of
 
@@ -186,7 +186,7 @@ def test_stray_quotes_merge_no_rows(stray: str, *, closed: bool) -> None:
 def test_quotes_that_merge_rows_where_nobody_looked_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tables, "TRIED", 100)
+    monkeypatch.setattr(delimited, "TRIED", 100)
     rows = ["text\tn", *[f"text\t{n}" for n in range(100)]]
     Path("a.tsv").write_text("\n".join([*rows, '"Stop\t1', 'he said "\t2', ""]))
     with pytest.raises(BadDataError, match=r"a\.tsv: line 102: a quotation mark opens a cell that"):
@@ -302,7 +302,7 @@ def test_a_broken_csv_says_where(content: str, found: str) -> None:
 
 
 def test_an_open_quotation_mark_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "LONGEST", 1000)
+    monkeypatch.setattr(delimited, "LONGEST", 1000)
     Path("a.csv").write_text('text\n"' + "a line\n" * 1000)
     with pytest.raises(BadDataError, match=r"a\.csv: line \d+: field larger than field limit"):
         text_of("a.csv")

@@ -11,7 +11,7 @@ import pytest
 
 from charrnn import CharRNN, CharTokenizer, Model, SampleConfig
 from charrnn.sampling import generation
-from charrnn.terminal.sampler import Sampler
+from charrnn.terminal.writing.sampler import Sampler
 from tests.conftest import small_config
 
 

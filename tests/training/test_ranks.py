@@ -27,7 +27,7 @@ from charrnn.learning.learner import Learner
 from charrnn.network.base import Network
 from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.request import Request
-from charrnn.training.preparing import prepare
+from charrnn.training.beginning.preparing import prepare
 from tests.commands import Copy
 from tests.conftest import VERSE
 from tests.ranks import start_ranks, torchrun

@@ -26,9 +26,9 @@ from charrnn.objectives.plans.plan import SCORING_COST, schedule
 from charrnn.objectives.request import Request
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool
-from charrnn.training import starting
+from charrnn.training.beginning import starting
+from charrnn.training.beginning.preparing import prepare
 from charrnn.training.events import Evaluated, Event, Progress, Started
-from charrnn.training.preparing import prepare
 from tests.conftest import VERSE
 from tests.text.test_division import Writer
 

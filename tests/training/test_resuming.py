@@ -128,7 +128,9 @@ def test_a_run_that_goes_on_on_another_device_says_so(
     path = tmp_path / "model"
     _consume(train(text, out=path, **SMALL), 3)
     assert not any("before" in note for note in resume(path).notes)
-    monkeypatch.setattr("charrnn.training.earlier.choose_device", lambda _: torch.device("mps"))
+    monkeypatch.setattr(
+        "charrnn.training.beginning.earlier.choose_device", lambda _: torch.device("mps")
+    )
     (note,) = (note for note in resume(path).notes if "before" in note)
     assert "before, on mps now: other units are dropped" in note
 
@@ -363,7 +365,7 @@ def test_a_run_that_never_began_leaves_things_as_they_were(
     def fail(*_: object) -> int:
         raise CharRNNError("a mishap", "try again")
 
-    monkeypatch.setattr("charrnn.training.starting.count_steps", fail)
+    monkeypatch.setattr("charrnn.training.beginning.starting.count_steps", fail)
     path = tmp_path / "model"
     if there:
         path.mkdir()

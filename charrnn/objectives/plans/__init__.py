@@ -6,6 +6,7 @@ advice    what would make a model better
 plan      what a plan holds
 planning  that of a language model
 sizes     the size of a network for examples
-texts     plans of the tasks that read texts, and
-pairs     of translation
+texts     plans of the tasks that read texts,
+pairs     of translation, and
+series    of forecasts
 """

@@ -124,7 +124,7 @@ def test_a_run_that_is_not_for_minutes_is_planned_alike_each_time(
         asked.append(arguments)
         return 1e9
 
-    monkeypatch.setattr("charrnn.training.preparing.measured_speed", speed)
+    monkeypatch.setattr("charrnn.training.beginning.preparing.measured_speed", speed)
     train(
         Corpus("verse", VERSE * 20), out=tmp_path / "m", device="cpu", cell="gru", **budget, **given
     )
@@ -142,7 +142,7 @@ def test_the_speed_of_a_task_is_that_of_the_cell_it_trains(
         asked.append(arguments[-1])
         return 1e9
 
-    monkeypatch.setattr("charrnn.training.preparing.measured_speed", speed)
+    monkeypatch.setattr("charrnn.training.beginning.preparing.measured_speed", speed)
     given: dict[str, Any] = {}
     if base:
         tiny: dict[str, Any] = {"cell": "rnn", "hidden_size": 12, "embed_size": 6, "steps": 1}

@@ -12,7 +12,7 @@ from charrnn.sampling.drawing.distribution import allowed_ids, probabilities, te
 from charrnn.sampling.drawing.filters import only
 from charrnn.sampling.language_model import encode_prompt, read_prompt
 from charrnn.terminal.output import shown
-from charrnn.terminal.sampler import Sampler
+from charrnn.terminal.writing.sampler import Sampler
 
 __all__ = ["choose"]
 

@@ -11,7 +11,7 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded
 from charrnn.errors import BadDataError, UsageError
-from charrnn.formats.columns import column_of, documents, has
+from charrnn.formats.tables.columns import column_of, documents, has
 
 __all__ = ["records", "rows"]
 

@@ -27,7 +27,7 @@ from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import Origin, origin_of
 from charrnn.text.tokenizer import Tokenizer
-from charrnn.training.starting import NewRun
+from charrnn.training.beginning.starting import NewRun
 
 __all__ = ["moved", "read_again", "repeated", "text_of"]
 

@@ -1,81 +1,30 @@
-"""Series as windows: which are trained on, and every size and setting, with its reason.
+"""Every size and setting of forecasts, with its reason.
 
-lengths, kind, given ──plan_of──▶ Plan
+lengths, Forecast, given ──plan_of──▶ Plan
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import numpy as np
 
 from charrnn.config import ModelConfig, settings_from
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import side_by_side
+from charrnn.objectives.batches.windows import held_back, places_of, replaced_window
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.task_config import Forecast
 from charrnn.words import counted
 
-__all__ = ["Place", "held_back", "places_of", "plan_of", "replaced_window", "seasons_of"]
+__all__ = ["plan_of"]
 
-# Seasons that are read at most, and values where there is no season.
-MAX_SEASONS, MAX_VALUES = 14, 64
 # The largest size for fewer values to train on.
 SIZES = ((2_000, 32), (20_000, 64), (100_000, 128), (math.inf, 256))
 SIDE_BY_SIDE = (8, 256)  # windows at least and at most
 LEARNING_RATE = 3e-3
-
-
-class Place(NamedTuple):
-    """A window: of which series, its first value, and the first value after it."""
-
-    series: int
-    first: int
-    end: int
-
-
-def places_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> list[Place]:
-    """All windows whose horizon ends before what is held back.
-
-    A series that is too short for a whole window gives windows of fewer seasons.
-    """
-    found = []
-    for number, (length, out) in enumerate(zip(lengths, held, strict=True)):
-        seasons = (length - out - task.horizon) // task.season
-        width = min(task.window, seasons * task.season)
-        if width > 0:
-            ends = range(width, length - out - task.horizon + 1)
-            found += [Place(number, end - width, end) for end in ends]
-    return found
-
-
-def replaced_window(task: Forecast, window: int) -> Forecast:
-    """The same task, but reading so many values."""
-    return msgspec.structs.replace(task, window=window)
-
-
-def held_back(lengths: Sequence[int], val_frac: float, task: Forecast) -> list[int]:
-    """How many values at the end of each series are for validation: whole horizons.
-
-    None of a series that would have too few for a window then.
-    """
-    found = []
-    for length in lengths:
-        possible = (length - task.horizon - task.season) // task.horizon
-        wanted = max(1, round(length * val_frac / task.horizon))
-        found.append(task.horizon * max(0, min(wanted, possible)))
-    return found
-
-
-def seasons_of(lengths: Sequence[int], horizon: int, season: int) -> int:
-    """How many seasons to read: two, or up to half of what is left beside two horizons."""
-    typical = int(np.quantile(lengths, 0.1))
-    there = (typical - 2 * horizon) // season
-    limit = MAX_SEASONS if season > 1 else MAX_VALUES
-    return max(1, min(there, max(2, there // 2), limit))
 
 
 def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) -> Plan:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, cleaned, document
-from charrnn.formats import xml
+from charrnn.formats.markup import xml
 
 __all__ = ["texts"]
 

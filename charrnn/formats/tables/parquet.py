@@ -9,7 +9,7 @@ from charrnn.config import Reading
 from charrnn.decoding.containers import HARMLESS, RATIO, Source
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError
-from charrnn.formats.columns import column_of, documents
+from charrnn.formats.tables.columns import column_of, documents
 
 __all__ = ["records", "rows"]
 

@@ -11,8 +11,8 @@ from charrnn.decoding import kinds
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, document
-from charrnn.formats import xml
-from charrnn.formats.html import text_of
+from charrnn.formats.markup import xml
+from charrnn.formats.markup.html import text_of
 
 __all__ = ["texts"]
 

@@ -12,7 +12,7 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
-from charrnn.formats.columns import column_of, documents
+from charrnn.formats.tables.columns import column_of, documents
 
 __all__ = ["DELIMITERS", "cells", "longer", "rows"]
 

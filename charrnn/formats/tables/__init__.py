@@ -1,0 +1,9 @@
+"""Tables: the text in one of their columns.
+
+    rows ──columns──▶ Piece
+
+columns    the text in the records of a table
+delimited  .csv, .tsv
+jsons      .jsonl, .json
+parquet    .parquet
+"""
