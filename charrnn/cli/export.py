@@ -53,7 +53,7 @@ def export(
     exact: ExactOption = False,
 ) -> None:
     """Write a model as a web page, a script or an ONNX graph."""
-    from charrnn.folder.reading import find_model, read_model
+    from charrnn.folder.reading import find_model, read_model, refuse_backwards
 
     if model is not None and len(model) > 1:
         found = f"{len(model)} models are named, and a page, script or graph holds one"
@@ -67,6 +67,8 @@ def export(
     if exact and html is None and js is None:
         raise UsageError("--exact is for --html and --js", "an ONNX graph is always exact")
     folder = read_model(find_model(model[0] if model else None))
+    if html is not None or js is not None:
+        refuse_backwards(folder.record, folder.path)
     say(_warning(folder))
     if html is not None or js is not None:
         from charrnn.sharing import page

@@ -91,7 +91,7 @@ OutputOption = Annotated[
 ]
 
 
-@with_settings(Reading)
+@with_settings(Reading, leave_out=("records", "reverse"))
 def inspect(
     arguments: ArgumentsArgument,
     html: HtmlOption = None,
@@ -122,13 +122,13 @@ def inspect(
 
     import numpy as np
 
-    from charrnn.inside.lanes import refuse_records
+    from charrnn.inside.lanes import refuse_others
     from charrnn.models.loading import load_together
     from charrnn.text.corpus import read_corpus
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
-        refuse_records(model.tokenizer)
+        refuse_others(model)
         corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)

@@ -159,7 +159,6 @@ def _sample(
     *,
     json: bool,
 ) -> None:
-    from charrnn.folder.reading import find_model, read_record
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.records import sampling_config
@@ -167,10 +166,11 @@ def _sample(
     from charrnn.text.tokenizer import as_trained
 
     model = load_together(models)
-    for name in models:
-        if read_record(find_model(name)).reads_backwards:
-            who = name or "the model"
-            say(f"{who} was trained with --reverse: it writes from end to beginning")
+    if model.reads_backwards:
+        if options.novelty or options.novel:
+            option = "--novel" if options.novel else "--novelty"
+            raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
+        say("trained with --reverse, it writes from end to beginning")
     prompt = options.prompt
     if options.prompt_file:
         prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))

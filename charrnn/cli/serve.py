@@ -54,10 +54,17 @@ def _folders(models: list[Any]) -> dict[str, Path]:
     """The folders of the models, by the names that requests use.
 
     Raises:
-        CharRNNError: if two have the same name, or if one has no record or is not a language model.
+        CharRNNError: if two have the same name, or if one has no record, is not a language model or
+            reads backwards.
     """
     from charrnn.folder.hub import is_on_hub, repository
-    from charrnn.folder.reading import find_model, read_record, read_tokenizer, refuse_task
+    from charrnn.folder.reading import (
+        find_model,
+        read_record,
+        read_tokenizer,
+        refuse_backwards,
+        refuse_task,
+    )
 
     found: dict[str, Path] = {}
     for model in models:
@@ -68,6 +75,7 @@ def _folders(models: list[Any]) -> dict[str, Path]:
             raise UsageError(f"{found[name]} and {path} would both be served as {name}", advice)
         record = read_record(path)
         refuse_task(record, path)
+        refuse_backwards(record, path)
         read_tokenizer(path, record)  # a damaged one is refused before the port is taken
         found[name] = path
     return found

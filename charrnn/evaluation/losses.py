@@ -21,7 +21,7 @@ from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, targets
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelFolder
-from charrnn.models.mixture import Mixture
+from charrnn.models.mixture import Mixture, same_direction
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
 from charrnn.network.char_rnn import CharRNN
@@ -73,8 +73,7 @@ def evaluate(
         read = tokenizer.encode(text, unknown)
         read = read[::-1].copy() if reverse else read
     else:
-        kind = _records_kind(found[0])
-        read = records_of(text, tokenizer, unknown, kind, reverse=reverse)
+        read = records_of(text, tokenizer, unknown, found[0].records_kind, reverse=reverse)
     training_ids = (
         None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
     )
@@ -102,20 +101,7 @@ def _found(
         raise UsageError("there is no model to evaluate", "name at least one")
     found = [m if isinstance(m, (Model, Mixture)) else read_model(find_model(m)) for m in models]
     tokenizer = same_vocabulary([model.tokenizer for model in found])
-    directions = {isinstance(m, ModelFolder) and m.record.reads_backwards for m in found}
-    if len(directions) > 1:
-        raise UsageError(
-            "one model reads backwards, another reads forwards", "evaluate them one by one"
-        )
-    return found, tokenizer, directions.pop()
-
-
-def _records_kind(model: ModelFolder | Predictor) -> str:
-    """What a model was trained on a list of."""
-    if isinstance(model, Mixture):
-        return _records_kind(model.models[0])
-    assert isinstance(model, (Model, ModelFolder)), "there is no other kind of model"
-    return model.records_kind
+    return found, tokenizer, same_direction(found)
 
 
 def _network(model: ModelFolder | Predictor) -> Network:

@@ -54,6 +54,7 @@ __all__ = [
     "read_model",
     "read_record",
     "read_tokenizer",
+    "refuse_backwards",
     "refuse_task",
 ]
 
@@ -167,6 +168,17 @@ def refuse_task(record: ModelRecord, path: Path) -> None:
             f"{path} is not a language model: it was trained to {record.task.name}",
             "use charrnn predict or charrnn eval, or name another model",
         )
+
+
+def refuse_backwards(record: ModelRecord, path: Path) -> None:
+    """See that a model reads and writes texts from their beginning.
+
+    Raises:
+        UsageError: if it was trained with `--reverse`.
+    """
+    if record.reads_backwards:
+        found = f"{path} was trained with --reverse: it reads and writes from end to beginning"
+        raise UsageError(found, "name a model that reads forwards")
 
 
 def read_folder(path: Path) -> ModelFolder:

@@ -188,6 +188,11 @@ class ModelFolder:
         return self.record.corpus.records if self.record.corpus else "none"
 
     @property
+    def reads_backwards(self) -> bool:
+        """Whether it reads texts from their end to their beginning."""
+        return self.record.reads_backwards
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the weights."""
         return hashlib.sha256(safetensors.numpy.save(self.weights)).hexdigest()

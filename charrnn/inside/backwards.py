@@ -21,7 +21,7 @@ from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import See
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.inside.lanes import activity, story_ids
+from charrnn.inside.lanes import activity, refuse_others
 from charrnn.models.model import Model
 from charrnn.text.tokenizer import same_vocabulary
 
@@ -82,14 +82,16 @@ def gradients(
         progress: called with which share of the work was done since the last call.
 
     Raises:
-        UsageError: for a mixture, models of records, other vocabularies, a text too short, or
-            unknown characters if these are errors.
+        UsageError: for a mixture, models of records or those that read backwards, other
+            vocabularies, a text too short, or unknown characters if these are errors.
         BadDataError: if a gradient is not a number.
     """
     tokenizer = same_vocabulary([model.tokenizer for model in models])
     if not all(isinstance(model, Model) for model in models):
         raise UsageError("gradients are those of single models", "name them one by one")
-    ids = story_ids(tokenizer, text, unknown)  # (N,)
+    for model in models:
+        refuse_others(model)
+    ids = tokenizer.encode(text, unknown)  # (N,)
     back = min(BACK, len(ids) // 4)
     if back < 1:
         raise UsageError(f"the text has {len(ids)} of the 4 tokens it needs", "use a longer one")

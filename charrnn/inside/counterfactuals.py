@@ -121,10 +121,10 @@ def saliency(
         unknown: what to do with characters that the model does not know.
 
     Raises:
-        UsageError: for a model of records, a text without a token, a place outside it, or unknown
-            characters.
+        UsageError: for a model of records or one that reads backwards, a text without a token, a
+            place outside it, or unknown characters.
     """
-    ids = story_ids(model.tokenizer, text, unknown)
+    ids = story_ids(model, text, unknown)
     if not len(ids):
         raise UsageError("there is no text to read", "give at least one character")
     at = len(ids) if at is None else at

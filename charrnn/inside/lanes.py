@@ -17,9 +17,8 @@ from charrnn.config import Unknown
 from charrnn.errors import UsageError
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
-from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["EXACT", "WARM_UP", "Block", "activity", "refuse_records", "story_ids"]
+__all__ = ["EXACT", "WARM_UP", "Block", "activity", "refuse_others", "story_ids"]
 
 MAX_LANES = 64
 WARM_UP = 512  # tokens; what came before changes hardly anything
@@ -41,25 +40,29 @@ class Block(NamedTuple):
     logits: Floats
 
 
-def refuse_records(tokenizer: Tokenizer) -> None:
-    """A model of records begins each with an empty state: a running text is not what it knows.
+def refuse_others(model: Predictor) -> None:
+    """Refuse what does not know a running text, or not from its beginning.
 
     Raises:
-        UsageError: if the tokenizer is that of such a model.
+        UsageError: for a model of records, which begins each with an empty state, and for one that
+            reads backwards.
     """
-    if tokenizer.end is not None:
+    if model.tokenizer.end is not None:
         found = "inspect needs a model of one story, and this is one of records"
         raise UsageError(found, "train one with --records none")
+    if model.reads_backwards:
+        found = "inspect needs a model that reads forwards, and this one reads backwards"
+        raise UsageError(found, "train one without --reverse")
 
 
-def story_ids(tokenizer: Tokenizer, text: str, unknown: Unknown) -> Ids:
+def story_ids(model: Predictor, text: str, unknown: Unknown) -> Ids:
     """The ids (N,) of a text that is read from its beginning to its end.
 
     Raises:
-        UsageError: as `refuse_records`, and for unknown characters if these are errors.
+        UsageError: as `refuse_others`, and for unknown characters if these are errors.
     """
-    refuse_records(tokenizer)
-    return tokenizer.encode(text, unknown)
+    refuse_others(model)
+    return model.tokenizer.encode(text, unknown)
 
 
 def activity(model: Predictor, ids: Ids, names: NamesFilter = None) -> Iterator[Block]:

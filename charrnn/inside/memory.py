@@ -106,8 +106,8 @@ def horizon(
         progress: called with which share of the work was done since the last call.
 
     Raises:
-        UsageError: for a model of records, a text too short, or unknown characters if these are
-            errors.
+        UsageError: for a model of records or one that reads backwards, a text too short, or unknown
+            characters if these are errors.
         BadDataError: if the model's predictions are not numbers.
     """
     ids, contexts = ids_and_contexts(model, text, unknown)
@@ -144,7 +144,7 @@ def ids_and_contexts(model: Predictor, text: str, unknown: Unknown) -> tuple[Ids
     Raises:
         UsageError: as `horizon`.
     """
-    ids = story_ids(model.tokenizer, text, unknown)
+    ids = story_ids(model, text, unknown)
     contexts = [k for k in CONTEXTS if 2 * (k + DISTANT + RUN) <= len(ids)]
     if len(contexts) < 2:
         needed = 2 * (CONTEXTS[1] + DISTANT + RUN)

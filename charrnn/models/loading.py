@@ -36,7 +36,14 @@ def of_folder(found: ModelFolder, model: str | Path | None) -> Model:
     """The language model of a folder that was read; `model` is how the user named it."""
     name = str(model) if is_on_hub(model) else str(found.path)
     facts = {"model": name} | card.facts(found)
-    return Model(found.record.model, found.tokenizer, found.weights, facts, found.records_kind)
+    return Model(
+        found.record.model,
+        found.tokenizer,
+        found.weights,
+        facts,
+        found.records_kind,
+        reverse=found.reads_backwards,
+    )
 
 
 def load_together(models: Sequence[str | Path | None]) -> Predictor:

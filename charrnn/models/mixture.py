@@ -6,6 +6,7 @@ p(next) = (p₁(next) + p₂(next) + … + p_M(next)) / M
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import Stepper
 from charrnn.text.tokenizer import same_vocabulary
 
-__all__ = ["Mixture", "mean_log_probs"]
+__all__ = ["Mixture", "mean_log_probs", "same_direction"]
 
 
 class Mixture(Predictor):
@@ -29,10 +30,10 @@ class Mixture(Predictor):
     The state is the parts of all their states, one model after the other.
 
     Args:
-        models: at least one; all with the same vocabulary.
+        models: at least one; all with the same vocabulary, and read in the same direction.
 
     Raises:
-        UsageError: if their vocabularies differ.
+        UsageError: if their vocabularies or directions differ.
     """
 
     @checked
@@ -40,6 +41,8 @@ class Mixture(Predictor):
         if not models:
             raise UsageError("there is no model to mix", "name at least one")
         self.tokenizer = same_vocabulary([model.tokenizer for model in models])
+        self.reads_backwards = same_direction(models)
+        self.records_kind = models[0].records_kind
         self.models = models
         self.facts = {f"model {k}": _name(model) for k, model in enumerate(models)}
         self.facts |= {"vocabulary": card.vocabulary(self.tokenizer)}
@@ -111,6 +114,26 @@ class _MixtureStepper:
     @property
     def state(self) -> State:
         return tuple(part for stepper in self.steppers for part in stepper.state)
+
+
+class _Directed(Protocol):
+    """What reads texts forwards or backwards."""
+
+    @property
+    def reads_backwards(self) -> bool:
+        """Whether it reads them from their end to their beginning."""
+
+
+def same_direction(models: Sequence[_Directed]) -> bool:
+    """Whether all of several models read backwards, and not forwards.
+
+    Raises:
+        UsageError: if they differ.
+    """
+    if len({model.reads_backwards for model in models}) > 1:
+        found = "one model reads backwards, another reads forwards"
+        raise UsageError(found, "take models of one direction, or take them one by one")
+    return models[0].reads_backwards
 
 
 def _together(results: list[tuple[Floats, State]]) -> tuple[Floats, State]:

@@ -57,6 +57,7 @@ class Model(Predictor):
         weights: as `cells.layout.weight_shapes` lists them.
         facts: label to value, for people.
         records: what it was trained on a list of, as `text.division` names it.
+        reverse: whether it reads texts from their end to their beginning.
 
     Raises:
         UsageError: for a bidirectional network, which has read what it should predict.
@@ -70,6 +71,8 @@ class Model(Predictor):
         weights: Weights,
         facts: Mapping[str, str] | None = None,
         records: str = division.NONE,
+        *,
+        reverse: bool = False,
     ) -> None:
         refuse_bidirectional(config)
         self.weights = checked_weights(weights, weight_shapes(config))
@@ -80,6 +83,7 @@ class Model(Predictor):
         self.config = config
         self.tokenizer = tokenizer
         self.records_kind = records
+        self.reads_backwards = reverse
         self.cell = CELLS[config.cell]
         self.embedding = weights[EMBEDDING]  # (V, E)
         self.head_weight = weights[HEAD_WEIGHT].T  # (H, V)

@@ -32,6 +32,7 @@ from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Score, blocks, score_of
+from charrnn.text import division
 from charrnn.text.tokenizer import as_trained
 from charrnn.use_config import LengthPenalty, SampleConfig
 
@@ -45,9 +46,14 @@ class Predictor(LanguageModel):
 
     Attributes:
         facts: what there is to know about it: label to value, for people.
+        records_kind: what it was trained on a list of, as `text.division` names it.
+        reads_backwards: whether it reads texts from their end to their beginning. Texts are given
+            in their own order all the same; what it writes begins with the end.
     """
 
     facts: Mapping[str, str] = MappingProxyType({})
+    records_kind: str = division.NONE
+    reads_backwards: bool = False
 
     def __repr__(self) -> str:
         return notebook.lines("charrnn model", self.facts)
@@ -81,8 +87,9 @@ class Predictor(LanguageModel):
     ) -> tuple[Floats, Cache]:
         """Read a text, and keep what the network computes on the way.
 
-        Row t of every value belongs to the token at t: the network has just read it. All of it is
-        held in memory; `charrnn.inside.activity` reads long texts in pieces.
+        Row t of every value belongs to the token at t: the network has just read it. (One that
+        reads backwards has read the text's last token first.) All of it is held in memory;
+        `charrnn.inside.activity` reads long texts in pieces.
 
         Args:
             text: at least one token; or ids (N,), or several sequences of ids (B, N).
@@ -136,7 +143,7 @@ class Predictor(LanguageModel):
     def _sequences(self, text: str | Ids, unknown: Unknown) -> tuple[Ids, bool]:
         """The ids (B, N) of a text or of what is ids already; whether it is one sequence."""
         if isinstance(text, str):
-            ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)
+            ids = self._encode(text, unknown)
         else:
             axes = 2 if getattr(text, "ndim", 1) == 2 else 1
             ids = checked_ids(text, self.tokenizer.vocab_size, axes)
@@ -173,14 +180,14 @@ class Predictor(LanguageModel):
             unknown: what to do with characters the model does not know.
 
         Returns:
-            log_probs: (N-1,), natural-log probabilities of tokens 2 to N. The sum, negated, is
-                the text's cost in nats. For a model of records (N+1,): of all tokens of the text,
-                which is one record, and of its end.
+            log_probs: (N-1,), natural-log probabilities of tokens 2 to N, in the order in which
+                they are read. The sum, negated, is the text's cost in nats. For a model of records
+                (N+1,): of all tokens of the text, which is one record, and of its end.
 
         Raises:
             UsageError: for an empty text, or unknown characters if these are errors.
         """
-        ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)  # (N,)
+        ids = self._encode(text, unknown)  # (N,)
         if not len(ids):
             raise UsageError("there is no text to score", "give at least one character")
         scores: Floats = self.token_log_probs(self._read_alone(ids)[None])[0]
@@ -231,10 +238,15 @@ class Predictor(LanguageModel):
         end = line_start(self.tokenizer)
         return np.concatenate([end, ids, end])
 
+    def _encode(self, text: str, unknown: Unknown) -> Ids:
+        """The ids (N,) of a text in the order in which they are read."""
+        ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)
+        return ids[::-1].copy() if self.reads_backwards else ids
+
     def _encoded(self, lines: Iterable[str], unknown: Unknown) -> Iterator[Ids]:
         for number, line in enumerate(lines, 1):
             try:
-                yield self.tokenizer.encode(as_trained(line, self.tokenizer), unknown)
+                yield self._encode(line, unknown)
             except UsageError as error:
                 raise UsageError(f"line {number}: {error.found}", error.advice) from None
 

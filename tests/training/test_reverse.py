@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from charrnn import Reading, evaluate, load, train
+from charrnn import CharRNNError, Mixture, Model, Reading, evaluate, load, train
 from charrnn.folder.reading import read_record
 from charrnn.training.run import resume
 from tests import commands
@@ -66,6 +67,82 @@ def test_a_reversed_run_goes_on_reversed_and_says_how_it_writes(tmp_path: Path) 
     scored = commands.run(tmp_path, "eval", "a", "verse.txt")
     nats = evaluate(tmp_path / "a", VERSE * 3).nats_per_char
     assert f"{nats:.4f}" in scored.stdout
+
+
+@pytest.mark.parametrize(("text", "records"), [(VERSE * 3, "none"), (NAMES, "lines")])
+def test_whatever_scores_reads_a_text_as_training_did(
+    text: str, records: str, tmp_path: Path
+) -> None:
+    """By path, loaded, mixed, line by line: a model and its twin, which reads reversed texts."""
+    (tmp_path / "forwards.txt").write_text(text)
+    reading = Reading(records=records, reverse=True)
+    run = train(tmp_path / "forwards.txt", out=tmp_path / "a", reading=reading, **SETTINGS)
+    model = run.finish(progress=False)
+    assert model.reads_backwards
+    twin = Model(model.config, model.tokenizer, model.weights, records=records)
+    expected = evaluate(tmp_path / "a", text).nats
+    assert evaluate(model, text).nats == pytest.approx(expected)
+    assert evaluate(Mixture([model, load(tmp_path / "a")]), text).nats == pytest.approx(expected)
+    some = "abona"
+    assert model.log_probs(some).tolist() == twin.log_probs(some[::-1]).tolist()
+    assert model.log_probs(some).tolist() != twin.log_probs(some).tolist()
+    logits, cache = model.run_with_cache(some)
+    assert (logits == twin.run_with_cache(some[::-1])[0]).all()
+    assert (cache["layers.0.hook_h"] == twin.run_with_cache(some[::-1])[1]["layers.0.hook_h"]).all()
+    lines = ["abona", "fli", ""]
+    nats = [found.nats for found in twin.score_lines([line[::-1] for line in lines])]
+    assert [found.nats for found in model.score_lines(lines)] == nats
+    data = "".join(f"{line}\n" for line in lines).encode()
+    done = commands.run(tmp_path, "score", "a", data=data)
+    shown = [json.loads(line)["nats"] for line in done.stdout.splitlines()]
+    assert shown == pytest.approx(nats)
+
+
+def test_models_of_two_directions_are_never_mixed(tmp_path: Path) -> None:
+    for name, reverse in (("forth", False), ("back", True)):
+        (tmp_path / "verse.txt").write_text(VERSE * 3)
+        reading = Reading(records="none", reverse=reverse)
+        run = train(tmp_path / "verse.txt", out=tmp_path / name, reading=reading, **SETTINGS)
+        run.finish(progress=False)
+    paths = [tmp_path / "forth", tmp_path / "back"]
+    models = [load(path) for path in paths]
+    for attempt in (
+        lambda: Mixture(models),
+        lambda: evaluate(models, VERSE),
+        lambda: evaluate(paths, VERSE),
+        lambda: evaluate([paths[0], models[1]], VERSE),
+    ):
+        with pytest.raises(CharRNNError, match="one model reads backwards, another reads forwards"):
+            attempt()
+    done = commands.run(tmp_path, "sample", "forth", "back", "-n", 5)
+    assert done.returncode == 2
+    assert "one model reads backwards, another reads forwards" in done.stderr
+    started = train(tmp_path / "verse.txt", init_from=paths[1], out=tmp_path / "new", steps=2)
+    started.finish(progress=False)
+    assert any("learnt to read backwards, and this run reads forwards" in n for n in started.notes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("inspect", "a", "verse.txt", "--at", "4"), "needs a model that reads forwards"),
+        (("inspect", "a", "verse.txt", "--html", "page.html"), "train one without --reverse"),
+        (("inspect", "a", "verse.txt", "--gradients"), "train one without --reverse"),
+        (("export", "a", "--html", "page.html"), "it reads and writes from end to beginning"),
+        (("serve", "a"), "it reads and writes from end to beginning"),
+        (("sample", "a", "--novelty", "verse.txt"), "--novelty needs a model that reads forwards"),
+    ],
+)
+def test_what_would_read_a_text_the_other_way_refuses_such_a_model(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "verse.txt").write_text(VERSE * 3)
+    run = train(tmp_path / "verse.txt", out=tmp_path / "a", reading=REVERSED, **SETTINGS)
+    run.finish(progress=False)
+    done = commands.run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "page.html").exists()
 
 
 REVERSED = Reading(records="none", reverse=True)

@@ -97,13 +97,13 @@ def units(
             taken away, on a sample of the text, which is larger for those that matter most.
 
     Raises:
-        UsageError: for a mixture, a model of records, a text too short, or unknown characters if
-            these are errors.
+        UsageError: for a mixture, a model of records or one that reads backwards, a text too short,
+            or unknown characters if these are errors.
         BadDataError: if the values of the units are not numbers.
     """
     if not isinstance(model, Model):
         raise UsageError("units are those of one model", "name a single one")
-    ids = story_ids(model.tokenizer, text, unknown)  # (N,)
+    ids = story_ids(model, text, unknown)  # (N,)
     if len(ids) < LEAST:
         found = f"the text has {len(ids)} of the {LEAST} {model.tokenizer.unit}s it needs"
         raise UsageError(found, "use a longer one")

@@ -126,7 +126,7 @@ def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str
     """
     settings = dict(given)
     for backwards in (False, True):
-        alike = [str(base.path) for base in bases if base.record.reads_backwards == backwards]
+        alike = [str(base.path) for base in bases if base.reads_backwards == backwards]
         if len(alike) < 2:
             continue
         raise UsageError(
@@ -175,7 +175,7 @@ def start_encoder(network: Encoder, bases: Sequence[ModelFolder], tokenizer: Tok
     """
     merged, notes = network.weights(), []
     for base in bases:
-        backwards = base.record.reads_backwards
+        backwards = base.reads_backwards
         table, stack = (EMBEDDING_BACK, BACKWARDS) if backwards else (EMBEDDING, RECURRENT)
         known = _put(merged, base, tokenizer, table, stack)
         way = "backwards" if backwards else "forwards"
