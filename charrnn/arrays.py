@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ __all__ = [
     "checked_state",
     "checked_weights",
     "log_softmax",
+    "mean_log_probs",
     "softmax",
     "target_log_probs",
 ]
@@ -28,6 +29,7 @@ Ids = NDArray[np.int32]  # token ids, (N,) or (B, T)
 Floats = NDArray[np.float32]  # weights, states, logits of a model
 Logits = NDArray[np.floating]  # (..., V), unnormalised natural-log probabilities
 Surprisals = NDArray[np.float32]  # (N,), nats: -log p of each token
+Number = TypeVar("Number", bound=np.floating)
 Weights = dict[str, NDArray[np.float32]]  # by name; see `cells.layout`
 
 
@@ -36,6 +38,13 @@ def softmax(logits: Logits) -> Logits:
     exp: Logits = np.exp(logits - logits.max(-1, keepdims=True))
     exp /= exp.sum(-1, keepdims=True)
     return exp
+
+
+def mean_log_probs(logits: Sequence[NDArray[Number]]) -> NDArray[Number]:
+    """The logarithm of the mean of the probabilities that several logits (..., V) stand for."""
+    each = [log_softmax(one) for one in logits]
+    mean: NDArray[Number] = np.logaddexp.reduce(each) - np.float32(np.log(len(each)))
+    return mean
 
 
 def log_softmax(logits: Logits) -> Logits:

@@ -281,7 +281,10 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
             lambda _: untyped(train)(5),
             "sources is 5; it must be a string, a path, a list, a Corpus or None",
         ),
-        (lambda _: untyped(load)(b"book"), "model is b'book'; it must be a string, a path or None"),
+        (
+            lambda _: untyped(load)(b"book"),
+            "model is b'book'; it must be a string, a path, a list or None",
+        ),
         (
             lambda _: untyped(evaluate)(5, VERSE),
             "models is 5; it must be a string, a path, a Model",

@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Figure", "baseline", "charrnn", "evaluated", "trained", "workplace"]
+__all__ = ["Figure", "baseline", "by_seeds", "charrnn", "evaluated", "trained", "workplace"]
 
+SEEDS = 3  # of models that are asked together
 PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
 
 
@@ -50,16 +51,41 @@ def charrnn(*arguments: object, data: str = "") -> str:
     return done.stdout
 
 
-def trained(*arguments: object) -> dict[str, Any]:
+def trained(*arguments: object, seed: int = 0) -> dict[str, Any]:
     """What `charrnn train` says at its end."""
-    found: dict[str, Any] = json.loads(charrnn("train", *arguments, "--seed", 0, "--json"))
+    found: dict[str, Any] = json.loads(charrnn("train", *arguments, "--seed", seed, "--json"))
     return found
 
 
-def evaluated(model: Path, *examples: object) -> dict[str, Any]:
-    """What `charrnn eval` says of a model and the trivial answers."""
-    found: dict[str, Any] = json.loads(charrnn("eval", model, *examples, "--json"))
+def evaluated(*models_and_examples: object) -> dict[str, Any]:
+    """What `charrnn eval` says of models together and the trivial answers."""
+    found: dict[str, Any] = json.loads(charrnn("eval", *models_and_examples, "--json"))
     return found
+
+
+def by_seeds(
+    model: Path, training: Sequence[object], test: Path, metric: str
+) -> Iterator[tuple[str, float, float]]:
+    """Models that differ in their seed alone, one by one and then all together.
+
+    Args:
+        model: what their folders are named after; its name is in what is shown.
+        training: what `charrnn train` is given.
+        test: examples.
+        metric: a share.
+
+    Yields:
+        who: what was measured.
+        score: from 0 to 100.
+        seconds: that training took.
+    """
+    folders, spent = [model.with_name(f"{model.name} {seed}") for seed in range(SEEDS)], 0.0
+    for seed, folder in enumerate(folders):
+        seconds = trained(*training, "--out", folder, seed=seed)["seconds"]
+        spent += seconds
+        yield f"charrnn {folder.name}", 100 * evaluated(folder, test)["scores"][metric], seconds
+    score = 100 * evaluated(*folders, test)["scores"][metric]
+    yield f"charrnn {model.name}, these together", score, spent
 
 
 def baseline(name: str, *arguments: object) -> dict[str, float]:

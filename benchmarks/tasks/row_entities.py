@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from common import Figure, baseline, evaluated, trained
+from common import Figure, baseline, by_seeds, trained
 
 MINUTES = 5
 LANGUAGE = ("--model", "gru", "--rnn-size", 192, "--num-layers", 1, "--records", "lines")
@@ -41,12 +41,10 @@ def measure(data: Path, folder: Path) -> list[Figure]:
         (both, "training and development sets", (None, None)),
     ):
         for (who, given, before), target in zip(rows, targets, strict=True):
-            model = folder / f"{who} {of}"
-            ended = trained(learnt, "--task", "tag", "--minutes", MINUTES, *given, "--out", model)
-            f1 = 100 * evaluated(model, test)["scores"]["F1"]
-            name, seconds = f"charrnn {who}, {of}", before + ended["seconds"]
-            asked, reached = ("", None) if target is None else (f"≥ {target}", f1 >= target)
-            figures.append(Figure(name, "F1", f1, asked, reached, seconds))
+            training = (learnt, "--task", "tag", "--minutes", MINUTES, *given)
+            for name, f1, seconds in by_seeds(folder / f"{who}, {of}", training, test, "F1"):
+                asked, reached = ("", None) if target is None else (f"≥ {target}", f1 >= target)
+                figures.append(Figure(name, "F1", f1, asked, reached, before + seconds))
         found = {"gazetteer": gazetteer(learnt, test), **baseline("tag_by_crf", learnt, test)}
         figures += [Figure(f"{who}, {of}", "F1", 100 * value) for who, value in found.items()]
     return figures

@@ -109,17 +109,14 @@ def _score_answers(
     """Score a model's answers beside trivial ones."""
     from charrnn.tasks.loading import load
 
-    if len(models) > 1:
-        found = f"{models[1]} is named beside a model for a task"
-        raise UsageError(found, "evaluate models for tasks one by one")
     if refused:
         options = ", ".join(option_names(refused).values())
         raise UsageError(f"{options} is about language models", "leave it out")
-    report = load(models[0]).evaluate(sources, reading)
+    report = load(models).evaluate(sources, reading)
     for note in report.notes:
         say(note)
     if json:
-        write(encode_json({"model": models[0], "examples": sources} | report.facts()))
+        write(encode_json({"models": models, "examples": sources} | report.facts()))
         return
     for name, scores in {"model": report.scores, **report.baselines}.items():
         values = "  ".join(f"{metric} {value:.4g}" for metric, value in scores.items())

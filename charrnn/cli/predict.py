@@ -12,7 +12,7 @@ import typer
 
 from charrnn.config import Reading
 from charrnn.errors import UsageError
-from charrnn.terminal.options import as_text, names_a_file, take, with_settings
+from charrnn.terminal.options import as_text, count_models, names_a_file, take, with_settings
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
@@ -22,14 +22,12 @@ __all__ = ["predict"]
 
 AT_ONCE = 256  # texts that are read before they are answered side by side
 
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model folder, or the name of one in checkpoints/.")
-]
-InputsArgument = Annotated[
-    list[str] | None,
+ArgumentsArgument = Annotated[
+    list[str],
     typer.Argument(
-        metavar="[FILE | TEXT]...",
-        help="Files of texts, one per line or in a column of a table, or the texts themselves; a "
+        metavar="MODEL... [FILE | TEXT]...",
+        help="A model folder, or the name of one in checkpoints/; several answer together.  Then "
+        "files of texts, one per line or in a column of a table, or the texts themselves; a "
         "forecaster reads series, and continues those it was trained on if none are given.  "
         "Put -- before one that begins with a minus.  [default: standard input]",
     ),
@@ -53,8 +51,7 @@ PlotOption = Annotated[
 
 @with_settings(Reading, leave_out=("records", "reverse"))
 def predict(
-    model: ModelArgument,
-    inputs: InputsArgument = None,
+    arguments: ArgumentsArgument,
     *,
     plain: PlainOption = False,
     horizon: HorizonOption = None,
@@ -62,25 +59,28 @@ def predict(
     **given: Any,
 ) -> None:
     """Answer with a model that was trained for a task: label, tag, translate or forecast."""
-    reading = take(Reading, given)
+    reading, count = take(Reading, given), count_models(arguments)
+    models, inputs = arguments[:count], arguments[count:]
     from charrnn.folder.reading import find_model, read_record
     from charrnn.tasks.loading import load
 
-    task = read_record(find_model(model)).task
+    task, first = read_record(find_model(models[0])).task, models[0]
     if task is None:
         raise UsageError(
-            f"{model} is a language model: it has no answers",
-            f"write with it: charrnn sample {model}, or score texts: charrnn score {model}",
+            f"{first} is a language model: it has no answers",
+            f"write with it: charrnn sample {first}, or score texts: charrnn score {first}",
         )
+    if count > 1:
+        say(f"{', '.join(models)} answer together")
     if task.name == "forecast":
         from charrnn.terminal.forecasts import show_forecasts
 
-        show_forecasts(load(model), inputs or [], reading, horizon, plot, plain=plain)
+        show_forecasts(load(models), inputs, reading, horizon, plot, plain=plain)
         return
     if horizon is not None or plot is not None:
         option = "--plot" if horizon is None else "--horizon"
         raise UsageError(f"{option} is about forecasts", "leave it out")
-    _answer(load(model), inputs or ["-"], reading, task.text_column, plain=plain)
+    _answer(load(models), inputs or ["-"], reading, task.text_column, plain=plain)
 
 
 def _answer(

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, checked_ids, log_softmax
+from charrnn.arrays import Floats, Ids, checked_ids, mean_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Count
 from charrnn.errors import UsageError
@@ -21,7 +19,7 @@ from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import Stepper
 from charrnn.text.tokenizer import same_vocabulary
 
-__all__ = ["Mixture", "mean_log_probs", "same_direction"]
+__all__ = ["Mixture", "same_direction"]
 
 
 class Mixture(Predictor):
@@ -139,14 +137,6 @@ def same_direction(models: Sequence[_Directed]) -> bool:
 def _together(results: list[tuple[Floats, State]]) -> tuple[Floats, State]:
     logits = mean_log_probs([logits for logits, _ in results])
     return logits, tuple(part for _, state in results for part in state)
-
-
-def mean_log_probs(logits: Sequence[Floats]) -> Floats:
-    """The logarithm of the mean of the probabilities that several logits (..., V) stand for."""
-    total = log_softmax(logits[0])
-    for other in logits[1:]:
-        total = np.logaddexp(total, log_softmax(other))
-    return total - np.float32(np.log(len(logits)))
 
 
 def _name(model: Predictor) -> str:

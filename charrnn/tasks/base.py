@@ -1,4 +1,4 @@
-"""What the trained models of all tasks share, and those that read texts.
+"""What the trained models of all tasks share.
 
 sources ──read──▶ examples ──report──▶ Report
 """
@@ -14,31 +14,36 @@ import msgspec
 
 from charrnn.arguments import checked
 from charrnn.config import Reading
+from charrnn.errors import UsageError
 from charrnn.folder import card, notebook
 from charrnn.folder.record import ModelFolder
-from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import tokenizer_of
 from charrnn.text.corpus import listed
 
-__all__ = ["TaskModel", "TextModel"]
+__all__ = ["TaskModel", "shared"]
 
 Example = TypeVar("Example")
+Value = TypeVar("Value")
 
 
 class TaskModel(ABC, Generic[Example]):
-    """A trained model that answers. Get one from `charrnn.load`.
+    """A trained model that answers, or several that answer together. Get one from `charrnn.load`.
+
+    Several networks differ in what they get wrong, and their mean is better than most of them
+    (Hansen and Salamon, "Neural network ensembles", 1990).
 
     Args:
-        found: its folder.
+        folders: at least one.
 
     Attributes:
-        facts: what there is to know about it: label to value, for people.
+        facts: what there is to know: label to value, for people; of several what they share.
     """
 
-    def __init__(self, found: ModelFolder) -> None:
-        self._encoder = Encoder(found.record.model, found.weights)
-        self.facts = {"model": str(found.path)} | card.facts(found)
+    def __init__(self, *folders: ModelFolder) -> None:
+        (first, *others), paths = [card.facts(one) for one in folders], [f.path for f in folders]
+        names = {f"model {k}": str(path) for k, path in enumerate(paths)}
+        shared = {k: fact for k, fact in first.items() if all(o.get(k) == fact for o in others)}
+        self.facts = (names if others else {"model": str(paths[0])}) | shared
 
     def __repr__(self) -> str:
         return notebook.lines("charrnn model", self.facts)
@@ -74,16 +79,19 @@ class TaskModel(ABC, Generic[Example]):
         """Scores on examples, beside those of trivial answers."""
 
 
-class TextModel(TaskModel[Example]):
-    """One that reads texts.
+def shared(what: str, folders: Sequence[ModelFolder], values: Sequence[Value]) -> Value:
+    """What several models have in common.
+
+    Args:
+        what: in words, in the plural.
+        folders: of the models.
+        values: of each.
 
     Raises:
-        BadDataError: if its vocabulary is not that of a task.
-
-    Attributes:
-        tokenizer: the vocabulary.
+        UsageError: if they differ.
     """
-
-    def __init__(self, found: ModelFolder) -> None:
-        self.tokenizer = tokenizer_of(found)
-        super().__init__(found)
+    for found, value in zip(folders, values, strict=True):
+        if value != values[0]:
+            differ = f"{folders[0].path} and {found.path} have different {what}"
+            raise UsageError(differ, "name models that answer alike, or one")
+    return values[0]

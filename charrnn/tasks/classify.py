@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, Logits, softmax
+from charrnn.arrays import Floats, Logits, softmax
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
@@ -22,10 +22,10 @@ from charrnn.examples.labelled import Labelled, read_labelled
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
-from charrnn.tasks.base import TextModel
-from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.base import TaskModel, shared
+from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.scores.reports import Report, unknown_labels
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, cut_note, labels_for
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, cut_note, labels_for, tokenizer_of
 from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Classifier", "labels_in", "report_of"]
@@ -44,14 +44,49 @@ def labels_in(examples: Sequence[Labelled], classes: Sequence[str]) -> Labels:
     return Labels(labels=tuple(classes), usual=max(sorted(counts), key=counts.__getitem__))
 
 
-class Classifier(TextModel[Labelled]):
-    """A trained classifier. Get one from `charrnn.load`.
+class _Network:
+    """One network, which reads texts.
+
+    Attributes:
+        task: what its folder says of it.
+        labels: its classes, and the most frequent of them.
+        longest: characters; of a longer text the beginning is read, as in training.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Classify), "the caller dispatches by task"
+        self.task = found.record.task
+        self.labels = labels_for(found, self.task.classes)
+        if self.labels.usual not in self.labels.labels:
+            usual = self.labels.usual
+            raise BadDataError(f"{found.path}: {usual!r} is not a label of the model", ADVICE)
+        training = found.record.training
+        self.longest = training.seq_length - ENDS if training else sys.maxsize - ENDS
+        self._tokenizer = tokenizer_of(found)
+        self._encoder = Encoder(found.record.model, found.weights)
+        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
+        self._bias = found.weights[HEAD_BIAS]  # (K,)
+
+    def probabilities(self, texts: Sequence[str]) -> Logits:
+        """Of each class for each text: (N, K)."""
+        whole = (as_ids(as_trained(text, self._tokenizer), self._tokenizer) for text in texts)
+        rows = [ids[: self.longest + ENDS] for ids in whole]
+        logits = np.empty((len(rows), len(self.labels.labels)), np.float32)
+        for places, ids, lengths in groups(rows):
+            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
+            logits[places] = pooled(output, lengths) @ self._head + self._bias
+        return softmax(logits)
+
+
+class Classifier(TaskModel[Labelled]):
+    """A trained classifier, or several. Get one from `charrnn.load`.
 
     Args:
-        found: its folder.
+        folders: at least one.
 
     Raises:
-        BadDataError: if its labels don't fit its weights.
+        BadDataError: if the labels in one don't fit its weights.
+        UsageError: if the labels differ.
 
     Attributes:
         labels: the K classes, in the order of the scores.
@@ -59,18 +94,12 @@ class Classifier(TextModel[Labelled]):
         longest: characters; of a longer text the beginning is read, as in training.
     """
 
-    def __init__(self, found: ModelFolder) -> None:
-        assert isinstance(found.record.task, Classify), "the caller dispatches by task"
-        super().__init__(found)
-        self.task = found.record.task
-        labels = labels_for(found, self.task.classes)
-        self.labels, self.usual = labels.labels, labels.usual
-        if self.usual not in self.labels:
-            raise BadDataError(f"{found.path}: {self.usual!r} is not a label of the model", ADVICE)
-        training = found.record.training
-        self.longest = training.seq_length - ENDS if training else sys.maxsize - ENDS
-        self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
-        self._bias = found.weights[HEAD_BIAS]  # (K,)
+    def __init__(self, *folders: ModelFolder) -> None:
+        super().__init__(*folders)
+        self._networks = [_Network(found) for found in folders]
+        self.labels = shared("labels", folders, [one.labels.labels for one in self._networks])
+        self.task, self.usual = self._networks[0].task, self._networks[0].labels.usual
+        self.longest = min(one.longest for one in self._networks)
 
     @checked
     def predict(self, texts: Sequence[str]) -> list[Label]:
@@ -84,17 +113,10 @@ class Classifier(TextModel[Labelled]):
         return answers
 
     def probabilities(self, texts: Sequence[str]) -> Logits:
-        """Of each class for each text: (N, K)."""
-        length = self.longest + ENDS
-        rows = [as_ids(as_trained(text, self.tokenizer), self.tokenizer)[:length] for text in texts]
-        return softmax(self._logits(rows))
-
-    def _logits(self, rows: Sequence[Ids]) -> Floats:
-        logits = np.empty((len(rows), len(self.labels)), np.float32)
-        for places, ids, lengths in groups(rows):
-            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
-            logits[places] = pooled(output, lengths) @ self._head + self._bias
-        return logits
+        """Of each class for each text: (N, K); the mean of several models'."""
+        each = [network.probabilities(texts) for network in self._networks]
+        mean: Logits = np.mean(each, axis=0)
+        return mean
 
     def _read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]

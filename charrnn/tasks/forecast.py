@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn.arrays import Floats
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
@@ -19,7 +20,8 @@ from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import ModelFolder
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
-from charrnn.tasks.base import TaskModel
+from charrnn.tasks.base import TaskModel, shared
+from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.pasts import Past, first_after, pasts_in
 from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
@@ -28,29 +30,48 @@ from charrnn.words import counted
 
 __all__ = ["Forecaster"]
 
+QUANTILES = 3  # of each value
 VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
 
 
-class Forecaster(TaskModel[Trial]):
-    """A trained forecaster. Get one from `charrnn.load`.
-
-    Args:
-        found: its folder.
-
-    Raises:
-        BadDataError: if the series in it don't fit the model.
-
-    Attributes:
-        pasts: the ends of the series that it was trained on.
-    """
+class _Network:
+    """One network, which reads windows."""
 
     def __init__(self, found: ModelFolder) -> None:
-        assert isinstance(found.record.task, Task), "the caller dispatches by task"
-        super().__init__(found)
-        self.task = found.record.task
-        self.pasts = pasts_in(found, self.task)
+        self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
         self._bias = found.weights[HEAD_BIAS]
+
+    def quantiles(self, inputs: Floats) -> Floats:
+        """Of the horizon after windows (B, T, I): (B, horizon, 3), none below the one before."""
+        batch, length, _ = inputs.shape
+        output = self._encoder.read(inputs, np.full(batch, length))[:, -1]  # (B, H)
+        flat = output @ self._head + self._bias
+        return np.sort(flat.reshape(batch, -1, QUANTILES), -1)
+
+
+class Forecaster(TaskModel[Trial]):
+    """A trained forecaster, or several. Get one from `charrnn.load`.
+
+    Args:
+        folders: at least one.
+
+    Raises:
+        BadDataError: if the series in one don't fit its model.
+        UsageError: if horizons, seasons, windows or features differ.
+
+    Attributes:
+        pasts: the ends of the series that it was trained on; of several models those of the first.
+    """
+
+    def __init__(self, *folders: ModelFolder) -> None:
+        super().__init__(*folders)
+        tasks = [found.record.task for found in folders]
+        task = shared("horizons, seasons, windows or columns", folders, tasks)
+        assert isinstance(task, Task), "the caller dispatches by task"
+        self.task = task
+        self.pasts = pasts_in(folders[0], task)
+        self._networks = [_Network(found) for found in folders]
 
     def predict(
         self,
@@ -171,14 +192,10 @@ class Forecaster(TaskModel[Trial]):
         return np.concatenate(blocks, 1)[:, :horizon]
 
     def _block(self, rows: Values) -> Values:
-        """The quantiles of one block (B, horizon, 3), none below the one before."""
-        task = self.task
-        windows = Windows.of(rows, task.horizon, task.season)
-        lengths = np.full(len(rows), windows.inputs.shape[1])
-        output = self._encoder.read(windows.inputs, lengths)[:, -1]  # (B, H)
-        flat = output @ self._head + self._bias
-        quantiles = flat.reshape(len(rows), task.horizon, -1)
-        return windows.values(np.sort(quantiles, -1))
+        """The quantiles of one block (B, horizon, 3); the means of several models'."""
+        windows = Windows.of(rows, self.task.horizon, self.task.season)
+        each = [network.quantiles(windows.inputs) for network in self._networks]
+        return windows.values(np.mean(each, axis=0))
 
     def _with_features(self, rows: Values, values: Values) -> Values:
         """Values (B, horizon, 1) with the features of the last season beside them."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from charrnn.arguments import checked
 from charrnn.config import Reading, TaskName
+from charrnn.errors import UsageError
 from charrnn.folder.reading import find_model, read_folder
 from charrnn.models import loading
+from charrnn.models.mixture import Mixture
+from charrnn.tasks.base import shared
 from charrnn.tasks.scores.reports import Report
 
 __all__ = ["Answering", "load"]
@@ -32,24 +37,36 @@ class Answering(Protocol):
         """Scores on examples whose answers are known, beside those of trivial answers."""
 
 
-def load(model: str | Path | None = None, *, revision: str | None = None) -> Any:
-    """The model in a folder, or on the Hugging Face hub.
+@checked
+def load(
+    model: str | Path | Sequence[str | Path] | None = None, *, revision: str | None = None
+) -> Any:
+    """The model in a folder or on the Hugging Face hub, or several that answer together.
 
     Args:
-        model: a model folder, the name of one in `checkpoints/`, None for the newest there, or
-            `hf://OWNER/NAME`.
+        model: a model folder, the name of one in `checkpoints/`, None for the newest there,
+            `hf://OWNER/NAME`, or a list of these: models for one task, whose answers are averaged,
+            or language models.
         revision: a branch, a tag or a commit on the hub; None for the newest.
 
     Returns:
-        model: a `Model`, if it is a language model; else a `Classifier`, `Tagger`, `Forecaster` or
-            `Translator`.
+        model: a `Model`, if it is a language model, or a `Mixture` of several; else a `Classifier`,
+            `Tagger`, `Forecaster` or `Translator`.
 
     Raises:
+        UsageError: if several models don't go together.
         MissingInputError: if there is none, or the hub can't be reached.
         BadDataError: if the folder is damaged or its files don't fit each other.
     """
-    found = read_folder(find_model(model, revision))
-    if found.record.task is None:
-        return loading.of_folder(found, model)
-    module, name = HOMES[found.record.task.name]
-    return getattr(importlib.import_module(f"charrnn.tasks.{module}"), name)(found)
+    models = [model] if isinstance(model, str | Path | None) else list(model)
+    if not models:
+        raise UsageError("there is no model to load", "name at least one")
+    folders = [read_folder(find_model(one, revision)) for one in models]
+    tasks = [found.record.task for found in folders]
+    task = shared("tasks", folders, [None if one is None else one.name for one in tasks])
+    if task is None:
+        pairs = zip(folders, models, strict=True)
+        each = [loading.of_folder(found, one) for found, one in pairs]
+        return each[0] if len(each) == 1 else Mixture(each)
+    module, name = HOMES[task]
+    return getattr(importlib.import_module(f"charrnn.tasks.{module}"), name)(*folders)

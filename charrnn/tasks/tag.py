@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Logits, log_softmax
+from charrnn.arrays import Floats, Logits, mean_log_probs
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
@@ -21,25 +21,64 @@ from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
-from charrnn.tasks.base import TextModel
-from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.base import TaskModel, shared
+from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report, unknown_labels
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for
+from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
 
 __all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
 
 Words = Sequence[tuple[int, int]]
 
 
-class Tagger(TextModel[Tagged]):
-    """A trained tagger. Get one from `charrnn.load`.
+class _Network:
+    """One network, which reads texts.
+
+    Attributes:
+        task: what its folder says of it.
+        labels: the types of spans, and the usual tags of words.
+        tags: the K tags, in the order of the scores.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        assert isinstance(found.record.task, Tag), "the caller dispatches by task"
+        self.task = found.record.task
+        self.labels = labels_for(found, self.task.types)
+        self.tags = tags_of_types(self.labels.labels)
+        usual = self.labels.words.values()
+        if len(self.tags) != self.task.tags or not set(usual).issubset(self.tags):
+            raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
+        self._tokenizer = tokenizer_of(found)
+        self._encoder = Encoder(found.record.model, found.weights)
+        head, bias = found.weights[HEAD_WEIGHT].T, found.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
+        if self.task.in_parts:
+            parts = parts_of(self.tags)  # (P, K)
+            head, bias = head @ parts, bias @ parts
+        self._head, self._bias = head, bias  # (2·D·H, K), (K,)
+
+    def logits(self, texts: Sequence[str], words: Sequence[Words]) -> list[Floats]:
+        """Of each tag for each word: (W, K) a text."""
+        found: list[Floats] = [np.zeros((0, len(self.tags)), np.float32) for _ in texts]
+        rows = [as_ids(text, self._tokenizer) for text in texts]
+        size = self._encoder.config.hidden_size
+        for places, ids, lengths in groups(rows):
+            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
+            for place, row in zip(places.tolist(), output, strict=True):
+                if words[place]:
+                    found[place] = pooled(row, words[place], size) @ self._head + self._bias
+        return found
+
+
+class Tagger(TaskModel[Tagged]):
+    """A trained tagger, or several. Get one from `charrnn.load`.
 
     Args:
-        found: its folder.
+        folders: at least one.
 
     Raises:
-        BadDataError: if its types don't fit its weights.
+        BadDataError: if the types in one don't fit its weights.
+        UsageError: if the types differ.
 
     Attributes:
         types: of spans, sorted.
@@ -47,22 +86,13 @@ class Tagger(TextModel[Tagged]):
         usual: the most frequent tag in training of each word that was mostly marked.
     """
 
-    def __init__(self, found: ModelFolder) -> None:
-        assert isinstance(found.record.task, Tag), "the caller dispatches by task"
-        super().__init__(found)
-        self.task = found.record.task
-        labels = labels_for(found, self.task.types)
-        self.types, self.usual = labels.labels, labels.words
-        self.tags = tags_of_types(self.types)
-        if len(self.tags) != self.task.tags or not set(self.usual.values()).issubset(self.tags):
-            raise BadDataError(f"{found.path}: its labels don't fit its tags", ADVICE)
+    def __init__(self, *folders: ModelFolder) -> None:
+        super().__init__(*folders)
+        self._networks = [_Network(found) for found in folders]
+        first = self._networks[0]
+        self.types = shared("labels", folders, [one.labels.labels for one in self._networks])
+        self.task, self.tags, self.usual = first.task, first.tags, first.labels.words
         self._may_follow = allowed(self.tags)
-        self._size = found.record.model.hidden_size
-        head, bias = found.weights[HEAD_WEIGHT].T, found.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
-        if self.task.in_parts:
-            parts = parts_of(self.tags)  # (P, K)
-            head, bias = head @ parts, bias @ parts
-        self._head, self._bias = head, bias  # (2·D·H, K), (K,)
 
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
@@ -78,16 +108,12 @@ class Tagger(TextModel[Tagged]):
         ]
 
     def scores(self, texts: Sequence[str], words: Sequence[Words]) -> list[Logits]:
-        """The log-probabilities of each tag for each word, before what is legal: (W, K) a text."""
-        found: list[Logits] = [np.zeros((0, len(self.tags)), np.float32) for _ in texts]
-        rows = [as_ids(text, self.tokenizer) for text in texts]
-        for places, ids, lengths in groups(rows):
-            output = self._encoder.read(ids, lengths)  # (B, T, D·H)
-            for place, row in zip(places.tolist(), output, strict=True):
-                if words[place]:
-                    logits = pooled(row, words[place], self._size) @ self._head + self._bias
-                    found[place] = log_softmax(logits)
-        return found
+        """The log-probabilities of each tag for each word, before what is legal: (W, K) a text.
+
+        Those of the mean of several models' probabilities.
+        """
+        each = [network.logits(texts, words) for network in self._networks]
+        return [mean_log_probs(logits) for logits in zip(*each, strict=True)]
 
     def _read(
         self, sources: Sequence[str | Path], reading: Reading, notes: list[str]

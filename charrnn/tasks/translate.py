@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Ids, log_softmax
+from charrnn.arrays import Ids, mean_log_probs
 from charrnn.config import Reading, Size
 from charrnn.errors import CharRNNError
 from charrnn.examples.pairs import Pair, read_pairs
@@ -24,13 +25,13 @@ from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
-from charrnn.tasks.base import TextModel
-from charrnn.tasks.nets.decoder import Decoder
-from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.base import TaskModel, shared
+from charrnn.tasks.nets.decoder import Decoder, Written
+from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids
+from charrnn.tasks.texts import as_ids, tokenizer_of
 from charrnn.use_config import LengthPenalty
 
 __all__ = ["ERRORS", "Translator", "report_of"]
@@ -42,21 +43,36 @@ GONE = "what it was trained on is no longer there, so nothing is looked up in it
 MORE = 1.5  # tokens of a translation for one of the source, beside those in training
 
 
-class Translator(TextModel[Pair]):
-    """A trained translator. Get one from `charrnn.load`.
+class _Network(NamedTuple):
+    """One network: what reads sources, and what writes translations."""
+
+    encoder: Encoder
+    decoder: Decoder
+
+
+class Translator(TaskModel[Pair]):
+    """A trained translator, or several. Get one from `charrnn.load`.
 
     Args:
-        found: its folder.
+        folders: at least one.
+
+    Raises:
+        BadDataError: if the vocabulary in one is not that of a task.
+        UsageError: if the vocabularies differ.
     """
 
-    def __init__(self, found: ModelFolder) -> None:
-        assert isinstance(found.record.task, Translate), "the caller dispatches by task"
-        super().__init__(found)
-        self.task = found.record.task
-        self._path = found.path
-        assert self.tokenizer.end_id is not None, "texts have ends"
-        self._end = self.tokenizer.end_id
-        self._decoder = Decoder(found.record.model, found.weights)
+    def __init__(self, *folders: ModelFolder) -> None:
+        super().__init__(*folders)
+        task = folders[0].record.task
+        assert isinstance(task, Translate), "the caller dispatches by task"
+        self.task, self._path = task, folders[0].path
+        tokenizers = [tokenizer_of(found) for found in folders]
+        shared("vocabularies", folders, tokenizers)
+        self._tokenizer, end = tokenizers[0], tokenizers[0].end_id
+        assert end is not None, "texts have ends"
+        self._end = end
+        parts = [(found.record.model, found.weights) for found in folders]
+        self._networks = [_Network(Encoder(*part), Decoder(*part)) for part in parts]
 
     @checked
     def predict(
@@ -73,7 +89,7 @@ class Translator(TextModel[Pair]):
             num_beams: how many paths are followed for each; 1 always takes the likeliest token.
             length_penalty: above 0, longer translations are favoured.
         """
-        rows = [as_ids(text, self.tokenizer) for text in texts]
+        rows = [as_ids(text, self._tokenizer) for text in texts]
         found: dict[int, Translation] = {}
         for places, ids, lengths in groups(rows, AT_ONCE // num_beams):
             paths = self._search(ids, lengths, num_beams, length_penalty)
@@ -88,15 +104,30 @@ class Translator(TextModel[Pair]):
             Search(num_beams, length_penalty, self._limit(int(length)), self._is_whole)
             for length in lengths
         ]
-        written = self._decoder.start(self._encoder.read(ids, lengths), lengths)
-        memory, read = written.memory, np.full(len(ids), self._end, np.int32)
+        written = [
+            network.decoder.start(network.encoder.read(ids, lengths), lengths)
+            for network in self._networks
+        ]
+        memories, read = [one.memory for one in written], np.full(len(ids), self._end, np.int32)
         while len(read):
-            logits, written = self._decoder.step(read, written)
-            refuse_diverged(logits.max(-1))
-            rows = advance(searches, log_softmax(logits.astype(np.float64)))
-            written, read = written.of(rows, memory), last_tokens(searches)
+            logits, written = self._step(read, written)
+            rows = advance(searches, mean_log_probs(logits))
+            pairs = zip(written, memories, strict=True)
+            written, read = [one.of(rows, memory) for one, memory in pairs], last_tokens(searches)
         # One that has not ended is an answer only if there is no other.
         return [(search.found or search.paths)[0] for search in searches]
+
+    def _step(
+        self, read: Ids, written: Sequence[Written]
+    ) -> tuple[list[NDArray[np.float64]], list[Written]]:
+        """Each network's logits (N, V) of the next token, and where its translations stand then."""
+        logits, after = list[NDArray[np.float64]](), list[Written]()
+        for network, before in zip(self._networks, written, strict=True):
+            found, now = network.decoder.step(read, before)
+            refuse_diverged(found.max(-1))
+            logits.append(found.astype(np.float64))
+            after.append(now)
+        return logits, after
 
     def _limit(self, length: int) -> int:
         """Tokens of the longest translation of a source of so many, with its ends."""
@@ -108,7 +139,7 @@ class Translator(TextModel[Pair]):
 
     def _translation(self, path: Path) -> Translation:
         ids = path.ids[:-1] if self._is_whole(path) else path.ids
-        return Translation(self.tokenizer.decoder()(ids, True), path.log_prob)
+        return Translation(self._tokenizer.decoder()(ids, True), path.log_prob)
 
     def report(self, pairs: Sequence[Pair]) -> Report:
         """How good translations are, beside copies and what could be looked up in the training."""
