@@ -118,7 +118,7 @@ def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
     shutil.copy(trained_list / "names.txt", home)
     shutil.copytree(trained_list / "names", home / "checkpoints" / "names")
     write_examples(home)
-    for name in ("reviews", "places", "words", "airline", "forth", "back"):
+    for name in ("reviews", "second", "places", "words", "airline", "forth", "back"):
         shutil.copytree(trained_tasks / name, home / "checkpoints" / name)
     (home / "phrases.txt").write_text("\n".join(f"It was {k} of {k * k}." for k in range(40)))
     with (home / "cards.csv").open("w", newline="") as file:
