@@ -38,7 +38,8 @@ __all__ = ["ERRORS", "Translator", "report_of"]
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
-FIRST = ("1", "2")  # the columns where no one has named any, and there was no header
+# Older models hold these where no one had named a column, and there was no header.
+FIRST = ("1", "2")
 GONE = "what it was trained on is no longer there, so nothing is looked up in it"
 MORE = 1.5  # tokens of a translation for one of the source, beside those in training
 
@@ -124,7 +125,7 @@ class Translator(TextModel[Pair]):
         """See `TaskModel`; raises what `read_pairs` does."""
         text_column, label_column = self._columns(reading.text_column)
         reading = msgspec.structs.replace(reading, text_column=text_column)
-        return read_pairs(sources, reading, label_column, notes).pairs
+        return read_pairs(sources, reading, label_column, notes)
 
     def _columns(self, named: str | None) -> tuple[str | None, str | None]:
         """The columns to read, where the user names that of the sources or none."""

@@ -17,7 +17,7 @@ PAIRS = [Pair("Hi, Tom!", "Hallo, Tom!"), Pair('He said "no".', "Er sagte „nei
 
 
 def read(*sources: str, text: str | None = None, label: str | None = None) -> list[Pair]:
-    return read_pairs(sources, Reading(text_column=text), label, []).pairs
+    return read_pairs(sources, Reading(text_column=text), label, [])
 
 
 def test_every_format_has_the_same_pairs() -> None:
@@ -59,8 +59,7 @@ def test_what_is_not_used_is_said() -> None:
     Path("anki.tsv").write_text("Go.\tGeh.\tCC-BY 2.0\nHi.\tHallo!\tCC-BY 2.0\n")
     notes: list[str] = []
     found = read_pairs(["anki.tsv"], Reading(), None, notes)
-    assert found.pairs[1] == Pair("Hi.", "Hallo!")
-    assert found.columns == ("1", "2")
+    assert found[1] == Pair("Hi.", "Hallo!")
     assert notes == ["anki.tsv: its columns from the third on are not used"]
 
 

@@ -354,6 +354,21 @@ def test_a_model_of_a_table_without_a_header_is_measured_on_one_with_a_header() 
         assert report.baselines["nearest source"]["exact match"] < 1
 
 
+def test_tables_with_and_without_a_header_are_read_again_together() -> None:
+    write_pairs("one.tsv", strings(20, 1, 9, seed=1), str.upper)
+    Path("two.tsv").write_text("n\ttarget\tsource\n1\tAB\tab\n2\tCDE\tcde\n")
+    Path("three.jsonl").write_text(json.dumps({"source": "fa", "target": "FA"}))
+    several = ["one.tsv", "two.tsv", "three.jsonl"]
+    for name, files in (("m", several), ("w", several[::-1])):
+        charrnn.train(files, task="translate", out=name, **SMALL).finish(progress=False)
+        charrnn.train(repeat=name, out=f"{name}-again").finish(progress=False)
+        weights = [(Path(n) / "model.safetensors").read_bytes() for n in (name, f"{name}-again")]
+        assert weights[0] == weights[1]
+        model = charrnn.resume(name).finish(progress=False)
+        for file in files:
+            assert model.evaluate(file).baselines["nearest source"]["exact match"] == 1
+
+
 def test_why_nothing_is_looked_up_is_told() -> None:
     data_of()
     Path("test.tsv").write_text("ab\tAB!\n")
