@@ -87,14 +87,20 @@ def _are_aligned(sources: Sequence[str | Path], reading: Reading) -> bool:
     """Whether these are two files of plain text, without a tab in the first line of either."""
     if len(sources) != 2 or not all(Path(source).is_file() for source in sources):
         return False
-    files = list(opened(sources, reading, []))
+    files = list(_each(sources, reading, []))
     starts = [file.start.partition("\n")[0] for file in files if file.form is Form.TEXT]
     return len(files) == len(starts) == 2 and not any("\t" in start for start in starts)
 
 
+def _each(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:
+    """The files of two sources, which may hold the same: `opened` would read it once."""
+    for source in sources:
+        yield from opened([source], reading, notes)
+
+
 def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[Pair]:
     names, texts = list[str](), list[list[str]]()
-    for file in opened(sources, reading, notes):
+    for file in _each(sources, reading, notes):
         names.append(file.name)
         texts.append([line for _, line in file.lines()])
     for number, pair in enumerate(zip_longest(*texts), 1):

@@ -125,6 +125,16 @@ def test_two_files_must_belong_together() -> None:
         read("en", "de")
 
 
+def test_two_files_may_hold_the_same() -> None:
+    Path("al.en").write_text("yes\nno\n")
+    Path("al.copy").write_text("yes\nno\n")
+    notes: list[str] = []
+    pairs = read_pairs(["al.en", "al.copy"], Reading(), None, notes)
+    assert pairs == [Pair("yes", "yes"), Pair("no", "no")]
+    assert notes == []
+    assert read("al.en", "al.en") == pairs
+
+
 def test_one_file_of_plain_text_is_no_pairs() -> None:
     Path("en").write_text("one, two\nthree\n")
     with pytest.raises(CharRNNError) as caught:
