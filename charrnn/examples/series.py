@@ -146,23 +146,24 @@ def named(series: Series) -> str:
 
 def _series_of(file: File, column: str | None) -> list[_Growing]:
     """The series of a file, whatever its form."""
-    rows = file.rows(_is_header)
-    first = next(rows, None)
-    if first is None:
-        return []
+    rows = list(file.rows(_is_header))
+    if file.form not in (Form.CELLS, Form.TEXT):  # a record may lack what is missing
+        file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
     names = list(file.columns)
+    if not rows or not names:
+        return []
     wanted = column or VALUE
     if column is not None and column not in names:
         raise file.no_column(column, "--label-column")
     if wanted in names:
-        return _of_value(file, [first, *rows], wanted)
+        return _of_value(file, rows, wanted)
     if NAME in names:
         raise file.no_column(wanted, "--label-column")
-    if len(names) == 1 and is_list(first.cells[names[0]]):
-        return _lists(file, [first, *rows])
-    if _is_ragged(file, first, names):
-        return _ragged(file, [first, *rows])
-    return _wide(file, [first, *rows])
+    if len(names) == 1 and is_list(rows[0].cells.get(names[0])):
+        return _lists(file, rows)
+    if _is_ragged(file, rows[0], names):
+        return _ragged(file, rows)
+    return _wide(file, rows)
 
 
 def _is_header(cells: list[str]) -> bool:
