@@ -48,15 +48,23 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
             yield line
         return
     numbered = column.isdecimal()
-    wanted = column
+    wanted, known, missing = column, False, 0
     for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
         if headless and file.form is Form.CELLS and column not in file.columns:
             file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
             column = "1"
         value = value_at(row.cells, column)
-        if value is MISSING and column not in file.columns:
-            raise file.no_column(column, "--text-column")
+        known = known or value is not MISSING or column in file.columns
+        if not known:  # a record may lack what later ones have
+            if file.form is Form.CELLS:
+                raise file.no_column(column, "--text-column")
+            missing += 1
+            continue
         if not isinstance(value, str) and value not in (MISSING, None):
             found = f"{file.at(row.number)}: {column} holds no text"
             raise BadDataError(found, "choose another --text-column")
+        yield from [""] * missing
         yield value if isinstance(value, str) else ""
+        missing = 0
+    if missing:
+        raise file.no_column(column, "--text-column")

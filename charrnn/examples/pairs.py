@@ -129,7 +129,8 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
 def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
     """The source of a row for 0, its target for 1."""
     value, place = value_at(row.cells, names[which]), file.at(row.number)
-    if value is MISSING and not names[which].isdecimal() and names[which] not in file.columns:
+    unknown = not names[which].isdecimal() and names[which] not in file.columns
+    if value is MISSING and unknown and row.number == 1:
         raise file.no_column(names[which], OPTIONS[which])
     if value is MISSING or value is None:
         raise BadDataError(f"{place} has no {TEXTS[which]}", BOTH)

@@ -93,6 +93,9 @@ def test_what_is_wrong_in_records() -> None:
     Path("b.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a", "target": null}\n')
     with pytest.raises(CharRNNError, match="row 2 has no target"):
         read("b.jsonl")
+    Path("b.jsonl").write_text('{"t": {"a": "a", "b": "b"}}\n{"t": null}\n')
+    with pytest.raises(CharRNNError, match="row 2 has no source"):
+        read("b.jsonl", text="t.a", label="t.b")
     Path("c.jsonl").write_text('{"en": "a", "de": "b"}\n')
     with pytest.raises(CharRNNError) as caught:
         read("c.jsonl", label="de")
