@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import Reading
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
 from charrnn.examples.rows import File, Form, Row, called, opened
 from charrnn.examples.times import is_time, odd_steps, ordered_times
 from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted
 
-__all__ = ["Series", "named", "read_series"]
+__all__ = ["Series", "named", "read_series", "refuse_text_column"]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
@@ -117,8 +117,9 @@ def read_series(
     Raises:
         BadDataError: for what is no number, a value that is missing, rows that are not in the
             order of their times, two series of one name, and if there is not a series at all.
-        UsageError: if there is no such column.
+        UsageError: if there is no such column; as `refuse_text_column`.
     """
+    refuse_text_column(reading)
     found: list[Series] = []
     for file in opened(sources, reading, notes):
         own = _series_of(file, column)
@@ -137,6 +138,17 @@ def read_series(
             "give all files the same columns",
         )
     return found
+
+
+def refuse_text_column(reading: Reading) -> None:
+    """See that no column of texts is named, which would be ignored.
+
+    Raises:
+        UsageError: if one is.
+    """
+    if reading.text_column is not None:
+        found = f"text_column is {reading.text_column!r}, which means nothing to forecast"
+        raise UsageError(found, "leave it out", "text_column")
 
 
 def named(series: Series) -> str:
