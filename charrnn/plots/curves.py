@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
@@ -76,6 +76,7 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         raise UsageError(found, "draw them in pictures of their own")
     unit = units.pop() if len(units) == 1 else "token"
     with picture(path) as axes:
+        shown: list[tuple[Any, str]] = []  # as labels, none could begin with _
         for curve, look in zip(curves, looks(), strict=False):
             label = curve.name
             if curve.kept is not None:
@@ -83,12 +84,14 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
                 axes.plot(x, y, "o", markersize=11, color=look.color, fillstyle="none")
                 label = f"{curve.name} ({y:.3f})"
             every = max(1, len(curve.read) // 8)
-            axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every, label=label)
+            (line,) = axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every)
+            shown.append((line, label))
             axes.plot(curve.read, curve.training, color=look.color, linewidth=0.8, linestyle=":")
         black = {"color": "black", "fillstyle": "none"}
-        axes.plot([], [], "o", markersize=11, **black, label="the weights that were kept")
-        axes.plot([], [], ":", linewidth=0.8, **black, label="training loss")
+        (kept,) = axes.plot([], [], "o", markersize=11, **black)
+        (training,) = axes.plot([], [], ":", linewidth=0.8, **black)
+        shown += [(kept, "the weights that were kept"), (training, "training loss")]
         labels = (f"{unit}s read", f"bits per {unit}") if unit else ("updates", "loss")
         axes.set(xlabel=labels[0], ylabel=labels[1], title="Validation loss")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-        axes.legend()
+        axes.legend(*zip(*shown, strict=True))

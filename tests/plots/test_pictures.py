@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from charrnn import CharRNN, CharRNNError, Model, Reading, train
@@ -73,6 +74,22 @@ def test_what_was_read_of_records_has_no_padding(tmp_path: Path) -> None:
     assert isinstance(training, Records)
     assert curve_of(found).read[-1] == pytest.approx(last.epoch * training.size, rel=0.02)
     assert curve_of(found).read[-1] < 90 * 6 * 24 / 2, "most of what is side by side is padding"
+
+
+def test_models_whose_names_begin_with_an_underscore_are_named(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    several = [curve._replace(name="_new"), curve._replace(name="_child0", kept=None)]
+    draw_curves(tmp_path / "curves.svg", several)
+    shown = words(tmp_path / "curves.svg")
+    for part in ("_new (", "_child0", "the weights that were kept", "training loss"):
+        assert part in shown
+    (one,) = gradients([a_model("gru")], TEXT)
+    found = [msgspec.structs.replace(one, model=f"checkpoints/_{name}") for name in "ab"]
+    draw_gradients(tmp_path / "gradients.svg", found)
+    for part in ("_a", "_b", "half of all losses"):
+        assert part in words(tmp_path / "gradients.svg")
 
 
 def test_a_task_and_a_language_model_share_no_picture(trained_home: Path, tmp_path: Path) -> None:
