@@ -31,6 +31,7 @@ from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.translate import Translator, report_of
 from charrnn.text.tokenizer import CharTokenizer
+from charrnn.training.events import Progress
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
 LEARNING: dict[str, Any] = {
@@ -367,6 +368,27 @@ def test_tables_with_and_without_a_header_are_read_again_together() -> None:
         model = charrnn.resume(name).finish(progress=False)
         for file in files:
             assert model.evaluate(file).baselines["nearest source"]["exact match"] == 1
+
+
+def test_a_translator_begun_when_folders_held_numbers_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def numbered(**given: Any) -> Translate:
+        return Translate(**given | {"text_column": "1", "label_column": "2"})
+
+    data_of()
+    with monkeypatch.context() as before:
+        before.setattr("charrnn.objectives.translate.Translate", numbered)
+        for event in charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL):
+            if isinstance(event, Progress):
+                break
+    charrnn.resume("m").finish(progress=False)
+    charrnn.train(repeat="m", out="again").finish(progress=False)
+    charrnn.train(["pairs.tsv"], task="translate", out="new", **SMALL).finish(progress=False)
+    found = [read_folder(Path(name)) for name in ("m", "again", "new")]
+    columns = [one.record.task and one.record.task.text_column for one in found]
+    assert columns == ["1", "1", None]
+    assert len({one.fingerprint for one in found}) == 1
 
 
 def test_why_nothing_is_looked_up_is_told() -> None:
