@@ -74,7 +74,7 @@ class Reading(Settings, frozen=True):
         str | None,
         about(
             "Column of a table or data set that holds the text; dots lead deeper into records.",
-            unset="text",
+            unset="text or source",
         ),
     ] = None
     split: Annotated[str, about("Split of a data set from the Hugging Face hub.")] = "train"

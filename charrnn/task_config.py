@@ -26,7 +26,7 @@ class _Record(
     """What a model folder says of its task.
 
     Attributes:
-        text_column, label_column: of the table it was trained on.
+        text_column, label_column: of the table it was trained on, as the user named them.
     """
 
     text_column: str | None = None

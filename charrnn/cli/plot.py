@@ -32,14 +32,14 @@ def plot(models: ModelsArgument = None, *, output: OutputOption = None) -> None:
     """Draw the training curves of one or several runs."""
     if output is None:
         raise UsageError("there is nowhere to draw", "name a picture, as in --output losses.svg")
-    from charrnn.folder.reading import find_model, read_model
+    from charrnn.folder.reading import find_model, read_folder
     from charrnn.plots.curves import curve_of, draw_curves
     from charrnn.plots.style import check_path
 
     check_path(output)
     curves = []
     for path in [find_model(model) for model in models] if models else [find_model(None)]:
-        found = read_model(path)
+        found = read_folder(path)
         if not found.metrics:
             advice = "choose a model that charrnn has trained"
             raise MissingInputError(f"{found.path} has no losses to draw", advice)

@@ -16,6 +16,7 @@ from charrnn.terminal.options import as_text, count_models, names_a_file, take, 
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
+    from charrnn.task_config import TaskRecord
     from charrnn.tasks.loading import Answering
 
 __all__ = ["predict"]
@@ -80,17 +81,17 @@ def predict(
     if horizon is not None or plot is not None:
         option = "--plot" if horizon is None else "--horizon"
         raise UsageError(f"{option} is about forecasts", "leave it out")
-    _answer(load(models), inputs or ["-"], reading, task.text_column, plain=plain)
+    _answer(load(models), inputs or ["-"], reading, task, plain=plain)
 
 
 def _answer(
-    model: Answering, inputs: list[str], reading: Reading, column: str | None, *, plain: bool
+    model: Answering, inputs: list[str], reading: Reading, task: TaskRecord, *, plain: bool
 ) -> None:
     """Answer texts in their order, some side by side."""
     from charrnn.tasks.texts import cut_note
 
     notes, cut, longest = list[str](), 0, getattr(model, "longest", sys.maxsize)
-    texts = _texts(inputs, reading, column or "text", notes)
+    texts = _texts(inputs, reading, task, notes)
     at_once = 1 if inputs == ["-"] and sys.stdin and sys.stdin.isatty() else AT_ONCE
     while some := list(islice(texts, at_once)):
         cut += sum(len(text) > longest for text in some)
@@ -102,12 +103,17 @@ def _answer(
         say(note)
 
 
-def _texts(inputs: list[str], reading: Reading, column: str, notes: list[str]) -> Iterator[str]:
+def _texts(
+    inputs: list[str], reading: Reading, task: TaskRecord, notes: list[str]
+) -> Iterator[str]:
     """The texts that are meant: what is the name of a file stands for its texts."""
     from charrnn.examples.inputs import texts_in
 
+    is_pairs = task.name == "translate"
+    column = task.text_column or ("source" if is_pairs else "text")
+    headless = is_pairs and task.text_column is None
     for one in inputs:
         if names_a_file(one):
-            yield from texts_in([one], reading, notes, column)
+            yield from texts_in([one], reading, notes, column, headless=headless)
         else:
             yield as_text(one)

@@ -14,7 +14,12 @@ __all__ = ["texts_in"]
 
 
 def texts_in(
-    sources: Sequence[str | Path], reading: Reading, notes: list[str], column: str = "text"
+    sources: Sequence[str | Path],
+    reading: Reading,
+    notes: list[str],
+    column: str = "text",
+    *,
+    headless: bool = False,
 ) -> Iterator[str]:
     """Texts in the order in which they stand; one that is missing in a table is empty.
 
@@ -23,28 +28,43 @@ def texts_in(
         reading: encoding, and the column of the texts.
         notes: gets what was changed, once the last text is read.
         column: unless `reading` names one.
+        headless: whether a table as text whose first line does not name `column` has no header, and
+            its texts in the first column.
 
     Raises:
         CharRNNError: as `rows.opened`; for a table without the column, or with what is no text.
     """
     cleaner = Cleaner()
+    headless = headless and reading.text_column is None
     for file in opened(sources, reading, notes):
-        for text in _of(file, reading.text_column or column):
+        for text in _of(file, reading.text_column or column, headless):
             yield cleaner.feed(text, last=True)
     notes += cleaner.notes()
 
 
-def _of(file: File, column: str) -> Iterator[str]:
+def _of(file: File, column: str, headless: bool) -> Iterator[str]:
     if file.form is Form.TEXT:
         for _, line in file.lines():
             yield line
         return
-    headless = column.isdecimal()
-    for row in file.rows(lambda cells: not headless and column in cells, [column]):
+    numbered = column.isdecimal()
+    wanted, known, missing = column, False, 0
+    for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
+        if headless and file.form is Form.CELLS and column not in file.columns:
+            file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
+            column = "1"
         value = value_at(row.cells, column)
-        if value is MISSING and column not in file.columns:
-            raise file.no_column(column, "--text-column")
+        known = known or value is not MISSING or column in file.columns
+        if not known:  # a record may lack what later ones have
+            if file.form is Form.CELLS:
+                raise file.no_column(column, "--text-column")
+            missing += 1
+            continue
         if not isinstance(value, str) and value not in (MISSING, None):
             found = f"{file.at(row.number)}: {column} holds no text"
             raise BadDataError(found, "choose another --text-column")
+        yield from [""] * missing
         yield value if isinstance(value, str) else ""
+        missing = 0
+    if missing:
+        raise file.no_column(column, "--text-column")

@@ -113,23 +113,27 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
         return text_column in cells and label_column in cells
 
     headless = text_column.isdecimal() and label_column.isdecimal()
-    first = True
+    first, known = True, False
     for row in file.rows(is_header, [text_column, label_column]):
         if first:
             _check_columns(file, row, headless, {text_column: "text", label_column: "label"})
             first = False
+        known = known or text_column in file.columns
         text, label = (value_at(row.cells, name) for name in (text_column, label_column))
         if label is MISSING or text is MISSING:
             count, whole = len(row.cells), len(file.columns)
             if file.form in (Form.CELLS, Form.TEXT):
                 found = f"{file.at(row.number)} has {count} of {whole} cells"
                 raise BadDataError(found, "write a text and a label in each row")
-            text = None if text is MISSING else text
             label = None if label is MISSING else label
+        known = known or text is not MISSING
+        text = None if text is MISSING else text
         if not isinstance(text, str | None):
             found = f"{file.at(row.number)}: {text_column} is {_kind(text)}, not text"
             raise BadDataError(found, "choose another --text-column")
         yield text or "", _label(file, row, label, label_column), file.at(row.number)
+    if not first and not known:  # a record may lack what later ones have
+        raise file.no_column(text_column, "--text-column")
 
 
 def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]) -> None:
@@ -152,7 +156,8 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
             "not a header",
         )
     for name, kind in options.items():
-        if value_at(row.cells, name) is MISSING:
+        may_lack = kind == "text" and file.form not in (Form.CELLS, Form.TEXT)
+        if not may_lack and value_at(row.cells, name) is MISSING:
             raise file.no_column(name, f"--{kind}-column")
 
 

@@ -15,7 +15,7 @@ from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
 
-__all__ = ["Pair", "Pairs", "read_pairs"]
+__all__ = ["Pair", "read_pairs"]
 
 TEXTS = ("source", "target")  # what the two of a pair are called, and their columns
 OPTIONS = ("--text-column", "--label-column")
@@ -29,19 +29,6 @@ class Pair(NamedTuple):
 
     source: str
     target: str
-
-
-class Pairs(NamedTuple):
-    """Examples as they were read.
-
-    Attributes:
-        pairs: in their order.
-        columns: of the tables, those of the sources and of the targets: names, or numbers from 1 if
-            there is no header. None for two files.
-    """
-
-    pairs: list[Pair]
-    columns: tuple[str, str] | None
 
 
 class _Columns(NamedTuple):
@@ -65,7 +52,7 @@ def read_pairs(
     reading: Reading,
     target_column: str | None,
     notes: list[str],
-) -> Pairs:
+) -> list[Pair]:
     """All pairs of some files.
 
     Args:
@@ -85,30 +72,35 @@ def read_pairs(
     """
     names = columns_of(reading.text_column, target_column, TEXTS)
     columns = _Columns(names, given=bool(reading.text_column or target_column))
-    found: tuple[str, str] | None = None
     pairs: list[Pair] = []
     if _are_aligned(sources, reading):
         pairs += _aligned(sources, reading, notes)
     else:
         for file in opened(sources, reading, notes):
-            found = _read_table(file, columns, pairs)
+            _read_table(file, columns, pairs)
     if not pairs:
         raise BadDataError(f"{called(sources)}: there are no pairs in it", BOTH)
-    return Pairs(pairs, found)
+    return pairs
 
 
 def _are_aligned(sources: Sequence[str | Path], reading: Reading) -> bool:
     """Whether these are two files of plain text, without a tab in the first line of either."""
     if len(sources) != 2 or not all(Path(source).is_file() for source in sources):
         return False
-    files = list(opened(sources, reading, []))
+    files = list(_each(sources, reading, []))
     starts = [file.start.partition("\n")[0] for file in files if file.form is Form.TEXT]
     return len(files) == len(starts) == 2 and not any("\t" in start for start in starts)
 
 
+def _each(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:
+    """The files of two sources, which may hold the same: `opened` would read it once."""
+    for source in sources:
+        yield from opened([source], reading, notes)
+
+
 def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[Pair]:
     names, texts = list[str](), list[list[str]]()
-    for file in opened(sources, reading, notes):
+    for file in _each(sources, reading, notes):
         names.append(file.name)
         texts.append([line for _, line in file.lines()])
     for number, pair in enumerate(zip_longest(*texts), 1):
@@ -123,8 +115,8 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
         yield Pair(*pair)
 
 
-def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> tuple[str, str]:
-    """Add the pairs of a table; returns the names or numbers of its columns."""
+def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
+    """Add the pairs of a table."""
     names, longest = columns.names, 0
     for row in file.rows(columns.are_in, columns.names):
         if file.form in (Form.CELLS, Form.TEXT) and not columns.are_in(file.columns):
@@ -132,13 +124,13 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> tuple[str, 
         pairs.append(Pair(_text(file, row, names, 0), _text(file, row, names, 1)))
     if longest > 2 and not columns.given:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
-    return names
 
 
 def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
     """The source of a row for 0, its target for 1."""
     value, place = value_at(row.cells, names[which]), file.at(row.number)
-    if value is MISSING and not names[which].isdecimal() and names[which] not in file.columns:
+    unknown = not names[which].isdecimal() and names[which] not in file.columns
+    if value is MISSING and unknown and row.number == 1:
         raise file.no_column(names[which], OPTIONS[which])
     if value is MISSING or value is None:
         raise BadDataError(f"{place} has no {TEXTS[which]}", BOTH)

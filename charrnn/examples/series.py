@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import Reading
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
 from charrnn.examples.rows import File, Form, Row, called, opened
 from charrnn.examples.times import is_time, odd_steps, ordered_times
 from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted
 
-__all__ = ["Series", "named", "read_series"]
+__all__ = ["Series", "named", "read_series", "refuse_text_column"]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
@@ -117,8 +117,9 @@ def read_series(
     Raises:
         BadDataError: for what is no number, a value that is missing, rows that are not in the
             order of their times, two series of one name, and if there is not a series at all.
-        UsageError: if there is no such column.
+        UsageError: if there is no such column; as `refuse_text_column`.
     """
+    refuse_text_column(reading)
     found: list[Series] = []
     for file in opened(sources, reading, notes):
         own = _series_of(file, column)
@@ -139,6 +140,17 @@ def read_series(
     return found
 
 
+def refuse_text_column(reading: Reading) -> None:
+    """See that no column of texts is named, which would be ignored.
+
+    Raises:
+        UsageError: if one is.
+    """
+    if reading.text_column is not None:
+        found = f"text_column is {reading.text_column!r}, which means nothing to forecast"
+        raise UsageError(found, "leave it out", "text_column")
+
+
 def named(series: Series) -> str:
     """How messages call a series."""
     return f"series {series.name}" if series.name else "the series"
@@ -146,23 +158,24 @@ def named(series: Series) -> str:
 
 def _series_of(file: File, column: str | None) -> list[_Growing]:
     """The series of a file, whatever its form."""
-    rows = file.rows(_is_header)
-    first = next(rows, None)
-    if first is None:
-        return []
+    rows = list(file.rows(_is_header))
+    if file.form not in (Form.CELLS, Form.TEXT):  # a record may lack what is missing
+        file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
     names = list(file.columns)
+    if not rows or not names:
+        return []
     wanted = column or VALUE
     if column is not None and column not in names:
         raise file.no_column(column, "--label-column")
     if wanted in names:
-        return _of_value(file, [first, *rows], wanted)
+        return _of_value(file, rows, wanted)
     if NAME in names:
         raise file.no_column(wanted, "--label-column")
-    if len(names) == 1 and is_list(first.cells[names[0]]):
-        return _lists(file, [first, *rows])
-    if _is_ragged(file, first, names):
-        return _ragged(file, [first, *rows])
-    return _wide(file, [first, *rows])
+    if len(names) == 1 and is_list(rows[0].cells.get(names[0])):
+        return _lists(file, rows)
+    if _is_ragged(file, rows[0], names):
+        return _ragged(file, rows)
+    return _wide(file, rows)
 
 
 def _is_header(cells: list[str]) -> bool:

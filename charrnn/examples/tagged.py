@@ -284,6 +284,10 @@ def _value(file: File, row: Row, name: str) -> Any:
     if name == "spans":
         found = f"{file.at(row.number)} has no spans"
         raise BadDataError(found, 'write "spans": [] where nothing is marked')
+    if name in file.columns:
+        raise BadDataError(
+            f"{file.at(row.number)}: no text", "write one there, or leave the row out"
+        )
     raise file.no_column(name, "--text-column")
 
 

@@ -113,14 +113,15 @@ def read(request: Request, known: Tokenizer | None = None) -> TranslateData:
         CharRNNError: as `read_pairs`.
     """
     notes: list[str] = []
-    pairs, columns = read_pairs(request.files, request.reading, request.work.label_column, notes)
+    text_column, label_column = request.reading.text_column, request.work.label_column
+    pairs = read_pairs(request.files, request.reading, label_column, notes)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     return TranslateData(
         examples=pairs,
         tokenizer=vocabulary_of(texts + targets, request.bases, known),
         kind=Translate(
-            text_column=columns and columns[0],
-            label_column=columns and columns[1],
+            text_column=text_column,
+            label_column=label_column,
             longest_source=1 + max(map(len, texts)),
             longest_target=1 + max(map(len, targets)),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
@@ -20,8 +20,8 @@ class Curve(NamedTuple):
     Attributes:
         name: of its folder.
         unit: what a token is; empty for a task, whose examples differ in length.
-        read: tokens that had been read at each evaluation, in all; or updates, for a task and where
-            the run does not say how many tokens an update reads.
+        read: tokens that had been read at each evaluation, in all; of a list about as many, since
+            its characters are counted; updates for a task, and where the run does not say more.
         training, validation: bits per token; for a task its loss.
         kept: which evaluation is that of the weights in the folder; None if none is.
     """
@@ -36,18 +36,28 @@ class Curve(NamedTuple):
 
 def curve_of(model: ModelFolder) -> Curve:
     """The losses of the run that made a model."""
-    config, steps = model.record.training, [one.step for one in model.metrics]
-    is_task = model.record.task is not None
-    each = config.batch_size * config.seq_length if config and not is_task else 1
+    steps, is_task = [one.step for one in model.metrics], model.record.task is not None
     unit, nats = ("", 1.0) if is_task else (model.tokenizer.unit, math.log(2))
     return Curve(
         name=model.path.resolve().name,
         unit=unit,
-        read=tuple(step * each for step in steps),
+        read=_read(model),
         training=tuple(one.train_nats / nats for one in model.metrics),
         validation=tuple(one.val_nats / nats for one in model.metrics),
         kept=steps.index(model.step) if model.step in steps else None,
     )
+
+
+def _read(model: ModelFolder) -> tuple[float, ...]:
+    """See `Curve`."""
+    config, corpus = model.record.training, model.record.corpus
+    steps = tuple(one.step for one in model.metrics)
+    if config is None or model.record.task is not None:
+        return steps
+    if corpus is not None and corpus.records != "none":  # padded side by side
+        tokens = config.training_tokens(corpus.characters)
+        return tuple(one.epoch * tokens for one in model.metrics)
+    return tuple(step * config.batch_size * config.seq_length for step in steps)
 
 
 def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
@@ -66,6 +76,7 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         raise UsageError(found, "draw them in pictures of their own")
     unit = units.pop() if len(units) == 1 else "token"
     with picture(path) as axes:
+        shown: list[tuple[Any, str]] = []  # as labels, none could begin with _
         for curve, look in zip(curves, looks(), strict=False):
             label = curve.name
             if curve.kept is not None:
@@ -73,12 +84,14 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
                 axes.plot(x, y, "o", markersize=11, color=look.color, fillstyle="none")
                 label = f"{curve.name} ({y:.3f})"
             every = max(1, len(curve.read) // 8)
-            axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every, label=label)
+            (line,) = axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every)
+            shown.append((line, label))
             axes.plot(curve.read, curve.training, color=look.color, linewidth=0.8, linestyle=":")
         black = {"color": "black", "fillstyle": "none"}
-        axes.plot([], [], "o", markersize=11, **black, label="the weights that were kept")
-        axes.plot([], [], ":", linewidth=0.8, **black, label="training loss")
+        (kept,) = axes.plot([], [], "o", markersize=11, **black)
+        (training,) = axes.plot([], [], ":", linewidth=0.8, **black)
+        shown += [(kept, "the weights that were kept"), (training, "training loss")]
         labels = (f"{unit}s read", f"bits per {unit}") if unit else ("updates", "loss")
         axes.set(xlabel=labels[0], ylabel=labels[1], title="Validation loss")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
-        axes.legend()
+        axes.legend(*zip(*shown, strict=True))

@@ -73,13 +73,13 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
         found: of `inside.gradients`.
     """
     with picture(path) as axes:
+        lines = []
         for one, look in zip(found, looks(), strict=False):
-            axes.plot(
+            lines += axes.plot(
                 one.steps,
                 np.maximum(one.median, 1e-30),
                 **look._asdict(),
                 markevery=max(1, len(one.steps) // 10),
-                label=Path(one.model).name,
             )
             axes.fill_between(
                 one.steps,
@@ -97,7 +97,9 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
             ylabel="‖∂ loss at t / ∂ h at t-k‖, a share of that at t",
             title="How gradients fade on their way back in time",
         )
-        axes.legend(title="median; half of all losses are in the band", alignment="left")
+        names = [Path(one.model).name for one in found]  # as labels, none could begin with _
+        title = "median; half of all losses are in the band"
+        axes.legend(lines, names, title=title, alignment="left")
 
 
 def draw_units(path: Path, found: Sequence[Unit]) -> None:

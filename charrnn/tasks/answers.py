@@ -19,6 +19,11 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def plain(self) -> str:
         """The answer as a person would write it, on one line."""
+        return LINE_END.sub(" ", self._written)
+
+    @property
+    def _written(self) -> str:
+        """The same, on as many lines as what it holds has."""
         raise NotImplementedError
 
 
@@ -36,7 +41,7 @@ class Label(Answer, frozen=True):
     probabilities: Mapping[str, float]
 
     @property
-    def plain(self) -> str:
+    def _written(self) -> str:
         """The class."""
         return self.label
 
@@ -68,13 +73,13 @@ class MarkedText(Answer, frozen=True):
     spans: tuple[Span, ...]
 
     @property
-    def plain(self) -> str:
-        """The text with each span in brackets: [Ann Lee](person) went home; on one line."""
+    def _written(self) -> str:
+        """The text with each span in brackets: [Ann Lee](person) went home."""
         parts, before = [], 0
         for span in self.spans:
             parts += [self.text[before : span.start], f"[{span.text}]({span.label})"]
             before = span.end
-        return LINE_END.sub(" ", "".join([*parts, self.text[before:]]))
+        return "".join([*parts, self.text[before:]])
 
 
 class Translation(Answer, frozen=True):
@@ -89,7 +94,7 @@ class Translation(Answer, frozen=True):
     log_prob: float
 
     @property
-    def plain(self) -> str:
+    def _written(self) -> str:
         """The translation."""
         return self.text
 
@@ -109,7 +114,7 @@ class Forecast(Answer, frozen=True, omit_defaults=True):
     series: str = ""
 
     @property
-    def plain(self) -> str:
+    def _written(self) -> str:
         """The values to come, after the name of the series."""
         numbers = " ".join(f"{value:.6g}" for value in self.forecast)
         return f"{self.series}: {numbers}" if self.series else numbers

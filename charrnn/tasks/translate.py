@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, mean_log_probs
 from charrnn.config import Reading, Size
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, MissingInputError
 from charrnn.examples.pairs import Pair, read_pairs
 from charrnn.folder.record import ModelFolder
 from charrnn.folder.resuming import origin_of_run
@@ -39,6 +39,8 @@ __all__ = ["ERRORS", "Translator", "report_of"]
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
+# Older models hold these where no one had named a column, and there was no header.
+FIRST = ("1", "2")
 GONE = "what it was trained on is no longer there, so nothing is looked up in it"
 MORE = 1.5  # tokens of a translation for one of the source, beside those in training
 
@@ -143,30 +145,44 @@ class Translator(TaskModel[Pair]):
 
     def report(self, pairs: Sequence[Pair]) -> Report:
         """How good translations are, beside copies and what could be looked up in the training."""
-        known = self._trained_on()
+        notes: list[str] = []
+        known = self._trained_on(notes)
         report = report_of(pairs, self.predict([pair.source for pair in pairs]), known)
-        notes = () if known else (GONE,)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def _read(
         self, sources: Sequence[str | pathlib.Path], reading: Reading, notes: list[str]
     ) -> list[Pair]:
         """See `TaskModel`; raises what `read_pairs` does."""
-        text_column, label_column = self.task.text_column, self.task.label_column
-        if text_column and text_column.isdecimal():  # there was no header, and may be one now
-            text_column = label_column = None
-        reading = msgspec.structs.replace(reading, text_column=reading.text_column or text_column)
-        return read_pairs(sources, reading, label_column, notes).pairs
+        text_column, label_column = self._columns(reading.text_column)
+        reading = msgspec.structs.replace(reading, text_column=text_column)
+        return read_pairs(sources, reading, label_column, notes)
 
-    def _trained_on(self) -> list[Pair]:
-        """The pairs that it was trained on, those for validation among them, if they are there."""
+    def _columns(self, named: str | None) -> tuple[str | None, str | None]:
+        """The columns to read, where the user names that of the sources or none."""
+        text_column, label_column = self.task.text_column, self.task.label_column
+        if named is None and (text_column, label_column) == FIRST:
+            return None, None
+        is_number = label_column is not None and label_column.isdecimal()
+        if named is not None and is_number and not named.isdecimal():
+            label_column = None  # a table with names has no numbers
+        return named or text_column, label_column
+
+    def _trained_on(self, notes: list[str]) -> list[Pair]:
+        """The pairs that it was trained on, those for validation among them, if they are there.
+
+        Otherwise `notes` gets why they are not.
+        """
         origin = origin_of_run(self._path)
-        if origin is None or origin.is_gone:
-            return []
+        reason = GONE
         try:
-            return self._read(origin.sources, origin.reading, [])
-        except CharRNNError:
-            return []
+            if origin is not None and not origin.is_gone:
+                return self._read(origin.sources, origin.reading, [])
+        except CharRNNError as error:
+            if not isinstance(error, MissingInputError):
+                reason = f"{error.found}, so nothing is looked up in what it was trained on"
+        notes.append(reason)
+        return []
 
 
 def report_of(

@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.config import Reading
 from charrnn.decoding.pieces import standard_input
 from charrnn.examples.numbers import numbers_in
-from charrnn.examples.series import Series, read_series
+from charrnn.examples.series import Series, read_series, refuse_text_column
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
 from charrnn.terminal.options import names_a_file
@@ -49,7 +49,12 @@ def show_forecasts(
         horizon: how many values; as many as in training by default.
         plot: where to draw them, if anywhere.
         plain: print numbers instead of lines of JSON.
+
+    Raises:
+        CharRNNError: as `read_series` and `Forecaster.predict`, and for a picture that can't be
+            drawn.
     """
+    refuse_text_column(reading)
     if plot is not None:
         check_path(plot)
     notes: list[str] = []

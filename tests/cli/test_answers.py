@@ -52,6 +52,23 @@ def test_an_empty_line_has_an_answer(desk: Path, model: str) -> None:
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_a_translator_reads_the_sources_of_a_table_with_or_without_a_header(desk: Path) -> None:
+    (desk / "named.csv").write_text("target,source\nA,warm\nB,cold\n")
+    (desk / "bare.tsv").write_text("warm\tA\ncold\tB\n")
+    (desk / "named.jsonl").write_text('{"source": "warm"}\n{"source": "cold"}\n')
+    expected = commands.run(desk, "predict", "words", data=b"warm\ncold\n").stdout
+    for table, said in (
+        ("named.csv", ""),
+        ("bare.tsv", "bare.tsv: there is no column source, so its first one is read\n"),
+        ("named.jsonl", ""),
+    ):
+        done = commands.run(desk, "predict", "words", table)
+        assert (done.stdout, done.stderr) == (expected, said)
+    (desk / "other.jsonl").write_text('{"text": "warm"}\n')
+    done = commands.run(desk, "predict", "words", "other.jsonl")
+    assert "there is no column source; choose --text-column from text" in done.stderr
+
+
 def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:
     text = "fine  film in New Film, “warm song” in New Song."
     done = commands.run(desk, "predict", "places", text)

@@ -110,6 +110,25 @@ def test_a_picture_is_written_and_named(home: Path, arguments: tuple[str, ...]) 
     assert (home / "picture.svg").read_text("utf-8").startswith("<?xml")
 
 
+def test_the_losses_of_models_for_tasks_are_drawn(home: Path) -> None:
+    """One that reads texts, and one that reads numbers and has no vocabulary."""
+    pytest.importorskip("matplotlib")
+    (home / "pairs.tsv").write_text("".join(f"{k}\t{k * k}\n" for k in range(40)))
+    (home / "series.csv").write_text("y\n" + "".join(f"{k % 7}\n" for k in range(60)))
+    sizes = ("--rnn-size", 5, "--steps", 12, "--eval-every", 4, "--device", "cpu")
+    for name, source, task in (("p", "pairs.tsv", "translate"), ("s", "series.csv", "forecast")):
+        done = run(home, "train", source, "--task", task, "--name", name, *sizes)
+        assert done.returncode == 0, done.stderr
+        done = run(home, "plot", name, "--output", f"{name}.svg")
+        assert done.returncode == 0, done.stderr
+        drawn = (home / f"{name}.svg").read_text("utf-8")
+        for part in (f">{name} (", ">updates<", ">loss<", ">12<"):
+            assert part in drawn
+    done = run(home, "plot", "p", "verse", "--output", "both.svg")
+    assert done.returncode == 2
+    assert "are not comparable; draw them in pictures of their own" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -78,6 +78,20 @@ def test_what_is_changed_is_told() -> None:
     assert notes == ["CRLF became LF on 1 line", "left out 2 rows that hold no text"]
 
 
+def test_records_may_lack_a_text() -> None:
+    """The first as well as later ones; that no one has it is another thing."""
+    Path("a.jsonl").write_text(
+        '{"label": "a"}\n{"text": "x", "label": "b"}\n{"m": null, "label": "b"}\n'
+        '{"m": {"text": "y"}, "label": "a"}\n'
+    )
+    notes: list[str] = []
+    assert read("a.jsonl", notes=notes) == [("x", "b")]
+    assert notes == ["left out 3 rows that hold no text"]
+    assert read("a.jsonl", text="m.text") == [("y", "a")]
+    with pytest.raises(UsageError, match=r"there is no column m\.n; choose --text-column from"):
+        read("a.jsonl", text="m.n")
+
+
 WRONG = {
     "a missing label": ("a.csv", "text,label\nfine,good\ndull,\n", "a.csv: line 3: no label"),
     "a null": ("a.jsonl", '{"text": "x", "label": null}', "a.jsonl: row 1: no label"),

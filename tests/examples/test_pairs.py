@@ -17,7 +17,7 @@ PAIRS = [Pair("Hi, Tom!", "Hallo, Tom!"), Pair('He said "no".', "Er sagte „nei
 
 
 def read(*sources: str, text: str | None = None, label: str | None = None) -> list[Pair]:
-    return read_pairs(sources, Reading(text_column=text), label, []).pairs
+    return read_pairs(sources, Reading(text_column=text), label, [])
 
 
 def test_every_format_has_the_same_pairs() -> None:
@@ -59,8 +59,7 @@ def test_what_is_not_used_is_said() -> None:
     Path("anki.tsv").write_text("Go.\tGeh.\tCC-BY 2.0\nHi.\tHallo!\tCC-BY 2.0\n")
     notes: list[str] = []
     found = read_pairs(["anki.tsv"], Reading(), None, notes)
-    assert found.pairs[1] == Pair("Hi.", "Hallo!")
-    assert found.columns == ("1", "2")
+    assert found[1] == Pair("Hi.", "Hallo!")
     assert notes == ["anki.tsv: its columns from the third on are not used"]
 
 
@@ -94,6 +93,9 @@ def test_what_is_wrong_in_records() -> None:
     Path("b.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a", "target": null}\n')
     with pytest.raises(CharRNNError, match="row 2 has no target"):
         read("b.jsonl")
+    Path("b.jsonl").write_text('{"t": {"a": "a", "b": "b"}}\n{"t": null}\n')
+    with pytest.raises(CharRNNError, match="row 2 has no source"):
+        read("b.jsonl", text="t.a", label="t.b")
     Path("c.jsonl").write_text('{"en": "a", "de": "b"}\n')
     with pytest.raises(CharRNNError) as caught:
         read("c.jsonl", label="de")
@@ -124,6 +126,16 @@ def test_two_files_must_belong_together() -> None:
     Path("de").write_text("eins\n\ndrei\n")
     with pytest.raises(CharRNNError, match="de: line 2 is empty; fill it in, or delete it in both"):
         read("en", "de")
+
+
+def test_two_files_may_hold_the_same() -> None:
+    Path("al.en").write_text("yes\nno\n")
+    Path("al.copy").write_text("yes\nno\n")
+    notes: list[str] = []
+    pairs = read_pairs(["al.en", "al.copy"], Reading(), None, notes)
+    assert pairs == [Pair("yes", "yes"), Pair("no", "no")]
+    assert notes == []
+    assert read("al.en", "al.en") == pairs
 
 
 def test_one_file_of_plain_text_is_no_pairs() -> None:

@@ -111,6 +111,39 @@ def test_one_column(tmp_path: Path) -> None:
         assert (only.name, only.values.tolist()) == ("", [[1], [2], [3]])
 
 
+def test_records_may_lack_what_is_missing(tmp_path: Path) -> None:
+    """Whether the first one or a later one: as a cell that is empty, or null."""
+
+    def lines(*rows: dict[str, object]) -> str:
+        return "\n".join(map(json.dumps, rows))
+
+    rows: list[dict[str, object]] = [
+        {"ds": "2024-01", "north": 1},
+        {"ds": "2024-02", "north": 2, "south": 5},
+        {"ds": "2024-03", "south": 6, "north": 3},
+    ]
+    found, notes = read(tmp_path, lines(*rows), "x.jsonl")
+    assert notes == []
+    assert [(one.name, one.values[:, 0].tolist(), one.times[0]) for one in found] == [
+        ("north", [1, 2, 3], "2024-01"),
+        ("south", [5, 6], "2024-02"),
+    ]
+    table = "ds,north,south\n2024-01,1,\n2024-02,2,5\n2024-03,3,6\n"
+    for one, other in zip(found, read(tmp_path, table)[0], strict=True):
+        assert one.name == other.name
+        assert one.values.tolist() == other.values.tolist()
+    (only,), notes = read(tmp_path, lines({"wind": 7}, {"y": 1, "wind": 8}), "x.jsonl")
+    assert (only.features, only.values.tolist()) == (("wind",), [[1, 8]])
+    assert notes == [f"{tmp_path}/x.jsonl: left out 1 row without a value"]
+    error = refused(tmp_path, lines({"y": 1}, {"y": 2, "wind": 8}), "x.jsonl")
+    assert "row 1: the value of wind is missing, and that of y is not" in str(error)
+    error = refused(tmp_path, lines({"y": 1}, {"y": 2, "unique_id": "b"}), "x.jsonl")
+    assert "row 1: no unique_id" in str(error)
+    (only,), _ = read(tmp_path, lines({}, {"y": 1}, {"y": 2}), "x.jsonl")
+    assert only.values.tolist() == [[1], [2]]
+    assert "no numbers in it" in str(refused(tmp_path, lines({}, {}), "x.jsonl"))
+
+
 def test_json_lines(tmp_path: Path) -> None:
     rows = [
         {"unique_id": "a", "ds": "2024-01", "y": 1},

@@ -181,6 +181,11 @@ WRONG = {
     "nothing": ("a.conll", "\n\n", "a.conll: no text with tags in it"),
     "no spans": ("a.jsonl", '{"text": "x"}', "a.jsonl: row 1 has no spans"),
     "no text column": ("a.jsonl", '{"body": "x", "spans": []}', "there is no column text"),
+    "no later text": (
+        "a.jsonl",
+        '{"text": "x", "spans": []}\n{"spans": []}',
+        "a.jsonl: row 2: no text",
+    ),
     "no text": ("a.jsonl", '{"text": "", "spans": []}', "a.jsonl: row 1: no text"),
     "no list": ("a.jsonl", '{"text": "x", "spans": 1}', "a.jsonl: row 1: spans is not a list"),
     "no record": ("a.jsonl", '{"text": "x", "spans": [1]}', "row 1: a span is not a record"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -23,12 +24,14 @@ from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
 from charrnn.objectives.request import Request
 from charrnn.objectives.translate import Batch, Translation, TranslatorNetwork
+from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation as Answer
 from charrnn.tasks.nets.decoder import Decoder
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.edits import character_error_rate
-from charrnn.tasks.translate import Translator
+from charrnn.tasks.translate import Translator, report_of
 from charrnn.text.tokenizer import CharTokenizer
+from charrnn.training.events import Progress
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
 LEARNING: dict[str, Any] = {
@@ -310,6 +313,97 @@ def test_columns_are_remembered() -> None:
     )
     model = run.finish(progress=False)
     assert model.evaluate("a.csv").baselines["nearest source"]["exact match"] == 1
+
+
+def test_numbered_columns_are_remembered() -> None:
+    pairs = strings(30, 1, 9, seed=1)
+    Path("swapped.tsv").write_text("".join(f"{text.upper()}\t{text}\n" for text in pairs))
+    Path("third.tsv").write_text("".join(f"{text.upper()}\t#\t{text}\n" for text in pairs))
+    for name, column in (("swapped.tsv", "2"), ("third.tsv", "3")):
+        run = charrnn.train(
+            [name],
+            task="translate",
+            label_column="1",
+            reading=Reading(text_column=column),
+            out=name.removesuffix(".tsv"),
+            **SMALL,
+        )
+        model = run.finish(progress=False)
+        report = model.evaluate(name)
+        assert report.baselines["nearest source"]["exact match"] == 1
+        assert not [note for note in report.notes if "looked up" in note]
+        lower = [Pair(text, text.upper()) for text in pairs]
+        assert report.baselines["copy"] == report_of(lower, model.predict(pairs)).baselines["copy"]
+        Path("named.csv").write_text("in,target\nab,AB\ncd,CD\n")  # has no numbers
+        assert model.evaluate("named.csv", Reading(text_column="in")).count == 2
+
+
+def test_a_model_of_a_table_without_a_header_is_measured_on_one_with_a_header() -> None:
+    """Also an older one, whose folder holds the numbers that no one had named."""
+    data_of()
+    run = charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL)
+    run.finish(progress=False)
+    found = read_folder(Path("m"))
+    assert isinstance(found.record.task, Translate)
+    numbered = msgspec.structs.replace(found.record.task, text_column="1", label_column="2")
+    older = replace(found, record=msgspec.structs.replace(found.record, task=numbered))
+    Path("named.csv").write_text("target,source\nAB,ab\nCD,cd\nEF,ef\n")
+    for model in (Translator(found), Translator(older)):
+        report = model.evaluate("named.csv")
+        assert report.count == 3
+        assert report.baselines["copy"]["exact match"] == 0
+        assert report.baselines["nearest source"]["exact match"] < 1
+
+
+def test_tables_with_and_without_a_header_are_read_again_together() -> None:
+    write_pairs("one.tsv", strings(20, 1, 9, seed=1), str.upper)
+    Path("two.tsv").write_text("n\ttarget\tsource\n1\tAB\tab\n2\tCDE\tcde\n")
+    Path("three.jsonl").write_text(json.dumps({"source": "fa", "target": "FA"}))
+    several = ["one.tsv", "two.tsv", "three.jsonl"]
+    for name, files in (("m", several), ("w", several[::-1])):
+        charrnn.train(files, task="translate", out=name, **SMALL).finish(progress=False)
+        charrnn.train(repeat=name, out=f"{name}-again").finish(progress=False)
+        weights = [(Path(n) / "model.safetensors").read_bytes() for n in (name, f"{name}-again")]
+        assert weights[0] == weights[1]
+        model = charrnn.resume(name).finish(progress=False)
+        for file in files:
+            assert model.evaluate(file).baselines["nearest source"]["exact match"] == 1
+
+
+def test_a_translator_begun_when_folders_held_numbers_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def numbered(**given: Any) -> Translate:
+        return Translate(**given | {"text_column": "1", "label_column": "2"})
+
+    data_of()
+    with monkeypatch.context() as before:
+        before.setattr("charrnn.objectives.translate.Translate", numbered)
+        for event in charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL):
+            if isinstance(event, Progress):
+                break
+    charrnn.resume("m").finish(progress=False)
+    charrnn.train(repeat="m", out="again").finish(progress=False)
+    charrnn.train(["pairs.tsv"], task="translate", out="new", **SMALL).finish(progress=False)
+    found = [read_folder(Path(name)) for name in ("m", "again", "new")]
+    columns = [one.record.task and one.record.task.text_column for one in found]
+    assert columns == ["1", "1", None]
+    assert len({one.fingerprint for one in found}) == 1
+
+
+def test_why_nothing_is_looked_up_is_told() -> None:
+    data_of()
+    Path("test.tsv").write_text("ab\tAB!\n")
+    model = charrnn.train(["pairs.tsv"], task="translate", out="m", **SMALL).finish(progress=False)
+    Path("pairs.tsv").write_text("ab\tAB!\ncd\t\n")
+    report = model.evaluate("test.tsv")
+    assert list(report.baselines) == ["copy"]
+    assert report.notes[0] == (
+        f"{Path('pairs.tsv').resolve()}: line 2: the target is empty, so nothing is looked up in "
+        "what it was trained on"
+    )
+    Path("pairs.tsv").unlink()
+    assert "is no longer there" in model.evaluate("test.tsv").notes[0]
 
 
 def test_a_damaged_folder_is_told() -> None:

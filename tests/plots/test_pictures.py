@@ -6,18 +6,24 @@ import re
 import runpy
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from charrnn import CharRNN, CharRNNError, Model
+from charrnn import CharRNN, CharRNNError, Model, Reading, train
 from charrnn.errors import UsageError
 from charrnn.folder.reading import read_model
 from charrnn.inside import gradients, horizon, units
+from charrnn.objectives.batches.dividing import divided
 from charrnn.plots.curves import curve_of, draw_curves
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.insights import draw_gradients, draw_horizon, draw_units
 from charrnn.plots.style import check_path, looks
+from charrnn.text.records import Records
+from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import CharTokenizer
 from tests.conftest import VERSE, small_config
 
@@ -49,6 +55,41 @@ def test_training_curves_of_several_runs(trained_home: Path, tmp_path: Path) -> 
     shown = words(tmp_path / "one.svg")
     for part in ("verse (", "other", "bits per character", "characters read", "1,000"):
         assert part in shown
+
+
+def test_what_was_read_of_records_has_no_padding(tmp_path: Path) -> None:
+    """It is told from the characters of the list, up to the lengths of those for validation."""
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{'abcdefg'[k % 7] * (k % 5 + 1)}{k}\n" for k in range(300)))
+    sizes: dict[str, Any] = {"hidden_size": 7, "embed_size": 5, "batch_size": 6, "seq_length": 24}
+    run = train(
+        path, out=tmp_path / "m", reading=Reading(records="lines"), steps=90, device="cpu", **sizes
+    )
+    run.finish(progress=False)
+    found = read_model(tmp_path / "m")
+    config, last = found.record.training, found.metrics[-1]
+    assert config is not None
+    with closing(Spool([path], Reading(records="lines"))) as spool:
+        training, _ = divided(spool.text(found.tokenizer), config)
+    assert isinstance(training, Records)
+    assert curve_of(found).read[-1] == pytest.approx(last.epoch * training.size, rel=0.02)
+    assert curve_of(found).read[-1] < 90 * 6 * 24 / 2, "most of what is side by side is padding"
+
+
+def test_models_whose_names_begin_with_an_underscore_are_named(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+    several = [curve._replace(name="_new"), curve._replace(name="_child0", kept=None)]
+    draw_curves(tmp_path / "curves.svg", several)
+    shown = words(tmp_path / "curves.svg")
+    for part in ("_new (", "_child0", "the weights that were kept", "training loss"):
+        assert part in shown
+    (one,) = gradients([a_model("gru")], TEXT)
+    found = [msgspec.structs.replace(one, model=f"checkpoints/_{name}") for name in "ab"]
+    draw_gradients(tmp_path / "gradients.svg", found)
+    for part in ("_a", "_b", "half of all losses"):
+        assert part in words(tmp_path / "gradients.svg")
 
 
 def test_a_task_and_a_language_model_share_no_picture(trained_home: Path, tmp_path: Path) -> None:

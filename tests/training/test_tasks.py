@@ -311,8 +311,13 @@ def test_language_models_start_the_stacks(task: TaskName, examples: str) -> None
             if name.startswith("rnn."):
                 own = found.weights[name.replace("rnn.", stack, 1)]
                 np.testing.assert_allclose(own, weights[name], atol=1e-6)
-    _consume(train(repeat="model", out="again", init_from=bases))
-    assert _content("again") == _content("model")
+    for out, order in (("again", bases), ("turned", bases[::-1])):
+        _consume(train(repeat="model", out=out, init_from=order))
+        assert _content(out) == _content("model")
+        assert read_folder(Path(out)).record.training == found.record.training
+    for wrong in (bases[:1], [*bases, "forwards"], ["model"]):
+        with pytest.raises(CharRNNError, match=r"that it started from|not a language model"):
+            train(repeat="model", out="x", init_from=wrong)
     for others in ([], ["forwards"]):
         twice = [*others, "backwards", "backwards"]
         with pytest.raises(CharRNNError, match="backwards and backwards read back"):

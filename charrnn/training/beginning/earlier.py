@@ -100,9 +100,9 @@ def _bases(folder: Path, wanted: str | None, init_from: Sequence[str | Path]) ->
         return []
     found = f"{folder} started from the weights of another model"
     if init_from:
-        bases = [read_model(find_model(model)) for model in init_from]
-        if "+".join(base.fingerprint for base in bases) == wanted:
-            return bases
+        bases = {one.fingerprint: one for one in map(read_model, map(find_model, init_from))}
+        if len(bases) == len(init_from) and sorted(bases) == sorted(wanted.split("+")):
+            return [bases[fingerprint] for fingerprint in wanted.split("+")]
         named = ", ".join(map(str, init_from))
         found = f"{folder} did not start from the weights that {named} has now"
     raise UsageError(
