@@ -31,6 +31,7 @@ from charrnn.config import settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
+from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import LONGEST_RECORD
@@ -171,6 +172,7 @@ class Service:
             field = FIELDS.get(error.setting, error.setting)
             found = f"{field}{error.found.removeprefix(error.setting)}; {error.advice}"
             raise ApiError(422, found, param=field) from None
+        config = with_known_stops(config, model.tokenizer)
         self._check_length("max_tokens", config.max_new_tokens or 0)
         count = (given.n or 1) * len(given.prompts)
         if count > self.config.max_texts:

@@ -185,9 +185,9 @@ class CharTokenizer(
             found.append(other)
             forms.add(form)
         if named := " or ".join(sorted(forms - {""})):
-            # The same words whatever the text: Python says them once, for however many texts.
+            # The same words at the same place, whatever the text: Python says them once.
             why = f"the model knows its characters only in the normal form {named} of Unicode"
-            warnings.warn(f"the text is read in another form, since {why}", stacklevel=3)
+            warnings.warn(f"the text is read in another form, since {why}", stacklevel=1)
         return found
 
     def _known_form(self, text: str) -> tuple[str, str]:

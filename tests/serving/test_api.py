@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -424,6 +425,17 @@ def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None
             assert score["nats"][0] == 0
             assert math.isclose(sum(score["nats"]), float(costs.sum()), abs_tol=1e-4)
         assert server.ask("GET", "/v1/models").json["data"][0]["end"] == "\n"
+
+
+def test_a_stop_in_another_normal_form_ends_the_text(names: Path) -> None:
+    model = charrnn.load(names / "names")
+    seed = next(seed for seed in range(99) if "ä" in model.generate(seed=seed))
+    with started(names, "names") as server:
+        for stop in ("ä", unicodedata.normalize("NFD", "ä")):
+            (choice,) = server.complete(seed=seed, stop=stop).json["choices"]
+            assert choice["text"] == model.generate(seed=seed, stop_strings=("ä",))
+            assert choice["finish_reason"] == "stop"
+            assert "ä" not in choice["text"]
 
 
 @pytest.mark.parametrize("sent", [b"HELO there\r\n\r\n", b"G" * 100_000])
