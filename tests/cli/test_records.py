@@ -92,6 +92,8 @@ def test_records_are_written_with_what_ends_them_in_between(desk: Path) -> None:
     prompted = run(desk, "sample", "names", "--records", 5, "--prompt", "Ka").stdout.splitlines()
     assert len(prompted) == 5
     assert all(line.startswith("Ka") for line in prompted)
+    command = ("sample", "names", "--records", 5, "--prompt", "KΩa", "--unknown", "skip")
+    assert all(line.startswith("Ka") for line in run(desk, *command).stdout.splitlines())
 
 
 def test_a_prompt_that_is_a_whole_record_ends_its_line(desk: Path) -> None:
