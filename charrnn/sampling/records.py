@@ -15,7 +15,7 @@ from charrnn.config import Unknown, settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.generation import generate_batch, new_seed, seeds_from
 from charrnn.sampling.growing import Sample
-from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
+from charrnn.sampling.language_model import LanguageModel, Stop, never, own_ids
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
 
@@ -75,8 +75,7 @@ def _checked(record: object) -> str:
 
 def beginning_as_read(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> str:
     """The beginning of a record as the model reads it: what it does not know may be left out."""
-    ids = encode_prompt(tokenizer, prompt, unknown)[1:]  # without the end before the record
-    return tokenizer.decode(ids)
+    return tokenizer.decode(own_ids(tokenizer, prompt, unknown))
 
 
 def draw_records(
