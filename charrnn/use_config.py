@@ -20,6 +20,7 @@ from charrnn.config import (
     TrainConfig,
     Width,
 )
+from charrnn.errors import UsageError
 from charrnn.settings import Settings, about, document
 
 __all__ = ["SETTINGS", "EvalConfig", "LengthPenalty", "SampleConfig", "ServeConfig"]
@@ -142,7 +143,7 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
     api_key: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
         about(
-            "Key that requests must send as `Authorization: Bearer KEY`.",
+            "Key that requests must send as `Authorization: Bearer KEY`, in ASCII.",
             unset="the environment's CHARRNN_API_KEY",
         ),
     ] = None
@@ -171,6 +172,14 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
     max_seconds: Annotated[Positive, about("Maximum time that a request may take, in seconds.")] = (
         300.0
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        key = self.api_key or ""
+        if not key.isascii() or not key.isprintable() or key != key.strip():
+            # Some clients send é as one byte, others as two, and some not at all.
+            found = "api_key holds what clients can't send: more than ASCII, or a blank at an end"
+            raise UsageError(found, "choose another key", "api_key")
 
 
 # All that a user can set.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charrnn.words import counted
+from charrnn.words import counted, listing
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,11 @@ from charrnn.words import counted
 )
 def test_how_many_there_are(number: int, noun: str, words: str) -> None:
     assert counted(number, noun) == words
+
+
+def test_names_make_one_line_however_many_and_long_they_are() -> None:
+    assert listing(iter(["a", "b c"])) == "a, b c"
+    assert listing(["two\nlines", "x" * 200_000]) == f"two lines, {'x' * 60}…"
+    assert listing(map(str, range(21))) == f"{', '.join(map(str, range(20)))}, …"
+    assert listing(map(str, range(20))).endswith(", 18, 19")
+    assert listing([]) == ""

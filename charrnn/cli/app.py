@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -87,11 +89,11 @@ class CharRNNGroup(TyperGroup):
                 raise
             say(f"charrnn: {package} is not installed here; {INSTALLING[package]}")
             raise typer.Exit(1) from None
-        except BrokenPipeError:  # the reader has seen enough
-            _drop_buffered_output()
-            raise typer.Exit(0) from None
         except OSError as error:
+            seen_enough = _reader_has_left(error)
             _drop_buffered_output()
+            if seen_enough:
+                raise typer.Exit(0) from None
             found = f"{error.filename or 'standard output'}: {error.strerror}"
             failure = ReadWriteError(found, "make room or check the disk, then try again")
             say(f"charrnn: {failure}")
@@ -108,6 +110,18 @@ def _in_options(error: CharRNNError) -> str:
     (option,) = option_names([setting]).values()
     advice = error.advice.replace("or a tuple of them", "or several with commas between")
     return f"{option}{error.found.removeprefix(setting)}; {advice}"
+
+
+def _reader_has_left(error: OSError) -> bool:
+    """Whether standard output was a pipe, and its other end is closed."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    # What Windows says of a pipe that is being closed, Python takes for EINVAL: issue 79935 of
+    # CPython. A disk has errors of its own.
+    is_invalid = error.errno == errno.EINVAL and error.filename is None
+    if sys.platform != "win32" or not is_invalid:
+        return False
+    return stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
 
 
 def _drop_buffered_output() -> None:

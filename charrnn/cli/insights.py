@@ -95,7 +95,7 @@ def _training_text(path: Path) -> str | None:
             raise UsageError(f"{path} does not say what it was trained on", "")
         progress = read_progress(path, record.training)
         if Origin(progress.sources, progress.reading).is_gone:
-            raise UsageError(f"{path} was trained on standard input", "")
+            raise UsageError(f"{path} was trained on standard input or a pipe", "")
         corpus = read_corpus(progress.sources, progress.reading)
         if corpus.sha256 != record.corpus.sha256:
             raise UsageError(f"{', '.join(progress.sources)} has changed since training", "")

@@ -170,9 +170,10 @@ def _as_trained(asked: Asked, reading: Reading) -> Reading:
     """
     from charrnn.folder.reading import find_model, read_model
     from charrnn.text.corpus import read_corpus
+    from charrnn.text.origin import is_read_once
 
     sources = asked.sources if asked.validation else asked.dynamic
-    if not sources or "-" in sources:
+    if not sources or any(map(is_read_once, sources)):
         return reading
     records = [read_model(find_model(model)).record for model in asked.models]
     trained = {record.corpus.sha256 for record in records if record.corpus is not None}

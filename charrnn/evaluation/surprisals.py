@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Surprisals
 from charrnn.network.char_rnn import CharRNN
+from charrnn.scoring.score import alike
 from charrnn.text.records import PAD, Records, Text
 from charrnn.use_config import EvalConfig
 
@@ -90,10 +91,8 @@ class Scoring:
         """Each record from the empty state; those of about equal length side by side."""
         nats = np.empty(records.size, np.float32)
         begins = np.cumsum(records.lengths) - records.lengths  # of each record in `nats`
-        order = np.argsort(records.lengths, kind="stable")
-        for start in range(0, records.count, MAX_RECORDS):
-            rows, state = order[start : start + MAX_RECORDS], None
-            longest = int(records.lengths[rows[-1]])
+        for rows in alike(records.lengths, MAX_RECORDS):
+            state, longest = None, int(records.lengths[rows[-1]])
             for time in range(0, longest, CHUNK):
                 window = records.windows(rows, time, min(CHUNK, longest - time))  # (B, T+1)
                 inputs, wanted = np.maximum(window[:, :-1], 0), window[:, 1:]

@@ -16,6 +16,7 @@ from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
+from charrnn.words import listing
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
 
@@ -143,7 +144,7 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
             return
         first = list(row.cells.values()) if row.number == 1 else list(file.columns)
         missing = next((name for name in options if name not in first), "")
-        shown = ", ".join(first[:20])
+        shown = listing(first)
         if file.form is Form.TEXT:
             raise BadDataError(
                 f"{file.name}: neither a table with the columns {' and '.join(options)} nor lines "

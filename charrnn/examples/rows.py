@@ -25,10 +25,9 @@ from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
+from charrnn.words import listing
 
 __all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
-
-NAMED = 20  # columns named in an error
 
 
 class Form(Enum):
@@ -209,8 +208,8 @@ class File:
 
     def no_column(self, column: str, option: str) -> UsageError:
         """The error for a table without a column that it should have."""
-        names = [name for name in self.columns if name != column][:NAMED]
-        choice = f"choose {option} from {', '.join(names)}" if names else "check the table"
+        names = listing(name for name in self.columns if name != column)
+        choice = f"choose {option} from {names}" if names else "check the table"
         return UsageError(f"{self.name}: there is no column {column}", choice)
 
 

@@ -16,7 +16,7 @@ from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.drawing.filters import only
-from charrnn.sampling.endings import Ending, check_ends
+from charrnn.sampling.endings import Ending, check_ends, with_known_stops
 from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import (
     LanguageModel,
@@ -78,7 +78,7 @@ def beam_search(
         UsageError: as `generation.generate_batch`; for a text without a length, fewer than one
             path, or a penalty beyond ±10.
     """
-    config = config or SampleConfig()
+    config = with_known_stops(config or SampleConfig(), model.tokenizer)
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
     check_ends(config, model.tokenizer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +13,14 @@ from charrnn.sampling.drawing.distribution import allowed_ids
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
 
-__all__ = ["Ending", "check_ends", "has_stops", "is_endless", "refuse_endless"]
+__all__ = [
+    "Ending",
+    "check_ends",
+    "has_stops",
+    "is_endless",
+    "refuse_endless",
+    "with_known_stops",
+]
 
 
 def has_stops(config: SampleConfig) -> bool:
@@ -35,8 +43,22 @@ def refuse_endless(config: SampleConfig) -> None:
         raise UsageError("the text has no end", "give a length or something to stop at")
 
 
+def with_known_stops(config: SampleConfig, tokenizer: Tokenizer) -> SampleConfig:
+    """Settings with their stop strings in the form of Unicode in which the model writes.
+
+    Warns:
+        UserWarning: if that changes one.
+    """
+    stops = tuple(tokenizer.in_known_form(config.stop_strings))
+    return msgspec.structs.replace(config, stop_strings=stops)
+
+
 def check_ends(config: SampleConfig, tokenizer: Tokenizer) -> None:
     """See that what a text is to stop at can come, as far as its characters tell.
+
+    Args:
+        config: see `with_known_stops`.
+        tokenizer: of the model.
 
     Warns:
         UserWarning: for each stop that can't.
@@ -63,7 +85,7 @@ def check_ends(config: SampleConfig, tokenizer: Tokenizer) -> None:
 def _missing(stop: str, tokenizer: Tokenizer, allowed: NDArray[np.bool_] | None) -> str:
     """Why a stop string can't come; empty if it can."""
     for character in stop:
-        ids = tokenizer.encode(character, "skip")
+        ids = tokenizer.encode_as_is(character, "skip")
         if not len(ids):
             return f"the model does not know {character!r}"
         if allowed is not None and not allowed[ids].all():

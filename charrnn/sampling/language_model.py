@@ -26,9 +26,11 @@ __all__ = [
     "Stepper",
     "Stop",
     "TokenSampler",
+    "after_start",
     "encode_prompt",
     "line_start",
     "never",
+    "own_ids",
     "read_prompt",
 ]
 
@@ -147,7 +149,12 @@ def never() -> bool:
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> Ids:
-    """The ids (N,) of a prompt, read as `as_trained`; for an empty one those of a line's start.
+    """The ids (N,) of a prompt and of what it is read after; see `own_ids` and `after_start`."""
+    return after_start(tokenizer, own_ids(tokenizer, prompt, unknown))
+
+
+def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> Ids:
+    """The ids (N,) of a prompt alone, read as `as_trained`; none if all of it is left out.
 
     For a model of records, the prompt begins one.
 
@@ -161,7 +168,14 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error")
             "the prompt has a line end, where records of this model end",
             "give only the beginning of one record",
         )
-    ids = tokenizer.encode(prompt, unknown)
+    return tokenizer.encode(prompt, unknown)
+
+
+def after_start(tokenizer: Tokenizer, ids: Ids) -> Ids:
+    """The ids (N,) of a prompt after the end of a record, or after a line's start if it is empty.
+
+    Only a model of records reads an end.
+    """
     if tokenizer.end is not None:
         return np.concatenate([line_start(tokenizer), ids])
     return ids if len(ids) else line_start(tokenizer)

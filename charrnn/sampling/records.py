@@ -5,6 +5,7 @@ seeds ──generation──▶ samples ──whole, new──▶ records
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,11 +15,11 @@ from charrnn.config import Unknown, settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.generation import generate_batch, new_seed, seeds_from
 from charrnn.sampling.growing import Sample
-from charrnn.sampling.language_model import LanguageModel, Stop, never
+from charrnn.sampling.language_model import LanguageModel, Stop, never, own_ids
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
 
-__all__ = ["Wanted", "draw_records", "sampling_config"]
+__all__ = ["Wanted", "beginning_as_read", "draw_records", "sampling_config"]
 
 LONGEST_RECORD = 10_000  # tokens; one that has not ended by then never will
 AT_ONCE = 256  # records drawn side by side
@@ -38,7 +39,8 @@ class Wanted:
     Args:
         count: how many.
         unique: whether none may come twice.
-        known: records that may not come. Their hashes are kept, a million in some 60 MB.
+        known: records that may not come, in whatever normal form of Unicode. Their hashes are
+            kept, a million in some 60 MB.
 
     Raises:
         UsageError: for a count below 0, or what is known and no string.
@@ -49,11 +51,11 @@ class Wanted:
             raise UsageError(f"count is {count}", "it must be at least 0")
         self.count = count
         self.unique = unique
-        self._out = {hash(_checked(record)) for record in known}
+        self._out = {_content(_checked(record)) for record in known}
 
     def takes(self, record: str) -> bool:
         """Whether a record will do; if none may come twice, it will not do again."""
-        content = hash(record)
+        content = _content(record)
         if content in self._out or not record.strip():  # an empty one is none
             return False
         if self.unique:
@@ -61,10 +63,19 @@ class Wanted:
         return True
 
 
+def _content(record: str) -> int:
+    return hash(unicodedata.normalize("NFC", record))  # what looks the same is the same
+
+
 def _checked(record: object) -> str:
     if not isinstance(record, str):
         raise UsageError(f"a known record is of type {type(record).__name__}", "give strings")
     return record
+
+
+def beginning_as_read(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> str:
+    """The beginning of a record as the model reads it: what it does not know may be left out."""
+    return tokenizer.decode(own_ids(tokenizer, prompt, unknown))
 
 
 def draw_records(
@@ -103,6 +114,7 @@ def _drawn(
     seed = new_seed() if config.seed is None else config.seed
     longest = config.max_new_tokens or LONGEST_RECORD
     config = msgspec.structs.replace(config, seed=None, max_new_tokens=longest)
+    begun = beginning_as_read(model.tokenizer, prompt, unknown)
     found = in_vain = 0
     while found < wanted.count and not stop():
         # A few more than are missing: some may not do.
@@ -113,7 +125,7 @@ def _drawn(
         (seed,) = seeds_from(seed + number, 1)
         for sample in drawn:
             in_vain += 1
-            if found < wanted.count and sample.whole and wanted.takes(prompt + sample.text):
+            if found < wanted.count and sample.whole and wanted.takes(begun + sample.text):
                 found, in_vain = found + 1, 0
                 yield sample
         if in_vain >= IN_VAIN:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids, Surprisals
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["Score", "blocks", "by_character", "score_of"]
-
+__all__ = ["Score", "alike", "blocks", "by_character", "score_of"]
 
 BLOCK = 4096  # lines that are sorted by length together
 ROWS = 128  # lines that are read side by side
+SHORT = 64  # tokens; padding to so many takes less time than another batch
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +75,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 def score_of(nats: float, tokenizer: Tokenizer, ids: NDArray[np.integer]) -> Score:
     """The score of the tokens `ids` (N,), which took `nats` together."""
+    nats += 0.0  # not -0.0, of a text that costs nothing
     if tokenizer.unit == "byte":
         characters = int(((ids & 0xC0) != 0x80).sum())  # each but UTF-8's continuation bytes
         return Score(nats=nats, tokens=len(ids), characters=characters, bytes=len(ids))
@@ -105,7 +106,9 @@ def by_character(
         yield text, cost
 
 
-def blocks(lines: Iterable[Ids]) -> Iterator[list[tuple[NDArray[np.intp], Ids, NDArray[np.intp]]]]:
+def blocks(
+    lines: Iterable[Ids],
+) -> Iterator[Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.intp]]]]:
     """Lines as batches of about equal lengths.
 
     Args:
@@ -117,13 +120,33 @@ def blocks(lines: Iterable[Ids]) -> Iterator[list[tuple[NDArray[np.intp], Ids, N
     """
     source = iter(lines)
     while block := list(islice(source, BLOCK)):
-        lengths = np.array([len(line) for line in block])
-        order = np.argsort(lengths, kind="stable")
-        batches = []
-        for start in range(0, len(block), ROWS):
-            rows = order[start : start + ROWS]
-            padded = np.zeros((len(rows), lengths[rows[-1]]), np.int32)
-            for place, row in enumerate(rows):
-                padded[place, : lengths[row]] = block[row]
-            batches.append((rows, padded, lengths[rows]))
-        yield batches
+        yield _batches(block)
+
+
+def _batches(block: list[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.intp]]]:
+    lengths = np.array([len(line) for line in block])
+    for rows in alike(lengths, ROWS):
+        padded = np.zeros((len(rows), lengths[rows[-1]]), np.int32)
+        for place, row in enumerate(rows):
+            padded[place, : lengths[row]] = block[row]
+        yield rows, padded, lengths[rows]
+
+
+def alike(lengths: NDArray[np.integer], most: int) -> Iterator[NDArray[np.intp]]:
+    """Which sequences to read side by side, so that little of what is read is padding.
+
+    Args:
+        lengths: (N,), in tokens.
+        most: how many are read side by side.
+
+    Yields:
+        rows: (B,), shorter sequences first. None is over twice as long as another, unless both are
+            short.
+    """
+    order = np.argsort(lengths, kind="stable")
+    ordered, start = lengths[order], 0
+    while start < len(order):
+        longest = max(2 * int(ordered[start]), SHORT)
+        end = min(start + most, int(np.searchsorted(ordered, longest, "right")))
+        yield order[start:end]
+        start = end

@@ -27,12 +27,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from charrnn.arrays import Ids
 from charrnn.config import settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
+from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
-from charrnn.sampling.language_model import encode_prompt
+from charrnn.sampling.language_model import after_start, own_ids
 from charrnn.sampling.records import LONGEST_RECORD
 from charrnn.sampling.token_source import Request as Wish
 from charrnn.scoring.score import by_character
@@ -171,6 +173,7 @@ class Service:
             field = FIELDS.get(error.setting, error.setting)
             found = f"{field}{error.found.removeprefix(error.setting)}; {error.advice}"
             raise ApiError(422, found, param=field) from None
+        config = with_known_stops(config, model.tokenizer)
         self._check_length("max_tokens", config.max_new_tokens or 0)
         count = (given.n or 1) * len(given.prompts)
         if count > self.config.max_texts:
@@ -179,15 +182,15 @@ class Service:
         first = new_seed() if given.seed is None else given.seed
         texts, read = [], 0
         for prompt in given.prompts:
-            wish = self._wish(model, "prompt", prompt, config, given.unknown)
-            # What a text without a prompt, or a record, is read after is not counted.
-            read += len(wish.prompt) - (model.tokenizer.end is not None) if prompt else 0
+            ids = self._ids(model, "prompt", prompt, given.unknown)
+            read += len(ids)
+            wish = Wish(model, after_start(model.tokenizer, ids), config)
             texts += [
                 Text(
                     wish,
                     seed,
                     given.logprobs,
-                    echo=bool(given.echo and prompt),
+                    echo=bool(given.echo and len(ids)),
                     whole=not given.stream,
                 )
                 for seed in seeds_from(first, given.n or 1)
@@ -202,7 +205,11 @@ class Service:
         given = shapes.decode(body, ScoreRequest)
         name, model = self.model(given.model)
         config = SampleConfig(max_new_tokens=0)
-        wish = self._wish(model, "text", given.text, config, given.unknown)
+        ids = self._ids(model, "text", given.text, given.unknown)
+        if not len(ids):
+            found = "text: there is no text to score; send a character that the model knows"
+            raise ApiError(422, found, param="text")
+        wish = Wish(model, after_start(model.tokenizer, ids), config)
         if model.tokenizer.end is not None:  # what ends a record has its cost, too
             wish = wish._replace(prompt=np.append(wish.prompt, wish.prompt[:1]))
         text = Text(wish, 0, 0, echo=True, whole=True)
@@ -212,21 +219,18 @@ class Service:
         characters = list(by_character(model.tokenizer, wish.prompt, nats.astype(np.float32)))
         return _json(score_body(name, characters))
 
-    def _wish(
-        self, model: Model, field: str, prompt: str, config: SampleConfig, unknown: Any
-    ) -> Wish:
-        """What is to be written after a prompt.
+    def _ids(self, model: Model, field: str, text: str, unknown: Any) -> Ids:
+        """The ids (N,) of what was sent.
 
         Raises:
-            ApiError: 422 if the prompt is too long or has unknown characters; names the field.
+            ApiError: 422 if it is too long or has unknown characters; names the field.
         """
-        self._check_length(field, len(prompt))
+        self._check_length(field, len(text))
         try:
-            ids = encode_prompt(model.tokenizer, prompt, unknown)
+            return own_ids(model.tokenizer, text, unknown)
         except UsageError as error:
             advice = 'leave them out, or send "unknown": "skip" or "replace"'
             raise ApiError(422, f"{field}: {error.found}; {advice}", param=field) from None
-        return Wish(model, ids, config)
 
     def _check_length(self, field: str, length: int) -> None:
         if length > self.config.max_length:

@@ -11,7 +11,7 @@ from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.text.corpus import Corpus
 
-__all__ = ["STANDARD_INPUT", "Origin", "origin_of"]
+__all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of"]
 
 STANDARD_INPUT = "-"
 
@@ -20,8 +20,8 @@ class Origin(NamedTuple):
     """Where a corpus was read, and how.
 
     Attributes:
-        sources: absolute paths of files, and names of bundled corpora and data sets; "-" for
-            standard input or a text that was given as a `Corpus`.
+        sources: absolute paths of files, and names of bundled corpora and data sets; "-" for what
+            is read once, or a text that was given as a `Corpus`.
         reading: encoding and columns.
     """
 
@@ -50,6 +50,19 @@ def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origi
                 f"{source}: its name is not UTF-8, so a run could not find it again",
                 "rename it, or give it as standard input",
             ) from None
+    return Origin(tuple(map(_place, sources)), reading)
+
+
+def is_read_once(source: str | Path) -> bool:
+    """Whether a source is gone once it is read: standard input, a pipe or a device."""
+    if str(source) == STANDARD_INPUT:
+        return True
     # Unlike Path's methods, these find nothing where a name is empty, too long or out of reach.
-    places = (os.path.abspath(s) if os.path.exists(s) else str(s) for s in sources)  # noqa: PTH100, PTH110
-    return Origin(tuple(places), reading)
+    lasts = os.path.isfile(source) or os.path.isdir(source)  # noqa: PTH112, PTH113
+    return os.path.exists(source) and not lasts  # noqa: PTH110
+
+
+def _place(source: str | Path) -> str:
+    if is_read_once(source):
+        return STANDARD_INPUT
+    return os.path.abspath(source) if os.path.exists(source) else str(source)  # noqa: PTH100, PTH110

@@ -40,6 +40,7 @@ StreamDecoder = Callable[[Sequence[int], bool], str]  # (the next ids, whether t
 
 # Tried in this order as the stand-in for a character the vocabulary lacks.
 STAND_INS = "\N{REPLACEMENT CHARACTER}? "
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of Unicode, in which texts are kept
 
 
 class CharTokenizer(
@@ -140,14 +141,24 @@ class CharTokenizer(
             UsageError: if `unknown` is "error" and there are such characters; names them.
         """
         _check_arguments(text, unknown)
-        ids = self._ids.take(code_points(text), mode="clip")  # (N,)
+        ids = self._look_up(text)
+        if (ids < 0).any():
+            return self.encode_as_is(self.in_known_form([text])[0], unknown)
+        return ids
+
+    def encode_as_is(self, text: str, unknown: Unknown = "error") -> Ids:
+        """As `encode`, but `text` keeps its form, in which it has an id for each character."""
+        ids = self._look_up(text)
         known = ids >= 0  # (N,)
-        if not known.all() and (other := self._in_known_form(text)) != text:
-            return self.encode(other, unknown)
-        if not known.all():
-            if unknown == "error":
-                raise _unknown_characters(sorted(set(text).difference(self.characters)))
-            ids = ids[known] if unknown == "skip" else np.where(known, ids, self._stand_in)
+        if known.all():
+            return ids
+        if unknown == "error":
+            raise _unknown_characters(sorted(set(text).difference(self.characters)))
+        return ids[known] if unknown == "skip" else np.where(known, ids, self._stand_in)
+
+    def _look_up(self, text: str) -> Ids:
+        """The id of each character of `text` (N,); -1 for the unknown."""
+        ids: Ids = self._ids.take(code_points(text), mode="clip")
         return ids
 
     def places(self, text: str, stand_in: str) -> Ids:
@@ -155,24 +166,38 @@ class CharTokenizer(
 
         Character n of the text is id n, whatever it is.
         """
-        ids = self._ids.take(code_points(text), mode="clip")  # (N,)
+        ids = self._look_up(text)
         return np.where(ids < 0, self._ids[ord(stand_in)], ids)
 
-    def _in_known_form(self, text: str) -> str:
-        """`text` in a normal form that leaves fewer characters unknown, and none besides."""
+    def in_known_form(self, texts: Sequence[str]) -> list[str]:
+        """Each of `texts` in the form of Unicode that leaves fewest of its characters unknown.
 
-        def unknown(text: str) -> set[str]:
-            return set(text).difference(self.characters)
+        It stays as it is where another leaves as many, or one unknown that was none before.
 
-        before = unknown(text)
-        for form in ("NFC", "NFD"):
+        Warns:
+            UserWarning: once for all that are changed.
+        """
+        if (self._look_up("".join(texts)) >= 0).all():
+            return list(texts)
+        found, forms = list[str](), set[str]()
+        for text in texts:
+            form, other = self._known_form(text)
+            found.append(other)
+            forms.add(form)
+        if named := " or ".join(sorted(forms - {""})):
+            # The same words at the same place, whatever the text: Python says them once.
+            why = f"the model knows its characters only in the normal form {named} of Unicode"
+            warnings.warn(f"the text is read in another form, since {why}", stacklevel=1)
+        return found
+
+    def _known_form(self, text: str) -> tuple[str, str]:
+        """The name of the form to take a text in, empty for its own, and the text in it."""
+        found, unknown = ("", text), set(text).difference(self.characters)
+        for form in FORMS if unknown else ():
             other = unicodedata.normalize(form, text)
-            if unknown(other) < before:
-                named = ", ".join(repr(c) for c in sorted(before - unknown(other))[:5])
-                found = f"the model knows {named} only in the normal form {form} of Unicode"
-                warnings.warn(f"{found}, so the text is read in that", stacklevel=3)
-                return other
-        return text
+            if (fewer := set(other).difference(self.characters)) < unknown:
+                found, unknown = (form, other), fewer
+        return found
 
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,)."""
@@ -244,6 +269,12 @@ class ByteTokenizer(
             data = cleaned.encode("utf-8", "surrogateescape")
         return np.frombuffer(data, np.uint8).astype(np.int32)
 
+    encode_as_is = encode
+
+    def in_known_form(self, texts: Sequence[str]) -> list[str]:
+        """`texts`: bytes can write every form of Unicode."""
+        return list(texts)
+
     def decode(self, ids: NDArray[np.integer]) -> str:
         """The text of `ids` (N,); bytes that are not UTF-8 become U+FFFD."""
         found = checked_ids(ids, self.vocab_size, 1)
@@ -290,11 +321,12 @@ def make_tokenizer(kind: Literal["char", "byte"], text: str, end: str | None = N
 def encode_records(tokenizer: Tokenizer, records: Sequence[str], unknown: Unknown = "error") -> Ids:
     """The ids (N,) of records, the end after each; see `CharTokenizer.encode`."""
     assert tokenizer.end_id is not None, "only a tokenizer with an end has records"
+    records = tokenizer.in_known_form(records)  # before they are joined, as marks may meet letters
     if unknown != "error":
-        each = [tokenizer.encode(record, unknown) for record in records]
+        each = [tokenizer.encode_as_is(record, unknown) for record in records]
         ids, lengths = np.concatenate([*each, np.zeros(0, np.int32)]), [len(one) for one in each]
     else:  # all at once: a list has millions of short records
-        ids = tokenizer.encode("".join(records))
+        ids = tokenizer.encode_as_is("".join(records))
         in_bytes = tokenizer.unit == "byte"
         lengths = [len(r.encode("utf-8", "surrogateescape") if in_bytes else r) for r in records]
     return np.insert(ids, np.cumsum(np.array(lengths, np.int64)), tokenizer.end_id)

@@ -41,7 +41,7 @@ from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, listed
-from charrnn.text.origin import origin_of
+from charrnn.text.origin import STANDARD_INPUT, is_read_once, origin_of
 from charrnn.training.beginning import earlier
 from charrnn.training.beginning.preparing import prepare
 from charrnn.training.beginning.starting import NewRun, StoppedRun
@@ -139,13 +139,14 @@ def _corpus(sources: str | Path | Sources) -> Sources:
     """A corpus, or its sources as a list, that each process can read.
 
     Raises:
-        UsageError: for standard input, if there are several.
+        UsageError: for standard input or a pipe, if there are several.
     """
     if isinstance(sources, Corpus):
         return sources
     sources, count = listed(sources), found().count
-    if count > 1 and "-" in map(str, sources):
-        raise UsageError(f"standard input can't be read by {count} processes", "name a file")
+    for once in filter(is_read_once, sources if count > 1 else ()):
+        name = "standard input" if str(once) == STANDARD_INPUT else once
+        raise UsageError(f"{name} can't be read by {count} processes", "name a file")
     return sources
 
 

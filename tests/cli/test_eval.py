@@ -132,6 +132,19 @@ def test_texts_are_read_as_for_training(desk: Path) -> None:
     assert json.loads(scored.stdout)["characters"] > 0
 
 
+def test_a_text_that_can_be_read_only_once_is_read_only_once(desk: Path) -> None:
+    """It was read to see by which rules, and then there was no more of it."""
+    whole = (desk / "verse.txt").read_bytes()
+    for options in (("--validation",), ("--dynamic", "verse.txt"), ("--dynamic", "/dev/stdin")):
+        source = "verse.txt" if "/dev/stdin" in options else "/dev/stdin"
+        known = [option.replace("/dev/stdin", "verse.txt") for option in options]
+        expected = run(desk, "eval", "verse", "verse.txt", *known, "--json")
+        found = run(desk, "eval", "verse", source, *options, "--json", data=whole)
+        assert found.returncode == 0, found.stderr
+        facts, wanted = json.loads(found.stdout), json.loads(expected.stdout)
+        assert facts | {"text": ""} == wanted | {"text": ""}
+
+
 def test_models_that_have_seen_different_parts_are_not_scored_together(desk: Path) -> None:
     options = ("--steps", 3, "--val-frac", 0.3, "--name", "other-part", *TINY)
     assert run(desk, "train", "verse.txt", *options).returncode == 0

@@ -6,9 +6,11 @@ import csv
 import json
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -60,6 +62,24 @@ def test_training_says_what_the_list_is(desk: Path) -> None:
     assert "names" in run(desk, "list").stdout
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_list_in_another_normal_form_costs_what_it_does_in_the_models(
+    form: Any, tmp_path: Path
+) -> None:
+    writer = Writer()
+    names = "".join(f"{writer.name().replace('a', 'á')}\n" for _ in range(50))
+    forms = {name: unicodedata.normalize(name, names) for name in ("NFC", "NFD")}
+    for name, text in forms.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    assert run(tmp_path, "train", f"{form}.txt", "--steps", 8, *TINY).exit_code == 0
+    own = run(tmp_path, "eval", form, f"{form}.txt", "--json")
+    (other,) = {"NFC", "NFD"} - {form}
+    with pytest.warns(UserWarning, match=f"normal form {form}"):
+        found = run(tmp_path, "eval", form, f"{other}.txt", "--json")
+    assert found.exit_code == 0, found.stderr
+    assert json.loads(found.stdout) == json.loads(own.stdout) | {"text": other}
+
+
 def test_records_are_written_with_what_ends_them_in_between(desk: Path) -> None:
     lines = run(desk, "sample", "names", "--records", 20, "--seed", 1).stdout.splitlines()
     assert len(lines) == 20
@@ -72,6 +92,8 @@ def test_records_are_written_with_what_ends_them_in_between(desk: Path) -> None:
     prompted = run(desk, "sample", "names", "--records", 5, "--prompt", "Ka").stdout.splitlines()
     assert len(prompted) == 5
     assert all(line.startswith("Ka") for line in prompted)
+    command = ("sample", "names", "--records", 5, "--prompt", "KΩa", "--unknown", "skip")
+    assert all(line.startswith("Ka") for line in run(desk, *command).stdout.splitlines())
 
 
 def test_a_prompt_that_is_a_whole_record_ends_its_line(desk: Path) -> None:

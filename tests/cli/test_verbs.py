@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import math
 import os
@@ -291,6 +293,44 @@ def test_a_pipe_closed_early_is_no_error(home: Path) -> None:
         process.stdout.close()
         assert process.wait(120) == 0
         assert process.stderr.read() == b""
+
+
+class Failing(io.StringIO):
+    """A standard output that fails as one of Windows does when the other end of a pipe closes."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def fileno(self) -> int:
+        return self.number
+
+    def flush(self) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+
+@pytest.mark.parametrize(
+    ("platform", "is_pipe", "code"), [("win32", True, 0), ("win32", False, 74), ("linux", True, 74)]
+)
+def test_a_pipe_closed_early_is_no_error_on_windows_either(
+    platform: str,
+    is_pipe: bool,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """There Python knows no broken pipe, but an invalid argument, which elsewhere is an error."""
+    reader, pipe = os.pipe()
+    file = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.platform", platform)
+        patch.setattr("sys.stdout", Failing(pipe if is_pipe else file))
+        found = typer.main.get_command(app).main(["--version"], "charrnn", standalone_mode=False)
+    for descriptor in (reader, pipe, file):
+        os.close(descriptor)
+    assert found == code
+    assert ("standard output: Invalid argument" in capsys.readouterr().err) == (code == 74)
 
 
 def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:

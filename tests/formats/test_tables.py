@@ -217,6 +217,16 @@ def test_a_cell_may_be_long_and_the_limit_of_the_process_stays() -> None:
     assert [next(read).text, csv.field_size_limit(), next(read).text] == [cells[0], usual, cells[1]]
 
 
+@pytest.mark.parametrize(("name", "between"), [("a.csv", ","), ("a.tsv", "\t"), ("b.csv", ";")])
+def test_a_cell_of_the_first_line_may_be_long(name: str, between: str) -> None:
+    long = "word " * 40_000
+    Path(name).write_text(f"{long}{between}text\n1{between}a word\n")
+    assert text_of(name) == "a word"
+    Path(name).write_text(f"{long}\ntext\n")
+    with pytest.raises(UsageError, match=r"choose --text-column from (word ){12}…$"):
+        text_of(name)
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 7, 1 << 20])
 def test_rows_are_the_same_however_the_file_comes(
     chunk: int, monkeypatch: pytest.MonkeyPatch
@@ -305,6 +315,9 @@ def test_an_open_quotation_mark_takes_no_memory(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(delimited, "LONGEST", 1000)
     Path("a.csv").write_text('text\n"' + "a line\n" * 1000)
     with pytest.raises(BadDataError, match=r"a\.csv: line \d+: field larger than field limit"):
+        text_of("a.csv")
+    Path("a.csv").write_text("a cell " * 1000 + "\ntext\n")
+    with pytest.raises(BadDataError, match=r"a\.csv: line 1: field larger than field limit"):
         text_of("a.csv")
     monkeypatch.setattr(pieces, "LONGEST", 1000)
     monkeypatch.setattr(pieces, "CHUNK", 100)

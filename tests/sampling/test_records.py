@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ import charrnn
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Mixture, Model, Reading
 from charrnn.models import model as models
 from charrnn.sampling.language_model import encode_prompt
+from charrnn.sampling.records import Wanted
 from charrnn.text.records import PAD
 from charrnn.text.spool import records_of
 
@@ -121,6 +123,23 @@ def test_known_records_do_not_come(model: Model) -> None:
     assert not set(found) & set(RECORDS[:6])
     rest = texts(model, 5, known=RECORDS[:6], prompt="a", seed=1)
     assert not {"a" + text for text in rest} & set(RECORDS[:6])
+
+
+@pytest.mark.parametrize("typed", ["\ud800a", "a\ud800"])
+def test_known_records_do_not_come_however_their_prompt_is_typed(model: Model, typed: str) -> None:
+    """What the model leaves out of the prompt was part of what was compared."""
+    known = RECORDS[:6]
+    found = texts(model, 9, known=known, prompt=typed, unknown="skip", seed=1)
+    assert found == texts(model, 9, known=known, prompt="a", seed=1)
+    assert not {"a" + text for text in found} & set(known)
+
+
+@pytest.mark.parametrize(("known", "found"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_record_is_known_in_whatever_normal_form(known: Any, found: Any) -> None:
+    names = {form: unicodedata.normalize(form, "Zoé") for form in (known, found)}
+    assert not Wanted(9, known=[names[known]]).takes(names[found])
+    wanted = Wanted(9, unique=True)
+    assert [wanted.takes(names[form]) for form in (known, found)] == [True, False]
 
 
 def test_it_says_when_there_are_no_more_to_find(

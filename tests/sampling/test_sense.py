@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import unicodedata
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleCon
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import ModelConfig
 from charrnn.sampling.beams import beam_search
-from charrnn.sampling.drawing.distribution import probabilities
+from charrnn.sampling.drawing.distribution import allowed_ids, probabilities
 from charrnn.sampling.drawing.draws import Draws
 from tests.conftest import small_config
 
@@ -141,6 +143,52 @@ def test_an_end_that_can_come_is_no_matter() -> None:
         model(ByteTokenizer()).generate(seed=1, max_new_tokens=9, stop_strings=("é\N{SNOWMAN}",))
     with pytest.warns(UserWarning, match="no text will end at 'X'"):  # but at the other
         model(LETTERS).generate(seed=1, max_new_tokens=None, stop_strings=("X", "a"))
+
+
+ACCENTED = "\nabé"  # and \u0301 in the form NFD
+
+
+@pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_text_ends_at_a_stop_in_another_normal_form(form: Any, other: Any) -> None:
+    """It was said that the stop can come, and searched for in the form in which it can't."""
+    one = model(CharTokenizer.from_text(unicodedata.normalize(form, ACCENTED)), scale=0.1)
+    known, typed = (unicodedata.normalize(name, "é") for name in (form, other))
+    settings: dict[str, Any] = {"seed": 1, "max_new_tokens": 99}
+    (text,) = one.generate_batch(1, stop_strings=(known,), **settings)
+    (beam,) = one.beam_search(1, "a", stop_strings=(known,), max_new_tokens=30, allow=known)
+    assert text.whole
+    with pytest.warns(UserWarning, match=f"normal form {form}"):
+        assert one.generate_batch(1, stop_strings=(typed,), **settings) == [text]
+    with pytest.warns(UserWarning, match=f"normal form {form}"):
+        endless = one.generate(seed=1, max_new_tokens=None, stop_strings=(typed,))
+    assert endless == text.text
+    with pytest.warns(UserWarning, match=f"normal form {form}"):
+        found = one.beam_search(1, "a", stop_strings=(typed,), max_new_tokens=30, allow=known)
+    assert found == [beam]
+
+
+def test_a_stop_half_of_which_is_known_in_another_form_cannot_come() -> None:
+    mixed = CharTokenizer.from_text("é" + unicodedata.normalize("NFD", "ö"))
+    with pytest.raises(CharRNNError, match="would never end: 'éö' can't come"):
+        model(mixed).generate(max_new_tokens=None, stop_strings=("éö",))
+
+
+def test_lists_take_characters_in_the_form_in_which_they_are_one() -> None:
+    composed, divided = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    letters = CharTokenizer.from_text(f"abe{composed}")
+    for banned in (composed, divided):
+        with nullcontext() if banned == composed else pytest.warns(UserWarning, match="form NFC"):
+            allowed = allowed_ids(letters, SampleConfig(ban=f"a{banned}"))
+        assert allowed is not None
+        assert letters.decode(np.flatnonzero(allowed)) == "be"
+    marks = CharTokenizer.from_text(f"ab{divided}")
+    with (
+        pytest.warns(UserWarning, match="form NFD"),
+        pytest.raises(CharRNNError, match="'é' is 2 characters for the model; allow and ban only"),
+    ):
+        allowed_ids(marks, SampleConfig(ban=composed))
+    with pytest.raises(CharRNNError, match="'é' is 2 bytes for the model; allow and ban only"):
+        allowed_ids(ByteTokenizer(), SampleConfig(allow=composed))
 
 
 def test_every_seed_that_is_handed_out_is_accepted_later() -> None:

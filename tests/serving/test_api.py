@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import os
 import signal
 import socket
 import threading
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -196,6 +198,24 @@ def test_unknown_characters_can_be_skipped(server: Server, model: Model) -> None
     assert found["choices"][0]["text"] == "the" + model.generate("the", max_new_tokens=9, seed=1)
 
 
+def test_what_is_skipped_whole_is_neither_shown_nor_counted_nor_scored(
+    server: Server, model: Model
+) -> None:
+    """The line end after which a text without a prompt is read was taken for what was sent."""
+    wish: dict[str, Any] = {"unknown": "skip", "max_tokens": 9, "seed": 1, "logprobs": 1}
+    for sent, read in (("ΩΩ", 0), ("Ωthe", 3), ("", 0)):
+        found = server.complete(prompt=sent, echo=True, **wish).json
+        (choice,) = found["choices"]
+        text = model.generate(sent[1:] if read else "", max_new_tokens=9, seed=1)
+        assert (
+            choice["text"] == "".join(choice["logprobs"]["tokens"]) == sent[1:] * (read > 0) + text
+        )
+        assert found["usage"]["prompt_tokens"] == read
+    reply = server.ask("POST", "/v1/score", {"text": "ΩΩ", "unknown": "skip"})
+    assert (reply.status, reply.json["error"]["param"]) == (422, "text")
+    assert "no text to score" in reply.json["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [
@@ -274,6 +294,19 @@ def test_a_key_an_origin_and_a_name_that_are_allowed(trained_home: Path) -> None
         assert reply.headers["access-control-allow-origin"] == "https://a.example"
         reply = server.ask("GET", "/v1/models", Origin="https://a.example", **right)
         assert reply.headers["access-control-allow-origin"] == "https://a.example"
+
+
+@pytest.mark.parametrize("key", ["clé", " key", "key ", "k\ney"])
+def test_a_key_that_clients_cannot_send_is_refused_when_the_server_starts(
+    home: Path, key: str
+) -> None:
+    """Some send é as UTF-8, some as Latin-1, and OpenAI's client not at all."""
+    for options, environment in ((("--api-key", key), {}), ((), {"CHARRNN_API_KEY": key})):
+        done = commands.run(
+            home, "serve", "verse", "--port", 0, *options, environment=os.environ | environment
+        )
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert done.stderr.startswith("charrnn: --api-key holds what clients can't send")
 
 
 def test_places_are_limited_and_one_that_is_left_is_free_again(trained_home: Path) -> None:
@@ -424,6 +457,17 @@ def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None
             assert score["nats"][0] == 0
             assert math.isclose(sum(score["nats"]), float(costs.sum()), abs_tol=1e-4)
         assert server.ask("GET", "/v1/models").json["data"][0]["end"] == "\n"
+
+
+def test_a_stop_in_another_normal_form_ends_the_text(names: Path) -> None:
+    model = charrnn.load(names / "names")
+    seed = next(seed for seed in range(99) if "ä" in model.generate(seed=seed))
+    with started(names, "names") as server:
+        for stop in ("ä", unicodedata.normalize("NFD", "ä")):
+            (choice,) = server.complete(seed=seed, stop=stop).json["choices"]
+            assert choice["text"] == model.generate(seed=seed, stop_strings=("ä",))
+            assert choice["finish_reason"] == "stop"
+            assert "ä" not in choice["text"]
 
 
 @pytest.mark.parametrize("sent", [b"HELO there\r\n\r\n", b"G" * 100_000])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import unicodedata
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
+from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 from charrnn.text import spool as spools
 from charrnn.text.records import PAD, Records, beginning
@@ -63,6 +66,44 @@ def test_unknown_characters_are_dealt_with_record_by_record(tokenizer: Tokenizer
     with pytest.raises(UsageError, match="does not know"):
         encode_records(tokenizer, ["a", f"b{lone}"])
     assert tokenizer.decode(encode_records(tokenizer, [f"a{lone}b", lone], "skip")) == "ab\n\n"
+
+
+ACCENTS = ("a", "e", "\N{COMBINING ACUTE ACCENT}", "\N{COMBINING DIAERESIS}", "é", "ö", "o")
+
+
+@given(
+    st.lists(st.text(ACCENTS, min_size=1), min_size=1),
+    st.sets(st.sampled_from(ACCENTS), min_size=1),
+    st.sampled_from(get_args(Unknown)),
+)
+@pytest.mark.filterwarnings("ignore:the text is read in another form")
+def test_records_in_another_normal_form_end_where_they_end(
+    texts: list[str], known: set[str], unknown: Unknown
+) -> None:
+    """Ends stood where the characters of the other form would have ended, or past the text."""
+    tokenizer = CharTokenizer("".join(sorted(known)), "\n")
+    try:
+        each = [[*tokenizer.encode(text, unknown).tolist(), len(known)] for text in texts]
+    except UsageError:
+        with pytest.raises(UsageError, match="does not know"):
+            encode_records(tokenizer, texts, unknown)
+    else:
+        ids = encode_records(tokenizer, texts, unknown)
+        assert ids.tolist() == [token for one in each for token in one]
+
+
+@pytest.mark.parametrize("unknown", get_args(Unknown))
+@pytest.mark.parametrize(("model", "texts"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_that_records_are_in_another_normal_form_is_said_once(
+    model: Any, texts: Any, unknown: Unknown
+) -> None:
+    words = ["éa", "ööb", "a", "èb"]
+    known, read = ([unicodedata.normalize(form, word) for word in words] for form in (model, texts))
+    tokenizer = CharTokenizer("".join(sorted(set("".join(known)))), "\n")
+    with pytest.warns(UserWarning, match=f"normal form {model} of Unicode") as said:
+        ids = encode_records(tokenizer, read, unknown)
+    assert tokenizer.decode(ids) == "".join(f"{word}\n" for word in known)
+    assert len(said) == 1
 
 
 def test_files_of_tokenizers_without_an_end_stay_as_they_were() -> None:

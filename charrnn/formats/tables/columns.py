@@ -11,11 +11,11 @@ from charrnn.config import Reading
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError
+from charrnn.words import NAMED, listing
 
 __all__ = ["MissingColumnError", "column_of", "documents", "has"]
 
 SEARCHED = 1000  # records without the column, after which the table is taken to have none
-NAMED = 20  # columns named in an error
 
 
 class MissingColumnError(UsageError):
@@ -117,10 +117,9 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
 
 
 def _refused(kind: type[UsageError], name: str, column: str, columns: Iterable[str]) -> UsageError:
-    names = list(islice((one for one in columns if one != column), NAMED + 1))
-    more = ", …" if len(names) > NAMED else ""
-    choice = f"choose --text-column from {', '.join(names[:NAMED])}{more}"
-    return kind(f"{name}: no text in a column {column}", choice if names else "check the table")
+    names = listing(one for one in columns if one != column)
+    choice = f"choose --text-column from {names}" if names else "check the table"
+    return kind(f"{name}: no text in a column {column}", choice)
 
 
 def _whole(name: str, text: str, reading: Reading) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -74,16 +75,16 @@ def cells(
 
 def _delimiter(first: str, is_header: Callable[[list[str]], bool], usual: str) -> str:
     """What separates the cells: that with which the first line is a header, else the most cells."""
-    rows = {
-        delimiter: next(csv.reader([first], delimiter=delimiter), [])
-        for delimiter in dict.fromkeys([usual, *DELIMITERS])
-    }
+    rows = dict[str, list[str]]()
+    for delimiter in dict.fromkeys([usual, *DELIMITERS]):
+        with suppress(csv.Error):  # who reads the rows will meet it, and say where
+            rows[delimiter] = _next(csv.reader([first], delimiter=delimiter)) or []
     fitting = [delimiter for delimiter, row in rows.items() if is_header(row)]
     if fitting:
         return fitting[0]
     if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
         return usual
-    return max(rows, key=lambda delimiter: len(rows[delimiter]))
+    return max(rows, key=lambda delimiter: len(rows[delimiter]), default=usual)
 
 
 def _start(first: str, others: Iterator[str]) -> tuple[list[str], bool]:

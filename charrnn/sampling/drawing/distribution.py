@@ -114,19 +114,21 @@ def allowed_ids(tokenizer: Tokenizer, config: SampleConfig) -> NDArray[np.bool_]
         return None
     allowed = np.full(tokenizer.vocab_size, config.allow is None)
     for characters, value in ((config.allow or "", True), (config.ban, False)):
-        for character in characters:
-            ids = tokenizer.encode(character, "skip")
-            if len(ids) > 1:
-                raise UsageError(
-                    f"{character!r} is {len(ids)} bytes long",
-                    "a byte model allows and bans characters of one byte",
-                )
-            allowed[ids] = value
+        allowed[_ids_of_list(characters, tokenizer)] = value
     if not allowed[: len(allowed) - (tokenizer.end is not None)].any():
         raise UsageError("allow and ban leave no character that the model knows", "allow more")
     if tokenizer.end_id is not None:
         allowed[tokenizer.end_id] = True  # no character: a record may always end
     return allowed
+
+
+def _ids_of_list(characters: str, tokenizer: Tokenizer) -> Ids:
+    """The ids (N,) of characters that are each one token, or none."""
+    for character in characters:
+        if (count := len(tokenizer.encode(character, "skip"))) > 1:
+            found = f"{character!r} is {count} {tokenizer.unit}s for the model"
+            raise UsageError(found, f"allow and ban only what is one {tokenizer.unit}")
+    return tokenizer.encode(characters, "skip")  # together: a letter and its mark may be one
 
 
 def temperature_schedule(config: SampleConfig) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
 from charrnn.sampling.growing import Sample
-from charrnn.sampling.records import Wanted, draw_records
+from charrnn.sampling.records import Wanted, beginning_as_read, draw_records
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import OutputFile, encode_json, say, write
 from charrnn.use_config import SampleConfig
@@ -132,7 +132,9 @@ class Sampler:
         found = draw_records(
             self.model, self.prompt, self.config, self.unknown, wanted, stop=lambda: self.received
         )
-        end = self.model.tokenizer.end or ""
+        tokenizer = self.model.tokenizer
+        prompt = beginning_as_read(tokenizer, self.prompt, self.unknown) if self.echo else ""
+        end = tokenizer.end or ""
         try:
             for record in found:
                 written += len(record.text)
@@ -142,8 +144,7 @@ class Sampler:
                         record.text, rate, seed=record.seed, mean_log_prob=record.mean_log_prob
                     )
                     continue
-                text = (self.prompt if self.echo else "") + record.text
-                self.write((end if begun else "") + text)
+                self.write((end if begun else "") + prompt + record.text)
                 begun = True
         finally:
             if begun:

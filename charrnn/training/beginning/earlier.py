@@ -141,7 +141,7 @@ def text_of(progress: RunProgress) -> Sources:
     """
     if Origin(progress.sources, progress.reading).is_gone:
         raise UsageError(
-            "the run read its text from standard input, which is no longer there",
+            "the run read its text from standard input or a pipe, which is no longer there",
             "name a file with its text",
         )
     return progress.sources

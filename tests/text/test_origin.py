@@ -1,0 +1,38 @@
+"""Where a corpus was read: by names that hold from anywhere, if it can be read again at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from charrnn import Corpus, Reading
+from charrnn.text.origin import is_read_once, origin_of
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one source of each kind."""
+    monkeypatch.chdir(tmp_path)
+    Path("file.txt").write_text("a file")
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    return tmp_path
+
+
+def test_pipes_and_devices_are_read_once_and_files_again() -> None:
+    again = ("file.txt", "folder", "places", "hf://ann/poems", "*.txt", "nowhere", "", "x" * 5000)
+    assert not any(is_read_once(source) for source in (*again, Path("file.txt")))
+    once = ("-", Path("-"), "pipe", Path("pipe"), os.devnull)
+    assert all(is_read_once(source) for source in once)
+
+
+def test_what_was_read_once_is_gone(folder: Path) -> None:
+    """A run would have gone on with whatever a pipe of that name gives, or waited for ever."""
+    assert origin_of(["pipe", "file.txt"], Reading()).sources == ("-", str(folder / "file.txt"))
+    for sources in (["pipe"], ["-"], Corpus("one", "a text")):
+        assert origin_of(sources, Reading()).is_gone
+    found = origin_of(["file.txt", "folder", "places"], Reading())
+    assert found.sources == (str(folder / "file.txt"), str(folder / "folder"), "places")
+    assert not found.is_gone
