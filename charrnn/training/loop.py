@@ -44,14 +44,15 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
             yield from _updates(learner, recorder, deadline)
         except GeneratorExit:  # the caller has left
             recorder.close(learner)
+            saver.wait()
             raise
-    except KeyboardInterrupt:
+        except Exception:
+            saver.wait()  # a save that failed is reported, too
+            raise
+        saver.wait()
+    except KeyboardInterrupt:  # in whichever of these
         saver.leave(INTERRUPTED_SECONDS)
         raise
-    except BaseException:
-        saver.wait()  # a save that failed is reported, too
-        raise
-    saver.wait()
     yield recorder.finish(learner)
 
 

@@ -10,6 +10,7 @@ and the save holds it until it is done.
 from __future__ import annotations
 
 import atexit
+import math
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -17,6 +18,8 @@ from charrnn.folder.locking import FolderLock
 from charrnn.learning.hardware import clock
 
 __all__ = ["Saver"]
+
+TURN = 0.1  # seconds of waiting, after which a signal is heard
 
 
 class Saver:
@@ -80,7 +83,7 @@ class Saver:
             CharRNNError: what `write` failed with, once.
         """
         if self._save is not None:
-            self._over(None)
+            self._over(math.inf)
             self._forget()
 
     def leave(self, seconds: float) -> None:
@@ -95,11 +98,14 @@ class Saver:
             finally:
                 self._forget()
 
-    def _over(self, seconds: float | None) -> None:
+    def _over(self, seconds: float) -> None:
         """Wait so long at most; not with `join`, which an interruption takes for the end."""
         assert self._save is not None, "there is something to wait for"
-        if self._save.is_alive() and self._done.wait(seconds):  # it is not in a copy of the process
-            self._save.join()  # what it still holds is freed before Python ends
+        # Turns are short: no wait is woken by a signal that comes just before it begins.
+        while self._save.is_alive() and seconds > 0:  # it is not alive in a copy of the process
+            if self._done.wait(min(TURN, seconds)):
+                self._save.join()  # what it still holds is freed before Python ends
+            seconds -= TURN
 
     def _forget(self) -> None:
         self._save, failure, self._failure = None, self._failure, None

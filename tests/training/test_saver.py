@@ -238,6 +238,56 @@ class TestSaver:
         assert done.stdout == "7\n"
 
 
+# The disk hangs in the save of the second evaluation. Once somebody waits for it, Ctrl-C comes.
+HANGING = """
+import os, signal, sys, threading, time, traceback
+from charrnn import Evaluated, train
+from charrnn.training import recorder
+main, write, count = threading.main_thread().ident, recorder.write_files, 0
+def waits():
+    stack = traceback.extract_stack(sys._current_frames()[main])
+    return any(call.name == "wait" and call.filename.endswith("saver.py") for call in stack)
+def hang(path, files):
+    global count
+    count += 1  # the first save is that of the beginning
+    if count == 3:
+        while not waits():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1000)
+    write(path, files)
+recorder.write_files = hang
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sizes = {"hidden_size": 7, "embed_size": 5, "batch_size": 3, "seq_length": 4}
+run = train("verse.txt", out="m", steps=20, eval_every=10, **sizes)
+events = iter(run)
+try:
+    for event in events:
+        if isinstance(event, Evaluated) and event.evaluation.step == int(sys.argv[1]):
+            events.close()
+except KeyboardInterrupt:
+    print("left")
+"""
+
+
+@pytest.mark.parametrize("closed_at", [20, 1000])
+def test_ctrl_c_ends_a_run_whose_disk_hangs_whatever_it_waits_for(
+    closed_at: int, text: Path, tmp_path: Path
+) -> None:
+    """A caller who leaves where nothing is left to save, and the end of the run."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING, str(closed_at)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=SECONDS,
+    )
+    assert text.exists()
+    assert done.stdout == "left\n"
+    assert verify(str(tmp_path / "m")) is None
+
+
 class Disk:
     """The disk of a run.
 
