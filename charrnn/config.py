@@ -73,8 +73,9 @@ class Reading(Settings, frozen=True):
     text_column: Annotated[
         str | None,
         about(
-            "Column of a table or data set that holds the text; dots lead deeper into records.",
-            unset="text or source",
+            "Column of a table or data set that holds the text, for translations the source; dots "
+            "lead deeper into records.",
+            unset="text, for translations source",
         ),
     ] = None
     split: Annotated[str, about("Split of a data set from the Hugging Face hub.")] = "train"

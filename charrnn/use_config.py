@@ -178,8 +178,9 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
         key = self.api_key or ""
         if not key.isascii() or not key.isprintable() or key != key.strip():
             # Some clients send é as one byte, others as two, and some not at all.
-            found = "api_key holds what clients can't send: more than ASCII, or a blank at an end"
-            raise UsageError(found, "choose another key", "api_key")
+            found = "api_key holds what not all clients can send"
+            advice = "choose letters, digits and signs of ASCII, without a blank at an end"
+            raise UsageError(found, advice, "api_key")
 
 
 # All that a user can set.

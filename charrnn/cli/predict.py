@@ -27,7 +27,8 @@ ArgumentsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL... [FILE | TEXT]...",
-        help="A model folder, or the name of one in checkpoints/; several answer together.  Then "
+        help="A model folder, or the name of one in checkpoints/; several answer together, so what "
+        "names a model is one.  Then "
         "files of texts, one per line or in a column of a table, or the texts themselves; a "
         "forecaster reads series, and continues those it was trained on if none are given.  "
         "Put -- before one that begins with a minus.  [default: standard input]",
@@ -71,17 +72,18 @@ def predict(
             f"{first} is a language model: it has no answers",
             f"write with it: charrnn sample {first}, or score texts: charrnn score {first}",
         )
+    if task.name != "forecast" and (horizon is not None or plot is not None):
+        option = "--plot" if horizon is None else "--horizon"
+        raise UsageError(f"{option} is about forecasts", "leave it out")
+    model = load(models)
     if count > 1:
         say(f"{', '.join(models)} answer together")
     if task.name == "forecast":
         from charrnn.terminal.forecasts import show_forecasts
 
-        show_forecasts(load(models), inputs, reading, horizon, plot, plain=plain)
-        return
-    if horizon is not None or plot is not None:
-        option = "--plot" if horizon is None else "--horizon"
-        raise UsageError(f"{option} is about forecasts", "leave it out")
-    _answer(load(models), inputs or ["-"], reading, task, plain=plain)
+        show_forecasts(model, inputs, reading, horizon, plot, plain=plain)
+    else:
+        _answer(model, inputs or ["-"], reading, task, plain=plain)
 
 
 def _answer(
@@ -108,10 +110,11 @@ def _texts(
 ) -> Iterator[str]:
     """The texts that are meant: what is the name of a file stands for its texts."""
     from charrnn.examples.inputs import texts_in
+    from charrnn.tasks.texts import named_column
 
-    is_pairs = task.name == "translate"
-    column = task.text_column or ("source" if is_pairs else "text")
-    headless = is_pairs and task.text_column is None
+    is_pairs, named = task.name == "translate", named_column(task)
+    column = named or ("source" if is_pairs else "text")
+    headless = is_pairs and named is None
     for one in inputs:
         if names_a_file(one):
             yield from texts_in([one], reading, notes, column, headless=headless)

@@ -170,7 +170,7 @@ def _sample(
         if options.novelty or options.novel:
             option = "--novel" if options.novel else "--novelty"
             raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
-        say("trained with --reverse, it writes from end to beginning")
+        say("trained with --reverse, it writes from end to beginning, and reads a prompt so")
     prompt = options.prompt
     if options.prompt_file:
         prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import MISSING, File, Form, opened, value_at
+from charrnn.formats.tables.columns import SEARCHED
+from charrnn.words import listing
 
 __all__ = ["texts_in"]
+
+HEADERS = {"source", "target", "text"}  # a first line with one of these is no text
 
 
 def texts_in(
@@ -28,7 +32,7 @@ def texts_in(
         reading: encoding, and the column of the texts.
         notes: gets what was changed, once the last text is read.
         column: unless `reading` names one.
-        headless: whether a table as text whose first line does not name `column` has no header, and
+        headless: whether a table as text whose first line names no usual column has no header, and
             its texts in the first column.
 
     Raises:
@@ -51,14 +55,17 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
     wanted, known, missing = column, False, 0
     for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
         if headless and file.form is Form.CELLS and column not in file.columns:
+            if HEADERS.intersection(row.cells.values()):
+                choice = f"choose --text-column from {listing(row.cells.values())}"
+                raise UsageError(f"{file.name}: there is no column {column}", choice)
             file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
             column = "1"
         value = value_at(row.cells, column)
         known = known or value is not MISSING or column in file.columns
         if not known:  # a record may lack what later ones have
-            if file.form is Form.CELLS:
-                raise file.no_column(column, "--text-column")
             missing += 1
+            if file.form is Form.CELLS or missing == SEARCHED:
+                raise file.no_column(column, "--text-column")
             continue
         if not isinstance(value, str) and value not in (MISSING, None):
             found = f"{file.at(row.number)}: {column} holds no text"

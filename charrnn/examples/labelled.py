@@ -16,6 +16,7 @@ from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
+from charrnn.formats.tables.columns import SEARCHED
 from charrnn.words import listing
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
@@ -128,6 +129,8 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
                 raise BadDataError(found, "write a text and a label in each row")
             label = None if label is MISSING else label
         known = known or text is not MISSING
+        if not known and row.number == SEARCHED:
+            break
         text = None if text is MISSING else text
         if not isinstance(text, str | None):
             found = f"{file.at(row.number)}: {text_column} is {_kind(text)}, not text"

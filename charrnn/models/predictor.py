@@ -47,8 +47,9 @@ class Predictor(LanguageModel):
     Attributes:
         facts: what there is to know about it: label to value, for people.
         records_kind: what it was trained on a list of, as `text.division` names it.
-        reads_backwards: whether it reads texts from their end to their beginning. Texts are given
-            in their own order all the same; what it writes begins with the end.
+        reads_backwards: whether it reads texts from their end to their beginning. Texts to score
+            are given in their own order all the same. What it writes begins with the end of a text,
+            and so does a prompt.
     """
 
     facts: Mapping[str, str] = MappingProxyType({})

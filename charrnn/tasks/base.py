@@ -40,10 +40,14 @@ class TaskModel(ABC, Generic[Example]):
     """
 
     def __init__(self, *folders: ModelFolder) -> None:
+        tasks = [found.record.task for found in folders]
+        shared(
+            "columns", folders, [task and (task.text_column, task.label_column) for task in tasks]
+        )
         (first, *others), paths = [card.facts(one) for one in folders], [f.path for f in folders]
         names = {f"model {k}": str(path) for k, path in enumerate(paths)}
-        shared = {k: fact for k, fact in first.items() if all(o.get(k) == fact for o in others)}
-        self.facts = (names if others else {"model": str(paths[0])}) | shared
+        common = {k: fact for k, fact in first.items() if all(o.get(k) == fact for o in others)}
+        self.facts = (names if others else {"model": str(paths[0])}) | common
 
     def __repr__(self) -> str:
         return notebook.lines("charrnn model", self.facts)

@@ -91,7 +91,8 @@ class Classifier(TaskModel[Labelled]):
     Attributes:
         labels: the K classes, in the order of the scores.
         usual: the most frequent in training.
-        longest: characters; of a longer text the beginning is read, as in training.
+        longest: characters; of a longer text the beginning is read, as in training, by one of the
+            networks at least.
     """
 
     def __init__(self, *folders: ModelFolder) -> None:

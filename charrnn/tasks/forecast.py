@@ -58,10 +58,10 @@ class Forecaster(TaskModel[Trial]):
 
     Raises:
         BadDataError: if the series in one don't fit its model.
-        UsageError: if horizons, seasons, windows or features differ.
+        UsageError: if series, horizons, seasons, windows or features differ.
 
     Attributes:
-        pasts: the ends of the series that it was trained on; of several models those of the first.
+        pasts: the ends of the series that it was trained on.
     """
 
     def __init__(self, *folders: ModelFolder) -> None:
@@ -70,6 +70,7 @@ class Forecaster(TaskModel[Trial]):
         task = shared("horizons, seasons, windows or columns", folders, tasks)
         assert isinstance(task, Task), "the caller dispatches by task"
         self.task = task
+        shared("series", folders, [found.extra for found in folders])
         self.pasts = pasts_in(folders[0], task)
         self._networks = [_Network(found) for found in folders]
 

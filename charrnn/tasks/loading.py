@@ -44,8 +44,8 @@ def load(
     """The model in a folder or on the Hugging Face hub, or several that answer together.
 
     Args:
-        model: a model folder, the name of one in `checkpoints/`, None for the newest there,
-            `hf://OWNER/NAME`, or a list of these: models for one task, whose answers are averaged,
+        model: a model folder, the name of one in `checkpoints/` or `hf://OWNER/NAME`, None for the
+            newest in `checkpoints/`, or a list of models: for one task, whose answers are averaged,
             or language models.
         revision: a branch, a tag or a commit on the hub; None for the newest.
 

@@ -12,13 +12,24 @@ from charrnn.arrays import Ids
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
 from charrnn.folder.record import LABELS, Labels, ModelFolder, labels_of
-from charrnn.task_config import TaskRecord
+from charrnn.task_config import TaskRecord, Translate
 from charrnn.text.tokenizer import CharTokenizer
 
-__all__ = ["END", "STAND_IN", "as_ids", "columns_for", "cut_note", "labels_for", "tokenizer_of"]
+__all__ = [
+    "END",
+    "STAND_IN",
+    "as_ids",
+    "columns_for",
+    "cut_note",
+    "labels_for",
+    "named_column",
+    "tokenizer_of",
+]
 
 END = "\n"  # how the end of a text reads
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
+# Older translators hold these where no one had named a column, and there was no header.
+FIRST = ("1", "2")
 ADVICE = "get the folder anew from where it was"
 
 
@@ -47,6 +58,13 @@ def tokenizer_of(found: ModelFolder) -> CharTokenizer:
     if not isinstance(tokenizer, CharTokenizer) or not is_whole or tokenizer.end is None:
         raise BadDataError(f"{found.path}: the vocabulary is not that of its task", ADVICE)
     return tokenizer
+
+
+def named_column(task: TaskRecord) -> str | None:
+    """The column of the texts, if it was named in training."""
+    if isinstance(task, Translate) and (task.text_column, task.label_column) == FIRST:
+        return None
+    return task.text_column
 
 
 def columns_for(task: TaskRecord, reading: Reading | None) -> Reading:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -31,7 +31,7 @@ from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids, tokenizer_of
+from charrnn.tasks.texts import as_ids, named_column, tokenizer_of
 from charrnn.use_config import LengthPenalty
 
 __all__ = ["ERRORS", "Translator", "report_of"]
@@ -39,8 +39,6 @@ __all__ = ["ERRORS", "Translator", "report_of"]
 ERRORS = "character error rate"  # the score that counts: it needs no library, and suits all pairs
 AT_ONCE = 1 << 13  # tokens of sources that are read side by side, for all paths together
 BEAMS = 4
-# Older models hold these where no one had named a column, and there was no header.
-FIRST = ("1", "2")
 GONE = "what it was trained on is no longer there, so nothing is looked up in it"
 MORE = 1.5  # tokens of a translation for one of the source, beside those in training
 
@@ -67,6 +65,7 @@ class Translator(TaskModel[Pair]):
         super().__init__(*folders)
         task = folders[0].record.task
         assert isinstance(task, Translate), "the caller dispatches by task"
+        self._tasks = [cast("Translate", found.record.task) for found in folders]
         self.task, self._path = task, folders[0].path
         tokenizers = [tokenizer_of(found) for found in folders]
         shared("vocabularies", folders, tokenizers)
@@ -133,8 +132,11 @@ class Translator(TaskModel[Pair]):
 
     def _limit(self, length: int) -> int:
         """Tokens of the longest translation of a source of so many, with its ends."""
-        share = (length - 1) / self.task.longest_source  # of the longest that was trained on
-        return math.ceil(self.task.longest_target * max(1, MORE * share))
+        limits = [
+            task.longest_target * max(1, MORE * (length - 1) / task.longest_source)
+            for task in self._tasks
+        ]
+        return math.ceil(max(limits))
 
     def _is_whole(self, path: Path) -> bool:
         return path.ids[-1] == self._end
@@ -160,8 +162,8 @@ class Translator(TaskModel[Pair]):
 
     def _columns(self, named: str | None) -> tuple[str | None, str | None]:
         """The columns to read, where the user names that of the sources or none."""
-        text_column, label_column = self.task.text_column, self.task.label_column
-        if named is None and (text_column, label_column) == FIRST:
+        text_column, label_column = named_column(self.task), self.task.label_column
+        if named is None and text_column is None:
             return None, None
         is_number = label_column is not None and label_column.isdecimal()
         if named is not None and is_number and not named.isdecimal():

@@ -43,6 +43,8 @@ __all__ = ["Spool", "read_records", "records_of"]
 
 PIECE = 1 << 20  # characters that are stored and encoded at a time
 MIN_DIFFERENT = 10  # records that make a list, where nobody says that they are one
+# Changes when records of a text get other ids than before.
+RULE = b"each in its known form"
 IN_MEMORY = 16 << 20  # bytes of UTF-8 up to which a text stays in memory
 
 
@@ -146,7 +148,7 @@ class Spool:
         if unknown != "error":
             key.update(unknown.encode())
         if self.division.end is not None:
-            key.update(self.division.kind.encode() + self._documents.starts.tobytes())
+            key.update(self.division.kind.encode() + self._documents.starts.tobytes() + RULE)
         return cache.cached_ids(key.hexdigest()[:32], dtype, parts)
 
     def text(self, tokenizer: Tokenizer, unknown: Unknown = "error") -> Text:

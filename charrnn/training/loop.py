@@ -46,7 +46,9 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
             recorder.close(learner)
             saver.wait()
             raise
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             saver.wait()  # a save that failed is reported, too
             raise
         saver.wait()

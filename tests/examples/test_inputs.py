@@ -37,6 +37,22 @@ def test_a_column_that_no_row_has_is_refused_before_any_text() -> None:
         texts = texts_in(["a.jsonl"], Reading(text_column=name), [])
         with pytest.raises(UsageError, match=f"there is no column {name}; choose --text-column"):
             next(texts)
+    rows = ['{"sentence": "a"}\n'] * 1_500 + ["{broken\n"]
+    Path("long.jsonl").write_text("".join(rows))
+    with pytest.raises(UsageError, match="there is no column text"):  # and not: broken
+        next(texts_in(["long.jsonl"], Reading(), []))
     Path("a.csv").write_text("id,n\n1,2\n3,4\n")
     with pytest.raises(UsageError, match=r"a\.csv: there is no column text"):
         next(texts_in(["a.csv"], Reading(), []))
+
+
+def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
+    def sources(content: str) -> list[str]:
+        Path("a.csv").write_text(content)
+        return list(texts_in(["a.csv"], Reading(), [], "source", headless=True))
+
+    assert sources("hello,hallo\nyes,ja\n") == ["hello", "yes"]
+    assert sources("target,source\nhallo,hello\n") == ["hello"]
+    for header in ("id,text", "target,note"):
+        with pytest.raises(UsageError, match="there is no column source; choose --text-column"):
+            sources(f"{header}\n1,hello\n")

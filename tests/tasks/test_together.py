@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn import CharRNNError, train
+from charrnn import CharRNNError, Reading, train
 from charrnn.arrays import softmax
 from charrnn.folder.reading import read_folder
 from charrnn.tasks.nets.decoder import Decoder
@@ -113,6 +113,14 @@ def test_a_model_together_with_itself_is_itself(task: str, desk: Path) -> None:
     assert charrnn.load([path, path]).evaluate(new).scores == pytest.approx(scores)
 
 
+@pytest.mark.parametrize("task", EXAMPLES)
+def test_the_order_of_the_models_changes_no_answer(task: str, desk: Path) -> None:
+    paths = [desk / f"{task}-{seed}" for seed in range(2)]
+    inputs: Any = None if task == "forecast" else TEXTS
+    each = [charrnn.load(order).predict(inputs) for order in (paths, paths[::-1])]
+    assert [one.plain for one in each[0]] == [other.plain for other in each[1]]
+
+
 def test_what_they_have_in_common_is_shown(desk: Path) -> None:
     _, _, together = both(desk, "classify")
     assert str(desk / "classify-1") == together.facts["model 1"]
@@ -140,16 +148,23 @@ def test_the_command_answers_and_scores_with_several(desk: Path) -> None:
 def test_models_that_do_not_go_together_are_refused(desk: Path) -> None:
     reviews = (desk / "reviews.csv").read_text()
     (desk / "moods.csv").write_text(reviews.replace(",good", ",glad").replace(",bad", ",sad"))
+    (desk / "named.csv").write_text(reviews.replace("text,label", "review,label"))
     others: dict[str, tuple[str, dict[str, Any]]] = {
         "moods": ("moods.csv", {"task": "classify"}),
         "sooner": ("airline.csv", {"task": "forecast", "horizon": 3, "season": 12}),
+        "later": ("longer.csv", {"task": "forecast", "horizon": 5, "season": 12}),
+        "named": ("named.csv", {"task": "classify", "text_column": "review"}),
         "verse": ("reviews.txt", {}),
     }
     for name, (examples, more) in others.items():
-        train(desk / examples, out=desk / name, **SMALL | more).finish(progress=False)
+        reading = Reading(text_column=more.pop("text_column", None))
+        run = train(desk / examples, out=desk / name, reading=reading, **SMALL | more)
+        run.finish(progress=False)
     for names, what in (
         (("classify-0", "moods"), "different labels"),
         (("forecast-0", "sooner"), "different horizons, seasons, windows or columns"),
+        (("forecast-0", "later"), "different series"),
+        (("named", "classify-1"), "different columns"),
         (("tag-1", "classify-1"), "different tasks"),
         (("classify-0", "verse"), "different tasks"),
     ):
@@ -158,5 +173,6 @@ def test_models_that_do_not_go_together_are_refused(desk: Path) -> None:
         done = commands.run(desk, "predict", *names, "text")
         assert (done.returncode, done.stdout) == (2, "")
         assert what in done.stderr
+        assert done.stderr.count("\n") == 1
     with pytest.raises(CharRNNError, match="no model to load"):
         charrnn.load([])

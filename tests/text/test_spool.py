@@ -153,6 +153,18 @@ class TestCache:
         assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
         assert path.stat().st_size == len(ids)
 
+    def test_ids_that_were_made_by_an_older_rule_are_not_used(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names, reading = Corpus("names", "ab\nba\nabb\n"), Reading(records="lines")
+        tokenizer = CharTokenizer("ab", end="\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(spool, "RULE", b"older")
+            expected = np.array(spooled(names, tokenizer, reading)[1])
+        (path,) = cache.entries()
+        path.write_bytes(bytes(len(path.read_bytes())))
+        assert np.array_equal(spooled(names, tokenizer, reading)[1], expected)
+
     def test_a_file_that_is_deleted_while_it_is_opened_is_made_anew(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

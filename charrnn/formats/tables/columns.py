@@ -13,7 +13,7 @@ from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError
 from charrnn.words import NAMED, listing
 
-__all__ = ["MissingColumnError", "column_of", "documents", "has"]
+__all__ = ["SEARCHED", "MissingColumnError", "column_of", "documents", "has"]
 
 SEARCHED = 1000  # records without the column, after which the table is taken to have none
 

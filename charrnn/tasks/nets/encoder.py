@@ -16,6 +16,7 @@ from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEI
 from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layer_names
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
+from charrnn.scoring.score import alike
 
 __all__ = ["Encoder", "groups", "layers_of"]
 
@@ -112,15 +113,11 @@ def groups(
         lengths: (B,).
     """
     lengths = np.array([len(row) for row in rows], np.int64)
-    order = np.argsort(lengths, kind="stable")
-    first = 0
-    while first < len(order):
-        last = first
-        while last < len(order) and (last + 1 - first) * lengths[order[last]] <= tokens:
-            last += 1
-        places = order[first : max(last, first + 1)]
-        ids = np.zeros((len(places), int(lengths[places].max())), np.int32)
-        for number, place in enumerate(places):
-            ids[number, : lengths[place]] = rows[place]
-        yield places, ids, lengths[places]
-        first += len(places)
+    for like in alike(lengths, len(rows)):
+        longest = int(lengths[like[-1]])
+        at_once = max(1, tokens // longest)
+        for places in (like[k : k + at_once] for k in range(0, len(like), at_once)):
+            ids = np.zeros((len(places), int(lengths[places[-1]])), np.int32)
+            for number, place in enumerate(places):
+                ids[number, : lengths[place]] = rows[place]
+            yield places, ids, lengths[places]
