@@ -20,8 +20,9 @@ class Curve(NamedTuple):
     Attributes:
         name: of its folder.
         unit: what a token is; empty for a task, whose examples differ in length.
-        read: tokens that had been read at each evaluation, in all; of a list about as many, since
-            its characters are counted; updates for a task, and where the run does not say more.
+        read: what had been read at each evaluation, in all.
+        read_in: in what: tokens; characters of a list, whose tokens are padded side by side;
+            updates of a task, and where the run does not say more.
         training, validation: bits per token; for a task its loss.
         kept: which evaluation is that of the weights in the folder; None if none is.
     """
@@ -29,6 +30,7 @@ class Curve(NamedTuple):
     name: str
     unit: str
     read: tuple[float, ...]
+    read_in: str
     training: tuple[float, ...]
     validation: tuple[float, ...]
     kept: int | None
@@ -38,26 +40,29 @@ def curve_of(model: ModelFolder) -> Curve:
     """The losses of the run that made a model."""
     steps, is_task = [one.step for one in model.metrics], model.record.task is not None
     unit, nats = ("", 1.0) if is_task else (model.tokenizer.unit, math.log(2))
+    read, read_in = _read(model)
     return Curve(
         name=model.path.resolve().name,
         unit=unit,
-        read=_read(model),
+        read=read,
+        read_in=read_in,
         training=tuple(one.train_nats / nats for one in model.metrics),
         validation=tuple(one.val_nats / nats for one in model.metrics),
         kept=steps.index(model.step) if model.step in steps else None,
     )
 
 
-def _read(model: ModelFolder) -> tuple[float, ...]:
+def _read(model: ModelFolder) -> tuple[tuple[float, ...], str]:
     """See `Curve`."""
     config, corpus = model.record.training, model.record.corpus
     steps = tuple(one.step for one in model.metrics)
     if config is None or model.record.task is not None:
-        return steps
+        return steps, "updates"
     if corpus is not None and corpus.records != "none":  # padded side by side
         tokens = config.training_tokens(corpus.characters)
-        return tuple(one.epoch * tokens for one in model.metrics)
-    return tuple(step * config.batch_size * config.seq_length for step in steps)
+        return tuple(one.epoch * tokens for one in model.metrics), "characters"
+    each = config.batch_size * config.seq_length
+    return tuple(step * each for step in steps), f"{model.tokenizer.unit}s"
 
 
 def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
@@ -75,6 +80,8 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         found = "a task's loss and a language model's are not comparable"
         raise UsageError(found, "draw them in pictures of their own")
     unit = units.pop() if len(units) == 1 else "token"
+    counted = {curve.read_in for curve in curves}
+    read_in = counted.pop() if len(counted) == 1 else "tokens"
     with picture(path) as axes:
         shown: list[tuple[Any, str]] = []  # as labels, none could begin with _
         for curve, look in zip(curves, looks(), strict=False):
@@ -91,7 +98,7 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
         (kept,) = axes.plot([], [], "o", markersize=11, **black)
         (training,) = axes.plot([], [], ":", linewidth=0.8, **black)
         shown += [(kept, "the weights that were kept"), (training, "training loss")]
-        labels = (f"{unit}s read", f"bits per {unit}") if unit else ("updates", "loss")
-        axes.set(xlabel=labels[0], ylabel=labels[1], title="Validation loss")
+        axes.set(xlabel=read_in if read_in == "updates" else f"{read_in} read")
+        axes.set(ylabel=f"bits per {unit}" if unit else "loss", title="Validation loss")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
         axes.legend(*zip(*shown, strict=True))

@@ -16,7 +16,7 @@ from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.drawing.filters import only
-from charrnn.sampling.endings import Ending, check_ends, with_known_stops
+from charrnn.sampling.endings import Ending, with_checked_ends
 from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import (
     LanguageModel,
@@ -78,10 +78,9 @@ def beam_search(
         UsageError: as `generation.generate_batch`; for a text without a length, fewer than one
             path, or a penalty beyond ±10.
     """
-    config = with_known_stops(config or SampleConfig(), model.tokenizer)
+    config = with_checked_ends(config or SampleConfig(), model.tokenizer)
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
-    check_ends(config, model.tokenizer)
     model = model.clamped(config.clamp)
     written = _Written(model.tokenizer, config, length_penalty)
     search = Search(num_beams, length_penalty, config.max_new_tokens, written.is_whole)

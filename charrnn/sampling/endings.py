@@ -15,10 +15,10 @@ from charrnn.use_config import SampleConfig
 
 __all__ = [
     "Ending",
-    "check_ends",
     "has_stops",
     "is_endless",
     "refuse_endless",
+    "with_checked_ends",
     "with_known_stops",
 ]
 
@@ -53,12 +53,10 @@ def with_known_stops(config: SampleConfig, tokenizer: Tokenizer) -> SampleConfig
     return msgspec.structs.replace(config, stop_strings=stops)
 
 
-def check_ends(config: SampleConfig, tokenizer: Tokenizer) -> None:
-    """See that what a text is to stop at can come, as far as its characters tell.
+def with_checked_ends(config: SampleConfig, tokenizer: Tokenizer) -> SampleConfig:
+    """As `with_known_stops`; see that what a text is to stop at can come.
 
-    Args:
-        config: see `with_known_stops`.
-        tokenizer: of the model.
+    As far as its characters tell.
 
     Warns:
         UserWarning: for each stop that can't.
@@ -66,11 +64,12 @@ def check_ends(config: SampleConfig, tokenizer: Tokenizer) -> None:
     Raises:
         UsageError: if no end can come at all.
     """
+    config = with_known_stops(config, tokenizer)
     stops = {repr(stop): stop for stop in config.stop_strings}
     if config.max_lines is not None:
         stops["the end of a line"] = "\n"
     if not stops:
-        return
+        return config
     allowed = allowed_ids(tokenizer, config)
     missing = {name: _missing(stop, tokenizer, allowed) for name, stop in stops.items()}
     never = {name: reason for name, reason in missing.items() if reason}
@@ -80,6 +79,7 @@ def check_ends(config: SampleConfig, tokenizer: Tokenizer) -> None:
         raise UsageError(f"the text would never end: {name} can't come, since {reason}", advice)
     for name, reason in never.items():
         warnings.warn(f"no text will end at {name}, since {reason}", stacklevel=4)
+    return config
 
 
 def _missing(stop: str, tokenizer: Tokenizer, allowed: NDArray[np.bool_] | None) -> str:

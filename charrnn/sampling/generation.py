@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from charrnn.config import Unknown
-from charrnn.sampling.endings import check_ends, refuse_endless, with_known_stops
+from charrnn.sampling.endings import refuse_endless, with_checked_ends
 from charrnn.sampling.growing import GrowingText, Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
 from charrnn.sampling.token_source import Request, TokenSource, token_source
@@ -49,8 +49,7 @@ def stream(
         UsageError: for unknown characters in the prompt, if these are errors, lists of
             characters that leave none, or stops of which none can come and no length.
     """
-    config = with_known_stops(config or SampleConfig(), model.tokenizer)
-    check_ends(config, model.tokenizer)
+    config = with_checked_ends(config or SampleConfig(), model.tokenizer)
     model = model.clamped(config.clamp)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     seed = new_seed() if config.seed is None else config.seed
@@ -80,10 +79,10 @@ def generate_batch(
     Raises:
         UsageError: as `stream`; and for texts without an end.
     """
-    config = with_known_stops(config or SampleConfig(), model.tokenizer)
+    config = config or SampleConfig()
     if model.tokenizer.end is None:
         refuse_endless(config)
-    check_ends(config, model.tokenizer)
+    config = with_checked_ends(config, model.tokenizer)
     model = model.clamped(config.clamp)
     request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     found = list[Sample]()

@@ -306,7 +306,7 @@ def test_a_key_that_clients_cannot_send_is_refused_when_the_server_starts(
             home, "serve", "verse", "--port", 0, *options, environment=os.environ | environment
         )
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-        assert done.stderr.startswith("charrnn: --api-key holds what clients can't send")
+        assert done.stderr.startswith("charrnn: --api-key holds what not all clients can send")
 
 
 def test_places_are_limited_and_one_that_is_left_is_free_again(trained_home: Path) -> None:
