@@ -19,6 +19,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         folder: where the model will be.
+        path: the same, from any working directory.
         notes: what was changed in the text or the settings, for the user to know.
         summary: what was chosen, and why, in one line.
         model, training: the resolved settings.
@@ -29,6 +30,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     folder: Path
+    path: Path
     notes: tuple[str, ...]
     summary: str
     model: ModelConfig
