@@ -27,6 +27,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         unit: what a token is: a character or a byte.
         device, precision: what computes, and in which numbers.
         processes: how many share each update.
+        step: updates made before, by a run that goes on.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     precision: Literal["fp32", "bf16"]
     processes: int = 1
+    step: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -238,7 +238,7 @@ class Run:
                 self._place = self._place or Place(event.path, event.folder)
                 self._prepared = None  # it can be resumed from now on
                 self.notes = event.notes
-                self._steps = event.training.steps
+                self._step, self._steps = event.step, event.training.steps
             case Progress():
                 self._step = event.step
             case Corrected():
@@ -322,7 +322,8 @@ def _show(event: Event, bar: Any, step: int, nats: str) -> None:
     """Show an event on a bar of `tqdm`; `step` updates have been made, and losses are in `nats`."""
     match event:
         case Started():
-            bar.total, bar.initial, bar.n = event.training.steps, step, step
+            bar.total = event.training.steps
+            bar.initial = bar.n = bar.last_print_n = event.step  # else a rate includes them
             for line in () if bar.disable else (*event.notes, event.summary):
                 bar.write(printable(line))
         case Progress():

@@ -244,6 +244,7 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
         device=learner.device.type,
         precision=learner.precision,
         processes=learner.ranks.count,
+        step=learner.step,
     )
 
 
