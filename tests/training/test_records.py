@@ -175,6 +175,23 @@ def test_too_few_records_are_refused(tmp_path: Path) -> None:
         train(corpus, out=tmp_path / "m", reading=Reading(records="lines"), batch_size=50)
 
 
+@pytest.mark.parametrize(
+    ("val_frac", "needed"), [(0.1, 10), (0.05, 11), (0.04, 13), (0.001, 501), (0.97, 17)]
+)
+def test_the_least_number_of_records_that_suffices_is_told(val_frac: float, needed: int) -> None:
+    """Twice as many were asked for, or about so."""
+    ids = np.array([0] + [k for one in range(1, needed + 1) for k in (one, 0)])
+    few, enough = Records.of(ids[:-2], 0), Records.of(ids, 0)
+    with pytest.raises(CharRNNError, match=f" {needed} are needed"):
+        record_shares(few, {"val_frac": val_frac})
+    shares = record_shares(enough, {"val_frac": val_frac})
+    assert shares.train > 0
+    assert shares.val > 0
+    for hardly_any in (1e-310, 1e-20, 1 - 1e-16):
+        with pytest.raises(CharRNNError, match=r"\d{15} are needed"):
+            record_shares(enough, {"val_frac": hardly_any})
+
+
 def test_weights_go_from_stories_to_records_and_back(names: Path, tmp_path: Path) -> None:
     story, lines = tmp_path / "story", tmp_path / "lines"
     settings = SMALL | {"steps": 3}

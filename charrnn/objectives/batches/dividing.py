@@ -68,8 +68,8 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
     """
     different = records.different
     fraction = given.get("val_frac") or 0.1
-    if different < MIN_RECORDS or round(different * fraction) in (0, different):
-        needed = max(MIN_RECORDS, round(1 / min(fraction, 1 - fraction)))
+    if not _is_enough(different, fraction):
+        needed = _needed(fraction)
         raise BadDataError(
             f"the corpus has {counted(different, 'different record')}; {needed} are needed",
             "give a longer list, or read it as one story with --records none",
@@ -96,3 +96,16 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
     return Shares(
         train.size, validation.size, val / different, batch, steps, updates, train.size / updates
     )
+
+
+def _is_enough(different: int, fraction: float) -> bool:
+    """Whether so many different records leave some to train on and some to validate."""
+    return different >= MIN_RECORDS and 0 < round(different * fraction) < different
+
+
+def _needed(fraction: float) -> int:
+    """The least number that is enough."""
+    smaller = max(min(fraction, 1 - fraction), 1e-15)  # no list is so long that it mattered
+    about = int(0.5 / smaller)  # half a record is rounded to none or to one
+    counts = (max(MIN_RECORDS, about + more) for more in range(3))
+    return next((count for count in counts if _is_enough(count, fraction)), about)
