@@ -18,6 +18,7 @@ from charrnn.errors import UsageError
 from charrnn.settings import Settings, about, check, document, settings_from, takes
 
 __all__ = [
+    "MAX_STEPS",
     "Budget",
     "CellName",
     "Correction",
@@ -48,7 +49,8 @@ EngineName = Literal["auto", "kernels", "tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
-Size = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+MAX_STEPS = 1_000_000_000  # updates of a run
+Size = Annotated[int, Meta(ge=1, le=MAX_STEPS)]
 Width = Annotated[int, Meta(ge=1, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Rate = Annotated[float, Meta(ge=0, lt=1)]
@@ -129,11 +131,12 @@ class Budget(Settings, frozen=True):
     """
 
     minutes: Annotated[
-        Positive | None,
+        Annotated[float, Meta(gt=0, le=1_000_000)] | None,
         about("Minutes to train; sizes and settings are chosen to fit.", unset="3"),
     ] = None
     epochs: Annotated[
-        Positive | None, about("Passes over the training text, instead of minutes.")
+        Annotated[float, Meta(gt=0, le=MAX_STEPS)] | None,
+        about("Passes over the training text, instead of minutes."),
     ] = None
     steps: Annotated[
         Size | None,

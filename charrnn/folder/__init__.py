@@ -7,6 +7,7 @@ files       the files of a folder, and the manifest that lists them
 hub         folders of models on the Hugging Face hub
 record      what a model folder says of its model
 reading     model folders, found by name and read
+place       where a run's folder is, whatever becomes of the working directory
 locking     one run at a time in a folder
 card        what there is to know about a model, for people
 notebook    how models and runs show themselves, printed and in a notebook

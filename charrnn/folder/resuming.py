@@ -51,7 +51,8 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     Attributes:
         step: updates made.
         skipped: updates left out because a gradient was not finite: in all, and the last in a row.
-        loss_count: updates since the last evaluation, whose losses have been added up.
+        loss_count: updates since the last evaluation, whose losses have been added up; one that
+            read twice as much as usual counts as two. In older runs each counts as one.
         training_seconds: time spent in updates alone.
         seconds: as in `Evaluation`.
         stale: evaluations since the best one.
@@ -65,7 +66,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
 
     step: int
     skipped: tuple[int, int]
-    loss_count: int
+    loss_count: float
     training_seconds: float
     seconds: float
     stale: int

@@ -30,12 +30,14 @@ class EagerUpdates:
         optimizer: of its weights.
         config: batch_size and grad_clip count.
         ranks: the processes that share each update.
+        usual: over how much the cost of a batch is, about.
         bf16: whether products are of bfloat16.
 
     Attributes:
         state: what the last update carries to the next; None at the start.
         loss, grad_norm: of the last update.
-        loss_sum: of `loss_count` updates, those since `clear_losses`.
+        loss_sum: of `loss_count` usual batches, those since `clear_losses`. A batch of which half
+            is missing counts as half of one.
         skipped, skipped_in_row: updates that were not made because a gradient was not finite.
     """
 
@@ -47,11 +49,12 @@ class EagerUpdates:
         config: TrainConfig,
         ranks: Ranks,
         *,
+        usual: float,
         bf16: bool,
     ) -> None:
         self.task, self.network = task, network
         self.optimizer, self.config, self.ranks = optimizer, config, ranks
-        self.bf16 = bf16
+        self.usual, self.bf16 = usual, bf16
         self.device = next(network.parameters()).device
         self.generator = torch.Generator(self.device)
         self.state: State | None = None
@@ -61,7 +64,8 @@ class EagerUpdates:
         self.loss, self.grad_norm, self.loss_sum = torch.zeros(
             3, dtype=torch.float32, device=self.device
         )
-        self.loss_count = self.skipped = self.skipped_in_row = 0
+        self.loss_count = 0.0
+        self.skipped = self.skipped_in_row = 0
 
     def run(self, batch: Any, rate: float, key: Sequence[int]) -> None:
         """Read a batch, and change the weights once.
@@ -73,44 +77,45 @@ class EagerUpdates:
         """
         self.generator.manual_seed(seed_of(*key))
         self.optimizer.clear_gradients()
-        loss, state = self._alone(batch) if self.ranks.count == 1 else self._together(batch)
+        loss, number, state = (self._alone if self.ranks.count == 1 else self._together)(batch)
         gradients = [w.grad for w in self.network.parameters() if w.grad is not None]
         self.grad_norm = torch.nn.utils.get_total_norm(gradients)
         if math.isfinite(self.grad_norm + loss):  # the only time the CPU waits for a GPU
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             # As a folder holds it, so that a resumed run has the same numbers before it.
             self.state = None if state is None else tuple(s.float() for s in detach(state))
-            self._count(loss)
+            self._count(loss, float(number) / self.usual)
             self.skipped_in_row = 0
         else:
             self.state = self.ranks.own(self.task.start(self.network, self.config))
             self.skipped += 1
             self.skipped_in_row += 1
 
-    def _alone(self, batch: Any) -> tuple[Tensor, State | None]:
-        """Find the gradients of a batch; returns its loss and what is carried."""
+    def _alone(self, batch: Any) -> tuple[Tensor, Tensor | int, State | None]:
+        """Find the gradients of a batch; returns its loss, over how much, and what is carried."""
         cost = self._cost(batch)
         loss = cost.total / cost.number
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach(), cost.state
+        return loss.detach(), cost.number, cost.state
 
-    def _together(self, batch: Any) -> tuple[Tensor, State | None]:
+    def _together(self, batch: Any) -> tuple[Tensor, Tensor | int, State | None]:
         """The same, of a batch whose rows several processes read."""
         cost = Cost(torch.zeros((), dtype=torch.float32, device=self.device), 0)
         if batch is not None:
             cost = self._cost(batch)
             cost.total.backward()  # type: ignore[no-untyped-call]
         weights = list(self.network.parameters())
-        return self.ranks.mean(weights, cost.total.detach(), cost.number), cost.state
+        loss, number = self.ranks.mean(weights, cost.total.detach(), cost.number)
+        return loss, number, cost.state
 
     def _cost(self, batch: Any) -> Cost:
         with in_bfloat16(self.device, enabled=self.bf16):
             return self.task.cost(self.network, batch, self.state, self.generator)
 
-    def _count(self, loss: Tensor) -> None:
+    def _count(self, loss: Tensor, share: float) -> None:
         self.loss = loss
-        self.loss_sum = self.loss_sum + loss
-        self.loss_count += 1
+        self.loss_sum = self.loss_sum + loss * share
+        self.loss_count += share
 
     @property
     def seen_in_row(self) -> int:
@@ -120,7 +125,7 @@ class EagerUpdates:
     def clear_losses(self) -> None:
         """Begin to add up losses anew."""
         self.loss_sum = torch.zeros_like(self.loss_sum)
-        self.loss_count = 0
+        self.loss_count = 0.0
 
 
 def in_bfloat16(device: torch.device, *, enabled: bool) -> torch.autocast:

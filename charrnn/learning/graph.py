@@ -50,13 +50,14 @@ class GraphUpdates:
     Attributes:
         state: the hidden state of the lanes after the last update.
         loss, grad_norm: of the last update.
-        loss_sum: of `loss_count` updates, those since `clear_losses`.
+        loss_sum: of `loss_count` usual batches, those since `clear_losses`; see `EagerUpdates`.
         seen_in_row: `skipped_in_row` as it was between `CHECK_EVERY` and twice as many updates ago.
     """
 
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
         self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
+        self.usual = before.usual
         # Its own, since a recording that fails leaves it unusable.
         self.generator = torch.Generator(self.device)
         size = (self.config.batch_size, self.config.seq_length + 1)
@@ -67,13 +68,14 @@ class GraphUpdates:
         self.loss: Tensor
         self.grad_norm: Tensor
         self.loss_sum: Tensor
-        self.loss, self.grad_norm, self.loss_sum = torch.zeros(
-            3, dtype=torch.float32, device=self.device
+        self._loss_count: Tensor
+        self.loss, self.grad_norm, self.loss_sum, self._loss_count = torch.zeros(
+            4, dtype=torch.float32, device=self.device
         )
-        self._counts = torch.zeros(3, dtype=torch.int64, device=self.device)  # see `_update`
+        self._counts = torch.zeros(2, dtype=torch.int64, device=self.device)  # see `_update`
         on_gpu = self.device.type == "cuda"
         self._staged = [_Staging(size, pinned=on_gpu) for _ in range(MAX_AHEAD)]
-        counts = (before.loss_count, before.skipped, before.skipped_in_row)
+        counts = (before.skipped, before.skipped_in_row)
         self._seen = torch.tensor(counts, dtype=torch.int64, pin_memory=on_gpu)
         self._number = 0
         self._graph = self.record() if on_gpu else None
@@ -82,28 +84,29 @@ class GraphUpdates:
         self.loss.copy_(before.loss)
         self.grad_norm.copy_(before.grad_norm)
         self.loss_sum.copy_(before.loss_sum)
+        self._loss_count.fill_(before.loss_count)
         self._counts.copy_(self._seen)
         self.seen_in_row = before.skipped_in_row
 
     @property
-    def loss_count(self) -> int:
-        """How many updates `loss_sum` adds up."""
-        return int(self._counts[0])
+    def loss_count(self) -> float:
+        """How many usual batches `loss_sum` adds up."""
+        return float(self._loss_count)
 
     @property
     def skipped(self) -> int:
         """Updates that were not made because a gradient was not finite."""
-        return int(self._counts[1])
+        return int(self._counts[0])
 
     @property
     def skipped_in_row(self) -> int:
         """How many of these there were since the last that was made."""
-        return int(self._counts[2])
+        return int(self._counts[1])
 
     def clear_losses(self) -> None:
         """Begin to add up losses anew."""
         self.loss_sum.zero_()
-        self._counts[0] = 0
+        self._loss_count.zero_()
 
     def run(self, batch: Batch, rate: float, key: Sequence[int]) -> None:
         """As `EagerUpdates.run`, but nothing waits for the device."""
@@ -116,7 +119,7 @@ class GraphUpdates:
         self._number += 1
         if self._number % CHECK_EVERY == 0:
             # Sent by an update that is long past, since the host is never so far ahead.
-            self.seen_in_row = int(self._seen[2])
+            self.seen_in_row = int(self._seen[1])
             self._seen.copy_(self._counts, non_blocking=True)
 
     def replay(self) -> None:
@@ -149,11 +152,11 @@ class GraphUpdates:
                 part.copy_(values.masked_fill(broken, 0.0))
             self.grad_norm.copy_(norm)
             self.loss.copy_(torch.where(broken, self.loss, loss))
-            self.loss_sum += loss.masked_fill(broken, 0.0)
-            counted, skipped, in_row = self._counts
-            self._counts.copy_(
-                torch.stack([counted + ~broken, skipped + broken, (in_row + 1) * broken])
-            )
+            share = (targets != PAD).sum() / self.usual
+            self.loss_sum += (loss * share).masked_fill(broken, 0.0)
+            self._loss_count += share.masked_fill(broken, 0.0)
+            skipped, in_row = self._counts
+            self._counts.copy_(torch.stack([skipped + broken, (in_row + 1) * broken]))
 
     def record(self) -> torch.cuda.CUDAGraph:
         """Record an update. Weights and the optimizer's state end as they were."""

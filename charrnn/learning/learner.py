@@ -62,7 +62,13 @@ class Learner:
         self.network = task.network(model, generator(config.seed)).to(self.device)
         self.optimizer = AdamW(self.network, config.weight_decay)
         self.updates: EagerUpdates | GraphUpdates = EagerUpdates(
-            task, self.network, self.optimizer, config, ranks, bf16=self.precision == "bf16"
+            task,
+            self.network,
+            self.optimizer,
+            config,
+            ranks,
+            usual=self.batches.tokens_per_step,
+            bf16=self.precision == "bf16",
         )
         self.step = 0
         self.seconds = 0.0
@@ -179,13 +185,13 @@ class Learner:
         return self.updates.seen_in_row
 
     @property
-    def loss_count(self) -> int:
-        """How many updates `mean_loss` would average."""
+    def loss_count(self) -> float:
+        """How many batches of the usual size `mean_loss` would average."""
         return self.updates.loss_count
 
     def mean_loss(self) -> float:
-        """Nats per token, over the updates since this was last asked."""
-        mean = float(self.updates.loss_sum) / max(self.updates.loss_count, 1)
+        """Nats per token, over all tokens of the updates since this was last asked."""
+        mean = float(self.updates.loss_sum) / (self.updates.loss_count or 1.0)
         self.updates.clear_losses()
         return mean
 
@@ -234,7 +240,7 @@ class Learner:
             given["grad_norm"].view(()),
         )
         updates.loss_count = progress.loss_count
-        updates.loss = updates.loss_sum / max(updates.loss_count, 1)  # until there is another
+        updates.loss = updates.loss_sum / (updates.loss_count or 1.0)  # until there is another
         updates.skipped, updates.skipped_in_row = progress.skipped
         self.step, self.seconds = progress.step, progress.training_seconds
 

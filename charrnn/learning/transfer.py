@@ -9,7 +9,7 @@ import torch
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT
-from charrnn.errors import UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer
@@ -26,12 +26,18 @@ def grown(
 
     Raises:
         UsageError: if the model's is of another kind than what is asked for.
+        BadDataError: if the text holds a lone surrogate, and the model reads characters.
     """
     old = found.tokenizer
     if isinstance(old, ByteTokenizer):
         return ByteTokenizer(end)
     if kind == "byte":
         raise UsageError(f"{found.path} reads characters", "leave --tokenizer byte out")
+    if any("\ud800" <= character <= "\udfff" for character in characters):
+        raise BadDataError(
+            f"the text has bytes that are not text, and {found.path} reads characters",
+            "use --errors replace",
+        )
     return CharTokenizer("".join(sorted(set(old.characters) | set(characters))), end)
 
 

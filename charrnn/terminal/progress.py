@@ -71,6 +71,7 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
     match event:
         case Started():
             bar.total = event.training.steps
+            bar.initial = bar.n = bar.last_print_n = event.step  # else a rate includes them
             for note in event.notes:
                 _say(note)
             _say(event.summary)

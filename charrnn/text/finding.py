@@ -50,7 +50,8 @@ def below(folder: Path, everything: bool = False) -> tuple[list[Path], list[str]
 
 def is_model(folder: Path) -> bool:
     """Whether a folder is a model of ours, or one of those that are kept in the same form."""
-    return (folder / "config.json").is_file() and (folder / "tokenizer.json").is_file()
+    has = [(folder / name).is_file() for name in ("config.json", "tokenizer.json", "series.json")]
+    return has[0] and any(has[1:])  # a forecaster has no tokenizer
 
 
 def _is_passed(folder: Path) -> bool:

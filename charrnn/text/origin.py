@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import NamedTuple
 
 from charrnn.config import Reading
 from charrnn.errors import UsageError
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import BUNDLED, Corpus
+from charrnn.text.hub import HUB
 
 __all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of"]
 
@@ -20,8 +22,8 @@ class Origin(NamedTuple):
     """Where a corpus was read, and how.
 
     Attributes:
-        sources: absolute paths of files, and names of bundled corpora and data sets; "-" for what
-            is read once, or a text that was given as a `Corpus`.
+        sources: absolute paths of files, absolute globs, and names of bundled corpora and data
+            sets; "-" for what is read once, or a text that was given as a `Corpus`.
         reading: encoding and columns.
     """
 
@@ -65,4 +67,9 @@ def is_read_once(source: str | Path) -> bool:
 def _place(source: str | Path) -> str:
     if is_read_once(source):
         return STANDARD_INPUT
-    return os.path.abspath(source) if os.path.exists(source) else str(source)  # noqa: PTH100, PTH110
+    source = str(source)
+    if os.path.exists(source):  # noqa: PTH110
+        return os.path.abspath(source)  # noqa: PTH100
+    if source.startswith(HUB) or source in BUNDLED:
+        return source
+    return os.path.join(glob.escape(str(Path.cwd())), source)  # noqa: PTH118 - a glob

@@ -19,6 +19,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         folder: where the model will be.
+        path: the same, from any working directory.
         notes: what was changed in the text or the settings, for the user to know.
         summary: what was chosen, and why, in one line.
         model, training: the resolved settings.
@@ -26,9 +27,11 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         unit: what a token is: a character or a byte.
         device, precision: what computes, and in which numbers.
         processes: how many share each update.
+        step: updates made before, by a run that goes on.
     """
 
     folder: Path
+    path: Path
     notes: tuple[str, ...]
     summary: str
     model: ModelConfig
@@ -38,6 +41,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     precision: Literal["fp32", "bf16"]
     processes: int = 1
+    step: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """What the other processes of a run do: what the first one tells.
 
-folder, over = follow(data, ranks)
+place, over = follow(data, ranks)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import safetensors.numpy
 
 from charrnn.errors import UsageError
+from charrnn.folder.place import Place
 from charrnn.learning.hardware.ranks import (
     Change,
     Gather,
@@ -36,11 +37,11 @@ class Followed(NamedTuple):
     """How a run ended that this process has followed.
 
     Attributes:
-        folder: of the model; None if the run did not begin.
+        place: of the model; None if the run did not begin.
         over: whether it went to its end.
     """
 
-    folder: Path | None
+    place: Place | None
     over: bool
 
 
@@ -58,16 +59,16 @@ def follow(data: Data, ranks: Ranks) -> Followed:
         LostError: if the first process has ended.
         UsageError: if it reads another text.
     """
-    folder: Path | None = None
+    place: Place | None = None
     learner: Learner | None = None
     with ExitStack() as stack:
         received = stack.enter_context(noted(signal.SIGINT, signal.SIGTERM))
         stack.enter_context(memory_errors())
         for order in ranks.orders():
             if isinstance(order, Leave):
-                return Followed(folder, order.over)
+                return Followed(place, order.over)
             if isinstance(order, Start):
-                folder = Path(order.folder)
+                place = Place.of(Path(order.folder))
                 _refuse_another(data, order)
                 stack.enter_context(in_threads(order.threads))
             elif isinstance(order, Make):

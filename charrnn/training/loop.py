@@ -77,7 +77,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         if learner.stopping:
             yield _progress(learner)  # whoever was asked to stop here, too, leaves
             recorder.close(learner)
-            raise stopped_elsewhere(recorder.path)
+            raise stopped_elsewhere(recorder.place.shown)
         seconds = watch.read()
         if deadline is not None and deadline.updated(learner.step, seconds, config):
             steps = deadline.steps(learner.step, seconds, config)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
@@ -16,6 +15,7 @@ from charrnn.arrays import Weights
 from charrnn.config import Correction, DeviceName, Threads, TrainConfig
 from charrnn.folder import card
 from charrnn.folder.files import write_files
+from charrnn.folder.place import Place
 from charrnn.folder.record import (
     CARD,
     CONFIG,
@@ -50,7 +50,7 @@ class Recorder:
     """Evaluates a learner, writes its folder, and remembers which weights were best.
 
     Attributes:
-        path: the model folder.
+        place: of the model folder.
         record: its `config.json`.
         task: what is learnt.
         origin: where the corpus was read.
@@ -65,7 +65,7 @@ class Recorder:
         saved_step: after which update the weights in the folder were saved.
     """
 
-    path: Path
+    place: Place
     record: ModelRecord
     task: Task
     origin: Origin
@@ -203,11 +203,11 @@ class Recorder:
                 files |= self._description(record)
             else:
                 files[METRICS] = _lines(found.metrics)
-                deleted = not (self.path / CONFIG).exists()
+                deleted = not (self.place.path / CONFIG).exists()
                 if deleted or found.step != self.saved_step:
                     files |= self._model_files(found)
             files[STATE] = state_file(tensors, weights, progress)
-            write_files(self.path, files)
+            write_files(self.place.path, files)
             if found is not None:
                 self.saved_step = found.step
 
@@ -242,7 +242,7 @@ class Recorder:
         """The model folder as it will be read."""
         task = self.task
         return ModelFolder(
-            self.path,
+            self.place.path,
             self.record,
             task.tokenizer or NO_TEXT,
             weights,
@@ -270,7 +270,7 @@ class Recorder:
         if self._is_better(evaluation):
             metrics = [*self.metrics, evaluation]
             found = self._folder(learner.network.weights(), evaluation.step, metrics)
-            write_files(self.path, self._model_files(found) | {METRICS: _lines(metrics)})
+            write_files(self.place.path, self._model_files(found) | {METRICS: _lines(metrics)})
 
     def finish(self, learner: Learner) -> Finished:
         """The summary of a run that is over."""
@@ -280,7 +280,7 @@ class Recorder:
         assert self.best_weights is not None, "the best evaluation was of some weights"
         found = self._folder(self.best_weights, self.best.step, self.metrics)
         return Finished(
-            model=self.path,
+            model=self.place.shown,
             val_nats=self.best.val_nats,
             val_bits_per_char=self.task.bits(self.best.val_nats),
             train_nats=self.best.train_nats,

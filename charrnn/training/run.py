@@ -28,6 +28,7 @@ from charrnn.config import (
 from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
+from charrnn.folder.place import Place
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import CHECKPOINTS, Evaluation
 from charrnn.folder.resuming import read_run
@@ -98,15 +99,15 @@ def train(
     """
     begin = clock.now()
     budget = Budget(minutes=minutes, epochs=epochs, steps=steps)
-    folder = _wanted_folder(out, name)
-    if folder is not None and not found().follows:  # the first process may have made it by now
-        refuse_occupied(folder)  # before a long text is read
+    place = _wanted_place(out, name)
+    if place is not None and not found().follows:  # the first process may have made it by now
+        refuse_occupied(place.name)  # before a long text is read
     starts = listed(() if init_from is None else init_from)
     if repeat is not None:
         kind = None if tokenizer == "char" else tokenizer
         limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
         _refuse_settings(settings | limits | {"tokenizer": kind})
-        return _again(find_model(repeat), sources, folder, starts)
+        return _again(find_model(repeat), sources, place, starts)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     corpus, reading = _corpus(sources), reading or Reading()
@@ -116,7 +117,7 @@ def train(
     request = Request(corpus, reading, work, bases, budget, settings, tokenizer)
     data, plan = prepare(request)
     notes, seconds = (*data.notes, *plan.notes), clock.now() - begin
-    new = NewRun(data, origin, plan, budget, bases, folder, notes, seconds)
+    new = NewRun(data, origin, plan, budget, bases, place, notes, seconds)
     return Run(new, corpus if isinstance(corpus, Corpus) else None)
 
 
@@ -132,7 +133,10 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
     given = None if sources is None else _corpus(sources)
-    return Run(_stopped(find_model(model), given), given)
+    stopped = _stopped(Place.of(find_model(model)), given)
+    if given is not None and not stopped.origin.is_gone:
+        given = stopped.origin.sources  # from any working directory
+    return Run(stopped, given)
 
 
 def _corpus(sources: str | Path | Sources) -> Sources:
@@ -164,7 +168,6 @@ class Run:
     Made by `train` and `resume`.
 
     Attributes:
-        folder: where the model is or will be; None while a name in `checkpoints/` is not chosen.
         notes: what was changed in the text or the settings, for the user to know.
         evaluations: those of the run so far.
         finished: the summary, once the run is over.
@@ -174,7 +177,7 @@ class Run:
         if not found().follows:
             resumes = isinstance(prepared, StoppedRun)
             found().refuse_uneven(prepared.batch_size, given=resumes)
-        self.folder = prepared.folder
+        self._place = prepared.place
         self.notes = prepared.notes
         self.evaluations: list[Evaluation] = []
         self._step = self._steps = 0
@@ -194,8 +197,8 @@ class Run:
             return
         prepared, ranks = self._prepared, found()
         if prepared is None:
-            assert self.folder is not None, "a run that has started has a folder"
-            prepared = _stopped(self.folder, self._sources)
+            assert self._place is not None, "a run that has started has a folder"
+            prepared = _stopped(self._place, self._sources)
             self._continue(prepared)
         if ranks.follows:
             self._follow(prepared, ranks)
@@ -209,6 +212,14 @@ class Run:
             with suppress(LostError):
                 ranks.tell(Leave(self._is_over))
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the model is or will be; None while a name in `checkpoints/` is not chosen.
+
+        The path is as it was named, while that leads there from the working directory.
+        """
+        return None if self._place is None else self._place.shown
+
     def _continue(self, prepared: StoppedRun) -> None:
         """Be where a run was stopped."""
         self.evaluations = list(prepared.evaluations)
@@ -217,16 +228,17 @@ class Run:
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
         with kept_memory(), own_modes():
-            folder, self._is_over = follow(prepared.data, ranks)
-        if folder is not None:
-            self.folder, self._prepared = folder, None
+            place, self._is_over = follow(prepared.data, ranks)
+        if place is not None:
+            self._place, self._prepared = place, None
 
     def _note(self, event: Event) -> None:
         match event:
             case Started():
-                self.folder, self._prepared = event.folder, None  # it can be resumed from now on
+                self._place = self._place or Place(event.path, event.folder)
+                self._prepared = None  # it can be resumed from now on
                 self.notes = event.notes
-                self._steps = event.training.steps
+                self._step, self._steps = event.step, event.training.steps
             case Progress():
                 self._step = event.step
             case Corrected():
@@ -310,7 +322,8 @@ def _show(event: Event, bar: Any, step: int, nats: str) -> None:
     """Show an event on a bar of `tqdm`; `step` updates have been made, and losses are in `nats`."""
     match event:
         case Started():
-            bar.total, bar.initial, bar.n = event.training.steps, step, step
+            bar.total = event.training.steps
+            bar.initial = bar.n = bar.last_print_n = event.step  # else a rate includes them
             for line in () if bar.disable else (*event.notes, event.summary):
                 bar.write(printable(line))
         case Progress():
@@ -322,8 +335,9 @@ def _show(event: Event, bar: Any, step: int, nats: str) -> None:
     bar.update(step - bar.n)
 
 
-def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
+def _stopped(place: Place, sources: Sources | None) -> StoppedRun:
     """The run in a folder, found to be whole and of the same text."""
+    folder = place.shown
     run = read_run(folder)
     progress, record = run.progress, run.record
     assert record.training is not None, "what can be resumed was trained"
@@ -332,7 +346,7 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
     return StoppedRun(
         data=data,
         origin=origin_of(sources, progress.reading),
-        folder=folder,
+        place=place,
         step=progress.step,
         steps=record.training.steps,
         model=record.model,
@@ -342,7 +356,7 @@ def _stopped(folder: Path, sources: Sources | None) -> StoppedRun:
     )
 
 
-def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
+def _wanted_place(out: str | Path | None, name: str | None) -> Place | None:
     """The folder that the user wants, if one is named."""
     if out is not None and name is not None:
         raise UsageError("both a name and a folder are given", "give --name or --out")
@@ -351,8 +365,8 @@ def _wanted_folder(out: str | Path | None, name: str | None) -> Path | None:
             raise UsageError(
                 f"{name!r} is not a plain folder name", "use --out for a folder elsewhere"
             )
-        return CHECKPOINTS / name
-    return None if out is None else Path(out)
+        return Place.of(CHECKPOINTS / name)
+    return None if out is None else Place.of(Path(out))
 
 
 def _refuse_settings(given: Mapping[str, Any]) -> None:
@@ -366,7 +380,7 @@ def _refuse_settings(given: Mapping[str, Any]) -> None:
 
 
 def _again(
-    folder: Path, sources: str | Path | Sources | None, out: Path | None, starts: Sequence[Any]
+    folder: Path, sources: str | Path | Sources | None, out: Place | None, starts: Sequence[Any]
 ) -> Run:
     """The run that does what an earlier one did; see `earlier.repeated`."""
     corpus = None if sources is None else _corpus(sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from charrnn.arrays import Ids
 from charrnn.config import CellName, TrainConfig
 from charrnn.evaluation.surprisals import surprisals
+from charrnn.folder.resuming import ReadingRecord, RunProgress
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.learner import Learner
 from charrnn.learning.records import RecordLanes, steps_of
@@ -154,3 +156,50 @@ def test_a_record_costs_the_same_alone_and_beside_others(cell: CellName) -> None
     assert len(together) == records.size
     story: Ids = records.ids[records.begins[1] : records.begins[2] + 1].astype(np.int32)
     np.testing.assert_allclose(alone[1], surprisals(network, story), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_the_mean_loss_is_that_of_all_tokens_however_full_their_batches(recorded: bool) -> None:
+    """One long record once weighed as much per update as a batch full of short ones."""
+    one = learner("gru", records_of([60, *range(1, 8), *[5] * 9]), 4)
+    if recorded:
+        one.updates = GraphUpdates(one.updates, 0.0)  # type: ignore[arg-type]
+    losses, numbers = list[float](), list[int]()
+    for step in range(one.batches.steps_per_epoch):
+        numbers.append(int((one.batches.batch(step).targets != PAD).sum()))
+        one.update()
+        losses.append(float(one.loss))
+    assert one.loss_count == pytest.approx(len(losses)), "an epoch's batches are of usual size"
+    truth = np.average(losses, weights=numbers)
+    assert abs(np.mean(losses) / truth - 1) > 1e-4
+    assert one.mean_loss() == pytest.approx(truth, rel=1e-5)
+    assert one.loss_count == 0
+
+
+def test_losses_added_up_before_a_stop_count_as_they_did() -> None:
+    """Also those of an older run, each of whose updates counts as one."""
+    whole, other = (learner("rnn", records_of([60, 2, 3, 5]), 2) for _ in range(2))
+    for _ in range(5):
+        whole.update()
+    progress = RunProgress(
+        step=whole.step,
+        skipped=(0, 0),
+        loss_count=whole.loss_count,
+        training_seconds=0.0,
+        seconds=0.0,
+        stale=0,
+        best=None,
+        metrics=(),
+        sources=(),
+        reading=ReadingRecord(),
+    )
+    other.restore(
+        whole.tensors(), msgspec.json.decode(msgspec.json.encode(progress), type=RunProgress)
+    )
+    for one in (whole, other):
+        one.update()
+    assert whole.loss_count not in (6, 0)
+    assert other.mean_loss() == whole.mean_loss()
+    old = msgspec.structs.replace(progress, loss_count=5)
+    again = msgspec.json.decode(msgspec.json.encode(old), type=RunProgress)
+    assert (again.loss_count, type(again.loss_count)) == (5, float)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
+from charrnn import resume, train
+from charrnn.terminal import progress
 from charrnn.terminal.progress import Interrupted, show
-from charrnn.training.events import Event, Finished, Progress
+from charrnn.training import run
+from charrnn.training.events import Event, Finished, Progress, Started
 
 DONE = Finished(
     model=Path("checkpoints/verse"),
@@ -64,3 +69,22 @@ def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert stopped.value.number == signal.SIGTERM
     assert closed == [True]
     assert "charrnn train --resume" in capsys.readouterr().err
+
+
+def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
+    verse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once counted as learnt in the first moment, so that no time seemed to be left."""
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+    for event in train(verse, out="model", steps=40, hidden_size=8):
+        assert not isinstance(event, Started) or event.step == 0
+        if isinstance(event, Progress) and event.step == 30:
+            break
+    started = next(iter(resume("model")))
+    assert isinstance(started, Started)
+    on_terminal, in_notebook = (tqdm(file=io.StringIO()) for _ in range(2))
+    progress._show(started, on_terminal, "character")
+    run._show(started, in_notebook, 30, " nats")
+    for bar in (on_terminal, in_notebook):
+        assert (bar.total, bar.initial, bar.n, bar.last_print_n) == (40, 30, 30, 30)
+        assert bar.format_dict["rate"] is None, "nothing was learnt yet"

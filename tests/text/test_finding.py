@@ -43,6 +43,19 @@ def test_a_model_is_no_text() -> None:
         text_of("checkpoints/first")
 
 
+def test_a_forecaster_is_no_text_either() -> None:
+    """It has no tokenizer, by which other models were known."""
+    Path("week.csv").write_text("y\n" + "".join(f"{k % 7}\n" for k in range(60)))
+    shape: dict[str, Any] = {"horizon": 3, "hidden_size": 8, "steps": 2}
+    train("week.csv", task="forecast", out="texts/week", **shape).finish(progress=False)
+    Path("texts/verse.txt").write_text(VERSE)
+    corpus = read_corpus("texts")
+    assert corpus.text == VERSE
+    assert corpus.notes == ("texts: left out what is hidden, a model, a cache or installed: week",)
+    with pytest.raises(MissingInputError, match="week: a model, not a text"):
+        text_of("texts/week")
+
+
 def test_caches_and_packages_are_passed_by_and_told() -> None:
     for name in (
         *(".git/config", "node_modules/a/index.js", "src/__pycache__/a.txt", ".cache.txt"),

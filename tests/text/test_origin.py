@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn import Corpus, Reading
+from charrnn import Corpus, Reading, read_corpus
 from charrnn.text.origin import is_read_once, origin_of
 
 
@@ -36,3 +36,18 @@ def test_what_was_read_once_is_gone(folder: Path) -> None:
     found = origin_of(["file.txt", "folder", "places"], Reading())
     assert found.sources == (str(folder / "file.txt"), str(folder / "folder"), "places")
     assert not found.is_gone
+
+
+def test_a_glob_finds_the_same_files_from_anywhere(folder: Path) -> None:
+    """A run on one could only go on in the folder where it had begun."""
+    desk = folder / "a [desk]*"
+    (desk / "texts").mkdir(parents=True)
+    (desk / "texts" / "one.txt").write_text("one\n")
+    (desk / "texts" / "two.txt").write_text("two\n")
+    os.chdir(desk)
+    given = ["texts/*.txt", str(folder / "f*.txt"), "hf://ann/poems*", "places"]
+    found = origin_of(given, Reading()).sources
+    os.chdir(folder)
+    assert read_corpus(found[0]).text == "one\ntwo\n"
+    assert found[1:] == tuple(given[1:])
+    assert origin_of(found, Reading()).sources == found

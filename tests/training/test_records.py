@@ -175,6 +175,34 @@ def test_too_few_records_are_refused(tmp_path: Path) -> None:
         train(corpus, out=tmp_path / "m", reading=Reading(records="lines"), batch_size=50)
 
 
+@pytest.mark.parametrize(
+    ("val_frac", "needed"), [(0.1, 10), (0.05, 11), (0.04, 13), (0.001, 501), (0.97, 17)]
+)
+def test_the_least_number_of_records_that_suffices_is_told(val_frac: float, needed: int) -> None:
+    """Twice as many were asked for, or about so."""
+    ids = np.array([0] + [k for one in range(1, needed + 1) for k in (one, 0)])
+    few, enough = Records.of(ids[:-2], 0), Records.of(ids, 0)
+    with pytest.raises(CharRNNError, match=f" {needed} are needed"):
+        record_shares(few, {"val_frac": val_frac}, [])
+    shares = record_shares(enough, {"val_frac": val_frac}, [])
+    assert shares.train > 0
+    assert shares.val > 0
+    for hardly_any in (1e-310, 1e-20, 1 - 1e-16):
+        with pytest.raises(CharRNNError, match=r"\d{15} are needed"):
+            record_shares(enough, {"val_frac": hardly_any}, [])
+
+
+def test_a_record_that_takes_most_updates_of_an_epoch_is_told(tmp_path: Path) -> None:
+    short = [f"{first}{last}" for first in "abcdefghij" for last in "klmnopqrst"]
+    for long, told in (([], 0), (["xy" * 400], 1), (["xy" * 400, "yx" * 400], 0)):
+        settings = SMALL | {"val_frac": 0.02, "seed": 3, "seq_length": 8}
+        corpus = Corpus("list", "\n".join(long + short))
+        run = train(corpus, out=tmp_path / "model", reading=Reading(records="lines"), **settings)
+        notes = [note for note in run.notes if "one record has 800 characters" in note]
+        assert len(notes) == told
+        assert all("100 of the" in note for note in notes)
+
+
 def test_weights_go_from_stories_to_records_and_back(names: Path, tmp_path: Path) -> None:
     story, lines = tmp_path / "story", tmp_path / "lines"
     settings = SMALL | {"steps": 3}
@@ -223,7 +251,7 @@ def test_dynamic_evaluation_and_other_protocols_are_refused(names: Path, tmp_pat
 def test_records_as_long_as_the_steps_are_read_at_least_one_at_a_time() -> None:
     long = [np.insert(np.zeros(4000, np.int32), k, 2) for k in range(30)]
     ids = np.concatenate([[1], *[np.append(one, 1) for one in long]])
-    assert record_shares(Records.of(ids, 1), {"seq_length": 5000}).batch_size == 1
+    assert record_shares(Records.of(ids, 1), {"seq_length": 5000}, []).batch_size == 1
 
 
 def test_a_resumed_run_knows_what_an_evaluation_takes(names: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import CharRNN, CharRNNError, Corpus, load, resume, train
+from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
+from charrnn.errors import BadDataError
 from charrnn.folder.resuming import STATE
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
@@ -410,3 +411,18 @@ def test_a_run_from_other_weights_starts_better_and_learns_new_characters(
     ):
         with pytest.raises(CharRNNError, match=message):
             train(text, out=tmp_path / "x", init_from=tmp_path / "old", **settings)
+
+
+def test_bytes_that_are_no_text_are_refused_with_advice_that_helps(tmp_path: Path) -> None:
+    """A model of characters can't learn them; a new one could, as a model of bytes."""
+    raw = tmp_path / "raw.txt"
+    raw.write_bytes(b"caf\351 \377\n" * 300)
+    settings: dict[str, Any] = SMALL | {"steps": 2, "reading": Reading(errors="surrogateescape")}
+    _consume(train(Corpus("verse", TEXT), out=tmp_path / "old", **SMALL | {"steps": 2}))
+    shape = {name: settings.pop(name) for name in ("hidden_size", "embed_size", "num_layers")}
+    with pytest.raises(BadDataError, match="reads characters; use --errors replace"):
+        train(raw, init_from=tmp_path / "old", **settings)
+    with pytest.raises(BadDataError, match="use --tokenizer byte, or --errors replace"):
+        train(raw, **shape, **settings)
+    replaced = settings | {"reading": Reading(errors="replace")}
+    assert train(raw, init_from=tmp_path / "old", **replaced).finish(progress=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
@@ -122,6 +123,50 @@ def test_a_run_that_is_left_goes_on_exactly_where_it_stopped() -> None:
         assert Path("checkpoints/left/resume/state.safetensors").exists(), "leaving saves"
     run.finish(progress=False)
     assert weights("checkpoints/left") == weights("checkpoints/whole")
+
+
+@pytest.mark.usefixtures("report_each_update")
+@pytest.mark.parametrize("settings", [{"name": "verse"}, {"out": "checkpoints/verse"}, {}])
+def test_a_run_stays_in_its_folder_wherever_the_program_goes(settings: dict[str, Any]) -> None:
+    """A run once went on in a folder of the same name below the new working directory."""
+    for desk in ("mine", "other"):
+        Path(desk).mkdir()
+    other = Path("other").absolute()
+    train(CORPUS, **SMALL, out=other / "checkpoints/verse", seed=7).finish(progress=False)
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    os.chdir("mine")
+    mine = Path("checkpoints/verse").absolute()
+    run = train(CORPUS, **SMALL, **settings)
+    if settings:  # a folder without a name is chosen when training begins
+        os.chdir(other)
+    for event in run:
+        os.chdir(other)
+        if isinstance(event, Progress) and event.step >= 5:
+            break
+    assert run.folder == mine
+    run.finish(progress=False)
+    assert isinstance(run.finished, Finished)
+    assert run.finished.model == mine
+    assert weights(str(mine)) != before[other / "checkpoints/verse/model.safetensors"]
+    assert before == {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    os.chdir(mine.parents[1])
+    assert run.folder == Path("checkpoints/verse")
+
+
+@pytest.mark.usefixtures("report_each_update")
+def test_a_run_that_goes_on_stays_in_its_folder_with_its_text(tmp_path: Path) -> None:
+    Path("verse.txt").write_text(CORPUS.text)
+    train("verse.txt", **SMALL, name="whole").finish(progress=False)
+    leave_after(train("verse.txt", **SMALL, name="left"), 5)
+    Path("verse.txt").rename("moved.txt")
+    run = resume("left", "moved.txt")
+    Path("elsewhere").mkdir()
+    os.chdir("elsewhere")
+    leave_after(run, 20)
+    run.finish(progress=False)
+    assert not list(Path().iterdir())
+    found = [weights(str(tmp_path / "checkpoints" / name)) for name in ("left", "whole")]
+    assert found[0] == found[1]
 
 
 @pytest.mark.usefixtures("report_each_update")

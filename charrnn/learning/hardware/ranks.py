@@ -192,7 +192,9 @@ class Ranks:
             found.append(part if parts is None else torch.cat(parts, 1))
         return tuple(found)
 
-    def mean(self, weights: Sequence[Tensor], total: Tensor, number: Tensor | int) -> Tensor:
+    def mean(
+        self, weights: Sequence[Tensor], total: Tensor, number: Tensor | int
+    ) -> tuple[Tensor, Tensor]:
         """Make gradients those of the mean cost of the whole batch; all processes call this.
 
         All that is added up is one array: its sum has the same bits in every process, and so have
@@ -204,6 +206,7 @@ class Ranks:
 
         Returns:
             loss: the mean cost.
+            number: over how much, in all processes.
 
         Raises:
             LostError: if a process has ended.
@@ -219,7 +222,7 @@ class Ranks:
         parts = torch.split(mean[:-1], [weight.numel() for weight in weights])
         for weight, part in zip(weights, parts, strict=True):
             weight.grad = part.view_as(weight)
-        return mean[-1]
+        return mean[-1], flat[-2]
 
     def refuse_uneven(self, batch_size: int, *, given: bool) -> None:
         """See that every process has as many rows as the others.

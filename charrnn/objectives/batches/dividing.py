@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.config import TrainConfig
 from charrnn.errors import BadDataError, UsageError
@@ -55,12 +56,13 @@ def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
     return text[:train], text[train:].astype(np.int32)
 
 
-def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
+def record_shares(records: Records, given: Mapping[str, Any], notes: list[str]) -> Shares:
     """How to divide and read a list of records.
 
     Args:
         records: all of the corpus.
         given: settings the user made.
+        notes: gets what the user should know.
 
     Raises:
         BadDataError: if there are too few.
@@ -68,8 +70,8 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
     """
     different = records.different
     fraction = given.get("val_frac") or 0.1
-    if different < MIN_RECORDS or round(different * fraction) in (0, different):
-        needed = max(MIN_RECORDS, round(1 / min(fraction, 1 - fraction)))
+    if not _is_enough(different, fraction):
+        needed = _needed(fraction)
         raise BadDataError(
             f"the corpus has {counted(different, 'different record')}; {needed} are needed",
             "give a longer list, or read it as one story with --records none",
@@ -93,6 +95,38 @@ def record_shares(records: Records, given: Mapping[str, Any]) -> Shares:
             "choose a smaller --batch-size",
         )
     updates = steps_of(train, batch, steps)
+    alone = _alone(lengths, batch, steps)
+    if 2 * alone > updates:
+        notes.append(
+            f"one record has {lengths[-1] - 1:,} characters, and {alone:,} of the {updates:,} "
+            "updates of an epoch read it alone; cut it into several to learn sooner"
+        )
     return Shares(
         train.size, validation.size, val / different, batch, steps, updates, train.size / updates
     )
+
+
+def _alone(lengths: NDArray[np.int64], batch: int, steps: int) -> int:
+    """In how many updates of an epoch the longest record is read when those beside it have ended.
+
+    Args:
+        lengths: (K,), sorted.
+        batch, steps: B and T.
+    """
+    if batch == 1 or len(lengths) == 1:
+        return 0
+    second, first = -(-lengths[-2:] // steps)
+    return int(first - second)
+
+
+def _is_enough(different: int, fraction: float) -> bool:
+    """Whether so many different records leave some to train on and some to validate."""
+    return different >= MIN_RECORDS and 0 < round(different * fraction) < different
+
+
+def _needed(fraction: float) -> int:
+    """The least number that is enough."""
+    smaller = max(min(fraction, 1 - fraction), 1e-15)  # no list is so long that it mattered
+    about = int(0.5 / smaller)  # half a record is rounded to none or to one
+    counts = (max(MIN_RECORDS, about + more) for more in range(3))
+    return next((count for count in counts if _is_enough(count, fraction)), about)

@@ -91,7 +91,7 @@ def plan(
     check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
     notes, records = list[str](), 0
     if isinstance(text, Records):
-        shares, records = record_shares(text, given), text.count
+        shares, records = record_shares(text, given, notes), text.count
     else:
         shares = _story_shares(text, given, notes)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE

@@ -12,6 +12,7 @@ from typing import Any
 
 from charrnn.config import Budget, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
+from charrnn.folder.place import Place
 from charrnn.folder.reading import find_model, read_model, read_record, read_tokenizer
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, reading_for
 from charrnn.folder.resuming import RunProgress, read_run
@@ -35,14 +36,14 @@ Sources = Sequence[str | Path] | Corpus
 
 
 def repeated(
-    folder: Path, sources: Sources | None, out: Path | None, init_from: Sequence[str | Path]
+    folder: Path, sources: Sources | None, out: Place | None, init_from: Sequence[str | Path]
 ) -> NewRun:
     """A new run that does what an earlier one did, update for update.
 
     Args:
         folder: of the earlier run.
         sources: its text; None for where it was.
-        out: the folder of the new run; None for a new one in `checkpoints/`.
+        out: where the new run will be; None for a new one in `checkpoints/`.
         init_from: the models whose weights it started from, if it did.
 
     Raises:
@@ -83,7 +84,7 @@ def repeated(
         ),
         budget=Budget(steps=config.steps),
         bases=bases,
-        folder=out,
+        place=out,
         notes=data.notes + notes,
         seconds=clock.now() - begin,
         repeated=config,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from charrnn.config import Budget, Reading, TaskName, TaskSettings
+from charrnn.config import MAX_STEPS, Budget, Reading, TaskName, TaskSettings
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
@@ -39,7 +39,13 @@ def prepare(request: Request) -> tuple[Data, Plan]:
         CharRNNError: as reading and planning do.
     """
     task = request.work.task
-    return _language(request) if task is None else _examples(request, task)
+    data, plan = _language(request) if task is None else _examples(request, task)
+    if (epochs := request.budget.epochs) is not None:
+        updates = round(epochs * plan.steps_per_epoch)
+        if updates > MAX_STEPS:
+            found = f"epochs is {epochs:g}, which takes {updates:,} updates"
+            raise UsageError(found, f"at most {MAX_STEPS:,} can be made", "epochs")
+    return data, plan
 
 
 def _language(request: Request) -> tuple[Data, Plan]:

@@ -27,6 +27,7 @@ from charrnn.errors import CannotCreateError
 from charrnn.folder import card
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
 from charrnn.folder.locking import FolderLock, locked
+from charrnn.folder.place import Place
 from charrnn.folder.record import (
     CHECKPOINTS,
     FORMAT_VERSION,
@@ -65,7 +66,7 @@ class NewRun:
         plan: what was chosen.
         budget: how long to train.
         bases: the models whose weights the run starts from, if any.
-        folder: where the model will be; None for a new folder in `checkpoints/`.
+        place: where the model will be; None for a new folder in `checkpoints/`.
         notes: what was changed in the text or the settings, for the user to know.
         seconds: that preparing took.
         repeated: the settings of the run that is made again, if there is one.
@@ -76,7 +77,7 @@ class NewRun:
     plan: Plan
     budget: Budget
     bases: Sequence[ModelFolder]
-    folder: Path | None
+    place: Place | None
     notes: tuple[str, ...]
     seconds: float
     repeated: TrainConfig | None = None
@@ -101,14 +102,15 @@ class NewRun:
             CharRNNError: as `loop`.
         """
         watch = Stopwatch(self.seconds)
-        is_new = self.folder is None or not self.folder.exists()
-        path = self.folder or _unused_folder(self.data.corpus.name)
-        create_folder(path)
-        yield from _locked_in(path, partial(self._events, path, watch), remove_if_empty=is_new)
+        is_new = self.place is None or not self.place.path.exists()
+        place = self.place or _unused_place(self.data.corpus.name)
+        create_folder(place.path)
+        events = partial(self._events, place, watch)
+        yield from _locked_in(place.path, events, remove_if_empty=is_new)
 
-    def _events(self, path: Path, watch: Stopwatch, lock: FolderLock) -> Iterator[Event]:
-        refuse_occupied(path)  # by another run, before this one had the lock
-        ranks = _begin(path, self.data)
+    def _events(self, place: Place, watch: Stopwatch, lock: FolderLock) -> Iterator[Event]:
+        refuse_occupied(place.path)  # by another run, before this one had the lock
+        ranks = _begin(place, self.data)
         # How examples are divided does not depend on the number of updates.
         task = self.data.divided(self.repeated or schedule(self.plan, 1))
         plan, config, evaluation = self.plan, self.repeated, 0.0
@@ -134,7 +136,7 @@ class NewRun:
             task=task.kind,
         )
         minutes, longer = self.budget.kept_minutes, self.budget.option
-        recorder = Recorder(path, record, task, self.origin, Saver(lock), watch, minutes, longer)
+        recorder = Recorder(place, record, task, self.origin, Saver(lock), watch, minutes, longer)
         recorder.save(learner)
         if ranks.leads:  # all start from its weights, drawn here or another model's
             learner.restore(learner.tensors(), recorder.progress(learner))
@@ -150,7 +152,7 @@ class StoppedRun:
     Attributes:
         data: what is learnt from.
         origin: where it was read.
-        folder: the model folder.
+        place: of the model folder.
         step, steps: updates made so far, and in all.
         model: the shape of the network.
         batch_size: how many rows an update reads.
@@ -160,7 +162,7 @@ class StoppedRun:
 
     data: Data
     origin: Origin
-    folder: Path
+    place: Place
     step: int
     steps: int
     model: ModelConfig
@@ -182,17 +184,17 @@ class StoppedRun:
             LockedError: if another process trains there.
             CharRNNError: as `loop`.
         """
-        yield from _locked_in(self.folder, self._events, remove_if_empty=False)
+        yield from _locked_in(self.place.path, self._events, remove_if_empty=False)
 
     def _events(self, lock: FolderLock) -> Iterator[Event]:
-        run = read_run(self.folder)  # as it is now that no other run can go on with it
+        run = read_run(self.place.path)  # as it is now that no other run can go on with it
         config = run.record.training
         assert config is not None, "what can be resumed was trained"
-        ranks = _begin(self.folder, self.data)
+        ranks = _begin(self.place, self.data)
         task = self.data.divided(config)
         learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
-        recorder = Recorder(self.folder, run.record, task, self.origin, Saver(lock))
+        recorder = Recorder(self.place, run.record, task, self.origin, Saver(lock))
         recorder.restore(run)
         learner.prepare()
         summary = f"resumed after {self.step:,} of {self.steps:,} updates"
@@ -206,10 +208,10 @@ def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:
     return {"parameters": f"{count:,}"}
 
 
-def _begin(path: Path, data: Data) -> Ranks:
+def _begin(place: Place, data: Data) -> Ranks:
     """The processes of this run, told that it begins."""
     ranks = found()
-    ranks.tell(Start(str(path), data.corpus.sha256, torch.get_num_threads()))
+    ranks.tell(Start(str(place.shown), data.corpus.sha256, torch.get_num_threads()))
     return ranks
 
 
@@ -231,7 +233,8 @@ def deadline_of(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -
 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
     return Started(
-        folder=recorder.path,
+        folder=recorder.place.shown,
+        path=recorder.place.path,
         notes=notes + learner.notes,
         summary=summary,
         model=recorder.record.model,
@@ -241,6 +244,7 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
         device=learner.device.type,
         precision=learner.precision,
         processes=learner.ranks.count,
+        step=learner.step,
     )
 
 
@@ -261,20 +265,20 @@ def _locked_in(
                 path.rmdir()  # fails if there is anything in it
 
 
-def _unused_folder(corpus: str) -> Path:
+def _unused_place(corpus: str) -> Place:
     """A new folder in `checkpoints/`, named after the corpus."""
     stem = re.sub(r"[^\w.-]+", "-", corpus).strip("-.") or "model"
-    path, number = CHECKPOINTS / stem, 1
+    home, name, number = Place.of(CHECKPOINTS).path, stem, 1
     try:
-        CHECKPOINTS.mkdir(exist_ok=True)
-        while path.exists():
+        home.mkdir(exist_ok=True)
+        while (home / name).exists():
             number += 1
-            path = CHECKPOINTS / f"{stem}-{number}"
-        path.mkdir()
+            name = f"{stem}-{number}"
+        (home / name).mkdir()
     except FileExistsError:
-        if not CHECKPOINTS.is_dir():
+        if not home.is_dir():
             raise CannotCreateError(f"{CHECKPOINTS} is not a folder", "use --out") from None
-        return _unused_folder(corpus)  # another run has just made that one
+        return _unused_place(corpus)  # another run has just made that one
     except OSError as error:
-        raise cannot_create(path, error) from None
-    return path
+        raise cannot_create(CHECKPOINTS / name, error) from None
+    return Place(home / name, CHECKPOINTS / name)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from charrnn.cells.layout import weight_shapes
-from charrnn.config import Budget, CellName, ModelConfig, Precision
+from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.devices import choose_precision, speed
@@ -64,7 +64,7 @@ def count_steps(
     (evaluation,) = time_calls(lambda: deque(Scoring(some, learner.network), 0), 0.0, 1)
     evaluation *= task.val_tokens / some.val_tokens
     left = seconds - watch.read()
-    steps = left / update
+    steps = min(left / update, MAX_STEPS)
     evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
     return max(1, min(affordable, max_steps)), evaluation / update

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import Corpus, train
+from charrnn import Corpus, Started, train
 from charrnn.config import CellName
+from charrnn.errors import UsageError
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
 from charrnn.learning.records import RecordLanes
@@ -33,6 +34,31 @@ def test_minutes_become_a_number_of_steps_that_can_be_repeated(tmp_path: Path) -
         pass
     one, two = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("timed", "again"))
     assert one == two
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ({"epochs": 1e308}, "epochs is 1e.308; .* at most 1,000,000,000"),
+        ({"epochs": 1e9}, r"epochs is 1e\+09, which takes \d+,000,000,000 updates; at most "),
+        ({"minutes": 1e308}, "minutes is 1e.308; .* at most 1,000,000"),
+        ({"minutes": 1e308, "steps": 3}, "minutes is 1e.308; .* at most 1,000,000"),
+    ],
+)
+def test_budgets_beyond_all_bounds_are_refused_by_the_name_that_was_given(
+    budget: dict[str, Any], message: str
+) -> None:
+    """They ended in tracebacks, or in the refusal of another option."""
+    with pytest.raises(UsageError, match=message):
+        train(Corpus("verse", VERSE * 20), **SMALL, **budget)
+
+
+def test_the_largest_budget_of_minutes_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "TIMED_SECONDS", 0.01)
+    monkeypatch.setattr(trial, "LONG_MINUTES", 1e9)
+    for event in train(Corpus("verse", VERSE * 20), **SMALL, minutes=1e6):
+        assert isinstance(event, Started)
+        break
 
 
 @pytest.mark.parametrize(
