@@ -69,7 +69,9 @@ def _place(source: str | Path) -> str:
         return STANDARD_INPUT
     source = str(source)
     if os.path.exists(source):  # noqa: PTH110
-        return os.path.abspath(source)  # noqa: PTH100
+        place = os.path.abspath(source)  # noqa: PTH100
+        is_shared = not place.startswith(("/dev/", "/proc/"))  # as /dev/stdin is not
+        return place if is_shared else os.path.realpath(place)
     if source.startswith(HUB) or source in BUNDLED:
         return source
     return os.path.join(glob.escape(str(Path.cwd())), source)  # noqa: PTH118 - a glob

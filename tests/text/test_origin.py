@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,18 @@ def test_a_glob_finds_the_same_files_from_anywhere(folder: Path) -> None:
     assert read_corpus(found[0]).text == "one\ntwo\n"
     assert found[1:] == tuple(given[1:])
     assert origin_of(found, Reading()).sources == found
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="there is no /dev/stdin")  # noqa: PTH110
+def test_a_file_behind_standard_input_is_found_again_by_its_name(folder: Path) -> None:
+    """Another process has another file there."""
+    code = (
+        "from charrnn import Reading\n"
+        "from charrnn.text.origin import origin_of\n"
+        "print(*origin_of(['/dev/stdin'], Reading()).sources)"
+    )
+    with (folder / "file.txt").open() as file:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdin=file, capture_output=True, text=True, check=True
+        )
+    assert done.stdout == f"{(folder / 'file.txt').resolve()}\n"
