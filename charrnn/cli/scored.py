@@ -105,7 +105,7 @@ def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]
         say(note)
     ids = tokenizer.encode(corpus.text, asked.unknown)
     if asked.validation:
-        training = _training_tokens(asked.models, corpus, len(ids))
+        training = _training_tokens(asked.models, corpus, len(ids), else_all=False)
         ids = ids[: len(ids) - training] if reverse else ids[training:]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
@@ -145,9 +145,7 @@ def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> 
     parts = set()
     for record in records:
         if record.corpus is None or record.training is None or record.corpus.sha256 != spool.sha256:
-            raise UsageError(
-                f"{spool.name} is not the list that was trained on", "leave --validation out"
-            )
+            raise _not_trained_on("list", spool.name)
         parts.add((record.training.training_tokens(text.different), record.training.seed))
     if len(parts) > 1:
         raise _different_parts(spool.name)
@@ -160,7 +158,7 @@ def _training_ids(asked: Asked, tokenizer: Tokenizer) -> Ids:
 
     known = read_corpus(asked.dynamic, asked.reading)
     ids = tokenizer.encode(known.text, "skip")
-    return ids[: _training_tokens(asked.models, known, len(ids))]
+    return ids[: _training_tokens(asked.models, known, len(ids), else_all=True)]
 
 
 def _as_trained(asked: Asked, reading: Reading) -> Reading:
@@ -186,11 +184,17 @@ def _as_trained(asked: Asked, reading: Reading) -> Reading:
     return reading
 
 
-def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
-    """How many of a corpus's tokens the models were trained on; all, if it is another text.
+def _training_tokens(models: list[str], corpus: Corpus, tokens: int, *, else_all: bool) -> int:
+    """How many of a corpus's tokens the models were trained on.
+
+    Args:
+        models: folders or names.
+        corpus: what they are thought to be trained on.
+        tokens: how many it has.
+        else_all: whether all of them count if it is another text, which is refused otherwise.
 
     Raises:
-        UsageError: if that differs from model to model.
+        UsageError: if that differs from model to model, or it is another text.
     """
     from charrnn.folder.reading import find_model, read_model
 
@@ -199,10 +203,16 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
         record = read_model(find_model(model)).record
         known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
         training = record.training if known else None
+        if training is None and not else_all:
+            raise _not_trained_on("text", corpus.name)
         found.add(tokens if training is None else training.training_tokens(tokens))
     if len(found) > 1:
         raise _different_parts(corpus.name)
     return found.pop()
+
+
+def _not_trained_on(kind: str, name: str) -> UsageError:
+    return UsageError(f"{name} is not the {kind} that was trained on", "leave --validation out")
 
 
 def _different_parts(name: str) -> UsageError:

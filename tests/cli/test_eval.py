@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,31 @@ def test_validation_is_what_training_said(desk: Path) -> None:
     summary = json.loads((desk / "summary.json").read_text())
     facts = json.loads(run(desk, "eval", "verse", "verse.txt", "--validation", "--json").stdout)
     assert facts["nats_per_char"] == pytest.approx(summary["val_nats"], abs=1e-4)
+
+
+def test_the_text_that_was_trained_on_is_known_by_its_content(desk: Path) -> None:
+    """Moved, renamed, compressed, in an archive, as it comes."""
+    whole = (desk / "verse.txt").read_bytes()
+    (desk / "elsewhere").mkdir()
+    (desk / "elsewhere" / "renamed.txt").write_bytes(whole)
+    (desk / "packed.gz").write_bytes(gzip.compress(whole))
+    with zipfile.ZipFile(desk / "archive.zip", "w") as archive:
+        archive.writestr("inside.txt", whole)
+    summary = json.loads((desk / "summary.json").read_text())
+    for source in ("elsewhere/renamed.txt", "elsewhere", "packed.gz", "archive.zip", "-"):
+        done = run(desk, "eval", "verse", source, "--validation", "--json", data=whole)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["nats_per_char"] == pytest.approx(
+            summary["val_nats"], abs=1e-4
+        )
+
+
+def test_no_part_of_another_text_was_kept_for_validation(desk: Path) -> None:
+    """It was told to have 0 of the two tokens it needs."""
+    done = run(desk, "eval", "verse", "other.txt", "--validation")
+    assert done.returncode == 2
+    assert "other is not the text that was trained on; leave --validation out" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_costs_of_characters_add_up(desk: Path) -> None:
