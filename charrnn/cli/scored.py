@@ -79,9 +79,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
         name, text = _story(asked, tokenizer, reverse)
     else:
         name, text = _records(asked, tokenizer)
-    if asked.dynamic and reverse:
-        raise UsageError("dynamic evaluation reads forwards", "leave --dynamic out")
-    training_ids = _training_ids(asked, tokenizer) if asked.dynamic else None
+    training_ids = _training_ids(asked, tokenizer, reverse) if asked.dynamic else None
     is_list = isinstance(text, Records)
     total = len(networks) * (text.size - (not is_list))
     hidden = None if asked.dynamic else True  # None: where there is no terminal
@@ -97,19 +95,19 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
 
 
 def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]:
-    """The name of a text, and its ids (N,) or those that were for validation."""
+    """The name of a text, and its ids (N,) as they are read, or those that were for validation."""
+    from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
 
     corpus = read_corpus(asked.sources, asked.reading)
     for note in corpus.notes:
         say(note)
-    ids = tokenizer.encode(corpus.text, asked.unknown)
+    ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if asked.validation:
-        training = _training_tokens(asked.models, corpus, len(ids), else_all=False)
-        ids = ids[: len(ids) - training] if reverse else ids[training:]
+        ids = ids[_training_tokens(asked.models, corpus, len(ids), else_all=False) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
-    return corpus.name, ids[::-1].copy() if reverse else ids
+    return corpus.name, ids
 
 
 def _records(asked: Asked, tokenizer: Tokenizer) -> tuple[str, Records]:
@@ -152,12 +150,13 @@ def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> 
     return text.divided(*parts.pop())[1]
 
 
-def _training_ids(asked: Asked, tokenizer: Tokenizer) -> Ids:
-    """What the models were trained on, to adapt from."""
+def _training_ids(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> Ids:
+    """What the models were trained on, as they read it, to adapt from."""
+    from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
 
     known = read_corpus(asked.dynamic, asked.reading)
-    ids = tokenizer.encode(known.text, "skip")
+    ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
     return ids[: _training_tokens(asked.models, known, len(ids), else_all=True)]
 
 

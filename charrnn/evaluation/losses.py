@@ -35,7 +35,7 @@ from charrnn.use_config import EvalConfig
 AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
-__all__ = ["evaluate", "load_networks", "mixed_surprisals"]
+__all__ = ["as_read", "evaluate", "load_networks", "mixed_surprisals"]
 
 
 @takes(EvalConfig)
@@ -70,15 +70,20 @@ def evaluate(
     text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
-        read = tokenizer.encode(text, unknown)
-        read = read[::-1].copy() if reverse else read
+        read = as_read(tokenizer.encode(text, unknown), reverse)
     else:
         read = records_of(text, tokenizer, unknown, found[0].records_kind, reverse=reverse)
-    training_ids = (
-        None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
-    )
+    training_ids = None
+    if adapt_from is not None:
+        ids = tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
+        training_ids = as_read(ids, reverse)
     nats = mixed_surprisals(networks, read, config, training_ids)
     return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(read, config))
+
+
+def as_read(ids: Ids, reverse: bool) -> Ids:
+    """The tokens (N,) of a text in the order in which models read them."""
+    return ids[::-1].copy() if reverse else ids
 
 
 def load_networks(
