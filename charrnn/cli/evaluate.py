@@ -69,8 +69,6 @@ def evaluate(
 ) -> None:
     """Measure how well a model, or a mixture of several, predicts a text or answers examples."""
     config, reading = take(EvalConfig, given), take(Reading, given)
-    if config.random_windows is not None and config.protocol != "windows":
-        raise UsageError("--random-windows needs windows", "add --protocol windows")
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"
         raise UsageError("random windows don't make up a text to show", advice)

@@ -138,9 +138,10 @@ def mixed_surprisals(
         nats: one for each of `targets`.
 
     Raises:
-        UsageError: for fewer than two tokens, a protocol for texts of another kind, or dynamic
-            evaluation in windows.
+        UsageError: for fewer than two tokens, a protocol for texts of another kind, dynamic
+            evaluation in windows, or settings that would do nothing.
     """
+    _refuse_idle(config, dynamic=training_ids is not None)
     if isinstance(text, Records):
         _refuse_for_records(config, dynamic=training_ids is not None)
     elif config.protocol == "records":
@@ -206,6 +207,26 @@ def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
             "a model of records carries nothing from one to the next to adapt to",
             "leave --dynamic out",
         )
+
+
+def _refuse_idle(config: EvalConfig, *, dynamic: bool) -> None:
+    """Refuse settings that change nothing without another."""
+    in_windows, own = config.protocol == "windows", EvalConfig()
+    needs = (
+        (in_windows, ("window", "random_windows"), "windows", "--protocol windows"),
+        (config.random_windows is not None, ("seed",), "random windows", "--random-windows"),
+        (
+            dynamic,
+            ("segment", "rate", "decay"),
+            "dynamic evaluation",
+            "--dynamic TEXT (in Python adapt_from)",
+        ),
+    )
+    for there, names, what, option in needs:
+        for name in names:
+            if not there and getattr(config, name) != getattr(own, name):
+                found = f"--{name.replace('_', '-')} needs {what}"
+                raise UsageError(found, f"add {option}, or leave it out")
 
 
 def _mean_probability(each: Sequence[Surprisals]) -> Surprisals:

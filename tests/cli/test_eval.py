@@ -116,6 +116,12 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
             2,
             "--random-windows needs windows",
         ),
+        (
+            ("eval", "verse", "other.txt", "--window", 4),
+            2,
+            "--window needs windows; add --protocol",
+        ),
+        (("eval", "verse", "other.txt", "--segment", 4), 2, "--segment needs dynamic evaluation"),
         (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
         (("eval", "verse", "other.txt", "--dynamic", "verse.txt", "--rate", -1), 2, "rate is -1"),
         (("score", "nobody"), 66, "no model folder nobody"),
