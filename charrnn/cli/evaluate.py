@@ -135,24 +135,17 @@ def _rows(found: ScoredText) -> dict[str, str]:
 
 
 def _write_characters(found: ScoredText) -> None:
-    from charrnn.scoring.score import by_character
-
-    characters = by_character(found.tokenizer, found.ids, found.nats)
-    if found.tokenizer.decoder()(found.ids[:1].tolist(), False):
-        next(characters)  # the first is not predicted
-    for text, nats in characters:
+    for text, nats in found.characters(predicted=True):
         write(encode_json({"text": text, "nats": nats}))
 
 
 def _write_page(path: Path, title: str, found: ScoredText) -> None:
     from charrnn.scoring import heatmap
-    from charrnn.scoring.score import by_character
 
     facts = [f"{label}: {value}" for label, value in _rows(found).items()]
-    characters = by_character(found.tokenizer, found.ids, found.nats)
     try:
         with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(heatmap.page(title, facts, characters))
+            file.writelines(heatmap.page(title, facts, found.characters()))
     except OSError as error:
         raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

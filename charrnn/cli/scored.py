@@ -12,6 +12,8 @@ from charrnn.errors import CharRNNError, UsageError
 from charrnn.terminal.output import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -54,9 +56,26 @@ class ScoredText(NamedTuple):
     text: str  # its name
     protocol: str
     tokenizer: Tokenizer
-    ids: NDArray[np.integer]  # (N,); of records, an end before and after each
+    ids: NDArray[np.integer]  # (N,) as read; of records, an end before and after each
     nats: Surprisals  # (N-1,), or those of random windows
     score: Score
+    reverse: bool  # whether it was read from end to beginning
+
+    def characters(self, *, predicted: bool = False) -> Iterator[tuple[str, float]]:
+        """The characters in the order of the text, and what each cost in nats.
+
+        Args:
+            predicted: whether to leave out one of which nothing was predicted.
+        """
+        import numpy as np
+
+        from charrnn.scoring.score import by_character
+
+        costs = np.concatenate([np.zeros(1, np.float32), self.nats])
+        order = np.arange(len(self.ids))[:: -1 if self.reverse else 1]
+        if predicted and not (self.tokenizer.unit == "byte" and 0x80 <= self.ids[0] <= 0xFF):
+            order = order[order > 0]
+        return by_character(self.tokenizer, self.ids[order], costs[order])
 
 
 def scored(asked: Asked, config: EvalConfig) -> ScoredText:
@@ -68,8 +87,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     from tqdm import tqdm
 
     from charrnn.evaluation import losses
-    from charrnn.evaluation.surprisals import targets
-    from charrnn.scoring.score import score_of
+    from charrnn.evaluation.surprisals import text_score
     from charrnn.text.records import Records
 
     networks, tokenizer, reverse = losses.load_networks(asked.models)
@@ -85,13 +103,12 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     hidden = None if asked.dynamic else True  # None: where there is no terminal
     with tqdm(total=total, unit=" characters", leave=False, disable=hidden) as bar:
         nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
-    total_nats = float(nats.sum(dtype="float64"))
-    score = score_of(total_nats, tokenizer, targets(text, config))
+    score = text_score(nats, text, config, tokenizer)
     protocol = str(config.protocol or ("records" if is_list else "carried"))
     protocol += f" of {config.window}" * (protocol == "windows")
     protocol += ", dynamic" * bool(asked.dynamic)
     ids = text.written() if isinstance(text, Records) else text
-    return ScoredText(name, protocol, tokenizer, ids, nats, score)
+    return ScoredText(name, protocol, tokenizer, ids, nats, score, reverse)
 
 
 def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]:

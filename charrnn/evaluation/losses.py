@@ -18,7 +18,7 @@ from charrnn.arrays import Ids, Surprisals
 from charrnn.config import Unknown, settings_from, takes
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
-from charrnn.evaluation.surprisals import surprisals, targets
+from charrnn.evaluation.surprisals import surprisals, text_score
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelFolder
 from charrnn.models.mixture import Mixture, same_direction
@@ -26,7 +26,7 @@ from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.modes import own_modes
-from charrnn.scoring.score import Score, score_of
+from charrnn.scoring.score import Score
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
 from charrnn.text.tokenizer import Tokenizer, as_trained, same_vocabulary
@@ -78,7 +78,7 @@ def evaluate(
         ids = tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
         training_ids = as_read(ids, reverse)
     nats = mixed_surprisals(networks, read, config, training_ids)
-    return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(read, config))
+    return text_score(nats, read, config, tokenizer)
 
 
 def as_read(ids: Ids, reverse: bool) -> Ids:
@@ -212,15 +212,11 @@ def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
 def _refuse_idle(config: EvalConfig, *, dynamic: bool) -> None:
     """Refuse settings that change nothing without another."""
     in_windows, own = config.protocol == "windows", EvalConfig()
+    known = "--dynamic TEXT (in Python adapt_from)"
     needs = (
         (in_windows, ("window", "random_windows"), "windows", "--protocol windows"),
         (config.random_windows is not None, ("seed",), "random windows", "--random-windows"),
-        (
-            dynamic,
-            ("segment", "rate", "decay"),
-            "dynamic evaluation",
-            "--dynamic TEXT (in Python adapt_from)",
-        ),
+        (dynamic, ("segment", "rate", "decay"), "dynamic evaluation", known),
     )
     for there, names, what, option in needs:
         for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import zipfile
 from pathlib import Path
 
@@ -85,6 +86,43 @@ def test_a_model_of_bytes_tells_costs_of_whole_characters(desk: Path) -> None:
     assert [line["text"] for line in lines] == list(text)
     facts = json.loads(run(desk, "eval", "bytes", "few.txt", "--json").stdout)
     assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+    assert facts["characters"] == len(lines)
+
+
+def test_a_text_that_was_read_backwards_is_shown_in_its_own_order(desk: Path) -> None:
+    """It was shown mirrored, without a word; the last character is the one not predicted."""
+    verse, words = VERSE + "é", ["abona", "ülim", "exa"]
+    (desk / "few.txt").write_text(verse, encoding="utf-8")
+    (desk / "some.txt").write_text("\n".join(words), encoding="utf-8")
+    (desk / "verse.txt").write_text(verse * 20, encoding="utf-8")
+    (desk / "words.txt").write_text("\n".join(sorted({*VERSE.split()})), encoding="utf-8")
+    for name, source, tokenizer, shown in (
+        ("characters", "few.txt", "char", verse[:-1]),
+        ("bytes", "few.txt", "byte", verse),  # half of the last was predicted
+        (
+            "records",
+            "some.txt",
+            "byte",
+            "".join(f"\n{word}" for word in words),
+        ),  # an end before each
+    ):
+        known, records = ("words.txt", "lines") if name == "records" else ("verse.txt", "none")
+        options = ("--tokenizer", tokenizer, "--records", records, "--steps", 2, *TINY)
+        trained = run(desk, "train", known, "--reverse", "--name", name, *options)
+        assert trained.returncode == 0, trained.stderr
+        done = run(desk, "eval", name, source, "--per-char", "--html", "page.html")
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert "".join(line["text"] for line in lines) == shown
+        facts = json.loads(run(desk, "eval", name, source, "--json").stdout)
+        assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+        assert facts["characters"] == len(shown)
+        page = (desk / "page.html").read_text("utf-8")
+        seen = re.sub("<[^>]*>", "", page[page.index("<pre>") : page.index("</pre>")])
+        assert seen.strip() == (verse if source == "few.txt" else shown).strip()
+        own = load(desk / "checkpoints" / name).log_probs(verse)
+        if name == "characters":
+            assert [line["nats"] for line in lines] == pytest.approx((-own[::-1]).tolist(), 1e-4)
 
 
 def test_a_page_is_one_file(desk: Path) -> None:
