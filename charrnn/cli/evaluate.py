@@ -69,8 +69,6 @@ def evaluate(
 ) -> None:
     """Measure how well a model, or a mixture of several, predicts a text or answers examples."""
     config, reading = take(EvalConfig, given), take(Reading, given)
-    if config.random_windows is not None and config.protocol != "windows":
-        raise UsageError("--random-windows needs windows", "add --protocol windows")
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"
         raise UsageError("random windows don't make up a text to show", advice)
@@ -137,24 +135,17 @@ def _rows(found: ScoredText) -> dict[str, str]:
 
 
 def _write_characters(found: ScoredText) -> None:
-    from charrnn.scoring.score import by_character
-
-    characters = by_character(found.tokenizer, found.ids, found.nats)
-    if found.tokenizer.decoder()(found.ids[:1].tolist(), False):
-        next(characters)  # the first is not predicted
-    for text, nats in characters:
+    for text, nats in found.characters(predicted=True):
         write(encode_json({"text": text, "nats": nats}))
 
 
 def _write_page(path: Path, title: str, found: ScoredText) -> None:
     from charrnn.scoring import heatmap
-    from charrnn.scoring.score import by_character
 
     facts = [f"{label}: {value}" for label, value in _rows(found).items()]
-    characters = by_character(found.tokenizer, found.ids, found.nats)
     try:
         with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(heatmap.page(title, facts, characters))
+            file.writelines(heatmap.page(title, facts, found.characters()))
     except OSError as error:
         raise not_written(path, error, "--html") from None
     say(f"the page is {path}")

@@ -12,6 +12,8 @@ from charrnn.errors import CharRNNError, UsageError
 from charrnn.terminal.output import say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -54,9 +56,26 @@ class ScoredText(NamedTuple):
     text: str  # its name
     protocol: str
     tokenizer: Tokenizer
-    ids: NDArray[np.integer]  # (N,); of records, an end before and after each
+    ids: NDArray[np.integer]  # (N,) as read; of records, an end before and after each
     nats: Surprisals  # (N-1,), or those of random windows
     score: Score
+    reverse: bool  # whether it was read from end to beginning
+
+    def characters(self, *, predicted: bool = False) -> Iterator[tuple[str, float]]:
+        """The characters in the order of the text, and what each cost in nats.
+
+        Args:
+            predicted: whether to leave out one of which nothing was predicted.
+        """
+        import numpy as np
+
+        from charrnn.scoring.score import by_character
+
+        costs = np.concatenate([np.zeros(1, np.float32), self.nats])
+        order = np.arange(len(self.ids))[:: -1 if self.reverse else 1]
+        if predicted and not (self.tokenizer.unit == "byte" and 0x80 <= self.ids[0] <= 0xFF):
+            order = order[order > 0]
+        return by_character(self.tokenizer, self.ids[order], costs[order])
 
 
 def scored(asked: Asked, config: EvalConfig) -> ScoredText:
@@ -68,8 +87,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     from tqdm import tqdm
 
     from charrnn.evaluation import losses
-    from charrnn.evaluation.surprisals import targets
-    from charrnn.scoring.score import score_of
+    from charrnn.evaluation.surprisals import text_score
     from charrnn.text.records import Records
 
     networks, tokenizer, reverse = losses.load_networks(asked.models)
@@ -79,37 +97,34 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
         name, text = _story(asked, tokenizer, reverse)
     else:
         name, text = _records(asked, tokenizer)
-    if asked.dynamic and reverse:
-        raise UsageError("dynamic evaluation reads forwards", "leave --dynamic out")
-    training_ids = _training_ids(asked, tokenizer) if asked.dynamic else None
+    training_ids = _training_ids(asked, tokenizer, reverse) if asked.dynamic else None
     is_list = isinstance(text, Records)
     total = len(networks) * (text.size - (not is_list))
     hidden = None if asked.dynamic else True  # None: where there is no terminal
     with tqdm(total=total, unit=" characters", leave=False, disable=hidden) as bar:
         nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
-    total_nats = float(nats.sum(dtype="float64"))
-    score = score_of(total_nats, tokenizer, targets(text, config))
+    score = text_score(nats, text, config, tokenizer)
     protocol = str(config.protocol or ("records" if is_list else "carried"))
     protocol += f" of {config.window}" * (protocol == "windows")
     protocol += ", dynamic" * bool(asked.dynamic)
     ids = text.written() if isinstance(text, Records) else text
-    return ScoredText(name, protocol, tokenizer, ids, nats, score)
+    return ScoredText(name, protocol, tokenizer, ids, nats, score, reverse)
 
 
 def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]:
-    """The name of a text, and its ids (N,) or those that were for validation."""
+    """The name of a text, and its ids (N,) as they are read, or those that were for validation."""
+    from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
 
     corpus = read_corpus(asked.sources, asked.reading)
     for note in corpus.notes:
         say(note)
-    ids = tokenizer.encode(corpus.text, asked.unknown)
+    ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if asked.validation:
-        training = _training_tokens(asked.models, corpus, len(ids))
-        ids = ids[: len(ids) - training] if reverse else ids[training:]
+        ids = ids[_training_tokens(asked.models, corpus, len(ids), else_all=False) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
-    return corpus.name, ids[::-1].copy() if reverse else ids
+    return corpus.name, ids
 
 
 def _records(asked: Asked, tokenizer: Tokenizer) -> tuple[str, Records]:
@@ -145,22 +160,21 @@ def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> 
     parts = set()
     for record in records:
         if record.corpus is None or record.training is None or record.corpus.sha256 != spool.sha256:
-            raise UsageError(
-                f"{spool.name} is not the list that was trained on", "leave --validation out"
-            )
+            raise _not_trained_on("list", spool.name)
         parts.add((record.training.training_tokens(text.different), record.training.seed))
     if len(parts) > 1:
         raise _different_parts(spool.name)
     return text.divided(*parts.pop())[1]
 
 
-def _training_ids(asked: Asked, tokenizer: Tokenizer) -> Ids:
-    """What the models were trained on, to adapt from."""
+def _training_ids(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> Ids:
+    """What the models were trained on, as they read it, to adapt from."""
+    from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
 
     known = read_corpus(asked.dynamic, asked.reading)
-    ids = tokenizer.encode(known.text, "skip")
-    return ids[: _training_tokens(asked.models, known, len(ids))]
+    ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
+    return ids[: _training_tokens(asked.models, known, len(ids), else_all=True)]
 
 
 def _as_trained(asked: Asked, reading: Reading) -> Reading:
@@ -186,11 +200,17 @@ def _as_trained(asked: Asked, reading: Reading) -> Reading:
     return reading
 
 
-def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
-    """How many of a corpus's tokens the models were trained on; all, if it is another text.
+def _training_tokens(models: list[str], corpus: Corpus, tokens: int, *, else_all: bool) -> int:
+    """How many of a corpus's tokens the models were trained on.
+
+    Args:
+        models: folders or names.
+        corpus: what they are thought to be trained on.
+        tokens: how many it has.
+        else_all: whether all of them count if it is another text, which is refused otherwise.
 
     Raises:
-        UsageError: if that differs from model to model.
+        UsageError: if that differs from model to model, or it is another text.
     """
     from charrnn.folder.reading import find_model, read_model
 
@@ -199,10 +219,16 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int) -> int:
         record = read_model(find_model(model)).record
         known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
         training = record.training if known else None
+        if training is None and not else_all:
+            raise _not_trained_on("text", corpus.name)
         found.add(tokens if training is None else training.training_tokens(tokens))
     if len(found) > 1:
         raise _different_parts(corpus.name)
     return found.pop()
+
+
+def _not_trained_on(kind: str, name: str) -> UsageError:
+    return UsageError(f"{name} is not the {kind} that was trained on", "leave --validation out")
 
 
 def _different_parts(name: str) -> UsageError:

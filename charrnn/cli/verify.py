@@ -19,7 +19,7 @@ def verify(model: ModelArgument = None) -> None:
     from charrnn.folder.resuming import STATE, read_run
 
     path = find_model(model)
-    problems = _problems(path)
+    problems, card = _problems(path)
     if problems:
         write("".join(f"{problem}\n" for problem in problems))
         advice = "copy the folder again, or train a new model"
@@ -32,24 +32,35 @@ def verify(model: ModelArgument = None) -> None:
         read_folder(path)
     checked = read_manifest(path) is not None
     found = "is intact" if checked else f"loads, but has no {MANIFEST} to check it against"
-    write(f"{path} {found}{'; its run has no model yet' if unfinished else ''}\n")
+    write(f"{path} {found}{'; its run has no model yet' if unfinished else ''}{card}\n")
 
 
-def _problems(path: Path) -> list[str]:
-    """What of a folder is not as its manifest says, unless a save is going on."""
+def _problems(path: Path) -> tuple[list[str], str]:
+    """What of a folder is not as its manifest says, unless a save is going on.
+
+    Returns:
+        problems: of each file that is damaged.
+        card: what became of the model card, in which people write their own words.
+    """
     from charrnn.folder.files import RESUME, check_file, read_manifest
+    from charrnn.folder.record import CARD
 
     while True:
         manifest = read_manifest(path) or {}
-        problems = []
+        problems, card = list[str](), ""
         for name, versions in sorted(manifest.items()):
             try:
                 check_file(path, name, manifest)
             except FileNotFoundError:
+                if name == CARD:
+                    card = "" if None in versions else f"; its {CARD} was deleted"
                 # A folder is meant to travel without the state of its run.
-                if None not in versions and not name.startswith(f"{RESUME}/"):
+                elif None not in versions and not name.startswith(f"{RESUME}/"):
                     problems.append(f"{name} is missing")
             except BadDataError as error:
-                problems.append(error.found)
-        if not problems or read_manifest(path) == manifest:
-            return problems
+                if name == CARD:
+                    card = f"; its {CARD} was changed since it was saved"
+                else:
+                    problems.append(error.found)
+        if not (problems or card) or read_manifest(path) == manifest:
+            return problems, card

@@ -85,24 +85,42 @@ def is_archive(name: str) -> bool:
     return PurePosixPath(plain_name(name).lower()).suffix in ARCHIVES
 
 
-def sources(path: Path, reading: Reading) -> Generator[Source, None, None]:
+def sources(
+    path: Path, reading: Reading, passed: dict[str, None] | None = None
+) -> Generator[Source, None, None]:
     """What is in a file: itself, expanded if need be, or the files of an archive.
+
+    Args:
+        path: of the file.
+        reading: by which rules it is read.
+        passed: gets the names of what is hidden in an archive, or no file, and never read.
 
     Raises:
         BadDataError: for a container that grows past all reason.
         Exception: what `reading_errors` catches, here or when a stream is read.
     """
     with path.open("rb") as file:
-        yield from _sources(str(path), path.name, file, reading, path)
+        yield from _sources(str(path), path.name, file, reading, path, _or_new(passed))
 
 
-def sources_in(name: str, file: BinaryIO, reading: Reading) -> Generator[Source, None, None]:
+def sources_in(
+    name: str, file: BinaryIO, reading: Reading, passed: dict[str, None] | None = None
+) -> Generator[Source, None, None]:
     """The same for bytes that can be read only once, such as standard input."""
-    yield from _sources(name, "", file, reading, None)
+    yield from _sources(name, "", file, reading, None, _or_new(passed))
+
+
+def _or_new(passed: dict[str, None] | None) -> dict[str, None]:
+    return {} if passed is None else passed
 
 
 def _sources(
-    name: str, file_name: str, file: BinaryIO, reading: Reading, path: Path | None
+    name: str,
+    file_name: str,
+    file: BinaryIO,
+    reading: Reading,
+    path: Path | None,
+    passed: dict[str, None],
 ) -> Generator[Source, None, None]:
     counted = _Counted(file)
     stream = Stream(counted)
@@ -111,7 +129,7 @@ def _sources(
         if path is None:
             raise UsageError(f"{name}: a zip archive can't be read as it comes", "save it first")
         size = path.stat().st_size
-        yield from _zipped(name, file, Budget(name, lambda: size))
+        yield from _zipped(name, file, Budget(name, lambda: size), passed)
         return
     budget = Budget(name, lambda: counted.read_bytes)
     if kind in OPENERS:
@@ -120,7 +138,7 @@ def _sources(
         archive = ARCHIVES.get(PurePosixPath(file_name.lower()).suffix, ("", ""))[0]
         kind = "tar" if archive == "tar" or _is_tar(stream.head, reading) else ""
     if kind == "tar":
-        yield from _tarred(name, stream, budget)
+        yield from _tarred(name, stream, budget, passed)
     else:
         yield Source(name, file_name, stream, path)
 
@@ -241,14 +259,17 @@ class Bounded:
         return found[:size] if size >= 0 else found
 
 
-def _zipped(name: str, file: BinaryIO, budget: Budget) -> Iterator[Source]:
+def _zipped(name: str, file: BinaryIO, budget: Budget, passed: dict[str, None]) -> Iterator[Source]:
     with zipfile.ZipFile(file) as archive:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
         if any(m.filename in ("[Content_Types].xml", "mimetype") for m in members):
             advice = "save it as .docx, .epub, .csv or plain text"
             raise NotTextError(f"{name}: an office document, not text", advice)
         for member in members:
-            if member.is_dir() or _is_hidden(member.filename):
+            if member.is_dir():
+                continue
+            if hidden := _hidden(member.filename):
+                passed[hidden] = None
                 continue
             try:
                 opened = archive.open(member)
@@ -258,11 +279,14 @@ def _zipped(name: str, file: BinaryIO, budget: Budget) -> Iterator[Source]:
                 yield _member(name, member.filename, Bounded(cast(Readable, opened), budget))
 
 
-def _tarred(name: str, stream: Stream, budget: Budget) -> Iterator[Source]:
+def _tarred(name: str, stream: Stream, budget: Budget, passed: dict[str, None]) -> Iterator[Source]:
     """The files of an archive in its order, since it is read only once."""
     with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
         for member in archive:
-            if member.isfile() and not _is_hidden(member.name):
+            hidden = _hidden(member.name)
+            if not member.isdir() and (hidden or not member.isfile()):
+                passed[hidden or printable(member.name)] = None
+            elif member.isfile():
                 opened = archive.extractfile(member)
                 assert opened is not None, "it is a file"
                 yield _member(name, member.name, Bounded(cast(Readable, opened), budget))
@@ -277,9 +301,13 @@ def _member(archive: str, name: str, file: Readable) -> Source:
     )
 
 
-def _is_hidden(name: str) -> bool:
+def _hidden(name: str) -> str:
+    """The name of what is hidden, or of the hidden folder that it is in; else empty."""
     parts = PurePosixPath(name).parts
-    return any(p in IGNORED or (p.startswith(".") and p not in (".", "..")) for p in parts)
+    for count, part in enumerate(parts, 1):
+        if part in IGNORED or (part.startswith(".") and part not in (".", "..")):
+            return printable(str(PurePosixPath(*parts[:count])))
+    return ""
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from charrnn.arrays import Ids, Surprisals
 from charrnn.config import Unknown, settings_from, takes
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
-from charrnn.evaluation.surprisals import surprisals, targets
+from charrnn.evaluation.surprisals import surprisals, text_score
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelFolder
 from charrnn.models.mixture import Mixture, same_direction
@@ -26,7 +26,7 @@ from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.modes import own_modes
-from charrnn.scoring.score import Score, score_of
+from charrnn.scoring.score import Score
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
 from charrnn.text.tokenizer import Tokenizer, as_trained, same_vocabulary
@@ -35,7 +35,7 @@ from charrnn.use_config import EvalConfig
 AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
-__all__ = ["evaluate", "load_networks", "mixed_surprisals"]
+__all__ = ["as_read", "evaluate", "load_networks", "mixed_surprisals"]
 
 
 @takes(EvalConfig)
@@ -70,15 +70,20 @@ def evaluate(
     text = as_trained(text, tokenizer)
     read: Text
     if tokenizer.end is None:
-        read = tokenizer.encode(text, unknown)
-        read = read[::-1].copy() if reverse else read
+        read = as_read(tokenizer.encode(text, unknown), reverse)
     else:
         read = records_of(text, tokenizer, unknown, found[0].records_kind, reverse=reverse)
-    training_ids = (
-        None if adapt_from is None else tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
-    )
+    training_ids = None
+    if adapt_from is not None:
+        ids = tokenizer.encode(as_trained(adapt_from, tokenizer), "skip")
+        training_ids = as_read(ids, reverse)
     nats = mixed_surprisals(networks, read, config, training_ids)
-    return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(read, config))
+    return text_score(nats, read, config, tokenizer)
+
+
+def as_read(ids: Ids, reverse: bool) -> Ids:
+    """The tokens (N,) of a text in the order in which models read them."""
+    return ids[::-1].copy() if reverse else ids
 
 
 def load_networks(
@@ -133,9 +138,10 @@ def mixed_surprisals(
         nats: one for each of `targets`.
 
     Raises:
-        UsageError: for fewer than two tokens, a protocol for texts of another kind, or dynamic
-            evaluation in windows.
+        UsageError: for fewer than two tokens, a protocol for texts of another kind, dynamic
+            evaluation in windows, or settings that would do nothing.
     """
+    _refuse_idle(config, dynamic=training_ids is not None)
     if isinstance(text, Records):
         _refuse_for_records(config, dynamic=training_ids is not None)
     elif config.protocol == "records":
@@ -201,6 +207,22 @@ def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
             "a model of records carries nothing from one to the next to adapt to",
             "leave --dynamic out",
         )
+
+
+def _refuse_idle(config: EvalConfig, *, dynamic: bool) -> None:
+    """Refuse settings that change nothing without another."""
+    in_windows, own = config.protocol == "windows", EvalConfig()
+    known = "--dynamic TEXT (in Python adapt_from)"
+    needs = (
+        (in_windows, ("window", "random_windows"), "windows", "--protocol windows"),
+        (config.random_windows is not None, ("seed",), "random windows", "--random-windows"),
+        (dynamic, ("segment", "rate", "decay"), "dynamic evaluation", known),
+    )
+    for there, names, what, option in needs:
+        for name in names:
+            if not there and getattr(config, name) != getattr(own, name):
+                found = f"--{name.replace('_', '-')} needs {what}"
+                raise UsageError(found, f"add {option}, or leave it out")
 
 
 def _mean_probability(each: Sequence[Surprisals]) -> Surprisals:

@@ -19,11 +19,12 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Surprisals
 from charrnn.network.char_rnn import CharRNN
-from charrnn.scoring.score import alike
+from charrnn.scoring.score import Score, alike, score_of
 from charrnn.text.records import PAD, Records, Text
+from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import EvalConfig
 
-__all__ = ["Scoring", "surprisals", "targets"]
+__all__ = ["Scoring", "surprisals", "targets", "text_score"]
 
 MAX_LANES = 64
 MAX_RECORDS = 256  # side by side; they are short
@@ -163,6 +164,13 @@ def targets(text: Text, config: EvalConfig) -> NDArray[np.integer]:
     places = _starts(len(ids) - 1, config)[:, None] + np.arange(1, size + 1)  # (K, W)
     wanted: NDArray[np.integer] = ids[places].ravel()
     return wanted
+
+
+def text_score(nats: Surprisals, text: Text, config: EvalConfig, tokenizer: Tokenizer) -> Score:
+    """The score of a text, whose `targets` cost these nats."""
+    # Records begin with an end, and random windows begin anywhere, within characters, too.
+    begins = None if isinstance(text, Records) or config.random_windows else int(text[0])
+    return score_of(float(nats.sum(dtype=np.float64)), tokenizer, targets(text, config), begins)
 
 
 def _starts(count: int, config: EvalConfig) -> NDArray[np.intp]:

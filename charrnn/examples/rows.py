@@ -233,6 +233,8 @@ def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) ->
         for one in place.files or [place.source]:
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes)
+        if place.passed:
+            notes.append(f"{place.source}: {formats.passed_by(place.passed)}")
     if doubles.left_out:
         notes.append(f"left out what is there already: {formats.listed(doubles.left_out)}")
 
@@ -245,20 +247,26 @@ def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[Fil
                     source = Source(str(one), one.name, Stream(file), one)
                 yield File(str(one), Form.PARQUET, "", notes, reading, source)
                 return
-            with closing(sources_of(one, reading)) as found:
+            passed: dict[str, None] = {}
+            with closing(sources_of(one, reading, passed)) as found:
                 for source in found:
                     yield _file(source, reading, notes)
+            if passed:
+                notes.append(f"{one}: {formats.hidden([*passed])}")
     elif one.startswith(HUB):
         yield File(one, Form.HUB, "", notes, reading)
     elif one in BUNDLED:
         raise MissingInputError(f"{one} is a text without examples", "name a file of examples")
     else:
+        name, passed = "standard input", {}
         with (
-            reading_errors("standard input"),
-            closing(sources_in("standard input", standard_input(), reading)) as found,
+            reading_errors(name),
+            closing(sources_in(name, standard_input(), reading, passed)) as found,
         ):
             for source in found:
                 yield _file(source, reading, notes)
+        if passed:
+            notes.append(f"{name}: {formats.hidden([*passed])}")
 
 
 def _form_of(name: str) -> Form:

@@ -58,6 +58,9 @@ __all__ = [
     "refuse_task",
 ]
 
+# What tells a model, a damaged one too, from a folder of the texts that it was trained on.
+MARKS = (CONFIG, MANIFEST, STATE, WEIGHTS)
+
 
 @checked
 def find_model(model: str | Path | None, revision: str | None = None) -> Path:
@@ -65,7 +68,7 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
 
     Args:
         model: a folder, the name of one in `checkpoints/`, `hf://OWNER/NAME` for one on the hub, or
-            None for the newest in `checkpoints/`.
+            None for the newest in `checkpoints/`. A folder of texts is no model.
         revision: see `hub.download`.
 
     Raises:
@@ -79,7 +82,11 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
         raise UsageError(found, "leave it out", "revision")
     if model is None:
         return _newest()
-    for folder in _candidates(model):
+    folders = _candidates(model)
+    for folder in folders:
+        if any(os.path.isfile(folder / name) for name in MARKS):  # noqa: PTH113 - see below
+            return folder
+    for folder in folders:  # which readers then say what is missing in
         if os.path.isdir(folder):  # noqa: PTH112 - Path's method fails on names that are too long
             return folder
     advice = f"name a model folder, or a model in {CHECKPOINTS}/"

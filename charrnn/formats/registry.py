@@ -5,7 +5,7 @@ documents(path, reading)    # the documents of one file, or of the files of an a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
@@ -27,7 +27,17 @@ from charrnn.formats.markup import docx, epub, html
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import MissingColumnError
 
-__all__ = ["Format", "documents", "documents_in", "format_of", "is_no_text", "listed", "skipped"]
+__all__ = [
+    "Format",
+    "documents",
+    "documents_in",
+    "format_of",
+    "hidden",
+    "is_no_text",
+    "listed",
+    "passed_by",
+    "skipped",
+]
 
 DECODING = frozenset({"encoding", "errors"})
 COLUMNS = frozenset({"text_column"})
@@ -95,14 +105,18 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
                 source = Source(str(path), path.name, Stream(_Empty()), path)
             yield from form.read(source, reading)
         else:
-            with closing(sources(path, reading)) as found:  # also after an error
+            passed: dict[str, None] = {}
+            with closing(sources(path, reading, passed)) as found:  # also after an error
                 yield from _of_all(str(path), found, reading, heeded)
+            yield from _passed(str(path), passed)
 
 
 def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
     """The same of bytes that can be read only once, such as standard input."""
-    with reading_errors(name), closing(sources_in(name, file, reading)) as found:
+    passed: dict[str, None] = {}
+    with reading_errors(name), closing(sources_in(name, file, reading, passed)) as found:
         yield from _of_all(name, found, reading, heeded)
+    yield from _passed(name, passed)
 
 
 class _Empty:
@@ -137,6 +151,12 @@ def _of_all(
         raise BadDataError(f"{name}: no text in it, only {listed(left_out)}", kinds.UNPACK)
     if left_out:
         yield Piece(name, "", first=False, notes=(skipped(left_out),))
+
+
+def _passed(name: str, passed: Iterable[str]) -> Iterator[Piece]:
+    """What is said of what was passed by in an archive."""
+    if names := list(passed):
+        yield Piece(name, "", first=False, notes=(hidden(names),))
 
 
 def is_no_text(path: Path, reading: Reading) -> bool:
@@ -187,6 +207,17 @@ def skipped(names: list[str]) -> str:
     """What to say of files that were left out."""
     files = "file that is" if len(names) == 1 else "files that are"
     return f"skipped {len(names)} {files} not plain text: {listed(names)}"
+
+
+def hidden(names: Sequence[str]) -> str:
+    """What to say of what was never looked at in an archive."""
+    return f"left out what is hidden or no file: {listed(names)}"
+
+
+def passed_by(names: Sequence[str]) -> str:
+    """What to say of what was never looked at in a folder."""
+    kinds = "hidden, no file, a linked folder, a model, a cache or installed"
+    return f"left out what is {kinds}: {listed(names)}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -73,31 +73,43 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def score_of(nats: float, tokenizer: Tokenizer, ids: NDArray[np.integer]) -> Score:
-    """The score of the tokens `ids` (N,), which took `nats` together."""
+def score_of(
+    nats: float, tokenizer: Tokenizer, ids: NDArray[np.integer], before: int | None = None
+) -> Score:
+    """The score of the tokens `ids` (N,), which took `nats` together.
+
+    Args:
+        nats: the sum of what they cost.
+        tokenizer: of the ids.
+        ids: (N,), those that were scored.
+        before: the token before them. If it is the first byte of a character whose others are
+            among them, that character counts.
+    """
     nats += 0.0  # not -0.0, of a text that costs nothing
     if tokenizer.unit == "byte":
-        characters = int(((ids & 0xC0) != 0x80).sum())  # each but UTF-8's continuation bytes
+        goes_on = (ids & 0xC0) == 0x80  # UTF-8's continuation bytes
+        begun = before is not None and 0xC0 <= before <= 0xFF and bool(goes_on[:1].any())
+        characters = int((~goes_on).sum()) + begun
         return Score(nats=nats, tokens=len(ids), characters=characters, bytes=len(ids))
     size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
     return Score(nats=nats, tokens=len(ids), characters=len(ids), bytes=size)
 
 
 def by_character(
-    tokenizer: Tokenizer, ids: NDArray[np.integer], nats: Surprisals
+    tokenizer: Tokenizer, ids: NDArray[np.integer], costs: Surprisals
 ) -> Iterator[tuple[str, float]]:
     """The characters of a text, and what each cost: the sum over its tokens.
 
     Args:
         tokenizer: of the ids.
         ids: (N,).
-        nats: (N-1,), the cost of each but the first, which was not predicted and costs 0.
+        costs: (N,), in nats; 0 for what was not predicted.
 
     Yields:
         character, nats: or several characters, where invalid UTF-8 is noticed late.
     """
     decode, cost = tokenizer.decoder(), 0.0
-    for token, own in zip(ids.tolist(), [0.0, *nats.tolist()], strict=True):
+    for token, own in zip(ids.tolist(), costs.tolist(), strict=True):
         cost += own
         if text := decode([token], False):
             yield text, cost

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from charrnn.models.model import Model
+from charrnn.scoring.score import Score
 from charrnn.serving.limits import ApiError, error_body
 from charrnn.serving.texts import Piece, Text, TokenCost
 
@@ -156,21 +156,22 @@ def models_body(models: Mapping[str, Model], created: int) -> bytes:
     return msgspec.json.encode({"object": "list", "data": found})
 
 
-def score_body(model: str, characters: Sequence[tuple[str, float]]) -> bytes:
+def score_body(model: str, characters: Iterable[tuple[str, float]], total: Score) -> bytes:
     """What each character of a text cost.
 
     Args:
         model: its name.
-        characters: each with its nats. The first is not predicted: its cost is no part of the mean.
+        characters: each with its nats.
+        total: of those that were predicted, if only in part.
     """
-    mean = sum(nats for _, nats in characters[1:]) / max(len(characters) - 1, 1)
+    shown = list(characters)
     found = {
         "object": "score",
         "model": model,
-        "characters": [character for character, _ in characters],
-        "nats": [nats for _, nats in characters],
-        "nats_per_char": mean,
-        "bits_per_char": mean / math.log(2),
-        "perplexity": math.exp(min(mean, 700)),
+        "characters": [character for character, _ in shown],
+        "nats": [nats for _, nats in shown],
+        "nats_per_char": total.nats_per_char,
+        "bits_per_char": total.bits_per_char,
+        "perplexity": total.perplexity,
     }
     return msgspec.json.encode(found)

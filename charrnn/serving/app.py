@@ -37,7 +37,7 @@ from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
 from charrnn.sampling.records import LONGEST_RECORD
 from charrnn.sampling.token_source import Request as Wish
-from charrnn.scoring.score import by_character
+from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
 from charrnn.serving.answers import Completion, models_body, score_body, whole_text
 from charrnn.serving.limits import ApiError, Guard, read_body
@@ -215,9 +215,11 @@ class Service:
         text = Text(wish, 0, 0, echo=True, whole=True)
         async with self.written([text]):
             piece = await self._while_there(request.receive, whole_text(text))
-        nats = np.array([-cost.log_prob for cost in piece.costs if cost.log_prob is not None])
-        characters = list(by_character(model.tokenizer, wish.prompt, nats.astype(np.float32)))
-        return _json(score_body(name, characters))
+        nats = [-cost.log_prob for cost in piece.costs if cost.log_prob is not None]
+        costs = np.array([0.0, *nats], np.float32)
+        first, rest = int(wish.prompt[0]), wish.prompt[1:]
+        total = score_of(float(costs.sum(dtype=np.float64)), model.tokenizer, rest, first)
+        return _json(score_body(name, by_character(model.tokenizer, wish.prompt, costs), total))
 
     def _ids(self, model: Model, field: str, text: str, unknown: Any) -> Ids:
         """The ids (N,) of what was sent.

@@ -233,8 +233,7 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
         )
     notes = [registry.skipped(skipped)] if skipped else []
     if place.passed:
-        passed = registry.listed(place.passed)
-        notes.append(f"left out what is hidden, a model, a cache or installed: {passed}")
+        notes.append(registry.passed_by(place.passed))
     if notes:
         yield Piece(str(place.folder), "", first=False, notes=tuple(notes))
 

@@ -25,7 +25,7 @@ def below(folder: Path, everything: bool = False) -> tuple[list[Path], list[str]
     Returns:
         files: without hidden ones.
         passed: the names within the folder of what is never a text: hidden files and folders,
-            models, caches, packages.
+            models, caches, packages, pipes; and of links to folders, or to nothing.
     """
     files: list[Path] = []
     passed: list[str] = []
@@ -45,6 +45,8 @@ def below(folder: Path, everything: bool = False) -> tuple[list[Path], list[str]
                 waiting.append(path)
             elif path.is_file():
                 files.append(path)
+            else:
+                passed.append(str(path.relative_to(folder)))
     return sorted(files), sorted(passed)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from charrnn.arrays import Weights
 from charrnn.config import Correction, DeviceName, Threads, TrainConfig
+from charrnn.errors import BadDataError
 from charrnn.folder import card
-from charrnn.folder.files import write_files
+from charrnn.folder.files import check_file, read_manifest, write_files
 from charrnn.folder.place import Place
 from charrnn.folder.record import (
     CARD,
@@ -233,7 +234,18 @@ class Recorder:
 
     def _model_files(self, found: ModelFolder) -> dict[str, bytes]:
         files = self._description(found.record) | {WEIGHTS: weights_file(found.weights, found.step)}
-        return files | {CARD: card.markdown(found).encode()}
+        return files if self._card_is_changed() else files | {CARD: card.markdown(found).encode()}
+
+    def _card_is_changed(self) -> bool:
+        """Whether people have written words of their own into the card, which are to stay."""
+        manifest = read_manifest(self.path)
+        try:
+            check_file(self.path, CARD, manifest)
+        except FileNotFoundError:
+            return False
+        except BadDataError:
+            return True
+        return False
 
     def _description(self, record: ModelRecord) -> dict[str, bytes]:
         return description_files(record, self.task.tokenizer) | dict(self.task.extra)

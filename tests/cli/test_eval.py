@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,31 @@ def test_validation_is_what_training_said(desk: Path) -> None:
     assert facts["nats_per_char"] == pytest.approx(summary["val_nats"], abs=1e-4)
 
 
+def test_the_text_that_was_trained_on_is_known_by_its_content(desk: Path) -> None:
+    """Moved, renamed, compressed, in an archive, as it comes."""
+    whole = (desk / "verse.txt").read_bytes()
+    (desk / "elsewhere").mkdir()
+    (desk / "elsewhere" / "renamed.txt").write_bytes(whole)
+    (desk / "packed.gz").write_bytes(gzip.compress(whole))
+    with zipfile.ZipFile(desk / "archive.zip", "w") as archive:
+        archive.writestr("inside.txt", whole)
+    summary = json.loads((desk / "summary.json").read_text())
+    for source in ("elsewhere/renamed.txt", "elsewhere", "packed.gz", "archive.zip", "-"):
+        done = run(desk, "eval", "verse", source, "--validation", "--json", data=whole)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["nats_per_char"] == pytest.approx(
+            summary["val_nats"], abs=1e-4
+        )
+
+
+def test_no_part_of_another_text_was_kept_for_validation(desk: Path) -> None:
+    """It was told to have 0 of the two tokens it needs."""
+    done = run(desk, "eval", "verse", "other.txt", "--validation")
+    assert done.returncode == 2
+    assert "other is not the text that was trained on; leave --validation out" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_costs_of_characters_add_up(desk: Path) -> None:
     done = run(desk, "eval", "verse", "other.txt", "--per-char")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -58,6 +86,43 @@ def test_a_model_of_bytes_tells_costs_of_whole_characters(desk: Path) -> None:
     assert [line["text"] for line in lines] == list(text)
     facts = json.loads(run(desk, "eval", "bytes", "few.txt", "--json").stdout)
     assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+    assert facts["characters"] == len(lines)
+
+
+def test_a_text_that_was_read_backwards_is_shown_in_its_own_order(desk: Path) -> None:
+    """It was shown mirrored, without a word; the last character is the one not predicted."""
+    verse, words = VERSE + "é", ["abona", "ülim", "exa"]
+    (desk / "few.txt").write_text(verse, encoding="utf-8")
+    (desk / "some.txt").write_text("\n".join(words), encoding="utf-8")
+    (desk / "verse.txt").write_text(verse * 20, encoding="utf-8")
+    (desk / "words.txt").write_text("\n".join(sorted({*VERSE.split()})), encoding="utf-8")
+    for name, source, tokenizer, shown in (
+        ("characters", "few.txt", "char", verse[:-1]),
+        ("bytes", "few.txt", "byte", verse),  # half of the last was predicted
+        (
+            "records",
+            "some.txt",
+            "byte",
+            "".join(f"\n{word}" for word in words),
+        ),  # an end before each
+    ):
+        known, records = ("words.txt", "lines") if name == "records" else ("verse.txt", "none")
+        options = ("--tokenizer", tokenizer, "--records", records, "--steps", 2, *TINY)
+        trained = run(desk, "train", known, "--reverse", "--name", name, *options)
+        assert trained.returncode == 0, trained.stderr
+        done = run(desk, "eval", name, source, "--per-char", "--html", "page.html")
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert "".join(line["text"] for line in lines) == shown
+        facts = json.loads(run(desk, "eval", name, source, "--json").stdout)
+        assert sum(line["nats"] for line in lines) == pytest.approx(facts["nats"], rel=1e-5)
+        assert facts["characters"] == len(shown)
+        page = (desk / "page.html").read_text("utf-8")
+        seen = re.sub("<[^>]*>", "", page[page.index("<pre>") : page.index("</pre>")])
+        assert seen.strip() == (verse if source == "few.txt" else shown).strip()
+        own = load(desk / "checkpoints" / name).log_probs(verse)
+        if name == "characters":
+            assert [line["nats"] for line in lines] == pytest.approx((-own[::-1]).tolist(), 1e-4)
 
 
 def test_a_page_is_one_file(desk: Path) -> None:
@@ -89,6 +154,12 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
             2,
             "--random-windows needs windows",
         ),
+        (
+            ("eval", "verse", "other.txt", "--window", 4),
+            2,
+            "--window needs windows; add --protocol",
+        ),
+        (("eval", "verse", "other.txt", "--segment", 4), 2, "--segment needs dynamic evaluation"),
         (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
         (("eval", "verse", "other.txt", "--dynamic", "verse.txt", "--rate", -1), 2, "rate is -1"),
         (("score", "nobody"), 66, "no model folder nobody"),

@@ -273,6 +273,16 @@ def test_verify_names_each_file_that_is_wrong(home: Path, tmp_path: Path) -> Non
     assert "damaged in 2 of its files" in done.stderr
 
 
+def test_your_own_words_in_the_card_are_no_damage(home: Path) -> None:
+    card = home / "checkpoints" / "verse" / "README.md"
+    card.write_text(f"{card.read_text()}\nIt writes of the sea.\n")
+    done = run(home, "verify", "verse")
+    assert done.returncode == 0, done.stderr
+    assert "is intact; its README.md was changed since it was saved\n" in done.stdout
+    card.unlink()
+    assert "is intact; its README.md was deleted\n" in run(home, "verify", "verse").stdout
+
+
 def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
     lines = run(tmp_path, "corpora").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(BUNDLED)

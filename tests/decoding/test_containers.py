@@ -106,8 +106,23 @@ def test_an_archive_is_its_texts(suffix: str) -> None:
         inside = "../../etc/evil.txt"
         assert f"{name}: skipped 1 file that is not plain text: book/picture.png" in corpus.notes
         assert f"{name}/book/b.txt: CRLF became LF on 1 line" in corpus.notes
+        hidden = ["__MACOSX", "book/.hidden"] if suffix == ".zip" else ["book/.hidden", "__MACOSX"]
+        assert f"{name}: left out what is hidden or no file: {', '.join(hidden)}" in corpus.notes
         assert inside not in str(corpus.notes)
     assert sorted(p.name for p in Path().iterdir()) == sorted([f"a{suffix}", "by-its-content"])
+
+
+def test_links_in_an_archive_are_named() -> None:
+    """They were left out without a word."""
+    with tarfile.open("a.tar", "w") as archive:
+        for name, kind in (("a.txt", tarfile.REGTYPE), ("b", tarfile.SYMTYPE), ("c", b"1")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "" if name == "a.txt" else "a.txt"
+            member.size = 4 if name == "a.txt" else 0
+            archive.addfile(member, io.BytesIO(b"text"))
+    corpus = read_corpus(["a.tar"])
+    assert corpus.text == "text"
+    assert corpus.notes == ("a.tar: left out what is hidden or no file: b, c",)
 
 
 def test_an_archive_in_an_archive_is_left_out_or_refused() -> None:

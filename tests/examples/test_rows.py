@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,6 +117,23 @@ def test_lines_have_numbers_and_no_ends() -> None:
     (lines,) = [list(file.lines()) for file in opened(["a.txt"], Reading(), notes)]
     assert lines == [(1, "one"), (2, ""), (3, "two")]
     assert len(notes) == 2
+
+
+def test_what_is_hidden_in_a_folder_or_an_archive_is_named() -> None:
+    Path("lists").mkdir()
+    for name in ("lists/a.txt", "lists/.b.txt"):
+        Path(name).write_text("one\n")
+    with zipfile.ZipFile("c.zip", "w") as archive:
+        archive.writestr("a.txt", "two\n")
+        archive.writestr(".git/b.txt", "three\n")
+    notes = list[str]()
+    files = opened(["lists", "c.zip"], Reading(), notes)
+    assert [line for file in files for _, line in file.lines()] == ["one", "two"]
+    kinds = "hidden, no file, a linked folder, a model, a cache or installed"
+    assert notes == [
+        f"lists: left out what is {kinds}: .b.txt",
+        "c.zip: left out what is hidden or no file: .git",
+    ]
 
 
 def test_values_may_lie_deeper() -> None:

@@ -205,6 +205,30 @@ def test_find_takes_a_path_a_name_or_the_newest() -> None:
         find_model("nowhere")
 
 
+def test_a_model_is_found_beside_the_folder_of_texts_that_it_is_named_after() -> None:
+    """The folder of texts was taken for the model: "no config.json in it"."""
+    Path("chapters").mkdir()
+    Path("chapters/one.txt").write_text(VERSE)
+    assert find_model("chapters") == Path("chapters")  # for an error that says what is missing
+    CharRNN(CONFIG).save_pretrained("checkpoints/chapters", TOKENIZER)
+    assert find_model("chapters") == Path("checkpoints/chapters")
+    assert find_model("chapters/") == Path("checkpoints/chapters")
+    assert load("chapters").tokenizer.vocab_size == V
+
+
+@pytest.mark.filterwarnings("ignore:m has no manifest.json")
+@pytest.mark.parametrize("left", ["config.json", "manifest.json", "model.safetensors"])
+def test_a_damaged_model_is_not_passed_over_for_another_of_its_name(left: str) -> None:
+    for path in (Path("m"), Path("checkpoints/m")):
+        CharRNN(CONFIG).save_pretrained(path, TOKENIZER)
+    for file in Path("m").iterdir():
+        if file.name != left:
+            file.unlink()
+    assert find_model("m") == Path("m")
+    with pytest.raises(MissingInputError, match=r"m: no [a-z]+\.(json|safetensors) in it"):
+        load("m")
+
+
 def test_a_run_that_was_killed_before_its_first_evaluation_is_to_be_resumed(tmp_path: Path) -> None:
     """ "name a model folder" was said of a folder that is one, all but the weights."""
     checkpoints = tmp_path / "checkpoints"

@@ -165,7 +165,8 @@ def _try(path: Path, numbers: range, manifest: bool) -> None:
         begin = time.thread_time()
         error = _refusal(path)
         if error is None:
-            harmless = not manifest or file.name == "manifest.json" or before == after
+            own = file.name in ("manifest.json", "README.md")  # the latter is for people to edit
+            harmless = not manifest or own or before == after
             assert harmless, f"mutation {number} of {file.name} was not seen"
         else:
             assert error.exit_code == 65, f"mutation {number}: {error}"

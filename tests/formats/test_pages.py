@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import html
+import os
+import re
+import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from charrnn import read_corpus
 from charrnn.errors import BadDataError
 from charrnn.formats.markup import html as pages
+from charrnn.formats.plain import MESSAGE
 from tests.text.reading import gzipped, text_of
 
 PAGE = """<!DOCTYPE html>
@@ -141,6 +146,44 @@ def test_a_chat_is_text_with_a_note_on_its_dates(kind: str) -> None:
         "chat.txt: a chat: 9 of its first 10 lines begin with a date and a name, which the model "
         "learns to write, too",
     )
+
+
+DATED = [
+    *(
+        "31/12/2023, 23:59 - ",
+        "31.12.23, 23:59 - ",
+        "31-12-2023, 23:59:01 - ",
+        "1/2/24, 10:15 AM - ",
+    ),
+    *("1/2/24, 10:15\u202fp.m. - ", "2023-12-31 23.59 - ", "[2023-12-31 23:59:00] "),
+    *("[1/2/24, 10:15:00] ", "[31.12.23, 23:59:59] ", "\u200e[1/2/24, 10:15:00\u202fAM] "),
+    *("\ufeff\u200e[1/2/24 at 10:15] ", "12/31/23 at 9:05 PM, ", "2023.12.31 23:59 "),
+    *("31.12.2023 23.59: ", "1/2/24, 10:15 AM: "),
+]
+UNDATED = [
+    *("I think so - but who knows", "Well [as I said] - no: 2 - 3", "[12 people are here] hi"),
+    *("On 1/2/24, 10:15 - it began: so", "1.2.3 is a version: yes", "3/4 of it, at 10:15", ""),
+]
+
+
+@pytest.mark.skipif(shutil.which("sed") is None, reason="it has no sed")
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_the_command_for_chats_drops_their_dates_and_nothing_else(locale: str) -> None:
+    """It took "ok" out of "[1/2/24, 10:15:00] Al: ok - sure"."""
+    page = (Path(__file__).parents[2] / "docs" / "texts.md").read_text(encoding="utf-8")
+    (command,) = re.findall("^    sed -E '(.*)' chat.txt > clean.txt$", page, re.MULTILINE)
+    said = "Amy: ok - sure, I am [sic]: 4 - 2"
+    assert all(MESSAGE.match(date + said) for date in DATED)
+    assert not any(MESSAGE.match(line) for line in UNDATED)
+    lines = [*(date + said for date in DATED), *UNDATED, said]
+    done = subprocess.run(
+        ["sed", "-E", command],
+        input="\n".join(lines).encode(),
+        env=os.environ | {"LC_ALL": locale},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode().split("\n") == [*[said] * len(DATED), *UNDATED, said]
 
 
 @pytest.mark.parametrize(

@@ -95,14 +95,16 @@ def test_parquet() -> None:
 
     pyarrow.parquet.write_table(pa.Table.from_pylist(list(ROWS)), "rows.parquet")
     assert text_of("rows.parquet") == TEXT
-    with pytest.raises(UsageError, match=r"column n; choose .* text$"):
+    with pytest.raises(
+        UsageError, match=r"row 1 holds the number 1 in the column n, .* choose .* text$"
+    ):
         text_of("rows.parquet", text_column="n")
 
 
 def test_a_column_that_is_not_there_or_holds_no_text_is_an_error() -> None:
     write_jsonl("rows.jsonl")
     for column in ("body", "n"):
-        with pytest.raises(UsageError, match=f"column {column}; choose .* text"):
+        with pytest.raises(UsageError, match=f"column {column}.*; .*choose .* text"):
             text_of("rows.jsonl", text_column=column)
 
 

@@ -21,8 +21,10 @@ import openai
 import pytest
 
 import charrnn
+from charrnn import ByteTokenizer, CharRNN
 from charrnn.models.model import Model
 from tests import commands
+from tests.conftest import small_config
 from tests.serving.conftest import Server, started
 
 
@@ -137,6 +139,20 @@ def test_scores_are_those_of_the_model(server: Server, model: Model) -> None:
     assert found["nats"][0] == 0, "the first is not predicted"
     assert math.isclose(found["nats_per_char"], float(np.mean(found["nats"][1:])))
     assert math.isclose(found["bits_per_char"], found["nats_per_char"] / math.log(2))
+
+
+def test_the_means_of_a_model_of_bytes_are_those_of_evaluate(tmp_path: Path) -> None:
+    """A first character of several bytes counted for the one, and not for the other."""
+    network = CharRNN(small_config("gru", vocab_size=256))
+    network.save_pretrained(tmp_path / "bytes", ByteTokenizer())
+    with started(tmp_path, "bytes") as server:
+        for text in ("éa", "é", "aé", "🎭 so"):
+            found = server.ask("POST", "/v1/score", {"text": text}).json
+            expected = charrnn.evaluate(tmp_path / "bytes", text)
+            assert "".join(found["characters"]) == text
+            assert math.isclose(sum(found["nats"]), expected.nats, rel_tol=1e-4)
+            for name in ("nats_per_char", "bits_per_char", "perplexity"):
+                assert math.isclose(found[name], getattr(expected, name), rel_tol=1e-4), name
 
 
 def test_many_clients_at_once_each_get_the_text_of_their_seed(server: Server, model: Model) -> None:

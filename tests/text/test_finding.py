@@ -31,7 +31,8 @@ def test_training_on_the_current_folder_reads_no_model() -> None:
     corpus = read_corpus(["."])
     assert corpus.text == VERSE * 20
     assert corpus.notes == (
-        ".: left out what is hidden, a model, a cache or installed: checkpoints, sub/other",
+        ".: left out what is hidden, no file, a linked folder, a model, a cache or installed: "
+        "checkpoints, sub/other",
     )
     resume("sub/other").finish(progress=False)
 
@@ -89,6 +90,21 @@ def test_each_content_is_read_once_and_the_others_are_told() -> None:
     assert read_corpus(["book/a.txt", "d.txt"]).notes == (
         "the corpus: left out a text that is there already: d.txt",
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_in_a_folder_are_followed_to_files_and_told_of_folders() -> None:
+    """A linked folder was left out without a word."""
+    for name in ("elsewhere/a.txt", "elsewhere/more/b.txt", "book/c.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(Path(name).stem)
+    Path("book/d.txt").symlink_to("../elsewhere/a.txt")
+    Path("book/more").symlink_to("../elsewhere/more")
+    Path("book/gone").symlink_to("nowhere")
+    corpus = read_corpus(["book"])
+    assert corpus.text == "c\na"
+    (note,) = corpus.notes
+    assert note.endswith("no file, a linked folder, a model, a cache or installed: gone, more")
 
 
 def test_files_that_only_begin_alike_are_both_read() -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
+from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
 from charrnn.folder.resuming import STATE
 from charrnn.terminal import progress
@@ -63,6 +64,23 @@ def _content(path: Path) -> tuple[bytes, list[dict[str, Any]]]:
 @pytest.fixture(autouse=True)
 def _report_each_update(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+
+
+def test_your_own_words_in_the_card_stay_when_a_run_goes_on(text: Path, tmp_path: Path) -> None:
+    """The card was written anew with all better weights."""
+    path = tmp_path / "m"
+    _consume(train(text, out=path, **SMALL), 14)
+    begun, card = load(path), path / "README.md"
+    written = card.read_text()
+    card.write_text(f"{written}\nIt writes of the sea.\n")
+    _consume(resume(path), 30)
+    assert load(path).weights["head.bias"].tolist() != begun.weights["head.bias"].tolist()
+    assert card.read_text() == f"{written}\nIt writes of the sea.\n"
+    verify(str(path))
+    card.unlink()
+    _consume(resume(path))
+    assert card.read_text() != written, "it is written where there is none, as of the best weights"
+    verify(str(path))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from charrnn import CharRNNError, Mixture, Model, Reading, evaluate, load, train
-from charrnn.folder.reading import read_record
+from charrnn.folder.reading import read_folder, read_record
 from charrnn.training.run import resume
 from tests import commands
 from tests.conftest import VERSE
@@ -96,6 +96,44 @@ def test_whatever_scores_reads_a_text_as_training_did(
     done = commands.run(tmp_path, "score", "a", data=data)
     shown = [json.loads(line)["nats"] for line in done.stdout.splitlines()]
     assert shown == pytest.approx(nats)
+
+
+def test_dynamic_evaluation_adapts_as_that_of_the_twin_on_reversed_texts(tmp_path: Path) -> None:
+    """It took the training text from its beginning, and the command refused."""
+    known, text = VERSE * 3, VERSE[30:110]
+    (tmp_path / "known.txt").write_text(known)
+    (tmp_path / "backwards.txt").write_text(known[::-1])
+    options: dict[str, Any] = {"segment": 8, "rate": 0.01}
+    for name, source, reading in (
+        ("a", "known.txt", REVERSED),
+        ("twin", "backwards.txt", Reading(records="none")),
+    ):
+        run = train(tmp_path / source, out=tmp_path / name, reading=reading, **SETTINGS)
+        run.finish(progress=False)
+    found = evaluate(tmp_path / "a", text, adapt_from=known, **options).nats
+    twin = evaluate(tmp_path / "twin", text[::-1], adapt_from=known[::-1], **options).nats
+    assert found == pytest.approx(twin, rel=1e-6)
+    assert found != pytest.approx(evaluate(tmp_path / "a", text).nats, rel=1e-4)
+    shown = []
+    for name in ("a", "twin"):
+        (tmp_path / "scored.txt").write_text(text if name == "a" else text[::-1])
+        source = "known.txt" if name == "a" else "backwards.txt"
+        arguments = ("scored.txt", "--dynamic", source, "--segment", 8, "--rate", 0.01, "--json")
+        done = commands.run(tmp_path, "eval", name, *arguments)
+        assert done.returncode == 0, done.stderr
+        shown.append(json.loads(done.stdout)["nats"])
+    assert shown[0] == pytest.approx(shown[1], rel=1e-6)
+    validated = commands.run(tmp_path, "eval", "a", "known.txt", "--validation", "--json")
+    assert json.loads(validated.stdout)["nats_per_char"] == pytest.approx(
+        read_validation(tmp_path / "a"), abs=1e-4
+    )
+
+
+def read_validation(path: Path) -> float:
+    """The validation loss of the weights in a folder."""
+    evaluation = read_folder(path).evaluation
+    assert evaluation is not None
+    return evaluation.val_nats
 
 
 def test_models_of_two_directions_are_never_mixed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from enum import Enum
 from itertools import islice
+from typing import NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
@@ -24,7 +25,12 @@ class MissingColumnError(UsageError):
 
 class _Nothing(Enum):
     MISSING = "no such column"
-    OTHER = "something that is no text"
+
+
+class _Other(NamedTuple):
+    """What is no text."""
+
+    value: object
 
 
 def column_of(reading: Reading) -> str:
@@ -58,8 +64,12 @@ def documents(
             if isinstance(text, str):
                 yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
                 continue
-            if text is _Nothing.OTHER:
-                raise _refused(UsageError, name, column, _columns(record))
+            if isinstance(text, _Other):
+                found = f"row {number} holds {_shown(text.value)} in the column {column}, no text"
+                choice = _choice(column, _columns(record)).replace(
+                    "choose", "mend it, or choose", 1
+                )
+                raise UsageError(f"{name}: {found}", choice)
             empty += 1
             if text is _Nothing.MISSING:
                 missing += 1
@@ -67,7 +77,8 @@ def documents(
             if number == missing == SEARCHED and known:
                 break
     if number == missing and known:
-        raise _refused(MissingColumnError, name, column, known)
+        found = f"{name}: no text in a column {column}"
+        raise MissingColumnError(found, _choice(column, known))
     everything = [*notes, *cleaner.notes()]
     if empty:
         everything.append(
@@ -82,18 +93,18 @@ def has(record: object, column: str) -> bool:
     return _found(record, column) is not _Nothing.MISSING
 
 
-def _found(value: object, path: str) -> str | _Nothing | None:
+def _found(value: object, path: str) -> str | _Nothing | _Other | None:
     """The text at the end of a path of names, joined by lines where it goes through a list."""
     if isinstance(value, list):
         each = [found for one in value if (found := _found(one, path)) is not _Nothing.MISSING]
-        if _Nothing.OTHER in each:
-            return _Nothing.OTHER
+        if other := next((found for found in each if isinstance(found, _Other)), None):
+            return other
         texts = [found for found in each if isinstance(found, str)]
         if texts:
             return "\n".join(texts)
         return None if each or not value else _Nothing.MISSING
     if not path:
-        return value if value is None or isinstance(value, str) else _Nothing.OTHER
+        return value if value is None or isinstance(value, str) else _Other(value)
     if isinstance(value, Mapping):
         if path in value:
             return _found(value[path], "")
@@ -116,10 +127,24 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
         yield from _columns(inner, f"{before}{name}.") if deeper else [f"{before}{name}"]
 
 
-def _refused(kind: type[UsageError], name: str, column: str, columns: Iterable[str]) -> UsageError:
+def _choice(column: str, columns: Iterable[str]) -> str:
+    """What to do about a column without text."""
     names = listing(one for one in columns if one != column)
-    choice = f"choose --text-column from {names}" if names else "check the table"
-    return kind(f"{name}: no text in a column {column}", choice)
+    return f"choose --text-column from {names}" if names else "check the table"
+
+
+def _shown(value: object) -> str:
+    """What is no text, in a few words."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value:.6g}" if abs(value) < 1e300 else "a number"
+        case Mapping():
+            return "an object"
+        case list():
+            return "a list"
+    return f"a value of the type {type(value).__name__}"
 
 
 def _whole(name: str, text: str, reading: Reading) -> str:
