@@ -238,9 +238,9 @@ class Recorder:
 
     def _card_is_changed(self) -> bool:
         """Whether people have written words of their own into the card, which are to stay."""
-        manifest = read_manifest(self.path)
+        manifest = read_manifest(self.place.path)
         try:
-            check_file(self.path, CARD, manifest)
+            check_file(self.place.path, CARD, manifest)
         except FileNotFoundError:
             return False
         except BadDataError:
