@@ -120,7 +120,7 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         "CharTokenizer": (CharTokenizer, {"characters": "ab"}),
         "CharTokenizer.from_text": (CharTokenizer.from_text, {"text": "ab"}),
         "CharRNN": (CharRNN, {"config": small_config("gru"), "generator": None}),
-        "CharRNN.forward": (network, {"ids": torch.from_numpy(ids[None])}),
+        "CharRNN.forward": (network, {"ids": torch.from_numpy(ids[None]), "state": None}),
         "CharRNN.from_pretrained": (CharRNN.from_pretrained, {"model": folder}),
         "CharRNN.save_pretrained": (
             network.save_pretrained,

@@ -28,6 +28,9 @@ from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["CharRNN"]
 
+READ = torch.int64, torch.int32  # which PyTorch's tables read
+INTEGERS = (*READ, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
+
 
 class CharRNN(Network):
     """A character-level recurrent language model, in float32.
@@ -57,23 +60,37 @@ class CharRNN(Network):
         The rows of the embedding are read as a table; the embedding itself is not called.
 
         Args:
-            ids: (B, T) integers.
+            ids: (B, T) integers, at least one.
             state: tensors (L, B, H), (h,) or (h, c), which are not changed; None for the start.
             generator: of what is dropped while training; None for PyTorch's own.
 
         Returns:
             logits: (B, T, V), unnormalised natural-log probabilities of the next token.
             state: after the last token, still part of the graph; see `recurrent.detach`.
+
+        Raises:
+            UsageError: for anything else, and for no ids at all. On a GPU ids are not compared
+                with the vocabulary.
         """
-        if not isinstance(ids, Tensor) or ids.ndim != 2 or ids.is_floating_point():
+        ids = self._checked(ids)
+        hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
+        return self.head(hidden).transpose(0, 1), state
+
+    def _checked(self, ids: Tensor) -> Tensor:
+        """Token ids (B, T) that someone gave, as int32 or int64."""
+        if not isinstance(ids, Tensor) or ids.ndim != 2 or ids.dtype not in INTEGERS:
             kind = (
                 f"{ids.dtype} of {ids.ndim} axes" if isinstance(ids, Tensor) else type(ids).__name__
             )
             raise UsageError(f"{kind} can't be read", "ids are a tensor of integers (B, T)")
+        if not ids.numel():
+            raise UsageError("there are no ids to read", "give at least one for each sequence")
+        device = self.embedding.weight.device
+        if ids.device != device:
+            raise UsageError(f"the ids are on {ids.device}", f"move them to {device}")
         if ids.device.type == "cpu":  # elsewhere it would have to be waited for
             checked_ids(ids, self.config.vocab_size, 2)
-        hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
-        return self.head(hidden).transpose(0, 1), state
+        return ids if ids.dtype in READ else ids.long()
 
     @checked
     def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:

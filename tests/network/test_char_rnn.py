@@ -1,0 +1,104 @@
+"""The language model in PyTorch refuses what it can't read, and derives nothing wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from charrnn import CharRNN, CharRNNError
+from charrnn.config import CellName, EngineName
+from tests.conftest import B, L, T, V, small_config
+
+WIDTH = 16  # units, which machine code takes
+ENGINES: list[EngineName] = ["auto", "loops", "torch"]
+IDS = torch.randint(V, (B, T), generator=torch.Generator().manual_seed(0))
+
+
+def make(cell: CellName, engine: EngineName = "auto", **changes: object) -> CharRNN:
+    network = CharRNN(small_config(cell, hidden_size=WIDTH, **changes))
+    network.compute(engine)
+    return network
+
+
+WRONG_STATES: dict[str, Callable[[tuple[Tensor, ...]], Any]] = {
+    "one sequence": lambda state: tuple(part[:, :1] for part in state),
+    "more sequences": lambda state: tuple(part.repeat(1, 2, 1) for part in state),
+    "fewer layers": lambda state: tuple(part[:1] for part in state),
+    "more layers": lambda state: tuple(part.repeat(2, 1, 1) for part in state),
+    "one unit": lambda state: tuple(part[..., :1] for part in state),
+    "more units": lambda state: tuple(part.repeat(1, 1, 2) for part in state),
+    "two axes": lambda state: tuple(part[0] for part in state),
+    "too many parts": lambda state: (*state, state[0]),
+    "too few parts": lambda state: state[1:],
+    "a bare tensor": lambda state: state[0],
+    "arrays": lambda state: tuple(part.numpy() for part in state),
+    "whole numbers": lambda state: tuple(part.long() for part in state),
+    "another device": lambda state: tuple(part.to("meta") for part in state),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("wrong", WRONG_STATES)
+def test_a_state_of_another_size_or_kind_is_refused(
+    cell: CellName, engine: EngineName, wrong: str
+) -> None:
+    network = make(cell, engine)
+    state = WRONG_STATES[wrong](network.rnn.start(B))
+    with pytest.raises(CharRNNError, match="does not fit the network; begin with none, or give"):
+        network(IDS, state)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_line_about_a_state_says_what_was_given_and_what_is_wanted(
+    cell: CellName, engine: EngineName
+) -> None:
+    network = make(cell, engine)
+    with pytest.raises(CharRNNError) as error:
+        network(IDS, network.rnn.start(64))
+    parts = len(network.rnn.cell.state)
+    assert f"a state of float32 ({L}, 64, {WIDTH}) on cpu" in str(error.value)
+    assert f"give {parts} tensors ({L}, {B}, {WIDTH}) on cpu" in str(error.value)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_state_of_another_precision_is_converted(
+    cell: CellName, engine: EngineName, dtype: torch.dtype
+) -> None:
+    network = make(cell, engine)
+    _, state = network(IDS)
+    given = tuple(part.to(dtype) for part in state)
+    expected, _ = network(IDS, tuple(part.float() for part in given))
+    torch.testing.assert_close(network(IDS, given)[0], expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.uint8, torch.int32])
+def test_ids_of_any_integers_are_read(
+    cell: CellName, engine: EngineName, dtype: torch.dtype
+) -> None:
+    network = make(cell, engine)
+    torch.testing.assert_close(network(IDS.to(dtype))[0], network(IDS)[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (IDS[:, :0], "there are no ids to read"),
+        (IDS[:0], "there are no ids to read"),
+        (IDS[0], "torch.int64 of 1 axes can't be read"),
+        (IDS.bool(), "torch.bool of 2 axes can't be read"),
+        (IDS.cfloat(), "torch.complex64 of 2 axes can't be read"),
+        (IDS.to("meta"), "the ids are on meta; move them to cpu"),
+        (IDS + V, "can't be read; ids are whole numbers from 0 to"),
+        (IDS.numpy(), "ndarray can't be read"),
+    ],
+)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ids_that_are_none_are_refused(engine: EngineName, ids: Any, message: str) -> None:
+    with pytest.raises(CharRNNError, match=message):
+        make("gru", engine)(ids)
