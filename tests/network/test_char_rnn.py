@@ -92,7 +92,7 @@ def test_ids_of_any_integers_are_read(
         (IDS[:0], "there are no ids to read"),
         (IDS[0], "torch.int64 of 1 axes can't be read"),
         (IDS.bool(), "torch.bool of 2 axes can't be read"),
-        (IDS.cfloat(), "torch.complex64 of 2 axes can't be read"),
+        (IDS.to(torch.complex64), "torch.complex64 of 2 axes can't be read"),
         (IDS.to("meta"), "the ids are on meta; move them to cpu"),
         (IDS + V, "can't be read; ids are whole numbers from 0 to"),
         (IDS.numpy(), "ndarray can't be read"),
@@ -102,3 +102,43 @@ def test_ids_of_any_integers_are_read(
 def test_ids_that_are_none_are_refused(engine: EngineName, ids: Any, message: str) -> None:
     with pytest.raises(CharRNNError, match=message):
         make("gru", engine)(ids)
+
+
+def penalty(network: CharRNN) -> Tensor:
+    """The square of a gradient, which depends on every weight."""
+    logits, _ = network(IDS)
+    (slope,) = torch.autograd.grad(
+        logits.square().sum(), network.embedding.weight, create_graph=True
+    )
+    return slope.square().sum()
+
+
+@pytest.mark.parametrize("wanted", ["weights", "embedding", "all"])
+@pytest.mark.parametrize("engine", ["auto", "loops"])
+def test_engines_refuse_second_derivatives_whatever_they_are_of(
+    cell: CellName, engine: EngineName, wanted: str
+) -> None:
+    network = make(cell, engine)
+    if wanted != "all":
+        network.requires_grad_(False)
+        (network.rnn if wanted == "weights" else network.embedding).requires_grad_(True)
+    loss = network(IDS)[0].square().sum()
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    with pytest.raises(CharRNNError, match=r"no second derivatives.*compute\(\"torch\"\)"):
+        torch.autograd.grad(loss, weights, create_graph=True)
+
+
+def test_pytorchs_own_layers_have_second_derivatives(cell: CellName) -> None:
+    network = make(cell, "torch").double()
+    direction = {name: torch.randn_like(w) for name, w in network.rnn.named_parameters()}
+    slopes = torch.autograd.grad(penalty(network), list(network.rnn.parameters()))
+    named = zip(slopes, direction.values(), strict=True)
+    expected = sum(float((slope * way).sum()) for slope, way in named)
+    values = []
+    for step in (-1e-5, 1e-5):
+        moved = make(cell, "torch").double()
+        moved.load_state_dict(network.state_dict())
+        for name, weight in moved.rnn.named_parameters():
+            weight.data.add_(direction[name], alpha=step)
+        values.append(float(penalty(moved).detach()))
+    assert (values[1] - values[0]) / 2e-5 == pytest.approx(expected, rel=1e-6)
