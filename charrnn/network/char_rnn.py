@@ -19,7 +19,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.reading import find_model, read_model
-from charrnn.folder.record import ModelFolder, ModelRecord, model_files
+from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, model_files
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
 from charrnn.network.modules import Embedding, linear, undrawn
@@ -41,6 +41,10 @@ class CharRNN(Network):
 
     Raises:
         UsageError: if `config` is bidirectional.
+
+    Attributes:
+        corpus: what charrnn trained it on, and in which direction; None for a network that was not
+            read from such a folder.
     """
 
     @checked
@@ -48,6 +52,7 @@ class CharRNN(Network):
         super().__init__()
         refuse_bidirectional(config)
         self.config = config
+        self.corpus: CorpusRecord | None = None
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.rnn = Recurrent.of(config, generator)
         self.head = linear(config.hidden_size, config.vocab_size, generator)
@@ -96,6 +101,9 @@ class CharRNN(Network):
     def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:
         """Write a model folder that `charrnn.load` and `from_pretrained` read.
 
+        With `corpus` it keeps in which direction the network reads, and of which records. What you
+        have trained it on since is not written anywhere.
+
         Raises:
             CannotCreateError: if the folder can't be made, or is not empty.
             ReadWriteError: if writing fails.
@@ -107,6 +115,7 @@ class CharRNN(Network):
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
             model=self.config,
+            corpus=self.corpus,
         )
         create_folder(Path(path))
         write_files(Path(path), model_files(record, tokenizer, self.weights(), step=0))
@@ -127,7 +136,9 @@ class CharRNN(Network):
     @classmethod
     def from_folder(cls, found: ModelFolder) -> CharRNN:
         """The network of a model folder that was read, in evaluation mode."""
-        return cls.from_weights(found.record.model, found.weights)
+        network = cls.from_weights(found.record.model, found.weights)
+        network.corpus = found.record.corpus
+        return network
 
     @classmethod
     def from_weights(cls, config: ModelConfig, weights: Weights) -> CharRNN:
