@@ -5,6 +5,7 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.arrays import Weights, checked_ids
+from charrnn.arrays import Floats, checked_ids
 from charrnn.cells.layout import refuse_bidirectional
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig
@@ -141,7 +142,7 @@ class CharRNN(Network):
         return network
 
     @classmethod
-    def from_weights(cls, config: ModelConfig, weights: Weights) -> CharRNN:
+    def from_weights(cls, config: ModelConfig, weights: Mapping[str, Floats]) -> CharRNN:
         """A network of this shape with copies of these weights, in evaluation mode."""
         with own_modes():
             with undrawn():

@@ -13,7 +13,7 @@ from charrnn import CharRNN, CharRNNError, Mixture, Model
 from charrnn.config import CellName
 from charrnn.models.hooks import Hook
 from charrnn.sampling.language_model import TIME_CHUNK
-from tests.conftest import B, E, H, L, T, V, small_config
+from tests.conftest import B, E, H, L, T, V, changed, small_config
 from tests.models.test_model import IDS, TOKENIZER, VARIANTS, make
 
 TEXT = TOKENIZER.decode(IDS[0])
@@ -234,7 +234,6 @@ def test_a_mixture_shows_the_places_of_all_its_models() -> None:
 
 
 def test_a_network_that_has_diverged_shows_it() -> None:
-    _, model = make(small_config("gru"))
-    model.layers[0].b_hh[:] = np.nan
+    model = changed(make(small_config("gru"))[1], {"rnn.bias_hh_l0": np.nan})
     _, cache = model.run_with_cache(TEXT)
     assert np.isnan(cache["layers.0.hook_h"]).all()

@@ -17,7 +17,7 @@ from charrnn.inside.roles.features import FEATURES, Feature
 from charrnn.inside.roles.findings import CLOSEST, Unit
 from charrnn.inside.roles.following import likely_higher
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
-from tests.conftest import VERSE, H, L, small_config
+from tests.conftest import VERSE, H, L, changed, small_config
 from tests.inside.roles.planted import (
     COUNTER,
     LINE_END,
@@ -252,11 +252,10 @@ def test_what_cannot_be_looked_at_is_said() -> None:
     assert len(units(model, text + "Ω", unknown="skip")) == L * H
     with pytest.raises(CharRNNError, match="those of one model"):
         units(Mixture([model, model]), text)
-    model.head_bias[:] = np.nan
+    model = changed(model, {"head.bias": np.nan})
     assert len(units(model, text)) == L * H, "units can be looked at without the predictions"
-    model.layers[0].w_hh[:] = np.nan
     with pytest.raises(CharRNNError, match="not numbers"):
-        units(model, text)
+        units(changed(model, {"rnn.weight_hh_l0": np.nan}), text)
 
 
 EXAMPLE = "Say “so (it)” 7\n  K: x # n\n"
