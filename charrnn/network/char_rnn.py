@@ -14,7 +14,7 @@ from torch import Tensor
 import charrnn
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, checked_ids
-from charrnn.cells.layout import refuse_bidirectional
+from charrnn.cells.layout import refuse_bidirectional, weight_shapes
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
@@ -106,12 +106,19 @@ class CharRNN(Network):
         have trained it on since is not written anywhere.
 
         Raises:
+            UsageError: for a tokenizer of another size, and for weights that are computed from
+                others (pruning, parametrizations), which a folder has no names for.
             CannotCreateError: if the folder can't be made, or is not empty.
             ReadWriteError: if writing fails.
         """
         if tokenizer.vocab_size != self.config.vocab_size:
             found = f"the tokenizer has {tokenizer.vocab_size} tokens"
             raise UsageError(found, f"the network has {self.config.vocab_size}; give its own")
+        weights = self.weights()
+        if unknown := sorted(weights.keys() - weight_shapes(self.config).keys()):
+            found = f"a model folder has no place for {unknown[0]}"
+            advice = "end the pruning or parametrization: prune.remove, remove_parametrizations"
+            raise UsageError(found, advice)
         record = ModelRecord(
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
@@ -119,7 +126,7 @@ class CharRNN(Network):
             corpus=self.corpus,
         )
         create_folder(Path(path))
-        write_files(Path(path), model_files(record, tokenizer, self.weights(), step=0))
+        write_files(Path(path), model_files(record, tokenizer, weights, step=0))
 
     @classmethod
     def from_pretrained(cls, model: str | Path) -> CharRNN:

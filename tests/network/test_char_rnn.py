@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrizations, parametrize, prune
 
-from charrnn import CharRNN, CharRNNError
+from charrnn import CharRNN, CharRNNError, CharTokenizer
 from charrnn.config import CellName, EngineName
+from charrnn.network.stack import builtin
 from tests.conftest import B, L, T, V, small_config
 
 WIDTH = 16  # units, which machine code takes
@@ -142,3 +145,59 @@ def test_pytorchs_own_layers_have_second_derivatives(cell: CellName) -> None:
             weight.data.add_(direction[name], alpha=step)
         values.append(float(penalty(moved).detach()))
     assert (values[1] - values[0]) / 2e-5 == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_may_be_pruned(cell: CellName, engine: EngineName, tmp_path: Path) -> None:
+    network = make(cell, engine)
+    prune.random_unstructured(network.rnn, "weight_hh_l1", amount=0.5)  # type: ignore[no-untyped-call]
+    logits, _ = network(IDS)
+    logits.square().sum().backward()
+    weight = network.rnn.weight_hh_l1
+    slope = network.rnn.get_parameter("weight_hh_l1_orig").grad
+    assert isinstance(weight, Tensor)
+    assert slope is not None
+    assert (slope[weight == 0] == 0).all()
+    assert slope.abs().sum() > 0
+    with pytest.raises(CharRNNError, match=r"no place for rnn\.weight_hh_l1_mask; end the pruning"):
+        network.save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
+    assert not (tmp_path / "model").exists()
+    prune.remove(network.rnn, "weight_hh_l1")  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(network(IDS)[0], logits)
+    network.save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
+    again = CharRNN.from_pretrained(tmp_path / "model")
+    torch.testing.assert_close(again.rnn.weight_hh_l1, weight)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("one_block", [False, True])
+def test_weights_may_be_parametrized(
+    cell: CellName, engine: EngineName, one_block: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where layers are to be one block of memory, when the network is moved."""
+    network = make(cell, engine)
+    expected, _ = network(IDS)
+    parametrizations.weight_norm(network.rnn, "weight_hh_l0")
+    if one_block:
+        monkeypatch.setattr(builtin, "BLOCK_DEVICES", {"cpu"})
+    network.to("cpu").float()
+    logits, _ = network(IDS)
+    torch.testing.assert_close(logits, expected)
+    logits.square().sum().backward()
+    parts = dict(network.rnn.named_parameters())
+    assert all(weight.grad is not None for weight in parts.values())
+    parametrize.remove_parametrizations(network.rnn, "weight_hh_l0")
+    torch.testing.assert_close(network.to("cpu")(IDS)[0], expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_may_be_given_by_functional_call(cell: CellName, engine: EngineName) -> None:
+    network, other = make(cell, engine), make(cell, engine)
+    given = {name: weight.detach().clone() for name, weight in other.named_parameters()}
+    for weight in given.values():
+        weight.requires_grad_()
+    logits, _ = torch.func.functional_call(network, given, (IDS,))
+    torch.testing.assert_close(logits, other(IDS)[0])
+    logits.square().sum().backward()
+    assert all(weight.grad is not None for weight in given.values())
+    assert all(weight.grad is None for weight in network.parameters())

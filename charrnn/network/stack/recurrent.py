@@ -261,7 +261,8 @@ class Recurrent(nn.Module):
         return weights
 
     def _parameters_of(self, layer: int, reverse: bool) -> list[Tensor]:
-        return [self.get_parameter(name) for name in layer_names(layer, reverse=reverse)]
+        # As attributes they may be computed, too: pruned, parametrized, given by functional_call.
+        return [getattr(self, name) for name in layer_names(layer, reverse=reverse)]
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Recurrent:
         """Move the weights, as `to` does, and each layer's to one block where that is wanted."""
@@ -279,7 +280,10 @@ class Recurrent(nn.Module):
         if not builtin.wants_one_block(next(self.parameters()).device):
             return
         for layer in range(self.num_layers):
-            weights = [w for reverse in self.reverse for w in self._parameters_of(layer, reverse)]
+            names = [n for reverse in self.reverse for n in layer_names(layer, reverse=reverse)]
+            weights = [w for w in map(self._parameters.get, names) if w is not None]
+            if len(weights) < len(names):  # some are computed: `builtin` joins them when it runs
+                continue
             joined = builtin.one_block([weight.detach() for weight in weights])
             for weight, place in zip(weights, joined, strict=True):
                 weight.data = place
