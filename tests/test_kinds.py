@@ -310,8 +310,18 @@ def test_numbers_of_numpy_and_pytorch_are_numbers(folder: Path) -> None:
             made = {"seed": whole(3), "top_k": whole(4), "max_new_tokens": whole(9)}
             assert model.generate("the", temperature=real(0.5), **made) == plain
     turns = model.generate(seed=3, temperature=(1.0, 0.25), max_new_tokens=30)
-    for several in ([1, 0.25], [1.0, 0.25], np.array([1, 0.25])):
+    one, quarter = np.float32(1), np.float32(0.25)
+    lists = [1, 0.25], [1.0, 0.25], np.array([1, 0.25]), [one, quarter], (one, torch.tensor(0.25))
+    for several in lists:
         assert model.generate(seed=3, temperature=several, max_new_tokens=30) == turns
+    _, cache = model.run_with_cache("the")
+    held = {"0.1": cache["layers.0.hook_h"][-1, 1], "0.2": np.float64(0.5)}
+    exact = {name: float(number) for name, number in held.items()}
+    assert model.generate(seed=3, max_new_tokens=9, clamp=held) == model.generate(
+        seed=3, max_new_tokens=9, clamp=exact
+    )
+    with pytest.raises(CharRNNError, match="finite"):
+        model.generate(clamp={"0.1": np.float32("nan")})
     seeds = [sample.seed for sample in model.generate_batch(np.int64(2), seed=np.int32(7))]
     assert seeds == [7, 8]
     assert model.start(np.int64(2))[0].shape == model.start(2)[0].shape
