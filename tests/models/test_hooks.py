@@ -209,6 +209,20 @@ def test_mistakes_end_in_a_line(text: Any, wanted: Any, message: str) -> None:
         model.run_with_cache(text, wanted)
 
 
+@pytest.mark.parametrize(
+    "answer", ["text", [[1], [1, 2]], {}, torch.ones(H, requires_grad=True)], ids=repr
+)
+def test_a_hook_that_returns_no_numbers_is_named(answer: Any) -> None:
+    _, model = make(small_config("rnn"))
+    kind = type(answer).__name__
+
+    def replace(_value: Any, *, hook: Hook) -> Any:
+        return answer
+
+    with pytest.raises(CharRNNError, match=f"hook on layers.0.hook_h returned {kind}; return num"):
+        model.run_with_hooks(TEXT, [("layers.0.hook_h", replace)])
+
+
 def test_a_hook_that_returns_another_shape_is_named() -> None:
     _, model = make(small_config("rnn"))
     with pytest.raises(CharRNNError, match=r"hook on layers.0.hook_h returned the shape \(\)"):
