@@ -28,6 +28,7 @@ from charrnn import (
     Reading,
     Run,
     evaluate,
+    inside,
     load,
     read_corpus,
     read_records,
@@ -133,6 +134,20 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         "Model.step": (model.step, {"ids": ids[:1], "state": model.start()}),
         "Mixture": (Mixture, {"models": [model, model]}),
     }
+    text, more = VERSE * 4, {"unknown": "error", "progress": None}
+    found |= {
+        "inside.activity": (inside.activity, {"model": both, "ids": ids, "names": None}),
+        "inside.saliency": (
+            inside.saliency,
+            {"model": both, "text": "the", "at": 2, "window": 3, "unknown": "error"},
+        ),
+        "inside.gradients": (inside.gradients, {"models": [model], "text": "the clerk"} | more),
+        "inside.units": (inside.units, {"model": model, "text": text} | more),
+        "inside.horizon": (
+            inside.horizon,
+            {"model": both, "text": text, "training_text": VERSE} | more,
+        ),
+    }
     listed = Model(small_config("gru"), CharTokenizer("abcdefghij", "\n"), network_of_records())
     for name, one in (("Model", listed), ("Mixture", Mixture([listed, listed]))):
         wanted = {"count": 2, "prompt": "a", "unique": True, "known": ["b"], "unknown": "error"}
@@ -198,6 +213,8 @@ def test_every_public_name_that_can_be_called_is_in_the_table(folder: Path) -> N
         holds = inspect.isclass(value) and issubclass(value, msgspec.Struct)
         holds |= inspect.ismodule(value)  # a room, whose functions take models
         assert name in table or holds or name in ("Event", "Run"), name
+    for name in charrnn.inside.__all__:
+        assert f"inside.{name}" in table, name
     for kind in (Model, Mixture, CharTokenizer, ByteTokenizer, CharRNN):
         for name, _ in inspect.getmembers(kind, inspect.isroutine):
             own = any(name in vars(base) for base in kind.__mro__ if "charrnn" in base.__module__)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
 from charrnn import CharRNN, CharRNNError, Mixture, Model
 from charrnn.arrays import target_log_probs
@@ -100,3 +104,20 @@ def test_what_has_no_gradient_is_said(cell: CellName) -> None:
         gradients([model, stranger], VERSE)
     with pytest.raises(CharRNNError, match="not numbers"):
         gradients([changed(model, {"rnn.weight_hh_l0": np.nan})], VERSE)
+
+
+MODES: dict[str, Callable[[], Any]] = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "set_grad_enabled": lambda: torch.set_grad_enabled(False),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "device": lambda: torch.device("meta"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_are_the_same_whatever_the_caller_has_set(mode: str, cell: CellName) -> None:
+    model = a_model(cell)
+    expected = gradients([model], VERSE)
+    with MODES[mode]():
+        assert gradients([model], VERSE) == expected
