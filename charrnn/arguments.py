@@ -73,9 +73,10 @@ def _kinds(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _argument(name: str, value: Any, kind: Any) -> Any:
     """`value`, or the plain number it stands for."""
-    for found in (value, plain(value)):
-        if _fits(found, kind):
-            return found
+    if _fits(value, kind):
+        return value
+    if _fits(found := plain(value), kind):
+        return found
     raise UsageError(f"{name} is {reprlib.repr(value)}", f"it must be {_words(kind)}")
 
 

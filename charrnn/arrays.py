@@ -19,6 +19,7 @@ __all__ = [
     "checked_ids",
     "checked_state",
     "checked_weights",
+    "fix",
     "log_softmax",
     "mean_log_probs",
     "softmax",
@@ -99,17 +100,50 @@ def checked_state(state: Any, parts: int, shape: tuple[int, ...]) -> tuple[Float
 
 
 def checked_weights(weights: Any, shapes: Mapping[str, tuple[int, ...]]) -> Weights:
-    """The weights of a model that someone gave.
+    """The weights of a model that someone gave, in float32, as arrays that nobody can write to.
+
+    Those that somebody could write to are copied.
 
     Raises:
-        UsageError: for the first that is missing or has another shape.
+        UsageError: for the first that is missing, is one too many, has another shape, or is not an
+            array of floats.
     """
+    given: Mapping[str, Any] = weights if isinstance(weights, Mapping) else {}
     for name, shape in shapes.items():
-        found = weights.get(name) if isinstance(weights, Mapping) else None
-        if getattr(found, "shape", None) != shape:
-            what = _kind_of(found) if found is None else str(np.shape(found))
-            raise UsageError(f"weight {name} is {what}", f"it must be an array {shape}")
-    return dict(weights)
+        found = given.get(name)
+        array = found if isinstance(found, np.ndarray) else np.array(None)
+        if array.dtype.kind != "f" or array.shape != shape:
+            advice = f"it must be an array of NumPy, {shape}, of floats"
+            raise UsageError(f"weight {name} is {_kind_of(found)}", advice)
+    for name in given:
+        if name not in shapes:
+            raise UsageError(f"there is a weight {name}", "the shape of the model has none")
+    return {name: _fixed(given[name]) for name in shapes}
+
+
+def fix(weights: Weights) -> None:
+    """Let nobody write to these arrays any more; for who alone has them, to spare a copy."""
+    for values in weights.values():
+        for array in _with_owners(values):
+            array.flags.writeable = False
+
+
+def _fixed(values: NDArray[Any]) -> Floats:
+    """An array as one of float32 that nobody can write to; itself if it is one."""
+    if values.dtype == np.float32 and not any(a.flags.writeable for a in _with_owners(values)):
+        return values
+    fixed = np.array(values, np.float32)
+    fixed.flags.writeable = False
+    return fixed
+
+
+def _with_owners(values: NDArray[Any]) -> list[NDArray[Any]]:
+    """An array, and those that it is a view of."""
+    found, owner = [], values
+    while isinstance(owner, np.ndarray):
+        found.append(owner)
+        owner = owner.base  # type: ignore[assignment]
+    return found
 
 
 def _kind_of(value: Any) -> str:

@@ -154,10 +154,20 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, Any]) -> AnySett
 
 
 def plain(value: Any) -> Any:
-    """A number or array of NumPy or PyTorch, or a list, as Python's number or tuple."""
+    """A number or array of NumPy or PyTorch, or a list, as Python's number or tuple.
+
+    So are the items of a list or a tuple, and the values of a dict.
+    """
+    value = _number(value)
+    if isinstance(value, dict):
+        return {name: _number(one) for name, one in value.items()}
+    return tuple(map(_number, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _number(value: Any) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "tolist") and not isinstance(value, type):
-        value = value.tolist()
-    return tuple(value) if isinstance(value, list) else value
+        return value.tolist()
+    return value
 
 
 def check(kind: type[Settings], values: Mapping[str, Any]) -> dict[str, Any]:

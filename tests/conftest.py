@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
 import charrnn
+from charrnn import Model
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.native import processor as processors
@@ -66,6 +68,12 @@ the pilot finds it on the quay;
 the clerk says, it is mine, besides
 the tides are wrong. So is the sea.
 """
+
+
+def changed(model: Model, weights: Mapping[str, Any]) -> Model:
+    """A model with some weights replaced, each by an array or by one number throughout."""
+    own = {name: np.full_like(w, weights.get(name, w)) for name, w in model.weights.items()}
+    return Model(model.config, model.tokenizer, own, model.facts)
 
 
 def small_config(cell: str, **changes: object) -> ModelConfig:

@@ -28,6 +28,7 @@ from charrnn import (
     Reading,
     Run,
     evaluate,
+    inside,
     load,
     read_corpus,
     read_records,
@@ -120,7 +121,7 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         "CharTokenizer": (CharTokenizer, {"characters": "ab"}),
         "CharTokenizer.from_text": (CharTokenizer.from_text, {"text": "ab"}),
         "CharRNN": (CharRNN, {"config": small_config("gru"), "generator": None}),
-        "CharRNN.forward": (network, {"ids": torch.from_numpy(ids[None])}),
+        "CharRNN.forward": (network, {"ids": torch.from_numpy(ids[None]), "state": None}),
         "CharRNN.from_pretrained": (CharRNN.from_pretrained, {"model": folder}),
         "CharRNN.save_pretrained": (
             network.save_pretrained,
@@ -132,6 +133,20 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         ),
         "Model.step": (model.step, {"ids": ids[:1], "state": model.start()}),
         "Mixture": (Mixture, {"models": [model, model]}),
+    }
+    text, more = VERSE * 4, {"unknown": "error", "progress": None}
+    found |= {
+        "inside.activity": (inside.activity, {"model": both, "ids": ids, "names": None}),
+        "inside.saliency": (
+            inside.saliency,
+            {"model": both, "text": "the", "at": 2, "window": 3, "unknown": "error"},
+        ),
+        "inside.gradients": (inside.gradients, {"models": [model], "text": "the clerk"} | more),
+        "inside.units": (inside.units, {"model": model, "text": text} | more),
+        "inside.horizon": (
+            inside.horizon,
+            {"model": both, "text": text, "training_text": VERSE} | more,
+        ),
     }
     listed = Model(small_config("gru"), CharTokenizer("abcdefghij", "\n"), network_of_records())
     for name, one in (("Model", listed), ("Mixture", Mixture([listed, listed]))):
@@ -198,6 +213,8 @@ def test_every_public_name_that_can_be_called_is_in_the_table(folder: Path) -> N
         holds = inspect.isclass(value) and issubclass(value, msgspec.Struct)
         holds |= inspect.ismodule(value)  # a room, whose functions take models
         assert name in table or holds or name in ("Event", "Run"), name
+    for name in charrnn.inside.__all__:
+        assert f"inside.{name}" in table, name
     for kind in (Model, Mixture, CharTokenizer, ByteTokenizer, CharRNN):
         for name, _ in inspect.getmembers(kind, inspect.isroutine):
             own = any(name in vars(base) for base in kind.__mro__ if "charrnn" in base.__module__)
@@ -310,8 +327,18 @@ def test_numbers_of_numpy_and_pytorch_are_numbers(folder: Path) -> None:
             made = {"seed": whole(3), "top_k": whole(4), "max_new_tokens": whole(9)}
             assert model.generate("the", temperature=real(0.5), **made) == plain
     turns = model.generate(seed=3, temperature=(1.0, 0.25), max_new_tokens=30)
-    for several in ([1, 0.25], [1.0, 0.25], np.array([1, 0.25])):
+    one, quarter = np.float32(1), np.float32(0.25)
+    lists = [1, 0.25], [1.0, 0.25], np.array([1, 0.25]), [one, quarter], (one, torch.tensor(0.25))
+    for several in lists:
         assert model.generate(seed=3, temperature=several, max_new_tokens=30) == turns
+    _, cache = model.run_with_cache("the")
+    held = {"0.1": cache["layers.0.hook_h"][-1, 1], "0.2": np.float64(0.5)}
+    exact = {name: float(number) for name, number in held.items()}
+    assert model.generate(seed=3, max_new_tokens=9, clamp=held) == model.generate(
+        seed=3, max_new_tokens=9, clamp=exact
+    )
+    with pytest.raises(CharRNNError, match="finite"):
+        model.generate(clamp={"0.1": np.float32("nan")})
     seeds = [sample.seed for sample in model.generate_batch(np.int64(2), seed=np.int32(7))]
     assert seeds == [7, 8]
     assert model.start(np.int64(2))[0].shape == model.start(2)[0].shape

@@ -17,13 +17,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids
-from charrnn.cells.rules import See
+from charrnn.cells.rules import See, State
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.inside.lanes import activity, refuse_others
 from charrnn.models.model import Model
-from charrnn.text.tokenizer import same_vocabulary
+from charrnn.models.predictor import Predictor
+from charrnn.text.tokenizer import as_trained, same_vocabulary
 
 try:
     import torch
@@ -66,8 +68,9 @@ class Gradients(msgspec.Struct, frozen=True, kw_only=True):
     memory: tuple[tuple[float, ...], ...] | None
 
 
+@checked
 def gradients(
-    models: Sequence[Model],
+    models: Sequence[Predictor],
     text: str,
     *,
     unknown: Unknown = "error",
@@ -86,21 +89,24 @@ def gradients(
             vocabularies, a text too short, or unknown characters if these are errors.
         BadDataError: if a gradient is not a number.
     """
-    tokenizer = same_vocabulary([model.tokenizer for model in models])
-    if not all(isinstance(model, Model) for model in models):
+    single = [model for model in models if isinstance(model, Model)]
+    if len(single) < len(models):
         raise UsageError("gradients are those of single models", "name them one by one")
-    for model in models:
+    if not single:
+        raise UsageError("there is no model", "give a list of at least one")
+    tokenizer = same_vocabulary([model.tokenizer for model in single])
+    for model in single:
         refuse_others(model)
-    ids = tokenizer.encode(text, unknown)  # (N,)
+    ids = tokenizer.encode(as_trained(text, tokenizer), unknown)  # (N,)
     back = min(BACK, len(ids) // 4)
     if back < 1:
         raise UsageError(f"the text has {len(ids)} of the 4 tokens it needs", "use a longer one")
 
     def done(share: float) -> None:  # of the work on one model
         if progress is not None:
-            progress(share / len(models))
+            progress(share / len(single))
 
-    return [_of_one(model, ids, back, done) for model in models]
+    return [_of_one(model, ids, back, done) for model in single]
 
 
 def _of_one(model: Model, ids: Ids, back: int, done: Callable[[float], object]) -> Gradients:
@@ -150,8 +156,25 @@ def norms_back(model: Model, windows: Ids, steps: int) -> NDArray[np.float64]:
     """
     lead, read, costly = windows[:, : -steps - 1], windows[:, -steps - 1 : -1], windows[:, -1]
     begin = model(lead)[1] if lead.shape[1] else model.start(len(windows))
+    # Whatever the caller has set.
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        slopes = _slopes(model, begin, read, costly)  # (K·L, B, H)
+    squares = slopes.double().square().sum(-1).view(steps, len(model.layers), -1).sum(1)  # (K, B)
+    norms: NDArray[np.float64] = squares.sqrt().flip(0).T.numpy()
+    return norms
+
+
+def _slopes(model: Model, begin: State, read: Ids, costly: Ids) -> Tensor:
+    """The derivatives of losses by the h of all layers at each step, the first step first.
+
+    Args:
+        model: one model.
+        begin: its state, arrays (L, B, H).
+        read: (B, K), what is read from there.
+        costly: (B,), the tokens after it.
+    """
     seen: list[Tensor] = []  # (B, H), layer by layer and step by step
-    state = [tuple(torch.tensor(part[k]) for part in begin) for k in range(len(model.layers))]
+    state = [tuple(_tensor(part[k]) for part in begin) for k in range(len(model.layers))]
     layers = [[_tensor(w) for w in layer[:4]] for layer in model.layers]
     for ids in read.T:
         x = _tensor(model.embedding[ids])  # (B, E)
@@ -160,15 +183,12 @@ def norms_back(model: Model, windows: Ids, steps: int) -> NDArray[np.float64]:
             output, state[k] = model.cell.combine(gx, gh, state[k], _noting(seen))
             x = x + output if model.layers[k].skip else output  # (B, H)
     logits = x @ _tensor(model.head_weight) + _tensor(model.head_bias)  # (B, V)
-    loss = cross_entropy(logits, torch.tensor(costly).long(), reduction="sum")
-    slopes = torch.stack(torch.autograd.grad(loss, seen))  # (K·L, B, H)
-    squares = slopes.double().square().sum(-1).view(steps, len(layers), -1).sum(1)  # (K, B)
-    norms: NDArray[np.float64] = squares.sqrt().flip(0).T.numpy()
-    return norms
+    loss = cross_entropy(logits, _tensor(costly).long(), reduction="sum")
+    return torch.stack(torch.autograd.grad(loss, seen))
 
 
-def _tensor(array: Floats) -> Tensor:
-    return torch.tensor(np.ascontiguousarray(array))
+def _tensor(array: Floats | Ids) -> Tensor:
+    return torch.tensor(np.ascontiguousarray(array), device="cpu")
 
 
 def _noting(seen: list[Tensor]) -> See:

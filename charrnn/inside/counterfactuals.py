@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, log_softmax, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Unknown
@@ -101,6 +102,7 @@ def read(model: Predictor, ids: Ids, more: Iterable[str] = (), skip: int = 0) ->
     return Trace(model, noted, start, before[0], logits[0], cache)
 
 
+@checked
 def saliency(
     model: Predictor,
     text: str,

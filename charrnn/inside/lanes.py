@@ -6,17 +6,19 @@ for block in activity(model, ids, ["layers.0.hook_h"]): ...    # (N,) → (n, H)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arguments import checked
+from charrnn.arrays import Floats, Ids, checked_ids
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
+from charrnn.text.tokenizer import as_trained
 
 __all__ = ["EXACT", "WARM_UP", "Block", "activity", "refuse_others", "story_ids"]
 
@@ -56,16 +58,19 @@ def refuse_others(model: Predictor) -> None:
 
 
 def story_ids(model: Predictor, text: str, unknown: Unknown) -> Ids:
-    """The ids (N,) of a text that is read from its beginning to its end.
+    """The ids (N,) of a text that is read from its beginning to its end, as in training.
 
     Raises:
         UsageError: as `refuse_others`, and for unknown characters if these are errors.
     """
     refuse_others(model)
-    return model.tokenizer.encode(text, unknown)
+    return model.tokenizer.encode(as_trained(text, model.tokenizer), unknown)
 
 
-def activity(model: Predictor, ids: Ids, names: NamesFilter = None) -> Iterator[Block]:
+@checked
+def activity(
+    model: Predictor, ids: Ids | Sequence[int], names: NamesFilter = None
+) -> Iterator[Block]:
     """What a network computes at every token of a text; each token comes once.
 
     A text shorter than `EXACT` tokens is read from its first token to its last, as
@@ -79,10 +84,16 @@ def activity(model: Predictor, ids: Ids, names: NamesFilter = None) -> Iterator[
         names: which of `model.places` to keep; all by default.
 
     Raises:
-        UsageError: for a place that is none.
+        UsageError: for a place that is none, and for ids that are none.
     """
+    found = checked_ids(ids, model.tokenizer.vocab_size, 1)
+    if not len(found):
+        raise UsageError("there is no text to read", "give at least one token")
+    return _blocks(model, found, chosen_places(model.places, names))
+
+
+def _blocks(model: Predictor, ids: Ids, wanted: list[str]) -> Iterator[Block]:
     count = len(ids)
-    wanted = chosen_places(model.places, names)
     lanes = min(MAX_LANES, max(1, count // (EXACT // 2)))
     warm_up = WARM_UP if lanes > 1 else 0
     stride = math.ceil(count / lanes)  # tokens that a lane answers for

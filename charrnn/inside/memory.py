@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.arrays import Ids, target_log_probs
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
@@ -25,6 +26,7 @@ from charrnn.inside.lanes import story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
 from charrnn.scoring.score import score_of
+from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Horizon", "costs_after", "horizon"]
 
@@ -88,6 +90,7 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         return f"{words}: --seq-length {seq_length} {enough} this memory"
 
 
+@checked
 def horizon(
     model: Predictor,
     text: str,
@@ -209,7 +212,7 @@ def _mean(costs: Costs) -> float:
 
 def _ngrams(model: Predictor, training_text: str | None, ids: Ids, targets: Places) -> list[float]:
     """What n-gram models of a text pay for the targets, in nats per token."""
-    known = model.tokenizer.encode(training_text or "", "skip")
+    known = model.tokenizer.encode(as_trained(training_text or "", model.tokenizer), "skip")
     if not len(known):
         return []
     assert targets.min() >= ORDERS - 1, "the first target has a whole context before it"

@@ -163,7 +163,12 @@ class Hooks:
             answer = function(given, hook=Hook(name, int(layer[1]) if layer else None, t))
             if answer is None:
                 continue
-            after = np.asarray(answer, np.float32)
+            try:
+                after = np.asarray(answer, np.float32)
+            except (TypeError, ValueError, RuntimeError):  # text, lists of lists, tensors elsewhere
+                found = f"a hook on {name} returned {type(answer).__name__}"
+                advice = f"return numbers, {given.shape}, or None to change nothing"
+                raise UsageError(found, advice) from None
             if after.shape != given.shape:
                 found = f"a hook on {name} returned the shape {after.shape}"
                 raise UsageError(found, f"return {given.shape}, or None to change nothing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn.arrays import fix
 from charrnn.folder import card
 from charrnn.folder.hub import is_on_hub
 from charrnn.folder.reading import find_model, read_model
@@ -36,6 +37,7 @@ def of_folder(found: ModelFolder, model: str | Path | None) -> Model:
     """The language model of a folder that was read; `model` is how the user named it."""
     name = str(model) if is_on_hub(model) else str(found.path)
     facts = {"model": name} | card.facts(found)
+    fix(found.weights)  # else the model would copy them
     return Model(
         found.record.model,
         found.tokenizer,

@@ -41,7 +41,7 @@ class Mixture(Predictor):
         self.tokenizer = same_vocabulary([model.tokenizer for model in models])
         self.reads_backwards = same_direction(models)
         self.records_kind = models[0].records_kind
-        self.models = models
+        self.models = tuple(models)
         self.facts = {f"model {k}": _name(model) for k, model in enumerate(models)}
         self.facts |= {"vocabulary": card.vocabulary(self.tokenizer)}
         self.counts = [len(model.start()) for model in models]

@@ -6,8 +6,9 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,16 +52,21 @@ class Model(Predictor):
     Its state is a value, as in all of charrnn: a tuple (h,), or (h, c) for an LSTM, of arrays
     (L, B, H) in PyTorch's layout. No call changes the one it is given.
 
+    A model never changes, and its arrays are read-only. For other weights make another:
+    `Model(model.config, model.tokenizer, changed)`.
+
     Args:
         config: the shape of the network.
         tokenizer: its vocabulary.
-        weights: as `cells.layout.weight_shapes` lists them.
+        weights: as `cells.layout.weight_shapes` lists them, in float32; other floats are rounded to
+            it. What can still be written to is copied.
         facts: label to value, for people.
         records: what it was trained on a list of, as `text.division` names it.
         reverse: whether it reads texts from their end to their beginning.
 
     Raises:
-        UsageError: for a bidirectional network, which has read what it should predict.
+        UsageError: for a bidirectional network, which has read what it should predict, and for a
+            vocabulary or weights of another shape.
     """
 
     @checked
@@ -68,14 +74,17 @@ class Model(Predictor):
         self,
         config: ModelConfig,
         tokenizer: Tokenizer,
-        weights: Weights,
+        weights: Mapping[str, Floats],
         facts: Mapping[str, str] | None = None,
         records: str = division.NONE,
         *,
         reverse: bool = False,
     ) -> None:
         refuse_bidirectional(config)
-        self.weights = checked_weights(weights, weight_shapes(config))
+        if tokenizer.vocab_size != config.vocab_size:
+            found = f"the tokenizer has {tokenizer.vocab_size} tokens"
+            raise UsageError(found, f"the network has {config.vocab_size}; give its own")
+        own = self._weights = checked_weights(weights, weight_shapes(config))
         self.facts = facts or {
             "cell": f"{config.cell}, {config.num_layers} × {config.hidden_size}",
             "vocabulary": card.vocabulary(tokenizer),
@@ -85,13 +94,24 @@ class Model(Predictor):
         self.records_kind = records
         self.reads_backwards = reverse
         self.cell = CELLS[config.cell]
-        self.embedding = weights[EMBEDDING]  # (V, E)
-        self.head_weight = weights[HEAD_WEIGHT].T  # (H, V)
-        self.head_bias = weights[HEAD_BIAS]  # (V,)
-        self.layers = [self._layer(weights, k) for k in range(config.num_layers)]
+        self.embedding = own[EMBEDDING]  # (V, E)
+        self.head_weight = own[HEAD_WEIGHT].T  # (H, V)
+        self.head_bias = own[HEAD_BIAS]  # (V,)
+        self.layers = [self._layer(own, k) for k in range(config.num_layers)]
         first = self.layers[0]
         # The input product of the first layer depends on the id alone: one row for each.
         self.table = self.embedding @ first.w_ih + first.b_ih  # (V, G·H)
+        self.table.flags.writeable = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are models made anew: a copied array could be written to."""
+        given = self.config, self.tokenizer, self._weights, dict(self.facts), self.records_kind
+        return partial(type(self), reverse=self.reads_backwards), given
+
+    @property
+    def weights(self) -> Mapping[str, Floats]:
+        """The weights by PyTorch's names; read-only, and so are the arrays."""
+        return MappingProxyType(self._weights)
 
     def _layer(self, weights: Weights, k: int) -> Layer:
         w_ih, w_hh, b_ih, b_hh = (weights[RECURRENT + name] for name in layer_names(k))

@@ -5,6 +5,7 @@ logits, state = model(ids, state)    # (B, T) → (B, T, V)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,14 +13,14 @@ from torch import Tensor
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.arrays import Weights, checked_ids
-from charrnn.cells.layout import refuse_bidirectional
+from charrnn.arrays import Floats, checked_ids
+from charrnn.cells.layout import refuse_bidirectional, weight_shapes
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.folder.files import create_folder, write_files
 from charrnn.folder.reading import find_model, read_model
-from charrnn.folder.record import ModelFolder, ModelRecord, model_files
+from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, model_files
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
 from charrnn.network.modules import Embedding, linear, undrawn
@@ -27,6 +28,9 @@ from charrnn.network.stack.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["CharRNN"]
+
+READ = torch.int64, torch.int32  # which PyTorch's tables read
+INTEGERS = (*READ, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 
 
 class CharRNN(Network):
@@ -38,6 +42,10 @@ class CharRNN(Network):
 
     Raises:
         UsageError: if `config` is bidirectional.
+
+    Attributes:
+        corpus: what charrnn trained it on, and in which direction; None for a network that was not
+            read from such a folder.
     """
 
     @checked
@@ -45,6 +53,7 @@ class CharRNN(Network):
         super().__init__()
         refuse_bidirectional(config)
         self.config = config
+        self.corpus: CorpusRecord | None = None
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.rnn = Recurrent.of(config, generator)
         self.head = linear(config.hidden_size, config.vocab_size, generator)
@@ -57,42 +66,67 @@ class CharRNN(Network):
         The rows of the embedding are read as a table; the embedding itself is not called.
 
         Args:
-            ids: (B, T) integers.
+            ids: (B, T) integers, at least one.
             state: tensors (L, B, H), (h,) or (h, c), which are not changed; None for the start.
             generator: of what is dropped while training; None for PyTorch's own.
 
         Returns:
             logits: (B, T, V), unnormalised natural-log probabilities of the next token.
             state: after the last token, still part of the graph; see `recurrent.detach`.
+
+        Raises:
+            UsageError: for anything else, and for no ids at all. On a GPU ids are not compared
+                with the vocabulary.
         """
-        if not isinstance(ids, Tensor) or ids.ndim != 2 or ids.is_floating_point():
+        ids = self._checked(ids)
+        hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
+        return self.head(hidden).transpose(0, 1), state
+
+    def _checked(self, ids: Tensor) -> Tensor:
+        """Token ids (B, T) that someone gave, as int32 or int64."""
+        if not isinstance(ids, Tensor) or ids.ndim != 2 or ids.dtype not in INTEGERS:
             kind = (
                 f"{ids.dtype} of {ids.ndim} axes" if isinstance(ids, Tensor) else type(ids).__name__
             )
             raise UsageError(f"{kind} can't be read", "ids are a tensor of integers (B, T)")
+        if not ids.numel():
+            raise UsageError("there are no ids to read", "give at least one for each sequence")
+        device = self.embedding.weight.device
+        if ids.device != device:
+            raise UsageError(f"the ids are on {ids.device}", f"move them to {device}")
         if ids.device.type == "cpu":  # elsewhere it would have to be waited for
             checked_ids(ids, self.config.vocab_size, 2)
-        hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
-        return self.head(hidden).transpose(0, 1), state
+        return ids if ids.dtype in READ else ids.long()
 
     @checked
     def save_pretrained(self, path: str | Path, tokenizer: Tokenizer) -> None:
         """Write a model folder that `charrnn.load` and `from_pretrained` read.
 
+        With `corpus` it keeps in which direction the network reads, and of which records. What you
+        have trained it on since is not written anywhere.
+
         Raises:
+            UsageError: for a tokenizer of another size, and for weights that are computed from
+                others (pruning, parametrizations), which a folder has no names for.
             CannotCreateError: if the folder can't be made, or is not empty.
             ReadWriteError: if writing fails.
         """
         if tokenizer.vocab_size != self.config.vocab_size:
             found = f"the tokenizer has {tokenizer.vocab_size} tokens"
             raise UsageError(found, f"the network has {self.config.vocab_size}; give its own")
+        weights = self.weights()
+        if unknown := sorted(weights.keys() - weight_shapes(self.config).keys()):
+            found = f"a model folder has no place for {unknown[0]}"
+            advice = "end the pruning or parametrization: prune.remove, remove_parametrizations"
+            raise UsageError(found, advice)
         record = ModelRecord(
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
             model=self.config,
+            corpus=self.corpus,
         )
         create_folder(Path(path))
-        write_files(Path(path), model_files(record, tokenizer, self.weights(), step=0))
+        write_files(Path(path), model_files(record, tokenizer, weights, step=0))
 
     @classmethod
     def from_pretrained(cls, model: str | Path) -> CharRNN:
@@ -110,10 +144,12 @@ class CharRNN(Network):
     @classmethod
     def from_folder(cls, found: ModelFolder) -> CharRNN:
         """The network of a model folder that was read, in evaluation mode."""
-        return cls.from_weights(found.record.model, found.weights)
+        network = cls.from_weights(found.record.model, found.weights)
+        network.corpus = found.record.corpus
+        return network
 
     @classmethod
-    def from_weights(cls, config: ModelConfig, weights: Weights) -> CharRNN:
+    def from_weights(cls, config: ModelConfig, weights: Mapping[str, Floats]) -> CharRNN:
         """A network of this shape with copies of these weights, in evaluation mode."""
         with own_modes():
             with undrawn():

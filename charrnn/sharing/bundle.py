@@ -21,6 +21,7 @@ from charrnn.errors import printable
 from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
 from charrnn.folder.hub import folder_name
+from charrnn.folder.reading import refuse_backwards
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
@@ -65,10 +66,12 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
             bytes would cost more than `MAX_LOSS`.
 
     Raises:
-        UsageError: for a bidirectional network, which is not a language model.
+        UsageError: for a bidirectional network, which is not a language model, and for one that
+            reads backwards: a page asks for beginnings.
         CharRNNError: if the model has diverged.
     """
     refuse_bidirectional(folder.record.model)
+    refuse_backwards(folder.record, folder.path)
     with np.errstate(over="ignore", invalid="ignore"):
         packed = pack(folder.weights, exact=exact)
         ids = _test_ids(_model(folder, folder.weights))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
 from charrnn import CharRNN, CharRNNError, Mixture, Model
 from charrnn.arrays import target_log_probs
@@ -11,7 +15,7 @@ from charrnn.config import CellName
 from charrnn.inside import gradients
 from charrnn.inside.backwards import norms_back
 from charrnn.text.tokenizer import CharTokenizer
-from tests.conftest import VERSE, H, L, small_config
+from tests.conftest import VERSE, H, L, changed, small_config
 
 TOKENIZER = CharTokenizer.from_text(VERSE)
 
@@ -98,6 +102,22 @@ def test_what_has_no_gradient_is_said(cell: CellName) -> None:
     stranger = Model(other, CharTokenizer("abc"), CharRNN(other).weights())
     with pytest.raises(CharRNNError, match="same vocabulary"):
         gradients([model, stranger], VERSE)
-    model.layers[0].w_hh[:] = np.nan
     with pytest.raises(CharRNNError, match="not numbers"):
-        gradients([model], VERSE)
+        gradients([changed(model, {"rnn.weight_hh_l0": np.nan})], VERSE)
+
+
+MODES: dict[str, Callable[[], Any]] = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "set_grad_enabled": lambda: torch.set_grad_enabled(False),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "device": lambda: torch.device("meta"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_are_the_same_whatever_the_caller_has_set(mode: str, cell: CellName) -> None:
+    model = a_model(cell)
+    expected = gradients([model], VERSE)
+    with MODES[mode]():
+        assert gradients([model], VERSE) == expected

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn import CharRNN, CharRNNError, CharTokenizer, Model, inside
@@ -41,3 +43,46 @@ def test_who_waits_hears_how_far_it_is(way: str, cell: CellName) -> None:
     assert len(shares) > 1
     assert min(shares) >= 0
     assert sum(shares) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda m: inside.gradients(m, VERSE), "it must be a list"),
+        (lambda _: inside.gradients([], VERSE), "there is no model; give a list"),
+        (lambda _: inside.gradients(["big"], VERSE), "models is ['big']; it must be a list"),
+        (lambda _: inside.saliency("big", VERSE), "model is 'big'; it must be a Predictor"),
+        (lambda _: inside.horizon("big", VERSE), "model is 'big'; it must be a Predictor"),
+        (lambda _: inside.units("big", VERSE), "model is 'big'; it must be a Predictor"),
+        (lambda m: inside.saliency(m, VERSE, at=2.0), "at is 2.0; it must be a whole number or"),
+        (lambda m: inside.saliency(m, VERSE, at="2"), "at is '2'; it must be a whole number or"),
+        (lambda m: inside.saliency(m, VERSE, window=2.5), "window is 2.5; it must be a whole"),
+        (lambda m: inside.activity(m, "text"), "ids is 'text'; it must be"),
+        (lambda m: inside.activity(m, [1, 99]), "ids from 1 to 99 can't be read"),
+        (lambda m: inside.activity(m, []), "can't be read; ids are whole numbers"),
+        (lambda m: inside.activity(m, np.zeros(0, np.int32)), "there is no text to read"),
+        (lambda m: inside.activity(m, [1], "hook_h"), "the model has no place 'hook_h'"),
+    ],
+)
+def test_mistakes_end_in_one_line_at_the_call(wrong: Callable[[Any], object], message: str) -> None:
+    with pytest.raises(CharRNNError) as error:
+        wrong(a_model("gru"))
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_list_of_ids_is_read_like_an_array() -> None:
+    model = a_model("gru")
+    ids = model.tokenizer.encode(VERSE)
+    blocks = zip(inside.activity(model, ids), inside.activity(model, ids.tolist()), strict=True)
+    for one, other in blocks:
+        np.testing.assert_array_equal(one.logits, other.logits)
+
+
+@pytest.mark.parametrize("way", ["units", "horizon", "gradients", "saliency"])
+def test_a_text_is_read_as_in_training(way: str, cell: CellName) -> None:
+    """With LF for CRLF, as it is scored, and a warning that says so."""
+    model, text = a_model(cell), VERSE * 3
+    with pytest.warns(UserWarning, match="CRLF became LF"):
+        found = WAYS[way](model, text.replace("\n", "\r\n"))
+    assert str(found) == str(WAYS[way](model, text))

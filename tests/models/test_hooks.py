@@ -13,7 +13,7 @@ from charrnn import CharRNN, CharRNNError, Mixture, Model
 from charrnn.config import CellName
 from charrnn.models.hooks import Hook
 from charrnn.sampling.language_model import TIME_CHUNK
-from tests.conftest import B, E, H, L, T, V, small_config
+from tests.conftest import B, E, H, L, T, V, changed, small_config
 from tests.models.test_model import IDS, TOKENIZER, VARIANTS, make
 
 TEXT = TOKENIZER.decode(IDS[0])
@@ -209,6 +209,20 @@ def test_mistakes_end_in_a_line(text: Any, wanted: Any, message: str) -> None:
         model.run_with_cache(text, wanted)
 
 
+@pytest.mark.parametrize(
+    "answer", ["text", [[1], [1, 2]], {}, torch.ones(H, requires_grad=True)], ids=repr
+)
+def test_a_hook_that_returns_no_numbers_is_named(answer: Any) -> None:
+    _, model = make(small_config("rnn"))
+    kind = type(answer).__name__
+
+    def replace(_value: Any, *, hook: Hook) -> Any:
+        return answer
+
+    with pytest.raises(CharRNNError, match=f"hook on layers.0.hook_h returned {kind}; return num"):
+        model.run_with_hooks(TEXT, [("layers.0.hook_h", replace)])
+
+
 def test_a_hook_that_returns_another_shape_is_named() -> None:
     _, model = make(small_config("rnn"))
     with pytest.raises(CharRNNError, match=r"hook on layers.0.hook_h returned the shape \(\)"):
@@ -234,7 +248,6 @@ def test_a_mixture_shows_the_places_of_all_its_models() -> None:
 
 
 def test_a_network_that_has_diverged_shows_it() -> None:
-    _, model = make(small_config("gru"))
-    model.layers[0].b_hh[:] = np.nan
+    model = changed(make(small_config("gru"))[1], {"rnn.bias_hh_l0": np.nan})
     _, cache = model.run_with_cache(TEXT)
     assert np.isnan(cache["layers.0.hook_h"]).all()

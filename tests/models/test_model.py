@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +15,8 @@ import torch
 from charrnn import CharRNN, CharRNNError, Model, load
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import CellName, ModelConfig
+from charrnn.folder.reading import read_model
+from charrnn.models.loading import of_folder
 from charrnn.sampling.language_model import TIME_CHUNK
 from charrnn.text.tokenizer import CharTokenizer
 from tests.conftest import B, H, L, T, V, small_config
@@ -121,3 +127,76 @@ def test_shapes_of_the_network(cell: CellName) -> None:
     assert logits.shape == (B, T, V)
     assert [part.shape for part in state] == [(L, B, H)] * len(network.rnn.cell.state)
     assert network.num_parameters == sum(w.size for w in network.weights().values())
+
+
+def test_a_model_never_changes(cell: CellName, tmp_path: Path) -> None:
+    """Neither by what it gives, nor by the arrays it was made of, nor by views of these."""
+    network, _ = make(small_config(cell))
+    block = {name: np.stack([weight, weight]) for name, weight in network.weights().items()}
+    views = {name: weight[0] for name, weight in block.items()}
+    for view in views.values():
+        view.flags.writeable = False  # what it is a view of is not
+    own = network.weights()
+    network.save_pretrained(tmp_path / "model", TOKENIZER)
+    for model in (
+        Model(network.config, TOKENIZER, own),
+        Model(network.config, TOKENIZER, views),
+        load(tmp_path / "model"),
+    ):
+        pickled = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own
+        for again in (model, copy.deepcopy(model), pickled):
+            before = again(IDS)[0]
+            again.stepper(again.start(1))  # what it arranges once stays right
+            with pytest.raises(TypeError):
+                again.weights["head.bias"] = own["head.bias"]  # type: ignore[index]
+            arrays = [*again.weights.values(), again.table, again.embedding, again.head_weight]
+            for array in [*arrays, again.head_bias, *again.layers[0][:4]]:
+                with pytest.raises(ValueError, match="read-only"):
+                    array[:] = 0
+            for array in [*own.values(), *block.values()]:
+                array[:] = 0
+            np.testing.assert_array_equal(again(IDS)[0], before)
+            assert again.facts == model.facts
+
+
+def test_a_model_that_is_loaded_holds_its_weights_once(tmp_path: Path) -> None:
+    CharRNN(small_config("gru")).save_pretrained(tmp_path / "model", TOKENIZER)
+    found = read_model(tmp_path / "model")
+    model = of_folder(found, "model")
+    assert all(weight is found.weights[name] for name, weight in model.weights.items())
+    again = Model(model.config, model.tokenizer, model.weights)
+    assert all(weight is model.weights[name] for name, weight in again.weights.items())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.dtype(">f4")])
+def test_weights_of_other_floats_are_read_in_float32(cell: CellName, dtype: np.dtype[Any]) -> None:
+    network, model = make(small_config(cell))
+    given = {name: weight.astype(dtype) for name, weight in network.weights().items()}
+    found = Model(network.config, TOKENIZER, given)
+    assert {weight.dtype for weight in found.weights.values()} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(found(IDS)[0], model(IDS)[0], atol=0.02)
+    assert found.generate(max_new_tokens=3, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (lambda w: w | {"head.bias": None}, "weight head.bias is NoneType; it must be an array"),
+        (lambda w: w | {"head.bias": torch.zeros(V)}, "is torch.float32 of shape (11,); it"),
+        (lambda w: w | {"head.bias": np.zeros(V, np.int64)}, "is int64 of shape (11,); it"),
+        (lambda w: w | {"head.bias": np.zeros(V + 1)}, "(12,); it must be an array of NumPy"),
+        (lambda w: w | {"rnn.bias_hh_l2": w["head.bias"]}, "there is a weight rnn.bias_hh_l2"),
+        (lambda w: list(w), "weights is ["),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights: Callable[[Any], Any], message: str) -> None:
+    config = small_config("lstm")
+    with pytest.raises(CharRNNError) as error:
+        Model(config, TOKENIZER, weights(CharRNN(config).weights()))
+    assert message in str(error.value)
+
+
+def test_a_vocabulary_of_another_size_is_refused() -> None:
+    config = small_config("gru")
+    with pytest.raises(CharRNNError, match="the tokenizer has 3 tokens; the network has 11"):
+        Model(config, CharTokenizer("abc"), CharRNN(config).weights())

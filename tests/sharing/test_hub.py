@@ -138,6 +138,24 @@ def test_a_space_holds_the_page(hub: Hub, run: Run) -> None:
     assert space.files["index.html"].startswith(b"<!DOCTYPE html>")
 
 
+def test_a_model_that_has_no_page_is_refused_before_anything_is_published(
+    hub: Hub, home: Path, run: Run
+) -> None:
+    reading = charrnn.Reading(reverse=True)
+    charrnn.train(
+        home / "verse.txt",
+        out=home / "checkpoints/back",
+        reading=reading,
+        steps=2,
+        hidden_size=6,
+        embed_size=5,
+    ).finish(progress=False)
+    done = run("push", "back", "ann/novel", "--license", "mit", "--space")
+    assert_one_line(done, 2, "--reverse")
+    assert not hub.repositories
+    assert run("push", "back", "ann/novel", "--license", "mit").returncode == 0
+
+
 def test_python_loads_from_the_hub_at_a_revision(hub: Hub, home: Path, run: Run) -> None:
     repository = published(hub, home)
     first = repository.newest

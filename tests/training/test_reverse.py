@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from charrnn import CharRNNError, Mixture, Model, Reading, evaluate, load, train
+from charrnn import CharRNN, CharRNNError, Mixture, Model, Reading, evaluate, load, train
 from charrnn.folder.reading import read_folder, read_record
 from charrnn.training.run import resume
 from tests import commands
@@ -184,3 +185,21 @@ def test_what_would_read_a_text_the_other_way_refuses_such_a_model(
 
 
 REVERSED = Reading(records="none", reverse=True)
+
+
+@pytest.mark.parametrize(("text", "records"), [(VERSE * 3, "none"), (NAMES, "lines")])
+def test_a_network_that_is_read_and_saved_again_keeps_its_direction_and_its_records(
+    text: str, records: str, tmp_path: Path
+) -> None:
+    (tmp_path / "forwards.txt").write_text(text)
+    reading = Reading(records=records, reverse=True)
+    run = train(tmp_path / "forwards.txt", out=tmp_path / "a", reading=reading, **SETTINGS)
+    model = run.finish(progress=False)
+    network = copy.deepcopy(CharRNN.from_pretrained(tmp_path / "a"))
+    network.save_pretrained(tmp_path / "b", model.tokenizer)
+    again = load(tmp_path / "b")
+    assert again.reads_backwards
+    assert again.records_kind == model.records_kind == records
+    assert again.facts["corpus"] == model.facts["corpus"]
+    assert again.log_probs("abona").tolist() == model.log_probs("abona").tolist()
+    assert evaluate(tmp_path / "b", text).nats == evaluate(tmp_path / "a", text).nats

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
@@ -24,6 +25,7 @@ from charrnn.inside.roles.ablation import Ablation
 from charrnn.inside.roles.features import FEATURES
 from charrnn.inside.roles.following import Following, by_chance, follow, likely_higher
 from charrnn.models.model import Model
+from charrnn.models.predictor import Predictor
 from charrnn.text.tokenizer import Tokenizer, code_points
 
 __all__ = ["Passage", "Unit", "units"]
@@ -77,8 +79,9 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     passages: tuple[Passage, ...]
 
 
+@checked
 def units(
-    model: Model,
+    model: Predictor,
     text: str,
     *,
     unknown: Unknown = "error",

@@ -99,7 +99,7 @@ def follow(
     spread = np.sqrt(np.maximum(squares / count - means**2, 0))
     # A unit that hardly moves has no direction: its differences are those of rounding.
     scale = np.where(spread > 1e-5, 1 / np.maximum(spread, 1e-5), 0) / count
-    correlations = products * scale[:, None]
+    correlations = (products * scale[:, None]).clip(-1, 1)  # past which rounding may lead
     return Following(
         correlations, means, at, sample, np.concatenate(peaks), np.concatenate(peaks_at)
     )
@@ -141,7 +141,7 @@ def by_chance(found: Following, values: Floats) -> Reals:
     for shift in shifts:
         shifted = features[(found.at + shift) % count]  # (S, F)
         best = np.maximum(best, np.abs(h.T @ shifted).max(0) / len(h))
-    return best
+    return best.clip(max=1)
 
 
 def likely_higher(values: Floats, on: NDArray[np.bool_]) -> float:

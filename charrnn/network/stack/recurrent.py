@@ -15,6 +15,7 @@ from torch.nn.functional import embedding
 from charrnn.cells.layout import layer_names, recurrent_shapes
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import CellName, EngineName, ModelConfig
+from charrnn.errors import UsageError
 from charrnn.network.modules import drawing
 from charrnn.network.stack import builtin
 from charrnn.network.stack.choice import STEP_ENGINES, chosen
@@ -154,12 +155,14 @@ class Recurrent(nn.Module):
 
         Raises:
             IndexError: if there is no such row.
+            UsageError: if the state is not of this stack and of B sequences.
 
         Returns:
             output: (T, B, D·H), of the last layer.
             state: after the last step (for the reverse direction, after the first).
         """
-        state = self.start(x.shape[1] if ids is None else ids.shape[1]) if state is None else state
+        batch = (x if ids is None else ids).shape[1]
+        state = self.start(batch) if state is None else self._checked(state, batch, x.device)
         states = []
         for layer in range(self.num_layers):
             first = layer * len(self.reverse)
@@ -172,6 +175,28 @@ class Recurrent(nn.Module):
             x, ids = output, None
             states.append(after)
         return x, tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+
+    def _checked(self, state: object, batch: int, device: torch.device) -> State:
+        """A state that someone gave; PyTorch's own layers read past one that is too short."""
+        parts, several = len(self.cell.state), isinstance(state, (tuple, list))
+        shape = (self.num_layers * len(self.reverse), batch, self.hidden_size)
+        given: tuple[Any, ...] = tuple(state) if isinstance(state, (tuple, list)) else (state,)
+        if (
+            several
+            and len(given) == parts
+            and all(
+                isinstance(part, Tensor)
+                and part.shape == shape
+                and part.is_floating_point()
+                and part.device == device
+                for part in given
+            )
+        ):
+            return given
+        found = ", ".join(_kind_of(part) for part in given)
+        what = f"a state of {found}" if several else found
+        advice = f"begin with none, or give {parts} tensors {shape} on {device}, as a call returns"
+        raise UsageError(f"{what} does not fit the network", advice)
 
     def _mask(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
         """What to multiply a layer's output (T, B, D·H) by: the same at every step.
@@ -208,6 +233,8 @@ class Recurrent(nn.Module):
         elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
             raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
         if plain:
+            if dtype == full:  # else autocast sees to it
+                state = tuple(part.to(full) for part in state)
             return builtin.run(self.cell.name, x, [w for own in weights for w in own], state)
         outputs, states = [], []
         for number, (reverse, own) in enumerate(zip(self.reverse, weights, strict=True)):
@@ -234,7 +261,8 @@ class Recurrent(nn.Module):
         return weights
 
     def _parameters_of(self, layer: int, reverse: bool) -> list[Tensor]:
-        return [self.get_parameter(name) for name in layer_names(layer, reverse=reverse)]
+        # As attributes they may be computed, too: pruned, parametrized, given by functional_call.
+        return [getattr(self, name) for name in layer_names(layer, reverse=reverse)]
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Recurrent:
         """Move the weights, as `to` does, and each layer's to one block where that is wanted."""
@@ -252,7 +280,10 @@ class Recurrent(nn.Module):
         if not builtin.wants_one_block(next(self.parameters()).device):
             return
         for layer in range(self.num_layers):
-            weights = [w for reverse in self.reverse for w in self._parameters_of(layer, reverse)]
+            names = [n for reverse in self.reverse for n in layer_names(layer, reverse=reverse)]
+            weights = [w for w in map(self._parameters.get, names) if w is not None]
+            if len(weights) < len(names):  # some are computed: `builtin` joins them when it runs
+                continue
             joined = builtin.one_block([weight.detach() for weight in weights])
             for weight, place in zip(weights, joined, strict=True):
                 weight.data = place
@@ -270,6 +301,13 @@ def _dropped(weight: Tensor, share: float, generator: torch.Generator | None) ->
     lost = min(max(round(256 * share), 1), 255)
     kept = (dice >= lost).to(weight.dtype) * (256 / (256 - lost))
     return weight * kept
+
+
+def _kind_of(part: object) -> str:
+    """What a part of a state is, in words."""
+    if not isinstance(part, Tensor):
+        return type(part).__name__
+    return f"{str(part.dtype).removeprefix('torch.')} {tuple(part.shape)} on {part.device}"
 
 
 def _turn(x: Tensor, reverse: bool) -> Tensor:

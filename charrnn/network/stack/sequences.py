@@ -19,6 +19,7 @@ from torch.autograd import Function
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
+from charrnn.errors import UsageError
 from charrnn.network.stack.engine import Engine, Unrolled
 from charrnn.network.stack.products import multiplied
 
@@ -48,6 +49,9 @@ def sequence(
     Returns:
         output: (T, B, H), of `dtype`.
         after: the parts of the state after the last step, (B, H) each, of the weights' dtype.
+
+    Raises:
+        UsageError: on the way back, if that is to have derivatives itself.
     """
     return tuple(_Sequence.apply(engine, cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
 
@@ -95,6 +99,9 @@ class _Sequence(Function):
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor | None, *d_after: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():  # what engines compute has no graph of its own
+            found = f"{ctx.engine.name} has no second derivatives, which create_graph asks for"
+            raise UsageError(found, 'call network.compute("torch") before')
         ids, x, w_ih, w_hh, hs, memory, kept = ctx.saved_tensors
         full = w_hh.dtype
         # From step to step, gradients reach the state before in two ways: through the product (d_h)

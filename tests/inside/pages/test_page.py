@@ -21,7 +21,7 @@ from charrnn.config import CellName
 from charrnn.inside.pages.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
 from charrnn.inside.showing import visible
 from tests.browser import Browser
-from tests.conftest import small_config
+from tests.conftest import changed, small_config
 
 HOSTILE = "</script><b>\u2028&amp;\te\u0301 \u200d😀\n"
 TEXT = HOSTILE + "the sea\nis it\n" * 3
@@ -121,9 +121,14 @@ def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
     """A unit that is on after "x" alone, until the next line, comes first where the x is."""
     text = "abc\n" * 5 + "axxxc\n" + "abc\n" * 5
     model = make("rnn", CharTokenizer.from_text(text), hidden_size=6, num_layers=1, embed_size=4)
-    model.table[:] *= 0.3
-    model.table[:, 2] = np.where(np.arange(model.tokenizer.vocab_size) == 4, 3.0, -0.02)
-    model.layers[0].w_hh[:] *= 0.1
+    own = {name: weight.copy() for name, weight in model.weights.items()}
+    x, w_ih = own["embedding.weight"], own["rnn.weight_ih_l0"]
+    w_ih *= 0.3
+    own["rnn.bias_ih_l0"][:] = 0
+    own["rnn.weight_hh_l0"] *= 0.1
+    x[:, 0] = np.where(np.arange(len(x)) == 4, 3.0, -0.02)  # which unit 2 alone reads
+    w_ih[:, 0], w_ih[2] = 0, (1, 0, 0, 0)
+    model = changed(model, own)
     first, last = text.index("x"), text.rindex("x")
     driver = open_page(laptop, tmp_path / "page.html", model, text)
     place = {at: driver.find_element(By.ID, f"c{at}") for at in (first, last)}
@@ -229,8 +234,7 @@ def test_bytes_of_a_character_stand_side_by_side(browser: Browser, tmp_path: Pat
 
 
 def test_a_network_that_has_diverged_has_a_page(browser: Browser, tmp_path: Path) -> None:
-    model = make("gru", CharTokenizer("\nab"))
-    model.layers[0].b_hh[:] = np.nan
+    model = changed(make("gru", CharTokenizer("\nab")), {"rnn.bias_hh_l0": np.nan})
     driver = open_page(browser, tmp_path / "page.html", model, "a")  # of one character
     assert "diverged" in driver.find_element(By.TAG_NAME, "header").text
     assert driver.find_element(By.ID, "value").text == "no number"

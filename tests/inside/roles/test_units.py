@@ -15,9 +15,9 @@ from charrnn.inside import units
 from charrnn.inside.roles.ablation import LEAST, LENGTH, WARM_UP, Ablation
 from charrnn.inside.roles.features import FEATURES, Feature
 from charrnn.inside.roles.findings import CLOSEST, Unit
-from charrnn.inside.roles.following import likely_higher
+from charrnn.inside.roles.following import by_chance, follow, likely_higher
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
-from tests.conftest import VERSE, H, L, small_config
+from tests.conftest import VERSE, H, L, changed, small_config
 from tests.inside.roles.planted import (
     COUNTER,
     LINE_END,
@@ -252,11 +252,10 @@ def test_what_cannot_be_looked_at_is_said() -> None:
     assert len(units(model, text + "Ω", unknown="skip")) == L * H
     with pytest.raises(CharRNNError, match="those of one model"):
         units(Mixture([model, model]), text)
-    model.head_bias[:] = np.nan
+    model = changed(model, {"head.bias": np.nan})
     assert len(units(model, text)) == L * H, "units can be looked at without the predictions"
-    model.layers[0].w_hh[:] = np.nan
     with pytest.raises(CharRNNError, match="not numbers"):
-        units(model, text)
+        units(changed(model, {"rnn.weight_hh_l0": np.nan}), text)
 
 
 EXAMPLE = "Say “so (it)” 7\n  K: x # n\n"
@@ -308,3 +307,21 @@ def test_a_speaker_is_named_before_a_colon() -> None:
     assert named == "JORY:First Citizen:"
     after = FEATURES["after a speaker's name"](text)
     assert "".join(c for c, on in zip(text, after, strict=True) if on) == " Is it gone?\nWe are."
+
+
+def test_no_correlation_is_beyond_one() -> None:
+    """Not even that of a unit with itself, which rounding may lead past it."""
+    text = planted_text(3000, seed=5)
+    model = a_model(text)
+    ids = model.tokenizer.encode(text)
+    _, cache = model.run_with_cache(ids)
+    h = np.concatenate([cache[f"layers.{k}.hook_h"] for k in range(L)], 1)
+    found = follow(model, ids, np.concatenate([h, -h], 1))
+    assert np.abs(found.correlations).max() == pytest.approx(1)
+    assert np.abs(found.correlations).max() <= 1
+    # A rhythm of which each shift is itself or its opposite.
+    beat = np.tile(np.array([[1], [-1]], np.float32), (len(found.at) // 2, 1))
+    same = found._replace(sample=beat, at=np.arange(len(beat)))
+    chance = by_chance(same, beat)
+    assert chance.max() == pytest.approx(1)
+    assert chance.max() <= 1
