@@ -14,7 +14,7 @@ from charrnn.arrays import Ids, log_softmax, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import CellName
 from charrnn.native.processor import Target
-from tests.conftest import PROCESSORS, VERSE, Processor
+from tests.conftest import PROCESSORS, VERSE, Processor, changed
 from tests.native.examples import (
     BATCHES,
     SHAPES,
@@ -193,8 +193,7 @@ def test_however_hot_what_is_banned_is_never_drawn(model: Model, inverse: float)
 
 def test_nothing_leads_out_of_the_vocabulary(cell: CellName) -> None:
     """A diverged model writes nonsense, but reads no memory that is not its own."""
-    model = make(cell, SHAPES[0], Model)
-    model.head_bias[:] = np.nan
+    model = changed(make(cell, SHAPES[0], Model), {"head.bias": np.nan})
     ids, _ = draw(model, random_state(model, 3), 5)
     assert ((ids >= 0) & (ids < model.config.vocab_size)).all()
 
@@ -203,8 +202,9 @@ def test_a_weight_that_stands_out_a_little_does_no_harm(cell: CellName) -> None:
     """One of fifty times the mean of its row has been seen, in an LSTM trained for an hour."""
     model = make(cell, SHAPES[1], Model)
     state, ids = random_state(model, 2), np.zeros(2, np.int32)
-    row = model.layers[1].w_hh[:, 5]
-    row[3] = 50 * np.abs(row).mean()
+    weights = model.weights["rnn.weight_hh_l1"].copy()  # (G·H, H)
+    weights[5, 3] = 50 * np.abs(weights[5]).mean()
+    model = changed(model, {"rnn.weight_hh_l1": weights})
     expected = log_softmax(model.step(ids, state)[0])
     np.testing.assert_allclose(distribution(model, state, ids), expected, atol=0.1)
 
