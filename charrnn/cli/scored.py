@@ -90,6 +90,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     from charrnn.evaluation.surprisals import text_score
     from charrnn.text.records import Records
 
+    losses.refuse_idle(config, dynamic=bool(asked.dynamic))
     networks, tokenizer, reverse = losses.load_networks(asked.models)
     asked = asked._replace(reading=_as_trained(asked, asked.reading.for_tokens(tokenizer.unit)))
     text: Text
@@ -159,8 +160,10 @@ def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> 
     """The records that training kept for validation."""
     parts = set()
     for record in records:
-        if record.corpus is None or record.training is None or record.corpus.sha256 != spool.sha256:
+        if record.corpus is None or record.corpus.sha256 != spool.sha256:
             raise _not_trained_on("list", spool.name)
+        if record.training is None:
+            raise _unknown_part(spool.name)
         parts.add((record.training.training_tokens(text.different), record.training.seed))
     if len(parts) > 1:
         raise _different_parts(spool.name)
@@ -220,7 +223,7 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int, *, else_all
         known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
         training = record.training if known else None
         if training is None and not else_all:
-            raise _not_trained_on("text", corpus.name)
+            raise _unknown_part(corpus.name) if known else _not_trained_on("text", corpus.name)
         found.add(tokens if training is None else training.training_tokens(tokens))
     if len(found) > 1:
         raise _different_parts(corpus.name)
@@ -229,6 +232,12 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int, *, else_all
 
 def _not_trained_on(kind: str, name: str) -> UsageError:
     return UsageError(f"{name} is not the {kind} that was trained on", "leave --validation out")
+
+
+def _unknown_part(name: str) -> UsageError:
+    """A network that was read and saved again keeps no record of its training."""
+    found = f"the model does not say which part of {name} was kept for validation"
+    return UsageError(found, "leave --validation out")
 
 
 def _different_parts(name: str) -> UsageError:

@@ -35,7 +35,7 @@ from charrnn.use_config import EvalConfig
 AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
-__all__ = ["as_read", "evaluate", "load_networks", "mixed_surprisals"]
+__all__ = ["as_read", "evaluate", "load_networks", "mixed_surprisals", "refuse_idle"]
 
 
 @takes(EvalConfig)
@@ -141,7 +141,7 @@ def mixed_surprisals(
         UsageError: for fewer than two tokens, a protocol for texts of another kind, dynamic
             evaluation in windows, or settings that would do nothing.
     """
-    _refuse_idle(config, dynamic=training_ids is not None)
+    refuse_idle(config, dynamic=training_ids is not None)
     if isinstance(text, Records):
         _refuse_for_records(config, dynamic=training_ids is not None)
     elif config.protocol == "records":
@@ -209,20 +209,23 @@ def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
         )
 
 
-def _refuse_idle(config: EvalConfig, *, dynamic: bool) -> None:
-    """Refuse settings that change nothing without another."""
+def refuse_idle(config: EvalConfig, *, dynamic: bool) -> None:
+    """Refuse settings that change nothing without another.
+
+    Raises:
+        UsageError: if there is one.
+    """
     in_windows, own = config.protocol == "windows", EvalConfig()
     known = "--dynamic TEXT (in Python adapt_from)"
     needs = (
-        (in_windows, ("window", "random_windows"), "windows", "--protocol windows"),
-        (config.random_windows is not None, ("seed",), "random windows", "--random-windows"),
+        (in_windows, ("window", "random_windows"), "windows", "the protocol windows"),
+        (config.random_windows is not None, ("seed",), "random windows", "their number"),
         (dynamic, ("segment", "rate", "decay"), "dynamic evaluation", known),
     )
-    for there, names, what, option in needs:
+    for there, names, what, wanted in needs:
         for name in names:
             if not there and getattr(config, name) != getattr(own, name):
-                found = f"--{name.replace('_', '-')} needs {what}"
-                raise UsageError(found, f"add {option}, or leave it out")
+                raise UsageError(f"{name} needs {what}", f"add {wanted}, or leave it out", name)
 
 
 def _mean_probability(each: Sequence[Surprisals]) -> Surprisals:

@@ -56,7 +56,9 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
     for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
         if headless and file.form is Form.CELLS and column not in file.columns:
             if HEADERS.intersection(row.cells.values()):
-                choice = f"choose --text-column from {listing(row.cells.values())}"
+                choice = (
+                    f"choose --text-column from {listing(row.cells.values())}, or 1 if no header"
+                )
                 raise UsageError(f"{file.name}: there is no column {column}", choice)
             file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
             column = "1"

@@ -51,8 +51,8 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     Attributes:
         step: updates made.
         skipped: updates left out because a gradient was not finite: in all, and the last in a row.
-        loss_count: updates since the last evaluation, whose losses have been added up; one that
-            read twice as much as usual counts as two. In older runs each counts as one.
+        loss_count: updates since the last evaluation, whose losses have been added up; one of a
+            language model whose batch was half empty counts as half. In older runs each is one.
         training_seconds: time spent in updates alone.
         seconds: as in `Evaluation`.
         stale: evaluations since the best one.

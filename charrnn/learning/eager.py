@@ -30,13 +30,13 @@ class EagerUpdates:
         optimizer: of its weights.
         config: batch_size and grad_clip count.
         ranks: the processes that share each update.
-        usual: over how much the cost of a batch is, about.
+        usual: tokens of a whole batch; None if batches count the same, however large.
         bf16: whether products are of bfloat16.
 
     Attributes:
         state: what the last update carries to the next; None at the start.
         loss, grad_norm: of the last update.
-        loss_sum: of `loss_count` usual batches, those since `clear_losses`. A batch of which half
+        loss_sum: of `loss_count` whole batches, those since `clear_losses`. A batch of which half
             is missing counts as half of one.
         skipped, skipped_in_row: updates that were not made because a gradient was not finite.
     """
@@ -49,7 +49,7 @@ class EagerUpdates:
         config: TrainConfig,
         ranks: Ranks,
         *,
-        usual: float,
+        usual: float | None,
         bf16: bool,
     ) -> None:
         self.task, self.network = task, network
@@ -84,7 +84,7 @@ class EagerUpdates:
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             # As a folder holds it, so that a resumed run has the same numbers before it.
             self.state = None if state is None else tuple(s.float() for s in detach(state))
-            self._count(loss, float(number) / self.usual)
+            self._count(loss, 1.0 if self.usual is None else float(number) / self.usual)
             self.skipped_in_row = 0
         else:
             self.state = self.ranks.own(self.task.start(self.network, self.config))

@@ -50,13 +50,14 @@ class GraphUpdates:
     Attributes:
         state: the hidden state of the lanes after the last update.
         loss, grad_norm: of the last update.
-        loss_sum: of `loss_count` usual batches, those since `clear_losses`; see `EagerUpdates`.
+        loss_sum: of `loss_count` whole batches, those since `clear_losses`; see `EagerUpdates`.
         seen_in_row: `skipped_in_row` as it was between `CHECK_EVERY` and twice as many updates ago.
     """
 
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
         self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
+        assert before.usual is not None, "what a recording reads are tokens"
         self.usual = before.usual
         # Its own, since a recording that fails leaves it unusable.
         self.generator = torch.Generator(self.device)
@@ -90,7 +91,7 @@ class GraphUpdates:
 
     @property
     def loss_count(self) -> float:
-        """How many usual batches `loss_sum` adds up."""
+        """How many whole batches `loss_sum` adds up."""
         return float(self._loss_count)
 
     @property
@@ -188,7 +189,8 @@ class GraphUpdates:
         # What other threads do on the GPU meanwhile is none of the recording's.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._update()
-        for tensor in (*self.state, self.loss, self.grad_norm, self.loss_sum, self._counts):
+        sums = (self.loss, self.grad_norm, self.loss_sum, self._loss_count, self._counts)
+        for tensor in (*self.state, *sums):
             tensor.zero_()
         return graph
 

@@ -67,7 +67,7 @@ class Learner:
             self.optimizer,
             config,
             ranks,
-            usual=self.batches.tokens_per_step,
+            usual=self.batches.tokens_per_step if task.kind is None else None,
             bf16=self.precision == "bf16",
         )
         self.step = 0

@@ -114,6 +114,11 @@ class CharRNN(Network):
         if tokenizer.vocab_size != self.config.vocab_size:
             found = f"the tokenizer has {tokenizer.vocab_size} tokens"
             raise UsageError(found, f"the network has {self.config.vocab_size}; give its own")
+        if self.corpus is not None and (self.corpus.records == "none") != (tokenizer.end is None):
+            found = (
+                "the network was trained on a list of records, and only their tokenizer has an end"
+            )
+            raise UsageError(found, "give its own tokenizer, or set corpus to None")
         weights = self.weights()
         if unknown := sorted(weights.keys() - weight_shapes(self.config).keys()):
             found = f"a model folder has no place for {unknown[0]}"

@@ -40,10 +40,6 @@ class TaskModel(ABC, Generic[Example]):
     """
 
     def __init__(self, *folders: ModelFolder) -> None:
-        tasks = [found.record.task for found in folders]
-        shared(
-            "columns", folders, [task and (task.text_column, task.label_column) for task in tasks]
-        )
         (first, *others), paths = [card.facts(one) for one in folders], [f.path for f in folders]
         names = {f"model {k}": str(path) for k, path in enumerate(paths)}
         common = {k: fact for k, fact in first.items() if all(o.get(k) == fact for o in others)}

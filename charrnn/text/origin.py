@@ -72,6 +72,6 @@ def _place(source: str | Path) -> str:
         place = os.path.abspath(source)  # noqa: PTH100
         is_shared = not place.startswith(("/dev/", "/proc/"))  # as /dev/stdin is not
         return place if is_shared else os.path.realpath(place)
-    if source.startswith(HUB) or source in BUNDLED:
+    if source.startswith(HUB) or source in BUNDLED or os.path.isabs(source):  # noqa: PTH117
         return source
     return os.path.join(glob.escape(str(Path.cwd())), source)  # noqa: PTH118 - a glob

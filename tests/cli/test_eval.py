@@ -157,7 +157,7 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
         (
             ("eval", "verse", "other.txt", "--window", 4),
             2,
-            "--window needs windows; add --protocol",
+            "--window needs windows; add the protocol windows",
         ),
         (("eval", "verse", "other.txt", "--segment", 4), 2, "--segment needs dynamic evaluation"),
         (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),

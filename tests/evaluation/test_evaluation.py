@@ -259,12 +259,12 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
     for settings_, message in (
         ({"protocol": "windows", "adapt_from": text}, "carries the state"),
         ({"window": 0}, "window is 0"),
-        ({"random_windows": 2}, "--random-windows needs windows; add --protocol windows"),
-        ({"window": 4, "protocol": "carried"}, "--window needs windows"),
-        ({"protocol": "windows", "seed": 5}, "--seed needs random windows; add --random-windows"),
-        ({"segment": 4}, "--segment needs dynamic evaluation; add --dynamic TEXT"),
-        ({"rate": 0.1}, "--rate needs dynamic evaluation"),
-        ({"decay": 0.1}, "--decay needs dynamic evaluation"),
+        ({"random_windows": 2}, "random_windows needs windows; add the protocol windows"),
+        ({"window": 4, "protocol": "carried"}, "window needs windows"),
+        ({"protocol": "windows", "seed": 5}, "seed needs random windows; add their number"),
+        ({"segment": 4}, "segment needs dynamic evaluation; add --dynamic TEXT"),
+        ({"rate": 0.1}, "rate needs dynamic evaluation"),
+        ({"decay": 0.1}, "decay needs dynamic evaluation"),
         ({"rate": -1.0}, "rate is -1"),
         ({"windw": 1}, "unknown setting windw"),
     ):

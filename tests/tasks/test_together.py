@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import charrnn
-from charrnn import CharRNNError, Reading, train
+from charrnn import CharRNNError, train
 from charrnn.arrays import softmax
 from charrnn.folder.reading import read_folder
 from charrnn.tasks.nets.decoder import Decoder
@@ -148,23 +148,18 @@ def test_the_command_answers_and_scores_with_several(desk: Path) -> None:
 def test_models_that_do_not_go_together_are_refused(desk: Path) -> None:
     reviews = (desk / "reviews.csv").read_text()
     (desk / "moods.csv").write_text(reviews.replace(",good", ",glad").replace(",bad", ",sad"))
-    (desk / "named.csv").write_text(reviews.replace("text,label", "review,label"))
     others: dict[str, tuple[str, dict[str, Any]]] = {
         "moods": ("moods.csv", {"task": "classify"}),
         "sooner": ("airline.csv", {"task": "forecast", "horizon": 3, "season": 12}),
         "later": ("longer.csv", {"task": "forecast", "horizon": 5, "season": 12}),
-        "named": ("named.csv", {"task": "classify", "text_column": "review"}),
         "verse": ("reviews.txt", {}),
     }
     for name, (examples, more) in others.items():
-        reading = Reading(text_column=more.pop("text_column", None))
-        run = train(desk / examples, out=desk / name, reading=reading, **SMALL | more)
-        run.finish(progress=False)
+        train(desk / examples, out=desk / name, **SMALL | more).finish(progress=False)
     for names, what in (
         (("classify-0", "moods"), "different labels"),
         (("forecast-0", "sooner"), "different horizons, seasons, windows or columns"),
         (("forecast-0", "later"), "different series"),
-        (("named", "classify-1"), "different columns"),
         (("tag-1", "classify-1"), "different tasks"),
         (("classify-0", "verse"), "different tasks"),
     ):

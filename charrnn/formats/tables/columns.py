@@ -66,10 +66,8 @@ def documents(
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {_shown(text.value)} in the column {column}, no text"
-                choice = _choice(column, _columns(record)).replace(
-                    "choose", "mend it, or choose", 1
-                )
-                raise UsageError(f"{name}: {found}", choice)
+                choice = _choice(column, _columns(record))
+                raise UsageError(f"{name}: {found}", f"mend it, or {choice}")
             empty += 1
             if text is _Nothing.MISSING:
                 missing += 1
