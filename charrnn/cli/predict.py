@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 
 from charrnn.config import Reading
 from charrnn.errors import UsageError
-from charrnn.terminal.options import as_text, count_models, names_a_file, take, with_settings
+from charrnn.terminal.options import as_text, names_a_file, take, with_settings
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ ArgumentsArgument = Annotated[
     typer.Argument(
         metavar="MODEL... [FILE | TEXT]...",
         help="A model folder, or the name of one in checkpoints/; several answer together, so what "
-        "names a model is one.  Then "
+        "names a model, and no file or folder of texts, is one.  Then "
         "files of texts, one per line or in a column of a table, or the texts themselves; a "
         "forecaster reads series, and continues those it was trained on if none are given.  "
         "Put -- before one that begins with a minus.  [default: standard input]",
@@ -61,8 +62,9 @@ def predict(
     **given: Any,
 ) -> None:
     """Answer with a model that was trained for a task: label, tag, translate or forecast."""
-    reading, count = take(Reading, given), count_models(arguments)
-    models, inputs = arguments[:count], arguments[count:]
+    reading, others = take(Reading, given), takewhile(_is_model, arguments[1:])
+    models = [arguments[0], *others]
+    inputs = arguments[len(models) :]
     from charrnn.folder.reading import find_model, read_record
     from charrnn.tasks.loading import load
 
@@ -76,7 +78,7 @@ def predict(
         option = "--plot" if horizon is None else "--horizon"
         raise UsageError(f"{option} is about forecasts", "leave it out")
     model = load(models)
-    if count > 1:
+    if len(models) > 1:
         say(f"{', '.join(models)} answer together")
     if task.name == "forecast":
         from charrnn.terminal.forecasts import show_forecasts
@@ -84,6 +86,15 @@ def predict(
         show_forecasts(model, inputs, reading, horizon, plot, plain=plain)
     else:
         _answer(model, inputs or ["-"], reading, task, plain=plain)
+
+
+def _is_model(argument: str) -> bool:
+    """Whether an argument after the first names a model, and no file or folder of texts."""
+    from charrnn.folder.reading import is_model
+    from charrnn.folder.record import CONFIG
+
+    is_input = os.path.exists(argument) and not os.path.isfile(f"{argument}/{CONFIG}")  # noqa: PTH110, PTH113
+    return is_model(argument) and not is_input
 
 
 def _answer(

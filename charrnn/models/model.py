@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property, partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,9 +108,9 @@ class Model(Predictor):
         return partial(type(self), reverse=self.reads_backwards), given
 
     @property
-    def weights(self) -> Mapping[str, Floats]:
-        """The weights by PyTorch's names; read-only, and so are the arrays."""
-        return MappingProxyType(self._weights)
+    def weights(self) -> Weights:
+        """The weights by PyTorch's names. The arrays are read-only; the dictionary is yours."""
+        return dict(self._weights)
 
     def _layer(self, weights: Weights, k: int) -> Layer:
         w_ih, w_hh, b_ih, b_hh = (weights[RECURRENT + name] for name in layer_names(k))

@@ -133,7 +133,7 @@ class Translator(TaskModel[Pair]):
     def _limit(self, length: int) -> int:
         """Tokens of the longest translation of a source of so many, with its ends."""
         limits = [
-            task.longest_target * max(1, MORE * (length - 1) / task.longest_source)
+            task.longest_target * max(1, MORE * ((length - 1) / task.longest_source))
             for task in self._tasks
         ]
         return math.ceil(max(limits))

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -28,7 +27,6 @@ __all__ = [
     "ModelArgument",
     "UnknownOption",
     "as_text",
-    "count_models",
     "models_and_texts",
     "names_a_file",
     "option_names",
@@ -151,18 +149,14 @@ def models_and_texts(arguments: list[str], work: str, usage: str) -> tuple[list[
     Raises:
         UsageError: if there is no text.
     """
-    if len(arguments) < 2:
-        raise UsageError(f"there is no text to {work}", usage)
-    count = count_models(arguments[:-1])
-    return arguments[:count], arguments[count:]
-
-
-def count_models(arguments: Sequence[str]) -> int:
-    """How many arguments are models: the first is one, and so are those after it that name one."""
     from charrnn.folder.reading import is_model
 
-    others = takewhile(is_model, arguments[1:])
-    return 1 + sum(1 for _ in others)
+    if len(arguments) < 2:
+        raise UsageError(f"there is no text to {work}", usage)
+    count = 1
+    while count < len(arguments) - 1 and is_model(arguments[count]):
+        count += 1
+    return arguments[:count], arguments[count:]
 
 
 def option_names(parameters: Iterable[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,17 @@ def test_the_command_answers_and_scores_with_several(desk: Path) -> None:
     assert shown["scores"] == pytest.approx(report.scores)
     done = commands.run(desk, "predict", "forecast-1", "forecast-0", "--plain")
     assert len(done.stdout.split()) == 5
+
+
+def test_a_folder_of_texts_is_an_input_whatever_model_has_its_name(desk: Path) -> None:
+    for name in ("tag-0", "tag-1"):
+        shutil.copytree(desk / name, desk / "elsewhere" / "checkpoints" / name)
+    texts = desk / "elsewhere" / "tag-1"
+    texts.mkdir()
+    (texts / "one.txt").write_text("a film in New Film\n")
+    done = commands.run(desk / "elsewhere", "predict", "tag-0", "tag-1", "--plain")
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_models_that_do_not_go_together_are_refused(desk: Path) -> None:
