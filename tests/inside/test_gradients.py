@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from charrnn.inside import gradients
 from charrnn.inside.backwards import norms_back
 from charrnn.text.tokenizer import CharTokenizer
 from tests.conftest import VERSE, H, L, changed, small_config
+from tests.modes import default_dtype, deterministic
 
 TOKENIZER = CharTokenizer.from_text(VERSE)
 
@@ -107,31 +107,13 @@ def test_what_has_no_gradient_is_said(cell: CellName) -> None:
         gradients([changed(model, {"rnn.weight_hh_l0": np.nan})], VERSE)
 
 
-@contextmanager
-def float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
-@contextmanager
-def deterministic() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)
-
-
 MODES: dict[str, Callable[[], Any]] = {
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
     "set_grad_enabled": lambda: torch.set_grad_enabled(False),
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "device": lambda: torch.device("meta"),
-    "float64": float64,
+    "float64": default_dtype,
     "deterministic": deterministic,
 }
 

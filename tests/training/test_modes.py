@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 
 from charrnn import CharRNN, Corpus, Evaluated, Mixture, Progress, evaluate, load, resume, train
 from tests.conftest import VERSE
+from tests.modes import default_device, default_dtype, deterministic
 
 CORPUS = Corpus("verse", VERSE * 12)
 SETTINGS: dict[str, Any] = {
@@ -26,33 +27,6 @@ SETTINGS: dict[str, Any] = {
     "steps": 24,
     "eval_every": 8,
 }
-
-
-@contextmanager
-def default_dtype() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
-@contextmanager
-def default_device() -> Iterator[None]:
-    torch.set_default_device("meta")
-    try:
-        yield
-    finally:
-        torch.set_default_device(None)
-
-
-@contextmanager
-def deterministic() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(False)
 
 
 MODES: dict[str, Callable[[], Any]] = {
