@@ -25,7 +25,7 @@ from charrnn.task_config import Tag
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run
 from tests.conftest import VERSE
-from tests.training.test_modes import default_dtype
+from tests.modes import default_dtype
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8,
