@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.folder.resuming import ReadingRecord, RunProgress
 from charrnn.learning.learner import Learner
 from charrnn.objectives.language import LanguageModelling
 from charrnn.text.records import Records, Text
 from charrnn.text.tokenizer import CharTokenizer
 
-__all__ = ["language_learner", "language_task"]
+__all__ = ["language_learner", "language_task", "progress_of"]
 
 
 def language_task(train: Text, vocab_size: int = 11) -> LanguageModelling:
@@ -24,3 +25,19 @@ def language_task(train: Text, vocab_size: int = 11) -> LanguageModelling:
 def language_learner(model: ModelConfig, config: TrainConfig, train: Text) -> Learner:
     """A learner of a language model."""
     return Learner(language_task(train, model.vocab_size), model, config)
+
+
+def progress_of(learner: Learner) -> RunProgress:
+    """What is saved of a learner beside its tensors."""
+    return RunProgress(
+        step=learner.step,
+        skipped=(learner.skipped, learner.skipped_in_row),
+        loss_count=learner.loss_count,
+        training_seconds=learner.seconds,
+        seconds=0.0,
+        stale=0,
+        best=None,
+        metrics=(),
+        sources=(),
+        reading=ReadingRecord(),
+    )

@@ -11,13 +11,12 @@ import torch
 
 from charrnn.arrays import Weights
 from charrnn.config import CellName, TrainConfig
-from charrnn.folder.resuming import ReadingRecord, RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import CHECK_EVERY, GraphUpdates
 from charrnn.learning.learner import Learner
 from charrnn.training.diagnosis import is_stuck
 from tests.conftest import V, small_config
-from tests.learners import language_learner
+from tests.learners import language_learner, progress_of
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -55,20 +54,8 @@ def record(one: Learner) -> None:
 
 def resumed(one: Learner, cell: CellName, device: str) -> Learner:
     """Another learner that goes on from what is saved of this one."""
-    progress = RunProgress(
-        step=one.step,
-        skipped=(one.skipped, one.skipped_in_row),
-        loss_count=one.loss_count,
-        training_seconds=one.seconds,
-        seconds=0.0,
-        stale=0,
-        best=None,
-        metrics=(),
-        sources=(),
-        reading=ReadingRecord(),
-    )
     other = learner(cell, device, dropout=0.4)
-    other.restore(one.tensors(), progress)
+    other.restore(one.tensors(), progress_of(one))
     return other
 
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from charrnn.arrays import Ids
 from charrnn.config import CellName, TrainConfig
 from charrnn.evaluation.surprisals import surprisals
-from charrnn.folder.resuming import ReadingRecord, RunProgress
+from charrnn.folder.resuming import RunProgress
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.learner import Learner
 from charrnn.learning.records import RecordLanes, steps_of
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.records import PAD, Records
 from tests.conftest import V, small_config
-from tests.learners import language_learner
+from tests.learners import language_learner, progress_of
 
 END = V - 1
 
@@ -181,18 +181,7 @@ def test_losses_added_up_before_a_stop_count_as_they_did() -> None:
     whole, other = (learner("rnn", records_of([60, 2, 3, 5]), 2) for _ in range(2))
     for _ in range(5):
         whole.update()
-    progress = RunProgress(
-        step=whole.step,
-        skipped=(0, 0),
-        loss_count=whole.loss_count,
-        training_seconds=0.0,
-        seconds=0.0,
-        stale=0,
-        best=None,
-        metrics=(),
-        sources=(),
-        reading=ReadingRecord(),
-    )
+    progress = progress_of(whole)
     other.restore(
         whole.tensors(), msgspec.json.decode(msgspec.json.encode(progress), type=RunProgress)
     )
