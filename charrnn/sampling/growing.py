@@ -121,13 +121,13 @@ class GrowingText:
 
     def _add_beyond(self, token: int) -> str:
         """Take in an id beyond the length if it belongs to the last cluster; else the text ends."""
+        begun = not self.held and self.incomplete(self.last_ids)  # a character, within the length
+        before = self.last_text
+        self.held += 1
         if token == self.end_id:
             self.cut = True
             return ""
-        begun = not self.held and self.incomplete(self.last_ids)  # a character, within the length
-        before = self.last_text
         piece = self._decoded([token])
-        self.held += 1
         assert self.max_tokens is not None, "there is a length"
         full = self.tokens + self.held - self.max_tokens >= MAX_OVER
         if not begun and piece and not clusters.joins(before, piece[0]):

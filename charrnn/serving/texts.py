@@ -151,11 +151,17 @@ class Text:
 
     def _hand_on(self, text: str) -> None:
         self._shown += len(text)
-        # A record's end is a token without a character.
-        upto = self._shown + self.growing.record_ended
-        costs = self.costs.up_to(upto) if self.costs else []
+        costs = self._new_costs() if self.costs else []
         self._news.append(Piece(text, costs, self.finish))
         self._fresh = not self._whole or self.finish is not None
+
+    def _new_costs(self) -> list[TokenCost]:
+        assert self.costs is not None, "they are asked for"
+        if self.finish is None or self.growing.ending.ended:
+            return self.costs.up_to(self._shown)
+        # Tokens without a character are listed, too: half of one, which is not shown, or an end.
+        drawn = len(self.ids) - len(self.request.prompt)
+        return self.costs.rest(drawn - self.growing.tokens)
 
     def take_fresh(self) -> bool:
         """Whether the event loop is to be told of news, once."""
@@ -208,6 +214,12 @@ class _Costs:
         found = []
         while self.waiting and self.waiting[0].offset < shown:
             found.append(self.waiting.popleft())
+        return found
+
+    def rest(self, beyond: int) -> list[TokenCost]:
+        """The costs of all tokens that are waiting but the last `beyond`."""
+        found = list(self.waiting)[: len(self.waiting) - beyond]
+        self.waiting.clear()
         return found
 
     def _name(self, token: int) -> str:

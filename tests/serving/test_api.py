@@ -475,6 +475,28 @@ def test_a_record_ends_by_itself_and_is_scored_with_its_end(names: Path) -> None
         assert server.ask("GET", "/v1/models").json["data"][0]["end"] == "\n"
 
 
+def test_half_a_character_is_not_shown_but_has_its_cost(names: Path) -> None:
+    """A byte that the end of the record follows, where the length is full."""
+    with started(names, "bytes") as server:
+        reply = server.complete(model="bytes", max_tokens=1, logprobs=20, n=128, seed=3).json
+        choices = reply["choices"]
+        again = [
+            server.complete(model="bytes", max_tokens=1, logprobs=1, seed=choice["seed"]).json
+            for choice in choices
+        ]
+    for choice in choices:
+        found = choice["logprobs"]
+        assert found["tokens"]
+        assert len(found["top_logprobs"][0]) == 20
+    assert sum(len(choice["logprobs"]["tokens"]) for choice in choices) == (
+        reply["usage"]["completion_tokens"]
+    )
+    halves = [choice["logprobs"]["tokens"] for choice in choices if not choice["text"]]
+    assert ["bytes:\\xc3"] in halves
+    alone = [one["choices"][0]["logprobs"]["tokens"] for one in again]
+    assert alone == [choice["logprobs"]["tokens"] for choice in choices]
+
+
 def test_a_stop_in_another_normal_form_ends_the_text(names: Path) -> None:
     model = charrnn.load(names / "names")
     seed = next(seed for seed in range(99) if "ä" in model.generate(seed=seed))
