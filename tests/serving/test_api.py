@@ -488,8 +488,9 @@ def test_half_a_character_is_not_shown_but_has_its_cost(names: Path) -> None:
         found = choice["logprobs"]
         assert found["tokens"]
         assert len(found["top_logprobs"][0]) == 20
-    assert sum(len(choice["logprobs"]["tokens"]) for choice in choices) == (
-        reply["usage"]["completion_tokens"]
+    assert (
+        sum(len(choice["logprobs"]["tokens"]) for choice in choices)
+        == (reply["usage"]["completion_tokens"])
     )
     halves = [choice["logprobs"]["tokens"] for choice in choices if not choice["text"]]
     assert ["bytes:\\xc3"] in halves
