@@ -23,7 +23,7 @@ __all__ = [
 
 EMBEDDING = "embedding.weight"  # (V, E)
 RECURRENT = "rnn."  # stands before the names of the recurrent stack's weights
-HEAD_WEIGHT = "head.weight"  # (V, H), or (V, 2·H) if the stack is bidirectional
+HEAD_WEIGHT = "head.weight"  # (V, H)
 HEAD_BIAS = "head.bias"  # (V,)
 
 

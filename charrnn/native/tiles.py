@@ -192,7 +192,7 @@ class Tiles:
         start: Callable[[], list[Vector]],
         use: Callable[[Int, list[Vector]], None],
     ) -> None:
-        """See `training_code.Vectors.multiply`; words are a multiple of 16.
+        """See `vectors.Vectors.multiply`; words are a multiple of 16.
 
         Weights are (words / 16, columns, 16 words, 16 units), so that a tile is read in a row.
         """

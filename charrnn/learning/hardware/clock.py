@@ -1,4 +1,4 @@
-"""The time, read in one place, so that a test can say how fast its machine is.
+"""The time that a run goes by, read in one place, so that a test can say how fast it is.
 
 watch = Stopwatch()
 watch.read()    # seconds that the work has taken, without its pauses

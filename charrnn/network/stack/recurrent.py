@@ -50,7 +50,7 @@ class Recurrent(nn.Module):
     """L recurrent layers of one cell; weights have the names that `nn.LSTM` and its kin give them.
 
     Args:
-        cell: a name in `cells.CELLS`.
+        cell: a name in `cells.rules.CELLS`.
         input_size: I, the width of the input.
         hidden_size: H.
         num_layers: L.

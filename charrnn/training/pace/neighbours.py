@@ -44,7 +44,7 @@ class Usage(NamedTuple):
 def usage() -> Usage:
     """That of now."""
     return Usage(
-        moment=time.perf_counter(),
+        moment=time.perf_counter(),  # the processor seconds below are real, whatever `clock` says
         own=time.process_time(),
         busy=busy_seconds(),
         waited=waiting_seconds(),
