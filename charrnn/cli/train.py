@@ -123,9 +123,9 @@ def _one_voice() -> Iterator[bool]:
     if "RANK" not in os.environ:
         yield True
         return
-    from charrnn.learning.hardware.ranks import Leave, LostError, found
+    from charrnn.learning.hardware.ranks import Leave, LostError, processes
 
-    ranks = found()
+    ranks = processes()
     try:
         yield not ranks.follows
     except CharRNNError as error:

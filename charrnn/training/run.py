@@ -34,7 +34,7 @@ from charrnn.folder.record import CHECKPOINTS, Evaluation
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.memory import kept_memory
-from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, found
+from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
 from charrnn.settings import settings_of
@@ -100,7 +100,7 @@ def train(
     begin = clock.now()
     budget = Budget(minutes=minutes, epochs=epochs, steps=steps)
     place = _wanted_place(out, name)
-    if place is not None and not found().follows:  # the first process may have made it by now
+    if place is not None and not processes().follows:  # the first process may have made it by now
         refuse_occupied(place.name)  # before a long text is read
     starts = listed(() if init_from is None else init_from)
     if repeat is not None:
@@ -147,7 +147,7 @@ def _corpus(sources: str | Path | Sources) -> Sources:
     """
     if isinstance(sources, Corpus):
         return sources
-    sources, count = listed(sources), found().count
+    sources, count = listed(sources), processes().count
     for once in filter(is_read_once, sources if count > 1 else ()):
         name = "standard input" if str(once) == STANDARD_INPUT else once
         raise UsageError(f"{name} can't be read by {count} processes", "name a file")
@@ -174,9 +174,9 @@ class Run:
     """
 
     def __init__(self, prepared: NewRun | StoppedRun, sources: Sources | None) -> None:
-        if not found().follows:
+        if not processes().follows:
             resumes = isinstance(prepared, StoppedRun)
-            found().refuse_uneven(prepared.batch_size, given=resumes)
+            processes().refuse_uneven(prepared.batch_size, given=resumes)
         self._place = prepared.place
         self.notes = prepared.notes
         self.evaluations: list[Evaluation] = []
@@ -195,7 +195,7 @@ class Run:
     def __iter__(self) -> Iterator[Event]:
         if self._is_over:
             return
-        prepared, ranks = self._prepared, found()
+        prepared, ranks = self._prepared, processes()
         if prepared is None:
             assert self._place is not None, "a run that has started has a folder"
             prepared = _stopped(self._place, self._sources)
@@ -267,7 +267,7 @@ class Run:
 
         with (
             noted(signal.SIGINT) as received,
-            tqdm(unit=" updates", disable=not progress or found().follows) as bar,
+            tqdm(unit=" updates", disable=not progress or processes().follows) as bar,
             closing(iter(self)) as events,  # type: ignore[type-var]
         ):
             for event in events:
@@ -275,7 +275,7 @@ class Run:
                 if received:
                     break
         if not self._is_over:
-            if found().follows:
+            if processes().follows:
                 raise CharRNNError("the first process has stopped this run", "see what it says")
             raise KeyboardInterrupt
         return load(self.folder)

@@ -1,6 +1,6 @@
 """Processes that train together: what they add up, and what the first one tells the others.
 
-    ranks = found()             # as torchrun says; ALONE where it says nothing
+    ranks = processes()         # as torchrun says; ALONE where it says nothing
     ranks.mean(weights, cost)   # gradients of the whole batch, the same bits in every process
 
 Rank 0 decides all that depends on clocks, files and users, and tells the others what to do next.
@@ -41,7 +41,7 @@ __all__ = [
     "Restore",
     "Start",
     "Update",
-    "found",
+    "processes",
 ]
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -264,7 +264,7 @@ ALONE = Ranks(0, 1)
 
 
 @functools.cache
-def found() -> Ranks:
+def processes() -> Ranks:
     """The processes that torchrun has started; `ALONE` where it has not, or only this one.
 
     Raises:

@@ -18,7 +18,7 @@ from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, readin
 from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_device
-from charrnn.learning.hardware.ranks import found
+from charrnn.learning.hardware.ranks import processes
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import Plan
@@ -150,7 +150,7 @@ def text_of(progress: RunProgress) -> Sources:
 
 def moved(progress: RunProgress, config: TrainConfig) -> tuple[str, ...]:
     """What the user should know where a run is computed elsewhere than before."""
-    notes = found().changed_from(progress.processes)
+    notes = processes().changed_from(progress.processes)
     if config.device == "auto" and progress.device is not None:
         device = choose_device("auto").type
         if device != progress.device:

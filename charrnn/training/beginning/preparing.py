@@ -13,7 +13,7 @@ from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
 from charrnn.learning.hardware.devices import choose_device, choose_precision, speed
-from charrnn.learning.hardware.ranks import found
+from charrnn.learning.hardware.ranks import processes
 from charrnn.network.modes import own_modes
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
@@ -118,7 +118,7 @@ def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     Measured where it decides something: not on a CPU for a network whose size is given, or a
     run that is made again or is over soon.
     """
-    ranks = found()
+    ranks = processes()
     device = choose_device(settings.get("device", "auto"))
     wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
     open_size = "hidden_size" not in settings and trial.is_long_in_minutes(budget)

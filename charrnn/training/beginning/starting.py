@@ -38,7 +38,7 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware.clock import Stopwatch
-from charrnn.learning.hardware.ranks import Ranks, Start, found
+from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
@@ -210,7 +210,7 @@ def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:
 
 def _begin(place: Place, data: Data) -> Ranks:
     """The processes of this run, told that it begins."""
-    ranks = found()
+    ranks = processes()
     ranks.tell(Start(str(place.shown), data.corpus.sha256, torch.get_num_threads()))
     return ranks
 
