@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.layout import parameter_count, weight_shapes
 from charrnn.config import ModelConfig
 
 MODEL = ModelConfig(cell="lstm", vocab_size=65, embed_size=64, hidden_size=1024, num_layers=2)
-PARAMETERS = sum(math.prod(shape) for shape in weight_shapes(MODEL).values())
+PARAMETERS = parameter_count(weight_shapes(MODEL))
 LANES, LENGTH = 128, 128  # of one card
 # Measured on one H200 (benchmarks/NOTES.md): in single operations, as several processes compute,
 # before one kernel ran all steps of a layer; and as a CUDA graph, as one process does.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from charrnn.arrays import Floats
@@ -16,6 +18,7 @@ __all__ = [
     "RECURRENT",
     "Layer",
     "layer_names",
+    "parameter_count",
     "recurrent_shapes",
     "refuse_bidirectional",
     "weight_shapes",
@@ -92,6 +95,11 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         HEAD_WEIGHT: (config.vocab_size, width),
         HEAD_BIAS: (config.vocab_size,),
     }
+
+
+def parameter_count(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many numbers are learnt, given name and shape of each weight."""
+    return sum(map(math.prod, shapes.values()))
 
 
 def refuse_bidirectional(config: ModelConfig) -> None:

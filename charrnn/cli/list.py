@@ -89,6 +89,7 @@ def _describe(entry: Entry) -> None:
         ReadWriteError: if one can't be read.
     """
     from charrnn.cells.heads import shapes_of
+    from charrnn.cells.layout import parameter_count
     from charrnn.folder.reading import read_record, read_tokenizer
     from charrnn.folder.record import CONFIG, WEIGHTS
 
@@ -103,7 +104,7 @@ def _describe(entry: Entry) -> None:
     shapes = shapes_of(record.model, record.task)
     entry.cell = record.model.cell
     entry.num_layers, entry.hidden_size = record.model.num_layers, record.model.hidden_size
-    entry.parameters = sum(math.prod(shape) for shape in shapes.values())
+    entry.parameters = parameter_count(shapes)
     entry.corpus = record.corpus.name if record.corpus else None
     entry.unit = tokenizer.unit
     entry.task = None if record.task is None else record.task.name

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from charrnn.cells.heads import Shapes
+from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, ModelConfig, settings_from
 from charrnn.objectives.request import Request, Speed
 
@@ -65,7 +66,7 @@ class Sizes:
         """About how often a network reads the examples, at so many operations per second."""
         if budget.minutes is None:
             return math.inf
-        weights = sum(map(math.prod, self.shapes(model).values()))
+        weights = parameter_count(self.shapes(model))
         return 60 * budget.minutes * rate / (self.operations * weights * train)
 
     def note(

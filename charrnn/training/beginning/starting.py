@@ -9,7 +9,6 @@ the model folder. Starting makes the folder and locks it.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ import torch
 
 import charrnn
 from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, ModelConfig, TrainConfig
 from charrnn.errors import CannotCreateError
 from charrnn.folder import card
@@ -204,8 +204,7 @@ class StoppedRun:
 
 def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:
     """How many numbers are learnt: label to value."""
-    count = sum(math.prod(shape) for shape in shapes_of(model, task).values())
-    return {"parameters": f"{count:,}"}
+    return {"parameters": f"{parameter_count(shapes_of(model, task)):,}"}
 
 
 def _begin(place: Place, data: Data) -> Ranks:

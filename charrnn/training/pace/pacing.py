@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.layout import parameter_count, weight_shapes
 from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.clock import Stopwatch
@@ -107,7 +107,7 @@ def measured_speed(device: torch.device, precision: Precision, cell: CellName) -
     text = np.zeros(plan.train_tokens, np.uint8)
     vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
     task = LanguageModelling(text, text[:9], vocabulary)
-    operations = 6 * sum(math.prod(shape) for shape in weight_shapes(model).values())
+    operations = 6 * parameter_count(weight_shapes(model))
     config = schedule(plan, TIMED_UPDATES)
     try:
         learner = Learner(task, model, config)

@@ -9,14 +9,13 @@ half a second at 2×256, four seconds at 2×1024.
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
 
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.layout import parameter_count, weight_shapes
 from charrnn.config import Budget, EngineName, ModelConfig, TrainConfig
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_device, choose_precision
@@ -127,7 +126,7 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
         return _rates_on_gpu(plan.model, config, task, ways, recorded=processes == 1)
     steps = config.seq_length
     if task.kind is None:  # the others read examples as they are
-        weights = sum(map(math.prod, weight_shapes(plan.model).values()))
+        weights = parameter_count(weight_shapes(plan.model))
         steps = min(max(FEWEST_STEPS, int(OPERATIONS / (6 * weights * lanes))), steps)
     small = {"batch_size": lanes, "seq_length": steps, "precision": "fp32"}
     short = replace(plan, settings=plan.settings | small)
