@@ -13,10 +13,10 @@ def seed_of(*key: int) -> int:
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
 
 
-def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
+def generator(*key: int) -> torch.Generator:
     """A generator of its own for the random numbers of `key`.
 
     PyTorch's global generator is neither used nor changed, so neither the caller nor another run
     in the same process can be disturbed, or disturb.
     """
-    return torch.Generator(device).manual_seed(seed_of(*key))
+    return torch.Generator().manual_seed(seed_of(*key))

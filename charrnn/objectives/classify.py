@@ -56,9 +56,7 @@ class ClassifierNetwork(Encoder):
         generator: of the first weights.
     """
 
-    def __init__(
-        self, config: ModelConfig, classes: int, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, config: ModelConfig, classes: int, generator: torch.Generator) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
         self.head = linear(width, classes, generator)
@@ -102,7 +100,7 @@ class ClassifyData(TextData[Labelled]):
         )
 
 
-def read(request: Request, known: Tokenizer | None = None) -> ClassifyData:
+def read(request: Request, known: Tokenizer | None) -> ClassifyData:
     """Read texts with labels; see `objectives.table.Objective`.
 
     Raises:

@@ -62,12 +62,10 @@ class ForecasterNetwork(Encoder):
     Args:
         config: the shape of the stack.
         task: horizon, season and features.
-        generator: of the first weights; None for PyTorch's own.
+        generator: of the first weights.
     """
 
-    def __init__(
-        self, config: ModelConfig, task: Forecast, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, config: ModelConfig, task: Forecast, generator: torch.Generator) -> None:
         super().__init__(config, task.inputs, generator)
         self.quantiles = len(task.quantiles)
         self.head = Linear(config.hidden_size, task.horizon * self.quantiles)
@@ -129,7 +127,7 @@ class ForecastData:
         raise AssertionError(f"{network} reads numbers, {bases} do not")
 
 
-def read(request: Request, _known: Tokenizer | None = None) -> ForecastData:
+def read(request: Request, _known: Tokenizer | None) -> ForecastData:
     """Read series; see `objectives.table.Objective`.
 
     Raises:

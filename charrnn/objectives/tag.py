@@ -66,7 +66,7 @@ class TaggerNetwork(Encoder):
         config: ModelConfig,
         kind: Tag,
         tags: Sequence[str],
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
     ) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
@@ -128,7 +128,7 @@ class TagData(TextData[Tagged]):
         )
 
 
-def read(request: Request, known: Tokenizer | None = None) -> TagData:
+def read(request: Request, known: Tokenizer | None) -> TagData:
     """Read texts with tags; see `objectives.table.Objective`.
 
     Raises:

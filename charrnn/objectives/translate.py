@@ -54,9 +54,7 @@ class TranslatorNetwork(Encoder):
         generator: of the first weights.
     """
 
-    def __init__(
-        self, config: ModelConfig, reach: int, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, config: ModelConfig, reach: int, generator: torch.Generator) -> None:
         super().__init__(config, generator=generator)
         self.decoder = Decoder(config, reach, generator)
         self.head = linear(config.hidden_size, config.vocab_size, generator)
@@ -106,7 +104,7 @@ class TranslateData(TextData[Pair]):
         )
 
 
-def read(request: Request, known: Tokenizer | None = None) -> TranslateData:
+def read(request: Request, known: Tokenizer | None) -> TranslateData:
     """Read pairs; see `objectives.table.Objective`.
 
     Raises:

@@ -73,8 +73,8 @@ class Documents:
         are_rows: whether several came from one source.
     """
 
-    def __init__(self, starts: Iterable[int] = ()) -> None:
-        self.starts = array("q", starts)
+    def __init__(self) -> None:
+        self.starts = array("q")
         self.are_rows = False
         self._source = ""
 
@@ -93,7 +93,7 @@ def in_words(kind: str) -> str:
     return words.get(kind, f"between {kind.strip()!r}")
 
 
-def kind_of_end(end: str, trained: str = NONE) -> str:
+def kind_of_end(end: str, trained: str) -> str:
     """What a text is a list of in which this stands after each record.
 
     Args:

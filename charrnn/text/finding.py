@@ -15,7 +15,7 @@ INSTALLED = frozenset({"node_modules", "__pycache__", "checkpoints"})
 MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # of a cache, and of a virtual environment
 
 
-def below(folder: Path, everything: bool = False) -> tuple[list[Path], list[str]]:
+def below(folder: Path, *, everything: bool) -> tuple[list[Path], list[str]]:
     """The files below a folder, sorted.
 
     Args:

@@ -17,7 +17,7 @@ import torch
 from charrnn.config import TrainConfig
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import AdamW, learning_rate
-from charrnn.learning.seeds import generator
+from charrnn.learning.seeds import generator, seed_of
 from charrnn.objectives.language import RESET_SHARE, reset_some_lanes
 from tests.conftest import small_config
 from tests.learners import language_learner
@@ -127,7 +127,7 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
     plain = torch.optim.AdamW(groups, betas=(0.9, 0.98), foreach=False, fused=False)
     for step in range(4):
         batch, state = one.batches.batch(step), one.state
-        dice = generator(one.config.seed, step + 1, device=one.device)
+        dice = torch.Generator(one.device).manual_seed(seed_of(one.config.seed, step + 1))
         if state is not None:
             state = reset_some_lanes(state, RESET_SHARE, dice)
         logits, _ = network(torch.from_numpy(batch.inputs).to(one.device), state, dice)

@@ -55,7 +55,7 @@ def settings(**changed: Any) -> TrainConfig:
 def data_of(*lengths: int, horizon: int = 2, season: int | None = 2) -> ForecastData:
     write_series("a.csv", *random_walks(*lengths))
     wanted = TaskSettings(task="forecast", horizon=horizon, season=season)
-    return forecast.read(Request(["a.csv"], Reading(), wanted))
+    return forecast.read(Request(["a.csv"], Reading(), wanted), None)
 
 
 def plan_of(data: ForecastData, **given: Any) -> Any:
@@ -236,7 +236,7 @@ def test_the_plan_names_the_features() -> None:
     rows = "".join(f"{k % 7},{k % 3},{k % 2}\n" for k in range(40))
     Path("a.csv").write_text(f"y,heat,wind\n{rows}")
     wanted = TaskSettings(task="forecast", horizon=1)
-    data = forecast.read(Request(["a.csv"], Reading(), wanted))
+    data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
     reasons = plan_of(data, seq_length=8).reasons
     assert "reads 8 values at a time, each with its heat and wind, and predicts 1;" in reasons
     reasons = plan_of(data, seq_length=1, batch_size=1).reasons
@@ -277,4 +277,4 @@ def test_no_language_model_starts_a_forecaster() -> None:
     write_series("a.csv", *random_walks(40))
     bases: list[Any] = [object()]
     with pytest.raises(UsageError, match="a forecaster reads numbers"):
-        forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast"), bases))
+        forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast"), bases), None)

@@ -70,7 +70,7 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     assert model.evaluate("long.csv").notes == (note,)
     record = read_folder(Path("m")).record
     assert record.training is not None
-    data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")))
+    data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")), None)
     task = data.divided(record.training)
     assert max(map(len, task.rows_of(task.val))) == 6
 
@@ -247,7 +247,7 @@ def test_each_class_has_a_text_to_train_on() -> None:
     run.finish(progress=False)
     record = read_folder(Path("m")).record
     assert record.training is not None
-    data = classify.read(request_of("classify", ["pairs.csv"]))
+    data = classify.read(request_of("classify", ["pairs.csv"]), None)
     for keeps, count in ((True, 30), (False, 25)):
         task = data.divided(msgspec.structs.replace(record.training, keep_classes=keeps))
         assert len({one.label for one in task.train}) == count

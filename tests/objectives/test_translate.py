@@ -103,7 +103,7 @@ def request_of(**given: Any) -> Request:
 
 def data_of(count: int = 40) -> translate.TranslateData:
     write_pairs("pairs.tsv", strings(count, 1, 9, seed=1), lambda text: text.upper() + "!")
-    return translate.read(request_of())
+    return translate.read(request_of(), None)
 
 
 def network_of(
@@ -156,7 +156,7 @@ def log_probs_of(network: TranslatorNetwork, source: Any, ids: np.ndarray) -> np
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 def test_a_wide_search_finds_the_best_of_all(length_penalty: float) -> None:
     write_pairs("pairs.tsv", [f"{'a' * k}b{'b' * j}" for k in range(4) for j in range(4)], str)
-    data = translate.read(request_of())
+    data = translate.read(request_of(), None)
     kind = data.kind.__class__(longest_source=8, longest_target=4)
     task = replace(data.divided(settings()), kind=kind)
     network = network_of(task, data)
@@ -250,7 +250,7 @@ def test_pairs_of_one_source_are_on_one_side() -> None:
     sources = strings(30, 3, 9, seed=1)
     lines = "".join(f"{source}\t{n}\n" for source in sources for n in range(3))
     Path("pairs.tsv").write_text(lines)
-    data = translate.read(request_of())
+    data = translate.read(request_of(), None)
     task = data.divided(settings())
     train, val = ({pair.source for pair in part} for part in (task.train, task.val))
     assert train.isdisjoint(val)

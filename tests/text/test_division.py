@@ -43,6 +43,12 @@ class Writer:
         return "".join(self.random.choice(characters) for _ in range(length))
 
 
+def one_file() -> Documents:
+    found = Documents()
+    found.add("a.txt", 0)
+    return found
+
+
 def blocks(parts: list[str]) -> str:
     return "\n\n".join(parts)
 
@@ -155,7 +161,7 @@ KINDS: list[tuple[str, str, Maker]] = [
 )
 def test_a_list_is_told_from_a_story(kind: str, make: Maker) -> None:
     text = make(Writer(), range(1, 90))
-    found = divide("auto", text, Documents([0]), len(text))
+    found = divide("auto", text, one_file(), len(text))
     assert found.kind == kind
     assert bool(found.why) == (kind != "none")  # and it says what speaks for it
 
@@ -171,7 +177,7 @@ def test_a_list_is_told_from_a_story(kind: str, make: Maker) -> None:
     ],
 )
 def test_real_texts_are_what_they_are(text: str, kind: str) -> None:
-    assert divide("auto", text, Documents([0]), len(text)).kind == kind
+    assert divide("auto", text, one_file(), len(text)).kind == kind
 
 
 def test_rows_and_short_files_are_records_and_chapters_are_not() -> None:
@@ -228,12 +234,12 @@ def test_documents_keep_their_line_ends(documents: list[str], size: int) -> None
 
 def test_a_separator_on_lines_of_its_own_means_these_lines() -> None:
     text = "it is 5% off\n%\nno\n%\n"
-    found = divide("%", text, Documents([0]), len(text))
+    found = divide("%", text, one_file(), len(text))
     assert found.kind == found.end == "\n%\n"
     parts = [record for part in split([text], found.kind) for record in part if record]
     assert parts == ["it is 5% off", "no"]
     inline = "a<|endoftext|>b"
-    assert divide("<|endoftext|>", inline, Documents([0]), len(inline)).kind == "<|endoftext|>"
+    assert divide("<|endoftext|>", inline, one_file(), len(inline)).kind == "<|endoftext|>"
 
 
 def test_two_separators_in_a_row_leave_nothing_between() -> None:
@@ -242,7 +248,7 @@ def test_two_separators_in_a_row_leave_nothing_between() -> None:
 
 
 def test_escapes_stand_for_line_ends() -> None:
-    assert divide(r"\n;\n", "a", Documents([0]), 1).kind == "\n;\n"
+    assert divide(r"\n;\n", "a", one_file(), 1).kind == "\n;\n"
 
 
 def test_a_record_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

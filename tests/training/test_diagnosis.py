@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from charrnn import Corpus, Evaluation, Finished, resume, train
-from charrnn.objectives.plans.advice import for_language as advice
+from charrnn.objectives.plans.advice import for_language
 from tests.conftest import VERSE
 
 V = 50
@@ -33,6 +33,10 @@ def metrics(*losses: tuple[float, float], step: int = 100) -> list[Evaluation]:
     ]
 
 
+def advice(found: list[Evaluation], max_epochs: int) -> str:
+    return for_language(found, max_epochs, V, "--minutes")
+
+
 LEVEL = math.log(V)
 RUNS = {
     "overfits: validation rose from 1.60 to 1.80": [(1.9, 1.8), (1.6, 1.6), (1.2, 1.8)],
@@ -50,7 +54,7 @@ RUNS = {
 
 @pytest.mark.parametrize("cause", RUNS)
 def test_advice_is_by_what_both_losses_did(cause: str) -> None:
-    found = advice(metrics(*RUNS[cause]), 30, V)
+    found = advice(metrics(*RUNS[cause]), 30)
     assert cause in found
     for other in ("overfits", "noise", "still falling", "--learning-rate"):
         assert (other in found) == (other in cause)
@@ -58,17 +62,17 @@ def test_advice_is_by_what_both_losses_did(cause: str) -> None:
 
 def test_a_wobble_of_validation_is_no_overfitting() -> None:
     """It was called so as soon as the last evaluation was not the best, by however little."""
-    assert "overfits" not in advice(metrics((2.0, 1.9), (1.8, 1.7), (1.79, 1.7004)), 30, V)
+    assert "overfits" not in advice(metrics((2.0, 1.9), (1.8, 1.7), (1.79, 1.7004)), 30)
 
 
 def test_a_text_that_was_read_often_enough_needs_no_longer_run() -> None:
     falling = metrics(*[(3 - 0.1 * k, 2.9 - 0.1 * k) for k in range(20)])
-    assert "longer will not" in advice(falling, 20, V)
-    assert "still falling" in advice(falling, 60, V)
+    assert "longer will not" in advice(falling, 20)
+    assert "still falling" in advice(falling, 60)
 
 
 def test_a_few_updates_on_a_real_text_are_no_noise() -> None:
-    assert "still falling" in advice(metrics((LEVEL, LEVEL - 0.002), step=3), 30, V)
+    assert "still falling" in advice(metrics((LEVEL, LEVEL - 0.002), step=3), 30)
 
 
 @pytest.mark.parametrize(

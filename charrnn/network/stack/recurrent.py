@@ -111,7 +111,7 @@ class Recurrent(nn.Module):
             generator=generator,
         )
 
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+    def reset_parameters(self, generator: torch.Generator | None) -> None:
         """Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.
 
         Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in

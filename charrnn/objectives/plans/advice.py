@@ -15,7 +15,7 @@ TRIED_UPDATES = 100  # after which a network has learnt at least how often each 
 
 
 def for_language(
-    metrics: Sequence[Evaluation], max_epochs: int, vocab_size: int, longer: str = "--minutes"
+    metrics: Sequence[Evaluation], max_epochs: int, vocab_size: int, longer: str
 ) -> str:
     """What would make the model better, judging by its losses.
 
@@ -25,7 +25,7 @@ def for_language(
         vocab_size: V; to guess among as many costs ln V nats.
         longer: the option that makes a run longer.
     """
-    first, last = metrics[0], metrics[-1]
+    last = metrics[-1]
     best = min(metrics, key=lambda evaluation: evaluation.val_nats)
     chance = math.log(vocab_size)
     if best.val_nats > chance - CLEAR and last.step >= TRIED_UPDATES:
@@ -47,8 +47,8 @@ def for_language(
         )
     if best.epoch > max_epochs - 1:
         return f"it has read the text {best.epoch:.0f} times: more text will help, longer will not"
-    before = metrics[-1 - math.ceil(len(metrics) / 4)] if len(metrics) > 1 else first
-    if len(metrics) > 1 and before.val_nats - best.val_nats < CLEAR:
+    quarter = math.ceil(len(metrics) / 4)
+    if len(metrics) > 1 and metrics[-1 - quarter].val_nats - best.val_nats < CLEAR:
         return "the loss no longer falls: more text or a larger --rnn-size may help"
     return f"the loss was still falling: train longer ({longer}) for a better model"
 

@@ -51,7 +51,7 @@ class Deadline:
         self._paces: list[float] = []  # of one span after the other, since the last correction
         self._step, self._begin = step, begin  # where the present span began
 
-    def evaluated(self, seconds: float, saving: float = 0.0, waited: float = 0.0) -> None:
+    def evaluated(self, seconds: float, saving: float, waited: float) -> None:
         """Note how long an evaluation took.
 
         Args:

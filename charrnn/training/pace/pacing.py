@@ -15,7 +15,7 @@ from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.devices import choose_precision, speed
-from charrnn.learning.hardware.ranks import ALONE, Ranks
+from charrnn.learning.hardware.ranks import Ranks
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring, Task
@@ -36,7 +36,7 @@ LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm 
 
 
 def count_steps(
-    plan: Plan, budget: Budget, task: Task, watch: Stopwatch, ranks: Ranks = ALONE
+    plan: Plan, budget: Budget, task: Task, watch: Stopwatch, ranks: Ranks
 ) -> tuple[int, float]:
     """How many updates the budget allows; for minutes, the rate is measured first.
 
