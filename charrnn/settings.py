@@ -127,11 +127,11 @@ def settings_of(*kinds: type[Settings]) -> tuple[Setting, ...]:
 def fields_of(kind: type[Settings]) -> tuple[Setting, ...]:
     """All fields of `kind`, including those that no user sets."""
     found = []
-    plain = get_type_hints(kind)
-    for field in msgspec.structs.fields(kind):
+    hints = get_type_hints(kind)
+    for field in _fields(kind):
         extra: dict[str, Any] = dict(field.type.__metadata__[-1].extra)  # `about` stands last
         extra["options"] = extra["options"] or (f"--{field.name.replace('_', '-')}",)
-        found.append(Setting(field.name, field.type, plain[field.name], field.default, **extra))
+        found.append(Setting(field.name, field.type, hints[field.name], field.default, **extra))
     return tuple(found)
 
 
