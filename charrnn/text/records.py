@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 
-__all__ = ["PAD", "Records", "Text", "beginning"]
+__all__ = ["PAD", "Records", "Text", "beginning", "shuffled", "sides"]
 
 PAD = -100  # in place of a token that is not there; PyTorch's losses leave it out
 CHUNK = 1 << 22  # ids that are looked through at a time
-VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation records
+VALIDATION = 0x76616C  # in the key of the random numbers that choose what validates
 
 
 class Records:
@@ -118,14 +118,29 @@ class Records:
             seed: equal seeds draw the same.
         """
         kinds, kind_of = np.unique(self._first_equals, return_inverse=True)
-        order = np.random.default_rng((seed, VALIDATION)).permutation(len(kinds))
-        validates = np.zeros(len(kinds), bool)
-        validates[order[training:]] = True
-        rows = validates[kind_of]  # (K,)
-        return self.chosen(np.flatnonzero(~rows)), self.chosen(np.flatnonzero(rows))
+        train, validation = sides(kind_of, shuffled(len(kinds), seed)[training:])
+        return self.chosen(train), self.chosen(validation)
 
 
 Text = NDArray[np.integer] | Records  # what is trained on and scored: a story (N,), or a list
+
+
+def shuffled(count: int, seed: int) -> NDArray[np.int64]:
+    """The numbers of different records or examples, in the order in which sides are drawn."""
+    return np.random.default_rng((seed, VALIDATION)).permutation(count)
+
+
+def sides(
+    kinds: NDArray[np.integer], validating: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of those for training, and of those for validation; equals are on one side.
+
+    Args:
+        kinds: (N,), which of the different ones each is.
+        validating: those of the different ones that validate.
+    """
+    validates = np.isin(kinds, validating)  # (N,)
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def beginning(text: Text, tokens: int) -> Text:

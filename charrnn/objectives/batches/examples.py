@@ -18,6 +18,7 @@ from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import drawing
+from charrnn.text.records import shuffled, sides
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 from charrnn.words import counted
 
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
-VALIDATION = 0x76616C  # in the key of the random numbers that choose the validation examples
 
 
 def divide(
@@ -56,14 +56,11 @@ def divide(
     if len(numbers) < MIN_EXAMPLES:
         found = f"the data has {counted(len(numbers), 'different example')}"
         raise BadDataError(found, f"{MIN_EXAMPLES} are needed to learn and to validate")
-    order = np.random.default_rng((seed, VALIDATION)).permutation(len(numbers))
+    order = shuffled(len(numbers), seed)
     count = min(max(1, round(len(numbers) * val_frac)), len(numbers) - 1)
     if labels is not None:
         order = _to_spare(order, kinds, labels)
-    validates = np.zeros(len(numbers), bool)
-    validates[order[:count]] = True
-    rows = validates[kinds]  # (N,)
-    return np.flatnonzero(~rows), np.flatnonzero(rows)
+    return sides(kinds, order[:count])
 
 
 def _to_spare(
