@@ -35,7 +35,7 @@ from charrnn.task_config import Classify
 from charrnn.tasks import classify
 from charrnn.tasks.nets.encoder import groups
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids
+from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
@@ -152,7 +152,7 @@ class Classification(TextTask[Labelled, Batch]):
     @staticmethod
     def tokens_of(example: Labelled) -> int:
         """See `TextTask`."""
-        return len(example.text) + 2
+        return len(example.text) + ENDS
 
     @property
     def max_epochs(self) -> int:

@@ -37,7 +37,7 @@ from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import groups
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids
+from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
@@ -194,7 +194,7 @@ class Tagging(TextTask[Tagged, Batch]):
     @staticmethod
     def tokens_of(example: Tagged) -> int:
         """See `TextTask`."""
-        return len(example.text) + 2
+        return len(example.text) + ENDS
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

@@ -25,12 +25,18 @@ from charrnn.tasks.answers import Label
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.scores.reports import Report, unknown_labels
-from charrnn.tasks.texts import ADVICE, as_ids, columns_for, cut_note, labels_for, tokenizer_of
+from charrnn.tasks.texts import (
+    ADVICE,
+    ENDS,
+    as_ids,
+    columns_for,
+    cut_note,
+    labels_for,
+    tokenizer_of,
+)
 from charrnn.text.tokenizer import as_trained
 
 __all__ = ["Classifier", "labels_in", "report_of"]
-
-ENDS = 2  # steps of a text beside its characters
 
 
 def labels_in(examples: Sequence[Labelled], classes: Sequence[str]) -> Labels:

@@ -17,6 +17,7 @@ from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = [
     "END",
+    "ENDS",
     "STAND_IN",
     "as_ids",
     "columns_for",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 END = "\n"  # how the end of a text reads
+ENDS = 2  # tokens that a text has more than characters; see `as_ids`
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
 # Older translators hold these where no one had named a column, and there was no header.
 FIRST = ("1", "2")

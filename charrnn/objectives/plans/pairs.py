@@ -18,6 +18,7 @@ from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
+from charrnn.tasks.texts import ENDS
 from charrnn.words import counted
 
 __all__ = ["longest_of", "plan_of", "tokens_of"]
@@ -38,12 +39,12 @@ DROPOUTS = {"dropout": 0.3, "weight_dropout": 0.2}
 
 def tokens_of(pair: Pair) -> int:
     """How many tokens are read with a pair, the ends of its texts included."""
-    return len(pair.source) + len(pair.target) + 4
+    return len(pair.source) + len(pair.target) + 2 * ENDS
 
 
 def longest_of(pair: Pair) -> int:
     """Steps in which both texts of a pair are read, with their ends."""
-    return 2 + max(len(pair.source), len(pair.target))
+    return max(len(pair.source), len(pair.target)) + ENDS
 
 
 def plan_of(
@@ -115,7 +116,9 @@ def _notes(left_out: int, longest: int) -> tuple[str, ...]:
     """What the user should know."""
     if not left_out:
         return ()
-    return (f"left out {counted(left_out, 'pair')} with a text of over {longest - 2:,} characters",)
+    return (
+        f"left out {counted(left_out, 'pair')} with a text of over {longest - ENDS:,} characters",
+    )
 
 
 def _reasons(model: ModelConfig, settings: Mapping[str, Any], tokens: int, pairs: int) -> str:

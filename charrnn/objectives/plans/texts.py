@@ -15,6 +15,7 @@ from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
+from charrnn.tasks.texts import ENDS
 from charrnn.words import counted
 
 __all__ = ["plan_of"]
@@ -22,7 +23,6 @@ __all__ = ["plan_of"]
 TOKENS = 2048  # of an update, about
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
-ENDS = 2  # tokens that a text has more than characters
 MAX_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
 # Early stopping is off: the learning rate falls to zero at the end, where answers become best.
 PATIENCE = 1_000
