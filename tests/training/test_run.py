@@ -62,6 +62,28 @@ def leave_after(run: Run, updates: int) -> None:
             break
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hiden_size": 5}, "unknown setting hiden_size"),
+        ({"vocab_size": 5}, "unknown setting vocab_size"),
+        ({"bidirectional": True}, "unknown setting bidirectional"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"cell": "lsmt"}, "choose from rnn, lstm, gru"),
+        ({"hidden_size": 0}, "hidden_size is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"seq_length": -1}, "seq_length is -1"),
+        ({"val_frac": 1.0}, "val_frac is 1.0"),
+        ({"val_frac": 0.0}, "val_frac is 0.0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(CharRNNError, match=message) as error:
+        train(CORPUS, **settings)
+    assert error.value.exit_code == 2
+
+
 def test_a_run_that_is_not_followed_leaves_nothing_on_the_disk() -> None:
     """In a notebook, `charrnn.train("book.txt")` once left an empty folder and trained nothing."""
     names: list[dict[str, Any]] = [{}, {"name": "novel"}, {"out": "elsewhere/model"}]

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from charrnn.cells.layout import parameter_count, weight_shapes
-from charrnn.config import Budget, CellName, ModelConfig, TrainConfig, check, settings_from
+from charrnn.config import Budget, CellName, ModelConfig, settings_from
 from charrnn.errors import BadDataError, UsageError
 from charrnn.objectives.batches.dividing import MAX_VAL, Shares, record_shares
 from charrnn.objectives.plans.plan import (
@@ -77,18 +77,14 @@ def plan(
         text: N, how many tokens the corpus has, if it is a story; or its records.
         vocab_size: V.
         budget: how long to train.
-        given: settings the user made; names of `ModelConfig` and `TrainConfig`.
+        given: settings the user made, of `ModelConfig` and `TrainConfig`, within their bounds.
         speed: operations per second that training reaches on this machine.
         fine_tuning: whether the weights have been trained before, and must not be shaken.
 
     Raises:
         BadDataError: if the corpus is too small to train on; says how much is needed.
-        UsageError: for unknown settings, or values out of bounds or too large for the corpus.
+        UsageError: for values too large for the corpus.
     """
-    given = {name: value for name, value in given.items() if value is not None}
-    refuse_unknown(given)
-    check(TrainConfig, given)
-    check(ModelConfig, {name: given[name] for name in ("cell",) if name in given})
     notes, records = list[str](), 0
     if isinstance(text, Records):
         shares, records = record_shares(text, given, notes), text.count

@@ -38,6 +38,7 @@ def prepare(request: Request) -> tuple[Data, Plan]:
     Raises:
         CharRNNError: as reading and planning do.
     """
+    planning.refuse_unknown(request.settings)
     task = request.work.task
     data, plan = _language(request) if task is None else _examples(request, task)
     if (epochs := request.budget.epochs) is not None:
@@ -84,7 +85,6 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
         raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
     takes, read, plan = OBJECTIVES[task]
     _refuse_useless(request, takes | HOW_FILES_ARE_READ)
-    planning.refuse_unknown(request.settings)
     data = read(request, None)
     return data, plan(
         data, request, lambda cell: _speed({**request.settings, "cell": cell}, request.budget)
