@@ -9,7 +9,8 @@ each token and each end is scored.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from charrnn.text.records import PAD, Records, Text
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import EvalConfig
 
-__all__ = ["Scoring", "surprisals", "targets", "text_score"]
+__all__ = ["in_pieces", "surprisals", "targets", "text_score"]
 
 MAX_LANES = 64
 MAX_RECORDS = 256  # side by side; they are short
@@ -45,112 +46,96 @@ def surprisals(network: CharRNN, text: Text, config: EvalConfig | None = None) -
     Returns:
         nats: one for each of `targets`.
     """
-    scoring = Scoring(network, text, config)
-    for _ in scoring:
-        pass
-    return scoring.nats
+    pieces = in_pieces(network, text, config)
+    try:
+        while True:
+            next(pieces)
+    except StopIteration as end:
+        nats: Surprisals = end.value
+        return nats
 
 
-class Scoring:
-    """`surprisals`, chunk by chunk, so that the caller can do something else in between.
+@torch.inference_mode()
+def in_pieces(
+    network: CharRNN, text: Text, config: EvalConfig | None = None
+) -> Generator[None, None, Surprisals]:
+    """`surprisals`, chunk by chunk, so that the caller can do something else in between."""
+    config, training = config or EvalConfig(), network.training
+    network.eval()
+    try:
+        if isinstance(text, Records):
+            return (yield from _each(network, text))
+        if config.protocol == "windows":
+            return (yield from _windows(network, text, config))
+        return (yield from _carried(network, text))
+    finally:
+        network.train(training)
 
-        scoring = Scoring(network, ids)
-        for _ in scoring: ...    # a chunk of the text has been read
-        scoring.nats             # once the loop is over
 
-    Args:
-        network, text, config: as for `surprisals`.
+def _each(network: CharRNN, records: Records) -> Generator[None, None, Surprisals]:
+    """Each record from the empty state; those of about equal length side by side."""
+    nats = np.empty(records.size, np.float32)
+    begins = np.cumsum(records.lengths) - records.lengths  # of each record in `nats`
+    for rows in alike(records.lengths, MAX_RECORDS):
+        state, longest = None, int(records.lengths[rows[-1]])
+        for time in range(0, longest, CHUNK):
+            window = records.windows(rows, time, min(CHUNK, longest - time))  # (B, T+1)
+            inputs, wanted = np.maximum(window[:, :-1], 0), window[:, 1:]
+            logits, state = network(_tensor(inputs, network), state)
+            own = wanted != PAD
+            at = begins[rows][:, None] + time + np.arange(wanted.shape[1])  # (B, T)
+            nats[at[own]] = _losses(logits, wanted)[own]
+            yield
+    return nats
+
+
+def _carried(network: CharRNN, ids: NDArray[np.integer]) -> Generator[None, None, Surprisals]:
+    """The text is read in lanes side by side.
+
+    Each begins `WARM_UP` tokens before the first that it scores, which brings its state to
+    where a single pass over the whole text would have it.
     """
+    count = len(ids) - 1
+    lanes = min(MAX_LANES, max(1, count // (4 * WARM_UP)))
+    warm_up = WARM_UP if lanes > 1 else 0
+    stride = math.ceil(count / lanes)  # tokens that a lane scores
+    starts = np.arange(lanes) * stride - warm_up  # (B,), where each lane begins to read
+    nats = np.empty(count, np.float32)
+    state = None
+    for time in range(0, warm_up + stride, CHUNK):
+        at = starts[:, None] + np.arange(time, min(time + CHUNK, warm_up + stride))  # (B, T)
+        inside = at.clip(0, count - 1)
+        if time == warm_up and state is not None:
+            # The first lane had nothing to warm up on: the text begins here.
+            keep = _tensor(np.arange(lanes)[:, None] > 0, network)  # (B, 1)
+            state = tuple(part * keep for part in state)
+        logits, state = network(_tensor(ids[inside], network), state)  # (B, T, V)
+        if time >= warm_up:
+            own = (at >= 0) & (at < count)
+            # Lanes may end in the next one's part, where they have read the same text.
+            nats[at[own]] = _losses(logits, ids[inside + 1])[own]
+        yield
+    return nats
 
-    def __init__(self, network: CharRNN, text: Text, config: EvalConfig | None = None) -> None:
-        self.network = network
-        self.text = text
-        self.config = config or EvalConfig()
-        self._nats: Surprisals | None = None
 
-    @property
-    def nats(self) -> Surprisals:
-        """One number for each of `targets`."""
-        assert self._nats is not None, "the loop over a scoring comes first"
-        return self._nats
+def _windows(
+    network: CharRNN, ids: NDArray[np.integer], config: EvalConfig
+) -> Generator[None, None, Surprisals]:
+    """Windows, each read from the empty state."""
+    count = len(ids) - 1
+    starts, size = _starts(count, config), min(config.window, count)
+    parts = []
+    for first in range(0, len(starts), MAX_LANES):
+        at = starts[first : first + MAX_LANES, None] + np.arange(size)  # (B, T)
+        inside = at.clip(max=count - 1)
+        logits, _ = network(_tensor(ids[inside], network))  # (B, T, V)
+        parts.append(_losses(logits, ids[inside + 1])[at < count])
+        yield
+    return np.concatenate(parts)
 
-    @torch.inference_mode()
-    def __iter__(self) -> Iterator[None]:
-        training = self.network.training
-        self.network.eval()
-        try:
-            if isinstance(self.text, Records):
-                yield from self._each(self.text)
-            elif self.config.protocol == "windows":
-                yield from self._windows(self.text)
-            else:
-                yield from self._carried(self.text)
-        finally:
-            self.network.train(training)
 
-    def _each(self, records: Records) -> Iterator[None]:
-        """Each record from the empty state; those of about equal length side by side."""
-        nats = np.empty(records.size, np.float32)
-        begins = np.cumsum(records.lengths) - records.lengths  # of each record in `nats`
-        for rows in alike(records.lengths, MAX_RECORDS):
-            state, longest = None, int(records.lengths[rows[-1]])
-            for time in range(0, longest, CHUNK):
-                window = records.windows(rows, time, min(CHUNK, longest - time))  # (B, T+1)
-                inputs, wanted = np.maximum(window[:, :-1], 0), window[:, 1:]
-                logits, state = self.network(self._tensor(inputs), state)
-                own = wanted != PAD
-                at = begins[rows][:, None] + time + np.arange(wanted.shape[1])  # (B, T)
-                nats[at[own]] = _losses(logits, wanted)[own]
-                yield
-        self._nats = nats
-
-    def _carried(self, ids: NDArray[np.integer]) -> Iterator[None]:
-        """The text is read in lanes side by side.
-
-        Each begins `WARM_UP` tokens before the first that it scores, which brings its state to
-        where a single pass over the whole text would have it.
-        """
-        count = len(ids) - 1
-        lanes = min(MAX_LANES, max(1, count // (4 * WARM_UP)))
-        warm_up = WARM_UP if lanes > 1 else 0
-        stride = math.ceil(count / lanes)  # tokens that a lane scores
-        starts = np.arange(lanes) * stride - warm_up  # (B,), where each lane begins to read
-        nats = np.empty(count, np.float32)
-        state = None
-        for time in range(0, warm_up + stride, CHUNK):
-            at = starts[:, None] + np.arange(time, min(time + CHUNK, warm_up + stride))  # (B, T)
-            inside = at.clip(0, count - 1)
-            if time == warm_up and state is not None:
-                # The first lane had nothing to warm up on: the text begins here.
-                keep = torch.arange(lanes, device=self._device)[:, None] > 0  # (B, 1)
-                state = tuple(part * keep for part in state)
-            logits, state = self.network(self._tensor(ids[inside]), state)  # (B, T, V)
-            if time >= warm_up:
-                own = (at >= 0) & (at < count)
-                # Lanes may end in the next one's part, where they have read the same text.
-                nats[at[own]] = _losses(logits, ids[inside + 1])[own]
-            yield
-        self._nats = nats
-
-    def _windows(self, ids: NDArray[np.integer]) -> Iterator[None]:
-        """Windows, each read from the empty state."""
-        count = len(ids) - 1
-        starts, size = _starts(count, self.config), min(self.config.window, count)
-        parts = []
-        for first in range(0, len(starts), MAX_LANES):
-            at = starts[first : first + MAX_LANES, None] + np.arange(size)  # (B, T)
-            inside = at.clip(max=count - 1)
-            logits, _ = self.network(self._tensor(ids[inside]))  # (B, T, V)
-            parts.append(_losses(logits, ids[inside + 1])[at < count])
-            yield
-        self._nats = np.concatenate(parts)
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.network.parameters()).device
-
-    def _tensor(self, ids: NDArray[np.integer]) -> Tensor:
-        return torch.from_numpy(ids).to(self._device)
+def _tensor(values: NDArray[Any], network: CharRNN) -> Tensor:
+    return torch.from_numpy(values).to(next(network.parameters()).device)
 
 
 def targets(text: Text, config: EvalConfig) -> NDArray[np.integer]:

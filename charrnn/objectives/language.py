@@ -191,9 +191,8 @@ class LanguageModelling:
 
     def validate(self, network: CharRNN) -> Generator[None, None, Scored]:
         """The mean over all tokens."""
-        scoring = surprisals.Scoring(network, self.val)
-        yield from scoring
-        return Scored(float(scoring.nats.mean(dtype=np.float64)))
+        nats = yield from surprisals.in_pieces(network, self.val)
+        return Scored(float(nats.mean(dtype=np.float64)))
 
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
         """The validation loss."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from random import Random
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from charrnn.evaluation.surprisals import Scoring
+from charrnn.arrays import Surprisals
+from charrnn.evaluation import surprisals
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.hardware import clock
+from charrnn.network.char_rnn import CharRNN
+from charrnn.text.records import Text
 from charrnn.training.pace import trial
 
 __all__ = ["Machine"]
@@ -41,18 +44,19 @@ class Machine:
         self.slowness: Callable[[float], float] = lambda _: 1.0
         self.noise = 0.0
         self._random = Random(1)  # noqa: S311
-        run, score = EagerUpdates.run, Scoring.__iter__
+        run, score = EagerUpdates.run, surprisals.in_pieces
 
         def slow_run(updates: EagerUpdates, *given: Any) -> None:
             run(updates, *given)
             self.work(UPDATE * max(self._random.gauss(1, self.noise), 0.1))
 
-        def slow_score(scoring: Scoring) -> Iterator[None]:
-            yield from score(scoring)
-            self.work(READING * scoring.text.size)
+        def slow_score(network: CharRNN, text: Text) -> Generator[None, None, Surprisals]:
+            nats = yield from score(network, text)
+            self.work(READING * text.size)
+            return nats
 
         monkeypatch.setattr(EagerUpdates, "run", slow_run)
-        monkeypatch.setattr(Scoring, "__iter__", slow_score)
+        monkeypatch.setattr(surprisals, "in_pieces", slow_score)
         monkeypatch.setattr(clock, "now", lambda: self.seconds)
         monkeypatch.setattr("charrnn.training.saver.Thread", AtOnce)
         monkeypatch.setattr(trial, "LONG_MINUTES", math.inf)  # real time would choose the engine
