@@ -8,7 +8,6 @@ each token and each end is scored.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from typing import Any
 
@@ -19,7 +18,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Surprisals
+from charrnn.cells.rules import State
 from charrnn.network.char_rnn import CharRNN
+from charrnn.scoring.lanes import CHUNK, MAX_LANES, chunks
 from charrnn.scoring.score import Score, alike, score_of
 from charrnn.text.records import PAD, Records, Text
 from charrnn.text.tokenizer import Tokenizer
@@ -27,10 +28,7 @@ from charrnn.use_config import EvalConfig
 
 __all__ = ["in_pieces", "surprisals", "targets", "text_score"]
 
-MAX_LANES = 64
 MAX_RECORDS = 256  # side by side; they are short
-WARM_UP = 512  # tokens; what came before changes the loss by less than 1e-4 nats per token
-CHUNK = 64  # time steps per call; divides WARM_UP
 
 
 def surprisals(network: CharRNN, text: Text, config: EvalConfig | None = None) -> Surprisals:
@@ -90,30 +88,15 @@ def _each(network: CharRNN, records: Records) -> Generator[None, None, Surprisal
 
 
 def _carried(network: CharRNN, ids: NDArray[np.integer]) -> Generator[None, None, Surprisals]:
-    """The text is read in lanes side by side.
-
-    Each begins `WARM_UP` tokens before the first that it scores, which brings its state to
-    where a single pass over the whole text would have it.
-    """
-    count = len(ids) - 1
-    lanes = min(MAX_LANES, max(1, count // (4 * WARM_UP)))
-    warm_up = WARM_UP if lanes > 1 else 0
-    stride = math.ceil(count / lanes)  # tokens that a lane scores
-    starts = np.arange(lanes) * stride - warm_up  # (B,), where each lane begins to read
-    nats = np.empty(count, np.float32)
-    state = None
-    for time in range(0, warm_up + stride, CHUNK):
-        at = starts[:, None] + np.arange(time, min(time + CHUNK, warm_up + stride))  # (B, T)
-        inside = at.clip(0, count - 1)
-        if time == warm_up and state is not None:
-            # The first lane had nothing to warm up on: the text begins here.
-            keep = _tensor(np.arange(lanes)[:, None] > 0, network)  # (B, 1)
-            state = tuple(part * keep for part in state)
-        logits, state = network(_tensor(ids[inside], network), state)  # (B, T, V)
-        if time >= warm_up:
-            own = (at >= 0) & (at < count)
-            # Lanes may end in the next one's part, where they have read the same text.
-            nats[at[own]] = _losses(logits, ids[inside + 1])[own]
+    """The text is read in lanes side by side."""
+    nats = np.empty(len(ids) - 1, np.float32)
+    state: State | None = None
+    for at, own, keep in chunks(len(nats)):
+        if keep is not None and state is not None:
+            state = tuple(part * _tensor(keep, network) for part in state)
+        logits, state = network(_tensor(ids[at], network), state)  # (B, T, V)
+        if own is not None:
+            nats[at[own]] = _losses(logits, ids[at + 1])[own]
         yield
     return nats
 

@@ -5,7 +5,6 @@ for block in activity(model, ids, ["layers.0.hook_h"]): ...    # (N,) → (n, H)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,18 +13,15 @@ from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, checked_ids
+from charrnn.cells.rules import State
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
 from charrnn.models.hooks import Cache, NamesFilter, Recorder, chosen_places
 from charrnn.models.predictor import Predictor
+from charrnn.scoring.lanes import chunks
 from charrnn.text.tokenizer import as_trained
 
-__all__ = ["EXACT", "WARM_UP", "Block", "activity", "refuse_others", "story_ids"]
-
-MAX_LANES = 64
-WARM_UP = 512  # tokens; what came before changes hardly anything
-CHUNK = 64  # time steps per block; divides WARM_UP
-EXACT = 4 * WARM_UP * 2  # tokens from which on a text is read in several lanes
+__all__ = ["Block", "activity", "refuse_others", "story_ids"]
 
 
 class Block(NamedTuple):
@@ -73,7 +69,7 @@ def activity(
 ) -> Iterator[Block]:
     """What a network computes at every token of a text; each token comes once.
 
-    A text shorter than `EXACT` tokens is read from its first token to its last, as
+    A text shorter than `scoring.lanes.EXACT` tokens is read from its first token to its last, as
     `run_with_cache` reads it. A longer one is read in up to 64 lanes side by side; each begins 512
     tokens before its part, with an empty state, so that its values are nearly those of a single
     pass. (The first lane's are exactly those.)
@@ -93,19 +89,12 @@ def activity(
 
 
 def _blocks(model: Predictor, ids: Ids, wanted: list[str]) -> Iterator[Block]:
-    count = len(ids)
-    lanes = min(MAX_LANES, max(1, count // (EXACT // 2)))
-    warm_up = WARM_UP if lanes > 1 else 0
-    stride = math.ceil(count / lanes)  # tokens that a lane answers for
-    starts = np.arange(lanes) * stride - warm_up  # (B,), where each lane begins to read
-    state = model.start(lanes)
-    for time in range(0, warm_up + stride, CHUNK):
-        at = starts[:, None] + np.arange(time, min(time + CHUNK, warm_up + stride))  # (B, T)
-        if time == warm_up:  # the first lane had nothing to warm up on: the text begins here
-            state = tuple(part * (np.arange(lanes) > 0)[:, None] for part in state)
-        recorder = Recorder(wanted if time >= warm_up else (), *at.shape)
-        logits, state = model(ids[at.clip(0, count - 1)], state, recorder)  # (B, T, V)
-        if time >= warm_up:
-            own = at < count  # the last lane may be shorter
+    state: State | None = None
+    for at, own, keep in chunks(len(ids)):
+        if keep is not None and state is not None:
+            state = tuple(part * keep for part in state)
+        recorder = Recorder(() if own is None else wanted, *at.shape)
+        logits, state = model(ids[at], state, recorder)  # (B, T, V)
+        if own is not None:
             values = {name: value[own] for name, value in recorder.values.items()}
             yield Block(at[own], values, logits[own])

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from charrnn import CharRNNError
 from charrnn.config import CellName
-from charrnn.inside.lanes import EXACT, activity
+from charrnn.inside.lanes import activity
+from charrnn.scoring.lanes import EXACT
 from tests.conftest import H, V, small_config
 from tests.models.test_model import make
 

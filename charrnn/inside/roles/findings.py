@@ -20,12 +20,13 @@ from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
-from charrnn.inside.lanes import WARM_UP, story_ids
+from charrnn.inside.lanes import story_ids
 from charrnn.inside.roles.ablation import Ablation
 from charrnn.inside.roles.features import FEATURES
 from charrnn.inside.roles.following import Following, by_chance, follow, likely_higher
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
+from charrnn.scoring.lanes import WARM_UP
 from charrnn.text.tokenizer import Tokenizer, code_points
 
 __all__ = ["Passage", "Unit", "units"]
