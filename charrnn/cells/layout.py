@@ -40,59 +40,49 @@ class Layer(NamedTuple):
     skip: bool  # whether the layer's input is added to its output
 
 
-def layer_names(layer: int, *, reverse: bool = False) -> tuple[str, str, str, str]:
+def layer_names(layer: int) -> tuple[str, str, str, str]:
     """The names of one layer's weights in a recurrent stack, as `torch.nn.LSTM` gives them.
 
     Args:
         layer: from 0.
-        reverse: those of the direction that reads backwards.
 
     Returns:
         names: of the input weights, recurrent weights, input biases, recurrent biases.
     """
-    end = f"l{layer}_reverse" if reverse else f"l{layer}"
+    end = f"l{layer}"
     return f"weight_ih_{end}", f"weight_hh_{end}", f"bias_ih_{end}", f"bias_hh_{end}"
 
 
 def recurrent_shapes(
-    cell: CellName,
-    input_size: int,
-    hidden_size: int,
-    num_layers: int,
-    *,
-    bidirectional: bool = False,
+    cell: CellName, input_size: int, hidden_size: int, num_layers: int
 ) -> dict[str, tuple[int, ...]]:
     """Name and shape of each weight of a recurrent stack, as in `torch.nn.LSTM`."""
     rows = CELLS[cell].gates * hidden_size  # G·H
-    directions = (False, True) if bidirectional else (False,)
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(num_layers):
-        inputs = len(directions) * hidden_size if layer else input_size
-        for reverse in directions:
-            w_ih, w_hh, b_ih, b_hh = layer_names(layer, reverse=reverse)
-            shapes |= {
-                w_ih: (rows, inputs),
-                w_hh: (rows, hidden_size),
-                b_ih: (rows,),
-                b_hh: (rows,),
-            }
+        w_ih, w_hh, b_ih, b_hh = layer_names(layer)
+        shapes |= {
+            w_ih: (rows, hidden_size if layer else input_size),
+            w_hh: (rows, hidden_size),
+            b_ih: (rows,),
+            b_hh: (rows,),
+        }
     return shapes
 
 
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each weight of a model, under PyTorch's names."""
-    recurrent = recurrent_shapes(
-        config.cell,
-        config.embed_size,
-        config.hidden_size,
-        config.num_layers,
-        bidirectional=config.bidirectional,
-    )
-    width = (1 + config.bidirectional) * config.hidden_size
+    """Name and shape of each weight of a language model, under PyTorch's names.
+
+    Raises:
+        UsageError: if `config` is of a network that reads backwards too.
+    """
+    refuse_bidirectional(config)
+    hidden = config.hidden_size
+    stack = recurrent_shapes(config.cell, config.embed_size, hidden, config.num_layers)
     return {
         EMBEDDING: (config.vocab_size, config.embed_size),
-        **{RECURRENT + name: shape for name, shape in recurrent.items()},
-        HEAD_WEIGHT: (config.vocab_size, width),
+        **{RECURRENT + name: shape for name, shape in stack.items()},
+        HEAD_WEIGHT: (config.vocab_size, hidden),
         HEAD_BIAS: (config.vocab_size,),
     }
 

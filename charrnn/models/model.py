@@ -20,7 +20,6 @@ from charrnn.cells.layout import (
     RECURRENT,
     Layer,
     layer_names,
-    refuse_bidirectional,
     weight_shapes,
 )
 from charrnn.cells.rules import CELLS, State
@@ -79,7 +78,6 @@ class Model(Predictor):
         *,
         reverse: bool = False,
     ) -> None:
-        refuse_bidirectional(config)
         if tokenizer.vocab_size != config.vocab_size:
             found = f"the tokenizer has {tokenizer.vocab_size} tokens"
             raise UsageError(found, f"the network has {config.vocab_size}; give its own")

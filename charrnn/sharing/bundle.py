@@ -16,7 +16,6 @@ import numpy as np
 import safetensors.numpy
 
 from charrnn.arrays import Ids, Weights, softmax
-from charrnn.cells.layout import refuse_bidirectional
 from charrnn.errors import printable
 from charrnn.folder import card
 from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
@@ -66,11 +65,9 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
             bytes would cost more than `MAX_LOSS`.
 
     Raises:
-        UsageError: for a bidirectional network, which is not a language model, and for one that
-            reads backwards: a page asks for beginnings.
+        UsageError: for a model that reads backwards: a page asks for beginnings.
         CharRNNError: if the model has diverged.
     """
-    refuse_bidirectional(folder.record.model)
     refuse_backwards(folder.record, folder.path)
     with np.errstate(over="ignore", invalid="ignore"):
         packed = pack(folder.weights, exact=exact)

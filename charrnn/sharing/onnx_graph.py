@@ -22,7 +22,6 @@ from charrnn.cells.layout import (
     HEAD_WEIGHT,
     RECURRENT,
     layer_names,
-    refuse_bidirectional,
 )
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
@@ -46,7 +45,6 @@ def graph(folder: ModelFolder) -> bytes:
 
     Raises:
         MissingInputError: if the package `onnx` is not installed.
-        UsageError: for a bidirectional network, which is not a language model.
     """
     try:
         from onnx import helper
@@ -55,7 +53,6 @@ def graph(folder: ModelFolder) -> bytes:
         raise MissingInputError("an ONNX graph needs the package onnx", advice) from None
 
     config = folder.record.model
-    refuse_bidirectional(config)
     nodes = _Nodes()
     outputs = _network(nodes, config, folder)
     states = [f"state_{part}" for part in CELLS[config.cell].state]

@@ -84,14 +84,12 @@ def test_gradients_of_the_sequence_path_are_those_of_the_rule(cell: CellName, sk
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("begun", [False, True])
-def test_gradcheck_of_the_sequence_path(cell: CellName, bidirectional: bool, begun: bool) -> None:
-    """By the input, the state if there is one, and every weight; in both directions."""
-    stack = Recurrent(cell, 2, 3, 1, bidirectional=bidirectional).double()
+def test_gradcheck_of_the_sequence_path(cell: CellName, begun: bool) -> None:
+    """By the input, the state if there is one, and every weight."""
+    stack = Recurrent(cell, 2, 3, 1).double()
     x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
-    shape = (1 + bidirectional, 2, 3)
-    state = tuple(torch.randn(shape).double().requires_grad_() for _ in stack.cell.state) * begun
+    state = tuple(torch.randn(1, 2, 3).double().requires_grad_() for _ in stack.cell.state) * begun
     names = [name for name, _ in stack.named_parameters()]
 
     def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
@@ -113,32 +111,16 @@ def test_one_piece_is_the_same_as_chunks_with_carried_state(cell: CellName) -> N
     torch.testing.assert_close(state, end)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_weights_exchange_with_the_modules_of_pytorch(cell: CellName, bidirectional: bool) -> None:
-    stack = make(cell, bidirectional=bidirectional)
+def test_weights_exchange_with_the_modules_of_pytorch(cell: CellName) -> None:
+    stack = make(cell)
     kind = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
-    module = kind(E, H, LAYERS, bidirectional=bidirectional).double()
+    module = kind(E, H, LAYERS).double()
     module.load_state_dict(stack.state_dict())
     x, state = torch.randn(T, B, E).double(), random_state(stack)
     output, after = stack(x, state)
     expected, expected_after = module(x, state if cell == "lstm" else state[0])
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(after if cell == "lstm" else after[0], expected_after)
-
-
-def test_the_reverse_direction_reads_backwards(cell: CellName) -> None:
-    """Libraries have shipped layers that claimed to and did not; shapes alone don't tell."""
-    stack = Recurrent(cell, E, H, 1, bidirectional=True).double()
-    forward = Recurrent(cell, E, H, 1).double()
-    weights = {
-        name.removesuffix("_reverse"): weight
-        for name, weight in stack.state_dict().items()
-        if name.endswith("_reverse")
-    }
-    forward.load_state_dict(weights)
-    x = torch.randn(T, B, E).double()
-    backwards, _ = forward(x.flip(0))
-    torch.testing.assert_close(stack(x)[0][..., H:], backwards.flip(0))
 
 
 def test_the_rule_is_the_same_on_numpy_arrays(cell: CellName) -> None:

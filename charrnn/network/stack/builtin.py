@@ -1,6 +1,6 @@
 """PyTorch's own layers: cuDNN on a GPU, on a CPU oneDNN for LSTMs and loops in C++ for others.
 
-output, after = run("gru", x, weights, before)    # (T, B, I) → (T, B, D·H)
+output, after = run("gru", x, weights, before)    # (T, B, I) → (T, B, H)
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ def run(cell: CellName, x: Tensor, weights: list[Tensor], before: State) -> tupl
     Args:
         cell: its cell.
         x: (T, B, I).
-        weights: w_ih, w_hh, b_ih and b_hh, of each of D directions in turn.
-        before: parts of the state, (D, B, H) each.
+        weights: w_ih, w_hh, b_ih and b_hh.
+        before: parts of the state, (1, B, H) each.
 
     Returns:
-        output: (T, B, D·H).
+        output: (T, B, H).
         after: the state after the last step, like `before`.
     """
     if wants_one_block(x.device) and not _is_one_block(weights):
         weights = one_block(weights)  # dropped weights are new at each call
     # cuDNN keeps what the backward pass needs only in training mode.
     train = torch.is_grad_enabled()
-    options = (True, 1, 0.0, train, len(weights) > 4, False)
+    options = (True, 1, 0.0, train, False, False)
     if cell == "lstm":
         output, h, c = torch.lstm(x, before, weights, *options)
         return output, (h, c)
@@ -69,16 +69,14 @@ def wants_one_block(device: torch.device) -> bool:
 def one_block(weights: Sequence[Tensor]) -> list[Tensor]:
     """Copies of a layer's weights, side by side in one block of memory.
 
-    They stand in the order that cuDNN has for a layer: the matrices of all directions, then the
-    biases. Gradients flow through to `weights`.
+    Their order is cuDNN's, too: the matrices, then the biases. Gradients flow through to `weights`.
 
     Args:
         weights: as for `run`.
     """
-    order = sorted(range(len(weights)), key=lambda k: -weights[k].ndim)
-    block = torch.cat([weights[k].flatten() for k in order])
-    parts = dict(zip(order, torch.split(block, [weights[k].numel() for k in order]), strict=True))
-    return [parts[k].view_as(weight) for k, weight in enumerate(weights)]
+    block = torch.cat([weight.flatten() for weight in weights])
+    parts = torch.split(block, [weight.numel() for weight in weights])
+    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
 
 
 def _is_one_block(weights: Sequence[Tensor]) -> bool:

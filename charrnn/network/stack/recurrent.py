@@ -1,6 +1,6 @@
 """Stacks of recurrent layers of one cell, over whole sequences.
 
-output, state = stack(x, state)    # (T, B, I) → (T, B, D·H), D = 2 if bidirectional
+output, state = stack(x, state)    # (T, B, I) → (T, B, H)
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ class Recurrent(nn.Module):
         weight_dropout: the share of the recurrent weights that is dropped while training, the
             same at every step and in every lane.
         skip: add each layer's input to its output, where both have the same width.
-        bidirectional: read each layer in both directions and put the outputs side by side.
         generator: of the first weights; None for PyTorch's own.
 
     Attributes:
@@ -77,7 +76,6 @@ class Recurrent(nn.Module):
         dropout: float = 0.0,
         weight_dropout: float = 0.0,
         skip: bool = False,
-        bidirectional: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -87,12 +85,9 @@ class Recurrent(nn.Module):
         self.dropout = dropout
         self.weight_dropout = weight_dropout
         self.skip = skip
-        self.reverse = (False, True) if bidirectional else (False,)  # of each direction
         self.engine: EngineName = "auto"
         self.rows: Rows | None = None
-        for name, shape in recurrent_shapes(
-            cell, input_size, hidden_size, num_layers, bidirectional=bidirectional
-        ).items():
+        for name, shape in recurrent_shapes(cell, input_size, hidden_size, num_layers).items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, dtype=torch.float32)))
         if drawing():
             self.reset_parameters(generator)
@@ -132,8 +127,8 @@ class Recurrent(nn.Module):
                     nn.init.xavier_uniform_(block, generator=generator)
 
     def start(self, batch_size: int) -> State:
-        """The state before any input: zeros (L·D, B, H)."""
-        shape = (self.num_layers * len(self.reverse), batch_size, self.hidden_size)
+        """The state before any input: zeros (L, B, H)."""
+        shape = (self.num_layers, batch_size, self.hidden_size)
         weight = next(self.parameters())
         return tuple(weight.new_zeros(shape) for _ in self.cell.state)
 
@@ -148,8 +143,7 @@ class Recurrent(nn.Module):
 
         Args:
             x: (T, B, I): time first, so that a step is one piece of memory.
-            state: arrays (L·D, B, H), in PyTorch's order of layers and directions; None for the
-                start.
+            state: arrays (L, B, H); None for the start.
             ids: (T, B) integers; given, x is a table (V, I) whose rows they are.
             generator: of what is dropped while training; None for PyTorch's own.
 
@@ -158,15 +152,14 @@ class Recurrent(nn.Module):
             UsageError: if the state is not of this stack and of B sequences.
 
         Returns:
-            output: (T, B, D·H), of the last layer.
-            state: after the last step (for the reverse direction, after the first).
+            output: (T, B, H), of the last layer.
+            state: after the last step.
         """
         batch = (x if ids is None else ids).shape[1]
         state = self.start(batch) if state is None else self._checked(state, batch, x.device)
         states = []
         for layer in range(self.num_layers):
-            first = layer * len(self.reverse)
-            before = tuple(part[first : first + len(self.reverse)] for part in state)
+            before = tuple(part[layer : layer + 1] for part in state)
             output, after = self._layer(layer, x, before, ids, generator)
             if self.training and self.dropout:
                 output = output * self._mask(output, generator)
@@ -179,7 +172,7 @@ class Recurrent(nn.Module):
     def _checked(self, state: object, batch: int, device: torch.device) -> State:
         """A state that someone gave; PyTorch's own layers read past one that is too short."""
         parts, several = len(self.cell.state), isinstance(state, (tuple, list))
-        shape = (self.num_layers * len(self.reverse), batch, self.hidden_size)
+        shape = (self.num_layers, batch, self.hidden_size)
         given: tuple[Any, ...] = tuple(state) if isinstance(state, (tuple, list)) else (state,)
         if (
             several
@@ -199,7 +192,7 @@ class Recurrent(nn.Module):
         raise UsageError(f"{what} does not fit the network", advice)
 
     def _mask(self, output: Tensor, generator: torch.Generator | None) -> Tensor:
-        """What to multiply a layer's output (T, B, D·H) by: the same at every step.
+        """What to multiply a layer's output (T, B, H) by: the same at every step.
 
         Gal and Ghahramani, "A theoretically grounded application of dropout in recurrent neural
         networks", 2016.
@@ -218,12 +211,12 @@ class Recurrent(nn.Module):
         ids: Tensor | None,
         generator: torch.Generator | None,
     ) -> tuple[Tensor, State]:
-        """One layer in all its directions; `state` is its own part, (D, B, H)."""
-        weights = [self._weights(layer, reverse, generator) for reverse in self.reverse]
+        """One layer; `state` is its own part, (1, B, H)."""
+        weights = self._weights(layer, generator)
         dtype = x.dtype
         if torch.is_autocast_enabled(x.device.type):
             dtype = torch.get_autocast_dtype(x.device.type)
-        full = weights[0][0].dtype
+        full = weights[0].dtype
         lanes, cell = (x if ids is None else ids).shape[1], self.cell.name
         engine = chosen(self.engine, cell, self.hidden_size, x.device, dtype, full, lanes)
         plain, on_gpu = engine == "torch", x.device.type != "cpu"
@@ -235,34 +228,19 @@ class Recurrent(nn.Module):
         if plain:
             if dtype == full:  # else autocast sees to it
                 state = tuple(part.to(full) for part in state)
-            return builtin.run(self.cell.name, x, [w for own in weights for w in own], state)
-        outputs, states = [], []
-        for number, (reverse, own) in enumerate(zip(self.reverse, weights, strict=True)):
-            before = [part[number] for part in state]
-            read = None if ids is None else _turn(ids, reverse).long().contiguous()
-            source = _turn(x, reverse) if read is None else x
-            steps = STEP_ENGINES[engine]
-            output, *after = sequence(self.cell.name, dtype, source, own, before, read, steps)
-            outputs.append(_turn(output, reverse))
-            states.append(after)
-        if len(outputs) == 1:
-            return outputs[0], tuple(part[None] for part in states[0])
-        return torch.cat(outputs, -1), tuple(
-            torch.stack(parts) for parts in zip(*states, strict=True)
-        )
+            return builtin.run(self.cell.name, x, weights, state)
+        read = None if ids is None else ids.long().contiguous()
+        before, steps = [part[0] for part in state], STEP_ENGINES[engine]
+        output, *after = sequence(self.cell.name, dtype, x, weights, before, read, steps)
+        return output, tuple(part[None] for part in after)
 
-    def _weights(
-        self, layer: int, reverse: bool, generator: torch.Generator | None
-    ) -> list[Tensor]:
-        """w_ih, w_hh, b_ih and b_hh of one direction of a layer."""
-        weights: list[Tensor] = self._parameters_of(layer, reverse)
+    def _weights(self, layer: int, generator: torch.Generator | None) -> list[Tensor]:
+        """w_ih, w_hh, b_ih and b_hh of a layer."""
+        # As attributes they may be computed, too: pruned, parametrized, given by functional_call.
+        weights: list[Tensor] = [getattr(self, name) for name in layer_names(layer)]
         if self.training and self.weight_dropout:
             weights[1] = _dropped(weights[1], self.weight_dropout, generator)
         return weights
-
-    def _parameters_of(self, layer: int, reverse: bool) -> list[Tensor]:
-        # As attributes they may be computed, too: pruned, parametrized, given by functional_call.
-        return [getattr(self, name) for name in layer_names(layer, reverse=reverse)]
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Recurrent:
         """Move the weights, as `to` does, and each layer's to one block where that is wanted."""
@@ -280,7 +258,7 @@ class Recurrent(nn.Module):
         if not builtin.wants_one_block(next(self.parameters()).device):
             return
         for layer in range(self.num_layers):
-            names = [n for reverse in self.reverse for n in layer_names(layer, reverse=reverse)]
+            names = layer_names(layer)
             weights = [w for w in map(self._parameters.get, names) if w is not None]
             if len(weights) < len(names):  # some are computed: `builtin` joins them when it runs
                 continue
@@ -308,8 +286,3 @@ def _kind_of(part: object) -> str:
     if not isinstance(part, Tensor):
         return type(part).__name__
     return f"{str(part.dtype).removeprefix('torch.')} {tuple(part.shape)} on {part.device}"
-
-
-def _turn(x: Tensor, reverse: bool) -> Tensor:
-    """The sequence (T, B, I) in the order in which a direction reads it."""
-    return x.flip(0) if reverse else x

@@ -35,12 +35,7 @@ def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def own_weights(stack: Recurrent, layer: int) -> list[Tensor]:
-    """The parameters of a layer in all its directions."""
-    return [
-        stack.get_parameter(name)
-        for reverse in stack.reverse
-        for name in layer_names(layer, reverse=reverse)
-    ]
+    return [stack.get_parameter(name) for name in layer_names(layer)]
 
 
 def offsets(weights: list[Tensor]) -> list[int]:
@@ -53,11 +48,11 @@ def offsets(weights: list[Tensor]) -> list[int]:
     return [(weight.data_ptr() - storage.data_ptr()) // size for weight in weights]
 
 
-def test_a_block_has_all_matrices_before_all_biases() -> None:
-    shapes = [(6, 3), (6, 2), (6,), (6,), (6, 3), (6, 2), (6,), (6,)]
+def test_a_block_has_all_weights_side_by_side() -> None:
+    shapes = [(6, 3), (6, 2), (6,), (6,)]
     weights = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
     block = builtin.one_block(weights)
-    assert offsets(block) == [0, 18, 60, 66, 30, 48, 72, 78]
+    assert offsets(block) == [0, 18, 30, 36]
     for one, other in zip(block, weights, strict=True):
         assert torch.equal(one, other)
     assert torch.autograd.gradcheck(lambda *given: tuple(builtin.one_block(given)), weights)
@@ -65,11 +60,8 @@ def test_a_block_has_all_matrices_before_all_biases() -> None:
 
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_weights_stand_in_one_block_whatever_is_done_to_them(
-    cell: CellName, bidirectional: bool, device: str
-) -> None:
-    plain = Recurrent(cell, 6, 5, 2, bidirectional=bidirectional)
+def test_weights_stand_in_one_block_whatever_is_done_to_them(cell: CellName, device: str) -> None:
+    plain = Recurrent(cell, 6, 5, 2)
     given = {name: weight.clone() for name, weight in plain.state_dict().items()}
     stack = plain.to(device)
     optimizer = torch.optim.AdamW(stack.parameters(), lr=0.1)
@@ -113,15 +105,12 @@ def test_weights_in_blocks_train_as_they_do_without(
 @needs_gpu
 @pytest.mark.usefixtures("full_precision")
 @pytest.mark.parametrize("hidden_size", [5, 64])
-@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("weight_dropout", [0.0, 0.3])
 @pytest.mark.parametrize("training", [False, True])
 def test_a_gpu_computes_what_a_cpu_does_and_nothing_warns(
-    cell: CellName, hidden_size: int, bidirectional: bool, weight_dropout: float, training: bool
+    cell: CellName, hidden_size: int, weight_dropout: float, training: bool
 ) -> None:
-    stack = Recurrent(
-        cell, 6, hidden_size, 2, bidirectional=bidirectional, weight_dropout=weight_dropout
-    ).train(training)
+    stack = Recurrent(cell, 6, hidden_size, 2, weight_dropout=weight_dropout).train(training)
     x = torch.randn(7, 4, 6)
     output, _ = stack(x)
     expected = torch.autograd.grad(output.square().sum(), list(stack.parameters()))
