@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, Weights
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.errors import UsageError
@@ -18,6 +18,7 @@ __all__ = [
     "RECURRENT",
     "Layer",
     "layer_names",
+    "layers_of",
     "parameter_count",
     "recurrent_shapes",
     "refuse_bidirectional",
@@ -51,6 +52,16 @@ def layer_names(layer: int) -> tuple[str, str, str, str]:
     """
     end = f"l{layer}"
     return f"weight_ih_{end}", f"weight_hh_{end}", f"bias_ih_{end}", f"bias_hh_{end}"
+
+
+def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]:
+    """The layers of a stack whose weights' names begin with `prefix`; no array is copied."""
+    layers = []
+    for layer in range(config.num_layers):
+        w_ih, w_hh, b_ih, b_hh = (weights[prefix + name] for name in layer_names(layer))
+        skip = config.skip and w_ih.shape[1] == config.hidden_size
+        layers.append(Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip))
+    return layers
 
 
 def recurrent_shapes(

@@ -18,8 +18,7 @@ from charrnn.cells.layout import (
     HEAD_BIAS,
     HEAD_WEIGHT,
     RECURRENT,
-    Layer,
-    layer_names,
+    layers_of,
     weight_shapes,
 )
 from charrnn.cells.rules import CELLS, State
@@ -94,7 +93,7 @@ class Model(Predictor):
         self.embedding = own[EMBEDDING]  # (V, E)
         self.head_weight = own[HEAD_WEIGHT].T  # (H, V)
         self.head_bias = own[HEAD_BIAS]  # (V,)
-        self.layers = [self._layer(own, k) for k in range(config.num_layers)]
+        self.layers = layers_of(config, own, RECURRENT)
         first = self.layers[0]
         # The input product of the first layer depends on the id alone: one row for each.
         self.table = self.embedding @ first.w_ih + first.b_ih  # (V, G·H)
@@ -109,11 +108,6 @@ class Model(Predictor):
     def weights(self) -> Weights:
         """The weights by PyTorch's names. The arrays are read-only; the dictionary is yours."""
         return dict(self._weights)
-
-    def _layer(self, weights: Weights, k: int) -> Layer:
-        w_ih, w_hh, b_ih, b_hh = (weights[RECURRENT + name] for name in layer_names(k))
-        skip = self.config.skip and w_ih.shape[1] == self.config.hidden_size
-        return Layer(w_ih.T, w_hh.T, b_ih, b_hh, skip)
 
     @checked
     def start(self, batch_size: Count = 1) -> State:

@@ -21,7 +21,8 @@ from charrnn.cells.layout import (
     HEAD_BIAS,
     HEAD_WEIGHT,
     RECURRENT,
-    layer_names,
+    Layer,
+    layers_of,
 )
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
@@ -115,13 +116,11 @@ def _network(nodes: _Nodes, config: ModelConfig, folder: ModelFolder) -> list[st
     embedded = nodes.add("Gather", [embedding, "ids"], ["embedded"])  # (B, T, E)
     x = nodes.add("Transpose", [embedded], ["x0"], perm=[1, 0, 2])  # (T, B, E)
     direction = nodes.constant("direction", np.array([1], np.int64))
-    for k in range(config.num_layers):
+    for k, layer in enumerate(layers_of(config, weights, RECURRENT)):
         given, left = ([names[part][k] for part in parts] for names in (before, after))
-        y = _layer(nodes, config.cell, k, folder, x, given, left)  # (T, 1, B, H)
+        y = _layer(nodes, config.cell, k, layer, x, given, left)  # (T, 1, B, H)
         output = nodes.add("Squeeze", [y, direction], [f"output{k}"])  # (T, B, H)
-        width = weights[RECURRENT + layer_names(k)[0]].shape[1]
-        skip = config.skip and width == config.hidden_size
-        x = nodes.add("Add", [x, output], [f"x{k + 1}"]) if skip else output
+        x = nodes.add("Add", [x, output], [f"x{k + 1}"]) if layer.skip else output
     head = nodes.constant(HEAD_WEIGHT, weights[HEAD_WEIGHT].T)  # (H, V)
     bias = nodes.constant(HEAD_BIAS, weights[HEAD_BIAS])
     scores = nodes.add("MatMul", [x, head], ["scores"])
@@ -135,15 +134,13 @@ def _layer(
     nodes: _Nodes,
     cell: CellName,
     k: int,
-    folder: ModelFolder,
+    layer: Layer,
     x: str,
     before: list[str],
     after: list[str],
 ) -> str:
     """Add a layer; returns the name of its outputs (T, 1, B, H)."""
-    w_ih, w_hh, b_ih, b_hh = (
-        _gates_in_order(cell, folder.weights[RECURRENT + name]) for name in layer_names(k)
-    )
+    w_ih, w_hh, b_ih, b_hh = (_gates_in_order(cell, weights.T) for weights in layer[:4])
     w = nodes.constant(f"W{k}", w_ih[None])  # (1, G·H, I)
     r = nodes.constant(f"R{k}", w_hh[None])  # (1, G·H, H)
     b = nodes.constant(f"B{k}", np.concatenate([b_ih, b_hh])[None])  # (1, 2·G·H)

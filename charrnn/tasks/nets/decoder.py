@@ -15,7 +15,7 @@ from charrnn.cells.heads import DECODER
 from charrnn.cells.layout import EMBEDDING, RECURRENT
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
-from charrnn.tasks.nets.encoder import layers_of
+from charrnn.tasks.nets.encoder import copied_layers
 
 __all__ = ["Decoder", "Memory", "Written"]
 
@@ -76,7 +76,7 @@ class Decoder:
     def __init__(self, config: ModelConfig, weights: Weights) -> None:
         self.config = config
         self.cell = CELLS[config.cell]
-        self._layers = layers_of(config, weights, DECODER + RECURRENT)
+        self._layers = copied_layers(config, weights, DECODER + RECURRENT)
         self._embedding = weights[DECODER + EMBEDDING]
         first = self._layers[0]
         self._table = self._embedding @ first.w_ih + first.b_ih  # (V, G·H)

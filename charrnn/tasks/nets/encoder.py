@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Weights
 from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEIGHT
-from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layer_names
+from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layers_of
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 from charrnn.scoring.score import alike
 
-__all__ = ["Encoder", "groups", "layers_of"]
+__all__ = ["Encoder", "copied_layers", "groups"]
 
 TOKENS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
 
@@ -36,7 +36,7 @@ class Encoder:
         self.cell = CELLS[config.cell]
         self._weights = weights
         prefixes = (RECURRENT, BACKWARDS) if config.bidirectional else (RECURRENT,)
-        self._stacks = [layers_of(config, weights, prefix) for prefix in prefixes]
+        self._stacks = [copied_layers(config, weights, prefix) for prefix in prefixes]
         # The input product of a first layer depends on the id alone: one row for each.
         names = [EMBEDDING, EMBEDDING_BACK]
         self._embeddings = [weights[name] for name in names if name in weights]
@@ -87,15 +87,12 @@ class Encoder:
         return output
 
 
-def layers_of(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]:
-    """The layers of a stack, whose weights' names begin with `prefix`."""
-    layers = []
-    for k in range(config.num_layers):
-        w_ih, w_hh, b_ih, b_hh = (weights[prefix + name] for name in layer_names(k))
-        skip = config.skip and w_ih.shape[1] == config.hidden_size
-        w_ih, w_hh = (np.ascontiguousarray(w.T) for w in (w_ih, w_hh))
-        layers.append(Layer(w_ih, w_hh, b_ih, b_hh, skip))
-    return layers
+def copied_layers(config: ModelConfig, weights: Weights, prefix: str) -> list[Layer]:
+    """`layers_of` with each matrix in one piece of memory."""
+    return [
+        one._replace(w_ih=np.ascontiguousarray(one.w_ih), w_hh=np.ascontiguousarray(one.w_hh))
+        for one in layers_of(config, weights, prefix)
+    ]
 
 
 def groups(
