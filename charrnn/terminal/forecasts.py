@@ -18,6 +18,7 @@ from charrnn.examples.numbers import numbers_in
 from charrnn.examples.series import Series, read_series, refuse_text_column
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
+from charrnn.tasks.series.pasts import HORIZONS
 from charrnn.terminal.options import names_a_file
 from charrnn.terminal.output import encode_json, say, write
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from charrnn.tasks.forecast import Forecaster
 
 __all__ = ["show_forecasts"]
-
-SHOWN = 4  # times the horizon of history in a picture
 
 
 def show_forecasts(
@@ -78,7 +77,7 @@ def show_forecasts(
 
 
 def _outlook(history: list[float], answer: Forecast) -> Outlook:
-    shown = history[-SHOWN * len(answer.forecast) :]
+    shown = history[-HORIZONS * len(answer.forecast) :]
     return Outlook(answer.series, shown, answer.forecast, answer.lower, answer.upper)
 
 

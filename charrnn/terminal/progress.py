@@ -103,21 +103,16 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             _say(_summary(event))
 
 
-def _nats(unit: str) -> str:
-    """What stands behind a loss."""
-    return f" {loss_unit(unit)}".rstrip()
-
-
 def _bits(nats: float, unit: str) -> str:
-    return f" nats, {nats / math.log(2):.3f} bits" if _nats(unit) else ""
+    return f" nats, {nats / math.log(2):.3f} bits" if loss_unit(unit) else ""
 
 
 def _measured(event: Evaluated, unit: str) -> str:
     """What a validation loss is in; for a task its score."""
     now = event.evaluation
     if now.score is None:
-        return f"{_nats(unit)} ({now.val_nats / math.log(2):.3f} bits)"
-    return f"{_nats(unit)}, {event.metric} {now.score:.4g}"
+        return f"{loss_unit(unit)} ({now.val_nats / math.log(2):.3f} bits)"
+    return f"{loss_unit(unit)}, {event.metric} {now.score:.4g}"
 
 
 def _summary(event: Finished) -> str:
@@ -126,13 +121,13 @@ def _summary(event: Finished) -> str:
     return (
         f"{early}{counted(event.steps, 'update')}, {skipped}{event.epochs:.1f} epochs in "
         f"{event.seconds:.0f} s, {event.characters_per_second:,.0f} {event.unit}s/s\n"
-        f"{_losses(event)}; training loss {event.train_nats:.4f}{_nats(event.unit)}\n"
+        f"{_losses(event)}; training loss {event.train_nats:.4f}{loss_unit(event.unit)}\n"
         f"{_corrections(event)}{_threads(event)}{event.advice}\n{_next(event)}"
     )
 
 
 def _losses(event: Finished) -> str:
-    found = f"validation loss {event.val_nats:.4f}{_nats(event.unit)}"
+    found = f"validation loss {event.val_nats:.4f}{loss_unit(event.unit)}"
     if event.task is not None:
         return found
     return f"{found}, {event.val_nats / math.log(2):.4f} bits per {event.unit}"

@@ -139,8 +139,8 @@ Event = Started | Progress | Corrected | Evaluated | Finished
 
 
 def loss_unit(unit: str) -> str:
-    """What losses of tokens of this unit are in; nothing for values.
+    """What stands behind a loss of tokens of this unit; nothing for values.
 
     A series' losses are errors, in units of its own.
     """
-    return "" if unit == "value" else "nats"
+    return "" if unit == "value" else " nats"

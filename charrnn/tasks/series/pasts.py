@@ -21,9 +21,9 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.windows import Values
 
-__all__ = ["Past", "first_after", "past_file", "pasts_in"]
+__all__ = ["HORIZONS", "Past", "first_after", "past_file", "pasts_in"]
 
-DRAWN = 4  # horizons of history that are kept for pictures
+HORIZONS = 4  # of history that are kept, and drawn in a picture
 
 
 class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,7 +77,7 @@ class _Pasts(Settings, frozen=True, kw_only=True):
 
 def past_file(series: Sequence[Series], task: Forecast) -> dict[str, bytes]:
     """The file of the model folder that holds the ends of series: a window, or enough to draw."""
-    kept = max(task.window, DRAWN * task.horizon)
+    kept = max(task.window, HORIZONS * task.horizon)
     pasts = _Pasts(series=tuple(Past.of(one, kept, task.season) for one in series))
     return {SERIES: pretty_json(pasts)}
 
