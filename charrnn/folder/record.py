@@ -27,6 +27,7 @@ from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
 from charrnn.folder.files import MANIFEST, pretty_json
 from charrnn.folder.untrusted import parse
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
+from charrnn.text.division import NONE
 from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
 
 __all__ = [
@@ -118,7 +119,7 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     characters: int
     sha256: str
-    records: str = "none"
+    records: str = NONE
     record_count: int = 0
     reverse: bool = False
 
@@ -150,7 +151,7 @@ class ModelRecord(Settings, frozen=True, kw_only=True):
 def reading_for(record: ModelRecord, reading: Reading) -> Reading:
     """How to read a text for a model: as one story or as records, as it was trained on."""
     if record.corpus is None:
-        return msgspec.structs.replace(reading, records="none")
+        return msgspec.structs.replace(reading, records=NONE)
     corpus = record.corpus
     return msgspec.structs.replace(reading, records=corpus.records, reverse=corpus.reverse)
 
@@ -185,7 +186,7 @@ class ModelFolder:
     @property
     def records_kind(self) -> str:
         """What it was trained on a list of, as `text.division` names it; "none" for a story."""
-        return self.record.corpus.records if self.record.corpus else "none"
+        return self.record.corpus.records if self.record.corpus else NONE
 
     @property
     def reads_backwards(self) -> bool:

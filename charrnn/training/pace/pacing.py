@@ -30,7 +30,6 @@ TIMED_TOKENS = 100_000  # of the validation text, whose evaluation tells how lon
 TIMED_SHARE = 0.03  # of the run, in which updates are timed, but
 TIMED_SECONDS = 5.0  # no longer than a user will wait without a sign of life, and
 TIMED_UPDATES = 1000  # no more than these
-BURST = 8  # updates between two waits for a GPU
 PROBE_SECONDS = 0.3
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
@@ -126,7 +125,7 @@ def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> fl
 
     Where batches differ in length, so do updates, and none of them counts as an outlier.
     """
-    burst = 1 if learner.device.type == "cpu" else BURST
+    burst = 1 if learner.device.type == "cpu" else trial.BURST
 
     def updates() -> None:
         for _ in range(burst):

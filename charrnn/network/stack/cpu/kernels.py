@@ -60,11 +60,6 @@ def _meeting_point(hs: Tensor) -> Tensor:
     return hs.new_zeros(8, dtype=torch.int64)
 
 
-def _addresses(*tensors: Tensor | None) -> list[int]:
-    assert all(tensor is None or tensor.is_contiguous() for tensor in tensors), "kernels need it"
-    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
-
-
 def forward(
     layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor, *, in_tiles: bool = False
 ) -> None:
@@ -79,7 +74,7 @@ def forward(
     tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids, _meeting_point(hs))
     team.prepare()
     code = forward_code(cell, hidden_size, product, ids is not None, blocks)
-    arguments = [steps, batch, *_addresses(*tensors)]
+    arguments = [steps, batch, *team.addresses(*tensors)]
     team.run(code, arguments, torch.get_num_threads(), they_wait=in_tiles)
 
 
@@ -104,7 +99,7 @@ def backward(
     sync = _meeting_point(hs)
     team.prepare()
     code = backward_code(cell, hidden_size, product, ids is not None, blocks)
-    arguments = [steps, batch, *_addresses(*tensors), rows, *_addresses(sync)]
+    arguments = [steps, batch, *team.addresses(*tensors), rows, *team.addresses(sync)]
     team.run(code, arguments, threads, they_wait=in_tiles)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 

@@ -49,7 +49,7 @@ def by_weights(x: Tensor, w: Tensor) -> Tensor:
     weights = packing.in_panels(w, 1, columns)
     product = x.new_empty(rows, units)
     team.prepare()
-    arguments = [rows, inputs, units, *_addresses(x, weights, product)]
+    arguments = [rows, inputs, units, *team.addresses(x, weights, product)]
     team.run(rows_code(columns), arguments, torch.get_num_threads())
     return product
 
@@ -63,10 +63,6 @@ def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
     strip = next((n for n in STRIPS if height % (n * threads) == 0), min(STRIPS))
     room = x.new_empty(threads, (width + strip) * DEPTH)
     team.prepare()
-    arguments = [rows, height, width, *_addresses(x, y, sums, room)]
+    arguments = [rows, height, width, *team.addresses(x, y, sums, room)]
     team.run(sums_code(processor.panel_blocks(1, width), strip), arguments, threads)
     return sums
-
-
-def _addresses(*tensors: Tensor) -> list[int]:
-    return [tensor.data_ptr() for tensor in tensors]

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from charrnn.native.code.machine import add_symbol
 from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER, run_side_by_side
 
-__all__ = ["openmp", "prepare", "run"]
+__all__ = ["addresses", "openmp", "prepare", "run"]
 
 Number = ctypes.CFUNCTYPE(ctypes.c_int)
 
@@ -83,3 +84,9 @@ def run(function: int, arguments: Sequence[int], threads: int, *, they_wait: boo
     if not run_side_by_side(work, range(threads), lambda: None):
         for number in range(threads):
             work(number)
+
+
+def addresses(*tensors: Tensor | None) -> list[int]:
+    """Where the numbers of tensors are, as arguments for `run`; 0 for None."""
+    assert all(tensor is None or tensor.is_contiguous() for tensor in tensors), "kernels need it"
+    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
