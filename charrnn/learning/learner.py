@@ -143,21 +143,11 @@ class Learner:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    @property
-    def state(self) -> State | None:
-        """What is carried to the next update; None at the start."""
-        return self.updates.state
-
     def whole_state(self) -> State | None:
-        """The same of all rows, an empty one at the start; None for tasks that carry none."""
+        """What all rows carry on, empty at the start; None for tasks that carry none."""
         self.ranks.tell(Gather())
-        own = self.state or self.ranks.own(self.task.start(self.network, self.config))
+        own = self.updates.state or self.ranks.own(self.task.start(self.network, self.config))
         return self.ranks.whole(own)
-
-    @property
-    def stopping(self) -> bool:
-        """Whether another process that shares the updates was asked to stop."""
-        return self.ranks.stopping
 
     @property
     def loss(self) -> Tensor:
@@ -178,11 +168,6 @@ class Learner:
     def skipped_in_row(self) -> int:
         """How many of these there were since the last that was made."""
         return self.updates.skipped_in_row
-
-    @property
-    def seen_in_row(self) -> int:
-        """`skipped_in_row`, as far as it is known without waiting for the device."""
-        return self.updates.seen_in_row
 
     @property
     def loss_count(self) -> float:

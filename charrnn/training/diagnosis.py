@@ -19,7 +19,7 @@ MAX_SKIPPED = 5  # updates in a row whose gradients are not finite
 
 def is_stuck(learner: Learner) -> bool:
     """Whether so many updates in a row were skipped that no further one will succeed."""
-    return learner.seen_in_row >= MAX_SKIPPED
+    return learner.updates.seen_in_row >= MAX_SKIPPED
 
 
 def diverged(learner: Learner) -> CharRNNError:

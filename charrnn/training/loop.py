@@ -74,7 +74,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         if is_stuck(learner):
             recorder.save(learner)
             raise diverged(learner)
-        if learner.stopping:
+        if learner.ranks.stopping:
             yield _progress(learner)  # whoever was asked to stop here, too, leaves
             recorder.close(learner)
             raise stopped_elsewhere(recorder.place.shown)

@@ -168,7 +168,7 @@ def test_updates_that_all_fail_are_noticed_in_time(cell: CellName, device: str) 
         assert not is_stuck(one)
         one.update()
     assert is_stuck(one)
-    assert one.seen_in_row == CHECK_EVERY
+    assert one.updates.seen_in_row == CHECK_EVERY
     assert one.skipped_in_row == 2 * CHECK_EVERY
 
 

@@ -79,7 +79,7 @@ def test_lanes_now_and_then_go_on_with_an_empty_state(monkeypatch: pytest.Monkey
     one.network.forward = lambda ids, state, *_: seen.append(state) or forward(ids, state)  # type: ignore
     forgot: list[bool] = []
     for _ in range(60):
-        before = one.state
+        before = one.updates.state
         one.update()
         if seen[-1] is not None:
             for lane in range(8):
@@ -126,7 +126,7 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
     ]
     plain = torch.optim.AdamW(groups, betas=(0.9, 0.98), foreach=False, fused=False)
     for step in range(4):
-        batch, state = one.batches.batch(step), one.state
+        batch, state = one.batches.batch(step), one.updates.state
         dice = torch.Generator(one.device).manual_seed(seed_of(one.config.seed, step + 1))
         if state is not None:
             state = reset_some_lanes(state, RESET_SHARE, dice)
