@@ -119,7 +119,7 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
     names, longest = columns.names, 0
     for row in file.rows(columns.are_in, columns.names):
-        if file.form in (Form.CELLS, Form.TEXT) and not columns.are_in(file.columns):
+        if file.is_text and not columns.are_in(file.columns):
             names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
         pairs.append(Pair(_text(file, row, names, 0), _text(file, row, names, 1)))
     if longest > 2 and not columns.given:

@@ -125,9 +125,17 @@ class File:
     columns: Sequence[str] = ()
 
     @property
+    def is_text(self) -> bool:
+        """Whether it has lines, whose cells are all text; records hold values, and may lack some.
+
+        A file that its suffix does not tell from plain text may be a table as well.
+        """
+        return self.form in (Form.CELLS, Form.TEXT)
+
+    @property
     def unit(self) -> str:
         """What the numbers count: lines or rows."""
-        return "line" if self.form in (Form.CELLS, Form.TEXT) else "row"
+        return "line" if self.is_text else "row"
 
     def at(self, number: int) -> str:
         """Where a row stands, as errors begin: "reviews.csv: line 7"."""
@@ -147,7 +155,7 @@ class File:
             BadDataError: for a broken file, and for a row with more cells than there are columns.
         """
         with reading_errors(self.name):
-            if self.form in (Form.CELLS, Form.TEXT):
+            if self.is_text:
                 yield from self._cells(is_header)
             else:
                 yield from self._named(columns)
