@@ -25,7 +25,7 @@ from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
-from charrnn.words import listing
+from charrnn.words import first_few, listing
 
 __all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
 
@@ -244,7 +244,7 @@ def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) ->
         if place.passed:
             notes.append(f"{place.source}: {formats.passed_by(place.passed)}")
     if doubles.left_out:
-        notes.append(f"left out what is there already: {formats.listed(doubles.left_out)}")
+        notes.append(f"left out what is there already: {first_few(doubles.left_out)}")
 
 
 def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[File]:
