@@ -44,7 +44,7 @@ def read_labelled(
     sources: Sequence[str | Path],
     reading: Reading,
     notes: list[str],
-    label_column: str | None = None,
+    label_column: str | None,
 ) -> list[Labelled]:
     """All texts of the sources, with their labels.
 
@@ -52,7 +52,7 @@ def read_labelled(
         sources: each what `rows.opened` takes: a table, or a text with fastText's lines.
         reading: encoding, and the column of the texts ("text" by default).
         notes: gets what was changed or left out.
-        label_column: "label" by default. If both columns are numbers and no names in the first
+        label_column: None for "label". If both columns are numbers and no names in the first
             line, the table has no header.
 
     Raises:
