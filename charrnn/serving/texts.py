@@ -68,6 +68,7 @@ class Text:
         whole: whether only the end of the text is news.
 
     Attributes:
+        temperature: at which it is drawn; the API takes one.
         ids: what is read: the prompt, then what was drawn.
         read: how many of them are read.
         drawn: ids that were drawn elsewhere and are to be read here, so that they have costs.
@@ -87,6 +88,9 @@ class Text:
         self.how = msgspec.structs.replace(
             request.config, seed=None, max_new_tokens=None, stop_strings=()
         )
+        temperature = request.config.temperature
+        assert isinstance(temperature, int | float), "the API takes one temperature"
+        self.temperature: float = temperature
         self.random = Random(seed)  # noqa: S311
         self.ids: list[int] = request.prompt.tolist()
         self.read = 0
