@@ -43,12 +43,10 @@ class Wanted:
             kept, a million in some 60 MB.
 
     Raises:
-        UsageError: for a count below 0, or what is known and no string.
+        UsageError: for what is known and no string.
     """
 
     def __init__(self, count: int, *, unique: bool = False, known: Iterable[str] = ()) -> None:
-        if count < 0:
-            raise UsageError(f"count is {count}", "it must be at least 0")
         self.count = count
         self.unique = unique
         self._out = {_content(_checked(record)) for record in known}
