@@ -23,6 +23,7 @@ from charrnn.settings import Setting, bounds, settings_of
 from charrnn.use_config import SETTINGS
 
 __all__ = [
+    "ONE_MODEL",
     "JsonOption",
     "ModelArgument",
     "UnknownOption",
@@ -38,14 +39,12 @@ __all__ = [
 # What is meant as the name of a file, whether it is there or not.
 FILE_NAME = re.compile(r"\S+\.(csv|tsv|jsonl?|ndjson|parquet|txt|conll|gz)", re.IGNORECASE)
 
-ModelArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[MODEL]",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
-        "[default: the newest in checkpoints/]",
-    ),
-]
+ONE_MODEL = typer.Argument(
+    metavar="[MODEL]",
+    help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
+    "[default: the newest in checkpoints/]",
+)
+ModelArgument = Annotated[str | None, ONE_MODEL]
 UnknownOption = Annotated[
     Unknown, typer.Option(help="What to do with characters that the model does not know.")
 ]
