@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
-from charrnn.formats.tables.columns import SEARCHED
+from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
+from charrnn.formats.tables.columns import MISSING, SEARCHED
 from charrnn.words import listing
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
+from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
+from charrnn.formats.tables.columns import MISSING
 
 __all__ = ["Pair", "read_pairs"]
 

@@ -22,12 +22,13 @@ from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
+from charrnn.formats.tables.columns import MISSING
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
 from charrnn.words import first_few, listing
 
-__all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
+__all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
 
 
 class Form(Enum):
@@ -49,13 +50,6 @@ BY_SUFFIX = {
     ".json": Form.JSON,
     ".parquet": Form.PARQUET,
 }
-
-
-class _Missing(Enum):
-    MISSING = "no such column"
-
-
-MISSING = _Missing.MISSING
 
 
 class Row(NamedTuple):

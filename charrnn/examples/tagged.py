@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Row, called, opened, value_at
+from charrnn.examples.rows import File, Row, called, opened, value_at
+from charrnn.formats.tables.columns import MISSING
 from charrnn.words import counted
 
 __all__ = [

@@ -119,7 +119,9 @@ def names_a_file(word: str) -> bool:
     Raises:
         MissingInputError: for what reads like the name of a file, if there is none.
     """
-    if word == "-" or word.startswith("hf://") or os.path.exists(word):  # noqa: PTH110
+    from charrnn.text.hub import HUB
+
+    if word == "-" or word.startswith(HUB) or os.path.exists(word):  # noqa: PTH110
         return True
     if FILE_NAME.fullmatch(word):
         advice = "check the name; to have that name itself answered, give it on standard input"
