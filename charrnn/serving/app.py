@@ -36,7 +36,7 @@ from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
 from charrnn.sampling.records import LONGEST_RECORD
-from charrnn.sampling.token_source import Request as Wish
+from charrnn.sampling.token_source import Wish
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
 from charrnn.serving.answers import Completion, models_body, score_body, whole_text

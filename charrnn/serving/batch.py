@@ -102,7 +102,7 @@ class Batch:
 
 def _state(text: Text) -> State:
     """The state (L, 1, H) from which a text goes on."""
-    return text.request.model.start() if text.alone is None else text.alone[0]
+    return text.wish.model.start() if text.alone is None else text.alone[0]
 
 
 def read_alone(text: Text, uniform: float) -> Iterator[None]:
@@ -110,9 +110,9 @@ def read_alone(text: Text, uniform: float) -> Iterator[None]:
 
     What is done is what `sampling.generation` does for a single text, operation for operation.
     """
-    model, ids = text.request.model, np.array(text.ids, np.int32)
+    model, ids = text.wish.model, np.array(text.ids, np.int32)
     if text.alone is None:
-        state, count = model.start(), len(text.request.prompt)
+        state, count = model.start(), len(text.wish.prompt)
         for first in range(0, count, TIME_CHUNK):
             logits, state = model.read(ids[None, first : min(first + TIME_CHUNK, count)], state)
             yield

@@ -44,6 +44,7 @@ from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, listed
 from charrnn.text.origin import STANDARD_INPUT, is_read_once, origin_of
 from charrnn.training.beginning import earlier
+from charrnn.training.beginning.earlier import Sources
 from charrnn.training.beginning.preparing import prepare
 from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
@@ -51,7 +52,6 @@ from charrnn.training.following import follow
 
 __all__ = ["Run", "resume", "train"]
 
-Sources = Sequence[str | Path] | Corpus
 SHOWN = 8  # evaluations
 
 

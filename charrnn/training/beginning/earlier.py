@@ -30,7 +30,7 @@ from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
 
-__all__ = ["moved", "read_again", "repeated", "text_of"]
+__all__ = ["Sources", "moved", "read_again", "repeated", "text_of"]
 
 Sources = Sequence[str | Path] | Corpus
 
