@@ -18,6 +18,7 @@ from charrnn.errors import UsageError
 from charrnn.settings import Settings, about, check, document, settings_from, takes
 
 __all__ = [
+    "HUB",
     "MAX_STEPS",
     "Budget",
     "CellName",
@@ -45,6 +46,7 @@ __all__ = [
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+HUB = "hf://"  # how the names of models and data sets on the Hugging Face hub begin
 EngineName = Literal["auto", "kernels", "tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know

@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from charrnn.config import Reading
+from charrnn.config import HUB, Reading
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
@@ -25,7 +25,7 @@ from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import MISSING
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
-from charrnn.text.hub import HUB, hub_records
+from charrnn.text.hub import hub_records
 from charrnn.words import first_few, listing
 
 __all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]

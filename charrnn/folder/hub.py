@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from charrnn.config import HUB
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
-from charrnn.text.hub import HUB
 
 __all__ = [
     "calling_the_hub",

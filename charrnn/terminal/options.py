@@ -17,9 +17,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from charrnn.config import Settings, Unknown, settings_from
+from charrnn.config import HUB, Unknown
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.settings import Setting, bounds, settings_of
+from charrnn.settings import Setting, Settings, bounds, settings_from, settings_of
 from charrnn.use_config import SETTINGS
 
 __all__ = [
@@ -119,8 +119,6 @@ def names_a_file(word: str) -> bool:
     Raises:
         MissingInputError: for what reads like the name of a file, if there is none.
     """
-    from charrnn.text.hub import HUB
-
     if word == "-" or word.startswith(HUB) or os.path.exists(word):  # noqa: PTH110
         return True
     if FILE_NAME.fullmatch(word):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.config import Reading
+from charrnn.config import HUB, Reading
 from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
@@ -28,7 +28,7 @@ from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text import finding
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
-from charrnn.text.hub import HUB, hub_rows
+from charrnn.text.hub import hub_rows
 from charrnn.words import first_few
 
 __all__ = [

@@ -7,14 +7,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from charrnn.config import Reading
+from charrnn.config import HUB, Reading
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
 from charrnn.formats.tables.columns import documents
 
-__all__ = ["HUB", "hub_records", "hub_rows"]
-
-HUB = "hf://"
+__all__ = ["hub_records", "hub_rows"]
 
 
 def hub_rows(source: str, reading: Reading) -> Iterator[Piece]:
