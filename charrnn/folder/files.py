@@ -21,9 +21,9 @@ import safetensors.numpy
 from msgspec import Meta
 
 from charrnn.arrays import Weights
-from charrnn.config import Settings
 from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
 from charrnn.folder.untrusted import damaged, opened, parse, read_bytes
+from charrnn.settings import Settings
 
 __all__ = [
     "LOCK",

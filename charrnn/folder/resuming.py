@@ -18,12 +18,13 @@ from msgspec import Meta
 from charrnn.arrays import Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
-from charrnn.config import DeviceName, Reading, Settings, TrainConfig
+from charrnn.config import DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_tensors
 from charrnn.folder.reading import kept_step, read_record, read_tokenizer
 from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
+from charrnn.settings import Settings
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from charrnn.config import Unknown, settings_from
+from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.generation import generate_batch, new_seed, seeds_from
 from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, never, own_ids
+from charrnn.settings import settings_from
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
 

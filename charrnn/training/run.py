@@ -15,16 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.arguments import checked
-from charrnn.config import (
-    Budget,
-    ModelConfig,
-    Reading,
-    TaskSettings,
-    TrainConfig,
-    check,
-    settings_from,
-    takes,
-)
+from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
@@ -37,7 +28,7 @@ from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, found
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
-from charrnn.settings import settings_of
+from charrnn.settings import check, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load

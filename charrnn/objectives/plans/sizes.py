@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from charrnn.cells.heads import Shapes
-from charrnn.config import Budget, ModelConfig, settings_from
+from charrnn.config import Budget, ModelConfig
 from charrnn.objectives.request import Request, Speed
+from charrnn.settings import settings_from
 
 __all__ = ["FINE_TUNING", "Sizes"]
 
