@@ -14,6 +14,8 @@ __all__ = [
     "Floats",
     "Ids",
     "Logits",
+    "Places",
+    "Reals",
     "Surprisals",
     "Weights",
     "checked_ids",
@@ -30,6 +32,8 @@ Ids = NDArray[np.int32]  # token ids, (N,) or (B, T)
 Floats = NDArray[np.float32]  # weights, states, logits of a model
 Logits = NDArray[np.floating]  # (..., V), unnormalised natural-log probabilities
 Surprisals = NDArray[np.float32]  # (N,), nats: -log p of each token
+Reals = NDArray[np.float64]  # counts, means and probabilities, which fp32 would round too much
+Places = NDArray[np.intp]  # (N,), where something stands in another array
 Number = TypeVar("Number", bound=np.floating)
 Weights = dict[str, NDArray[np.float32]]  # by name; see `cells.layout`
 

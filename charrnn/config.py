@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Meta
 
 from charrnn.errors import UsageError
-from charrnn.settings import Settings, about, check, document, settings_from, takes
+from charrnn.settings import Settings, about, document
 
 __all__ = [
+    "HUB",
     "MAX_STEPS",
     "Budget",
     "CellName",
@@ -29,7 +30,6 @@ __all__ = [
     "Positive",
     "Rate",
     "Reading",
-    "Settings",
     "Size",
     "TaskName",
     "TaskSettings",
@@ -37,9 +37,6 @@ __all__ = [
     "TrainConfig",
     "Unknown",
     "Width",
-    "check",
-    "settings_from",
-    "takes",
 ]
 
 CellName = Literal["rnn", "lstm", "gru"]
@@ -49,6 +46,7 @@ EngineName = Literal["auto", "kernels", "tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
+HUB = "hf://"  # how the names of models and data sets on the Hugging Face hub begin
 MAX_STEPS = 1_000_000_000  # updates of a run
 Size = Annotated[int, Meta(ge=1, le=MAX_STEPS)]
 Width = Annotated[int, Meta(ge=1, le=1_000_000)]

@@ -15,6 +15,7 @@ __all__ = [
     "MissingInputError",
     "ReadWriteError",
     "UsageError",
+    "first_line",
     "not_written",
     "printable",
 ]
@@ -23,6 +24,12 @@ __all__ = [
 def printable(text: str) -> str:
     """`text` on one line: control characters and lone surrogates as escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says first, for the middle of a line; else what kind it is."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
 
 
 class CharRNNError(Exception):

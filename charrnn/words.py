@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
-__all__ = ["NAMED", "counted", "listing"]
+__all__ = ["NAMED", "counted", "first_few", "listing"]
 
-NAMED, LONGEST = 20, 60  # names in a message, and characters of each
+FEW = 5  # names in a note
+NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
 
 
 def counted(number: int, noun: str) -> str:
     """So many: "0 pairs", "1 pair", "2,000 pairs", "2 processes"."""
     plural = "" if number == 1 else "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
     return f"{number:,} {noun}{plural}"
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first of some names as they are, for a note: "a, b, c, d, e, …"."""
+    return ", ".join(names[:FEW]) + ", …" * (len(names) > FEW)
 
 
 def listing(names: Iterable[str]) -> str:

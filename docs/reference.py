@@ -12,8 +12,7 @@ from typing import Any
 import typer.main
 
 from charrnn.cli.app import app
-from charrnn.config import Settings
-from charrnn.settings import fields_of, in_words
+from charrnn.settings import Settings, fields_of, in_words
 from charrnn.use_config import SETTINGS
 
 PAGE = Path(__file__).with_name("reference.md")

@@ -15,11 +15,12 @@ import atheris
 
 with atheris.instrument_imports(include=["charrnn"]):
     from charrnn import ByteTokenizer, CharRNNError, CharTokenizer
-    from charrnn.config import Reading, settings_from
+    from charrnn.config import Reading
     from charrnn.decoding import pieces as decoding
     from charrnn.errors import BadDataError
     from charrnn.folder.record import ModelRecord
     from charrnn.folder.untrusted import parse
+    from charrnn.settings import settings_from
     from charrnn.text.tokenizer import Tokenizer
     from charrnn.use_config import SampleConfig
 

@@ -13,20 +13,21 @@ import typer.main
 
 import charrnn
 from charrnn.cli.app import app
-from charrnn.config import (
-    Budget,
-    ModelConfig,
-    Reading,
-    Settings,
-    TaskSettings,
-    TrainConfig,
-    check,
-    takes,
-)
+from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.plans.planning import plan
-from charrnn.settings import Setting, bounds, choices, fields_of, in_words, settings_of
+from charrnn.settings import (
+    Setting,
+    Settings,
+    bounds,
+    check,
+    choices,
+    fields_of,
+    in_words,
+    settings_of,
+    takes,
+)
 from charrnn.terminal.options import take, with_settings
 from charrnn.use_config import SETTINGS, EvalConfig, SampleConfig, ServeConfig
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from charrnn import CharRNNError, Reading, load, train
 from charrnn.cli.app import app
-from charrnn.config import ModelConfig, Settings, TrainConfig
-from charrnn.config import settings_from as made
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.settings import Settings
+from charrnn.settings import settings_from as made
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import make_tokenizer
 from charrnn.use_config import EvalConfig, SampleConfig

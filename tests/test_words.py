@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charrnn.words import counted, listing
+from charrnn.words import counted, first_few, listing
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from charrnn.words import counted, listing
 )
 def test_how_many_there_are(number: int, noun: str, words: str) -> None:
     assert counted(number, noun) == words
+
+
+def test_a_note_names_the_first_few() -> None:
+    assert first_few(["a", "b c", "d", "e", "f"]) == "a, b c, d, e, f"
+    assert first_few(list("abcdefg")) == "a, b, c, d, e, …"
 
 
 def test_names_make_one_line_however_many_and_long_they_are() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.errors import UsageError, not_written
+from charrnn.terminal.options import ONE_MODEL
 from charrnn.terminal.output import say, write
 
 if TYPE_CHECKING:
@@ -18,11 +19,7 @@ __all__ = ["export"]
 
 ModelArgument = Annotated[
     list[str] | None,  # several are refused with more than "unexpected argument"
-    typer.Argument(
-        metavar="[MODEL]",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
-        "[default: the newest in checkpoints/]",
-    ),
+    ONE_MODEL,
 ]
 HtmlOption = Annotated[
     Path | None,

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError
 from charrnn.terminal.output import encode_json, say, write
 
 if TYPE_CHECKING:
     from charrnn.config import Unknown
+    from charrnn.folder.record import ModelRecord
     from charrnn.models.model import Model
     from charrnn.models.predictor import Predictor
     from charrnn.text.corpus import Corpus
+    from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["measure_gradients", "measure_horizon", "measure_units", "progress_bar"]
 
@@ -58,7 +60,8 @@ def measure_horizon(
     from charrnn.plots.insights import draw_horizon
     from charrnn.terminal.insights import show_horizon
 
-    record = read_record(find_model(names[0]))
+    folder = find_model(names[0])
+    record = read_record(folder)
     training = record.training
     if training and record.corpus and record.corpus.sha256 == corpus.sha256:
         say("the model was trained on this text: the part kept for validation is predicted")
@@ -69,7 +72,7 @@ def measure_horizon(
     else:
         text = corpus.text
         ids_and_contexts(model, text, unknown)  # what is wrong is said before what is left out
-        known = _training_text(find_model(names[0]))
+        known = _training_text(folder, record, model.tokenizer)
     with progress_bar() as done:
         found = horizon(model, text, known, unknown=unknown, progress=done)
     seq_length = training.seq_length if training else None
@@ -78,32 +81,30 @@ def measure_horizon(
     _give(facts, json, output, draw, show)
 
 
-def _training_text(path: Path) -> str | None:
+def _training_text(path: Path, record: ModelRecord, tokenizer: Tokenizer) -> str | None:
     """The text that a model was trained on, without its end that was kept for validation.
 
     None if it is no longer where it was; says so.
     """
-    from charrnn.folder.reading import read_record, read_tokenizer
-    from charrnn.folder.resuming import read_progress
+    from charrnn.folder.resuming import origin_of_run
     from charrnn.text.corpus import read_corpus
-    from charrnn.text.origin import Origin
 
-    record = read_record(path)
-    tokenizer = read_tokenizer(path, record)
     try:
         if record.training is None or record.corpus is None:
-            raise UsageError(f"{path} does not say what it was trained on", "")
-        progress = read_progress(path, record.training)
-        if Origin(progress.sources, progress.reading).is_gone:
-            raise UsageError(f"{path} was trained on standard input or a pipe", "")
-        corpus = read_corpus(progress.sources, progress.reading)
-        if corpus.sha256 != record.corpus.sha256:
-            raise UsageError(f"{', '.join(progress.sources)} has changed since training", "")
+            reason = f"{path} does not say what it was trained on"
+        elif (origin := origin_of_run(path)) is None:
+            reason = f"{path} holds no state to resume from"
+        elif origin.is_gone:
+            reason = f"{path} was trained on standard input or a pipe"
+        elif (corpus := read_corpus(*origin)).sha256 != record.corpus.sha256:
+            reason = f"{', '.join(origin.sources)} has changed since training"
+        else:
+            ids = tokenizer.encode(corpus.text, "skip")
+            return tokenizer.decode(ids[: record.training.training_tokens(len(ids))])
     except CharRNNError as error:
-        say(f"n-grams are left out: {error.found}")
-        return None
-    ids = tokenizer.encode(corpus.text, "skip")
-    return tokenizer.decode(ids[: record.training.training_tokens(len(ids))])
+        reason = error.found
+    say(f"n-grams are left out: {reason}")
+    return None
 
 
 def measure_gradients(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,9 +13,6 @@ from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printa
 from charrnn.terminal.options import JsonOption
 from charrnn.terminal.output import encode_json, say, table, write
 from charrnn.words import counted
-
-if TYPE_CHECKING:
-    from charrnn.folder.record import Evaluation
 
 __all__ = ["list_models"]
 
@@ -90,8 +85,8 @@ def _describe(entry: Entry) -> None:
     """
     from charrnn.cells.heads import shapes_of
     from charrnn.cells.layout import parameter_count
-    from charrnn.folder.reading import read_record, read_tokenizer
-    from charrnn.folder.record import CONFIG, WEIGHTS
+    from charrnn.folder.reading import read_metrics, read_record, read_tokenizer
+    from charrnn.folder.record import CONFIG, METRICS, WEIGHTS
 
     if not (entry.path / CONFIG).exists():
         entry.status = "no model"
@@ -112,16 +107,15 @@ def _describe(entry: Entry) -> None:
         entry.status = "unfinished"
         return
     entry.saved = (entry.path / WEIGHTS).stat().st_mtime
-    evaluation = _evaluations(entry.path).get(_saved_step(entry.path, shapes))
+    evaluations = {one.step: one for one in read_metrics(entry.path / METRICS)}
+    evaluation = evaluations.get(_saved_step(entry.path, shapes))
     if evaluation is not None:
         entry.val_nats, entry.score = evaluation.val_nats, evaluation.score
 
 
 def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
     """After how many updates the weights were saved, from their header alone."""
-    from safetensors import SafetensorError, safe_open
-
-    from charrnn.folder.files import read_manifest
+    from charrnn.folder.files import read_header, read_manifest
     from charrnn.folder.record import WEIGHTS
     from charrnn.folder.untrusted import damaged, opened
 
@@ -131,26 +125,9 @@ def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
     if versions and not any(version and version.size == size for version in versions):
         raise damaged(path / WEIGHTS, f"{size} bytes")
     try:
-        with safe_open(path / WEIGHTS, framework="np") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            step = int((file.metadata() or {}).get("step", "0"))
-    except (SafetensorError, ValueError) as error:
+        return int(read_header(path / WEIGHTS, shapes).get("step", "0"))
+    except ValueError as error:
         raise damaged(path / WEIGHTS, str(error)) from None
-    if found != shapes:
-        raise damaged(path / WEIGHTS, "the weights are not of this model")
-    return step
-
-
-def _evaluations(path: Path) -> dict[int, Evaluation]:
-    """The evaluations of a run by the number of updates."""
-    from charrnn.folder.record import METRICS, Evaluation
-    from charrnn.folder.untrusted import parse, read_bytes
-
-    with suppress(FileNotFoundError):
-        lines = read_bytes(path / METRICS).splitlines()
-        found = [parse(path / METRICS, line, Evaluation) for line in lines]
-        return {evaluation.step: evaluation for evaluation in found}
-    return {}
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -88,17 +88,21 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
 
     from charrnn.evaluation import losses
     from charrnn.evaluation.surprisals import text_score
+    from charrnn.folder.reading import find_model, read_record
     from charrnn.text.records import Records
 
     losses.refuse_idle(config, dynamic=bool(asked.dynamic))
-    networks, tokenizer, reverse = losses.load_networks(asked.models)
-    asked = asked._replace(reading=_as_trained(asked, asked.reading.for_tokens(tokenizer.unit)))
+    folders = [find_model(model) for model in asked.models]
+    networks, tokenizer, reverse = losses.load_networks(folders)
+    records = [read_record(folder) for folder in folders]
+    reading = asked.reading.for_tokens(tokenizer.unit)
+    asked = asked._replace(reading=_as_trained(asked, reading, records))
     text: Text
     if tokenizer.end is None:
-        name, text = _story(asked, tokenizer, reverse)
+        name, text = _story(asked, tokenizer, reverse, records)
     else:
-        name, text = _records(asked, tokenizer)
-    training_ids = _training_ids(asked, tokenizer, reverse) if asked.dynamic else None
+        name, text = _records(asked, tokenizer, records)
+    training_ids = _training_ids(asked, tokenizer, reverse, records) if asked.dynamic else None
     is_list = isinstance(text, Records)
     total = len(networks) * (text.size - (not is_list))
     hidden = None if asked.dynamic else True  # None: where there is no terminal
@@ -112,7 +116,9 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     return ScoredText(name, protocol, tokenizer, ids, nats, score, reverse)
 
 
-def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]:
+def _story(
+    asked: Asked, tokenizer: Tokenizer, reverse: bool, records: list[ModelRecord]
+) -> tuple[str, Ids]:
     """The name of a text, and its ids (N,) as they are read, or those that were for validation."""
     from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
@@ -122,21 +128,19 @@ def _story(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> tuple[str, Ids]
         say(note)
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if asked.validation:
-        ids = ids[_training_tokens(asked.models, corpus, len(ids), else_all=False) :]
+        ids = ids[_training_tokens(records, corpus, len(ids), else_all=False) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
     return corpus.name, ids
 
 
-def _records(asked: Asked, tokenizer: Tokenizer) -> tuple[str, Records]:
+def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> tuple[str, Records]:
     """The name of a list, and its records or those that were for validation."""
-    from charrnn.folder.reading import find_model, read_record
     from charrnn.folder.record import reading_for
     from charrnn.text.division import DOCUMENTS
     from charrnn.text.records import Records
     from charrnn.text.spool import Spool
 
-    records = [read_record(find_model(model)) for model in asked.models]
     as_trained = reading_for(records[0], asked.reading)
     reading = msgspec.structs.replace(asked.reading, reverse=as_trained.reverse)
     if reading.records == "auto":
@@ -170,29 +174,29 @@ def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> 
     return text.divided(*parts.pop())[1]
 
 
-def _training_ids(asked: Asked, tokenizer: Tokenizer, reverse: bool) -> Ids:
+def _training_ids(
+    asked: Asked, tokenizer: Tokenizer, reverse: bool, records: list[ModelRecord]
+) -> Ids:
     """What the models were trained on, as they read it, to adapt from."""
     from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
 
     known = read_corpus(asked.dynamic, asked.reading)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
-    return ids[: _training_tokens(asked.models, known, len(ids), else_all=True)]
+    return ids[: _training_tokens(records, known, len(ids), else_all=True)]
 
 
-def _as_trained(asked: Asked, reading: Reading) -> Reading:
+def _as_trained(asked: Asked, reading: Reading, records: list[ModelRecord]) -> Reading:
     """The reading under which a text is what a model was trained on, if there is one.
 
     The rules by which files become text were others once; see `Reading.rules`.
     """
-    from charrnn.folder.reading import find_model, read_model
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import is_read_once
 
     sources = asked.sources if asked.validation else asked.dynamic
     if not sources or any(map(is_read_once, sources)):
         return reading
-    records = [read_model(find_model(model)).record for model in asked.models]
     trained = {record.corpus.sha256 for record in records if record.corpus is not None}
     earlier = msgspec.structs.replace(reading, rules=1)
     with suppress(CharRNNError):
@@ -203,11 +207,13 @@ def _as_trained(asked: Asked, reading: Reading) -> Reading:
     return reading
 
 
-def _training_tokens(models: list[str], corpus: Corpus, tokens: int, *, else_all: bool) -> int:
+def _training_tokens(
+    records: list[ModelRecord], corpus: Corpus, tokens: int, *, else_all: bool
+) -> int:
     """How many of a corpus's tokens the models were trained on.
 
     Args:
-        models: folders or names.
+        records: of the models.
         corpus: what they are thought to be trained on.
         tokens: how many it has.
         else_all: whether all of them count if it is another text, which is refused otherwise.
@@ -215,11 +221,8 @@ def _training_tokens(models: list[str], corpus: Corpus, tokens: int, *, else_all
     Raises:
         UsageError: if that differs from model to model, or it is another text.
     """
-    from charrnn.folder.reading import find_model, read_model
-
     found = set()
-    for model in models:
-        record = read_model(find_model(model)).record
+    for record in records:
         known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
         training = record.training if known else None
         if training is None and not else_all:

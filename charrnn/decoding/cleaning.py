@@ -15,7 +15,7 @@ from typing import Protocol
 
 from charrnn.words import counted
 
-__all__ = ["AnyCleaner", "Cleaner", "EarlierCleaner", "Untouched", "clean"]
+__all__ = ["AnyCleaner", "Cleaner", "EarlierCleaner", "Untouched", "clean", "has_surrogate"]
 
 BOM = "\N{BYTE ORDER MARK}"
 C1 = re.compile("[\x80-\x84\x86-\x9f]")  # all of that block but NEL, which ends a line
@@ -32,6 +32,11 @@ def clean(text: str) -> tuple[str, tuple[str, ...]]:
     """
     cleaner = Cleaner()
     return cleaner.feed(text, last=True), cleaner.notes()
+
+
+def has_surrogate(text: str) -> bool:
+    """Whether a text holds half a character, or a byte that is none, as a lone surrogate."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class AnyCleaner(Protocol):

@@ -100,18 +100,16 @@ def sources(
         Exception: what `reading_errors` catches, here or when a stream is read.
     """
     with path.open("rb") as file:
-        yield from _sources(str(path), path.name, file, reading, path, _or_new(passed))
+        yield from _sources(
+            str(path), path.name, file, reading, path, {} if passed is None else passed
+        )
 
 
 def sources_in(
-    name: str, file: BinaryIO, reading: Reading, passed: dict[str, None] | None = None
+    name: str, file: BinaryIO, reading: Reading, passed: dict[str, None]
 ) -> Generator[Source, None, None]:
     """The same for bytes that can be read only once, such as standard input."""
-    yield from _sources(name, "", file, reading, None, _or_new(passed))
-
-
-def _or_new(passed: dict[str, None] | None) -> dict[str, None]:
-    return {} if passed is None else passed
+    yield from _sources(name, "", file, reading, None, passed)
 
 
 def _sources(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, Surprisals
-from charrnn.config import Unknown, settings_from, takes
+from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
 from charrnn.evaluation.surprisals import surprisals, text_score
@@ -27,6 +27,7 @@ from charrnn.models.predictor import Predictor
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.modes import own_modes
 from charrnn.scoring.score import Score
+from charrnn.settings import settings_from, takes
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
 from charrnn.text.tokenizer import Tokenizer, as_trained, same_vocabulary

@@ -8,8 +8,8 @@ from pathlib import Path
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, opened, value_at
-from charrnn.formats.tables.columns import SEARCHED
+from charrnn.examples.rows import File, Form, opened, value_at
+from charrnn.formats.tables.columns import MISSING, SEARCHED
 from charrnn.words import listing
 
 __all__ = ["texts_in"]

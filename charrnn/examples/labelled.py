@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
-from charrnn.formats.tables.columns import SEARCHED
+from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
+from charrnn.formats.tables.columns import MISSING, SEARCHED
 from charrnn.words import listing
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
@@ -44,7 +44,7 @@ def read_labelled(
     sources: Sequence[str | Path],
     reading: Reading,
     notes: list[str],
-    label_column: str | None = None,
+    label_column: str | None,
 ) -> list[Labelled]:
     """All texts of the sources, with their labels.
 
@@ -52,7 +52,7 @@ def read_labelled(
         sources: each what `rows.opened` takes: a table, or a text with fastText's lines.
         reading: encoding, and the column of the texts ("text" by default).
         notes: gets what was changed or left out.
-        label_column: "label" by default. If both columns are numbers and no names in the first
+        label_column: None for "label". If both columns are numbers and no names in the first
             line, the table has no header.
 
     Raises:
@@ -124,7 +124,7 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
         text, label = (value_at(row.cells, name) for name in (text_column, label_column))
         if label is MISSING or text is MISSING:
             count, whole = len(row.cells), len(file.columns)
-            if file.form in (Form.CELLS, Form.TEXT):
+            if file.is_text:
                 found = f"{file.at(row.number)} has {count} of {whole} cells"
                 raise BadDataError(found, "write a text and a label in each row")
             label = None if label is MISSING else label
@@ -142,7 +142,7 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
 
 def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]) -> None:
     """Refuse a table without the columns, as its first row shows."""
-    if file.form in (Form.CELLS, Form.TEXT) and not headless:
+    if file.is_text and not headless:
         if file.columns and all(name in file.columns for name in options):
             return
         first = list(row.cells.values()) if row.number == 1 else list(file.columns)
@@ -160,7 +160,7 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
             "not a header",
         )
     for name, kind in options.items():
-        may_lack = kind == "text" and file.form not in (Form.CELLS, Form.TEXT)
+        may_lack = kind == "text" and not file.is_text
         if not may_lack and value_at(row.cells, name) is MISSING:
             raise file.no_column(name, f"--{kind}-column")
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
-from charrnn.examples.rows import MISSING, File, Form, Row, called, columns_of, opened, value_at
+from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
+from charrnn.formats.tables.columns import MISSING
 
 __all__ = ["Pair", "read_pairs"]
 
@@ -119,7 +120,7 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
     names, longest = columns.names, 0
     for row in file.rows(columns.are_in, columns.names):
-        if file.form in (Form.CELLS, Form.TEXT) and not columns.are_in(file.columns):
+        if file.is_text and not columns.are_in(file.columns):
             names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
         pairs.append(Pair(_text(file, row, names, 0), _text(file, row, names, 1)))
     if longest > 2 and not columns.given:

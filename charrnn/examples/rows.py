@@ -15,19 +15,20 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from charrnn.config import Reading
+from charrnn.config import HUB, Reading
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
+from charrnn.formats.tables.columns import MISSING
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
-from charrnn.text.hub import HUB, hub_records
-from charrnn.words import listing
+from charrnn.text.hub import hub_records
+from charrnn.words import first_few, listing
 
-__all__ = ["MISSING", "File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
+__all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
 
 
 class Form(Enum):
@@ -49,13 +50,6 @@ BY_SUFFIX = {
     ".json": Form.JSON,
     ".parquet": Form.PARQUET,
 }
-
-
-class _Missing(Enum):
-    MISSING = "no such column"
-
-
-MISSING = _Missing.MISSING
 
 
 class Row(NamedTuple):
@@ -125,9 +119,17 @@ class File:
     columns: Sequence[str] = ()
 
     @property
+    def is_text(self) -> bool:
+        """Whether it has lines, whose cells are all text; records hold values, and may lack some.
+
+        A file that its suffix does not tell from plain text may be a table as well.
+        """
+        return self.form in (Form.CELLS, Form.TEXT)
+
+    @property
     def unit(self) -> str:
         """What the numbers count: lines or rows."""
-        return "line" if self.form in (Form.CELLS, Form.TEXT) else "row"
+        return "line" if self.is_text else "row"
 
     def at(self, number: int) -> str:
         """Where a row stands, as errors begin: "reviews.csv: line 7"."""
@@ -147,7 +149,7 @@ class File:
             BadDataError: for a broken file, and for a row with more cells than there are columns.
         """
         with reading_errors(self.name):
-            if self.form in (Form.CELLS, Form.TEXT):
+            if self.is_text:
                 yield from self._cells(is_header)
             else:
                 yield from self._named(columns)
@@ -236,7 +238,7 @@ def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) ->
         if place.passed:
             notes.append(f"{place.source}: {formats.passed_by(place.passed)}")
     if doubles.left_out:
-        notes.append(f"left out what is there already: {formats.listed(doubles.left_out)}")
+        notes.append(f"left out what is there already: {first_few(doubles.left_out)}")
 
 
 def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[File]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
-from charrnn.examples.rows import File, Form, Row, called, opened
+from charrnn.examples.rows import File, Row, called, opened
 from charrnn.examples.times import is_time, odd_steps, ordered_times
 from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted
@@ -159,7 +159,7 @@ def named(series: Series) -> str:
 def _series_of(file: File, column: str | None) -> list[_Growing]:
     """The series of a file, whatever its form."""
     rows = list(file.rows(_is_header))
-    if file.form not in (Form.CELLS, Form.TEXT):  # a record may lack what is missing
+    if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
     names = list(file.columns)
     if not rows or not names:
@@ -189,7 +189,7 @@ def _is_header(cells: list[str]) -> bool:
 def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
     """Whether each row is a series: rows begin with a name, or a table has no names at all."""
     cells = list(first.cells.values())
-    if file.form not in (Form.CELLS, Form.TEXT) or len(cells) < 2:
+    if not file.is_text or len(cells) < 2:
         return False
     if names == [str(k) for k in range(1, len(names) + 1)]:
         return not is_time(cells[0])
@@ -317,7 +317,7 @@ def _value(file: File, row: Row, column: str, cell: Any) -> float:
     except ValueError:
         shown = repr(str(cell)[:30])
         advice = "write a number there, with a point for decimals"
-        if file.form in (Form.CELLS, Form.TEXT) and "," in str(cell):
+        if file.is_text and "," in str(cell):
             advice = "write 1234.5 without commas"
         raise BadDataError(
             f"{file.at(row.number)}: {_the(column)} is {shown}, not a number", advice

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.rows import MISSING, File, Form, Row, called, opened, value_at
+from charrnn.examples.rows import File, Row, called, opened, value_at
+from charrnn.formats.tables.columns import MISSING
 from charrnn.words import counted
 
 __all__ = [
@@ -94,7 +95,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
     """
     found: list[Tagged] = []
     for file in opened(sources, reading, notes):
-        if file.form in (Form.TEXT, Form.CELLS):
+        if file.is_text:
             if reading.text_column is not None:
                 raise UsageError(
                     f"{file.name}: CoNLL's columns have no names", "leave out --text-column"

@@ -98,9 +98,13 @@ WORK: dict[TaskName, str] = {
 }
 
 
+def _table(model: ModelFolder) -> str:
+    rows = (f"| {label} | {value} |" for label, value in facts(model).items())
+    return "\n".join(["| | |", "|---|---|", *rows])
+
+
 def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
     """The card of a model for a task."""
-    rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
     title = folder_name(model.path)
     use, validates = f"charrnn predict {title} < input", "examples from all over the corpus"
     if isinstance(task, Forecast):
@@ -110,9 +114,7 @@ def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
 A recurrent network, made with charrnn.
 {WORK[task.name]}
 
-| | |
-|---|---|
-{rows}
+{_table(model)}
 
 Use it, from the folder that holds this one, or from anywhere with its path:
 
@@ -130,7 +132,6 @@ def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
     if model.tokenizer.end is not None:
         what = "records, each from its beginning to its end, "
         validates = "records from all over the corpus, which were"
-    rows = "\n".join(f"| {label} | {value} |" for label, value in facts(model).items())
     title, where = (
         folder_name(model.path),
         ", from the folder that holds this one, or from anywhere with its path",
@@ -142,9 +143,7 @@ def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
 A recurrent language model, made with charrnn.
 It reads and writes {what}one {model.tokenizer.unit} at a time.
 
-| | |
-|---|---|
-{rows}
+{_table(model)}
 
 Write text with it{where}:
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,9 +21,9 @@ import safetensors.numpy
 from msgspec import Meta
 
 from charrnn.arrays import Weights
-from charrnn.config import Settings
 from charrnn.errors import BadDataError, CannotCreateError, CharRNNError, ReadWriteError
 from charrnn.folder.untrusted import damaged, opened, parse, read_bytes
+from charrnn.settings import Settings
 
 __all__ = [
     "LOCK",
@@ -37,6 +37,7 @@ __all__ = [
     "is_first_save",
     "manifest_of",
     "pretty_json",
+    "read_header",
     "read_manifest",
     "read_settled",
     "read_tensors",
@@ -284,6 +285,29 @@ def read_tensors(
         BadDataError: if it is not a `.safetensors` file; if names or shapes are not `shapes`,
             or a type is not fp32; if a number is not finite.
     """
+    with _with_header(path, shapes) as file:
+        tensors = {name: file.get_tensor(name) for name in shapes}
+        metadata = file.metadata() or {}
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise damaged(path, f"{name} holds NaN or infinity")
+    return tensors, metadata
+
+
+def read_header(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """The metadata of a `.safetensors` file, of which nothing but the header is read.
+
+    Raises:
+        BadDataError: if it is not a `.safetensors` file; if names or shapes are not `shapes`,
+            or a type is not fp32.
+    """
+    with _with_header(path, shapes) as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _with_header(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Any]:
+    """An open `.safetensors` file whose arrays are found to have these names and shapes."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             header = {
@@ -297,14 +321,9 @@ def read_tensors(
                         f"{path}: {name} is {_described(found)}, expected {_described(expected)}",
                         "the weights are of another model; copy the folder again",
                     )
-            tensors = {name: file.get_tensor(name) for name in shapes}
-            metadata = file.metadata() or {}
+            yield file
     except safetensors.SafetensorError as error:
         raise damaged(path, str(error)) from None
-    for name, array in tensors.items():
-        if not np.isfinite(array).all():
-            raise damaged(path, f"{name} holds NaN or infinity")
-    return tensors, metadata
 
 
 def _described(entry: tuple[str, tuple[int, ...] | None] | None) -> str:

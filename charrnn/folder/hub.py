@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
+from charrnn.config import HUB
+from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
 
 __all__ = [
-    "HUB",
     "calling_the_hub",
     "download",
     "folder_name",
@@ -25,7 +25,6 @@ __all__ = [
     "repository",
 ]
 
-HUB = "hf://"
 LOG_IN = "log in with `hf auth login`"
 
 
@@ -117,7 +116,7 @@ def calling_the_hub(name: str, hub: ModuleType) -> Iterator[None]:
     try:
         yield
     except hub.errors.HFValidationError as error:
-        raise UsageError(f"{name}: {_first_line(error)}", "check the name") from None
+        raise UsageError(f"{name}: {first_line(error)}", "check the name") from None
     except hub.errors.GatedRepoError:
         advice = f"ask for access on its page, then {LOG_IN}"
         raise MissingInputError(
@@ -139,14 +138,14 @@ def calling_the_hub(name: str, hub: ModuleType) -> Iterator[None]:
         if (status := error.response.status_code) in (401, 403):
             found = "is not accepted" if status == 401 else "may not do this"
             raise CharRNNError(f"{name}: the token {found}", f"{LOG_IN} again") from None
-        raise CharRNNError(f"{name}: {_first_line(error)}", "try again later") from None
+        raise CharRNNError(f"{name}: {first_line(error)}", "try again later") from None
     except (OSError, ValueError, hub.errors.HTTPError) as error:
         if str(error).startswith("Invalid metadata in README.md"):
             found = f"{name}: {' '.join(str(error).split())}"
             advice = "check --license, --language and the head of README.md"
             raise UsageError(found.rstrip("."), advice) from None
         advice = "check the connection"
-        raise MissingInputError(f"{name}: {_first_line(error)}", advice) from None
+        raise MissingInputError(f"{name}: {first_line(error)}", advice) from None
 
 
 def _not_reached(name: str, *, offline: bool) -> MissingInputError:
@@ -154,8 +153,3 @@ def _not_reached(name: str, *, offline: bool) -> MissingInputError:
         found = f"{name} is not in the cache of the hub, and HF_HUB_OFFLINE is set"
         return MissingInputError(found, "unset it, or copy the model folder here")
     return MissingInputError(f"{name} can't be reached", "check the connection")
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")

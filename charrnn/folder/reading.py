@@ -51,6 +51,7 @@ __all__ = [
     "is_model",
     "kept_step",
     "read_folder",
+    "read_metrics",
     "read_model",
     "read_record",
     "read_tokenizer",
@@ -218,7 +219,7 @@ def _read(path: Path) -> ModelFolder:
         for name in extra_files(record.task):
             check_file(path, name, manifest)
             extra[name] = read_bytes(path / name)
-    step, metrics = _int(metadata.get("step", "0"), path / WEIGHTS), _metrics(path / METRICS)
+    step, metrics = _int(metadata.get("step", "0"), path / WEIGHTS), read_metrics(path / METRICS)
     return ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)
 
 
@@ -240,7 +241,12 @@ def _instead(path: Path) -> str:
     return "name a model folder"
 
 
-def _metrics(path: Path) -> list[Evaluation]:
+def read_metrics(path: Path) -> list[Evaluation]:
+    """The evaluations in a file `METRICS`; none without it.
+
+    Raises:
+        BadDataError: if it is damaged.
+    """
     with suppress(FileNotFoundError):
         return [parse(path, line, Evaluation) for line in read_bytes(path).splitlines()]
     return []

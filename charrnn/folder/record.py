@@ -23,9 +23,10 @@ import safetensors
 import safetensors.numpy
 
 from charrnn.arrays import Weights
-from charrnn.config import ModelConfig, Reading, Settings, TrainConfig
+from charrnn.config import ModelConfig, Reading, TrainConfig
 from charrnn.folder.files import MANIFEST, pretty_json
 from charrnn.folder.untrusted import parse
+from charrnn.settings import Settings
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
 from charrnn.text.division import NONE
 from charrnn.text.tokenizer import ByteTokenizer, Tokenizer

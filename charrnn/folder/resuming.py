@@ -18,12 +18,13 @@ from msgspec import Meta
 from charrnn.arrays import Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
-from charrnn.config import DeviceName, Reading, Settings, TrainConfig
+from charrnn.config import DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_tensors
 from charrnn.folder.reading import kept_step, read_record, read_tokenizer
 from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
+from charrnn.settings import Settings
 from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 
@@ -78,6 +79,11 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     processes: Annotated[int, Meta(ge=1)] = 1
     device: DeviceName | None = None
 
+    @property
+    def origin(self) -> Origin:
+        """Where the corpus was read, and how."""
+        return Origin(self.sources, self.reading)
+
 
 class RunState(msgspec.Struct, frozen=True):
     """The saved state of a run.
@@ -129,11 +135,9 @@ def read_run(path: Path) -> RunState:
 def origin_of_run(path: Path) -> Origin | None:
     """Where the text of the model at `path` was read; None if its folder does not tell."""
     try:
-        text = checked_metadata(path, STATE).get("progress", "")
+        return _progress(path).origin
     except FileNotFoundError:
         return None
-    progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)
-    return Origin(progress.sources, progress.reading)
 
 
 def read_progress(path: Path, config: TrainConfig) -> RunProgress:
@@ -144,16 +148,20 @@ def read_progress(path: Path, config: TrainConfig) -> RunProgress:
         BadDataError: if the state is damaged.
     """
     try:
-        metadata = checked_metadata(path, STATE)
+        progress = _progress(path)
     except FileNotFoundError:
         advice = "start anew with another --name or --out"
         if (path / WEIGHTS).exists():
             advice += ", or start from its weights with --init-from"
         raise MissingInputError(f"{path} holds no state to resume from", advice) from None
-    data = metadata.get("progress", "").encode()
-    progress: RunProgress = parse(path / STATE, data, RunProgress)
     if not 0 <= progress.step <= config.steps:
         raise damaged(path / STATE, f"update {progress.step} of {config.steps}")
+    return progress
+
+
+def _progress(path: Path) -> RunProgress:
+    text = checked_metadata(path, STATE).get("progress", "")
+    progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)
     return progress
 
 

@@ -29,7 +29,6 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     for piece in pieces(source.name, source.stream, reading):
         if piece.first and reading.rules > 1:
             note = _of_chat(piece.text)
-        # Notes stand on the last piece, which alone has any; an empty one is told as well.
         yield piece
     if note:
         yield Piece(source.name, "", first=False, notes=(note,))

@@ -26,6 +26,7 @@ from charrnn.formats import plain, subtitles
 from charrnn.formats.markup import docx, epub, html
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import MissingColumnError
+from charrnn.words import first_few
 
 __all__ = [
     "Format",
@@ -34,7 +35,6 @@ __all__ = [
     "format_of",
     "hidden",
     "is_no_text",
-    "listed",
     "passed_by",
     "skipped",
 ]
@@ -148,7 +148,7 @@ def _of_all(
                 raise
             left_out.append(inside)
     if left_out and not read:
-        raise BadDataError(f"{name}: no text in it, only {listed(left_out)}", kinds.UNPACK)
+        raise BadDataError(f"{name}: no text in it, only {first_few(left_out)}", kinds.UNPACK)
     if left_out:
         yield Piece(name, "", first=False, notes=(skipped(left_out),))
 
@@ -206,20 +206,15 @@ def _is_left_out(source: Source, reading: Reading) -> bool:
 def skipped(names: list[str]) -> str:
     """What to say of files that were left out."""
     files = "file that is" if len(names) == 1 else "files that are"
-    return f"skipped {len(names)} {files} not plain text: {listed(names)}"
+    return f"skipped {len(names)} {files} not plain text: {first_few(names)}"
 
 
 def hidden(names: Sequence[str]) -> str:
     """What to say of what was never looked at in an archive."""
-    return f"left out what is hidden or no file: {listed(names)}"
+    return f"left out what is hidden or no file: {first_few(names)}"
 
 
 def passed_by(names: Sequence[str]) -> str:
     """What to say of what was never looked at in a folder."""
-    kinds = "hidden, no file, a linked folder, a model, a cache or installed"
-    return f"left out what is {kinds}: {listed(names)}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first of some names, for a note."""
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    reasons = "hidden, no file, a linked folder, a model, a cache or installed"
+    return f"left out what is {reasons}: {first_few(names)}"

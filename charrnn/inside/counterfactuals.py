@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, log_softmax, target_log_probs
 from charrnn.cells.rules import State
-from charrnn.config import Unknown
+from charrnn.config import Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.inside.lanes import story_ids
 from charrnn.models.hooks import Cache, Recorder
@@ -108,7 +108,7 @@ def saliency(
     text: str,
     at: int | None = None,
     *,
-    window: int = WINDOW,
+    window: Size = WINDOW,
     unknown: Unknown = "error",
 ) -> Saliency:
     """How the prediction at one place of a text changes when an earlier token is another.
@@ -133,8 +133,6 @@ def saliency(
     if not 1 <= at <= len(ids):
         found = f"at is {at}, and the text has {counted(len(ids), model.tokenizer.unit)}"
         raise UsageError(found, f"it must be from 1 to {len(ids)}", "at")
-    if window < 1:
-        raise UsageError(f"window is {window}", "it must be at least 1")
     first = max(0, at - window)
     trace = read(model, ids[:at], skip=first)
     target = ids[at : at + 1] if at < len(ids) else trace.logits[-1:].argmax(-1)

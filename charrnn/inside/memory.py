@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Ids, target_log_probs
+from charrnn.arrays import Ids, Places, target_log_probs
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 from charrnn.inside.lanes import story_ids
@@ -43,7 +43,6 @@ SHUFFLED = 4  # of so many runs, one is also read with the distant part shuffled
 WORK = 3e12  # multiplications and additions that reading may take: about a minute
 BATCH = 256  # sequences read side by side
 
-Places = NDArray[np.intp]
 Costs = NDArray[np.float32]
 
 

@@ -20,13 +20,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import Places, Reals
+
 __all__ = ["ORDERS", "NGrams"]
 
 ORDERS = 8
 
 Codes = NDArray[np.uint64]  # of the n-grams of a text, by where each begins
-Reals = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 # A token's code is random and an n-gram's is a polynomial of them, all modulo 2⁶⁴. Among millions
 # of n-grams, the chance that any two share a code is below one in a hundred thousand.

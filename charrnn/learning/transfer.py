@@ -9,6 +9,7 @@ import torch
 
 from charrnn.arrays import Weights
 from charrnn.cells.layout import EMBEDDING, HEAD_BIAS, HEAD_WEIGHT
+from charrnn.decoding.cleaning import has_surrogate
 from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.network.char_rnn import CharRNN
@@ -33,7 +34,7 @@ def grown(
         return ByteTokenizer(end)
     if kind == "byte":
         raise UsageError(f"{found.path} reads characters", "leave --tokenizer byte out")
-    if any("\ud800" <= character <= "\udfff" for character in characters):
+    if has_surrogate(characters):
         raise BadDataError(
             f"the text has bytes that are not text, and {found.path} reads characters",
             "use --errors replace",

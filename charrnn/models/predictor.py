@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, checked_ids, target_log_probs
 from charrnn.cells.rules import State
-from charrnn.config import Count, Size, Unknown, takes
+from charrnn.config import Count, Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.folder import notebook
 from charrnn.models.hooks import (
@@ -32,6 +32,7 @@ from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
 from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Score, blocks, score_of
+from charrnn.settings import takes
 from charrnn.text import division
 from charrnn.text.tokenizer import as_trained
 from charrnn.use_config import LengthPenalty, SampleConfig

@@ -113,11 +113,11 @@ class NumPyStepper:
     Args:
         weights: see `arrange`.
         state: arrays (L, B, H) to begin from; copied.
-        held: by layer, units whose h is set to a value after each step.
+        held: by layer, units whose h is set to a value after each step; None for none.
     """
 
     def __init__(
-        self, weights: ArrangedWeights, state: State, held: Mapping[int, Held] | None = None
+        self, weights: ArrangedWeights, state: State, held: Mapping[int, Held] | None
     ) -> None:
         self.weights = weights
         self._held = [(held or {}).get(k) for k in range(len(weights.layers))]

@@ -26,7 +26,7 @@ from charrnn.sampling.language_model import (
     read_prompt,
 )
 from charrnn.sampling.search import Path, Search, advance, last_tokens
-from charrnn.sampling.token_source import Request
+from charrnn.sampling.token_source import Wish
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import LengthPenalty, SampleConfig
 
@@ -84,8 +84,8 @@ def beam_search(
     model = model.clamped(config.clamp)
     written = _Written(model.tokenizer, config, length_penalty)
     search = Search(num_beams, length_penalty, config.max_new_tokens, written.is_whole)
-    request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
-    logits, start = read_prompt(model, request.prompt, stop)
+    wish = Wish(model, encode_prompt(model.tokenizer, prompt, unknown), config)
+    logits, start = read_prompt(model, wish.prompt, stop)
     state = start
     while search.going and not stop():
         rows = advance([search], written.log_probs(logits))
@@ -93,7 +93,7 @@ def beam_search(
             stepper = model.stepper(tuple(part[:, rows] for part in state))
             logits = stepper.step(last_tokens([search]))
             state = stepper.state
-    paths = (written.with_whole_cluster(path, request, start) for path in search.best())
+    paths = (written.with_whole_cluster(path, wish, start) for path in search.best())
     return sorted((written.beam(path)[0] for path in paths), key=lambda beam: -beam.score)
 
 
@@ -116,22 +116,22 @@ class _Written:
         """Whether the text of a path has ended."""
         return self.beam(path)[1]
 
-    def with_whole_cluster(self, path: Path, request: Request, start: State) -> Path:
+    def with_whole_cluster(self, path: Path, wish: Wish, start: State) -> Path:
         """A path of full length with those of the likeliest next tokens that its text needs.
 
         They are those that its last cluster of characters goes on with.
 
         Args:
             path: that was found.
-            request: what is searched for.
+            wish: what is searched for.
             start: the state after the prompt.
         """
-        text, whole = GrowingText(request, seed=0), path
+        text, whole = GrowingText(wish, seed=0), path
         if path.ids:
             text.add(list(path.ids))
         if text.tokens != self.config.max_new_tokens or text.ended:
             return path
-        stepper = request.model.stepper(start)
+        stepper = wish.model.stepper(start)
         for token in path.ids:
             logits = stepper.step(np.array([token]))
         while not text.ended:

@@ -15,7 +15,7 @@ from charrnn.config import Unknown
 from charrnn.sampling.endings import refuse_endless, with_checked_ends
 from charrnn.sampling.growing import GrowingText, Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
-from charrnn.sampling.token_source import Request, TokenSource, token_source
+from charrnn.sampling.token_source import TokenSource, Wish, token_source
 from charrnn.use_config import SampleConfig
 
 __all__ = ["generate_batch", "groups", "new_seed", "seeds_from", "stream"]
@@ -51,10 +51,10 @@ def stream(
     """
     config = with_checked_ends(config or SampleConfig(), model.tokenizer)
     model = model.clamped(config.clamp)
-    request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
+    wish = Wish(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     seed = new_seed() if config.seed is None else config.seed
-    text = GrowingText(request, seed)
-    return _pieces(token_source(request, [seed], never, whole=False), text)
+    text = GrowingText(wish, seed)
+    return _pieces(token_source(wish, [seed], never, whole=False), text)
 
 
 def generate_batch(
@@ -84,13 +84,13 @@ def generate_batch(
         refuse_endless(config)
     config = with_checked_ends(config, model.tokenizer)
     model = model.clamped(config.clamp)
-    request = Request(model, encode_prompt(model.tokenizer, prompt, unknown), config)
+    wish = Wish(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     found = list[Sample]()
     for group in groups(model, config, seeds):
-        texts = _finished(request, group, stop)
+        texts = _finished(wish, group, stop)
         for number, text in enumerate(texts):
             if text.close and not stop():  # rounding may have decided; see `ties`
-                (alone,) = _finished(request, [text.seed], stop)
+                (alone,) = _finished(wish, [text.seed], stop)
                 texts[number] = text if stop() else alone
         found += [text.sample() for text in texts]
         if stop():
@@ -128,10 +128,10 @@ def _pieces(source: TokenSource, text: GrowingText) -> Iterator[str]:
         yield piece
 
 
-def _finished(request: Request, seeds: Sequence[int], stop: Stop) -> list[GrowingText]:
+def _finished(wish: Wish, seeds: Sequence[int], stop: Stop) -> list[GrowingText]:
     """The texts of some seeds, drawn to their ends or until `stop` answers yes."""
-    texts = [GrowingText(request, seed) for seed in seeds]
-    source = token_source(request, seeds, stop, whole=True)
+    texts = [GrowingText(wish, seed) for seed in seeds]
+    source = token_source(wish, seeds, stop, whole=True)
     growing = texts
     while not all(text.ended for text in growing) and not stop():
         drawn = source.next(min(text.tokens_left for text in growing if not text.ended))

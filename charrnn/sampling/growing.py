@@ -1,6 +1,6 @@
 """One text while it is drawn: ids are taken in, what may be shown comes out.
 
-text = GrowingText(request, seed)
+text = GrowingText(wish, seed)
 while not text.ended:
     piece = text.add(ids)
 piece = text.rest()
@@ -16,7 +16,7 @@ import msgspec
 
 from charrnn.sampling import clusters
 from charrnn.sampling.endings import Ending
-from charrnn.sampling.token_source import Request
+from charrnn.sampling.token_source import Wish
 
 __all__ = ["GrowingText", "Sample"]
 
@@ -50,7 +50,7 @@ class GrowingText:
     whole; see `clusters`.
 
     Args:
-        request: its model, prompt and settings.
+        wish: its model, prompt and settings.
         seed: of its random numbers.
 
     Attributes:
@@ -58,8 +58,8 @@ class GrowingText:
         held: how many it took in besides, beyond its length, that may belong to the next cluster.
     """
 
-    def __init__(self, request: Request, seed: int) -> None:
-        tokenizer, config = request.model.tokenizer, request.config
+    def __init__(self, wish: Wish, seed: int) -> None:
+        tokenizer, config = wish.model.tokenizer, wish.config
         self.seed = seed
         self.decode = tokenizer.decoder()
         self.end_id = tokenizer.end_id
@@ -75,8 +75,8 @@ class GrowingText:
         self.held = 0  # tokens beyond the length that may belong to the next cluster
         in_bytes = tokenizer.unit == "byte"
         self.clustered = in_bytes or clusters.may_join(getattr(tokenizer, "characters", ""))
-        self.last_ids = request.prompt[-clusters.CONTEXT :].tolist()
-        self.last_text = tokenizer.decode(request.prompt[-clusters.CONTEXT :])
+        self.last_ids = wish.prompt[-clusters.CONTEXT :].tolist()
+        self.last_text = tokenizer.decode(wish.prompt[-clusters.CONTEXT :])
         self.incomplete = _incomplete if in_bytes else lambda _ids: False
 
     @property

@@ -153,7 +153,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error")
     return after_start(tokenizer, own_ids(tokenizer, prompt, unknown))
 
 
-def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error") -> Ids:
+def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> Ids:
     """The ids (N,) of a prompt alone, read as `as_trained`; none if all of it is left out.
 
     For a model of records, the prompt begins one.

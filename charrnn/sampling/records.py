@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from charrnn.config import Unknown, settings_from
+from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.generation import generate_batch, new_seed, seeds_from
 from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import LanguageModel, Stop, never, own_ids
+from charrnn.settings import settings_from
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
 
@@ -43,12 +44,10 @@ class Wanted:
             kept, a million in some 60 MB.
 
     Raises:
-        UsageError: for a count below 0, or what is known and no string.
+        UsageError: for what is known and no string.
     """
 
     def __init__(self, count: int, *, unique: bool = False, known: Iterable[str] = ()) -> None:
-        if count < 0:
-            raise UsageError(f"count is {count}", "it must be at least 0")
         self.count = count
         self.unique = unique
         self._out = {_content(_checked(record)) for record in known}

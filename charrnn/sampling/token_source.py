@@ -21,13 +21,13 @@ from charrnn.sampling.endings import has_stops, is_endless
 from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
 from charrnn.use_config import SampleConfig
 
-__all__ = ["NativeSource", "Request", "TokenSource", "Tokens", "native_source", "token_source"]
+__all__ = ["NativeSource", "TokenSource", "Tokens", "Wish", "native_source", "token_source"]
 
 RECORD = 500  # tokens that a record is thought to have at most
 FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
 
 
-class Request(NamedTuple):
+class Wish(NamedTuple):
     """What is asked for, whatever the seed."""
 
     model: LanguageModel
@@ -55,26 +55,26 @@ class TokenSource(ABC):
         """Go on with these rows only."""
 
 
-def token_source(request: Request, seeds: Sequence[int], stop: Stop, *, whole: bool) -> TokenSource:
+def token_source(wish: Wish, seeds: Sequence[int], stop: Stop, *, whole: bool) -> TokenSource:
     """What draws texts fastest.
 
     Args:
-        request: the model, the prompt, and how to draw.
+        wish: the model, the prompt, and how to draw.
         seeds: one a text.
         stop: see `Stop`; the prompt is read while it answers no.
         whole: whether texts are returned whole, with log-probabilities, or shown as they grow.
     """
-    source = native_source(request, seeds, stop, whole=whole)
-    return source or _NumPySource(request, seeds, stop, scored=whole)
+    source = native_source(wish, seeds, stop, whole=whole)
+    return source or _NumPySource(wish, seeds, stop, scored=whole)
 
 
 def native_source(
-    request: Request, seeds: Sequence[int], stop: Stop, *, whole: bool
+    wish: Wish, seeds: Sequence[int], stop: Stop, *, whole: bool
 ) -> NativeSource | None:
     """As `token_source`, but None where machine code can't draw the texts, or would not pay."""
-    model, prompt, config = request
+    model, prompt, config = wish
     draws = Draws(model.tokenizer, config, prompt, seeds)
-    sampler = model.sampler(model.start(), _tokens_to_expect(request)) if draws.plain else None
+    sampler = model.sampler(model.start(), _tokens_to_expect(wish)) if draws.plain else None
     if sampler is None:
         return None
     # Texts that end together are drawn at once: nothing is drawn in vain.
@@ -83,32 +83,32 @@ def native_source(
     return NativeSource(sampler, prompt, draws, len(seeds), stop, first)
 
 
-def _tokens_to_expect(request: Request) -> int | None:
+def _tokens_to_expect(wish: Wish) -> int | None:
     """How many tokens are read and drawn; None for no end.
 
     Prompt and settings decide alone, so that a text is the same alone and in a batch. Of a text
     with a stop but without a length, only its prompt is sure; records are short.
     """
-    length = request.config.max_new_tokens or 0
-    if request.model.tokenizer.end is not None:
+    length = wish.config.max_new_tokens or 0
+    if wish.model.tokenizer.end is not None:
         length = min(length, RECORD)
-    elif is_endless(request.config):
+    elif is_endless(wish.config):
         return None
-    return len(request.prompt) + length
+    return len(wish.prompt) + length
 
 
 class _NumPySource(TokenSource):
     """One token of each text at a time."""
 
-    def __init__(self, request: Request, seeds: Sequence[int], stop: Stop, *, scored: bool) -> None:
+    def __init__(self, wish: Wish, seeds: Sequence[int], stop: Stop, *, scored: bool) -> None:
         count = len(seeds)
-        self.model = request.model
-        self.draws = Draws(self.model.tokenizer, request.config, request.prompt, seeds)
+        self.model = wish.model
+        self.draws = Draws(self.model.tokenizer, wish.config, wish.prompt, seeds)
         self.scored = scored
-        logits, state = read_prompt(request.model, request.prompt, stop)
+        logits, state = read_prompt(wish.model, wish.prompt, stop)
         self.logits: Logits | None = np.repeat(logits, count, 0)  # (B, V), until the first draw
         self.stepper = self.model.stepper(tuple(np.repeat(part, count, 1) for part in state))
-        self.ids = np.repeat(request.prompt[-1:], count)  # (B,), the newest
+        self.ids = np.repeat(wish.prompt[-1:], count)  # (B,), the newest
 
     def next(self, limit: int) -> Tokens:
         del limit

@@ -28,7 +28,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from charrnn.arrays import Ids
-from charrnn.config import settings_from
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
@@ -36,7 +35,7 @@ from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
 from charrnn.sampling.records import LONGEST_RECORD
-from charrnn.sampling.token_source import Request as Wish
+from charrnn.sampling.token_source import Wish
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
 from charrnn.serving.answers import Completion, models_body, score_body, whole_text
@@ -44,6 +43,7 @@ from charrnn.serving.limits import ApiError, Guard, read_body
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.shapes import CompletionRequest, ScoreRequest
 from charrnn.serving.texts import Text
+from charrnn.settings import settings_from
 from charrnn.sharing.page import api_page
 from charrnn.use_config import SampleConfig, ServeConfig
 

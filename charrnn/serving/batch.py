@@ -77,10 +77,9 @@ class Batch:
 
     def _draw(self, rows: list[int], logits: Floats) -> Iterator[tuple[int, float]]:
         """Draw the next tokens of some texts; yields the rows where rounding may decide."""
-        how = self.texts[rows[0]].how
-        assert isinstance(how.temperature, int | float), "the API takes one temperature"
+        first = self.texts[rows[0]]
         uniforms = np.array([self.texts[row].random.random() for row in rows])
-        ids, close = draw(logits[rows], how, how.temperature, uniforms, alone=False)
+        ids, close = draw(logits[rows], first.how, first.temperature, uniforms, alone=False)
         undecided = set(close.tolist())
         for place, (row, token) in enumerate(zip(rows, ids.tolist(), strict=True)):
             if place in undecided:
@@ -103,7 +102,7 @@ class Batch:
 
 def _state(text: Text) -> State:
     """The state (L, 1, H) from which a text goes on."""
-    return text.request.model.start() if text.alone is None else text.alone[0]
+    return text.wish.model.start() if text.alone is None else text.alone[0]
 
 
 def read_alone(text: Text, uniform: float) -> Iterator[None]:
@@ -111,9 +110,9 @@ def read_alone(text: Text, uniform: float) -> Iterator[None]:
 
     What is done is what `sampling.generation` does for a single text, operation for operation.
     """
-    model, ids = text.request.model, np.array(text.ids, np.int32)
+    model, ids = text.wish.model, np.array(text.ids, np.int32)
     if text.alone is None:
-        state, count = model.start(), len(text.request.prompt)
+        state, count = model.start(), len(text.wish.prompt)
         for first in range(0, count, TIME_CHUNK):
             logits, state = model.read(ids[None, first : min(first + TIME_CHUNK, count)], state)
             yield
@@ -127,6 +126,5 @@ def read_alone(text: Text, uniform: float) -> Iterator[None]:
     if len(ids) > count:
         state = stepper.state
     text.alone = state, len(ids)
-    assert isinstance(text.how.temperature, int | float), "the API takes one temperature"
-    (token,), _ = draw(logits, text.how, text.how.temperature, np.array([uniform]), alone=True)
+    (token,), _ = draw(logits, text.how, text.temperature, np.array([uniform]), alone=True)
     text.write(int(token), logits[0])

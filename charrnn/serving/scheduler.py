@@ -95,14 +95,14 @@ class Scheduler:
         text.start()
         if text.over:
             return
-        batch, request = self._batch(text), text.request
+        batch, wish = self._batch(text), text.wish
         source = None
         if not text.growing.ended:
-            source = native_source(request, [text.seed], lambda: text.left, whole=False)
+            source = native_source(wish, [text.seed], lambda: text.left, whole=False)
         if source is None:
             batch.join(text)
             return
-        alike = request.model, text.how
+        alike = wish.model, text.how
         if alike not in self._long_texts or self._long_texts[alike].empty:
             self._long_texts = {k: v for k, v in self._long_texts.items() if not v.empty}
             self._long_texts[alike] = LongTexts(batch.join)
@@ -110,7 +110,7 @@ class Scheduler:
         self._long_texts[alike].join(text, source)
 
     def _batch(self, text: Text) -> Batch:
-        model = text.request.model
+        model = text.wish.model
         if model not in self._batches:
             self._batches[model] = Batch(model)
         return self._batches[model]

@@ -15,12 +15,11 @@ one after the other, for a page that is opened from a disk can load no modules.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from importlib.resources import files
 from string import Template
 
+from charrnn.inside.pages.page import csp_hash
 from charrnn.sharing.bundle import Bundle
 
 __all__ = ["RUNTIME", "api_page", "model_page", "script"]
@@ -49,17 +48,12 @@ def _page(title: str, scripts: list[str], data: str, *, connect: str) -> str:
     code = "\n".join(['"use strict";', *map(_read, [*scripts, "page.js"])])
     style = _read("page.css")
     policy = (
-        f"default-src 'none'; script-src {_hash(code)} 'wasm-unsafe-eval'; "
-        f"style-src {_hash(style)}; connect-src {connect}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {csp_hash(code)} 'wasm-unsafe-eval'; "
+        f"style-src {csp_hash(style)}; connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
     return Template(_read("page.html")).substitute(
         title=html.escape(title), policy=policy, style=style, data=data, script=code
     )
-
-
-def _hash(text: str) -> str:
-    """The source expression that allows this text alone; see "CSP: hash usage" in CSP 3."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _read(name: str) -> str:

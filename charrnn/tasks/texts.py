@@ -69,9 +69,8 @@ def named_column(task: TaskRecord) -> str | None:
     return task.text_column
 
 
-def columns_for(task: TaskRecord, reading: Reading | None) -> Reading:
+def columns_for(task: TaskRecord, reading: Reading) -> Reading:
     """How to read examples for a model: its columns, unless others are named."""
-    reading = reading or Reading()
     return msgspec.structs.replace(reading, text_column=reading.text_column or task.text_column)
 
 

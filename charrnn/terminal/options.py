@@ -17,12 +17,13 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from charrnn.config import Settings, Unknown, settings_from
+from charrnn.config import HUB, Unknown
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.settings import Setting, bounds, settings_of
+from charrnn.settings import Setting, Settings, bounds, settings_from, settings_of
 from charrnn.use_config import SETTINGS
 
 __all__ = [
+    "ONE_MODEL",
     "JsonOption",
     "ModelArgument",
     "UnknownOption",
@@ -38,14 +39,12 @@ __all__ = [
 # What is meant as the name of a file, whether it is there or not.
 FILE_NAME = re.compile(r"\S+\.(csv|tsv|jsonl?|ndjson|parquet|txt|conll|gz)", re.IGNORECASE)
 
-ModelArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[MODEL]",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
-        "[default: the newest in checkpoints/]",
-    ),
-]
+ONE_MODEL = typer.Argument(
+    metavar="[MODEL]",
+    help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
+    "[default: the newest in checkpoints/]",
+)
+ModelArgument = Annotated[str | None, ONE_MODEL]
 UnknownOption = Annotated[
     Unknown, typer.Option(help="What to do with characters that the model does not know.")
 ]
@@ -120,7 +119,7 @@ def names_a_file(word: str) -> bool:
     Raises:
         MissingInputError: for what reads like the name of a file, if there is none.
     """
-    if word == "-" or word.startswith("hf://") or os.path.exists(word):  # noqa: PTH110
+    if word == "-" or word.startswith(HUB) or os.path.exists(word):  # noqa: PTH110
         return True
     if FILE_NAME.fullmatch(word):
         advice = "check the name; to have that name itself answered, give it on standard input"

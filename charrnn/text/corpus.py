@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.config import Reading
+from charrnn.config import HUB, Reading
 from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
@@ -28,7 +28,8 @@ from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text import finding
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
-from charrnn.text.hub import HUB, hub_rows
+from charrnn.text.hub import hub_rows
+from charrnn.words import first_few
 
 __all__ = [
     "BUNDLED",
@@ -147,7 +148,7 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
             yield from _document(place.source, reading, heeded)
     if left_out := doubles.left_out:
         texts = "a text that is" if len(left_out) == 1 else f"{len(left_out):,} texts that are"
-        note = f"left out {texts} there already: {registry.listed(left_out)}"
+        note = f"left out {texts} there already: {first_few(left_out)}"
         yield Piece("the corpus", "", first=False, notes=(note,))
     _refuse_unheeded(reading, heeded)
 

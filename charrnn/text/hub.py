@@ -7,14 +7,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from charrnn.config import Reading
+from charrnn.config import HUB, Reading
 from charrnn.decoding.pieces import Piece
-from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
 from charrnn.formats.tables.columns import documents
 
-__all__ = ["HUB", "hub_records", "hub_rows"]
-
-HUB = "hf://"
+__all__ = ["hub_records", "hub_rows"]
 
 
 def hub_rows(source: str, reading: Reading) -> Iterator[Piece]:
@@ -61,10 +59,10 @@ def _rows(name: str, dataset: str, config: str, split: str) -> Generator[Any, No
     except StopIteration:  # `datasets` raises it for an empty .jsonl
         return
     except (FileNotFoundError, ConnectionError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise MissingInputError(f"{name}: {reason}", "check the name and the connection") from None
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise BadDataError(f"{name}: {_first_line(error)}", "check the data set") from None
+        raise BadDataError(f"{name}: {first_line(error)}", "check the data set") from None
 
 
 def _named(value: Any, feature: Any) -> Any:
@@ -99,7 +97,3 @@ def _quiet() -> Iterator[None]:
         datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = counts
         if bars:
             datasets.enable_progress_bars()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

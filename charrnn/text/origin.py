@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from charrnn.config import Reading
+from charrnn.config import HUB, Reading
 from charrnn.errors import UsageError
 from charrnn.text.corpus import BUNDLED, Corpus
-from charrnn.text.hub import HUB
 
 __all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of"]
 

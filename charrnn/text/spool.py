@@ -194,8 +194,8 @@ class Spool:
         if not chosen:
             notes[0] += f" ({self.division.why}); --records none reads it as one story"
         if empty and kind in (LINES, DOCUMENTS):
-            notes.append(f"left out {empty:,} empty {'line' if kind == LINES else 'record'}")
-            notes[-1] += "s" * (empty > 1)
+            noun = "empty line" if kind == LINES else "empty record"
+            notes.append(f"left out {counted(empty, noun)}")
         return notes
 
     def _stored_pieces(self) -> Iterator[str]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, checked_ids
 from charrnn.config import Unknown
-from charrnn.decoding.cleaning import clean
+from charrnn.decoding.cleaning import clean, has_surrogate
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = [
@@ -72,7 +72,7 @@ class CharTokenizer(
             raise UsageError("a vocabulary needs at least one character", advice)
         if any(a >= b for a, b in zip(self.characters, self.characters[1:], strict=False)):
             raise UsageError("the characters of a vocabulary are not distinct and sorted", advice)
-        if any("\ud800" <= c <= "\udfff" for c in self.characters):
+        if has_surrogate(self.characters):
             raise UsageError("a lone surrogate is not a character", advice)
 
     @classmethod
@@ -85,7 +85,7 @@ class CharTokenizer(
         _check_text(text)
         if not text:
             raise BadDataError("a vocabulary needs at least one character", "use a longer text")
-        if any("\ud800" <= c <= "\udfff" for c in text):
+        if has_surrogate(text):
             advice = "use --tokenizer byte, or --errors replace"
             raise BadDataError("the text has bytes that are not text", advice)
         return cls("".join(sorted(set(text))))
@@ -342,7 +342,7 @@ def as_trained(text: str, tokenizer: Tokenizer) -> str:
     """
     _check_text(text)
     if isinstance(tokenizer, ByteTokenizer):
-        raw = any("\ud800" <= character <= "\udfff" for character in text)
+        raw = has_surrogate(text)
     else:
         raw = set(text).issubset(tokenizer.characters)
     if raw:

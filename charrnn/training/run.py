@@ -15,16 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.arguments import checked
-from charrnn.config import (
-    Budget,
-    ModelConfig,
-    Reading,
-    TaskSettings,
-    TrainConfig,
-    check,
-    settings_from,
-    takes,
-)
+from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
@@ -37,13 +28,14 @@ from charrnn.learning.hardware.memory import kept_memory
 from charrnn.learning.hardware.ranks import Leave, LostError, Ranks, processes
 from charrnn.network.modes import in_own_modes, own_modes
 from charrnn.objectives.request import Request
-from charrnn.settings import settings_of
+from charrnn.settings import check, settings_from, settings_of, takes
 from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, listed
 from charrnn.text.origin import STANDARD_INPUT, is_read_once, origin_of
 from charrnn.training.beginning import earlier
+from charrnn.training.beginning.earlier import Sources
 from charrnn.training.beginning.preparing import prepare
 from charrnn.training.beginning.starting import NewRun, StoppedRun
 from charrnn.training.events import Corrected, Evaluated, Event, Finished, Progress, Started
@@ -51,7 +43,6 @@ from charrnn.training.following import follow
 
 __all__ = ["Run", "resume", "train"]
 
-Sources = Sequence[str | Path] | Corpus
 SHOWN = 8  # evaluations
 
 

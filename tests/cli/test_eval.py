@@ -10,8 +10,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import safetensors
 
 from charrnn import load
+from charrnn.cli.scored import Asked, scored
+from charrnn.config import Reading
+from charrnn.use_config import EvalConfig
 from tests.commands import TINY, run
 from tests.conftest import VERSE
 
@@ -214,6 +218,24 @@ def test_a_text_that_can_be_read_only_once_is_read_only_once(desk: Path) -> None
         assert found.returncode == 0, found.stderr
         facts, wanted = json.loads(found.stdout), json.loads(expected.stdout)
         assert facts | {"text": ""} == wanted | {"text": ""}
+
+
+def test_weights_are_read_once_whatever_is_to_be_known_of_their_training(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were read and checked up to four times, and the hub was asked each time."""
+    opened: list[str] = []
+    safe_open = safetensors.safe_open
+
+    def counting(path: Path, **how: str) -> object:
+        opened.append(Path(path).name)
+        return safe_open(path, **how)
+
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(safetensors, "safe_open", counting)
+    asked = Asked(["verse"], ["verse.txt"], Reading(), "error", True, ["verse.txt"])
+    assert scored(asked, EvalConfig()).text == "verse"
+    assert opened == ["model.safetensors"]
 
 
 def test_models_that_have_seen_different_parts_are_not_scored_together(desk: Path) -> None:

@@ -16,7 +16,8 @@ from pyarrow import parquet
 
 from charrnn import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.examples.rows import MISSING, Form, Row, columns_of, opened, value_at
+from charrnn.examples.rows import Form, Row, columns_of, opened, value_at
+from charrnn.formats.tables.columns import MISSING
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})

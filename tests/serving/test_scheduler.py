@@ -18,7 +18,7 @@ from charrnn.models import model as models
 from charrnn.models.model import Model
 from charrnn.sampling.drawing import ties
 from charrnn.sampling.language_model import encode_prompt
-from charrnn.sampling.token_source import Request
+from charrnn.sampling.token_source import Wish
 from charrnn.serving import batch as batches
 from charrnn.serving.answers import whole_text
 from charrnn.serving.limits import ApiError
@@ -49,8 +49,8 @@ def small_model(cell: CellName, tokenizer: Tokenizer | None = None, **size: int)
 
 def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, **how: Any) -> Text:
     ids = encode_prompt(model.tokenizer, prompt)
-    request = Request(model, ids, SampleConfig(**how))
-    return Text(request, seed, likeliest, echo=likeliest is not None, whole=seed % 2 == 0)
+    wish = Wish(model, ids, SampleConfig(**how))
+    return Text(wish, seed, likeliest, echo=likeliest is not None, whole=seed % 2 == 0)
 
 
 @contextmanager
@@ -278,7 +278,7 @@ def test_a_text_ends_with_a_whole_cluster_as_it_does_alone(
         expected = model.generate(prompt, seed=k, **how)
         assert piece.text == (expected if likeliest is None else prompt + expected)
         if likeliest is not None:
-            assert len(piece.costs) == len(text.request.prompt) + text.growing.tokens
+            assert len(piece.costs) == len(text.wish.prompt) + text.growing.tokens
     assert any(
         text.growing.tokens > how["max_new_tokens"]
         for text, (_, _, how) in zip(texts, asked, strict=True)

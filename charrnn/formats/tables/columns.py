@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from enum import Enum
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
@@ -14,7 +14,7 @@ from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError
 from charrnn.words import NAMED, listing
 
-__all__ = ["SEARCHED", "MissingColumnError", "column_of", "documents", "has"]
+__all__ = ["MISSING", "SEARCHED", "MissingColumnError", "column_of", "documents", "has"]
 
 SEARCHED = 1000  # records without the column, after which the table is taken to have none
 
@@ -23,8 +23,13 @@ class MissingColumnError(UsageError):
     """A table without the column that should hold its text."""
 
 
-class _Nothing(Enum):
+class Missing(Enum):
+    """What stands in a column that is not there."""
+
     MISSING = "no such column"
+
+
+MISSING: Final = Missing.MISSING
 
 
 class _Other(NamedTuple):
@@ -69,7 +74,7 @@ def documents(
                 choice = _choice(column, _columns(record))
                 raise UsageError(f"{name}: {found}", f"mend it, or {choice}")
             empty += 1
-            if text is _Nothing.MISSING:
+            if text is MISSING:
                 missing += 1
                 known |= dict.fromkeys(islice(_columns(record), NAMED + 1))
             if number == missing == SEARCHED and known:
@@ -88,19 +93,19 @@ def documents(
 
 def has(record: object, column: str) -> bool:
     """Whether a record has such a column."""
-    return _found(record, column) is not _Nothing.MISSING
+    return _found(record, column) is not MISSING
 
 
-def _found(value: object, path: str) -> str | _Nothing | _Other | None:
+def _found(value: object, path: str) -> str | Missing | _Other | None:
     """The text at the end of a path of names, joined by lines where it goes through a list."""
     if isinstance(value, list):
-        each = [found for one in value if (found := _found(one, path)) is not _Nothing.MISSING]
+        each = [found for one in value if (found := _found(one, path)) is not MISSING]
         if other := next((found for found in each if isinstance(found, _Other)), None):
             return other
         texts = [found for found in each if isinstance(found, str)]
         if texts:
             return "\n".join(texts)
-        return None if each or not value else _Nothing.MISSING
+        return None if each or not value else MISSING
     if not path:
         return value if value is None or isinstance(value, str) else _Other(value)
     if isinstance(value, Mapping):
@@ -109,7 +114,7 @@ def _found(value: object, path: str) -> str | _Nothing | _Other | None:
         first, _, rest = path.partition(".")
         if first in value and rest:
             return _found(value[first], rest)
-    return None if value is None else _Nothing.MISSING
+    return None if value is None else MISSING
 
 
 def _columns(value: object, before: str = "") -> Iterator[str]:

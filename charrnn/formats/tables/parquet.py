@@ -8,7 +8,7 @@ from typing import Any
 from charrnn.config import Reading
 from charrnn.decoding.containers import HARMLESS, RATIO, Source
 from charrnn.decoding.pieces import Piece
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, first_line
 from charrnn.formats.tables.columns import column_of, documents
 
 __all__ = ["records", "rows"]
@@ -63,8 +63,7 @@ def records(
                     _refuse(source.name, spent, size)
                     yield dict.fromkeys(names) | row
     except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise BadDataError(f"{source.name}: {reason}", "check the table") from None
+        raise BadDataError(f"{source.name}: {first_line(error)}", "check the table") from None
 
 
 def _within(names: Sequence[str], path: str) -> str | None:

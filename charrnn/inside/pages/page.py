@@ -25,7 +25,7 @@ from charrnn.inside.showing import SCALES, cells, line_ends, scaled, shown_token
 from charrnn.models.hooks import Cache
 from charrnn.models.model import Model
 
-__all__ = ["CHARACTERS", "fitting", "page"]
+__all__ = ["CHARACTERS", "csp_hash", "fitting", "page"]
 
 CHARACTERS = 4000  # that a page shows by default, at most
 # Numbers that a page holds by default, at most. Each has 7 bits, and is written in base 64: such a
@@ -148,7 +148,7 @@ def _html(title: str, notes: Sequence[str], data: Data) -> str:
     body = (folder / "page.html").read_text("utf-8")
     # As text within a script element, JSON must not be able to end it.
     packed = json.dumps(data).replace("<", "\\u003c")
-    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}"
+    policy = f"default-src 'none'; script-src {csp_hash(script)}; style-src {csp_hash(style)}"
     facts = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -161,7 +161,10 @@ def _html(title: str, notes: Sequence[str], data: Data) -> str:
     )
 
 
-def _hash(content: str) -> str:
-    """The source expression with which a policy allows just this content."""
+def csp_hash(content: str) -> str:
+    """The expression with which a Content-Security-Policy allows just this script or style.
+
+    See "CSP: hash usage" in CSP 3.
+    """
     digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
     return f"'sha256-{digest}'"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, target_log_probs
+from charrnn.arrays import Floats, Ids, Places, target_log_probs
 from charrnn.cells.rules import See, unseen
 from charrnn.models.hooks import EMBED, OUT, Recorder
 from charrnn.models.model import Model
@@ -28,8 +28,6 @@ LANES = 128  # such passages of the text, at most
 WORK = 5e12  # multiplications and additions that a measurement may take: a minute or two
 LEAST = 256  # tokens that are predicted without each unit, however long that takes
 ROWS = 256  # sequences that are read at once
-
-Places = NDArray[np.intp]
 
 
 class Ablation:

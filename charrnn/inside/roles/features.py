@@ -20,7 +20,6 @@ __all__ = ["FEATURES", "Feature"]
 
 Values = NDArray[np.float64] | NDArray[np.bool_]  # graded, or on and off
 Feature = Callable[[str], Values]
-Places = NDArray[np.intp]
 Codes = NDArray[np.uint32]
 
 FEATURES: dict[str, Feature] = {}

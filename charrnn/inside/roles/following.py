@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, Places, Reals
 from charrnn.inside.lanes import activity
 from charrnn.models.model import Model
 
@@ -24,9 +24,6 @@ SAMPLE, NUMBERS = 1 << 16, 1 << 25  # tokens that are kept, at most, and values 
 RARE = 50  # of these, so many must differ from the commonest value of a feature that is looked at
 SHIFTS = 100  # how often chance has its try
 STEP = 32  # tokens in a row, of which the strongest is noted
-
-Reals = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 
 class Following(NamedTuple):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from charrnn.config import ModelConfig, TrainConfig, settings_from
-from charrnn.settings import settings_of
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.settings import settings_from, settings_of
 
 __all__ = [
     "MODEL_FIELDS",

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from charrnn.cells.layout import parameter_count, weight_shapes
-from charrnn.config import Budget, CellName, ModelConfig, settings_from
+from charrnn.config import Budget, CellName, ModelConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.objectives.batches.dividing import MAX_VAL, Shares, record_shares
 from charrnn.objectives.plans.plan import (
@@ -22,6 +22,7 @@ from charrnn.objectives.plans.plan import (
     of_model,
     of_training,
 )
+from charrnn.settings import settings_from
 from charrnn.text.records import Records
 
 __all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.config import ModelConfig, settings_from
+from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import side_by_side
 from charrnn.objectives.batches.windows import held_back, places_of, replaced_window
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
+from charrnn.settings import settings_from
 from charrnn.task_config import Forecast
 from charrnn.words import counted
 

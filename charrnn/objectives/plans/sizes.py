@@ -12,8 +12,9 @@ from typing import Any
 
 from charrnn.cells.heads import Shapes
 from charrnn.cells.layout import parameter_count
-from charrnn.config import Budget, ModelConfig, settings_from
+from charrnn.config import Budget, ModelConfig
 from charrnn.objectives.request import Request, Speed
+from charrnn.settings import settings_from
 
 __all__ = ["FINE_TUNING", "Sizes"]
 

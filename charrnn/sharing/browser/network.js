@@ -138,7 +138,7 @@ class Products {
   /** A vector: a view that is filled up with zeros to a multiple of four. */
   vector(size) {
     const at = this.take(fours(size));
-    return { at, size, values: this.memory.subarray(at, at + size) };
+    return { at, values: this.memory.subarray(at, at + size) };
   }
 
   /** A matrix (rows, width) with rows of their own length; it is filled up with zeros. */
@@ -208,7 +208,7 @@ class Network {
     const vectors = fours(Math.max(E, H)) + fours(H) + 2 * fours(rows) + fours(V);
     const total = sizes.reduce((sum, size) => sum + size, fours(V) * fours(H) + vectors);
     const products = new Products(total, tensors.wasm.values);
-    Object.assign(this, { config, products, cell: CELLS[cell], embedSize: E, hiddenSize: H });
+    Object.assign(this, { products, cell: CELLS[cell], embedSize: E, hiddenSize: H });
     this.embedding = floats(tensors, "embedding.weight"); // (V, E)
     this.layers = inputs.map((width, k) => ({
       input: products.matrix(floats(tensors, `rnn.weight_ih_l${k}`), rows),

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from charrnn.words import first_few
+
 __all__ = ["Report", "unknown_labels"]
 
 CLOSE = 1e-9  # a model that is no better than that has learnt nothing
@@ -82,7 +84,6 @@ def unknown_labels(wanted: Iterable[str], known: Iterable[str], noun: str) -> tu
     unknown = Counter(label for label in wanted if label not in labels)
     if not unknown:
         return ()
-    count, names = unknown.total(), sorted(unknown)
+    count = unknown.total()
     have = f"1 {noun} has a label" if count == 1 else f"{count:,} {noun}s have labels"
-    named = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    return (f"{have} that the model does not know: {named}",)
+    return (f"{have} that the model does not know: {first_few(sorted(unknown))}",)

@@ -26,11 +26,11 @@ from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus
-from charrnn.text.origin import Origin, origin_of
+from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
 
-__all__ = ["moved", "read_again", "repeated", "text_of"]
+__all__ = ["Sources", "moved", "read_again", "repeated", "text_of"]
 
 Sources = Sequence[str | Path] | Corpus
 
@@ -140,7 +140,7 @@ def text_of(progress: RunProgress) -> Sources:
     Raises:
         UsageError: if that can't be read again.
     """
-    if Origin(progress.sources, progress.reading).is_gone:
+    if progress.origin.is_gone:
         raise UsageError(
             "the run read its text from standard input or a pipe, which is no longer there",
             "name a file with its text",
