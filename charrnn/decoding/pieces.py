@@ -254,9 +254,9 @@ def _wrong(
         return NotTextError(f"{name}: this is UTF-16, not {encoding}", "try --encoding utf-16")
     if kinds.looks_binary(head, encoding):
         return NotTextError(f"{name}: a binary file, not text", kinds.CONVERT)
-    byte = f"byte 0x{around[place]:02x} at offset {offset}" if around else "its end"
+    byte = f"byte 0x{around[place]:02x} at offset {offset}" if place < len(around) else "its end"
     found: list[tuple[str, str]] = []
-    if around and not kinds.is_wide(encoding):
+    if place < len(around) and not kinds.is_wide(encoding):
         start = max(0, place - AROUND)
         start = max(start, around.find(b"\n", start, place) + 1) if start else 0  # whole lines
         found = encodings.likely(around[start : place + AROUND], place - start, encoding)

@@ -24,6 +24,7 @@ BODY_SECONDS = 30  # in which a body must have arrived
 # A body that is too large is read on, and dropped, up to this many times the limit: a client that
 # is still sending would not see why it is refused.
 UNREAD = 10
+CODES = {422: "unprocessable_entity"}  # which newer Pythons call otherwise
 OPEN_PATHS = ("/", "/health")  # those that need no key
 
 
@@ -69,7 +70,7 @@ def error_body(
     found = {
         "message": message,
         "type": kinds.get(status, usual),
-        "code": code or HTTPStatus(status).name.lower(),
+        "code": code or CODES.get(status) or HTTPStatus(status).name.lower(),
         "param": param,
     }
     return msgspec.json.encode({"error": found})

@@ -116,7 +116,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_like_a_full_disk(
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     process = start(tmp_path, "train", verse, "--steps", 3, "--out", "m", limit=limit)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 74
     _one_line(err.decode(), "m: File too large")
     assert not (tmp_path / "m").exists()
@@ -133,7 +133,7 @@ def test_memory_that_runs_out_is_told_with_a_way_out(tmp_path: Path, verse: Path
 
     large = ("--batch-size", 2048, "--seq-length", 512, "--rnn-size", 512, "--steps", 3)
     process = start(tmp_path, "train", verse, *large, "--out", "m", limit=limit)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 1
     _one_line(err.decode(), "not enough memory; choose a smaller --batch-size, --seq-length")
     assert read_run(tmp_path / "m").progress.step == 0, "what was saved before is whole"
@@ -208,7 +208,7 @@ def test_a_second_signal_does_not_wait(evaluations: int, tmp_path: Path, verse: 
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == b"still stuck\n"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "Traceback" not in err.decode()
     verify(str(tmp_path / "model"))

@@ -489,13 +489,15 @@ def test_whoever_leaves_waits_for_the_save_and_is_told_if_it_failed(
     for name, full_at in (("fails", SAVES[26]), ("is written", 1000)):
         path = tmp_path / name
         disk.count, disk.full_at = 0, full_at
-        disk.before = lambda number: time.sleep(0.05 if number == SAVES[26] else 0)
+        held = threading.Event()
+        disk.before = lambda number, held=held: number != SAVES[26] or held.wait(60)
         events = iter(train(text, out=path, **SMALL))
         for event in events:
             if isinstance(event, Evaluated) and event.evaluation.step == 26:
                 break
         if updates_later:
             assert isinstance(next(events), Progress)
+        threading.Timer(0.05, held.set).start()
         if name == "fails":
             with pytest.raises(ReadWriteError, match="No space left") as found:
                 _leave(events, how)
