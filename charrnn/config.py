@@ -21,6 +21,7 @@ __all__ = [
     "HUB",
     "MAX_STEPS",
     "Budget",
+    "BudgetName",
     "CellName",
     "Correction",
     "Count",
@@ -41,6 +42,7 @@ __all__ = [
 
 CellName = Literal["rnn", "lstm", "gru"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+BudgetName = Literal["minutes", "epochs", "steps"]
 Precision = Literal["auto", "fp32", "bf16"]
 EngineName = Literal["auto", "kernels", "tiles", "persistent", "torch", "loops"]
 TaskName = Literal["classify", "tag", "forecast", "translate"]
@@ -150,10 +152,11 @@ class Budget(Settings, frozen=True):
             msgspec.structs.force_setattr(self, "minutes", 3.0)
 
     @property
-    def option(self) -> str:
-        """The option by which a run becomes longer."""
-        given = "steps" if self.steps is not None else "epochs" if self.epochs is not None else ""
-        return f"--{given or 'minutes'}"
+    def kind(self) -> BudgetName:
+        """What ends a run, and by which another becomes longer."""
+        if self.steps is not None:
+            return "steps"
+        return "epochs" if self.epochs is not None else "minutes"
 
     @property
     def kept_minutes(self) -> float | None:

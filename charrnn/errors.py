@@ -6,6 +6,7 @@ Each message is one line: what was found, then what to do about it.
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 __all__ = [
     "BadDataError",
@@ -46,6 +47,10 @@ class CharRNNError(Exception):
         self.found = printable(found)
         self.advice = printable(advice)
         super().__init__(f"{self.found}; {self.advice}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that one raised in a worker process arrives in the one that waits for it."""
+        return type(self), (self.found, self.advice), self.__dict__
 
 
 class UsageError(CharRNNError):

@@ -56,7 +56,10 @@ TokenizerOption = Annotated[
 ]
 
 
-PLACES = ("name", "out", "init_from")  # what may be given for a run that is made again
+# What may be given for a run that is made again; of how its text is read, what a folder without
+# the run's state does not tell.
+PLACES = ("name", "out", "init_from")
+UNTOLD = ("encoding", "errors", "text_column", "split")
 
 
 @with_settings(Budget, TaskSettings, ModelConfig, TrainConfig, Reading)
@@ -83,7 +86,8 @@ def train(
             given |= {} if repeat is None else {"repeat": repeat}
             _refuse_changes(resume, given, "--resume")
         elif repeat is not None:
-            _refuse_changes(repeat, {k: v for k, v in given.items() if k not in PLACES}, "--repeat")
+            places = PLACES + (() if _has_state(repeat) else UNTOLD)
+            _refuse_changes(repeat, {k: v for k, v in given.items() if k not in places}, "--repeat")
         elif not sources:
             raise UsageError("no text given", "name a file, a folder or a bundled corpus")
         if speaks:  # what others find may be the first process at its work
@@ -95,7 +99,8 @@ def train(
         if resume is not None:
             events = run.resume(resume, sources or None)
         elif repeat is not None:
-            events = run.train(sources or None, repeat=repeat, **given)
+            reading = take(Reading, given) if any(name in given for name in UNTOLD) else None
+            events = run.train(sources or None, repeat=repeat, reading=reading, **given)
         else:
             reading = take(Reading, given).for_tokens(given.get("tokenizer", "char"))
             events = run.train(sources or [], reading=reading, **given)
@@ -137,6 +142,14 @@ def _one_voice() -> Iterator[bool]:
         if speaks:
             say(f"charrnn: process {ranks.rank}: {error}")
         raise typer.Exit(error.exit_code) from None
+
+
+def _has_state(model: str) -> bool:
+    """Whether the folder of a run tells where its text was, and how it was read."""
+    from charrnn.folder.files import STATE
+    from charrnn.folder.reading import find_model
+
+    return (find_model(model) / STATE).exists()
 
 
 def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:

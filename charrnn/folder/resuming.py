@@ -18,7 +18,7 @@ from msgspec import Meta
 from charrnn.arrays import Weights
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
-from charrnn.config import DeviceName, Reading, TrainConfig
+from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_tensors
 from charrnn.folder.reading import kept_step, read_record, read_tokenizer
@@ -61,6 +61,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         metrics: all evaluations.
         sources, reading: where the corpus was read, and how.
         minutes: those that the run keeps to; None if its number of updates was given.
+        budget: what the run was given, which makes another one longer; None in older runs.
         processes: how many shared each update of late.
         device: which computed of late; None in older runs, which did not say.
     """
@@ -76,6 +77,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     sources: tuple[str, ...]
     reading: ReadingRecord
     minutes: Annotated[float, Meta(gt=0)] | None = None
+    budget: BudgetName | None = None
     processes: Annotated[int, Meta(ge=1)] = 1
     device: DeviceName | None = None
 

@@ -15,7 +15,7 @@ from charrnn.folder.record import ModelFolder
 from charrnn.network.char_rnn import CharRNN
 from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer, Tokenizer
 
-__all__ = ["grown", "rows_of", "same_shape", "transfer"]
+__all__ = ["count_known", "grown", "rows_of", "same_shape", "transfer"]
 
 SHAPE = ("cell", "embed_size", "hidden_size", "num_layers", "skip")
 
@@ -62,11 +62,12 @@ def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tupl
     """Put a model's weights into `network`, rows of characters by character.
 
     Returns:
-        kept: how many characters were known to the model.
+        kept: how many characters, or bytes, were known to the model.
         new: how many were not, and keep the rows that `network` has.
     """
     rows = rows_of(found.tokenizer, tokenizer)  # (V,), -1 where new
     known = rows >= 0
+    kept = count_known(rows, tokenizer)
     merged: Weights = network.weights()
     for name, values in found.weights.items():
         if name in (EMBEDDING, HEAD_WEIGHT, HEAD_BIAS):
@@ -74,7 +75,13 @@ def transfer(network: CharRNN, found: ModelFolder, tokenizer: Tokenizer) -> tupl
         else:
             merged[name] = values
     network.load_state_dict({name: torch.from_numpy(values) for name, values in merged.items()})
-    return int(known.sum()), int((~known).sum())
+    return kept, tokenizer.vocab_size - (tokenizer.end_id is not None) - kept
+
+
+def count_known(rows: np.ndarray, tokenizer: Tokenizer) -> int:
+    """How many characters, or bytes, have one of `rows` (V,); the end of a record is neither."""
+    ends = [] if tokenizer.end_id is None else [tokenizer.end_id]
+    return int((np.delete(rows, ends) >= 0).sum())
 
 
 def rows_of(old: Tokenizer, new: Tokenizer) -> np.ndarray:

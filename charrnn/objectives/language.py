@@ -72,7 +72,9 @@ class LanguageData:
         """Put another model's weights into a new network."""
         (base,) = bases
         known, new = transfer.transfer(network, base, self.tokenizer)
-        note = f"from {base.path}: {known} characters keep their embeddings, {new} are new"
+        note = (
+            f"from {base.path}: {known} {self.tokenizer.unit}s keep their embeddings, {new} are new"
+        )
         if base.reads_backwards != self.corpus.reverse:
             ways = ("backwards", "forwards") if base.reads_backwards else ("forwards", "backwards")
             note += "; it learnt to read {}, and this run reads {}".format(*ways)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from charrnn.arrays import Weights
-from charrnn.config import Correction, DeviceName, Threads, TrainConfig
+from charrnn.config import BudgetName, Correction, DeviceName, Threads, TrainConfig
 from charrnn.errors import BadDataError
 from charrnn.folder import card
 from charrnn.folder.files import check_file, read_manifest, write_files
@@ -58,7 +58,7 @@ class Recorder:
         saver: writes what evaluations leave, while training goes on.
         watch: how long it has taken, since training was asked for.
         minutes: those that it keeps to; None if its number of updates was given.
-        longer: the option that makes such a run longer.
+        budget: what ends it; None if that is not known.
         metrics: the evaluations so far.
         best: the one that the task ranks first.
         best_weights: the weights then.
@@ -73,7 +73,7 @@ class Recorder:
     saver: Saver
     watch: Stopwatch = field(default_factory=Stopwatch)
     minutes: float | None = None
-    longer: str = "--minutes, --epochs or --steps"
+    budget: BudgetName | None = None
     metrics: list[Evaluation] = field(default_factory=list)
     best: Evaluation | None = None
     best_weights: Weights | None = None
@@ -85,7 +85,8 @@ class Recorder:
         progress = run.progress
         self.metrics, self.best, self.stale = list(progress.metrics), progress.best, progress.stale
         self.best_weights, self.saved_step = run.best_weights, run.kept_step
-        self.watch, self.minutes = Stopwatch(progress.seconds), progress.minutes
+        self.watch = Stopwatch(progress.seconds)
+        self.minutes, self.budget = progress.minutes, progress.budget
 
     def is_due(self, learner: Learner) -> bool:
         """Whether an evaluation is due that has not been made yet."""
@@ -228,6 +229,7 @@ class Recorder:
             sources=self.origin.sources,
             reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading)),
             minutes=self.minutes,
+            budget=self.budget,
             processes=learner.ranks.count,
             device=cast(DeviceName, learner.device.type),
         )
@@ -291,6 +293,7 @@ class Recorder:
             self.save(learner)
         assert self.best_weights is not None, "the best evaluation was of some weights"
         found = self._folder(self.best_weights, self.best.step, self.metrics)
+        longer = f"--{self.budget}" if self.budget else "--minutes, --epochs or --steps"
         return Finished(
             model=self.place.shown,
             val_nats=self.best.val_nats,
@@ -304,7 +307,7 @@ class Recorder:
             seconds=self.watch.read(),
             stopped_early=learner.step < learner.config.steps,
             skipped=learner.skipped,
-            advice=self.task.advice(self.metrics, self.longer),
+            advice=self.task.advice(self.metrics, longer),
             task=None if self.task.kind is None else self.task.kind.name,
             report=self.task.report(found),
             corrections=_corrected(learner.config),

@@ -78,7 +78,8 @@ def train(
             task takes two, if one of them was trained with `reverse`.
         repeat: an earlier run to make again: its settings and its number of updates, corrected
             when it was. With the same corpus, on one machine with one number of threads, the
-            weights are the same to the bit. No settings can be given.
+            weights are the same to the bit. No settings can be given, and `reading` only where the
+            folder no longer tells.
         tokenizer: whether a token is a character or a byte of UTF-8.
         reading: encoding and columns of the sources.
         settings: any of `ModelConfig`, `TrainConfig` and `TaskSettings`; what is left open is
@@ -96,9 +97,9 @@ def train(
     starts = listed(() if init_from is None else init_from)
     if repeat is not None:
         kind = None if tokenizer == "char" else tokenizer
-        limits = {"minutes": minutes, "epochs": epochs, "steps": steps, "reading": reading}
+        limits = {"minutes": minutes, "epochs": epochs, "steps": steps}
         _refuse_settings(settings | limits | {"tokenizer": kind})
-        return _again(find_model(repeat), sources, place, starts)
+        return _again(find_model(repeat), sources, reading, place, starts)
     if sources is None:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
     corpus, reading = _corpus(sources), reading or Reading()
@@ -334,9 +335,10 @@ def _stopped(place: Place, sources: Sources | None) -> StoppedRun:
     assert record.training is not None, "what can be resumed was trained"
     sources = earlier.text_of(progress) if sources is None else sources
     data = earlier.read_again(sources, progress.reading, record, run.tokenizer, folder)
+    origin = origin_of(sources, progress.reading)
     return StoppedRun(
         data=data,
-        origin=origin_of(sources, progress.reading),
+        origin=progress.origin if origin.is_gone else origin,  # where it was may be still there
         place=place,
         step=progress.step,
         steps=record.training.steps,
@@ -364,19 +366,20 @@ def _refuse_settings(given: Mapping[str, Any]) -> None:
     """Refuse any for a run that is made again."""
     refused = [name for name, value in given.items() if value is not None]
     if refused:
-        raise UsageError(
-            f"{', '.join(refused)} can't be given for a run that is repeated",
-            "leave it out: the run has its own settings",
-        )
+        raise earlier.has_its_own(refused)
 
 
 def _again(
-    folder: Path, sources: str | Path | Sources | None, out: Place | None, starts: Sequence[Any]
+    folder: Path,
+    sources: str | Path | Sources | None,
+    reading: Reading | None,
+    out: Place | None,
+    starts: Sequence[Any],
 ) -> Run:
     """The run that does what an earlier one did; see `earlier.repeated`."""
     corpus = None if sources is None else _corpus(sources)
     own = corpus if isinstance(corpus, Corpus) else None
-    return Run(earlier.repeated(folder, corpus, out, starts), own)
+    return Run(earlier.repeated(folder, corpus, reading, out, starts), own)
 
 
 def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -444,3 +444,65 @@ def test_bytes_that_are_no_text_are_refused_with_advice_that_helps(tmp_path: Pat
         train(raw, **shape, **settings)
     replaced = settings | {"reading": Reading(errors="replace")}
     assert train(raw, init_from=tmp_path / "old", **replaced).finish(progress=False)
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte"])
+def test_what_keeps_its_embedding_is_counted_without_the_end_of_a_record(
+    tokenizer: Literal["char", "byte"], tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 1, "batch_size": 3}
+    _consume(train(Corpus("verse", TEXT), out=tmp_path / "old", tokenizer=tokenizer, **settings))
+    for name in ("hidden_size", "embed_size"):
+        del settings[name]
+    lines = (f"{first}{second}" for first in "abcdefg" for second in "hiklmno")
+    (tmp_path / "list.txt").write_text("\n".join(lines) + "\nΩ\n")
+    reading = Reading(records="lines")
+    settings |= {"reading": reading, "init_from": tmp_path / "old", "tokenizer": tokenizer}
+    run = train(tmp_path / "list.txt", out=tmp_path / "new", **settings)
+    started = next(event for event in run if isinstance(event, Started))
+    known = 256 if tokenizer == "byte" else len(set(TEXT) - {"\n"}) + 1
+    new = 0 if tokenizer == "byte" else 1
+    assert f"{known} {tokenizer}s keep" in " ".join(started.notes).replace("characters", "chars")
+    assert f"embeddings, {new} are new" in " ".join(started.notes)
+
+
+def test_a_text_from_standard_input_does_not_replace_the_file_that_a_run_knows(
+    text: Path, tmp_path: Path
+) -> None:
+    _consume(train(text, out=tmp_path / "m", **SMALL), 14)
+    done = run(tmp_path, "train", "--resume", "m", "-", data=text.read_bytes())
+    assert done.returncode == 0
+    again = train(repeat=tmp_path / "m", out=tmp_path / "again")
+    _consume(again)
+    assert _content(tmp_path / "again")[0] == _content(tmp_path / "m")[0]
+
+
+def test_a_model_without_its_state_is_repeated_with_the_encoding_of_its_text(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "latin.txt").write_text(TEXT.replace("e", "é"), encoding="latin-1")
+    _consume(
+        train(
+            tmp_path / "latin.txt",
+            out=tmp_path / "m",
+            reading=Reading(encoding="latin-1"),
+            **SMALL | {"steps": 3},
+        )
+    )
+    latin = ("train", "latin.txt", "--repeat", "m", "--encoding", "latin-1", "--out")
+    refused = run(tmp_path, *latin, "kept")
+    assert refused.returncode == 2
+    assert "--encoding can't be given with --repeat" in refused.stderr
+    with pytest.raises(CharRNNError, match="reading can't be given"):
+        train(repeat=tmp_path / "m", out=tmp_path / "x", reading=Reading(encoding="latin-1"))
+    (tmp_path / "m" / STATE).unlink()
+    assert run(tmp_path, *latin, "again").returncode == 0
+    assert _content(tmp_path / "again")[0] == _content(tmp_path / "m")[0]
+
+
+def test_a_resumed_run_is_made_longer_by_what_it_was_given(text: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = SMALL | {"steps": 20, "eval_every": 5}
+    _consume(train(text, out=tmp_path / "m", **settings), 6)
+    *_, finished = resume(tmp_path / "m")
+    assert isinstance(finished, Finished)
+    assert "train longer (--steps)" in finished.advice

@@ -490,7 +490,7 @@ def test_whoever_leaves_waits_for_the_save_and_is_told_if_it_failed(
         path = tmp_path / name
         disk.count, disk.full_at = 0, full_at
         held = threading.Event()
-        disk.before = lambda number, held=held: number != SAVES[26] or held.wait(60)
+        disk.before = partial(_wait_at, SAVES[26], held)
         events = iter(train(text, out=path, **SMALL))
         for event in events:
             if isinstance(event, Evaluated) and event.evaluation.step == 26:
@@ -509,6 +509,11 @@ def test_whoever_leaves_waits_for_the_save_and_is_told_if_it_failed(
             step = 26 + updates_later
         disk.full_at = 1000
         _goes_on(path, step, whole)
+
+
+def _wait_at(save: int, event: threading.Event, number: int) -> None:
+    if number == save:
+        event.wait(60)
 
 
 def test_after_a_break_python_prints_what_a_save_failed_with(

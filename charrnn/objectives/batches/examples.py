@@ -176,17 +176,17 @@ def start_encoder(network: Encoder, bases: Sequence[ModelFolder], tokenizer: Tok
         table, stack = (EMBEDDING_BACK, BACKWARDS) if backwards else (EMBEDDING, RECURRENT)
         known = _put(merged, base, tokenizer, table, stack)
         way = "backwards" if backwards else "forwards"
-        notes.append(f"{way} from {base.path} ({known} characters known)")
+        notes.append(f"{way} from {base.path} ({known} {tokenizer.unit}s known)")
     network.load_state_dict({name: torch.from_numpy(values) for name, values in merged.items()})
     return f"the network starts {', '.join(notes)}"
 
 
 def _put(merged: Weights, base: ModelFolder, tokenizer: Tokenizer, table: str, stack: str) -> int:
-    """Put one model's weights in their places; returns how many characters it knows."""
+    """Put one model's weights in their places; returns how many characters or bytes it knows."""
     rows = transfer.rows_of(base.tokenizer, tokenizer)  # (V,), -1 where new
     known = rows >= 0
     merged[table][known] = base.weights[EMBEDDING][rows[known]]
     for name, values in base.weights.items():
         if name.startswith(RECURRENT):
             merged[stack + name.removeprefix(RECURRENT)] = values
-    return int(known.sum())
+    return transfer.count_known(rows, tokenizer)

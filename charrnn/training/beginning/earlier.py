@@ -36,13 +36,18 @@ Sources = Sequence[str | Path] | Corpus
 
 
 def repeated(
-    folder: Path, sources: Sources | None, out: Place | None, init_from: Sequence[str | Path]
+    folder: Path,
+    sources: Sources | None,
+    reading: Reading | None,
+    out: Place | None,
+    init_from: Sequence[str | Path],
 ) -> NewRun:
     """A new run that does what an earlier one did, update for update.
 
     Args:
         folder: of the earlier run.
         sources: its text; None for where it was.
+        reading: how to read it, where the folder does not tell; None for as usual.
         out: where the new run will be; None for a new one in `checkpoints/`.
         init_from: the models whose weights it started from, if it did.
 
@@ -56,12 +61,15 @@ def repeated(
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
     bases = _bases(folder, config.base_weights, init_from)
-    reading, notes = Reading().for_tokens(tokenizer.unit), tuple[str, ...]()
+    notes = tuple[str, ...]()
     try:
         progress = read_run(folder).progress
+        if reading is not None:
+            raise has_its_own(["reading"])
         sources, reading = sources or text_of(progress), progress.reading
         notes = moved(progress, config)
     except MissingInputError:
+        reading = (reading or Reading()).for_tokens(tokenizer.unit)
         if sources is None:
             raise MissingInputError(
                 f"{folder} does not say where its text was", "name the text as well"
@@ -88,6 +96,14 @@ def repeated(
         notes=data.notes + notes,
         seconds=clock.now() - begin,
         repeated=config,
+    )
+
+
+def has_its_own(names: Sequence[str]) -> UsageError:
+    """The error for settings that are given for a run which has them."""
+    return UsageError(
+        f"{', '.join(names)} can't be given for a run that is repeated",
+        "leave it out: the run has its own settings",
     )
 
 

@@ -135,8 +135,8 @@ class NewRun:
             corpus=self.data.corpus,
             task=task.kind,
         )
-        minutes, longer = self.budget.kept_minutes, self.budget.option
-        recorder = Recorder(place, record, task, self.origin, Saver(lock), watch, minutes, longer)
+        minutes, kind = self.budget.kept_minutes, self.budget.kind
+        recorder = Recorder(place, record, task, self.origin, Saver(lock), watch, minutes, kind)
         recorder.save(learner)
         if ranks.leads:  # all start from its weights, drawn here or another model's
             learner.restore(learner.tensors(), recorder.progress(learner))
