@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,21 @@ def test_links_lead_to_files(page: str) -> None:
 def test_files_that_are_named_exist(page: str) -> None:
     named = re.findall(r"`(?:python )?((?:tests|docs|benchmarks|corpora)/[\w/.]+)", PAGES[page])
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page: str) -> None:
+    """A vertical bar in a cell ends it, even in code, unless it is written as \\|."""
+    tables = re.findall(r"(?:^\|.*\n)+", PAGES[page], re.MULTILINE)
+    bars = [[len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()] for table in tables]
+    assert [table for table, counts in zip(tables, bars, strict=True) if len({*counts}) > 1] == []
+
+
+@pytest.mark.parametrize("name", charrnn.__all__)
+def test_the_reference_has_each_public_name(name: str) -> None:
+    library = PAGES["docs/reference.md"].partition("## Library")[2]
+    union = isinstance(getattr(charrnn, name), UnionType)  # of the events, which are there
+    assert union or re.search(rf"^\| `{name}[(.]", library, re.MULTILINE)
 
 
 def test_each_promise_names_its_test() -> None:
