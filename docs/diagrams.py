@@ -141,6 +141,53 @@ def draw_shape(path: Path) -> None:
         drawn.words((-2.15, 1.8), "B, samples", rotation=90)
 
 
+def draw_writing(path: Path) -> None:
+    """Draw how a state becomes the next character, which is then read."""
+    title = "From the state to the next character, and back"
+    with diagram(path, title, (-1.6, 9.4), (-1.4, 1.2)) as drawn:
+        drawn.words((-1.1, 0), "reads\n“e”")
+        steps = ("h", "scores", "p", "draws\n“␣”")
+        for step, text in enumerate(steps):
+            drawn.box((2.6 * step + 0.8, 0), text)
+        arrows = {
+            "cell": (-0.65, 0.45),
+            "W_y h + b_y": (1.1, 2.95),
+            "softmax": (4.05, 5.6),
+            "by chance": (6.35, 8.1),
+        }
+        for text, (start, end) in arrows.items():
+            drawn.arrow((start, 0), (end, 0))
+            drawn.words(((start + end) / 2, 0.5), text)
+        back = {"color": ORANGE, "connectionstyle": "arc3,rad=-0.15"}
+        drawn.arrow((8.6, -0.45), (-1.1, -0.45), **back)
+        drawn.words((3.75, -0.8), "the next input", color=ORANGE)
+
+
+def draw_uses(path: Path) -> None:
+    """Draw which steps of a network have an input and an output, for each kind of use."""
+    uses = (
+        ("one → many", (0,), (0, 1, 2)),
+        ("many → one", (0, 1, 2), (2,)),
+        ("in step", (0, 1, 2), (0, 1, 2)),
+        ("of its own length", (0, 1), (2, 3)),
+    )
+    with diagram(path, "What is read, and what is answered", (-0.6, 14.3), (-0.7, 3)) as drawn:
+        for use, (name, inputs, outputs) in enumerate(uses):
+            steps = range(max(*inputs, *outputs) + 1)
+            for step in steps:
+                x = 3.7 * use + 0.95 * step
+                drawn.box((x, 1.2), "h")
+                if step:
+                    drawn.arrow((x - 0.7, 1.2), (x - 0.25, 1.2))
+                if step in inputs:
+                    drawn.box((x, 0), "x", edge="black", fill="white")
+                    drawn.arrow((x, 0.33), (x, 0.87))
+                if step in outputs:
+                    drawn.box((x, 2.4), "y", edge=ORANGE, fill="#fbeee4")
+                    drawn.arrow((x, 1.53), (x, 2.07))
+            drawn.words((3.7 * use + 0.475 * (len(steps) - 1), -0.6), name)
+
+
 def _square(at: Place, value: float, zorder: int) -> Any:
     """A number of an embedding: the larger, the darker."""
     from matplotlib.patches import Rectangle
@@ -157,6 +204,8 @@ def draw_diagrams(folder: Path) -> None:
     draw_truncated(folder / "truncated.svg")
     draw_bidirectional(folder / "bidirectional.svg")
     draw_shape(folder / "shape.svg")
+    draw_writing(folder / "writing.svg")
+    draw_uses(folder / "uses.svg")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,22 @@
-"""Write docs/reference.md: every command with its options, every setting with its bounds.
+"""Write docs/reference.md: commands with their options, settings with their bounds, the library.
 
 python docs/reference.py
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import typer.main
 
+import charrnn
 from charrnn.cli.app import app
-from charrnn.settings import Settings, fields_of, in_words
+from charrnn.settings import Setting, Settings, fields_of, in_words, settings_of
 from charrnn.use_config import SETTINGS
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -20,9 +24,9 @@ PAGE = Path(__file__).with_name("reference.md")
 HEAD = """\
 # Reference
 
-Every command with its options, then every setting with its bounds. This page is made from the code
-by `make docs`; `make test` fails when it is out of date. [sampling.md](sampling.md) and
-[evaluation.md](evaluation.md) show the options in use.
+Every command with its options, then every [setting](#settings) with its bounds, then the
+[library](#library). This page is made from the code by `make docs`; `make test` fails when it is
+out of date.
 
 A command ends with 0 if all went well, 1 after an error of no other kind, 2 if it was used wrongly,
 65 if a text or a model is not what it should be, 66 if an input is missing, 73 if an output can't
@@ -33,27 +37,43 @@ SETTINGS_HEAD = """## Settings
 
 Settings are options of the command line and keyword arguments of the library:
 `charrnn.train(text, hidden_size=256)` is `charrnn train text --rnn-size 256`. Those of reading go
-together: `charrnn.train(text, reading=charrnn.Reading(text_column="review"))`. Defaults are those
-of the commands and of the functions. A setting without an option follows from the text or the task.
+together: `charrnn.train(text, reading=charrnn.Reading(text_column="review"))`. What a setting means
+stands with its option above. A setting without an option follows from the text or the task.
 """
+LIBRARY_HEAD = """## Library
+
+What `import charrnn` brings. `**settings` are those above, by name.
+"""
+# Classes whose methods are listed, too.
+WITH_METHODS = (charrnn.Model, charrnn.Run, charrnn.CharRNN)
 
 
 def page() -> str:
     """The whole of docs/reference.md."""
     group: Any = typer.main.get_command(app)
-    commands = (part for command in group.commands.values() for part in _command(command))
+    shown: dict[tuple[str, str], str] = {}
+    commands = (part for command in group.commands.values() for part in _command(command, shown))
     settings = (part for kind in SETTINGS for part in _settings(kind))
-    return "\n".join([HEAD, *commands, SETTINGS_HEAD, *settings])
+    return "\n".join([HEAD, *commands, SETTINGS_HEAD, *settings, LIBRARY_HEAD, *_library()])
 
 
-def _command(command: Any) -> Iterator[str]:
+def _command(command: Any, shown: dict[tuple[str, str], str]) -> Iterator[str]:
+    """A command; options that an earlier one has, which `shown` knows, are only named."""
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     usage = " ".join(["charrnn", command.name, "[OPTIONS]", *(p.metavar for p in arguments)])
     yield f"## charrnn {command.name}\n\n    {usage}\n\n{command.help}\n"
     rows = [(p.metavar, _help(p)) for p in arguments]
-    rows += [(_names(p), _help(p)) for p in command.params if p.param_type_name == "option"]
+    again: dict[str, list[str]] = {}
+    for row in ((_names(p), _help(p)) for p in command.params if p.param_type_name == "option"):
+        if row in shown:
+            again.setdefault(shown[row], []).append(row[0])
+        else:
+            shown[row] = command.name
+            rows.append(row)
     if rows:
         yield _table(("argument or option", "meaning"), rows)
+    for other, names in again.items():
+        yield f"As for [charrnn {other}](#charrnn-{other}): {', '.join(names)}.\n"
 
 
 def _names(option: Any) -> str:
@@ -61,32 +81,101 @@ def _names(option: Any) -> str:
 
 
 def _help(option: Any) -> str:
-    said = option.help.replace("  [", " [")
+    """What is said of an option, with what it takes and its default in brackets at the end."""
+    said, notes = re.fullmatch(r"(.*?)(?:  ?\[([^\]]*)\])?", option.help, re.DOTALL).groups()
+    found = [notes] if notes else []
     if option.required and option.param_type_name == "option":
-        said += " [required]"
-    shown = option.show_default and option.default not in (None, False)
-    return f"{said} [default: {option.default}]" if shown else str(said)
+        found.append("required")
+    if option.secondary_opts and option.default is False:
+        found.append("default: no")
+    elif option.show_default and option.default not in (None, False):
+        found.append(f"default: {'yes' if option.default is True else option.default}")
+    if choices := getattr(option.type, "choices", ()):
+        found.insert(0, f"{', '.join(choices[:-1])} or {choices[-1]}")
+    return f"{said} [{'; '.join(found)}]" if found else str(said)
 
 
 def _settings(kind: type[Settings]) -> Iterator[str]:
-    summary = (kind.__doc__ or "").partition("\n")[0]
-    yield f"### {kind.__name__}\n\n{summary}\n"
+    yield f"### {kind.__name__}\n\n{_summary(kind)}\n"
+    given = settings_of(kind)
     rows = [
         (
             f"`{setting.name}`",
-            "" if setting.derived else ", ".join(f"`{name}`" for name in setting.options),
+            ", ".join(f"`{name}`" for name in setting.options),
             in_words(setting.annotation),
-            "" if setting.derived else setting.shown_default,
-            setting.help,
+            _default(setting),
         )
-        for setting in fields_of(kind)
+        for setting in given
     ]
-    yield _table(("setting", "option", "value", "default", "meaning"), rows)
+    yield _table(("setting", "option", "value", "default"), rows)
+    derived = [setting for setting in fields_of(kind) if setting not in given]
+    if derived:
+        rows = [(f"`{s.name}`", in_words(s.annotation), s.help) for s in derived]
+        yield _table(("without an option", "value", "meaning"), rows)
+
+
+def _default(setting: Setting) -> str:
+    return setting.shown_default or ("no" if setting.default is False else "")
+
+
+def _library() -> Iterator[str]:
+    public = {name: getattr(charrnn, name) for name in charrnn.__all__}
+    functions = {name: value for name, value in public.items() if inspect.isfunction(value)}
+    for room in (name for name, value in public.items() if isinstance(value, ModuleType)):
+        functions |= {
+            f"{room}.{name}": getattr(public[room], name) for name in public[room].__all__
+        }
+    yield _table(("function", "what it does"), _rows(functions))
+    classes = {name: value for name, value in public.items() if inspect.isclass(value)}
+    yield _table(("class", "what it is"), _rows(classes))
+    for kind in WITH_METHODS:
+        methods = {
+            name: value
+            for name, value in inspect.getmembers(kind, inspect.isroutine)
+            if not name.startswith("_") and name in _written_here(kind)
+        }
+        yield _table((f"method of `{kind.__name__}`", "what it does"), _rows(methods))
+
+
+def _written_here(kind: type) -> set[str]:
+    """The names that a class has from this project, and not from PyTorch or Python."""
+    own = [base for base in kind.__mro__ if base.__module__.startswith("charrnn")]
+    return {name for base in own for name in vars(base)}
+
+
+def _rows(members: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(f"`{name}{_signature(value)}`", _summary(value)) for name, value in members.items()]
+
+
+def _signature(value: Any) -> str:
+    """The names and defaults of the parameters, without those that are settings."""
+    if value in SETTINGS:
+        return "(**settings)"
+    takes = inspect.isfunction(value) and inspect.unwrap(value).__code__.co_flags
+    variable = takes & inspect.CO_VARKEYWORDS  # before its settings were named
+    known = {setting.name for setting in settings_of(*SETTINGS)} if variable else set()
+    parts, named_only, settings = list[str](), False, False
+    for parameter in inspect.signature(value).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name in known:
+            settings = True
+        elif parameter.name != "self":
+            if parameter.kind is parameter.KEYWORD_ONLY and not named_only:
+                named_only = True
+                parts.append("*")
+            default = parameter.default
+            shown = "…" if "factory" in repr(default) else repr(default)
+            parts.append(parameter.name + (f"={shown}" if default is not parameter.empty else ""))
+    return f"({', '.join([*parts, *['**settings'] * settings])})"
+
+
+def _summary(value: Any) -> str:
+    return (value.__doc__ or "").partition("\n")[0]
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    cells = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 if __name__ == "__main__":

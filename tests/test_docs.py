@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,6 @@ NOT_RUN = {
     "path/to": "it stands for any folder",
     "charrnn serve": "it answers until Ctrl-C; tests/sharing/test_examples.py asks it",
     "OWNER/NAME": "tests/sharing/test_examples.py runs it, with a hub of its own",
-    "train scenes": "a network of any use on this text takes a minute; `make demo` runs it",
 }
 
 
@@ -103,22 +103,25 @@ def write_two_units(path: Path) -> None:
 def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
     """`home` with what the examples need: texts of many kinds, and models by other names."""
     (home / "prompt.txt").write_text("the clerk")
+    (home / "chat.txt").write_text("31/12/23, 23:59 - Ann: " + VERSE)
+    (home / "gutenberg.txt").write_text(f"*** START OF TIDES ***\n{VERSE}*** END OF TIDES ***\n")
     for name in ("other.txt", "lines.txt"):
         (home / name).write_text((VERSE * 4)[40:440])
-    for name in ("book.txt", "novel.txt", "notes.txt", "sequel.txt", "windows.txt", "anything.bin"):
+    for name in ("book.txt", "windows.txt", "anything.bin", "scenes"):
         (home / name).write_text(VERSE * 20)
     (home / "chapters").mkdir()
     (home / "chapters" / "one.txt").write_text(VERSE * 20)
     with (home / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text"], *([VERSE] for _ in range(20))])
     write_shelf(home, VERSE * 20)
-    for name in ("book", "novel", "poem", "short", "long"):
+    for name in ("book", "gru", "lstm", "rnn", "poem", "short", "long"):
         shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / name)
     write_two_units(home / "checkpoints" / "tiny")
     shutil.copy(trained_list / "names.txt", home)
     shutil.copytree(trained_list / "names", home / "checkpoints" / "names")
     write_examples(home)
-    for name in ("reviews", "second", "places", "words", "airline", "forth", "back"):
+    shutil.copytree(trained_tasks / "places", home / "checkpoints" / "places-tagged")
+    for name in ("reviews", "second", "words", "airline", "forth", "back"):
         shutil.copytree(trained_tasks / name, home / "checkpoints" / name)
     (home / "phrases.txt").write_text("\n".join(f"It was {k} of {k * k}." for k in range(40)))
     with (home / "cards.csv").open("w", newline="") as file:
@@ -134,7 +137,7 @@ def brief(line: str) -> str:
     # A text that is drawn anew each time may once be as short as its first character.
     line = line.replace("charrnn sample", "charrnn sample --seed 2")
     if "charrnn train" in line and "--resume" not in line and "--repeat" not in line:
-        line = re.sub(r"--name \w+", "", line)
+        line = re.sub(r"--name [\w-]+", "", line)
         line += "" if "--out" in line else " --name new"  # a folder that is not there yet
         tiny = " ".join(map(str, commands.TINY))
         if "--init-from" in line:
@@ -182,8 +185,8 @@ def test_the_python_of_each_page_runs(
 ) -> None:
     for name in ("book", "poem", "tiny"):
         shutil.rmtree(desk / "checkpoints" / name)  # for the page that makes it
-    if "novel.onnx" in blocks(page):
-        commands.run(desk, "export", "novel", "--onnx", "novel.onnx")
+    if "book.onnx" in blocks(page):
+        commands.run(desk, "export", "verse", "--onnx", "book.onnx")
     monkeypatch.chdir(desk)
     code = blocks(page).replace("The ", "the ").replace("It was", "it is")
     code = code.replace("a dark night", "mine")
@@ -207,7 +210,7 @@ def test_the_lecture_shows_what_its_network_of_two_units_answers(home: Path) -> 
 
 def test_every_question_of_the_lecture_has_a_command_and_a_picture() -> None:
     _, *questions = re.split(r"^## ", PAGES[LECTURE], flags=re.MULTILINE)
-    assert len(questions) == 9
+    assert len(questions) == 11
     for question in questions:
         assert re.search(r"^    (\w+ [^|]*\| )?charrnn ", question, re.MULTILINE), question[:60]
         assert re.search(r"!\[.+\]\(pictures/.+\.svg\)", question), question[:60]
@@ -223,6 +226,21 @@ def test_links_lead_to_files(page: str) -> None:
 def test_files_that_are_named_exist(page: str) -> None:
     named = re.findall(r"`(?:python )?((?:tests|docs|benchmarks|corpora)/[\w/.]+)", PAGES[page])
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page: str) -> None:
+    """A vertical bar in a cell ends it, even in code, unless it is written as \\|."""
+    tables = re.findall(r"(?:^\|.*\n)+", PAGES[page], re.MULTILINE)
+    bars = [[len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()] for table in tables]
+    assert [table for table, counts in zip(tables, bars, strict=True) if len({*counts}) > 1] == []
+
+
+@pytest.mark.parametrize("name", charrnn.__all__)
+def test_the_reference_has_each_public_name(name: str) -> None:
+    library = PAGES["docs/reference.md"].partition("## Library")[2]
+    union = isinstance(getattr(charrnn, name), UnionType)  # of the events, which are there
+    assert union or re.search(rf"^\| `{name}[(.]", library, re.MULTILINE)
 
 
 def test_each_promise_names_its_test() -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import html
-import os
 import re
-import shutil
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -166,24 +163,35 @@ UNDATED = [
 ]
 
 
-@pytest.mark.skipif(shutil.which("sed") is None, reason="it has no sed")
-@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_the_command_for_chats_drops_their_dates_and_nothing_else(locale: str) -> None:
-    """It took "ok" out of "[1/2/24, 10:15:00] Al: ok - sure"."""
-    page = (Path(__file__).parents[2] / "docs" / "texts.md").read_text(encoding="utf-8")
-    (command,) = re.findall("^    sed -E '(.*)' chat.txt > clean.txt$", page, re.MULTILINE)
+def run_from_the_page(source: str) -> str:
+    """What the Python of docs/texts.md that reads `source` makes of it."""
+    page = (Path(__file__).parents[2] / "docs" / "texts.md").read_text("utf-8")
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if source in c)
+    exec(code, {})  # noqa: S102
+    return Path("clean.txt").read_text("utf-8")
+
+
+def test_the_lines_for_chats_drop_their_dates_and_nothing_else() -> None:
+    """They took "ok" out of "[1/2/24, 10:15:00] Al: ok - sure"."""
     said = "Amy: ok - sure, I am [sic]: 4 - 2"
     assert all(MESSAGE.match(date + said) for date in DATED)
     assert not any(MESSAGE.match(line) for line in UNDATED)
     lines = [*(date + said for date in DATED), *UNDATED, said]
-    done = subprocess.run(
-        ["sed", "-E", command],
-        input="\n".join(lines).encode(),
-        env=os.environ | {"LC_ALL": locale},
-        capture_output=True,
-        check=True,
+    Path("chat.txt").write_text("\n".join(lines), "utf-8")
+    clean = run_from_the_page("chat.txt")
+    assert clean.split("\n") == [*[said] * len(DATED), *UNDATED, said]
+
+
+def test_the_lines_for_a_book_leave_out_its_licence_and_join_its_lines() -> None:
+    book = (
+        "\ufeffThe Project Gutenberg eBook of Tides\n\nTitle: Tides\n\n"
+        "*** START OF THE PROJECT GUTENBERG EBOOK\nTIDES ***\n\n\nCHAPTER I.\n\n"
+        "It was\nlate, *and* dark.\n\nThe end.\n\n\n"
+        "*** END OF THE PROJECT GUTENBERG EBOOK TIDES ***\n\nThis licence\n"
     )
-    assert done.stdout.decode().split("\n") == [*[said] * len(DATED), *UNDATED, said]
+    Path("gutenberg.txt").write_text(book, "utf-8")
+    clean = run_from_the_page("gutenberg.txt")
+    assert clean == "CHAPTER I.\n\nIt was late, *and* dark.\n\nThe end.\n"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ CODE = re.findall(r"```py\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.fixture
 def desk(home: Path) -> Path:
-    (home / "checkpoints" / "verse").rename(home / "checkpoints" / "novel")
+    (home / "checkpoints" / "verse").rename(home / "checkpoints" / "book")
     return home
 
 
@@ -65,7 +65,7 @@ def test_the_server_answers_as_the_page_shows(desk: Path) -> None:
         assert len(text) == 60
         assert found[1].endswith("data: [DONE]\n\n")
         assert len(json.loads(found[2])["nats"]) == len("it is mine")
-        assert json.loads(found[3])["data"][0]["id"] == "novel"
+        assert json.loads(found[3])["data"][0]["id"] == "book"
         assert json.loads(found[4]) == {"status": "ok"}
         (client,) = [code for code in CODE if "openai" in code]
         shown = python(desk, brief(client).replace("8765", str(server.port)))
@@ -79,7 +79,7 @@ def test_the_hub_is_reached_as_the_page_shows(desk: Path) -> None:
     with Hub() as hub:
         environment = {"HF_HOME": str(desk / "cache")} | hub.environment()
         for command in commands:
-            line = brief(command).replace("OWNER/NAME", "ann/novel")
+            line = brief(command).replace("OWNER/NAME", "ann/book")
             done = subprocess.run(
                 ["bash", "-c", line.replace("charrnn", f"{sys.executable} -m charrnn", 1)],
                 cwd=desk,
@@ -91,8 +91,8 @@ def test_the_hub_is_reached_as_the_page_shows(desk: Path) -> None:
             assert done.returncode == 0, done.stderr
             assert len(done.stdout) > 10
         (code,) = [code for code in CODE if "hf://" in code]
-        code = code.replace("OWNER/NAME", "ann/novel")
-        assert "hf://ann/novel" in python(
+        code = code.replace("OWNER/NAME", "ann/book")
+        assert "hf://ann/book" in python(
             desk, f"import charrnn\n{code}\nprint(model)", **environment
         )
 
@@ -105,5 +105,5 @@ def test_llm_writes_as_the_page_shows(installed: Path, desk: Path) -> None:
         run(installed, desk, *re.sub(r'"it is"', "it_is", line).replace("it_is", "it").split()[1:])
         for line in commands
     )
-    assert "charrnn/novel" in listed.stdout
+    assert "charrnn/book" in listed.stdout
     assert len(written.stdout) > 150, written.stderr
