@@ -22,6 +22,7 @@ from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
+from charrnn.formats.tables.columns import whole
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import HUB, hub_records
@@ -144,7 +145,8 @@ class File:
             columns: those that are wanted, of which alone Parquet reads the values; None for all.
 
         Raises:
-            BadDataError: for a broken file, and for a row with more cells than there are columns.
+            BadDataError: for a broken file, a row with more cells than there are columns, and half
+                a character, which JSON can hold.
         """
         with reading_errors(self.name):
             if self.form in (Form.CELLS, Form.TEXT):
@@ -176,8 +178,9 @@ class File:
                     kind = type(record).__name__
                     advice = 'write {"column": value, …} for each row'
                     raise BadDataError(f"{self.at(number)} is a {kind}, not a record", advice)
-                self.columns = self.columns or list(record)
-                yield Row(number, record)
+                cells = whole(self.name, record, self.reading)
+                self.columns = self.columns or list(cells)
+                yield Row(number, cells)
 
     def _header(self, row: list[str]) -> list[str]:
         twice = next((name for name in row if name and row.count(name) > 1), None)

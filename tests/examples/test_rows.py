@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -85,6 +86,23 @@ def test_json_that_holds_no_records() -> None:
     Path("a.jsonl").write_text('{"text": "one"}\n"two"\n')
     with pytest.raises(BadDataError, match=r"a\.jsonl: row 2 is a str"):
         rows_of("a.jsonl")
+
+
+@pytest.mark.parametrize("place", ["value", "key", "list", "deeper"])
+def test_half_a_character_in_a_record_is_refused_or_replaced_wherever_it_is(place: str) -> None:
+    half, mark = "a\ud83d", "a\N{REPLACEMENT CHARACTER}"
+
+    def record(text: str) -> dict[str, Any]:
+        places = {"value": text, "list": ["b", text], "deeper": [{"label": text}]}
+        return {text: 1} if place == "key" else {"n": places[place]}
+
+    Path("a.jsonl").write_text(json.dumps(record(half)))
+    with pytest.raises(BadDataError) as caught:
+        rows_of("a.jsonl")
+    found = r"a.jsonl: '\ud83d' is half a character"
+    assert str(caught.value) == f"{found}; mend the table, or choose --errors replace"
+    (file,) = opened(["a.jsonl"], Reading(errors="replace"), [])
+    assert list(file.rows(never)) == [Row(1, record(mark))]
 
 
 def test_standard_input_is_seen_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

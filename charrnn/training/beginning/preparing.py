@@ -82,6 +82,9 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
     """Examples for a task."""
     if request.tokenizer != "char":
         raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
+    if request.reading.errors == "surrogateescape":
+        found = "errors is surrogateescape, which keeps bytes, and a task reads characters"
+        raise UsageError(found, "choose replace", "errors")
     takes, read, plan = OBJECTIVES[task]
     _refuse_useless(request, takes | HOW_FILES_ARE_READ)
     planning.refuse_unknown(request.settings)
