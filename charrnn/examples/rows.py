@@ -185,8 +185,7 @@ class File:
     def _header(self, row: list[str]) -> list[str]:
         twice = next((name for name in row if name and row.count(name) > 1), None)
         if twice is not None:
-            advice = "give each column a name of its own"
-            raise BadDataError(f"{self.name}: two columns are named {twice}", advice)
+            raise delimited.doubled(self.name, twice)
         return row
 
     def _records(self, columns: Sequence[str] | None) -> Generator[object, None, None]:

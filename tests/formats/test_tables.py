@@ -114,6 +114,14 @@ def test_csv_without_the_column_is_an_error() -> None:
         text_of("rows.csv")
 
 
+def test_a_column_that_is_there_twice_is_refused_where_it_is_read() -> None:
+    Path("rows.csv").write_text("text,n,text,n\none,1,eins,2\n")
+    with pytest.raises(BadDataError, match=r"rows\.csv: two columns are named text; give each"):
+        text_of("rows.csv")
+    Path("rows.csv").write_text("text,n,n\none,1,2\n")
+    assert text_of("rows.csv") == "one"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -15,7 +15,7 @@ from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.tables.columns import column_of, documents
 
-__all__ = ["DELIMITERS", "cells", "longer", "rows"]
+__all__ = ["DELIMITERS", "cells", "doubled", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
@@ -30,7 +30,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source.name, found), reading, notes)
+    return documents(source.name, _records(source.name, found, column_of(reading)), reading, notes)
 
 
 def cells(
@@ -128,16 +128,24 @@ def _are_rows(lines: Sequence[str], tabs: int) -> bool:
 
 
 def _records(
-    name: str, rows: Iterable[tuple[int, list[str]]]
+    name: str, rows: Iterable[tuple[int, list[str]]], column: str
 ) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
     for line, row in rows:
         if not header:
             header = row
+            if header.count(column) > 1:
+                raise doubled(name, column)
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
             yield dict(zip(header, row, strict=False))
+
+
+def doubled(name: str, column: str) -> BadDataError:
+    """The error for a table that has a column twice."""
+    found = f"{name}: two columns are named {column}"
+    return BadDataError(found, "give each column a name of its own")
 
 
 def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:
