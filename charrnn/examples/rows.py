@@ -161,8 +161,8 @@ class File:
         for line, row in delimited.cells(self.source, self.reading, notes, is_header):
             if not row:
                 continue
-            if not self.columns and is_header(row):
-                self.columns = header = self._header(row)
+            if not self.columns and (names := delimited.header_in(row, is_header)):
+                self.columns = header = self._header(names)
                 continue
             self.columns = self.columns or [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):

@@ -77,6 +77,15 @@ def test_columns_have_names_of_their_own() -> None:
         rows_of("a.csv")
 
 
+def test_names_of_columns_have_no_spaces_around_them() -> None:
+    Path("a.csv").write_text("text, n\none, 1\n")
+    assert rows_of("a.csv") == [Row(2, {"text": "one", "n": " 1"})]
+    Path("a.csv").write_text("sep=;\nn; text\n1;one\n")
+    assert rows_of("a.csv") == [Row(3, {"n": "1", "text": "one"})]
+    Path("a.csv").write_text("one, 1\n")
+    assert rows_of("a.csv", header=False) == [Row(1, {"1": "one", "2": " 1"})]
+
+
 def test_parquet_reads_what_is_wanted() -> None:
     parquet.write_table(pa.Table.from_pylist(list(ROWS)), "e.parquet")
     assert rows_of("e.parquet", columns=["n"])[0] == Row(1, {"text": None, "n": 1})
