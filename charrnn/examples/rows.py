@@ -41,7 +41,8 @@ class Form(Enum):
     TEXT = "text"
 
 
-RECORD = re.compile(r'\s*\{\s*["}]')  # how JSON begins, and hardly any text
+# How JSON begins, and hardly any text: a record, or an array of them.
+RECORD = re.compile(r'\s*(?:\[\s*)?\{\s*(?:\}|"(?:[^"\\\n]|\\.)*"\s*(?::|\Z))')
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
