@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import printable
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
@@ -215,7 +216,8 @@ class Classification(TextTask[Labelled, Batch]):
         example = self.val[seed % len(self.val)]
         (answer,) = classify.Classifier(self.folder(model, weights)).predict([example.text])
         verdict = "" if answer.label == example.label else f", wrongly: it is {example.label}"
-        return f"{example.text}\n→ {answer.label} ({answer.probability:.0%}){verdict}"
+        said = printable(f"{answer.label} ({answer.probability:.0%}){verdict}")
+        return f"{example.text}\n→ {said}"
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""

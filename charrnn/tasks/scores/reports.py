@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from charrnn.errors import printable
+
 __all__ = ["Report", "unknown_labels"]
 
 CLOSE = 1e-9  # a model that is no better than that has learnt nothing
@@ -54,7 +56,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """What it comes to, in one line."""
+        """What it comes to, in one line, whatever the labels hold."""
+        return printable(self._verdict())
+
+    def _verdict(self) -> str:
         beside = ", ".join(
             f"{name} {scores[self.metric]:.4g}" for name, scores in self.baselines.items()
         )
@@ -85,4 +90,4 @@ def unknown_labels(wanted: Iterable[str], known: Iterable[str], noun: str) -> tu
     count, names = unknown.total(), sorted(unknown)
     have = f"1 {noun} has a label" if count == 1 else f"{count:,} {noun}s have labels"
     named = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    return (f"{have} that the model does not know: {named}",)
+    return (f"{have} that the model does not know: {printable(named)}",)
