@@ -38,6 +38,7 @@ from charrnn.tasks.nets.encoder import groups
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.words import twins
 
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
@@ -113,6 +114,7 @@ def read(request: Request, known: Tokenizer | None = None) -> ClassifyData:
     text_column, label_column = request.reading.text_column, request.work.label_column
     examples = read_labelled(request.files, request.reading, notes, label_column)
     labels = check_classes(examples)
+    notes += twins(labels, "classes")
     texts = [one.text for one in examples]
     return ClassifyData(
         examples=examples,
