@@ -14,7 +14,7 @@ from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import MISSING, File, Form, opened, value_at
 from charrnn.formats.tables.columns import SEARCHED
-from charrnn.formats.tables.delimited import DELIMITERS
+from charrnn.formats.tables.delimited import DELIMITERS, SEPARATED
 from charrnn.words import listing
 
 __all__ = ["texts_in"]
@@ -61,7 +61,8 @@ def texts_in(
 
 def _is_table(file: File, column: str) -> bool:
     """Whether the first line of a text is a header."""
-    first = next(iter(file.start.splitlines()), "")
+    first, second, *_ = [*file.start.splitlines()[:2], "", ""]
+    first = second if SEPARATED.fullmatch(first) else first
     for delimiter in DELIMITERS:
         cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
         if column in cells and cells & BESIDE - {column}:

@@ -61,12 +61,15 @@ def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
             sources(f"{header}\n1,hello\n")
 
 
+@pytest.mark.parametrize("before", ["", "sep={}\n"], ids=["no line", "a line"])
 @pytest.mark.parametrize("header", ["text,label", '"label";"text"', "id\ttext", "n|label| text"])
-def test_a_table_is_seen_by_standard_input(header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_seen_by_standard_input(
+    header: str, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = re.split(r"[,;\t|]", header)
     sign = header[len(names[0])]
     rows = [["good" if "text" in name else "1" for name in names]] * 3
-    content = "\n".join([header, *(sign.join(row) for row in rows)])
+    content = before.format(sign) + "\n".join([header, *(sign.join(row) for row in rows)])
     notes: list[str] = []
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     assert list(texts_in(["-"], Reading(), notes)) == ["good"] * 3

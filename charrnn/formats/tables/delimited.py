@@ -16,10 +16,10 @@ from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.tables.columns import column_of, documents
 
-__all__ = ["DELIMITERS", "cells", "doubled", "header_in", "longer", "rows"]
+__all__ = ["DELIMITERS", "SEPARATED", "cells", "doubled", "header_in", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-NAMED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
+SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
 TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
 
 
@@ -59,7 +59,7 @@ def cells(
         first = next(found, "")
         before += 1
     usual = "," if source.file_name.lower().endswith(".csv") else "\t"
-    if named := NAMED.fullmatch(first):
+    if named := SEPARATED.fullmatch(first):
         notes.append(f"left out its first line, {first.strip()}, which names what separates cells")
         first = next(found, "")
         before += 1
