@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-__all__ = ["NAMED", "counted", "first_few", "listing"]
+__all__ = ["NAMED", "counted", "first_few", "listing", "twins"]
 
 FEW = 5  # names in a note
 NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
@@ -27,3 +28,24 @@ def listing(names: Iterable[str]) -> str:
     first = list(islice((" ".join(name.split()) for name in names), NAMED + 1))
     cut = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in first[:NAMED]]
     return ", ".join(cut) + ", …" * (len(first) > NAMED)
+
+
+def twins(names: Iterable[str], kind: str) -> list[str]:
+    """A note on names that look the same and are not, if there are any; in ASCII, to show both.
+
+    Args:
+        names: which may stand in two normal forms of Unicode, or have other spaces.
+        kind: what they are, in the plural.
+    """
+    first: dict[str, str] = {}
+    seen = [(first.setdefault(_look(name), name), name) for name in names]
+    found = [(one, other) for one, other in seen if one != other]
+    if not found:
+        return []
+    one, other = map(ascii, found[0])
+    more = f"; {counted(len(found) - 1, 'more pair')} too" if len(found) > 1 else ""
+    return [f"{one} and {other} look the same, and are two {kind}{more}"]
+
+
+def _look(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charrnn.words import counted, first_few, listing
+from charrnn.words import counted, first_few, listing, twins
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,12 @@ def test_names_make_one_line_however_many_and_long_they_are() -> None:
     assert listing(map(str, range(21))) == f"{', '.join(map(str, range(20)))}, …"
     assert listing(map(str, range(20))).endswith(", 18, 19")
     assert listing([]) == ""
+
+
+def test_names_that_look_the_same_are_pointed_out_once() -> None:
+    assert twins(["caf\u00e9", "cafe", "b"], "classes") == []
+    assert twins(["caf\u00e9", "b", "cafe\u0301"], "classes") == [
+        r"'caf\xe9' and 'cafe\u0301' look the same, and are two classes"
+    ]
+    (note,) = twins(["a y", "a\xa0y", "a  y"], "types")
+    assert note == r"'a y' and 'a\xa0y' look the same, and are two types; 1 more pair too"

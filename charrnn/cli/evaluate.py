@@ -9,7 +9,7 @@ import typer
 
 from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
-from charrnn.errors import UsageError, not_written
+from charrnn.errors import UsageError, not_written, printable
 from charrnn.settings import settings_of
 from charrnn.terminal.options import (
     JsonOption,
@@ -118,7 +118,7 @@ def _score_answers(
         return
     for name, scores in {"model": report.scores, **report.baselines}.items():
         values = "  ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
-        write(f"{name:<24} {values}\n")
+        write(printable(f"{name:<24} {values}") + "\n")
     write(f"{'examples':<24} {report.count:,}\n{report.verdict}\n")
 
 

@@ -1,4 +1,8 @@
-"""Texts to be answered: lines of files, or a column of tables."""
+"""Texts to be answered: lines of files, or a column of tables.
+
+A file whose name does not say that it is a table is one if the user names a column, or if its first
+line names the usual one and another.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,13 @@ from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Form, opened, value_at
 from charrnn.formats.tables.columns import MISSING, SEARCHED
+from charrnn.formats.tables.delimited import DELIMITERS, SEPARATED
 from charrnn.words import listing
 
 __all__ = ["texts_in"]
 
 HEADERS = {"source", "target", "text"}  # a first line with one of these is no text
+BESIDE = HEADERS | {"label", "id"}  # nor is one with the column and one of these
 
 
 def texts_in(
@@ -41,16 +47,31 @@ def texts_in(
     cleaner = Cleaner()
     headless = headless and reading.text_column is None
     for file in opened(sources, reading, notes):
-        for text in _of(file, reading.text_column or column, headless):
+        if file.form is not Form.TEXT or reading.text_column is not None:
+            found = _of(file, reading.text_column or column, headless)
+        elif _is_table(file, column):
+            file.notes.append(f"{file.name}: a table, since its first line names columns")
+            found = _of(file, column, headless)
+        else:
+            found = (line for _, line in file.lines())
+        for text in found:
             yield cleaner.feed(text, last=True)
     notes += cleaner.notes()
 
 
+def _is_table(file: File, column: str) -> bool:
+    """Whether the first line of a text is a header."""
+    first, second, *_ = [*file.start.splitlines()[:2], "", ""]
+    first = second if SEPARATED.fullmatch(first) else first
+    for delimiter in DELIMITERS:
+        cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
+        if column in cells and cells & BESIDE - {column}:
+            return True
+    return False
+
+
 def _of(file: File, column: str, headless: bool) -> Iterator[str]:
-    if file.form is Form.TEXT:
-        for _, line in file.lines():
-            yield line
-        return
+    """The texts of a table."""
     numbered = column.isdecimal()
     wanted, known, missing = column, False, 0
     for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
@@ -66,7 +87,7 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
         known = known or value is not MISSING or column in file.columns
         if not known:  # a record may lack what later ones have
             missing += 1
-            if file.form is Form.CELLS or missing == SEARCHED:
+            if file.form in (Form.CELLS, Form.TEXT) or missing == SEARCHED:
                 raise file.no_column(column, "--text-column")
             continue
         if not isinstance(value, str) and value not in (MISSING, None):

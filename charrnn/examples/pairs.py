@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.config import Reading
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING
@@ -118,16 +119,18 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
-    names, longest = columns.names, 0
+    names, longest, cleaner = columns.names, 0, Cleaner()
     for row in file.rows(columns.are_in, columns.names):
         if file.is_text and not columns.are_in(file.columns):
             names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
-        pairs.append(Pair(_text(file, row, names, 0), _text(file, row, names, 1)))
+        source, target = (_text(file, row, names, which, cleaner) for which in (0, 1))
+        pairs.append(Pair(source, target))
+    file.notes += [f"{file.name}: {note}" for note in cleaner.notes()]
     if longest > 2 and not columns.given:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
 
 
-def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
+def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: Cleaner) -> str:
     """The source of a row for 0, its target for 1."""
     value, place = value_at(row.cells, names[which]), file.at(row.number)
     unknown = not names[which].isdecimal() and names[which] not in file.columns
@@ -138,9 +141,10 @@ def _text(file: File, row: Row, names: tuple[str, str], which: int) -> str:
     if not isinstance(value, str):
         found = f"{place}: the {TEXTS[which]} is {value!r}, not a text"
         raise BadDataError(found, "put it in quotation marks")
-    if not value.strip():
+    text = cleaner.feed(value, last=True)
+    if not text.strip():
         raise BadDataError(f"{place}: the {TEXTS[which]} is empty", "fill it in, or delete the row")
-    return value
+    return text
 
 
 def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MISSING
+from charrnn.formats.tables.columns import MISSING, whole
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
@@ -41,7 +41,8 @@ class Form(Enum):
     TEXT = "text"
 
 
-RECORD = re.compile(r'\s*\{\s*["}]')  # how JSON begins, and hardly any text
+# How JSON begins, and hardly any text: a record, or an array of them.
+RECORD = re.compile(r'\s*(?:\[\s*)?\{\s*(?:\}|"(?:[^"\\\n]|\\.)*"\s*(?::|\Z))')
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
@@ -146,7 +147,8 @@ class File:
             columns: those that are wanted, of which alone Parquet reads the values; None for all.
 
         Raises:
-            BadDataError: for a broken file, and for a row with more cells than there are columns.
+            BadDataError: for a broken file, a row with more cells than there are columns, and half
+                a character, which JSON can hold.
         """
         with reading_errors(self.name):
             if self.is_text:
@@ -161,8 +163,8 @@ class File:
         for line, row in delimited.cells(self.source, self.reading, notes, is_header):
             if not row:
                 continue
-            if not self.columns and is_header(row):
-                self.columns = header = self._header(row)
+            if not self.columns and (names := delimited.header_in(row, is_header)):
+                self.columns = header = self._header(names)
                 continue
             self.columns = self.columns or [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):
@@ -178,14 +180,14 @@ class File:
                     kind = type(record).__name__
                     advice = 'write {"column": value, …} for each row'
                     raise BadDataError(f"{self.at(number)} is a {kind}, not a record", advice)
-                self.columns = self.columns or list(record)
-                yield Row(number, record)
+                cells = whole(self.name, record, self.reading)
+                self.columns = self.columns or list(cells)
+                yield Row(number, cells)
 
     def _header(self, row: list[str]) -> list[str]:
         twice = next((name for name in row if name and row.count(name) > 1), None)
         if twice is not None:
-            advice = "give each column a name of its own"
-            raise BadDataError(f"{self.name}: two columns are named {twice}", advice)
+            raise delimited.doubled(self.name, twice)
         return row
 
     def _records(self, columns: Sequence[str] | None) -> Generator[object, None, None]:

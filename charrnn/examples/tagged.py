@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from charrnn.config import Reading
+from charrnn.decoding.cleaning import Cleaner, clean
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Row, called, opened, value_at
 from charrnn.formats.tables.columns import MISSING
@@ -209,31 +210,29 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
     """The texts of records: of words if the column that the user named holds them, or none."""
     column, words_in = text_column or "text", (text_column,) if text_column else WORDS
     widened = lost = empty = 0
+    cleaner = Cleaner()
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
-        divided = None if "spans" in row.cells else _divided(row, place, words_in)
+        divided = None if "spans" in row.cells else _divided(row, place, words_in, cleaner)
         if divided is not None:
             empty += not divided.words
             if divided.words:
                 yield divided
             continue
-        text, marks = (_value(file, row, name) for name in (column, "spans"))
-        if not isinstance(text, str) or not text.strip():
+        given, marks = (_value(file, row, name) for name in (column, "spans"))
+        text = cleaner.feed(given, last=True) if isinstance(given, str) else ""
+        if not text.strip():
             raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
-        if not isinstance(marks, list):
-            advice = 'write a list of {"start", "end", "label"}'
-            raise BadDataError(f"{place}: spans is not a list", advice)
-        marked = sorted(_span(place, text, mark) for mark in marks)
-        for first, other in pairwise(marked):
-            if first.end > other.start:
-                both = f"the spans {first.start}–{first.end} and {other.start}–{other.end}"
-                raise BadDataError(f"{place}: {both} overlap", "mark each character once")
+        marked = _marked(place, given, marks)
+        if text != given:
+            marked = [_moved(span, given) for span in marked]
         words = words_of(text)
-        tags = _tags_of(words, marked)
+        tags = _tags_of(words, [span for span in marked if span.start < span.end])
         found = spans_of(words, tags)
         widened += len(set(found) - set(marked))
         lost += len(marked) - len(found)
         yield Tagged(text, words, tags, place)
+    file.notes += [f"{file.name}: {note}" for note in cleaner.notes()]
     if empty:
         rows = "row that holds" if empty == 1 else "rows that hold"
         file.notes.append(f"{file.name}: left out {empty:,} {rows} no word")
@@ -246,12 +245,13 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
         file.notes.append(f"{file.name}: left out {lost:,} {spans} own")
 
 
-def _divided(row: Row, place: str, words_in: Sequence[str]) -> Tagged | None:
+def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) -> Tagged | None:
     """The text of a record with words and their tags; None for another record.
 
     Args:
         row, place: the record.
         words_in: columns that may hold the words.
+        cleaner: of the words.
     """
     words, tags = (
         next((row.cells[name] for name in names if row.cells.get(name) is not None), None)
@@ -268,14 +268,16 @@ def _divided(row: Row, place: str, words_in: Sequence[str]) -> Tagged | None:
             f"words: {len(words)}, tags: {len(tags)}" if lists else "words or tags are not a list"
         )
         raise BadDataError(f"{place}: {counts}", "write a list of words, and a tag for each")
+    cleaned = list[str]()
     for word, tag in zip(words, tags, strict=True):
-        if not isinstance(word, str) or not word.strip():
+        cleaned.append(cleaner.feed(word, last=True) if isinstance(word, str) else "")
+        if not cleaned[-1].strip():
             raise BadDataError(f"{place}: {word!r} is not a word", "leave it and its tag out")
         if not isinstance(tag, str):
             found = f"{place}: the tag {tag!r} has no name"
             raise BadDataError(found, "write O, or B- or I- and a type")
         _check_tag(place, tag)
-    return _joined(words, tags, place)
+    return _joined(cleaned, tags, place)
 
 
 def _value(file: File, row: Row, name: str) -> Any:
@@ -290,6 +292,25 @@ def _value(file: File, row: Row, name: str) -> Any:
             f"{file.at(row.number)}: no text", "write one there, or leave the row out"
         )
     raise file.no_column(name, "--text-column")
+
+
+def _marked(place: str, text: str, marks: Any) -> list[Span]:
+    """The spans of a text, in order."""
+    if not isinstance(marks, list):
+        advice = 'write a list of {"start", "end", "label"}'
+        raise BadDataError(f"{place}: spans is not a list", advice)
+    marked = sorted(_span(place, text, mark) for mark in marks)
+    for first, other in pairwise(marked):
+        if first.end > other.start:
+            both = f"the spans {first.start}–{first.end} and {other.start}–{other.end}"
+            raise BadDataError(f"{place}: {both} overlap", "mark each character once")
+    return marked
+
+
+def _moved(span: Span, text: str) -> Span:
+    """Where a span of a text is once that is cleaned; it may be left without a character."""
+    start, end = (len(clean(text[:at])[0]) for at in (span.start, span.end))
+    return span._replace(start=start, end=end)
 
 
 def _span(place: str, text: str, value: Any) -> Span:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from charrnn.config import ModelConfig, TaskName
+from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
@@ -75,7 +76,7 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
         case Classify() | Tag():
             names = labels_of(model).labels
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-            found["labels"] = f"{len(names):,}: {', '.join(names[:NAMED])}{more}"
+            found["labels"] = f"{len(names):,}: {printable(', '.join(names[:NAMED]))}{more}"
         case Forecast():
             found["horizon"] = f"{task.horizon} values"
             found["season"] = f"{task.season} values" if task.season > 1 else "none"

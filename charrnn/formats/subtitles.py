@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
@@ -27,8 +28,8 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     is_vtt = source.file_name.lower().endswith(".vtt")
     notes: list[str] = []
     found = lines(parts(source.name, source.stream, reading, notes), source.name)
-    said = ("".join(f"{line}\n" for line in _spoken(one, is_vtt)) for one in _blocks(found))
-    yield from document(source.name, said, notes)
+    said = (_said(line, is_vtt) for line in _spoken(_blocks(found), is_vtt))
+    yield from document(source.name, (f"{line}\n" for line in said if line), notes)
 
 
 def _blocks(found: Iterable[str]) -> Iterator[list[str]]:
@@ -44,11 +45,31 @@ def _blocks(found: Iterable[str]) -> Iterator[list[str]]:
         yield block
 
 
-def _spoken(block: list[str], is_vtt: bool) -> Iterator[str]:
-    at = next((at for at, line in enumerate(block[:2]) if TIMES.match(line)), None)
-    if at is None and is_vtt and HEADERS.match(block[0]):
-        return
-    for line in block if at is None else block[at + 1 :]:
-        said = MARKUP.sub("", line).strip()
-        if said := html.unescape(said) if is_vtt else said:
-            yield said
+def _spoken(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
+    """The lines without numbers and times, wherever these stand: empty lines may lack, or be many.
+
+    Digits alone in a block are the number of what comes next if that begins with its time.
+    """
+    held = ""
+    for block in blocks:
+        at = next((at for at, line in enumerate(block[:2]) if TIMES.match(line)), None)
+        if held and at != 0:
+            yield held
+        held = ""
+        if at is None and is_vtt and HEADERS.match(block[0]):
+            continue
+        *others, last = block if at is None else ["", *block[at + 1 :]]
+        for line, after in pairwise([*others, last]):
+            if not TIMES.match(line) and not (line.isdecimal() and TIMES.match(after)):
+                yield line
+        if last.isdecimal() and len(block) in (1, MAX_LINES):
+            held = last
+        elif not TIMES.match(last):
+            yield last
+    yield held
+
+
+def _said(line: str, is_vtt: bool) -> str:
+    """A line without markup."""
+    said = MARKUP.sub("", line).strip()
+    return html.unescape(said) if is_vtt else said

@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import printable
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
@@ -37,6 +38,7 @@ from charrnn.tasks.nets.encoder import groups
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.words import twins
 
 __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
 
@@ -110,6 +112,7 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
     text_column, label_column = request.reading.text_column, request.work.label_column
     examples = read_labelled(request.files, request.reading, notes, label_column)
     labels = check_classes(examples)
+    notes += twins(labels, "classes")
     texts = [one.text for one in examples]
     return ClassifyData(
         examples=examples,
@@ -213,7 +216,8 @@ class Classification(TextTask[Labelled, Batch]):
         example = self.val[seed % len(self.val)]
         (answer,) = classify.Classifier(self.folder(model, weights)).predict([example.text])
         verdict = "" if answer.label == example.label else f", wrongly: it is {example.label}"
-        return f"{example.text}\n→ {answer.label} ({answer.probability:.0%}){verdict}"
+        said = printable(f"{answer.label} ({answer.probability:.0%}){verdict}")
+        return f"{example.text}\n→ {said}"
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""

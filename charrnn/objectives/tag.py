@@ -39,6 +39,7 @@ from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_typ
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.words import twins
 
 __all__ = ["TagData", "TaggerNetwork", "Tagging", "plan", "read"]
 
@@ -137,6 +138,7 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
     notes: list[str] = []
     examples = read_tagged(request.files, request.reading, notes)
     types = check_types(examples)
+    notes += twins(types, "types of spans")
     texts = [one.text for one in examples]
     return TagData(
         examples=examples,

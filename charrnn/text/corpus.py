@@ -193,6 +193,10 @@ def place_of(source: str, reading: Reading) -> Place:
     if found := tuple(match for match in matches if match.is_file()):
         return Place(source, files=found)  # even if one is called "-" or like a bundled corpus
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
+    if source.startswith("~"):
+        advice = "leave ~ outside of quotation marks, or write the whole path"
+    elif "://" in source:
+        advice = "download it first: charrnn reads no addresses but hf://OWNER/NAME"
     raise MissingInputError(f"there is no file or corpus {source}", advice)
 
 

@@ -54,6 +54,12 @@ class Division(NamedTuple):
     end: str | None
     why: str = ""
 
+    @property
+    def is_separated(self) -> bool:
+        """Whether the records lie between separators, which belong to none of them."""
+        own = (NONE, LINES, BLOCKS, DOCUMENTS)
+        return self.kind not in own and not self.kind.startswith("^")
+
 
 STORY = Division(NONE, None)
 
@@ -90,7 +96,8 @@ def in_words(kind: str) -> str:
     words = {LINES: "one a line", BLOCKS: "between blank lines", DOCUMENTS: "a row or file each"}
     if kind.startswith("^"):
         return f"each opens with {kind[1:]!r}"
-    return words.get(kind, f"between {kind.strip()!r}")
+    separator = kind.strip("\n") or kind  # which may stand on lines of its own
+    return words.get(kind, f"between {separator!r}")
 
 
 def kind_of_end(end: str, trained: str) -> str:
@@ -129,7 +136,7 @@ def divide(wanted: str, head: str, documents: Documents, length: int) -> Divisio
 
 def _wanted(wanted: str, head: str) -> Division:
     found = division_of(wanted)
-    if found.kind in (NONE, LINES, BLOCKS, DOCUMENTS) or found.kind.startswith("^"):
+    if not found.is_separated:
         return found
     # A separator that stands on lines of its own means these lines.
     if "\n" not in found.kind and f"\n{found.kind}\n" in f"\n{head}\n":

@@ -32,6 +32,7 @@ from charrnn.text.division import (
     Documents,
     divide,
     division_of,
+    in_words,
     kind_of_end,
     split,
 )
@@ -64,6 +65,7 @@ class Spool:
         sha256: the fingerprint of its text, as `Corpus.sha256`.
         division: what it is a list of. If it is one, `characters` are those of its records, and
             `record_count` is how many there are.
+        is_undivided: whether it should be a list, and is one record as it stands.
 
     Raises:
         CharRNNError: as `read_corpus`; also if there is no room to store the text.
@@ -73,7 +75,7 @@ class Spool:
         notes: list[str] = []
         self.reading = reading
         self._documents = Documents()
-        self.record_count = 0
+        self.record_count, self.is_undivided = 0, False
         self._sizes: list[int] = []  # of the stored pieces, in bytes
         self._file = SpooledTemporaryFile(IN_MEMORY, dir=str(cache.location()))  # noqa: SIM115
         try:
@@ -188,11 +190,14 @@ class Spool:
             self.division, self.record_count = division_of(NONE), 0
             return []
         self.characters = "".join(sorted(characters))
+        self.is_undivided = self.record_count + empty == 1
         if kind == DOCUMENTS and not several_lines:
             self.division = self.division._replace(end="\n")
         notes = [f"a list of {counted(self.record_count, 'record')}"]
         if not chosen:
             notes[0] += f" ({self.division.why}); --records none reads it as one story"
+        elif self.division.is_separated:
+            notes[0] += f" {in_words(kind)}, which is left out"
         if empty and kind in (LINES, DOCUMENTS):
             noun = "empty line" if kind == LINES else "empty record"
             notes.append(f"left out {counted(empty, noun)}")

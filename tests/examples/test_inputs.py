@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -56,3 +59,42 @@ def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
     for header in ("id,text", "target,note"):
         with pytest.raises(UsageError, match="there is no column source; choose --text-column"):
             sources(f"{header}\n1,hello\n")
+
+
+@pytest.mark.parametrize("before", ["", "sep={}\n"], ids=["no line", "a line"])
+@pytest.mark.parametrize("header", ["text,label", '"label";"text"', "id\ttext", "n|label| text"])
+def test_a_table_is_seen_by_standard_input(
+    header: str, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = re.split(r"[,;\t|]", header)
+    sign = header[len(names[0])]
+    rows = [["good" if "text" in name else "1" for name in names]] * 3
+    content = before.format(sign) + "\n".join([header, *(sign.join(row) for row in rows)])
+    notes: list[str] = []
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    assert list(texts_in(["-"], Reading(), notes)) == ["good"] * 3
+    assert "standard input: a table, since its first line names columns" in notes
+
+
+@pytest.mark.parametrize("start", ["[", " [\n "])
+def test_an_array_of_records_is_seen_by_standard_input(
+    start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = start + '{"n": 1, "text": "good"},\n{"text": "bad"}]'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    assert read("-") == ["good", "bad"]
+
+
+def test_lines_that_only_look_like_tables_are_texts() -> None:
+    lines = ["text, he said", "a,b", '{ "a quote }', "[{1: 2}]"]
+    for first in lines:
+        Path("a.txt").write_text(f"{first}\nb\n")
+        assert read("a.txt") == [first, "b"]
+
+
+def test_a_column_that_is_named_is_looked_for_in_any_file() -> None:
+    Path("a.txt").write_text("n\treview\n1\tgood\n")
+    assert read("a.txt", "review") == ["good"]
+    assert read("a.txt", "2") == ["review", "good"]
+    with pytest.raises(UsageError, match=r"a\.txt: there is no column text"):
+        read("a.txt", "text")

@@ -40,6 +40,27 @@ def test_every_format_has_the_same_pairs() -> None:
     assert read("headless.tsv", "quoted.csv") == PAIRS * 2
 
 
+def test_pairs_are_cleaned_as_every_text_is_and_that_is_said() -> None:
+    rows = [
+        {"source": "\ufeffone\r\ntwo", "target": "ei\0ns\rzwei"},
+        {"source": "three", "target": "drei"},
+    ]
+    Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("b.csv").write_bytes(
+        b'source,target\n"\xef\xbb\xbfone\r\ntwo","ei\0ns\rzwei"\nthree,drei\n'
+    )
+    for name in ("a.jsonl", "b.csv"):
+        notes: list[str] = []
+        pairs = read_pairs([name], Reading(), None, notes)
+        assert pairs == [Pair("one\ntwo", "eins\nzwei"), Pair("three", "drei")]
+        changes = ("dropped the byte-order mark", "dropped 1 NUL, which pads the text")
+        ends = ("CRLF became LF on 1 line", "CR became LF on 1 line")
+        assert notes == [f"{name}: {note}" for note in (*changes, *ends)]
+    Path("c.jsonl").write_text(json.dumps({"source": "\ufeff\0", "target": "eins"}))
+    with pytest.raises(CharRNNError, match="row 1: the source is empty"):
+        read("c.jsonl")
+
+
 def test_columns_can_be_named_and_lie_deeper() -> None:
     Path("a.csv").write_text("en,de\nyes,ja\n")
     assert read("a.csv", text="en", label="de") == [Pair("yes", "ja")]

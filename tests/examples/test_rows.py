@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -77,6 +78,15 @@ def test_columns_have_names_of_their_own() -> None:
         rows_of("a.csv")
 
 
+def test_names_of_columns_have_no_spaces_around_them() -> None:
+    Path("a.csv").write_text("text, n\none, 1\n")
+    assert rows_of("a.csv") == [Row(2, {"text": "one", "n": " 1"})]
+    Path("a.csv").write_text("sep=;\nn; text\n1;one\n")
+    assert rows_of("a.csv") == [Row(3, {"n": "1", "text": "one"})]
+    Path("a.csv").write_text("one, 1\n")
+    assert rows_of("a.csv", header=False) == [Row(1, {"1": "one", "2": " 1"})]
+
+
 def test_parquet_reads_what_is_wanted() -> None:
     parquet.write_table(pa.Table.from_pylist(list(ROWS)), "e.parquet")
     assert rows_of("e.parquet", columns=["n"])[0] == Row(1, {"text": None, "n": 1})
@@ -86,6 +96,23 @@ def test_json_that_holds_no_records() -> None:
     Path("a.jsonl").write_text('{"text": "one"}\n"two"\n')
     with pytest.raises(BadDataError, match=r"a\.jsonl: row 2 is a str"):
         rows_of("a.jsonl")
+
+
+@pytest.mark.parametrize("place", ["value", "key", "list", "deeper"])
+def test_half_a_character_in_a_record_is_refused_or_replaced_wherever_it_is(place: str) -> None:
+    half, mark = "a\ud83d", "a\N{REPLACEMENT CHARACTER}"
+
+    def record(text: str) -> dict[str, Any]:
+        places = {"value": text, "list": ["b", text], "deeper": [{"label": text}]}
+        return {text: 1} if place == "key" else {"n": places[place]}
+
+    Path("a.jsonl").write_text(json.dumps(record(half)))
+    with pytest.raises(BadDataError) as caught:
+        rows_of("a.jsonl")
+    found = r"a.jsonl: '\ud83d' is half a character"
+    assert str(caught.value) == f"{found}; mend the table, or choose --errors replace"
+    (file,) = opened(["a.jsonl"], Reading(errors="replace"), [])
+    assert list(file.rows(never)) == [Row(1, record(mark))]
 
 
 def test_standard_input_is_seen_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

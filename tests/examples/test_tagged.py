@@ -83,6 +83,41 @@ def test_words_and_tags_of_json() -> None:
     assert one.words == [(0, 3), (4, 7), (8, 12)]
 
 
+def test_texts_are_cleaned_and_their_spans_move_with_them() -> None:
+    text = "\ufeffAnn\r\nLee\0 went\rto New\ufeff York"
+    marks = [(1, 4, "PER"), (0, 1, "x"), (19, 28, "LOC")]
+    spans = [{"start": a, "end": b, "label": kind} for a, b, kind in marks]
+    Path("a.jsonl").write_text(json.dumps({"text": text, "spans": spans}))
+    notes: list[str] = []
+    (one,) = read("a.jsonl", notes=notes)
+    assert one.text == "Ann\nLee went\nto New York"
+    assert [(one.text[s.start : s.end], s.label) for s in one.spans] == (
+        [("Ann", "PER"), ("New York", "LOC")]
+    )
+    assert notes == [
+        "a.jsonl: dropped 2 byte-order marks",
+        "a.jsonl: dropped 1 NUL, which pads the text",
+        "a.jsonl: CRLF became LF on 1 line",
+        "a.jsonl: CR became LF on 1 line",
+        "a.jsonl: left out 1 span that has no word of its own",
+    ]
+
+
+def test_words_of_lists_are_cleaned_too() -> None:
+    record = {"tokens": ["\ufeffAnn", "Le\0e"], "tags": ["B-PER", "I-PER"]}
+    Path("a.jsonl").write_text(json.dumps(record))
+    notes: list[str] = []
+    (one,) = read("a.jsonl", notes=notes)
+    assert (one.text, one.spans) == ("Ann Lee", [Span(0, 7, "PER")])
+    assert notes == [
+        "a.jsonl: dropped the byte-order mark",
+        "a.jsonl: dropped 1 NUL, which pads the text",
+    ]
+    Path("a.jsonl").write_text(json.dumps({"tokens": ["\ufeff"], "tags": ["O"]}))
+    with pytest.raises(BadDataError, match="is not a word; leave it and its tag out"):
+        read("a.jsonl")
+
+
 def test_words_may_be_in_any_column_and_empty() -> None:
     rows: list[dict[str, list[str]]] = [
         {"toks": [], "tags": []},

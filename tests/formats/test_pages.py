@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from charrnn import read_corpus
 from charrnn.errors import BadDataError
+from charrnn.formats import subtitles
 from charrnn.formats.markup import html as pages
 from charrnn.formats.plain import MESSAGE
 from tests.text.reading import gzipped, text_of
@@ -123,6 +124,43 @@ def test_subtitles_are_what_is_said(name: str, content: str, text: str, end: str
     corpus = read_corpus([name])
     assert corpus.text == text
     assert corpus.notes[0] == f"{name}: dropped the byte-order mark"
+
+
+CUES = "1\n00:00:01,000 --> 00:00:02,000\nHi\n{}2\n00:00:03,000 --> 00:00:04,000\n42\n7 times\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.srt", CUES.format("")),
+        ("a.srt", CUES.format("\n").replace("\n", "\r\r\n")),
+        ("a.srt", CUES.format("\n\n \n")),
+        ("a.vtt", "WEBVTT\n\n" + CUES.format("").replace(",000", ".000")),
+        (
+            "a.vtt",
+            "WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n\n00:03.000 --> 00:04.000\n42\n7 times\n",
+        ),
+    ],
+    ids=["none", "doubled", "many", "none in VTT", "no numbers"],
+)
+def test_numbers_and_times_go_however_many_empty_lines_there_are(name: str, content: str) -> None:
+    Path(name).write_bytes(content.encode())
+    assert read_corpus([name]).text == "Hi\n42\n7 times\n"
+
+
+def test_digits_that_are_said_before_a_time_stay() -> None:
+    cues = ("\n00:01.000 --> 00:02.000\n42\n", "\n00:03.000 --> 00:04.000\nHi\n")
+    Path("a.vtt").write_text("WEBVTT\n" + "".join(cues))
+    assert read_corpus(["a.vtt"]).text == "42\nHi\n"
+
+
+def test_a_number_and_its_time_may_be_far_from_any_empty_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subtitles, "MAX_LINES", 7)
+    cue = "{}\n00:00:0{},000 --> 00:00:0{},500\nline {}\n"
+    Path("a.srt").write_text("".join(cue.format(n, n, n, n) for n in range(1, 9)))
+    assert read_corpus(["a.srt"]).text == "".join(f"line {n}\n" for n in range(1, 9))
 
 
 CHATS = {

@@ -114,6 +114,14 @@ def test_csv_without_the_column_is_an_error() -> None:
         text_of("rows.csv")
 
 
+def test_a_column_that_is_there_twice_is_refused_where_it_is_read() -> None:
+    Path("rows.csv").write_text("text,n,text,n\none,1,eins,2\n")
+    with pytest.raises(BadDataError, match=r"rows\.csv: two columns are named text; give each"):
+        text_of("rows.csv")
+    Path("rows.csv").write_text("text,n,n\none,1,2\n")
+    assert text_of("rows.csv") == "one"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -160,6 +168,28 @@ def test_what_stands_between_cells_is_found_and_told(name: str, content: str, no
     found = read_corpus([name])
     assert found.text == "one, two\nthree"
     assert found.notes == ((f"{name}: {note}",) if note else ())
+
+
+def test_names_of_columns_may_have_spaces_around_them() -> None:
+    for header in ("n, text", "text ,n", " n ;  text "):
+        Path("a.csv").write_text(
+            f"{header}\none;one\n" if ";" in header else f"{header}\none,one\n"
+        )
+        assert text_of("a.csv") == "one"
+    Path("a.csv").write_text("n, text\n1,one\n")
+    assert text_of("a.csv", text_column=" text") == "one"
+    Path("a.csv").write_text("text,n,text \none,1,eins\n")
+    assert text_of("a.csv", text_column="text ") == "eins"
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
+def test_a_first_line_may_name_the_separator(sign: str) -> None:
+    for line in (f"sep={sign}\n", f'"sep={sign}"\r\n'):
+        Path("a.csv").write_text(f"\ufeff{line}n{sign}text\n1{sign}one\n2{sign}two\n")
+        found = read_corpus(["a.csv"])
+        assert found.text == "one\ntwo"
+        note = f"left out its first line, {line.strip()}, which names what separates cells"
+        assert f"a.csv: {note}" in found.notes
 
 
 def test_the_quotes_of_a_table_with_tabs_may_be_text() -> None:

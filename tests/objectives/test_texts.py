@@ -15,7 +15,15 @@ import torch
 
 import charrnn
 from charrnn.cells.rules import CELLS
-from charrnn.config import Budget, CellName, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.config import (
+    Budget,
+    CellName,
+    ModelConfig,
+    Reading,
+    TaskName,
+    TaskSettings,
+    TrainConfig,
+)
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import LABELS
@@ -293,6 +301,19 @@ def test_long_texts_are_cut_and_that_is_told() -> None:
     run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=20, **SMALL)
     assert "10 texts are longer than 18 characters, and cut there" in run.notes
     run.finish(progress=False)
+
+
+def test_labels_that_look_the_same_are_pointed_out() -> None:
+    labels = ["caf\u00e9", "cafe\u0301"]
+    Path("a.csv").write_text("text,label\n" + "".join(f"b{k},{labels[k % 2]}\n" for k in range(40)))
+    Path("a.conll").write_text("".join(f"b{k} B-{labels[k % 2]}\n\n" for k in range(40)))
+    cases: list[tuple[str, TaskName, str]] = [
+        ("a.csv", "classify", "classes"),
+        ("a.conll", "tag", "types of spans"),
+    ]
+    for name, task, kind in cases:
+        data = OBJECTIVES[task].read(request_of(task, [name]), None)
+        assert rf"'cafe\u0301' and 'caf\xe9' look the same, and are two {kind}" in data.notes
 
 
 def test_unknown_characters_are_read_as_unknown() -> None:

@@ -159,6 +159,9 @@ def test_several_sources_are_joined_on_lines_of_their_own() -> None:
 
 
 def test_a_missing_source_is_an_error() -> None:
+    for source, advice in (("~/x.txt", "leave ~ outside"), ("https://a.b/x", "download it first")):
+        with pytest.raises(MissingInputError, match=f"no file or corpus {source}; {advice}"):
+            text_of(source)
     with pytest.raises(MissingInputError, match="no file or corpus nowhere"):
         text_of("nowhere")
     with pytest.raises(UsageError, match="no text given"):

@@ -255,3 +255,9 @@ def test_a_record_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(division, "MAX_RECORD", 100)
     with pytest.raises(UsageError, match="more than 100 characters"):
         list(split(["a" * 60, "b" * 60], "%"))
+
+
+def test_separators_are_shown_whatever_they_are() -> None:
+    shown = {"\t": r"'\t'", " ": "' '", ", ": "', '", "\n%\n": "'%'", "\n\n\n": r"'\n\n\n'"}
+    for kind, words in shown.items():
+        assert division.in_words(kind) == f"between {words}"

@@ -220,6 +220,14 @@ def test_what_is_chosen_and_left_out_is_said(tmp_path: Path) -> None:
         assert "--records none" in note
 
 
+def test_a_separator_that_is_left_out_is_named() -> None:
+    for separator, shown in (("line", "'line'"), (r"\t", r"'\t'"), ("%", "'%'"), (" ", "' '")):
+        between = "\n%\n" if separator == "%" else separator.replace(r"\t", "\t")
+        corpus = Corpus("list", between.join(f"name{k}" for k in range(30)))
+        with closing(Spool(corpus, Reading(records=separator))) as spool:
+            assert spool.notes == (f"a list of 30 records between {shown}, which is left out",)
+
+
 def test_the_same_row_again_and_again_is_no_list(tmp_path: Path) -> None:
     with (tmp_path / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text"], *(["one row"] for _ in range(20))])

@@ -16,6 +16,7 @@ import pytest
 import charrnn
 from charrnn import CharRNNError, Corpus, Reading, load, resume, train
 from charrnn.config import Budget, TaskSettings
+from charrnn.errors import UsageError
 from charrnn.folder.reading import read_model, read_record, read_tokenizer
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
@@ -173,6 +174,32 @@ def test_too_few_records_are_refused(tmp_path: Path) -> None:
     corpus = Corpus("some", "\n".join(f"{k}" for k in range(20)))
     with pytest.raises(CharRNNError, match="50 records can't be read side by side"):
         train(corpus, out=tmp_path / "m", reading=Reading(records="lines"), batch_size=50)
+
+
+@pytest.mark.parametrize(
+    ("records", "found"),
+    [
+        ("paragraphs", "'paragraphs', but that is nowhere in the text"),
+        ("Lines", "'Lines', but that is nowhere in the text"),
+        ("^Title:", "'^Title:', but no other line opens so"),
+        ("blocks", "'blocks', but there is no blank line in the text"),
+        ("documents", "'documents', but there is one document"),
+        ("^", "'^', which names no opening"),
+    ],
+)
+def test_a_list_that_nothing_divides_is_refused_with_what_may(
+    records: str, found: str, tmp_path: Path
+) -> None:
+    corpus = Corpus("list", "".join(f"name {k}\n" for k in range(60)))
+    with pytest.raises(UsageError) as caught:
+        train(corpus, out=tmp_path / "model", reading=Reading(records=records), **SMALL)
+    assert str(caught.value).startswith(f"records is {found}; ")
+    assert "lines" in str(caught.value)
+
+
+def test_a_text_of_one_character_is_refused_with_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(CharRNNError, match="only one distinct character; give a text of several"):
+        train(Corpus("same", "a" * 5000), out=tmp_path / "model", **SMALL)
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,10 @@ FOREIGN: dict[TaskName, list[tuple[dict[str, Any], str]]] = {
     "classify": [
         ({"horizon": 3}, "horizon is 3, which means nothing to classify"),
         ({"reading": Reading(records="lines")}, "records is 'lines', which means nothing to class"),
+        (
+            {"reading": Reading(errors="surrogateescape")},
+            "bytes, and a task reads characters",
+        ),
     ],
     "tag": [({"label_column": "x"}, "label_column is 'x', which means nothing to tag")],
     "forecast": [

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from enum import Enum
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
@@ -14,7 +14,7 @@ from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError
 from charrnn.words import NAMED, listing
 
-__all__ = ["MISSING", "SEARCHED", "MissingColumnError", "column_of", "documents", "has"]
+__all__ = ["MISSING", "SEARCHED", "MissingColumnError", "column_of", "documents", "has", "whole"]
 
 SEARCHED = 1000  # records without the column, after which the table is taken to have none
 
@@ -67,7 +67,7 @@ def documents(
         for number, record in enumerate(records, 1):
             text = record if isinstance(record, str) else _found(record, column)
             if isinstance(text, str):
-                yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
+                yield Piece(name, cleaner.feed(whole(name, text, reading), last=True))
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {_shown(text.value)} in the column {column}, no text"
@@ -150,8 +150,30 @@ def _shown(value: object) -> str:
     return f"a value of the type {type(value).__name__}"
 
 
+def whole(name: str, value: Any, reading: Reading) -> Any:
+    """A text, or all texts in a value of JSON with its keys, without halves of characters.
+
+    Args:
+        name: of the table.
+        value: a text, record, list or any other.
+        reading: whether U+FFFD replaces them.
+
+    Raises:
+        BadDataError: for half a character, which JSON can hold.
+    """
+    match value:
+        case str():
+            return _whole(name, value, reading)
+        case list():
+            return [whole(name, one, reading) for one in value]
+        case dict():
+            return {
+                whole(name, key, reading): whole(name, one, reading) for key, one in value.items()
+            }
+    return value
+
+
 def _whole(name: str, text: str, reading: Reading) -> str:
-    """`text` without halves of characters."""
     if text.isascii():
         return text
     keep = reading.errors if reading.errors == "surrogateescape" else "strict"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -15,9 +16,10 @@ from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.tables.columns import column_of, documents
 
-__all__ = ["DELIMITERS", "cells", "longer", "rows"]
+__all__ = ["DELIMITERS", "SEPARATED", "cells", "doubled", "header_in", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
 TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
 
 
@@ -30,7 +32,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source.name, found), reading, notes)
+    return documents(source.name, _records(source.name, found, column_of(reading)), reading, notes)
 
 
 def cells(
@@ -57,7 +59,11 @@ def cells(
         first = next(found, "")
         before += 1
     usual = "," if source.file_name.lower().endswith(".csv") else "\t"
-    delimiter = _delimiter(first, is_header, usual)
+    if named := SEPARATED.fullmatch(first):
+        notes.append(f"left out its first line, {first.strip()}, which names what separates cells")
+        first = next(found, "")
+        before += 1
+    delimiter = named[1] if named else _delimiter(first, is_header, usual)
     if delimiter != usual:
         notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
     start, is_whole = _start(first, found) if delimiter == "\t" else ([first], False)
@@ -73,13 +79,21 @@ def cells(
     return _parsed(name, reader, before, first.count("\t") if delimiter == "\t" else 0)
 
 
+def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[str] | None:
+    """The names of columns in a first row, without spaces around them; None if it has none.
+
+    A name keeps its spaces where the row is a header only with them.
+    """
+    return next(filter(is_header, ([cell.strip() for cell in row], row)), None)
+
+
 def _delimiter(first: str, is_header: Callable[[list[str]], bool], usual: str) -> str:
     """What separates the cells: that with which the first line is a header, else the most cells."""
     rows = dict[str, list[str]]()
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
             rows[delimiter] = _next(csv.reader([first], delimiter=delimiter)) or []
-    fitting = [delimiter for delimiter, row in rows.items() if is_header(row)]
+    fitting = [delimiter for delimiter, row in rows.items() if header_in(row, is_header)]
     if fitting:
         return fitting[0]
     if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
@@ -128,16 +142,24 @@ def _are_rows(lines: Sequence[str], tabs: int) -> bool:
 
 
 def _records(
-    name: str, rows: Iterable[tuple[int, list[str]]]
+    name: str, rows: Iterable[tuple[int, list[str]]], column: str
 ) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
     for line, row in rows:
         if not header:
-            header = row
+            header = row if column in row else [cell.strip() for cell in row]
+            if header.count(column) > 1:
+                raise doubled(name, column)
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
             yield dict(zip(header, row, strict=False))
+
+
+def doubled(name: str, column: str) -> BadDataError:
+    """The error for a table that has a column twice."""
+    found = f"{name}: two columns are named {column}"
+    return BadDataError(found, "give each column a name of its own")
 
 
 def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:

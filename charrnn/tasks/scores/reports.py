@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from charrnn.errors import printable
 from charrnn.words import first_few
 
 __all__ = ["Report", "unknown_labels"]
@@ -56,7 +57,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """What it comes to, in one line."""
+        """What it comes to, in one line, whatever the labels hold."""
+        return printable(self._verdict())
+
+    def _verdict(self) -> str:
         beside = ", ".join(
             f"{name} {scores[self.metric]:.4g}" for name, scores in self.baselines.items()
         )
@@ -86,4 +90,5 @@ def unknown_labels(wanted: Iterable[str], known: Iterable[str], noun: str) -> tu
         return ()
     count = unknown.total()
     have = f"1 {noun} has a label" if count == 1 else f"{count:,} {noun}s have labels"
-    return (f"{have} that the model does not know: {first_few(sorted(unknown))}",)
+    named = printable(first_few(sorted(unknown)))
+    return (f"{have} that the model does not know: {named}",)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from charrnn.config import MAX_STEPS, Budget, Reading, TaskName, TaskSettings
-from charrnn.errors import UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.record import ModelFolder
 from charrnn.learning import transfer
 from charrnn.learning.hardware.devices import choose_device, choose_precision, speed
@@ -21,6 +21,7 @@ from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
+from charrnn.text.division import BLOCKS, DOCUMENTS, LINES
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
@@ -57,6 +58,9 @@ def _language(request: Request) -> tuple[Data, Plan]:
     if len(request.bases) > 1:
         found = f"{len(request.bases)} models are given to start from"
         raise UsageError(found, "a language model starts from one")
+    if request.reading.records == "^":
+        advice = "write ^ and what each record opens with, or choose lines"
+        raise UsageError("records is '^', which names no opening", advice, "records")
     base = request.bases[0] if request.bases else None
     settings = dict(request.settings)
     if base is not None:
@@ -65,7 +69,7 @@ def _language(request: Request) -> tuple[Data, Plan]:
         request.sources,
         request.reading,
         check=lambda _: None,
-        vocabulary=lambda spool: _vocabulary(spool, request.tokenizer, base),
+        vocabulary=lambda spool: _vocabulary(_checked(spool), request.tokenizer, base),
     )
     text = data.text
     plan = planning.plan(
@@ -83,6 +87,9 @@ def _examples(request: Request, task: TaskName) -> tuple[Data, Plan]:
     """Examples for a task."""
     if request.tokenizer != "char":
         raise UsageError("tokenizer is byte, a task reads characters", "leave it out", "tokenizer")
+    if request.reading.errors == "surrogateescape":
+        found = "errors is surrogateescape, which keeps bytes, and a task reads characters"
+        raise UsageError(found, "choose replace", "errors")
     takes, read, plan = OBJECTIVES[task]
     _refuse_useless(request, takes | HOW_FILES_ARE_READ)
     data = read(request, None)
@@ -102,11 +109,34 @@ def _refuse_useless(request: Request, known: frozenset[str]) -> None:
                 raise UsageError(found, "leave it out", name)
 
 
+def _checked(spool: Spool) -> Spool:
+    """A text that is no list, or one that something divides.
+
+    Raises:
+        UsageError: if what should be between its records is nowhere, as after a slip of the pen.
+    """
+    if not spool.is_undivided:
+        return spool
+    wanted = spool.reading.records
+    others = {
+        LINES: "the text is one line",
+        BLOCKS: "there is no blank line in the text",
+        DOCUMENTS: "there is one document",
+    }
+    nowhere = "no other line opens so" if wanted.startswith("^") else "that is nowhere in the text"
+    raise UsageError(
+        f"records is {wanted!r}, but {others.get(wanted, nowhere)}",
+        "choose none, lines, blocks, documents, a separator, or ^ and an opening",
+        "records",
+    )
+
+
 def _vocabulary(
     spool: Spool, kind: Literal["char", "byte"], base_model: ModelFolder | None
 ) -> Tokenizer:
     if len(spool.characters) < 2:
-        raise planning.too_small("only one distinct character")
+        found, advice = "the corpus has only one distinct character", "give a text of several"
+        raise BadDataError(found, advice)
     if base_model is not None:
         return transfer.grown(base_model, kind, spool.characters, spool.division.end)
     return make_tokenizer(kind, spool.characters, spool.division.end)
