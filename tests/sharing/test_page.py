@@ -176,6 +176,33 @@ def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
     _wait(lambda: text_of(browser, "write-status").startswith("Stopped after"))
 
 
+def test_one_text_is_written_at_a_time_and_stop_stops_it(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    text = write(browser, "a<", length=3000, seed=5)
+    again = browser.run(
+        """
+        element("write").requestSubmit();
+        element("seed").value = 6;
+        const keys = { key: "Enter", ctrlKey: true, bubbles: true };
+        element("prompt").dispatchEvent(new KeyboardEvent("keydown", keys));
+        while (!element("stop").disabled) await new Promise((done) => setTimeout(done, 5));
+        return element("written").textContent;"""
+    )
+    assert again == text
+    assert text_of(browser, "write-status").endswith("seed 5.")
+    after = browser.run(
+        """
+        element("length").value = 1000000;
+        for (let k = 0; k < 2; k++) element("write").requestSubmit();
+        element("stop").click();
+        while (!element("stop").disabled) await new Promise((done) => setTimeout(done, 5));
+        const stopped = element("written").textContent;
+        for (let k = 0; k < 20; k++) await new Breather().rest(); // another could write now
+        return [stopped, element("written").textContent];"""
+    )
+    assert after[0] == after[1]
+
+
 def test_a_wrong_setting_is_shown_where_it_is(browser: Browser, tmp_path: Path) -> None:
     opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
     browser.run('element("top-p").value = 5; element("write").requestSubmit(); return null;')

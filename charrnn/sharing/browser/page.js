@@ -46,9 +46,10 @@ function prepareWriting(model) {
     element("write").querySelector("[type=submit]").disabled = writing;
     for (const id of finished) element(id).disabled = writing || !written.textContent;
   };
-  let stopping = null;
+  let stopping = null; // while a text is being written, what stops it
 
   const write = async () => {
+    if (stopping) return; // Ctrl+Enter comes in spite of the disabled button
     const prompt = knownPart(model, element("prompt").value, "prompt-unknown");
     const settings = settingsOf(prompt);
     stopping = new AbortController();
@@ -67,6 +68,7 @@ function prepareWriting(model) {
       say("write-status", `${rounded(count)} characters, ${rounded(rate, 0)} a second; seed ${settings.seed}.`);
     });
     if (stopped) say("write-status", `Stopped after ${rounded(count)} characters; seed ${settings.seed}.`);
+    stopping = null;
     buttons(false);
   };
 
@@ -79,7 +81,7 @@ function prepareWriting(model) {
   element("write").addEventListener("invalid", show, { capture: true });
   element("stop").addEventListener("click", () => stopping.abort());
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !element("stop").disabled) stopping.abort();
+    if (event.key === "Escape") stopping?.abort();
     const inPrompt = event.target === element("prompt");
     if (inPrompt && event.key === "Enter" && (event.ctrlKey || event.metaKey)) element("write").requestSubmit();
   });
