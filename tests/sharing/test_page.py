@@ -141,6 +141,18 @@ def test_what_the_model_does_not_know_is_named_and_left_out(
     assert text_of(browser, "prompt-unknown") == said
 
 
+def test_accents_in_another_normal_form_are_read(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    assert write(browser, "ae\u0301Ω<", length=5).startswith("aé<")
+    said = text_of(browser, "prompt-unknown")
+    assert "normal form NFC of Unicode" in said
+    assert said.endswith('The model does not know "Ω" (U+03A9); left out.')
+    browser.run('element("text").value = "ae\\u0301"; return null;')
+    browser.run('element("colour").requestSubmit(); return null;')
+    _wait(lambda: "over 1." in text_of(browser, "colour-status"))
+    assert browser.run('return element("coloured").textContent;') == "aé"
+
+
 def test_a_seed_writes_the_same_without_webassembly(browser: Browser, tmp_path: Path) -> None:
     page = written(folder_of(tmp_path / "model", "lstm"), tmp_path / "page.html")
     opened(browser, page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -296,6 +297,46 @@ def test_unknown_characters_are_named(tmp_path: Path) -> None:
         f"the model does not know {name}; leave that out"
         for name in ('"Ω" (U+03A9)', r'"\ud83d" (U+D83D)', r'"\u0000" (U+0000)', '"😁" (U+1F601)')
     ]
+
+
+def test_text_in_another_normal_form_is_read_as_python_reads_it(tmp_path: Path) -> None:
+    known = CharTokenizer.from_text(f"a é\n漢<e{ACCENT}ö> o")  # but no diaeresis that could be lone
+    folder = folder_of(tmp_path / "model", "gru", known)
+    texts = [f"ae{ACCENT}", "ao\u0308<", "é", "漢o\u0308e"]
+    code = f"""
+        const found = [];
+        for (const text of {json.dumps(texts)}) {{
+          const score = await model.score(text);
+          let greedy = "";
+          const asked = {{ prompt: text, length: 9, temperature: 0 }};
+          for await (const piece of model.generate(asked)) greedy += piece;
+          found.push([score, model.tokenizer.encode(text), greedy]);
+        }}
+        return found;"""
+    python, found = charrnn.load(folder.path), in_runtime(folder, code, exact=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = known.in_known_form(texts)
+        assert read != texts
+        for text, (score, ids, greedy) in zip(read, found, strict=True):
+            assert [one["text"] for one in score] == list(text)
+            assert ids == known.encode(text).tolist()
+            assert greedy == python.generate(text, temperature=0, max_new_tokens=9)
+            costs = [one["nats"] for one in score[1:]]
+            assert costs == pytest.approx((-python.log_probs(text)).tolist(), abs=1e-4)
+
+
+def test_a_stop_text_in_another_normal_form_ends_a_text(tmp_path: Path) -> None:
+    code = """
+        const drawn = async (stop) => {
+          let text = "";
+          const asked = { seed: 3, temperature: 2, stop };
+          for await (const piece of model.generate(asked)) text += piece;
+          return text;
+        };
+        return Promise.all([[], ["é"], ["e\u0301"]].map(drawn));"""
+    whole, stopped, other = in_runtime(folder_of(tmp_path / "model", "gru"), code)
+    assert stopped == other == whole.partition("é")[0] != whole
 
 
 def test_what_was_read_is_not_read_again_and_changes_nothing(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class FileModel {
     this.tokenizer =
       tokenizer.kind === "byte" ? new ByteTokenizer(tokenizer) : new CharTokenizer(tokenizer);
     const { characters, end } = this.tokenizer;
+    this.end = end;
     this.characters = characters && [...characters, ...(end ?? "")];
     this.network = new Network(config, tensors);
     this.place = this.beginning();
@@ -121,11 +122,12 @@ class FileModel {
   async score(text, signal) {
     const { end, endId } = this.tokenizer;
     if (end === null) {
-      const nats = await this.surprisals(this.tokenizer.encode(text), signal);
-      return this.byCharacter(text, [null, ...nats]);
+      const known = this.tokenizer.inKnownForm(text);
+      const nats = await this.surprisals(this.tokenizer.encode(known), signal);
+      return this.byCharacter(known, [null, ...nats]);
     }
     const found = [];
-    for (const record of text.split(end)) {
+    for (const record of text.split(end).map((one) => this.tokenizer.inKnownForm(one))) {
       const ids = [endId, ...this.tokenizer.encode(record), endId];
       const nats = await this.surprisals(ids, signal);
       found.push(...this.byCharacter(record, nats), { text: end, nats: nats.at(-1) });
@@ -149,7 +151,8 @@ class FileModel {
   async *generate({
     prompt = "", length = 500, temperature = 0.8, topK = 0, topP = 1, seed = 0, stop = [], signal,
   } = {}) {
-    const random = randomNumbers(seed), ending = new Ending(stop), breather = new Breather();
+    const random = randomNumbers(seed), breather = new Breather();
+    const ending = new Ending(stop.map((one) => this.tokenizer.inKnownForm(one)));
     const decode = this.tokenizer.decoder();
     const place = await this.read(this.idsBefore(prompt), this.beginning(), signal);
     const room = new Length(length, prompt);

@@ -28,13 +28,19 @@ async function reporting(id, work) {
   return false;
 }
 
-/** The text without what the model does not know; says in the element `id` what was left out. */
+/** The text in the form of Unicode that the model knows, record by record, and without what it does not
+    know; says in the element `id` what was changed and left out. */
 function knownPart(model, text, id) {
   if (model.characters === null) return text;
   const known = new Set(model.characters);
-  const unknown = [...new Set(text)].filter((character) => !known.has(character));
-  say(id, unknown.length ? `The model does not know ${named(unknown)}; left out.` : "");
-  return unknown.length ? [...text].filter((character) => known.has(character)).join("") : text;
+  const end = model.end ?? "";
+  const parts = (end ? text.split(end) : [text]).map((part) => knownForm(part, known));
+  const taken = parts.map((part) => part.text).join(end);
+  const forms = [...new Set(parts.map(({ form }) => form))].filter((form) => form).sort().join(" or ");
+  const unknown = [...new Set(taken)].filter((character) => !known.has(character));
+  const left = unknown.length ? [`The model does not know ${named(unknown)}; left out.`] : [];
+  say(id, [...(forms ? [formNote(forms)] : []), ...left].join(" "));
+  return unknown.length ? [...taken].filter((character) => known.has(character)).join("") : taken;
 }
 
 // ---------- Write ----------
