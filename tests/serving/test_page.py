@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import charrnn
+from charrnn import ByteTokenizer
 from tests.browser import Browser, browser
 from tests.serving.conftest import Server, started
 from tests.sharing.test_page import write
+from tests.sharing.travelling import folder_of
 
 __all__ = ["browser"]
 
@@ -85,6 +87,24 @@ def test_the_page_goes_on_with_the_last_record_and_scores_each(
     assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
     expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
     assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_first_character_of_several_bytes_costs_what_its_other_bytes_cost(
+    browser: Browser, tmp_path: Path
+) -> None:
+    model = charrnn.load(folder_of(tmp_path / "model", "gru", ByteTokenizer()).path)
+    with started(tmp_path, "model") as server:
+        opened(browser, server)
+        found = browser.run(
+            """
+            const model = await openModel();
+            return [await model.score("été"), await model.score("te")];"""
+        )
+    costs = -model.log_probs("été")  # of bytes 2 to 5
+    assert [one["text"] for one in found[0]] == ["é", "t", "é"]
+    expected = [costs[0], costs[1], costs[2:].sum()]
+    assert [one["nats"] for one in found[0]] == pytest.approx(expected, abs=1e-3)
+    assert found[1][0]["nats"] is None
 
 
 def test_bytes_that_are_part_of_a_character_can_not_be_pressed(

@@ -40,7 +40,9 @@ class ServedModel {
       }
       const answer = await ask("v1/score", { model: this.facts.name, text: record });
       const { characters, nats } = await answer.json();
-      found.push(...characters.map((text, k) => ({ text, nats: k ? nats[k] : null })));
+      // Nothing predicts the first token, and only a character of several bytes has others.
+      const free = this.facts.unit !== "byte" || new TextEncoder().encode(characters[0]).length === 1;
+      found.push(...characters.map((text, k) => ({ text, nats: k || !free ? nats[k] : null })));
       if (this.end !== null) found.splice(-characters.length, 1); // what the record is read after
     }
     if (this.end !== null) found.at(-1).text = ""; // what ended the last is not in the text
