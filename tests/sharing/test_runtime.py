@@ -286,6 +286,16 @@ def test_a_record_is_read_from_its_start_and_ends_with_its_end(tmp_path: Path) -
     assert [reads for _, reads in found["drawn"]] == [3 + length for length in lengths]
 
 
+def test_empty_records_cost_nothing_and_are_not_counted(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(CHARACTERS[1:], end="\n"))
+    code = 'return Promise.all(["a<", "a<\\n", "a<\\n\\n", "\\n"].map((one) => model.score(one)));'
+    alone, ended, twice, empty = in_runtime(folder, code)
+    assert [one["text"] for one in ended] == ["a", "<", "\n", ""]
+    assert [one["nats"] for one in ended] == [*(one["nats"] for one in alone), None]
+    assert [one["nats"] for one in twice] == [*(one["nats"] for one in alone), None, None]
+    assert [one["nats"] for one in empty] == [None, None]
+
+
 def test_unknown_characters_are_named(tmp_path: Path) -> None:
     code = r"""
         const messages = [];

@@ -128,6 +128,10 @@ class FileModel {
     }
     const found = [];
     for (const record of text.split(end).map((one) => this.tokenizer.inKnownForm(one))) {
+      if (!record) { // lists have none
+        found.push({ text: end, nats: null });
+        continue;
+      }
       const ids = [endId, ...this.tokenizer.encode(record), endId];
       const nats = await this.surprisals(ids, signal);
       found.push(...this.byCharacter(record, nats), { text: end, nats: nats.at(-1) });
