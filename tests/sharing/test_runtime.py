@@ -105,6 +105,24 @@ def test_a_self_test_fails_where_the_weights_are_others(tmp_path: Path) -> None:
     assert in_runtime(folder_of(tmp_path / "model", "lstm"), code) is False
 
 
+def test_a_unit_can_be_held_while_the_self_test_runs(tmp_path: Path) -> None:
+    code = """
+        Breather.WORK = -1; // a rest after each character
+        const free = await model.score("a<é");
+        const first = [{ layer: 1, unit: 2, value: 0.9 }];
+        model.clamps = first;
+        const held = await model.score("a<é");
+        const testing = model.selfTest();
+        const meanwhile = await model.score("a<é");
+        const then = model.clamps = [...first, { layer: 0, unit: 3, value: -1 }];
+        const { passed } = await testing;
+        return { free, held, meanwhile, passed, still: model.clamps === then };"""
+    found = in_runtime(folder_of(tmp_path / "model", "lstm"), code)
+    assert found["meanwhile"] == found["held"] != found["free"]
+    assert found["passed"]
+    assert found["still"]
+
+
 def test_a_seed_writes_one_text_however_it_is_drawn(tmp_path: Path) -> None:
     code = """
         const drawn = async (settings) => {

@@ -43,8 +43,8 @@ class FileModel {
   }
 
   /** A place in a text: the ids so far, the state after them, the logits of the next. */
-  beginning() {
-    return { ids: [], state: this.network.start(), logits: null, clamps: this.clamps };
+  beginning(clamps = this.clamps) {
+    return { ids: [], state: this.network.start(), logits: null, clamps };
   }
 
   step(place, id) {
@@ -103,9 +103,9 @@ class FileModel {
   }
 
   /** The surprisal of each token of some ids but the first, in nats. */
-  async surprisals(ids, signal) {
+  async surprisals(ids, { signal, clamps = this.clamps } = {}) {
     const found = [], breather = new Breather();
-    const place = this.beginning();
+    const place = this.beginning(clamps);
     for (let k = 0; k < ids.length - 1; k++) {
       this.step(place, ids[k]);
       found.push(logSumExp(place.logits) - place.logits[ids[k + 1]]);
@@ -123,7 +123,7 @@ class FileModel {
     const { end, endId } = this.tokenizer;
     if (end === null) {
       const known = this.tokenizer.inKnownForm(text);
-      const nats = await this.surprisals(this.tokenizer.encode(known), signal);
+      const nats = await this.surprisals(this.tokenizer.encode(known), { signal });
       return this.byCharacter(known, [null, ...nats]);
     }
     const found = [];
@@ -133,7 +133,7 @@ class FileModel {
         continue;
       }
       const ids = [endId, ...this.tokenizer.encode(record), endId];
-      const nats = await this.surprisals(ids, signal);
+      const nats = await this.surprisals(ids, { signal });
       found.push(...this.byCharacter(record, nats), { text: end, nats: nats.at(-1) });
     }
     found.at(-1).text = ""; // what ended the last is not in the text
@@ -184,10 +184,7 @@ class FileModel {
   async selfTest() {
     const { ids, log_probs: exact, log_probs_here: here } = Object.fromEntries(
       ["ids", "log_probs", "log_probs_here"].map((name) => [name, this.tensors[`test.${name}`].values]));
-    const { clamps } = this;
-    this.clamps = [];
-    const found = (await this.surprisals(ids)).map((nats) => -nats);
-    this.clamps = clamps;
+    const found = (await this.surprisals(ids, { clamps: [] })).map((nats) => -nats);
     const worst = Math.max(...found.map((value, k) => Math.abs(value - here[k])));
     const lost = found.reduce((sum, value, k) => sum + exact[k] - value, 0) / found.length;
     const change = `${Math.abs(lost).toFixed(4)} nats ${lost < 0 ? "less" : "more"}`;
