@@ -89,6 +89,23 @@ def test_the_page_goes_on_with_the_last_record_and_scores_each(
     assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
 
 
+def test_records_are_scored_side_by_side_and_stay_in_order(names: Path, browser: Browser) -> None:
+    records = [f"{a}{b}" for a in "bcde" for b in "fghij"]
+    code = """
+        const own = fetch;
+        let open = 0, most = 0;
+        globalThis.fetch = async (...given) => {
+          most = Math.max(most, ++open);
+          try { return await own(...given); } finally { open--; }
+        };
+        const scored = await (await openModel()).score(given[0].join("\\n"));
+        return [scored.map((one) => one.text).join(""), most];"""
+    for places in (512, 2):  # where there are too few, the others are asked again
+        with started(names, "names", "--max-texts", places) as server:
+            opened(browser, server)
+            assert browser.run(code, records) == ["\n".join(records), 8]
+
+
 def test_a_first_character_of_several_bytes_costs_what_its_other_bytes_cost(
     browser: Browser, tmp_path: Path
 ) -> None:

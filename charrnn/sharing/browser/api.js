@@ -1,5 +1,6 @@
 /* A model on the server that the page came from. With a key, the page is opened as /#key=KEY. */
 
+const AT_ONCE = 8; // requests
 const LONGEST = 2000; // characters before the next one that are sent: more than a model remembers
 
 class ServedModel {
@@ -32,14 +33,15 @@ class ServedModel {
   /** What each character of a text costs. Of records, each is read from the start, and what ends it has
       its cost, too. */
   async score(text) {
-    const found = [];
-    for (const record of this.end === null ? [text] : text.split(this.end)) {
+    const found = [], records = this.end === null ? [text] : text.split(this.end);
+    const bodies = records.filter((record) => record).map((text) => ({ model: this.facts.name, text }));
+    const answers = (await askEach("v1/score", bodies)).values();
+    for (const record of records) {
       if (!record) {
         found.push({ text: this.end ?? "", nats: null });
         continue;
       }
-      const answer = await ask("v1/score", { model: this.facts.name, text: record });
-      const { characters, nats } = await answer.json();
+      const { characters, nats } = answers.next().value;
       // Nothing predicts the first token, and only a character of several bytes has others.
       const free = this.facts.unit !== "byte" || new TextEncoder().encode(characters[0]).length === 1;
       found.push(...characters.map((text, k) => ({ text, nats: k || !free ? nats[k] : null })));
@@ -95,7 +97,34 @@ async function ask(path, body, signal) {
   }
   if (answer.ok) return answer;
   const { message } = (await answer.json()).error;
-  throw new Error(answer.status === 401 ? `${message}; open this page as /#key=KEY` : message);
+  const said = answer.status === 401 ? `${message}; open this page as /#key=KEY` : message;
+  throw Object.assign(new Error(said), { status: answer.status });
+}
+
+/** The answers to several requests, in order. Some are asked at once, but no more than the server has
+    places for. */
+async function askEach(path, bodies) {
+  const answers = [], left = [...bodies.entries()];
+  let asking = 0;
+  const work = async () => {
+    for (let next; (next = left.shift());) {
+      const alone = ++asking === 1, [at, body] = next;
+      try {
+        answers[at] = await (await ask(path, body)).json();
+      } catch (error) {
+        if (error.status !== 429 || alone) {
+          left.length = 0; // nobody waits for the others
+          throw error;
+        }
+        left.unshift(next);
+        if (asking > 1) return; // another goes on
+      } finally {
+        asking--;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return answers;
 }
 
 async function openModel() {
