@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from selenium.webdriver.support.expected_conditions import presence_of_element_located
+from selenium.webdriver.support.ui import WebDriverWait
 
 import charrnn
 from charrnn import ByteTokenizer
@@ -64,6 +67,22 @@ def test_with_a_key_the_page_asks_for_it(browser: Browser, trained_home: Path) -
         browser.open("about:blank")
         opened(browser, server, "/#key=s3cret")
         assert len(write(browser, "the ", length=30, seed=1)) >= 30
+
+
+def test_a_key_may_hold_any_sign_and_come_to_a_page_that_is_open(
+    browser: Browser, trained_home: Path
+) -> None:
+    key = 's"3+c&r=%4%41%'
+    own = key.replace("%41", "%2541")
+    with started(trained_home, "--api-key", key) as server:
+        for written in (own, quote(key, safe="")):
+            browser.open("about:blank")
+            browser.open(f"http://127.0.0.1:{server.port}/")
+            with pytest.raises(AssertionError, match="open this page as /#key=KEY"):
+                browser.run("await opened; return null;")
+            browser.open(f"http://127.0.0.1:{server.port}/#key={written}")
+            shown = presence_of_element_located(("css selector", "#main:not([hidden])"))
+            WebDriverWait(browser.driver, 30).until(shown)
 
 
 def test_the_page_goes_on_with_the_last_record_and_scores_each(

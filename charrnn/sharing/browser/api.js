@@ -85,8 +85,17 @@ async function* events(stream) {
   }
 }
 
+/** The key of /#key=KEY as it stands there, but %XX is one sign: browsers write some so by themselves. */
+function keyOf(hash) {
+  if (!hash.startsWith("#key=")) return null;
+  const sign = (escape) => String.fromCharCode(parseInt(escape.slice(1), 16));
+  return hash.slice("#key=".length).replace(/%[0-9a-f]{2}/gi, sign);
+}
+
+addEventListener("hashchange", () => location.reload()); // to a page that was open already
+
 async function ask(path, body, signal) {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  const key = keyOf(location.hash);
   const headers = { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) };
   let answer;
   try {
