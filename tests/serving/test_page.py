@@ -85,6 +85,30 @@ def test_a_key_may_hold_any_sign_and_come_to_a_page_that_is_open(
             WebDriverWait(browser.driver, 30).until(shown)
 
 
+def test_the_page_waits_for_models_that_are_being_loaded(server: Server, browser: Browser) -> None:
+    opened(browser, server)
+    said = browser.run(
+        """
+        const own = fetch, said = [];
+        const loading = JSON.stringify({ error: { message: "the models are being loaded" } });
+        globalThis.fetch = async (...given) => {
+          said.push(element("summary").textContent);
+          return said.length < 2 ? new Response(loading, { status: 503 }) : own(...given);
+        };
+        element("main").hidden = true;
+        await openPage();
+        return [said[1], element("main").hidden, element("summary").textContent];"""
+    )
+    assert said[:2] == ["Waiting for the server: the models are being loaded…", False]
+    assert "recurrent language model" in said[2]
+
+
+def test_a_model_that_is_not_served_is_not_opened(server: Server, browser: Browser) -> None:
+    with pytest.raises(AssertionError, match='there is no model "nope"; choose from verse'):
+        opened(browser, server, "/?model=nope")
+    opened(browser, server, "/?model=verse")
+
+
 def test_the_page_goes_on_with_the_last_record_and_scores_each(
     names: Path, browser: Browser
 ) -> None:

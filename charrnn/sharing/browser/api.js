@@ -136,8 +136,24 @@ async function askEach(path, bodies) {
   return answers;
 }
 
-async function openModel() {
-  const { data } = await (await ask("v1/models")).json();
+/** The models that are served. While they are being loaded, `waiting` is told so, and they are asked for again. */
+async function served(waiting) {
+  for (;;) {
+    try {
+      return (await (await ask("v1/models")).json()).data;
+    } catch (error) {
+      if (error.status !== 503) throw error;
+      waiting(`Waiting for the server: ${error.message}…`);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+async function openModel(_data, waiting = () => {}) {
+  const models = await served(waiting);
   const wanted = new URLSearchParams(location.search).get("model");
-  return new ServedModel(data.find((model) => model.id === wanted) ?? data[0]);
+  const found = wanted === null ? models[0] : models.find((model) => model.id === wanted);
+  if (found) return new ServedModel(found);
+  const there = models.map((model) => model.id).join(", ");
+  throw new Error(`there is no model ${JSON.stringify(wanted)}; choose from ${there}`);
 }

@@ -338,7 +338,7 @@ async function archive(model) {
 
 async function openPage() {
   try {
-    const model = await openModel(element("model").textContent.trim());
+    const model = await openModel(element("model").textContent.trim(), (message) => say("summary", message));
     prepareAbout(model);
     prepareWriting(model);
     prepareColouring(model);
