@@ -115,6 +115,40 @@ def laptop(browser: Browser) -> Iterator[Browser]:
     browser.driver.set_window_size(size["width"], size["height"])
 
 
+def test_a_unit_chosen_by_keyboard_stays_when_the_pointer_leaves_the_map(
+    laptop: Browser, tmp_path: Path
+) -> None:
+    model = make("gru", CharTokenizer.from_text(TEXT), hidden_size=6)
+    driver = open_page(laptop, tmp_path / "page.html", model, TEXT)
+    typed = """
+        const field = document.getElementById("unit");
+        field.value = "1.4";
+        field.dispatchEvent(new Event("input"));
+        return null;"""
+    pressed = """
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "]", bubbles: true }));
+        return null;"""
+    for code, chosen in ((typed, "1.4"), (pressed, "1.2")):  # the next after what is shown
+        point_at_unit(driver, 1)
+        assert ".1: " in driver.find_element(By.ID, "panel").text
+        laptop.run(code)
+        point_at(driver, "c20")
+        assert f"unit {chosen}" in driver.find_element(By.ID, "panel").text
+
+
+def test_brackets_may_need_altgr(browser: Browser, tmp_path: Path) -> None:
+    model = make("gru", CharTokenizer.from_text(TEXT), hidden_size=6)
+    driver = open_page(browser, tmp_path / "page.html", model, TEXT)
+    for more, unit in (("modifierAltGraph: true, altKey: true", "0.1"), ("", "0.1")):
+        browser.run(
+            f"""
+            const keys = {{ key: "]", ctrlKey: true, bubbles: true, {more} }};
+            document.body.dispatchEvent(new KeyboardEvent("keydown", keys));
+            return null;"""
+        )
+        assert f"unit {unit}" in driver.find_element(By.ID, "panel").text
+
+
 def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
     laptop: Browser, tmp_path: Path
 ) -> None:
