@@ -15,7 +15,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 import charrnn
-from charrnn import ByteTokenizer
+from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.config import CellName
 from charrnn.errors import printable
 from charrnn.folder.reading import read_model
@@ -186,6 +186,39 @@ def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
     _wait(lambda: browser.run('return element("written").textContent.length;') > 100)
     prompt.send_keys(Keys.ESCAPE)
     _wait(lambda: text_of(browser, "write-status").startswith("Stopped after"))
+
+
+def test_the_keyboard_stays_on_what_can_not_be_added(browser: Browser, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer("ab", end="\n"))
+    opened(browser, written(folder, tmp_path / "page.html"))
+    _wait(lambda: "the end" in text_of(browser, "likely"))
+    found = browser.run(
+        """
+        const end = [...element("likely").children].find((button) => button.dataset.text === "");
+        end.focus();
+        end.click();
+        const stays = document.activeElement === end;
+        return [stays, end.getAttribute("aria-disabled"), element("prompt").value];"""
+    )
+    assert found == [True, "true", ""]
+
+
+def test_the_greatest_surprise_may_be_the_first_character(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    said = browser.run(
+        """
+        const costs = (...nats) => nats.map((one, k) => ({ text: "abc"[k], nats: one }));
+        return [costs(3, 1, 2), costs(null, 1, 2), costs(0, 0, 0)].map(summaryOf);"""
+    )
+    assert said[0].endswith("The greatest surprise, 4.3 bits: a at the very beginning.")
+    assert said[1].endswith('The greatest surprise, 2.9 bits: c after "ab".')
+    assert said[2] == "0 bits per character, over 3."
+
+
+def test_one_character_is_one(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    write(browser, "a", length=1)
+    assert text_of(browser, "write-status").startswith("1 character, ")
 
 
 def test_one_text_is_written_at_a_time_and_stop_stops_it(browser: Browser, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ function make(tag, content = "", attributes = {}) {
 const say = (id, message) => { element(id).textContent = message; };
 const rounded = (number, digits) => number.toLocaleString("en", { maximumFractionDigits: digits });
 
+const counted = (count) => `${rounded(count)} character${count === 1 ? "" : "s"}`;
+
 /** Run some work; what goes wrong is shown in the element `id`. Returns whether it was aborted. */
 async function reporting(id, work) {
   try {
@@ -71,9 +73,9 @@ function prepareWriting(model) {
         count += [...piece].length;
       }
       const rate = count / ((performance.now() - begin) / 1000);
-      say("write-status", `${rounded(count)} characters, ${rounded(rate, 0)} a second; seed ${settings.seed}.`);
+      say("write-status", `${counted(count)}, ${rounded(rate, 0)} a second; seed ${settings.seed}.`);
     });
-    if (stopped) say("write-status", `Stopped after ${rounded(count)} characters; seed ${settings.seed}.`);
+    if (stopped) say("write-status", `Stopped after ${counted(count)}; seed ${settings.seed}.`);
     stopping = null;
     buttons(false);
   };
@@ -158,6 +160,7 @@ function prepareLikely(model) {
     button.append(make("span", "", { class: "what" }), " ", make("span", "", { class: "chance" }));
     button.hidden = true;
     button.addEventListener("click", () => {
+      if (button.getAttribute("aria-disabled") === "true") return;
       prompt.value += button.dataset.text;
       update();
     });
@@ -187,7 +190,8 @@ function prepareLikely(model) {
       const { text, probability } = found[k];
       const percent = percentOf(probability);
       button.dataset.text = text;
-      button.disabled = text === "" || text === "\ufffd"; // what can't be typed
+      // What can't be typed; a button that is disabled would lose the keyboard.
+      button.setAttribute("aria-disabled", text === "" || text === "\ufffd");
       button.firstChild.textContent = nameOf(text);
       button.lastChild.textContent = percent;
       button.setAttribute("aria-label", `Add ${nameOf(text)}, ${percent}`);
@@ -246,11 +250,11 @@ function summaryOf(characters) {
   const scored = characters.filter(({ nats }) => nats !== null);
   if (!scored.length) return "One character alone costs nothing: nothing precedes it.";
   const nats = scored.reduce((sum, one) => sum + one.nats, 0) / scored.length;
-  const worst = characters.reduce((most, { nats: cost }, k) => (cost > (characters[most].nats ?? 0) ? k : most), 0);
-  const { text, nats: cost } = characters[worst];
-  const before = characters.slice(Math.max(0, worst - 12), worst).map((one) => one.text).join("");
-  const worstSaid = worst ? ` The greatest surprise, ${rounded(cost / Math.LN2, 1)} bits: ` +
-    `${nameOf(text)} after ${JSON.stringify(before)}.` : "";
+  const worst = characters.reduce((most, { nats: cost }, k) => (cost > (characters[most]?.nats ?? 0) ? k : most), -1);
+  const before = characters.slice(Math.max(0, worst - 12), Math.max(0, worst)).map((one) => one.text).join("");
+  const where = before ? `after ${JSON.stringify(before)}` : "at the very beginning";
+  const worstSaid = worst < 0 ? "" : ` The greatest surprise, ${rounded(characters[worst].nats / Math.LN2, 1)} bits: ` +
+    `${nameOf(characters[worst].text)} ${where}.`;
   return `${rounded(nats / Math.LN2, 3)} bits per character, over ${rounded(scored.length)}.${worstSaid}`;
 }
 
