@@ -20,7 +20,7 @@ from charrnn.cells.layout import weight_shapes
 from charrnn.config import CellName
 from charrnn.inside.pages.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
 from charrnn.inside.showing import visible
-from tests.browser import Browser
+from tests.browser import Browser, width_on_a_phone
 from tests.conftest import changed, small_config
 
 HOSTILE = "</script><b>\u2028&amp;\te\u0301 \u200d😀\n"
@@ -38,8 +38,10 @@ def make(cell: CellName, tokenizer: Any, **changes: object) -> Model:
     return Model(config, tokenizer, weights)
 
 
-def open_page(browser: Browser, path: Path, model: Model, text: str) -> Any:
-    path.write_text(page(model, model.tokenizer.encode(text), "a <title>", ["fact & so"]), "utf-8")
+def open_page(
+    browser: Browser, path: Path, model: Model, text: str, title: str = "a <title>"
+) -> Any:
+    path.write_text(page(model, model.tokenizer.encode(text), title, ["fact & so"]), "utf-8")
     browser.open(path)
     body = browser.driver.find_element(By.TAG_NAME, "body")
     WebDriverWait(browser.driver, 30).until(lambda _: body.get_attribute("data-ready"))
@@ -134,6 +136,13 @@ def test_a_unit_chosen_by_keyboard_stays_when_the_pointer_leaves_the_map(
         laptop.run(code)
         point_at(driver, "c20")
         assert f"unit {chosen}" in driver.find_element(By.ID, "panel").text
+
+
+def test_a_page_with_a_long_title_fits_a_phone(browser: Browser, tmp_path: Path) -> None:
+    model = make("gru", CharTokenizer.from_text(TEXT), hidden_size=6)
+    title = "a_model_with_a_long_name" * 12
+    open_page(browser, tmp_path / "page.html", model, TEXT, title)
+    assert width_on_a_phone(browser) <= 360
 
 
 def test_brackets_may_need_altgr(browser: Browser, tmp_path: Path) -> None:
