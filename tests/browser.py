@@ -1,6 +1,7 @@
 """A real browser that opens pages from the disk: Debian's Chromium, without a window.
 
 from tests.browser import Browser, browser    # the fixture
+width_on_a_phone(browser)                     # of the page that is open
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Browser", "browser"]
+__all__ = ["Browser", "browser", "width_on_a_phone"]
 
 
 class Browser:
@@ -71,6 +72,16 @@ class Browser:
     def complaints(self) -> list[str]:
         """What the console has said since a page was opened, or since it was last asked."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+def width_on_a_phone(browser: Browser) -> int:
+    """How many pixels the open page is wide where the screen has 360."""
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        return int(browser.run("return document.documentElement.scrollWidth;"))
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.fixture(scope="session")

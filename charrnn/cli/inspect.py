@@ -20,6 +20,7 @@ from charrnn.terminal.options import (
     with_settings,
 )
 from charrnn.terminal.output import encode_json, say, write
+from charrnn.words import counted
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -203,14 +204,16 @@ def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Un
     if not len(ids):
         raise UsageError("there is no text to inspect", "choose another --unknown")
     if len(text) < len(corpus.text) or len(ids) > count:
-        say(f"the first {count:,} {model.tokenizer.unit}s are shown; --characters can change that")
+        first = counted(count, model.tokenizer.unit)
+        are = "is" if count == 1 else "are"
+        say(f"the first {first} {are} shown; --characters can change that")
     return ids[:count]
 
 
 def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
     from charrnn.inside.pages.page import page
 
-    facts = [model.facts["cell"], f"{len(ids):,} {model.tokenizer.unit}s"]
+    facts = [model.facts["cell"], counted(len(ids), model.tokenizer.unit)]
     with progress_bar() as done:
         made = page(model, ids, title, facts, done)
     try:

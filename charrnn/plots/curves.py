@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from charrnn.errors import UsageError
 from charrnn.folder.record import ModelFolder
-from charrnn.plots.style import looks, picture
+from charrnn.plots.style import looks, named, picture
 
 __all__ = ["Curve", "curve_of", "draw_curves"]
 
@@ -85,11 +85,11 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
     with picture(path) as axes:
         shown: list[tuple[Any, str]] = []  # as labels, none could begin with _
         for curve, look in zip(curves, looks(), strict=False):
-            label = curve.name
+            label = named(curve.name)
             if curve.kept is not None:
                 x, y = curve.read[curve.kept], curve.validation[curve.kept]
                 axes.plot(x, y, "o", markersize=11, color=look.color, fillstyle="none")
-                label = f"{curve.name} ({y:.3f})"
+                label = f"{label} ({y:.3f})"
             every = max(1, len(curve.read) // 8)
             (line,) = axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every)
             shown.append((line, label))

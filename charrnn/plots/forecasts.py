@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.plots.style import COLOURS, GREY, picture
+from charrnn.plots.style import COLOURS, GREY, named, picture
 
 __all__ = ["DRAWN", "Outlook", "draw_forecasts"]
 
 DRAWN = 6  # series in one picture
+TITLE = 70  # characters of the name above a series
 HEIGHT = 2.4  # inches for each of several; a single one is higher
 
 
@@ -46,7 +47,8 @@ def draw_forecasts(path: Path, outlooks: Sequence[Outlook]) -> None:
         several = [found] if len(drawn) == 1 else list(found)
         for axes, outlook in zip(several, drawn, strict=True):
             _draw(axes, outlook)
-        several[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3)  # above the lines
+        lines = several[0].get_legend_handles_labels()
+        several[0].figure.legend(*lines, loc="outside upper right", ncols=3)
         several[-1].set_xlabel("values before the forecast, and after")
 
 
@@ -64,4 +66,4 @@ def _draw(axes: Any, outlook: Outlook) -> None:
         ahead, lower, upper, color=bright, alpha=0.22, linewidth=0, label="four of five values"
     )
     axes.plot(ahead, middle, color=bright, linestyle="--", label="forecast")
-    axes.set_title(outlook.name or "Forecast")
+    axes.set_title(named(outlook.name, TITLE) or "Forecast")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.plots.style import COLOURS, GREY, looks, picture
+from charrnn.plots.style import COLOURS, GREY, looks, named, picture
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
@@ -97,7 +97,7 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
             ylabel="‖∂ loss at t / ∂ h at t-k‖, a share of that at t",
             title="How gradients fade on their way back in time",
         )
-        names = [Path(one.model).name for one in found]  # as labels, none could begin with _
+        names = [named(Path(one.model).name) for one in found]  # as labels, none could begin with _
         title = "median; half of all losses are in the band"
         axes.legend(lines, names, title=title, alignment="left")
 

@@ -7,6 +7,7 @@ picture is drawn.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,12 +15,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.errors import CharRNNError, UsageError, not_written
+from charrnn.errors import CharRNNError, UsageError, not_written, printable
 
-__all__ = ["COLOURS", "FORMATS", "GREY", "Look", "check_path", "looks", "picture"]
+__all__ = ["COLOURS", "FORMATS", "GREY", "Look", "check_path", "looks", "named", "picture"]
 
 
 FORMATS = (".svg", ".png")
+LONGEST = 40  # characters of a name in a legend
 WIDTH = 7.2  # inches
 GREY = "#767676"
 STYLE: dict[Any, Any] = {
@@ -65,6 +67,13 @@ def looks() -> Iterator[Look]:
     return map(Look, cycle(COLOURS), cycle((*DASHES, "-")), cycle(MARKERS))
 
 
+def named(name: str, longest: int = LONGEST) -> str:
+    """A name on one line, without its middle if it is long: names often differ at their ends."""
+    whole = printable(name)
+    half = longest // 2
+    return whole if len(whole) <= longest else f"{whole[: longest - half - 1]}…{whole[-half:]}"
+
+
 def check_path(path: Path) -> None:
     """Refuse a picture that could not be drawn, before there is any work.
 
@@ -105,7 +114,10 @@ def picture(
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure.subplots(rows, sharex=True)
         metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-        try:
-            figure.savefig(path, metadata=metadata)
-        except OSError as error:
-            raise not_written(path, error, option) from None
+        with warnings.catch_warnings():
+            if metadata:  # text stays text, and whoever shows it has other fonts
+                warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+            try:
+                figure.savefig(path, metadata=metadata)
+            except OSError as error:
+                raise not_written(path, error, option) from None

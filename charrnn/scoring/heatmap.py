@@ -16,6 +16,8 @@ body { font: 16px/1.7 ui-monospace, monospace; margin: 2rem auto; max-width: 60r
   background: #fff; color: #111; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
 header, footer { font-family: system-ui, sans-serif; }
+h1, p { overflow-wrap: anywhere; }
+.key { display: flex; flex-wrap: wrap; }
 .key span { padding: 0 .5em; }
 """
 
@@ -39,7 +41,7 @@ def page(
         f"<header><h1>{html.escape(title)}</h1>"
     )
     yield "".join(f"<p>{html.escape(fact)}</p>" for fact in facts)
-    yield f'<p class="key">bits per character: {key}</p></header>\n<pre>'
+    yield f'<p class="key">bits per character:&nbsp;{key}</p></header>\n<pre>'
     before = -1
     for character, nats in characters:
         shade = min(STEPS, max(0, round(nats / math.log(2)))) if math.isfinite(nats) else STEPS
@@ -51,7 +53,8 @@ def page(
 
 
 def _shown(character: str) -> str:
-    return "\n" if character == "\n" else html.escape(printable(character))
+    # What ends a record is one character here, whatever it holds.
+    return "\n".join(html.escape(printable(part)) for part in character.split("\n"))
 
 
 def _colour(step: int) -> str:

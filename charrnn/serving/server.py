@@ -11,6 +11,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -40,6 +41,11 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # An answer is several packets, and none waits for word of the one before. (asyncio sees to
+        # that only where a socket names its protocol.)
+        with suppress(OSError):  # the client has left
+            found = transport.get_extra_info("socket")
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         limit, self.limit_concurrency = self.limit_concurrency, None
         if limit is not None and len(self.connections) > limit:
             self.app = _too_many

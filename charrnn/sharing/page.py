@@ -4,7 +4,7 @@ A page is one HTML file that opens from a disk: it loads nothing, and its Conten
 allows it no request and no code but its own. Its parts are the files in `browser/`: plain scripts,
 one after the other, for a page that is opened from a disk can load no modules.
 
-    naming                  what characters are called
+    naming                  what characters are called, and their normal forms
     network                 the data, the arithmetic, the cells: token, state → logits, state
     tokenizers, drawing     text ↔ ids; logits → id
     archive                 the model folder as a .zip

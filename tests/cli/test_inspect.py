@@ -133,6 +133,7 @@ def test_who_waits_for_a_page_at_a_terminal_sees_a_bar(desk: Path) -> None:
 
 def test_a_text_of_one_character_has_answers(desk: Path) -> None:
     assert run(desk, "inspect", "verse", "one.txt", "--html", "page.html").returncode == 0
+    assert "<p>1 character</p>" in (desk / "page.html").read_text("utf-8")
     assert len(run(desk, "inspect", "verse", "one.txt", "--unit", "0.0").stdout.splitlines()) == 1
     assert json.loads(run(desk, "inspect", "verse", "one.txt", "--at", 1, "--json").stdout)
 

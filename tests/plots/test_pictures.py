@@ -6,9 +6,11 @@ import re
 import runpy
 import subprocess
 import sys
+import warnings
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 import msgspec
 import pytest
@@ -114,6 +116,29 @@ def test_forecasts(tmp_path: Path) -> None:
     assert "Forecast" in words(tmp_path / "one.svg")
     with pytest.raises(CharRNNError, match="choose another --plot"):
         draw_forecasts(tmp_path / "missing" / "one.svg", outlooks)
+
+
+def test_long_names_and_control_characters_leave_a_picture_whole(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    odd = Outlook("a\x07b\nc 漢字", [1, 5, 2, 6], [3, 7], [2, 5], [4, 9])
+    long = "the first of many " + "and many words " * 12 + "the last"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # also of glyphs, which no text that stays text needs
+        draw_forecasts(tmp_path / "odd.svg", [odd, odd._replace(name=long)])
+        expat.ParserCreate().Parse((tmp_path / "odd.svg").read_bytes(), True)  # is XML
+        shown = words(tmp_path / "odd.svg")
+        assert r"a\x07b\nc 漢字" in shown
+        curve = curve_of(read_model(trained_home / "checkpoints" / "verse"))
+        draw_curves(tmp_path / "curves.svg", [curve._replace(name=long), curve])
+        (one,) = gradients([a_model("gru")], TEXT)
+        found = [msgspec.structs.replace(one, model=f"checkpoints/{long}")]
+        draw_gradients(tmp_path / "gradients.svg", found)
+    for path in tmp_path.glob("*.svg"):
+        shown = words(path)
+        assert "the first of " in shown
+        assert "words the last" in shown
+        assert long not in shown
 
 
 def test_pictures_of_what_is_inside(tmp_path: Path) -> None:

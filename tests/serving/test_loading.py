@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import socket
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 
 from charrnn import CharRNN, CharTokenizer
+from charrnn.errors import CharRNNError
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
 from charrnn.models.model import Model
 from charrnn.serving.app import Service, create_app
+from charrnn.serving.server import listen, serve
 from charrnn.use_config import ServeConfig
 from tests import commands
 from tests.conftest import small_config
 from tests.serving.test_scheduler import small_model
+
+
+class Noting(socket.socket):
+    """A socket that listens, and keeps what it has accepted."""
+
+    accepted: ClassVar[list[socket.socket]] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        found, client = super().accept()
+        self.accepted.append(found.dup())
+        return found, client
+
 
 SCOPE: dict[str, Any] = {
     "type": "http",
@@ -90,3 +107,34 @@ def test_a_damaged_tokenizer_is_refused_before_the_server_says_where_it_is(tmp_p
     assert "tokenizer.json" in done.stderr
     assert "http://" not in done.stdout + done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_packet_of_an_answer_waits_for_word_of_the_one_before() -> None:
+    seen = threading.Event()
+
+    def load() -> dict[str, Model]:
+        assert seen.wait(30)
+        raise CharRNNError("enough", "end")
+
+    made = listen(config := ServeConfig(port=0))
+    listening = Noting(made.family, made.type, made.proto, fileno=made.detach())
+
+    def run() -> None:
+        with pytest.raises(CharRNNError, match="enough"):
+            serve(load, config, listening)
+
+    serving = threading.Thread(target=run)
+    serving.start()
+    try:
+        port = listening.getsockname()[1]
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 503
+        (accepted,) = listening.accepted
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection.close()
+        accepted.close()
+    finally:
+        seen.set()
+        serving.join(30)
+    assert not serving.is_alive()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from selenium.webdriver.support.expected_conditions import presence_of_element_located
+from selenium.webdriver.support.ui import WebDriverWait
 
 import charrnn
+from charrnn import ByteTokenizer
 from tests.browser import Browser, browser
 from tests.serving.conftest import Server, started
 from tests.sharing.test_page import write
+from tests.sharing.travelling import folder_of
 
 __all__ = ["browser"]
 
@@ -64,6 +69,46 @@ def test_with_a_key_the_page_asks_for_it(browser: Browser, trained_home: Path) -
         assert len(write(browser, "the ", length=30, seed=1)) >= 30
 
 
+def test_a_key_may_hold_any_sign_and_come_to_a_page_that_is_open(
+    browser: Browser, trained_home: Path
+) -> None:
+    key = 's"3+c&r=%4%41%'
+    own = key.replace("%41", "%2541")
+    with started(trained_home, "--api-key", key) as server:
+        for written in (own, quote(key, safe="")):
+            browser.open("about:blank")
+            browser.open(f"http://127.0.0.1:{server.port}/")
+            with pytest.raises(AssertionError, match="open this page as /#key=KEY"):
+                browser.run("await opened; return null;")
+            browser.open(f"http://127.0.0.1:{server.port}/#key={written}")
+            shown = presence_of_element_located(("css selector", "#main:not([hidden])"))
+            WebDriverWait(browser.driver, 30).until(shown)
+
+
+def test_the_page_waits_for_models_that_are_being_loaded(server: Server, browser: Browser) -> None:
+    opened(browser, server)
+    said = browser.run(
+        """
+        const own = fetch, said = [];
+        const loading = JSON.stringify({ error: { message: "the models are being loaded" } });
+        globalThis.fetch = async (...given) => {
+          said.push(element("summary").textContent);
+          return said.length < 2 ? new Response(loading, { status: 503 }) : own(...given);
+        };
+        element("main").hidden = true;
+        await openPage();
+        return [said[1], element("main").hidden, element("summary").textContent];"""
+    )
+    assert said[:2] == ["Waiting for the server: the models are being loaded…", False]
+    assert "recurrent language model" in said[2]
+
+
+def test_a_model_that_is_not_served_is_not_opened(server: Server, browser: Browser) -> None:
+    with pytest.raises(AssertionError, match='there is no model "nope"; choose from verse'):
+        opened(browser, server, "/?model=nope")
+    opened(browser, server, "/?model=verse")
+
+
 def test_the_page_goes_on_with_the_last_record_and_scores_each(
     names: Path, browser: Browser
 ) -> None:
@@ -85,6 +130,41 @@ def test_the_page_goes_on_with_the_last_record_and_scores_each(
     assert [piece["text"] for piece in found["scored"]] == ["b", "f", "\n", "c", "g", ""]
     expected = [-nats for record in ("bf", "cg") for nats in model.log_probs(record).tolist()]
     assert [piece["nats"] for piece in found["scored"]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_records_are_scored_side_by_side_and_stay_in_order(names: Path, browser: Browser) -> None:
+    records = [f"{a}{b}" for a in "bcde" for b in "fghij"]
+    code = """
+        const own = fetch;
+        let open = 0, most = 0;
+        globalThis.fetch = async (...given) => {
+          most = Math.max(most, ++open);
+          try { return await own(...given); } finally { open--; }
+        };
+        const scored = await (await openModel()).score(given[0].join("\\n"));
+        return [scored.map((one) => one.text).join(""), most];"""
+    for places in (512, 2):  # where there are too few, the others are asked again
+        with started(names, "names", "--max-texts", places) as server:
+            opened(browser, server)
+            assert browser.run(code, records) == ["\n".join(records), 8]
+
+
+def test_a_first_character_of_several_bytes_costs_what_its_other_bytes_cost(
+    browser: Browser, tmp_path: Path
+) -> None:
+    model = charrnn.load(folder_of(tmp_path / "model", "gru", ByteTokenizer()).path)
+    with started(tmp_path, "model") as server:
+        opened(browser, server)
+        found = browser.run(
+            """
+            const model = await openModel();
+            return [await model.score("été"), await model.score("te")];"""
+        )
+    costs = -model.log_probs("été")  # of bytes 2 to 5
+    assert [one["text"] for one in found[0]] == ["é", "t", "é"]
+    expected = [costs[0], costs[1], costs[2:].sum()]
+    assert [one["nats"] for one in found[0]] == pytest.approx(expected, abs=1e-3)
+    assert found[1][0]["nats"] is None
 
 
 def test_bytes_that_are_part_of_a_character_can_not_be_pressed(

@@ -15,7 +15,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 import charrnn
-from charrnn import ByteTokenizer
+from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.config import CellName
 from charrnn.errors import printable
 from charrnn.folder.reading import read_model
@@ -141,6 +141,18 @@ def test_what_the_model_does_not_know_is_named_and_left_out(
     assert text_of(browser, "prompt-unknown") == said
 
 
+def test_accents_in_another_normal_form_are_read(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "rnn"), tmp_path / "page.html"))
+    assert write(browser, "ae\u0301Ω<", length=5).startswith("aé<")
+    said = text_of(browser, "prompt-unknown")
+    assert "normal form NFC of Unicode" in said
+    assert said.endswith('The model does not know "Ω" (U+03A9); left out.')
+    browser.run('element("text").value = "ae\\u0301"; return null;')
+    browser.run('element("colour").requestSubmit(); return null;')
+    _wait(lambda: "over 1." in text_of(browser, "colour-status"))
+    assert browser.run('return element("coloured").textContent;') == "aé"
+
+
 def test_a_seed_writes_the_same_without_webassembly(browser: Browser, tmp_path: Path) -> None:
     page = written(folder_of(tmp_path / "model", "lstm"), tmp_path / "page.html")
     opened(browser, page)
@@ -174,6 +186,66 @@ def test_the_keyboard_is_enough(browser: Browser, tmp_path: Path) -> None:
     _wait(lambda: browser.run('return element("written").textContent.length;') > 100)
     prompt.send_keys(Keys.ESCAPE)
     _wait(lambda: text_of(browser, "write-status").startswith("Stopped after"))
+
+
+def test_the_keyboard_stays_on_what_can_not_be_added(browser: Browser, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer("ab", end="\n"))
+    opened(browser, written(folder, tmp_path / "page.html"))
+    _wait(lambda: "the end" in text_of(browser, "likely"))
+    found = browser.run(
+        """
+        const end = [...element("likely").children].find((button) => button.dataset.text === "");
+        end.focus();
+        end.click();
+        const stays = document.activeElement === end;
+        return [stays, end.getAttribute("aria-disabled"), element("prompt").value];"""
+    )
+    assert found == [True, "true", ""]
+
+
+def test_the_greatest_surprise_may_be_the_first_character(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    said = browser.run(
+        """
+        const costs = (...nats) => nats.map((one, k) => ({ text: "abc"[k], nats: one }));
+        return [costs(3, 1, 2), costs(null, 1, 2), costs(0, 0, 0)].map(summaryOf);"""
+    )
+    assert said[0].endswith("The greatest surprise, 4.3 bits: a at the very beginning.")
+    assert said[1].endswith('The greatest surprise, 2.9 bits: c after "ab".')
+    assert said[2] == "0 bits per character, over 3."
+
+
+def test_one_character_is_one(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    write(browser, "a", length=1)
+    assert text_of(browser, "write-status").startswith("1 character, ")
+
+
+def test_one_text_is_written_at_a_time_and_stop_stops_it(browser: Browser, tmp_path: Path) -> None:
+    opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
+    text = write(browser, "a<", length=3000, seed=5)
+    again = browser.run(
+        """
+        element("write").requestSubmit();
+        element("seed").value = 6;
+        const keys = { key: "Enter", ctrlKey: true, bubbles: true };
+        element("prompt").dispatchEvent(new KeyboardEvent("keydown", keys));
+        while (!element("stop").disabled) await new Promise((done) => setTimeout(done, 5));
+        return element("written").textContent;"""
+    )
+    assert again == text
+    assert text_of(browser, "write-status").endswith("seed 5.")
+    after = browser.run(
+        """
+        element("length").value = 1000000;
+        for (let k = 0; k < 2; k++) element("write").requestSubmit();
+        element("stop").click();
+        while (!element("stop").disabled) await new Promise((done) => setTimeout(done, 5));
+        const stopped = element("written").textContent;
+        for (let k = 0; k < 20; k++) await new Breather().rest(); // another could write now
+        return [stopped, element("written").textContent];"""
+    )
+    assert after[0] == after[1]
 
 
 def test_a_wrong_setting_is_shown_where_it_is(browser: Browser, tmp_path: Path) -> None:

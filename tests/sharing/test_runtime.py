@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from charrnn.sampling.generation import stream
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.packing import pack
+from charrnn.sharing.page import script
 from charrnn.use_config import SampleConfig
 from tests.conftest import V
 from tests.sampling.test_clusters import ACCENT, Script
@@ -104,6 +106,24 @@ def test_a_self_test_fails_where_the_weights_are_others(tmp_path: Path) -> None:
     assert in_runtime(folder_of(tmp_path / "model", "lstm"), code) is False
 
 
+def test_a_unit_can_be_held_while_the_self_test_runs(tmp_path: Path) -> None:
+    code = """
+        Breather.WORK = -1; // a rest after each character
+        const free = await model.score("a<é");
+        const first = [{ layer: 1, unit: 2, value: 0.9 }];
+        model.clamps = first;
+        const held = await model.score("a<é");
+        const testing = model.selfTest();
+        const meanwhile = await model.score("a<é");
+        const then = model.clamps = [...first, { layer: 0, unit: 3, value: -1 }];
+        const { passed } = await testing;
+        return { free, held, meanwhile, passed, still: model.clamps === then };"""
+    found = in_runtime(folder_of(tmp_path / "model", "lstm"), code)
+    assert found["meanwhile"] == found["held"] != found["free"]
+    assert found["passed"]
+    assert found["still"]
+
+
 def test_a_seed_writes_one_text_however_it_is_drawn(tmp_path: Path) -> None:
     code = """
         const drawn = async (settings) => {
@@ -151,6 +171,60 @@ def test_what_is_drawn_from_is_what_the_filters_of_python_leave() -> None:
         config = SampleConfig(top_k=top_k, top_p=top_p)
         expected = probabilities(np.array(logits, np.float32), config, temperature)
         np.testing.assert_allclose(np.array(weights) / np.sum(weights), expected, atol=1e-9)
+
+
+def in_sketch(folder: ModelFolder, code: str) -> Any:
+    """What `code` returns where `charRNN` is that of the exported script."""
+    return in_node(f"{script(bundle(folder, exact=True))}\n{code}")
+
+
+def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: Path) -> None:
+    code = """
+        const wrote = async (settings) => {
+          charRNN.randomSeed(4);
+          const asked = { seed: "a<", length: 30, temperature: 1, ...settings };
+          return charRNN.generate(asked).then(({ sample }) => sample, (error) => error.message);
+        };
+        const texts = [], refused = [];
+        for (const temperature of [0, "0", 0.7, "0.7"]) texts.push(await wrote({ temperature }));
+        for (const temperature of ["", null, -1, "x"]) refused.push(await wrote({ temperature }));
+        const wrong = [{ topK: "x" }, { length: -1 }, { stop: 5 }];
+        for (const one of wrong) refused.push(await wrote(one));
+        refused.push(await charRNN.predict("").catch((error) => error.message));
+        const stops = [await wrote({}), await wrote({ stop: "é" }), await wrote({ stop: ["é"] })];
+        return { texts, refused, stops };"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
+    zero, zero_text, some, some_text = found["texts"]
+    assert zero == zero_text != some == some_text
+    advice = "it must be a number that is not negative"
+    assert found["refused"] == [
+        f'temperature is ""; {advice}',
+        f"temperature is null; {advice}",
+        f"temperature is -1; {advice}",
+        f'temperature is "x"; {advice}',
+        f'topK is "x"; {advice}',
+        f"length is -1; {advice}",
+        "stop must be a text or an array of texts",
+        f'temperature is ""; {advice}',
+    ]
+    whole, one, several = found["stops"]
+    assert one == several == whole.partition("é")[0] != whole
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_a_sketch_reads_the_last_record_of_what_it_is_fed(kind: str, tmp_path: Path) -> None:
+    known = CharTokenizer("abcd", end="\n") if kind == "characters" else ByteTokenizer(end="\n")
+    code = """
+        const after = async (...texts) => {
+          await charRNN.reset();
+          for (const text of texts) await charRNN.feed(text);
+          return (await charRNN.predict(0)).probabilities.map(({ probability }) => probability);
+        };
+        const found = [], fed = [["b\\ncd"], ["b", "\\ncd"], ["b", "\\nc", "d"], ["cd"], ["bcd"]];
+        for (const texts of fed) found.push(await after(...texts));
+        return found;"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
+    assert found[0] == found[1] == found[2] == found[3] != found[4]
 
 
 def test_draws_follow_the_weights() -> None:
@@ -285,6 +359,16 @@ def test_a_record_is_read_from_its_start_and_ends_with_its_end(tmp_path: Path) -
     assert [reads for _, reads in found["drawn"]] == [3 + length for length in lengths]
 
 
+def test_empty_records_cost_nothing_and_are_not_counted(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(CHARACTERS[1:], end="\n"))
+    code = 'return Promise.all(["a<", "a<\\n", "a<\\n\\n", "\\n"].map((one) => model.score(one)));'
+    alone, ended, twice, empty = in_runtime(folder, code)
+    assert [one["text"] for one in ended] == ["a", "<", "\n", ""]
+    assert [one["nats"] for one in ended] == [*(one["nats"] for one in alone), None]
+    assert [one["nats"] for one in twice] == [*(one["nats"] for one in alone), None, None]
+    assert [one["nats"] for one in empty] == [None, None]
+
+
 def test_unknown_characters_are_named(tmp_path: Path) -> None:
     code = r"""
         const messages = [];
@@ -296,6 +380,46 @@ def test_unknown_characters_are_named(tmp_path: Path) -> None:
         f"the model does not know {name}; leave that out"
         for name in ('"Ω" (U+03A9)', r'"\ud83d" (U+D83D)', r'"\u0000" (U+0000)', '"😁" (U+1F601)')
     ]
+
+
+def test_text_in_another_normal_form_is_read_as_python_reads_it(tmp_path: Path) -> None:
+    known = CharTokenizer.from_text(f"a é\n漢<e{ACCENT}ö> o")  # but no diaeresis that could be lone
+    folder = folder_of(tmp_path / "model", "gru", known)
+    texts = [f"ae{ACCENT}", "ao\u0308<", "é", "漢o\u0308e"]
+    code = f"""
+        const found = [];
+        for (const text of {json.dumps(texts)}) {{
+          const score = await model.score(text);
+          let greedy = "";
+          const asked = {{ prompt: text, length: 9, temperature: 0 }};
+          for await (const piece of model.generate(asked)) greedy += piece;
+          found.push([score, model.tokenizer.encode(text), greedy]);
+        }}
+        return found;"""
+    python, found = charrnn.load(folder.path), in_runtime(folder, code, exact=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = known.in_known_form(texts)
+        assert read != texts
+        for text, (score, ids, greedy) in zip(read, found, strict=True):
+            assert [one["text"] for one in score] == list(text)
+            assert ids == known.encode(text).tolist()
+            assert greedy == python.generate(text, temperature=0, max_new_tokens=9)
+            costs = [one["nats"] for one in score[1:]]
+            assert costs == pytest.approx((-python.log_probs(text)).tolist(), abs=1e-4)
+
+
+def test_a_stop_text_in_another_normal_form_ends_a_text(tmp_path: Path) -> None:
+    code = """
+        const drawn = async (stop) => {
+          let text = "";
+          const asked = { seed: 3, temperature: 2, stop };
+          for await (const piece of model.generate(asked)) text += piece;
+          return text;
+        };
+        return Promise.all([[], ["é"], ["e\u0301"]].map(drawn));"""
+    whole, stopped, other = in_runtime(folder_of(tmp_path / "model", "gru"), code)
+    assert stopped == other == whole.partition("é")[0] != whole
 
 
 def test_what_was_read_is_not_read_again_and_changes_nothing(tmp_path: Path) -> None:

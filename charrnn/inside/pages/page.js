@@ -19,6 +19,7 @@
 
   // What is shown: a quantity of a unit of a layer, at a character; perhaps a passage, [from, to].
   const now = { quantity: 0, layer: 0, unit: 0, at: 0, passage: null };
+  let kept = null; // the unit that was chosen, while the pointer shows others
 
   const RANKED = 12; // units of a passage that are listed
   const RANKING_HOW = element("ranking-how").textContent;
@@ -199,6 +200,7 @@
 
   function choose(layer, unit) {
     Object.assign(now, { layer, unit });
+    kept = null;
     element("complaint").textContent = "";
     element("unit").value = `${layer}.${unit}`;
     showUnit();
@@ -251,6 +253,7 @@
       `choose from 0.0 to ${data.layers - 1}.${data.hidden - 1}`;
     if (there) {
       Object.assign(now, { layer: Number(found[1]), unit: Number(found[2]) });
+      kept = null;
       showUnit();
     }
   });
@@ -286,7 +289,6 @@
     moveTo(at);
   });
   window.addEventListener("pointerup", () => { pressed = -1; });
-  let kept = null;
   const unitOf = (target) => squares.indexOf(target);
   element("map").addEventListener("pointerover", (event) => {
     const unit = unitOf(event.target);
@@ -304,7 +306,6 @@
   element("map").addEventListener("click", (event) => {
     const unit = unitOf(event.target);
     if (unit < 0) return;
-    kept = null;
     choose(now.layer, unit);
   });
 
@@ -341,7 +342,9 @@
     return found;
   }
   document.addEventListener("keydown", (event) => {
-    if (event.target.matches("input, select") || event.ctrlKey || event.metaKey) return;
+    // Some keyboards have [ and ] on AltGr, which Windows takes for Ctrl and Alt.
+    const command = (event.ctrlKey || event.metaKey) && !event.getModifierState("AltGraph");
+    if (event.target.matches("input, select") || command) return;
     if (event.key === "[") step(-1);
     if (event.key === "]") step(1);
   });

@@ -1,5 +1,6 @@
 /* A model on the server that the page came from. With a key, the page is opened as /#key=KEY. */
 
+const AT_ONCE = 8; // requests
 const LONGEST = 2000; // characters before the next one that are sent: more than a model remembers
 
 class ServedModel {
@@ -32,15 +33,18 @@ class ServedModel {
   /** What each character of a text costs. Of records, each is read from the start, and what ends it has
       its cost, too. */
   async score(text) {
-    const found = [];
-    for (const record of this.end === null ? [text] : text.split(this.end)) {
+    const found = [], records = this.end === null ? [text] : text.split(this.end);
+    const bodies = records.filter((record) => record).map((text) => ({ model: this.facts.name, text }));
+    const answers = (await askEach("v1/score", bodies)).values();
+    for (const record of records) {
       if (!record) {
         found.push({ text: this.end ?? "", nats: null });
         continue;
       }
-      const answer = await ask("v1/score", { model: this.facts.name, text: record });
-      const { characters, nats } = await answer.json();
-      found.push(...characters.map((text, k) => ({ text, nats: k ? nats[k] : null })));
+      const { characters, nats } = answers.next().value;
+      // Nothing predicts the first token, and only a character of several bytes has others.
+      const free = this.facts.unit !== "byte" || new TextEncoder().encode(characters[0]).length === 1;
+      found.push(...characters.map((text, k) => ({ text, nats: k || !free ? nats[k] : null })));
       if (this.end !== null) found.splice(-characters.length, 1); // what the record is read after
     }
     if (this.end !== null) found.at(-1).text = ""; // what ended the last is not in the text
@@ -81,8 +85,17 @@ async function* events(stream) {
   }
 }
 
+/** The key of /#key=KEY as it stands there, but %XX is one sign: browsers write some so by themselves. */
+function keyOf(hash) {
+  if (!hash.startsWith("#key=")) return null;
+  const sign = (escape) => String.fromCharCode(parseInt(escape.slice(1), 16));
+  return hash.slice("#key=".length).replace(/%[0-9a-f]{2}/gi, sign);
+}
+
+addEventListener("hashchange", () => location.reload()); // to a page that was open already
+
 async function ask(path, body, signal) {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  const key = keyOf(location.hash);
   const headers = { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) };
   let answer;
   try {
@@ -93,11 +106,54 @@ async function ask(path, body, signal) {
   }
   if (answer.ok) return answer;
   const { message } = (await answer.json()).error;
-  throw new Error(answer.status === 401 ? `${message}; open this page as /#key=KEY` : message);
+  const said = answer.status === 401 ? `${message}; open this page as /#key=KEY` : message;
+  throw Object.assign(new Error(said), { status: answer.status });
 }
 
-async function openModel() {
-  const { data } = await (await ask("v1/models")).json();
+/** The answers to several requests, in order. Some are asked at once, but no more than the server has
+    places for. */
+async function askEach(path, bodies) {
+  const answers = [], left = [...bodies.entries()];
+  let asking = 0;
+  const work = async () => {
+    for (let next; (next = left.shift());) {
+      const alone = ++asking === 1, [at, body] = next;
+      try {
+        answers[at] = await (await ask(path, body)).json();
+      } catch (error) {
+        if (error.status !== 429 || alone) {
+          left.length = 0; // nobody waits for the others
+          throw error;
+        }
+        left.unshift(next);
+        if (asking > 1) return; // another goes on
+      } finally {
+        asking--;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return answers;
+}
+
+/** The models that are served. While they are being loaded, `waiting` is told so, and they are asked for again. */
+async function served(waiting) {
+  for (;;) {
+    try {
+      return (await (await ask("v1/models")).json()).data;
+    } catch (error) {
+      if (error.status !== 503) throw error;
+      waiting(`Waiting for the server: ${error.message}…`);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+
+async function openModel(_data, waiting = () => {}) {
+  const models = await served(waiting);
   const wanted = new URLSearchParams(location.search).get("model");
-  return new ServedModel(data.find((model) => model.id === wanted) ?? data[0]);
+  const found = wanted === null ? models[0] : models.find((model) => model.id === wanted);
+  if (found) return new ServedModel(found);
+  const there = models.map((model) => model.id).join(", ");
+  throw new Error(`there is no model ${JSON.stringify(wanted)}; choose from ${there}`);
 }

@@ -36,14 +36,15 @@ class FileModel {
     this.tokenizer =
       tokenizer.kind === "byte" ? new ByteTokenizer(tokenizer) : new CharTokenizer(tokenizer);
     const { characters, end } = this.tokenizer;
+    this.end = end;
     this.characters = characters && [...characters, ...(end ?? "")];
     this.network = new Network(config, tensors);
     this.place = this.beginning();
   }
 
   /** A place in a text: the ids so far, the state after them, the logits of the next. */
-  beginning() {
-    return { ids: [], state: this.network.start(), logits: null, clamps: this.clamps };
+  beginning(clamps = this.clamps) {
+    return { ids: [], state: this.network.start(), logits: null, clamps };
   }
 
   step(place, id) {
@@ -102,9 +103,9 @@ class FileModel {
   }
 
   /** The surprisal of each token of some ids but the first, in nats. */
-  async surprisals(ids, signal) {
+  async surprisals(ids, { signal, clamps = this.clamps } = {}) {
     const found = [], breather = new Breather();
-    const place = this.beginning();
+    const place = this.beginning(clamps);
     for (let k = 0; k < ids.length - 1; k++) {
       this.step(place, ids[k]);
       found.push(logSumExp(place.logits) - place.logits[ids[k + 1]]);
@@ -121,13 +122,18 @@ class FileModel {
   async score(text, signal) {
     const { end, endId } = this.tokenizer;
     if (end === null) {
-      const nats = await this.surprisals(this.tokenizer.encode(text), signal);
-      return this.byCharacter(text, [null, ...nats]);
+      const known = this.tokenizer.inKnownForm(text);
+      const nats = await this.surprisals(this.tokenizer.encode(known), { signal });
+      return this.byCharacter(known, [null, ...nats]);
     }
     const found = [];
-    for (const record of text.split(end)) {
+    for (const record of text.split(end).map((one) => this.tokenizer.inKnownForm(one))) {
+      if (!record) { // lists have none
+        found.push({ text: end, nats: null });
+        continue;
+      }
       const ids = [endId, ...this.tokenizer.encode(record), endId];
-      const nats = await this.surprisals(ids, signal);
+      const nats = await this.surprisals(ids, { signal });
       found.push(...this.byCharacter(record, nats), { text: end, nats: nats.at(-1) });
     }
     found.at(-1).text = ""; // what ended the last is not in the text
@@ -149,13 +155,17 @@ class FileModel {
   async *generate({
     prompt = "", length = 500, temperature = 0.8, topK = 0, topP = 1, seed = 0, stop = [], signal,
   } = {}) {
-    const random = randomNumbers(seed), ending = new Ending(stop), breather = new Breather();
+    const random = randomNumbers(amount("seed", seed)), breather = new Breather();
+    const drawing = {
+      temperature: amount("temperature", temperature), topK: amount("topK", topK), topP: amount("topP", topP),
+    };
+    const ending = new Ending(stopTexts(stop).map((one) => this.tokenizer.inKnownForm(one)));
     const decode = this.tokenizer.decoder();
     const place = await this.read(this.idsBefore(prompt), this.beginning(), signal);
-    const room = new Length(length, prompt);
+    const room = new Length(amount("length", length), prompt);
     let waiting = "";
     while (room.open && !ending.ended) {
-      const id = draw(drawingWeights(place.logits, { temperature, topK, topP }), random());
+      const id = draw(drawingWeights(place.logits, drawing), random());
       if (id === this.tokenizer.endId) break;
       const text = decode([id]);
       if (!room.takes(text)) break;
@@ -177,10 +187,7 @@ class FileModel {
   async selfTest() {
     const { ids, log_probs: exact, log_probs_here: here } = Object.fromEntries(
       ["ids", "log_probs", "log_probs_here"].map((name) => [name, this.tensors[`test.${name}`].values]));
-    const { clamps } = this;
-    this.clamps = [];
-    const found = (await this.surprisals(ids)).map((nats) => -nats);
-    this.clamps = clamps;
+    const found = (await this.surprisals(ids, { clamps: [] })).map((nats) => -nats);
     const worst = Math.max(...found.map((value, k) => Math.abs(value - here[k])));
     const lost = found.reduce((sum, value, k) => sum + exact[k] - value, 0) / found.length;
     const change = `${Math.abs(lost).toFixed(4)} nats ${lost < 0 ? "less" : "more"}`;

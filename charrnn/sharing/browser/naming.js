@@ -1,4 +1,4 @@
-/* What characters are called. */
+/* What characters are called, and in which form a model knows them. */
 
 /** A code point as Unicode writes it: U+03A9. */
 const codePoint = (character) =>
@@ -10,3 +10,20 @@ function named(characters) {
   const more = characters.length - names.length;
   return names.join(", ") + (more ? ` and ${more} more` : "");
 }
+
+/** The normal form of Unicode to take a text in, empty for its own, and the text in it: the one that
+    leaves fewest of its characters unknown. As in text/tokenizer.py. */
+function knownForm(text, known) {
+  const unknownOf = (one) => new Set([...one].filter((character) => !known.has(character)));
+  let found = { form: "", text }, unknown = unknownOf(text);
+  for (const form of unknown.size ? ["NFC", "NFD"] : []) {
+    const other = text.normalize(form), left = unknownOf(other);
+    if (left.size >= unknown.size || ![...left].every((character) => unknown.has(character))) continue;
+    [found, unknown] = [{ form, text: other }, left];
+  }
+  return found;
+}
+
+/** What is said of texts that are read in other forms. */
+const formNote = (forms) =>
+  `The text is read in another form, since the model knows its characters only in the normal form ${forms} of Unicode.`;

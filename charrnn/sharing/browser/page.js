@@ -16,6 +16,8 @@ function make(tag, content = "", attributes = {}) {
 const say = (id, message) => { element(id).textContent = message; };
 const rounded = (number, digits) => number.toLocaleString("en", { maximumFractionDigits: digits });
 
+const counted = (count) => `${rounded(count)} character${count === 1 ? "" : "s"}`;
+
 /** Run some work; what goes wrong is shown in the element `id`. Returns whether it was aborted. */
 async function reporting(id, work) {
   try {
@@ -28,13 +30,19 @@ async function reporting(id, work) {
   return false;
 }
 
-/** The text without what the model does not know; says in the element `id` what was left out. */
+/** The text in the form of Unicode that the model knows, record by record, and without what it does not
+    know; says in the element `id` what was changed and left out. */
 function knownPart(model, text, id) {
   if (model.characters === null) return text;
   const known = new Set(model.characters);
-  const unknown = [...new Set(text)].filter((character) => !known.has(character));
-  say(id, unknown.length ? `The model does not know ${named(unknown)}; left out.` : "");
-  return unknown.length ? [...text].filter((character) => known.has(character)).join("") : text;
+  const end = model.end ?? "";
+  const parts = (end ? text.split(end) : [text]).map((part) => knownForm(part, known));
+  const taken = parts.map((part) => part.text).join(end);
+  const forms = [...new Set(parts.map(({ form }) => form))].filter((form) => form).sort().join(" or ");
+  const unknown = [...new Set(taken)].filter((character) => !known.has(character));
+  const left = unknown.length ? [`The model does not know ${named(unknown)}; left out.`] : [];
+  say(id, [...(forms ? [formNote(forms)] : []), ...left].join(" "));
+  return unknown.length ? [...taken].filter((character) => known.has(character)).join("") : taken;
 }
 
 // ---------- Write ----------
@@ -46,9 +54,10 @@ function prepareWriting(model) {
     element("write").querySelector("[type=submit]").disabled = writing;
     for (const id of finished) element(id).disabled = writing || !written.textContent;
   };
-  let stopping = null;
+  let stopping = null; // while a text is being written, what stops it
 
   const write = async () => {
+    if (stopping) return; // Ctrl+Enter comes in spite of the disabled button
     const prompt = knownPart(model, element("prompt").value, "prompt-unknown");
     const settings = settingsOf(prompt);
     stopping = new AbortController();
@@ -64,9 +73,10 @@ function prepareWriting(model) {
         count += [...piece].length;
       }
       const rate = count / ((performance.now() - begin) / 1000);
-      say("write-status", `${rounded(count)} characters, ${rounded(rate, 0)} a second; seed ${settings.seed}.`);
+      say("write-status", `${counted(count)}, ${rounded(rate, 0)} a second; seed ${settings.seed}.`);
     });
-    if (stopped) say("write-status", `Stopped after ${rounded(count)} characters; seed ${settings.seed}.`);
+    if (stopped) say("write-status", `Stopped after ${counted(count)}; seed ${settings.seed}.`);
+    stopping = null;
     buttons(false);
   };
 
@@ -79,7 +89,7 @@ function prepareWriting(model) {
   element("write").addEventListener("invalid", show, { capture: true });
   element("stop").addEventListener("click", () => stopping.abort());
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !element("stop").disabled) stopping.abort();
+    if (event.key === "Escape") stopping?.abort();
     const inPrompt = event.target === element("prompt");
     if (inPrompt && event.key === "Enter" && (event.ctrlKey || event.metaKey)) element("write").requestSubmit();
   });
@@ -150,6 +160,7 @@ function prepareLikely(model) {
     button.append(make("span", "", { class: "what" }), " ", make("span", "", { class: "chance" }));
     button.hidden = true;
     button.addEventListener("click", () => {
+      if (button.getAttribute("aria-disabled") === "true") return;
       prompt.value += button.dataset.text;
       update();
     });
@@ -179,7 +190,8 @@ function prepareLikely(model) {
       const { text, probability } = found[k];
       const percent = percentOf(probability);
       button.dataset.text = text;
-      button.disabled = text === "" || text === "\ufffd"; // what can't be typed
+      // What can't be typed; a button that is disabled would lose the keyboard.
+      button.setAttribute("aria-disabled", text === "" || text === "\ufffd");
       button.firstChild.textContent = nameOf(text);
       button.lastChild.textContent = percent;
       button.setAttribute("aria-label", `Add ${nameOf(text)}, ${percent}`);
@@ -238,11 +250,11 @@ function summaryOf(characters) {
   const scored = characters.filter(({ nats }) => nats !== null);
   if (!scored.length) return "One character alone costs nothing: nothing precedes it.";
   const nats = scored.reduce((sum, one) => sum + one.nats, 0) / scored.length;
-  const worst = characters.reduce((most, { nats: cost }, k) => (cost > (characters[most].nats ?? 0) ? k : most), 0);
-  const { text, nats: cost } = characters[worst];
-  const before = characters.slice(Math.max(0, worst - 12), worst).map((one) => one.text).join("");
-  const worstSaid = worst ? ` The greatest surprise, ${rounded(cost / Math.LN2, 1)} bits: ` +
-    `${nameOf(text)} after ${JSON.stringify(before)}.` : "";
+  const worst = characters.reduce((most, { nats: cost }, k) => (cost > (characters[most]?.nats ?? 0) ? k : most), -1);
+  const before = characters.slice(Math.max(0, worst - 12), Math.max(0, worst)).map((one) => one.text).join("");
+  const where = before ? `after ${JSON.stringify(before)}` : "at the very beginning";
+  const worstSaid = worst < 0 ? "" : ` The greatest surprise, ${rounded(characters[worst].nats / Math.LN2, 1)} bits: ` +
+    `${nameOf(characters[worst].text)} ${where}.`;
   return `${rounded(nats / Math.LN2, 3)} bits per character, over ${rounded(scored.length)}.${worstSaid}`;
 }
 
@@ -330,7 +342,7 @@ async function archive(model) {
 
 async function openPage() {
   try {
-    const model = await openModel(element("model").textContent.trim());
+    const model = await openModel(element("model").textContent.trim(), (message) => say("summary", message));
     prepareAbout(model);
     prepareWriting(model);
     prepareColouring(model);

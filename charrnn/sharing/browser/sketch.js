@@ -20,7 +20,7 @@ class CharRNN {
 
   /** From here on, draw the same texts as after the last call with this number. */
   randomSeed(seed) {
-    this.random = randomNumbers(seed);
+    this.random = randomNumbers(amount("the number", seed));
   }
 
   /** New text after `seed`, a text: { sample }. `onText` is called with each piece as it comes. */
@@ -36,12 +36,15 @@ class CharRNN {
     });
   }
 
-  /** Read some text, after what was fed before; or what `predict` gave. */
+  /** Read some text, after what was fed before; or what `predict` gave. Of records, where one ends in
+      the text, the last is read from its start. */
   feed(text, callback = undefined) {
     return this.doing(callback, async (model) => {
-      const encoded = (words) => (this.place ? model.tokenizer.encode(words) : model.idsBefore(words));
-      const ids = typeof text === "string" ? encoded(text) : [text.id];
-      this.place = await model.read(ids, this.place ?? model.beginning());
+      const words = typeof text === "string" ? text : "";
+      const begins = !this.place || (model.end !== null && words.includes(model.end));
+      const encoded = () => (begins ? model.idsBefore(words) : model.tokenizer.encode(words));
+      const ids = typeof text === "string" ? encoded() : [text.id];
+      this.place = await model.read(ids, begins ? model.beginning() : this.place);
     });
   }
 
@@ -49,6 +52,7 @@ class CharRNN {
       may take several draws, and `feed` must get the whole result instead of the sample. */
   predict(temperature = 0.5, callback = undefined) {
     return this.doing(callback, async (model) => {
+      const drawing = { temperature: amount("temperature", temperature) };
       this.place ??= await model.read([]);
       const { logits } = this.place;
       const total = logSumExp(logits);
@@ -56,7 +60,7 @@ class CharRNN {
       const probabilities = Array.from(logits, (logit, id) => {
         return { char: textOf(id), probability: exp(logit - total) };
       });
-      const id = draw(drawingWeights(logits, { temperature }), this.random());
+      const id = draw(drawingWeights(logits, drawing), this.random());
       return { sample: textOf(id), id, probabilities };
     });
   }

@@ -12,12 +12,22 @@ class CharTokenizer {
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
   }
 
+  /** The text in the form of Unicode that the model knows best; says once that it is another. */
+  inKnownForm(text) {
+    const { form, text: found } = knownForm(text, this.ids);
+    if (form && !this.told) console.warn(formNote(form));
+    this.told ||= form !== "";
+    return found;
+  }
+
   /** The ids of a text. Throws an error that names the characters it does not know. */
   encode(text) {
-    const ids = Array.from(text, (character) => this.ids.get(character));
+    let ids = Array.from(text, (character) => this.ids.get(character));
     if (ids.includes(undefined)) {
-      const unknown = [...new Set(text)].filter((character) => !this.ids.has(character));
-      throw new Error(`the model does not know ${named(unknown)}; leave that out`);
+      const found = this.inKnownForm(text);
+      ids = Array.from(found, (character) => this.ids.get(character));
+      const unknown = [...new Set(found)].filter((character) => !this.ids.has(character));
+      if (unknown.length) throw new Error(`the model does not know ${named(unknown)}; leave that out`);
     }
     return ids;
   }
@@ -35,6 +45,11 @@ class ByteTokenizer {
   constructor({ end = null }) {
     this.end = end;
     this.endId = end === null ? null : 256;
+  }
+
+  /** The text: bytes can write every form of Unicode. */
+  inKnownForm(text) {
+    return text;
   }
 
   encode(text) {

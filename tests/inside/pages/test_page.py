@@ -20,7 +20,7 @@ from charrnn.cells.layout import weight_shapes
 from charrnn.config import CellName
 from charrnn.inside.pages.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
 from charrnn.inside.showing import visible
-from tests.browser import Browser
+from tests.browser import Browser, width_on_a_phone
 from tests.conftest import changed, small_config
 
 HOSTILE = "</script><b>\u2028&amp;\te\u0301 \u200d😀\n"
@@ -38,8 +38,10 @@ def make(cell: CellName, tokenizer: Any, **changes: object) -> Model:
     return Model(config, tokenizer, weights)
 
 
-def open_page(browser: Browser, path: Path, model: Model, text: str) -> Any:
-    path.write_text(page(model, model.tokenizer.encode(text), "a <title>", ["fact & so"]), "utf-8")
+def open_page(
+    browser: Browser, path: Path, model: Model, text: str, title: str = "a <title>"
+) -> Any:
+    path.write_text(page(model, model.tokenizer.encode(text), title, ["fact & so"]), "utf-8")
     browser.open(path)
     body = browser.driver.find_element(By.TAG_NAME, "body")
     WebDriverWait(browser.driver, 30).until(lambda _: body.get_attribute("data-ready"))
@@ -113,6 +115,47 @@ def laptop(browser: Browser) -> Iterator[Browser]:
     browser.driver.set_window_size(1280, 800)
     yield browser
     browser.driver.set_window_size(size["width"], size["height"])
+
+
+def test_a_unit_chosen_by_keyboard_stays_when_the_pointer_leaves_the_map(
+    laptop: Browser, tmp_path: Path
+) -> None:
+    model = make("gru", CharTokenizer.from_text(TEXT), hidden_size=6)
+    driver = open_page(laptop, tmp_path / "page.html", model, TEXT)
+    typed = """
+        const field = document.getElementById("unit");
+        field.value = "1.4";
+        field.dispatchEvent(new Event("input"));
+        return null;"""
+    pressed = """
+        document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "]", bubbles: true }));
+        return null;"""
+    for code, chosen in ((typed, "1.4"), (pressed, "1.2")):  # the next after what is shown
+        point_at_unit(driver, 1)
+        assert ".1: " in driver.find_element(By.ID, "panel").text
+        laptop.run(code)
+        point_at(driver, "c20")
+        assert f"unit {chosen}" in driver.find_element(By.ID, "panel").text
+
+
+def test_a_page_with_a_long_title_fits_a_phone(browser: Browser, tmp_path: Path) -> None:
+    model = make("gru", CharTokenizer.from_text(TEXT), hidden_size=6)
+    title = "a_model_with_a_long_name" * 12
+    open_page(browser, tmp_path / "page.html", model, TEXT, title)
+    assert width_on_a_phone(browser) <= 360
+
+
+def test_brackets_may_need_altgr(browser: Browser, tmp_path: Path) -> None:
+    model = make("gru", CharTokenizer.from_text(TEXT), hidden_size=6)
+    driver = open_page(browser, tmp_path / "page.html", model, TEXT)
+    for more, unit in (("modifierAltGraph: true, altKey: true", "0.1"), ("", "0.1")):
+        browser.run(
+            f"""
+            const keys = {{ key: "]", ctrlKey: true, bubbles: true, {more} }};
+            document.body.dispatchEvent(new KeyboardEvent("keydown", keys));
+            return null;"""
+        )
+        assert f"unit {unit}" in driver.find_element(By.ID, "panel").text
 
 
 def test_a_passage_brings_its_units_to_the_front_with_pointer_and_keyboard(
