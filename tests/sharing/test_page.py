@@ -316,7 +316,7 @@ def test_a_page_that_was_cut_says_so(browser: Browser, tmp_path: Path) -> None:
 
 def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model", "lstm")
-    (tmp_path / "novel.js").write_text(script(bundle(folder)), "utf-8")
+    (tmp_path / "book.js").write_text(script(bundle(folder)), "utf-8")
     documentation = (Path(__file__).parents[2] / "docs" / "sharing.md").read_text("utf-8")
     (example,) = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
     (tmp_path / "sketch.html").write_text(example.replace("It was", "a<"), "utf-8")
@@ -326,7 +326,7 @@ def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path)
 
 def test_a_sketch_uses_the_script(browser: Browser, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model", "gru")
-    (tmp_path / "novel.js").write_text(script(bundle(folder, exact=True)), "utf-8")
+    (tmp_path / "book.js").write_text(script(bundle(folder, exact=True)), "utf-8")
     page = tmp_path / "sketch.html"
     page.write_text('<meta charset="utf-8"><script src="novel.js"></script>')
     browser.open(page)
