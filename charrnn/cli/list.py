@@ -33,7 +33,8 @@ class Entry(msgspec.Struct, kw_only=True):
             folder was changed.
         cell, num_layers, hidden_size, parameters, corpus: of the model, as far as known.
         val_nats: validation loss of the weights, in nats per token.
-        unit: what a token is: a character or a byte.
+        unit: what a token is: a character, a byte, or a token that may be several bytes, as a
+            record's end; None for numbers.
         task: what the model does; None for a language model.
         score: of its answers, for a task.
     """
@@ -105,8 +106,8 @@ def _describe(entry: Entry) -> None:
     entry.num_layers, entry.hidden_size = record.model.num_layers, record.model.hidden_size
     entry.parameters = sum(math.prod(shape) for shape in shapes.values())
     entry.corpus = record.corpus.name if record.corpus else None
-    entry.unit = tokenizer.unit
     entry.task = None if record.task is None else record.task.name
+    entry.unit = None if entry.task == "forecast" else tokenizer.loss_per
     if not (entry.path / WEIGHTS).exists():
         entry.status = "unfinished"
         return

@@ -28,7 +28,7 @@ def facts(model: ModelFolder) -> dict[str, str]:
     if record.corpus is not None:
         found |= corpus(record.corpus, record.task)
     if (last := model.evaluation) is not None:
-        unit, bits = model.tokenizer.unit, last.val_nats / math.log(2)
+        unit, bits = model.tokenizer.loss_per, last.val_nats / math.log(2)
         if record.task is None:
             found["validation loss"] = f"{last.val_nats:.4f} nats, {bits:.4f} bits per {unit}"
             found["training loss"] = f"{last.train_nats:.4f} nats per {unit}"

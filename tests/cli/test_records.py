@@ -62,6 +62,27 @@ def test_training_says_what_the_list_is(desk: Path) -> None:
     assert "names" in run(desk, "list").stdout
 
 
+@pytest.mark.parametrize(("kind", "unit"), [("lines", "byte"), ("blocks", "token")])
+def test_a_loss_per_token_is_called_one_per_byte_only_where_it_is(
+    kind: str, unit: str, tmp_path: Path
+) -> None:
+    """The end of a block is one token of two bytes."""
+    writer, gap = Writer(), "\n" if kind == "lines" else "\n\n"
+    text = gap.join(f"{writer.name()} {k}" for k in range(70))
+    (tmp_path / "list.txt").write_text(text)
+    options = ("--records", kind, "--tokenizer", "byte", "--steps", 4, *TINY)
+    trained = run(tmp_path, "train", "list.txt", *options)
+    assert trained.exit_code == 0, trained.stderr
+    for said in (
+        trained.stderr,
+        run(tmp_path, "list").stdout,
+        run(tmp_path, "info", "list").stdout,
+        (tmp_path / "checkpoints" / "list" / "README.md").read_text(),
+    ):
+        assert set(re.findall(r"bits per (\w+)", said)) == {unit}
+    assert json.loads(run(tmp_path, "list", "--json").stdout)["unit"] == unit
+
+
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_a_list_in_another_normal_form_costs_what_it_does_in_the_models(
     form: Any, tmp_path: Path
