@@ -73,6 +73,7 @@ def test_a_loss_per_token_is_called_one_per_byte_only_where_it_is(
     options = ("--records", kind, "--tokenizer", "byte", "--steps", 4, *TINY)
     trained = run(tmp_path, "train", "list.txt", *options)
     assert trained.exit_code == 0, trained.stderr
+    assert f" training {unit}s of 63 records" in trained.stderr
     for said in (
         trained.stderr,
         run(tmp_path, "list").stdout,
