@@ -22,6 +22,7 @@ from charrnn.words import counted
 
 __all__ = ["longest_of", "plan_of", "tokens_of"]
 
+ENDS = 4  # tokens that a pair has more than characters
 PAIRS = 64  # side by side, fewer where all would be read in a few batches
 MAX_VALIDATION = 2_000  # sources; more say little that is new, and are missed in training
 
@@ -38,7 +39,7 @@ DROPOUTS = {"dropout": 0.3, "weight_dropout": 0.2}
 
 def tokens_of(pair: Pair) -> int:
     """How many tokens are read with a pair, the ends of its texts included."""
-    return len(pair.source) + len(pair.target) + 4
+    return len(pair.source) + len(pair.target) + ENDS
 
 
 def longest_of(pair: Pair) -> int:
@@ -90,7 +91,7 @@ def plan_of(
         settings=settings,
         train_tokens=tokens,
         val_tokens=sum(tokens_of(pairs[k]) for k in val_rows),
-        reasons=_reasons(model, settings, tokens, len(train)),
+        reasons=_reasons(model, settings, tokens - ENDS * len(train), len(train)),
         notes=_notes(len(train_rows) - len(train), longest)
         + sizes.note(model, tokens, request, speed),
         tokens_per_step=tokens / steps,
@@ -118,12 +119,12 @@ def _notes(left_out: int, longest: int) -> tuple[str, ...]:
     return (f"left out {counted(left_out, 'pair')} with a text of over {longest - 2:,} characters",)
 
 
-def _reasons(model: ModelConfig, settings: Mapping[str, Any], tokens: int, pairs: int) -> str:
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, pairs: int) -> str:
     """What was chosen and why, in one line."""
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
         f"embedding {model.embed_size}, {counted(settings['batch_size'], 'pair')} side by side, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {counted(pairs, 'training pair')} of {tokens:,} characters"
+        f"chosen for {counted(pairs, 'training pair')} of {characters:,} characters"
     )

@@ -205,7 +205,7 @@ def test_the_plan_of_a_list_says_how_many_of_its_records_are_trained_on() -> Non
 def test_the_plan_of_a_model_in_bytes_calls_them_bytes() -> None:
     made = planning.plan(1_000_000, 256, Budget(), {}, 1e9, unit="byte")
     assert "900,000 training bytes" in made.reasons
-    for tokens, given in ((9, {}), (1000, {"batch_size": 32, "seq_length": 64})):
+    for tokens, settings in ((9, {}), (1000, {"batch_size": 32, "seq_length": 64})):
         with pytest.raises(CharRNNError, match=r"\d bytes[;,]") as error:
-            planning.plan(tokens, 256, Budget(), given, 1e9, unit="byte")
+            planning.plan(tokens, 256, Budget(), settings, 1e9, unit="byte")
         assert "character" not in str(error.value)
