@@ -36,7 +36,7 @@ class Entry(msgspec.Struct, kw_only=True):
         unit: what a token is: a character, a byte, or a token that may be several bytes, as a
             record's end; None for numbers.
         task: what the model does; None for a language model.
-        score: of its answers, for a task.
+        score: of its answers, for a task; of a translator's greedy ones, see docs/tasks.md.
     """
 
     name: str
@@ -157,7 +157,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
     shape = f"{entry.cell} {entry.num_layers} × {entry.hidden_size}" if entry.cell else ""
     loss = entry.status if entry.status != "ready" else ""
     if entry.task is not None and entry.score is not None:
-        loss = f"{entry.task}: {entry.score:.3g}"
+        greedy = " greedy" if entry.task == "translate" else ""
+        loss = f"{entry.task}: {entry.score:.3g}{greedy}"
     elif entry.val_nats is not None:
         loss = f"{entry.val_nats / math.log(2):.3f} bits per {entry.unit}"
     return printable(entry.name), shape, printable(entry.corpus or ""), loss, _age(entry.saved)

@@ -7,7 +7,7 @@ import math
 from charrnn.config import ModelConfig, TaskName
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
-from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
+from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 
@@ -36,7 +36,7 @@ def facts(model: ModelFolder) -> dict[str, str]:
             found["validation loss"] = f"{last.val_nats:.4f}"
             found["training loss"] = f"{last.train_nats:.4f}"
         if last.score is not None:
-            found["validation score"] = f"{last.score:.4g}"
+            found["validation score"] = f"{last.score:.4g}{_how_scored(record.task)}"
         found["trained"] = (
             f"{last.step:,} updates, {last.epoch:.1f} epochs, {last.seconds:,.0f} seconds"
         )
@@ -80,6 +80,13 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
             found["horizon"] = f"{task.horizon} values"
             found["season"] = f"{task.season} values" if task.season > 1 else "none"
     return found
+
+
+def _how_scored(task: TaskRecord | None) -> str:
+    """What the score of an evaluation is of, where it is not of all that validates."""
+    if not isinstance(task, Translate):
+        return ""
+    return f", character error rate of greedy translations of at most {task.translated} pairs"
 
 
 def vocabulary(tokenizer: Tokenizer) -> str:

@@ -89,7 +89,7 @@ class Evaluation(Settings, frozen=True, kw_only=True, omit_defaults=True):
         learning_rate: of the last update.
         grad_norm: of the last update, before clipping.
         tokens_per_second: so far, in updates alone.
-        score: of the answers, for a task that has one.
+        score: of the answers, for a task that has one; of a translator as `Translate` says.
     """
 
     step: int

@@ -40,8 +40,7 @@ __all__ = ["TranslateData", "Translation", "TranslatorNetwork", "cost_of", "plan
 
 SMOOTHING = 0.1  # of the wanted probabilities: a little of each character
 MAX_EPOCHS = 60
-TRANSLATED = 300  # validation pairs at an evaluation, and
-REPORTED = 1000  # at the end
+REPORTED = 1000  # validation pairs, at the end
 EXAMPLES_AT_ONCE = 128  # in validation
 
 
@@ -147,8 +146,13 @@ class Translation(TextTask[Pair, Batch]):
     """The task of a translator; see `learning.task.Task`."""
 
     kind: Translate
-    metric: ClassVar[str] = ERRORS
     max_epochs: ClassVar[int] = MAX_EPOCHS
+
+    @property
+    def metric(self) -> str:
+        """See `Task`; the report's is of searches with several paths, and of more pairs."""
+        first = self.kind.translated
+        return f"{ERRORS} (greedy{f', first {first:,}' if len(self.val) > first else ''})"
 
     @staticmethod
     def tokens_of(example: Pair) -> int:
@@ -196,7 +200,7 @@ class Translation(TextTask[Pair, Batch]):
             count += int(cost.number)
             yield
         translator = Translator(self.folder(network.config, network.weights()))
-        pairs = self.val[:TRANSLATED]
+        pairs = self.val[: self.kind.translated]
         answers = translator.predict([pair.source for pair in pairs], num_beams=1)
         texts = [answer.text for answer in answers]
         errors = character_error_rate(texts, [pair.target for pair in pairs])

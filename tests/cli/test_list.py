@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,16 @@ def test_models_are_listed_newest_first_with_what_they_are(home: Path) -> None:
     assert first["parameters"] == summary["parameters"]
     assert own["val_nats"] is own["corpus"] is None
     assert older["saved"] == 0
+
+
+def test_a_translator_is_listed_with_what_its_score_is_of(home: Path) -> None:
+    (home / "pairs.tsv").write_text("".join(f"{k}\t{k * k}\n" for k in range(40)))
+    options = ("--task", "translate", "--rnn-size", 5, "--steps", 2, "--device", "cpu")
+    done = run(home, "train", "pairs.tsv", *options)
+    assert done.returncode == 0, done.stderr
+    assert "character error rate (greedy) " in done.stderr
+    (line,) = (line for line in run(home, "list").stdout.splitlines() if line.startswith("pairs"))
+    assert re.search(r"translate: [\d.]+ greedy", line)
 
 
 def cut(folder: Path) -> None:

@@ -18,7 +18,9 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.pairs import Pair
+from charrnn.folder import card
 from charrnn.folder.reading import read_folder
+from charrnn.folder.record import Evaluation
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
@@ -234,6 +236,29 @@ def test_validation_is_the_cost_of_all_and_greedy_answers() -> None:
     answers = translator_of(task, network).predict([p.source for p in task.val], num_beams=1)
     rate = character_error_rate([a.text for a in answers], [p.target for p in task.val])
     assert scoring.result.score == rate
+
+
+def test_what_the_score_of_an_evaluation_is_of_is_said() -> None:
+    """It stood under the name of the report's, which is of wider searches and more pairs."""
+    some = data_of().divided(settings())
+    assert some.metric == "character error rate (greedy)"
+    many = replace(some, val=list(some.val) * 301)
+    assert many.metric == "character error rate (greedy, first 300)"
+    network = network_of(some, data_of())
+    folder = some.folder(network.config, network.weights())
+    losses = Evaluation(
+        step=5,
+        epoch=0.5,
+        seconds=1.0,
+        train_nats=1.0,
+        val_nats=1.5,
+        learning_rate=0.1,
+        grad_norm=1.0,
+        tokens_per_second=9.0,
+        score=0.25,
+    )
+    shown = card.facts(replace(folder, step=5, metrics=(losses,)))["validation score"]
+    assert shown == "0.25, character error rate of greedy translations of at most 300 pairs"
 
 
 def test_a_batch_is_a_function_of_its_number_and_the_seed() -> None:
