@@ -108,7 +108,7 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         name: of the corpus.
-        characters: its length.
+        characters: its length; of pairs, of both texts; of series, in values without features.
         sha256: its fingerprint.
         records: what it is a list of, as `text.division` names it; "none" for a story.
         record_count: how many of these there are; examples, for a task.

@@ -162,7 +162,7 @@ def read(request: Request, _known: Tokenizer | None = None) -> ForecastData:
         ),
         corpus=CorpusRecord(
             name=short_name(request.files[0]),
-            characters=sum(one.values.size for one in series),
+            characters=sum(len(one.values) for one in series),
             sha256=whole.hexdigest(),
             records="examples",
             record_count=len(series),

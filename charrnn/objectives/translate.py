@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+import msgspec
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -115,6 +116,8 @@ def read(request: Request, known: Tokenizer | None = None) -> TranslateData:
     text_column, label_column = request.reading.text_column, request.work.label_column
     pairs = read_pairs(request.files, request.reading, label_column, notes)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
+    corpus = corpus_of(request.files, texts, "\0".join(targets))
+    characters = corpus.characters + sum(map(len, targets))
     return TranslateData(
         examples=pairs,
         tokenizer=vocabulary_of(texts + targets, request.bases, known),
@@ -124,7 +127,7 @@ def read(request: Request, known: Tokenizer | None = None) -> TranslateData:
             longest_source=1 + max(map(len, texts)),
             longest_target=1 + max(map(len, targets)),
         ),
-        corpus=corpus_of(request.files, texts, "\0".join(targets)),
+        corpus=msgspec.structs.replace(corpus, characters=characters),
         notes=tuple(notes),
     )
 

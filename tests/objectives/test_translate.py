@@ -437,3 +437,8 @@ def test_a_damaged_folder_is_told() -> None:
     other = replace(read_folder(Path("m")), tokenizer=CharTokenizer("01"))
     with pytest.raises(BadDataError, match="the vocabulary is not that of its task"):
         Translator(other)
+
+
+def test_the_size_of_a_corpus_of_pairs_is_that_of_both_texts() -> None:
+    Path("pairs.tsv").write_text("".join(f"{k:02}\t{k:05}\n" for k in range(30)))
+    assert translate.read(request_of()).corpus.characters == 30 * (2 + 5)
