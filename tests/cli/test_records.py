@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tqdm
 from typer.testing import CliRunner, Result
 
 import charrnn
@@ -64,9 +65,10 @@ def test_training_says_what_the_list_is(desk: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "unit"), [("lines", "byte"), ("blocks", "token")])
 def test_a_loss_per_token_is_called_one_per_byte_only_where_it_is(
-    kind: str, unit: str, tmp_path: Path
+    kind: str, unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of a block is one token of two bytes."""
+    bar = tqdm.tqdm
     writer, gap = Writer(), "\n" if kind == "lines" else "\n\n"
     text = gap.join(f"{writer.name()} {k}" for k in range(70))
     (tmp_path / "list.txt").write_text(text)
@@ -82,6 +84,15 @@ def test_a_loss_per_token_is_called_one_per_byte_only_where_it_is(
     ):
         assert set(re.findall(r"bits per (\w+)", said)) == {unit}
     assert json.loads(run(tmp_path, "list", "--json").stdout)["unit"] == unit
+    bars: list[str] = []
+
+    def noted(**given: Any) -> Any:
+        bars.append(given["unit"])
+        return bar(**given)
+
+    monkeypatch.setattr(tqdm, "tqdm", noted)
+    assert run(tmp_path, "eval", "list", "list.txt").exit_code == 0
+    assert bars == [f" {unit}s"]
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
