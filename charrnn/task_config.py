@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -109,7 +109,11 @@ class Translate(_Record, frozen=True, kw_only=True, tag="translate"):
         reach: R, how far a move of the attention goes at most, in tokens of the source.
         longest_source, longest_target: tokens of the longest that were trained on, each with its
             end; they limit how long an answer may become.
+        translated: validation pairs that are translated at an evaluation, greedily: the score in a
+            run's metrics is of these.
     """
+
+    translated: ClassVar[int] = 300
 
     reach: Annotated[int, Meta(ge=1, le=1_000)] = 4
     longest_source: Size

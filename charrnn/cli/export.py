@@ -72,7 +72,7 @@ def export(
         from charrnn.sharing.bundle import bundle
 
         made = bundle(folder, exact=exact)
-        say(_weights(made, asked=exact, unit=folder.tokenizer.unit))
+        say(_weights(made, asked=exact, unit=folder.tokenizer.loss_per))
         if html is not None:
             _write(html, page.model_page(made).encode(), "--html")
         if js is not None:

@@ -48,7 +48,7 @@ def _curve(model: ModelFolder) -> str:
         return ""
     is_task = model.record.task is not None
     losses = [(m.step, m.val_nats / (1 if is_task else math.log(2))) for m in model.metrics]
-    unit = "" if is_task else f" in bits per {model.tokenizer.unit}"
+    unit = "" if is_task else f" in bits per {model.tokenizer.loss_per}"
     title = f"validation loss{unit} (o: the weights that were kept)"
     return f"\n{title}\n{plot(losses, model.step)}"
 

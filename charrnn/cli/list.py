@@ -28,9 +28,10 @@ class Entry(msgspec.Struct, kw_only=True):
             folder was changed.
         cell, num_layers, hidden_size, parameters, corpus: of the model, as far as known.
         val_nats: validation loss of the weights, in nats per token.
-        unit: what a token is: a character or a byte.
+        unit: what a token is: a character, a byte, or a token that may be several bytes, as a
+            record's end; None for numbers.
         task: what the model does; None for a language model.
-        score: of its answers, for a task.
+        score: of its answers, for a task; of a translator's greedy ones, see docs/tasks.md.
     """
 
     name: str
@@ -101,8 +102,8 @@ def _describe(entry: Entry) -> None:
     entry.num_layers, entry.hidden_size = record.model.num_layers, record.model.hidden_size
     entry.parameters = parameter_count(shapes)
     entry.corpus = record.corpus.name if record.corpus else None
-    entry.unit = tokenizer.unit
     entry.task = None if record.task is None else record.task.name
+    entry.unit = None if entry.task == "forecast" else tokenizer.loss_per
     if not (entry.path / WEIGHTS).exists():
         entry.status = "unfinished"
         return
@@ -134,7 +135,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
     shape = f"{entry.cell} {entry.num_layers} × {entry.hidden_size}" if entry.cell else ""
     loss = entry.status if entry.status != "ready" else ""
     if entry.task is not None and entry.score is not None:
-        loss = f"{entry.task}: {entry.score:.3g}"
+        greedy = " greedy" if entry.task == "translate" else ""
+        loss = f"{entry.task}: {entry.score:.3g}{greedy}"
     elif entry.val_nats is not None:
         loss = f"{entry.val_nats / math.log(2):.3f} bits per {entry.unit}"
     return printable(entry.name), shape, printable(entry.corpus or ""), loss, _age(entry.saved)

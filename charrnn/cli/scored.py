@@ -106,7 +106,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     is_list = isinstance(text, Records)
     total = len(networks) * (text.size - (not is_list))
     hidden = None if asked.dynamic else True  # None: where there is no terminal
-    with tqdm(total=total, unit=" characters", leave=False, disable=hidden) as bar:
+    with tqdm(total=total, unit=f" {tokenizer.loss_per}s", leave=False, disable=hidden) as bar:
         nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
     score = text_score(nats, text, config, tokenizer)
     protocol = str(config.protocol or ("records" if is_list else "carried"))

@@ -8,7 +8,7 @@ from charrnn.config import ModelConfig, TaskName
 from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
-from charrnn.task_config import Classify, Forecast, Tag, TaskRecord
+from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 
@@ -29,7 +29,7 @@ def facts(model: ModelFolder) -> dict[str, str]:
     if record.corpus is not None:
         found |= corpus(record.corpus, record.task)
     if (last := model.evaluation) is not None:
-        unit, bits = model.tokenizer.unit, last.val_nats / math.log(2)
+        unit, bits = model.tokenizer.loss_per, last.val_nats / math.log(2)
         if record.task is None:
             found["validation loss"] = f"{last.val_nats:.4f} nats, {bits:.4f} bits per {unit}"
             found["training loss"] = f"{last.train_nats:.4f} nats per {unit}"
@@ -37,7 +37,7 @@ def facts(model: ModelFolder) -> dict[str, str]:
             found["validation loss"] = f"{last.val_nats:.4f}"
             found["training loss"] = f"{last.train_nats:.4f}"
         if last.score is not None:
-            found["validation score"] = f"{last.score:.4g}"
+            found["validation score"] = f"{last.score:.4g}{_how_scored(record.task)}"
         found["trained"] = (
             f"{last.step:,} updates, {last.epoch:.1f} epochs, {last.seconds:,.0f} seconds"
         )
@@ -81,6 +81,13 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
             found["horizon"] = f"{task.horizon} values"
             found["season"] = f"{task.season} values" if task.season > 1 else "none"
     return found
+
+
+def _how_scored(task: TaskRecord | None) -> str:
+    """What the score of an evaluation is of, where it is not of all that validates."""
+    if not isinstance(task, Translate):
+        return ""
+    return f", character error rate of greedy translations of at most {task.translated} pairs"
 
 
 def vocabulary(tokenizer: Tokenizer) -> str:

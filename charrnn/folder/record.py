@@ -91,7 +91,7 @@ class Evaluation(Settings, frozen=True, kw_only=True, omit_defaults=True):
         learning_rate: of the last update.
         grad_norm: of the last update, before clipping.
         tokens_per_second: so far, in updates alone.
-        score: of the answers, for a task that has one.
+        score: of the answers, for a task that has one; of a translator as `Translate` says.
     """
 
     step: int
@@ -110,7 +110,7 @@ class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         name: of the corpus.
-        characters: its length.
+        characters: its length; of pairs, of both texts; of series, in values without features.
         sha256: its fingerprint.
         records: what it is a list of, as `text.division` names it; "none" for a story.
         record_count: how many of these there are; examples, for a task.

@@ -94,7 +94,7 @@ class Task(Protocol):
 
     @property
     def unit(self) -> str:
-        """What the network reads: a character, a byte or a value."""
+        """What the network reads: a character, a byte, a token or a value."""
 
     @property
     def metric(self) -> str:

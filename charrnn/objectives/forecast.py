@@ -44,7 +44,7 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.pasts import Past, past_file
 from charrnn.tasks.series.trials import Trial, report_of
 from charrnn.tasks.series.windows import Values, Windows
-from charrnn.text.corpus import short_name
+from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["ForecastData", "ForecasterNetwork", "Forecasting", "plan", "read"]
@@ -159,8 +159,8 @@ def read(request: Request, _known: Tokenizer | None) -> ForecastData:
             label_column=settings.label_column,
         ),
         corpus=CorpusRecord(
-            name=short_name(request.files[0]),
-            characters=sum(one.values.size for one in series),
+            name=corpus_name(request.files),
+            characters=sum(len(one.values) for one in series),
             sha256=whole.hexdigest(),
             records="examples",
             record_count=len(series),

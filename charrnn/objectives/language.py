@@ -129,8 +129,8 @@ class LanguageModelling:
 
     @property
     def unit(self) -> str:
-        """A character or a byte."""
-        return self.tokenizer.unit
+        """A character or a byte; a token where some are several bytes."""
+        return self.tokenizer.loss_per
 
     @property
     def train_tokens(self) -> int:

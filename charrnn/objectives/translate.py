@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+import msgspec
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -40,8 +41,7 @@ __all__ = ["TranslateData", "Translation", "TranslatorNetwork", "cost_of", "plan
 
 SMOOTHING = 0.1  # of the wanted probabilities: a little of each character
 MAX_EPOCHS = 60
-TRANSLATED = 300  # validation pairs at an evaluation, and
-REPORTED = 1000  # at the end
+REPORTED = 1000  # validation pairs, at the end
 EXAMPLES_AT_ONCE = 128  # in validation
 
 
@@ -114,6 +114,8 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
     text_column, label_column = request.reading.text_column, request.work.label_column
     pairs = read_pairs(request.files, request.reading, label_column, notes)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
+    corpus = corpus_of(request.files, texts, "\0".join(targets))
+    characters = corpus.characters + sum(map(len, targets))
     return TranslateData(
         examples=pairs,
         tokenizer=vocabulary_of(texts + targets, request.bases, known),
@@ -123,7 +125,7 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
             longest_source=1 + max(map(len, texts)),
             longest_target=1 + max(map(len, targets)),
         ),
-        corpus=corpus_of(request.files, texts, "\0".join(targets)),
+        corpus=msgspec.structs.replace(corpus, characters=characters),
         notes=tuple(notes),
     )
 
@@ -145,8 +147,13 @@ class Translation(TextTask[Pair, Batch]):
     """The task of a translator; see `learning.task.Task`."""
 
     kind: Translate
-    metric: ClassVar[str] = ERRORS
     max_epochs: ClassVar[int] = MAX_EPOCHS
+
+    @property
+    def metric(self) -> str:
+        """See `Task`; the report's is of searches with several paths, and of more pairs."""
+        first = self.kind.translated
+        return f"{ERRORS} (greedy{f', first {first:,}' if len(self.val) > first else ''})"
 
     @staticmethod
     def tokens_of(example: Pair) -> int:
@@ -194,7 +201,7 @@ class Translation(TextTask[Pair, Batch]):
             count += int(cost.number)
             yield
         translator = Translator(self.folder(network.config, network.weights()))
-        pairs = self.val[:TRANSLATED]
+        pairs = self.val[: self.kind.translated]
         answers = translator.predict([pair.source for pair in pairs], num_beams=1)
         texts = [answer.text for answer in answers]
         errors = character_error_rate(texts, [pair.target for pair in pairs])

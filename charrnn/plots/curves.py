@@ -19,7 +19,7 @@ class Curve(NamedTuple):
 
     Attributes:
         name: of its folder.
-        unit: what a token is; empty for a task, whose examples differ in length.
+        unit: what the loss is per; empty for a task, whose examples differ in length.
         read: what had been read at each evaluation, in all.
         read_in: in what: tokens; characters of a list, whose tokens are padded side by side;
             updates of a task, and where the run does not say more.
@@ -39,7 +39,7 @@ class Curve(NamedTuple):
 def curve_of(model: ModelFolder) -> Curve:
     """The losses of the run that made a model."""
     steps, is_task = [one.step for one in model.metrics], model.record.task is not None
-    unit, nats = ("", 1.0) if is_task else (model.tokenizer.unit, math.log(2))
+    unit, nats = ("", 1.0) if is_task else (model.tokenizer.loss_per, math.log(2))
     read, read_in = _read(model)
     return Curve(
         name=model.path.resolve().name,

@@ -26,8 +26,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         nats: the sum of -log p over the scored tokens.
         tokens: how many were scored.
-        characters: how many characters these are.
-        bytes: how many bytes of UTF-8 these are.
+        characters: how many characters these are; a record's end counts as one.
+        bytes: how many bytes of UTF-8 these are, those of the ends among them.
     """
 
     nats: float
@@ -90,7 +90,10 @@ def score_of(
         goes_on = (ids & 0xC0) == 0x80  # UTF-8's continuation bytes
         begun = before is not None and 0xC0 <= before <= 0xFF and bool(goes_on[:1].any())
         characters = int((~goes_on).sum()) + begun
-        return Score(nats=nats, tokens=len(ids), characters=characters, bytes=len(ids))
+        end = (tokenizer.end or "").encode("utf-8", "surrogatepass")
+        ends = int((ids == tokenizer.end_id).sum())  # each one token, in several bytes perhaps
+        size = len(ids) + ends * (len(end) - 1)
+        return Score(nats=nats, tokens=len(ids), characters=characters, bytes=size)
     size = len(tokenizer.decode(ids).encode("utf-8", "surrogatepass"))
     return Score(nats=nats, tokens=len(ids), characters=len(ids), bytes=size)
 

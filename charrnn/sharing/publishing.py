@@ -138,7 +138,7 @@ def _head(
     if read:
         given["datasets"] = ["/".join(name.removeprefix(HUB).split("/")[:2]) for name in read]
     if model.evaluation is not None:
-        unit = model.tokenizer.unit
+        unit = model.tokenizer.loss_per
         given["model_name"] = name.partition("/")[2]
         given["eval_results"] = [
             hub.EvalResult(

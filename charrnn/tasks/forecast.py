@@ -82,7 +82,7 @@ class Forecaster(TaskModel[Trial]):
         """How series go on.
 
         Beyond the horizon that the model was trained for, it reads its own forecasts, and features
-        repeat their last season.
+        repeat their last season. Of several models each reads its own.
 
         Args:
             series: each its values in order, or (N, 1+F) with the features beside them; None for
@@ -171,18 +171,25 @@ class Forecaster(TaskModel[Trial]):
             for first in range(0, len(places), at_once):
                 some = places[first : first + at_once]
                 rows = np.stack([series[place][-width:] for place in some])  # (B, N, 1+F)
-                found |= zip(some, self._blocks(rows, horizon), strict=True)
+                found |= zip(some, self._means(rows, horizon), strict=True)
         return [found[place] for place in range(len(series))]
 
-    def _blocks(self, rows: Values, horizon: int) -> Values:
-        """Block after block, each read with the forecasts before it: (B, horizon, 3).
+    def _means(self, rows: Values, horizon: int) -> Values:
+        """The quantiles (B, horizon, 3) of windows (B, N, 1+F): the means of all networks'."""
+        each = [self._blocks(network, rows, horizon) for network in self._networks]
+        found: Values = np.mean(each, axis=0)
+        return found
+
+    def _blocks(self, network: _Network, rows: Values, horizon: int) -> Values:
+        """One network's block after block, each read with its forecasts before: (B, horizon, 3).
 
         A later block is as uncertain as itself and as what it was read from, together.
         """
         width, blocks = rows.shape[1], list[Values]()
         before = np.zeros((len(rows), 1, 1))  # (B, 1, 1), half the width of the band
         for _ in range(-(-horizon // self.task.horizon)):
-            block = self._block(rows)
+            windows = Windows.of(rows, self.task.horizon, self.task.season)
+            block = windows.values(network.quantiles(windows.inputs))
             middle = block[..., MIDDLE : MIDDLE + 1]
             halves = block - middle  # below 0 and above
             block = middle + np.sign(halves) * np.hypot(halves, before)
@@ -191,12 +198,6 @@ class Forecaster(TaskModel[Trial]):
             before = widths[:, -self.task.season :].mean(1, keepdims=True) / 2
             rows = np.concatenate([rows, self._with_features(rows, middle)], 1)[:, -width:]
         return np.concatenate(blocks, 1)[:, :horizon]
-
-    def _block(self, rows: Values) -> Values:
-        """The quantiles of one block (B, horizon, 3); the means of several models'."""
-        windows = Windows.of(rows, self.task.horizon, self.task.season)
-        each = [network.quantiles(windows.inputs) for network in self._networks]
-        return windows.values(np.mean(each, axis=0))
 
     def _with_features(self, rows: Values, values: Values) -> Values:
         """Values (B, horizon, 1) with the features of the last season beside them."""

@@ -36,6 +36,7 @@ __all__ = [
     "Bundled",
     "Corpus",
     "Place",
+    "corpus_name",
     "documents",
     "listed",
     "place_of",
@@ -50,7 +51,7 @@ class Corpus:
     """All the text of a training run.
 
     Attributes:
-        name: a short name, made from the first source.
+        name: a short name, made from the first source, and how many others there are.
         text: the documents, one after the other, each on lines of its own.
         notes: what was changed or left out, to tell the user.
         documents: where its documents begin.
@@ -97,7 +98,7 @@ def read_corpus(
     text = "".join(texts(sources, reading or Reading(), notes, found))
     if not text:
         raise no_text(sources)
-    return Corpus(short_name(sources[0]), text, tuple(notes), found)
+    return Corpus(corpus_name(sources), text, tuple(notes), found)
 
 
 def no_text(sources: Sequence[str | Path]) -> BadDataError:
@@ -268,8 +269,14 @@ def listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
     return [sources] if isinstance(sources, (str, Path)) else sources
 
 
+def corpus_name(sources: Sequence[str | Path]) -> str:
+    """The name of a corpus: of its first source, and how many others there are."""
+    more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
+    return f"{short_name(sources[0])}{more}"
+
+
 def short_name(source: str | Path) -> str:
-    """The name of a corpus, made from its first source."""
+    """The name of a source, as short as possible."""
     source = str(source)
     if source == "-":
         return "stdin"

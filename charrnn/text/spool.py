@@ -23,7 +23,7 @@ from charrnn.arrays import Ids
 from charrnn.config import Reading, Unknown
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache
-from charrnn.text.corpus import Corpus, listed, no_text, short_name, texts
+from charrnn.text.corpus import Corpus, corpus_name, listed, no_text, texts
 from charrnn.text.division import (
     AUTO,
     DOCUMENTS,
@@ -58,7 +58,7 @@ class Spool:
 
     Attributes:
         reading: how bytes became text.
-        name: a short name, made from the first source.
+        name: a short name, as `Corpus.name`.
         notes: what was changed or left out, to tell the user.
         characters: its different characters, sorted.
         length: in characters.
@@ -86,7 +86,7 @@ class Spool:
                 self._store([corpus.text])
             else:
                 self._store(texts(corpus, reading, notes, self._documents))
-                self.name = short_name(corpus[0])
+                self.name = corpus_name(corpus)
             if not self.length:
                 raise no_text(["the corpus"] if isinstance(corpus, Corpus) else corpus)
             head = next(self._stored_pieces())

@@ -96,6 +96,11 @@ class CharTokenizer(
         return "character"
 
     @property
+    def loss_per(self) -> str:
+        """What the loss of a token is a loss per, for people; an end counts as a character."""
+        return self.unit
+
+    @property
     def vocab_size(self) -> int:
         """V, the number of different ids."""
         return len(self.characters) + (self.end is not None)
@@ -235,6 +240,12 @@ class ByteTokenizer(
     def unit(self) -> str:
         """What a token is, for people."""
         return "byte"
+
+    @property
+    def loss_per(self) -> str:
+        """What the loss of a token is a loss per, for people; an end may be several bytes."""
+        end = (self.end or "\n").encode("utf-8", "surrogatepass")
+        return "byte" if len(end) == 1 else "token"
 
     @property
     def vocab_size(self) -> int:

@@ -24,7 +24,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         summary: what was chosen, and why, in one line.
         model, training: the resolved settings.
         parameters: how many numbers will be learnt.
-        unit: what a token is: a character or a byte.
+        unit: what a token is: a character, a byte or, where some are several bytes, a token.
         device, precision: what computes, and in which numbers.
         processes: how many share each update.
         step: updates made before, by a run that goes on.
@@ -99,12 +99,12 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         model: the model folder.
-        val_nats: validation loss in nats per token, a character or a byte; for a task its loss.
+        val_nats: validation loss in nats per token; for a task its loss.
         val_bits_per_char: the same in bits per character; for a task as `Task.bits` has it.
         train_nats: training loss just before, as `val_nats`, with dropout.
         steps, epochs: how long the run was.
         parameters: how many numbers were learnt.
-        unit: what a token is: a character or a byte.
+        unit: what a token is: a character, a byte or, where some are several bytes, a token.
         characters_per_second: in training alone; bytes for a byte tokenizer.
         seconds: of the whole run.
         stopped_early: whether validation had not improved for long.

@@ -129,6 +129,16 @@ def test_a_text_that_was_read_backwards_is_shown_in_its_own_order(desk: Path) ->
             assert [line["nats"] for line in lines] == pytest.approx((-own[::-1]).tolist(), 1e-4)
 
 
+def test_what_was_scored_besides_the_first_text_is_not_kept_silent(desk: Path) -> None:
+    (desk / "two.txt").write_text(VERSE[100:170])
+    texts = ("other.txt", "two.txt")
+    assert json.loads(run(desk, "eval", "verse", *texts, "--json").stdout)["text"] == (
+        "other and 1 more"
+    )
+    assert run(desk, "eval", "verse", *texts, "--html", "page.html").returncode == 0
+    assert "verse reads other and 1 more" in (desk / "page.html").read_text("utf-8")
+
+
 def test_a_page_is_one_file(desk: Path) -> None:
     assert run(desk, "eval", "verse", "other.txt", "--html", "page.html").returncode == 0
     text = (desk / "page.html").read_text("utf-8")

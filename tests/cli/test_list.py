@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from charrnn import CharRNN, CharTokenizer
 from tests.commands import TINY, run
-from tests.conftest import small_config
+from tests.conftest import VERSE, small_config
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -48,6 +49,34 @@ def test_models_are_listed_newest_first_with_what_they_are(home: Path) -> None:
     assert first["parameters"] == summary["parameters"]
     assert own["val_nats"] is own["corpus"] is None
     assert older["saved"] == 0
+
+
+def test_a_translator_is_listed_with_what_its_score_is_of(home: Path) -> None:
+    (home / "pairs.tsv").write_text("".join(f"{k}\t{k * k}\n" for k in range(40)))
+    options = ("--task", "translate", "--rnn-size", 5, "--steps", 2, "--device", "cpu")
+    done = run(home, "train", "pairs.tsv", *options)
+    assert done.returncode == 0, done.stderr
+    assert "character error rate (greedy) " in done.stderr
+    (line,) = (line for line in run(home, "list").stdout.splitlines() if line.startswith("pairs"))
+    assert re.search(r"translate: [\d.]+ greedy", line)
+
+
+def test_a_forecaster_has_no_unit_in_the_list(home: Path) -> None:
+    """It was "byte", of which it reads none."""
+    (home / "series.csv").write_text("y\n" + "".join(f"{k % 7}\n" for k in range(60)))
+    options = ("--task", "forecast", "--rnn-size", 5, "--steps", 2, "--device", "cpu")
+    assert run(home, "train", "series.csv", *options).returncode == 0
+    found = map(json.loads, run(home, "list", "--json").stdout.splitlines())
+    assert {one["name"]: one["unit"] for one in found} == {"series": None, "verse": "character"}
+
+
+def test_a_model_of_several_texts_has_the_name_of_the_first_and_says_how_many(home: Path) -> None:
+    for name in ("a", "b", "c"):
+        (home / f"{name}.txt").write_text(f"{name} {VERSE}" * 3)
+    done = run(home, "train", "a.txt", "b.txt", "c.txt", "--steps", 3, *TINY)
+    assert done.returncode == 0, done.stderr
+    assert (home / "checkpoints" / "a").is_dir()
+    assert re.search("corpus +a and 2 more, ", run(home, "info", "a").stdout)
 
 
 def cut(folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tqdm
 from typer.testing import CliRunner, Result
 
 import charrnn
@@ -60,6 +61,38 @@ def test_training_says_what_the_list_is(desk: Path) -> None:
     assert "one a line" in shown
     assert "and the end of a record" in shown
     assert "names" in run(desk, "list").stdout
+
+
+@pytest.mark.parametrize(("kind", "unit"), [("lines", "byte"), ("blocks", "token")])
+def test_a_loss_per_token_is_called_one_per_byte_only_where_it_is(
+    kind: str, unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a block is one token of two bytes."""
+    bar = tqdm.tqdm
+    writer, gap = Writer(), "\n" if kind == "lines" else "\n\n"
+    text = gap.join(f"{writer.name()} {k}" for k in range(70))
+    (tmp_path / "list.txt").write_text(text)
+    options = ("--records", kind, "--tokenizer", "byte", "--steps", 4, *TINY)
+    trained = run(tmp_path, "train", "list.txt", *options)
+    assert trained.exit_code == 0, trained.stderr
+    assert f" training {unit}s of 63 records" in trained.stderr
+    for said in (
+        trained.stderr,
+        run(tmp_path, "list").stdout,
+        run(tmp_path, "info", "list").stdout,
+        (tmp_path / "checkpoints" / "list" / "README.md").read_text(),
+    ):
+        assert set(re.findall(r"bits per (\w+)", said)) == {unit}
+    assert json.loads(run(tmp_path, "list", "--json").stdout)["unit"] == unit
+    bars: list[str] = []
+
+    def noted(**given: Any) -> Any:
+        bars.append(given["unit"])
+        return bar(**given)
+
+    monkeypatch.setattr(tqdm, "tqdm", noted)
+    assert run(tmp_path, "eval", "list", "list.txt").exit_code == 0
+    assert bars == [f" {unit}s"]
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -18,7 +18,9 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import Budget, CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.pairs import Pair
+from charrnn.folder import card
 from charrnn.folder.reading import read_folder
+from charrnn.folder.record import Evaluation
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
@@ -236,6 +238,29 @@ def test_validation_is_the_cost_of_all_and_greedy_answers() -> None:
     assert scoring.result.score == rate
 
 
+def test_what_the_score_of_an_evaluation_is_of_is_said() -> None:
+    """It stood under the name of the report's, which is of wider searches and more pairs."""
+    some = data_of().divided(settings())
+    assert some.metric == "character error rate (greedy)"
+    many = replace(some, val=list(some.val) * 301)
+    assert many.metric == "character error rate (greedy, first 300)"
+    network = network_of(some, data_of())
+    folder = some.folder(network.config, network.weights())
+    losses = Evaluation(
+        step=5,
+        epoch=0.5,
+        seconds=1.0,
+        train_nats=1.0,
+        val_nats=1.5,
+        learning_rate=0.1,
+        grad_norm=1.0,
+        tokens_per_second=9.0,
+        score=0.25,
+    )
+    shown = card.facts(replace(folder, step=5, metrics=(losses,)))["validation score"]
+    assert shown == "0.25, character error rate of greedy translations of at most 300 pairs"
+
+
 def test_a_batch_is_a_function_of_its_number_and_the_seed() -> None:
     task = data_of().divided(settings())
     first, again = task.batches(settings(seed=5)), task.batches(settings(seed=5))
@@ -412,3 +437,8 @@ def test_a_damaged_folder_is_told() -> None:
     other = replace(read_folder(Path("m")), tokenizer=CharTokenizer("01"))
     with pytest.raises(BadDataError, match="the vocabulary is not that of its task"):
         Translator(other)
+
+
+def test_the_size_of_a_corpus_of_pairs_is_that_of_both_texts() -> None:
+    Path("pairs.tsv").write_text("".join(f"{k:02}\t{k:05}\n" for k in range(30)))
+    assert translate.read(request_of(), None).corpus.characters == 30 * (2 + 5)

@@ -13,6 +13,7 @@ from charrnn import ByteTokenizer, CharRNN, CharTokenizer
 from charrnn.evaluation.surprisals import surprisals
 from charrnn.scoring.score import BLOCK, ROWS, SHORT, alike, blocks, score_of
 from charrnn.text.spool import records_of
+from charrnn.text.tokenizer import encode_records
 from tests.conftest import small_config
 
 LENGTHS = st.lists(st.integers(1, 40) | st.integers(1, 3000), max_size=300)
@@ -74,3 +75,15 @@ def test_a_character_counts_if_some_of_its_bytes_are_scored(text: str, character
     backwards = [before, *ids][::-1]
     score = score_of(1.0, tokenizer, np.array(backwards[1:], np.int32), backwards[0])
     assert score.characters == len(text) - (len(text[-1].encode()) == 1)
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\n — \n"])
+def test_a_list_has_as_many_bytes_in_bytes_as_in_characters(end: str) -> None:
+    """Each end was one byte, so bits per byte of the two models were not comparable."""
+    records = ["éa", "—", "aa—é"]
+    found = []
+    for tokenizer in (ByteTokenizer(end), CharTokenizer("aé—", end)):
+        score = score_of(1.0, tokenizer, encode_records(tokenizer, records))
+        found.append((score.characters, score.bytes))
+    text = "".join(record + end for record in records)
+    assert found == [(len("".join(records)) + len(records), len(text.encode()))] * 2

@@ -326,7 +326,7 @@ def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path)
 
 def test_a_sketch_uses_the_script(browser: Browser, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model", "gru")
-    (tmp_path / "book.js").write_text(script(bundle(folder, exact=True)), "utf-8")
+    (tmp_path / "novel.js").write_text(script(bundle(folder, exact=True)), "utf-8")
     page = tmp_path / "sketch.html"
     page.write_text('<meta charset="utf-8"><script src="novel.js"></script>')
     browser.open(page)

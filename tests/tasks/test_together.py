@@ -15,6 +15,7 @@ import charrnn
 from charrnn import CharRNNError, train
 from charrnn.arrays import softmax
 from charrnn.folder.reading import read_folder
+from charrnn.tasks.answers import Forecast
 from charrnn.tasks.nets.decoder import Decoder
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.texts import as_ids
@@ -68,9 +69,18 @@ def test_a_tag_has_the_mean_of_the_probabilities(desk: Path) -> None:
         np.testing.assert_allclose(np.exp(found), (one + other) / 2, rtol=1e-5)
 
 
-def test_a_forecast_is_the_mean_of_the_forecasts(desk: Path) -> None:
-    first, second, together = both(desk, "forecast")
-    one, other, mean = (model.predict()[0] for model in (first, second, together))
+@pytest.mark.parametrize("horizon", [5, 13])
+def test_a_forecast_is_the_mean_of_the_forecasts(horizon: int, desk: Path) -> None:
+    """Of values that are read in logarithms, and beyond the horizon of training, too."""
+    models = both(desk, "forecast")
+    wide = [10.0 ** (k * k % 7) for k in range(40)]
+    level = [9 + k % 12 + k * k % 7 for k in range(28)]
+    found = [model.predict([wide, level], horizon) for model in models]
+    for one, other, mean in zip(*found, strict=True):
+        _check_mean(one, other, mean)
+
+
+def _check_mean(one: Forecast, other: Forecast, mean: Forecast) -> None:
     for name in ("forecast", "lower", "upper"):
         expected = (np.array(getattr(one, name)) + np.array(getattr(other, name))) / 2
         np.testing.assert_allclose(getattr(mean, name), expected, rtol=1e-6)

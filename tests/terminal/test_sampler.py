@@ -9,15 +9,21 @@ from typing import Any
 
 import pytest
 
-from charrnn import CharRNN, CharTokenizer, Model, SampleConfig
+from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
 from charrnn.sampling import generation
 from charrnn.terminal.writing.sampler import Sampler
+from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import small_config
 
 
 def make_sampler(characters: str, length: int, **options: Any) -> Sampler:
     config = small_config("gru", vocab_size=len(characters))
-    model = Model(config, CharTokenizer(characters), CharRNN(config).weights())
+    return sampler_of(
+        Model(config, CharTokenizer(characters), CharRNN(config).weights()), length, **options
+    )
+
+
+def sampler_of(model: Model, length: int, **options: Any) -> Sampler:
     settings: dict[str, Any] = {
         "prompt": "",
         "unknown": "error",
@@ -63,6 +69,27 @@ def test_the_best_of_many_is_the_best_of_all(monkeypatch: pytest.MonkeyPatch) ->
     sampler.best_of(8)
     (found,) = written(sampler)
     assert (found["seed"], found["text"]) == (best.seed, best.text)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "unit"),
+    [
+        (CharTokenizer("\nabc"), "character"),
+        (ByteTokenizer(), "byte"),
+        (ByteTokenizer("\n"), "byte"),
+        (ByteTokenizer("\n\n"), "token"),
+    ],
+)
+def test_what_a_text_costs_is_said_per_token_by_its_name(
+    tokenizer: Tokenizer, unit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model in bytes was said to have nats per character."""
+    config = small_config("gru", vocab_size=tokenizer.vocab_size)
+    model = Model(config, tokenizer, CharRNN(config).weights())
+    sampler = sampler_of(model, 7, json=False)
+    sampler.best_of(3)
+    sampler.beams(2, 1.0)
+    assert capsys.readouterr().err.count(f" nats per {unit}") == 3
 
 
 def test_many_texts_take_hardly_more_memory_than_one() -> None:

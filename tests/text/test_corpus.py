@@ -44,12 +44,20 @@ def test_a_corpus_is_named_after_its_first_source(source: str, name: str) -> Non
         path /= "file.txt"
     path.write_bytes(gzipped(b"text") if path.suffix == ".gz" else b"text")
     Path("other.txt").write_text("other")
-    assert read_corpus([source, "other.txt"]) == Corpus(name, "text\nother")
+    assert read_corpus([source, "other.txt"]) == Corpus(f"{name} and 1 more", "text\nother")
 
 
 def test_the_current_folder_has_its_own_name(tmp_path: Path) -> None:
     Path("a.txt").write_text("text")
     assert read_corpus(["."]) == Corpus(tmp_path.name, "text")
+
+
+def test_a_corpus_of_several_sources_does_not_pass_for_its_first(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.txt" for name in ("book", "other", "third")]
+    for path in paths:
+        path.write_text(f"{path}\n")
+    names = [read_corpus(paths[:count]).name for count in (1, 2, 3)]
+    assert names == ["book", "book and 1 more", "book and 2 more"]
 
 
 def test_a_folder_is_its_texts_and_tables_sorted(tmp_path: Path) -> None:

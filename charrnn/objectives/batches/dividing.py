@@ -34,6 +34,7 @@ class Shares(NamedTuple):
         batch_size, seq_length: lanes or records side by side, and steps between two updates.
         steps_per_epoch: updates in which all of the training text is read.
         tokens_per_step: that an update reads; of records, on average.
+        records: that are trained on; 0 of a story.
     """
 
     train: int
@@ -43,6 +44,7 @@ class Shares(NamedTuple):
     seq_length: int
     steps_per_epoch: int
     tokens_per_step: float
+    records: int = 0
 
 
 def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
@@ -56,13 +58,16 @@ def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
     return text[:train], text[train:].astype(np.int32)
 
 
-def record_shares(records: Records, given: Mapping[str, Any], notes: list[str]) -> Shares:
+def record_shares(
+    records: Records, given: Mapping[str, Any], notes: list[str], unit: str = "character"
+) -> Shares:
     """How to divide and read a list of records.
 
     Args:
         records: all of the corpus.
         given: settings the user made.
         notes: gets what the user should know.
+        unit: what a token is, for people.
 
     Raises:
         BadDataError: if there are too few.
@@ -98,11 +103,18 @@ def record_shares(records: Records, given: Mapping[str, Any], notes: list[str]) 
     alone = _alone(lengths, batch, steps)
     if 2 * alone > updates:
         notes.append(
-            f"one record has {lengths[-1] - 1:,} characters, and {alone:,} of the {updates:,} "
-            "updates of an epoch read it alone; cut it into several to learn sooner"
+            f"one record has {counted(int(lengths[-1]) - 1, unit)}, and {alone:,} of the "
+            f"{updates:,} updates of an epoch read it alone; cut it into several to learn sooner"
         )
     return Shares(
-        train.size, validation.size, val / different, batch, steps, updates, train.size / updates
+        train.size,
+        validation.size,
+        val / different,
+        batch,
+        steps,
+        updates,
+        train.size / updates,
+        train.count,
     )
 
 

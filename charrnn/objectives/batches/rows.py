@@ -22,7 +22,7 @@ from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.examples import vocabulary
 from charrnn.objectives.batches.groups import Groups
 from charrnn.tasks.texts import END, STAND_IN
-from charrnn.text.corpus import short_name
+from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = [
@@ -67,7 +67,7 @@ def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -
     for text in (*texts, facts):
         whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return CorpusRecord(
-        name=short_name(sources[0]),
+        name=corpus_name(sources),
         characters=sum(map(len, texts)),
         sha256=whole.hexdigest(),
         records="examples",

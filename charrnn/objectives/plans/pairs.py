@@ -91,7 +91,7 @@ def plan_of(
         settings=settings,
         train_tokens=tokens,
         val_tokens=sum(tokens_of(pairs[k]) for k in val_rows),
-        reasons=_reasons(model, settings, tokens, len(train)),
+        reasons=_reasons(model, settings, tokens - 2 * ENDS * len(train), len(train)),
         notes=_notes(len(train_rows) - len(train), longest)
         + sizes.note(model, tokens, request, speed),
         tokens_per_step=tokens / steps,
@@ -121,12 +121,12 @@ def _notes(left_out: int, longest: int) -> tuple[str, ...]:
     )
 
 
-def _reasons(model: ModelConfig, settings: Mapping[str, Any], tokens: int, pairs: int) -> str:
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, pairs: int) -> str:
     """What was chosen and why, in one line."""
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
         f"embedding {model.embed_size}, {counted(settings['batch_size'], 'pair')} side by side, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {counted(pairs, 'training pair')} of {tokens:,} characters"
+        f"chosen for {counted(pairs, 'training pair')} of {characters:,} characters"
     )

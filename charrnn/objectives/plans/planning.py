@@ -24,6 +24,7 @@ from charrnn.objectives.plans.plan import (
 )
 from charrnn.settings import settings_from
 from charrnn.text.records import Records
+from charrnn.words import counted
 
 __all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
 
@@ -70,6 +71,7 @@ def plan(
     given: Mapping[str, Any],
     speed: float,
     *,
+    unit: str = "character",
     fine_tuning: bool = False,
 ) -> Plan:
     """Choose everything that `given` leaves open.
@@ -80,17 +82,18 @@ def plan(
         budget: how long to train.
         given: settings the user made, of `ModelConfig` and `TrainConfig`, within their bounds.
         speed: operations per second that training reaches on this machine.
+        unit: what a token is, for people.
         fine_tuning: whether the weights have been trained before, and must not be shaken.
 
     Raises:
         BadDataError: if the corpus is too small to train on; says how much is needed.
         UsageError: for values too large for the corpus.
     """
-    notes, records = list[str](), 0
+    notes = list[str]()
     if isinstance(text, Records):
-        shares, records = record_shares(text, given, notes), text.count
+        shares = record_shares(text, given, notes, unit)
     else:
-        shares = _story_shares(text, given, notes)
+        shares = _story_shares(text, given, notes, unit)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
     model, passes = _network(shares.train, shape, budget, speed)
@@ -109,7 +112,7 @@ def plan(
         settings=settings,
         train_tokens=shares.train,
         val_tokens=shares.val,
-        reasons=_reasons(model, settings, shares.train, records, passes),
+        reasons=_reasons(model, settings, shares, passes, unit),
         notes=tuple(notes),
         tokens_per_step=shares.tokens_per_step,
         steps_per_epoch=shares.steps_per_epoch,
@@ -129,17 +132,18 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
 
 
 def _reasons(
-    model: ModelConfig, settings: Mapping[str, Any], train: int, records: int, passes: float
+    model: ModelConfig, settings: Mapping[str, Any], shares: Shares, passes: float, unit: str
 ) -> str:
     """What was chosen and why, in one line."""
-    lanes = "records" if records else "lanes"
+    lanes = "records" if shares.records else "lanes"
+    records = f" of {counted(shares.records, 'record')}" if shares.records else ""
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
         f"{settings['batch_size']} {lanes} of {settings['seq_length']} steps, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {train:,} training characters"
-        f"{f' of {records:,} records' if records else ''}, read about {passes:.1f} times"
+        f"chosen for {counted(shares.train, f'training {unit}')}{records}, "
+        f"read about {passes:.1f} times"
     )
 
 
@@ -153,21 +157,21 @@ def too_small(found: str) -> BadDataError:
     return BadDataError(f"the corpus has {found}", "give a longer text")
 
 
-def _story_shares(tokens: int, given: Mapping[str, Any], notes: list[str]) -> Shares:
+def _story_shares(tokens: int, given: Mapping[str, Any], notes: list[str], unit: str) -> Shares:
     """How to divide and read a story; `notes` gets what shrank to fit it."""
-    train, val = _divide(tokens, given.get("val_frac"))
-    batch_size, seq_length = _batch(train, given, notes)
+    train, val = _divide(tokens, given.get("val_frac"), unit)
+    batch_size, seq_length = _batch(train, given, notes, unit)
     size = batch_size * seq_length
     updates = train // batch_size // seq_length
     return Shares(train, val, val / tokens, batch_size, seq_length, updates, size)
 
 
-def _divide(tokens: int, val_frac: float | None) -> tuple[int, int]:
+def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
     """The sizes of the training and the validation text: the last tenth by default."""
     fraction = val_frac or 0.1
     needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
     if tokens < needed:
-        raise too_small(f"{tokens} characters; training and validation need {needed}")
+        raise too_small(f"{tokens} {unit}s; training and validation need {needed}")
     val = round(tokens * fraction)
     if val_frac is None:
         val = min(val, MAX_VAL)
@@ -237,7 +241,7 @@ def _learning_rate(model: ModelConfig, share: float) -> float:
     return float(f"{share * rate * RATES[model.cell]:.1g}")
 
 
-def _batch(train: int, given: Mapping[str, Any], notes: list[str]) -> tuple[int, int]:
+def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) -> tuple[int, int]:
     """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
 
     With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
@@ -257,7 +261,7 @@ def _batch(train: int, given: Mapping[str, Any], notes: list[str]) -> tuple[int,
             break
     if batch_size * seq_length > train:
         raise UsageError(
-            f"{batch_size} lanes of {seq_length} steps need {batch_size * seq_length} characters, "
+            f"{batch_size} lanes of {seq_length} steps need {batch_size * seq_length} {unit}s, "
             f"the training text has {train}",
             "choose a smaller --batch-size or --seq-length",
         )

@@ -89,7 +89,7 @@ def plan_of(
         settings,
         train,
         val,
-        _reasons(model, settings, train, len(train_rows)),
+        _reasons(model, settings, train - ENDS * len(train_rows), len(train_rows)),
         _notes(lengths, longest) + SIZES.note(model, train, request, speed),
         tokens_per_step=train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
@@ -119,7 +119,7 @@ def _notes(lengths: Sequence[int], longest: int) -> tuple[str, ...]:
     return (f"{are} longer than {longest - ENDS:,} characters, and cut there",)
 
 
-def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, texts: int) -> str:
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, texts: int) -> str:
     """What was chosen and why, in one line."""
     stacks = "two stacks of " if model.bidirectional else ""
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
@@ -127,5 +127,5 @@ def _reasons(model: ModelConfig, settings: Mapping[str, Any], train: int, texts:
         f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
         f"{model.embed_size}, {counted(settings['batch_size'], 'text')} side by side, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {counted(texts, 'training text')} of {train:,} characters"
+        f"chosen for {counted(texts, 'training text')} of {characters:,} characters"
     )

@@ -168,7 +168,7 @@ class Sampler:
         rate = length / (time.perf_counter() - begin)
         self._show(best.text, rate, seed=best.seed, mean_log_prob=best.mean_log_prob)
         if not self.json:
-            mean = f"{best.mean_log_prob:.4f} nats per character"
+            mean = f"{best.mean_log_prob:.4f} nats per {self.model.tokenizer.loss_per}"
             say(f"the best of {count}: {mean}, seed {best.seed}")
 
     def beams(self, count: int, length_penalty: float) -> None:
@@ -190,7 +190,7 @@ class Sampler:
             mean = beam.log_prob / max(beam.tokens, 1)
             self._show(beam.text, rate, score=beam.score, mean_log_prob=mean)
             if not self.json:
-                say(f"score {beam.score:.4f}, {mean:.4f} nats per character")
+                say(f"score {beam.score:.4f}, {mean:.4f} nats per {self.model.tokenizer.loss_per}")
 
     @property
     def _seed(self) -> int:

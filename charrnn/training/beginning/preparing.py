@@ -78,6 +78,7 @@ def _language(request: Request) -> tuple[Data, Plan]:
         request.budget,
         settings,
         _speed(settings, request.budget),
+        unit=data.tokenizer.loss_per,
         fine_tuning=base is not None,
     )
     return data, plan

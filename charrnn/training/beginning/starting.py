@@ -43,7 +43,8 @@ from charrnn.learning.learner import Learner
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.task_config import TaskRecord
-from charrnn.text.origin import Origin
+from charrnn.text.corpus import short_name
+from charrnn.text.origin import STANDARD_INPUT, Origin
 from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import loop
@@ -90,6 +91,14 @@ class NewRun:
         return found | _parameters(self.plan.model, self.data.kind)
 
     @property
+    def _name(self) -> str:
+        """Of the folder, if the user gives none: that of the first source alone."""
+        first, *others = self.origin.sources
+        if first == STANDARD_INPUT and not others:  # or a text that the caller has named
+            return self.data.corpus.name
+        return short_name(first)
+
+    @property
     def batch_size(self) -> int:
         """How many rows an update reads."""
         return int((self.repeated or schedule(self.plan, 1)).batch_size)
@@ -103,7 +112,7 @@ class NewRun:
         """
         watch = Stopwatch(self.seconds)
         is_new = self.place is None or not self.place.path.exists()
-        place = self.place or _unused_place(self.data.corpus.name)
+        place = self.place or _unused_place(self._name)
         create_folder(place.path)
         events = partial(self._events, place, watch)
         yield from _locked_in(place.path, events, remove_if_empty=is_new)

@@ -8,15 +8,17 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.config import Budget
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.objectives.batches.dividing import MAX_VAL
 from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
+from charrnn.text.records import Records
 
 
 def plan(
@@ -172,3 +174,20 @@ def test_the_plan_says_what_and_why_in_one_line() -> None:
     assert "\n" not in reasons
     for part in ("gru", "900,000 training characters", "32 lanes of 64 steps"):
         assert part in reasons
+
+
+def test_the_plan_of_a_list_says_how_many_of_its_records_are_trained_on() -> None:
+    """Beside the characters for training stood the number of all records."""
+    ids = np.array([0] + [k for one in range(1, 61) for k in (one, one, 0)])
+    made = planning.plan(Records.of(ids, 0), 61, Budget(), {"val_frac": 0.2}, 1e9)
+    assert made.train_tokens == 48 * 3
+    assert "144 training characters of 48 records" in made.reasons
+
+
+def test_the_plan_of_a_model_in_bytes_calls_them_bytes() -> None:
+    made = planning.plan(1_000_000, 256, Budget(), {}, 1e9, unit="byte")
+    assert "900,000 training bytes" in made.reasons
+    for tokens, settings in ((9, {}), (1000, {"batch_size": 32, "seq_length": 64})):
+        with pytest.raises(CharRNNError, match=r"\d bytes[;,]") as error:
+            planning.plan(tokens, 256, Budget(), settings, 1e9, unit="byte")
+        assert "character" not in str(error.value)

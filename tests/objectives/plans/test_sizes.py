@@ -95,3 +95,14 @@ def test_more_examples_allow_larger_networks() -> None:
     assert [model.hidden_size for model in found] == [8, 16, 16, 32]
     given = sizes.largest(shape | {"hidden_size": 77}, 99, Budget(minutes=1), lambda _: 1.0)
     assert given.hidden_size == 77
+
+
+def test_the_plan_counts_the_characters_of_its_examples_and_no_ends() -> None:
+    """400 texts of two letters had 1,440 characters in 360 for training."""
+    words = [f"{k:03}" for k in range(100)]
+    request = request_of([], steps=2)
+    of_words = texts.plan_of(words, 12, request, lambda _: 1.0, {})
+    assert "90 training texts of 270 characters" in of_words.reasons
+    both = [Pair(word, word[:1]) for word in words]
+    of_both = pairs.plan_of(both, KIND, 12, request, lambda _: 1.0)
+    assert "90 training pairs of 360 characters" in of_both.reasons
