@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.errors import UsageError, not_written
+from charrnn.errors import UsageError
+from charrnn.outputs import output_file
 from charrnn.terminal.output import say, write
 
 if TYPE_CHECKING:
@@ -104,8 +105,6 @@ def _weights(made: Bundle, *, asked: bool, unit: str) -> str:
 
 
 def _write(path: Path, data: bytes, option: str) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise not_written(path, error, option) from None
+    with output_file(path, option) as file:
+        file.write(data)
     write(f"{path}  {len(data) / 1000:,.0f} kB\n")

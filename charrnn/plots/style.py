@@ -14,7 +14,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.errors import CharRNNError, UsageError, not_written
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.outputs import output_file
 
 __all__ = ["COLOURS", "FORMATS", "GREY", "Look", "check_path", "looks", "picture"]
 
@@ -104,8 +105,7 @@ def picture(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure.subplots(rows, sharex=True)
-        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-        try:
-            figure.savefig(path, metadata=metadata)
-        except OSError as error:
-            raise not_written(path, error, option) from None
+        kind = path.suffix.lower()
+        metadata = {"Date": None} if kind == ".svg" else None
+        with output_file(path, option) as file:
+            figure.savefig(file, format=kind[1:], metadata=metadata)
