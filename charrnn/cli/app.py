@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 import charrnn
-from charrnn.errors import CharRNNError, ReadWriteError
+from charrnn.errors import CharRNNError, ReadWriteError, printable
 from charrnn.native.quota import share_processors
 from charrnn.terminal.options import option_names
 from charrnn.terminal.output import STANDARD_OUTPUT, say, set_up_streams
@@ -29,7 +30,7 @@ TRAINING = "pip install torch datasets tqdm charset-normalizer"
 SERVING = "pip install starlette uvicorn"
 INSTALLING = {
     **dict.fromkeys(("torch", "datasets", "tqdm", "charset_normalizer"), TRAINING),
-    **dict.fromkeys(("starlette", "uvicorn"), SERVING),
+    **dict.fromkeys(("starlette", "uvicorn", "h11"), SERVING),
 }
 
 
@@ -95,11 +96,19 @@ def _failures_said() -> Iterator[None]:
     except CharRNNError as error:
         say(f"charrnn: {_in_options(error)}")
         raise typer.Exit(error.exit_code) from None
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in INSTALLING:
+        if isinstance(error, ModuleNotFoundError) and package in INSTALLING:
+            say(f"charrnn: {package} is not installed here; {INSTALLING[package]}")
+        elif "torch" in _packages_of(error):
+            reason = printable(error.msg.partition("\n")[0])
+            advice = "free memory, or install it again"
+            say(f"charrnn: PyTorch could not be loaded: {reason}; {advice}")
+        else:
             raise
-        say(f"charrnn: {package} is not installed here; {INSTALLING[package]}")
+        raise typer.Exit(1) from None
+    except MemoryError:
+        say("charrnn: memory ran out; free some, then try again")
         raise typer.Exit(1) from None
     except OSError as error:
         if error.filename == STANDARD_OUTPUT:
@@ -113,6 +122,12 @@ def _failures_said() -> Iterator[None]:
         raise typer.Exit(failure.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _packages_of(error: BaseException) -> set[str]:
+    """The packages whose code an error went through."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return {frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames}
 
 
 def _in_options(error: CharRNNError) -> str:

@@ -54,6 +54,7 @@ def export(
     exact: ExactOption = False,
 ) -> None:
     """Write a model as a web page, a script or an ONNX graph."""
+    from charrnn.folder.place import Place
     from charrnn.folder.reading import find_model, read_model, refuse_backwards
 
     if model is not None and len(model) > 1:
@@ -62,7 +63,7 @@ def export(
     if html is None and js is None and onnx is None:
         advice = "choose --html, --js or --onnx: charrnn export MODEL --html page.html"
         raise UsageError("there is nothing to write", advice)
-    paths = [path.absolute() for path in (html, js, onnx) if path is not None]
+    paths = [Place.of(path).path for path in (html, js, onnx) if path is not None]
     if len(paths) > len(set(paths)):
         raise UsageError("one file is named twice", "give each kind a file of its own")
     if exact and html is None and js is None:

@@ -95,7 +95,7 @@ def _in_origin_form(app: ASGIApp) -> ASGIApp:
                 raw = b"/" + scope["raw_path"].partition(b"://")[2].partition(b"/")[2]
                 headers = [header for header in scope["headers"] if header[0] != b"host"]
                 headers.append((b"host", host.encode()))
-                scope = scope | {"path": f"/{path}", "raw_path": raw, "headers": headers}
+                scope = {**scope, "path": f"/{path}", "raw_path": raw, "headers": headers}
         await app(scope, receive, send)
 
     return answer

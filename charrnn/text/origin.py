@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.config import Reading
-from charrnn.errors import UsageError
+from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.corpus import BUNDLED, Corpus
 from charrnn.text.hub import HUB
 
-__all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of"]
+__all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of", "working_folder"]
 
 STANDARD_INPUT = "-"
 
@@ -55,6 +55,18 @@ def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origi
     return Origin(tuple(map(_place, sources)), reading)
 
 
+def working_folder() -> Path:
+    """The working folder; to be asked for before PyTorch is loaded, which ends without one.
+
+    Raises:
+        MissingInputError: if it was deleted.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        raise MissingInputError("the working folder was deleted", "go to another") from None
+
+
 def is_read_once(source: str | Path) -> bool:
     """Whether a source is gone once it is read: standard input, a pipe or a device."""
     if str(source) == STANDARD_INPUT:
@@ -74,4 +86,4 @@ def _place(source: str | Path) -> str:
         return place if is_shared else os.path.realpath(place)
     if source.startswith(HUB) or source in BUNDLED or os.path.isabs(source):  # noqa: PTH117
         return source
-    return os.path.join(glob.escape(str(Path.cwd())), source)  # noqa: PTH118 - a glob
+    return os.path.join(glob.escape(str(working_folder())), source)  # noqa: PTH118 - a glob
