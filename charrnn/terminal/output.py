@@ -109,6 +109,10 @@ def _replacer(name: str, stream: TextIO) -> Callable[[UnicodeError], tuple[str, 
             )
             if 0xD800 <= code <= 0xDFFF:
                 found, advice = "the text has bytes that are not characters", "? is shown for each"
+                with suppress(UnicodeError):  # UTF-8 where Python knows of none, as in a name
+                    os.fsencode(error.object[error.start : error.end]).decode()
+                    found = f"{name} is in {stream.encoding}, and names are in UTF-8"
+                    advice = "? is shown for what is not in it; PYTHONUTF8=1 shows all"
             say(f"charrnn: {found}; {advice}")
         return "?" * (error.end - error.start), error.end
 

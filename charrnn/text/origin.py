@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,10 +50,13 @@ def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origi
         try:
             str(source).encode()
         except UnicodeEncodeError:
-            raise UsageError(
-                f"{source}: its name is not UTF-8, so a run could not find it again",
-                "rename it, or give it as standard input",
-            ) from None
+            found = f"{source}: its name is not UTF-8, so a run could not find it again"
+            advice = "rename it, or give it as standard input"
+            with suppress(UnicodeDecodeError):
+                name = os.fsencode(source).decode()
+                found = f"{name}: Python takes names for {sys.getfilesystemencoding()} here"
+                advice = "set PYTHONUTF8=1, or give it as standard input"
+            raise UsageError(found, advice) from None
     return Origin(tuple(map(_place, sources)), reading)
 
 

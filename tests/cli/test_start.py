@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +115,26 @@ def test_a_working_folder_that_was_deleted_is_named(
         assert b"MKL" not in said
     if code == 66:
         assert "the working folder was deleted; go to another" in last
+
+
+def test_a_name_in_utf_8_is_not_said_to_be_none_where_python_knows_only_ascii(home: Path) -> None:
+    """Advice that helps, for a name that is read and for one that is written."""
+    bare = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    shutil.copy(home / "verse.txt", home / "ü日.txt")
+    for arguments, code in (
+        (("train", "ü日.txt", "--steps", "2"), 2),
+        (("export", "verse", "--html", "ü日.html"), 0),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "charrnn", *arguments],
+            cwd=home,
+            env=os.environ | bare,
+            capture_output=True,
+            timeout=120,
+        )
+        assert done.returncode == code
+        said = done.stderr.decode()
+        assert "PYTHONUTF8=1" in said
+        assert "not UTF-8" not in said
+        assert "bytes that are not characters" not in said
+    assert (home / "ü日.html").exists()
