@@ -1,5 +1,19 @@
-"""`python -m charrnn` is `charrnn`."""
+"""`python -m charrnn`, and the command `charrnn`."""
 
-from charrnn.cli.app import main
+import sys
 
-main()
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the `charrnn` command; Ctrl-C ends it without a word, also while it is being loaded."""
+    try:
+        from charrnn.cli.app import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,10 @@ import errno
 import os
 import stat
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -15,10 +17,10 @@ import typer
 from typer.core import TyperGroup
 
 import charrnn
-from charrnn.errors import CharRNNError, ReadWriteError
+from charrnn.errors import CharRNNError, ReadWriteError, printable
 from charrnn.native.quota import share_processors
 from charrnn.terminal.options import option_names
-from charrnn.terminal.output import say, set_up_streams
+from charrnn.terminal.output import STANDARD_OUTPUT, say, set_up_streams
 
 __all__ = ["app", "main"]
 
@@ -28,7 +30,7 @@ TRAINING = "pip install torch datasets tqdm charset-normalizer"
 SERVING = "pip install starlette uvicorn"
 INSTALLING = {
     **dict.fromkeys(("torch", "datasets", "tqdm", "charset_normalizer"), TRAINING),
-    **dict.fromkeys(("starlette", "uvicorn"), SERVING),
+    **dict.fromkeys(("starlette", "uvicorn", "h11"), SERVING),
 }
 
 
@@ -74,32 +76,58 @@ class CharRNNGroup(TyperGroup):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given | {"commands": Commands()})
 
+    def make_context(self, *arguments: Any, **given: Any) -> Any:
+        with _failures_said():  # its own --help and --version are written here
+            return super().make_context(*arguments, **given)
+
     def invoke(self, ctx: Any) -> Any:
+        with _failures_said():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _failures_said() -> Iterator[None]:
+    """Say what ends a command, and end it with the code for that."""
+    try:
         try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
-        except CharRNNError as error:
-            say(f"charrnn: {_in_options(error)}")
-            raise typer.Exit(error.exit_code) from None
-        except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package not in INSTALLING:
-                raise
+            yield
+        finally:
+            sys.stdout.flush()
+    except CharRNNError as error:
+        say(f"charrnn: {_in_options(error)}")
+        raise typer.Exit(error.exit_code) from None
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and package in INSTALLING:
             say(f"charrnn: {package} is not installed here; {INSTALLING[package]}")
-            raise typer.Exit(1) from None
-        except OSError as error:
+        elif "torch" in _packages_of(error):
+            reason = printable(error.msg.partition("\n")[0])
+            advice = "free memory, or install it again"
+            say(f"charrnn: PyTorch could not be loaded: {reason}; {advice}")
+        else:
+            raise
+        raise typer.Exit(1) from None
+    except MemoryError:
+        say("charrnn: memory ran out; free some, then try again")
+        raise typer.Exit(1) from None
+    except OSError as error:
+        if error.filename == STANDARD_OUTPUT:
             seen_enough = _reader_has_left(error)
             _drop_buffered_output()
             if seen_enough:
                 raise typer.Exit(0) from None
-            found = f"{error.filename or 'standard output'}: {error.strerror}"
-            failure = ReadWriteError(found, "make room or check the disk, then try again")
-            say(f"charrnn: {failure}")
-            raise typer.Exit(failure.exit_code) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+        found = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        failure = ReadWriteError(found, "make room or check the disk, then try again")
+        say(f"charrnn: {failure}")
+        raise typer.Exit(failure.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _packages_of(error: BaseException) -> set[str]:
+    """The packages whose code an error went through."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return {frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames}
 
 
 def _in_options(error: CharRNNError) -> str:
@@ -113,13 +141,12 @@ def _in_options(error: CharRNNError) -> str:
 
 
 def _reader_has_left(error: OSError) -> bool:
-    """Whether standard output was a pipe, and its other end is closed."""
+    """Whether an error of standard output says that it is a pipe whose other end is closed."""
     if isinstance(error, BrokenPipeError):
         return True
     # What Windows says of a pipe that is being closed, Python takes for EINVAL: issue 79935 of
     # CPython. A disk has errors of its own.
-    is_invalid = error.errno == errno.EINVAL and error.filename is None
-    if sys.platform != "win32" or not is_invalid:
+    if sys.platform != "win32" or error.errno != errno.EINVAL:
         return False
     return stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
 

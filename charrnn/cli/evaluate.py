@@ -9,7 +9,8 @@ import typer
 
 from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
-from charrnn.errors import UsageError, not_written, printable
+from charrnn.errors import UsageError, printable
+from charrnn.outputs import output_file
 from charrnn.settings import settings_of
 from charrnn.terminal.options import (
     JsonOption,
@@ -143,9 +144,7 @@ def _write_page(path: Path, title: str, found: ScoredText) -> None:
     from charrnn.scoring import heatmap
 
     facts = [f"{label}: {value}" for label, value in _rows(found).items()]
-    try:
-        with path.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(heatmap.page(title, facts, found.characters()))
-    except OSError as error:
-        raise not_written(path, error, "--html") from None
+    with output_file(path, "--html") as file:
+        for part in heatmap.page(title, facts, found.characters()):
+            file.write(part.encode(errors="replace"))
     say(f"the page is {path}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.errors import UsageError, not_written
+from charrnn.errors import UsageError
+from charrnn.outputs import output_file
 from charrnn.terminal.options import ONE_MODEL
 from charrnn.terminal.output import say, write
 
@@ -50,6 +51,7 @@ def export(
     exact: ExactOption = False,
 ) -> None:
     """Write a model as a web page, a script or an ONNX graph."""
+    from charrnn.folder.place import Place
     from charrnn.folder.reading import find_model, read_model, refuse_backwards
 
     if model is not None and len(model) > 1:
@@ -58,7 +60,7 @@ def export(
     if html is None and js is None and onnx is None:
         advice = "choose --html, --js or --onnx: charrnn export MODEL --html page.html"
         raise UsageError("there is nothing to write", advice)
-    paths = [path.absolute() for path in (html, js, onnx) if path is not None]
+    paths = [Place.of(path).path for path in (html, js, onnx) if path is not None]
     if len(paths) > len(set(paths)):
         raise UsageError("one file is named twice", "give each kind a file of its own")
     if exact and html is None and js is None:
@@ -101,8 +103,6 @@ def _weights(made: Bundle, *, asked: bool, unit: str) -> str:
 
 
 def _write(path: Path, data: bytes, option: str) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise not_written(path, error, option) from None
+    with output_file(path, option) as file:
+        file.write(data)
     write(f"{path}  {len(data) / 1000:,.0f} kB\n")

@@ -111,6 +111,9 @@ def measure_gradients(
     names: list[str], corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
 ) -> None:
     """Show how gradients of one or several models fall or grow on their way back."""
+    from charrnn.text.origin import working_folder
+
+    working_folder()
     from charrnn.inside.backwards import gradients
     from charrnn.models.loading import load
     from charrnn.plots.insights import draw_gradients

@@ -10,7 +10,8 @@ import typer
 
 from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units, progress_bar
 from charrnn.config import Reading
-from charrnn.errors import UsageError, not_written
+from charrnn.errors import UsageError
+from charrnn.outputs import output_file
 from charrnn.plots.style import check_path
 from charrnn.terminal.options import (
     JsonOption,
@@ -216,10 +217,8 @@ def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
     facts = [model.facts["cell"], counted(len(ids), model.tokenizer.unit)]
     with progress_bar() as done:
         made = page(model, ids, title, facts, done)
-    try:
-        path.write_text(made, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise not_written(path, error, "--html") from None
+    with output_file(path, "--html") as file:
+        file.write(made.encode(errors="replace"))
     say(f"the page is {path}")
 
 

@@ -84,6 +84,9 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     Raises:
         CharRNNError: if the models or the text can't be read, or don't go together.
     """
+    from charrnn.text.origin import working_folder
+
+    working_folder()
     from tqdm import tqdm
 
     from charrnn.evaluation import losses

@@ -93,6 +93,9 @@ def train(
         if speaks:  # what others find may be the first process at its work
             _refuse_held(resume, out, name)
 
+        from charrnn.text.origin import working_folder
+
+        working_folder()
         from charrnn.terminal import progress
         from charrnn.training import run
 

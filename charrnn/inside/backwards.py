@@ -31,7 +31,7 @@ try:
     import torch
     from torch import Tensor
     from torch.nn.functional import cross_entropy
-except ImportError:
+except ModuleNotFoundError:
     raise CharRNNError("gradients need PyTorch, which is not installed", "install torch") from None
 
 __all__ = ["Gradients", "gradients", "norms_back"]

@@ -9,11 +9,14 @@ charrnn makes has its number type named.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import torch
+
+from charrnn.errors import UsageError
 
 __all__ = ["in_own_modes", "own_modes"]
 
@@ -22,7 +25,12 @@ Item = TypeVar("Item")
 
 @contextmanager
 def own_modes() -> Iterator[None]:
-    """Inside, gradients are recorded and products are in full, in this thread; after, as before."""
+    """Inside, gradients are recorded and products are in full, in this thread; after, as before.
+
+    Raises:
+        UsageError: in a copy of a process that has computed with several threads.
+    """
+    _refuse_copy()
     with ExitStack() as modes:
         modes.enter_context(torch.inference_mode(False))
         modes.enter_context(torch.enable_grad())
@@ -47,3 +55,20 @@ def in_own_modes(steps: Generator[Item]) -> Generator[Item]:
     finally:
         with own_modes():
             steps.close()
+
+
+_computes: int | None = None  # the process in which PyTorch has started threads for charrnn
+
+
+def _refuse_copy() -> None:
+    """Refuse to wait for threads for ever: `os.fork` has not copied them."""
+    global _computes
+    if torch.get_num_threads() == 1:
+        return
+    if _computes not in (None, os.getpid()):
+        raise UsageError(
+            "this process was forked from one that has computed with PyTorch, whose threads it "
+            "does not have",
+            "start it with multiprocessing's spawn method, or call torch.set_num_threads(1) in it",
+        )
+    _computes = os.getpid()

@@ -15,7 +15,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.errors import CharRNNError, UsageError, not_written, printable
+from charrnn.errors import CharRNNError, UsageError, printable
+from charrnn.outputs import output_file
 
 __all__ = ["COLOURS", "FORMATS", "GREY", "Look", "check_path", "looks", "named", "picture"]
 
@@ -113,11 +114,9 @@ def picture(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure.subplots(rows, sharex=True)
-        metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-        with warnings.catch_warnings():
+        kind = path.suffix.lower()
+        metadata = {"Date": None} if kind == ".svg" else None
+        with warnings.catch_warnings(), output_file(path, option) as file:
             if metadata:  # text stays text, and whoever shows it has other fonts
                 warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
-            try:
-                figure.savefig(path, metadata=metadata)
-            except OSError as error:
-                raise not_written(path, error, option) from None
+            figure.savefig(file, format=kind[1:], metadata=metadata)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from charrnn.errors import CannotCreateError
@@ -29,6 +30,8 @@ __all__ = ["address", "listen", "serve"]
 
 DRAIN_SECONDS = 10  # for texts that are being written when the server is asked to end
 HEAD_SECONDS = 10  # in which the head of a request must have arrived
+BESIDE_TEXTS = 256  # connections, besides one for each text that is written
+BESIDE_CONNECTIONS = 64  # open files
 
 
 class _Protocol(H11Protocol):
@@ -83,11 +86,64 @@ class _Protocol(H11Protocol):
             self.waiting = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
 
+def _in_origin_form(app: ASGIApp) -> ASGIApp:
+    """`app`, for requests that name the server in their first line, as those to proxies do, too.
+
+    That name counts then, not the header's: RFC 9112, 3.2.2.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith("/"):
+            scheme, _, rest = scope["path"].partition("://")
+            if scheme.lower() == "http":
+                host, _, path = rest.partition("/")
+                raw = b"/" + scope["raw_path"].partition(b"://")[2].partition(b"/")[2]
+                headers = [header for header in scope["headers"] if header[0] != b"host"]
+                headers.append((b"host", host.encode()))
+                scope = {**scope, "path": f"/{path}", "raw_path": raw, "headers": headers}
+        await app(scope, receive, send)
+
+    return answer
+
+
 async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a connection beyond the limit, whatever it asks for (ASGI)."""
     error = ApiError(503, "there are too many connections; try again", code="busy", retry_after=1)
     error.headers["Connection"] = "close"
     await error.response()(scope, receive, send)
+
+
+class _Listening(socket.socket):
+    """A socket that turns connections away when there can be no more open files.
+
+    asyncio would leave them waiting, and say so a thousand times.
+    """
+
+    _spare: int | None = None
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """A connection and its address; BlockingIOError if there is none to be had now."""
+        try:
+            if self._spare is None:
+                self._spare = os.open(os.devnull, os.O_RDONLY)
+            return super().accept()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        self._give_up_spare()
+        with suppress(OSError), super().accept()[0]:
+            pass  # it is closed
+        raise BlockingIOError
+
+    def close(self) -> None:
+        """Close it, as a socket is closed."""
+        super().close()
+        self._give_up_spare()
+
+    def _give_up_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
 
 def listen(config: ServeConfig) -> socket.socket:
@@ -98,7 +154,8 @@ def listen(config: ServeConfig) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        return socket.create_server((config.host, config.port), family=family, backlog=1024)
+        made = socket.create_server((config.host, config.port), family=family, backlog=1024)
+        return _Listening(fileno=made.detach())
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         port = error.errno in (errno.EADDRINUSE, errno.EACCES)
@@ -140,14 +197,31 @@ def serve(
         "log_config": None,
         "access_log": False,
         "server_header": False,
-        "limit_concurrency": config.max_texts + 256,  # connections
+        "limit_concurrency": _allowed(config.max_texts + BESIDE_TEXTS),  # connections
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
-    app = create_app(Service(load, config, failed))
+    app = _in_origin_form(create_app(Service(load, config, failed)))
     server = uvicorn.Server(uvicorn.Config(app, **settings))
     server.run(sockets=[listening])
     if failures:
         raise failures[0]
+
+
+def _allowed(connections: int) -> int:
+    """As many of these connections as there may be open files, whose limit is raised if need be."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return connections
+    files = connections + BESIDE_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return min(connections, max(1, soft - BESIDE_CONNECTIONS, soft // 2))
+    return connections
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

@@ -26,7 +26,7 @@ from charrnn.cells.layout import (
 )
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
-from charrnn.errors import MissingInputError
+from charrnn.errors import CharRNNError
 from charrnn.folder.record import ModelFolder
 from charrnn.sharing.bundle import name_of
 
@@ -45,13 +45,13 @@ def graph(folder: ModelFolder) -> bytes:
     """The graph of a model, as the content of an `.onnx` file.
 
     Raises:
-        MissingInputError: if the package `onnx` is not installed.
+        CharRNNError: if the package `onnx` is not installed.
     """
     try:
         from onnx import helper
     except ImportError:
         advice = "pip install 'charrnn-toolkit[onnx]'"
-        raise MissingInputError("an ONNX graph needs the package onnx", advice) from None
+        raise CharRNNError("an ONNX graph needs the package onnx", advice) from None
 
     config = folder.record.model
     nodes = _Nodes()

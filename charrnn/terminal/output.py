@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import os
 import sys
@@ -15,7 +16,18 @@ import msgspec
 
 from charrnn.errors import not_written
 
-__all__ = ["OutputFile", "encode_json", "say", "set_up_streams", "shown", "table", "write"]
+__all__ = [
+    "STANDARD_OUTPUT",
+    "OutputFile",
+    "encode_json",
+    "say",
+    "set_up_streams",
+    "shown",
+    "table",
+    "write",
+]
+
+STANDARD_OUTPUT = "standard output"  # the file that an error of it names
 
 # What a terminal would obey, but for tabs and line ends: a text may move the cursor or ring a bell.
 CONTROLS = [*range(9), *range(11, 32), *range(127, 160)]
@@ -27,7 +39,9 @@ JSON_ESCAPES = {code: f"\\u{code:04x}" for code in CONTROLS}
 def set_up_streams() -> None:
     """Let no character end a command: what a stream can't carry is replaced, and said once.
 
-    Of streams that are closed, the output goes nowhere, and input is refused where it is read.
+    Of streams that are closed, the output goes nowhere, and input is refused where it is read. From
+    the first failure of standard error on, what is said goes nowhere: no work ends because nobody
+    reads about it.
     """
     if sys.stdin is not None:
         sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
@@ -35,10 +49,48 @@ def set_up_streams() -> None:
         stream or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         for stream in (sys.stdout, sys.stderr)
     )
-    for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error")):
+    sys.stdout, sys.stderr = _through(sys.stdout, _Output), _through(sys.stderr, _Messages)
+    for stream, name in ((sys.stdout, STANDARD_OUTPUT), (sys.stderr, "standard error")):
         handler = f"charrnn: {name}"
         codecs.register_error(handler, _replacer(name, stream))
-        stream.reconfigure(errors=handler)  # type: ignore[union-attr]
+        stream.reconfigure(errors=handler)  # type: ignore[attr-defined]
+
+
+class _Output(io.FileIO):
+    """Standard output, whose errors name it."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = STANDARD_OUTPUT
+            raise
+
+
+class _Messages(io.FileIO):
+    """Standard error, which never fails."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(data)
+
+
+def _through(stream: Any, kind: type[io.FileIO]) -> TextIO:
+    """`stream`, with its bytes written by a `kind`; as it is where it is no file to Python."""
+    buffer: Any = getattr(stream, "buffer", None)
+    unbuffered = getattr(buffer, "raw", buffer)
+    if not isinstance(unbuffered, io.FileIO):
+        return stream  # type: ignore[no-any-return]
+    raw: Any = kind(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        raw if buffer is unbuffered else io.BufferedWriter(raw),  # so it is with PYTHONUNBUFFERED
+        encoding=stream.encoding,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _replacer(name: str, stream: TextIO) -> Callable[[UnicodeError], tuple[str, int]]:
@@ -57,6 +109,10 @@ def _replacer(name: str, stream: TextIO) -> Callable[[UnicodeError], tuple[str, 
             )
             if 0xD800 <= code <= 0xDFFF:
                 found, advice = "the text has bytes that are not characters", "? is shown for each"
+                with suppress(UnicodeError):  # UTF-8 where Python knows of none, as in a name
+                    os.fsencode(error.object[error.start : error.end]).decode()
+                    found = f"{name} is in {stream.encoding}, and names are in UTF-8"
+                    advice = "? is shown for what is not in it; PYTHONUTF8=1 shows all"
             say(f"charrnn: {found}; {advice}")
         return "?" * (error.end - error.start), error.end
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.config import HUB, Reading
-from charrnn.errors import UsageError
+from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.corpus import BUNDLED, Corpus
 
-__all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of"]
+__all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of", "working_folder"]
 
 STANDARD_INPUT = "-"
 
@@ -47,11 +49,26 @@ def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origi
         try:
             str(source).encode()
         except UnicodeEncodeError:
-            raise UsageError(
-                f"{source}: its name is not UTF-8, so a run could not find it again",
-                "rename it, or give it as standard input",
-            ) from None
+            found = f"{source}: its name is not UTF-8, so a run could not find it again"
+            advice = "rename it, or give it as standard input"
+            with suppress(UnicodeDecodeError):
+                name = os.fsencode(source).decode()
+                found = f"{name}: Python takes names for {sys.getfilesystemencoding()} here"
+                advice = "set PYTHONUTF8=1, or give it as standard input"
+            raise UsageError(found, advice) from None
     return Origin(tuple(map(_place, sources)), reading)
+
+
+def working_folder() -> Path:
+    """The working folder; to be asked for before PyTorch is loaded, which ends without one.
+
+    Raises:
+        MissingInputError: if it was deleted.
+    """
+    try:
+        return Path.cwd()
+    except OSError:
+        raise MissingInputError("the working folder was deleted", "go to another") from None
 
 
 def is_read_once(source: str | Path) -> bool:
@@ -73,4 +90,4 @@ def _place(source: str | Path) -> str:
         return place if is_shared else os.path.realpath(place)
     if source.startswith(HUB) or source in BUNDLED or os.path.isabs(source):  # noqa: PTH117
         return source
-    return os.path.join(glob.escape(str(Path.cwd())), source)  # noqa: PTH118 - a glob
+    return os.path.join(glob.escape(str(working_folder())), source)  # noqa: PTH118 - a glob

@@ -316,7 +316,7 @@ class Failing(io.StringIO):
         return self.number
 
     def flush(self) -> None:
-        raise OSError(errno.EINVAL, "Invalid argument")
+        raise OSError(errno.EINVAL, "Invalid argument", "standard output")
 
 
 @pytest.mark.parametrize(

@@ -15,21 +15,6 @@ function randomNumbers(seed) {
   return next;
 }
 
-/** A setting as a number; sketches may have it from a field, as text. */
-function amount(name, value) {
-  const number = typeof value === "string" && value.trim() ? Number(value) : value;
-  if (typeof number === "number" && number >= 0) return number;
-  const found = typeof value === "string" ? JSON.stringify(value) : String(value);
-  throw new Error(`${name} is ${found}; it must be a number that is not negative`);
-}
-
-/** Texts to stop at: one, or an array. */
-function stopTexts(stop) {
-  const texts = [stop].flat();
-  if (texts.every((text) => typeof text === "string")) return texts;
-  throw new Error("stop must be a text or an array of texts");
-}
-
 /** What logits (V,) become before a draw: weights that are probabilities up to a factor. */
 function drawingWeights(logits, { temperature = 0.8, topK = 0, topP = 1 }) {
   if (temperature === 0) {

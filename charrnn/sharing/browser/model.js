@@ -155,17 +155,14 @@ class FileModel {
   async *generate({
     prompt = "", length = 500, temperature = 0.8, topK = 0, topP = 1, seed = 0, stop = [], signal,
   } = {}) {
-    const random = randomNumbers(amount("seed", seed)), breather = new Breather();
-    const drawing = {
-      temperature: amount("temperature", temperature), topK: amount("topK", topK), topP: amount("topP", topP),
-    };
-    const ending = new Ending(stopTexts(stop).map((one) => this.tokenizer.inKnownForm(one)));
+    const random = randomNumbers(seed), breather = new Breather();
+    const ending = new Ending(stop.map((one) => this.tokenizer.inKnownForm(one)));
     const decode = this.tokenizer.decoder();
     const place = await this.read(this.idsBefore(prompt), this.beginning(), signal);
-    const room = new Length(amount("length", length), prompt);
+    const room = new Length(length, prompt);
     let waiting = "";
     while (room.open && !ending.ended) {
-      const id = draw(drawingWeights(place.logits, drawing), random());
+      const id = draw(drawingWeights(place.logits, { temperature, topK, topP }), random());
       if (id === this.tokenizer.endId) break;
       const text = decode([id]);
       if (!room.takes(text)) break;

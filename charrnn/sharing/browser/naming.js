@@ -1,4 +1,4 @@
-/* What characters are called, and in which form a model knows them. */
+/* What characters are called, and in which form they are known. */
 
 /** A code point as Unicode writes it: U+03A9. */
 const codePoint = (character) =>
@@ -24,6 +24,6 @@ function knownForm(text, known) {
   return found;
 }
 
-/** What is said of texts that are read in other forms. */
+/** What is said of texts in other forms. */
 const formNote = (forms) =>
   `The text is read in another form, since the model knows its characters only in the normal form ${forms} of Unicode.`;

@@ -10,6 +10,21 @@
 
    charRNN.ready is a promise of the model; nobody has to wait for it. */
 
+/** A setting as a number; sketches may have it from a field, as text. */
+function amount(name, value) {
+  const number = typeof value === "string" && value.trim() ? Number(value) : value;
+  if (typeof number === "number" && number >= 0) return number;
+  const found = typeof value === "string" ? JSON.stringify(value) : String(value);
+  throw new Error(`${name} is ${found}; it must be a number that is not negative`);
+}
+
+/** Texts to stop at: one, or an array. */
+function stopTexts(stop) {
+  const texts = [stop].flat();
+  if (texts.every((text) => typeof text === "string")) return texts;
+  throw new Error("stop must be a text or an array of texts");
+}
+
 class CharRNN {
   constructor(data) {
     this.ready = openModel(data);
@@ -28,7 +43,11 @@ class CharRNN {
     return this.doing(callback, async (model) => {
       let sample = "";
       const drawing = { length: 20, temperature: 0.5, seed: Math.floor(this.random() * 2 ** 32) };
-      for await (const piece of model.generate({ ...drawing, ...settings, prompt: seed })) {
+      const asked = { ...drawing, ...settings, stop: stopTexts(settings.stop ?? []), prompt: seed };
+      for (const name of ["length", "temperature", "topK", "topP"]) {
+        if (name in asked) asked[name] = amount(name, asked[name]);
+      }
+      for await (const piece of model.generate(asked)) {
         sample += piece;
         onText(piece);
       }

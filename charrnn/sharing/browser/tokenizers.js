@@ -12,7 +12,7 @@ class CharTokenizer {
     this.ids = new Map(this.characters.map((character, id) => [character, id]));
   }
 
-  /** The text in the form of Unicode that the model knows best; says once that it is another. */
+  /** The text in the form that the model knows best; says once if that is another. */
   inKnownForm(text) {
     const { form, text: found } = knownForm(text, this.ids);
     if (form && !this.told) console.warn(formNote(form));
@@ -47,7 +47,7 @@ class ByteTokenizer {
     this.endId = end === null ? null : 256;
   }
 
-  /** The text: bytes can write every form of Unicode. */
+  /** Bytes can write every form. */
   inKnownForm(text) {
     return text;
   }

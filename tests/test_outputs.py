@@ -1,0 +1,119 @@
+"""Files that a command makes are complete, or as they were before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import threading
+from pathlib import Path
+
+import pytest
+
+from charrnn.errors import CannotCreateError, ReadWriteError
+from charrnn.outputs import output_file
+from tests.commands import start
+
+OLD, NEW = b"an old page", b"a new page, and a longer one"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+@pytest.mark.parametrize("there", [False, True])
+def test_what_fails_half_way_changes_nothing(
+    error: BaseException, there: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    if there:
+        path.write_bytes(OLD)
+    expected = ReadWriteError if isinstance(error, OSError) else KeyboardInterrupt
+
+    def fail() -> None:
+        with output_file(path, "--html") as file:
+            file.write(NEW)
+            file.flush()
+            raise error
+
+    with pytest.raises(expected):
+        fail()
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [OLD] * there
+
+
+def test_a_file_is_replaced_where_a_link_leads_and_keeps_who_may_read_it(tmp_path: Path) -> None:
+    path, link = tmp_path / "page.html", tmp_path / "folder" / "link"
+    path.write_bytes(OLD)
+    path.chmod(0o640)
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with output_file(link, "--html") as file:
+        file.write(NEW)
+        assert path.read_bytes() == OLD
+    assert link.is_symlink()
+    assert path.read_bytes() == NEW
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert sorted(tmp_path.iterdir()) == [link.parent, path]
+
+
+def test_a_new_file_may_be_read_by_whom_the_user_lets_read(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.touch()
+    with output_file(tmp_path / "page.html", "--html") as file:
+        file.write(NEW)
+    assert (tmp_path / "page.html").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_pipe_gets_what_is_written(tmp_path: Path) -> None:
+    pipe, got = tmp_path / "pipe", list[bytes]()
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    with output_file(pipe, "--html") as file:
+        file.write(NEW)
+    reader.join(60)
+    assert got == [NEW]
+    assert pipe.is_fifo()
+
+
+def test_what_is_no_place_for_a_file_is_refused(tmp_path: Path) -> None:
+    around = tmp_path / "around"
+    around.symlink_to(around)
+    for path in (tmp_path, tmp_path / "nowhere" / "page.html", around):
+        refused = pytest.raises(CannotCreateError, match="choose another --html")
+        with refused, output_file(path, "--html"):
+            raise AssertionError("nothing can be written")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("export verse --html", "a.html"),
+        ("export verse --js", "a.js"),
+        ("export verse --onnx", "a.onnx"),
+        ("eval verse verse.txt --html", "a.html"),
+        ("inspect verse verse.txt --html", "a.html"),
+        ("inspect verse verse.txt --horizon --output", "a.svg"),
+        ("plot verse --output", "a.png"),
+    ],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_a_command_whose_file_does_not_fit_leaves_the_old_one(
+    command: str, name: str, there: bool, home: Path
+) -> None:
+    if name.endswith(".onnx"):
+        pytest.importorskip("onnx")
+    if name.endswith((".svg", ".png")):
+        pytest.importorskip("matplotlib")
+    if there:
+        (home / name).write_bytes(OLD)
+    files = sorted(home.iterdir())
+    limit = 2000
+    process = start(
+        home,
+        *command.split(),
+        name,
+        limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 74, said
+    assert said.decode().endswith(f"charrnn: {name}: File too large; make room or check the disk\n")
+    assert sorted(home.iterdir()) == files
+    assert not there or (home / name).read_bytes() == OLD
