@@ -218,6 +218,13 @@ def test_a_spreadsheet_is_called_an_office_document() -> None:
         text_of("a.xlsx")
 
 
+def test_a_document_of_apple_s_programs_is_called_an_office_document() -> None:
+    files = {"Index/Document.iwa": b"\0\1\2", "Data/p.txt": b"text"}
+    Path("novel.pages").write_bytes(zipped(files))
+    with pytest.raises(BadDataError, match=r"an office document.*save it as \.docx"):
+        text_of("novel.pages")
+
+
 def test_names_in_an_archive_move_no_cursor() -> None:
     Path("a.zip").write_bytes(zipped({"\x1b[2J.txt": b"a\r\nb", "x\n.png": PNG}))
     notes = read_corpus(["a.zip"]).notes
