@@ -116,10 +116,13 @@ def _score_answers(
     if json:
         write(encode_json({"models": models, "examples": sources} | report.facts()))
         return
+    width = max(24, *map(len, report.baselines))
     for name, scores in {"model": report.scores, **report.baselines}.items():
         values = "  ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
-        write(f"{name:<24} {values}\n")
-    write(f"{'examples':<24} {report.count:,}\n{report.verdict}\n")
+        write(f"{name:<{width}} {values}\n")
+    write(f"{'examples':<{width}} {report.count:,}\n")
+    if report.shortfall:
+        write(f"{report.shortfall}\n")
 
 
 def _rows(found: ScoredText) -> dict[str, str]:
@@ -148,4 +151,4 @@ def _write_page(path: Path, title: str, found: ScoredText) -> None:
             file.writelines(heatmap.page(title, facts, found.characters()))
     except OSError as error:
         raise not_written(path, error, "--html") from None
-    say(f"the page is {path}")
+    say(f"wrote {path}")

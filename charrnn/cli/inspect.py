@@ -217,7 +217,7 @@ def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
         path.write_text(made, encoding="utf-8", errors="replace")
     except OSError as error:
         raise not_written(path, error, "--html") from None
-    say(f"the page is {path}")
+    say(f"wrote {path}")
 
 
 def _place(model: Model, name: str, quantity: str) -> tuple[int, int, str]:

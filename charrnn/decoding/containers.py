@@ -170,8 +170,8 @@ class _Zstd:
         try:
             import zstandard
         except ImportError:
-            advice = "pip install 'charrnn-toolkit[formats]', or expand it with zstd -d"
-            raise UsageError("a .zst file needs the extra formats", advice) from None
+            advice = "pip install zstandard, or expand it with zstd -d"
+            raise UsageError("a .zst file needs the package zstandard", advice) from None
         self._file, self._error = file, zstandard.ZstdError
         self._next_frame = zstandard.ZstdDecompressor().decompressobj
         self._frame = self._next_frame()

@@ -123,7 +123,7 @@ def names_a_file(word: str) -> bool:
     if word == "-" or word.startswith("hf://") or os.path.exists(word):  # noqa: PTH110
         return True
     if FILE_NAME.fullmatch(word):
-        advice = "check the name; to have that name itself answered, give it on standard input"
+        advice = "check the name; if it is a text and not a file, pass it on standard input"
         raise MissingInputError(f"there is no file {word}", advice)
     return False
 

@@ -258,7 +258,7 @@ def test_standard_input_is_read_through(kind: str, monkeypatch: pytest.MonkeyPat
 def test_zstd_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.txt.zst").write_bytes(COMPRESS[".zst"](b"text"))
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(CharRNNError, match=r"needs the extra formats; pip install"):
+    with pytest.raises(CharRNNError, match=r"needs the package zstandard; pip install zstandard,"):
         text_of("a.txt.zst")
 
 
