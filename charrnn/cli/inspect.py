@@ -140,7 +140,7 @@ def inspect(
             measure_units(_one_model(models, model), corpus, unknown, json, output)
         elif html is not None:
             alone = _one_model(models, model)
-            ids = _first_ids(alone, corpus, characters, unknown)
+            ids = _first_ids(alone, corpus, characters, unknown, ", for which all gates fit")
             _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
         elif unit is not None:
             alone = _one_model(models, model)
@@ -190,9 +190,11 @@ def _one_model(names: list[str], model: Predictor) -> Model:
     return model
 
 
-def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Unknown) -> Ids:
-    """The ids of what is shown of a text; says so if it is not all."""
-    from charrnn.inside.pages.page import fitting
+def _first_ids(
+    model: Model, corpus: Corpus, characters: int | None, unknown: Unknown, why: str = ""
+) -> Ids:
+    """The ids of what is shown of a text; if it is not all says so, and why it is so much."""
+    from charrnn.inside.pages.page import CHARACTERS, fitting
 
     if characters is not None and characters < 1:
         advice = "it must be a whole number, at least 1"
@@ -203,7 +205,10 @@ def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Un
     if not len(ids):
         raise UsageError("there is no text to inspect", "choose another --unknown")
     if len(text) < len(corpus.text) or len(ids) > count:
-        say(f"the first {count:,} {model.tokenizer.unit}s are shown; --characters can change that")
+        if characters or count == CHARACTERS:
+            why = ""
+        shown = f"the first {count:,} {model.tokenizer.unit}s are shown{why}"
+        say(f"{shown}; --characters can change that")
     return ids[:count]
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, inside, load
+from charrnn.cli.app import app
 from tests.commands import run, start
 from tests.conftest import small_config
 
@@ -111,6 +113,19 @@ def test_a_page_is_written(desk: Path) -> None:
     written = (desk / "page.html").read_text("utf-8")
     assert "verse reads other" in written
     assert f"<p>{len(TEXT)} characters</p>" in written
+
+
+def test_a_page_says_why_it_shows_less_than_all(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 2 * 12 * 6 * 7)
+    done = CliRunner().invoke(app, ["inspect", "verse", "other.txt", "--html", "page.html"])
+    assert done.stderr == (
+        "the first 7 characters are shown, for which all gates fit; --characters can change that\n"
+        "wrote page.html\n"
+    )
+    assert "gates are left out" not in (desk / "page.html").read_text("utf-8")
 
 
 def test_who_waits_for_a_page_at_a_terminal_sees_a_bar(desk: Path) -> None:
