@@ -67,7 +67,7 @@ def evaluate(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """Measure how well a model, or a mixture of several, predicts a text or answers examples."""
+    """Measure how well models predict a text or answer examples."""
     config, reading = take(EvalConfig, given), take(Reading, given)
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"

@@ -108,7 +108,7 @@ def inspect(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """See what the units of a model do at each character of a text, and what mattered to it."""
+    """See what a model's units do in a text, and what mattered."""
     reading = take(Reading, given)
     measures = {"units": units, "horizon": horizon, "gradients": gradients}
     ways = {"html": html, "unit": unit, "at": at} | {

@@ -62,7 +62,7 @@ def predict(
     plot: PlotOption = None,
     **given: Any,
 ) -> None:
-    """Answer with a model that was trained for a task: label, tag, translate or forecast."""
+    """Label, tag, translate or forecast with a trained model."""
     reading, others = take(Reading, given), takewhile(_is_model, arguments[1:])
     models = [arguments[0], *others]
     inputs = arguments[len(models) :]

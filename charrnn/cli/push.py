@@ -47,7 +47,7 @@ def push(
     language: LanguageOption = None,
     space: SpaceOption = False,
 ) -> None:
-    """Publish a model on the Hugging Face hub, for you alone or for everyone."""
+    """Publish a model on the Hugging Face hub."""
     from charrnn.folder.reading import find_model, read_model
     from charrnn.sharing.bundle import bundle
     from charrnn.sharing.page import model_page

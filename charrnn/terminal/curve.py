@@ -5,7 +5,7 @@
      |  **
      |    *****
 1.75 |         ***o***
-     0            5,000 updates
+     updates 0 to  5,000
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def plot(points: Sequence[tuple[int, float]], marked: int | None = None) -> str:
         f"{label:>{margin}} |{''.join(row).rstrip()}"
         for label, row in zip(labels, rows, strict=True)
     ]
-    end = f"{last:,} updates"
-    lines.append(f"{'':>{margin}} 0{end:>{max(width, len(end) + 1)}}")
+    axis = "updates 0 to"
+    end = f" {last:,}"
+    lines.append(f"{'':>{margin}} {axis}{end:>{max(width + 1 - len(axis), len(end))}}")
     return "\n".join(lines) + "\n"

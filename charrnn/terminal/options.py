@@ -17,7 +17,16 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from charrnn.config import Settings, Unknown, settings_from
+from charrnn.config import (
+    Budget,
+    ModelConfig,
+    Reading,
+    Settings,
+    TaskSettings,
+    TrainConfig,
+    Unknown,
+    settings_from,
+)
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.settings import Setting, bounds, settings_of
 from charrnn.use_config import SETTINGS
@@ -54,6 +63,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard
 # Where a comma may stand for the point of a decimal fraction, as it does in much of the world.
 DECIMAL_COMMA = re.compile(r"\s*\d+,\d+\s*")
 
+# The sections of a command's help in which settings stand that are not its own.
+PANELS: dict[type[Settings], str] = {
+    Budget: "Length of the run",
+    TaskSettings: "Other tasks",
+    ModelConfig: "Network",
+    TrainConfig: "Training",
+    Reading: "Reading of texts",
+}
+
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Command = Callable[..., None]
 
@@ -67,6 +85,8 @@ def with_settings(
     between its positional and its keyword-only parameters.
     """
     settings = [setting for setting in settings_of(*kinds) if setting.name not in leave_out]
+    panels = {setting.name: PANELS.get(kind) for kind in kinds for setting in settings_of(kind)}
+    options = [_option(setting, panels[setting.name]) for setting in settings]
 
     def prepare(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
@@ -85,7 +105,7 @@ def with_settings(
 
         keywords = [p for p in named if p.kind is p.KEYWORD_ONLY]
         positional = [p for p in named if p.kind is not p.KEYWORD_ONLY]
-        parameters = [*positional, *map(_option, settings), *keywords]
+        parameters = [*positional, *options, *keywords]
         # A signature must have positional parameters first; Typer passes all by name.
         parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -165,7 +185,7 @@ def option_names(parameters: Iterable[str]) -> dict[str, str]:
     return {name: named.get(name, f"--{name.replace('_', '-')}") for name in parameters}
 
 
-def _option(setting: Setting) -> inspect.Parameter:
+def _option(setting: Setting, panel: str | None) -> inspect.Parameter:
     """The parameter that Typer makes the option of a setting from; None if it is not given."""
     kind = setting.type
     more: dict[str, Any] = {}
@@ -178,7 +198,9 @@ def _option(setting: Setting) -> inspect.Parameter:
     default = f"default: {setting.shown_default}" if setting.shown_default else ""
     notes = "; ".join(filter(None, (bounds(setting.annotation), default)))
     text = " ".join(filter(None, (setting.help, setting.cli, f" [{notes}]" if notes else "")))
-    option = typer.Option(*setting.options, help=text, show_default=False, **more)
+    option = typer.Option(
+        *setting.options, help=text, show_default=False, rich_help_panel=panel, **more
+    )
     return inspect.Parameter(
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,

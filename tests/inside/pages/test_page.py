@@ -255,7 +255,7 @@ def test_gates_are_left_out_of_a_page_that_would_be_too_large(
 
 
 def test_the_gates_are_in_a_page_of_as_many_characters_as_are_shown_by_default(
-    monkeypatch: pytest.MonkeyPatch, cell: str
+    monkeypatch: pytest.MonkeyPatch, cell: CellName
 ) -> None:
     model = make(cell, CharTokenizer("\nab"), hidden_size=6, num_layers=3)
     monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 999)
