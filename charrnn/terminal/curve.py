@@ -5,7 +5,7 @@
      |  **
      |    *****
 1.75 |         ***o***
-     updates 0 to  5,000
+      updates 0 to 5,000
 """
 
 from __future__ import annotations
@@ -39,7 +39,5 @@ def plot(points: Sequence[tuple[int, float]], marked: int | None = None) -> str:
         f"{label:>{margin}} |{''.join(row).rstrip()}"
         for label, row in zip(labels, rows, strict=True)
     ]
-    axis = "updates 0 to"
-    end = f" {last:,}"
-    lines.append(f"{'':>{margin}} {axis}{end:>{max(width + 1 - len(axis), len(end))}}")
+    lines.append(f"{'':>{margin}}  updates 0 to {last:,}")
     return "\n".join(lines) + "\n"
