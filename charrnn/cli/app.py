@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import charrnn
 from charrnn.errors import CharRNNError, ReadWriteError, printable
@@ -54,13 +54,39 @@ VERBS = {
 }
 
 
+EXAMPLES = {
+    "train": ("charrnn train novel.txt --minutes 10", "charrnn train reviews.csv --task classify"),
+    "sample": (
+        'charrnn sample novel --prompt "The " --length 500',
+        "charrnn sample -t 0.7 --seed 1",
+    ),
+}
+
+
+class CharRNNCommand(TyperCommand):
+    """A command whose help has a section for each kind of setting."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (said := parameter.get_help_record(ctx)) is not None:
+                is_argument = parameter.param_type_name == "argument"
+                panel = getattr(parameter, "rich_help_panel", None) or "Options"
+                sections.setdefault("Arguments" if is_argument else panel, []).append(said)
+        for title, options in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(options)
+
+
 class Commands(Mapping[str, Any]):
     """The commands by name; each is imported when it is asked for."""
 
     def __getitem__(self, name: str) -> Any:
         file, function = VERBS[name].split(".")
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(name)(getattr(import_module(f"charrnn.cli.{file}"), function))
+        examples = "\n  ".join(["\b\nExamples:", *EXAMPLES[name]]) if name in EXAMPLES else None
+        make = alone.command(name, cls=CharRNNCommand, epilog=examples)
+        make(getattr(import_module(f"charrnn.cli.{file}"), function))
         return typer.main.get_command(alone)
 
     def __iter__(self) -> Iterator[str]:
@@ -159,6 +185,7 @@ def _drop_buffered_output() -> None:
 app = typer.Typer(
     cls=CharRNNGroup,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,9 +15,10 @@ __all__ = ["cache"]
 
 
 def cache(
+    every: Annotated[bool, typer.Option("--all", help="List each of these files.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Delete these files.")] = False,
 ) -> None:
-    """List what is kept on disk to start sooner: ids of long texts, and compiled code."""
+    """Show what is kept on disk: ids of long texts, compiled code."""
     from charrnn.native.code import compiled
     from charrnn.text import cache as texts
 
@@ -24,10 +26,20 @@ def cache(
         count = texts.clear() + compiled.clear()
         write(f"deleted {counted(count, 'file')} in {texts.location()}\n")
         return
-    paths = texts.entries() + compiled.entries()
-    if not paths:
+    kept = {"ids of texts": texts.entries(), "compiled code": compiled.entries()}
+    if not any(kept.values()):
         say(f"nothing is kept in {texts.location()}")
-    for path in paths:
-        status = path.stat()
-        used = datetime.fromtimestamp(status.st_mtime).astimezone()
-        write(f"{status.st_size:>15,} bytes, last used {used:%Y-%m-%d %H:%M}  {path}\n")
+        return
+    if every:
+        for path in (path for paths in kept.values() for path in paths):
+            status = path.stat()
+            used = datetime.fromtimestamp(status.st_mtime).astimezone()
+            write(f"{status.st_size:>15,} bytes, last used {used:%Y-%m-%d %H:%M}  {path}\n")
+        return
+    sums = [f"{kind}: {_sum(paths)}" for kind, paths in kept.items() if paths]
+    write(f"{'; '.join(sums)}; in {texts.location()}\n")
+
+
+def _sum(paths: list[Path]) -> str:
+    size = sum(path.stat().st_size for path in paths) / 1e6
+    return f"{counted(len(paths), 'file')}, {size:,.1f} MB"

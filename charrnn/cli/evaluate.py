@@ -68,7 +68,7 @@ def evaluate(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """Measure how well a model, or a mixture of several, predicts a text or answers examples."""
+    """Measure how well models predict a text or answer examples."""
     config, reading = take(EvalConfig, given), take(Reading, given)
     if config.random_windows is not None and (per_char or html):
         advice = "leave out --per-char and --html"
@@ -117,10 +117,13 @@ def _score_answers(
     if json:
         write(encode_json({"models": models, "examples": sources} | report.facts()))
         return
+    width = max(24, *map(len, report.baselines))
     for name, scores in {"model": report.scores, **report.baselines}.items():
         values = "  ".join(f"{metric} {value:.4g}" for metric, value in scores.items())
-        write(printable(f"{name:<24} {values}") + "\n")
-    write(f"{'examples':<24} {report.count:,}\n{report.verdict}\n")
+        write(printable(f"{name:<{width}} {values}") + "\n")
+    write(f"{'examples':<{width}} {report.count:,}\n")
+    if report.shortfall:
+        write(f"{report.shortfall}\n")
 
 
 def _rows(found: ScoredText) -> dict[str, str]:
@@ -147,4 +150,4 @@ def _write_page(path: Path, title: str, found: ScoredText) -> None:
     with output_file(path, "--html") as file:
         for part in heatmap.page(title, facts, found.characters()):
             file.write(part.encode(errors="replace"))
-    say(f"the page is {path}")
+    say(f"wrote {path}")

@@ -89,7 +89,7 @@ def _warning(folder: ModelFolder) -> str:
     """What else leaves with the model."""
     corpus = folder.record.corpus
     text = "its text" if corpus is None else f"{corpus.name} ({corpus.characters:,} characters)"
-    return f"the model knows parts of {text} by heart; share it with those who may read that"
+    return f"this model has memorised parts of {text}; share it only with people who may read it"
 
 
 def _weights(made: Bundle, *, asked: bool, unit: str) -> str:

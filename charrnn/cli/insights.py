@@ -136,7 +136,7 @@ def _give(
     """Give what was found as the user wants it: as a picture, in JSON, or in a table."""
     if output is not None:
         draw(output)
-        say(f"the picture is {output}")
+        say(f"wrote {output}")
     if json:
         write(encode_json(facts))
     elif output is None:

@@ -110,7 +110,7 @@ def inspect(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """See what the units of a model do at each character of a text, and what mattered to it."""
+    """See what a model's units do in a text, and what mattered."""
     reading = take(Reading, given)
     measures = {"units": units, "horizon": horizon, "gradients": gradients}
     ways = {"html": html, "unit": unit, "at": at} | {
@@ -142,7 +142,7 @@ def inspect(
             measure_units(_one_model(models, model), corpus, unknown, json, output)
         elif html is not None:
             alone = _one_model(models, model)
-            ids = _first_ids(alone, corpus, characters, unknown)
+            ids = _first_ids(alone, corpus, characters, unknown, ", for which all gates fit")
             _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
         elif unit is not None:
             alone = _one_model(models, model)
@@ -192,9 +192,11 @@ def _one_model(names: list[str], model: Predictor) -> Model:
     return model
 
 
-def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Unknown) -> Ids:
-    """The ids of what is shown of a text; says so if it is not all."""
-    from charrnn.inside.pages.page import fitting
+def _first_ids(
+    model: Model, corpus: Corpus, characters: int | None, unknown: Unknown, why: str = ""
+) -> Ids:
+    """The ids of what is shown of a text; if it is not all says so, and why it is so much."""
+    from charrnn.inside.pages.page import CHARACTERS, fitting
 
     if characters is not None and characters < 1:
         advice = "it must be a whole number, at least 1"
@@ -205,9 +207,10 @@ def _first_ids(model: Model, corpus: Corpus, characters: int | None, unknown: Un
     if not len(ids):
         raise UsageError("there is no text to inspect", "choose another --unknown")
     if len(text) < len(corpus.text) or len(ids) > count:
-        first = counted(count, model.tokenizer.unit)
-        are = "is" if count == 1 else "are"
-        say(f"the first {first} {are} shown; --characters can change that")
+        if characters or count == CHARACTERS:
+            why = ""
+        first, are = counted(count, model.tokenizer.unit), "is" if count == 1 else "are"
+        say(f"the first {first} {are} shown{why}; --characters can change that")
     return ids[:count]
 
 
@@ -219,7 +222,7 @@ def _write_page(path: Path, model: Model, ids: Ids, title: str) -> None:
         made = page(model, ids, title, facts, done)
     with output_file(path, "--html") as file:
         file.write(made.encode(errors="replace"))
-    say(f"the page is {path}")
+    say(f"wrote {path}")
 
 
 def _place(model: Model, name: str, quantity: str) -> tuple[int, int, str]:

@@ -45,4 +45,4 @@ def plot(models: ModelsArgument = None, *, output: OutputOption = None) -> None:
             raise MissingInputError(f"{found.path} has no losses to draw", advice)
         curves.append(curve_of(found))
     draw_curves(output, curves)
-    say(f"the picture is {output}")
+    say(f"wrote {output}")

@@ -28,8 +28,9 @@ ArgumentsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL... [FILE | TEXT]...",
-        help="A model folder, or the name of one in checkpoints/; several answer together, so what "
-        "names a model, and no file or folder of texts, is one.  Then "
+        help="A model folder, or the name of one in checkpoints/; several answer together.  "
+        "Leading arguments that name models (and are not files or folders) are taken as models.  "
+        "Then "
         "files of texts, one per line or in a column of a table, or the texts themselves; a "
         "forecaster reads series, and continues those it was trained on if none are given.  "
         "Put -- before one that begins with a minus.  [default: standard input]",
@@ -61,7 +62,7 @@ def predict(
     plot: PlotOption = None,
     **given: Any,
 ) -> None:
-    """Answer with a model that was trained for a task: label, tag, translate or forecast."""
+    """Label, tag, translate or forecast with a trained model."""
     reading, others = take(Reading, given), takewhile(_is_model, arguments[1:])
     models = [arguments[0], *others]
     inputs = arguments[len(models) :]
@@ -71,8 +72,8 @@ def predict(
     task, first = read_record(find_model(models[0])).task, models[0]
     if task is None:
         raise UsageError(
-            f"{first} is a language model: it has no answers",
-            f"write with it: charrnn sample {first}, or score texts: charrnn score {first}",
+            f"{first} is a language model and was not trained to answer",
+            f"to write: charrnn sample {first}",
         )
     if task.name != "forecast" and (horizon is not None or plot is not None):
         option = "--plot" if horizon is None else "--horizon"

@@ -47,7 +47,7 @@ def push(
     language: LanguageOption = None,
     space: SpaceOption = False,
 ) -> None:
-    """Publish a model on the Hugging Face hub, for you alone or for everyone."""
+    """Publish a model on the Hugging Face hub."""
     from charrnn.folder.reading import find_model, read_model
     from charrnn.sharing.bundle import bundle
     from charrnn.sharing.page import model_page
@@ -57,7 +57,7 @@ def push(
     # Made before anything is published: there are models that have no page.
     page = model_page(bundle(found)).encode() if space else None
     if public:
-        say("the model knows parts of its text by heart; everyone will be able to read them")
+        say("this model has memorised parts of its text; everyone will be able to read them")
     write(publish(found, name, license=license, language=language or (), public=public) + "\n")
     if page is not None:
         write(publish_page(found, name, page, public=public) + "\n")

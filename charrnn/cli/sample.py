@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -193,7 +194,28 @@ def _sample(
             from charrnn.terminal.writing.known import known_records
 
             known = known_records(models, model.tokenizer, options.novelty)
-        _write(sampler, options, known)
+        tell_seed = partial(_tell_seed, config, options, quiet=json or "seed" in given)
+        try:
+            _write(sampler, options, known)
+        except KeyboardInterrupt:  # which is how an endless text ends
+            if not sampler.received:
+                tell_seed()
+            raise
+        tell_seed()
+
+
+def _tell_seed(config: SampleConfig, options: SampleOptions, *, quiet: bool) -> None:
+    """Say how to get the same again, where something was drawn and no other line tells."""
+    from charrnn.sampling.drawing.distribution import temperature_schedule
+
+    if quiet or options.interactive or options.beam or options.best_of:
+        return
+    if not any(temperature_schedule(config)):
+        return
+    what = "record" if options.records else "text"
+    several = (options.records or options.num_samples) > 1
+    what = f"these {what}s" if several else f"this {what}"
+    say(f"seed {config.seed}: --seed {config.seed} writes {what} again")
 
 
 def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from charrnn.config import Reading
+from charrnn.errors import UsageError
 from charrnn.terminal.options import (
-    ModelArgument,
     UnknownOption,
     read_by_a_model,
     take,
@@ -19,13 +21,29 @@ from charrnn.text.division import kind_of_end, split
 __all__ = ["score"]
 
 
+ArgumentsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
+        "[default: the newest in checkpoints/]",
+    ),
+]
+
+
 @with_settings(Reading, leave_out=("text_column", "split", "records", "reverse"))
-def score(model: ModelArgument = None, *, unknown: UnknownOption = "error", **given: Any) -> None:
-    """Score each line of standard input, or each record, as lines of JSON."""
+def score(
+    arguments: ArgumentsArgument = None, *, unknown: UnknownOption = "error", **given: Any
+) -> None:
+    """Score each line or record of standard input, as JSON."""
     from charrnn.folder.reading import find_model, read_record
     from charrnn.folder.record import reading_for
     from charrnn.models.loading import load
 
+    model, others = (arguments[0], arguments[1:]) if arguments else (None, [])
+    if others:
+        advice = f"charrnn score {model} < {others[0]}, or charrnn eval {model} {others[0]}"
+        raise UsageError(f"{others[0]} is given, but score reads standard input", advice)
     loaded = load(model)
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
     lines, end = _lines(reading), loaded.tokenizer.end

@@ -75,7 +75,7 @@ def train(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """Train a language model on your text, or with --task another model on your examples.
+    """Train a model on your text, or with --task on examples.
 
     Settings left out are chosen to fit the text.
     """

@@ -168,8 +168,8 @@ class _Zstd:
         try:
             import zstandard
         except ImportError:
-            advice = "pip install 'charrnn-toolkit[formats]', or expand it with zstd -d"
-            raise UsageError("a .zst file needs the extra formats", advice) from None
+            advice = "pip install zstandard, or expand it with zstd -d"
+            raise UsageError("a .zst file needs the package zstandard", advice) from None
         self._file, self._error = file, zstandard.ZstdError
         self._next_frame = zstandard.ZstdDecompressor().decompressobj
         self._frame = self._next_frame()
@@ -260,7 +260,7 @@ class Bounded:
 def _zipped(name: str, file: BinaryIO, budget: Budget, passed: dict[str, None]) -> Iterator[Source]:
     with zipfile.ZipFile(file) as archive:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
-        if any(m.filename in ("[Content_Types].xml", "mimetype") for m in members):
+        if any(_is_of_an_office(member.filename) for member in members):
             advice = "save it as .docx, .epub, .csv or plain text"
             raise NotTextError(f"{name}: an office document, not text", advice)
         for member in members:
@@ -275,6 +275,12 @@ def _zipped(name: str, file: BinaryIO, budget: Budget, passed: dict[str, None]) 
                 raise BadDataError(f"{name}: {error}", "unpack it first") from None
             with opened:
                 yield _member(name, member.filename, Bounded(cast(Readable, opened), budget))
+
+
+def _is_of_an_office(name: str) -> bool:
+    """Whether a file of this name stands in documents of Office, LibreOffice or Apple alone."""
+    is_apples = name.startswith("Index/") and name.endswith(".iwa")
+    return is_apples or name in ("[Content_Types].xml", "mimetype")
 
 
 def _tarred(name: str, stream: Stream, budget: Budget, passed: dict[str, None]) -> Iterator[Source]:

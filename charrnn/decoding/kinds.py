@@ -36,11 +36,13 @@ class Kind(NamedTuple):
         name: what people call it.
         advice: what to do with it.
         container: whether there may be texts in it.
+        binary: whether it is bytes that nobody can read.
     """
 
     name: str
     advice: str = CONVERT
     container: bool = False
+    binary: bool = True
 
 
 KINDS: tuple[tuple[int, bytes, Kind], ...] = (
@@ -54,6 +56,7 @@ KINDS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", UNPACK)),
     (0, b"Rar!\x1a", Kind("a RAR archive", UNPACK)),
     (0, b"%PDF-", Kind("a PDF", "take the text out of it first, for example with pdftotext")),
+    (0, b"{\\rtf", Kind("rich text", "save it as .docx or plain text", binary=False)),
     (
         0,
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",

@@ -231,7 +231,8 @@ def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
 def _refuse_other_kinds(name: str, head: bytes, encoding: str) -> None:
     """Refuse what can be decoded and is yet no text, or one in another encoding."""
     if kind := kinds.kind_of(head):
-        raise NotTextError(f"{name}: a binary file ({kind.name}), not text", kind.advice)
+        found = f"a binary file ({kind.name}), not" if kind.binary else f"{kind.name}, not plain"
+        raise NotTextError(f"{name}: {found} text", kind.advice)
     if kinds.is_wide(encoding):
         return
     if wide := kinds.marked_wide(head):

@@ -90,7 +90,7 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
     for folder in folders:  # which readers then say what is missing in
         if os.path.isdir(folder):  # noqa: PTH112 - Path's method fails on names that are too long
             return folder
-    advice = f"name a model folder, or a model in {CHECKPOINTS}/"
+    advice = f"name a model folder, or a model in {CHECKPOINTS}/ (`charrnn list` shows yours)"
     raise MissingInputError(f"there is no model folder {model}", advice)
 
 

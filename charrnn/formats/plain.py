@@ -1,4 +1,4 @@
-"""Plain text; of an exported chat it says that its dates will be learnt, too."""
+"""Plain text; of an exported chat or a book of Project Gutenberg it says what else is learnt."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ MESSAGE = re.compile(
     r"[\u200e\u200f\ufeff]*\[?\d{1,4}[./-]\d{1,2}[./-]\d{1,4},? +(?:at +)?\d{1,2}[:.]\d{2}"
     r"(?:[:.]\d{2})?[\s\u202f]*(?:[AaPp]\.?[Mm]\.?)?\]?[ ,:-]*[^\n:]{1,60}: "
 )
+LONGEST_MARK = 60  # characters
+GUTENBERG = re.compile(r"^\*\*\* ?(START|END) OF TH(?:E|IS) PROJECT GUTENBERG EBOOK", re.MULTILINE)
 
 
 def texts(source: Source, reading: Reading) -> Iterator[Piece]:
@@ -25,13 +27,28 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     Raises:
         BadDataError: if it is no text in this encoding.
     """
-    note = ""
+    note, line, marks = "", "", set[str]()
     for piece in pieces(source.name, source.stream, reading):
         if piece.first and reading.rules > 1:
             note = _of_chat(piece.text)
+        whole = line + piece.text  # a mark may begin in one piece and end in the next
+        if "PROJECT GUTENBERG" in whole:  # far faster than to look at each line
+            marks.update(GUTENBERG.findall(whole))
+        line = whole[whole.rfind("\n") + 1 :][:LONGEST_MARK]
         yield piece
-    if note:
+    note = note or _of_gutenberg(marks)
+    if note and reading.rules > 1:
         yield Piece(source.name, "", first=False, notes=(note,))
+
+
+def _of_gutenberg(marks: set[str]) -> str:
+    """What to say of a book with these marks of Project Gutenberg; nothing of another text."""
+    found = ["header"] * ("START" in marks) + ["licence"] * ("END" in marks)
+    if not found:
+        return ""
+    it = "them" if len(found) > 1 else "it"
+    why = ", since the licence at the end is what validation reads" * ("END" in marks)
+    return f"it has Project Gutenberg's {' and '.join(found)}; delete {it}{why}"
 
 
 def _of_chat(start: str) -> str:

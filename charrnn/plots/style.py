@@ -85,7 +85,7 @@ def check_path(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: not the name of a picture", f"end it in {' or '.join(FORMATS)}")
     if find_spec("matplotlib") is None:
-        advice = "install it, or charrnn with the extra plots: pip install matplotlib"
+        advice = "pip install matplotlib"
         raise CharRNNError("pictures need matplotlib, which is not installed", advice)
 
 

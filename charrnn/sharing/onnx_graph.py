@@ -50,7 +50,7 @@ def graph(folder: ModelFolder) -> bytes:
     try:
         from onnx import helper
     except ImportError:
-        advice = "pip install 'charrnn-toolkit[onnx]'"
+        advice = "pip install onnx"
         raise CharRNNError("an ONNX graph needs the package onnx", advice) from None
 
     config = folder.record.model

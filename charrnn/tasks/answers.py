@@ -106,12 +106,15 @@ class Forecast(Answer, frozen=True, omit_defaults=True):
         forecast: the values to come, the likely middle.
         lower, upper: a band around them in which four of five values should lie.
         series: its name, where it has one.
+        ds: the times of these values, where those before are written as 1960-12, 1960-12-31 or
+            1960, and are evenly spaced.
     """
 
     forecast: tuple[float, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     series: str = ""
+    ds: tuple[str, ...] = ()
 
     @property
     def _written(self) -> str:

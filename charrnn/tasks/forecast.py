@@ -23,6 +23,7 @@ from charrnn.tasks.answers import Forecast
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
+from charrnn.tasks.series.dates import following
 from charrnn.tasks.series.pasts import Past, first_after, pasts_in
 from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
 from charrnn.tasks.series.windows import Values, Windows
@@ -97,29 +98,34 @@ class Forecaster(TaskModel[Trial]):
         if horizon is not None and not (whole and horizon > 0):
             advice = "it must be a whole number, at least 1"
             raise UsageError(f"horizon is {horizon!r}", advice, "horizon")
-        names, values = self._histories(series)
-        found = self.bands(values, horizon or self.task.horizon)
+        names, values, times = self._histories(series)
+        count = horizon or self.task.horizon
+        found = self.bands(values, count)
         return [
             Forecast(
                 forecast=tuple(band[:, MIDDLE].tolist()),
                 lower=tuple(band[:, 0].tolist()),
                 upper=tuple(band[:, -1].tolist()),
                 series=name,
+                ds=following(before, count),
             )
-            for name, band in zip(names, found, strict=True)
+            for name, band, before in zip(names, found, times, strict=True)
         ]
 
     def _histories(
         self, series: Sequence[Series | Sequence[float] | Values] | None
-    ) -> tuple[list[str], list[Values]]:
-        """The names and the rows (N, 1+F) of what is to go on."""
+    ) -> tuple[list[str], list[Values], list[tuple[str, ...]]]:
+        """The names, the rows (N, 1+F) and the times of what is to go on."""
         if series is None:
-            return [past.name for past in self.pasts], [past.values for past in self.pasts]
+            pasts = self.pasts
+            names, times = [past.name for past in pasts], [past.times for past in pasts]
+            return names, [past.values for past in pasts], times
         if not isinstance(series, list | tuple | np.ndarray):
             what = f"series is a {type(series).__name__}"
             raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
         names = [one.name if isinstance(one, Series) else "" for one in series]
-        return names, [self._checked(one) for one in series]
+        times = [one.times if isinstance(one, Series) else () for one in series]
+        return names, [self._checked(one) for one in series], times
 
     def _checked(self, series: Series | Sequence[float] | Values) -> Values:
         """The rows (N, 1+F) of a series that someone gave."""

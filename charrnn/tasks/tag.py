@@ -196,7 +196,7 @@ def report_of(
         metric="F1",
         count=len(examples),
         scores=scores_of(examples, tags),
-        baselines={"most frequent tag of each word": scores_of(examples, trivial)},
+        baselines={"each word's most frequent tag": scores_of(examples, trivial)},
         notes=unknown_labels(wanted, types, "span"),
     )
 

@@ -210,7 +210,7 @@ def report_of(
         scores=scores,
         baselines={name: scores_of(texts, targets) for name, texts in baselines.items()},
         higher_is_better=False,
-        notes=("for chrF and BLEU: pip install 'charrnn-toolkit[eval]'",) if missing else (),
+        notes=("for chrF and BLEU: pip install sacrebleu",) if missing else (),
     )
 
 

@@ -5,7 +5,7 @@
      |  **
      |    *****
 1.75 |         ***o***
-     0            5,000 updates
+      updates 0 to 5,000
 """
 
 from __future__ import annotations
@@ -39,6 +39,5 @@ def plot(points: Sequence[tuple[int, float]], marked: int | None = None) -> str:
         f"{label:>{margin}} |{''.join(row).rstrip()}"
         for label, row in zip(labels, rows, strict=True)
     ]
-    end = f"{last:,} updates"
-    lines.append(f"{'':>{margin}} 0{end:>{max(width, len(end) + 1)}}")
+    lines.append(f"{'':>{margin}}  updates 0 to {last:,}")
     return "\n".join(lines) + "\n"

@@ -73,7 +73,7 @@ def show_forecasts(
         ]
         draw_forecasts(plot, shown)
         some = f", of the first {DRAWN} series" if len(shown) > DRAWN else ""
-        say(f"the picture is {plot}{some}")
+        say(f"wrote {plot}{some}")
 
 
 def _outlook(history: list[float], answer: Forecast) -> Outlook:

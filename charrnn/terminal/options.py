@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from charrnn.config import HUB, Unknown
+from charrnn.config import HUB, Budget, ModelConfig, Reading, TaskSettings, TrainConfig, Unknown
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.settings import Setting, Settings, bounds, settings_from, settings_of
 from charrnn.use_config import SETTINGS
@@ -53,6 +53,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard
 # Where a comma may stand for the point of a decimal fraction, as it does in much of the world.
 DECIMAL_COMMA = re.compile(r"\s*\d+,\d+\s*")
 
+# The sections of a command's help in which settings stand that are not its own.
+PANELS: dict[type[Settings], str] = {
+    Budget: "Length of the run",
+    TaskSettings: "Other tasks",
+    ModelConfig: "Network",
+    TrainConfig: "Training",
+    Reading: "Reading of texts",
+}
+
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Command = Callable[..., None]
 
@@ -66,6 +75,8 @@ def with_settings(
     between its positional and its keyword-only parameters.
     """
     settings = [setting for setting in settings_of(*kinds) if setting.name not in leave_out]
+    panels = {setting.name: PANELS.get(kind) for kind in kinds for setting in settings_of(kind)}
+    options = [_option(setting, panels[setting.name]) for setting in settings]
 
     def prepare(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
@@ -84,7 +95,7 @@ def with_settings(
 
         keywords = [p for p in named if p.kind is p.KEYWORD_ONLY]
         positional = [p for p in named if p.kind is not p.KEYWORD_ONLY]
-        parameters = [*positional, *map(_option, settings), *keywords]
+        parameters = [*positional, *options, *keywords]
         # A signature must have positional parameters first; Typer passes all by name.
         parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -122,7 +133,7 @@ def names_a_file(word: str) -> bool:
     if word == "-" or word.startswith(HUB) or os.path.exists(word):  # noqa: PTH110
         return True
     if FILE_NAME.fullmatch(word):
-        advice = "check the name; to have that name itself answered, give it on standard input"
+        advice = "check the name; if it is a text and not a file, pass it on standard input"
         raise MissingInputError(f"there is no file {word}", advice)
     return False
 
@@ -164,7 +175,7 @@ def option_names(parameters: Iterable[str]) -> dict[str, str]:
     return {name: named.get(name, f"--{name.replace('_', '-')}") for name in parameters}
 
 
-def _option(setting: Setting) -> inspect.Parameter:
+def _option(setting: Setting, panel: str | None) -> inspect.Parameter:
     """The parameter that Typer makes the option of a setting from; None if it is not given."""
     kind = setting.type
     more: dict[str, Any] = {}
@@ -177,7 +188,9 @@ def _option(setting: Setting) -> inspect.Parameter:
     default = f"default: {setting.shown_default}" if setting.shown_default else ""
     notes = "; ".join(filter(None, (bounds(setting.annotation), default)))
     text = " ".join(filter(None, (setting.help, setting.cli, f" [{notes}]" if notes else "")))
-    option = typer.Option(*setting.options, help=text, show_default=False, **more)
+    option = typer.Option(
+        *setting.options, help=text, show_default=False, rich_help_panel=panel, **more
+    )
     return inspect.Parameter(
         setting.name,
         inspect.Parameter.KEYWORD_ONLY,

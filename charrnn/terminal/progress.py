@@ -26,7 +26,7 @@ from charrnn.words import counted
 
 __all__ = ["Interrupted", "show"]
 
-MAX_CHANGES = 3  # of the plan that are told one by one
+MAX_CHANGES = 3  # of the threads that are told one by one
 BAR = "{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}"
 
 
@@ -145,17 +145,15 @@ def _next(event: Finished) -> str:
 
 
 def _corrections(event: Finished) -> str:
-    """When and why the number of updates was corrected, on a line; empty if it was not."""
+    """How the number of updates was corrected, on a line; empty if it was not."""
     if not event.corrections:
         return ""
-    changes = [
-        f"after {one.seconds:.0f} s from {one.planned:,} to {one.steps:,}, since the machine "
-        f"had become {'slower' if one.steps < one.planned else 'faster'}"
-        for one in event.corrections
-    ]
-    if len(changes) > MAX_CHANGES:
-        changes[1:-1] = [f"{len(changes) - 2} times in between"]
-    return f"to keep to the minutes, the number of updates was changed {'; '.join(changes)}\n"
+    first, last = event.corrections[0], event.corrections[-1]
+    times = "once" if first is last else counted(len(event.corrections), "time")
+    return (
+        f"to end on time, the plan was corrected {times}, from {first.planned:,} to "
+        f"{last.steps:,} updates, as the machine's speed changed\n"
+    )
 
 
 def _threads(event: Finished) -> str:

@@ -14,7 +14,7 @@ from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.neighbours import Neighbours, usage
 from charrnn.training.recorder import Recorder
 
-__all__ = ["loop"]
+__all__ = ["is_over", "loop"]
 
 REPORT_SECONDS = 0.25  # between two Progress events
 INTERRUPTED_SECONDS = 2.0  # how long Ctrl-C waits for a save that is under way
@@ -58,6 +58,11 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     yield recorder.finish(learner)
 
 
+def is_over(learner: Learner, recorder: Recorder) -> bool:
+    """Whether all updates are made, or validation has not improved for long."""
+    return learner.step >= learner.config.steps or recorder.stale >= learner.config.patience
+
+
 def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
     """Update, evaluate and save until there is nothing left to do."""
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
@@ -68,7 +73,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         if recorder.is_due(learner):
             yield from _evaluated(learner, recorder, deadline, ticks)
         config = learner.config
-        if learner.step >= config.steps or recorder.stale >= config.patience:
+        if is_over(learner, recorder):
             break
         learner.update()
         if is_stuck(learner):

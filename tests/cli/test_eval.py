@@ -176,6 +176,7 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
         (("eval", "verse", "other.txt", "--segment", 4), 2, "--segment needs dynamic evaluation"),
         (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
         (("eval", "verse", "other.txt", "--dynamic", "verse.txt", "--rate", -1), 2, "rate is -1"),
+        (("score", "verse", "a.txt"), 2, "; charrnn score verse < a.txt, or charrnn eval verse a"),
         (("score", "nobody"), 66, "no model folder nobody"),
     ],
 )

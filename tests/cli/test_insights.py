@@ -106,7 +106,7 @@ def test_a_picture_is_written_and_named(home: Path, arguments: tuple[str, ...]) 
     done = run(home, *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert done.stderr.endswith("the picture is picture.svg\n")
+    assert done.stderr.endswith("wrote picture.svg\n")
     assert (home / "picture.svg").read_text("utf-8").startswith("<?xml")
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, inside, load
+from charrnn.cli.app import app
 from tests.commands import run, start
 from tests.conftest import small_config
 
@@ -107,10 +109,23 @@ def test_what_mattered_is_told(desk: Path) -> None:
 
 def test_a_page_is_written(desk: Path) -> None:
     done = run(desk, "inspect", "verse", "other.txt", "--html", "page.html")
-    assert done.stderr == "the page is page.html\n"
+    assert done.stderr == "wrote page.html\n"
     written = (desk / "page.html").read_text("utf-8")
     assert "verse reads other" in written
     assert f"<p>{len(TEXT)} characters</p>" in written
+
+
+def test_a_page_says_why_it_shows_less_than_all(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 2 * 12 * 6 * 7)
+    done = CliRunner().invoke(app, ["inspect", "verse", "other.txt", "--html", "page.html"])
+    assert done.stderr == (
+        "the first 7 characters are shown, for which all gates fit; --characters can change that\n"
+        "wrote page.html\n"
+    )
+    assert "gates are left out" not in (desk / "page.html").read_text("utf-8")
 
 
 def test_who_waits_for_a_page_at_a_terminal_sees_a_bar(desk: Path) -> None:
@@ -128,7 +143,7 @@ def test_who_waits_for_a_page_at_a_terminal_sees_a_bar(desk: Path) -> None:
     process.communicate(timeout=120)
     assert process.returncode == 0
     assert re.search(rb"\d+% \|.*left", shown)
-    assert shown.endswith(b"the page is page.html\r\n")
+    assert shown.endswith(b"wrote page.html\r\n")
 
 
 def test_a_text_of_one_character_has_answers(desk: Path) -> None:
@@ -152,7 +167,7 @@ def test_a_model_that_has_diverged_is_shown_as_it_is(desk: Path) -> None:
     for way in (("--unit", "0.1"), ("--at", 3), ("--html", "page.html")):
         done = run(desk, "inspect", "diverged", "few.txt", *way)
         assert done.returncode == 0
-        assert done.stderr in ("", "the page is page.html\n")
+        assert done.stderr in ("", "wrote page.html\n")
         assert "no number" in done.stdout or "diverged:" in (desk / "page.html").read_text("utf-8")
     shown = run(desk, "inspect", "diverged", "few.txt", "--at", 3, "--json")
     assert json.loads(shown.stdout)["changes"] == [None] * 3

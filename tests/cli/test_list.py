@@ -153,7 +153,7 @@ def test_info_draws_the_losses(home: Path) -> None:
     shown = run(home, "info", "curve").stdout
     title, *lines = shown[shown.index("validation loss in") :].splitlines()
     assert title.startswith("validation loss in bits per character")
-    assert lines[-1].endswith("40 updates")
+    assert lines[-1].endswith("updates 0 to 40")
     metrics = home / "checkpoints" / "curve" / "metrics.jsonl"
     bits = [json.loads(line)["val_nats"] / math.log(2) for line in metrics.read_text().splitlines()]
     assert lines[0].startswith(f"{max(bits):.3f}")

@@ -98,6 +98,33 @@ def test_an_output_file_is_not_touched_when_there_is_no_model(desk: Path) -> Non
     assert (desk / "kept.txt").read_text() == "kept"
 
 
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ((), "this text"),
+        (("--num-samples", 3), "these texts"),
+        (("--novelty", "verse.txt", "--reject-copies", 25, "--num-samples", 2), "these texts"),
+    ],
+)
+def test_a_text_can_be_had_again_by_the_seed_that_is_told(
+    desk: Path, more: tuple[object, ...], what: str
+) -> None:
+    arguments = ("sample", "verse", "-n", 60, *more)
+    found = run(desk, *arguments)
+    said = re.search(rf"^seed (\d+): --seed \1 writes {what} again\n", found.stderr, re.MULTILINE)
+    assert said
+    again = run(desk, *arguments, "--seed", said[1])
+    assert again.stdout == found.stdout
+    assert "seed" not in again.stderr
+
+
+@pytest.mark.parametrize("more", [("-t", 0), ("--beam", 2), ("--json",)])
+def test_no_seed_is_told_where_none_matters_or_it_stands_in_the_answer(
+    desk: Path, more: tuple[object, ...]
+) -> None:
+    assert "--seed" not in run(desk, "sample", "verse", "-n", 20, *more).stderr
+
+
 def test_what_a_sample_copies_is_told(desk: Path) -> None:
     arguments = ("sample", "verse", "--novelty", "verse.txt", "-n", 120, "--seed", 2)
     shown = run(desk, *arguments)
@@ -278,7 +305,7 @@ def test_an_end_that_cannot_come_is_told_in_one_line(home: Path) -> None:
     empty = run(home, "sample", "verse", "--stop", "x", "--stop", "")
     assert (empty.returncode, empty.stdout) == (2, "")
     assert empty.stderr == "charrnn: --stop has an empty text; leave it out\n"
-    said = run(home, "sample", "verse", "-n", 5, "--stop", "Ω")
+    said = run(home, "sample", "verse", "-n", 5, "--stop", "Ω", "--seed", 1)
     assert said.returncode == 0
     assert said.stderr == "charrnn: no text will end at 'Ω', since the model does not know 'Ω'\n"
 

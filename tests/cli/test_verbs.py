@@ -200,7 +200,7 @@ def test_no_model_and_damaged_model(tmp_path: Path) -> None:
 def test_a_model_without_manifest_is_used_with_a_warning(tmp_path: Path) -> None:
     CharRNN(small_config("gru")).save_pretrained(tmp_path / "m", CharTokenizer("\n abcdefghi"))
     (tmp_path / "m" / "manifest.json").unlink()
-    done = run(tmp_path, "sample", "m", "-n", 5)
+    done = run(tmp_path, "sample", "m", "-n", 5, "--seed", 1)
     assert done.returncode == 0
     assert re.fullmatch(r"charrnn: m has no manifest\.json[^\n]*\n", done.stderr)
 
@@ -289,6 +289,30 @@ def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
     assert all("characters)" in line for line in lines)
 
 
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_shows_each_verb_in_a_whole_line(tmp_path: Path, option: str) -> None:
+    done = run(tmp_path, option)
+    assert done.returncode == 0
+    lines = done.stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == list(CALLED)
+    assert all(len(line.split(maxsplit=1)[1]) <= 60 for line in lines)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_help_of_a_verb_has_sections_and_examples(tmp_path: Path) -> None:
+    shown = run(tmp_path, "train", "-h").stdout
+    places = [
+        shown.index(f"\n{title}:\n")
+        for title in ("Arguments", "Options", "Length of the run", "Network", "Training")
+    ]
+    assert places == sorted(places)
+    assert shown.index("Length of the run:") < shown.index("  --minutes") < shown.index("Network:")
+    assert shown.endswith(
+        "\n  Examples:\n    charrnn train novel.txt --minutes 10\n"
+        "    charrnn train reviews.csv --task classify\n"
+    )
+
+
 def test_version(tmp_path: Path) -> None:
     assert re.fullmatch(r"charrnn \d+\.\d+\.\d+\n", run_anew(tmp_path, "--version").stdout)
 
@@ -350,7 +374,7 @@ def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert err == b""
+    assert re.fullmatch(rb"seed (\d+): --seed \1 writes this text again\n", err)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

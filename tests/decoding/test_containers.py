@@ -218,6 +218,13 @@ def test_a_spreadsheet_is_called_an_office_document() -> None:
         text_of("a.xlsx")
 
 
+def test_a_document_of_apple_s_programs_is_called_an_office_document() -> None:
+    files = {"Index/Document.iwa": b"\0\1\2", "Data/p.txt": b"text"}
+    Path("novel.pages").write_bytes(zipped(files))
+    with pytest.raises(BadDataError, match=r"an office document.*save it as \.docx"):
+        text_of("novel.pages")
+
+
 def test_names_in_an_archive_move_no_cursor() -> None:
     Path("a.zip").write_bytes(zipped({"\x1b[2J.txt": b"a\r\nb", "x\n.png": PNG}))
     notes = read_corpus(["a.zip"]).notes
@@ -251,7 +258,7 @@ def test_standard_input_is_read_through(kind: str, monkeypatch: pytest.MonkeyPat
 def test_zstd_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.txt.zst").write_bytes(COMPRESS[".zst"](b"text"))
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(CharRNNError, match=r"needs the extra formats; pip install"):
+    with pytest.raises(CharRNNError, match=r"needs the package zstandard; pip install zstandard,"):
         text_of("a.txt.zst")
 
 

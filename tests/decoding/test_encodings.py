@@ -112,6 +112,7 @@ def test_padded_logs_lose_their_padding_and_say_so() -> None:
     ("head", "found"),
     [
         (b"%PDF-1.7\n%abc\n", "a PDF.*pdftotext"),
+        (b"{\\rtf1\\ansi Night. ", r"rich text, not plain text; save it as \.docx or plain text"),
         (b"\x89PNG\r\n\x1a\n", "a PNG picture.*--tokenizer byte"),
         (b"RIFF1234WAVEfmt \0", "a WAV recording"),
         (b"\0\0\0\x18ftypmp42", "a video"),

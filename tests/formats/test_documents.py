@@ -174,5 +174,7 @@ def test_without_the_library_it_says_what_to_install(
     write_epub()
     monkeypatch.setitem(sys.modules, "defusedxml", None)
     suffix = name[1:]
-    with pytest.raises(UsageError, match=rf"\{suffix} files need the extra formats; pip install"):
+    with pytest.raises(
+        UsageError, match=rf"\{suffix} files need the package defusedxml; pip install defusedxml,"
+    ):
         text_of(name)

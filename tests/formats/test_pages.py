@@ -183,6 +183,42 @@ def test_a_chat_is_text_with_a_note_on_its_dates(kind: str) -> None:
     )
 
 
+START = "*** START OF THE PROJECT GUTENBERG EBOOK EMMA ***\n"
+END = "*** END OF THIS PROJECT GUTENBERG EBOOK EMMA ***\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "found"),
+    [
+        (
+            *(START, END),
+            "it has Project Gutenberg's header and licence; delete them, since the licence at the "
+            "end is what validation reads",
+        ),
+        (START, "", "it has Project Gutenberg's header; delete it"),
+        (
+            *("", END),
+            "it has Project Gutenberg's licence; delete it, since the licence at the end is what "
+            "validation reads",
+        ),
+    ],
+)
+@pytest.mark.parametrize("length", [50, 70_000])
+def test_a_book_of_project_gutenberg_is_text_with_a_note_on_what_is_not_its_own(
+    head: str, tail: str, found: str, length: int
+) -> None:
+    text = f"The book Emma\n{head}" + "Emma Woodhouse, handsome\n" * length + f"{tail}So ends it.\n"
+    Path("emma.txt").write_text(text)
+    corpus = read_corpus(["emma.txt"])
+    assert corpus.text == text
+    assert corpus.notes == (f"emma.txt: {found}",)
+
+
+def test_a_text_about_project_gutenberg_gets_no_note() -> None:
+    Path("a.txt").write_text("It said: *** START OF THE PROJECT GUTENBERG EBOOK EMMA ***, so\n" * 9)
+    assert read_corpus(["a.txt"]).notes == ()
+
+
 DATED = [
     *(
         "31/12/2023, 23:59 - ",

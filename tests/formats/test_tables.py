@@ -40,6 +40,20 @@ def test_csv() -> None:
     assert text_of("rows.csv", text_column="body") == TEXT
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_a_table_with_labels_is_text_with_a_hint_that_they_can_be_learnt(name: str) -> None:
+    rows = 'label,text\ngood,"one\n"\nbad,"two\n"\n'
+    if name == "rows.jsonl":
+        rows = '{"label": "good", "text": "one\\n"}\n{"label": "bad", "text": "two\\n"}\n'
+    Path(name).write_text(rows)
+    corpus = read_corpus([name])
+    assert corpus.text == "one\ntwo\n"
+    assert corpus.notes == (
+        f"{name}: it has a column label: train --task classify learns to label",
+    )
+    assert read_corpus([name], Reading(text_column="label")).notes == ()
+
+
 def test_the_encoding_of_csv_is_the_users() -> None:
     Path("rows.csv").write_text("text\ndéjà\n", encoding="latin-1")
     assert text_of("rows.csv", encoding="latin-1") == "déjà"

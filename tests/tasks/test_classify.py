@@ -29,7 +29,7 @@ def test_a_report_has_the_usual_class_beside_it() -> None:
     assert "longer run may help" in report.verdict
     assert report_of(["a", "b"], ["a", "b"], ["a", "b"], "b").beaten_by is None
     perfect = report_of(["a", "a"], ["a", "a"], ["a", "b"], "a").verdict  # nothing is better
-    assert perfect == "accuracy 1 is no better than always a without a model (always a 1)"
+    assert perfect == "accuracy 1, no better than always a (1)"
 
 
 def test_a_report_is_a_line_whatever_the_labels_hold() -> None:

@@ -234,6 +234,14 @@ def test_known_series_go_on_and_others_are_cut(tmp_path: Path) -> None:
     assert report.score == pytest.approx(mase / 2)
 
 
+def test_forecasts_have_the_times_that_follow() -> None:
+    times = "2023-10 2023-11 2023-12"
+    model = forecaster(Task(horizon=2, window=3), [a_series(1, 2, 3, name="a", times=times)])
+    assert [one.ds for one in model.predict()] == [("2024-01", "2024-02")]
+    given = a_series(1, 2, 4, name="b", times="1999 2000 2001")
+    assert [one.ds for one in model.predict([given, [1.0, 2.0]], 1)] == [("2002",), ()]
+
+
 def test_without_times_a_series_is_known_by_its_values(tmp_path: Path) -> None:
     known = a_series(1, 2, 3, 5, 8)
     model = forecaster(Task(horizon=2, window=3), [known])

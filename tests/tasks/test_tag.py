@@ -55,7 +55,7 @@ def test_the_usual_tags_are_the_baseline() -> None:
     assert usual_tags(train) == {"Ann": "B-per"}
     report = report_of([GOLD], [GOLD.tags], ["loc", "per"], {"Ann": "B-per", "Lee": "I-per"})
     assert report.scores["F1"] == 1
-    assert report.baselines["most frequent tag of each word"]["F1"] == pytest.approx(2 / 4)
+    assert report.baselines["each word's most frequent tag"]["F1"] == pytest.approx(2 / 4)
     assert report.beaten_by is None
     assert report_of([GOLD], [["O"] * 7], ["per"], {}).notes == (
         "1 span has a label that the model does not know: loc",

@@ -38,7 +38,7 @@ def test_answers(place: Path) -> None:
     picture = ("--horizon", 5, "--plain", "--plot", "a.svg")
     plain = commands.run(place, "predict", "m", "1 2 3", "5 4 3", *picture)
     assert [len(line.split()) for line in plain.stdout.splitlines()] == [5, 5]
-    assert "the picture is a.svg" in plain.stderr
+    assert "wrote a.svg" in plain.stderr
     assert (place / "a.svg").stat().st_size > 1000
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from charrnn import Corpus, Evaluation, Finished, resume, train
-from charrnn.objectives.plans.advice import for_language
+from charrnn.objectives.plans.advice import for_language, for_task
 from tests.conftest import VERSE
 
 V = 50
@@ -86,6 +87,36 @@ def test_what_makes_a_run_longer_is_called_as_the_user_called_it(
     *_, finished = events
     assert isinstance(finished, Finished)
     assert f"train longer ({option})" in finished.advice
+
+
+def test_a_loss_that_stands_still_in_a_short_run_tells_nothing() -> None:
+    level = [(2.0, 1.9), (1.8, 1.7), (1.8, 1.7)]
+    short = [replace(one, epoch=one.epoch / 2) for one in metrics(*level)]
+    found = advice(short, 30, V, "--steps")
+    assert found == (
+        "it was too short to tell what would help: train longer (--steps) for a better model"
+    )
+
+
+def test_a_loss_that_stands_still_at_the_end_of_the_learning_rate_tells_nothing() -> None:
+    losses = [(3.0, 2.9), (2.5, 2.4), (2.2, 2.1), (2.2, 2.1), (2.2, 2.1)]
+    ended = [
+        replace(one, learning_rate=0.1 if number < 2 else 0.0005)
+        for number, one in enumerate(metrics(*losses))
+    ]
+    assert "too short to tell" in advice(ended, 30)
+    assert "no longer falls" in advice(metrics(*losses), 30)
+
+
+def test_answers_that_got_no_better_in_a_short_run_tell_nothing() -> None:
+    found = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71))
+    assert "stopped improving" in for_task(found, by_loss, "--steps")
+    short = [replace(one, epoch=one.epoch / 2) for one in found]
+    assert "too short to tell" in for_task(short, by_loss, "--steps")
+
+
+def by_loss(evaluation: Evaluation) -> tuple[float, ...]:
+    return (evaluation.val_nats,)
 
 
 def test_noise_is_called_noise(tmp_path: Path) -> None:

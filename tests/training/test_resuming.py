@@ -195,7 +195,28 @@ def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> No
     assert isinstance(started, Started)
     assert started.summary == "resumed after 60 of 60 updates"
     assert isinstance(finished, Finished)
+    assert finished.advice == (
+        "this run was over before, so nothing was trained; for a better model train anew for "
+        f"longer, or start from its weights with --init-from {path}"
+    )
     assert _content(path) == before
+
+
+def test_a_finished_run_for_a_task_is_not_to_be_started_from(tmp_path: Path) -> None:
+    rows = "".join(f"a{n},yes\nb{n},no\n" for n in range(30))
+    (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
+    shape: dict[str, Any] = {"task": "classify", "hidden_size": 8, "embed_size": 6, "steps": 3}
+    _consume(train(tmp_path / "rows.csv", out=tmp_path / "m", **shape))
+    *_, finished = resume(tmp_path / "m")
+    assert isinstance(finished, Finished)
+    assert finished.advice.endswith("for a better model train anew for longer")
+
+
+def test_a_run_that_goes_on_gets_advice_on_what_it_learnt(text: Path, tmp_path: Path) -> None:
+    _consume(train(text, out=tmp_path / "m", **SMALL), 14)
+    *_, finished = resume(tmp_path / "m")
+    assert isinstance(finished, Finished)
+    assert "over before" not in finished.advice
 
 
 def test_another_corpus_is_refused_and_a_moved_one_is_not(text: Path, tmp_path: Path) -> None:

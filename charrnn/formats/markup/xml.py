@@ -88,8 +88,10 @@ def opened(source: Source) -> Iterator[Package]:
         from defusedxml import ElementTree
     except ImportError:
         suffix = source.file_name.rpartition(".")[2].lower()
-        advice = "pip install 'charrnn-toolkit[formats]', or save it as plain text"
-        raise UsageError(f"{source.name}: .{suffix} files need the extra formats", advice) from None
+        advice = "pip install defusedxml, or save it as plain text"
+        raise UsageError(
+            f"{source.name}: .{suffix} files need the package defusedxml", advice
+        ) from None
     assert source.path is not None, "the registry sees to it"
     with zipfile.ZipFile(source.path) as archive:
         yield Package(source, archive, ElementTree.iterparse)

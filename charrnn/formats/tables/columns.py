@@ -16,6 +16,7 @@ from charrnn.words import NAMED, listing
 
 __all__ = ["MISSING", "SEARCHED", "MissingColumnError", "column_of", "documents", "has", "whole"]
 
+LABEL = "label"  # a column that tells what a table is likely for
 SEARCHED = 1000  # records without the column, after which the table is taken to have none
 
 
@@ -63,8 +64,11 @@ def documents(
     cleaner: AnyCleaner = Untouched() if reading.rules == 1 else Cleaner()
     known: dict[str, None] = {}
     number = empty = missing = 0
+    hints: list[str] = []
     with closing(records):  # and the file that it reads, also after an error
         for number, record in enumerate(records, 1):
+            if number == 1 and column != LABEL and has(record, LABEL):
+                hints.append(f"it has a column {LABEL}: train --task classify learns to label")
             text = record if isinstance(record, str) else _found(record, column)
             if isinstance(text, str):
                 yield Piece(name, cleaner.feed(whole(name, text, reading), last=True))
@@ -82,7 +86,7 @@ def documents(
     if number == missing and known:
         found = f"{name}: no text in a column {column}"
         raise MissingColumnError(found, _choice(column, known))
-    everything = [*notes, *cleaner.notes()]
+    everything = [*notes, *hints, *cleaner.notes()]
     if empty:
         everything.append(
             f"{empty:,} of {number:,} rows {'hold' if empty > 1 else 'holds'} no text"

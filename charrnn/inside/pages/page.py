@@ -39,8 +39,8 @@ Data = dict[str, Any]  # what becomes JSON
 
 
 def fitting(model: Model) -> int:
-    """How many tokens a page shows by default."""
-    size = model.config.num_layers * model.config.hidden_size * len(model.cell.state)
+    """How many tokens a page shows by default: as many as fit with the gates."""
+    size = model.config.num_layers * model.config.hidden_size * len(model.cell.quantities)
     return max(1, min(CHARACTERS, NUMBERS // size))
 
 

@@ -13,6 +13,9 @@ WIDE_GAP = 0.25  # nats between the training and the validation loss
 CLEAR = 0.01  # nats; smaller differences say nothing
 TRIED_UPDATES = 100  # after which a network has learnt at least how often each character comes
 
+FEW_PASSES = 3  # over the text, in which a loss that stands still tells nothing yet
+SPENT = 0.02  # of the highest learning rate, with which a loss stands still in any case
+
 
 def for_language(
     metrics: Sequence[Evaluation], max_epochs: int, vocab_size: int, longer: str
@@ -47,8 +50,11 @@ def for_language(
         )
     if best.epoch > max_epochs - 1:
         return f"it has read the text {best.epoch:.0f} times: more text will help, longer will not"
-    quarter = math.ceil(len(metrics) / 4)
-    if len(metrics) > 1 and metrics[-1 - quarter].val_nats - best.val_nats < CLEAR:
+    before = metrics[-1 - math.ceil(len(metrics) / 4)] if len(metrics) > 1 else None
+    if before is not None and before.val_nats - best.val_nats < CLEAR:
+        is_spent = before.learning_rate < SPENT * max(one.learning_rate for one in metrics)
+        if last.epoch < FEW_PASSES or is_spent:
+            return _too_short(longer)
         return "the loss no longer falls: more text or a larger --rnn-size may help"
     return f"the loss was still falling: train longer ({longer}) for a better model"
 
@@ -73,4 +79,10 @@ def for_task(
             f"it was best after {best.step:,} of {metrics[-1].step:,} updates, then "
             "overfitted; more examples or a higher --dropout would help"
         )
+    if metrics[-1].epoch < FEW_PASSES:
+        return _too_short(longer)
     return "it stopped improving: more examples or a larger --rnn-size may help"
+
+
+def _too_short(longer: str) -> str:
+    return f"it was too short to tell what would help: train longer ({longer}) for a better model"

@@ -64,14 +64,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         beside = ", ".join(
             f"{name} {scores[self.metric]:.4g}" for name, scores in self.baselines.items()
         )
+        found = f"{self.metric} {self.score:.4g}"
+        return (
+            f"{found}, {self.shortfall}"
+            if self.shortfall
+            else f"{found}; without a model: {beside}"
+        )
+
+    @property
+    def shortfall(self) -> str:
+        """That a trivial answer is as good, and what may help; empty if none is."""
         best = self.beaten_by
         if best is None:
-            return f"{self.metric} {self.score:.4g}; without a model: {beside}"
-        found = (
-            f"{self.metric} {self.score:.4g} is no better than {best} without a model ({beside})"
-        )
+            return ""
+        score = self.baselines[best][self.metric]
+        found = f"no better than {best} ({score:.4g})"
         perfect = 1 if self.higher_is_better else 0  # the best of each score that counts
-        if self.baselines[best][self.metric] == perfect:
+        if score == perfect:
             return found
         return f"{found}: more examples or a longer run may help"
 

@@ -19,6 +19,7 @@ from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.task_config import Forecast
 from charrnn.tasks.series import measures
+from charrnn.tasks.series.dates import LOOK_BACK
 from charrnn.tasks.series.windows import Values
 
 __all__ = ["HORIZONS", "Past", "first_after", "past_file", "pasts_in"]
@@ -35,7 +36,7 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
         first: its first value.
         count: how many values it had.
         error: the mean absolute change from season to season; None if there was none.
-        times: of its last two values; empty without times.
+        times: of its last values, of two at least; empty without times.
     """
 
     name: str = ""
@@ -56,7 +57,7 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
             first=float(own[0]),
             count=len(own),
             error=None if math.isnan(error) else error,
-            times=series.times[-2:],
+            times=series.times[-LOOK_BACK:],
         )
 
     @property
@@ -109,7 +110,7 @@ def first_after(series: Series, past: Past, notes: list[str]) -> int:
     if first is None:
         raise _nothing_after(series, f"ends at {series.times[-1]}", f"on it up to {past.times[-1]}")
     if len(before) > 1:
-        steps = steps_between([*before, times[first]])
+        steps = steps_between([*before[-2:], times[first]])
         if steps[1] > 1.5 * steps[0]:
             notes.append(
                 f"{series.place}: {named(series)} goes on at {series.times[first]}, later than "

@@ -47,7 +47,7 @@ from charrnn.text.corpus import short_name
 from charrnn.text.origin import STANDARD_INPUT, Origin
 from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
-from charrnn.training.loop import loop
+from charrnn.training.loop import is_over, loop
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
@@ -208,7 +208,20 @@ class StoppedRun:
         learner.prepare()
         summary = f"resumed after {self.step:,} of {self.steps:,} updates"
         yield _started(learner, recorder, self.notes, summary)
-        yield from loop(learner, recorder, deadline_of(learner, recorder))
+        if is_over(learner, recorder) and not recorder.is_due(learner):
+            advice = _over(self.place, self.data.kind)
+            yield msgspec.structs.replace(recorder.finish(learner), advice=advice)
+        else:
+            yield from loop(learner, recorder, deadline_of(learner, recorder))
+
+
+def _over(place: Place, task: TaskRecord | None) -> str:
+    """What to do after a run that had nothing left to do; only a language model starts others."""
+    start = "" if task else f", or start from its weights with --init-from {place.shown}"
+    return (
+        "this run was over before, so nothing was trained; for a better model train anew for "
+        f"longer{start}"
+    )
 
 
 def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:

@@ -297,17 +297,26 @@ def test_gates_are_left_out_of_a_page_that_would_be_too_large(
     assert "forget gate" not in small
 
 
+def test_the_gates_are_in_a_page_of_as_many_characters_as_are_shown_by_default(
+    monkeypatch: pytest.MonkeyPatch, cell: CellName
+) -> None:
+    model = make(cell, CharTokenizer("\nab"), hidden_size=6, num_layers=3)
+    monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 999)
+    whole = page(model, np.zeros(fitting(model), np.int32), "t", [])
+    assert "gates are left out" not in whole
+
+
 def test_three_layers_of_1024_units_have_a_page() -> None:
     model = make("gru", CharTokenizer("\nab"), hidden_size=1024, num_layers=3, embed_size=8)
-    assert fitting(model) == NUMBERS // (3 * 1024) < CHARACTERS
+    assert fitting(model) == NUMBERS // (3 * 1024 * len(model.cell.quantities)) < CHARACTERS
     assert len(page(model, np.zeros(9, np.int32), "t", [])) < 1_000_000
 
 
 @pytest.mark.slow
 def test_the_largest_page_is_under_five_megabytes() -> None:
-    """4,000 characters of an LSTM 2×256 whose states are as random as can be."""
+    """4,000 characters of a SimpleRNN 2×525 whose states are as random as can be."""
     text = "".join(map(chr, range(40, 105)))
-    model = make("lstm", CharTokenizer(text), hidden_size=256, embed_size=64)
+    model = make("rnn", CharTokenizer(text), hidden_size=525, embed_size=64)
     assert fitting(model) == CHARACTERS
     ids = np.random.default_rng(0).integers(0, len(text), CHARACTERS).astype(np.int32)
     assert len(page(model, ids, "t", [])) < 5_000_000

@@ -1,0 +1,75 @@
+"""The times of forecasts, written as a table has written those before.
+
+1960-11, 1960-12 ──▶ 1961-01, 1961-02, …
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import islice, pairwise
+
+__all__ = ["LOOK_BACK", "following"]
+
+LOOK_BACK = 8  # times whose steps must be alike: days of work are seen by a weekend among them
+DATES, CLOCKS = ("%Y-%m", "%Y-%m-%d"), ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S")
+FORMS = (*DATES, *(f"{DATES[1]}{clock}" for clock in CLOCKS[1:]))
+
+
+def following(times: Sequence[str], count: int) -> tuple[str, ...]:
+    """The next `count` times of a series.
+
+    Args:
+        times: as they are written: whole numbers, months, dates, or dates with a time of day.
+        count: how many are wanted.
+
+    Returns:
+        next: empty if the last times are not all so many months or so long apart, or are written
+            in a form that can be read in several ways.
+    """
+    last = [time.strip() for time in times[-LOOK_BACK:]]
+    if len(last) < 2:
+        return ()
+    with suppress(ValueError):
+        numbers = [int(time) for time in last]
+        if [str(number) for number in numbers] == last:
+            steps = {after - before for before, after in pairwise(numbers)}
+            step = steps.pop()
+            return () if steps else tuple(str(numbers[-1] + step * k) for k in range(1, count + 1))
+    for form in FORMS:
+        with suppress(ValueError, OverflowError):  # in another form, or beyond all calendars
+            dates = [datetime.strptime(time, form) for time in last]
+            if [date.strftime(form) for date in dates] == last:
+                return tuple(date.strftime(form) for date in islice(_after(dates), count))
+    return ()
+
+
+def _after(dates: Sequence[datetime]) -> Iterator[datetime]:
+    """All dates that follow; none if the steps are not alike."""
+    months = {_month(after) - _month(before) for before, after in pairwise(dates)}
+    are_ends = all(_is_end(date) for date in dates)
+    alike = {(date.day * (not are_ends), date.time()) for date in dates}
+    if len(months) == len(alike) == 1 and months != {0}:
+        number, step, last = _month(dates[-1]), months.pop(), dates[-1]
+        while True:
+            number += step
+            year, month = divmod(number, 12)
+            day = monthrange(year, month + 1)[1] if are_ends else last.day
+            yield last.replace(year=year, month=month + 1, day=day)
+    lengths = {after - before for before, after in pairwise(dates)}
+    if len(lengths) == 1:
+        length, last = lengths.pop(), dates[-1]
+        while True:
+            last += length
+            yield last
+
+
+def _month(date: datetime) -> int:
+    """The number of its month, counted from the year 0."""
+    return 12 * date.year + date.month - 1
+
+
+def _is_end(date: datetime) -> bool:
+    return date.day == monthrange(date.year, date.month)[1]
