@@ -92,7 +92,7 @@ def test_what_makes_a_run_longer_is_called_as_the_user_called_it(
 def test_a_loss_that_stands_still_in_a_short_run_tells_nothing() -> None:
     level = [(2.0, 1.9), (1.8, 1.7), (1.8, 1.7)]
     short = [replace(one, epoch=one.epoch / 2) for one in metrics(*level)]
-    found = advice(short, 30, V, "--steps")
+    found = for_language(short, 30, V, "--steps")
     assert found == (
         "it was too short to tell what would help: train longer (--steps) for a better model"
     )
