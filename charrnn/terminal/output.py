@@ -45,15 +45,18 @@ def set_up_streams() -> None:
     """
     if sys.stdin is not None:
         sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
-    sys.stdout, sys.stderr = (
-        stream or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-        for stream in (sys.stdout, sys.stderr)
-    )
+    sys.stdout, sys.stderr = (stream or _nowhere() for stream in (sys.stdout, sys.stderr))
     sys.stdout, sys.stderr = _through(sys.stdout, _Output), _through(sys.stderr, _Messages)
     for stream, name in ((sys.stdout, STANDARD_OUTPUT), (sys.stderr, "standard error")):
         handler = f"charrnn: {name}"
         codecs.register_error(handler, _replacer(name, stream))
         stream.reconfigure(errors=handler)  # type: ignore[attr-defined]
+
+
+def _nowhere() -> TextIO:
+    """A stream whose file stays open when the stream itself is gone, as others write to it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    return open(nowhere, "w", encoding="utf-8", closefd=False)
 
 
 class _Output(io.FileIO):

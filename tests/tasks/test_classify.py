@@ -34,7 +34,7 @@ def test_a_report_has_the_usual_class_beside_it() -> None:
 
 def test_a_report_is_a_line_whatever_the_labels_hold() -> None:
     report = report_of(["a\nb", "z\r"], ["c", "c"], ["a\nb", "c"], "a\nb")
-    assert r"always a\nb without a model (always a\nb 0.5)" in report.verdict
+    assert r"no better than always a\nb (0.5)" in report.verdict
     assert report.notes == (r"1 text has a label that the model does not know: z\r",)
     assert list(report.baselines) == ["always a\nb"]
 

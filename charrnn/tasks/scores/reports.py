@@ -58,18 +58,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def verdict(self) -> str:
         """What it comes to, in one line, whatever the labels hold."""
-        return printable(self._verdict())
-
-    def _verdict(self) -> str:
+        found = f"{self.metric} {self.score:.4g}"
+        if self.shortfall:
+            return f"{found}, {self.shortfall}"
         beside = ", ".join(
             f"{name} {scores[self.metric]:.4g}" for name, scores in self.baselines.items()
         )
-        found = f"{self.metric} {self.score:.4g}"
-        return (
-            f"{found}, {self.shortfall}"
-            if self.shortfall
-            else f"{found}; without a model: {beside}"
-        )
+        return f"{found}; without a model: {printable(beside)}"
 
     @property
     def shortfall(self) -> str:
@@ -78,7 +73,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if best is None:
             return ""
         score = self.baselines[best][self.metric]
-        found = f"no better than {best} ({score:.4g})"
+        found = f"no better than {printable(best)} ({score:.4g})"
         perfect = 1 if self.higher_is_better else 0  # the best of each score that counts
         if score == perfect:
             return found
