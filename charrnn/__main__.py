@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the `charrnn` command; Ctrl-C ends it without a word, also while it is being loaded."""
+    """Run the `charrnn` command; Ctrl-C ends it without a word, also while it loads."""
     try:
         from charrnn.cli.app import main as run
 

@@ -265,6 +265,8 @@ def _read_record(path: Path) -> ModelRecord:
     record: ModelRecord = parse(path, data, ModelRecord)
     if (record.task is None) != (version == FORMAT_VERSION):
         raise damaged(path, f"format {version} does not go with its task")
+    if record.task is None and record.model.bidirectional:
+        raise damaged(path, "a language model that reads backwards, too")
     return record
 
 

@@ -61,7 +61,10 @@ _computes: int | None = None  # the process in which PyTorch has started threads
 
 
 def _refuse_copy() -> None:
-    """Refuse to wait for threads for ever: `os.fork` has not copied them."""
+    """Refuse to wait for threads for ever: `os.fork` has not copied them.
+
+    Threads that PyTorch has started for others are not known here.
+    """
     global _computes
     if torch.get_num_threads() == 1:
         return

@@ -126,7 +126,7 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
     """
     given = None if sources is None else _corpus(sources)
     stopped = _stopped(Place.of(find_model(model)), given)
-    if given is not None and not stopped.origin.is_gone:
+    if isinstance(given, list) and not stopped.origin.is_gone:
         given = stopped.origin.sources  # from any working directory
     return Run(stopped, given)
 
@@ -366,7 +366,7 @@ def _refuse_settings(given: Mapping[str, Any]) -> None:
     """Refuse any for a run that is made again."""
     refused = [name for name, value in given.items() if value is not None]
     if refused:
-        raise earlier.has_its_own(refused)
+        raise earlier.refused_settings(refused)
 
 
 def _again(

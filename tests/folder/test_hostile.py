@@ -230,7 +230,9 @@ def test_a_pickle_never_runs(
 
 
 def test_a_billion_units_are_refused_before_anything_is_allocated(model: Path) -> None:
-    (model / "manifest.json").unlink()
+    manifest = json.loads((model / "manifest.json").read_text())
+    del manifest["config.json"]
+    (model / "manifest.json").write_text(json.dumps(manifest))
     config = json.loads((model / "config.json").read_text())
     config["model"] |= {"hidden_size": 1_000_000, "num_layers": 1000}
     (model / "config.json").write_text(json.dumps(config))
@@ -372,3 +374,14 @@ def test_every_command_ends_in_one_line_and_code_65(verb: str, model: Path) -> N
     assert done.returncode == 65, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_language_model_that_would_read_what_it_predicts_is_damaged(model: Path) -> None:
+    (model / "manifest.json").unlink()
+    config = json.loads((model / "config.json").read_text())
+    config["model"]["bidirectional"] = True
+    (model / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        BadDataError, match=r"config\.json: .*a language model that reads backwards"
+    ):
+        read_model(model)

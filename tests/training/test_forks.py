@@ -29,6 +29,8 @@ if __name__ == "__main__":
     work("first", 2)
     copy = multiprocessing.get_context(method).Process(target=work, args=("second", threads))
     copy.start()
+    copy.join(300)
+    copy.kill()
     copy.join()
     print(copy.exitcode)
 """
@@ -47,7 +49,7 @@ def test_a_copy_of_a_process_that_has_trained_is_refused_what_it_would_wait_for(
         env=os.environ | {"OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     lines = done.stdout.splitlines()
     assert (tmp_path / "second").exists() == trains, done.stderr

@@ -179,10 +179,10 @@ def test_too_few_records_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("records", "found"),
     [
-        ("paragraphs", "'paragraphs', but that is nowhere in the text"),
-        ("Lines", "'Lines', but that is nowhere in the text"),
+        ("paragraphs", "'paragraphs', but that does not divide the text"),
+        ("Lines", "'Lines', but that does not divide the text"),
         ("^Title:", "'^Title:', but no other line opens so"),
-        ("blocks", "'blocks', but there is no blank line in the text"),
+        ("blocks", "'blocks', but no blank line divides the text"),
         ("documents", "'documents', but there is one document"),
         ("^", "'^', which names no opening"),
     ],

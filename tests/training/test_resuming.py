@@ -527,3 +527,14 @@ def test_a_resumed_run_is_made_longer_by_what_it_was_given(text: Path, tmp_path:
     *_, finished = resume(tmp_path / "m")
     assert isinstance(finished, Finished)
     assert "train longer (--steps)" in finished.advice
+
+
+def test_a_run_that_was_given_its_text_goes_on_with_it_as_often_as_it_stops(
+    text: Path, tmp_path: Path
+) -> None:
+    _consume(train(text, out=tmp_path / "m", **SMALL), 14)
+    text.unlink()
+    again = resume(tmp_path / "m", Corpus("verse", TEXT))
+    _consume(again, 30)
+    _consume(again)
+    assert again.finished is not None

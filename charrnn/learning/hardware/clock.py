@@ -1,4 +1,4 @@
-"""The time that a run goes by, read in one place, so that a test can say how fast it is.
+"""The clock of a run, read in one place, so that a test can set it.
 
 watch = Stopwatch()
 watch.read()    # seconds that the work has taken, without its pauses

@@ -13,7 +13,8 @@ WIDE_GAP = 0.25  # nats between the training and the validation loss
 CLEAR = 0.01  # nats; smaller differences say nothing
 TRIED_UPDATES = 100  # after which a network has learnt at least how often each character comes
 
-FEW_PASSES = 3  # over the text, in which a loss that stands still tells nothing yet
+# Over the text, and updates, in which a loss that stands still tells nothing yet.
+FEW_PASSES, FEW_UPDATES = 3, 2000
 SPENT = 0.02  # of the highest learning rate, with which a loss stands still in any case
 
 
@@ -53,7 +54,7 @@ def for_language(
     before = metrics[-1 - math.ceil(len(metrics) / 4)] if len(metrics) > 1 else None
     if before is not None and before.val_nats - best.val_nats < CLEAR:
         is_spent = before.learning_rate < SPENT * max(one.learning_rate for one in metrics)
-        if last.epoch < FEW_PASSES or is_spent:
+        if _is_short(last) or is_spent:
             return _too_short(longer)
         return "the loss no longer falls: more text or a larger --rnn-size may help"
     return f"the loss was still falling: train longer ({longer}) for a better model"
@@ -79,9 +80,13 @@ def for_task(
             f"it was best after {best.step:,} of {metrics[-1].step:,} updates, then "
             "overfitted; more examples or a higher --dropout would help"
         )
-    if metrics[-1].epoch < FEW_PASSES:
+    if _is_short(metrics[-1]):
         return _too_short(longer)
     return "it stopped improving: more examples or a larger --rnn-size may help"
+
+
+def _is_short(last: Evaluation) -> bool:
+    return last.epoch < FEW_PASSES and last.step < FEW_UPDATES
 
 
 def _too_short(longer: str) -> str:

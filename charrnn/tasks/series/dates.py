@@ -8,12 +8,15 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 
 __all__ = ["LOOK_BACK", "following"]
 
-LOOK_BACK = 8  # times whose steps must be alike: days of work are seen by a weekend among them
+LOOK_BACK = 8  # times whose steps must be alike
+DAY, WEEK = timedelta(days=1), 6  # days in a row, among which there is one of a weekend
+COMPACT = ("%Y%m", "%Y%m%d")  # 202012 may be a month or a number
 DATES, CLOCKS = ("%Y-%m", "%Y-%m-%d"), ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S")
 FORMS = (*DATES, *(f"{DATES[1]}{clock}" for clock in CLOCKS[1:]))
 
@@ -29,21 +32,33 @@ def following(times: Sequence[str], count: int) -> tuple[str, ...]:
         next: empty if the last times are not all so many months or so long apart, or are written
             in a form that can be read in several ways.
     """
-    last = [time.strip() for time in times[-LOOK_BACK:]]
-    if len(last) < 2:
+    return _following(tuple(time.strip() for time in times[-LOOK_BACK:]), count)
+
+
+@lru_cache(maxsize=1)  # the series of a table mostly end at one time
+def _following(last: tuple[str, ...], count: int) -> tuple[str, ...]:
+    if len(last) < 2 or any(_dates(last, form) for form in COMPACT):
         return ()
     with suppress(ValueError):
         numbers = [int(time) for time in last]
-        if [str(number) for number in numbers] == last:
+        if tuple(map(str, numbers)) == last:
             steps = {after - before for before, after in pairwise(numbers)}
             step = steps.pop()
             return () if steps else tuple(str(numbers[-1] + step * k) for k in range(1, count + 1))
     for form in FORMS:
-        with suppress(ValueError, OverflowError):  # in another form, or beyond all calendars
-            dates = [datetime.strptime(time, form) for time in last]
-            if [date.strftime(form) for date in dates] == last:
+        if dates := _dates(last, form):
+            with suppress(ValueError, OverflowError):  # beyond all calendars
                 return tuple(date.strftime(form) for date in islice(_after(dates), count))
     return ()
+
+
+def _dates(times: Sequence[str], form: str) -> list[datetime]:
+    """Times that are all written in one form; none if they are not."""
+    with suppress(ValueError):
+        dates = [datetime.strptime(time, form) for time in times]
+        if [date.strftime(form) for date in dates] == list(times):
+            return dates
+    return []
 
 
 def _after(dates: Sequence[datetime]) -> Iterator[datetime]:
@@ -61,6 +76,8 @@ def _after(dates: Sequence[datetime]) -> Iterator[datetime]:
     lengths = {after - before for before, after in pairwise(dates)}
     if len(lengths) == 1:
         length, last = lengths.pop(), dates[-1]
+        if length == DAY and len(dates) < WEEK:
+            return  # they may be days of work
         while True:
             last += length
             yield last

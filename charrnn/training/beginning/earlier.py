@@ -31,7 +31,7 @@ from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
 
-__all__ = ["Sources", "moved", "read_again", "repeated", "text_of"]
+__all__ = ["Sources", "moved", "read_again", "refused_settings", "repeated", "text_of"]
 
 Sources = Sequence[str | Path] | Corpus
 
@@ -62,19 +62,7 @@ def repeated(
     if config is None:
         raise UsageError(f"{folder} was not trained by charrnn", "name a model that was")
     bases = _bases(folder, config.base_weights, init_from)
-    notes = tuple[str, ...]()
-    try:
-        progress = read_run(folder).progress
-        if reading is not None:
-            raise has_its_own(["reading"])
-        sources, reading = sources or text_of(progress), progress.reading
-        notes = moved(progress, config)
-    except MissingInputError:
-        reading = (reading or Reading()).for_tokens(tokenizer.unit)
-        if sources is None:
-            raise MissingInputError(
-                f"{folder} does not say where its text was", "name the text as well"
-            ) from None
+    sources, reading, notes = _where(folder, config, tokenizer, sources, reading)
     data = read_again(sources, reading, record, tokenizer, folder)
     task = data.divided(config)
     batches = task.batches(config)
@@ -100,11 +88,33 @@ def repeated(
     )
 
 
-def has_its_own(names: Sequence[str]) -> UsageError:
-    """The error for settings that are given for a run which has them."""
+def _where(
+    folder: Path,
+    config: TrainConfig,
+    tokenizer: Tokenizer,
+    sources: Sources | None,
+    reading: Reading | None,
+) -> tuple[Sources, Reading, tuple[str, ...]]:
+    """Where the text of a run is and how it is read, and what is otherwise where it goes on."""
+    try:
+        progress = read_run(folder).progress
+    except MissingInputError:
+        if sources is None:
+            raise MissingInputError(
+                f"{folder} does not say where its text was", "name the text as well"
+            ) from None
+        return sources, (reading or Reading()).for_tokens(tokenizer.unit), ()
+    if reading is not None:
+        raise refused_settings(["reading"])
+    return sources or text_of(progress), progress.reading, moved(progress, config)
+
+
+def refused_settings(names: Sequence[str]) -> UsageError:
+    """The error for settings that are given for a run which has its own."""
+    them = "it" if len(names) == 1 else "them"
     return UsageError(
         f"{', '.join(names)} can't be given for a run that is repeated",
-        "leave it out: the run has its own settings",
+        f"leave {them} out: the run has its own settings",
     )
 
 

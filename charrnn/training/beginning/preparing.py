@@ -114,19 +114,19 @@ def _checked(spool: Spool) -> Spool:
     """A text that is no list, or one that something divides.
 
     Raises:
-        UsageError: if what should be between its records is nowhere, as after a slip of the pen.
+        UsageError: if what should divide it does not, as after a slip of the pen.
     """
     if not spool.is_undivided:
         return spool
     wanted = spool.reading.records
     others = {
         LINES: "the text is one line",
-        BLOCKS: "there is no blank line in the text",
+        BLOCKS: "no blank line divides the text",
         DOCUMENTS: "there is one document",
     }
-    nowhere = "no other line opens so" if wanted.startswith("^") else "that is nowhere in the text"
+    whole = "no other line opens so" if wanted.startswith("^") else "that does not divide the text"
     raise UsageError(
-        f"records is {wanted!r}, but {others.get(wanted, nowhere)}",
+        f"records is {wanted!r}, but {others.get(wanted, whole)}",
         "choose none, lines, blocks, documents, a separator, or ^ and an opening",
         "records",
     )
