@@ -1,11 +1,12 @@
 """Token ids of long texts on disk, so that training maps them instead of holding them in memory.
 
 A file is named after its content and renamed into place when it is complete, so two processes may
-build it at once. When all files together exceed `LARGEST`, the least recently used are deleted.
+build it at once. One that is not what its name says is made anew. When all files together exceed `LARGEST`, the least recently used are deleted.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import time
@@ -58,7 +59,7 @@ def cached_ids(
     """
     with _errors_with_advice():
         try:
-            return _mapped(_find(key, dtype), dtype)
+            return _find(key, dtype)
         except FileNotFoundError:  # it never was there, or another process has just deleted it
             return _mapped(_build(key, dtype, parts), dtype)
 
@@ -86,15 +87,18 @@ def clear() -> int:
     return len(paths)
 
 
-def _find(key: str, dtype: np.dtype) -> Path:
-    """The file of `key`, unless its size contradicts the number of ids in its name.
+def _find(key: str, dtype: np.dtype) -> NDArray[np.integer]:
+    """The ids of `key`; a file that is damaged, or of an older version, is deleted.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if there are none.
     """
     for path in location().glob(f"{key}-*.ids"):
-        if path.stat().st_size == int(path.stem.rpartition("-")[2]) * dtype.itemsize:
-            return path
+        with suppress(ValueError):  # of a file that is empty, or cut off within an id
+            ids = _mapped(path, dtype)
+            if path.stem == f"{key}-{hashlib.sha256(ids.data).hexdigest()}":
+                return ids
+        path.unlink(missing_ok=True)
     raise FileNotFoundError(key)
 
 
@@ -109,16 +113,17 @@ def _mapped(path: Path, dtype: np.dtype) -> NDArray[np.integer]:
 
 def _build(key: str, dtype: np.dtype, parts: Iterable[NDArray[np.integer]]) -> Path:
     create()
-    count, folder = 0, location()
+    digest, folder = hashlib.sha256(), location()
     handle, name = tempfile.mkstemp(prefix=".", suffix=".new", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
             for part in parts:
-                count += len(part)
-                file.write(part.astype(dtype).data)
+                data = part.astype(dtype).data
+                digest.update(data)
+                file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        return Path(name).replace(folder / f"{key}-{count}.ids")
+        return Path(name).replace(folder / f"{key}-{digest.hexdigest()}.ids")
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -23,6 +23,7 @@ import pytest
 from charrnn import CharRNNError, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
+from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
 from charrnn.folder.resuming import STATE, read_run
@@ -230,9 +231,7 @@ def test_a_pickle_never_runs(
 
 
 def test_a_billion_units_are_refused_before_anything_is_allocated(model: Path) -> None:
-    manifest = json.loads((model / "manifest.json").read_text())
-    del manifest["config.json"]
-    (model / "manifest.json").write_text(json.dumps(manifest))
+    (model / "manifest.json").unlink()
     config = json.loads((model / "config.json").read_text())
     config["model"] |= {"hidden_size": 1_000_000, "num_layers": 1000}
     (model / "config.json").write_text(json.dumps(config))
@@ -377,10 +376,9 @@ def test_every_command_ends_in_one_line_and_code_65(verb: str, model: Path) -> N
 
 
 def test_a_language_model_that_would_read_what_it_predicts_is_damaged(model: Path) -> None:
-    (model / "manifest.json").unlink()
     config = json.loads((model / "config.json").read_text())
     config["model"]["bidirectional"] = True
-    (model / "config.json").write_text(json.dumps(config))
+    write_files(model, {"config.json": json.dumps(config).encode()})
     with pytest.raises(
         BadDataError, match=r"config\.json: .*a language model that reads backwards"
     ):

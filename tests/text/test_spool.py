@@ -153,6 +153,15 @@ class TestCache:
         assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
         assert path.stat().st_size == len(ids)
 
+    @pytest.mark.parametrize("damage", [b"", b"\0\1\0\0", b"\0\1\7\1"])
+    def test_a_damaged_file_is_made_anew(self, damage: bytes) -> None:
+        """Of a broken disk: zeros, which would be learnt, or ids that nothing has."""
+        spooled(Corpus("x", "abab"))
+        (path,) = cache.entries()
+        path.write_bytes(damage)
+        assert np.array_equal(spooled(Corpus("x", "abab"))[1], [0, 1, 0, 1])
+        assert cache.entries() == [path]
+
     def test_ids_that_were_made_by_an_older_rule_are_not_used(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
