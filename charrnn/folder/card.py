@@ -11,6 +11,7 @@ from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
 from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
+from charrnn.words import counted
 
 __all__ = ["corpus", "facts", "markdown", "network", "vocabulary"]
 
@@ -38,9 +39,8 @@ def facts(model: ModelFolder) -> dict[str, str]:
             found["training loss"] = f"{last.train_nats:.4f}"
         if last.score is not None:
             found["validation score"] = f"{last.score:.4g}{_how_scored(record.task)}"
-        found["trained"] = (
-            f"{last.step:,} updates, {last.epoch:.1f} epochs, {last.seconds:,.0f} seconds"
-        )
+        took = counted(round(last.seconds), "second") if last.seconds >= 1 else "under a second"
+        found["trained"] = f"{counted(last.step, 'update')}, {last.epoch:.1f} epochs, {took}"
     found["made by"] = f"charrnn {record.charrnn_version}" + (
         f" with PyTorch {record.torch_version}" if record.torch_version else ""
     )

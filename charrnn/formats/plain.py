@@ -46,9 +46,9 @@ def _of_gutenberg(marks: set[str]) -> str:
     found = ["header"] * ("START" in marks) + ["licence"] * ("END" in marks)
     if not found:
         return ""
-    it = "them" if len(found) > 1 else "it"
-    why = ", since the licence at the end is what validation reads" * ("END" in marks)
-    return f"it has Project Gutenberg's {' and '.join(found)}; delete {it}{why}"
+    why = "; the licence at the end is what validation reads" * ("END" in marks)
+    count = "count" if len(found) > 1 else "counts"
+    return f"it has Project Gutenberg's {' and '.join(found)}, which {count} as its text{why}"
 
 
 def _of_chat(start: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from charrnn.arrays import Floats
@@ -71,8 +72,11 @@ class Forecaster(TaskModel[Trial]):
         task = shared("horizons, seasons, windows or columns", folders, tasks)
         assert isinstance(task, Task), "the caller dispatches by task"
         self.task = task
-        shared("series", folders, [found.extra for found in folders])
-        self.pasts = pasts_in(folders[0], task)
+        pasts = [pasts_in(found, task) for found in folders]
+        # Older versions kept fewer times.
+        timeless = [[msgspec.structs.replace(one, times=()) for one in found] for found in pasts]
+        shared("series", folders, timeless)
+        self.pasts = pasts[0]
         self._networks = [_Network(found) for found in folders]
 
     def predict(

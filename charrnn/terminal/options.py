@@ -75,7 +75,8 @@ def with_settings(
     between its positional and its keyword-only parameters.
     """
     settings = [setting for setting in settings_of(*kinds) if setting.name not in leave_out]
-    panels = {setting.name: PANELS.get(kind) for kind in kinds for setting in settings_of(kind)}
+    # Of two settings of one name, the first is the command's.
+    panels = {one.name: PANELS.get(kind) for kind in reversed(kinds) for one in settings_of(kind)}
     options = [_option(setting, panels[setting.name]) for setting in settings]
 
     def prepare(command: Command) -> Command:

@@ -1,7 +1,8 @@
 """Token ids of long texts on disk, so that training maps them instead of holding them in memory.
 
 A file is named after its content and renamed into place when it is complete, so two processes may
-build it at once. One that is not what its name says is made anew. When all files together exceed `LARGEST`, the least recently used are deleted.
+build it at once. One that is not what its name says is made anew. When all files together exceed
+`LARGEST`, the least recently used are deleted.
 """
 
 from __future__ import annotations

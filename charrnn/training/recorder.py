@@ -293,7 +293,10 @@ class Recorder:
             self.save(learner)
         assert self.best_weights is not None, "the best evaluation was of some weights"
         found = self._folder(self.best_weights, self.best.step, self.metrics)
+        stopped_early = learner.step < learner.config.steps
         longer = f"--{self.budget}" if self.budget else "--minutes, --epochs or --steps"
+        if stopped_early:
+            longer = "--patience"
         return Finished(
             model=self.place.shown,
             val_nats=self.best.val_nats,
@@ -305,7 +308,7 @@ class Recorder:
             unit=self.task.unit,
             characters_per_second=learner.tokens_per_second,
             seconds=self.watch.read(),
-            stopped_early=learner.step < learner.config.steps,
+            stopped_early=stopped_early,
             skipped=learner.skipped,
             advice=self.task.advice(self.metrics, longer),
             task=None if self.task.kind is None else self.task.kind.name,

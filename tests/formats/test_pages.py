@@ -192,14 +192,14 @@ END = "*** END OF THIS PROJECT GUTENBERG EBOOK EMMA ***\n"
     [
         (
             *(START, END),
-            "it has Project Gutenberg's header and licence; delete them, since the licence at the "
-            "end is what validation reads",
+            "it has Project Gutenberg's header and licence, which count as its text; the licence "
+            "at the end is what validation reads",
         ),
-        (START, "", "it has Project Gutenberg's header; delete it"),
+        (START, "", "it has Project Gutenberg's header, which counts as its text"),
         (
             *("", END),
-            "it has Project Gutenberg's licence; delete it, since the licence at the end is what "
-            "validation reads",
+            "it has Project Gutenberg's licence, which counts as its text; the licence at the end "
+            "is what validation reads",
         ),
     ],
 )

@@ -286,11 +286,3 @@ def test_the_size_of_a_corpus_of_series_is_told_in_values_without_features() -> 
     found = forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast")), None)
     assert found.kind.features == ("hint", "other")
     assert found.corpus.characters == 40
-
-
-def test_another_series_than_that_of_a_run_is_told_in_values() -> None:
-    Path("a.csv").write_text("y\n" + "".join(f"{k % 5}\n" for k in range(40)))
-    charrnn.train("a.csv", **SMALL, horizon=4, steps=3).finish(progress=False)
-    Path("b.csv").write_text("y\n" + "".join(f"{k % 5}\n" for k in range(43)))
-    with pytest.raises(UsageError, match=r"it has 43 values .* the earlier one has 40 "):
-        charrnn.resume("m", "b.csv")

@@ -188,7 +188,7 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
         const texts = [], refused = [];
         for (const temperature of [0, "0", 0.7, "0.7"]) texts.push(await wrote({ temperature }));
         for (const temperature of ["", null, -1, "x"]) refused.push(await wrote({ temperature }));
-        const wrong = [{ topK: "x" }, { length: -1 }, { stop: 5 }];
+        const wrong = [{ topK: "x" }, { length: -1 }, { stop: 5 }, { seed: null }];
         for (const one of wrong) refused.push(await wrote(one));
         refused.push(await charRNN.predict("").catch((error) => error.message));
         const stops = [await wrote({}), await wrote({ stop: "é" }), await wrote({ stop: ["é"] })];
@@ -205,6 +205,7 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
         f'topK is "x"; {advice}',
         f"length is -1; {advice}",
         "stop must be a text or an array of texts",
+        "seed must be a text",
         f'temperature is ""; {advice}',
     ]
     whole, one, several = found["stops"]

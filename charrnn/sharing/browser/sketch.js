@@ -41,6 +41,7 @@ class CharRNN {
   /** New text after `seed`, a text: { sample }. `onText` is called with each piece as it comes. */
   generate({ seed = "", onText = () => {}, ...settings } = {}, callback = undefined) {
     return this.doing(callback, async (model) => {
+      if (typeof seed !== "string") throw new Error("seed must be a text");
       let sample = "";
       const drawing = { length: 20, temperature: 0.5, seed: Math.floor(this.random() * 2 ** 32) };
       const asked = { ...drawing, ...settings, stop: stopTexts(settings.stop ?? []), prompt: seed };

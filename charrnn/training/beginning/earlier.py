@@ -24,7 +24,6 @@ from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.task_config import Forecast
 from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
@@ -191,10 +190,12 @@ def _refuse_another(found: CorpusRecord, record: ModelRecord, folder: Path) -> N
     before = record.corpus
     if before is None or before.sha256 == found.sha256:
         return
-    read = "values" if isinstance(record.task, Forecast) else "characters"
+    # Older versions counted examples otherwise.
+    sizes = [""] * 2
+    if record.task is None:
+        sizes = [f"{one.characters:,} characters and " for one in (found, before)]
     raise UsageError(
-        f"the corpus is not the one that {folder} was trained on: it has {found.characters:,} "
-        f"{read} (SHA-256 {found.sha256[:12]}…), the earlier one has {before.characters:,} "
-        f"({before.sha256[:12]}…)",
+        f"the corpus is not the one that {folder} was trained on: it has {sizes[0]}SHA-256 "
+        f"{found.sha256[:12]}…, the earlier one has {sizes[1]}{before.sha256[:12]}…",
         "give the same text, or start a new run from these weights with --init-from",
     )
