@@ -14,6 +14,7 @@ import pytest
 import charrnn
 from charrnn import CharRNNError, train
 from charrnn.arrays import softmax
+from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.tasks.answers import Forecast
 from charrnn.tasks.nets.decoder import Decoder
@@ -193,3 +194,15 @@ def test_models_that_do_not_go_together_are_refused(desk: Path) -> None:
         assert done.stderr.count("\n") == 1
     with pytest.raises(CharRNNError, match="no model to load"):
         charrnn.load([])
+
+
+def test_a_forecaster_of_an_older_version_which_kept_two_times_joins_in(
+    desk: Path, tmp_path: Path
+) -> None:
+    older = Path(shutil.copytree(desk / "forecast-1", tmp_path / "older"))
+    pasts = json.loads((older / "series.json").read_text())
+    for past in pasts["series"]:
+        past["times"] = past["times"][-2:]
+    write_files(older, {"series.json": json.dumps(pasts).encode()})
+    expected = charrnn.load([desk / "forecast-0", desk / "forecast-1"]).predict()
+    assert charrnn.load([desk / "forecast-0", older]).predict() == expected
