@@ -80,7 +80,9 @@ def documents(
     with nesting_errors(name), closing(records):  # and the file that it reads, also after an error
         for number, record in enumerate(records, 1):
             if number == 1 and column != LABEL and has(record, LABEL):
-                hints.append(f"it has a column {LABEL}: train --task classify learns to label")
+                hints.append(
+                    f"its column {LABEL} is not read; it is what --task classify learns from"
+                )
             text = record if isinstance(record, str) else _found(record, column)
             if isinstance(text, str):
                 yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
