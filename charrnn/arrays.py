@@ -1,4 +1,4 @@
-"""The arrays that rooms hand to each other: their types, how they are checked, and the softmax."""
+"""The arrays that rooms hand to each other: their types, checks, and what several rooms make."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "checked_ids",
     "checked_state",
     "checked_weights",
+    "code_points",
     "fix",
     "log_softmax",
     "mean_log_probs",
@@ -36,6 +37,11 @@ Reals = NDArray[np.float64]  # counts, means and probabilities, which fp32 would
 Places = NDArray[np.intp]  # (N,), where something stands in another array
 Number = TypeVar("Number", bound=np.floating)
 Weights = dict[str, NDArray[np.float32]]  # by name; see `cells.layout`
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of `text`, lone surrogates among them: (N,)."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def softmax(logits: Logits) -> Logits:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import threading
 from pathlib import Path
 
@@ -51,6 +50,56 @@ def test_a_file_is_replaced_where_a_link_leads_and_keeps_who_may_read_it(tmp_pat
     assert path.read_bytes() == NEW
     assert path.stat().st_mode & 0o777 == 0o640
     assert sorted(tmp_path.iterdir()) == [link.parent, path]
+
+
+@pytest.mark.skipif(
+    hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write in any folder"
+)
+def test_a_file_in_a_folder_that_takes_no_other_is_written_to(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "page.html"
+    path.write_bytes(NEW + OLD)
+    folder.chmod(0o555)
+    try:
+        with output_file(path, "--html") as file:
+            file.write(NEW)
+        refused = pytest.raises(CannotCreateError, match="Permission denied; choose another --html")
+        with refused, output_file(folder / "other.html", "--html"):
+            raise AssertionError("nothing can be written")
+    finally:
+        folder.chmod(0o755)
+    assert [file.read_bytes() for file in folder.iterdir()] == [NEW]
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EPERM, errno.EIO])
+def test_a_file_that_stays_where_it_is_is_written_to_once_all_is_there(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is mounted by itself, or one of another user's in a folder for all."""
+    path = tmp_path / "page.html"
+    path.write_bytes(OLD * 2)
+    inode = path.stat().st_ino
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def write() -> None:
+        with output_file(path, "--html") as file:
+            file.write(NEW)
+            assert path.read_bytes() == OLD * 2
+
+    monkeypatch.setattr(os, "rename", fail)
+    monkeypatch.setattr(os, "replace", fail)
+    if number == errno.EIO:
+        with pytest.raises(ReadWriteError, match=r"page\.html: Input/output error"):
+            write()
+    else:
+        write()
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [
+        OLD * 2 if number == errno.EIO else NEW
+    ]
+    assert path.stat().st_ino == inode
 
 
 def test_a_new_file_may_be_read_by_whom_the_user_lets_read(tmp_path: Path) -> None:
@@ -105,6 +154,7 @@ def test_a_command_whose_file_does_not_fit_leaves_the_old_one(
     if there:
         (home / name).write_bytes(OLD)
     files = sorted(home.iterdir())
+    resource = pytest.importorskip("resource")
     limit = 2000
     process = start(
         home,

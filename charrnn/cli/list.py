@@ -52,10 +52,13 @@ class Entry(msgspec.Struct, kw_only=True):
 def list_models(json: JsonOption = False) -> None:
     """List the models in checkpoints/, the newest first."""
     from charrnn.folder.record import CHECKPOINTS
+    from charrnn.text.origin import working_folder
 
     there = CHECKPOINTS.iterdir() if CHECKPOINTS.is_dir() else ()
     folders = [path for path in there if path.is_dir()]
     entries = sorted(map(_entry, folders), key=lambda entry: -entry.saved)
+    if not entries:
+        working_folder()
     if json:
         write("".join(encode_json(entry) for entry in entries))
     elif entries:

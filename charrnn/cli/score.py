@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import typer
-
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import (
+    ONE_MODEL,
     UnknownOption,
     read_by_a_model,
     take,
@@ -21,19 +20,12 @@ from charrnn.text.division import kind_of_end, split
 __all__ = ["score"]
 
 
-ArgumentsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[MODEL]",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
-        "[default: the newest in checkpoints/]",
-    ),
-]
-
-
 @with_settings(Reading, leave_out=("text_column", "split", "records", "reverse"))
 def score(
-    arguments: ArgumentsArgument = None, *, unknown: UnknownOption = "error", **given: Any
+    arguments: Annotated[list[str] | None, ONE_MODEL] = None,
+    *,
+    unknown: UnknownOption = "error",
+    **given: Any,
 ) -> None:
     """Score each line or record of standard input, as JSON."""
     from charrnn.folder.reading import find_model, read_record

@@ -56,8 +56,8 @@ TokenizerOption = Annotated[
 ]
 
 
-# What may be given for a run that is made again; of how its text is read, what a folder without
-# the run's state does not tell.
+# What may be given with --repeat. How a text was read stands in the run's state; where that has
+# been removed, UNTOLD may be given too.
 PLACES = ("name", "out", "init_from")
 UNTOLD = ("encoding", "errors", "text_column", "split")
 
@@ -82,14 +82,7 @@ def train(
     with _one_voice() as speaks:
         others = {"init_from": init_from, "name": name, "out": out, "tokenizer": tokenizer}
         given |= {name: value for name, value in others.items() if value not in (None, [])}
-        if resume is not None:
-            given |= {} if repeat is None else {"repeat": repeat}
-            _refuse_changes(resume, given, "--resume")
-        elif repeat is not None:
-            places = PLACES + (() if _has_state(repeat) else UNTOLD)
-            _refuse_changes(repeat, {k: v for k, v in given.items() if k not in places}, "--repeat")
-        elif not sources:
-            raise UsageError("no text given", "name a file, a folder or a bundled corpus")
+        _check(sources, resume, repeat, given)
         if speaks:  # what others find may be the first process at its work
             _refuse_held(resume, out, name)
 
@@ -117,6 +110,24 @@ def train(
             raise typer.Exit(128 + stop.number) from None
         if json:
             write(encode_json(finished))
+
+
+def _check(
+    sources: list[str] | None, resume: str | None, repeat: str | None, given: dict[str, Any]
+) -> None:
+    """See that there is a text, and nothing given that a run to go on, or made again, has itself.
+
+    Raises:
+        UsageError: if not.
+    """
+    if resume is not None:
+        again = {} if repeat is None else {"repeat": repeat}
+        _refuse_changes(resume, given | again, "--resume")
+    elif repeat is not None:
+        places = PLACES + (() if _has_state(repeat) else UNTOLD)
+        _refuse_changes(repeat, {k: v for k, v in given.items() if k not in places}, "--repeat")
+    elif not sources:
+        raise UsageError("no text given", "name a file, a folder or a bundled corpus")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ __all__ = ["AnyCleaner", "Cleaner", "EarlierCleaner", "Untouched", "clean", "has
 BOM = "\N{BYTE ORDER MARK}"
 C1 = re.compile("[\x80-\x84\x86-\x9f]")  # all of that block but NEL, which ends a line
 MARKED = re.compile(f"[\0\r{BOM}\x80-\x9f\u2028\u2029]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 KEPT = {"\x85": "NEL", "\u2028": "LS", "\u2029": "PS"}  # line ends that stay
 
 
@@ -36,7 +37,7 @@ def clean(text: str) -> tuple[str, tuple[str, ...]]:
 
 def has_surrogate(text: str) -> bool:
     """Whether a text holds half a character, or a byte that is none, as a lone surrogate."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return SURROGATE.search(text) is not None
 
 
 class AnyCleaner(Protocol):
@@ -78,6 +79,11 @@ class Cleaner:
             self._found[mark] += text.count(mark)
             text = text.replace(mark, "")
         return text
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether a line end is not given out yet, as a LF may come next that belongs to it."""
+        return bool(self._pending)
 
     def notes(self) -> tuple[str, ...]:
         """See `AnyCleaner`."""

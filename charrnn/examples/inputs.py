@@ -87,7 +87,7 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
         known = known or value is not MISSING or column in file.columns
         if not known:  # a record may lack what later ones have
             missing += 1
-            if file.form in (Form.CELLS, Form.TEXT) or missing == SEARCHED:
+            if file.is_text or missing == SEARCHED:
                 raise file.no_column(column, "--text-column")
             continue
         if not isinstance(value, str) and value not in (MISSING, None):

@@ -22,7 +22,7 @@ from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MISSING, whole
+from charrnn.formats.tables.columns import MISSING, nesting_errors, whole
 from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
@@ -148,7 +148,7 @@ class File:
 
         Raises:
             BadDataError: for a broken file, a row with more cells than there are columns, and half
-                a character, which JSON can hold.
+                a character, which JSON can hold, or one that is nested past all reason.
         """
         with reading_errors(self.name):
             if self.is_text:
@@ -174,13 +174,14 @@ class File:
         self.notes += [f"{self.name}: {note}" for note in notes]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
-        with closing(self._records(columns)) as records:
+        with nesting_errors(self.name), closing(self._records(columns)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
                     kind = type(record).__name__
                     advice = 'write {"column": value, …} for each row'
                     raise BadDataError(f"{self.at(number)} is a {kind}, not a record", advice)
-                cells = whole(self.name, record, self.reading)
+                is_json = self.form is Form.JSON  # only there texts can hold half a character
+                cells = whole(self.name, record, self.reading) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
 

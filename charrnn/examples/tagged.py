@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import Cleaner, clean
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Row, called, opened, value_at
 from charrnn.formats.tables.columns import MISSING
@@ -225,7 +225,7 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
             raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
         marked = _marked(place, given, marks)
         if text != given:
-            marked = [_moved(span, given) for span in marked]
+            marked = _moved(marked, given)
         words = words_of(text)
         tags = _tags_of(words, [span for span in marked if span.start < span.end])
         found = spans_of(words, tags)
@@ -307,10 +307,15 @@ def _marked(place: str, text: str, marks: Any) -> list[Span]:
     return marked
 
 
-def _moved(span: Span, text: str) -> Span:
-    """Where a span of a text is once that is cleaned; it may be left without a character."""
-    start, end = (len(clean(text[:at])[0]) for at in (span.start, span.end))
-    return span._replace(start=start, end=end)
+def _moved(spans: Sequence[Span], text: str) -> list[Span]:
+    """Where spans of a text are once that is cleaned; some may be left without a character."""
+    cleaner, places = Cleaner(), dict[int, int]()
+    before = length = 0
+    for at in sorted({place for span in spans for place in (span.start, span.end)}):
+        length += len(cleaner.feed(text[before:at]))
+        places[at] = length + cleaner.holds_back
+        before = at
+    return [span._replace(start=places[span.start], end=places[span.end]) for span in spans]
 
 
 def _span(place: str, text: str, value: Any) -> Span:

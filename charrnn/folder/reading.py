@@ -73,7 +73,8 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
         revision: see `hub.download`.
 
     Raises:
-        MissingInputError: if there is none, or the hub can't be reached.
+        MissingInputError: if there is none, the hub can't be reached, or the working folder, in
+            which a relative name is looked up, was deleted.
         UsageError: if there is a revision, but of no model on the hub.
     """
     if isinstance(model, str) and is_on_hub(model):
@@ -90,6 +91,8 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
     for folder in folders:  # which readers then say what is missing in
         if os.path.isdir(folder):  # noqa: PTH112 - Path's method fails on names that are too long
             return folder
+    if not Path(model).is_absolute():
+        _refuse_deleted()
     advice = f"name a model folder, or a model in {CHECKPOINTS}/ (`charrnn list` shows yours)"
     raise MissingInputError(f"there is no model folder {model}", advice)
 
@@ -99,11 +102,19 @@ def _newest() -> Path:
     complete = [p.parent for p in CHECKPOINTS.glob(f"*/{WEIGHTS}")]
     if complete:
         return max(complete, key=lambda folder: (folder / WEIGHTS).stat().st_mtime_ns)
+    _refuse_deleted()
     advice = "train one first: charrnn train FILE"
     if begun := [p.parents[1] for p in CHECKPOINTS.glob(f"*/{STATE}")]:
         newest = max(begun, key=lambda folder: (folder / STATE).stat().st_mtime_ns)
         advice = f"go on with the run that has begun: charrnn train --resume {newest}"
     raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
+
+
+def _refuse_deleted() -> None:
+    """See that the working folder is there, if nothing is found in it."""
+    from charrnn.text.origin import working_folder  # it loads what reads texts
+
+    working_folder()
 
 
 def is_model(name: str) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.text.tokenizer import code_points
+from charrnn.arrays import code_points
 
 __all__ = ["RUN", "Copies", "Novelty"]
 

@@ -32,6 +32,7 @@ DRAIN_SECONDS = 10  # for texts that are being written when the server is asked 
 HEAD_SECONDS = 10  # in which the head of a request must have arrived
 BESIDE_TEXTS = 256  # connections, besides one for each text that is written
 BESIDE_CONNECTIONS = 64  # open files
+SHORTAGES = (errno.EMFILE, errno.ENFILE)  # of open files, of this process and of all
 
 
 class _Protocol(H11Protocol):
@@ -116,24 +117,34 @@ async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
 class _Listening(socket.socket):
     """A socket that turns connections away when there can be no more open files.
 
-    asyncio would leave them waiting, and say so a thousand times.
+    asyncio would leave them waiting. It still does so, a second at a time, if other files have
+    taken the place of the spare one.
     """
 
     _spare: int | None = None
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """A connection and its address; BlockingIOError if there is none to be had now."""
+        """A connection and its address.
+
+        Raises:
+            BlockingIOError: if there is none to be had now.
+            OSError: if there can't be, and none can be turned away either.
+        """
         try:
-            if self._spare is None:
-                self._spare = os.open(os.devnull, os.O_RDONLY)
+            self.keep_spare()
             return super().accept()
         except OSError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE):
+            if error.errno not in SHORTAGES or self._spare is None:
                 raise
         self._give_up_spare()
         with suppress(OSError), super().accept()[0]:
             pass  # it is closed
         raise BlockingIOError
+
+    def keep_spare(self) -> None:
+        """Have a file open, in whose place a connection comes that is turned away."""
+        if self._spare is None:
+            self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def close(self) -> None:
         """Close it, as a socket is closed."""
@@ -155,7 +166,10 @@ def listen(config: ServeConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
         made = socket.create_server((config.host, config.port), family=family, backlog=1024)
-        return _Listening(fileno=made.detach())
+        listening = _Listening(fileno=made.detach())
+        with suppress(OSError):
+            listening.keep_spare()
+        return listening
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         port = error.errno in (errno.EADDRINUSE, errno.EACCES)
@@ -190,6 +204,7 @@ def serve(
         server.should_exit = True
 
     logging.getLogger("uvicorn.error").addFilter(_is_ours)
+    logging.getLogger("asyncio").addFilter(_is_no_shortage)
     settings: dict[str, Any] = {
         "http": _Protocol,
         "ws": "none",
@@ -229,3 +244,9 @@ def _is_ours(record: logging.LogRecord) -> bool:
     if record.exc_info is None or record.exc_info[0] is None:
         return False
     return not issubclass(record.exc_info[0], asyncio.CancelledError)  # by a second Ctrl-C
+
+
+def _is_no_shortage(record: logging.LogRecord) -> bool:
+    """Whether a log record is about something else than a lack of open files."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, OSError) and error.errno in SHORTAGES)

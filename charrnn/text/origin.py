@@ -51,7 +51,7 @@ def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origi
         except UnicodeEncodeError:
             found = f"{source}: its name is not UTF-8, so a run could not find it again"
             advice = "rename it, or give it as standard input"
-            with suppress(UnicodeDecodeError):
+            with suppress(UnicodeError):  # half a character is in no name of any encoding
                 name = os.fsencode(source).decode()
                 found = f"{name}: Python takes names for {sys.getfilesystemencoding()} here"
                 advice = "set PYTHONUTF8=1, or give it as standard input"

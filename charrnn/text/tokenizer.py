@@ -9,17 +9,18 @@ has one token more, the last: `end`, which stands before and after every record.
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids, checked_ids
+from charrnn.arrays import Ids, checked_ids, code_points
 from charrnn.config import Unknown
 from charrnn.decoding.cleaning import clean, has_surrogate
 from charrnn.errors import BadDataError, UsageError
@@ -30,7 +31,6 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "as_trained",
-    "code_points",
     "encode_records",
     "make_tokenizer",
     "same_vocabulary",
@@ -40,6 +40,7 @@ StreamDecoder = Callable[[Sequence[int], bool], str]  # (the next ids, whether t
 
 # Tried in this order as the stand-in for a character the vocabulary lacks.
 STAND_INS = "\N{REPLACEMENT CHARACTER}? "
+LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of Unicode, in which texts are kept
 
 
@@ -64,6 +65,8 @@ class CharTokenizer(
 
     characters: str
     end: str | None = None
+    unit: ClassVar[str] = "character"  # what a token is, for people
+    loss_per: ClassVar[str] = "character"  # and what its loss is a loss per; an end counts as one
 
     def __post_init__(self) -> None:
         _check_text(self.characters)
@@ -91,16 +94,6 @@ class CharTokenizer(
         return cls("".join(sorted(set(text))))
 
     @property
-    def unit(self) -> str:
-        """What a token is, for people."""
-        return "character"
-
-    @property
-    def loss_per(self) -> str:
-        """What the loss of a token is a loss per, for people; an end counts as a character."""
-        return self.unit
-
-    @property
     def vocab_size(self) -> int:
         """V, the number of different ids."""
         return len(self.characters) + (self.end is not None)
@@ -123,8 +116,7 @@ class CharTokenizer(
 
     @cached_property
     def _stand_in(self) -> int:
-        known = [self.characters.index(c) for c in STAND_INS if c in self.characters]
-        return known[0] if known else 0
+        return next((self.characters.index(c) for c in STAND_INS if c in self.characters), 0)
 
     def encode(self, text: str, unknown: Unknown = "error") -> Ids:
         """The ids of `text`, one for each character.
@@ -235,11 +227,7 @@ class ByteTokenizer(
     """
 
     end: str | None = None
-
-    @property
-    def unit(self) -> str:
-        """What a token is, for people."""
-        return "byte"
+    unit: ClassVar[str] = "byte"  # what a token is, for people
 
     @property
     def loss_per(self) -> str:
@@ -272,11 +260,9 @@ class ByteTokenizer(
         try:
             data = text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
-            lone = {c for c in text if "\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff"}
             if unknown == "error":
-                raise _unknown_characters(sorted(lone)) from None
-            stand_in = "?" if unknown == "replace" else ""
-            cleaned = "".join(stand_in if c in lone else c for c in text)
+                raise _unknown_characters(sorted(set(LONE.findall(text)))) from None
+            cleaned = LONE.sub("?" if unknown == "replace" else "", text)
             data = cleaned.encode("utf-8", "surrogateescape")
         return np.frombuffer(data, np.uint8).astype(np.int32)
 
@@ -362,11 +348,6 @@ def as_trained(text: str, tokenizer: Tokenizer) -> str:
     for note in notes if cleaned != text else ():
         warnings.warn(f"the text: {note}", stacklevel=3)
     return cleaned
-
-
-def code_points(text: str) -> NDArray[np.uint32]:
-    """The code points of `text`, lone surrogates among them: (N,)."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _check_text(text: str) -> None:

@@ -92,6 +92,12 @@ def test_a_pytorch_that_cannot_be_loaded_is_said_in_one_line(home: Path) -> None
         (("export", "{home}/checkpoints/verse", "--html", "a.html"), 73),
         (("export", "{home}/checkpoints/verse", "--html", "{home}/a.html"), 0),
         (("sample", "{home}/checkpoints/verse", "-n", 5), 0),
+        (("sample",), 66),
+        (("list",), 66),
+        (("eval", "verse", "{home}/verse.txt"), 66),
+        (("predict", "verse", "so"), 66),
+        (("export", "verse", "--html", "{home}/a.html"), 66),
+        (("info", "verse"), 66),
     ],
     ids=lambda v: v[0] if isinstance(v, tuple) else str(v),
 )

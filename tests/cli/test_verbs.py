@@ -28,25 +28,14 @@ from charrnn.text.corpus import BUNDLED
 from tests.commands import TINY, run, run_anew, start
 from tests.conftest import small_config
 
-VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("verb", [None, *VERBS])
-def test_every_command_has_help(verb: str | None, tmp_path: Path) -> None:
-    done = run_anew(tmp_path, *([verb] if verb else []), "--help")
-    assert done.returncode == 0
-    assert "Usage:" in done.stdout
-    if verb is None:
-        assert all(name in done.stdout for name in VERBS)
-
 
 def test_every_file_of_a_command_is_reached() -> None:
     """Nothing imports them by name."""
     files = {path.stem for path in Path(charrnn.cli.__path__[0]).glob("[a-z]*.py")}
     helpers = {"app", "insights", "scored"}
     assert {place.split(".")[0] for place in CALLED.values()} == files - helpers
-    for name in VERBS:
-        assert typer.main.get_command(app).commands[name].name == name  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert all(commands[name].name == name for name in commands)
 
 
 def test_training_makes_a_folder_and_a_summary(home: Path) -> None:
@@ -287,30 +276,6 @@ def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
     lines = run(tmp_path, "corpora").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(BUNDLED)
     assert all("characters)" in line for line in lines)
-
-
-@pytest.mark.parametrize("option", ["-h", "--help"])
-def test_help_shows_each_verb_in_a_whole_line(tmp_path: Path, option: str) -> None:
-    done = run(tmp_path, option)
-    assert done.returncode == 0
-    lines = done.stdout.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in lines] == list(CALLED)
-    assert all(len(line.split(maxsplit=1)[1]) <= 60 for line in lines)
-    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
-
-
-def test_help_of_a_verb_has_sections_and_examples(tmp_path: Path) -> None:
-    shown = run(tmp_path, "train", "-h").stdout
-    places = [
-        shown.index(f"\n{title}:\n")
-        for title in ("Arguments", "Options", "Length of the run", "Network", "Training")
-    ]
-    assert places == sorted(places)
-    assert shown.index("Length of the run:") < shown.index("  --minutes") < shown.index("Network:")
-    assert shown.endswith(
-        "\n  Examples:\n    charrnn train novel.txt --minutes 10\n"
-        "    charrnn train reviews.csv --task classify\n"
-    )
 
 
 def test_version(tmp_path: Path) -> None:

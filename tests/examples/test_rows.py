@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -113,6 +114,31 @@ def test_half_a_character_in_a_record_is_refused_or_replaced_wherever_it_is(plac
     assert str(caught.value) == f"{found}; mend the table, or choose --errors replace"
     (file,) = opened(["a.jsonl"], Reading(errors="replace"), [])
     assert list(file.rows(never)) == [Row(1, record(mark))]
+
+
+def nested(text: str, depth: int) -> None:
+    """A file with a text and, in a column that nobody reads, lists in lists."""
+    Path("a.jsonl").write_text(f'{{"text": "{text}", "n": {"[" * depth}{"]" * depth}}}\n')
+
+
+def test_a_column_that_nobody_reads_may_be_nested_deeply() -> None:
+    nested("a", 600)
+    (row,) = rows_of("a.jsonl")
+    assert row.cells["text"] == "a"
+
+
+@pytest.mark.parametrize("text", ["a", r"a\ud83d"])
+def test_what_is_nested_more_deeply_than_python_follows_is_refused(text: str) -> None:
+    """How deeply that is depends on Python, and on whether texts have to be mended."""
+    refused, found = "", r"a\.jsonl: broken JSON \(it is nested too deeply\); check the file"
+    for depth in (600, 990, 100_000):
+        nested(text, depth)
+        try:
+            for file in opened(["a.jsonl"], Reading(errors="replace"), []):
+                list(file.rows(never))
+        except BadDataError as error:
+            refused = str(error)
+    assert re.fullmatch(found, refused)
 
 
 def test_standard_input_is_seen_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

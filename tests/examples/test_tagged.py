@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import Reading
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples import tagged
 from charrnn.examples.tagged import (
@@ -101,6 +102,37 @@ def test_texts_are_cleaned_and_their_spans_move_with_them() -> None:
         "a.jsonl: CR became LF on 1 line",
         "a.jsonl: left out 1 span that has no word of its own",
     ]
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r\0\n", "\r"])
+def test_spans_may_begin_in_the_middle_of_a_line_end(line_end: str) -> None:
+    text = f"Ann{line_end}Lee went"
+    spans = [
+        {"start": 0, "end": 3, "label": "A"},
+        {"start": 4, "end": 6 + len(line_end), "label": "B"},
+    ]
+    Path("a.jsonl").write_text(json.dumps({"text": text, "spans": spans}))
+    notes: list[str] = []
+    (one,) = read("a.jsonl", notes=notes)
+    assert one.spans == [Span(0, 3, "A"), Span(4, 7, "B")]
+    assert not any("within a word" in note for note in notes)
+
+
+def test_a_text_is_cleaned_no_more_often_for_many_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was read from its beginning for each of them."""
+    count, fed = 300, list[int]()
+    spans = [{"start": 5 * k, "end": 5 * k + 3, "label": "PER"} for k in range(count)]
+    Path("a.jsonl").write_text(json.dumps({"text": "Ann\r\n" * count, "spans": spans}))
+    feed = Cleaner.feed
+
+    def counted(self: Cleaner, text: str, last: bool = False) -> str:
+        fed.append(len(text))
+        return feed(self, text, last)
+
+    monkeypatch.setattr(Cleaner, "feed", counted)
+    (one,) = read("a.jsonl")
+    assert one.spans == [Span(4 * k, 4 * k + 3, "PER") for k in range(count)]
+    assert sum(fed) <= 4 * len("Ann\r\n") * count
 
 
 def test_words_of_lists_are_cleaned_too() -> None:

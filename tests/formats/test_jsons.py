@@ -130,6 +130,7 @@ def test_a_column_that_only_some_rows_have_is_enough(monkeypatch: pytest.MonkeyP
         ('{"text": "one"', "Expecting ','.* at character 14"),
         ('{"text": "one"}\n{"text" "two"}', "Expecting ':' delimiter at character 24"),
         ("[" * 100_000, "nested too deeply"),
+        (f'{{"text": {"[" * 990}"a"{"]" * 990}}}', "nested too deeply"),
         ('{"text": "one"}]', "Expecting value at character 15"),
         ('[{"text": "one"} {"text": "two"}]', "Expecting ',' or ']' at character 17"),
         ('{"n": ' + "1" * 5000 + "}", "a number of thousands of digits"),

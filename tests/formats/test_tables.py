@@ -49,7 +49,7 @@ def test_a_table_with_labels_is_text_with_a_hint_that_they_can_be_learnt(name: s
     corpus = read_corpus([name])
     assert corpus.text == "one\ntwo\n"
     assert corpus.notes == (
-        f"{name}: it has a column label: train --task classify learns to label",
+        f"{name}: its column label is not read; it is what --task classify learns from",
     )
     assert read_corpus([name], Reading(text_column="label")).notes == ()
 
@@ -203,7 +203,7 @@ def test_a_first_line_may_name_the_separator(sign: str) -> None:
         found = read_corpus(["a.csv"])
         assert found.text == "one\ntwo"
         note = f"left out its first line, {line.strip()}, which names what separates cells"
-        assert f"a.csv: {note}" in found.notes
+        assert found.notes == ("a.csv: dropped the byte-order mark", f"a.csv: {note}")
 
 
 def test_the_quotes_of_a_table_with_tabs_may_be_text() -> None:

@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
-import resource
+import errno
+import os
 import signal
 import socket
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from charrnn.serving.server import listen
+from charrnn.use_config import ServeConfig
 from tests.serving.conftest import started
+
+resource = pytest.importorskip("resource")
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the limits of another process can't be read"
+)
 
 FILES = 40
 
 
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """As many files are open as may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first = os.open(os.devnull, os.O_RDONLY)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first + 9, hard))
+    opened = [first]
+    try:
+        with suppress(OSError):
+            while True:
+                opened.append(os.dup(first))
+        yield
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_connection_that_can_be_neither_taken_nor_turned_away_waits() -> None:
+    """The server asked for it again and again, without a rest."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(listen(ServeConfig(port=0)))
+        listening.setblocking(False)
+        address = listening.getsockname()
+        clients = [
+            stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(2)
+        ]
+        with no_more_files():
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+            assert clients[0].recv(1) == b""
+            with no_more_files(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+                listening.accept()
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getpeername() == clients[1].getsockname()
+
+
+@on_linux
 def test_more_connections_than_open_files_are_turned_away_without_a_word(
     trained_home: Path,
 ) -> None:
@@ -31,6 +80,7 @@ def test_more_connections_than_open_files_are_turned_away_without_a_word(
         assert server.end() == (130, "")
 
 
+@on_linux
 def test_the_limit_on_open_files_is_raised(trained_home: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 1024:

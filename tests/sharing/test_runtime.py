@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +15,6 @@ import charrnn
 from charrnn import ByteTokenizer, CharTokenizer
 from charrnn.arrays import Logits, log_softmax
 from charrnn.config import CellName
-from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import ModelFolder
 from charrnn.sampling.drawing.distribution import probabilities
@@ -25,7 +22,6 @@ from charrnn.sampling.generation import stream
 from charrnn.sharing import bundle as bundles
 from charrnn.sharing.bundle import bundle
 from charrnn.sharing.packing import pack
-from charrnn.sharing.page import script
 from charrnn.use_config import SampleConfig
 from tests.conftest import V
 from tests.sampling.test_clusters import ACCENT, Script
@@ -171,61 +167,6 @@ def test_what_is_drawn_from_is_what_the_filters_of_python_leave() -> None:
         config = SampleConfig(top_k=top_k, top_p=top_p)
         expected = probabilities(np.array(logits, np.float32), config, temperature)
         np.testing.assert_allclose(np.array(weights) / np.sum(weights), expected, atol=1e-9)
-
-
-def in_sketch(folder: ModelFolder, code: str) -> Any:
-    """What `code` returns where `charRNN` is that of the exported script."""
-    return in_node(f"{script(bundle(folder, exact=True))}\n{code}")
-
-
-def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: Path) -> None:
-    code = """
-        const wrote = async (settings) => {
-          charRNN.randomSeed(4);
-          const asked = { seed: "a<", length: 30, temperature: 1, ...settings };
-          return charRNN.generate(asked).then(({ sample }) => sample, (error) => error.message);
-        };
-        const texts = [], refused = [];
-        for (const temperature of [0, "0", 0.7, "0.7"]) texts.push(await wrote({ temperature }));
-        for (const temperature of ["", null, -1, "x"]) refused.push(await wrote({ temperature }));
-        const wrong = [{ topK: "x" }, { length: -1 }, { stop: 5 }, { seed: null }];
-        for (const one of wrong) refused.push(await wrote(one));
-        refused.push(await charRNN.predict("").catch((error) => error.message));
-        const stops = [await wrote({}), await wrote({ stop: "é" }), await wrote({ stop: ["é"] })];
-        return { texts, refused, stops };"""
-    found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
-    zero, zero_text, some, some_text = found["texts"]
-    assert zero == zero_text != some == some_text
-    advice = "it must be a number that is not negative"
-    assert found["refused"] == [
-        f'temperature is ""; {advice}',
-        f"temperature is null; {advice}",
-        f"temperature is -1; {advice}",
-        f'temperature is "x"; {advice}',
-        f'topK is "x"; {advice}',
-        f"length is -1; {advice}",
-        "stop must be a text or an array of texts",
-        "seed must be a text",
-        f'temperature is ""; {advice}',
-    ]
-    whole, one, several = found["stops"]
-    assert one == several == whole.partition("é")[0] != whole
-
-
-@pytest.mark.parametrize("kind", ["characters", "bytes"])
-def test_a_sketch_reads_the_last_record_of_what_it_is_fed(kind: str, tmp_path: Path) -> None:
-    known = CharTokenizer("abcd", end="\n") if kind == "characters" else ByteTokenizer(end="\n")
-    code = """
-        const after = async (...texts) => {
-          await charRNN.reset();
-          for (const text of texts) await charRNN.feed(text);
-          return (await charRNN.predict(0)).probabilities.map(({ probability }) => probability);
-        };
-        const found = [], fed = [["b\\ncd"], ["b", "\\ncd"], ["b", "\\nc", "d"], ["cd"], ["bcd"]];
-        for (const texts of fed) found.push(await after(...texts));
-        return found;"""
-    found = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
-    assert found[0] == found[1] == found[2] == found[3] != found[4]
 
 
 def test_draws_follow_the_weights() -> None:
@@ -461,19 +402,3 @@ def test_the_model_folder_that_it_gives_back_is_whole(
     weights = pack(folder.weights, exact=exact).weights
     assert all(np.array_equal(back.weights[name], weights[name]) for name in folder.weights)
     assert ("rounded" in (back.path / "README.md").read_text()) is not exact
-
-
-def test_a_bidirectional_network_is_refused(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "model", "lstm")
-    config = msgspec.structs.replace(folder.record.model, bidirectional=True)
-    record = msgspec.structs.replace(folder.record, model=config)
-    with pytest.raises(UsageError, match="bidirectional"):
-        bundle(replace(folder, record=record))
-
-
-def test_a_model_that_has_diverged_makes_no_page(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "model", "gru")
-    weights = {name: np.sign(w) * np.float32(3e38) for name, w in folder.weights.items()}
-    for exact in (False, True):
-        with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
-            bundle(replace(folder, weights=weights), exact=exact)

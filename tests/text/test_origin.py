@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import Corpus, Reading, read_corpus
+from charrnn.errors import UsageError
 from charrnn.text.origin import is_read_once, origin_of
 
 
@@ -53,6 +54,14 @@ def test_a_glob_finds_the_same_files_from_anywhere(folder: Path) -> None:
     assert read_corpus(found[0]).text == "one\ntwo\n"
     assert found[1:] == tuple(given[1:])
     assert origin_of(found, Reading()).sources == found
+
+
+def test_a_name_that_is_not_utf_8_is_refused() -> None:
+    """Half a character, which no file system takes, and a byte of latin-1."""
+    found = r"\.txt: its name is not UTF-8, so a run could not find it again; rename it, or give it"
+    for name in ("\ud800.txt", "\udce9.txt"):
+        with pytest.raises(UsageError, match=found):
+            origin_of([name], Reading())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="there is no /dev/stdin")  # noqa: PTH110

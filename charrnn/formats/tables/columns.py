@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from enum import Enum
 from itertools import islice
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
@@ -14,7 +16,16 @@ from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError
 from charrnn.words import NAMED, listing
 
-__all__ = ["MISSING", "SEARCHED", "MissingColumnError", "column_of", "documents", "has", "whole"]
+__all__ = [
+    "MISSING",
+    "SEARCHED",
+    "MissingColumnError",
+    "column_of",
+    "documents",
+    "has",
+    "nesting_errors",
+    "whole",
+]
 
 LABEL = "label"  # a column that tells what a table is likely for
 SEARCHED = 1000  # records without the column, after which the table is taken to have none
@@ -58,20 +69,23 @@ def documents(
     Raises:
         MissingColumnError: if no record has the column; names those there are.
         UsageError: if it holds something else than text.
-        BadDataError: for half a character, which JSON can hold.
+        BadDataError: for half a character, which JSON can hold, and for lists in lists in lists,
+            nested past all reason.
     """
     column = column_of(reading)
     cleaner: AnyCleaner = Untouched() if reading.rules == 1 else Cleaner()
     known: dict[str, None] = {}
     number = empty = missing = 0
     hints: list[str] = []
-    with closing(records):  # and the file that it reads, also after an error
+    with nesting_errors(name), closing(records):  # and the file that it reads, also after an error
         for number, record in enumerate(records, 1):
             if number == 1 and column != LABEL and has(record, LABEL):
-                hints.append(f"it has a column {LABEL}: train --task classify learns to label")
+                hints.append(
+                    f"its column {LABEL} is not read; it is what --task classify learns from"
+                )
             text = record if isinstance(record, str) else _found(record, column)
             if isinstance(text, str):
-                yield Piece(name, cleaner.feed(whole(name, text, reading), last=True))
+                yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {_shown(text.value)} in the column {column}, no text"
@@ -154,25 +168,50 @@ def _shown(value: object) -> str:
     return f"a value of the type {type(value).__name__}"
 
 
-def whole(name: str, value: Any, reading: Reading) -> Any:
-    """A text, or all texts in a value of JSON with its keys, without halves of characters.
+@contextmanager
+def nesting_errors(name: str) -> Iterator[None]:
+    """What is nested more deeply than Python can follow, as the user's error.
+
+    Raises:
+        BadDataError: for it.
+    """
+    try:
+        yield
+    except RecursionError:
+        found = f"{name}: broken JSON (it is nested too deeply)"
+        raise BadDataError(found, "check the file") from None
+
+
+def whole(name: str, record: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """A record of JSON, whose texts and keys are without halves of characters.
 
     Args:
         name: of the table.
-        value: a text, record, list or any other.
+        record: may hold other records, and lists.
         reading: whether U+FFFD replaces them.
 
     Raises:
         BadDataError: for half a character, which JSON can hold.
+        RecursionError: if such a record is nested too deeply.
     """
+    try:
+        msgspec.json.encode(record)  # far quicker than to look at each value
+    except UnicodeEncodeError:
+        found: dict[str, Any] = _mended(name, record, reading)
+        return found
+    return record
+
+
+def _mended(name: str, value: Any, reading: Reading) -> Any:
     match value:
         case str():
             return _whole(name, value, reading)
         case list():
-            return [whole(name, one, reading) for one in value]
+            return [_mended(name, one, reading) for one in value]
         case dict():
             return {
-                whole(name, key, reading): whole(name, one, reading) for key, one in value.items()
+                _mended(name, key, reading): _mended(name, one, reading)
+                for key, one in value.items()
             }
     return value
 

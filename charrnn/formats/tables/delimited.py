@@ -64,7 +64,7 @@ def cells(
         first = next(found, "")
         before += 1
     delimiter = named[1] if named else _delimiter(first, is_header, usual)
-    if delimiter != usual:
+    if delimiter != usual and not named:
         notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
     start, is_whole = _start(first, found) if delimiter == "\t" else ([first], False)
     quoting = delimiter != "\t" or _is_quoted(start, is_whole)

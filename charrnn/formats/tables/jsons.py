@@ -11,7 +11,7 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded
 from charrnn.errors import BadDataError, UsageError
-from charrnn.formats.tables.columns import column_of, documents, has
+from charrnn.formats.tables.columns import column_of, documents, has, nesting_errors
 
 __all__ = ["records", "rows"]
 
@@ -49,13 +49,14 @@ def records(source: Source, reading: Reading, column: str) -> Generator[object, 
 
 
 def _records(values: _Values, column: str, by_line: bool) -> Generator[object, None, None]:
-    if values.next_sign() == "[":
-        while values.next_sign() == "[":
-            yield from values.elements()
-    elif values.next_sign() == "{" and not by_line and not values.are_several():
-        yield from _of_object(values, column)
-    while values.next_sign():
-        yield values.take()
+    with nesting_errors(values.name):
+        if values.next_sign() == "[":
+            while values.next_sign() == "[":
+                yield from values.elements()
+        elif values.next_sign() == "{" and not by_line and not values.are_several():
+            yield from _of_object(values, column)
+        while values.next_sign():
+            yield values.take()
 
 
 def _of_object(values: _Values, column: str) -> Iterator[object]:
@@ -131,8 +132,6 @@ class _Values:
         while True:
             try:
                 value, end = DECODER.raw_decode(self._text, self._at)
-            except RecursionError:
-                raise self._broken("it is nested too deeply") from None
             except json.JSONDecodeError as error:
                 place = self._passed + error.pos
                 final = error.pos < len(self._text) - NEAR and "Unterminated" not in error.msg

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.tokenizer import code_points
+from charrnn.arrays import code_points
 
 __all__ = ["FEATURES", "Feature"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, code_points
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 from charrnn.inside.lanes import story_ids
@@ -27,7 +27,7 @@ from charrnn.inside.roles.following import Following, by_chance, follow, likely_
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
 from charrnn.scoring.lanes import WARM_UP
-from charrnn.text.tokenizer import Tokenizer, code_points
+from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["Passage", "Unit", "units"]
 

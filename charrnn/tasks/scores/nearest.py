@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.tokenizer import code_points
+from charrnn.arrays import code_points
 
 __all__ = ["Nearest"]
 

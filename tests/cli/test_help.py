@@ -1,0 +1,47 @@
+"""The help of charrnn and of each command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from charrnn.cli.app import VERBS as CALLED
+from charrnn.cli.app import app
+from tests.commands import run, run_anew
+
+VERBS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_every_command_has_help(verb: str | None, tmp_path: Path) -> None:
+    done = run_anew(tmp_path, *([verb] if verb else []), "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+    if verb is None:
+        assert all(name in done.stdout for name in VERBS)
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_shows_each_verb_in_a_whole_line(tmp_path: Path, option: str) -> None:
+    done = run(tmp_path, option)
+    assert done.returncode == 0
+    lines = done.stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines] == list(CALLED)
+    assert all(len(line.split(maxsplit=1)[1]) <= 60 for line in lines)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_help_of_a_verb_has_sections_and_examples(tmp_path: Path) -> None:
+    shown = run(tmp_path, "train", "-h").stdout
+    places = [
+        shown.index(f"\n{title}:\n")
+        for title in ("Arguments", "Options", "Length of the run", "Network", "Training")
+    ]
+    assert places == sorted(places)
+    assert shown.index("Length of the run:") < shown.index("  --minutes") < shown.index("Network:")
+    assert shown.endswith(
+        "\n  Examples:\n    charrnn train novel.txt --minutes 10\n"
+        "    charrnn train reviews.csv --task classify\n"
+    )

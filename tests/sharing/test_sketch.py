@@ -1,0 +1,71 @@
+"""Scripts for sketches, under Node.js: they take what fields give, and read what they are fed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import ByteTokenizer, CharTokenizer
+from charrnn.folder.record import ModelFolder
+from charrnn.sharing.bundle import bundle
+from charrnn.sharing.page import script
+from tests.sharing.travelling import folder_of, in_node, needs_node
+
+pytestmark = needs_node
+
+
+def in_sketch(folder: ModelFolder, code: str) -> Any:
+    """What `code` returns where `charRNN` is that of the exported script."""
+    return in_node(f"{script(bundle(folder, exact=True))}\n{code}")
+
+
+def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: Path) -> None:
+    code = """
+        const wrote = async (settings) => {
+          charRNN.randomSeed(4);
+          const asked = { seed: "a<", length: 30, temperature: 1, ...settings };
+          return charRNN.generate(asked).then(({ sample }) => sample, (error) => error.message);
+        };
+        const texts = [], refused = [];
+        for (const temperature of [0, "0", 0.7, "0.7"]) texts.push(await wrote({ temperature }));
+        for (const temperature of ["", null, -1, "x"]) refused.push(await wrote({ temperature }));
+        const wrong = [{ topK: "x" }, { length: -1 }, { stop: 5 }, { seed: null }];
+        for (const one of wrong) refused.push(await wrote(one));
+        refused.push(await charRNN.predict("").catch((error) => error.message));
+        const stops = [await wrote({}), await wrote({ stop: "é" }), await wrote({ stop: ["é"] })];
+        return { texts, refused, stops };"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru"), code)
+    zero, zero_text, some, some_text = found["texts"]
+    assert zero == zero_text != some == some_text
+    advice = "it must be a number that is not negative"
+    assert found["refused"] == [
+        f'temperature is ""; {advice}',
+        f"temperature is null; {advice}",
+        f"temperature is -1; {advice}",
+        f'temperature is "x"; {advice}',
+        f'topK is "x"; {advice}',
+        f"length is -1; {advice}",
+        "stop must be a text or an array of texts",
+        "seed must be a text",
+        f'temperature is ""; {advice}',
+    ]
+    whole, one, several = found["stops"]
+    assert one == several == whole.partition("é")[0] != whole
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_a_sketch_reads_the_last_record_of_what_it_is_fed(kind: str, tmp_path: Path) -> None:
+    known = CharTokenizer("abcd", end="\n") if kind == "characters" else ByteTokenizer(end="\n")
+    code = """
+        const after = async (...texts) => {
+          await charRNN.reset();
+          for (const text of texts) await charRNN.feed(text);
+          return (await charRNN.predict(0)).probabilities.map(({ probability }) => probability);
+        };
+        const found = [], fed = [["b\\ncd"], ["b", "\\ncd"], ["b", "\\nc", "d"], ["cd"], ["bcd"]];
+        for (const texts of fed) found.push(await after(...texts));
+        return found;"""
+    found = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
+    assert found[0] == found[1] == found[2] == found[3] != found[4]
