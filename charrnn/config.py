@@ -91,9 +91,9 @@ class Reading(Settings, frozen=True):
     ] = False
     rules: Annotated[
         int,
-        Meta(ge=1, le=2),
+        Meta(ge=1, le=3),
         about("Version of the rules by which files become text.", derived=True),
-    ] = 2
+    ] = 3
     records: Annotated[
         Annotated[str, Meta(min_length=1)],
         about(

@@ -201,12 +201,11 @@ def _as_trained(asked: Asked, reading: Reading, records: list[ModelRecord]) -> R
     if not sources or any(map(is_read_once, sources)):
         return reading
     trained = {record.corpus.sha256 for record in records if record.corpus is not None}
-    earlier = msgspec.structs.replace(reading, rules=1)
-    with suppress(CharRNNError):
-        if read_corpus(sources, reading).sha256 in trained:
-            return reading
-        if read_corpus(sources, earlier).sha256 in trained:
-            return earlier
+    for rules in (reading.rules, 2, 1):
+        earlier = msgspec.structs.replace(reading, rules=rules)
+        with suppress(CharRNNError):
+            if read_corpus(sources, earlier).sha256 in trained:
+                return earlier
     return reading
 
 

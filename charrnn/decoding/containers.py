@@ -152,13 +152,13 @@ def _container(file_name: str, head: bytes, reading: Reading) -> str:
         named = compressed or archive
     if not named and reading.errors == "surrogateescape":
         return ""  # its bytes are what is learnt
-    kind = kinds.kind_of(head)
+    kind = kinds.kind_of(head, reading.rules)
     return kind.name if kind and kind.container else named
 
 
 def _is_tar(head: bytes, reading: Reading) -> bool:
-    kind = kinds.kind_of(head)
-    return reading.rules > 1 and kind is not None and kind.name == "tar"
+    kind = kinds.kind_of(head, reading.rules)
+    return kind is not None and kind.name == "tar"
 
 
 class _Zstd:

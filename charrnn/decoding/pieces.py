@@ -158,7 +158,7 @@ def decoded(name: str, stream: Stream, reading: Reading) -> Iterator[str]:
         OSError: if reading fails.
     """
     if reading.rules > 1 and reading.errors != "surrogateescape":
-        _refuse_other_kinds(name, stream.head, reading.encoding)
+        _refuse_other_kinds(name, stream.head, reading)
     decoder = _decoder(reading, stream.head)
     before, read = b"", 0
     while True:
@@ -228,9 +228,10 @@ def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder(name)(reading.errors)
 
 
-def _refuse_other_kinds(name: str, head: bytes, encoding: str) -> None:
+def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
     """Refuse what can be decoded and is yet no text, or one in another encoding."""
-    if kind := kinds.kind_of(head):
+    encoding = reading.encoding
+    if kind := kinds.kind_of(head, reading.rules):
         found = f"a binary file ({kind.name}), not" if kind.binary else f"{kind.name}, not plain"
         raise NotTextError(f"{name}: {found} text", kind.advice)
     if kinds.is_wide(encoding):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import Cleaner
+from charrnn.decoding.cleaning import AnyCleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING
@@ -119,7 +119,7 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
-    names, longest, cleaner = columns.names, 0, Cleaner()
+    names, longest, cleaner = columns.names, 0, file.cleaner
     for row in file.rows(columns.are_in, columns.names):
         if file.is_text and not columns.are_in(file.columns):
             names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
@@ -130,7 +130,7 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
 
 
-def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: Cleaner) -> str:
+def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: AnyCleaner) -> str:
     """The source of a row for 0, its target for 1."""
     value, place = value_at(row.cells, names[which]), file.at(row.number)
     unknown = not names[which].isdecimal() and names[which] not in file.columns

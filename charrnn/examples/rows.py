@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from charrnn.config import HUB, Reading
+from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
@@ -155,6 +156,11 @@ class File:
                 yield from self._cells(is_header)
             else:
                 yield from self._named(columns)
+
+    @property
+    def cleaner(self) -> AnyCleaner:
+        """What cleans its texts."""
+        return Cleaner() if self.reading.rules > 2 else Untouched()
 
     def _cells(self, is_header: Callable[[list[str]], bool]) -> Iterator[Row]:
         assert self.source is not None, "a data set has records"

@@ -171,7 +171,7 @@ def is_no_text(path: Path, reading: Reading) -> bool:
         for source in found:
             if source.archive or not _seems_no_text(source, reading):
                 return False
-            if kinds.kind_of(source.stream.head) and reading.rules > 1:
+            if kinds.kind_of(source.stream.head, reading.rules):
                 return True
             try:
                 for _ in decoded(source.name, source.stream, Reading(reading.encoding, rules=1)):
@@ -184,11 +184,10 @@ def is_no_text(path: Path, reading: Reading) -> bool:
 
 def _seems_no_text(source: Source, reading: Reading) -> bool:
     head = source.stream.head
-    if reading.rules > 1:
-        if kinds.kind_of(head):
-            return True
-        if kinds.unmarked_utf16(head):
-            return False  # which is an error
+    if kinds.kind_of(head, reading.rules):
+        return True
+    if reading.rules > 1 and kinds.unmarked_utf16(head):
+        return False  # which is an error
     return kinds.looks_binary(head, reading.encoding)
 
 
@@ -200,7 +199,7 @@ def _is_left_out(source: Source, reading: Reading) -> bool:
     if not _seems_no_text(source, reading):
         return False
     undecodable = kinds.is_riddled(head) or not kinds.decodes(head, reading.encoding)
-    return kinds.kind_of(head) is not None or undecodable
+    return kinds.kind_of(head, reading.rules) is not None or undecodable
 
 
 def skipped(names: list[str]) -> str:

@@ -28,7 +28,8 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     is_vtt = source.file_name.lower().endswith(".vtt")
     notes: list[str] = []
     found = lines(parts(source.name, source.stream, reading, notes), source.name)
-    said = (_said(line, is_vtt) for line in _spoken(_blocks(found), is_vtt))
+    spoken = _spoken if reading.rules > 2 else _spoken_before
+    said = (_said(line, is_vtt) for line in spoken(_blocks(found), is_vtt))
     yield from document(source.name, (f"{line}\n" for line in said if line), notes)
 
 
@@ -67,6 +68,14 @@ def _spoken(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
         elif not TIMES.match(last):
             yield last
     yield held
+
+
+def _spoken_before(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
+    """The same by earlier rules: numbers and times go at the beginning of a block alone."""
+    for block in blocks:
+        at = next((at for at, line in enumerate(block[:2]) if TIMES.match(line)), None)
+        if at is not None or not (is_vtt and HEADERS.match(block[0])):
+            yield from block if at is None else block[at + 1 :]
 
 
 def _said(line: str, is_vtt: bool) -> str:

@@ -12,6 +12,8 @@ import pytest
 
 from charrnn import Reading, read_corpus, resume, train
 from charrnn.errors import MissingInputError, UsageError
+from charrnn.examples.pairs import read_pairs
+from charrnn.examples.tagged import read_tagged
 from tests.commands import run as command
 from tests.conftest import VERSE
 from tests.text.reading import PNG, text_of
@@ -213,6 +215,21 @@ class TestRunsBegunBefore:
         corpus = read_corpus(["book", "book/a.txt"], self.OLD)
         assert corpus.text == "one\none\n{}\n<p>\ntext\na\0b\none"
         assert corpus.notes == ("book: skipped 2 files that are not plain text: c.csv, g.png",)
+
+    def test_files_are_read_as_by_the_second_rules(self) -> None:
+        reading = Reading(rules=2)
+        times = "00:00:01,000 --> 00:00:02,000"
+        Path("a.srt").write_text(f"1\n{times}\nHi\n2\n{times}\nThere\n\n3\n{times}\nYou\n")
+        assert read_corpus(["a.srt"], reading).text == f"Hi\n2\n{times}\nThere\nYou\n"
+        Path("b.txt").write_text("{\\rtf1 text")
+        assert read_corpus(["b.txt"], reading).text == "{\\rtf1 text"
+        Path("c.csv").write_text("text,text\na,b\n")
+        assert read_corpus(["c.csv"], reading).text == "b"
+        Path("d.jsonl").write_text('{"source": "a\\r\\nb", "target": "c\\ufeff"}')
+        pairs = read_pairs(["d.jsonl"], reading, None, [])
+        assert [(pair.source, pair.target) for pair in pairs] == [("a\r\nb", "c\ufeff")]
+        Path("e.jsonl").write_text('{"text": "Ann\\r\\nin", "spans": []}')
+        assert [one.text for one in read_tagged(["e.jsonl"], reading, [])] == ["Ann\r\nin"]
 
     def test_a_run_goes_on_with_its_rules(self) -> None:
         """A run whose state names no rules was begun under the first."""

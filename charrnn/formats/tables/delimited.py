@@ -32,7 +32,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source.name, found, column_of(reading)), reading, notes)
+    return documents(source.name, _records(source.name, found, reading), reading, notes)
 
 
 def cells(
@@ -142,13 +142,14 @@ def _are_rows(lines: Sequence[str], tabs: int) -> bool:
 
 
 def _records(
-    name: str, rows: Iterable[tuple[int, list[str]]], column: str
+    name: str, rows: Iterable[tuple[int, list[str]]], reading: Reading
 ) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
+    column = column_of(reading)
     for line, row in rows:
         if not header:
             header = row if column in row else [cell.strip() for cell in row]
-            if header.count(column) > 1:
+            if header.count(column) > 1 and reading.rules > 2:
                 raise doubled(name, column)
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
