@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from typing import BinaryIO
 
 from charrnn.errors import not_written
 
-__all__ = ["output_file"]
+__all__ = ["descriptor", "output_file"]
 
 # Regular files may stand behind these, but they are open already: another would not be seen.
 STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
+STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+NUMBERED = re.compile(r"(?:/dev|/proc/self)/fd/(\d+)")
 
 
 @contextmanager
@@ -33,6 +36,10 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
         CharRNNError: if it can't be written.
     """
     try:
+        if (number := descriptor(path)) is not None:
+            with os.fdopen(os.dup(number), "wb") as stream:
+                yield stream
+            return
         mode = _mode(path)
         if str(path).startswith(STREAMS) or (mode is not None and not stat.S_ISREG(mode)):
             with path.open("wb") as file:
@@ -53,6 +60,15 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
                 new.unlink()
     except OSError as error:
         raise not_written(path, error, option) from None
+
+
+def descriptor(path: Path) -> int | None:
+    """The number of what is open already, if `path` names that, as /dev/stdout does.
+
+    Opened anew, a log behind it would be emptied, and written from its beginning.
+    """
+    found = NUMBERED.fullmatch(str(path))
+    return int(found[1]) if found else STANDARD.get(str(path))
 
 
 def _mode(path: Path) -> int | None:

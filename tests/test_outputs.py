@@ -12,7 +12,7 @@ import pytest
 
 from charrnn.errors import CannotCreateError, ReadWriteError
 from charrnn.outputs import output_file
-from tests.commands import start
+from tests.commands import run, start
 
 OLD, NEW = b"an old page", b"a new page, and a longer one"
 
@@ -117,3 +117,29 @@ def test_a_command_whose_file_does_not_fit_leaves_the_old_one(
     assert said.decode().endswith(f"charrnn: {name}: File too large; make room or check the disk\n")
     assert sorted(home.iterdir()) == files
     assert not there or (home / name).read_bytes() == OLD
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sample verse -n 9 --seed 1 -o", "eval verse verse.txt --html", "export verse --js"],
+)
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
+def test_a_log_behind_standard_output_keeps_what_is_in_it(
+    command: str, path: str, home: Path
+) -> None:
+    """It was emptied, also where it was opened to be written at its end."""
+    run(home, *command.split(), "alone")
+    for mode in ("ab", "wb"):
+        log = home / f"log-{mode}"
+        log.write_bytes(OLD)
+        with log.open(mode) as opened:
+            opened.write(NEW)
+            opened.flush()
+            process = start(home, *command.split(), path, stdout=opened)
+            _, said = process.communicate(timeout=120)
+            opened.write(OLD)
+        assert process.returncode == 0, said
+        found = log.read_bytes()
+        assert found.startswith(OLD * (mode == "ab") + NEW)
+        assert (home / "alone").read_bytes() in found
+        assert found.endswith(OLD)
