@@ -255,6 +255,19 @@ def test_records_can_be_refused_and_named(desk: Path) -> None:
     assert resumed.exit_code == 0, resumed.stderr
 
 
+def test_a_separator_that_divides_nothing_is_refused_where_it_is_given(desk: Path) -> None:
+    """The whole text was scored as one record; one that a model of records reads so may be."""
+    options = ("--tokenizer", "byte", "--name", "bytes", "--steps", 2, *TINY)
+    assert run(desk, "train", "names.txt", *options).exit_code == 0
+    found = "--records is 'lins', but that does not divide the text; choose none, lines, blocks"
+    for model in ("bytes", "cards"):
+        done = run(desk, "eval", model, "names.txt", "--unknown", "skip", "--records", "lins")
+        assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert found in done.stderr
+    (desk / "one.txt").write_text("Oslo\n")
+    assert "of 1 record" in run(desk, "eval", "bytes", "one.txt").stderr
+
+
 def test_records_with_blank_lines_are_scored_whole(desk: Path) -> None:
     recipes = [f"Title: {k}\n\n- salt\n\nStir it.\n" for k in range(40)]
     (desk / "recipes.txt").write_text("\n".join(recipes))
