@@ -232,9 +232,9 @@ def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) ->
         ReadWriteError: if reading fails midway.
     """
     places = [place_of(str(source), reading) for source in sources]
-    doubles = Doubles([one for place in places for one in place.files or [place.source]])
+    doubles = Doubles([one for place in places for one in place.contents])
     for place in places:
-        for one in place.files or [place.source]:
+        for one in place.contents:
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes)
         if place.passed:

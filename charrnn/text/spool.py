@@ -87,7 +87,7 @@ class Spool:
                 self._store([corpus.text])
             else:
                 self._store(texts(corpus, reading, notes, self._documents))
-                self.name = corpus_name(corpus)
+                self.name = corpus_name(corpus, reading)
             if not self.length:
                 raise no_text(["the corpus"] if isinstance(corpus, Corpus) else corpus)
             head = next(self._stored_pieces())

@@ -288,6 +288,13 @@ def test_the_size_of_a_corpus_of_series_is_told_in_values_without_features() -> 
     assert found.corpus.characters == 40
 
 
+def test_a_table_that_is_there_twice_counts_once_in_the_name() -> None:
+    for name in ("a.csv", "b.csv"):
+        Path(name).write_text("y\n" + "".join(f"{k % 5}\n" for k in range(40)))
+    request = Request(["a.csv", "b.csv"], Reading(), TaskSettings(task="forecast"))
+    assert forecast.read(request, None).corpus.name == "a"
+
+
 def test_another_series_than_that_of_a_run_is_told_in_values() -> None:
     Path("a.csv").write_text("y\n" + "".join(f"{k % 5}\n" for k in range(40)))
     charrnn.train("a.csv", **SMALL, horizon=4, steps=3).finish(progress=False)
