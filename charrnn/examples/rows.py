@@ -43,6 +43,9 @@ class Form(Enum):
 
 # How JSON begins, and hardly any text: a record, or an array of them.
 RECORD = re.compile(r'\s*(?:\[\s*)?\{\s*(?:\}|"(?:[^"\\\n]|\\.)*"\s*(?::|\Z))')
+# An array of texts, as far as it is seen: no lines to read, and no records either.
+STRING = r'"(?:[^"\\\n]|\\.)*'
+STRINGS = re.compile(rf'\s*\[\s*(?:{STRING}"\s*,\s*)*{STRING}(?:"\s*(?:\]\s*)?|\\?)\Z')
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
@@ -281,7 +284,7 @@ def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     form = _form_of(source.file_name)
     if form is Form.PARQUET:
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
-    start = source.stream.head.decode(reading.encoding, "replace")
-    if form is Form.TEXT and RECORD.match(start.removeprefix("\ufeff")):
+    start = source.stream.head.decode(reading.encoding, "replace").removeprefix("\ufeff")
+    if form is Form.TEXT and (RECORD.match(start) or STRINGS.match(start)):
         form = Form.JSON
-    return File(source.name, form, start.removeprefix("\ufeff"), notes, reading, source)
+    return File(source.name, form, start, notes, reading, source)
