@@ -202,7 +202,8 @@ def _sample(
         try:
             _write(sampler, options, known)
         except KeyboardInterrupt:  # which is how an endless text ends
-            if not sampler.received:
+            # What is drawn again in place of copies has other seeds where all goes on.
+            if sampler.wrote and not (sampler.received and options.reject_copies):
                 tell_seed()
             raise
         tell_seed()

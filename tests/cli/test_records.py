@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import signal
 import unicodedata
 from collections.abc import Iterator
 from contextlib import chdir
@@ -18,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 import charrnn
 from charrnn.cli.app import app
-from tests.commands import TINY
+from tests.commands import TINY, start
 from tests.conftest import unchanged
 from tests.text.test_division import Writer
 
@@ -127,6 +128,20 @@ def test_records_are_written_with_what_ends_them_in_between(desk: Path) -> None:
     assert all(line.startswith("Ka") for line in prompted)
     command = ("sample", "names", "--records", 5, "--prompt", "KΩa", "--unknown", "skip")
     assert all(line.startswith("Ka") for line in run(desk, *command).stdout.splitlines())
+
+
+def test_ctrl_c_keeps_records_and_tells_how_to_have_them_again(desk: Path) -> None:
+    process = start(desk, "sample", "names", "--records", 10_000_000, bufsize=0)
+    assert process.stdout is not None
+    kept = process.stdout.read(10)
+    process.send_signal(signal.SIGINT)
+    more, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    said = re.fullmatch(r"seed (\d+): --seed \1 writes these records again\n", err.decode())
+    assert said
+    again = start(desk, "sample", "names", "--records", 300, "--seed", said[1])
+    found, _ = again.communicate(timeout=120)
+    assert found.splitlines()[:9] == (kept + more).splitlines()[:9]
 
 
 def test_a_prompt_that_is_a_whole_record_ends_its_line(desk: Path) -> None:
