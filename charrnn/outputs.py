@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.errors import not_written
+from charrnn.errors import UsageError, not_written
 
-__all__ = ["output_file"]
+__all__ = ["descriptor", "output_file", "refuse_inputs"]
 
 # Regular files may stand behind these, but they are open already: another would not be seen.
 STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
 # Where a folder takes no other file, or lets none go, such as one mounted by itself.
 FIXED = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS)
+STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+NUMBERED = re.compile(r"(?:/dev|/proc/self)/fd/(\d+)")
+RECORD, BESIDE = "config.json", ("tokenizer.json", "series.json")  # what a model folder has
+OF_A_MODEL = {RECORD, *BESIDE, "labels.json", "manifest.json", "metrics.jsonl", "README.md"}
+OF_A_MODEL |= {"model.safetensors", "resume"}
 
 
 @contextmanager
@@ -38,6 +44,10 @@ def output_file(path: Path, option: str) -> Iterator[BinaryIO]:
         CharRNNError: if it can't be written.
     """
     try:
+        if (number := descriptor(path)) is not None:
+            with os.fdopen(os.dup(number), "wb") as stream:
+                yield stream
+            return
         mode = _mode(path)
         if str(path).startswith(STREAMS) or (mode is not None and not stat.S_ISREG(mode)):
             with path.open("wb") as there:
@@ -79,6 +89,45 @@ def _put(new: Path, place: Path, mode: int | None) -> None:
         if mode is None or error.errno not in FIXED:
             raise
         shutil.copyfile(new, place)
+
+
+def descriptor(path: Path) -> int | None:
+    """The number of what is open already, if `path` names that, as /dev/stdout does.
+
+    Opened anew, a log behind it would be emptied, and written from its beginning.
+    """
+    found = NUMBERED.fullmatch(str(path))
+    return int(found[1]) if found else STANDARD.get(str(path))
+
+
+def refuse_inputs(path: Path, option: str, inputs: Iterable[str | Path] = ()) -> None:
+    """See that nothing is written over what is read, nor over a file of a model.
+
+    Args:
+        path: where an output goes.
+        option: that chose the path, for errors.
+        inputs: what is read, as the user named it; "-" for standard input.
+
+    Raises:
+        UsageError: if it would be.
+    """
+    if descriptor(path) is not None:
+        return
+    place = Path(os.path.realpath(path))
+    for inner in (place, place.parent):
+        if inner.name in OF_A_MODEL and _is_model(inner.parent):
+            raise UsageError(f"{option} names {path}, a file of a model", "choose another file")
+    if not place.is_file():  # a terminal may be both
+        return
+    for one in inputs:
+        with suppress(OSError, ValueError):  # told by what reads it
+            status = os.fstat(0) if str(one) == "-" else Path(one).stat()
+            if os.path.samestat(status, place.stat()):
+                raise UsageError(f"{option} names {path}, which is read", "choose another file")
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / RECORD).is_file() and any((folder / name).is_file() for name in BESIDE)
 
 
 def _mode(path: Path) -> int | None:

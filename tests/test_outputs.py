@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.errors import CannotCreateError, ReadWriteError
-from charrnn.outputs import output_file
-from tests.commands import start
+from charrnn.errors import CannotCreateError, ReadWriteError, UsageError
+from charrnn.outputs import output_file, refuse_inputs
+from tests.commands import run, start
 
 OLD, NEW = b"an old page", b"a new page, and a longer one"
 
@@ -167,3 +167,77 @@ def test_a_command_whose_file_does_not_fit_leaves_the_old_one(
     assert said.decode().endswith(f"charrnn: {name}: File too large; make room or check the disk\n")
     assert sorted(home.iterdir()) == files
     assert not there or (home / name).read_bytes() == OLD
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "eval verse verse.txt --html verse.txt",
+        "eval verse few.txt --dynamic verse.txt --html ./verse.txt",
+        "inspect verse verse.txt --html verse.txt",
+        "inspect verse verse.txt --html link",
+        "sample verse -n 9 --novelty verse.txt -o verse.txt",
+        "sample verse -n 9 --prompt-file verse.txt -o verse.txt",
+    ],
+)
+def test_a_text_that_is_read_is_not_written_over(command: str, home: Path) -> None:
+    """The page took its place, without a word."""
+    (home / "few.txt").write_text("the clerk")
+    (home / "link").symlink_to("verse.txt")
+    before = (home / "verse.txt").read_bytes()
+    done = run(home, *command.split())
+    option, name = command.split()[-2:]
+    option, name = option.replace("-o", "--output"), name.removeprefix("./")
+    assert done.stderr == f"charrnn: {option} names {name}, which is read; choose another file\n"
+    assert done.returncode == 2
+    assert (home / "verse.txt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sample verse -n 9 -o", "eval verse verse.txt --html", "export verse --js"],
+)
+def test_a_model_is_not_written_over(command: str, home: Path) -> None:
+    weights = home / "checkpoints" / "verse" / "model.safetensors"
+    before = weights.read_bytes()
+    done = run(home, *command.split(), "checkpoints/verse/model.safetensors")
+    assert done.returncode == 2
+    assert done.stderr.endswith("/model.safetensors, a file of a model; choose another file\n")
+    assert weights.read_bytes() == before
+
+
+def test_every_file_of_a_model_is_kept_and_there_is_room_for_others(home: Path) -> None:
+    model = home / "checkpoints" / "verse"
+    files = [path for path in model.rglob("*") if path.is_file() and path.name[0] != "."]
+    assert len(files) > 6
+    for path in files:
+        with pytest.raises(UsageError, match="a file of a model"):
+            refuse_inputs(path, "--html")
+    refuse_inputs(model / "page.html", "--html", [model / "page.html", "-", "hf://owner/name"])
+    refuse_inputs(home / "README.md", "--html")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sample verse -n 9 --seed 1 -o", "eval verse verse.txt --html", "export verse --js"],
+)
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
+def test_a_log_behind_standard_output_keeps_what_is_in_it(
+    command: str, path: str, home: Path
+) -> None:
+    """It was emptied, also where it was opened to be written at its end."""
+    run(home, *command.split(), "alone")
+    for mode in ("ab", "wb"):
+        log = home / f"log-{mode}"
+        log.write_bytes(OLD)
+        with log.open(mode) as opened:
+            opened.write(NEW)
+            opened.flush()
+            process = start(home, *command.split(), path, stdout=opened)
+            _, said = process.communicate(timeout=120)
+            opened.write(OLD)
+        assert process.returncode == 0, said
+        found = log.read_bytes()
+        assert found.startswith(OLD * (mode == "ab") + NEW)
+        assert (home / "alone").read_bytes() in found
+        assert found.endswith(OLD)

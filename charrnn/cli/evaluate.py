@@ -10,7 +10,7 @@ import typer
 from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
 from charrnn.errors import UsageError, printable
-from charrnn.outputs import output_file
+from charrnn.outputs import output_file, refuse_inputs
 from charrnn.settings import settings_of
 from charrnn.terminal.options import (
     JsonOption,
@@ -81,6 +81,8 @@ def evaluate(
         changed = [name for name, value in own.items() if value != getattr(EvalConfig(), name)]
         _score_answers(models, sources, reading, [n for n in only if only[n]] + changed, json)
         return
+    if html is not None:
+        refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
     asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
     found = scored(asked, config)
     if html is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.errors import UsageError
-from charrnn.outputs import output_file
+from charrnn.outputs import output_file, refuse_inputs
 from charrnn.terminal.options import ONE_MODEL
 from charrnn.terminal.output import say, write
 
@@ -63,6 +63,9 @@ def export(
     paths = [Place.of(path).path for path in (html, js, onnx) if path is not None]
     if len(paths) > len(set(paths)):
         raise UsageError("one file is named twice", "give each kind a file of its own")
+    for path, option in ((html, "--html"), (js, "--js"), (onnx, "--onnx")):
+        if path is not None:
+            refuse_inputs(path, option)
     if exact and html is None and js is None:
         raise UsageError("--exact is for --html and --js", "an ONNX graph is always exact")
     folder = read_model(find_model(model[0] if model else None))

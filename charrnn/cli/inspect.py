@@ -11,7 +11,7 @@ import typer
 from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units, progress_bar
 from charrnn.config import Reading
 from charrnn.errors import UsageError
-from charrnn.outputs import output_file
+from charrnn.outputs import output_file, refuse_inputs
 from charrnn.plots.style import check_path
 from charrnn.terminal.options import (
     JsonOption,
@@ -121,6 +121,9 @@ def inspect(
     if output is not None:
         check_path(output)
     models, sources = models_and_texts(arguments, "inspect", USAGE)
+    for path, option in ((html, "--html"), (output, "--output")):
+        if path is not None:
+            refuse_inputs(path, option, sources)
 
     import numpy as np
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from charrnn.config import Reading, Unknown
 from charrnn.errors import MissingInputError, UsageError
+from charrnn.outputs import refuse_inputs
 from charrnn.settings import Settings, about
 from charrnn.signals import noted
 from charrnn.terminal.options import (
@@ -139,6 +140,9 @@ def sample(
     if options.records and options.novelty and not (options.novel or json):
         found = "beside --records, --novelty names the text for --novel or for the report of --json"
         raise UsageError(found, "give one of these, or leave it out")
+    if options.output is not None:
+        read = (options.prompt_file, options.novelty)
+        refuse_inputs(options.output, "--output", filter(None, read))
     if until_line:
         given["max_lines"] = 1
     length = given.pop("max_new_tokens", None)
@@ -198,7 +202,8 @@ def _sample(
         try:
             _write(sampler, options, known)
         except KeyboardInterrupt:  # which is how an endless text ends
-            if not sampler.received:
+            # What is drawn again in place of copies has other seeds where all goes on.
+            if sampler.wrote and not (sampler.received and options.reject_copies):
                 tell_seed()
             raise
         tell_seed()

@@ -151,6 +151,8 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
     with closing(Spool(asked.sources, reading)) as spool:
         if spool.division.end is None:
             raise UsageError("a model of records reads no story", "leave --records out")
+        if asked.reading.records != "auto":
+            spool.refuse_undivided()
         for note in spool.notes:
             say(note)
         text = spool.text(tokenizer, asked.unknown)

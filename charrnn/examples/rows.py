@@ -44,6 +44,9 @@ class Form(Enum):
 
 # How JSON begins, and hardly any text: a record, or an array of them.
 RECORD = re.compile(r'\s*(?:\[\s*)?\{\s*(?:\}|"(?:[^"\\\n]|\\.)*"\s*(?::|\Z))')
+# An array of texts, as far as it is seen: no lines to read, and no records either.
+STRING = r'"(?:[^"\\\n]|\\.)*'
+STRINGS = re.compile(rf'\s*\[\s*(?:{STRING}"\s*,\s*)*{STRING}(?:"\s*(?:\]\s*)?|\\?)\Z')
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
@@ -239,9 +242,9 @@ def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) ->
         ReadWriteError: if reading fails midway.
     """
     places = [place_of(str(source), reading) for source in sources]
-    doubles = Doubles([one for place in places for one in place.files or [place.source]])
+    doubles = Doubles([one for place in places for one in place.contents])
     for place in places:
-        for one in place.files or [place.source]:
+        for one in place.contents:
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes)
         if place.passed:
@@ -288,7 +291,7 @@ def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     form = _form_of(source.file_name)
     if form is Form.PARQUET:
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
-    start = source.stream.head.decode(reading.encoding, "replace")
-    if form is Form.TEXT and RECORD.match(start.removeprefix("\ufeff")):
+    start = source.stream.head.decode(reading.encoding, "replace").removeprefix("\ufeff")
+    if form is Form.TEXT and (RECORD.match(start) or STRINGS.match(start)):
         form = Form.JSON
-    return File(source.name, form, start.removeprefix("\ufeff"), notes, reading, source)
+    return File(source.name, form, start, notes, reading, source)

@@ -44,6 +44,7 @@ class Series(NamedTuple):
         features: the names of these.
         times: of each row, as they are written; empty if there are none.
         place: where it begins, as errors do: "airline.csv: line 2".
+        gaps: how many steps from time to time are not the usual one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Series(NamedTuple):
     features: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
     place: str = ""
+    gaps: int = 0
 
     def until(self, end: int) -> Series:
         """The same, as it was after so many values."""
@@ -97,7 +99,8 @@ class _Growing:
             self.odd = odd_steps(ordered_times(self.file, self.times, self.numbers, notes))
         values = np.array(self.rows, np.float64)
         shown = tuple(self.times) if any(self.times) else ()
-        return Series(self.name, values, self.features, shown, self.file.at(self.numbers[0]))
+        place = self.file.at(self.numbers[0])
+        return Series(self.name, values, self.features, shown, place, len(self.odd))
 
 
 def read_series(

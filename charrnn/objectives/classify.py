@@ -119,7 +119,9 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
         labels=labels,
         tokenizer=vocabulary_of(texts, request.bases, known),
         kind=Classify(classes=len(labels), text_column=text_column, label_column=label_column),
-        corpus=corpus_of(request.files, texts, "\0".join(one.label for one in examples)),
+        corpus=corpus_of(
+            request.files, request.reading, texts, "\0".join(one.label for one in examples)
+        ),
         notes=tuple(notes),
     )
 

@@ -106,8 +106,8 @@ class Forecast(Answer, frozen=True, omit_defaults=True):
         forecast: the values to come, the likely middle.
         lower, upper: a band around them in which four of five values should lie.
         series: its name, where it has one.
-        ds: the times of these values, where the last before are evenly spaced and are written as
-            1960, 1960-12 or 1960-12-31, with or without a time of day.
+        ds: the times of these values, where those before are evenly spaced, but for one gap long
+            ago, and are written as 1960, 1960-12 or 1960-12-31, with or without a time of day.
     """
 
     forecast: tuple[float, ...]

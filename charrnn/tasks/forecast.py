@@ -24,7 +24,7 @@ from charrnn.tasks.answers import Forecast
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.series.dates import following
+from charrnn.tasks.series.dates import following, last_times
 from charrnn.tasks.series.pasts import Past, first_after, pasts_in
 from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
 from charrnn.tasks.series.windows import Values, Windows
@@ -128,7 +128,7 @@ class Forecaster(TaskModel[Trial]):
             what = f"series is a {type(series).__name__}"
             raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
         names = [one.name if isinstance(one, Series) else "" for one in series]
-        times = [one.times if isinstance(one, Series) else () for one in series]
+        times = [last_times(one) if isinstance(one, Series) else () for one in series]
         return names, [self._checked(one) for one in series], times
 
     def _checked(self, series: Series | Sequence[float] | Values) -> Values:

@@ -16,6 +16,7 @@ from charrnn.config import Reading
 from charrnn.decoding.pieces import standard_input
 from charrnn.examples.numbers import numbers_in
 from charrnn.examples.series import Series, read_series, refuse_text_column
+from charrnn.outputs import refuse_inputs
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.style import check_path
 from charrnn.tasks.series.pasts import HORIZONS
@@ -56,6 +57,7 @@ def show_forecasts(
     refuse_text_column(reading)
     if plot is not None:
         check_path(plot)
+        refuse_inputs(plot, "--plot", inputs or ["-"])
     notes: list[str] = []
     series = _series(inputs or ["-"] * _is_given(), reading, model.task.label_column, notes)
     answers = model.predict(series or None, horizon)

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import msgspec
 
 from charrnn.errors import not_written
+from charrnn.outputs import descriptor
 
 __all__ = [
     "STANDARD_OUTPUT",
@@ -150,8 +151,12 @@ class OutputFile:
         self.path = path
         self._is_new = not path.exists()
         self._untouched = True
+        number = descriptor(path)
+        self._is_open_already = number is not None
+        how: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
         try:
-            self._file = path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+            place = path if number is None else os.dup(number)
+            self._file = open(place, "a" if number is None else "w", **how)  # noqa: PTH123, SIM115
         except OSError as error:
             raise not_written(path, error, "--output") from None
 
@@ -162,7 +167,8 @@ class OutputFile:
             CharRNNError: if that fails; names `--output`.
         """
         try:
-            if self._untouched and self.path.is_file():  # no pipe, no device
+            # no pipe, no device, and no log to which others write as well
+            if self._untouched and self.path.is_file() and not self._is_open_already:
                 self._file.truncate(0)
             self._untouched = False
             self._file.write(text)

@@ -98,7 +98,7 @@ def read_corpus(
     text = "".join(texts(sources, reading or Reading(), notes, found))
     if not text:
         raise no_text(sources)
-    return Corpus(corpus_name(sources), text, tuple(notes), found)
+    return Corpus(corpus_name(sources, reading or Reading()), text, tuple(notes), found)
 
 
 def no_text(sources: Sequence[str | Path]) -> BadDataError:
@@ -135,9 +135,7 @@ def texts(
 def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
     heeded: set[str] = set()
-    places = [place_of(str(source), reading) for source in sources]
-    everything = [one for place in places for one in place.files or [place.source]]
-    doubles = Doubles(everything if reading.rules > 1 else ())
+    places, doubles = _places(sources, reading)
     for place in places:
         if place.folder is not None:
             yield from _folder(place, reading, heeded, doubles)
@@ -152,6 +150,13 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
         note = f"left out {texts} there already: {first_few(left_out)}"
         yield Piece("the corpus", "", first=False, notes=(note,))
     _refuse_unheeded(reading, heeded)
+
+
+def _places(sources: Iterable[str | Path], reading: Reading) -> tuple[Sequence[Place], Doubles]:
+    """What sources stand for, and which of it is there already."""
+    places = [place_of(str(source), reading) for source in sources]
+    everything = [one for place in places for one in place.contents]
+    return places, Doubles(everything if reading.rules > 1 else ())
 
 
 class Place(NamedTuple):
@@ -169,6 +174,11 @@ class Place(NamedTuple):
     files: tuple[Path, ...] = ()
     folder: Path | None = None
     passed: tuple[str, ...] = ()
+
+    @property
+    def contents(self) -> Sequence[str | Path]:
+        """Its files, or what else it is."""
+        return self.files or [self.source]
 
 
 def place_of(source: str, reading: Reading) -> Place:
@@ -269,10 +279,14 @@ def listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
     return [sources] if isinstance(sources, (str, Path)) else sources
 
 
-def corpus_name(sources: Sequence[str | Path]) -> str:
-    """The name of a corpus: of its first source, and how many others there are."""
-    more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
-    return f"{short_name(sources[0])}{more}"
+def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:
+    """The name of a corpus: of its first source, and how many others are read."""
+    more = 0
+    if len(sources) > 1:
+        places, doubles = _places(sources, reading)
+        others = [[not doubles.leave_out(one) for one in place.contents] for place in places][1:]
+        more = sum(map(any, others))
+    return f"{short_name(sources[0])}{f' and {more:,} more' if more else ''}"
 
 
 def short_name(source: str | Path) -> str:

@@ -26,6 +26,7 @@ from charrnn.text import cache
 from charrnn.text.corpus import Corpus, corpus_name, listed, no_text, texts
 from charrnn.text.division import (
     AUTO,
+    BLOCKS,
     DOCUMENTS,
     LINES,
     NONE,
@@ -86,7 +87,7 @@ class Spool:
                 self._store([corpus.text])
             else:
                 self._store(texts(corpus, reading, notes, self._documents))
-                self.name = corpus_name(corpus)
+                self.name = corpus_name(corpus, reading)
             if not self.length:
                 raise no_text(["the corpus"] if isinstance(corpus, Corpus) else corpus)
             head = next(self._stored_pieces())
@@ -202,6 +203,28 @@ class Spool:
             noun = "empty line" if kind == LINES else "empty record"
             notes.append(f"left out {counted(empty, noun)}")
         return notes
+
+    def refuse_undivided(self) -> None:
+        """See that a text is no list, or one that something divides.
+
+        Raises:
+            UsageError: if what should divide it does not, as after a slip of the pen.
+        """
+        if not self.is_undivided:
+            return
+        wanted = self.reading.records
+        others = {
+            LINES: "the text is one line",
+            BLOCKS: "no blank line divides the text",
+            DOCUMENTS: "there is one document",
+        }
+        opening = wanted.startswith("^")
+        whole = "no other line opens so" if opening else "that does not divide the text"
+        raise UsageError(
+            f"records is {wanted!r}, but {others.get(wanted, whole)}",
+            "choose none, lines, blocks, documents, a separator, or ^ and an opening",
+            "records",
+        )
 
     def _stored_pieces(self) -> Iterator[str]:
         self._file.seek(0)

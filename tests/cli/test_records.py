@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import signal
 import unicodedata
 from collections.abc import Iterator
 from contextlib import chdir
@@ -18,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 import charrnn
 from charrnn.cli.app import app
-from tests.commands import TINY
+from tests.commands import TINY, start
 from tests.conftest import unchanged
 from tests.text.test_division import Writer
 
@@ -127,6 +128,20 @@ def test_records_are_written_with_what_ends_them_in_between(desk: Path) -> None:
     assert all(line.startswith("Ka") for line in prompted)
     command = ("sample", "names", "--records", 5, "--prompt", "KΩa", "--unknown", "skip")
     assert all(line.startswith("Ka") for line in run(desk, *command).stdout.splitlines())
+
+
+def test_ctrl_c_keeps_records_and_tells_how_to_have_them_again(desk: Path) -> None:
+    process = start(desk, "sample", "names", "--records", 10_000_000, bufsize=0)
+    assert process.stdout is not None
+    kept = process.stdout.read(10)
+    process.send_signal(signal.SIGINT)
+    more, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    said = re.fullmatch(r"seed (\d+): --seed \1 writes these records again\n", err.decode())
+    assert said
+    again = start(desk, "sample", "names", "--records", 300, "--seed", said[1])
+    found, _ = again.communicate(timeout=120)
+    assert found.splitlines()[:9] == (kept + more).splitlines()[:9]
 
 
 def test_a_prompt_that_is_a_whole_record_ends_its_line(desk: Path) -> None:
@@ -253,6 +268,19 @@ def test_records_can_be_refused_and_named(desk: Path) -> None:
     assert "a list of 40 records" in named.stderr
     resumed = run(desk, "train", "--resume", "named")
     assert resumed.exit_code == 0, resumed.stderr
+
+
+def test_a_separator_that_divides_nothing_is_refused_where_it_is_given(desk: Path) -> None:
+    """The whole text was scored as one record; one that a model of records reads so may be."""
+    options = ("--tokenizer", "byte", "--name", "bytes", "--steps", 2, *TINY)
+    assert run(desk, "train", "names.txt", *options).exit_code == 0
+    found = "--records is 'lins', but that does not divide the text; choose none, lines, blocks"
+    for model in ("bytes", "cards"):
+        done = run(desk, "eval", model, "names.txt", "--unknown", "skip", "--records", "lins")
+        assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert found in done.stderr
+    (desk / "one.txt").write_text("Oslo\n")
+    assert "of 1 record" in run(desk, "eval", "bytes", "one.txt").stderr
 
 
 def test_records_with_blank_lines_are_scored_whole(desk: Path) -> None:

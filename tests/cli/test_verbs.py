@@ -332,6 +332,19 @@ def test_a_pipe_closed_early_is_no_error_on_windows_either(
     assert ("standard output: Invalid argument" in capsys.readouterr().err) == (code == 74)
 
 
+def test_no_argument_that_is_required_has_a_default() -> None:
+    """So it was said of a model and its texts together."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    arguments = [
+        option
+        for command in commands.values()
+        for option in command.params
+        if option.param_type_name == "argument" and option.required
+    ]
+    assert arguments
+    assert not [one for one in arguments if "default:" in (one.help or "")]
+
+
 def test_ctrl_c_ends_sampling_without_a_traceback(home: Path) -> None:
     process = start(home, "sample", "-n", 10_000_000)
     assert process.stdout is not None

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from charrnn import Reading
-from charrnn.errors import UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.inputs import texts_in
 
 
@@ -85,8 +85,28 @@ def test_an_array_of_records_is_seen_by_standard_input(
     assert read("-") == ["good", "bad"]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '["film", "a \\"bad\\" one"]\n',
+        '[\n  "film"\n]',
+        "[" + '"film", ' * 9 + f'"{"long, " * 99_999}"]',
+    ],
+    ids=["short", "on lines", "long"],
+)
+def test_an_array_of_texts_is_refused_by_standard_input_as_in_a_file(
+    content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was answered as one text."""
+    Path("a.json").write_text(content)
+    for name in ("a.json", "-"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+        with pytest.raises(BadDataError, match="row 1 is a str, not a record"):
+            read(name)
+
+
 def test_lines_that_only_look_like_tables_are_texts() -> None:
-    lines = ["text, he said", "a,b", '{ "a quote }', "[{1: 2}]"]
+    lines = ["text, he said", "a,b", '{ "a quote }', "[{1: 2}]", '["Film"] is bad', '["a", b]']
     for first in lines:
         Path("a.txt").write_text(f"{first}\nb\n")
         assert read("a.txt") == [first, "b"]

@@ -286,3 +286,10 @@ def test_the_size_of_a_corpus_of_series_is_told_in_values_without_features() -> 
     found = forecast.read(Request(["a.csv"], Reading(), TaskSettings(task="forecast")), None)
     assert found.kind.features == ("hint", "other")
     assert found.corpus.characters == 40
+
+
+def test_a_table_that_is_there_twice_counts_once_in_the_name() -> None:
+    for name in ("a.csv", "b.csv"):
+        Path(name).write_text("y\n" + "".join(f"{k % 5}\n" for k in range(40)))
+    request = Request(["a.csv", "b.csv"], Reading(), TaskSettings(task="forecast"))
+    assert forecast.read(request, None).corpus.name == "a"

@@ -12,7 +12,7 @@ import pytest
 from charrnn.cells.heads import shapes_of
 from charrnn.config import CellName, ModelConfig, Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.series import Series
+from charrnn.examples.series import Series, read_series
 from charrnn.folder.record import NO_TEXT, SERIES, ModelFolder, ModelRecord
 from charrnn.task_config import Forecast as Task
 from charrnn.tasks.answers import Forecast
@@ -240,6 +240,26 @@ def test_forecasts_have_the_times_that_follow() -> None:
     assert [one.ds for one in model.predict()] == [("2024-01", "2024-02")]
     given = a_series(1, 2, 4, name="b", times="1999 2000 2001")
     assert [one.ds for one in model.predict([given, [1.0, 2.0]], 1)] == [("2002",), ()]
+
+
+@pytest.mark.parametrize(
+    ("days", "opens", "ds"),
+    [(("01", "02", "04"), 8, ()), (("01", "03"), 0, ("2024-05-04T00:00", "2024-05-04T01:00"))],
+)
+def test_hours_of_business_do_not_go_on_in_the_night(
+    days: tuple[str, ...], opens: int, ds: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The last hours of a day are as even as those of a series that knows no night."""
+    times = [f"2024-05-{day}T{hour:02}:00" for day in days for hour in range(opens, 24)]
+    rows = [f"{time},{k % 7 + k}\n" for k, time in enumerate(times)]
+    (tmp_path / "x.csv").write_text("ds,y\n" + "".join(rows))
+    series = read_series([tmp_path / "x.csv"], Reading(), [])
+    model = forecaster(Task(horizon=2, window=3), series)
+    assert [one.ds for one in model.predict()] == [ds]
+    assert [one.ds for one in model.predict(series)] == [ds]
+    (tmp_path / "later.csv").write_text("ds,y\n" + rows[-1] + "2024-05-08T09:00,3\n")
+    report = model.evaluate([tmp_path / "later.csv"])
+    assert report.count == 1
 
 
 def test_without_times_a_series_is_known_by_its_values(tmp_path: Path) -> None:

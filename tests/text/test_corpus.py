@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import re
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from charrnn import Corpus, read_corpus
+from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.text.corpus import BUNDLED
+from charrnn.text.spool import Spool
 from tests.text.reading import PNG, gzipped, text_of
 
 
@@ -58,6 +61,20 @@ def test_a_corpus_of_several_sources_does_not_pass_for_its_first(tmp_path: Path)
         path.write_text(f"{path}\n")
     names = [read_corpus(paths[:count]).name for count in (1, 2, 3)]
     assert names == ["book", "book and 1 more", "book and 2 more"]
+
+
+def test_the_name_of_a_corpus_counts_what_was_read(tmp_path: Path) -> None:
+    """Texts that were left out, since they are there already, counted, too."""
+    for name, text in {"book": "the same", "copy": "the same", "third": "third"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inside.txt").write_text("third")
+    sources = [tmp_path / name for name in ("book.txt", "copy.txt", "third.txt", "folder")]
+    for count, name in enumerate(["book", "book", "book and 1 more", "book and 1 more"], 1):
+        assert read_corpus(sources[:count]).name == name
+        with closing(Spool(sources[:count], Reading())) as spool:
+            assert spool.name == name
+    assert read_corpus(sources, Reading(rules=1)).name == "book and 3 more"
 
 
 def test_a_folder_is_its_texts_and_tables_sorted(tmp_path: Path) -> None:

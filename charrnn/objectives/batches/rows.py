@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.arrays import Ids
-from charrnn.config import TrainConfig
+from charrnn.config import Reading, TrainConfig
 from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.examples import vocabulary
@@ -55,11 +55,13 @@ def vocabulary_of(
     return vocabulary(bases, "".join({STAND_IN}.union(*texts)), END)
 
 
-def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -> CorpusRecord:
+def corpus_of(
+    sources: Sequence[str | Path], reading: Reading, texts: Sequence[str], facts: str
+) -> CorpusRecord:
     """What the model folder says of examples.
 
     Args:
-        sources: where they were read.
+        sources, reading: where they were read, and how.
         texts: of all examples.
         facts: all that is to be learnt of them, as text.
     """
@@ -67,7 +69,7 @@ def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -
     for text in (*texts, facts):
         whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return CorpusRecord(
-        name=corpus_name(sources),
+        name=corpus_name(sources, reading),
         characters=sum(map(len, texts)),
         sha256=whole.hexdigest(),
         records="examples",

@@ -12,13 +12,23 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice, pairwise
 
-__all__ = ["LOOK_BACK", "following"]
+from charrnn.examples.series import Series
+
+__all__ = ["following", "last_times"]
 
 LOOK_BACK = 8  # times whose steps must be alike
 DAY, WEEK = timedelta(days=1), 6  # days in a row, among which there is one of a weekend
 COMPACT = ("%Y%m", "%Y%m%d")  # 202012 may be a month or a number
 DATES, CLOCKS = ("%Y-%m", "%Y-%m-%d"), ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S")
 FORMS = (*DATES, *(f"{DATES[1]}{clock}" for clock in CLOCKS[1:]))
+
+
+def last_times(series: Series) -> tuple[str, ...]:
+    """The last times of a series, as many as tell which ones follow.
+
+    Of one with several gaps the last alone: after a day of work a night may come.
+    """
+    return series.times[-1 if series.gaps > 1 else -LOOK_BACK :]
 
 
 def following(times: Sequence[str], count: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
 from charrnn.task_config import Forecast
 from charrnn.tasks.series import measures
-from charrnn.tasks.series.dates import LOOK_BACK
+from charrnn.tasks.series.dates import last_times
 from charrnn.tasks.series.windows import Values
 
 __all__ = ["HORIZONS", "Past", "first_after", "past_file", "pasts_in"]
@@ -36,7 +36,7 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
         first: its first value.
         count: how many values it had.
         error: the mean absolute change from season to season; None if there was none.
-        times: of its last values, of two at least; empty without times.
+        times: of its last values, as `last_times` has them; empty without times.
     """
 
     name: str = ""
@@ -57,7 +57,7 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
             first=float(own[0]),
             count=len(own),
             error=None if math.isnan(error) else error,
-            times=series.times[-LOOK_BACK:],
+            times=last_times(series),
         )
 
     @property

@@ -40,6 +40,7 @@ class Sampler:
         corpus: text to look for copied passages in; any source that `charrnn train` takes.
         received: signals to stop. After one, texts that are wanted whole are written as far as
             they have come.
+        wrote: whether anything is written yet.
     """
 
     model: Predictor
@@ -51,6 +52,7 @@ class Sampler:
     json: bool
     corpus: str | None
     received: list[int] = field(default_factory=list)
+    wrote: bool = False
 
     @cached_property
     def copies(self) -> Copies | None:
@@ -64,6 +66,7 @@ class Sampler:
     def write(self, text: str) -> None:
         """Write `text` at once, whether to a terminal, a pipe or a file."""
         write(text, self.out)
+        self.wrote = True
 
     def stream(self) -> None:
         """One text, shown as it is drawn."""

@@ -21,7 +21,6 @@ from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.text.division import BLOCKS, DOCUMENTS, LINES
 from charrnn.text.records import Records
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer, make_tokenizer
@@ -69,7 +68,7 @@ def _language(request: Request) -> tuple[Data, Plan]:
         request.sources,
         request.reading,
         check=lambda _: None,
-        vocabulary=lambda spool: _vocabulary(_checked(spool), request.tokenizer, base),
+        vocabulary=lambda spool: _vocabulary(spool, request.tokenizer, base),
     )
     text = data.text
     plan = planning.plan(
@@ -110,31 +109,10 @@ def _refuse_useless(request: Request, known: frozenset[str]) -> None:
                 raise UsageError(found, "leave it out", name)
 
 
-def _checked(spool: Spool) -> Spool:
-    """A text that is no list, or one that something divides.
-
-    Raises:
-        UsageError: if what should divide it does not, as after a slip of the pen.
-    """
-    if not spool.is_undivided:
-        return spool
-    wanted = spool.reading.records
-    others = {
-        LINES: "the text is one line",
-        BLOCKS: "no blank line divides the text",
-        DOCUMENTS: "there is one document",
-    }
-    whole = "no other line opens so" if wanted.startswith("^") else "that does not divide the text"
-    raise UsageError(
-        f"records is {wanted!r}, but {others.get(wanted, whole)}",
-        "choose none, lines, blocks, documents, a separator, or ^ and an opening",
-        "records",
-    )
-
-
 def _vocabulary(
     spool: Spool, kind: Literal["char", "byte"], base_model: ModelFolder | None
 ) -> Tokenizer:
+    spool.refuse_undivided()
     if len(spool.characters) < 2:
         found, advice = "the corpus has only one distinct character", "give a text of several"
         raise BadDataError(found, advice)
