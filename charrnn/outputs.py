@@ -113,7 +113,10 @@ def refuse_inputs(path: Path, option: str, inputs: Iterable[str | Path] = ()) ->
     """
     if descriptor(path) is not None:
         return
-    place = Path(os.path.realpath(path))
+    try:
+        place = Path(os.path.realpath(path))
+    except OSError:  # the working folder was deleted: told by what writes there
+        return
     for inner in (place, place.parent):
         if inner.name in OF_A_MODEL and _is_model(inner.parent):
             raise UsageError(f"{option} names {path}, a file of a model", "choose another file")
