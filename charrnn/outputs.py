@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import secrets
@@ -22,7 +23,8 @@ STREAMS = ("/dev/fd/", "/dev/std", "/proc/")
 # Where a folder takes no other file, or lets none go, such as one mounted by itself.
 FIXED = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS)
 STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-NUMBERED = re.compile(r"(?:/dev|/proc/self)/fd/(\d+)")
+NUMBERED = re.compile(r"(?:/dev|/proc/self)/fd/(\d{1,9})")
+PICTURES = (".svg", ".png")  # which nobody reads as text
 RECORD, BESIDE = "config.json", ("tokenizer.json", "series.json")  # what a model folder has
 OF_A_MODEL = {RECORD, *BESIDE, "labels.json", "manifest.json", "metrics.jsonl", "README.md"}
 OF_A_MODEL |= {"model.safetensors", "resume"}
@@ -122,11 +124,22 @@ def refuse_inputs(path: Path, option: str, inputs: Iterable[str | Path] = ()) ->
             raise UsageError(f"{option} names {path}, a file of a model", "choose another file")
     if not place.is_file():  # a terminal may be both
         return
-    for one in inputs:
-        with suppress(OSError, ValueError):  # told by what reads it
-            status = os.fstat(0) if str(one) == "-" else Path(one).stat()
-            if os.path.samestat(status, place.stat()):
-                raise UsageError(f"{option} names {path}, which is read", "choose another file")
+    if any(_reads(str(one), place) for one in inputs):
+        raise UsageError(f"{option} names {path}, which is read", "choose another file")
+
+
+def _reads(source: str, place: Path) -> bool:
+    """Whether a source, as the user named it, is the file `place`, or may hold it."""
+    with suppress(OSError, ValueError):  # told by what reads it
+        if source == "-":
+            return os.path.samestat(os.fstat(0), place.stat())
+        is_picture = place.suffix.lower() in PICTURES
+        for found in [source] if os.path.lexists(source) else glob.iglob(source, recursive=True):
+            if os.path.samestat(Path(found).stat(), place.stat()):
+                return True
+            if Path(os.path.realpath(found)) in place.parents and not is_picture:
+                return True
+    return False
 
 
 def _is_model(folder: Path) -> bool:

@@ -176,6 +176,8 @@ def test_a_command_whose_file_does_not_fit_leaves_the_old_one(
         "eval verse few.txt --dynamic verse.txt --html ./verse.txt",
         "inspect verse verse.txt --html verse.txt",
         "inspect verse verse.txt --html link",
+        "eval verse v*.txt --html verse.txt",
+        "eval verse . --html verse.txt",
         "sample verse -n 9 --novelty verse.txt -o verse.txt",
         "sample verse -n 9 --prompt-file verse.txt -o verse.txt",
     ],

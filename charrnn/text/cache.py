@@ -89,7 +89,7 @@ def clear() -> int:
 
 
 def _find(key: str, dtype: np.dtype) -> NDArray[np.integer]:
-    """The ids of `key`; a file that is damaged, or of an older version, is deleted.
+    """The ids of `key`, of a file that is what its name says; one that is not will be replaced.
 
     Raises:
         FileNotFoundError: if there are none.
@@ -99,7 +99,6 @@ def _find(key: str, dtype: np.dtype) -> NDArray[np.integer]:
             ids = _mapped(path, dtype)
             if path.stem == f"{key}-{hashlib.sha256(ids.data).hexdigest()}":
                 return ids
-        path.unlink(missing_ok=True)
     raise FileNotFoundError(key)
 
 

@@ -126,7 +126,7 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
     """
     given = None if sources is None else _corpus(sources)
     stopped = _stopped(Place.of(find_model(model)), given)
-    if isinstance(given, list) and not stopped.origin.is_gone:
+    if given is not None and not isinstance(given, Corpus) and not stopped.origin.is_gone:
         given = stopped.origin.sources  # from any working directory
     return Run(stopped, given)
 
