@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Surprisals
 from charrnn.cells.rules import State
 from charrnn.network.char_rnn import CharRNN
-from charrnn.scoring.lanes import CHUNK, MAX_LANES, chunks
+from charrnn.scoring.lanes import CHUNK, EXACT, MAX_LANES, chunks
 from charrnn.scoring.score import Score, alike, score_of
 from charrnn.text.records import PAD, Records, Text
 from charrnn.text.tokenizer import Tokenizer
@@ -71,11 +71,20 @@ def in_pieces(
 
 
 def _each(network: CharRNN, records: Records) -> Generator[None, None, Surprisals]:
-    """Each record from the empty state; those of about equal length side by side."""
+    """Each record from the empty state; those of about equal length side by side.
+
+    A few that are very long are read one by one instead, each in lanes of its own.
+    """
     nats = np.empty(records.size, np.float32)
     begins = np.cumsum(records.lengths) - records.lengths  # of each record in `nats`
     for rows in alike(records.lengths, MAX_RECORDS):
         state, longest = None, int(records.lengths[rows[-1]])
+        if longest > EXACT * len(rows):
+            for row in rows:
+                length, first = records.lengths[row], records.begins[row]
+                ids = records.ids[first : first + length + 1].astype(np.int32)
+                nats[begins[row] : begins[row] + length] = yield from _carried(network, ids)
+            continue
         for time in range(0, longest, CHUNK):
             window = records.windows(rows, time, min(CHUNK, longest - time))  # (B, T+1)
             inputs, wanted = np.maximum(window[:, :-1], 0), window[:, 1:]

@@ -6,12 +6,14 @@ import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 
 import charrnn
 from charrnn import ByteTokenizer, CharRNN, CharRNNError, CharTokenizer, EvalConfig, Mixture, Model
@@ -21,6 +23,7 @@ from charrnn.evaluation.losses import mixed_surprisals
 from charrnn.evaluation.surprisals import surprisals, targets
 from charrnn.scoring.heatmap import page
 from charrnn.scoring.score import Score, score_of
+from charrnn.text.records import Records
 from tests.conftest import H, V, small_config
 
 TOKENIZER = CharTokenizer("\nabcdefghij")
@@ -52,6 +55,31 @@ def test_every_token_but_the_first_is_scored_once(length: int) -> None:
     ids = _ids(length)
     expected = -model.log_probs(TOKENIZER.decode(ids))
     np.testing.assert_allclose(surprisals(network, ids), expected, atol=1e-4)
+
+
+def test_a_long_record_among_short_ones_is_read_in_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, step after step, it took most of the time of an evaluation."""
+    network = CharRNN(small_config("gru", vocab_size=V + 1)).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(2)
+    each = [np.concatenate([[V], _ids(length), [V]]) for length in (7, 3, 50_000, 12)]
+    expected = []
+    for record in map(torch.from_numpy, each):
+        with torch.no_grad():
+            logits, _ = network(record[None, :-1])
+        expected.append(cross_entropy(logits[0], record[1:].long(), reduction="none").numpy())
+    calls, forward = list[int](), network.forward
+
+    def counted(*given: Any) -> Any:
+        calls.append(len(given[0]))
+        return forward(*given)
+
+    monkeypatch.setattr(network, "forward", counted)
+    ids = np.concatenate([each[0], *(record[1:] for record in each[1:])]).astype(np.uint8)
+    found = surprisals(network, Records.of(ids, V))
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-4)
+    assert len(calls) < 50_000 / 64 / 8
 
 
 @pytest.mark.parametrize(("length", "window"), [(1000, 7), (1001, 100), (50, 64), (2, 1)])
