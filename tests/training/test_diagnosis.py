@@ -98,6 +98,12 @@ def test_a_loss_that_stands_still_in_a_short_run_tells_nothing() -> None:
     )
 
 
+def test_losses_far_apart_in_a_short_run_ask_for_a_longer_one() -> None:
+    far = metrics((2.9, 3.2), (2.5, 2.9))
+    assert "more text or a higher --dropout" in advice([replace(o, epoch=9.0) for o in far], 30)
+    assert "still falling" in advice([replace(o, epoch=0.5) for o in far], 30)
+
+
 def test_a_loss_that_stands_still_at_the_end_of_the_learning_rate_tells_nothing() -> None:
     losses = [(3.0, 2.9), (2.5, 2.4), (2.2, 2.1), (2.2, 2.1), (2.2, 2.1)]
     ended = [

@@ -44,7 +44,7 @@ def for_language(
         )
     if last.val_nats > best.val_nats + CLEAR and last.train_nats > best.train_nats + CLEAR:
         return f"both losses rose after update {best.step:,}: a lower --learning-rate would help"
-    if best.val_nats - best.train_nats > WIDE_GAP:
+    if best.val_nats - best.train_nats > WIDE_GAP and not _is_short(last):
         return (
             f"validation is {best.val_nats - best.train_nats:.2f} nats above training: "
             "more text or a higher --dropout will help more than a longer run"
