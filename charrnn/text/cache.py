@@ -94,7 +94,7 @@ def _find(key: str, dtype: np.dtype) -> NDArray[np.integer]:
     Raises:
         FileNotFoundError: if there are none.
     """
-    for path in location().glob(f"{key}-*.ids"):
+    for path in location().glob(f"{key}-{'?' * 64}.ids"):  # older versions gave shorter names
         with suppress(ValueError):  # of a file that is empty, or cut off within an id
             ids = _mapped(path, dtype)
             if path.stem == f"{key}-{hashlib.sha256(ids.data).hexdigest()}":

@@ -294,9 +294,8 @@ class Recorder:
         assert self.best_weights is not None, "the best evaluation was of some weights"
         found = self._folder(self.best_weights, self.best.step, self.metrics)
         stopped_early = learner.step < learner.config.steps
-        longer = f"--{self.budget}" if self.budget else "--minutes, --epochs or --steps"
-        if stopped_early:
-            longer = "--patience"
+        ended_by = "patience" if stopped_early else self.budget
+        longer = f"--{ended_by}" if ended_by else "--minutes, --epochs or --steps"
         return Finished(
             model=self.place.shown,
             val_nats=self.best.val_nats,
