@@ -180,7 +180,7 @@ def cold_start(folder: Path) -> dict[str, float]:
     tokenizer = CharTokenizer("".join(chr(33 + k) for k in range(V)))
     config = ModelConfig(cell="lstm", vocab_size=V, embed_size=E, hidden_size=256, num_layers=2)
     CharRNN(config).save_pretrained(folder, tokenizer)
-    sample = ("-m", "charrnn", "sample", str(folder), "-n", "100")
+    sample = ("-m", "charrnn", "sample", str(folder), "-n", "100", "--seed", "1")
     commands = {"import numpy": ("-c", "import numpy"), "charrnn sample -n 100": sample}
     # As users start them, Python keeps what it has compiled.
     kept = {k: value for k, value in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
