@@ -97,6 +97,8 @@ def cell(request: pytest.FixtureRequest) -> CellName:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run all tests in the same environment, with caches of their own."""
+    # A process reads it at its first product on a GPU, whichever test that is.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # A shell starts what runs in its background with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):

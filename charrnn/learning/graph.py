@@ -153,7 +153,7 @@ class GraphUpdates:
                 part.copy_(values.masked_fill(broken, 0.0))
             self.grad_norm.copy_(norm)
             self.loss.copy_(torch.where(broken, self.loss, loss))
-            share = (targets != PAD).sum() / self.usual
+            share = (targets != PAD).sum(dtype=torch.float32) / self.usual
             self.loss_sum += (loss * share).masked_fill(broken, 0.0)
             self._loss_count += share.masked_fill(broken, 0.0)
             skipped, in_row = self._counts
@@ -185,9 +185,14 @@ class GraphUpdates:
         torch.cuda.current_stream(self.device).wait_stream(stream)
         self.optimizer.clear_gradients()  # so that gradients are the recording's own
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self.generator)  # replays draw with the seed it has then
-        # What other threads do on the GPU meanwhile is none of the recording's.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        if torch.__version__ < "2.14":  # from then on a recording knows what it draws with
+            graph.register_generator_state(self.generator)  # replays draw with the seed it has then
+        # What other threads do on the GPU meanwhile is none of the recording's. A recording that
+        # fails would leave this thread on its stream.
+        with (
+            torch.cuda.stream(torch.cuda.current_stream(self.device)),
+            torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+        ):
             self._update()
         sums = (self.loss, self.grad_norm, self.loss_sum, self._loss_count, self._counts)
         for tensor in (*self.state, *sums):

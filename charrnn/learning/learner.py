@@ -141,7 +141,8 @@ class Learner:
     def wait(self) -> None:
         """Wait until the device has done all that it was given."""
         if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+            # Not for all of the device: that would end what another thread is recording.
+            torch.cuda.current_stream(self.device).synchronize()
 
     def whole_state(self) -> State | None:
         """What all rows carry on, empty at the start; None for tasks that carry none."""

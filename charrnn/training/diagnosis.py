@@ -15,6 +15,7 @@ from charrnn.learning.optimizer import learning_rate
 __all__ = ["diverged", "is_stuck", "memory_errors", "stopped_elsewhere"]
 
 MAX_SKIPPED = 5  # updates in a row whose gradients are not finite
+OUT_OF_MEMORY = ("allocate memory", "ALLOC_FAILED")  # in what PyTorch, cuDNN and cuBLAS raise
 
 
 def is_stuck(learner: Learner) -> bool:
@@ -51,7 +52,7 @@ def memory_errors() -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        if not known and "allocate memory" not in str(error):
+        if not known and not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
         raise CharRNNError(
             "there is not enough memory",

@@ -205,9 +205,11 @@ def test_after_a_recording_that_fails_updates_are_made_one_operation_at_a_time(
             raise RuntimeError("no graph today")
         return norm(gradients)
 
+    stream = torch.cuda.current_stream()
     with monkeypatch.context() as patch:
         patch.setattr(torch.nn.utils, "get_total_norm", fails)
         one.prepare()
+    assert torch.cuda.current_stream() == stream
     assert [note for note in one.notes if "no graph today" in note]
     for _ in range(3):
         one.update()

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from msgspec.structs import replace
 
 from charrnn import Corpus, Evaluation, Finished, resume, train
+from charrnn.errors import CharRNNError
 from charrnn.objectives.plans.advice import for_language, for_task
+from charrnn.training.diagnosis import memory_errors
 from tests.conftest import VERSE
 
 V = 50
@@ -134,3 +137,21 @@ def test_noise_is_called_noise(tmp_path: Path) -> None:
     assert "looks like noise" in finished.advice
     assert "--minutes" not in finished.advice
     assert resume(tmp_path / "m", Corpus("noise", text)).finish(progress=False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=["Python", "CUDA", "CPU", "cuDNN", "cuBLAS"],
+)
+def test_whoever_lacks_memory_the_user_is_told_what_to_make_smaller(error: Exception) -> None:
+    with pytest.raises(CharRNNError, match="not enough memory; choose a smaller"), memory_errors():
+        raise error

@@ -19,7 +19,8 @@ def work(name, threads):
     torch.set_num_threads(threads)
     settings = {"hidden_size": 16, "embed_size": 6, "batch_size": 3, "seq_length": 9}
     try:
-        charrnn.train("verse.txt", out=name, steps=2, **settings).finish(progress=False)
+        run = charrnn.train("verse.txt", out=name, steps=2, device="cpu", **settings)
+        run.finish(progress=False)
     except charrnn.CharRNNError as error:
         print(error)
     print(len(charrnn.load("first").generate("the", max_new_tokens=5)), flush=True)

@@ -126,7 +126,9 @@ def test_the_best_and_the_latest_weights_are_kept(tmp_path: Path) -> None:
 
 
 def test_training_stops_when_validation_has_not_improved_for_long(tmp_path: Path) -> None:
-    finished = run(tmp_path / "model", learning_rate=0.5, steps=4000, eval_every=2, patience=5)
+    finished = run(
+        tmp_path / "model", learning_rate=0.5, steps=4000, eval_every=2, patience=5, device="cpu"
+    )
     found = read_model(tmp_path / "model")
     assert finished.stopped_early
     assert finished.steps == found.metrics[-1].step == found.step + 5 * 2

@@ -22,7 +22,8 @@ def choose_device(name: DeviceName) -> torch.device:
     """The device to train on; `auto` takes a GPU if there is one.
 
     Raises:
-        UsageError: if it is not there, or not for each process that torchrun has started here.
+        UsageError: if it is not there, or not for each process that torchrun has started here, or
+            not in a copy of a process that has asked for it.
     """
     available: dict[DeviceName, bool] = {
         "cuda": torch.cuda.is_available(),
@@ -34,6 +35,11 @@ def choose_device(name: DeviceName) -> torch.device:
     if not available[name]:
         there = ", ".join(kind for kind, there in available.items() if there)
         raise UsageError(f"there is no device {name} here", f"choose --device from {there}")
+    if name == "cuda" and torch.cuda._is_in_bad_fork():
+        raise UsageError(
+            "this process was forked from one that has asked for the GPU",
+            "start it with multiprocessing's spawn method, or choose --device cpu",
+        )
     if name == "cuda" and int(os.environ.get("LOCAL_RANK", 0)) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UsageError(

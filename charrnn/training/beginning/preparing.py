@@ -124,8 +124,8 @@ def _vocabulary(
 def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     """How many operations per second training reaches on the devices that it will run on.
 
-    Measured where it decides something: not on a CPU for a network whose size is given, or a
-    run that is made again or is over soon.
+    Measured where it decides something: not for so many epochs, nor on a CPU for a network whose
+    size is given, or a run that is made again or is over soon.
     """
     ranks = processes()
     device = choose_device(settings.get("device", "auto"))
@@ -133,7 +133,8 @@ def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     open_size = "hidden_size" not in settings and trial.is_long_in_minutes(budget)
     if ranks.follows:  # the plan of the first process counts
         return speed(device, choose_precision(wanted, device), cell)
-    if device.type == "cuda" or (device.type == "cpu" and open_size):
+    counts = device.type == "cuda" and budget.epochs is None
+    if counts or (device.type == "cpu" and open_size):
         with own_modes():
             return ranks.count * measured_speed(device, wanted, cell)
     return ranks.count * speed(device, choose_precision(wanted, device), cell)

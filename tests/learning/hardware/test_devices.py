@@ -7,6 +7,8 @@ import os
 import pytest
 import torch
 
+from charrnn.config import DeviceName
+from charrnn.errors import UsageError
 from charrnn.learning.hardware import devices
 
 SETTING = "CUBLAS_WORKSPACE_CONFIG"
@@ -18,6 +20,19 @@ def test_choosing_a_gpu_leaves_the_environment_alone(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv(SETTING, raising=False)
     assert devices.choose_device("auto").type == "cuda"
     assert SETTING not in os.environ
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_a_copy_of_a_process_that_has_asked_for_the_gpu_is_told_that_it_has_none(
+    name: DeviceName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    with pytest.raises(UsageError, match="forked from one that has asked for the GPU") as refused:
+        devices.choose_device(name)
+    assert "spawn" in refused.value.advice
+    assert devices.choose_device("cpu").type == "cpu"
 
 
 @pytest.mark.parametrize(
