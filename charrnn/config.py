@@ -299,6 +299,10 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
             derived=True,
         ),
     ] = False
+    rules: Annotated[
+        int,
+        about("Version of the rules by which examples are batched and validated.", derived=True),
+    ] = 1
     base_weights: Annotated[
         str | None,
         about(

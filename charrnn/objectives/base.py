@@ -100,7 +100,7 @@ class ExampleTask(ABC, Generic[Batch]):
 
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer)
+        return advice.for_task(metrics, self.rank, longer, float(self.higher_is_better))
 
     def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
         """A model that is still learning, as if it had been read from a folder."""

@@ -86,7 +86,11 @@ class ClassifyData(TextData[Labelled]):
     labels: Sequence[str]
 
     def divided(self, config: TrainConfig) -> Classification:
-        """Texts from all over validate."""
+        """Texts from all over validate.
+
+        In runs begun before rules 2 the cost in validation is without the smoothing of training,
+        by which half-trained networks seem better than those that are sure.
+        """
         texts = [one.text for one in self.examples]
         classes = [one.label for one in self.examples] if config.keep_classes else None
         train, val = divide(texts, config.val_frac, config.seed, classes)
@@ -99,6 +103,7 @@ class ClassifyData(TextData[Labelled]):
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
+            smoothing=SMOOTHING if config.rules > 1 else 0.0,
         )
 
 
@@ -148,10 +153,12 @@ class Classification(TextTask[Labelled, Batch]):
     Args:
         labels: the classes, in the order of the scores.
         longest: steps of a text that are read, with its ends.
+        smoothing: in validation, of the wanted probabilities.
     """
 
     labels: Sequence[str]
     longest: int
+    smoothing: float
     metric: ClassVar[str] = "accuracy"
 
     @staticmethod
@@ -208,7 +215,8 @@ class Classification(TextTask[Labelled, Batch]):
             x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
             logits = network(x, torch.from_numpy(lengths).to(device))
             wanted = torch.from_numpy(classes[places]).to(device)
-            nats += float(cross_entropy(logits, wanted, reduction="sum"))
+            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)
+            nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())
             yield
         return Scored(nats / len(self.val), right / len(self.val))

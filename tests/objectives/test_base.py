@@ -15,7 +15,9 @@ from charrnn.task_config import Classify, Forecast, Tag
 from charrnn.text.tokenizer import CharTokenizer
 
 TEXTS: dict[str, Any] = {"train": [], "val": [], "tokenizer": CharTokenizer("ab"), "extra": {}}
-CLASSIFICATION = Classification(**TEXTS, kind=Classify(classes=1), labels=["a"], longest=9)
+CLASSIFICATION = Classification(
+    **TEXTS, kind=Classify(classes=1), labels=["a"], longest=9, smoothing=0.0
+)
 TAGGING = Tagging(**TEXTS, kind=Tag(tags=1), tags=["O"])
 FORECASTING = Forecasting(
     tokenizer=None, kind=Forecast(horizon=1, window=2), extra={}, series=[], held=[], places=[]

@@ -33,7 +33,7 @@ from charrnn.objectives import classify, tag
 from charrnn.objectives.batches import rows
 from charrnn.objectives.batches.examples import start_capitals
 from charrnn.objectives.batches.groups import Groups
-from charrnn.objectives.plans.plan import schedule
+from charrnn.objectives.plans.plan import RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
@@ -200,6 +200,27 @@ def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
             tagger = Tagger(found)
             own = np.concatenate([tagger.scores([one.text], [one.words])[0] for one in task.val])
     np.testing.assert_allclose(own, wanted, atol=3e-6)
+
+
+@pytest.mark.parametrize(("rules", "smoothing"), [(RULES, classify.SMOOTHING), (1, 0.0)])
+def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
+    rules: int, smoothing: float
+) -> None:
+    """But in runs begun before, whose evaluations stay alike."""
+    data, _ = task_of("classify")
+    task = data.divided(msgspec.structs.replace(settings(), rules=rules))
+    network = task.network(model_of(data, "gru"), torch.Generator().manual_seed(1)).eval()
+    scoring = Scoring(task, network)
+    for _ in scoring:
+        pass
+    ids, lengths = rows.padded(task.rows_of(task.val), torch.device("cpu"))
+    with torch.inference_mode():
+        wanted = torch.nn.functional.cross_entropy(
+            network(ids, lengths),
+            torch.from_numpy(task.classes_of(task.val)),
+            label_smoothing=smoothing,
+        )
+    assert scoring.result.nats == pytest.approx(float(wanted), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["classify", "tag"])

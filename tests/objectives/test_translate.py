@@ -24,6 +24,7 @@ from charrnn.folder.record import Evaluation
 from charrnn.learning.task import Scoring
 from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
+from charrnn.objectives.plans.plan import RULES
 from charrnn.objectives.request import Request
 from charrnn.objectives.translate import Batch, Translation, TranslatorNetwork
 from charrnn.task_config import Translate
@@ -82,7 +83,9 @@ def test_strings_longer_than_any_in_training() -> None:
     assert report.beaten_by is None
 
 
-def settings(seed: int = 0, batch_size: int = 4, seq_length: int = 64) -> TrainConfig:
+def settings(
+    seed: int = 0, batch_size: int = 4, seq_length: int = 64, rules: int = RULES
+) -> TrainConfig:
     return TrainConfig(
         batch_size=batch_size,
         seq_length=seq_length,
@@ -94,6 +97,7 @@ def settings(seed: int = 0, batch_size: int = 4, seq_length: int = 64) -> TrainC
         eval_every=5,
         patience=3,
         seed=seed,
+        rules=rules,
     )
 
 
@@ -219,9 +223,11 @@ def test_padding_never_changes_the_cost() -> None:
     assert together.number == sum(cost.number for cost in alone)
 
 
-def test_validation_is_the_cost_of_all_and_greedy_answers() -> None:
+@pytest.mark.parametrize(("rules", "smoothing"), [(RULES, translate.SMOOTHING), (1, 0.0)])
+def test_validation_is_the_cost_of_all_and_greedy_answers(rules: int, smoothing: float) -> None:
+    """The cost that training makes small: by another, half-trained networks were kept."""
     data = data_of()
-    task = data.divided(settings())
+    task = data.divided(settings(rules=rules))
     network = network_of(task, data).train()
     scoring = Scoring(task, network)
     for _ in scoring:
@@ -231,7 +237,7 @@ def test_validation_is_the_cost_of_all_and_greedy_answers() -> None:
     own = task.rows_of(task.val)
     batch = Batch([source for source, _ in own], [target for _, target in own])
     with torch.inference_mode():
-        cost = translate.cost_of(network, batch, 0.0)
+        cost = translate.cost_of(network, batch, smoothing)
     assert scoring.result.nats == pytest.approx(float(cost.total) / int(cost.number), rel=1e-5)
     answers = translator_of(task, network).predict([p.source for p in task.val], num_beams=1)
     rate = character_error_rate([a.text for a in answers], [p.target for p in task.val])

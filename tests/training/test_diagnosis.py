@@ -119,9 +119,18 @@ def test_a_loss_that_stands_still_at_the_end_of_the_learning_rate_tells_nothing(
 
 def test_answers_that_got_no_better_in_a_short_run_tell_nothing() -> None:
     found = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71))
-    assert "stopped improving" in for_task(found, by_loss, "--steps")
+    assert "stopped improving" in for_task(found, by_loss, "--steps", 1.0)
     short = [replace(one, epoch=one.epoch / 2) for one in found]
-    assert "too short to tell" in for_task(short, by_loss, "--steps")
+    assert "too short to tell" in for_task(short, by_loss, "--steps", 1.0)
+
+
+@pytest.mark.parametrize("perfect", [1.0, 0.0])
+def test_answers_that_are_all_right_ask_for_nothing_of_the_run(perfect: float) -> None:
+    found = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71))
+    right = [replace(one, score=perfect) for one in found]
+    assert "all validation answers are right" in for_task(right, by_loss, "--steps", perfect)
+    other = for_task(right, by_loss, "--steps", 1.0 - perfect)
+    assert other == for_task(found, by_loss, "--steps", 1.0)
 
 
 def by_loss(evaluation: Evaluation) -> tuple[float, ...]:

@@ -64,6 +64,7 @@ def for_task(
     metrics: Sequence[Evaluation],
     rank: Callable[[Evaluation], tuple[float, ...]],
     longer: str,
+    perfect: float,
 ) -> str:
     """The same for work that is judged by its answers.
 
@@ -71,8 +72,11 @@ def for_task(
         metrics: all evaluations of the run; at least one.
         rank: what they are compared by; lower is better.
         longer: the option that makes a run longer.
+        perfect: the score that can't be bettered.
     """
     best = min(metrics, key=rank)
+    if best.score == perfect:
+        return "all validation answers are right: only other examples can tell what is still wrong"
     if best is metrics[-1]:
         return f"it was best at the end: train longer ({longer}) for a better model"
     if best.step < metrics[-1].step / 2 and metrics[-1].train_nats < best.train_nats:

@@ -12,7 +12,7 @@ from typing import Any
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig
 from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
-from charrnn.objectives.plans.plan import Plan, of_model, of_training
+from charrnn.objectives.plans.plan import RULES, Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS
@@ -82,6 +82,7 @@ def plan_of(
         "val_frac": val_frac,
         "patience": PATIENCE,
         "keep_classes": labels is not None,
+        "rules": RULES,
     } | of_training(given)
     steps_per_epoch = math.ceil(len(train_rows) / batch_size)
     return Plan(
