@@ -87,7 +87,7 @@ class Translation(Answer, frozen=True):
 
     Attributes:
         text: the translation.
-        log_prob: nats, of all of it and its end under the model.
+        log_prob: nats, of all of it under the model, and of its end unless it was cut off before.
     """
 
     text: str

@@ -166,13 +166,13 @@ def sentence_end(text: str) -> Values:
 
 @feature("speaker's name")
 def speaker(text: str) -> Values:
-    """In a name with a colon after it at the beginning of a line, as in a play."""
+    """In a name at the beginning of a line, as in a play, or at the colon after it."""
     return _spans(text, SPEAKER)
 
 
 @feature("after a speaker's name")
 def after_speaker(text: str) -> Values:
-    """From the colon after a speaker's name to the end of what is the speaker's first line."""
+    """After the colon of a speaker's name, to the end of what is the speaker's first line."""
     return _spans(text, SPEECH) & ~_spans(text, SPEAKER)
 
 
