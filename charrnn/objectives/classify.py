@@ -44,6 +44,7 @@ __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"
 
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
 LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`
+REORDERED = 0.5  # of the texts, see `batches.rows.in_other_orders`
 # For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
 # See benchmarks/NOTES.md.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
@@ -185,7 +186,10 @@ class Classification(TextTask[Labelled, Batch]):
         return ClassifierNetwork(model, len(self.labels), generator)
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
-        """Texts without some of their words."""
+        """Texts without some of their words, and some with these in another order.
+
+        In runs begun before rules 2 they stay in their order.
+        """
         classes = self.classes_of(self.train)
         return TextBatches(
             self.rows_of(self.train),
@@ -193,6 +197,7 @@ class Classification(TextTask[Labelled, Batch]):
             config,
             lambda chosen, rows: Batch(rows, classes[chosen]),
             left_out=LEFT_OUT,
+            reordered=REORDERED if config.rules > 1 else 0.0,
         )
 
     def loss(self, network: ClassifierNetwork, batch: Batch, generator: torch.Generator) -> Cost:

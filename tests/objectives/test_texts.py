@@ -304,6 +304,49 @@ def test_words_are_left_out_whole_and_never_all() -> None:
     assert not np.array_equal(found[3], rows.without_some_words(own, tokenizer, 0.25, 8, step)[3])
 
 
+def test_words_that_change_places_stay_whole_and_mostly_together() -> None:
+    tokenizer = CharTokenizer(" abcdefg\ufffd", "\n")
+    texts = ["ab c de", "fg", " a  b", "", "a b c d e f g ab cd ef"]
+    own = [as_ids(text, tokenizer) for text in texts]
+    moved, together = 0, 0
+    for step in range(200):
+        found = rows.in_other_orders(own, tokenizer, 0.5, 7, step)
+        again = rows.in_other_orders(own, tokenizer, 0.5, 7, step)
+        for row, same, text in zip(found, again, texts, strict=True):
+            assert np.array_equal(row, same)
+            assert row[0] == row[-1] == tokenizer.end_id
+            other = tokenizer.decode(row[1:-1])
+            assert len(other) == len(text)
+            assert sorted(other.split()) == sorted(text.split())
+        assert tokenizer.decode(found[1][1:-1]) == "fg"
+        last = tokenizer.decode(found[4][1:-1])
+        moved += last != texts[4]
+        together += sum(pair in last for pair in ("a b", "b c", "c d", "d e", "e f", "f g"))
+    assert moved / 200 == pytest.approx(0.5, abs=0.1)
+    assert together / 1200 > 0.75
+    assert [len(row) for row in rows.in_other_orders(own, tokenizer, 0.0, 7, 1)] == [
+        len(row) for row in own
+    ]
+
+
+def test_what_the_order_of_words_says_is_learnt() -> None:
+    """Although in training some texts have their words in another order."""
+    random = np.random.default_rng(3)
+
+    def row() -> str:
+        words = random.choice(["u", "v", "w"], 9).astype("<U5").tolist()
+        first, second = sorted(random.choice(9, 2, replace=False))
+        label = random.integers(2)
+        words[first], words[second] = ("up", "down")[::-1] if label else ("up", "down")
+        return f"{' '.join(words)},{'fell' if label else 'rose'}\n"
+
+    for name, count in (("a.csv", 600), ("test.csv", 200)):
+        Path(name).write_text("text,label\n" + "".join(row() for _ in range(count)))
+    run = charrnn.train("a.csv", task="classify", out="m", steps=300, batch_size=32, **LEARNING)
+    model = run.finish(progress=False)
+    assert model.evaluate("test.csv").scores["accuracy"] >= 0.95
+
+
 def test_groups_read_each_row_once_in_an_epoch() -> None:
     lengths = np.random.default_rng(0).integers(1, 100, 53)
     groups = Groups(lengths, batch_size=8, seed=1)

@@ -28,6 +28,7 @@ from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 __all__ = [
     "TextBatches",
     "corpus_of",
+    "in_other_orders",
     "padded",
     "vocabulary_of",
     "without_some_words",
@@ -36,6 +37,8 @@ __all__ = [
 UNKNOWN = 0.02  # share of the characters that are read as unknown ones in training
 CORRUPTION = 0x636F72  # in the key of the random numbers that choose these
 OMISSION = 0x6F6D69  # in that of those that leave words out
+ORDER = 0x6F7264  # in that of those that put words in other orders
+WORDS = 3  # that stay together then
 
 Batch = TypeVar("Batch")
 
@@ -113,8 +116,7 @@ def without_some_words(
         share: of the words.
         seed, step: equal ones leave out the same.
     """
-    random = np.random.default_rng((seed, OMISSION, step))
-    spaces = np.array([character.isspace() for character in tokenizer.characters] + [False])
+    random, spaces = np.random.default_rng((seed, OMISSION, step)), _spaces(tokenizer)
     found = []
     for row in rows:
         words = np.split(row[1:-1], np.flatnonzero(spaces[row[1:-1]]))  # with the space before
@@ -123,6 +125,45 @@ def without_some_words(
         kept = [word for word, stays in zip(words, stay, strict=True) if stays]
         found.append(np.concatenate([row[:1], *kept, row[-1:]]))
     return found
+
+
+def in_other_orders(
+    rows: Sequence[Ids], tokenizer: CharTokenizer, share: float, seed: int, step: int
+) -> list[Ids]:
+    """Rows of which some have their words in another order, those next to each other together.
+
+    What a few words say then counts wherever they stand. The others still show what the order
+    says, so where it decides, the likeliest class stays the same. It is a function of the seed and
+    of the number of the update.
+
+    Args:
+        rows: each between two ends.
+        tokenizer: of these.
+        share: of the rows.
+        seed, step: equal ones put them in the same orders.
+    """
+    random, spaces = np.random.default_rng((seed, ORDER, step)), _spaces(tokenizer)
+    found = []
+    for row in rows:
+        begins = np.flatnonzero(spaces[row[1:-1]])
+        if random.random() >= share or not len(begins):
+            found.append(row)
+            continue
+        # Each word with a space before it, the first, too, which borrows that of the second.
+        borrowed = row[1 + begins[:1]] if begins[0] else row[:0]
+        words = np.split(np.concatenate([borrowed, row[1:-1]]), begins + len(borrowed))
+        words = [word for word in words if len(word)]
+        cuts = range(random.integers(WORDS), len(words), WORDS)
+        parts = np.split(np.arange(len(words)), cuts)
+        order = np.concatenate([parts[number] for number in random.permutation(len(parts))])
+        text = np.concatenate([words[k] for k in order])[len(borrowed) :]
+        found.append(np.concatenate([row[:1], text, row[-1:]]))
+    return found
+
+
+def _spaces(tokenizer: CharTokenizer) -> NDArray[np.bool_]:
+    """Which ids are of spaces: (V,)."""
+    return np.array([character.isspace() for character in tokenizer.characters] + [False])
 
 
 class TextBatches(Groups, Generic[Batch]):
@@ -135,6 +176,7 @@ class TextBatches(Groups, Generic[Batch]):
         batch: makes a batch of the numbers of some texts (B,) and of their rows.
         lengths: by which texts are put together; by default how long their rows are.
         left_out: the share of words that are left out, see `without_some_words`.
+        reordered: the share of texts whose words are in another order, see `in_other_orders`.
     """
 
     def __init__(
@@ -146,10 +188,12 @@ class TextBatches(Groups, Generic[Batch]):
         *,
         lengths: Sequence[int] | None = None,
         left_out: float = 0.0,
+        reordered: float = 0.0,
     ) -> None:
         self.rows = [row[: config.seq_length] for row in rows]
         self.tokenizer = tokenizer
         self.left_out = left_out
+        self.reordered = reordered
         self._batch = batch
         sizes = np.array(list(map(len, self.rows)) if lengths is None else lengths)
         super().__init__(sizes, config.batch_size, config.seed)
@@ -160,5 +204,7 @@ class TextBatches(Groups, Generic[Batch]):
         rows = [self.rows[k] for k in chosen]
         if self.left_out:
             rows = without_some_words(rows, self.tokenizer, self.left_out, self.seed, step)
+        if self.reordered:
+            rows = in_other_orders(rows, self.tokenizer, self.reordered, self.seed, step)
         rows = with_unknown(rows, self.tokenizer, self.seed, step)
         return self._batch(chosen[part], rows[part])
