@@ -123,6 +123,9 @@ def desk(home: Path, trained_list: Path, trained_tasks: Path) -> Path:
     shutil.copytree(trained_tasks / "places", home / "checkpoints" / "places-tagged")
     for name in ("reviews", "second", "words", "airline", "forth", "back"):
         shutil.copytree(trained_tasks / name, home / "checkpoints" / name)
+    bundled = {"peoples": "reviews", "log": "places", "ferry": "airline", "verbs": "words"}
+    for name, model in bundled.items():
+        shutil.copytree(trained_tasks / model, home / "checkpoints" / name)
     (home / "phrases.txt").write_text("\n".join(f"It was {k} of {k * k}." for k in range(40)))
     with (home / "cards.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["text"], *([f"Card {k * k}\n\nIt is."] for k in range(40))])
