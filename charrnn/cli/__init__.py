@@ -17,7 +17,7 @@ info      a model's facts and the curve of its losses
 plot      training curves as a picture
 list      the models in checkpoints/
 verify    whether a model folder is intact
-corpora   the texts that come with charrnn
+corpora   the texts and examples that come with charrnn
 cache     what is kept of long texts
 app       the `charrnn` command: all of these together, and how each ends
 

@@ -1,4 +1,4 @@
-"""charrnn corpora: the texts that come with charrnn."""
+"""charrnn corpora: the texts and examples that come with charrnn."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ __all__ = ["corpora"]
 
 
 def corpora() -> None:
-    """List the texts that come with charrnn, to train on by name."""
+    """List the texts and examples that come with charrnn, to train on by name."""
     from charrnn.text.corpus import BUNDLED
 
     for name, bundled in BUNDLED.items():
         try:
             size = f"{len(bundled.read()):,} characters"
+            if bundled.task is not None:
+                size = f"{bundled.size}, --task {bundled.task}"
         except MissingInputError as error:
             size = error.found
         write(f"{name:<8} {bundled.description} ({size})\n")

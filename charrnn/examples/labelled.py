@@ -63,7 +63,7 @@ def read_labelled(
     columns = columns_of(reading.text_column, label_column, ("text", "label"))
     given = reading.text_column is not None or label_column is not None
     cleaner, found, empty = Cleaner(), list[Labelled](), 0
-    for file in opened(sources, reading, notes):
+    for file in opened(sources, reading, notes, "classify"):
         for text, label, place in _examples(file, columns, given):
             clean = cleaner.feed(text, last=True)
             if clean.strip():

@@ -78,7 +78,7 @@ def read_pairs(
     if _are_aligned(sources, reading):
         pairs += _aligned(sources, reading, notes)
     else:
-        for file in opened(sources, reading, notes):
+        for file in opened(sources, reading, notes, "translate"):
             _read_table(file, columns, pairs)
     if not pairs:
         raise BadDataError(f"{called(sources)}: there are no pairs in it", BOTH)

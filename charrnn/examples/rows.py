@@ -15,16 +15,16 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from charrnn.config import HUB, Reading
+from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import MISSING, nesting_errors, whole
-from charrnn.text.corpus import BUNDLED, place_of
+from charrnn.text.corpus import place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
 from charrnn.words import first_few, listing
@@ -227,21 +227,31 @@ class File:
         return UsageError(f"{self.name}: there is no column {column}", choice)
 
 
-def opened(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:
+def opened(
+    sources: Sequence[str | Path],
+    reading: Reading,
+    notes: list[str],
+    task: TaskName | None = None,
+) -> Iterator[File]:
     """Each file that the sources stand for; it is read before the next one is asked for.
 
     Args:
         sources: each a file, also compressed or an archive, a glob, a folder, "-" for standard
-            input, `hf://OWNER/NAME` or `hf://OWNER/NAME/CONFIG`. Each content is read once.
+            input, `hf://OWNER/NAME` or `hf://OWNER/NAME/CONFIG`, or the name of bundled examples.
+            Each content is read once.
         reading: encoding and split.
         notes: gets what was changed or left out.
+        task: for which examples are read.
 
     Raises:
         MissingInputError: if there is nothing of this name.
+        UsageError: for a bundled corpus that is not for this task.
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
     places = [place_of(str(source), reading) for source in sources]
+    for place in places:
+        place.check_task(task)
     doubles = Doubles([one for place in places for one in place.contents])
     for place in places:
         for one in place.contents:
@@ -269,8 +279,6 @@ def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[Fil
                 notes.append(f"{one}: {formats.hidden([*passed])}")
     elif one.startswith(HUB):
         yield File(one, Form.HUB, "", notes, reading)
-    elif one in BUNDLED:
-        raise MissingInputError(f"{one} is a text without examples", "name a file of examples")
     else:
         name, passed = "standard input", {}
         with (

@@ -124,7 +124,7 @@ def read_series(
     """
     refuse_text_column(reading)
     found: list[Series] = []
-    for file in opened(sources, reading, notes):
+    for file in opened(sources, reading, notes, "forecast"):
         own = _series_of(file, column)
         _note_empty(file, own)
         found += [growing.done(notes) for growing in own if growing.rows]

@@ -95,7 +95,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
         UsageError: for a column that is not there, or given for what is no table.
     """
     found: list[Tagged] = []
-    for file in opened(sources, reading, notes):
+    for file in opened(sources, reading, notes, "tag"):
         if file.is_text:
             if reading.text_column is not None:
                 raise UsageError(

@@ -12,14 +12,14 @@ import glob
 import hashlib
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.config import HUB, Reading
+from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
@@ -90,7 +90,7 @@ def read_corpus(
         MissingInputError: if a source does not exist.
         BadDataError: if one is not text, or there is no text at all.
         ReadWriteError: if reading fails midway.
-        UsageError: for a column that does not exist or holds no text.
+        UsageError: for a column that does not exist or holds no text, and for bundled examples.
     """
     sources = listed(sources)
     notes: list[str] = []
@@ -137,6 +137,8 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
     heeded: set[str] = set()
     places, doubles = _places(sources, reading)
     for place in places:
+        place.check_task(None)
+    for place in places:
         if place.folder is not None:
             yield from _folder(place, reading, heeded, doubles)
         elif place.files:
@@ -164,21 +166,37 @@ class Place(NamedTuple):
 
     Attributes:
         source: as the user gave it.
-        files: those it stands for, in their order; none if it is a data set, a bundled corpus or
+        files: those it stands for, in their order; none if it is a data set, a bundled text or
             standard input.
         folder: the folder that it is, if it is one.
         passed: what was passed by in that folder.
+        bundled: the bundled corpus that it is, if it is one.
     """
 
     source: str
     files: tuple[Path, ...] = ()
     folder: Path | None = None
     passed: tuple[str, ...] = ()
+    bundled: Bundled | None = None
 
     @property
     def contents(self) -> Sequence[str | Path]:
         """Its files, or what else it is."""
         return self.files or [self.source]
+
+    def check_task(self, task: TaskName | None) -> None:
+        """See that a bundled corpus is for a task; for None, that it is a text.
+
+        Raises:
+            UsageError: if it is for something else.
+        """
+        if self.bundled is None or self.bundled.task == task:
+            return
+        if self.bundled.task is None:
+            found = f"{self.source} is a text, and holds no examples for a task"
+            raise UsageError(found, "train on it without --task, or name a file of examples")
+        found = f"{self.source} holds examples for the task {self.bundled.task}"
+        raise UsageError(found, f"train on it with --task {self.bundled.task}")
 
 
 def place_of(source: str, reading: Reading) -> Place:
@@ -198,8 +216,8 @@ def place_of(source: str, reading: Reading) -> Place:
         return Place(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
         return Place(source, files=(Path(source),))
-    if source in BUNDLED:
-        return Place(source)
+    if (bundled := BUNDLED.get(source)) is not None:
+        return Place(source, bundled.files, bundled=bundled)
     matches = map(Path, sorted(glob.glob(source, recursive=True)))
     if found := tuple(match for match in matches if match.is_file()):
         return Place(source, files=found)  # even if one is called "-" or like a bundled corpus
@@ -301,18 +319,36 @@ def short_name(source: str | Path) -> str:
 
 
 class Bundled(NamedTuple):
-    """A corpus that comes with charrnn or with Python."""
+    """A text or examples that come with charrnn, or a text that comes with Python.
+
+    Attributes:
+        description: what it is.
+        file: its name in `corpora/`; empty for a text that comes with Python.
+        task: for which it holds examples; None for a text.
+        size: how many examples.
+    """
 
     description: str
-    read: Callable[[], str]
+    file: str = ""
+    task: TaskName | None = None
+    size: str = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file that holds its examples; none for a text."""
+        return () if self.task is None else (_shipped(self.file),)
+
+    def read(self) -> str:
+        """Its text, or the examples as they are written."""
+        return _shipped(self.file).read_text(encoding="utf-8") if self.file else _pydoc()
 
 
-def _shipped(name: str) -> str:
-    """A corpus of this project: in the package when installed, beside it in the repository."""
+def _shipped(name: str) -> Path:
+    """A file of this project: in the package when installed, beside it in the repository."""
     package = Path(charrnn.__file__).parent
     for folder in (package / "corpora", package.parent / "corpora"):
-        if (path := folder / f"{name}.txt").exists():
-            return path.read_text(encoding="utf-8")
+        if (path := folder / name).exists():
+            return path
     raise MissingInputError(f"the bundled corpus {name} is missing", "install charrnn again")
 
 
@@ -328,14 +364,37 @@ def _pydoc() -> str:
 BUNDLED = {
     "scenes": Bundled(
         "short scenes in dialogue from an invented harbour town, written for charrnn",
-        lambda: _shipped("scenes"),
+        "scenes.txt",
     ),
     "places": Bundled(
         "invented names of places on an invented coast, one per line, written for charrnn",
-        lambda: _shipped("places"),
+        "places.txt",
     ),
     "pydoc": Bundled(
-        "the parts of the Python language reference that come with this Python, in English",
-        _pydoc,
+        "the parts of the Python language reference that come with this Python, in English"
+    ),
+    "peoples": Bundled(
+        "invented names of persons of six invented peoples, written for charrnn",
+        "peoples.csv",
+        "classify",
+        "900 names",
+    ),
+    "log": Bundled(
+        "the log of an invented harbour, its ships, people and places marked, written for charrnn",
+        "log.jsonl",
+        "tag",
+        "371 entries",
+    ),
+    "ferry": Bundled(
+        "passengers of an invented ferry, month by month, made up for charrnn",
+        "ferry.csv",
+        "forecast",
+        "144 months",
+    ),
+    "verbs": Bundled(
+        "English verbs and their past tense, written down for charrnn",
+        "verbs.tsv",
+        "translate",
+        "1,046 verbs",
     ),
 }

@@ -13,6 +13,7 @@ import pytest
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
+from charrnn.text.corpus import BUNDLED
 from tests import commands
 from tests.tasks.shelf import write_examples, write_models
 
@@ -181,3 +182,15 @@ def test_a_file_that_is_not_there_is_no_text(desk: Path, model: str) -> None:
     assert (done.returncode, done.stdout) == (66, "")
     assert done.stderr.startswith("charrnn: there is no file new-review.txt; ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("reviews", "peoples"), ("places", "log"), ("words", "verbs")]
+)
+def test_bundled_examples_are_evaluated_by_name(desk: Path, model: str, name: str) -> None:
+    done = commands.run(desk, "eval", model, name, "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"{json.loads(done.stdout)['count']:,}" == BUNDLED[name].size.split()[0]
+    done = commands.run(desk, "eval", "airline", name)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"charrnn: {name} holds examples for the task {BUNDLED[name].task}; " in done.stderr

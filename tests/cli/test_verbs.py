@@ -275,7 +275,30 @@ def test_your_own_words_in_the_card_are_no_damage(home: Path) -> None:
 def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
     lines = run(tmp_path, "corpora").stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(BUNDLED)
-    assert all("characters)" in line for line in lines)
+    sets = {name: one.task for name, one in BUNDLED.items() if one.task is not None}
+    for name, line in zip(BUNDLED, lines, strict=True):
+        end = rf"\w+, --task {sets[name]}" if name in sets else "characters"
+        assert re.search(rf" \([\d,]+ {end}\)$", line), line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("verbs",), "verbs holds examples for the task translate; train on it with --task trans"),
+        (("log", "--task", "classify"), "log holds examples for the task tag; train on it with"),
+        (
+            ("scenes", "--task", "classify"),
+            "scenes is a text, and holds no examples for a task; train on it without --task, or",
+        ),
+    ],
+)
+def test_a_bundled_corpus_for_something_else_is_refused_in_one_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, "train", *arguments)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"charrnn: {message}" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_version(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from charrnn import Reading
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples import labelled
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
+from charrnn.text.corpus import BUNDLED
 
 ROWS = ({"text": "a fine film, truly", "label": "good"}, {"text": "dull", "label": "bad"})
 PAIRS = [(row["text"], row["label"]) for row in ROWS]
@@ -143,3 +145,14 @@ def test_classes_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelled, "MAX_CLASSES", 3)
     with pytest.raises(BadDataError, match="4 different labels in 8 texts, such as 'a'"):
         check_classes(examples(*"abcdabcd"))
+
+
+def test_the_bundled_names_are_as_many_as_said_and_each_is_of_one_people() -> None:
+    notes: list[str] = []
+    found = read("peoples", notes=notes)
+    assert (f"{len(found):,} names", notes) == (BUNDLED["peoples"].size, [])
+    assert len({name.lower() for name, _ in found}) == len(found)
+    assert all(re.fullmatch("[A-Z][a-z]{2,}", name) for name, _ in found)
+    counts = Counter(people for _, people in found)
+    assert len(counts) == 6
+    assert set(counts.values()) == {150}

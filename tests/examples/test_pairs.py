@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from pyarrow import parquet
 from charrnn import Reading
 from charrnn.errors import CharRNNError
 from charrnn.examples.pairs import Pair, read_pairs
+from charrnn.text.corpus import BUNDLED
 
 PAIRS = [Pair("Hi, Tom!", "Hallo, Tom!"), Pair('He said "no".', "Er sagte „nein“.")]
 
@@ -164,3 +166,13 @@ def test_one_file_of_plain_text_is_no_pairs() -> None:
     with pytest.raises(CharRNNError) as caught:
         read("en")
     assert caught.value.exit_code == 65
+
+
+def test_the_bundled_verbs_are_as_many_as_said_and_each_has_one_past() -> None:
+    notes: list[str] = []
+    found = read_pairs(["verbs"], Reading(), None, notes)
+    assert (f"{len(found):,} verbs", notes) == (BUNDLED["verbs"].size, [])
+    assert [verb for verb, _ in found] == sorted({verb for verb, _ in found})
+    assert all(re.fullmatch("[a-z]+", text) for pair in found for text in pair)
+    regular = [past for verb, past in found if past.endswith("ed") and past != verb]
+    assert 800 < len(regular) < len(found) - 150

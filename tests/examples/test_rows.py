@@ -17,9 +17,11 @@ import pytest
 from pyarrow import parquet
 
 from charrnn import Reading
+from charrnn.config import TaskName
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.examples.rows import Form, Row, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING
+from charrnn.text.corpus import BUNDLED
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})
@@ -211,3 +213,24 @@ def test_two_columns_are_two() -> None:
     for one, other in (("text", "text"), ("2", "2"), (None, "text"), ("label", None)):
         with pytest.raises(UsageError, match="and so is the other column"):
             columns_of(one, other, usual)
+
+
+@pytest.mark.parametrize("task", ["classify", "tag", "forecast", "translate"])
+def test_bundled_examples_are_for_their_task_alone(task: TaskName) -> None:
+    for name, bundled in BUNDLED.items():
+        if bundled.task == task:
+            (file,) = opened([name], Reading(), [], task)
+            assert file.source is not None
+            assert file.source.file_name == bundled.file
+            continue
+        advice = f"with --task {bundled.task}" if bundled.task else "without --task, or name a file"
+        with pytest.raises(UsageError, match=f"^{name} .*; train on it {advice}"):
+            list(opened([name], Reading(), [], task))
+
+
+def test_a_file_or_a_folder_wins_over_bundled_examples() -> None:
+    Path("verbs").write_text("text,n\none,1\n")
+    Path("peoples").mkdir()
+    Path("peoples/a.csv").write_text("text,n\ntwo,2\n")
+    files = opened(["verbs", "peoples"], Reading(), [], "tag")
+    assert [row.cells["text"] for file in files for row in file.rows(has_text)] == ["one", "two"]

@@ -14,6 +14,7 @@ from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples.numbers import numbers_in
 from charrnn.examples.series import Series, read_series
 from charrnn.examples.times import steps_between, time_of
+from charrnn.text.corpus import BUNDLED
 
 
 def read(
@@ -317,3 +318,11 @@ def test_a_part_of_a_series() -> None:
     whole = Series("a", np.arange(6.0).reshape(3, 2), ("b",), ("1", "2", "3"))
     assert whole.until(2).values.tolist() == [[0, 1], [2, 3]]
     assert whole.until(2).times == ("1", "2")
+
+
+def test_the_bundled_ferry_sails_every_month_for_as_long_as_said() -> None:
+    notes: list[str] = []
+    (only,) = read_series(["ferry"], Reading(), notes)
+    assert (f"{len(only.values):,} months", notes) == (BUNDLED["ferry"].size, [])
+    assert (only.times[0], only.times[-1], only.gaps) == ("1921-01", "1932-12", 0)
+    assert (only.values > 0).all()

@@ -25,6 +25,7 @@ from charrnn.examples.tagged import (
     spans_of,
     words_of,
 )
+from charrnn.text.corpus import BUNDLED
 
 TEXT = "Ann Lee went to New York ."
 SPANS = [Span(0, 7, "PER"), Span(16, 24, "LOC")]
@@ -319,3 +320,16 @@ def test_types_can_be_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tagged, "MAX_TYPES", 1)
     with pytest.raises(BadDataError, match="2 types of spans, such as 'x'"):
         check_types(found)
+
+
+def test_the_bundled_log_has_as_many_entries_as_said_and_marks_whole_words() -> None:
+    notes: list[str] = []
+    found = read("log", notes=notes)
+    assert (f"{len(found):,} entries", notes) == (BUNDLED["log"].size, [])
+    assert len({one.text for one in found}) == len(found)
+    written = [json.loads(line)["spans"] for line in BUNDLED["log"].read().splitlines()]
+    assert [[span._asdict() for span in one.spans] for one in found] == written
+    assert check_types(found) == ["person", "place", "ship"]
+    assert any(not one.spans for one in found)
+    names = [one.text[start:end] for one in found for start, end, _ in one.spans]
+    assert all(re.fullmatch(r"[A-Z][a-z]+( of)?( [A-Z][a-z]+)*", name) for name in names)

@@ -22,6 +22,7 @@ from charrnn.errors import UsageError
 from charrnn.folder.reading import read_folder
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.task_config import Tag
+from charrnn.text.corpus import BUNDLED
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run
 from tests.conftest import VERSE
@@ -354,3 +355,33 @@ def test_settings_of_tasks_without_a_task(given: dict[str, Any]) -> None:
     Path("verse.txt").write_text(VERSE)
     with pytest.raises(CharRNNError, match="is given without a task"):
         train("verse.txt", **given)
+
+
+# What is enough to do better than a trivial answer.
+LEARNING: dict[TaskName, dict[str, Any]] = {
+    "classify": {"hidden_size": 24, "embed_size": 16, "batch_size": 32, "steps": 40},
+    "tag": {
+        "hidden_size": 32,
+        "embed_size": 20,
+        "batch_size": 24,
+        "steps": 200,
+        "learning_rate": 0.01,
+    },
+    "forecast": {"hidden_size": 24, "steps": 60, "horizon": 12, "season": 12},
+    "translate": {"hidden_size": 32, "embed_size": 20, "batch_size": 30, "steps": 130},
+}
+
+
+@pytest.mark.parametrize("name", [name for name, one in BUNDLED.items() if one.task is not None])
+def test_bundled_examples_teach_more_than_a_trivial_answer_knows(name: str, tmp_path: Path) -> None:
+    task = BUNDLED[name].task
+    assert task is not None
+    begun = train(name, task=task, seed=1, device="cpu", precision="fp32", **LEARNING[task])
+    finished = _consume(begun)[-1]
+    assert isinstance(finished, Finished)
+    report = finished.report
+    assert report is not None
+    assert report.baselines
+    assert report.shortfall == ""
+    assert begun.folder == Path("checkpoints") / name
+    assert resume(begun.folder).notes == begun.notes  # it reads them again
