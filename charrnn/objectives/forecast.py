@@ -28,6 +28,7 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear
 from charrnn.objectives.base import ExampleTask
+from charrnn.objectives.batches.groups import Groups
 from charrnn.objectives.batches.windows import (
     Place,
     held_back,
@@ -42,8 +43,8 @@ from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.pasts import Past, past_file
-from charrnn.tasks.series.trials import Trial, report_of
-from charrnn.tasks.series.windows import Values, Windows
+from charrnn.tasks.series.trials import Trial, metric_of, report_of
+from charrnn.tasks.series.windows import Values, Windows, spread_of
 from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import Tokenizer
 
@@ -155,6 +156,7 @@ def read(request: Request, _known: Tokenizer | None) -> ForecastData:
             season=season,
             window=season * seasons_of(lengths, horizon, season),
             features=series[0].features,
+            rules=2,
             text_column=request.reading.text_column,
             label_column=settings.label_column,
         ),
@@ -199,13 +201,23 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Windows of all series in random order, another in each epoch; see `learning.task.Batches`."""
+    """Windows of all series in random order, another in each epoch; see `learning.task.Batches`.
+
+    Those of a batch are cut to the shortest, so windows of like length stand side by side.
+    """
 
     def __init__(self, task: Forecasting, config: TrainConfig) -> None:
         self.task, self.config = task, config
         self.tokens_per_step = float(config.batch_size * task.kind.window)
         self.steps_per_epoch = math.ceil(len(task.places) / config.batch_size)
         self._epoch = -1
+        widths = np.array([width_of(place) for place in task.places])
+        # Where all are of one length, runs stay what they were.
+        self._groups = (
+            Groups(widths, config.batch_size, config.seed)
+            if task.kind.rules > 1 and np.ptp(widths)
+            else None
+        )
 
     def size(self, step: int) -> int:
         """How many windows there are."""
@@ -217,6 +229,8 @@ class Batches:
         return self.task.batch(places[part], min(map(width_of, places)))
 
     def _places(self, step: int) -> list[Place]:
+        if self._groups is not None:
+            return [self.task.places[k] for k in self._groups.chosen(step)]
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             random = np.random.default_rng((self.config.seed, epoch))
@@ -245,7 +259,6 @@ class Forecasting(ExampleTask[Batch]):
     series: Sequence[Series]
     held: Sequence[int]
     places: Sequence[Place]
-    metric: ClassVar[str] = "MASE"
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "value"
 
@@ -259,18 +272,45 @@ class Forecasting(ExampleTask[Batch]):
         """Values that are validated on."""
         return sum(self.held)
 
+    @cached_property
+    def metric(self) -> str:
+        """What the scores are."""
+        return metric_of(self.trials)
+
     @property
     def max_epochs(self) -> int:
         """Passes after which further ones do not help."""
         return max(MAX_EPOCHS, math.ceil(WINDOWS_READ / len(self.places)))
 
-    def batch(self, places: Sequence[Place], width: int | None = None) -> Batch:
-        """Windows side by side; all are `width` long, or as long as the shortest."""
+    @cached_property
+    def spreads(self) -> Values:
+        """(S,), of what is trained on of each series; see `spread_of`."""
+        ends = [len(one.values) - out for one, out in zip(self.series, self.held, strict=True)]
+        found = [spread_of(one.values[:end, 0]) for one, end in zip(self.series, ends, strict=True)]
+        return np.array(found)
+
+    def batch(
+        self,
+        places: Sequence[Place],
+        width: int | None = None,
+        spreads: Sequence[float] | None = None,
+    ) -> Batch:
+        """Windows side by side.
+
+        Args:
+            places: of the windows.
+            width: how long all are; None for as long as the shortest.
+            spreads: of their series up to them; None for those of what is trained on.
+        """
         width = width or min(map(width_of, places))
+        if self.kind.rules > 1:
+            whole = np.array(spreads or self.spreads[[place.series for place in places]])
+        else:
+            whole = np.ones(len(places))
         horizon = self.kind.horizon
         rows = np.stack([self.series[k].values[end - width : end] for k, _, end in places])
         wanted = np.stack([self.series[k].values[end : end + horizon, 0] for k, _, end in places])
-        windows = Windows.of(rows, horizon, self.kind.season)
+        windows = Windows.of(rows, horizon, self.kind.season, whole)
         inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
         return Batch(inputs, windows.outputs(wanted), windows)
 
@@ -297,10 +337,13 @@ class Forecasting(ExampleTask[Batch]):
     @property
     def validation(self) -> Iterator[Batch]:
         """The same as batches."""
-        for _, same in groupby(self.validation_places, width_of):
+        spreads = [trial.past.known_spread for trial in self.trials]
+        both = zip(self.validation_places, spreads, strict=True)
+        for _, same in groupby(both, lambda one: width_of(one[0])):
             some = list(same)
             for first in range(0, len(some), SCORED_AT_ONCE):
-                yield self.batch(some[first : first + SCORED_AT_ONCE])
+                places, whole = zip(*some[first : first + SCORED_AT_ONCE], strict=True)
+                yield self.batch(places, spreads=whole)
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ForecasterNetwork:
         """See `Task`."""
@@ -315,9 +358,16 @@ class Forecasting(ExampleTask[Batch]):
         device = next(network.parameters()).device
         # A copy, in memory as PyTorch aligns it: products depend on that, and NumPy's is anywhere.
         outputs = network(torch.tensor(batch.inputs, device=device), generator)
-        wanted = torch.from_numpy(batch.wanted).to(device)
+        total, count = self._cost(outputs, batch)
+        return Cost(total, max(count, 1))
+
+    def _cost(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
+        """The sum of the same, and over how much; series that never vary have no unit for it."""
+        device = outputs.device
+        there = torch.from_numpy(batch.windows.scale[:, 0] > 0).to(device)
+        outputs, wanted = outputs[there], torch.from_numpy(batch.wanted).to(device)[there]
         quantiles = torch.tensor(self.kind.quantiles, dtype=torch.float32, device=device)
-        return Cost(pinball(outputs, wanted, quantiles), outputs.numel())
+        return pinball(outputs, wanted, quantiles), outputs.numel()
 
     def beginning(self, tokens: int) -> Forecasting:
         """See `Task`."""
@@ -327,22 +377,22 @@ class Forecasting(ExampleTask[Batch]):
     def validate(self, network: ForecasterNetwork) -> Generator[None, None, Scored]:
         """The mean cost, and the error of the forecasts."""
         device = next(network.parameters()).device
-        quantiles = torch.tensor(self.kind.quantiles, dtype=torch.float32)
         total, count, bands = 0.0, 0, list[Values]()
         for batch in self.validation:
             outputs = network(torch.from_numpy(batch.inputs).to(device)).float().cpu()
-            total += float(pinball(outputs, torch.from_numpy(batch.wanted), quantiles))
-            count += outputs.numel()
+            cost, number = self._cost(outputs, batch)
+            total, count = total + float(cost), count + number
             bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
             yield
         report = report_of(self.trials, bands, self.kind.season)
-        return Scored(total / count, report.score)
+        return Scored(total / max(count, 1), report.score)
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """How a series went on, and what the model had said."""
         trial = self.trials[seed % len(self.trials)]
         forecaster = Forecaster(self.folder(model, weights))
-        (band,) = forecaster.bands([trial.past.values], self.kind.horizon)
+        past = trial.past
+        (band,) = forecaster.bands([past.values], [past.known_spread], self.kind.horizon)
         shown = slice(SHOWN)
         wanted = " ".join(f"{value:.5g}" for value in trial.wanted[shown])
         found = " ".join(f"{value:.5g}" for value in band[shown, 1])

@@ -9,6 +9,7 @@ import reprlib
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,7 +28,7 @@ from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.dates import following, last_times
 from charrnn.tasks.series.pasts import Past, first_after, pasts_in
 from charrnn.tasks.series.trials import MIDDLE, Trial, report_of
-from charrnn.tasks.series.windows import Values, Windows
+from charrnn.tasks.series.windows import Values, Windows, spread_of
 from charrnn.words import counted
 
 __all__ = ["Forecaster"]
@@ -36,10 +37,20 @@ QUANTILES = 3  # of each value
 VALUES_AT_ONCE = 1 << 18  # of windows that are read side by side
 
 
+class _History(NamedTuple):
+    """What is to go on: rows (N, 1+F) and their times, and the spread of the whole series."""
+
+    name: str
+    values: Values
+    times: tuple[str, ...]
+    spread: float
+
+
 class _Network:
     """One network, which reads windows."""
 
-    def __init__(self, found: ModelFolder) -> None:
+    def __init__(self, found: ModelFolder, rules: int) -> None:
+        self.rules = rules
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (H, horizon·3)
         self._bias = found.weights[HEAD_BIAS]
@@ -50,6 +61,16 @@ class _Network:
         output = self._encoder.read(inputs, np.full(batch, length))[:, -1]  # (B, H)
         flat = output @ self._head + self._bias
         return np.sort(flat.reshape(batch, -1, QUANTILES), -1)
+
+    def spreads(self, spreads: Values) -> Values:
+        """What windows in which nothing varies are measured in, as they were in training: (B,)."""
+        return spreads if self.rules > 1 else np.where(spreads > 0, 1.0, 0.0)
+
+
+def _task_of(found: ModelFolder) -> Task:
+    task = found.record.task
+    assert isinstance(task, Task), "the caller dispatches by task"
+    return task
 
 
 class Forecaster(TaskModel[Trial]):
@@ -68,16 +89,19 @@ class Forecaster(TaskModel[Trial]):
 
     def __init__(self, *folders: ModelFolder) -> None:
         super().__init__(*folders)
-        tasks = [found.record.task for found in folders]
-        task = shared("horizons, seasons, windows or columns", folders, tasks)
-        assert isinstance(task, Task), "the caller dispatches by task"
-        self.task = task
-        pasts = [pasts_in(found, task) for found in folders]
-        # Older versions kept fewer times.
-        timeless = [[msgspec.structs.replace(one, times=()) for one in found] for found in pasts]
-        shared("series", folders, timeless)
-        self.pasts = pasts[0]
-        self._networks = [_Network(found) for found in folders]
+        tasks = [_task_of(found) for found in folders]
+        alike = [msgspec.structs.replace(task, rules=1) for task in tasks]
+        shared("horizons, seasons, windows or columns", folders, alike)
+        self.task = tasks[0]
+        pasts = [pasts_in(found, self.task) for found in folders]
+        # Older versions kept fewer times, no spreads, and rounding as an error.
+        unknown: dict[str, Any] = {"times": (), "spread": None, "error": None}
+        bare = [[msgspec.structs.replace(one, **unknown) for one in found] for found in pasts]
+        shared("series", folders, bare)
+        self.pasts = max(pasts, key=lambda found: sum(one.spread is not None for one in found))
+        self._networks = [
+            _Network(found, task.rules) for found, task in zip(folders, tasks, strict=True)
+        ]
 
     def predict(
         self,
@@ -102,34 +126,39 @@ class Forecaster(TaskModel[Trial]):
         if horizon is not None and not (whole and horizon > 0):
             advice = "it must be a whole number, at least 1"
             raise UsageError(f"horizon is {horizon!r}", advice, "horizon")
-        names, values, times = self._histories(series)
+        histories = self._histories(series)
         count = horizon or self.task.horizon
-        found = self.bands(values, count)
+        values, spreads = ([one.values for one in histories], [one.spread for one in histories])
         return [
             Forecast(
                 forecast=tuple(band[:, MIDDLE].tolist()),
                 lower=tuple(band[:, 0].tolist()),
                 upper=tuple(band[:, -1].tolist()),
-                series=name,
-                ds=following(before, count),
+                series=before.name,
+                ds=following(before.times, count),
             )
-            for name, band, before in zip(names, found, times, strict=True)
+            for before, band in zip(histories, self.bands(values, spreads, count), strict=True)
         ]
 
     def _histories(
         self, series: Sequence[Series | Sequence[float] | Values] | None
-    ) -> tuple[list[str], list[Values], list[tuple[str, ...]]]:
-        """The names, the rows (N, 1+F) and the times of what is to go on."""
+    ) -> list[_History]:
+        """What is to go on."""
         if series is None:
-            pasts = self.pasts
-            names, times = [past.name for past in pasts], [past.times for past in pasts]
-            return names, [past.values for past in pasts], times
+            return [
+                _History(past.name, past.values, past.times, past.known_spread)
+                for past in self.pasts
+            ]
         if not isinstance(series, list | tuple | np.ndarray):
             what = f"series is a {type(series).__name__}"
             raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
-        names = [one.name if isinstance(one, Series) else "" for one in series]
-        times = [last_times(one) if isinstance(one, Series) else () for one in series]
-        return names, [self._checked(one) for one in series], times
+        found = []
+        for one in series:
+            rows = self._checked(one)
+            known = isinstance(one, Series)
+            name, times = (one.name, last_times(one)) if known else ("", ())
+            found.append(_History(name, rows, times, spread_of(rows[:, 0])))
+        return found
 
     def _checked(self, series: Series | Sequence[float] | Values) -> Values:
         """The rows (N, 1+F) of a series that someone gave."""
@@ -169,8 +198,16 @@ class Forecaster(TaskModel[Trial]):
             wanted = ", ".join(self.task.features) or "none"
             raise UsageError(found, f"the model was trained with {wanted}")
 
-    def bands(self, series: Sequence[Values], horizon: int) -> list[Values]:
-        """Quantiles (horizon, 3) of how each series (N, 1+F) goes on."""
+    def bands(
+        self, series: Sequence[Values], spreads: Sequence[float], horizon: int
+    ) -> list[Values]:
+        """Quantiles (horizon, 3) of how each series (N, 1+F) goes on.
+
+        Args:
+            series: their ends are enough.
+            spreads: of each whole series, see `spread_of`.
+            horizon: how many values.
+        """
         task = self.task
         seasons = [min(len(one), task.window) // task.season for one in series]
         order = sorted(range(len(series)), key=seasons.__getitem__)
@@ -181,16 +218,20 @@ class Forecaster(TaskModel[Trial]):
             for first in range(0, len(places), at_once):
                 some = places[first : first + at_once]
                 rows = np.stack([series[place][-width:] for place in some])  # (B, N, 1+F)
-                found |= zip(some, self._means(rows, horizon), strict=True)
+                whole = np.array([spreads[place] for place in some])
+                found |= zip(some, self._means(rows, whole, horizon), strict=True)
         return [found[place] for place in range(len(series))]
 
-    def _means(self, rows: Values, horizon: int) -> Values:
+    def _means(self, rows: Values, spreads: Values, horizon: int) -> Values:
         """The quantiles (B, horizon, 3) of windows (B, N, 1+F): the means of all networks'."""
-        each = [self._blocks(network, rows, horizon) for network in self._networks]
+        each = [
+            self._blocks(network, rows, network.spreads(spreads), horizon)
+            for network in self._networks
+        ]
         found: Values = np.mean(each, axis=0)
         return found
 
-    def _blocks(self, network: _Network, rows: Values, horizon: int) -> Values:
+    def _blocks(self, network: _Network, rows: Values, spreads: Values, horizon: int) -> Values:
         """One network's block after block, each read with its forecasts before: (B, horizon, 3).
 
         A later block is as uncertain as itself and as what it was read from, together.
@@ -198,7 +239,7 @@ class Forecaster(TaskModel[Trial]):
         width, blocks = rows.shape[1], list[Values]()
         before = np.zeros((len(rows), 1, 1))  # (B, 1, 1), half the width of the band
         for _ in range(-(-horizon // self.task.horizon)):
-            windows = Windows.of(rows, self.task.horizon, self.task.season)
+            windows = Windows.of(rows, self.task.horizon, self.task.season, spreads)
             block = windows.values(network.quantiles(windows.inputs))
             middle = block[..., MIDDLE : MIDDLE + 1]
             halves = block - middle  # below 0 and above
@@ -247,5 +288,7 @@ class Forecaster(TaskModel[Trial]):
     def report(self, trials: Sequence[Trial]) -> Report:
         """How well forecasts fit."""
         longest = max(len(trial.wanted) for trial in trials)
-        bands = self.bands([trial.past.values for trial in trials], longest)
+        pasts = [trial.past for trial in trials]
+        spreads = [past.known_spread for past in pasts]
+        bands = self.bands([past.values for past in pasts], spreads, longest)
         return report_of(trials, bands, self.task.season)

@@ -18,8 +18,10 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
+from charrnn.objectives.batches.windows import seasons_of
 from charrnn.objectives.forecast import Batches, ForecastData, Forecasting, pinball
 from charrnn.objectives.request import Request
+from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.measures import smape
 
@@ -135,9 +137,25 @@ def test_numpy_answers_as_pytorch_does(cell: CellName) -> None:
             wanted += list(batch.windows.values(np.sort(outputs, -1)))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     forecaster = Forecaster(task.folder(model, weights))
-    bands = forecaster.bands([trial.past.values for trial in task.trials], 2)
+    pasts = [trial.past for trial in task.trials]
+    spreads = [past.known_spread for past in pasts]
+    bands = forecaster.bands([past.values for past in pasts], spreads, 2)
     np.testing.assert_allclose(bands, wanted, rtol=1e-4, atol=1e-5)
     assert forecaster.report(task.trials).score == pytest.approx(scoring.result.score, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "window"),
+    [
+        ([100] * 200, 44),
+        ([100] * 200 + [9] * 600, 44),
+        ([100] * 200 + [13] * 60, 44),
+        ([9] * 60, 1),
+        ([40] * 60 + [30], 14),
+    ],
+)
+def test_the_window_is_for_series_that_hold_most_values(lengths: list[int], window: int) -> None:
+    assert seasons_of(lengths, horizon=6, season=1) == window
 
 
 def test_the_median_costs_half_the_absolute_error() -> None:
@@ -187,9 +205,9 @@ def test_an_epoch_reads_each_window_once() -> None:
     seen: list[Any] = []
 
     class Watched(Forecasting):
-        def batch(self, places: Any, width: int | None = None) -> Any:
+        def batch(self, places: Any, *given: Any, **settings: Any) -> Any:
             seen.extend(places)
-            return super().batch(places, width)
+            return super().batch(places, *given, **settings)
 
     watched = Watched(**{field.name: getattr(task, field.name) for field in fields(task)})
     batches = Batches(watched, settings(batch_size=5))
@@ -198,6 +216,116 @@ def test_an_epoch_reads_each_window_once() -> None:
     assert sorted(seen) == sorted(task.places)
     again = Batches(task, settings(batch_size=5)).batch(3)
     assert np.array_equal(again.inputs, batches.batch(3).inputs)
+
+
+def test_windows_of_like_length_stand_side_by_side() -> None:
+    task = data_of(40, *range(6, 20), season=1).divided(settings(seq_length=16))
+    widths = [place.end - place.first for place in task.places]
+    assert min(widths) < 4 < max(widths) == 16
+    for first in (0, 14):
+        batches = Batches(task, settings(seq_length=16, batch_size=4))
+        steps = range(first * batches.steps_per_epoch, (first + 1) * batches.steps_per_epoch)
+        read = sum(batches.size(step) * len(batches.batch(step).inputs) for step in steps)
+        assert read > 0.9 * sum(widths), "few are cut to a shorter one beside them"
+
+
+def test_short_series_among_long_ones_do_no_harm() -> None:
+    random = np.random.default_rng(0)
+    time, periods = np.arange(42), random.uniform(6, 20, 60)
+    waves = [100 + 20 * np.sin(2 * np.pi * time / p + k) for k, p in enumerate(periods)]
+    short = [wave[: 7 + k % 5] for k, wave in enumerate(waves[20:])]
+    write_series("test.csv", *waves[40:])
+    found = []
+    for series in (waves[:20], waves[:20] + short):
+        write_series("a.csv", *series)
+        given = SMALL | {"out": f"m{len(series)}", "batch_size": 32, "eval_every": 40}
+        run = charrnn.train("a.csv", **given, horizon=6, steps=80, learning_rate=0.02)
+        model = run.finish(progress=False)
+        assert model.task.window == 15
+        found.append(model.evaluate("test.csv").score)
+    assert found[1] < 1.2 * found[0]
+
+
+def demand(unit: float) -> str:
+    """Few values that are not 0, in some unit."""
+    random = np.random.default_rng(1)
+    rows = random.integers(1, 9, (6, 60)) * (random.random((6, 60)) < 0.1)
+    assert all(row[:50].any() for row in rows)
+    write_series("a.csv", *(unit * rows))
+    return "a.csv"
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e6])
+def test_the_unit_of_a_table_makes_no_difference(unit: float) -> None:
+    ends = []
+    for factor in (1, unit):
+        given = SMALL | {"out": f"m{factor}", "eval_every": 10}
+        run = charrnn.train(demand(factor), **given, horizon=3, seq_length=6, steps=20)
+        ends.append([one.evaluation for one in run if isinstance(one, charrnn.Evaluated)])
+    for one, other in zip(*ends, strict=True):
+        assert one.train_nats == pytest.approx(other.train_nats, rel=1e-3)
+        assert one.val_nats == pytest.approx(other.val_nats, rel=1e-3)
+        assert one.score == pytest.approx(other.score, rel=1e-3)
+
+
+def test_series_that_never_vary_cost_nothing() -> None:
+    model = plan_of(data_of(40), hidden_size=7).model
+    found = []
+    for more in ([], [np.full(30, 5.0), np.full(25, -1e-3)]):
+        write_series("a.csv", *random_walks(40), *more)
+        wanted = TaskSettings(task="forecast", horizon=2, season=2)
+        task = forecast.read(Request(["a.csv"], Reading(), wanted), None).divided(settings())
+        network = task.network(model, torch.Generator().manual_seed(1))
+        cost = task.cost(network, task.batch(task.places, 6), None, torch.Generator())
+        scoring = Scoring(task, network)
+        for _ in scoring:
+            pass
+        found.append((float(cost.total.detach()), cost.number, scoring.result.nats))
+    assert {trial.past.name for trial in task.trials} == {"s0", "s1", "s2"}
+    assert found[0] == pytest.approx(found[1])
+
+
+def test_a_table_in_which_nothing_varies_is_learnt() -> None:
+    write_series("a.csv", np.full(30, 0.0025), np.full(25, 7.0))
+    run = charrnn.train("a.csv", **SMALL, horizon=3, steps=6)
+    events = list(run)
+    assert {one.metric for one in events if isinstance(one, charrnn.Evaluated)} == {"sMAPE"}
+    answers = charrnn.load("m").predict()
+    assert [one.forecast for one in answers] == [(0.0025,) * 3, (7.0,) * 3]
+
+
+def test_an_evaluation_says_which_measure_its_score_is() -> None:
+    for name, change in (("sMAPE", 0.0), ("MASE", 0.1)):
+        write_series("a.csv", np.arange(60) % 5 + change * (np.arange(60) > 50))
+        run = charrnn.train("a.csv", **SMALL | {"out": name}, season=5, steps=4)
+        events = list(run)
+        assert {one.metric for one in events if isinstance(one, charrnn.Evaluated)} == {name}
+        assert isinstance(events[-1], charrnn.Finished)
+        assert events[-1].report is not None
+        assert events[-1].report.metric == name
+
+
+def test_a_run_begun_by_older_rules_goes_on_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def older(**given: Any) -> Forecast:
+        return Forecast(**given | {"rules": 1})
+
+    write_series("a.csv", *random_walks(40, 7, 9, 30), np.arange(40) // 30)
+    given = SMALL | {"horizon": 3, "steps": 24, "eval_every": 5, "batch_size": 4}
+    with monkeypatch.context() as before:
+        before.setattr("charrnn.objectives.forecast.Forecast", older)
+        charrnn.train("a.csv", **given).finish(progress=False)
+        for event in charrnn.train("a.csv", **given | {"out": "stopped"}):
+            if isinstance(event, charrnn.Evaluated):
+                break
+    charrnn.resume("stopped").finish(progress=False)
+    charrnn.train(repeat="m", out="again").finish(progress=False)
+    charrnn.train("a.csv", **given | {"out": "newer"}).finish(progress=False)
+    ends = [read_folder(Path(name)) for name in ("m", "stopped", "again", "newer")]
+    kinds = [one.record.task for one in ends]
+    assert [kind.rules for kind in kinds if isinstance(kind, Forecast)] == [1, 1, 1, 2]
+    assert kinds[0] == kinds[1] == kinds[2]
+    weights = [{k: v.tobytes() for k, v in one.weights.items()} for one in ends]
+    assert weights[0] == weights[1] == weights[2] != weights[3]
 
 
 def test_a_resumed_run_is_the_same() -> None:

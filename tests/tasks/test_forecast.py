@@ -31,9 +31,14 @@ def a_series(*values: float, name: str = "", times: str = "") -> Series:
     return Series(name, column(*values)[:, None], times=tuple(times.split()), place="x.csv: line 1")
 
 
-def forecaster(
+def forecaster(*given: Any, **settings: Any) -> Forecaster:
+    """That of a folder; see there."""
+    return Forecaster(a_folder(*given, **settings))
+
+
+def a_folder(
     task: Task, series: list[Series], cell: CellName = "gru", extra: dict[str, bytes] | None = None
-) -> Forecaster:
+) -> ModelFolder:
     """One with weights drawn at random."""
     config = ModelConfig(cell=cell, vocab_size=1, embed_size=3, hidden_size=5, num_layers=2)
     random = np.random.default_rng(1)
@@ -43,7 +48,7 @@ def forecaster(
     }
     record = ModelRecord(charrnn_version="0", model=config, task=task)
     files = extra or past_file(series, task)
-    return Forecaster(ModelFolder(Path("m"), record, NO_TEXT, weights, 0, (), files))
+    return ModelFolder(Path("m"), record, NO_TEXT, weights, 0, (), files)
 
 
 def test_errors_by_hand() -> None:
@@ -57,6 +62,17 @@ def test_errors_by_hand() -> None:
     assert measures.seasonal_error(column(1, 2, 5, 4, 9), 2) == pytest.approx((4 + 2 + 4) / 3)
     assert math.isnan(measures.seasonal_error(column(1, 2), 2))
     assert math.isnan(measures.seasonal_error(column(3, 3, 3), 1))
+
+
+def test_rounding_is_no_change_from_season_to_season() -> None:
+    sine = np.sin(2 * np.pi * np.arange(48) / 12)
+    assert sine[12] != sine[0]
+    assert math.isnan(measures.seasonal_error(sine, 12))
+    assert math.isnan(measures.seasonal_error(1e9 * sine + 5e9, 12))
+    report = report_of([Trial(Past.of(a_series(*sine), 24, 12), sine[:12])], [np.ones((12, 3))], 12)
+    assert report.metric == "sMAPE"
+    large = column(1e9, 1e9 + 2, 1e9 + 3)
+    assert measures.seasonal_error(large, 1) == 1.5
 
 
 def test_forecasts_without_a_model() -> None:
@@ -103,7 +119,7 @@ def test_outputs_stand_for_values(season: int, positive: bool) -> None:
     wanted = random.normal(0, 3, (5, 7))
     if positive:  # in logarithms
         rows, wanted = np.exp(rows), np.exp(wanted)
-    windows = Windows.of(rows, 7, season)
+    windows = Windows.of(rows, 7, season, np.ones(5))
     assert windows.inputs.shape == (5, 12 // season, 3 * season)
     assert windows.logarithmic.tolist() == [[positive]] * 5
     outputs = windows.outputs(wanted)[..., None]  # (B, horizon, 1)
@@ -115,7 +131,7 @@ def test_outputs_stand_for_values(season: int, positive: bool) -> None:
 
 def test_no_change_to_come_is_the_last_season_going_on() -> None:
     rows = column(1, 5, 2, 6, 3, 9)[None, :, None]
-    windows = Windows.of(rows, 5, 2)
+    windows = Windows.of(rows, 5, 2, np.ones(1))
     # A season has changed by (2+4)/2 over two seasons, so by 1.5 each.
     wanted = [3 + 1.5, 9 + 1.5, 3 + 3, 9 + 3, 3 + 4.5]
     assert windows.values(np.zeros((1, 5, 1)))[0, :, 0].tolist() == wanted
@@ -134,6 +150,69 @@ def test_level_and_unit_make_no_difference() -> None:
     (moved,) = model.predict([1000 * values - 77])
     for one, other in zip(_bands(moved), _bands(plain), strict=True):
         np.testing.assert_allclose(one, 1000 * other - 77, rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e6])
+def test_a_window_in_which_nothing_varies_is_measured_by_its_series(factor: float) -> None:
+    model = forecaster(Task(horizon=3, season=2, window=6, rules=2), [])
+    values = column(3, 1, 4, 1, 5, 9, 2, 2, 2, 2, 2, 2)
+    (plain,) = model.predict([values], 7)
+    (moved,) = model.predict([factor * values])
+    for one, other in zip(_bands(moved), _bands(plain), strict=True):
+        np.testing.assert_allclose(one, factor * other[:3], rtol=1e-5)
+    (wider,) = model.predict([column(13, -9, 14, -9, 15, 29, 2, 2, 2, 2, 2, 2)])
+    assert wider.upper[0] - wider.lower[0] > 2 * (plain.upper[0] - plain.lower[0]) > 0
+
+
+def test_small_changes_of_large_numbers_are_forecast() -> None:
+    """Those of a window count as none; the series then says what they are multiples of."""
+    model = forecaster(Task(horizon=3, season=2, window=6, rules=2), [])
+    values = column(3, 1, 4, 1, 5, 9)
+    (answer,) = model.predict([1e11 + values])
+    lower, middle, upper = _bands(answer)
+    assert (lower < upper).all()
+    assert (np.abs(middle - 1e11 - values.mean()) < 5 * values.std()).all()
+
+
+@pytest.mark.parametrize("rules", [1, 2])
+@pytest.mark.parametrize("value", [0.0025, 0.0, -1e6])
+def test_a_series_that_stands_still_goes_on_so(value: float, rules: int) -> None:
+    known = a_series(*[value] * 9)
+    model = forecaster(Task(horizon=3, season=2, window=6, rules=rules), [known])
+    for answer in model.predict([[value] * 8], 5) + model.predict(horizon=5):
+        assert answer.forecast == answer.lower == answer.upper == (value,) * 5
+
+
+def test_what_stood_still_at_its_end_alone_is_forecast_as_all_of_it() -> None:
+    task = Task(horizon=1, window=3, rules=2)
+    series = [a_series(1, 5, 2, 8, 3, 3, 3, 3, 3)]
+    model = forecaster(task, series)
+    assert len(set(model.pasts[0].end)) == 1
+    assert model.predict() == model.predict(series)
+    (answer,) = model.predict()
+    assert answer.lower < answer.upper
+
+
+def test_an_older_model_measures_such_a_window_as_it_learnt_to() -> None:
+    series = [a_series(1, 5, 2, 8, 3, 3, 3, 3, 3)]
+    older, newer = (forecaster(Task(horizon=1, window=3, rules=rules), series) for rules in (1, 2))
+    spread = np.std([1, 5, 2, 8, 3, 3, 3, 3, 3])
+    for one, other in zip(_bands(older.predict()[0]), _bands(newer.predict()[0]), strict=True):
+        np.testing.assert_allclose(other - 3, spread * (one - 3), rtol=1e-5)
+    files = {SERIES: b'{"series": [{"end": [[3], [3], [3]], "first": 1, "count": 9, "error": 2}]}'}
+    before = forecaster(Task(horizon=1, window=3), [], extra=files)
+    assert before.predict() == older.predict()
+
+
+def test_models_by_older_and_newer_rules_answer_together() -> None:
+    series = [a_series(1, 5, 2, 8, 3, 3, 3, 3, 3)]
+    folders = [a_folder(Task(horizon=1, window=3, rules=rules), series) for rules in (1, 2)]
+    mean = np.mean([Forecaster(one).predict()[0].forecast for one in folders], 0)
+    end = '"end": [[3], [3], [3], [3]], "first": 1, "count": 9, "error": 2.5'
+    files = {SERIES: f'{{"series": [{{{end}}}]}}'.encode()}
+    folders[0] = a_folder(Task(horizon=1, window=3), [], extra=files)
+    for order in (folders, folders[::-1]):
+        assert Forecaster(*order).predict()[0].forecast == pytest.approx(mean)
 
 
 def _bands(answer: Forecast) -> list[np.ndarray]:

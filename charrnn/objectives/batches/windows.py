@@ -17,6 +17,7 @@ __all__ = ["Place", "held_back", "places_of", "replaced_window", "seasons_of"]
 
 # Seasons that are read at most, and values where there is no season.
 MAX_SEASONS, MAX_VALUES = 14, 64
+SHARE = 0.1  # of the values, in series that may be too short for a whole window
 
 
 class Place(NamedTuple):
@@ -61,8 +62,15 @@ def held_back(lengths: Sequence[int], val_frac: float, task: Forecast) -> list[i
 
 
 def seasons_of(lengths: Sequence[int], horizon: int, season: int) -> int:
-    """How many seasons to read: two, or up to half of what is left beside two horizons."""
-    typical = int(np.quantile(lengths, 0.1))
+    """How many seasons to read: two, or up to half of what is left beside two horizons.
+
+    Of a length that is typical for the values: short series among long ones hold few. Those that
+    are too short to be validated count only where all are.
+    """
+    long = [length for length in lengths if length >= 2 * horizon + season]
+    ordered = np.sort(long or lengths)
+    whole = np.cumsum(ordered)
+    typical = int(ordered[np.searchsorted(whole, SHARE * whole[-1])])
     there = (typical - 2 * horizon) // season
     limit = MAX_SEASONS if season > 1 else MAX_VALUES
     return max(1, min(there, max(2, there // 2), limit))

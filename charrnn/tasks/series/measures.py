@@ -6,8 +6,12 @@ forecasting methods", 2020.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+
+from charrnn.tasks.series.windows import ROUNDING
 
 __all__ = ["drift", "mape", "seasonal_error", "seasonal_naive", "smape"]
 
@@ -31,11 +35,12 @@ def mape(wanted: Values, found: Values) -> float:
 def seasonal_error(values: Values, season: int) -> float:
     """What the errors of MASE are multiples of: the mean absolute change from season to season.
 
-    NaN for a series of one season, and for one that never changes.
+    NaN for a series of one season, and for one that never changes, or by no more than rounding.
     """
     if len(values) <= season:
-        return float("nan")
-    return float(np.abs(values[season:] - values[:-season]).mean()) or float("nan")
+        return math.nan
+    found = float(np.abs(values[season:] - values[:-season]).mean())
+    return found if found > ROUNDING * float(np.abs(values).max()) else math.nan
 
 
 def seasonal_naive(values: Values, season: int, horizon: int) -> Values:

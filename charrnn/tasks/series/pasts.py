@@ -20,7 +20,7 @@ from charrnn.settings import Settings
 from charrnn.task_config import Forecast
 from charrnn.tasks.series import measures
 from charrnn.tasks.series.dates import last_times
-from charrnn.tasks.series.windows import Values
+from charrnn.tasks.series.windows import Values, spread_of
 
 __all__ = ["HORIZONS", "Past", "first_after", "past_file", "pasts_in"]
 
@@ -37,6 +37,7 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
         count: how many values it had.
         error: the mean absolute change from season to season; None if there was none.
         times: of its last values, as `last_times` has them; empty without times.
+        spread: of all its values, see `spread_of`; None in older folders.
     """
 
     name: str = ""
@@ -45,6 +46,7 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
     count: int
     error: float | None = None
     times: tuple[str, ...] = ()
+    spread: float | None = None
 
     @classmethod
     def of(cls, series: Series, kept: int, season: int) -> Past:
@@ -58,12 +60,20 @@ class Past(Settings, frozen=True, kw_only=True, omit_defaults=True):
             count=len(own),
             error=None if math.isnan(error) else error,
             times=last_times(series),
+            spread=spread_of(own),
         )
 
     @property
     def values(self) -> Values:
         """Its last rows: (N, 1+F)."""
         return np.array(self.end, np.float64)
+
+    @property
+    def known_spread(self) -> float:
+        """Its spread; of an older folder's, which tells no more than whether it varies, 0 or 1."""
+        if self.spread is not None:
+            return self.spread
+        return float(self.error is not None or spread_of(self.values[:, 0]) > 0)
 
 
 class _Pasts(Settings, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from charrnn.tasks.series import measures
 from charrnn.tasks.series.pasts import Past
 from charrnn.tasks.series.windows import Values
 
-__all__ = ["MIDDLE", "Trial", "report_of"]
+__all__ = ["MIDDLE", "Trial", "metric_of", "report_of"]
 
 MIDDLE = 1  # which of the quantiles is the forecast
 
@@ -28,6 +28,11 @@ class Trial(NamedTuple):
 
     past: Past
     wanted: Values
+
+
+def metric_of(trials: Sequence[Trial]) -> str:
+    """The measure that counts: MASE, or sMAPE where no series changes from season to season."""
+    return "MASE" if any(trial.past.error is not None for trial in trials) else "sMAPE"
 
 
 def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> Report:
@@ -53,9 +58,9 @@ def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> 
             np.mean((band[:count, 0] <= trial.wanted) & (trial.wanted <= band[:count, -1]))
         )
     scores = {who: _scores(trials, forecasts) for who, forecasts in found.items()}
-    own_scores = scores.pop("model")
+    own_scores, metric = scores.pop("model"), metric_of(trials)
     return Report(
-        metric="MASE" if "MASE" in own_scores else "sMAPE",
+        metric=metric if metric in own_scores else "sMAPE",  # an error may be beyond all numbers
         count=len(trials),
         scores=own_scores | {"in the band": float(np.mean(inside))},
         baselines=scores,

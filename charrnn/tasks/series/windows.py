@@ -1,13 +1,14 @@
 """The last values of a series as a forecaster reads them, and its outputs as values again.
 
-    window = Windows.of(values, horizon, season)    # (B, N, 1+F), N a multiple of the season
-    window.inputs                                   # (B, T, I): a season at each step
-    window.values(outputs)                          # (B, horizon, Q) → (B, horizon, Q)
+    window = Windows.of(values, horizon, season, spreads)    # (B, N, 1+F), (B,)
+    window.inputs                                            # (B, T, I): a season at each step
+    window.values(outputs)                                   # (B, horizon, Q) → (B, horizon, Q)
 
 A step reads a whole season, so that a long window takes few steps: how far it is from the last
 one. Outputs are differences from the last season, going on with the mean change of a season in the
 window. All are in units of the window's own variation, so that what is learnt of one series holds
-at any level and in any unit. Without a season, a step reads one value.
+at any level and in any unit; where nothing varies, in those of the whole series. Without a
+season, a step reads one value.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
 
-__all__ = ["Values", "Windows"]
+__all__ = ["ROUNDING", "Values", "Windows", "spread_of"]
 
 Values = NDArray[np.float64]
 
 TENFOLD = 10.0  # windows whose values differ by more are read in logarithms
-TINY = 1e-9  # of the size of the values: less is rounding
+TINY = 1e-9  # of the size of the values: a window that varies by less counts as one value
+ROUNDING = 1e-12  # of their size: a series that varies by less is one value
 
 
 class Windows(NamedTuple):
@@ -33,7 +35,8 @@ class Windows(NamedTuple):
     Attributes:
         inputs: (B, T, I), how far each season is from the last one.
         base: (B, horizon), what the outputs are differences from.
-        scale: (B, 1), what they are multiples of.
+        scale: (B, 1), what they are multiples of; 0 where all of the series is one value, which is
+            then the forecast, whatever the outputs are.
         logarithmic: (B, 1), whether logarithms of the values are read.
         floor: (B, 1), the smallest value that is told apart then.
     """
@@ -45,13 +48,14 @@ class Windows(NamedTuple):
     floor: Values
 
     @classmethod
-    def of(cls, values: Values, horizon: int, season: int) -> Windows:
+    def of(cls, values: Values, horizon: int, season: int, spreads: Values) -> Windows:
         """Windows of as many values each.
 
         Args:
             values: (B, N, 1+F), the series and its features; N is a multiple of the season.
             horizon: values to predict.
             season: steps after which a series repeats itself; 1 for none.
+            spreads: (B,), of each window's whole series, for one in which nothing varies.
         """
         assert values.shape[1] % season == 0, "a window is made of whole seasons"
         own = values[..., 0]  # (B, N)
@@ -66,9 +70,12 @@ class Windows(NamedTuple):
             change = (last - seasons[:, 0]).mean(-1, keepdims=True) / (count - 1)
         ahead = np.arange(horizon)
         base = last[:, ahead % season] + change * (1 + ahead // season)
-        scale = _units(seasons)
-        features = [values[..., k].reshape(seasons.shape) for k in range(1, values.shape[-1])]
-        read = [(one - one[:, -1:]) / _units(one)[..., None] for one in (seasons, *features)]
+        scale = _units(seasons, spreads[:, None])
+        read = [_multiples(seasons - last[:, None], scale[..., None])]
+        for k in range(1, values.shape[-1]):
+            feature = values[..., k].reshape(seasons.shape)
+            units = _units(feature, np.ones((len(own), 1)))
+            read.append(_multiples(feature - feature[:, -1:], units[..., None]))
         inputs = np.concatenate(read, -1).astype(np.float32)
         return cls(inputs, base, scale, logarithmic, floor)
 
@@ -81,9 +88,12 @@ class Windows(NamedTuple):
         return np.where(logarithmic, exp, found)
 
     def outputs(self, values: Values) -> Floats:
-        """The outputs (B, horizon) that would stand for these values (B, horizon)."""
-        found = (_read(values, self.logarithmic, self.floor) - self.base) / self.scale
-        return found.astype(np.float32)
+        """The outputs (B, horizon) that would stand for these values (B, horizon).
+
+        0 where no outputs make a difference.
+        """
+        found = _read(values, self.logarithmic, self.floor) - self.base
+        return _multiples(found, self.scale).astype(np.float32)
 
 
 def _read(values: Values, logarithmic: NDArray[np.bool_], floor: Values) -> Values:
@@ -92,20 +102,37 @@ def _read(values: Values, logarithmic: NDArray[np.bool_], floor: Values) -> Valu
     return np.where(logarithmic, np.log(safe), values)
 
 
-def _units(seasons: Values) -> Values:
-    """What differences are measured in, of each window: (B, 1); 1 where nothing varies.
+def spread_of(values: Values) -> float:
+    """The standard deviation of a series (N,); 0 if nothing varies."""
+    (size,), (spread,) = _sizes_and_spreads(values[None])
+    return float(spread[0]) if spread > ROUNDING * size else 0.0
+
+
+def _sizes_and_spreads(rows: Values) -> tuple[Values, Values]:
+    """How large the values of rows (B, N) are, and their standard deviations: (B, 1) each."""
+    size = np.abs(rows).max(1, keepdims=True)
+    size = np.where(size > 0, size, 1.0)
+    return size, size * (rows / size).std(1, keepdims=True)  # no square is too large then
+
+
+def _multiples(differences: Values, units: Values) -> Values:
+    """Differences in units; 0 where there is no unit."""
+    there = np.broadcast_to(units > 0, differences.shape)
+    found: Values = np.divide(differences, units, out=np.zeros_like(differences), where=there)
+    return found
+
+
+def _units(seasons: Values, otherwise: Values) -> Values:
+    """What differences are measured in, of each window: (B, 1); `otherwise` where nothing varies.
 
     It lies between the spread of the values and the mean size of a change from season to season,
     as their geometric mean. In units of changes alone, noise on a clean season weighs as much as a
     trend; in those of the spread alone, trends are learnt less surely. See benchmarks/NOTES.md.
     """
-    flat = seasons.reshape(len(seasons), -1)
-    size = np.abs(flat).max(1, keepdims=True)
-    size = np.where(size > 0, size, 1.0)
-    spread = size * (flat / size).std(1, keepdims=True)  # no square is too large then
+    size, spread = _sizes_and_spreads(seasons.reshape(len(seasons), -1))
     changes = spread
     if seasons.shape[1] > 1:
         changes = np.abs(np.diff(seasons, axis=1)).mean((1, 2))[:, None]
     changes = np.where(changes > TINY * size, changes, spread)
     # Roots first: a product of large numbers is larger than any.
-    return np.where(spread > TINY * size, np.sqrt(spread) * np.sqrt(changes), 1.0)
+    return np.where(spread > TINY * size, np.sqrt(spread) * np.sqrt(changes), otherwise)
