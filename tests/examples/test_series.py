@@ -313,6 +313,17 @@ def test_numbers_as_a_text() -> None:
             numbers_in(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["1,5 2,5 3,5", "1,5; 2,5", "1,5;2,5", "1,5, 2,5, 3,5", " 1,5\t2", "1 2,5"]
+)
+def test_commas_within_numbers_are_refused_where_something_else_separates_them(text: str) -> None:
+    """Each half was read as a number."""
+    with pytest.raises(BadDataError, match="has commas within numbers"):
+        numbers_in(text)
+    for only in ("1,5,2,5", "1,5\n", "1, 5", "1 ,5"):
+        assert numbers_in(only)[:2] == [1, 5]
+
+
 def test_a_part_of_a_series() -> None:
     whole = Series("a", np.arange(6.0).reshape(3, 2), ("b",), ("1", "2", "3"))
     assert whole.until(2).values.tolist() == [[0, 1], [2, 3]]
