@@ -9,6 +9,7 @@ import typer
 
 from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
+from charrnn.decoding.pieces import not_as_bytes
 from charrnn.errors import UsageError, printable
 from charrnn.outputs import output_file, refuse_inputs
 from charrnn.settings import settings_of
@@ -95,7 +96,8 @@ def evaluate(
     if html is not None:
         refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
     asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
-    found = scored(asked, config)
+    with not_as_bytes():
+        found = scored(asked, config)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
     if per_char:

@@ -62,10 +62,10 @@ def show_forecasts(
         check_path(plot)
         refuse_inputs(plot, "--plot", inputs or ["-"])
     notes: list[str] = []
-    given = inputs or ["-"] * _is_given()
-    if label_column is not None and not any(map(names_a_file, given)):
+    column = label_column or model.task.label_column
+    series = _series(inputs or ["-"] * _is_given(), reading, column, notes)
+    if label_column is not None and not any(one.place for one in series):
         raise UsageError("--label-column is about tables", "leave it out")
-    series = _series(given, reading, label_column or model.task.label_column, notes)
     answers = model.predict(series or None, horizon)
     for answer in answers:
         write(f"{answer.plain}\n" if plain else encode_json(answer))
