@@ -137,6 +137,7 @@ def _texts(
     headless = is_pairs and named is None
     for one in inputs:
         if names_a_file(one):
-            yield from texts_in([one], reading, notes, column, headless=headless)
+            is_tagger = task.name == "tag"
+            yield from texts_in([one], reading, notes, column, headless=headless, tagged=is_tagger)
         else:
             yield as_text(one)

@@ -82,6 +82,18 @@ def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:
         assert text[span["start"] : span["end"]] == span["text"]
 
 
+def test_a_tagger_answers_the_sentences_of_the_files_that_it_learns_from(desk: Path) -> None:
+    content = (desk / "test-places.conll").read_text()
+    texts = [
+        " ".join(line.partition("\t")[0] for line in sentence.splitlines())
+        for sentence in content.split("\n\n")
+    ]
+    done = commands.run(desk, "predict", "places", "test-places.conll")
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == texts
+    assert "its lines end with tags" in done.stderr
+    assert commands.run(desk, "predict", "places", data=content.encode()).stdout == done.stdout
+
+
 @pytest.mark.parametrize(
     ("model", "examples", "metric"),
     [("reviews", "test-reviews.csv", "accuracy"), ("places", "test-places.conll", "F1")],
