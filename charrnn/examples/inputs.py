@@ -51,6 +51,7 @@ def texts_in(
     """
     cleaner = Cleaner()
     headless = headless and reading.text_column is None
+    found: Iterator[str]
     for file in opened(sources, reading, notes):
         if tagged and reading.text_column is None and has_tags(file):
             file.notes.append(
