@@ -130,6 +130,7 @@ def test_a_column_that_only_some_rows_have_is_enough(monkeypatch: pytest.MonkeyP
         ('{"text": "one"', "line 1: .*Expecting ','.* at character 15"),
         ('{"text": "one"}\n{"text" "two"}', "line 2: .*Expecting ':' delimiter at character 9"),
         ('{"text": "one"}\n' * 30 + "{,}\n", "line 31: .*Expecting property name.* at character 2"),
+        ('{"n": 1}\n{"text": "x", \n\n', "line 2: .*Expecting property name.* at character 14"),
         ('[{"n": [\n1,\n2]},\n {"n":\n\n  x}]', "line 6: .*Expecting value at character 3"),
         ('[{"n": 1}\r\n\r\n {"n": 2}]', "line 3: .*Expecting ',' or ']' at character 2"),
         ('{"n": 2}\n\n' + "1" * 5000, "line 3: broken JSON .a number of thousands of digits"),

@@ -203,6 +203,8 @@ class _Values:
 
     def _broken(self, reason: str, place: int | None = None) -> BadDataError:
         """The error for what is at a place in the text, or else for the value that comes next."""
+        if place is not None and not self._text[place:].strip():
+            place = len(self._text[:place].rstrip())  # where the text ends, not lines below
         line, start = self._line_at(self._at if place is None else place)
         at = "" if place is None else f" at character {self._passed + place - start + 1:,}"
         found = f"{self.name}: line {line:,}: broken JSON ({reason}{at})"
