@@ -9,7 +9,15 @@ from msgspec import Meta
 from charrnn.config import Size, TaskName, TaskSettings
 from charrnn.settings import Settings
 
-__all__ = ["Classify", "Forecast", "Tag", "TaskRecord", "Translate"]
+__all__ = ["METRICS", "Classify", "Forecast", "Tag", "TaskRecord", "Translate"]
+
+# What the score of an evaluation measures.
+METRICS: dict[TaskName, str] = {
+    "classify": "accuracy",
+    "tag": "F1",
+    "forecast": "MASE",
+    "translate": "character error rate",
+}
 
 
 Quantile = Annotated[float, Meta(gt=0, lt=1)]

@@ -9,6 +9,7 @@ import typer
 
 from charrnn.cli.scored import Asked, ScoredText, scored
 from charrnn.config import Reading
+from charrnn.decoding.pieces import not_as_bytes
 from charrnn.errors import UsageError, printable
 from charrnn.outputs import output_file, refuse_inputs
 from charrnn.settings import settings_of
@@ -54,6 +55,13 @@ HtmlOption = Annotated[
     Path | None,
     typer.Option(help="Write the text to this file as a page, coloured by the loss."),
 ]
+LabelColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Tasks: column that holds the label, the translation or the value to forecast.  "
+        "[default: as in training]"
+    ),
+]
 
 
 @with_settings(EvalConfig, Reading, leave_out=("reverse",))
@@ -62,6 +70,7 @@ def evaluate(
     validation: ValidationOption = False,
     dynamic: DynamicOption = None,
     *,
+    label_column: LabelColumnOption = None,
     unknown: UnknownOption = "error",
     per_char: PerCharOption = False,
     html: HtmlOption = None,
@@ -79,12 +88,16 @@ def evaluate(
         only |= {"unknown": unknown != "error", "records": reading.records != Reading().records}
         own = {s.name: getattr(config, s.name) for s in settings_of(EvalConfig)}
         changed = [name for name, value in own.items() if value != getattr(EvalConfig(), name)]
-        _score_answers(models, sources, reading, [n for n in only if only[n]] + changed, json)
+        _refuse([n for n in only if only[n]] + changed)
+        _score_answers(models, sources, reading, label_column, json)
         return
+    if label_column is not None:
+        raise UsageError("--label-column is about tasks", "leave it out")
     if html is not None:
         refuse_inputs(html, "--html", [*sources, *(dynamic or [])])
     asked = Asked(models, sources, reading, unknown, validation, dynamic or [])
-    found = scored(asked, config)
+    with not_as_bytes():
+        found = scored(asked, config)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
     if per_char:
@@ -104,16 +117,20 @@ def _is_for_a_task(model: str) -> bool:
     return read_record(find_model(model)).task is not None
 
 
+def _refuse(given: list[str]) -> None:
+    """Refuse what means nothing to a task."""
+    if given:
+        options = ", ".join(option_names(given).values())
+        raise UsageError(f"{options} is about language models", "leave it out")
+
+
 def _score_answers(
-    models: list[str], sources: list[str], reading: Reading, refused: list[str], json: bool
+    models: list[str], sources: list[str], reading: Reading, label_column: str | None, json: bool
 ) -> None:
     """Score a model's answers beside trivial ones."""
     from charrnn.tasks.loading import load
 
-    if refused:
-        options = ", ".join(option_names(refused).values())
-        raise UsageError(f"{options} is about language models", "leave it out")
-    report = load(models).evaluate(sources, reading)
+    report = load(models).evaluate(sources, reading, label_column=label_column)
     for note in report.notes:
         say(note)
     if json:

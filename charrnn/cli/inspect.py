@@ -127,6 +127,7 @@ def inspect(
 
     import numpy as np
 
+    from charrnn.decoding.pieces import not_as_bytes
     from charrnn.inside.lanes import refuse_others
     from charrnn.models.loading import load_together
     from charrnn.text.corpus import read_corpus
@@ -134,7 +135,8 @@ def inspect(
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is shown as it is
         model = load_together(models)
         refuse_others(model)
-        corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
+        with not_as_bytes():
+            corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from charrnn.config import TaskName
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
+from charrnn.task_config import METRICS
 from charrnn.terminal.options import JsonOption
 from charrnn.terminal.output import encode_json, say, table, write
 from charrnn.words import counted
@@ -45,7 +47,7 @@ class Entry(msgspec.Struct, kw_only=True):
     corpus: str | None = None
     val_nats: float | None = None
     unit: str | None = None
-    task: str | None = None
+    task: TaskName | None = None
     score: float | None = None
 
 
@@ -139,7 +141,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     loss = entry.status if entry.status != "ready" else ""
     if entry.task is not None and entry.score is not None:
         greedy = " greedy" if entry.task == "translate" else ""
-        loss = f"{entry.task}: {entry.score:.3g}{greedy}"
+        loss = f"{entry.task}: {METRICS[entry.task]} {entry.score:.3g}{greedy}"
     elif entry.val_nats is not None:
         loss = f"{entry.val_nats / math.log(2):.3f} bits per {entry.unit}"
     return printable(entry.name), shape, printable(entry.corpus or ""), loss, _age(entry.saved)

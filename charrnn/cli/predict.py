@@ -51,6 +51,12 @@ PlotOption = Annotated[
         metavar="FILE", help="Forecast: draw the history, the forecast and its band to this file."
     ),
 ]
+LabelColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Forecast: column of a table that holds the values.  [default: as in training]"
+    ),
+]
 
 
 @with_settings(Reading, leave_out=("records", "reverse"))
@@ -60,6 +66,7 @@ def predict(
     plain: PlainOption = False,
     horizon: HorizonOption = None,
     plot: PlotOption = None,
+    label_column: LabelColumnOption = None,
     **given: Any,
 ) -> None:
     """Label, tag, translate or forecast with a trained model."""
@@ -75,8 +82,9 @@ def predict(
             f"{first} is a language model and was not trained to answer",
             f"to write: charrnn sample {first}",
         )
-    if task.name != "forecast" and (horizon is not None or plot is not None):
-        option = "--plot" if horizon is None else "--horizon"
+    only = {"--horizon": horizon, "--plot": plot, "--label-column": label_column}
+    option = next((name for name, value in only.items() if value is not None), None)
+    if task.name != "forecast" and option is not None:
         raise UsageError(f"{option} is about forecasts", "leave it out")
     model = load(models)
     if len(models) > 1:
@@ -84,7 +92,7 @@ def predict(
     if task.name == "forecast":
         from charrnn.terminal.forecasts import show_forecasts
 
-        show_forecasts(model, inputs, reading, horizon, plot, plain=plain)
+        show_forecasts(model, inputs, reading, horizon, plot, label_column, plain=plain)
     else:
         _answer(model, inputs or ["-"], reading, task, plain=plain)
 
@@ -129,6 +137,7 @@ def _texts(
     headless = is_pairs and named is None
     for one in inputs:
         if names_a_file(one):
-            yield from texts_in([one], reading, notes, column, headless=headless)
+            is_tagger = task.name == "tag"
+            yield from texts_in([one], reading, notes, column, headless=headless, tagged=is_tagger)
         else:
             yield as_text(one)

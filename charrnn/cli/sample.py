@@ -22,7 +22,6 @@ from charrnn.terminal.options import (
     JsonOption,
     as_text,
     option_names,
-    read_by_a_model,
     take,
     with_settings,
 )
@@ -271,12 +270,12 @@ def _read_words(given: dict[str, Any]) -> None:
 
 def _read_prompt(path: Path, reading: Reading) -> str:
     """The text of a file or of standard input, read as `charrnn train` reads."""
-    from charrnn.decoding.pieces import read_text, standard_input
+    from charrnn.decoding.pieces import not_as_bytes, read_text, standard_input
 
     name = "standard input" if str(path) == "-" else str(path)
     try:
         source = nullcontext(standard_input()) if str(path) == "-" else path.open("rb")
-        with source as file, read_by_a_model():
+        with source as file, not_as_bytes():
             text, notes = read_text(name, file, reading)
     except OSError as error:
         raise MissingInputError(f"{path}: {error.strerror}", "check --prompt-file") from None

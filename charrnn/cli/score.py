@@ -10,7 +10,6 @@ from charrnn.errors import UsageError
 from charrnn.terminal.options import (
     ONE_MODEL,
     UnknownOption,
-    read_by_a_model,
     take,
     with_settings,
 )
@@ -28,6 +27,7 @@ def score(
     **given: Any,
 ) -> None:
     """Score each line or record of standard input, as JSON."""
+    from charrnn.decoding.pieces import not_as_bytes
     from charrnn.folder.reading import find_model, read_record
     from charrnn.folder.record import reading_for
     from charrnn.models.loading import load
@@ -44,7 +44,7 @@ def score(
         kind = kind_of_end(end, trained)
         whole = split((f"{line}\n" for line in lines), kind)
         lines = (record for records in whole for record in records if record.strip())
-    with read_by_a_model():
+    with not_as_bytes():
         for found in loaded.score_lines(lines, unknown):
             facts = {
                 "nats": found.nats,

@@ -11,6 +11,7 @@ import codecs
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, Protocol
 
 from charrnn.config import Reading
@@ -27,6 +28,7 @@ __all__ = [
     "decoded",
     "document",
     "lines",
+    "not_as_bytes",
     "parts",
     "pieces",
     "read_text",
@@ -36,6 +38,7 @@ __all__ = [
 CHUNK = 1 << 20  # bytes read at a time
 AROUND = 1000  # bytes before and after a wrong one in which its encoding is looked for
 LONGEST = 1 << 26  # characters of a line of a table
+TO_BYTES = re.compile(r", or (train on its bytes with )?--tokenizer byte")
 LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
@@ -197,6 +200,17 @@ def lines(parts: Iterable[str], name: str) -> Iterator[str]:
         if sum(map(len, waiting)) > LONGEST:
             raise BadDataError(f"{name}: a line of over {LONGEST:,} characters", "divide it")
     yield from LINES.findall("".join(waiting))
+
+
+@contextmanager
+def not_as_bytes() -> Iterator[None]:
+    """Leave out of an error's advice what only the training of a language model can do."""
+    try:
+        yield
+    except BadDataError as error:
+        if TO_BYTES.search(error.advice):
+            raise type(error)(error.found, TO_BYTES.sub("", error.advice)) from None
+        raise
 
 
 def standard_input() -> BinaryIO:

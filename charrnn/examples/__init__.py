@@ -6,8 +6,8 @@ rows        files, compressed ones and data sets → rows with columns and numbe
 numbers     numbers as tables write them
 times       times as tables write them, and their order
 labelled    texts with a label each: tables, fastText
-inputs      texts to be answered
 tagged      texts with marked spans: CoNLL, JSON
 series      series of numbers: wide, long and ragged tables
 pairs       two columns, or two files line by line → pairs of texts
+inputs      texts to be answered
 """

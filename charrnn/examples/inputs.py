@@ -1,4 +1,4 @@
-"""Texts to be answered: lines of files, or a column of tables.
+"""Texts to be answered: lines of files, a column of tables, or sentences of CoNLL.
 
 A file whose name does not say that it is a table is one if the user names a column, or if its first
 line names the usual one and another.
@@ -13,6 +13,7 @@ from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Form, opened, value_at
+from charrnn.examples.tagged import has_tags, sentences_of
 from charrnn.formats.tables.columns import MISSING, SEARCHED
 from charrnn.formats.tables.delimited import DELIMITERS, SEPARATED
 from charrnn.words import listing
@@ -30,6 +31,7 @@ def texts_in(
     column: str = "text",
     *,
     headless: bool = False,
+    tagged: bool = False,
 ) -> Iterator[str]:
     """Texts in the order in which they stand; one that is missing in a table is empty.
 
@@ -40,14 +42,23 @@ def texts_in(
         column: unless `reading` names one.
         headless: whether a table as text whose first line names no usual column has no header, and
             its texts in the first column.
+        tagged: whether a file may hold words with tags, as CoNLL has them: the texts are then its
+            sentences, without the tags.
 
     Raises:
-        CharRNNError: as `rows.opened`; for a table without the column, or with what is no text.
+        CharRNNError: as `rows.opened` and `tagged.sentences_of`; for a table without the column, or
+            with what is no text.
     """
     cleaner = Cleaner()
     headless = headless and reading.text_column is None
+    found: Iterator[str]
     for file in opened(sources, reading, notes):
-        if file.form is not Form.TEXT or reading.text_column is not None:
+        if tagged and reading.text_column is None and has_tags(file):
+            file.notes.append(
+                f"{file.name}: its lines end with tags, so its sentences are read, without them"
+            )
+            found = (sentence.text for sentence in sentences_of(file))
+        elif file.form is not Form.TEXT or reading.text_column is not None:
             found = _of(file, reading.text_column or column, headless)
         elif _is_table(file, column):
             file.notes.append(f"{file.name}: a table, since its first line names columns")

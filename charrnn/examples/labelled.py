@@ -193,7 +193,8 @@ def check_classes(examples: Sequence[Labelled]) -> list[str]:
     """
     counts = Counter(example.label for example in examples)
     if len(counts) == 1:
-        found = f"all {len(examples):,} texts have the label {examples[0].label!r}"
+        place, label = examples[0].place, examples[0].label
+        found = f"{place}: all {len(examples):,} texts have the label {label!r}"
         raise BadDataError(found, "a classifier needs texts of two or more classes")
     if len(counts) > MAX_CLASSES:
         place, label = examples[0].place, examples[0].label[:40]

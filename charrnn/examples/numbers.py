@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ __all__ = ["LARGEST", "is_gap", "is_list", "is_number", "number_of", "numbers_in
 
 LARGEST = 1e300  # differences of larger ones may be infinite
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+
+WITHIN = re.compile(r"\d,\d")  # a comma that may stand for a point
+APART = re.compile(r"[\s;]")  # what stands between numbers that have such commas
 
 
 def number_of(cell: Any) -> float:
@@ -65,8 +69,12 @@ def numbers_in(text: str) -> list[float]:
     """The numbers that someone wrote as "1 2 3" or "1, 2, 3"; at least one.
 
     Raises:
-        BadDataError: for what is no number.
+        BadDataError: for what is no number, and for commas within numbers, as in "1,5 2,5".
     """
+    if WITHIN.search(text) and APART.search(text.strip()):
+        found = f"{text[:40]!r} has commas within numbers"
+        advice = 'write 1.5 for a fraction, and spaces between numbers, as in "1 2.5 3"'
+        raise BadDataError(found, advice)
     cells = text.replace(",", " ").replace(";", " ").split()
     values = []
     for number, cell in enumerate(cells, 1):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
+from charrnn.decoding.pieces import NotTextError, Stream, not_as_bytes, pieces, standard_input
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
@@ -154,7 +154,7 @@ class File:
             BadDataError: for a broken file, a row with more cells than there are columns, and half
                 a character, which JSON can hold, or one that is nested past all reason.
         """
-        with reading_errors(self.name):
+        with _reading(self.name):
             if self.is_text:
                 yield from self._cells(is_header)
             else:
@@ -211,7 +211,7 @@ class File:
         """The lines of a text with their numbers, without what ends them."""
         assert self.source is not None, "a data set has no lines"
         rest, number = "", 0
-        with reading_errors(self.name):
+        with _reading(self.name):
             for piece in pieces(self.name, self.source.stream, self.reading):
                 *whole, rest = (rest + piece.text).split("\n")
                 yield from enumerate(whole, number + 1)
@@ -265,7 +265,7 @@ def opened(
 
 def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[File]:
     if isinstance(one, Path):
-        with reading_errors(str(one)):
+        with _reading(str(one)):
             if _form_of(one.name) is Form.PARQUET:
                 with one.open("rb") as file:  # for the errors that a file can have
                     source = Source(str(one), one.name, Stream(file), one)
@@ -282,13 +282,20 @@ def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[Fil
     else:
         name, passed = "standard input", {}
         with (
-            reading_errors(name),
+            _reading(name),
             closing(sources_in(name, standard_input(), reading, passed)) as found,
         ):
             for source in found:
                 yield _file(source, reading, notes)
         if passed:
             notes.append(f"{name}: {formats.hidden([*passed])}")
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """What can go wrong when a file of examples is read; no task learns bytes."""
+    with reading_errors(name), not_as_bytes():
+        yield
 
 
 def _form_of(name: str) -> Form:

@@ -32,7 +32,8 @@ __all__ = ["Series", "named", "read_series", "refuse_text_column"]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
-FILL_IN = "fill it in, or leave out the rows up to it"
+ROWS, CELLS = "rows", "cells"  # what the values of a series are, one after the other
+FILL_IN = "fill it in, or leave out the {} up to it"
 
 
 class Series(NamedTuple):
@@ -66,6 +67,7 @@ class _Growing:
     file: File
     name: str
     features: tuple[str, ...] = ()
+    steps: str = ROWS
     rows: list[list[float]] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)  # of the lines
     times: list[str] = field(default_factory=list)
@@ -84,7 +86,7 @@ class _Growing:
         if self.gap is not None:
             line, missing = self.gap
             found = f"{self.file.at(line)}: {_the(missing)} is missing, and goes on later"
-            raise BadDataError(found, FILL_IN)
+            raise BadDataError(found, FILL_IN.format(self.steps))
         empty = next((name for name, value in values.items() if math.isnan(value)), None)
         if empty is not None:
             found = f"{self.file.at(number)}: {_the(empty)} is missing, and that of {column} is not"
@@ -204,9 +206,11 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
     for row in rows:
         cells = list(row.cells.items())
         has_name = not is_number(cells[0][1]) and not is_gap(cells[0][1])
-        growing = _Growing(file, cells[0][1].strip() if has_name else f"{len(found) + 1}")
-        for name, cell in cells[has_name:]:
-            growing.add(row.number, {f"column {name}": _value(file, row, name, cell)}, "")
+        series = cells[0][1].strip() if has_name else f"{len(found) + 1}"
+        growing = _Growing(file, series, steps=CELLS)
+        for number, cell in cells[has_name:]:
+            name = f"column {number}"
+            growing.add(row.number, {name: _value(file, row, name, cell, CELLS)}, "")
         found.append(growing)
     return found
 
@@ -309,7 +313,7 @@ def _note_gaps(file: File, found: Sequence[_Growing]) -> None:
     file.notes.append(f"{place}: {gaps} {where}; read as if nothing were missing")
 
 
-def _value(file: File, row: Row, column: str, cell: Any) -> float:
+def _value(file: File, row: Row, column: str, cell: Any, steps: str = ROWS) -> float:
     """A number; NaN where there is none.
 
     Raises:
@@ -327,7 +331,7 @@ def _value(file: File, row: Row, column: str, cell: Any) -> float:
         ) from None
     if abs(value) > LARGEST:
         found = f"{file.at(row.number)}: {_the(column)} is {size_of(value)}"
-        raise BadDataError(found, FILL_IN)
+        raise BadDataError(found, FILL_IN.format(steps))
     return value
 
 

@@ -30,8 +30,10 @@ __all__ = [
     "Span",
     "Tagged",
     "check_types",
+    "has_tags",
     "in_bio",
     "read_tagged",
+    "sentences_of",
     "spans_of",
     "words_of",
 ]
@@ -101,7 +103,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
                 raise UsageError(
                     f"{file.name}: CoNLL's columns have no names", "leave out --text-column"
                 )
-            found += _sentences(file)
+            found += sentences_of(file)
         else:
             found += _records(file, reading.text_column)
     if not found:
@@ -109,8 +111,19 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
     return found
 
 
-def _sentences(file: File) -> Iterator[Tagged]:
-    """The sentences of a file with a word and its tag on each line."""
+def has_tags(file: File) -> bool:
+    """Whether a file begins as CoNLL's columns do, so that most lines end with a tag."""
+    lines = [line.split() for line in file.start.splitlines() if line.strip()]
+    tagged = sum(len(cells) > 1 and _is_tag(cells[-1]) for cells in lines)
+    return file.is_text and tagged > max(1, len(lines) / 2)
+
+
+def sentences_of(file: File) -> Iterator[Tagged]:
+    """The sentences of a file with a word and its tag on each line.
+
+    Raises:
+        BadDataError: for a line with another number of columns, or without a tag.
+    """
     begun: list[tuple[int, list[str]]] = []
     columns = first = 0
     for number, line in file.lines():
@@ -135,8 +148,12 @@ def _sentences(file: File) -> Iterator[Tagged]:
         yield _sentence(file, begun)
 
 
+def _is_tag(word: str) -> bool:
+    return word == OUTSIDE or TAG.fullmatch(word) is not None
+
+
 def _check_tag(place: str, tag: str) -> None:
-    if tag != OUTSIDE and not TAG.fullmatch(tag):
+    if not _is_tag(tag):
         raise BadDataError(
             f"{place}: {tag!r} is not a tag",
             "write O, or B- or I- and a type; leave a header out",

@@ -8,7 +8,7 @@ from charrnn.config import ModelConfig, TaskName
 from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
-from charrnn.task_config import Classify, Forecast, Tag, TaskRecord, Translate
+from charrnn.task_config import METRICS, Classify, Forecast, Tag, TaskRecord, Translate
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import counted
@@ -37,8 +37,8 @@ def facts(model: ModelFolder) -> dict[str, str]:
         else:
             found["validation loss"] = f"{last.val_nats:.4f}"
             found["training loss"] = f"{last.train_nats:.4f}"
-        if last.score is not None:
-            found["validation score"] = f"{last.score:.4g}{_how_scored(record.task)}"
+        if last.score is not None and record.task is not None:
+            found["validation score"] = f"{last.score:.4g}, {_metric(record.task)}"
         took = counted(round(last.seconds), "second") if last.seconds >= 1 else "under a second"
         found["trained"] = f"{counted(last.step, 'update')}, {last.epoch:.1f} epochs, {took}"
     found["made by"] = f"charrnn {record.charrnn_version}" + (
@@ -83,11 +83,12 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
     return found
 
 
-def _how_scored(task: TaskRecord | None) -> str:
-    """What the score of an evaluation is of, where it is not of all that validates."""
+def _metric(task: TaskRecord) -> str:
+    """What the score of an evaluation is, and of what, where it is not of all that validates."""
+    name = METRICS[task.name]
     if not isinstance(task, Translate):
-        return ""
-    return f", character error rate of greedy translations of at most {task.translated} pairs"
+        return name
+    return f"{name} of greedy translations of at most {task.translated} pairs"
 
 
 def vocabulary(tokenizer: Tokenizer) -> str:

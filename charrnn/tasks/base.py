@@ -53,26 +53,39 @@ class TaskModel(ABC, Generic[Example]):
 
     @checked
     def evaluate(
-        self, sources: str | Path | Sequence[str | Path], reading: Reading | None = None
+        self,
+        sources: str | Path | Sequence[str | Path],
+        reading: Reading | None = None,
+        *,
+        label_column: str | None = None,
     ) -> Report:
         """Scores on examples whose answers are known, beside those of trivial answers.
 
         Args:
             sources: files as it was trained on; their columns have the same names by default.
             reading: encoding and text column.
+            label_column: that of the labels, the translations or the values to forecast.
 
         Raises:
             CharRNNError: for files that can't be read as examples of its task.
         """
         notes: list[str] = []
-        report = self.report(self._read(listed(sources), reading or Reading(), notes))
+        examples = self._read(listed(sources), reading or Reading(), label_column, notes)
+        report = self.report(examples)
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     @abstractmethod
     def _read(
-        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+        self,
+        sources: Sequence[str | Path],
+        reading: Reading,
+        label_column: str | None,
+        notes: list[str],
     ) -> Sequence[Example]:
-        """The examples in some files; `notes` gets what the user should know of them."""
+        """The examples in some files; `notes` gets what the user should know of them.
+
+        Columns that are not named are those of the training.
+        """
 
     @abstractmethod
     def report(self, examples: Sequence[Example]) -> Report:

@@ -126,11 +126,15 @@ class Classifier(TaskModel[Labelled]):
         return mean
 
     def _read(
-        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+        self,
+        sources: Sequence[str | Path],
+        reading: Reading,
+        label_column: str | None,
+        notes: list[str],
     ) -> list[Labelled]:
         """See `TaskModel`; raises what `read_labelled` does."""
-        reading = columns_for(self.task, reading)
-        examples = read_labelled(sources, reading, notes, self.task.label_column)
+        reading, label_column = columns_for(self.task, reading, label_column)
+        examples = read_labelled(sources, reading, notes, label_column)
         if cut := sum(len(one.text) > self.longest for one in examples):
             notes.append(cut_note(cut, self.longest))
         return examples

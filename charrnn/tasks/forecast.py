@@ -256,14 +256,18 @@ class Forecaster(TaskModel[Trial]):
         return np.concatenate([values, rows[:, places, 1:]], -1)
 
     def _read(
-        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+        self,
+        sources: Sequence[str | Path],
+        reading: Reading,
+        label_column: str | None,
+        notes: list[str],
     ) -> list[Trial]:
         """See `TaskModel`; raises what `read_series` does, and for series that are too short.
 
         Series that the model knows by name are what came after those it was trained on. Of others,
         the last values are held back, as many as the model predicts at once.
         """
-        found = read_series(sources, reading, notes, self.task.label_column)
+        found = read_series(sources, reading, notes, label_column or self.task.label_column)
         known = {past.name: past for past in self.pasts}
         return [self._trial(one, known.get(one.name), notes) for one in found]
 

@@ -33,7 +33,9 @@ class Answering(Protocol):
     def predict(self, inputs: Any) -> list[Any]:
         """An answer for each input."""
 
-    def evaluate(self, sources: Any, reading: Reading | None = None) -> Report:
+    def evaluate(
+        self, sources: Any, reading: Reading | None = None, *, label_column: str | None = None
+    ) -> Report:
         """Scores on examples whose answers are known, beside those of trivial answers."""
 
 

@@ -16,7 +16,7 @@ from charrnn.arguments import checked
 from charrnn.arrays import Floats, Logits, mean_log_probs
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
-from charrnn.errors import BadDataError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
@@ -116,10 +116,18 @@ class Tagger(TaskModel[Tagged]):
         return [mean_log_probs(logits) for logits in zip(*each, strict=True)]
 
     def _read(
-        self, sources: Sequence[str | Path], reading: Reading, notes: list[str]
+        self,
+        sources: Sequence[str | Path],
+        reading: Reading,
+        label_column: str | None,
+        notes: list[str],
     ) -> list[Tagged]:
-        """See `TaskModel`; raises what `read_tagged` does."""
-        return read_tagged(sources, columns_for(self.task, reading), notes)
+        """See `TaskModel`; raises what `read_tagged` does, and for a column of labels."""
+        if label_column is not None:
+            found = f"label_column is {label_column!r}, which means nothing to tag"
+            raise UsageError(found, "leave it out", "label_column")
+        reading, _ = columns_for(self.task, reading)
+        return read_tagged(sources, reading, notes)
 
     def report(self, examples: Sequence[Tagged]) -> Report:
         """How many spans are found, and how many of those found are right."""

@@ -64,14 +64,34 @@ def tokenizer_of(found: ModelFolder) -> CharTokenizer:
 
 def named_column(task: TaskRecord) -> str | None:
     """The column of the texts, if it was named in training."""
+    return _named(task)[0]
+
+
+def columns_for(
+    task: TaskRecord, reading: Reading, label_column: str | None = None
+) -> tuple[Reading, str | None]:
+    """How to read examples for a model, and the column of their labels.
+
+    What is not named is as in training. Of a table that names its columns none has a number: beside
+    a name, a number of the training does not count, nor a name beside a number.
+    """
+    text, label = _named(task)
+    text = reading.text_column or _fitting(text, label_column)
+    label = label_column or _fitting(label, reading.text_column)
+    return msgspec.structs.replace(reading, text_column=text), label
+
+
+def _named(task: TaskRecord) -> tuple[str | None, str | None]:
+    """The columns of the texts and the labels, as far as they were named in training."""
     if isinstance(task, Translate) and (task.text_column, task.label_column) == FIRST:
-        return None
-    return task.text_column
+        return None, None
+    return task.text_column, task.label_column
 
 
-def columns_for(task: TaskRecord, reading: Reading) -> Reading:
-    """How to read examples for a model: its columns, unless others are named."""
-    return msgspec.structs.replace(reading, text_column=reading.text_column or task.text_column)
+def _fitting(trained: str | None, beside: str | None) -> str | None:
+    """A column of the training, if one that is given may stand in the same table."""
+    is_other = trained and beside and trained.isdecimal() != beside.isdecimal()
+    return None if is_other else trained
 
 
 def labels_for(found: ModelFolder, count: int) -> Labels:

@@ -31,7 +31,7 @@ from charrnn.tasks.nets.encoder import Encoder, groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
-from charrnn.tasks.texts import as_ids, named_column, tokenizer_of
+from charrnn.tasks.texts import as_ids, columns_for, tokenizer_of
 from charrnn.use_config import LengthPenalty
 
 __all__ = ["ERRORS", "Translator", "report_of"]
@@ -153,22 +153,15 @@ class Translator(TaskModel[Pair]):
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def _read(
-        self, sources: Sequence[str | pathlib.Path], reading: Reading, notes: list[str]
+        self,
+        sources: Sequence[str | pathlib.Path],
+        reading: Reading,
+        label_column: str | None,
+        notes: list[str],
     ) -> list[Pair]:
         """See `TaskModel`; raises what `read_pairs` does."""
-        text_column, label_column = self._columns(reading.text_column)
-        reading = msgspec.structs.replace(reading, text_column=text_column)
+        reading, label_column = columns_for(self.task, reading, label_column)
         return read_pairs(sources, reading, label_column, notes)
-
-    def _columns(self, named: str | None) -> tuple[str | None, str | None]:
-        """The columns to read, where the user names that of the sources or none."""
-        text_column, label_column = named_column(self.task), self.task.label_column
-        if named is None and text_column is None:
-            return None, None
-        is_number = label_column is not None and label_column.isdecimal()
-        if named is not None and is_number and not named.isdecimal():
-            label_column = None  # a table with names has no numbers
-        return named or text_column, label_column
 
     def _trained_on(self, notes: list[str]) -> list[Pair]:
         """The pairs that it was trained on, those for validation among them, if they are there.
@@ -179,7 +172,7 @@ class Translator(TaskModel[Pair]):
         reason = GONE
         try:
             if origin is not None and not origin.is_gone:
-                return self._read(origin.sources, origin.reading, [])
+                return self._read(origin.sources, origin.reading, None, [])
         except CharRNNError as error:
             if not isinstance(error, MissingInputError):
                 reason = f"{error.found}, so nothing is looked up in what it was trained on"

@@ -14,6 +14,7 @@ import numpy as np
 
 from charrnn.config import Reading
 from charrnn.decoding.pieces import standard_input
+from charrnn.errors import UsageError
 from charrnn.examples.numbers import numbers_in
 from charrnn.examples.series import Series, read_series, refuse_text_column
 from charrnn.outputs import refuse_inputs
@@ -36,6 +37,7 @@ def show_forecasts(
     reading: Reading,
     horizon: int | None,
     plot: Path | None,
+    label_column: str | None,
     *,
     plain: bool,
 ) -> None:
@@ -48,18 +50,22 @@ def show_forecasts(
         reading: encoding of files.
         horizon: how many values; as many as in training by default.
         plot: where to draw them, if anywhere.
+        label_column: of the values in tables; as in training by default.
         plain: print numbers instead of lines of JSON.
 
     Raises:
-        CharRNNError: as `read_series` and `Forecaster.predict`, and for a picture that can't be
-            drawn.
+        CharRNNError: as `read_series` and `Forecaster.predict`, for a picture that can't be
+            drawn, and for a column without a table.
     """
     refuse_text_column(reading)
     if plot is not None:
         check_path(plot)
         refuse_inputs(plot, "--plot", inputs or ["-"])
     notes: list[str] = []
-    series = _series(inputs or ["-"] * _is_given(), reading, model.task.label_column, notes)
+    column = label_column or model.task.label_column
+    series = _series(inputs or ["-"] * _is_given(), reading, column, notes)
+    if label_column is not None and not any(one.place for one in series):
+        raise UsageError("--label-column is about tables", "leave it out")
     answers = model.predict(series or None, horizon)
     for answer in answers:
         write(f"{answer.plain}\n" if plain else encode_json(answer))

@@ -11,14 +11,13 @@ import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from charrnn.config import HUB, Budget, ModelConfig, Reading, TaskSettings, TrainConfig, Unknown
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import MissingInputError, UsageError
 from charrnn.settings import Setting, Settings, bounds, settings_from, settings_of
 from charrnn.use_config import SETTINGS
 
@@ -31,7 +30,6 @@ __all__ = [
     "models_and_texts",
     "names_a_file",
     "option_names",
-    "read_by_a_model",
     "take",
     "with_settings",
 ]
@@ -113,16 +111,6 @@ def take(kind: type[AnySettings], given: dict[str, Any]) -> AnySettings:
     """
     names = [setting.name for setting in settings_of(kind) if setting.name in given]
     return settings_from(kind, {name: given.pop(name) for name in names})
-
-
-@contextmanager
-def read_by_a_model() -> Iterator[None]:
-    """Leave out of an error's advice what only training can do."""
-    try:
-        yield
-    except BadDataError as error:
-        advice = re.sub(r", or (train on its bytes with )?--tokenizer byte", "", error.advice)
-        raise BadDataError(error.found, advice) from None
 
 
 def names_a_file(word: str) -> bool:

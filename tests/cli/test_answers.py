@@ -83,6 +83,18 @@ def test_spans_are_places_in_the_text_as_it_was_given(desk: Path) -> None:
         assert text[span["start"] : span["end"]] == span["text"]
 
 
+def test_a_tagger_answers_the_sentences_of_the_files_that_it_learns_from(desk: Path) -> None:
+    content = (desk / "test-places.conll").read_text()
+    texts = [
+        " ".join(line.partition("\t")[0] for line in sentence.splitlines())
+        for sentence in content.split("\n\n")
+    ]
+    done = commands.run(desk, "predict", "places", "test-places.conll")
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == texts
+    assert "its lines end with tags" in done.stderr
+    assert commands.run(desk, "predict", "places", data=content.encode()).stdout == done.stdout
+
+
 @pytest.mark.parametrize(
     ("model", "examples", "metric"),
     [("reviews", "test-reviews.csv", "accuracy"), ("places", "test-places.conll", "F1")],
@@ -100,6 +112,47 @@ def test_eval_has_a_trivial_answer_beside(
     assert found["verdict"] not in said, "the table says it all"
     for name, scores in found["baselines"].items():
         assert re.search(rf"^{re.escape(name)} .*{metric} {scores[metric]:.4g}", said, re.MULTILINE)
+
+
+def test_eval_measures_on_columns_of_other_names(desk: Path) -> None:
+    tables = [
+        ("reviews", "test-reviews.csv", "text,label", "kind,body", (1, 0)),
+        ("words", "test-words.tsv", "source\ttarget", "spoken\twritten", (1, 0)),
+        ("airline", "test-airline.csv", "ds,y", "ds,sales", (0, 1)),
+    ]
+    for model, examples, usual, other, order in tables:
+        sign = "\t" if "\t" in usual else ","
+        rows = [line.split(sign) for line in (desk / examples).read_text().splitlines()]
+        rows = rows[1:] if rows[0] == usual.split(sign) else rows
+        ways = []
+        for name, header in (("usual", usual), ("other", other)):
+            places = order if name == "other" else (0, 1)
+            lines = [header, *(sign.join(row[place] for place in places) for row in rows)]
+            (desk / f"{name}-{examples}").write_text("\n".join(lines))
+        named = other.split(sign)
+        columns = ["--label-column", named[order.index(1)]]
+        if model != "airline":
+            columns += ["--text-column", named[order.index(0)]]
+        for more in ([f"usual-{examples}"], [f"other-{examples}", *columns]):
+            done = commands.run(desk, "eval", model, *more, "--json")
+            assert done.returncode == 0, done.stderr
+            ways.append(json.loads(done.stdout) | {"examples": []})
+        assert ways[0] == ways[1]
+
+
+def test_a_forecaster_goes_on_from_a_column_of_another_name(desk: Path) -> None:
+    table = (desk / "longer.csv").read_text()
+    (desk / "sold.csv").write_text(
+        table.replace("ds,y", "unique_id,ds,sold").replace("\n19", "\na,19")
+    )
+    (desk / "same.csv").write_text(
+        table.replace("ds,y", "unique_id,ds,y").replace("\n19", "\na,19")
+    )
+    refused = commands.run(desk, "predict", "airline", "sold.csv")
+    assert "there is no column y; choose --label-column from unique_id, ds, sold" in refused.stderr
+    found = commands.run(desk, "predict", "airline", "sold.csv", "--label-column", "sold")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == commands.run(desk, "predict", "airline", "same.csv").stdout
 
 
 def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
@@ -124,6 +177,19 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
         (("train", "reviews.csv", "--task", "tag"), 65, "line 1 has 1 column"),
         (("predict", "forth", "a text"), 2, "is a language model"),
         (("predict", "airline", "--horizon", "0"), 2, "--horizon is 0; it must be a whole number"),
+        (("predict", "words", "a", "--label-column", "x"), 2, "--label-column is about forecasts"),
+        (("predict", "airline", "1 2", "--label-column", "x"), 2, "--label-column is about tables"),
+        (("predict", "airline", "--label-column", "x"), 2, "--label-column is about tables"),
+        (
+            ("eval", "places", "test-places.conll", "--label-column", "x"),
+            2,
+            "--label-column is 'x', which means nothing to tag; leave it out",
+        ),
+        (
+            ("eval", "forth", "reviews.txt", "--label-column", "x"),
+            2,
+            "--label-column is about tasks; leave it out",
+        ),
     ],
 )
 def test_wrong_input_is_one_line(

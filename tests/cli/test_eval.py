@@ -191,6 +191,16 @@ def test_mistakes_end_in_a_line(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "verb", [("eval",), ("eval", "--dynamic", "verse.txt"), ("inspect", "--unit", "0.1")]
+)
+def test_a_text_for_a_model_is_not_to_be_learnt_as_bytes(desk: Path, verb: tuple[str, ...]) -> None:
+    (desk / "latin.txt").write_bytes("the \xe9 \xe0".encode("latin-1"))
+    done = run(desk, verb[0], "verse", "latin.txt", *verb[1:])
+    assert done.returncode == 65
+    assert done.stderr.endswith(" reads right, or --errors replace\n")
+
+
 def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:
     done = run(desk, "score", "verse", data="the\nΩ\n".encode())
     assert done.returncode == 2

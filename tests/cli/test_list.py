@@ -58,7 +58,7 @@ def test_a_translator_is_listed_with_what_its_score_is_of(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "character error rate (greedy) " in done.stderr
     (line,) = (line for line in run(home, "list").stdout.splitlines() if line.startswith("pairs"))
-    assert re.search(r"translate: [\d.]+ greedy", line)
+    assert re.search(r"translate: character error rate [\d.]+ greedy", line)
 
 
 def test_a_forecaster_has_no_unit_in_the_list(home: Path) -> None:
@@ -68,6 +68,7 @@ def test_a_forecaster_has_no_unit_in_the_list(home: Path) -> None:
     assert run(home, "train", "series.csv", *options).returncode == 0
     found = map(json.loads, run(home, "list", "--json").stdout.splitlines())
     assert {one["name"]: one["unit"] for one in found} == {"series": None, "verse": "character"}
+    assert re.search(r"forecast: MASE [\d.]+", run(home, "list").stdout)
 
 
 def test_a_model_of_several_texts_has_the_name_of_the_first_and_says_how_many(home: Path) -> None:

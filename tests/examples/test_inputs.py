@@ -112,6 +112,28 @@ def test_lines_that_only_look_like_tables_are_texts() -> None:
         assert read("a.txt") == [first, "b"]
 
 
+@pytest.mark.parametrize("name", ["a.conll", "a.txt", "a.tsv"])
+@pytest.mark.parametrize("sign", [" ", "\t"])
+def test_sentences_with_tags_are_texts_for_a_tagger(name: str, sign: str) -> None:
+    """Each line was a text, with its tag."""
+    rows = ["Ann NNP B-PER", "Lee NNP I-PER", "left VBD O", "", "-DOCSTART- X O", "", "Hi UH O"]
+    Path(name).write_text("\n".join(row.replace(" ", sign) for row in rows))
+    notes: list[str] = []
+    assert list(texts_in([name], Reading(), notes, tagged=True)) == ["Ann Lee left", "Hi"]
+    assert notes == [f"{name}: its lines end with tags, so its sentences are read, without them"]
+    Path(name).write_text("word tag\nAnn B-PER\nLee O\nleft O\n".replace(" ", sign))
+    with pytest.raises(BadDataError, match="is not a tag"):
+        list(texts_in([name], Reading(), [], tagged=True))
+
+
+def test_texts_that_end_as_tags_do_are_texts() -> None:
+    for lines in (["I take vitamin B-12"], ["Blood type O", "and others", "are", "rare"]):
+        Path("a.txt").write_text("\n".join(lines))
+        assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == lines
+    Path("a.conll").write_text("Ann B-PER\nleft O\n")
+    assert read("a.conll") == ["Ann B-PER", "left O"]  # for another task
+
+
 def test_a_column_that_is_named_is_looked_for_in_any_file() -> None:
     Path("a.txt").write_text("n\treview\n1\tgood\n")
     assert read("a.txt", "review") == ["good"]

@@ -41,6 +41,11 @@ def rows_of(*sources: str, header: bool = True, columns: Sequence[str] | None = 
     return [r for f in opened(sources, Reading(), notes) for r in f.rows(is_header, columns)]
 
 
+def lines_or_rows(name: str) -> list[list[Any]]:
+    files = opened([name], Reading(), [])
+    return [list(f.lines() if f.form is Form.TEXT else f.rows(never)) for f in files]
+
+
 def test_every_format_has_the_same_rows() -> None:
     Path("a.csv").write_text('text,n\n"one, two",1\n\n"a ""b""",2\n')
     Path("b.tsv").write_text('text\tn\none, two\t1\na "b"\t2\n')
@@ -165,6 +170,22 @@ def test_a_broken_file_is_told_while_it_is_read() -> None:
         rows_of("a.csv.gz")
     with pytest.raises(MissingInputError):
         rows_of("missing.csv")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.jsonl"])
+def test_what_is_no_text_is_never_to_be_learnt_as_bytes(name: str) -> None:
+    """Tasks read characters."""
+    for content, advice in (
+        (
+            b'{"text": "d\xe9j\xe0"}\n',
+            "choose the --encoding that reads right, or --errors replace",
+        ),
+        (b"\x89PNG\r\n\x1a\n\0\0", "convert it to plain text"),
+    ):
+        Path(name).write_bytes(content)
+        with pytest.raises(BadDataError) as caught:
+            lines_or_rows(name)
+        assert caught.value.advice == advice
 
 
 def test_lines_have_numbers_and_no_ends() -> None:

@@ -220,6 +220,18 @@ def test_what_is_no_number_in_json(tmp_path: Path, value: str, found: str) -> No
     assert found in error.found
 
 
+def test_what_is_missing_of_a_row_that_is_a_series_is_a_cell(tmp_path: Path) -> None:
+    """The rows up to it were to be left out, of which there was one."""
+    gap = refused(tmp_path, "a,1,2,3,4\nb,1,,3\n")
+    assert gap.found.endswith("line 2: column 3 is missing, and goes on later")
+    assert gap.advice == "fill it in, or leave out the cells up to it"
+    large = refused(tmp_path, "a,1,2,3,4\nb,1,2,inf,4\n")
+    assert large.found.endswith("line 2: column 4 is infinite")
+    assert large.advice == gap.advice
+    table = refused(tmp_path, "ds,y\n1949-01,1\n1949-02,\n1949-03,3\n")
+    assert table.advice == "fill it in, or leave out the rows up to it"
+
+
 def test_decimal_commas_are_refused(tmp_path: Path) -> None:
     error = refused(tmp_path, "ds;y\n2024-01;1,5\n")
     assert "'1,5', not a number" in error.found
@@ -312,6 +324,17 @@ def test_numbers_as_a_text() -> None:
     for text in ("1 two", "", "nan", "1 inf", "1e308 2"):
         with pytest.raises(BadDataError):
             numbers_in(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1,5 2,5 3,5", "1,5; 2,5", "1,5;2,5", "1,5, 2,5, 3,5", " 1,5\t2", "1 2,5"]
+)
+def test_commas_within_numbers_are_refused_where_something_else_separates_them(text: str) -> None:
+    """Each half was read as a number."""
+    with pytest.raises(BadDataError, match="has commas within numbers"):
+        numbers_in(text)
+    for only in ("1,5,2,5", "1,5\n", "1, 5", "1 ,5"):
+        assert numbers_in(only)[:2] == [1, 5]
 
 
 def test_a_part_of_a_series() -> None:

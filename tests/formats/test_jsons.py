@@ -127,15 +127,20 @@ def test_a_column_that_only_some_rows_have_is_enough(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        ('{"text": "one"', "Expecting ','.* at character 14"),
-        ('{"text": "one"}\n{"text" "two"}', "Expecting ':' delimiter at character 24"),
+        ('{"text": "one"', "line 1: .*Expecting ','.* at character 15"),
+        ('{"text": "one"}\n{"text" "two"}', "line 2: .*Expecting ':' delimiter at character 9"),
+        ('{"text": "one"}\n' * 30 + "{,}\n", "line 31: .*Expecting property name.* at character 2"),
+        ('{"n": 1}\n{"text": "x", \n\n', "line 2: .*Expecting property name.* at character 14"),
+        ('[{"n": [\n1,\n2]},\n {"n":\n\n  x}]', "line 6: .*Expecting value at character 3"),
+        ('[{"n": 1}\r\n\r\n {"n": 2}]', "line 3: .*Expecting ',' or ']' at character 2"),
+        ('{"n": 2}\n\n' + "1" * 5000, "line 3: broken JSON .a number of thousands of digits"),
         ("[" * 100_000, "nested too deeply"),
         (f'{{"text": {"[" * 990}"a"{"]" * 990}}}', "nested too deeply"),
-        ('{"text": "one"}]', "Expecting value at character 15"),
-        ('[{"text": "one"} {"text": "two"}]', "Expecting ',' or ']' at character 17"),
+        ('{"text": "one"}]', "line 1: .*Expecting value at character 16"),
+        ('[{"text": "one"} {"text": "two"}]', "Expecting ',' or ']' at character 18"),
         ('{"n": ' + "1" * 5000 + "}", "a number of thousands of digits"),
         ('{"text": "\\ud83d"}', r"'\\ud83d' is half a character"),
-        ("plain text\n", "Expecting value at character 0"),
+        ("plain text\n", "line 1: .*Expecting value at character 1"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])

@@ -346,6 +346,15 @@ def test_columns_are_remembered() -> None:
     assert model.evaluate("a.csv").baselines["nearest source"]["exact match"] == 1
 
 
+def test_a_column_of_the_targets_alone_is_remembered() -> None:
+    """It was not, if that of the sources had not been named."""
+    pairs = strings(30, 1, 9, seed=1)
+    Path("a.csv").write_text("de,source\n" + "".join(f"{one.upper()},{one}\n" for one in pairs))
+    run = charrnn.train(["a.csv"], task="translate", label_column="de", out="m", **SMALL)
+    model = run.finish(progress=False)
+    assert model.evaluate("a.csv").baselines["nearest source"]["exact match"] == 1
+
+
 def test_numbered_columns_are_remembered() -> None:
     pairs = strings(30, 1, 9, seed=1)
     Path("swapped.tsv").write_text("".join(f"{text.upper()}\t{text}\n" for text in pairs))
@@ -367,6 +376,8 @@ def test_numbered_columns_are_remembered() -> None:
         assert report.baselines["copy"] == report_of(lower, model.predict(pairs)).baselines["copy"]
         Path("named.csv").write_text("in,target\nab,AB\ncd,CD\n")  # has no numbers
         assert model.evaluate("named.csv", Reading(text_column="in")).count == 2
+        Path("other.csv").write_text("source,out\nab,AB\ncd,CD\nef,EF\n")
+        assert model.evaluate("other.csv", label_column="out").count == 3
 
 
 def test_a_model_of_a_table_without_a_header_is_measured_on_one_with_a_header() -> None:

@@ -255,8 +255,11 @@ def test_what_a_run_tells(task: TaskName, examples: str) -> None:
     card = Path("model/README.md").read_text()
     assert f"| task | {task} |" in card
     assert "charrnn predict model" in card
+    score = f"{found.evaluation.score:.4g}, {finished.report.metric}"
+    assert f"| validation score | {score}" in card
     shown = run(Path.cwd(), "info", "model").stdout
     assert f"task             {task}" in shown
+    assert f"validation score {score}" in shown
 
 
 def test_an_update_whose_gradient_is_not_finite_is_left_out(

@@ -100,6 +100,7 @@ class _Values:
         self.name = name
         self._parts = iter(parts)
         self._text, self._at, self._passed = "", 0, 0
+        self._line, self._line_start = 1, 0  # of the first character of the text that is kept
         self._fill(1)
         self._text = self._text.removeprefix(BOM)
 
@@ -112,9 +113,16 @@ class _Values:
             missing -= len(part)
         if not any(found):
             return False
+        self._line, self._line_start = self._line_at(self._at)
         self._passed += self._at
         self._text, self._at = self._text[self._at :] + "".join(found), 0
         return True
+
+    def _line_at(self, place: int) -> tuple[int, int]:
+        """The number of the line of a place in the text, and how many characters are before it."""
+        count, last = self._text.count("\n", 0, place), self._text.rfind("\n", 0, place)
+        start = self._line_start if last < 0 else self._passed + last + 1
+        return self._line + count, start
 
     def next_sign(self) -> str:
         """The next character that is no white space, which stays; nothing at the end."""
@@ -133,10 +141,9 @@ class _Values:
             try:
                 value, end = DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                place = self._passed + error.pos
                 final = error.pos < len(self._text) - NEAR and "Unterminated" not in error.msg
                 if final or not self._more():
-                    raise self._broken(error.msg, place) from None
+                    raise self._broken(error.msg, error.pos) from None
             except ValueError:
                 raise self._broken("a number of thousands of digits") from None
             else:
@@ -180,7 +187,7 @@ class _Values:
             return
         while True:
             if self.next_sign() != '"':
-                raise self._broken("Expecting property name", self._passed + self._at)
+                raise self._broken("Expecting property name", self._at)
             key = self.take()
             self._expect(":")
             yield key
@@ -190,12 +197,15 @@ class _Values:
     def _expect(self, *signs: str) -> str:
         found = self.next_sign()
         if found not in signs or not found:
-            raise self._broken(
-                f"Expecting {' or '.join(map(repr, signs))}", self._passed + self._at
-            )
+            raise self._broken(f"Expecting {' or '.join(map(repr, signs))}", self._at)
         self._at += 1
         return found
 
     def _broken(self, reason: str, place: int | None = None) -> BadDataError:
-        at = "" if place is None else f" at character {place:,}"
-        return BadDataError(f"{self.name}: broken JSON ({reason}{at})", "check the file")
+        """The error for what is at a place in the text, or else for the value that comes next."""
+        if place is not None and not self._text[place:].strip():
+            place = len(self._text[:place].rstrip())  # where the text ends, not lines below
+        line, start = self._line_at(self._at if place is None else place)
+        at = "" if place is None else f" at character {self._passed + place - start + 1:,}"
+        found = f"{self.name}: line {line:,}: broken JSON ({reason}{at})"
+        return BadDataError(found, "check the file")

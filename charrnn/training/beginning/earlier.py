@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from charrnn.config import Budget, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.place import Place
@@ -24,7 +26,6 @@ from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.tasks.texts import columns_for
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
@@ -153,7 +154,9 @@ def read_again(
             check=lambda corpus: _refuse_another(corpus, record, folder),
             vocabulary=lambda _: tokenizer,
         )
-    request = Request(sources, columns_for(record.task, reading), record.task.settings)
+    column = reading.text_column or record.task.text_column
+    reading = msgspec.structs.replace(reading, text_column=column)
+    request = Request(sources, reading, record.task.settings)
     data: Any = OBJECTIVES[record.task.name].read(request, tokenizer)
     _refuse_another(data.corpus, record, folder)
     again: Data = replace(data, kind=record.task)  # of a tagger begun before tags had parts, say
