@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Ids, Surprisals
+from charrnn.arrays import Ids, Surprisals, underflowing
 from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
@@ -233,6 +233,7 @@ def _mean_probability(each: Sequence[Surprisals]) -> Surprisals:
     """What tokens cost under the mean of several models' probabilities."""
     if len(each) == 1:
         return each[0]
-    total = np.logaddexp.reduce([-nats.astype(np.float64) for nats in each])
+    with underflowing():
+        total = np.logaddexp.reduce([-nats.astype(np.float64) for nats in each])
     nats: Surprisals = (math.log(len(each)) - total).astype(np.float32)
     return nats
