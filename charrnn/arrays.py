@@ -82,8 +82,8 @@ def target_log_probs(logits: Logits, targets: NDArray[np.integer]) -> NDArray[np
     return chosen
 
 
-def checked_ids(ids: Any, vocab_size: int, axes: int) -> Ids:
-    """Token ids that someone gave: an array, or lists, of as many axes.
+def checked_ids(ids: Any, vocab_size: int, *axes: int) -> Ids:
+    """Token ids that someone gave: an array, or lists, of so many `axes`, or of so many.
 
     Raises:
         UsageError: if they are anything else than whole numbers from 0 to V-1 on such axes.
@@ -92,10 +92,10 @@ def checked_ids(ids: Any, vocab_size: int, axes: int) -> Ids:
         found = np.asarray(ids)
     except (ValueError, TypeError, RuntimeError):  # lists of different lengths, tensors elsewhere
         found = np.array(None)
-    whole = found.dtype.kind in "iu" and found.ndim == axes
+    whole = found.dtype.kind in "iu" and found.ndim in axes
     if not whole or (found.size and not 0 <= found.min() <= found.max() < vocab_size):
         what = f"ids from {found.min()} to {found.max()}" if whole else _kind_of(ids)
-        shape = ("()", "(N,)", "(B, T)")[axes]
+        shape = " or ".join(("()", "(N,)", "(B, T)")[number] for number in axes)
         raise UsageError(
             f"{what} can't be read", f"ids are whole numbers from 0 to {vocab_size - 1}, {shape}"
         )
