@@ -88,7 +88,7 @@ class CharTokenizer(
         if not text:
             raise BadDataError("a vocabulary needs at least one character", "use a longer text")
         if has_surrogate(text):
-            advice = "use --tokenizer byte, or --errors replace"
+            advice = "use --tokenizer byte, or --errors replace (in Python tokenizer='byte')"
             raise BadDataError("the text has bytes that are not text", advice)
         return cls("".join(sorted(set(text))))
 
@@ -367,7 +367,7 @@ def _unknown_characters(characters: list[str]) -> UsageError:
     return UsageError(
         f"the model does not know {noun} of the text: {names}{more}",
         f"leave {'it' if len(characters) == 1 else 'them'} out, "
-        "or choose --unknown skip or --unknown replace",
+        "or choose --unknown skip or --unknown replace (in Python unknown='skip')",
     )
 
 

@@ -81,7 +81,7 @@ def refuse_diverged(found: Logits) -> None:
         CharRNNError: if it is.
     """
     if not np.isfinite(found).all():
-        advice = "its training has diverged: train again with a lower --learning-rate"
+        advice = "its training has diverged: train again with a lower learning rate"
         raise CharRNNError("the model predicts NaN or infinity", advice)
 
 
