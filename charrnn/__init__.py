@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from charrnn.config import ModelConfig as ModelConfig
     from charrnn.config import Reading as Reading
     from charrnn.config import TrainConfig as TrainConfig
+    from charrnn.errors import BadDataError as BadDataError
+    from charrnn.errors import CannotCreateError as CannotCreateError
     from charrnn.errors import CharRNNError as CharRNNError
+    from charrnn.errors import LockedError as LockedError
+    from charrnn.errors import MissingInputError as MissingInputError
+    from charrnn.errors import ReadWriteError as ReadWriteError
+    from charrnn.errors import UsageError as UsageError
     from charrnn.evaluation.losses import evaluate as evaluate
     from charrnn.folder.record import Evaluation as Evaluation
     from charrnn.models.mixture import Mixture as Mixture
@@ -31,7 +37,17 @@ if TYPE_CHECKING:
     from charrnn.scoring.novelty import Copies as Copies
     from charrnn.scoring.novelty import Novelty as Novelty
     from charrnn.scoring.score import Score as Score
+    from charrnn.tasks.answers import Forecast as Forecast
+    from charrnn.tasks.answers import Label as Label
+    from charrnn.tasks.answers import MarkedText as MarkedText
+    from charrnn.tasks.answers import Span as Span
+    from charrnn.tasks.answers import Translation as Translation
+    from charrnn.tasks.classify import Classifier as Classifier
+    from charrnn.tasks.forecast import Forecaster as Forecaster
     from charrnn.tasks.loading import load as load
+    from charrnn.tasks.scores.reports import Report as Report
+    from charrnn.tasks.tag import Tagger as Tagger
+    from charrnn.tasks.translate import Translator as Translator
     from charrnn.text.corpus import Corpus as Corpus
     from charrnn.text.corpus import read_corpus as read_corpus
     from charrnn.text.spool import read_records as read_records
@@ -52,10 +68,12 @@ if TYPE_CHECKING:
 # Where each public name is found. The imports above say the same to type checkers.
 _MODULES = {
     "config": ("Budget", "ModelConfig", "Reading", "TrainConfig"),
-    "errors": ("CharRNNError",),
+    "errors": (
+        *("BadDataError", "CannotCreateError", "CharRNNError", "LockedError"),
+        *("MissingInputError", "ReadWriteError", "UsageError"),
+    ),
     "evaluation.losses": ("evaluate",),
     "folder.record": ("Evaluation",),
-    "tasks.loading": ("load",),
     "models.mixture": ("Mixture",),
     "models.model": ("Model",),
     "network.char_rnn": ("CharRNN",),
@@ -63,6 +81,13 @@ _MODULES = {
     "sampling.growing": ("Sample",),
     "scoring.novelty": ("Copies", "Novelty"),
     "scoring.score": ("Score",),
+    "tasks.answers": ("Forecast", "Label", "MarkedText", "Span", "Translation"),
+    "tasks.classify": ("Classifier",),
+    "tasks.forecast": ("Forecaster",),
+    "tasks.loading": ("load",),
+    "tasks.scores.reports": ("Report",),
+    "tasks.tag": ("Tagger",),
+    "tasks.translate": ("Translator",),
     "text.corpus": ("Corpus", "read_corpus"),
     "text.spool": ("read_records",),
     "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
@@ -86,4 +111,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    own = {name for name in globals() if name.startswith("__")}
+    return sorted(own.union(__all__))

@@ -4,6 +4,8 @@
 def load(model: str | Path | None = None) -> Model: ...
 
 load(b"book")    # UsageError: model is b'book'; it must be a string, a path or None
+
+Whatever stands for a path, such as an `os.DirEntry`, arrives as a `Path`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import operator
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Sequence
@@ -35,16 +38,15 @@ NAMES: dict[Any, str] = {
     int: "a whole number",
     str: "a string",
     Path: "a path",
-    Iterable: "a list",
-    Sequence: "a list",
 }
 
 
 def checked(function: Function) -> Function:
     """Refuse arguments of the wrong kind.
 
-    NumPy's and PyTorch's numbers are as good as Python's. `**settings` are not looked at: their
-    struct checks them. `function` is called only if all is well.
+    NumPy's and PyTorch's numbers are as good as Python's, and every `os.PathLike` of text is as
+    good as a `Path`: `function` gets these. It is called only if all is well. `**settings` are not
+    looked at: their struct checks them.
 
     Raises:
         UsageError: names the argument, and what it must be.
@@ -72,9 +74,9 @@ def _kinds(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _argument(name: str, value: Any, kind: Any) -> Any:
-    """`value`, or the plain number it stands for."""
+    """`value`, or the plain number or the path it stands for."""
     if _fits(value, kind):
-        return value
+        return _with_paths(value)
     if _fits(found := plain(value), kind):
         return found
     raise UsageError(f"{name} is {reprlib.repr(value)}", f"it must be {_words(kind)}")
@@ -100,9 +102,27 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, (int, float)) and type(value) is not bool and _is_finite(value)
     if kind is Path:
-        return isinstance(value, os.PathLike)
+        return isinstance(value, os.PathLike) and _is_text(value)
     kind = origin or kind
     return isinstance(value, kind) if isinstance(kind, type) else True
+
+
+def _is_text(path: os.PathLike[Any]) -> bool:
+    """Whether a path is a string: some are bytes."""
+    try:
+        return isinstance(os.fspath(path), str)
+    except TypeError:  # it is nothing that a path can be
+        return False
+
+
+def _with_paths(value: Any) -> Any:
+    """`value`, or the list that it is, with a `Path` for all that stands for one."""
+    if isinstance(value, os.PathLike) and not isinstance(value, (str, Path)):
+        return Path(value)
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        found = [_with_paths(item) for item in value]
+        return value if all(map(operator.is_, found, value)) else found
+    return value
 
 
 def _succeeds(work: Callable[[], object]) -> bool:
@@ -122,15 +142,30 @@ def _is_finite(value: float) -> bool:
 
 def _words(kind: Any) -> str:
     """What a value must be: "a string, a path or None"."""
-    if get_origin(kind) not in (Union, UnionType):
-        return _noun(kind)
-    *first, last = dict.fromkeys(map(_noun, get_args(kind)))
-    return f"{', '.join(first)} or {last}" if first else last
+    return _either(map(_noun, _parts(kind)))
+
+
+def _either(nouns: Iterable[str]) -> str:
+    *first, last = dict.fromkeys(nouns)
+    comma = "," if any(" or " in noun for noun in (*first, last)) else ""
+    return f"{', '.join(first)}{comma} or {last}" if first else last
+
+
+def _parts(kind: Any) -> Sequence[Any]:
+    """The types of a union; one that is none is alone."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else [kind]
 
 
 def _noun(kind: Any) -> str:
     if get_origin(kind) in (Annotated, Literal):
         return in_words(kind)
-    kind = get_origin(kind) or kind
+    kind, items = get_origin(kind) or kind, get_args(kind)
+    if kind in (Sequence, Iterable):
+        return f"a list of {_either(map(_plural, _parts(items[0])))}"
     name = kind.__name__
     return NAMES.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def _plural(kind: Any) -> str:
+    """What several are called: "strings"."""
+    return f"{_noun(kind).removeprefix('a ').removeprefix('an ')}s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "mean_log_probs",
     "softmax",
     "target_log_probs",
+    "underflowing",
 ]
 
 Ids = NDArray[np.int32]  # token ids, (N,) or (B, T)
@@ -44,24 +46,32 @@ def code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
+def underflowing() -> AbstractContextManager[object]:
+    """Let numbers near 0 become 0, also in a program that has told NumPy to raise errors then."""
+    return np.errstate(under="ignore")
+
+
 def softmax(logits: Logits) -> Logits:
     """The probabilities of `logits`, along the last axis."""
-    exp: Logits = np.exp(logits - logits.max(-1, keepdims=True))
-    exp /= exp.sum(-1, keepdims=True)
+    with underflowing():
+        exp: Logits = np.exp(logits - logits.max(-1, keepdims=True))
+        exp /= exp.sum(-1, keepdims=True)
     return exp
 
 
 def mean_log_probs(logits: Sequence[NDArray[Number]]) -> NDArray[Number]:
     """The logarithm of the mean of the probabilities that several logits (..., V) stand for."""
     each = [log_softmax(one) for one in logits]
-    mean: NDArray[Number] = np.logaddexp.reduce(each) - np.float32(np.log(len(each)))
+    with underflowing():
+        mean: NDArray[Number] = np.logaddexp.reduce(each) - np.float32(np.log(len(each)))
     return mean
 
 
 def log_softmax(logits: Logits) -> Logits:
     """The natural logarithms of the probabilities, along the last axis."""
     shifted: Logits = logits - logits.max(-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(-1, keepdims=True))
+    with underflowing():
+        shifted -= np.log(np.exp(shifted).sum(-1, keepdims=True))
     return shifted
 
 
@@ -72,8 +82,8 @@ def target_log_probs(logits: Logits, targets: NDArray[np.integer]) -> NDArray[np
     return chosen
 
 
-def checked_ids(ids: Any, vocab_size: int, axes: int) -> Ids:
-    """Token ids that someone gave: an array, or lists, of as many axes.
+def checked_ids(ids: Any, vocab_size: int, *axes: int) -> Ids:
+    """Token ids that someone gave: an array, or lists, of so many `axes`, or of so many.
 
     Raises:
         UsageError: if they are anything else than whole numbers from 0 to V-1 on such axes.
@@ -82,10 +92,10 @@ def checked_ids(ids: Any, vocab_size: int, axes: int) -> Ids:
         found = np.asarray(ids)
     except (ValueError, TypeError, RuntimeError):  # lists of different lengths, tensors elsewhere
         found = np.array(None)
-    whole = found.dtype.kind in "iu" and found.ndim == axes
+    whole = found.dtype.kind in "iu" and found.ndim in axes
     if not whole or (found.size and not 0 <= found.min() <= found.max() < vocab_size):
         what = f"ids from {found.min()} to {found.max()}" if whole else _kind_of(ids)
-        shape = ("()", "(N,)", "(B, T)")[axes]
+        shape = " or ".join(("()", "(N,)", "(B, T)")[number] for number in axes)
         raise UsageError(
             f"{what} can't be read", f"ids are whole numbers from 0 to {vocab_size - 1}, {shape}"
         )

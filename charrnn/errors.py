@@ -1,4 +1,4 @@
-"""The errors that users can see, each kind with its exit code.
+"""The errors that users can see, each kind with its exit code, and warnings.
 
 Each message is one line: what was found, then what to do about it.
 """
@@ -6,6 +6,8 @@ Each message is one line: what was found, then what to do about it.
 from __future__ import annotations
 
 import errno
+import sys
+import warnings
 from typing import Any
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "first_line",
     "not_written",
     "printable",
+    "warn",
 ]
 
 
@@ -103,3 +106,11 @@ class LockedError(CharRNNError):
     """A folder that another process is working on."""
 
     exit_code = 75
+
+
+def warn(message: str) -> None:
+    """Warn at the line outside of charrnn that has led here, so that its author finds it."""
+    level, frame = 2, sys._getframe(1)  # where `warn` was called
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "charrnn":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)

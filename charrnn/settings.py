@@ -78,6 +78,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name, value in check(type(self), values).items():
             msgspec.structs.force_setattr(self, name, value)
 
+    def __hash__(self) -> int:
+        values = msgspec.structs.astuple(self)
+        return hash(tuple(value for value in values if not isinstance(value, dict)))
+
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -247,3 +247,10 @@ def test_byte_tokenizers_keep_bytes_that_are_not_text() -> None:
 def test_the_reference_is_fresh() -> None:
     page = runpy.run_path(str(DOCS / "reference.py"))["page"]()
     assert (DOCS / "reference.md").read_text("utf-8") == page, "run: make docs"
+
+
+def test_settings_can_be_in_a_set() -> None:
+    """Numbers by name, which is a dict, kept them from it."""
+    held, other = (SampleConfig(clamp={"0.1": value}) for value in (0.5, 0.25))
+    assert {held, SampleConfig(clamp={"0.1": 0.5}), other} == {held, other}
+    assert {SampleConfig(seed=1), SampleConfig(seed=1)} == {SampleConfig(seed=1)}

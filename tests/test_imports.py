@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import ModuleType
 
 import grimp
 import pytest
@@ -122,14 +123,23 @@ def test_every_function_of_inside_can_be_had_from_the_room() -> None:
         _ = charrnn.inside.nonsense
 
 
-def test_type_checkers_see_every_public_name() -> None:
+@pytest.mark.parametrize("room", [charrnn, charrnn.inside], ids=lambda room: str(room.__name__))
+def test_what_is_public_is_listed_once_and_nothing_else(room: ModuleType) -> None:
+    for name in room.__all__:
+        getattr(room, name)  # which it holds from now on
+    assert [name for name in dir(room) if not name.startswith("__")] == sorted(room.__all__)
+    assert len(set(dir(room))) == len(dir(room))
+
+
+@pytest.mark.parametrize("room", [charrnn, charrnn.inside], ids=lambda room: str(room.__name__))
+def test_type_checkers_see_every_public_name(room: ModuleType) -> None:
     """They read the imports that Python never runs."""
-    tree = ast.parse((ROOT / "charrnn" / "__init__.py").read_text("utf-8"))
+    tree = ast.parse(Path(str(room.__file__)).read_text("utf-8"))
     found = [
         node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0
     ]
     seen = {alias.asname for node in found for alias in node.names if alias.asname}
-    assert sorted(seen) == sorted(charrnn.__all__)
+    assert sorted(seen) == sorted(room.__all__)
 
 
 def test_every_folder_of_the_package_is_a_room_whose_order_is_checked() -> None:

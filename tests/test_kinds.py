@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -73,6 +74,7 @@ WRONG: list[Any] = [
     Corpus("c", "text"),
     Reading(),
 ]
+ANSWERING = ("Classifier", "Forecaster", "Tagger", "Translator")
 NAMES = [f"{type(value).__name__}-{number}" for number, value in enumerate(WRONG)]
 
 TINY: dict[str, Any] = {"hidden_size": 4, "embed_size": 3, "batch_size": 2, "seq_length": 8}
@@ -211,8 +213,10 @@ def test_every_public_name_that_can_be_called_is_in_the_table(folder: Path) -> N
     for name in charrnn.__all__:
         value = getattr(charrnn, name)
         holds = inspect.isclass(value) and issubclass(value, msgspec.Struct)
+        holds |= inspect.isclass(value) and issubclass(value, CharRNNError)
         holds |= inspect.ismodule(value)  # a room, whose functions take models
-        assert name in table or holds or name in ("Event", "Run"), name
+        made = name in ("Event", "Run") or name in ANSWERING  # by `train`, `resume` and `load`
+        assert name in table or holds or made, name
     for name in charrnn.inside.__all__:
         assert f"inside.{name}" in table, name
     for kind in (Model, Mixture, CharTokenizer, ByteTokenizer, CharRNN):
@@ -289,7 +293,7 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
         (lambda m: m.step([99], m.start()), "ids from 99 to 99 can't be read; ids are whole"),
         (lambda m: m(np.array([[0, 99]])), "ids from 0 to 99 can't be read"),
         (lambda m: m.step([0], m.start(2)), "does not fit the model; begin with model.start"),
-        (lambda m: m.score_lines("abc"), "lines is 'abc'; it must be a list"),
+        (lambda m: m.score_lines("abc"), "lines is 'abc'; it must be a list of strings"),
         (lambda m: m.beam_search(0), "num_beams is 0; it must be a whole number, from 1 to"),
         (
             lambda _: untyped(train)(Corpus("c", VERSE), steps="5"),
@@ -297,12 +301,21 @@ def test_settings_of_the_wrong_kind_are_refused(kind: Any) -> None:
         ),
         (
             lambda _: untyped(train)(5),
-            "sources is 5; it must be a string, a path, a list, a Corpus or None",
+            "sources is 5; it must be a string, a path, a list of strings or paths, a Corpus, or N",
         ),
         (
             lambda _: untyped(load)(b"book"),
-            "model is b'book'; it must be a string, a path, a list or None",
+            "model is b'book'; it must be a string, a path, a list of strings or paths, or None",
         ),
+        (
+            lambda _: untyped(load)([b"book"]),
+            "model is [b'book']; it must be a string, a path, a list of strings or paths, or None",
+        ),
+        (
+            lambda _: untyped(evaluate)([5], VERSE),
+            "a Mixture, or a list of strings, paths, Models or Mixtures",
+        ),
+        (lambda _: untyped(read_corpus)([1]), "a path, or a list of strings or paths"),
         (
             lambda _: untyped(evaluate)(5, VERSE),
             "models is 5; it must be a string, a path, a Model",
@@ -317,6 +330,52 @@ def test_the_line_says_what_was_given_and_what_is_wanted(
     with pytest.raises(CharRNNError) as error:
         wrong(load(folder))
     assert message in str(error.value)
+
+
+class Named:
+    """What stands for a path without being one of pathlib's."""
+
+    def __init__(self, name: Any) -> None:
+        self.name = name
+
+    def __fspath__(self) -> Any:
+        return self.name
+
+
+def entry_of(path: Path) -> os.DirEntry[str]:
+    with os.scandir(path.parent) as entries:
+        return next(entry for entry in entries if entry.name == path.name)
+
+
+@pytest.mark.parametrize("form", [entry_of, lambda path: Named(str(path)), PurePath])
+def test_whatever_stands_for_a_path_is_one(
+    form: Callable[[Path], Any], folder: Path, tmp_path: Path
+) -> None:
+    """Not only pathlib's: as an entry of os.scandir, or an object of one's own."""
+    model, text = form(folder), form(folder.parent / "verse.txt")
+    for one in (load(model), load([model, model])):
+        assert one.generate("the", seed=1, max_new_tokens=3)
+    assert evaluate(model, VERSE) == evaluate([folder], VERSE)
+    lines = Reading(records="lines")
+    for read in (read_corpus, read_records):
+        assert read(text, lines) == read([text], lines) == read(folder.parent / "verse.txt", lines)
+    (tmp_path / "new").mkdir()
+    CharRNN.from_pretrained(model).save_pretrained(form(tmp_path / "new"), load(model).tokenizer)
+    small: dict[str, Any] = {"steps": 2, "batch_size": 2, "seq_length": 8}
+    for base in (model, [model]):
+        assert "corpus: verse" in repr(train([text], init_from=base, **small))
+    assert "3 of 3 updates" in repr(resume(model, text))
+    assert "not started yet" in repr(train(repeat=model, out="out"))
+
+
+def test_a_path_of_bytes_is_refused_in_one_line(folder: Path) -> None:
+    with os.scandir(bytes(folder)) as entries:
+        entry = next(entries)
+    for wrong in (entry, Named(b"book"), Named(5)):
+        for function in map(untyped, (load, resume, read_corpus, train)):
+            for given in (wrong, [wrong]):
+                with pytest.raises(CharRNNError, match="; it must be a string"):
+                    function(given)
 
 
 def test_numbers_of_numpy_and_pytorch_are_numbers(folder: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Ids, Surprisals
+from charrnn.arrays import Ids, Surprisals, underflowing
 from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.evaluation.dynamic import Adapting, typical_gradients
@@ -146,13 +146,13 @@ def mixed_surprisals(
     if isinstance(text, Records):
         _refuse_for_records(config, dynamic=training_ids is not None)
     elif config.protocol == "records":
-        raise UsageError("the model was not trained on records", "leave --protocol out")
+        raise UsageError("the model was not trained on records", "leave the protocol out")
     elif len(text) < 2:
         raise UsageError(f"the text has {len(text)} of the two tokens it needs", "use a longer one")
     if training_ids is not None and (config.protocol == "windows" or len(training_ids) < 2):
         raise UsageError(
             "dynamic evaluation carries the state, and needs the text that was trained on",
-            "leave --protocol out, and name that text",
+            "leave the protocol out, and name that text",
         )
     with own_modes():
         return _mixed(networks, text, config, training_ids, progress or (lambda _: None))
@@ -193,7 +193,7 @@ def _adapting(
         progress(len(part))
     nats = np.concatenate(parts)
     if not np.isfinite(nats).all():
-        raise CharRNNError("dynamic evaluation has diverged", "choose a lower --rate")
+        raise CharRNNError("dynamic evaluation has diverged", "choose a lower rate")
     return nats
 
 
@@ -201,12 +201,12 @@ def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
     if config.protocol not in (None, "records"):
         raise UsageError(
             f"a model of records scores each by itself, not {config.protocol}",
-            "leave --protocol out",
+            "leave the protocol out",
         )
     if dynamic:
         raise UsageError(
             "a model of records carries nothing from one to the next to adapt to",
-            "leave --dynamic out",
+            "leave --dynamic (in Python adapt_from) out",
         )
 
 
@@ -233,6 +233,7 @@ def _mean_probability(each: Sequence[Surprisals]) -> Surprisals:
     """What tokens cost under the mean of several models' probabilities."""
     if len(each) == 1:
         return each[0]
-    total = np.logaddexp.reduce([-nats.astype(np.float64) for nats in each])
+    with underflowing():
+        total = np.logaddexp.reduce([-nats.astype(np.float64) for nats in each])
     nats: Surprisals = (math.log(len(each)) - total).astype(np.float32)
     return nats

@@ -110,7 +110,7 @@ def refuse_occupied(path: Path) -> None:
     if occupied and not is_first_save(path):
         advice = "choose another --name or --out, or delete it"
         if (path / STATE).exists():
-            advice = f"go on with its run with --resume {path}, or {advice}"
+            advice = f"go on with its run (--resume {path}, in Python charrnn.resume), or {advice}"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
 
 

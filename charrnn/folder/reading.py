@@ -6,7 +6,6 @@ name ──find_model──▶ path ──read_folder──▶ ModelFolder
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,10 +14,11 @@ import msgspec
 
 from charrnn.arguments import checked
 from charrnn.cells.heads import shapes_of
-from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, UsageError, warn
 from charrnn.folder.files import (
     MANIFEST,
     STATE,
+    Manifest,
     check_file,
     checked_metadata,
     is_first_save,
@@ -205,17 +205,22 @@ def read_folder(path: Path) -> ModelFolder:
 
     Sizes are checked against the configuration before any weight is read.
 
+    Warns:
+        UserWarning: if it has no manifest.
+
     Raises:
         MissingInputError: if a file does not exist.
         BadDataError: if a file is damaged, or the files are of different models.
         ReadWriteError: if the disk fails.
     """
-    if read_manifest(path) is None:
-        warnings.warn(f"{path} has no {MANIFEST}: damage can't be detected", stacklevel=2)
-    return read_settled(path, lambda: _read(path))
+    found, manifest = read_settled(path, lambda: _read(path))
+    if manifest is None:
+        warn(f"{path} has no {MANIFEST}: damage can't be detected")
+    return found
 
 
-def _read(path: Path) -> ModelFolder:
+def _read(path: Path) -> tuple[ModelFolder, Manifest | None]:
+    """The folder, and the manifest that it was compared with."""
     manifest = read_manifest(path)
     record = read_record(path)
     tokenizer = read_tokenizer(path, record)
@@ -231,7 +236,8 @@ def _read(path: Path) -> ModelFolder:
             check_file(path, name, manifest)
             extra[name] = read_bytes(path / name)
     step, metrics = _int(metadata.get("step", "0"), path / WEIGHTS), read_metrics(path / METRICS)
-    return ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)
+    found = ModelFolder(path, record, tokenizer, weights, step, tuple(metrics), extra)
+    return found, manifest
 
 
 @contextmanager

@@ -16,7 +16,14 @@ a file that is imported takes its name there, no file or folder is called as one
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charrnn.inside.backwards import gradients as gradients
+    from charrnn.inside.counterfactuals import saliency as saliency
+    from charrnn.inside.lanes import activity as activity
+    from charrnn.inside.memory import horizon as horizon
+    from charrnn.inside.roles.findings import units as units
 
 # Where each function for users is found.
 _HOMES: dict[str, str] = {
@@ -35,3 +42,8 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"charrnn.inside.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    own = {name for name in globals() if name.startswith("__")}
+    return sorted(own.union(__all__))

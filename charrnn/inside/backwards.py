@@ -128,7 +128,7 @@ def _of_one(model: Model, ids: Ids, back: int, done: Callable[[float], object]) 
         norms[k : k + rows] = norms_back(model, part, steps)
         done(part.size / total)
     if not np.isfinite(norms).all():
-        advice = "training has diverged: train again with a lower --learning-rate"
+        advice = "training has diverged: train again with a lower learning rate"
         raise BadDataError("the gradients of the model are not numbers", advice)
     relative = norms / np.maximum(norms[:, :1], np.finfo(np.float32).tiny)
     low, median, high = np.quantile(relative, (0.25, 0.5, 0.75), 0).tolist()

@@ -127,7 +127,7 @@ def horizon(
         if progress is not None:
             progress(_steps(k) / sum(map(_steps, contexts)))
     if not np.isfinite(bits).all():
-        advice = "training has diverged: train again with a lower --learning-rate"
+        advice = "training has diverged: train again with a lower learning rate"
         raise BadDataError("the model's predictions are not numbers", advice)
     return Horizon(
         contexts=tuple(contexts),

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, Weights, checked_ids, checked_state, checked_weights
+from charrnn.arrays import (
+    Floats,
+    Ids,
+    Weights,
+    checked_ids,
+    checked_state,
+    checked_weights,
+    underflowing,
+)
 from charrnn.cells.layout import (
     EMBEDDING,
     HEAD_BIAS,
@@ -152,9 +160,10 @@ class Model(Predictor):
         x, states = (watch(EMBED, 0, x) if watch else x), []
         for k, layer in enumerate(self.layers):
             gx = self.table[ids] if x is embedded else x @ layer.w_ih + layer.b_ih  # (B, G·H)
-            gh = state[0][k] @ layer.w_hh + layer.b_hh  # (B, G·H)
             before = tuple(part[k] for part in state)
-            output, after = self.cell.combine(gx, gh, before, see_of(watch, k, 0))
+            with underflowing():
+                gh = before[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
+                output, after = self.cell.combine(gx, gh, before, see_of(watch, k, 0))
             x = x + output if layer.skip else output  # (B, H)
             x = watch(f"layers.{k}.{OUT}", 0, x) if watch else x
             states.append(after)
@@ -197,9 +206,10 @@ class Model(Predictor):
             after = tuple(part[k] for part in state)
             outputs = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (B, T, H)
             for t in range(ids.shape[1]):
-                gh = after[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
                 see = see_of(watch, k, t)
-                outputs[:, t], after = self.cell.combine(gx[:, t], gh, after, see)
+                with underflowing():
+                    gh = after[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
+                    outputs[:, t], after = self.cell.combine(gx[:, t], gh, after, see)
             x = watched(watch, f"layers.{k}.{OUT}", x + outputs if layer.skip else outputs)
             states.append(after)
         return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))

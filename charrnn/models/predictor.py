@@ -147,8 +147,7 @@ class Predictor(LanguageModel):
         if isinstance(text, str):
             ids = self._encode(text, unknown)
         else:
-            axes = 2 if getattr(text, "ndim", 1) == 2 else 1
-            ids = checked_ids(text, self.tokenizer.vocab_size, axes)
+            ids = checked_ids(text, self.tokenizer.vocab_size, 1, 2)
         if not ids.size:
             raise UsageError("there is no text to read", "give at least one character")
         return np.atleast_2d(ids), ids.ndim < 2

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, underflowing
 from charrnn.cells.layout import Layer
 from charrnn.cells.rules import State
 from charrnn.config import CellName
@@ -144,16 +144,17 @@ class NumPyStepper:
         """
         gx = self.weights.table.take(ids, 1, self._table, "clip")  # (G·H, B)
         x = self.weights.embedding[:, ids] if self._layers[0].skip else gx
-        for layer, output, held in zip(self._layers, self._outputs, self._held, strict=True):
-            h = layer.step(gx)  # where the next step reads it
-            if held:
-                h[held.units] = held.values[:, None]
-            if layer.skip:
-                np.add(x, h, out=output)
-            else:
-                output[...] = h
-            x = output
-        return np.dot(self.weights.head, self._top, out=self._logits).T
+        with underflowing():
+            for layer, output, held in zip(self._layers, self._outputs, self._held, strict=True):
+                h = layer.step(gx)  # where the next step reads it
+                if held:
+                    h[held.units] = held.values[:, None]
+                if layer.skip:
+                    np.add(x, h, out=output)
+                else:
+                    output[...] = h
+                x = output
+            return np.dot(self.weights.head, self._top, out=self._logits).T
 
     @property
     def state(self) -> State:

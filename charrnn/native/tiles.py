@@ -17,12 +17,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
 
+from charrnn.errors import warn
 from charrnn.native import processor
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
@@ -79,9 +79,7 @@ def multiply_right() -> bool:
     found, expected = trial_product(lanes=41, words=3 * WORDS, columns=3)
     right = np.array_equal(found, expected)
     if not right:
-        warnings.warn(
-            "tiles (AMX) give wrong products here, so training does without them", stacklevel=2
-        )
+        warn("tiles (AMX) give wrong products here, so training does without them")
     return right
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, warn
 from charrnn.sampling.drawing.distribution import allowed_ids
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
@@ -78,7 +76,7 @@ def with_checked_ends(config: SampleConfig, tokenizer: Tokenizer) -> SampleConfi
         advice = "give a length, or something to stop at that can come"
         raise UsageError(f"the text would never end: {name} can't come, since {reason}", advice)
     for name, reason in never.items():
-        warnings.warn(f"no text will end at {name}, since {reason}", stacklevel=4)
+        warn(f"no text will end at {name}, since {reason}")
     return config
 
 

@@ -97,7 +97,7 @@ def draw_records(
     if model.tokenizer.end is None:
         raise UsageError(
             "the model was not trained on records",
-            "train one with --records, or leave --records out",
+            "train one on a list of them, or have this one write plain text",
         )
     return _drawn(model, prompt, config, unknown, wanted, stop)
 
@@ -131,5 +131,5 @@ def _drawn(
             raise CharRNNError(
                 f"{found:,} of {wanted.count:,} records found; the last {in_vain:,} drawn were "
                 "known, or had no end",
-                "ask for fewer, or draw at a higher --temperature",
+                "ask for fewer, or draw at a higher temperature",
             )

@@ -70,7 +70,7 @@ class CharRNNModel(llm.Model):
         try:
             yield from load(self.folder).stream(prompt.prompt or "", **settings)
         except UsageError as error:
-            advice = error.advice.replace("--unknown", "-o unknown")
+            advice = error.advice.partition(" (in Python")[0].replace("--unknown", "-o unknown")
             raise llm.ModelError(f"{error.found}; {advice}") from None
         except CharRNNError as error:
             raise llm.ModelError(str(error)) from None

@@ -40,6 +40,9 @@ class Label(Answer, frozen=True):
     probability: float
     probabilities: Mapping[str, float]
 
+    def __hash__(self) -> int:
+        return hash((self.label, self.probability))
+
     @property
     def _written(self) -> str:
         """The class."""

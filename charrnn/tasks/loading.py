@@ -53,7 +53,8 @@ def load(
 
     Returns:
         model: a `Model`, if it is a language model, or a `Mixture` of several; else a `Classifier`,
-            `Tagger`, `Forecaster` or `Translator`.
+            `Tagger`, `Forecaster` or `Translator`. Only the folder tells which: for a type
+            checker, annotate what you expect, as in `model: charrnn.Model = charrnn.load("book")`.
 
     Raises:
         UsageError: if several models don't go together.

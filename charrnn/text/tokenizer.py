@@ -11,7 +11,6 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import ClassVar, Literal, get_args
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids, checked_ids, code_points
 from charrnn.config import Unknown
 from charrnn.decoding.cleaning import clean, has_surrogate
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, UsageError, warn
 
 __all__ = [
     "ByteTokenizer",
@@ -89,7 +88,7 @@ class CharTokenizer(
         if not text:
             raise BadDataError("a vocabulary needs at least one character", "use a longer text")
         if has_surrogate(text):
-            advice = "use --tokenizer byte, or --errors replace"
+            advice = "use --tokenizer byte, or --errors replace (in Python tokenizer='byte')"
             raise BadDataError("the text has bytes that are not text", advice)
         return cls("".join(sorted(set(text))))
 
@@ -182,9 +181,9 @@ class CharTokenizer(
             found.append(other)
             forms.add(form)
         if named := " or ".join(sorted(forms - {""})):
-            # The same words at the same place, whatever the text: Python says them once.
+            # The same words, whatever the text: Python says them once for a line of a program.
             why = f"the model knows its characters only in the normal form {named} of Unicode"
-            warnings.warn(f"the text is read in another form, since {why}", stacklevel=1)
+            warn(f"the text is read in another form, since {why}")
         return found
 
     def _known_form(self, text: str) -> tuple[str, str]:
@@ -346,7 +345,7 @@ def as_trained(text: str, tokenizer: Tokenizer) -> str:
         return text
     cleaned, notes = clean(text)
     for note in notes if cleaned != text else ():
-        warnings.warn(f"the text: {note}", stacklevel=3)
+        warn(f"the text: {note}")
     return cleaned
 
 
@@ -368,7 +367,7 @@ def _unknown_characters(characters: list[str]) -> UsageError:
     return UsageError(
         f"the model does not know {noun} of the text: {names}{more}",
         f"leave {'it' if len(characters) == 1 else 'them'} out, "
-        "or choose --unknown skip or --unknown replace",
+        "or choose --unknown skip or --unknown replace (in Python unknown='skip')",
     )
 
 

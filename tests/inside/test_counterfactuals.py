@@ -99,7 +99,7 @@ def test_a_byte_model_is_asked_about_bytes() -> None:
         (TEXT, {"window": 0}, "window is 0"),
     ],
 )
-def test_mistakes_end_in_a_line(text: str, options: dict[str, int], message: str) -> None:
+def test_mistakes_end_in_a_line(text: str, options: dict[str, Any], message: str) -> None:
     _, model = make(small_config("rnn"))
     with pytest.raises(CharRNNError, match=message):
         inside.saliency(model, text, **options)

@@ -24,6 +24,9 @@ WAYS: dict[str, Callable[..., object]] = {
 }
 
 
+anything: Any = inside  # of which type checkers believe anything
+
+
 def a_model(cell: CellName, end: str | None = None) -> Model:
     tokenizer = CharTokenizer(CharTokenizer.from_text(VERSE).characters, end=end)
     config = small_config(cell, vocab_size=tokenizer.vocab_size)
@@ -48,20 +51,20 @@ def test_who_waits_hears_how_far_it_is(way: str, cell: CellName) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda m: inside.gradients(m, VERSE), "it must be a list"),
-        (lambda _: inside.gradients([], VERSE), "there is no model; give a list"),
-        (lambda _: inside.gradients(["big"], VERSE), "models is ['big']; it must be a list"),
-        (lambda _: inside.saliency("big", VERSE), "model is 'big'; it must be a Predictor"),
-        (lambda _: inside.horizon("big", VERSE), "model is 'big'; it must be a Predictor"),
-        (lambda _: inside.units("big", VERSE), "model is 'big'; it must be a Predictor"),
-        (lambda m: inside.saliency(m, VERSE, at=2.0), "at is 2.0; it must be a whole number or"),
-        (lambda m: inside.saliency(m, VERSE, at="2"), "at is '2'; it must be a whole number or"),
-        (lambda m: inside.saliency(m, VERSE, window=2.5), "window is 2.5; it must be a whole"),
-        (lambda m: inside.activity(m, "text"), "ids is 'text'; it must be"),
-        (lambda m: inside.activity(m, [1, 99]), "ids from 1 to 99 can't be read"),
-        (lambda m: inside.activity(m, []), "can't be read; ids are whole numbers"),
-        (lambda m: inside.activity(m, np.zeros(0, np.int32)), "there is no text to read"),
-        (lambda m: inside.activity(m, [1], "hook_h"), "the model has no place 'hook_h'"),
+        (lambda m: anything.gradients(m, VERSE), "it must be a list"),
+        (lambda _: anything.gradients([], VERSE), "there is no model; give a list"),
+        (lambda _: anything.gradients(["big"], VERSE), "models is ['big']; it must be a list"),
+        (lambda _: anything.saliency("big", VERSE), "model is 'big'; it must be a Predictor"),
+        (lambda _: anything.horizon("big", VERSE), "model is 'big'; it must be a Predictor"),
+        (lambda _: anything.units("big", VERSE), "model is 'big'; it must be a Predictor"),
+        (lambda m: anything.saliency(m, VERSE, at=2.0), "at is 2.0; it must be a whole number or"),
+        (lambda m: anything.saliency(m, VERSE, at="2"), "at is '2'; it must be a whole number or"),
+        (lambda m: anything.saliency(m, VERSE, window=2.5), "window is 2.5; it must be a whole"),
+        (lambda m: anything.activity(m, "text"), "ids is 'text'; it must be"),
+        (lambda m: anything.activity(m, [1, 99]), "ids from 1 to 99 can't be read"),
+        (lambda m: anything.activity(m, []), "can't be read; ids are whole numbers"),
+        (lambda m: anything.activity(m, np.zeros(0, np.int32)), "there is no text to read"),
+        (lambda m: anything.activity(m, [1], "hook_h"), "the model has no place 'hook_h'"),
     ],
 )
 def test_mistakes_end_in_one_line_at_the_call(wrong: Callable[[Any], object], message: str) -> None:

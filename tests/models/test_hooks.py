@@ -39,6 +39,20 @@ def test_values_stand_under_the_character_that_was_read(both: tuple[CharRNN, Mod
         assert_array_equal(cache["hook_embed"][t], model.embedding[IDS[0, t]])
 
 
+def test_sequences_may_be_lists_and_lists_of_lists(cell: CellName) -> None:
+    model: Any = make(small_config(cell))[1]
+    for ids in (IDS[0], IDS):
+        logits, cache = model.run_with_cache(ids)
+        for given in (ids.tolist(), [*ids], torch.from_numpy(ids)):
+            again, same = model.run_with_cache(given)
+            assert_array_equal(again, logits)
+            assert all(np.array_equal(same[name], cache[name]) for name in cache)
+            assert_array_equal(model.run_with_hooks(given, []), logits)
+    for wrong in ([[1, 2], [3]], [[[1]]], 1, [["a"]]):
+        with pytest.raises(CharRNNError, match=r"whole numbers from 0 to 10, \(N,\) or \(B, T\)"):
+            model.run_with_cache(wrong)
+
+
 def test_a_batch_is_its_sequences_and_both_are_steps(both: tuple[CharRNN, Model]) -> None:
     _, model = both
     logits, cache = model.run_with_cache(IDS)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import CharRNN, CharRNNError, Model, load
+from charrnn import CharRNN, CharRNNError, Mixture, Model, evaluate, inside, load
 from charrnn.cells.layout import weight_shapes
 from charrnn.config import CellName, ModelConfig
 from charrnn.folder.reading import read_model
 from charrnn.models.loading import of_folder
 from charrnn.sampling.language_model import TIME_CHUNK
 from charrnn.text.tokenizer import CharTokenizer
-from tests.conftest import B, H, L, T, V, small_config
+from tests.conftest import VERSE, B, H, L, T, V, small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
 IDS = np.random.default_rng(0).integers(0, V, (B, T)).astype(np.int32)
@@ -200,3 +200,35 @@ def test_a_vocabulary_of_another_size_is_refused() -> None:
     config = small_config("gru")
     with pytest.raises(CharRNNError, match="the tokenizer has 3 tokens; the network has 11"):
         Model(config, CharTokenizer("abc"), CharRNN(config).weights())
+
+
+USES: list[Callable[[Any], object]] = [
+    lambda model: model.log_probs(VERSE),
+    lambda model: list(model.score_lines(VERSE.splitlines())),
+    lambda model: model.run_with_cache(VERSE),
+    lambda model: model.step(np.zeros(2, np.int32), model.start(2)),
+    lambda model: model.generate("the", temperature=1e-5, seed=1, max_new_tokens=90),
+    lambda model: model.generate("the", typical_p=0.9, top_p=0.8, seed=1, max_new_tokens=90),
+    lambda model: list(model.stream("the", seed=1, max_new_tokens=90)),
+    lambda model: model.generate_batch(2, seed=1, max_new_tokens=90),
+    lambda model: model.generate(clamp={"0.1": 100, "0.2": -100}, seed=1, max_new_tokens=90),
+    lambda model: model.beam_search(2, "the", max_new_tokens=90),
+    lambda model: Mixture([model, model]).log_probs(VERSE),
+    lambda model: evaluate([model, model], VERSE),
+    lambda model: inside.saliency(model, VERSE),
+    lambda model: inside.units(model, VERSE * 2),
+]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_program_may_have_numpy_raise_errors(
+    use: Callable[[Any], object], cell: CellName
+) -> None:
+    """With numbers that become 0, which np.seterr(all="raise") takes for mistakes."""
+    tokenizer = CharTokenizer.from_text(VERSE)
+    config = small_config(cell, vocab_size=tokenizer.vocab_size)
+    weights = {name: 40 * weight for name, weight in CharRNN(config).weights().items()}
+    model = Model(config, tokenizer, weights)
+    with np.errstate(all="raise"):
+        found = use(Model(config, tokenizer, weights))
+    assert str(found) == str(use(model))

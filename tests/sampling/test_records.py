@@ -198,5 +198,5 @@ def test_a_model_of_a_story_has_no_records(tmp_path: Any) -> None:
     story = charrnn.train(corpus, out=tmp_path / "m", **SETTINGS | {"steps": 3}).finish(
         progress=False
     )
-    with pytest.raises(CharRNNError, match="not trained on records"):
+    with pytest.raises(CharRNNError, match="on records; train one on a list of them, or have"):
         story.records(3)

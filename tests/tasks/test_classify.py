@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,10 @@ def test_padding_is_not_pooled() -> None:
 
 def test_a_label_is_plain() -> None:
     assert Label("good", 0.9, {"good": 0.9, "bad": 0.1}).plain == "good"
+
+
+def test_answers_and_reports_can_be_in_a_set() -> None:
+    label = Label("good", 0.9, {"good": 0.9, "bad": 0.1})
+    report = report_of(["a", "b"], ["a", "a"], ["a", "b"], "b")
+    assert {label, copy.deepcopy(label)} == {label}
+    assert {report, copy.deepcopy(report)} == {report}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, Places, target_log_probs
+from charrnn.arrays import Floats, Ids, Places, target_log_probs, underflowing
 from charrnn.cells.rules import See, unseen
 from charrnn.models.hooks import EMBED, OUT, Recorder
 from charrnn.models.model import Model
@@ -129,8 +129,9 @@ class Ablation:
                 see: See = unseen
                 if k == layer:  # what it reads is the same without each unit
                     x, gx, see = x[of], gx[of], hold
-                gh = state[k][0] @ own.w_hh + own.b_hh  # (R, G·H)
-                output, state[k] = model.cell.combine(gx, gh, state[k], see)
+                with underflowing():
+                    gh = state[k][0] @ own.w_hh + own.b_hh  # (R, G·H)
+                    output, state[k] = model.cell.combine(gx, gh, state[k], see)
                 x = x + output if own.skip else output  # (R, H)
             logits = x @ model.head_weight + model.head_bias  # (R, V)
             nats -= target_log_probs(logits, self.targets[lanes[of], t])

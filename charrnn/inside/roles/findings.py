@@ -198,7 +198,7 @@ def _best(model: Model, ids: Ids, values: Floats, done: Callable[[int], object])
     # The rest of what is found there takes much memory, and is of no use.
     first = follow(model, ids[:middle], values[:middle], progress=done).correlations
     if not np.isfinite(first).all():
-        advice = "training has diverged: train again with a lower --learning-rate"
+        advice = "training has diverged: train again with a lower learning rate"
         raise BadDataError("the values of the units are not numbers", advice)
     features = np.abs(first).argmax(1)
     every = np.arange(len(features))

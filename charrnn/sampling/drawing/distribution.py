@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids, Logits
+from charrnn.arrays import Ids, Logits, underflowing
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.sampling.drawing import filters
 from charrnn.text.tokenizer import Tokenizer
@@ -67,7 +67,8 @@ def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Lo
     highest = logits.max(-1, keepdims=True)
     refuse_diverged(highest)
     logits -= highest
-    return np.exp(logits, out=logits)
+    with underflowing():
+        return np.exp(logits, out=logits)
 
 
 def refuse_diverged(found: Logits) -> None:
@@ -80,7 +81,7 @@ def refuse_diverged(found: Logits) -> None:
         CharRNNError: if it is.
     """
     if not np.isfinite(found).all():
-        advice = "its training has diverged: train again with a lower --learning-rate"
+        advice = "its training has diverged: train again with a lower learning rate"
         raise CharRNNError("the model predicts NaN or infinity", advice)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Logits, log_softmax, softmax
+from charrnn.arrays import Logits, log_softmax, softmax, underflowing
 
 # Beyond it, a penalty forbids or commands; logits times more would be infinite.
 MAX_PENALTY = 1e30
@@ -89,7 +89,8 @@ def typical_p(logits: Logits, p: float) -> Logits:
     if p >= 1:
         return logits
     log_p = log_softmax(logits)
-    chances = np.exp(log_p)
+    with underflowing():
+        chances = np.exp(log_p)
     surprisal = -np.where(chances > 0, log_p, 0.0)
     entropy = (chances * surprisal).sum(-1, keepdims=True)
     distance = np.where(chances > 0, np.abs(surprisal - entropy), np.inf)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, Weights
+from charrnn.arrays import Floats, Ids, Weights, softmax, underflowing
 from charrnn.cells.heads import DECODER
 from charrnn.cells.layout import EMBEDDING, RECURRENT
 from charrnn.cells.rules import CELLS, State
@@ -134,9 +134,7 @@ class Decoder:
             np.pad(written.focus, ((0, 0), (reach, reach))), moves.shape[1], 1
         )  # (N, T, 2·R+1)
         scores += np.matmul(around, moves[..., None])[..., 0]
-        scores -= scores.max(-1, keepdims=True)
-        focus = np.exp(scores, out=scores)
-        focus /= focus.sum(-1, keepdims=True)
+        focus = softmax(scores)
         context = np.matmul(focus[:, None], values)[:, 0]  # (N, H)
         vectors = np.tanh(context + hidden @ self._out_hidden + self._out_bias)
         logits = vectors @ self._head[0] + self._head[1]
@@ -147,8 +145,9 @@ class Decoder:
         x, gx, states = self._embedding[ids], self._table[ids], []
         for k, layer in enumerate(self._layers):
             gx = x @ layer.w_ih + layer.b_ih if k else gx  # (N, G·H)
-            gh = state[0][k] @ layer.w_hh + layer.b_hh
-            output, after = self.cell.combine(gx, gh, tuple(part[k] for part in state))
+            with underflowing():
+                gh = state[0][k] @ layer.w_hh + layer.b_hh
+                output, after = self.cell.combine(gx, gh, tuple(part[k] for part in state))
             x = x + output if layer.skip else output
             states.append(after)
         return x, tuple(np.stack(parts) for parts in zip(*states, strict=True))

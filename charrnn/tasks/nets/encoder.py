@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, Weights
+from charrnn.arrays import Floats, Ids, Weights, underflowing
 from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEIGHT
 from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layers_of
 from charrnn.cells.rules import CELLS
@@ -82,8 +82,9 @@ class Encoder:
         output = np.empty((steps, batch, self.config.hidden_size), np.float32)
         state = tuple(np.zeros(output.shape[1:], np.float32) for _ in self.cell.state)
         for t in range(steps):
-            gh = state[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
-            output[t], state = self.cell.combine(gx[t], gh, state)
+            with underflowing():
+                gh = state[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
+                output[t], state = self.cell.combine(gx[t], gh, state)
         return output
 
 

@@ -38,6 +38,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     higher_is_better: bool = True
     notes: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((self.metric, self.count))
+
     @property
     def score(self) -> float:
         """The one that counts."""
