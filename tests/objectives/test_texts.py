@@ -83,6 +83,14 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     assert max(map(len, task.rows_of(task.val))) == 6
 
 
+def test_a_text_longer_than_all_in_training_is_read_to_its_end() -> None:
+    write_bits(60)
+    model = charrnn.train("bits.csv", task="classify", out="m", **SMALL).finish(progress=False)
+    assert model.longest == 2000
+    one, other = model.probabilities(["01" * 20 + "0" * 9, "01" * 20 + "1" * 9])
+    assert not np.allclose(one, other, atol=1e-6)
+
+
 def write_brackets(name: str, count: int, seed: int) -> None:
     """Brackets, each tagged with how deep it is."""
     random = np.random.default_rng(seed)

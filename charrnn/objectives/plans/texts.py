@@ -70,7 +70,7 @@ def plan_of(
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **defaults, "vocab_size": vocab_size, **chosen}
     model = SIZES.largest(shape, train, request.budget, speed)
-    longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
+    longest = given.get("seq_length", LONGEST + ENDS)
     batch_size = side_by_side(
         given.get("batch_size"), _usual_batch(lengths, longest), len(train_rows), "texts"
     )
