@@ -121,9 +121,8 @@ class TextTask(ExampleTask[Batch], Generic[Example, Batch]):
     val: Sequence[Example]
     unit: ClassVar[str] = "character"
 
-    @staticmethod
     @abstractmethod
-    def tokens_of(example: Example) -> int:
+    def tokens_of(self, example: Example) -> int:
         """How many tokens are read with an example, the ends of its texts included."""
 
     @cached_property

@@ -30,7 +30,7 @@ from charrnn.objectives.base import TextData, TextTask
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import plan_of
+from charrnn.objectives.plans.texts import longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
@@ -89,7 +89,8 @@ class ClassifyData(TextData[Labelled]):
         """Texts from all over validate.
 
         In runs begun before rules 2 the cost in validation is without the smoothing of training,
-        by which half-trained networks seem better than those that are sure.
+        by which half-trained networks seem better than those that are sure; before rules 3 their
+        passes were chosen by all characters, also those that are not read.
         """
         texts = [one.text for one in self.examples]
         classes = [one.label for one in self.examples] if config.keep_classes else None
@@ -99,11 +100,10 @@ class ClassifyData(TextData[Labelled]):
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
             labels=self.labels,
-            longest=config.seq_length,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
-            smoothing=SMOOTHING if config.rules > 1 else 0.0,
+            config=config,
         )
 
 
@@ -133,8 +133,9 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
 
 def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
-    texts = [one.text for one in data.examples]
-    dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
+    texts, longest = [one.text for one in data.examples], longest_in(request.settings)
+    characters = sum(min(len(text), longest - ENDS) for text in texts)
+    dropout = next(share for limit, _, share in LIMITS if characters < limit)
     defaults, labels = {"dropout": dropout}, [one.label for one in data.examples]
     return plan_of(texts, data.tokenizer.vocab_size, request, speed, defaults, labels)
 
@@ -152,28 +153,28 @@ class Classification(TextTask[Labelled, Batch]):
 
     Args:
         labels: the classes, in the order of the scores.
-        longest: steps of a text that are read, with its ends.
-        smoothing: in validation, of the wanted probabilities.
+        config: how it is trained, which says how much of a text is read.
     """
 
     labels: Sequence[str]
-    longest: int
-    smoothing: float
+    config: TrainConfig
     metric: ClassVar[str] = "accuracy"
 
-    @staticmethod
-    def tokens_of(example: Labelled) -> int:
+    def tokens_of(self, example: Labelled) -> int:
         """See `TextTask`."""
-        return len(example.text) + ENDS
+        return min(len(example.text) + ENDS, self.config.seq_length)
 
     @property
     def max_epochs(self) -> int:
         """See `Task`."""
-        return next(passes for limit, passes, _ in LIMITS if self.train_tokens < limit)
+        tokens = self.train_tokens
+        if self.config.rules < 3:
+            tokens = sum(len(one.text) + ENDS for one in self.train)
+        return next(passes for limit, passes, _ in LIMITS if tokens < limit)
 
     def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
         """The ids of texts, or of their beginnings."""
-        return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]
+        return [as_ids(one.text, self.tokenizer)[: self.config.seq_length] for one in examples]
 
     def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
         """The numbers of their classes: (N,)."""
@@ -211,11 +212,12 @@ class Classification(TextTask[Labelled, Batch]):
         """The mean cost of a text, and the share of those that are labelled correctly."""
         device = next(network.parameters()).device
         classes, nats, right = self.classes_of(self.val), 0.0, 0
+        smoothing = SMOOTHING if self.config.rules > 1 else 0.0
         for places, ids, lengths in groups(self.rows_of(self.val)):
             x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
             logits = network(x, torch.from_numpy(lengths).to(device))
             wanted = torch.from_numpy(classes[places]).to(device)
-            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)
+            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=smoothing)
             nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())
             yield

@@ -159,7 +159,8 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
 def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, request, speed, DEFAULTS)
+    vocab_size = data.tokenizer.vocab_size
+    return plan_of(texts, vocab_size, request, speed, DEFAULTS, validated_whole=True)
 
 
 class Batch(NamedTuple):
@@ -195,8 +196,7 @@ class Tagging(TextTask[Tagged, Batch]):
     metric: ClassVar[str] = "F1"
     max_epochs: ClassVar[int] = MAX_EPOCHS
 
-    @staticmethod
-    def tokens_of(example: Tagged) -> int:
+    def tokens_of(self, example: Tagged) -> int:
         """See `TextTask`."""
         return len(example.text) + ENDS
 

@@ -166,8 +166,7 @@ class Translation(TextTask[Pair, Batch]):
         first = self.kind.translated
         return f"{ERRORS} (greedy{f', first {first:,}' if len(self.val) > first else ''})"
 
-    @staticmethod
-    def tokens_of(example: Pair) -> int:
+    def tokens_of(self, example: Pair) -> int:
         """See `TextTask`."""
         return tokens_of(example)
 
