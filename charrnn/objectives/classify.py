@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
-from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
@@ -185,6 +186,11 @@ class Classification(TextTask[Labelled, Batch]):
         """See `Task`."""
         return ClassifierNetwork(model, len(self.labels), generator)
 
+    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
+        """See `ExampleTask`; it reads as much of a text as is read in training."""
+        found = super().folder(model, weights)
+        return replace(found, record=msgspec.structs.replace(found.record, training=self.config))
+
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """Texts without some of their words."""
         classes = self.classes_of(self.train)
@@ -229,7 +235,7 @@ class Classification(TextTask[Labelled, Batch]):
         (answer,) = classify.Classifier(self.folder(model, weights)).predict([example.text])
         verdict = "" if answer.label == example.label else f", wrongly: it is {example.label}"
         said = printable(f"{answer.label} ({answer.probability:.0%}){verdict}")
-        return f"{example.text}\n→ {said}"
+        return f"{shown(example.text)}\n→ {said}"
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""

@@ -26,7 +26,7 @@ from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
-from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide, start_capitals
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
@@ -267,7 +267,7 @@ class Tagging(TextTask[Tagged, Batch]):
         example = marked[seed % len(marked)]
         tagger = tag.Tagger(self.folder(model, weights))
         (tags,) = tagger.tag([example.text], [example.words])
-        return tag.marked(example.text, example.words, tags).plain
+        return shown(tag.marked(example.text, example.words, tags).plain)
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""

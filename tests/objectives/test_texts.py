@@ -37,6 +37,7 @@ from charrnn.objectives.plans.plan import RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
+from charrnn.tasks.nets import encoder
 from charrnn.tasks.tag import Tagger
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import CharTokenizer
@@ -370,6 +371,40 @@ def test_a_tagger_is_trained_on_beginnings_and_validated_whole() -> None:
     plan = tag.plan(tag.read(request, None), request, lambda _: 1e9)
     assert plan.train_tokens == 15 * 2002
     assert plan.val_tokens > 5 * 3000
+
+
+def sample_of(data: Any, task: Any) -> str:
+    """What an untrained network says of a validation example."""
+    model = model_of(data, "gru")
+    network = task.network(model, torch.Generator().manual_seed(1))
+    text: str = task.sample(model, weights_of(network), 3)
+    return text
+
+
+def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Texts of 300,000 characters once took nearly all the time of a run, and filled the screen."""
+    write_long("long.csv", 3_000)
+    data = classify.read(request_of("classify", ["long.csv"]), None)
+    widths, read = [], encoder.Encoder.read
+
+    def noted(own: encoder.Encoder, ids: Any, lengths: Any) -> Any:
+        widths.append(ids.shape[1])
+        return read(own, ids, lengths)
+
+    monkeypatch.setattr(encoder.Encoder, "read", noted)
+    sample = sample_of(data, data.divided(settings()))
+    assert widths == [64]
+    assert sample.startswith(f"{'ab' * 150}…\n→ ")
+
+
+def test_of_a_long_text_with_marks_the_beginning_is_shown() -> None:
+    Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 500 for k in range(20)))
+    data = tag.read(request_of("tag", ["a.conll"]), None)
+    sample = sample_of(data, data.divided(settings()))
+    assert len(sample) == 301
+    assert sample.endswith("…")
 
 
 def test_labels_that_look_the_same_are_pointed_out() -> None:
