@@ -188,7 +188,7 @@ class Translation(TextTask[Pair, Batch]):
             sources,
             self.tokenizer,
             config,
-            lambda chosen, rows: Batch(rows, [targets[k] for k in chosen]),
+            lambda chosen, rows: Batch(rows, [targets[k][: config.seq_length] for k in chosen]),
             lengths=list(map(self.tokens_of, self.train)),
         )
 

@@ -459,3 +459,9 @@ def test_of_a_long_pair_the_beginnings_are_shown() -> None:
     assert source == f"{'ab' * 150}…"
     assert wanted == f"it should be: {'AB' * 150}…"
     assert len(answer) <= len("→ …") + 300
+
+
+def test_a_trial_with_few_time_steps_reads_no_more_of_either_side() -> None:
+    data = data_of()
+    batch = data.divided(settings()).batches(settings(seq_length=5)).batch(2)
+    assert max(map(len, batch.sources)) == max(map(len, batch.targets)) == 5
