@@ -301,7 +301,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     ] = False
     rules: Annotated[
         int,
-        about("Version of the rules by which examples are batched and validated.", derived=True),
+        about("Version of the rules by which examples are counted and validated.", derived=True),
     ] = 1
     base_weights: Annotated[
         str | None,

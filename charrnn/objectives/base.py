@@ -28,10 +28,17 @@ from charrnn.objectives.plans import advice
 from charrnn.task_config import TaskRecord
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
-__all__ = ["ExampleTask", "TextData", "TextTask"]
+__all__ = ["ExampleTask", "TextData", "TextTask", "shown"]
+
+SHOWN = 300  # characters of a text in a sample
 
 Example = TypeVar("Example")
 Batch = TypeVar("Batch")
+
+
+def shown(text: str) -> str:
+    """As much of a text as there is room for in a sample."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 @dataclass(frozen=True)
@@ -121,9 +128,8 @@ class TextTask(ExampleTask[Batch], Generic[Example, Batch]):
     val: Sequence[Example]
     unit: ClassVar[str] = "character"
 
-    @staticmethod
     @abstractmethod
-    def tokens_of(example: Example) -> int:
+    def tokens_of(self, example: Example) -> int:
         """How many tokens are read with an example, the ends of its texts included."""
 
     @cached_property

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,11 +27,11 @@ from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
-from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
-from charrnn.objectives.plans.texts import plan_of
+from charrnn.objectives.plans.texts import longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
@@ -90,7 +91,8 @@ class ClassifyData(TextData[Labelled]):
         """Texts from all over validate.
 
         In runs begun before rules 2 the cost in validation is without the smoothing of training,
-        by which half-trained networks seem better than those that are sure.
+        by which half-trained networks seem better than those that are sure; before rules 3 their
+        passes were chosen by all characters, also those that are not read.
         """
         texts = [one.text for one in self.examples]
         classes = [one.label for one in self.examples] if config.keep_classes else None
@@ -100,11 +102,10 @@ class ClassifyData(TextData[Labelled]):
             train=[self.examples[k] for k in train],
             val=[self.examples[k] for k in val],
             labels=self.labels,
-            longest=config.seq_length,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
-            smoothing=SMOOTHING if config.rules > 1 else 0.0,
+            config=config,
         )
 
 
@@ -134,8 +135,9 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
 
 def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
-    texts = [one.text for one in data.examples]
-    dropout = next(share for limit, _, share in LIMITS if data.corpus.characters < limit)
+    texts, longest = [one.text for one in data.examples], longest_in(request.settings)
+    characters = sum(min(len(text), longest - ENDS) for text in texts)
+    dropout = next(share for limit, _, share in LIMITS if characters < limit)
     defaults, labels = {"dropout": dropout}, [one.label for one in data.examples]
     return plan_of(texts, data.tokenizer.vocab_size, request, speed, defaults, labels)
 
@@ -153,28 +155,28 @@ class Classification(TextTask[Labelled, Batch]):
 
     Args:
         labels: the classes, in the order of the scores.
-        longest: steps of a text that are read, with its ends.
-        smoothing: in validation, of the wanted probabilities.
+        config: how it is trained, which says how much of a text is read.
     """
 
     labels: Sequence[str]
-    longest: int
-    smoothing: float
+    config: TrainConfig
     metric: ClassVar[str] = "accuracy"
 
-    @staticmethod
-    def tokens_of(example: Labelled) -> int:
+    def tokens_of(self, example: Labelled) -> int:
         """See `TextTask`."""
-        return len(example.text) + ENDS
+        return min(len(example.text) + ENDS, self.config.seq_length)
 
     @property
     def max_epochs(self) -> int:
         """See `Task`."""
-        return next(passes for limit, passes, _ in LIMITS if self.train_tokens < limit)
+        tokens = self.train_tokens
+        if self.config.rules < 3:
+            tokens = sum(len(one.text) + ENDS for one in self.train)
+        return next(passes for limit, passes, _ in LIMITS if tokens < limit)
 
     def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
         """The ids of texts, or of their beginnings."""
-        return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]
+        return [as_ids(one.text, self.tokenizer)[: self.config.seq_length] for one in examples]
 
     def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
         """The numbers of their classes: (N,)."""
@@ -184,6 +186,11 @@ class Classification(TextTask[Labelled, Batch]):
     def network(self, model: ModelConfig, generator: torch.Generator) -> ClassifierNetwork:
         """See `Task`."""
         return ClassifierNetwork(model, len(self.labels), generator)
+
+    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
+        """See `ExampleTask`; it reads as much of a text as is read in training."""
+        found = super().folder(model, weights)
+        return replace(found, record=msgspec.structs.replace(found.record, training=self.config))
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """Texts without some of their words, and some with these in another order.
@@ -216,11 +223,12 @@ class Classification(TextTask[Labelled, Batch]):
         """The mean cost of a text, and the share of those that are labelled correctly."""
         device = next(network.parameters()).device
         classes, nats, right = self.classes_of(self.val), 0.0, 0
+        smoothing = SMOOTHING if self.config.rules > 1 else 0.0
         for places, ids, lengths in groups(self.rows_of(self.val)):
             x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
             logits = network(x, torch.from_numpy(lengths).to(device))
             wanted = torch.from_numpy(classes[places]).to(device)
-            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)
+            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=smoothing)
             nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())
             yield
@@ -232,7 +240,7 @@ class Classification(TextTask[Labelled, Batch]):
         (answer,) = classify.Classifier(self.folder(model, weights)).predict([example.text])
         verdict = "" if answer.label == example.label else f", wrongly: it is {example.label}"
         said = printable(f"{answer.label} ({answer.probability:.0%}){verdict}")
-        return f"{example.text}\n→ {said}"
+        return f"{shown(example.text)}\n→ {said}"
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""

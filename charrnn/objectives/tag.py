@@ -26,7 +26,7 @@ from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
-from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide, start_capitals
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
@@ -159,7 +159,8 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
 def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, request, speed, DEFAULTS)
+    vocab_size = data.tokenizer.vocab_size
+    return plan_of(texts, vocab_size, request, speed, DEFAULTS, validated_whole=True)
 
 
 class Batch(NamedTuple):
@@ -195,8 +196,7 @@ class Tagging(TextTask[Tagged, Batch]):
     metric: ClassVar[str] = "F1"
     max_epochs: ClassVar[int] = MAX_EPOCHS
 
-    @staticmethod
-    def tokens_of(example: Tagged) -> int:
+    def tokens_of(self, example: Tagged) -> int:
         """See `TextTask`."""
         return len(example.text) + ENDS
 
@@ -267,7 +267,7 @@ class Tagging(TextTask[Tagged, Batch]):
         example = marked[seed % len(marked)]
         tagger = tag.Tagger(self.folder(model, weights))
         (tags,) = tagger.tag([example.text], [example.words])
-        return tag.marked(example.text, example.words, tags).plain
+        return shown(tag.marked(example.text, example.words, tags).plain)
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""

@@ -23,7 +23,7 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
 from charrnn.network.modules import linear
-from charrnn.objectives.base import TextData, TextTask
+from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.pairs import longest_of, plan_of, tokens_of
@@ -166,8 +166,7 @@ class Translation(TextTask[Pair, Batch]):
         first = self.kind.translated
         return f"{ERRORS} (greedy{f', first {first:,}' if len(self.val) > first else ''})"
 
-    @staticmethod
-    def tokens_of(example: Pair) -> int:
+    def tokens_of(self, example: Pair) -> int:
         """See `TextTask`."""
         return tokens_of(example)
 
@@ -189,7 +188,7 @@ class Translation(TextTask[Pair, Batch]):
             sources,
             self.tokenizer,
             config,
-            lambda chosen, rows: Batch(rows, [targets[k] for k in chosen]),
+            lambda chosen, rows: Batch(rows, [targets[k][: config.seq_length] for k in chosen]),
             lengths=list(map(self.tokens_of, self.train)),
         )
 
@@ -229,8 +228,8 @@ class Translation(TextTask[Pair, Batch]):
         """A validation source and its translation."""
         pair = self.val[seed % len(self.val)]
         (answer,) = Translator(self.folder(model, weights)).predict([pair.source])
-        right = "" if answer.text == pair.target else f"\nit should be: {pair.target}"
-        return f"{pair.source}\n→ {answer.text}{right}"
+        right = "" if answer.text == pair.target else f"\nit should be: {shown(pair.target)}"
+        return f"{shown(pair.source)}\n→ {shown(answer.text)}{right}"
 
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""

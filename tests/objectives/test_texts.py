@@ -37,8 +37,9 @@ from charrnn.objectives.plans.plan import RULES, schedule
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
+from charrnn.tasks.nets import encoder
 from charrnn.tasks.tag import Tagger
-from charrnn.tasks.texts import as_ids
+from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import CharTokenizer
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "steps": 3, "device": "cpu"}
@@ -81,6 +82,14 @@ def test_of_a_long_text_the_beginning_is_read() -> None:
     data = classify.read(Request(["bits.csv"], Reading(), TaskSettings(task="classify")), None)
     task = data.divided(record.training)
     assert max(map(len, task.rows_of(task.val))) == 6
+
+
+def test_a_text_longer_than_all_in_training_is_read_to_its_end() -> None:
+    write_bits(60)
+    model = charrnn.train("bits.csv", task="classify", out="m", **SMALL).finish(progress=False)
+    assert model.longest == 2000
+    one, other = model.probabilities(["01" * 20 + "0" * 9, "01" * 20 + "1" * 9])
+    assert not np.allclose(one, other, atol=1e-6)
 
 
 def write_brackets(name: str, count: int, seed: int) -> None:
@@ -365,6 +374,80 @@ def test_long_texts_are_cut_and_that_is_told() -> None:
     run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=20, **SMALL)
     assert "10 texts are longer than 18 characters, and cut there" in run.notes
     run.finish(progress=False)
+
+
+def write_long(name: str, length: int) -> None:
+    """Texts for the last characters of which nothing is learnt, and a short one."""
+    rows = "".join(f"{'ab' * (length // 2 - 1)}{k:02},{'xy'[k % 2]}\n" for k in range(40))
+    Path(name).write_text(f"text,label\nab,y\n{rows}")
+
+
+@pytest.mark.parametrize("given", [{}, {"seq_length": 500}])
+def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -> None:
+    """For sizes, dropout, passes and what an evaluation takes; texts that are cut are the same."""
+    longest = given.get("seq_length", 2002) - ENDS
+    found = []
+    for name, length in (("cut.csv", longest), ("long.csv", 20_000)):
+        write_long(name, length)
+        request = request_of("classify", [name], **given)
+        data = classify.read(request, None)
+        plan = classify.plan(data, request, lambda _: 1e9)
+        task = data.divided(schedule(plan, steps=9))
+        tokens = (task.train_tokens, task.val_tokens)
+        assert tokens == (plan.train_tokens, plan.val_tokens)
+        found.append((plan.model, plan.settings, plan.reasons, plan.tokens_per_step, tokens))
+        assert task.max_epochs == 16
+    assert found[0] == found[1]
+
+
+def test_passes_are_as_before_in_runs_begun_when_all_characters_counted() -> None:
+    write_long("long.csv", 20_000)
+    data = classify.read(request_of("classify", ["long.csv"]), None)
+    for rules, epochs in ((RULES, 16), (2, 20), (1, 20)):
+        config = msgspec.structs.replace(settings(), rules=rules)
+        assert data.divided(config).max_epochs == epochs
+
+
+def test_a_tagger_is_trained_on_beginnings_and_validated_whole() -> None:
+    Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 1_500 for k in range(20)))
+    request = request_of("tag", ["a.conll"], val_frac=0.25)
+    plan = tag.plan(tag.read(request, None), request, lambda _: 1e9)
+    assert plan.train_tokens == 15 * 2002
+    assert plan.val_tokens > 5 * 3000
+
+
+def sample_of(data: Any, task: Any) -> str:
+    """What an untrained network says of a validation example."""
+    model = model_of(data, "gru")
+    network = task.network(model, torch.Generator().manual_seed(1))
+    text: str = task.sample(model, weights_of(network), 3)
+    return text
+
+
+def test_a_sample_of_a_long_text_is_read_as_in_training_and_its_beginning_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Texts of 300,000 characters once took nearly all the time of a run, and filled the screen."""
+    write_long("long.csv", 3_000)
+    data = classify.read(request_of("classify", ["long.csv"]), None)
+    widths, read = [], encoder.Encoder.read
+
+    def noted(own: encoder.Encoder, ids: Any, lengths: Any) -> Any:
+        widths.append(ids.shape[1])
+        return read(own, ids, lengths)
+
+    monkeypatch.setattr(encoder.Encoder, "read", noted)
+    sample = sample_of(data, data.divided(settings()))
+    assert widths == [64]
+    assert sample.startswith(f"{'ab' * 150}…\n→ ")
+
+
+def test_of_a_long_text_with_marks_the_beginning_is_shown() -> None:
+    Path("a.conll").write_text("\n".join(f"a{k} B-x\n" + "b O\n" * 500 for k in range(20)))
+    data = tag.read(request_of("tag", ["a.conll"]), None)
+    sample = sample_of(data, data.divided(settings()))
+    assert len(sample) == 301
+    assert sample.endswith("…")
 
 
 def test_labels_that_look_the_same_are_pointed_out() -> None:

@@ -459,3 +459,20 @@ def test_a_damaged_folder_is_told() -> None:
 def test_the_size_of_a_corpus_of_pairs_is_that_of_both_texts() -> None:
     Path("pairs.tsv").write_text("".join(f"{k:02}\t{k:05}\n" for k in range(30)))
     assert translate.read(request_of(), None).corpus.characters == 30 * (2 + 5)
+
+
+def test_of_a_long_pair_the_beginnings_are_shown() -> None:
+    write_pairs("pairs.tsv", [f"{'ab' * 200}{k}" for k in range(20)], str.upper)
+    data = translate.read(request_of(), None)
+    task = data.divided(settings(seq_length=500))
+    network = network_of(task, data)
+    source, answer, wanted = task.sample(network.config, network.weights(), 3).split("\n")
+    assert source == f"{'ab' * 150}…"
+    assert wanted == f"it should be: {'AB' * 150}…"
+    assert len(answer) <= len("→ …") + 300
+
+
+def test_a_trial_with_few_time_steps_reads_no_more_of_either_side() -> None:
+    data = data_of()
+    batch = data.divided(settings()).batches(settings(seq_length=5)).batch(2)
+    assert max(map(len, batch.sources)) == max(map(len, batch.targets)) == 5

@@ -18,7 +18,7 @@ from charrnn.network.char_rnn import CharRNN
 from charrnn.text.records import Text
 from charrnn.training.pace import trial
 
-__all__ = ["Machine"]
+__all__ = ["UPDATE", "Machine"]
 
 UPDATE, READING = 0.05, 3e-3  # seconds an update, and a token, where nothing disturbs
 

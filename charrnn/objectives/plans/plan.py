@@ -27,7 +27,7 @@ __all__ = [
 SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
 EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 
-RULES = 2  # those of new runs, see `TrainConfig.rules`
+RULES = 3  # those of new runs, see `TrainConfig.rules`
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
 TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 

@@ -18,7 +18,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS
 from charrnn.words import counted
 
-__all__ = ["plan_of"]
+__all__ = ["longest_in", "plan_of"]
 
 TOKENS = 2048  # of an update, about
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
@@ -40,6 +40,12 @@ RATES = {"lstm": 1.0, "gru": 1.0, "rnn": 0.3}  # of an LSTM's learning rate
 SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidirectional": True}
 
 
+def longest_in(given: Mapping[str, Any]) -> int:
+    """How many steps of a text are read, with its ends, by these settings of a user."""
+    longest: int = given.get("seq_length", LONGEST + ENDS)
+    return longest
+
+
 def plan_of(
     texts: Sequence[str],
     vocab_size: int,
@@ -47,6 +53,8 @@ def plan_of(
     speed: Speed,
     defaults: Mapping[str, Any],
     labels: Sequence[str] | None = None,
+    *,
+    validated_whole: bool = False,
 ) -> Plan:
     """Choose all that is left open.
 
@@ -57,6 +65,8 @@ def plan_of(
         speed: of training on this machine.
         defaults: settings of the task where the user made none.
         labels: of the texts, each of which keeps a text to train on.
+        validated_whole: whether in validation, unlike in training, long texts are read to their
+            end.
 
     Raises:
         BadDataError: if there are too few texts.
@@ -66,14 +76,14 @@ def plan_of(
     val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0), labels)
     lengths = [len(text) + ENDS for text in texts]
-    train, val = (sum(lengths[row] for row in part) for part in (train_rows, val_rows))
+    longest = longest_in(given)
+    read = [min(length, longest) for length in lengths]
+    train = sum(read[row] for row in train_rows)
+    val = sum((lengths if validated_whole else read)[row] for row in val_rows)
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **defaults, "vocab_size": vocab_size, **chosen}
     model = SIZES.largest(shape, train, request.budget, speed)
-    longest = given.get("seq_length") or min(max(lengths), LONGEST + ENDS)
-    batch_size = side_by_side(
-        given.get("batch_size"), _usual_batch(lengths, longest), len(train_rows), "texts"
-    )
+    batch_size = side_by_side(given.get("batch_size"), _usual_batch(read), len(train_rows), "texts")
     settings = {
         "batch_size": batch_size,
         "seq_length": longest,
@@ -90,16 +100,16 @@ def plan_of(
         settings,
         train,
         val,
-        _reasons(model, settings, train - ENDS * len(train_rows), len(train_rows)),
+        _reasons(model, settings, max(train - ENDS * len(train_rows), 0), len(train_rows)),
         _notes(lengths, longest) + SIZES.note(model, train, request, speed),
         tokens_per_step=train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
     )
 
 
-def _usual_batch(lengths: Sequence[int], longest: int) -> int:
-    """How many texts have about `TOKENS`."""
-    mean = sum(min(length, longest) for length in lengths) / len(lengths)
+def _usual_batch(lengths: Sequence[int]) -> int:
+    """How many texts, of which so much is read, have about `TOKENS`."""
+    mean = sum(lengths) / len(lengths)
     low, high = SIDE_BY_SIDE
     chosen: int = min(max(2 ** round(math.log2(TOKENS / mean)), low), high)
     return chosen

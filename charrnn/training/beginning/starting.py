@@ -124,7 +124,9 @@ class NewRun:
         task = self.data.divided(self.repeated or schedule(self.plan, 1))
         plan, config, evaluation = self.plan, self.repeated, 0.0
         if config is None:
+            watch.read()  # again and again, or a slow beginning would pass for a pause
             plan = with_fastest_engine(plan, self.budget, task, ranks.count)
+            watch.read()
             steps, evaluation = count_steps(plan, self.budget, task, watch, ranks)
             config = schedule(plan, steps)
         learner = Learner(task, plan.model, config, ranks)

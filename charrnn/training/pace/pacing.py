@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -58,9 +57,14 @@ def count_steps(
     learner = Learner(task, plan.model, schedule(plan, TIMED_UPDATES), ranks)
     learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
-    update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps)) / LASTING
+    update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps), watch) / LASTING
     some = task.beginning(TIMED_TOKENS)
-    (evaluation,) = time_calls(lambda: deque(Scoring(some, learner.network), 0), 0.0, 1)
+
+    def evaluate() -> None:
+        for _ in Scoring(some, learner.network):
+            watch.read()
+
+    (evaluation,) = time_calls(evaluate, 0.0, 1)
     evaluation *= task.val_tokens / some.val_tokens
     left = seconds - watch.read()
     steps = min(left / update, MAX_STEPS)
@@ -120,10 +124,17 @@ def measured_speed(device: torch.device, precision: Precision, cell: CellName) -
     return float(2.0 ** round(math.log2(reached))) if device.type == "cpu" else reached
 
 
-def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> float:
+def seconds_per_update(
+    learner: Learner, seconds: float, max_updates: int, watch: Stopwatch | None = None
+) -> float:
     """How long an update takes, on average; see `time_calls`.
 
     Where batches differ in length, so do updates, and none of them counts as an outlier.
+
+    Args:
+        learner: that makes them.
+        seconds, max_updates: how many.
+        watch: read after each, so that slow ones are not taken for a pause.
     """
     burst = 1 if learner.device.type == "cpu" else trial.BURST
 
@@ -131,6 +142,8 @@ def seconds_per_update(learner: Learner, seconds: float, max_updates: int) -> fl
         for _ in range(burst):
             learner.update()
         learner.wait()
+        if watch is not None:
+            watch.read()
 
     times = time_calls(updates, seconds, max(1, max_updates // burst))
     usual = mean_without_outliers if isinstance(learner.batches, Lanes) else statistics.fmean

@@ -4,7 +4,7 @@
 
 What computes the recurrent layers best depends on the cell, the size, the lanes and the processor,
 so nothing is assumed. A trial takes a few updates, those of large networks with few time steps:
-half a second at 2×256, four seconds at 2×1024.
+half a second at 2×256, four seconds at 2×1024, and where it would take longer, it ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from charrnn.cells.layout import parameter_count, weight_shapes
+from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, EngineName, ModelConfig, TrainConfig
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import choose_device, choose_precision
@@ -26,13 +27,14 @@ from charrnn.objectives.plans.plan import Plan, schedule
 
 __all__ = ["Way", "is_long_in_minutes", "rates", "update_seconds", "with_fastest_engine"]
 
-# An update of a trial takes no more operations than this, as far as `FEWEST_STEPS` allow. A small
-# network is tried with as many time steps as its run has: with fewer, what is done once for each
-# update counts for too much.
+# An update of a trial takes no more operations than this, as far as `FEWEST_STEPS` allow. With few
+# time steps, what is done once for each update counts for too much, so a small network is tried
+# with as many as its run has, or with `MOST_STEPS`, beside which it is little.
 OPERATIONS = 4e9
-FEWEST_STEPS = 8  # of time
+FEWEST_STEPS, MOST_STEPS = 8, 128  # of time
 ROUNDS = 3  # in which the ways take turns; the best of each counts
 LONG_TRIAL = 1.0  # seconds, after which no third round begins
+LONGEST_TRIAL, TRIAL_SHARE = 5.0, 0.1  # seconds, and the share of a run's minutes, see `rates`
 MARGIN = 1.05  # by which a way must beat those before it; less may be chance
 LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
 HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
@@ -77,7 +79,8 @@ def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int =
         processes: how many will share its lanes; one of them tries.
     """
     ways = _ways(plan, task, choose_device(plan.settings.get("device", "auto")), processes)
-    found = rates(plan, task, processes) if len(ways) > 1 and _pays(plan, budget) else {}
+    tried = len(ways) > 1 and _pays(plan, budget)
+    found = rates(plan, task, processes, _longest(budget)) if tried else {}
     if not found:
         return replace(plan, settings=plan.settings | ways[0]._asdict())
     best = next(iter(found))
@@ -101,6 +104,12 @@ def _pays(plan: Plan, budget: Budget) -> bool:
     return is_long_in_minutes(budget)
 
 
+def _longest(budget: Budget) -> float:
+    """Seconds that the trial of a run may take."""
+    minutes = budget.kept_minutes
+    return LONGEST_TRIAL if minutes is None else min(LONGEST_TRIAL, TRIAL_SHARE * 60 * minutes)
+
+
 def is_long_in_minutes(budget: Budget) -> bool:
     """Whether a run is for minutes, and for so many that a trial pays."""
     if budget.steps is not None or budget.epochs is not None:
@@ -109,13 +118,18 @@ def is_long_in_minutes(budget: Budget) -> bool:
     return budget.minutes >= LONG_MINUTES
 
 
-def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
+def rates(
+    plan: Plan, task: Task, processes: int = 1, longest: float = LONGEST_TRIAL
+) -> dict[Way, float]:
     """How fast each way is, in tokens per second; the likely fastest comes first.
+
+    Those that there is no time for are missing.
 
     Args:
         plan: of a run.
         task: what is learnt.
         processes: how many will share its lanes; those of one of them are read.
+        longest: seconds after which no further update begins, but those of the first way.
     """
     device = choose_device(plan.settings.get("device", "auto"))
     config = schedule(plan, steps=1000)
@@ -123,53 +137,75 @@ def rates(plan: Plan, task: Task, processes: int = 1) -> dict[Way, float]:
     if device.type != "cpu":
         config = schedule(replace(plan, settings=plan.settings | {"batch_size": lanes}), steps=1000)
         ways = _ways(plan, task, device, processes)
-        return _rates_on_gpu(plan.model, config, task, ways, recorded=processes == 1)
-    steps = config.seq_length
-    if task.kind is None:  # the others read examples as they are
-        weights = parameter_count(weight_shapes(plan.model))
-        steps = min(max(FEWEST_STEPS, int(OPERATIONS / (6 * weights * lanes))), steps)
+        return _rates_on_gpu(plan.model, config, task, ways, longest, recorded=processes == 1)
+    weights = parameter_count(shapes_of(plan.model, task.kind))
+    few = max(FEWEST_STEPS, int(OPERATIONS / (6 * weights * lanes)))
+    steps = min(few, MOST_STEPS, config.seq_length)  # of a forecaster windows stay as they are
     small = {"batch_size": lanes, "seq_length": steps, "precision": "fp32"}
     short = replace(plan, settings=plan.settings | small)
     learner = Learner(task, plan.model, schedule(short, steps=1000))
+    end = clock.now() + longest
     seconds: dict[Way, float] = {}
     for way in _ways(plan, task, device, processes):
+        if seconds and clock.now() > end:
+            break
         learner.compute(*way)
         with suppress(RuntimeError):  # PyTorch's layers of bfloat16 are not there for every shape
-            update_seconds(learner)  # makes what it needs
-            seconds[way] = update_seconds(learner)
-    if not seconds:
-        return {}
+            update_seconds(learner)  # makes what it needs, and says little of its speed
+            if not seconds or clock.now() <= end:
+                seconds[way] = update_seconds(learner)
+    if seconds:
+        _try_again(learner, seconds, end)
+    return {way: lanes * steps / taken for way, taken in seconds.items()}
+
+
+def _try_again(learner: Learner, seconds: dict[Way, float], end: float) -> None:
+    """Try the ways that are not hopeless in further rounds, and keep the best time of each.
+
+    Args:
+        learner: that was tried.
+        seconds: of an update in each way; changed.
+        end: by the clock, after which no update begins.
+    """
     spent = sum(seconds.values())
     for number in range(2, ROUNDS + 1):
         if number > 2 and spent > LONG_TRIAL:
-            break
+            return
         hopeful = max(HOPELESS * min(seconds.values()), CHEAP)
         for way in [way for way, taken in seconds.items() if taken <= hopeful]:
+            if clock.now() > end:
+                return
             learner.compute(*way)
             taken = update_seconds(learner)
             seconds[way] = min(seconds[way], taken)
             spent += taken
-    return {way: lanes * steps / taken for way, taken in seconds.items()}
 
 
 def _rates_on_gpu(
-    model: ModelConfig, config: TrainConfig, task: Task, ways: list[Way], *, recorded: bool
+    model: ModelConfig,
+    config: TrainConfig,
+    task: Task,
+    ways: list[Way],
+    longest: float,
+    *,
+    recorded: bool,
 ) -> dict[Way, float]:
     """The same on a GPU, with updates `recorded` as graphs or not, as they will be in the run."""
     found: dict[Way, float] = {}
     for way in ways:
         with suppress(torch.OutOfMemoryError):
-            found[way] = _rate_on_gpu(Learner(task, model, config), way, recorded=recorded)
+            learner = Learner(task, model, config)
+            found[way] = _rate_on_gpu(learner, way, longest / len(ways), recorded=recorded)
     return found
 
 
-def _rate_on_gpu(learner: Learner, way: Way, *, recorded: bool) -> float:
-    """Tokens per second."""
+def _rate_on_gpu(learner: Learner, way: Way, longest: float, *, recorded: bool) -> float:
+    """Tokens per second; after so many seconds no second round begins."""
     learner.compute(*way)
     if recorded:
         learner.prepare()
-    seconds = []
-    for _ in range(ROUNDS):
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < ROUNDS and sum(seconds) < longest):
         begin = clock.now()
         for _ in range(BURST):
             learner.update()

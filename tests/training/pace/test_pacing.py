@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn import Corpus, Started, train
+from charrnn import Corpus, Evaluated, Started, train
 from charrnn.config import CellName
 from charrnn.errors import UsageError
 from charrnn.learning.lanes import Lanes
@@ -21,6 +21,7 @@ from charrnn.text.records import Records
 from charrnn.training.pace import pacing, trial
 from charrnn.training.pace.trial import Way
 from tests.conftest import VERSE
+from tests.training.machines import UPDATE, Machine
 
 SMALL: dict[str, Any] = {"hidden_size": 10, "embed_size": 6, "batch_size": 3, "seq_length": 8}
 
@@ -59,6 +60,19 @@ def test_the_largest_budget_of_minutes_begins(monkeypatch: pytest.MonkeyPatch) -
     for event in train(Corpus("verse", VERSE * 20), **SMALL, minutes=1e6):
         assert isinstance(event, Started)
         break
+
+
+def test_what_a_slow_machine_takes_before_the_first_update_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over a minute in all was taken for the machine's sleep, so that the run was late."""
+    machine = Machine(monkeypatch)
+    machine.slowness = lambda _: 25 / UPDATE
+    given = SMALL | {"steps": None, "minutes": 9.0, "val_frac": 0.01}
+    for event in train(Corpus("verse", VERSE * 20), **given):
+        if isinstance(event, Evaluated):
+            assert event.evaluation.seconds == pytest.approx(machine.seconds)
+            break
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,17 @@ import pytest
 import torch
 
 from charrnn import Corpus, Started, resume, train
-from charrnn.config import Budget, CellName, EngineName
+from charrnn.config import Budget, CellName, EngineName, Reading, TaskSettings
 from charrnn.folder.reading import read_model
 from charrnn.learning.eager import EagerUpdates
+from charrnn.learning.hardware import clock
 from charrnn.learning.lanes import Batch
 from charrnn.learning.learner import Learner
 from charrnn.network.stack.choice import candidates
+from charrnn.objectives import classify
 from charrnn.objectives.plans import planning
-from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.plans.plan import Plan, schedule
+from charrnn.objectives.request import Request
 from charrnn.text.records import Records
 from charrnn.training.pace import trial
 from charrnn.training.pace.trial import Way
@@ -56,7 +61,7 @@ def long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_way_is_tried(cell: CellName) -> None:
-    rates = trial.rates(plan(cell, precision="fp32"), TASK)
+    rates = trial.rates(plan(cell, precision="fp32"), TASK, 1, math.inf)
     assert {way.engine for way in rates} >= {"torch", "loops"}
     assert {way.precision for way in rates} == {"fp32"}
     assert all(rate > 0 for rate in rates.values())
@@ -64,7 +69,7 @@ def test_every_way_is_tried(cell: CellName) -> None:
 
 def test_without_machine_code_pytorch_is_tried(cell: CellName, processor: Processor) -> None:
     processor(None)
-    rates = trial.rates(plan(cell, precision="fp32"), TASK)
+    rates = trial.rates(plan(cell, precision="fp32"), TASK, 1, math.inf)
     assert {way.engine for way in rates} == {"torch", "loops"}
 
 
@@ -112,6 +117,63 @@ def test_only_large_networks_are_tried_with_fewer_steps(
     assert {window.shape for window in read} == {(23, steps + 1)}
 
 
+def test_of_long_texts_the_beginnings_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial on whole texts took a classifier longer than its minutes."""
+    rows = "".join(f"{'ab' * 999}{k:02},{'xy'[k % 2]}\n" for k in range(30))
+    Path("a.csv").write_text(f"text,label\n{rows}")
+    budget, given = Budget(minutes=1), {"hidden_size": 9, "precision": "fp32"}
+    request = Request(["a.csv"], Reading(), TaskSettings(task="classify"), (), budget, given)
+    data = classify.read(request, None)
+    found = classify.plan(data, request, lambda _: 1e9)
+    widths = set[int]()
+    monkeypatch.setattr(
+        EagerUpdates, "run", lambda _, batch, *__: widths.update(map(len, batch.rows))
+    )
+    trial.rates(found, data.divided(schedule(found, 1)))
+    assert max(widths) == 128
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch, processor: Processor) -> Callable[..., list[str]]:
+    """Sets what an update takes in each engine, by a clock of its own.
+
+    Returns which ones are tried, update after update.
+    """
+    processor(None)
+
+    def timed(**updates: float) -> list[str]:
+        now, engines = [0.0], list[str]()
+
+        def seconds(learner: Learner) -> float:
+            engines.append(learner.network.rnn.engine)
+            now[0] += updates[engines[-1]]
+            return updates[engines[-1]]
+
+        monkeypatch.setattr(trial, "update_seconds", seconds)
+        monkeypatch.setattr(clock, "now", lambda: now[0])
+        return engines
+
+    return timed
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        (0.5, ["torch", "torch"]),
+        (0.7, ["torch", "torch", "loops"]),
+        (9.0, ["torch", "torch", "loops", "loops"]),
+    ],
+)
+def test_a_trial_ends_after_some_seconds_or_a_share_of_the_minutes(
+    minutes: float, expected: list[str], tried: Callable[..., list[str]]
+) -> None:
+    """On a busy machine it took longer than the run."""
+    engines = tried(torch=2.0, loops=0.9)
+    found = trial.with_fastest_engine(plan("lstm", precision="fp32"), Budget(minutes), TASK)
+    assert engines == expected
+    assert found.settings["engine"] == ("loops" if minutes == 9 else "torch")
+
+
 def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of records are not equally wide, so that another one would be faster or slower."""
     read = []
@@ -124,7 +186,7 @@ def test_all_ways_compute_the_same_batch(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(EagerUpdates, "run", noted)
     ids = np.arange(200, dtype=np.uint8) % 10
     ids[[0, 2, 5, 9, 40, 60, 62, 90, 199]] = 10
-    trial.rates(plan("rnn", precision="fp32"), language_task(Records.of(ids, 10)))
+    trial.rates(plan("rnn", precision="fp32"), language_task(Records.of(ids, 10)), 1, math.inf)
     assert len(read) >= 4
     assert all(np.array_equal(window, read[0]) for window in read)
 
@@ -156,7 +218,7 @@ def test_a_moment_without_a_processor_decides_nothing(
 
 @pytest.mark.usefixtures("with_tiles")
 def test_tiles_are_tried(cell: CellName) -> None:
-    rates = trial.rates(plan(cell, precision="bf16"), TASK)
+    rates = trial.rates(plan(cell, precision="bf16"), TASK, 1, math.inf)
     assert {way.engine for way in rates} >= {"kernels", "tiles", "loops"}
 
 
@@ -217,6 +279,16 @@ def test_a_gpu_that_shares_a_run_is_tried_without_graphs(
     monkeypatch.setattr(Learner, "prepare", lambda learner: prepared.append(learner))
     assert len(trial.rates(plan("rnn", precision="fp32"), TASK, processes)) == 1
     assert len(prepared) == graphs
+
+
+def test_a_trial_on_a_gpu_ends_after_some_seconds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    updates: list[int] = []
+    monkeypatch.setattr(trial, "choose_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(Learner, "prepare", lambda _: None)
+    monkeypatch.setattr(Learner, "update", lambda learner: updates.append(learner.step))
+    monkeypatch.setattr(clock, "now", lambda: float(len(updates)))
+    trial.rates(plan("rnn", precision="fp32"), TASK)
+    assert len(updates) == trial.BURST
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
