@@ -8,6 +8,7 @@ model = run.finish()                  # trains to the end, with a progress bar
 from __future__ import annotations
 
 import math
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -195,14 +196,16 @@ class Run:
         if ranks.follows:
             self._follow(prepared, ranks)
             return
+        process = os.getpid()
         try:
             with kept_memory(), closing(in_own_modes(prepared.start())) as events:
                 for event in events:
                     self._note(event)
                     yield event
         finally:
-            with suppress(LostError):
-                ranks.tell(Leave(self._is_over))
+            if os.getpid() == process:  # not in a copy, which `os.fork` made
+                with suppress(LostError):
+                    ranks.tell(Leave(self._is_over))
 
     @property
     def folder(self) -> Path | None:
