@@ -22,7 +22,8 @@ HOLDER = f"{LOCK}.holder"  # holds the number of the process that has the lock
 class FolderLock:
     """Keeps other processes from training in a folder, until all that hold it have let go.
 
-    The lock of a killed process is void.
+    The lock of a killed process is void. A copy of the process, which `os.fork` made, does not have
+    it and can't let go of it.
 
     Args:
         folder: to lock, for the one who makes this.
@@ -33,6 +34,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._process = os.getpid()
         self._files = (folder / HOLDER, folder / LOCK)
         self._lock = FileLock(folder / LOCK, thread_local=False)  # any thread may be the last
         self._holders, self._counting = 1, threading.Lock()
@@ -56,6 +58,8 @@ class FolderLock:
 
     def let_go(self) -> None:
         """Hold it no longer; whoever lets go last unlocks the folder."""
+        if os.getpid() != self._process:
+            return
         with self._counting:
             self._holders -= 1
             if self._holders:

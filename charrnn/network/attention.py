@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import ModelConfig
-from charrnn.network.modules import Embedding, Linear, drawing
+from charrnn.network.modules import Embedding, Linear
 from charrnn.network.stack.recurrent import Recurrent
 
 __all__ = ["Decoder", "Memory"]
@@ -59,13 +59,13 @@ class Decoder(nn.Module):
         hidden, read = config.hidden_size, (1 + config.bidirectional) * config.hidden_size
         self.parts = len(CELLS[config.cell].state)
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
-        self.bridge = _linear(read, self.parts * config.num_layers * hidden, generator)
+        bridge = self.parts * config.num_layers * hidden
+        self.bridge = Linear(read, bridge, generator, first=_glorot)
         self.rnn = Recurrent.of(config, generator)
         # A bias would add the same to all scores of a step, which changes nothing.
-        self.key = _linear(read, hidden, generator, bias=False)
-        self.move = _linear(hidden, 2 * reach + 1, generator)
-        nn.init.zeros_(self.move.weight)
-        self.out = _linear(read + hidden, hidden, generator)
+        self.key = Linear(read, hidden, generator, bias=False, first=_glorot)
+        self.move = Linear(hidden, 2 * reach + 1, generator, first=_still)
+        self.out = Linear(read + hidden, hidden, generator, first=_glorot)
 
     def remember(self, output: Tensor, lengths: Tensor) -> tuple[Memory, State, Tensor]:
         """What to look at, and how to begin.
@@ -137,12 +137,11 @@ def _attention(scores: Tensor, moves: Tensor, focus: Tensor) -> Tensor:
     return torch.stack(steps, 1)
 
 
-def _linear(
-    inputs: int, outputs: int, generator: torch.Generator | None, *, bias: bool = True
-) -> nn.Linear:
-    layer = Linear(inputs, outputs, bias)
-    if drawing():
-        nn.init.xavier_uniform_(layer.weight, generator=generator)
-        if bias:
-            nn.init.zeros_(layer.bias)
-    return layer
+def _glorot(weight: Tensor, generator: torch.Generator | None) -> None:
+    nn.init.xavier_uniform_(weight, generator=generator)
+
+
+def _still(weight: Tensor, generator: torch.Generator | None) -> None:
+    """No move at first."""
+    _glorot(weight, generator)  # drawn all the same, for the sake of what is drawn after it
+    nn.init.zeros_(weight)

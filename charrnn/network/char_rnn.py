@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, checked_ids
+from charrnn.arrays import Floats, Weights, checked_ids
 from charrnn.cells.layout import refuse_bidirectional, weight_shapes
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig
@@ -23,7 +24,7 @@ from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import CorpusRecord, ModelFolder, ModelRecord, model_files
 from charrnn.network.base import Network
 from charrnn.network.modes import own_modes
-from charrnn.network.modules import Embedding, linear, undrawn
+from charrnn.network.modules import Embedding, Linear, undrawn
 from charrnn.network.stack.recurrent import Recurrent
 from charrnn.text.tokenizer import Tokenizer
 
@@ -56,7 +57,7 @@ class CharRNN(Network):
         self.corpus: CorpusRecord | None = None
         self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.rnn = Recurrent.of(config, generator)
-        self.head = linear(config.hidden_size, config.vocab_size, generator)
+        self.head = Linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(
         self, ids: Tensor, state: State | None = None, generator: torch.Generator | None = None
@@ -75,8 +76,8 @@ class CharRNN(Network):
             state: after the last token, still part of the graph; see `recurrent.detach`.
 
         Raises:
-            UsageError: for anything else, and for no ids at all. On a GPU ids are not compared
-                with the vocabulary.
+            UsageError: for anything else, and for no ids at all. On a GPU, and inside transforms of
+                `torch.func`, ids are not compared with the vocabulary.
         """
         ids = self._checked(ids)
         hidden, state = self.rnn(self.embedding.weight, state, ids.t(), generator)  # (T, B, H)
@@ -94,7 +95,8 @@ class CharRNN(Network):
         device = self.embedding.weight.device
         if ids.device != device:
             raise UsageError(f"the ids are on {ids.device}", f"move them to {device}")
-        if ids.device.type == "cpu":  # elsewhere it would have to be waited for
+        # On a GPU they would have to be waited for.
+        if ids.device.type == "cpu" and not _is_wrapped(ids):
             checked_ids(ids, self.config.vocab_size, 2)
         return ids if ids.dtype in READ else ids.long()
 
@@ -106,8 +108,9 @@ class CharRNN(Network):
         have trained it on since is not written anywhere.
 
         Raises:
-            UsageError: for a tokenizer of another size, and for weights that are computed from
-                others (pruning, parametrizations), which a folder has no names for.
+            UsageError: for a tokenizer of another size, for weights that are computed from others
+                (pruning, parametrizations) or are not of this class, which a folder has no names
+                for, and for numbers that are not finite in float32.
             CannotCreateError: if the folder can't be made, or is not empty.
             ReadWriteError: if writing fails.
         """
@@ -120,10 +123,7 @@ class CharRNN(Network):
             )
             raise UsageError(found, "give its own tokenizer, or set corpus to None")
         weights = self.weights()
-        if unknown := sorted(weights.keys() - weight_shapes(self.config).keys()):
-            found = f"a model folder has no place for {unknown[0]}"
-            advice = "end the pruning or parametrization: prune.remove, remove_parametrizations"
-            raise UsageError(found, advice)
+        _refuse_unreadable(weights, weight_shapes(self.config))
         record = ModelRecord(
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
@@ -162,3 +162,31 @@ class CharRNN(Network):
             copies = {name: torch.tensor(values) for name, values in weights.items()}
             network.load_state_dict(copies, assign=True)
         return network.eval()
+
+
+def _is_wrapped(ids: Tensor) -> bool:
+    """Whether a transform of `torch.func` hides the numbers of a tensor on the CPU."""
+    try:
+        ids.numpy()
+    except RuntimeError:
+        return True
+    except TypeError:  # another layout: they are no ids
+        pass
+    return False
+
+
+def _refuse_unreadable(weights: Weights, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights from which a model folder would be made that nothing can read."""
+    if unknown := sorted(weights.keys() - shapes.keys()):
+        found, name = f"a model folder has no place for {unknown[0]}", unknown[0]
+        advice = "take that module out of the network, or save it with torch.save"
+        if ".parametrizations." in name or name.endswith(("_mask", "_orig")):
+            advice = "end the pruning or parametrization: prune.remove, remove_parametrizations"
+        raise UsageError(found, advice)
+    for name, shape in shapes.items():
+        if name not in weights or weights[name].shape != shape:
+            found = f"weight {name} is missing or has another shape than {shape}"
+            raise UsageError(found, "give the network the modules that its config describes")
+        if not np.isfinite(weights[name]).all():
+            found = f"weight {name} holds NaN or infinity, or a number beyond float32"
+            raise UsageError(found, "save the network as it was before, and train more slowly")

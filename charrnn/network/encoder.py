@@ -10,7 +10,7 @@ from torch import Tensor
 
 from charrnn.config import ModelConfig
 from charrnn.network.base import Network
-from charrnn.network.modules import Embedding, linear
+from charrnn.network.modules import Embedding, Linear
 from charrnn.network.stack.recurrent import Recurrent
 
 __all__ = ["Encoder", "turned"]
@@ -36,7 +36,7 @@ class Encoder(Network):
         super().__init__()
         self.config = config
         if features:
-            self.input = linear(features, config.embed_size, generator)
+            self.input = Linear(features, config.embed_size, generator)
         else:
             self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.rnn = Recurrent.of(config, generator)

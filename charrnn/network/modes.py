@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -43,7 +43,12 @@ def own_modes() -> Iterator[None]:
 
 
 def in_own_modes(steps: Generator[Item]) -> Generator[Item]:
-    """`steps`, each in `own_modes`; they are closed in them, too."""
+    """`steps`, each in `own_modes`; they are closed in them, too.
+
+    Raises:
+        UsageError: in a copy of the process that began, unless it closes them at once.
+    """
+    process = os.getpid()
     try:
         while True:
             with own_modes():
@@ -52,8 +57,13 @@ def in_own_modes(steps: Generator[Item]) -> Generator[Item]:
                 except StopIteration:
                     return
             yield item
+            if os.getpid() != process:
+                raise UsageError(
+                    "this process was forked from the one that trains",
+                    "leave the loop here, and go on there",
+                )
     finally:
-        with own_modes():
+        with own_modes() if os.getpid() == process else nullcontext():
             steps.close()
 
 

@@ -7,14 +7,14 @@ but then it loads its compiler, which takes a second.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["Embedding", "Linear", "drawing", "linear", "undrawn"]
+__all__ = ["Embedding", "Linear", "drawing", "undrawn", "usual", "zeros"]
 
 _drawing: ContextVar[bool] = ContextVar("drawing", default=True)
 
@@ -34,32 +34,62 @@ def undrawn() -> Iterator[None]:
         _drawing.reset(before)
 
 
+def usual(weight: Tensor, generator: torch.Generator | None) -> None:
+    """As PyTorch draws them."""
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+
+
+def zeros(weight: Tensor, _: torch.Generator | None) -> None:
+    """Zeros, for which nothing is drawn."""
+    nn.init.zeros_(weight)
+
+
 class Linear(nn.Linear):
-    """A linear layer in float32 whose weights are not drawn yet."""
+    """A linear layer in float32, whose bias is zero at first.
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
-        super().__init__(inputs, outputs, bias, dtype=torch.float32)
+    Args:
+        inputs, outputs: its widths.
+        generator: of the first weights; None for PyTorch's own.
+        bias: whether it has one.
+        first: draws the first weights.
+    """
 
-    def reset_parameters(self) -> None:
-        """Leave them as they are."""
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        generator: torch.Generator | None = None,
+        *,
+        bias: bool = True,
+        first: Callable[[Tensor, torch.Generator | None], None] = usual,
+    ) -> None:
+        with undrawn():  # PyTorch's constructor calls `reset_parameters`
+            super().__init__(inputs, outputs, bias, dtype=torch.float32)
+        self.first = first
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the first weights anew; from PyTorch's own generator, if none is given."""
+        if drawing():
+            self.first(self.weight, generator)
+            if self.bias is not None:
+                nn.init.zeros_(self.bias)
 
 
 class Embedding(nn.Embedding):
-    """An embedding in float32, its weights drawn from the normal distribution."""
+    """An embedding in float32, its weights drawn from the normal distribution.
 
-    def __init__(self, rows: int, size: int, generator: torch.Generator | None) -> None:
-        super().__init__(rows, size, dtype=torch.float32)
+    Args:
+        rows, size: its shape.
+        generator: of the first weights; None for PyTorch's own.
+    """
+
+    def __init__(self, rows: int, size: int, generator: torch.Generator | None = None) -> None:
+        with undrawn():  # PyTorch's constructor calls `reset_parameters`
+            super().__init__(rows, size, dtype=torch.float32)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the first weights anew; from PyTorch's own generator, if none is given."""
         if drawing():
             nn.init.normal_(self.weight, generator=generator)
-
-    def reset_parameters(self) -> None:
-        """Leave them as they are."""
-
-
-def linear(inputs: int, outputs: int, generator: torch.Generator | None) -> Linear:
-    """A linear layer whose first weights are drawn as PyTorch draws them; its bias is zero."""
-    layer = Linear(inputs, outputs)
-    if drawing():
-        nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-        nn.init.zeros_(layer.bias)
-    return layer

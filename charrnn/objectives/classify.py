@@ -26,7 +26,7 @@ from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import linear
+from charrnn.network.modules import Linear
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
@@ -63,7 +63,7 @@ class ClassifierNetwork(Encoder):
     def __init__(self, config: ModelConfig, classes: int, generator: torch.Generator) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
-        self.head = linear(width, classes, generator)
+        self.head = Linear(width, classes, generator)
 
     def forward(
         self, ids: Tensor, lengths: Tensor, generator: torch.Generator | None = None

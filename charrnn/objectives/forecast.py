@@ -16,7 +16,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from charrnn.arrays import Floats, Weights
 from charrnn.config import ModelConfig, TrainConfig
@@ -26,7 +26,7 @@ from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import Linear
+from charrnn.network.modules import Linear, zeros
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.batches.groups import Groups
 from charrnn.objectives.batches.windows import (
@@ -69,9 +69,8 @@ class ForecasterNetwork(Encoder):
     def __init__(self, config: ModelConfig, task: Forecast, generator: torch.Generator) -> None:
         super().__init__(config, task.inputs, generator)
         self.quantiles = len(task.quantiles)
-        self.head = Linear(config.hidden_size, task.horizon * self.quantiles)
-        nn.init.zeros_(self.head.weight)  # so that training begins with the naive forecast
-        nn.init.zeros_(self.head.bias)
+        # Of zeros, so that training begins with the naive forecast.
+        self.head = Linear(config.hidden_size, task.horizon * self.quantiles, first=zeros)
 
     def forward(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """What windows (T, B, I) become: (B, horizon, Q), differences in units of their scale."""

@@ -25,7 +25,7 @@ from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import linear
+from charrnn.network.modules import Linear
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide, start_capitals
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
@@ -71,7 +71,7 @@ class TaggerNetwork(Encoder):
     ) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
-        self.head = linear(width, kind.outputs, generator)
+        self.head = Linear(width, kind.outputs, generator)
         parts = torch.from_numpy(parts_of(tags)) if kind.in_parts else None  # (P, K)
         self.register_buffer("parts", parts, persistent=False)
 

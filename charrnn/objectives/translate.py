@@ -22,7 +22,7 @@ from charrnn.folder.record import Evaluation, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.attention import Decoder
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import linear
+from charrnn.network.modules import Linear
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
@@ -57,7 +57,7 @@ class TranslatorNetwork(Encoder):
     def __init__(self, config: ModelConfig, reach: int, generator: torch.Generator) -> None:
         super().__init__(config, generator=generator)
         self.decoder = Decoder(config, reach, generator)
-        self.head = linear(config.hidden_size, config.vocab_size, generator)
+        self.head = Linear(config.hidden_size, config.vocab_size, generator)
 
     def forward(
         self,

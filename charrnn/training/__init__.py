@@ -5,6 +5,7 @@
 events     what training reports while it runs
 saver      saves that are written while training goes on
 pace       how long a run takes: the fastest way to compute, updates, other programs
+bar        a progress bar
 diagnosis  a run that has diverged, or has not enough memory
 recorder   evaluations, best weights and saves of a run
 loop       update, evaluate and save until a run is over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from charrnn.learning.hardware import clock
@@ -23,7 +24,8 @@ INTERRUPTED_SECONDS = 2.0  # how long Ctrl-C waits for a save that is under way
 def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Iterator[Event]:
     """Train until the run is over.
 
-    Closing the iterator stops the run and saves it.
+    Closing the iterator stops the run and saves it; in a copy of the process, which `os.fork` made,
+    nothing is saved, as the run goes on in the process itself.
 
     Args:
         learner: as far as it has come.
@@ -38,13 +40,14 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         ReadWriteError: if saving fails, which is noticed within a moment; what was saved before
             stays.
     """
-    saver = recorder.saver
+    saver, process = recorder.saver, os.getpid()
     try:
         try:
             yield from _updates(learner, recorder, deadline)
         except GeneratorExit:  # the caller has left
-            recorder.close(learner)
-            saver.wait()
+            if os.getpid() == process:
+                recorder.close(learner)
+                saver.wait()
             raise
         except KeyboardInterrupt:
             raise

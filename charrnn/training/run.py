@@ -8,15 +8,16 @@ model = run.finish()                  # trains to the end, with a progress bar
 from __future__ import annotations
 
 import math
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.arguments import checked
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
-from charrnn.errors import CharRNNError, UsageError, printable
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
 from charrnn.folder.place import Place
@@ -195,14 +196,16 @@ class Run:
         if ranks.follows:
             self._follow(prepared, ranks)
             return
+        process = os.getpid()
         try:
             with kept_memory(), closing(in_own_modes(prepared.start())) as events:
                 for event in events:
                     self._note(event)
                     yield event
         finally:
-            with suppress(LostError):
-                ranks.tell(Leave(self._is_over))
+            if os.getpid() == process:  # not in a copy, which `os.fork` made
+                with suppress(LostError):
+                    ranks.tell(Leave(self._is_over))
 
     @property
     def folder(self) -> Path | None:
@@ -246,31 +249,39 @@ class Run:
         """Train to the end.
 
         Args:
-            progress: whether to show a progress bar, in a notebook or a terminal.
+            progress: whether to show a progress bar, in a notebook or on standard error.
 
         Returns:
             model: the one with the lowest validation loss or the best score; see `load`.
 
         Raises:
             CharRNNError: as `loop`.
-            KeyboardInterrupt: after Ctrl-C, once all is saved; `finish` goes on from there.
+            KeyboardInterrupt: after Ctrl-C, once all is saved; `finish` goes on from there. Before
+                the first update, at once.
         """
-        from tqdm.auto import tqdm  # not before it is needed: it takes a while to import
+        if not self._is_over:
+            self._to_the_end(progress=progress)
+        return load(self.folder)
 
-        with (
-            noted(signal.SIGINT) as received,
-            tqdm(unit=" updates", disable=not progress or processes().follows) as bar,
-            closing(iter(self)) as events,  # type: ignore[type-var]
-        ):
+    def _to_the_end(self, *, progress: bool) -> None:
+        from charrnn.training.bar import Bar  # not before it is needed: tqdm takes a while
+
+        received: list[int] | None = None
+        with ExitStack() as stack:
+            shown = progress and not processes().follows
+            bar = stack.enter_context(closing(Bar(shown=shown, nats=self._nats)))
+            events: Iterator[Event] = iter(self)
+            stack.enter_context(closing(events))  # type: ignore[type-var]
             for event in events:
-                _show(event, bar, self._step, self._nats)
+                if received is None:  # before there is something to save, Ctrl-C ends it at once
+                    received = stack.enter_context(noted(signal.SIGINT))
+                bar.show(event, self._step)
                 if received:
                     break
         if not self._is_over:
             if processes().follows:
                 raise CharRNNError("the first process has stopped this run", "see what it says")
             raise KeyboardInterrupt
-        return load(self.folder)
 
     @property
     def _state(self) -> str:
@@ -308,23 +319,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         return notebook.table("charrnn run", self.facts, self._sample)
-
-
-def _show(event: Event, bar: Any, step: int, nats: str) -> None:
-    """Show an event on a bar of `tqdm`; `step` updates have been made, and losses are in `nats`."""
-    match event:
-        case Started():
-            bar.total = event.training.steps
-            bar.initial = bar.n = bar.last_print_n = event.step  # else a rate includes them
-            for line in () if bar.disable else (*event.notes, event.summary):
-                bar.write(printable(line))
-        case Progress():
-            bar.set_postfix_str(f"{event.train_nats:.3f}{nats}", refresh=False)
-        case Corrected():
-            bar.total = event.steps
-        case Evaluated():
-            bar.set_description(f"validation {event.evaluation.val_nats:.4f}{nats}")
-    bar.update(step - bar.n)
 
 
 def _stopped(place: Place, sources: Sources | None) -> StoppedRun:

@@ -91,3 +91,13 @@ def test_the_first_state_is_what_each_direction_has_read_last() -> None:
     for one, other in zip(before, decoder.remember(changed, LENGTHS)[1], strict=True):
         torch.testing.assert_close(one, other)
         assert one.shape == (2, B, H)
+
+
+def test_a_decoder_is_reset_as_it_was_made() -> None:
+    decoder = decoder_of()
+    torch.nn.init.zeros_(decoder.out.weight)
+    for module in decoder.modules():
+        if reset := getattr(module, "reset_parameters", None):
+            reset()
+    assert decoder.out.weight.any()
+    assert not decoder.move.weight.any(), "no move at first"

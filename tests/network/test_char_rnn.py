@@ -201,3 +201,103 @@ def test_weights_may_be_given_by_functional_call(cell: CellName, engine: EngineN
     logits.square().sum().backward()
     assert all(weight.grad is not None for weight in given.values())
     assert all(weight.grad is None for weight in network.parameters())
+
+
+def drawn(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_reset_parameters_draws_first_weights_as_the_constructor_does(cell: CellName) -> None:
+    """Those of the head and the embedding once left them as they were, in silence."""
+    config = small_config(cell, hidden_size=WIDTH)
+    expected, network = (CharRNN(config, drawn(seed)) for seed in (1, 2))
+    generator = drawn(1)
+    modules: list[Any] = [network.embedding, network.rnn, network.head]
+    for module in modules:
+        module.reset_parameters(generator)
+    for name, weight in network.named_parameters():
+        assert torch.equal(weight, expected.get_parameter(name)), name
+
+
+def test_every_module_can_be_reset_as_pytorchs_own(cell: CellName) -> None:
+    network = make(cell)
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    modules: list[Any] = list(network.modules())
+    for module in modules:
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    same = [name for name, weight in network.named_parameters() if weight.equal(before[name])]
+    assert all("bias" in name for name in same), same
+
+
+def test_a_network_shows_its_shape() -> None:
+    network = CharRNN(small_config("gru", hidden_size=WIDTH, dropout=0.25, skip=True))
+    sizes = f"gru, {network.config.embed_size}, {WIDTH}, num_layers={L}, dropout=0.25, skip=True"
+    assert f"(rnn): Recurrent({sizes})" in repr(network)
+    alone = CharRNN(small_config("rnn", hidden_size=WIDTH, num_layers=1, dropout=0.0))
+    assert f"(rnn): Recurrent(rnn, {network.config.embed_size}, {WIDTH})" in repr(alone)
+
+
+def test_shapes_can_be_computed_without_numbers(cell: CellName) -> None:
+    network = make(cell).to("meta")
+    logits, state = network(IDS.to("meta"))
+    assert logits.shape == (B, T, V)
+    assert [part.shape for part in state] == [(L, B, WIDTH)] * len(network.rnn.cell.state)
+
+
+def slopes(network: CharRNN) -> dict[str, Tensor]:
+    """The gradients of a loss by every weight, as a transform finds them."""
+
+    def loss(given: dict[str, Tensor]) -> Tensor:
+        logits: Tensor = torch.func.functional_call(network, given, (IDS,))[0]
+        return logits.square().sum()
+
+    given = {name: weight.detach() for name, weight in network.named_parameters()}
+    found: dict[str, Tensor] = torch.func.grad(loss)(given)
+    return found
+
+
+@pytest.mark.parametrize("engine", ["auto", "loops"])
+def test_engines_refuse_transforms_and_name_what_takes_them(
+    cell: CellName, engine: EngineName
+) -> None:
+    """The ids were once said to be none."""
+    network = make(cell, engine)
+    advice = r"inside a transform of torch\.func; call network\.compute\(\"torch\"\)"
+    with pytest.raises(CharRNNError, match=advice):
+        slopes(network)
+    with pytest.raises(CharRNNError, match=advice):
+        torch.func.vmap(lambda row: network(row[None])[0])(IDS)
+
+
+def test_pytorchs_own_layers_take_gradients_as_a_transform(cell: CellName) -> None:
+    network = make(cell, "torch").double()
+    network(IDS)[0].square().sum().backward()
+    for name, slope in slopes(network).items():
+        torch.testing.assert_close(slope, network.get_parameter(name).grad)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e300])
+def test_a_folder_that_nothing_could_read_is_not_written(wrong: float, tmp_path: Path) -> None:
+    network = make("gru").double()
+    with torch.no_grad():
+        network.head.weight[1, 2] = wrong
+    with pytest.raises(CharRNNError, match=r"weight head\.weight holds NaN or infinity"):
+        network.save_pretrained(tmp_path / "model", CharTokenizer("\n abcdefghi"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_has_no_place_for_modules_of_ones_own(tmp_path: Path) -> None:
+    class Wider(CharRNN):
+        def __init__(self) -> None:
+            super().__init__(small_config("gru", hidden_size=WIDTH))
+            self.extra = torch.nn.Linear(2, 3)
+
+    tokenizer = CharTokenizer("\n abcdefghi")
+    with pytest.raises(CharRNNError, match=r"no place for extra\.bias; take that module out"):
+        Wider().save_pretrained(tmp_path / "model", tokenizer)
+    other = make("gru")
+    other.head = type(other.head)(WIDTH, V + 1)
+    with pytest.raises(CharRNNError, match=r"weight head\.weight is missing or has another shape"):
+        other.save_pretrained(tmp_path / "model", tokenizer)
+    assert not list(tmp_path.iterdir())

@@ -14,7 +14,6 @@ from tqdm import tqdm
 from charrnn import resume, train
 from charrnn.terminal import progress
 from charrnn.terminal.progress import Interrupted, show
-from charrnn.training import run
 from charrnn.training.events import Event, Finished, Progress, Started
 
 DONE = Finished(
@@ -71,6 +70,20 @@ def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "charrnn train --resume" in capsys.readouterr().err
 
 
+def test_ctrl_c_before_the_first_event_ends_at_once() -> None:
+    """All ways to compute are tried before it, which may take a minute."""
+    went_on = []
+
+    def events() -> Iterator[Event]:
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(True)
+        yield SOME[0]
+
+    with pytest.raises(KeyboardInterrupt):
+        show(events())
+    assert not went_on
+
+
 def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
     verse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,9 +95,7 @@ def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
             break
     started = next(iter(resume("model")))
     assert isinstance(started, Started)
-    on_terminal, in_notebook = (tqdm(file=io.StringIO()) for _ in range(2))
-    progress._show(started, on_terminal, "character")
-    run._show(started, in_notebook, 30, " nats")
-    for bar in (on_terminal, in_notebook):
-        assert (bar.total, bar.initial, bar.n, bar.last_print_n) == (40, 30, 30, 30)
-        assert bar.format_dict["rate"] is None, "nothing was learnt yet"
+    bar = tqdm(file=io.StringIO())
+    progress._show(started, bar, "character")
+    assert (bar.total, bar.initial, bar.n, bar.last_print_n) == (40, 30, 30, 30)
+    assert bar.format_dict["rate"] is None, "nothing was learnt yet"

@@ -80,6 +80,7 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         self.cell = CELLS[cell]
+        self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.dropout = dropout
@@ -89,8 +90,7 @@ class Recurrent(nn.Module):
         self.rows: Rows | None = None
         for name, shape in recurrent_shapes(cell, input_size, hidden_size, num_layers).items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, dtype=torch.float32)))
-        if drawing():
-            self.reset_parameters(generator)
+        self.reset_parameters(generator)
 
     @classmethod
     def of(cls, config: ModelConfig, generator: torch.Generator | None = None) -> Recurrent:
@@ -106,14 +106,27 @@ class Recurrent(nn.Module):
             generator=generator,
         )
 
-    def reset_parameters(self, generator: torch.Generator | None) -> None:
-        """Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.
+    def extra_repr(self) -> str:
+        """The shape, and what differs from the usual, as PyTorch's own layers show it."""
+        shown = f"{self.cell.name}, {self.input_size}, {self.hidden_size}"
+        settings = ("num_layers", 1), ("dropout", 0.0), ("weight_dropout", 0.0), ("skip", False)
+        for name, usual in settings:
+            if (value := getattr(self, name)) != usual:
+                shown += f", {name}={value}"
+        return shown
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the first weights anew; from PyTorch's own generator, if none is given.
+
+        Orthogonal recurrent weights, Glorot input weights, zero biases, open forget gates.
 
         Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in
         deep linear neural networks", 2014; Glorot and Bengio, "Understanding the difficulty of
         training deep feedforward neural networks", 2010; Jozefowicz, Zaremba and Sutskever, "An
         empirical exploration of recurrent network architectures", 2015 (a forget bias of 1).
         """
+        if not drawing():
+            return
         for name, weight in self.named_parameters():
             if name.startswith("bias"):
                 nn.init.zeros_(weight)
@@ -214,8 +227,9 @@ class Recurrent(nn.Module):
         """One layer; `state` is its own part, (1, B, H)."""
         weights = self._weights(layer, generator)
         dtype = x.dtype
-        if torch.is_autocast_enabled(x.device.type):
-            dtype = torch.get_autocast_dtype(x.device.type)
+        kind = x.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+            dtype = torch.get_autocast_dtype(kind)
         full = weights[0].dtype
         lanes, cell = (x if ids is None else ids).shape[1], self.cell.name
         engine = chosen(self.engine, cell, self.hidden_size, x.device, dtype, full, lanes)
@@ -223,8 +237,6 @@ class Recurrent(nn.Module):
         if ids is not None and (plain or on_gpu or len(x) * MIN_READS_PER_ROW > ids.numel()):
             short = on_gpu and not plain and len(x) <= MAX_ROWS_OF_ONES
             x, ids = read_rows(x, ids, dtype) if short else embedding(ids, x), None
-        elif ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
-            raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
         if plain:
             if dtype == full:  # else autocast sees to it
                 state = tuple(part.to(full) for part in state)

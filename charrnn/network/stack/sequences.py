@@ -25,6 +25,8 @@ from charrnn.network.stack.products import multiplied
 
 __all__ = ["sequence"]
 
+TORCH = 'call network.compute("torch") before'  # what to do where engines can't compute
+
 
 def sequence(
     cell: CellName,
@@ -51,9 +53,17 @@ def sequence(
         after: the parts of the state after the last step, (B, H) each, of the weights' dtype.
 
     Raises:
-        UsageError: on the way back, if that is to have derivatives itself.
+        IndexError: if there is no such row.
+        UsageError: on the way back, if that is to have derivatives itself; inside a transform of
+            `torch.func`.
     """
-    return tuple(_Sequence.apply(engine, cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
+    try:
+        return tuple(_Sequence.apply(engine, cell, dtype, ids, x, *weights, *before))  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        if "functorch" not in str(error):  # the transforms' own name in what PyTorch says
+            raise
+        found = f"{engine.name} can't compute inside a transform of torch.func"
+        raise UsageError(found, f"{TORCH}, which takes grad but not vmap") from None
 
 
 class _Sequence(Function):
@@ -73,6 +83,8 @@ class _Sequence(Function):
         b_hh: Tensor,
         *before: Tensor,
     ) -> tuple[Tensor, ...]:
+        if ids is not None and not 0 <= int(ids.min()) <= int(ids.max()) < len(x):
+            raise IndexError(f"ids from {int(ids.min())} to {int(ids.max())}, of {len(x)} rows")
         rule, full = RULES[cell], w_hh.dtype
         (steps, batch), hidden_size = x.shape[:2] if ids is None else ids.shape, w_hh.shape[1]
         if ids is None:
@@ -101,7 +113,7 @@ class _Sequence(Function):
     def backward(ctx: Any, d_out: Tensor | None, *d_after: Tensor | None) -> tuple[Any, ...]:
         if torch.is_grad_enabled():  # what engines compute has no graph of its own
             found = f"{ctx.engine.name} has no second derivatives, which create_graph asks for"
-            raise UsageError(found, 'call network.compute("torch") before')
+            raise UsageError(found, TORCH)
         ids, x, w_ih, w_hh, hs, memory, kept = ctx.saved_tensors
         full = w_hh.dtype
         # From step to step, gradients reach the state before in two ways: through the product (d_h)

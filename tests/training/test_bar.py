@@ -1,0 +1,122 @@
+"""A progress bar that can't be shown never ends a run."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn import Corpus, Model, Progress, Started, resume, train
+from charrnn.training.bar import Bar
+from tests.conftest import VERSE
+
+SMALL: dict[str, Any] = {"hidden_size": 8, "embed_size": 6, "num_layers": 2, "steps": 40}
+CORPUS = Corpus("Стих", VERSE * 12)
+
+
+class Failing(io.StringIO):
+    """A stream that takes some writes and then fails, as a pipe that nobody reads does."""
+
+    def __init__(self, error: Exception, writes: int) -> None:
+        super().__init__()
+        self.error, self.left = error, writes
+
+    def write(self, text: str) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().write(text)
+
+
+class NotFlushed(io.StringIO):
+    """A stream that is full when it is flushed."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+ENDS: dict[str, Any] = {
+    "none": lambda: None,
+    "cp1251": lambda: io.TextIOWrapper(io.BytesIO(), "cp1251", "strict"),
+    "ascii": lambda: io.TextIOWrapper(io.BytesIO(), "ascii", "strict"),
+    "closed": closed,
+    "a pipe that nobody reads": lambda: Failing(BrokenPipeError(32, "Broken pipe"), 0),
+    "one that fails later": lambda: Failing(BrokenPipeError(32, "Broken pipe"), 5),
+    "one of a window that is gone": lambda: Failing(RuntimeError("deleted"), 1),
+    "a full disk": NotFlushed,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("stream", ["stderr", "stdout", "both"])
+def test_no_stream_ends_a_run(
+    end: str, stream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+    run = train(CORPUS, **SMALL, out=tmp_path / "model")
+    with monkeypatch.context() as patch:
+        for name in ("stderr", "stdout") if stream == "both" else (stream,):
+            patch.setattr(sys, name, ENDS[end]())
+        model = run.finish()
+    assert isinstance(model, Model)
+
+
+def test_what_a_stream_has_no_characters_for_is_shown_as_escapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(shown, "cp1251", "strict"))
+    train(CORPUS, **SMALL, out=tmp_path / "model").finish()
+    sys.stderr.flush()
+    assert "2\\xd78 lstm" in shown.getvalue().decode("cp1251")
+    assert "40/40" in shown.getvalue().decode("cp1251")
+
+
+def test_nothing_is_written_to_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The notes and the summary once were, among the text that a program writes."""
+    crlf = tmp_path / "verse.txt"
+    crlf.write_bytes(CORPUS.text.replace("\n", "\r\n").encode())
+    train(crlf, **SMALL, out=tmp_path / "model").finish()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "CRLF became LF" in err
+    assert "2×8 lstm" in err
+
+
+def test_a_run_that_is_over_shows_no_bar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(CORPUS, **SMALL, out=tmp_path / "model")
+    run.finish(progress=False)
+    assert isinstance(run.finish(), Model)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
+    verse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once counted as learnt in the first moment, so that no time seemed to be left."""
+    monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
+    for event in train(verse, out=tmp_path / "model", **SMALL):
+        if isinstance(event, Progress) and event.step == 30:
+            break
+    started = next(iter(resume(tmp_path / "model")))
+    assert isinstance(started, Started)
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    with closing(Bar(shown=True, nats=" nats")) as bar:
+        bar.show(started, 30)
+    assert "30/40" in shown.getvalue()
+    assert "? updates/s" in shown.getvalue()
