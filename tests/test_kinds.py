@@ -168,7 +168,10 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
             f"{name}.sampler": (one.sampler, {"state": one.start(), "max_tokens": 9}),
             f"{name}.log_probs": (one.log_probs, {"text": VERSE, "unknown": "error"}),
             f"{name}.token_log_probs": (one.token_log_probs, {"ids": ids[None]}),
-            f"{name}.score_lines": (one.score_lines, {"lines": ["the"], "unknown": "error"}),
+            f"{name}.score_lines": (
+                one.score_lines,
+                {"lines": ["the"], "unknown": "error", "first": 5},
+            ),
             f"{name}.generate": (one.generate, prompt),
             f"{name}.stream": (one.stream, prompt),
             f"{name}.generate_batch": (one.generate_batch, {"count": 2} | prompt),

@@ -6,7 +6,7 @@ line names the usual one and another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from charrnn.config import Reading
@@ -30,6 +30,7 @@ def texts_in(
     column: str = "text",
     *,
     headless: bool = False,
+    before_waiting: Callable[[], object] | None = None,
 ) -> Iterator[str]:
     """Texts in the order in which they stand; one that is missing in a table is empty.
 
@@ -40,13 +41,14 @@ def texts_in(
         column: unless `reading` names one.
         headless: whether a table as text whose first line names no usual column has no header, and
             its texts in the first column.
+        before_waiting: called whenever all that has come by standard input is read.
 
     Raises:
         CharRNNError: as `rows.opened`; for a table without the column, or with what is no text.
     """
     cleaner = Cleaner()
     headless = headless and reading.text_column is None
-    for file in opened(sources, reading, notes):
+    for file in opened(sources, reading, notes, before_waiting):
         if file.form is not Form.TEXT or reading.text_column is not None:
             found = _of(file, reading.text_column or column, headless)
         elif _is_table(file, column):
