@@ -139,7 +139,7 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         "inside.activity": (inside.activity, {"model": both, "ids": ids, "names": None}),
         "inside.saliency": (
             inside.saliency,
-            {"model": both, "text": "the", "at": 2, "window": 3, "unknown": "error"},
+            {"model": both, "text": "the", "at": 2, "window": 3} | more,
         ),
         "inside.gradients": (inside.gradients, {"models": [model], "text": "the clerk"} | more),
         "inside.units": (inside.units, {"model": model, "text": text} | more),
