@@ -107,8 +107,8 @@ class Stream:
         self.head = self._left = b"" if arrives else file.read(HEAD)
         # At a terminal, one Ctrl-D ends the text.
         self._ended = not arrives and len(self.head) < HEAD
-        while arrives and not kinds.is_plain(self.head) and self.grow():
-            pass
+        if arrives:
+            self.grow()
 
     @property
     def ended(self) -> bool:
@@ -116,22 +116,22 @@ class Stream:
         return self._ended and not self._left
 
     def grow(self) -> bool:
-        """Wait for more of the head; whether more has come."""
-        if self._ended or len(self.head) >= HEAD:
-            return False
-        more = self._file.read(CHUNK)
-        self._ended = not more
-        self.head += more[: HEAD - len(self.head)]
-        self._left += more
-        return not self._ended
+        """Wait for more of the head, for all of it if it may be no text; whether more has come."""
+        before = len(self.head)
+        while not self._ended and len(self.head) < HEAD:
+            more = self._file.read(CHUNK)
+            self._ended = not more
+            self.head += more[: HEAD - len(self.head)]
+            self._left += more
+            if kinds.is_plain(self.head):
+                break
+        return len(self.head) > before
 
     def some(self) -> bytes:
         """The next bytes: many, or those that have come."""
         if not self._arrives:
             return self.read(CHUNK)
-        while not (self._left and kinds.is_plain(self.head)) and self.grow():
-            pass
-        if not self._left and not self._ended:
+        if not self._left and not self.grow() and not self._ended:
             self._left = self._file.read(CHUNK)
             self._ended = not self._left
         data, self._left = self._left, b""

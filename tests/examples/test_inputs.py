@@ -11,7 +11,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -125,6 +125,7 @@ def test_a_column_that_is_named_is_looked_for_in_any_file() -> None:
         read("a.txt", "text")
 
 
+@example([b"\r\n", b"\r", "four\n".encode("utf-16-le"), b"one line\n"], Reading())
 @given(st.lists(st.sampled_from(PARTS), max_size=6), st.sampled_from(READINGS))
 def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
     parts: list[bytes], reading: Reading
