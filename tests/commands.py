@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from unittest import mock
 
 from charrnn.cli.app import main
 
-__all__ = ["TINY", "Copy", "run", "run_anew", "start"]
+__all__ = ["TINY", "Copy", "line_from", "run", "run_anew", "start"]
 
 TINY = ("--rnn-size", 12, "--embed-size", 6, "--batch-size", 4, "--seq-length", 16)
 # A process that has imported what training needs, which takes two seconds of a processor, and has
@@ -53,6 +54,14 @@ def run_anew(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.Com
     process = start(cwd, *arguments, stdin=subprocess.PIPE)
     out, err = process.communicate(data, timeout=120)
     return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
+
+
+def line_from(process: subprocess.Popen[bytes]) -> bytes:
+    """The next line of its output, of which nothing is kept back here: it has `bufsize=0`."""
+    assert process.stdout is not None
+    has_come, _, _ = select.select([process.stdout], [], [], 120)
+    assert has_come, "there is no answer"
+    return process.stdout.readline()
 
 
 class Copy:

@@ -141,7 +141,7 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
         "inside.activity": (inside.activity, {"model": both, "ids": ids, "names": None}),
         "inside.saliency": (
             inside.saliency,
-            {"model": both, "text": "the", "at": 2, "window": 3, "unknown": "error"},
+            {"model": both, "text": "the", "at": 2, "window": 3} | more,
         ),
         "inside.gradients": (inside.gradients, {"models": [model], "text": "the clerk"} | more),
         "inside.units": (inside.units, {"model": model, "text": text} | more),
@@ -170,7 +170,10 @@ def public(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]
             f"{name}.sampler": (one.sampler, {"state": one.start(), "max_tokens": 9}),
             f"{name}.log_probs": (one.log_probs, {"text": VERSE, "unknown": "error"}),
             f"{name}.token_log_probs": (one.token_log_probs, {"ids": ids[None]}),
-            f"{name}.score_lines": (one.score_lines, {"lines": ["the"], "unknown": "error"}),
+            f"{name}.score_lines": (
+                one.score_lines,
+                {"lines": ["the"], "unknown": "error", "first": 5},
+            ),
             f"{name}.generate": (one.generate, prompt),
             f"{name}.stream": (one.stream, prompt),
             f"{name}.generate_batch": (one.generate_batch, {"count": 2} | prompt),

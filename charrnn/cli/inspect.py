@@ -182,7 +182,8 @@ def _show_what_mattered(model: Predictor, text: str, at: int, unknown: Unknown, 
     from charrnn.inside.counterfactuals import saliency
     from charrnn.terminal.activity import show_saliency
 
-    found = saliency(model, text, at, unknown=unknown)
+    with progress_bar() as done:
+        found = saliency(model, text, at, unknown=unknown, progress=done)
     if json:
         write(encode_json(found._asdict() | {"changes": found.changes.tolist()}))
     else:

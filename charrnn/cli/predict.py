@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from itertools import islice, takewhile
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,24 +109,51 @@ def _is_model(argument: str) -> bool:
 def _answer(
     model: Answering, inputs: list[str], reading: Reading, task: TaskRecord, *, plain: bool
 ) -> None:
-    """Answer texts in their order, some side by side."""
+    """Answer texts in their order, some side by side; those that have come, before others do."""
     from charrnn.tasks.texts import cut_note
 
     notes, cut, longest = list[str](), 0, getattr(model, "longest", sys.maxsize)
-    texts = _texts(inputs, reading, task, notes)
-    at_once = 1 if inputs == ["-"] and sys.stdin and sys.stdin.isatty() else AT_ONCE
-    while some := list(islice(texts, at_once)):
+    some = list[str]()
+
+    def answer() -> None:
+        nonlocal cut
+        if not some:
+            return
         cut += sum(len(text) > longest for text in some)
-        for answer in model.predict(some):
-            write(f"{answer.plain}\n" if plain else encode_json(answer))
+        try:
+            for found in model.predict(some):
+                write(f"{found.plain}\n" if plain else encode_json(found))
+        except OSError as error:  # who reads the texts would take it for one of theirs
+            raise _NotWrittenError(error) from None
+        some.clear()
+
+    try:
+        for text in _texts(inputs, reading, task, notes, answer):
+            some.append(text)
+            if len(some) == AT_ONCE:
+                answer()
+        answer()
+    except _NotWrittenError as failed:
+        raise failed.error from None
     if cut:
         notes.append(cut_note(cut, longest))
     for note in notes:
         say(note)
 
 
+class _NotWrittenError(Exception):
+    """An answer could not be written."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
 def _texts(
-    inputs: list[str], reading: Reading, task: TaskRecord, notes: list[str]
+    inputs: list[str],
+    reading: Reading,
+    task: TaskRecord,
+    notes: list[str],
+    before_waiting: Callable[[], object],
 ) -> Iterator[str]:
     """The texts that are meant: what is the name of a file stands for its texts."""
     from charrnn.examples.inputs import texts_in
@@ -137,7 +164,14 @@ def _texts(
     headless = is_pairs and named is None
     for one in inputs:
         if names_a_file(one):
-            is_tagger = task.name == "tag"
-            yield from texts_in([one], reading, notes, column, headless=headless, tagged=is_tagger)
+            yield from texts_in(
+                [one],
+                reading,
+                notes,
+                column,
+                headless=headless,
+                tagged=task.name == "tag",
+                before_waiting=before_waiting,
+            )
         else:
             yield as_text(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 from charrnn.config import Reading
@@ -31,6 +31,7 @@ def score(
     from charrnn.folder.reading import find_model, read_record
     from charrnn.folder.record import reading_for
     from charrnn.models.loading import load
+    from charrnn.scoring.score import BLOCK
 
     model, others = (arguments[0], arguments[1:]) if arguments else (None, [])
     if others:
@@ -38,14 +39,11 @@ def score(
         raise UsageError(f"{others[0]} is given, but score reads standard input", advice)
     loaded = load(model)
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
-    lines, end = _lines(reading), loaded.tokenizer.end
-    if end not in (None, "\n"):  # records of several lines
-        trained = reading_for(read_record(find_model(model)), reading).records
-        kind = kind_of_end(end, trained)
-        whole = split((f"{line}\n" for line in lines), kind)
-        lines = (record for records in whole for record in records if record.strip())
-    with not_as_bytes():
-        for found in loaded.score_lines(lines, unknown):
+    some, scored = list[str](), 0
+
+    def answer() -> None:
+        nonlocal scored
+        for found in loaded.score_lines(some, unknown, first=scored + 1):
             facts = {
                 "nats": found.nats,
                 "nats_per_char": found.nats_per_char,
@@ -54,14 +52,29 @@ def score(
                 "characters": found.characters,
             }
             write(encode_json(facts))
+        scored += len(some)
+        some.clear()
+
+    lines, end = _lines(reading, answer), loaded.tokenizer.end
+    if end not in (None, "\n"):  # records of several lines
+        trained = reading_for(read_record(find_model(model)), reading).records
+        kind = kind_of_end(end, trained)
+        whole = split((f"{line}\n" for line in lines), kind)
+        lines = (record for records in whole for record in records if record.strip())
+    with not_as_bytes():
+        for line in lines:
+            some.append(line)
+            if len(some) == BLOCK:
+                answer()
+        answer()
 
 
-def _lines(reading: Reading) -> Iterator[str]:
+def _lines(reading: Reading, before_waiting: Callable[[], object]) -> Iterator[str]:
     """The lines of standard input, read as `charrnn train` reads."""
-    from charrnn.decoding.pieces import pieces, standard_input
+    from charrnn.decoding.pieces import arriving, pieces
 
     rest = ""
-    for piece in pieces("standard input", standard_input(), reading):
+    for piece in pieces("standard input", arriving(before_waiting), reading):
         *lines, rest = (rest + piece.text).split("\n")
         yield from lines
         for note in piece.notes:

@@ -90,7 +90,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     from tqdm import tqdm
 
     from charrnn.evaluation import losses
-    from charrnn.evaluation.surprisals import text_score
+    from charrnn.evaluation.surprisals import targets, text_score
     from charrnn.folder.reading import find_model, read_record
     from charrnn.text.records import Records
 
@@ -107,7 +107,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
         name, text = _records(asked, tokenizer, records)
     training_ids = _training_ids(asked, tokenizer, reverse, records) if asked.dynamic else None
     is_list = isinstance(text, Records)
-    total = len(networks) * (text.size - (not is_list))
+    total = len(networks) * len(targets(text, config))
     hidden = None if asked.dynamic else True  # None: where there is no terminal
     with tqdm(total=total, unit=f" {tokenizer.loss_per}s", leave=False, disable=hidden) as bar:
         nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)

@@ -15,7 +15,15 @@ from typing import Protocol
 
 from charrnn.words import counted
 
-__all__ = ["AnyCleaner", "Cleaner", "EarlierCleaner", "Untouched", "clean", "has_surrogate"]
+__all__ = [
+    "AnyCleaner",
+    "Cleaner",
+    "EarlierCleaner",
+    "Untouched",
+    "clean",
+    "has_surrogate",
+    "is_clean",
+]
 
 BOM = "\N{BYTE ORDER MARK}"
 C1 = re.compile("[\x80-\x84\x86-\x9f]")  # all of that block but NEL, which ends a line
@@ -33,6 +41,13 @@ def clean(text: str) -> tuple[str, tuple[str, ...]]:
     """
     cleaner = Cleaner()
     return cleaner.feed(text, last=True), cleaner.notes()
+
+
+def is_clean(text: str) -> bool:
+    """Whether there is nothing to change or to tell of: of most pieces."""
+    if text.isascii():
+        return "\r" not in text and "\0" not in text
+    return MARKED.search(text) is None
 
 
 def has_surrogate(text: str) -> bool:
@@ -59,7 +74,7 @@ class Cleaner:
 
     def feed(self, text: str, last: bool = False) -> str:
         """See `AnyCleaner`."""
-        if not self._pending and _is_clean(text):
+        if not self._pending and is_clean(text):
             return text
         text = self._pending + self._without("\0", text)
         if not text.isascii():
@@ -141,13 +156,6 @@ class Untouched:
     def notes(self) -> tuple[str, ...]:
         """See `AnyCleaner`."""
         return ()
-
-
-def _is_clean(text: str) -> bool:
-    """Whether there is nothing to change or to tell of: of most pieces."""
-    if text.isascii():
-        return "\r" not in text and "\0" not in text
-    return MARKED.search(text) is None
 
 
 def _became(mark: str, lines: int) -> str:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.decoding import kinds
-from charrnn.decoding.pieces import NotTextError, Readable, Stream
+from charrnn.decoding.pieces import Arriving, NotTextError, Readable, Stream
 from charrnn.errors import (
     BadDataError,
     MissingInputError,
@@ -106,7 +106,7 @@ def sources(
 
 
 def sources_in(
-    name: str, file: BinaryIO, reading: Reading, passed: dict[str, None]
+    name: str, file: BinaryIO | Arriving, reading: Reading, passed: dict[str, None]
 ) -> Generator[Source, None, None]:
     """The same for bytes that can be read only once, such as standard input."""
     yield from _sources(name, "", file, reading, None, passed)
@@ -115,19 +115,19 @@ def sources_in(
 def _sources(
     name: str,
     file_name: str,
-    file: BinaryIO,
+    file: BinaryIO | Arriving,
     reading: Reading,
     path: Path | None,
     passed: dict[str, None],
 ) -> Generator[Source, None, None]:
     counted = _Counted(file)
-    stream = Stream(counted)
+    stream = Stream(counted, arrives=isinstance(file, Arriving))
     kind = _container(file_name, stream.head, reading)
     if kind == "zip":
         if path is None:
             raise UsageError(f"{name}: a zip archive can't be read as it comes", "save it first")
         size = path.stat().st_size
-        yield from _zipped(name, file, Budget(name, lambda: size), passed)
+        yield from _zipped(name, cast(BinaryIO, file), Budget(name, lambda: size), passed)
         return
     budget = Budget(name, lambda: counted.read_bytes)
     if kind in OPENERS:

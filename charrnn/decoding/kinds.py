@@ -10,6 +10,7 @@ __all__ = [
     "HEAD",
     "Kind",
     "decodes",
+    "is_plain",
     "is_riddled",
     "is_wide",
     "kind_of",
@@ -88,6 +89,11 @@ def kind_of(head: bytes, rules: int) -> Kind | None:
         if head.startswith(mark, offset) and (controlled or not mark.isalnum()):
             return kind if kind.binary or rules > 2 else None
     return None
+
+
+def is_plain(head: bytes) -> bool:
+    """Whether a file that begins so, with a line of UTF-8, is plain text whatever comes next."""
+    return b"\n" in head and not looks_binary(head, "utf-8") and decodes(head, "utf-8")
 
 
 def is_wide(encoding: str) -> bool:

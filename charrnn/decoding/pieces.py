@@ -8,22 +8,28 @@ document(name, texts, notes)      # str, str, … → Piece, Piece, …, of what
 from __future__ import annotations
 
 import codecs
+import os
 import re
+import select
+import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, Protocol
 
 from charrnn.config import Reading
 from charrnn.decoding import encodings, kinds
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, EarlierCleaner, Untouched
+from charrnn.decoding.cleaning import AnyCleaner, Cleaner, EarlierCleaner, Untouched, is_clean
 from charrnn.decoding.kinds import HEAD
 from charrnn.errors import BadDataError, MissingInputError
 
 __all__ = [
+    "Arriving",
     "NotTextError",
     "Piece",
+    "Readable",
     "Stream",
+    "arriving",
     "cleaned",
     "decoded",
     "document",
@@ -65,50 +71,115 @@ class Readable(Protocol):
         """`size` bytes; fewer only at the end."""
 
 
+class Arriving:
+    """A pipe or a terminal, read as its bytes come.
+
+    Args:
+        file: what it is to Python.
+        before_waiting: called whenever all that has come is read.
+    """
+
+    def __init__(self, file: BinaryIO, before_waiting: Callable[[], object]) -> None:
+        self._file, self._before_waiting = file, before_waiting
+
+    def read(self, size: int = -1, /) -> bytes:
+        """What has come, up to `size` bytes; none only at the end."""
+        try:
+            has_come, _, _ = select.select([self._file], [], [], 0)
+        except OSError:  # Windows asks sockets alone
+            has_come = []
+        if not has_come:
+            self._before_waiting()
+        return self._file.read1(min(size, CHUNK))  # type: ignore[attr-defined,no-any-return]
+
+
 class Stream:
     """Bytes to be read once, whose head can be looked at first.
 
+    Args:
+        file: what they are read from.
+        arrives: whether it gives fewer bytes at a time than are asked for. Then nothing is waited
+            for that does not matter for how its first bytes are read.
+
     Attributes:
-        head: the first bytes, up to `HEAD`.
+        head: the first bytes, up to `HEAD`; of what arrives, those that have been read.
     """
 
-    def __init__(self, file: Readable) -> None:
-        self._file = file
-        self.head = self._left = file.read(HEAD)
-        self._ended = len(self.head) < HEAD  # at a terminal, one Ctrl-D ends the text
+    def __init__(self, file: Readable, *, arrives: bool = False) -> None:
+        self._file, self._arrives = file, arrives
+        self.head = self._left = b"" if arrives else file.read(HEAD)
+        # At a terminal, one Ctrl-D ends the text.
+        self._ended = not arrives and len(self.head) < HEAD
+        if arrives:
+            self.grow()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all is read; of what arrives, whether its end has come."""
+        return self._ended and not self._left
+
+    def grow(self) -> bool:
+        """Wait for more of the head, for all of it if it may be no text; whether more has come."""
+        before = len(self.head)
+        while not self._ended and len(self.head) < HEAD:
+            more = self._file.read(CHUNK)
+            self._ended = not more
+            self.head += more[: HEAD - len(self.head)]
+            self._left += more
+            if kinds.is_plain(self.head):
+                break
+        return len(self.head) > before
+
+    def some(self) -> bytes:
+        """The next bytes: many, or those that have come."""
+        if not self._arrives:
+            return self.read(CHUNK)
+        if not self._left and not self.grow() and not self._ended:
+            self._left = self._file.read(CHUNK)
+            self._ended = not self._left
+        data, self._left = self._left, b""
+        return data
+
+    def at_hand(self, size: int) -> bytes:
+        """Up to `size` of the next bytes; none that would have to be waited for."""
+        return b"" if self._arrives else self.read(size)
 
     def read(self, size: int = -1, /) -> bytes:
         """`size` bytes; fewer only at the end."""
         if size < 0:
             size = sys.maxsize
-        data, self._left = self._left[:size], self._left[size:]
-        if len(data) < size and not self._ended:
-            more = self._file.read(min(size - len(data), sys.maxsize - HEAD))
-            self._ended = len(more) < size - len(data)
-            data += more
-        return data
+        parts, self._left = [self._left[:size]], self._left[size:]
+        missing = size - len(parts[0])
+        while missing and not self._ended:
+            more = self._file.read(min(missing, sys.maxsize - HEAD))
+            self._ended = not more if self._arrives else len(more) < missing
+            parts.append(more)
+            missing -= len(more)
+        return b"".join(parts)
 
 
 class NotTextError(BadDataError):
     """Bytes that are not text in the encoding they were read in."""
 
 
-def pieces(name: str, file: BinaryIO | Stream, reading: Reading) -> Iterator[Piece]:
-    """The text of one file, decoded and cleaned.
+def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Piece]:
+    """The text of one file, decoded and cleaned. What arrives comes at once, as far as it goes.
 
     Raises:
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
-    stream = file if isinstance(file, Stream) else Stream(file)
-    cleaner = _cleaner(stream, reading)
-    first, pending = True, ""
+    stream = file if isinstance(file, Stream) else Stream(file, arrives=isinstance(file, Arriving))
+    cleaner: AnyCleaner | None = EarlierCleaner() if reading.rules == 1 else None
+    first = True
     for text in decoded(name, stream, reading):
-        if ready := cleaner.feed(pending):
+        if cleaner is None and not is_clean(text):
+            cleaner = _cleaner(stream, reading)
+        if ready := cleaner.feed(text) if cleaner else text:
             yield Piece(name, ready, first)
             first = False
-        pending = text
-    yield Piece(name, cleaner.feed(pending, last=True), first, cleaner.notes())
+    cleaner = cleaner or Cleaner()
+    yield Piece(name, cleaner.feed("", last=True), first, cleaner.notes())
 
 
 def parts(name: str, file: BinaryIO | Stream, reading: Reading, notes: list[str]) -> Iterator[str]:
@@ -142,7 +213,7 @@ def document(name: str, texts: Iterable[str], notes: list[str]) -> Iterator[Piec
     yield Piece(name, "", first, tuple(notes))
 
 
-def read_text(name: str, file: BinaryIO, reading: Reading) -> tuple[str, tuple[str, ...]]:
+def read_text(name: str, file: Readable, reading: Reading) -> tuple[str, tuple[str, ...]]:
     """The whole text of a file, as `charrnn train` would read it, and what was changed in it.
 
     Raises:
@@ -160,20 +231,22 @@ def decoded(name: str, stream: Stream, reading: Reading) -> Iterator[str]:
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
-    if reading.rules > 1 and reading.errors != "surrogateescape":
-        _refuse_other_kinds(name, stream.head, reading)
+    _refuse_other_kinds(name, stream.head, reading)
     decoder = _decoder(reading, stream.head)
-    before, read = b"", 0
+    before, read, seen = b"", 0, len(stream.head)
     while True:
-        data = stream.read(CHUNK)
+        data = stream.some()
         read += len(data)
-        last = len(data) < CHUNK
+        last = stream.ended
+        if len(stream.head) > seen:
+            _refuse_other_kinds(name, stream.head, reading)
+            seen = len(stream.head)
         try:
             yield decoder.decode(data, final=last)
         except UnicodeDecodeError as error:
             offset = read - len(error.object) + error.start
             place = offset - read + len(before) + len(data)
-            sample = before + data + stream.read(AROUND)
+            sample = before + data + stream.at_hand(AROUND)
             raise _wrong(name, stream.head, reading.encoding, offset, sample, place) from None
         except UnicodeError:  # some codecs, like punycode, don't say where the error is
             raise _wrong(name, stream.head, reading.encoding) from None
@@ -224,13 +297,32 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
+def arriving(before_waiting: Callable[[], object]) -> BinaryIO | Arriving:
+    """What comes by standard input, as it comes; a file is all there.
+
+    Args:
+        before_waiting: called whenever all that has come is read.
+
+    Raises:
+        MissingInputError: if it is closed.
+    """
+    file = standard_input()
+    try:
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except OSError:  # one of Python's own
+        is_file = True
+    return file if is_file else Arriving(file, before_waiting)
+
+
 def _cleaner(stream: Stream, reading: Reading) -> AnyCleaner:
-    if reading.rules == 1:
-        return EarlierCleaner()
-    raw = reading.errors == "surrogateescape"
-    if raw and kinds.looks_binary(stream.head, reading.encoding):
-        return Cleaner() if kinds.decodes(stream.head, reading.encoding) else Untouched()
-    return Cleaner()
+    """What cleans a text, from the first piece on in which there is something to clean."""
+    if reading.errors != "surrogateescape":
+        return Cleaner()
+    while stream.grow():  # bytes that are no text may come yet
+        pass
+    is_text = kinds.decodes(stream.head, reading.encoding)
+    is_binary = kinds.looks_binary(stream.head, reading.encoding)
+    return Untouched() if is_binary and not is_text else Cleaner()
 
 
 def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
@@ -244,6 +336,8 @@ def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
 
 def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
     """Refuse what can be decoded and is yet no text, or one in another encoding."""
+    if reading.rules == 1 or reading.errors == "surrogateescape":
+        return
     encoding = reading.encoding
     if kind := kinds.kind_of(head, reading.rules):
         found = f"a binary file ({kind.name}), not" if kind.binary else f"{kind.name}, not plain"

@@ -170,8 +170,7 @@ def _mixed(
         if not isinstance(network, CharRNN):
             each.append(_mixed(network, text, config, training_ids, progress))
         elif training_ids is None:
-            each.append(surprisals(network, text, config))
-            progress(len(each[-1]))
+            each.append(surprisals(network, text, config, progress))
         else:
             assert not isinstance(text, Records), "refused above"
             each.append(_adapting(network, text, config, training_ids, progress))

@@ -8,7 +8,7 @@ each token and each end is scored.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,12 @@ __all__ = ["in_pieces", "surprisals", "targets", "text_score"]
 MAX_RECORDS = 256  # side by side; they are short
 
 
-def surprisals(network: CharRNN, text: Text, config: EvalConfig | None = None) -> Surprisals:
+def surprisals(
+    network: CharRNN,
+    text: Text,
+    config: EvalConfig | None = None,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Surprisals:
     """What each token of a text costs, in nats.
 
     Neither the network, its mode nor any random generator is changed.
@@ -40,11 +45,12 @@ def surprisals(network: CharRNN, text: Text, config: EvalConfig | None = None) -
         network: in any mode; dropout is off meanwhile.
         text: ids (N,), at least 2; or records.
         config: protocol and windows; by default the state is carried.
+        progress: called with how many tokens were scored since the last call.
 
     Returns:
         nats: one for each of `targets`.
     """
-    pieces = in_pieces(network, text, config)
+    pieces = in_pieces(network, text, config, progress)
     try:
         while True:
             next(pieces)
@@ -55,22 +61,27 @@ def surprisals(network: CharRNN, text: Text, config: EvalConfig | None = None) -
 
 @torch.inference_mode()
 def in_pieces(
-    network: CharRNN, text: Text, config: EvalConfig | None = None
+    network: CharRNN,
+    text: Text,
+    config: EvalConfig | None = None,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Generator[None, None, Surprisals]:
     """`surprisals`, chunk by chunk, so that the caller can do something else in between."""
     config, training = config or EvalConfig(), network.training
     network.eval()
     try:
         if isinstance(text, Records):
-            return (yield from _each(network, text))
+            return (yield from _each(network, text, progress))
         if config.protocol == "windows":
-            return (yield from _windows(network, text, config))
-        return (yield from _carried(network, text))
+            return (yield from _windows(network, text, config, progress))
+        return (yield from _carried(network, text, progress))
     finally:
         network.train(training)
 
 
-def _each(network: CharRNN, records: Records) -> Generator[None, None, Surprisals]:
+def _each(
+    network: CharRNN, records: Records, progress: Callable[[int], object]
+) -> Generator[None, None, Surprisals]:
     """Each record from the empty state; those of about equal length side by side.
 
     A few that are very long are read one by one instead, each in lanes of its own.
@@ -83,7 +94,8 @@ def _each(network: CharRNN, records: Records) -> Generator[None, None, Surprisal
             for row in rows:
                 length, first = records.lengths[row], records.begins[row]
                 ids = records.ids[first : first + length + 1].astype(np.int32)
-                nats[begins[row] : begins[row] + length] = yield from _carried(network, ids)
+                found = yield from _carried(network, ids, progress)
+                nats[begins[row] : begins[row] + length] = found
             continue
         for time in range(0, longest, CHUNK):
             window = records.windows(rows, time, min(CHUNK, longest - time))  # (B, T+1)
@@ -92,11 +104,14 @@ def _each(network: CharRNN, records: Records) -> Generator[None, None, Surprisal
             own = wanted != PAD
             at = begins[rows][:, None] + time + np.arange(wanted.shape[1])  # (B, T)
             nats[at[own]] = _losses(logits, wanted)[own]
+            progress(int(own.sum()))
             yield
     return nats
 
 
-def _carried(network: CharRNN, ids: NDArray[np.integer]) -> Generator[None, None, Surprisals]:
+def _carried(
+    network: CharRNN, ids: NDArray[np.integer], progress: Callable[[int], object]
+) -> Generator[None, None, Surprisals]:
     """The text is read in lanes side by side."""
     nats = np.empty(len(ids) - 1, np.float32)
     state: State | None = None
@@ -106,12 +121,16 @@ def _carried(network: CharRNN, ids: NDArray[np.integer]) -> Generator[None, None
         logits, state = network(_tensor(ids[at], network), state)  # (B, T, V)
         if own is not None:
             nats[at[own]] = _losses(logits, ids[at + 1])[own]
+            progress(int(own.sum()))
         yield
     return nats
 
 
 def _windows(
-    network: CharRNN, ids: NDArray[np.integer], config: EvalConfig
+    network: CharRNN,
+    ids: NDArray[np.integer],
+    config: EvalConfig,
+    progress: Callable[[int], object],
 ) -> Generator[None, None, Surprisals]:
     """Windows, each read from the empty state."""
     count = len(ids) - 1
@@ -122,6 +141,7 @@ def _windows(
         inside = at.clip(max=count - 1)
         logits, _ = network(_tensor(ids[inside], network))  # (B, T, V)
         parts.append(_losses(logits, ids[inside + 1])[at < count])
+        progress(len(parts[-1]))
         yield
     return np.concatenate(parts)
 

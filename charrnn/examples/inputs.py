@@ -6,7 +6,7 @@ line names the usual one and another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from charrnn.config import Reading
@@ -32,6 +32,7 @@ def texts_in(
     *,
     headless: bool = False,
     tagged: bool = False,
+    before_waiting: Callable[[], object] | None = None,
 ) -> Iterator[str]:
     """Texts in the order in which they stand; one that is missing in a table is empty.
 
@@ -44,6 +45,7 @@ def texts_in(
             its texts in the first column.
         tagged: whether a file may hold words with tags, as CoNLL has them: the texts are then its
             sentences, without the tags.
+        before_waiting: called whenever all that has come by standard input is read.
 
     Raises:
         CharRNNError: as `rows.opened` and `tagged.sentences_of`; for a table without the column, or
@@ -52,7 +54,7 @@ def texts_in(
     cleaner = Cleaner()
     headless = headless and reading.text_column is None
     found: Iterator[str]
-    for file in opened(sources, reading, notes):
+    for file in opened(sources, reading, notes, before_waiting=before_waiting):
         if tagged and reading.text_column is None and has_tags(file):
             file.notes.append(
                 f"{file.name}: its lines end with tags, so its sentences are read, without them"

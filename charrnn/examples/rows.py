@@ -19,7 +19,14 @@ from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, Stream, not_as_bytes, pieces, standard_input
+from charrnn.decoding.pieces import (
+    NotTextError,
+    Stream,
+    arriving,
+    not_as_bytes,
+    pieces,
+    standard_input,
+)
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
@@ -47,6 +54,8 @@ RECORD = re.compile(r'\s*(?:\[\s*)?\{\s*(?:\}|"(?:[^"\\\n]|\\.)*"\s*(?::|\Z))')
 # An array of texts, as far as it is seen: no lines to read, and no records either.
 STRING = r'"(?:[^"\\\n]|\\.)*'
 STRINGS = re.compile(rf'\s*\[\s*(?:{STRING}"\s*,\s*)*{STRING}(?:"\s*(?:\]\s*)?|\\?)\Z')
+# What may go on as one of these, or as a table, or as neither.
+OPEN = re.compile(r'\s*(?:[\[{]\s*(?:["{}]|\Z)|\Z)|"?sep=[^\n]*(?:\n[^\n]*)?\Z', re.IGNORECASE)
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
@@ -232,6 +241,8 @@ def opened(
     reading: Reading,
     notes: list[str],
     task: TaskName | None = None,
+    *,
+    before_waiting: Callable[[], object] | None = None,
 ) -> Iterator[File]:
     """Each file that the sources stand for; it is read before the next one is asked for.
 
@@ -242,6 +253,8 @@ def opened(
         reading: encoding and split.
         notes: gets what was changed or left out.
         task: for which examples are read.
+        before_waiting: called whenever all that has come by standard input is read; by default, it
+            is waited for until it is much.
 
     Raises:
         MissingInputError: if there is nothing of this name.
@@ -256,14 +269,19 @@ def opened(
     for place in places:
         for one in place.contents:
             if not doubles.leave_out(one):
-                yield from _opened(one, reading, notes)
+                yield from _opened(one, reading, notes, before_waiting)
         if place.passed:
             notes.append(f"{place.source}: {formats.passed_by(place.passed)}")
     if doubles.left_out:
         notes.append(f"left out what is there already: {first_few(doubles.left_out)}")
 
 
-def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[File]:
+def _opened(
+    one: str | Path,
+    reading: Reading,
+    notes: list[str],
+    before_waiting: Callable[[], object] | None,
+) -> Iterator[File]:
     if isinstance(one, Path):
         with _reading(str(one)):
             if _form_of(one.name) is Form.PARQUET:
@@ -281,10 +299,8 @@ def _opened(one: str | Path, reading: Reading, notes: list[str]) -> Iterator[Fil
         yield File(one, Form.HUB, "", notes, reading)
     else:
         name, passed = "standard input", {}
-        with (
-            _reading(name),
-            closing(sources_in(name, standard_input(), reading, passed)) as found,
-        ):
+        given = arriving(before_waiting) if before_waiting else standard_input()
+        with _reading(name), closing(sources_in(name, given, reading, passed)) as found:
             for source in found:
                 yield _file(source, reading, notes)
         if passed:
@@ -306,7 +322,13 @@ def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     form = _form_of(source.file_name)
     if form is Form.PARQUET:
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
-    start = source.stream.head.decode(reading.encoding, "replace").removeprefix("\ufeff")
+    start = _start_of(source.stream, reading)
+    while OPEN.match(start) and source.stream.grow():
+        start = _start_of(source.stream, reading)
     if form is Form.TEXT and (RECORD.match(start) or STRINGS.match(start)):
         form = Form.JSON
     return File(source.name, form, start, notes, reading, source)
+
+
+def _start_of(stream: Stream, reading: Reading) -> str:
+    return stream.head.decode(reading.encoding, "replace").removeprefix("\ufeff")

@@ -37,6 +37,7 @@ DATES = (
     *("%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y"),
     *("%B %d, %Y", "%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%Y %b", "%Y-%b", "%m/%Y", "%Y/%m"),
 )
+MARKS = re.compile("[/.,:-]")
 CODE = re.compile("%(.)")
 WORDS = dict.fromkeys("mbB", "month") | dict.fromkeys("Yy", "year") | dict.fromkeys("HI", "hour")
 WORDS |= {"d": "day", "M": "minute", "S": "second", "p": "am or pm"}
@@ -64,7 +65,7 @@ def is_time(cell: Any) -> bool:
     with suppress(ValueError):
         float(text)
         return False
-    return time_of(cell) is not None or any(_all_of([text], form) for form in _forms())
+    return time_of(cell) is not None or any(_all_of([text], form) for form in _forms_of(text))
 
 
 @functools.lru_cache(maxsize=1)  # the columns of a wide table have the same times
@@ -89,7 +90,7 @@ def times_of(
     known = [time for cell in every if (time := time_of(cell)) is not None]
     if len(known) == len(every):
         return tuple(known), ""
-    read = [(times, form) for form in _forms() if (times := _all_of(every, form))]
+    read = [(times, form) for form in _forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None
     times, form = min(read, key=lambda one: _disorder(one[0][: len(cells)]))
@@ -120,9 +121,9 @@ def ordered_times(
         which = f"{file.at(numbers[place])}: {cells[place]} "
         which += "is there twice" if before == after else "comes after a later time"
         raise BadDataError(which, "sort the rows by time, and keep one for each time")
-    note = f"{file.name}: times such as {cells[0]} are read as {form}"
-    if form and note not in notes:
-        notes.append(note)
+    start, end = f"{file.name}: times such as ", f" are read as {form}"
+    if form and not any(note.startswith(start) and note.endswith(end) for note in notes):
+        notes.append(start + cells[0] + end)
     return times
 
 
@@ -135,8 +136,15 @@ def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> Bad
     return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")
 
 
-def _forms() -> list[str]:
-    return [date + clock for date, clock in product(DATES, CLOCKS)]
+def _forms_of(cell: str) -> Sequence[str]:
+    """Those with the marks between numbers that a cell has: no other can be that of it."""
+    return _marked("".join(MARKS.findall(cell)))
+
+
+@functools.cache
+def _marked(marks: str) -> Sequence[str]:
+    every = (date + clock for date, clock in product(DATES, CLOCKS))
+    return [form for form in every if "".join(MARKS.findall(form)) == marks]
 
 
 def _all_of(cells: Sequence[str], form: str) -> list[Time] | None:

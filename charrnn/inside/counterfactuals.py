@@ -22,7 +22,7 @@ from charrnn.errors import UsageError
 from charrnn.inside.lanes import story_ids
 from charrnn.models.hooks import Cache, Recorder
 from charrnn.models.predictor import Predictor
-from charrnn.sampling.language_model import line_start, read_prompt
+from charrnn.sampling.language_model import TIME_CHUNK, line_start
 from charrnn.words import counted
 
 __all__ = ["WINDOW", "Saliency", "Trace", "changes", "read", "saliency"]
@@ -79,7 +79,13 @@ class Trace(NamedTuple):
         return stand_ins
 
 
-def read(model: Predictor, ids: Ids, more: Iterable[str] = (), skip: int = 0) -> Trace:
+def read(
+    model: Predictor,
+    ids: Ids,
+    more: Iterable[str] = (),
+    skip: int = 0,
+    done: Callable[[int], object] = lambda _tokens: None,
+) -> Trace:
     """Read a text from the start.
 
     Of the first token nothing is known but that a line might begin with it.
@@ -89,11 +95,14 @@ def read(model: Predictor, ids: Ids, more: Iterable[str] = (), skip: int = 0) ->
         ids: (M,), at least one.
         more: places of the model that are noted, too.
         skip: how many tokens are read without being noted.
+        done: called with how many of these were read since the last call.
     """
     start = model.start()
     before, _ = model.read(line_start(model.tokenizer)[None], start)  # (1, V)
-    if skip:
-        before, start = read_prompt(model, ids[:skip])
+    for first in range(0, skip, TIME_CHUNK):
+        part = ids[None, first : min(first + TIME_CHUNK, skip)]
+        before, start = model.read(part, start)
+        done(part.size)
     noted = ids[skip:]  # (N,)
     places = {place for part in model.state_places for place in part}
     recorder = Recorder({*places, *more}, 1, len(noted))
@@ -110,6 +119,7 @@ def saliency(
     *,
     window: Size = WINDOW,
     unknown: Unknown = "error",
+    progress: Callable[[float], object] | None = None,
 ) -> Saliency:
     """How the prediction at one place of a text changes when an earlier token is another.
 
@@ -121,6 +131,7 @@ def saliency(
             token is taken, elsewhere the one that stands there.
         window: how many tokens before it are replaced, each in turn.
         unknown: what to do with characters that the model does not know.
+        progress: called with which share of the work was done since the last call.
 
     Raises:
         UsageError: for a model of records or one that reads backwards, a text without a token, a
@@ -134,12 +145,18 @@ def saliency(
         found = f"at is {at}, and the text has {counted(len(ids), model.tokenizer.unit)}"
         raise UsageError(found, f"it must be from 1 to {len(ids)}", "at")
     first = max(0, at - window)
-    trace = read(model, ids[:at], skip=first)
+    total = first + (at - first) ** 2  # tokens to be read
+
+    def done(tokens: int) -> None:
+        if progress is not None:
+            progress(tokens / total)
+
+    trace = read(model, ids[:at], skip=first, done=done)
     target = ids[at : at + 1] if at < len(ids) else trace.logits[-1:].argmax(-1)
     rows = np.arange(at - first)  # (W,)
     after = np.append(trace.ids[1:], target).astype(np.int32)  # (W,), what follows each token
     stand_ins = trace.stand_ins()  # (W,)
-    scores = _log_probs(trace, stand_ins, rows, after, len(rows))  # (W, W)
+    scores = _log_probs(trace, stand_ins, rows, after, len(rows), done)  # (W, W)
     log_prob = float(log_softmax(trace.logits[-1])[target[0]])
     return Saliency(
         at=at,

@@ -209,7 +209,9 @@ class Predictor(LanguageModel):
         return scores
 
     @checked
-    def score_lines(self, lines: Iterable[str], unknown: Unknown = "error") -> Iterator[Score]:
+    def score_lines(
+        self, lines: Iterable[str], unknown: Unknown = "error", *, first: Count = 1
+    ) -> Iterator[Score]:
         """Score many short texts, each as if it stood at the start of a line.
 
         For a model of records, each is one, and is scored with its end.
@@ -217,12 +219,17 @@ class Predictor(LanguageModel):
         Lines are read some thousands at a time, side by side; their scores come in order. All
         characters of a line count.
 
+        Args:
+            lines: any number.
+            unknown: what to do with characters the model does not know.
+            first: the number of the first line, for errors.
+
         Raises:
             UsageError: for unknown characters, if these are errors; names the line.
         """
         begin = line_start(self.tokenizer)
         alone = self._read_alone if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
-        sequences = (alone(ids) for ids in self._encoded(lines, unknown))
+        sequences = (alone(ids) for ids in self._encoded(lines, unknown, first))
         for block in blocks(sequences):
             scores: dict[int, Score] = {}
             for rows, padded, lengths in block:
@@ -244,8 +251,8 @@ class Predictor(LanguageModel):
         ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)
         return ids[::-1].copy() if self.reads_backwards else ids
 
-    def _encoded(self, lines: Iterable[str], unknown: Unknown) -> Iterator[Ids]:
-        for number, line in enumerate(lines, 1):
+    def _encoded(self, lines: Iterable[str], unknown: Unknown, first: int) -> Iterator[Ids]:
+        for number, line in enumerate(lines, first):
             try:
                 yield self._encode(line, unknown)
             except UsageError as error:

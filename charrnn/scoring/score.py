@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids, Surprisals
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["Score", "alike", "blocks", "by_character", "score_of"]
+__all__ = ["BLOCK", "Score", "alike", "blocks", "by_character", "score_of"]
 
 BLOCK = 4096  # lines that are sorted by length together
 ROWS = 128  # lines that are read side by side

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,54 @@ def test_answers_are_lines_of_json_in_the_order_of_the_input(desk: Path) -> None
     assert json.loads(alone)["probability"] == pytest.approx(answers[7]["probability"], abs=1e-5)
     plain = commands.run(desk, "predict", "reviews", "--plain", data=texts.encode())
     assert plain.stdout.splitlines() == [answer["label"] for answer in answers]
+
+
+@pytest.mark.parametrize("model", ["reviews", "places", "words"])
+def test_a_line_of_a_pipe_is_answered_before_the_next_is_written(desk: Path, model: str) -> None:
+    """What a program writes now and then once waited for a megabyte, or for its end."""
+    lines = ["fine é\n".encode(), b"\n", b"[12:30] a bad film\n", b"warm\n"]
+    expected = commands.run(desk, "predict", model, "--plain", data=b"".join(lines)).stdout
+    process = commands.start(
+        desk, "predict", model, "--plain", stdin=subprocess.PIPE, bufsize=0, stderr=None
+    )
+    assert process.stdin is not None
+    found = b""
+    for line in lines:
+        process.stdin.write(line)
+        found += commands.line_from(process)
+    rest, _ = process.communicate(b"and good", timeout=120)
+    assert process.returncode == 0
+    assert found.decode() == expected
+    assert rest.count(b"\n") == 1
+
+
+def test_a_line_at_a_terminal_is_answered_at_once(desk: Path) -> None:
+    lines = [b"a good film\n", b"a bad film\n"]
+    ours, theirs = pty.openpty()
+    process = commands.start(desk, "predict", "reviews", "--plain", stdin=theirs, bufsize=0)
+    os.close(theirs)
+    found = b""
+    for line in lines:
+        os.write(ours, line)
+        found += commands.line_from(process)
+    os.write(ours, b"\x04")  # Ctrl-D
+    assert process.communicate(timeout=120) == (b"", b"")
+    os.close(ours)
+    expected = commands.run(desk, "predict", "reviews", "--plain", data=b"".join(lines))
+    assert found.decode() == expected.stdout
+
+
+def test_who_has_read_enough_answers_ends_the_work(desk: Path) -> None:
+    with commands.start(
+        desk, "predict", "reviews", stdin=subprocess.PIPE, bufsize=0, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"a good film\n")
+        commands.line_from(process)
+        process.stdout.close()
+        process.stdin.write(b"a bad film\n")
+        assert process.wait(120) == 0
 
 
 @pytest.mark.parametrize("model", ["places", "words"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import Corpus, evaluate, load, read_corpus, train
-from tests.commands import run
+from tests.commands import line_from, run, start
 from tests.conftest import VERSE
 
 CLEAN = "The clerk has lost\nthe book of tides,\n"
@@ -36,6 +36,24 @@ def test_score_reads_lines_as_training_does(home: Path) -> None:
     for data in DIRTY.values():
         assert scores(home, data) == expected
     assert scores(home, CLEAN.encode("utf-16"), "--encoding", "utf-16") == expected
+
+
+@pytest.mark.parametrize("options", [(), ("--errors", "replace")])
+def test_each_line_of_a_pipe_is_scored_before_the_next_is_written(
+    home: Path, options: tuple[str, ...]
+) -> None:
+    """What a program writes now and then once waited for a megabyte, or for its end."""
+    process = start(home, "score", "verse", *options, stdin=subprocess.PIPE, bufsize=0)
+    assert process.stdin is not None
+    found = []
+    for line in CLEAN.splitlines(keepends=True):
+        process.stdin.write(line.encode())
+        found.append(json.loads(line_from(process))["nats"])
+    out, err = process.communicate("The Ω\n".encode(), timeout=120)
+    assert (process.returncode, out) == (2, b"")
+    assert b"line 3: " in err
+    expected = [json.loads(line)["nats"] for line in scores(home, CLEAN.encode()).splitlines()]
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def prompted(home: Path, *arguments: str, data: bytes = b"") -> tuple[str, str]:

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
-from charrnn.decoding.pieces import lines
+from charrnn.decoding.pieces import lines, read_text
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
-from tests.text.reading import PNG, gzipped, text_of
+from tests.text.reading import PARTS, PNG, READINGS, Parts, gzipped, outcome, text_of
 
 
 def test_a_gzip_file_is_its_text() -> None:
@@ -99,6 +99,14 @@ def test_what_is_no_text_is_called_what_it_is(data: bytes, message: str) -> None
     Path("file").write_bytes(data)
     with pytest.raises(BadDataError, match=message):
         text_of("file")
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=6), st.sampled_from(READINGS))
+def test_what_arrives_is_read_as_a_file_is_however_it_is_cut(
+    parts: list[bytes], reading: Reading
+) -> None:
+    at_once = outcome(lambda: read_text("x", io.BytesIO(b"".join(parts)), reading))
+    assert outcome(lambda: read_text("x", Parts(parts), reading)) == at_once
 
 
 @given(st.text(st.sampled_from("ab\r\n\x0b\u2028")), st.integers(1, 5))

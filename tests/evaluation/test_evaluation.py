@@ -126,6 +126,32 @@ def test_evaluation_changes_nothing(cell: str) -> None:
         np.testing.assert_array_equal(weight, before[name])
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        EvalConfig(),
+        EvalConfig(protocol="windows", window=30),
+        EvalConfig(protocol="windows", window=20, random_windows=70),
+    ],
+)
+def test_what_is_scored_is_told_piece_by_piece(config: EvalConfig) -> None:
+    """The bar of a long text stood at 0 until it was over."""
+    networks = [_make("gru")[0], _make("gru", hidden_size=6)[0]]
+    ids, done = _ids(9001), list[int]()
+    mixed_surprisals(networks, ids, config, progress=done.append)
+    assert sum(done) == len(networks) * len(targets(ids, config))
+    assert len(done) > len(networks)
+
+
+def test_what_is_scored_of_a_list_is_told_piece_by_piece() -> None:
+    network = CharRNN(small_config("gru", vocab_size=V + 1))
+    ids = np.concatenate([np.append(V, _ids(length)) for length in (7, 300, 9_000, 12)] + [[V]])
+    records, done = Records.of(ids.astype(np.uint8), V), list[int]()
+    mixed_surprisals([network], records, EvalConfig(), progress=done.append)
+    assert sum(done) == records.size
+    assert len(done) > 2
+
+
 def test_a_mixture_is_the_mean_of_probabilities(cell: str) -> None:
     networks, models = zip(*(_make(cell, hidden_size=size) for size in (5, 6, 8)), strict=True)
     ids = _ids(300)

@@ -6,14 +6,19 @@ import io
 import re
 import sys
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from charrnn import Reading
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.inputs import texts_in
+from tests.text.reading import PARTS, READINGS, Parts, outcome
 
 
 def read(name: str, text_column: str | None = None) -> list[str]:
@@ -140,3 +145,21 @@ def test_a_column_that_is_named_is_looked_for_in_any_file() -> None:
     assert read("a.txt", "2") == ["review", "good"]
     with pytest.raises(UsageError, match=r"a\.txt: there is no column text"):
         read("a.txt", "text")
+
+
+@example([b"\r\n", b"\r", "four\n".encode("utf-16-le"), b"one line\n"], Reading())
+@given(st.lists(st.sampled_from(PARTS), max_size=6), st.sampled_from(READINGS))
+def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
+    parts: list[bytes], reading: Reading
+) -> None:
+    """A table, JSON and what is compressed are seen, too."""
+
+    def texts(**options: Any) -> tuple[list[str], list[str]]:
+        notes: list[str] = []
+        return list(texts_in(["-"], reading, notes, **options)), notes
+
+    whole = io.BytesIO(b"".join(parts))
+    with mock.patch("charrnn.examples.rows.standard_input", return_value=whole):
+        at_once = outcome(texts)
+    with mock.patch("charrnn.examples.rows.arriving", return_value=Parts(parts)):
+        assert outcome(lambda: texts(before_waiting=list)) == at_once

@@ -271,6 +271,21 @@ def test_times_in_other_forms_are_read_in_order(tmp_path: Path, times: str, form
     assert "comes after a later time" in str(refused(tmp_path, f"month,north,south\n{backwards}"))
 
 
+def test_how_times_are_read_is_said_once_for_all_series_of_a_file(tmp_path: Path) -> None:
+    """It was said for each that begins at another time."""
+    rows = "".join(
+        f"{name},{day}/{month}/2024,{day}\n"
+        for name, days in (("a", (13, 14, 15)), ("b", (14, 15, 16)), ("c", (15, 16, 17)))
+        for month in (1, 2)
+        for day in days
+    )
+    series, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
+    assert len(series) == 3
+    read_as = [note for note in notes if "are read as" in note]
+    assert len(read_as) == 1
+    assert "13/1/2024 are read as day/month/year" in read_as[0]
+
+
 def test_times_that_nobody_can_read_are_refused(tmp_path: Path) -> None:
     assert "line 3: 'soon' is not a time" in str(refused(tmp_path, "ds,y\n2024-01-01,1\nsoon,2\n"))
     mixed = refused(tmp_path, "ds,y\n2024-01-01,1\n1/31/2024,2\n")

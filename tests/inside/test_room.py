@@ -39,7 +39,7 @@ def test_a_model_of_records_is_refused(way: str) -> None:
         WAYS[way](a_model("gru", end="|"), VERSE)
 
 
-@pytest.mark.parametrize("way", ["units", "horizon", "gradients", "page"])
+@pytest.mark.parametrize("way", ["units", "horizon", "gradients", "page", "saliency"])
 def test_who_waits_hears_how_far_it_is(way: str, cell: CellName) -> None:
     shares = list[float]()
     WAYS[way](a_model(cell), VERSE * 20, progress=shares.append)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from charrnn import Reading, read_corpus
+from charrnn import CharRNNError, Reading, read_corpus
+from charrnn.decoding.pieces import Arriving
 
-__all__ = ["PNG", "gzipped", "text_of"]
+__all__ = ["PARTS", "PNG", "READINGS", "Parts", "gzipped", "outcome", "text_of"]
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\xff\xfe"
 
@@ -20,3 +22,33 @@ def gzipped(data: bytes) -> bytes:
 
 def text_of(*sources: str | Path, **reading: Any) -> str:
     return read_corpus(sources, Reading(**reading)).text
+
+
+class Parts(Arriving):
+    """What arrives in these parts."""
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self._parts = list(filter(None, parts))
+
+    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
+        return self._parts.pop(0) if self._parts else b""
+
+
+PARTS = (
+    *(b"one line\n", "two é\n".encode(), b"two \xe9\n", b"half \xc3", b"\r\n", b"\r", b"\n", b" "),
+    *(b"\0", b"\xef\xbb\xbf", "\x85 \u2028".encode(), b"x" * 5000, b"[", b"{", b'"text"', b":"),
+    *(b"]", b"}", b",", b"sep=;\n", b"text;label\n", b"a;b\n", b"%PDF-", b"ID3", PNG),
+    *(gzipped(b"one\ntwo\n"), "three\n".encode("utf-16"), "four\n".encode("utf-16-le")),
+)
+READINGS = (
+    *(Reading(), Reading(encoding="latin-1"), Reading(encoding="utf-16"), Reading(rules=1)),
+    *(Reading(errors="replace"), Reading(errors="surrogateescape"), Reading(encoding="koi8-r")),
+)
+
+
+def outcome(read: Callable[[], object]) -> object:
+    """What was read; or the error, without what it may be."""
+    try:
+        return read()
+    except CharRNNError as error:
+        return type(error), error.found.partition("; it may be")[0]
