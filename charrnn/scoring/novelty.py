@@ -57,7 +57,8 @@ def _first_powers(base: int) -> NDArray[np.uint64]:
 def _powers(base: int, exponents: NDArray[np.intp]) -> NDArray[np.uint64]:
     """Powers of `base`, of exponents below 2³²; to keep them all takes as much as the hashes."""
     low, high = _first_powers(base), _first_powers(pow(base, 1 << 16, 2**64))
-    return low[exponents & 0xFFFF] * high[exponents >> 16]
+    found: NDArray[np.uint64] = low[exponents & 0xFFFF] * high[exponents >> 16]
+    return found
 
 
 class _Hashes:
