@@ -31,6 +31,7 @@ __all__ = [
     "pieces",
     "read_text",
     "standard_input",
+    "whole_lines",
 ]
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -197,6 +198,22 @@ def lines(parts: Iterable[str], name: str) -> Iterator[str]:
         if sum(map(len, waiting)) > LONGEST:
             raise BadDataError(f"{name}: a line of over {LONGEST:,} characters", "divide it")
     yield from LINES.findall("".join(waiting))
+
+
+def whole_lines(part: str, waiting: list[str]) -> list[str]:
+    """The lines that end in the next part of a text, without what ends them.
+
+    Args:
+        part: of a text whose lines end with LF.
+        waiting: what came of a line that has not ended, in parts, so that a line of many is put
+            together but once; the first time none. Gets what comes after the last end.
+    """
+    *found, rest = part.split("\n")
+    if found:
+        found[0] = "".join([*waiting, found[0]])
+        waiting.clear()
+    waiting.append(rest)
+    return found
 
 
 def standard_input() -> BinaryIO:

@@ -8,6 +8,7 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from charrnn.config import HUB, Reading
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input
+from charrnn.decoding.pieces import NotTextError, Stream, pieces, standard_input, whole_lines
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
@@ -195,7 +196,8 @@ class File:
                 yield Row(number, cells)
 
     def _header(self, row: list[str]) -> list[str]:
-        twice = next((name for name in row if name and row.count(name) > 1), None)
+        counts = Counter(row)
+        twice = next((name for name in row if name and counts[name] > 1), None)
         if twice is not None:
             raise delimited.doubled(self.name, twice)
         return row
@@ -210,14 +212,14 @@ class File:
     def lines(self) -> Iterator[tuple[int, str]]:
         """The lines of a text with their numbers, without what ends them."""
         assert self.source is not None, "a data set has no lines"
-        rest, number = "", 0
+        waiting, number = list[str](), 0
         with reading_errors(self.name):
             for piece in pieces(self.name, self.source.stream, self.reading):
-                *whole, rest = (rest + piece.text).split("\n")
+                whole = whole_lines(piece.text, waiting)
                 yield from enumerate(whole, number + 1)
                 number += len(whole)
                 self.notes += [f"{self.name}: {note}" for note in piece.notes]
-            if rest:
+            if rest := "".join(waiting):
                 yield number + 1, rest
 
     def no_column(self, column: str, option: str) -> UsageError:
