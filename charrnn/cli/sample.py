@@ -192,7 +192,7 @@ def _sample(
             json=json,
             corpus=options.novelty,
         )
-        known = list[str]()
+        known: Iterable[str] = ()
         if options.novel:
             from charrnn.terminal.writing.known import known_records
 
@@ -230,8 +230,12 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
 
         choose(sampler, options.interactive)
     elif options.records:
+        from charrnn.sampling.records import Wanted
+
+        # Reading what is known, Ctrl-C still ends everything.
+        wanted = Wanted(options.records, unique=options.unique, known=known)
         with noted(signal.SIGINT) as sampler.received:
-            sampler.records(options.records, unique=options.unique, known=known)
+            sampler.records(wanted)
         if sampler.received:
             raise KeyboardInterrupt
     elif not whole and not sampler.json:

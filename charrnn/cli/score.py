@@ -71,13 +71,12 @@ def score(
 
 def _lines(reading: Reading, before_waiting: Callable[[], object]) -> Iterator[str]:
     """The lines of standard input, read as `charrnn train` reads."""
-    from charrnn.decoding.pieces import arriving, pieces
+    from charrnn.decoding.pieces import arriving, pieces, whole_lines
 
-    rest = ""
+    waiting = list[str]()
     for piece in pieces("standard input", arriving(before_waiting), reading):
-        *lines, rest = (rest + piece.text).split("\n")
-        yield from lines
+        yield from whole_lines(piece.text, waiting)
         for note in piece.notes:
             say(f"standard input: {note}")
-    if rest:
+    if rest := "".join(waiting):
         yield rest

@@ -39,6 +39,7 @@ __all__ = [
     "pieces",
     "read_text",
     "standard_input",
+    "whole_lines",
 ]
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -284,6 +285,22 @@ def not_as_bytes() -> Iterator[None]:
         if TO_BYTES.search(error.advice):
             raise type(error)(error.found, TO_BYTES.sub("", error.advice)) from None
         raise
+
+
+def whole_lines(part: str, waiting: list[str]) -> list[str]:
+    """The lines that end in the next part of a text, without what ends them.
+
+    Args:
+        part: of a text whose lines end with LF.
+        waiting: what came of a line that has not ended, in parts, so that a line of many is put
+            together but once; the first time none. Gets what comes after the last end.
+    """
+    *found, rest = part.split("\n")
+    if found:
+        found[0] = "".join([*waiting, found[0]])
+        waiting.clear()
+    waiting.append(rest)
+    return found
 
 
 def standard_input() -> BinaryIO:

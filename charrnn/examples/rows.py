@@ -8,6 +8,7 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from charrnn.decoding.pieces import (
     not_as_bytes,
     pieces,
     standard_input,
+    whole_lines,
 )
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
@@ -204,7 +206,8 @@ class File:
                 yield Row(number, cells)
 
     def _header(self, row: list[str]) -> list[str]:
-        twice = next((name for name in row if name and row.count(name) > 1), None)
+        counts = Counter(row)
+        twice = next((name for name in row if name and counts[name] > 1), None)
         if twice is not None:
             raise delimited.doubled(self.name, twice)
         return row
@@ -219,14 +222,14 @@ class File:
     def lines(self) -> Iterator[tuple[int, str]]:
         """The lines of a text with their numbers, without what ends them."""
         assert self.source is not None, "a data set has no lines"
-        rest, number = "", 0
+        waiting, number = list[str](), 0
         with _reading(self.name):
             for piece in pieces(self.name, self.source.stream, self.reading):
-                *whole, rest = (rest + piece.text).split("\n")
+                whole = whole_lines(piece.text, waiting)
                 yield from enumerate(whole, number + 1)
                 number += len(whole)
                 self.notes += [f"{self.name}: {note}" for note in piece.notes]
-            if rest:
+            if rest := "".join(waiting):
                 yield number + 1, rest
 
     def no_column(self, column: str, option: str) -> UsageError:

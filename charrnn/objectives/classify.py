@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -178,6 +179,10 @@ class Classification(TextTask[Labelled, Batch]):
         """The ids of texts, or of their beginnings."""
         return [as_ids(one.text, self.tokenizer)[: self.config.seq_length] for one in examples]
 
+    @cached_property
+    def _train_rows(self) -> list[Ids]:
+        return self.rows_of(self.train)  # once, though a run makes several batches of them
+
     def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
         """The numbers of their classes: (N,)."""
         numbers = {label: number for number, label in enumerate(self.labels)}
@@ -199,7 +204,7 @@ class Classification(TextTask[Labelled, Batch]):
         """
         classes = self.classes_of(self.train)
         return TextBatches(
-            self.rows_of(self.train),
+            self._train_rows,
             self.tokenizer,
             config,
             lambda chosen, rows: Batch(rows, classes[chosen]),

@@ -208,6 +208,14 @@ class Tagging(TextTask[Tagged, Batch]):
         """The ids of texts."""
         return [as_ids(one.text, self.tokenizer) for one in examples]
 
+    @cached_property
+    def _train_rows(self) -> list[Ids]:
+        return self.rows_of(self.train)  # once, though a run makes several batches of them
+
+    @cached_property
+    def _train_words(self) -> list[NDArray[np.int64]]:
+        return [self.words_of(one) for one in self.train]
+
     def words_of(self, example: Tagged) -> NDArray[np.int64]:
         """The edges and the number of the tag of each word, after the END: (W, 3)."""
         pairs = zip(example.words, example.tags, strict=True)
@@ -222,14 +230,14 @@ class Tagging(TextTask[Tagged, Batch]):
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """See `Task`."""
-        words = [self.words_of(one) for one in self.train]
+        words = self._train_words
 
         def batch(chosen: NDArray[np.int64], rows: list[Ids]) -> Batch:
             edges, tags = side_by_side([words[k] for k in chosen])
             there = edges[:, 2] <= config.seq_length  # the others are cut off
             return Batch(rows, edges[there], tags[there])
 
-        return TextBatches(self.rows_of(self.train), self.tokenizer, config, batch)
+        return TextBatches(self._train_rows, self.tokenizer, config, batch)
 
     def loss(self, network: TaggerNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the tags of a batch."""

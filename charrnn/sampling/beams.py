@@ -16,7 +16,7 @@ from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.drawing.filters import only
-from charrnn.sampling.endings import Ending, with_checked_ends
+from charrnn.sampling.endings import Ending, has_stops, with_checked_ends
 from charrnn.sampling.growing import GrowingText
 from charrnn.sampling.language_model import (
     LanguageModel,
@@ -114,6 +114,8 @@ class _Written:
 
     def is_whole(self, path: Path) -> bool:
         """Whether the text of a path has ended."""
+        if not has_stops(self.config):  # its last token tells
+            return path.ids[-1] == self.tokenizer.end_id
         return self.beam(path)[1]
 
     def with_whole_cluster(self, path: Path, wish: Wish, start: State) -> Path:

@@ -38,7 +38,9 @@ ADVICE = "get the folder anew from where it was"
 def as_ids(text: str, tokenizer: CharTokenizer) -> Ids:
     """The ids (N+2,) of a text of N characters."""
     assert tokenizer.end_id is not None, "texts have ends"
-    return np.pad(tokenizer.places(text, STAND_IN), 1, constant_values=tokenizer.end_id)
+    ids = np.full(len(text) + ENDS, tokenizer.end_id, np.int32)  # np.pad takes far longer
+    ids[1:-1] = tokenizer.places(text, STAND_IN)
+    return ids
 
 
 def cut_note(count: int, longest: int) -> str:

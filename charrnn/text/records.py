@@ -21,6 +21,7 @@ __all__ = ["PAD", "Records", "Text", "beginning", "shuffled", "sides"]
 
 PAD = -100  # in place of a token that is not there; PyTorch's losses leave it out
 CHUNK = 1 << 22  # ids that are looked through at a time
+ROWS = 1 << 16  # records whose places are numbers of Python at a time
 VALIDATION = 0x76616C  # in the key of the random numbers that choose what validates
 
 
@@ -92,21 +93,25 @@ class Records:
         return np.concatenate([self.ids[self.begins[:1]].astype(np.int32), self.targets()])
 
     @cached_property
-    def _first_equals(self) -> NDArray[np.int64]:
-        """For each record, the number of the first that is equal to it: (K,)."""
-        seen: dict[int, int] = {}
-        contents = enumerate(map(hash, self._contents()))
-        equals = (seen.setdefault(content, row) for row, content in contents)
-        return np.fromiter(equals, np.int64, self.count)
+    def _kinds(self) -> NDArray[np.int64]:
+        """For each record, which of the different ones it is, as they first come: (K,)."""
+        contents = np.fromiter(map(hash, self._contents()), np.int64, self.count)
+        _, first, kinds = np.unique(contents, return_index=True, return_inverse=True)
+        del contents
+        numbers = np.empty(len(first), np.int64)
+        numbers[first.argsort()] = np.arange(len(first))
+        return numbers[kinds]
 
     def _contents(self) -> Iterator[bytes]:
-        for begin, length in zip(self.begins.tolist(), self.lengths.tolist(), strict=True):
-            yield self.ids[begin + 1 : begin + length].tobytes()
+        for row in range(0, self.count, ROWS):
+            begins, lengths = (part[row : row + ROWS] for part in (self.begins, self.lengths))
+            for begin, length in zip(begins.tolist(), lengths.tolist(), strict=True):
+                yield self.ids[begin + 1 : begin + length].tobytes()
 
     @cached_property
     def different(self) -> int:
         """How many different records there are."""
-        return len(np.unique(self._first_equals))
+        return int(self._kinds.max(initial=-1)) + 1
 
     def divided(self, training: int, seed: int) -> tuple[Records, Records]:
         """Records for training and for validation, drawn from all over the list.
@@ -117,8 +122,7 @@ class Records:
             training: how many different ones are for training.
             seed: equal seeds draw the same.
         """
-        kinds, kind_of = np.unique(self._first_equals, return_inverse=True)
-        train, validation = sides(kind_of, shuffled(len(kinds), seed)[training:])
+        train, validation = sides(self._kinds, shuffled(self.different, seed)[training:])
         return self.chosen(train), self.chosen(validation)
 
 

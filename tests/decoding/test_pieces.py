@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
-from charrnn.decoding.pieces import lines, read_text
+from charrnn.decoding.pieces import lines, read_text, whole_lines
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
 from tests.text.reading import PARTS, PNG, READINGS, Parts, gzipped, outcome, text_of
 
@@ -113,6 +113,16 @@ def test_what_arrives_is_read_as_a_file_is_however_it_is_cut(
 def test_lines_end_in_lf_cr_or_both_wherever_a_text_is_cut(text: str, size: int) -> None:
     parts = [text[k : k + size] for k in range(0, len(text), size)]
     assert list(lines(parts, "x")) == list(io.StringIO(text, newline=""))
+
+
+@given(st.text(st.sampled_from("ab\r\n")), st.integers(1, 5))
+def test_lines_of_a_clean_text_are_those_between_its_ends_wherever_it_is_cut(
+    text: str, size: int
+) -> None:
+    waiting: list[str] = []
+    parts = (text[k : k + size] for k in range(0, len(text), size))
+    found = [line for part in parts for line in whole_lines(part, waiting)]
+    assert [*found, "".join(waiting)] == text.split("\n")
 
 
 def test_a_text_that_ends_in_half_a_character_is_an_error() -> None:

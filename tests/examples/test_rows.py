@@ -84,6 +84,16 @@ def test_columns_have_names_of_their_own() -> None:
     Path("a.csv").write_text("text,n,n\none,1,2\n")
     with pytest.raises(BadDataError, match="two columns are named n"):
         rows_of("a.csv")
+    Path("a.csv").write_text("text,,n,,m,n,text\none\n")  # those without names are not told apart
+    with pytest.raises(BadDataError, match="two columns are named text"):
+        rows_of("a.csv")
+
+
+def test_a_table_of_many_columns_is_read() -> None:
+    names = ["text", *(f"c{k}" for k in range(1, 20_000))]
+    Path("a.csv").write_text(",".join(names) + "\n" + ",".join(map(str, range(20_000))))
+    (row,) = rows_of("a.csv")
+    assert row.cells == {name: str(k) for k, name in enumerate(names)}
 
 
 def test_names_of_columns_have_no_spaces_around_them() -> None:

@@ -356,6 +356,16 @@ def test_what_the_order_of_words_says_is_learnt() -> None:
     assert model.evaluate("test.csv").scores["accuracy"] >= 0.95
 
 
+@pytest.mark.parametrize("name", ["classify", "tag"])
+def test_all_batches_of_a_run_are_made_of_the_same_rows(name: str) -> None:
+    """Preparing a million texts takes longer than many an update."""
+    _, task = task_of(name)
+    one, other = (task.batches(settings(seed=seed)) for seed in (1, 2))
+    for row, same, example in zip(one.rows, other.rows, task.train, strict=True):
+        assert np.shares_memory(row, same)
+        assert np.array_equal(row, task.rows_of([example])[0][: len(row)])
+
+
 def test_groups_read_each_row_once_in_an_epoch() -> None:
     lengths = np.random.default_rng(0).integers(1, 100, 53)
     groups = Groups(lengths, batch_size=8, seed=1)

@@ -61,3 +61,16 @@ def test_impossible_searches_are_refused(model: Model) -> None:
     with pytest.raises(CharRNNError, match="needs an end"):
         model.beam_search(2, max_new_tokens=None)
     assert model.beam_search(3, max_new_tokens=0)[0].text == ""
+
+
+@pytest.mark.parametrize("end", [None, "\n"])
+def test_a_search_without_stops_finds_what_one_whose_stop_never_comes_finds(
+    end: str | None, cell: str
+) -> None:
+    """Such a search need not read each path again to see whether it has ended."""
+    network = CharRNN(small_config(cell, vocab_size=4))
+    tokenizer = CharTokenizer("abc" if end else "\nabc", end)
+    model = Model(network.config, tokenizer, network.weights())
+    found = model.beam_search(5, "a", max_new_tokens=13)
+    assert found == model.beam_search(5, "a", max_new_tokens=13, stop_strings=("a" * 14,))
+    assert {len(beam.text) for beam in found} == {13} if end is None else found

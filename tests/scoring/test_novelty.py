@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +50,28 @@ def test_a_copy_is_wholly_copied_and_a_stranger_not_at_all() -> None:
 def test_astral_characters_and_surrogates_are_characters() -> None:
     copies = Copies("x\U0001f600\udc80" * 20)
     assert copies.check("\U0001f600\udc80x\U0001f600!").longest == "\U0001f600\udc80x\U0001f600"
+
+
+@pytest.mark.parametrize("size", [3, 9, 15, 40])
+def test_passages_of_a_long_corpus_are_found_wherever_they_stand(size: int) -> None:
+    corpus = "".join(np.random.default_rng(1).choice([*"abcdefghijklmnop"], 600_000))
+    copies = Copies(corpus)
+    for place in (0, 123_456, (1 << 18) - 7, 1 << 18, (1 << 19) - 1, len(corpus) - size):
+        passage = corpus[place : place + size]
+        found = copies.check(f"\n{passage}\n{passage[::-1]}")
+        assert found.longest in corpus
+        assert len(found.longest) >= size
+        if size > RUN:
+            assert found.longest == passage
+            assert found.share == size / (2 * size + 2)
+
+
+def test_a_corpus_takes_the_memory_that_it_is_said_to() -> None:
+    corpus = "".join(np.random.default_rng(2).choice([*"abcdefghijklmnop "], 500_000))
+    Copies("abc").check("abc")  # what every corpus takes
+    tracemalloc.start()
+    copies = Copies(corpus)
+    assert copies.check(corpus[7:30]).share == 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * len(corpus) + (12 << 20)

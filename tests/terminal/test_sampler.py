@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
 from charrnn.sampling import generation
+from charrnn.scoring.novelty import Copies, Novelty
 from charrnn.terminal.writing.sampler import Sampler
 from charrnn.text.tokenizer import Tokenizer
 from tests.conftest import small_config
@@ -107,3 +109,24 @@ def test_many_texts_take_hardly_more_memory_than_one() -> None:
             tracemalloc.stop()
 
     assert peak(900) - peak(1) < 80e6
+
+
+def test_each_text_that_is_drawn_is_compared_with_the_corpus_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("abcdefghij" * 5)
+    sampler = make_sampler("\nabcdefghij", 9, corpus=str(corpus))
+    check, seen = Copies.check, list[str]()
+
+    def watched(copies: Copies, text: str) -> Novelty:
+        seen.append(text)
+        return check(copies, text)
+
+    monkeypatch.setattr(Copies, "check", watched)
+    sampler.samples(5, 3)
+    texts = [(one["text"], one["novelty"]["longest"]) for one in written(sampler)]
+    assert texts == [(text, Copies("abcdefghij" * 5).check(text).longest) for text, _ in texts]
+    drawn = seen[: -len(texts)]  # the rest are this test's
+    assert len(drawn) == len(set(drawn))
+    assert {text for text, _ in texts} <= set(drawn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 import unicodedata
 from contextlib import closing, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 from charrnn.text import spool as spools
-from charrnn.text.records import PAD, Records, beginning
+from charrnn.text.records import PAD, Records, beginning, shuffled, sides
 from charrnn.text.spool import Spool, records_of
 from charrnn.text.tokenizer import Tokenizer, encode_records, make_tokenizer, same_vocabulary
 
@@ -151,6 +152,25 @@ def test_no_record_is_validated_that_was_trained_on(
     assert sorted(parts[0] + parts[1]) == sorted(texts)
     again = [contents(part, tokenizer) for part in records.divided(training, seed)]
     assert parts == again
+    kinds = list(dict.fromkeys(texts))  # numbered as they first come
+    rows = sides(
+        np.array([kinds.index(text) for text in texts]), shuffled(len(kinds), seed)[training:]
+    )
+    assert parts == [[texts[row] for row in some] for some in rows]
+
+
+def test_a_list_of_many_short_records_is_divided_in_little_memory() -> None:
+    count = 150_000
+    ids = np.random.default_rng(0).integers(0, 26, (count, 6)).astype(np.uint8)
+    ids[:, 5] = 26
+    ids = np.concatenate([[26], ids.ravel()]).astype(np.uint8)
+    tracemalloc.start()
+    records = Records.of(ids, 26)
+    parts = records.divided(100_000, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(part.count for part in parts) == count
+    assert peak < 100 * count + (8 << 20)
 
 
 def test_validation_is_drawn_from_all_over_the_list() -> None:

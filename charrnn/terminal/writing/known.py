@@ -21,7 +21,7 @@ __all__ = ["known_records"]
 
 def known_records(
     models: Sequence[str | Path | None], tokenizer: Tokenizer, text: str | None
-) -> list[str]:
+) -> Iterator[str]:
     """The records of the text that each model was trained on.
 
     Args:
@@ -33,7 +33,8 @@ def known_records(
         MissingInputError: if it is no longer there.
         UsageError: if a model's folder does not tell where it was.
     """
-    return [record for model in models for record in _records(find_model(model), tokenizer, text)]
+    for model in models:
+        yield from _records(find_model(model), tokenizer, text)
 
 
 def _records(path: Path, tokenizer: Tokenizer, text: str | None) -> Iterator[str]:

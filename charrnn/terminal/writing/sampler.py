@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TextIO
@@ -92,27 +92,36 @@ class Sampler:
         for group in generation.groups(self.model, self.config, seeds):
             begin = time.perf_counter()
             found = self._uncopied(group, count, longest_copy)
-            rate = sum(len(text.text) for text in found) / (time.perf_counter() - begin)
-            for text in found:
+            rate = sum(len(text.text) for text, _ in found) / (time.perf_counter() - begin)
+            for text, copied in found:
                 if written and not self.json:
                     self.write("\n")
                 written += 1
-                self._show(text.text, rate, seed=text.seed, mean_log_prob=text.mean_log_prob)
+                copied = copied or self._copied(text.text)
+                self._show(
+                    text.text, rate, copied, seed=text.seed, mean_log_prob=text.mean_log_prob
+                )
             if self.received:
                 break
 
-    def _uncopied(self, seeds: Sequence[int], count: int, longest_copy: int | None) -> list[Sample]:
-        """A text for each seed, or for one `count` further on if it copies too much."""
+    def _uncopied(
+        self, seeds: Sequence[int], count: int, longest_copy: int | None
+    ) -> list[tuple[Sample, Novelty | None]]:
+        """A text for each seed, or for one `count` further on if it copies too much.
+
+        With what is copied in it, where that decides.
+        """
         wanted = list(enumerate(seeds))
-        found: dict[int, Sample] = {}
+        found: dict[int, tuple[Sample, Novelty | None]] = {}
         for _ in range(TRIES):
             texts = self._draw([seed for _, seed in wanted])
             again = []
             for (number, seed), text in zip(wanted, texts, strict=True):
-                if longest_copy and self._longest_copy(text) > longest_copy:
+                copied = self._copied(text.text) if longest_copy else None
+                if copied and longest_copy and len(copied.longest) > longest_copy:
                     again.append((number, generation.seeds_from(seed + count, 1)[0]))
                 else:
-                    found[number] = text
+                    found[number] = (text, copied)
             wanted = again
             if not wanted or self.received:
                 break
@@ -128,10 +137,9 @@ class Sampler:
             say(f"{missing} and are left out")
         return [found[number] for number in sorted(found)]
 
-    def records(self, count: int, *, unique: bool, known: Iterable[str]) -> None:
+    def records(self, wanted: Wanted) -> None:
         """Whole records as they are found, with what ends them in between; see `records`."""
         begin, written, begun = time.perf_counter(), 0, False
-        wanted = Wanted(count, unique=unique, known=known)
         found = draw_records(
             self.model, self.prompt, self.config, self.unknown, wanted, stop=lambda: self.received
         )
@@ -143,8 +151,13 @@ class Sampler:
                 written += len(record.text)
                 if self.json:
                     rate = written / (time.perf_counter() - begin)
+                    copied = self._copied(record.text)
                     self._show(
-                        record.text, rate, seed=record.seed, mean_log_prob=record.mean_log_prob
+                        record.text,
+                        rate,
+                        copied,
+                        seed=record.seed,
+                        mean_log_prob=record.mean_log_prob,
                     )
                     continue
                 self.write((end if begun else "") + prompt + record.text)
@@ -153,9 +166,8 @@ class Sampler:
             if begun:
                 self.write("\n")
 
-    def _longest_copy(self, text: Sample) -> int:
-        assert self.copies is not None, "copies are rejected from a corpus"
-        return len(self.copies.check(text.text).longest)
+    def _copied(self, text: str) -> Novelty | None:
+        return self.copies.check(text) if self.copies else None
 
     def best_of(self, count: int) -> None:
         """The likeliest of several texts."""
@@ -169,7 +181,8 @@ class Sampler:
                 break
         assert best is not None, "at least one is wanted"
         rate = length / (time.perf_counter() - begin)
-        self._show(best.text, rate, seed=best.seed, mean_log_prob=best.mean_log_prob)
+        copied = self._copied(best.text)
+        self._show(best.text, rate, copied, seed=best.seed, mean_log_prob=best.mean_log_prob)
         if not self.json:
             mean = f"{best.mean_log_prob:.4f} nats per {self.model.tokenizer.loss_per}"
             say(f"the best of {count}: {mean}, seed {best.seed}")
@@ -191,7 +204,8 @@ class Sampler:
             if number and not self.json:
                 self.write("\n")
             mean = beam.log_prob / max(beam.tokens, 1)
-            self._show(beam.text, rate, score=beam.score, mean_log_prob=mean)
+            copied = self._copied(beam.text)
+            self._show(beam.text, rate, copied, score=beam.score, mean_log_prob=mean)
             if not self.json:
                 say(f"score {beam.score:.4f}, {mean:.4f} nats per {self.model.tokenizer.loss_per}")
 
@@ -210,9 +224,8 @@ class Sampler:
             stop=lambda: self.received,
         )
 
-    def _show(self, text: str, rate: float, **facts: Any) -> None:
+    def _show(self, text: str, rate: float, copied: Novelty | None, **facts: Any) -> None:
         """Write one complete text, with what is known of it."""
-        copied = self.copies.check(text) if self.copies else None
         if not self.json:
             self.write((self.prompt if self.echo else "") + text + "\n")
             if copied:
