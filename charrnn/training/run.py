@@ -350,7 +350,7 @@ def _wanted_place(out: str | Path | None, name: str | None) -> Place | None:
     if name is not None:
         if Path(name).name != name or name in ("", ".."):
             raise UsageError(
-                f"{name!r} is not a plain folder name", "use --out for a folder elsewhere"
+                f"{name!r} is not a plain folder name", "give out (--out) for a folder elsewhere"
             )
         return Place.of(CHECKPOINTS / name)
     return None if out is None else Place.of(Path(out))

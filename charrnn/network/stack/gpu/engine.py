@@ -6,7 +6,6 @@ Here all steps are one launch, and each multiprocessor reads its part of the wei
 
 from __future__ import annotations
 
-import warnings
 from contextlib import AbstractContextManager
 from ctypes import c_int, c_void_p
 from functools import cache
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from charrnn.cells.gradients import RULES
 from charrnn.config import CellName
+from charrnn.errors import warn
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
 from charrnn.network.stack.gpu import driver
 from charrnn.network.stack.gpu.layout import SPAN, Layout, Limits, Way, best_layout
@@ -61,7 +61,7 @@ def works(device: int) -> bool:
     except (RuntimeError, OSError, AttributeError) as error:  # a compiler older than the GPU, say
         reason = str(error).partition("\n")[0]
     if reason is not None:
-        warnings.warn(f"layers go without charrnn's own GPU kernel here: {reason}", stacklevel=2)
+        warn(f"layers go without charrnn's own GPU kernel here: {reason}")
     return reason is None
 
 
