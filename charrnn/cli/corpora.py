@@ -9,7 +9,7 @@ __all__ = ["corpora"]
 
 
 def corpora() -> None:
-    """List the texts and examples that come with charrnn, to train on by name."""
+    """List the texts and examples that come with charrnn."""
     from charrnn.text.corpus import BUNDLED
 
     for name, bundled in BUNDLED.items():

@@ -7,7 +7,6 @@ import signal
 import sys
 import textwrap
 from collections.abc import Iterable
-from itertools import chain, islice
 from typing import Never
 
 from tqdm import tqdm
@@ -49,25 +48,22 @@ def show(run: Iterable[Event]) -> Finished:
     Raises:
         Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
             does not wait for that.
-        KeyboardInterrupt: after Ctrl-C before the first event.
     """
     folder, unit = None, ""
-    with tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
+    stopping = noted(signal.SIGINT, signal.SIGTERM)
+    with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         events = iter(run)
-        with noted(signal.SIGTERM) as early:  # there is nothing to save: Ctrl-C ends it at once
-            first = list(islice(events, 1))
-        with noted(signal.SIGINT, signal.SIGTERM) as late:
-            for event in chain(first, events):
-                if isinstance(event, Started):
-                    folder, unit = event.folder, event.unit
-                _show(event, bar, unit)
-                if isinstance(event, Finished):
-                    return event
-                if received := early + late:
-                    if hasattr(events, "close"):
-                        events.close()  # saves what was learnt
-                    _say(f"stopped; continue with: charrnn train --resume {folder}")
-                    raise Interrupted(received[0])
+        for event in events:
+            if isinstance(event, Started):
+                folder, unit = event.folder, event.unit
+            _show(event, bar, unit)
+            if isinstance(event, Finished):
+                return event
+            if received:
+                if hasattr(events, "close"):
+                    events.close()  # saves what was learnt
+                _say(f"stopped; continue with: charrnn train --resume {folder}")
+                raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
 
 

@@ -11,7 +11,7 @@ import math
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -256,8 +256,8 @@ class Run:
 
         Raises:
             CharRNNError: as `loop`.
-            KeyboardInterrupt: after Ctrl-C, once all is saved; `finish` goes on from there. Before
-                the first update, at once.
+            KeyboardInterrupt: after Ctrl-C, once all is saved; `finish` goes on from there. A
+                second one does not wait for that.
         """
         if not self._is_over:
             self._to_the_end(progress=progress)
@@ -266,15 +266,13 @@ class Run:
     def _to_the_end(self, *, progress: bool) -> None:
         from charrnn.training.bar import Bar  # not before it is needed: tqdm takes a while
 
-        received: list[int] | None = None
-        with ExitStack() as stack:
-            shown = progress and not processes().follows
-            bar = stack.enter_context(closing(Bar(shown=shown, nats=self._nats)))
-            events: Iterator[Event] = iter(self)
-            stack.enter_context(closing(events))  # type: ignore[type-var]
+        shown = progress and not processes().follows
+        with (
+            noted(signal.SIGINT) as received,
+            closing(Bar(shown=shown, nats=self._nats)) as bar,
+            closing(iter(self)) as events,  # type: ignore[type-var]
+        ):
             for event in events:
-                if received is None:  # before there is something to save, Ctrl-C ends it at once
-                    received = stack.enter_context(noted(signal.SIGINT))
                 bar.show(event, self._step)
                 if received:
                     break

@@ -70,20 +70,6 @@ def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "charrnn train --resume" in capsys.readouterr().err
 
 
-def test_ctrl_c_before_the_first_event_ends_at_once() -> None:
-    """All ways to compute are tried before it, which may take a minute."""
-    went_on = []
-
-    def events() -> Iterator[Event]:
-        signal.raise_signal(signal.SIGINT)
-        went_on.append(True)
-        yield SOME[0]
-
-    with pytest.raises(KeyboardInterrupt):
-        show(events())
-    assert not went_on
-
-
 def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
     verse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,6 @@ from charrnn import (
 from charrnn.errors import CannotCreateError, ReadWriteError
 from charrnn.folder.resuming import read_run
 from charrnn.learning.learner import Learner
-from charrnn.training.pace.trial import with_fastest_engine
 from tests.conftest import VERSE
 
 CORPUS = Corpus("verse", VERSE * 12)
@@ -263,26 +262,6 @@ def test_ctrl_c_saves_and_finish_goes_on(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(KeyboardInterrupt):
             run.finish(progress=False)
     assert read_run(Path("checkpoints/stopped")).progress.step == 9
-    run.finish(progress=False)
-    assert weights("checkpoints/stopped") == weights("checkpoints/whole")
-
-
-def test_ctrl_c_before_training_begins_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It once waited until all ways to compute had been tried, which may take a minute."""
-    train(CORPUS, **SMALL, name="whole").finish(progress=False)
-    run, tried = train(CORPUS, **SMALL, name="stopped"), []
-
-    def interrupted(*given: Any) -> Any:
-        signal.raise_signal(signal.SIGINT)
-        tried.append(given)
-        return with_fastest_engine(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("charrnn.training.beginning.starting.with_fastest_engine", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run.finish(progress=False)
-    assert not tried
-    assert [path.name for path in Path("checkpoints").iterdir()] == ["whole"]
     run.finish(progress=False)
     assert weights("checkpoints/stopped") == weights("checkpoints/whole")
 
