@@ -76,7 +76,7 @@ def _kinds(function: Callable[..., Any]) -> dict[str, Any]:
 def _argument(name: str, value: Any, kind: Any) -> Any:
     """`value`, or the plain number or the path it stands for."""
     if _fits(value, kind):
-        return _with_paths(value)
+        return _with_paths(value) if _takes_paths(kind) else value
     if _fits(found := plain(value), kind):
         return found
     raise UsageError(f"{name} is {reprlib.repr(value)}", f"it must be {_words(kind)}")
@@ -115,14 +115,20 @@ def _is_text(path: os.PathLike[Any]) -> bool:
         return False
 
 
+def _takes_paths(kind: Any) -> bool:
+    return kind is Path or any(map(_takes_paths, get_args(kind)))
+
+
 def _with_paths(value: Any) -> Any:
     """`value`, or the list that it is, with a `Path` for all that stands for one."""
-    if isinstance(value, os.PathLike) and not isinstance(value, (str, Path)):
-        return Path(value)
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        found = [_with_paths(item) for item in value]
+        found = [_as_path(item) for item in value]
         return value if all(map(operator.is_, found, value)) else found
-    return value
+    return _as_path(value)
+
+
+def _as_path(value: Any) -> Any:
+    return Path(value) if isinstance(value, os.PathLike) and not isinstance(value, Path) else value
 
 
 def _succeeds(work: Callable[[], object]) -> bool:

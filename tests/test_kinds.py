@@ -6,7 +6,7 @@ import inspect
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
@@ -369,6 +369,24 @@ def test_whatever_stands_for_a_path_is_one(
         assert "corpus: verse" in repr(train([text], init_from=base, **small))
     assert "3 of 3 updates" in repr(resume(model, text))
     assert "not started yet" in repr(train(repeat=model, out="out"))
+
+
+def test_texts_that_are_read_as_they_are_wanted_stay_so(folder: Path) -> None:
+    """As those of a data set that does not fit into memory."""
+    read = []
+
+    class Lines(Sequence[str]):
+        def __len__(self) -> int:
+            return 5000
+
+        def __getitem__(self, at: Any) -> Any:
+            read.append(at)
+            if at == len(self):
+                raise IndexError(at)
+            return "the sea"
+
+    assert next(iter(load(folder).score_lines(Lines()))).nats > 0
+    assert len(read) < 5000
 
 
 def test_a_path_of_bytes_is_refused_in_one_line(folder: Path) -> None:

@@ -130,7 +130,8 @@ class Copies:
     """Finds what is copied from a corpus.
 
     Args:
-        corpus: the text to compare with; takes about 16 bytes of memory per character.
+        corpus: the text to compare with; takes about 16 bytes of memory per character, and more
+            for a while where it repeats itself all through.
     """
 
     @checked

@@ -194,9 +194,11 @@ class Place(NamedTuple):
             return
         if self.bundled.task is None:
             found = f"{self.source} is a text, and holds no examples for a task"
-            raise UsageError(found, "train on it without --task, or name a file of examples")
-        found = f"{self.source} holds examples for the task {self.bundled.task}"
-        raise UsageError(found, f"train on it with --task {self.bundled.task}")
+            raise UsageError(found, "name examples, or train on it without --task")
+        own = self.bundled.task
+        found = f"{self.source} holds examples for the task {own}"
+        advice = f"name something else, or train on it with --task {own} (in Python task='{own}')"
+        raise UsageError(found, advice)
 
 
 def place_of(source: str, reading: Reading) -> Place:

@@ -284,11 +284,14 @@ def test_corpora_lists_every_bundled_corpus(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("verbs",), "verbs holds examples for the task translate; train on it with --task trans"),
-        (("log", "--task", "classify"), "log holds examples for the task tag; train on it with"),
+        (("verbs",), "verbs holds examples for the task translate; name something else"),
+        (
+            ("log", "--task", "classify"),
+            "log holds examples for the task tag; name something else",
+        ),
         (
             ("scenes", "--task", "classify"),
-            "scenes is a text, and holds no examples for a task; train on it without --task, or",
+            "scenes is a text, and holds no examples for a task; name examples, or train on it",
         ),
     ],
 )

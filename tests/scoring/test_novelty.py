@@ -67,7 +67,7 @@ def test_passages_of_a_long_corpus_are_found_wherever_they_stand(size: int) -> N
 
 
 def test_a_corpus_takes_the_memory_that_it_is_said_to() -> None:
-    corpus = "".join(np.random.default_rng(2).choice([*"abcdefghijklmnop "], 500_000))
+    corpus = "".join(np.random.default_rng(2).choice([*"abcdefghijklmnop "], 3_000_000))
     Copies("abc").check("abc")  # what every corpus takes
     tracemalloc.start()
     copies = Copies(corpus)

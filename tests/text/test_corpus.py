@@ -248,8 +248,10 @@ def test_bundled_examples_are_no_text_and_say_for_which_task_they_are(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         text_of("scenes", name)
-    found = f"{name} holds examples for the task {task}; train on it with --task {task}"
-    assert str(caught.value) == found
+    assert str(caught.value) == (
+        f"{name} holds examples for the task {task}; name something else, or train on it with "
+        f"--task {task} (in Python task='{task}')"
+    )
     Path(name).write_text("mine")
     assert text_of(name) == "mine"
 
