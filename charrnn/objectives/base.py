@@ -80,6 +80,11 @@ class ExampleTask(ABC, Generic[Batch]):
     reset_share: ClassVar[None] = None
     higher_is_better: ClassVar[bool] = True  # of the scores
 
+    @property
+    @abstractmethod
+    def max_epochs(self) -> int:
+        """See `Task`."""
+
     def start(self, network: Network, config: TrainConfig) -> None:
         """See `Task`."""
 
@@ -107,7 +112,8 @@ class ExampleTask(ABC, Generic[Batch]):
 
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """See `Task`."""
-        return advice.for_task(metrics, self.rank, longer, float(self.higher_is_better))
+        perfect = float(self.higher_is_better)
+        return advice.for_task(metrics, self.rank, longer, perfect, self.max_epochs)
 
     def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
         """A model that is still learning, as if it had been read from a folder."""

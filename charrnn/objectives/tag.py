@@ -194,7 +194,11 @@ class Tagging(TextTask[Tagged, Batch]):
     kind: Tag
     tags: Sequence[str]
     metric: ClassVar[str] = "F1"
-    max_epochs: ClassVar[int] = MAX_EPOCHS
+
+    @property
+    def max_epochs(self) -> int:
+        """See `Task`."""
+        return MAX_EPOCHS
 
     def tokens_of(self, example: Tagged) -> int:
         """See `TextTask`."""

@@ -158,8 +158,12 @@ class Translation(TextTask[Pair, Batch]):
 
     kind: Translate
     smoothing: float
-    max_epochs: ClassVar[int] = MAX_EPOCHS
     higher_is_better: ClassVar[bool] = False
+
+    @property
+    def max_epochs(self) -> int:
+        """See `Task`."""
+        return MAX_EPOCHS
 
     @property
     def metric(self) -> str:

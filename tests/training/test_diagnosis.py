@@ -119,18 +119,25 @@ def test_a_loss_that_stands_still_at_the_end_of_the_learning_rate_tells_nothing(
 
 def test_answers_that_got_no_better_in_a_short_run_tell_nothing() -> None:
     found = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71))
-    assert "stopped improving" in for_task(found, by_loss, "--steps", 1.0)
+    assert "stopped improving" in for_task(found, by_loss, "--steps", 1.0, 60)
     short = [replace(one, epoch=one.epoch / 2) for one in found]
-    assert "too short to tell" in for_task(short, by_loss, "--steps", 1.0)
+    assert "too short to tell" in for_task(short, by_loss, "--steps", 1.0, 60)
 
 
 @pytest.mark.parametrize("perfect", [1.0, 0.0])
 def test_answers_that_are_all_right_ask_for_nothing_of_the_run(perfect: float) -> None:
     found = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71))
     right = [replace(one, score=perfect) for one in found]
-    assert "all validation answers are right" in for_task(right, by_loss, "--steps", perfect)
-    other = for_task(right, by_loss, "--steps", 1.0 - perfect)
-    assert other == for_task(found, by_loss, "--steps", 1.0)
+    assert "all validation answers are right" in for_task(right, by_loss, "--steps", perfect, 60)
+    other = for_task(right, by_loss, "--steps", 1.0 - perfect, 60)
+    assert other == for_task(found, by_loss, "--steps", 1.0, 60)
+
+
+def test_examples_that_were_read_as_often_as_helps_ask_for_more_of_them() -> None:
+    """More minutes would change nothing: a run for minutes ends after so many passes."""
+    found = [replace(one, epoch=20.0 * one.epoch) for one in metrics((2.0, 1.8), (1.9, 1.7))]
+    assert "longer will not" in for_task(found, by_loss, "--minutes", 1.0, 40)
+    assert "train longer (--minutes)" in for_task(found, by_loss, "--minutes", 1.0, 60)
 
 
 def by_loss(evaluation: Evaluation) -> tuple[float, ...]:

@@ -65,6 +65,7 @@ def for_task(
     rank: Callable[[Evaluation], tuple[float, ...]],
     longer: str,
     perfect: float,
+    max_epochs: int,
 ) -> str:
     """The same for work that is judged by its answers.
 
@@ -73,10 +74,14 @@ def for_task(
         rank: what they are compared by; lower is better.
         longer: the option that makes a run longer.
         perfect: the score that can't be bettered.
+        max_epochs: after so many passes a run for minutes ends.
     """
     best = min(metrics, key=rank)
     if best.score == perfect:
         return "all validation answers are right: only other examples can tell what is still wrong"
+    if best is metrics[-1] and best.epoch > max_epochs - 1:
+        times = f"{best.epoch:.0f} times"
+        return f"it has read the examples {times}: more examples will help, longer will not"
     if best is metrics[-1]:
         return f"it was best at the end: train longer ({longer}) for a better model"
     if best.step < metrics[-1].step / 2 and metrics[-1].train_nats < best.train_nats:
