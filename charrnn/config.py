@@ -299,9 +299,13 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
             derived=True,
         ),
     ] = False
-    rules: Annotated[
+    rules: Annotated[  # which say for newer runs what `keep_classes`, which is older, says for one
         int,
-        about("Version of the rules by which examples are counted and validated.", derived=True),
+        Meta(ge=1, le=2),
+        about(
+            "Version of the rules by which examples are trained on, counted and validated.",
+            derived=True,
+        ),
     ] = 1
     base_weights: Annotated[
         str | None,

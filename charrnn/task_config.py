@@ -9,10 +9,10 @@ from msgspec import Meta
 from charrnn.config import Size, TaskName, TaskSettings
 from charrnn.settings import Settings
 
-__all__ = ["METRICS", "Classify", "Forecast", "Tag", "TaskRecord", "Translate"]
+__all__ = ["SCORES", "Classify", "Forecast", "Tag", "TaskRecord", "Translate"]
 
 # What the score of an evaluation measures.
-METRICS: dict[TaskName, str] = {
+SCORES: dict[TaskName, str] = {
     "classify": "accuracy",
     "tag": "F1",
     "forecast": "MASE",

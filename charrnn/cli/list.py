@@ -11,7 +11,7 @@ import msgspec
 
 from charrnn.config import TaskName
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, printable
-from charrnn.task_config import METRICS
+from charrnn.task_config import SCORES
 from charrnn.terminal.options import JsonOption
 from charrnn.terminal.output import encode_json, say, table, write
 from charrnn.words import counted
@@ -34,6 +34,7 @@ class Entry(msgspec.Struct, kw_only=True):
             record's end; None for numbers.
         task: what the model does; None for a language model.
         score: of its answers, for a task; of a translator's greedy ones, see docs/tasks.md.
+        measure: what the score is, if not what it usually is.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Entry(msgspec.Struct, kw_only=True):
     unit: str | None = None
     task: TaskName | None = None
     score: float | None = None
+    measure: str | None = None
 
 
 def list_models(json: JsonOption = False) -> None:
@@ -117,6 +119,7 @@ def _describe(entry: Entry) -> None:
     evaluation = evaluations.get(_saved_step(entry.path, shapes))
     if evaluation is not None:
         entry.val_nats, entry.score = evaluation.val_nats, evaluation.score
+        entry.measure = evaluation.measure
 
 
 def _saved_step(path: Path, shapes: dict[str, tuple[int, ...]]) -> int:
@@ -141,7 +144,8 @@ def _row(entry: Entry) -> tuple[str, ...]:
     loss = entry.status if entry.status != "ready" else ""
     if entry.task is not None and entry.score is not None:
         greedy = " greedy" if entry.task == "translate" else ""
-        loss = f"{entry.task}: {METRICS[entry.task]} {entry.score:.3g}{greedy}"
+        measure = entry.measure or SCORES[entry.task]
+        loss = f"{entry.task}: {measure} {entry.score:.3g}{greedy}"
     elif entry.val_nats is not None:
         loss = f"{entry.val_nats / math.log(2):.3f} bits per {entry.unit}"
     return printable(entry.name), shape, printable(entry.corpus or ""), loss, _age(entry.saved)

@@ -8,7 +8,7 @@ from charrnn.config import ModelConfig, TaskName
 from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
-from charrnn.task_config import METRICS, Classify, Forecast, Tag, TaskRecord, Translate
+from charrnn.task_config import SCORES, Classify, Forecast, Tag, TaskRecord, Translate
 from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import counted
@@ -38,7 +38,7 @@ def facts(model: ModelFolder) -> dict[str, str]:
             found["validation loss"] = f"{last.val_nats:.4f}"
             found["training loss"] = f"{last.train_nats:.4f}"
         if last.score is not None and record.task is not None:
-            found["validation score"] = f"{last.score:.4g}, {_metric(record.task)}"
+            found["validation score"] = f"{last.score:.4g}, {last.measure or _usual(record.task)}"
         took = counted(round(last.seconds), "second") if last.seconds >= 1 else "under a second"
         found["trained"] = f"{counted(last.step, 'update')}, {last.epoch:.1f} epochs, {took}"
     found["made by"] = f"charrnn {record.charrnn_version}" + (
@@ -83,9 +83,9 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
     return found
 
 
-def _metric(task: TaskRecord) -> str:
+def _usual(task: TaskRecord) -> str:
     """What the score of an evaluation is, and of what, where it is not of all that validates."""
-    name = METRICS[task.name]
+    name = SCORES[task.name]
     if not isinstance(task, Translate):
         return name
     return f"{name} of greedy translations of at most {task.translated} pairs"

@@ -92,6 +92,7 @@ class Evaluation(Settings, frozen=True, kw_only=True, omit_defaults=True):
         grad_norm: of the last update, before clipping.
         tokens_per_second: so far, in updates alone.
         score: of the answers, for a task that has one; of a translator as `Translate` says.
+        measure: what the score is, if not what `task_config.SCORES` says.
     """
 
     step: int
@@ -103,6 +104,7 @@ class Evaluation(Settings, frozen=True, kw_only=True, omit_defaults=True):
     grad_norm: float
     tokens_per_second: float
     score: float | None = None
+    measure: str | None = None
 
 
 class CorpusRecord(Settings, frozen=True, kw_only=True, omit_defaults=True):

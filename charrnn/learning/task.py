@@ -48,10 +48,12 @@ class Scored(NamedTuple):
     Attributes:
         nats: the mean cost of a prediction.
         score: of the answers, by the task's own measure; None where the cost is all there is.
+        measure: what that is, if not what the score of such a task usually measures.
     """
 
     nats: float
     score: float | None = None
+    measure: str | None = None
 
 
 class Batches(Protocol):

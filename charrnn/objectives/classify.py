@@ -7,12 +7,12 @@ Classification ──batches──▶ ids (T, B), lengths, classes ──cost─
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -91,22 +91,27 @@ class ClassifyData(TextData[Labelled]):
     def divided(self, config: TrainConfig) -> Classification:
         """Texts from all over validate.
 
-        In runs begun before rules 2 the cost in validation is without the smoothing of training,
-        by which half-trained networks seem better than those that are sure; before rules 3 their
-        passes were chosen by all characters, also those that are not read.
+        In runs begun before rules 2 words stay in their order, passes are chosen by all
+        characters, also those that are not read, and the cost in validation is without the
+        smoothing of training, by which half-trained networks seem better than those that are sure.
         """
         texts = [one.text for one in self.examples]
         classes = [one.label for one in self.examples] if config.keep_classes else None
         train, val = divide(texts, config.val_frac, config.seed, classes)
-        labels = classify.labels_in([self.examples[k] for k in train], self.labels)
+        examples, older = [self.examples[k] for k in train], config.rules < 2
+        labels = classify.labels_in(examples, self.labels)
+        limit = sys.maxsize if older else config.seq_length
         return Classification(
-            train=[self.examples[k] for k in train],
+            train=examples,
             val=[self.examples[k] for k in val],
             labels=self.labels,
             tokenizer=self.tokenizer,
             kind=self.kind,
             extra={LABELS: pretty_json(labels)},
-            config=config,
+            longest=config.seq_length,
+            counted=sum(min(len(one.text) + ENDS, limit) for one in examples),
+            reordered=0.0 if older else REORDERED,
+            smoothing=0.0 if older else SMOOTHING,
         )
 
 
@@ -156,28 +161,31 @@ class Classification(TextTask[Labelled, Batch]):
 
     Args:
         labels: the classes, in the order of the scores.
-        config: how it is trained, which says how much of a text is read.
+        longest: steps of a text that are read, with its ends.
+        counted: steps in training texts, by which passes are chosen.
+        reordered: share of the texts whose words are in another order in training.
+        smoothing: in validation, of the wanted probabilities.
     """
 
     labels: Sequence[str]
-    config: TrainConfig
+    longest: int
+    counted: int
+    reordered: float
+    smoothing: float
     metric: ClassVar[str] = "accuracy"
 
     def tokens_of(self, example: Labelled) -> int:
         """See `TextTask`."""
-        return min(len(example.text) + ENDS, self.config.seq_length)
+        return min(len(example.text) + ENDS, self.longest)
 
     @property
     def max_epochs(self) -> int:
         """See `Task`."""
-        tokens = self.train_tokens
-        if self.config.rules < 3:
-            tokens = sum(len(one.text) + ENDS for one in self.train)
-        return next(passes for limit, passes, _ in LIMITS if tokens < limit)
+        return next(passes for limit, passes, _ in LIMITS if self.counted < limit)
 
     def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
         """The ids of texts, or of their beginnings."""
-        return [as_ids(one.text, self.tokenizer)[: self.config.seq_length] for one in examples]
+        return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]
 
     @cached_property
     def _train_rows(self) -> list[Ids]:
@@ -192,16 +200,8 @@ class Classification(TextTask[Labelled, Batch]):
         """See `Task`."""
         return ClassifierNetwork(model, len(self.labels), generator)
 
-    def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
-        """See `ExampleTask`; it reads as much of a text as is read in training."""
-        found = super().folder(model, weights)
-        return replace(found, record=msgspec.structs.replace(found.record, training=self.config))
-
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
-        """Texts without some of their words, and some with these in another order.
-
-        In runs begun before rules 2 they stay in their order.
-        """
+        """Texts without some of their words, and some with these in another order."""
         classes = self.classes_of(self.train)
         return TextBatches(
             self._train_rows,
@@ -209,7 +209,7 @@ class Classification(TextTask[Labelled, Batch]):
             config,
             lambda chosen, rows: Batch(rows, classes[chosen]),
             left_out=LEFT_OUT,
-            reordered=REORDERED if config.rules > 1 else 0.0,
+            reordered=self.reordered,
         )
 
     def loss(self, network: ClassifierNetwork, batch: Batch, generator: torch.Generator) -> Cost:
@@ -228,12 +228,11 @@ class Classification(TextTask[Labelled, Batch]):
         """The mean cost of a text, and the share of those that are labelled correctly."""
         device = next(network.parameters()).device
         classes, nats, right = self.classes_of(self.val), 0.0, 0
-        smoothing = SMOOTHING if self.config.rules > 1 else 0.0
         for places, ids, lengths in groups(self.rows_of(self.val)):
             x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
             logits = network(x, torch.from_numpy(lengths).to(device))
             wanted = torch.from_numpy(classes[places]).to(device)
-            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=smoothing)
+            cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)
             nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())
             yield
@@ -242,7 +241,8 @@ class Classification(TextTask[Labelled, Batch]):
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation text and what the model says of it."""
         example = self.val[seed % len(self.val)]
-        (answer,) = classify.Classifier(self.folder(model, weights)).predict([example.text])
+        read = example.text[: self.longest - ENDS]
+        (answer,) = classify.Classifier(self.folder(model, weights)).predict([read])
         verdict = "" if answer.label == example.label else f", wrongly: it is {example.label}"
         said = printable(f"{answer.label} ({answer.probability:.0%}){verdict}")
         return f"{shown(example.text)}\n→ {said}"

@@ -39,7 +39,7 @@ from charrnn.objectives.batches.windows import (
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.series import plan_of
 from charrnn.objectives.request import Request, Speed
-from charrnn.task_config import Forecast
+from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.pasts import Past, past_file
@@ -384,7 +384,8 @@ class Forecasting(ExampleTask[Batch]):
             bands += list(batch.windows.values(np.sort(outputs.numpy(), -1)))
             yield
         report = report_of(self.trials, bands, self.kind.season)
-        return Scored(total / max(count, 1), report.score)
+        measure = None if self.metric == SCORES["forecast"] else self.metric
+        return Scored(total / max(count, 1), report.score, measure)
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """How a series went on, and what the model had said."""

@@ -209,16 +209,19 @@ def place_of(source: str, reading: Reading) -> Place:
     """
     if source == "-" or source.startswith(HUB):
         return Place(source)
+    bundled = BUNDLED.get(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
         if reading.rules > 1 and finding.is_model(Path(source)):
+            if bundled is not None:  # the model may well be named after it
+                return Place(source, bundled.files, bundled=bundled)
             advice = "go on with it with --resume, or start from it with --init-from"
             raise MissingInputError(f"{source}: a model, not a text", advice)
         files, passed = finding.below(Path(source), everything=reading.rules == 1)
         return Place(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
         return Place(source, files=(Path(source),))
-    if (bundled := BUNDLED.get(source)) is not None:
+    if bundled is not None:
         return Place(source, bundled.files, bundled=bundled)
     matches = map(Path, sorted(glob.glob(source, recursive=True)))
     if found := tuple(match for match in matches if match.is_file()):

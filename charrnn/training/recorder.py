@@ -138,6 +138,7 @@ class Recorder:
             train_nats=train_nats,
             val_nats=scored.nats,
             score=scored.score,
+            measure=scored.measure,
             learning_rate=learning_rate(learner.step - 1, learner.config),
             grad_norm=float(learner.grad_norm) if math.isfinite(learner.grad_norm) else 0.0,
             tokens_per_second=learner.tokens_per_second,

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from charrnn import Evaluation
-from charrnn.config import TrainConfig
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.classify import Classification
 from charrnn.objectives.forecast import Forecasting
@@ -16,18 +15,15 @@ from charrnn.task_config import Classify, Forecast, Tag
 from charrnn.text.tokenizer import CharTokenizer
 
 TEXTS: dict[str, Any] = {"train": [], "val": [], "tokenizer": CharTokenizer("ab"), "extra": {}}
-CONFIG = TrainConfig(
-    batch_size=2,
-    seq_length=9,
-    steps=3,
-    learning_rate=0.1,
-    warmup_steps=1,
-    weight_decay=0.0,
-    val_frac=0.2,
-    eval_every=4,
-    patience=5,
+CLASSIFICATION = Classification(
+    **TEXTS,
+    kind=Classify(classes=1),
+    labels=["a"],
+    longest=9,
+    counted=0,
+    reordered=0.0,
+    smoothing=0.0,
 )
-CLASSIFICATION = Classification(**TEXTS, kind=Classify(classes=1), labels=["a"], config=CONFIG)
 TAGGING = Tagging(**TEXTS, kind=Tag(tags=1), tags=["O"])
 FORECASTING = Forecasting(
     tokenizer=None, kind=Forecast(horizon=1, window=2), extra={}, series=[], held=[], places=[]

@@ -15,6 +15,7 @@ import charrnn
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, Reading, TaskSettings, TrainConfig
 from charrnn.errors import BadDataError, UsageError
+from charrnn.folder import card
 from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
@@ -24,6 +25,7 @@ from charrnn.objectives.request import Request
 from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.measures import smape
+from tests.commands import run
 
 SMALL: dict[str, Any] = {"task": "forecast", "out": "m", "device": "cpu", "hidden_size": 8}
 
@@ -294,15 +296,19 @@ def test_a_table_in_which_nothing_varies_is_learnt() -> None:
     assert [one.forecast for one in answers] == [(0.0025,) * 3, (7.0,) * 3]
 
 
-def test_an_evaluation_says_which_measure_its_score_is() -> None:
+def test_an_evaluation_says_which_measure_its_score_is(tmp_path: Path) -> None:
     for name, change in (("sMAPE", 0.0), ("MASE", 0.1)):
         write_series("a.csv", np.arange(60) % 5 + change * (np.arange(60) > 50))
-        run = charrnn.train("a.csv", **SMALL | {"out": name}, season=5, steps=4)
-        events = list(run)
+        out = Path("checkpoints", name)
+        events = list(charrnn.train("a.csv", **SMALL | {"out": out}, season=5, steps=4))
         assert {one.metric for one in events if isinstance(one, charrnn.Evaluated)} == {name}
         assert isinstance(events[-1], charrnn.Finished)
         assert events[-1].report is not None
         assert events[-1].report.metric == name
+        assert card.facts(read_folder(out))["validation score"].endswith(f", {name}")
+    listed = run(tmp_path, "list").stdout
+    assert "forecast: sMAPE " in listed
+    assert "forecast: MASE " in listed
 
 
 def test_a_run_begun_by_older_rules_goes_on_by_them(monkeypatch: pytest.MonkeyPatch) -> None:

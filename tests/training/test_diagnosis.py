@@ -128,7 +128,7 @@ def test_answers_that_got_no_better_in_a_short_run_tell_nothing() -> None:
 def test_answers_that_are_all_right_ask_for_nothing_of_the_run(perfect: float) -> None:
     found = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71))
     right = [replace(one, score=perfect) for one in found]
-    assert "all validation answers are right" in for_task(right, by_loss, "--steps", perfect, 60)
+    assert "its score can't get better" in for_task(right, by_loss, "--steps", perfect, 60)
     other = for_task(right, by_loss, "--steps", 1.0 - perfect, 60)
     assert other == for_task(found, by_loss, "--steps", 1.0, 60)
 

@@ -360,6 +360,18 @@ def test_settings_of_tasks_without_a_task(given: dict[str, Any]) -> None:
         train("verse.txt", **given)
 
 
+def test_a_model_that_is_called_like_its_bundled_examples_goes_on_with_them() -> None:
+    """Of models no examples are read, and so they hide none."""
+    settings: dict[str, Any] = {"hidden_size": 5, "embed_size": 6, "steps": 4, "device": "cpu"}
+    for event in train("peoples", task="classify", out="peoples", eval_every=2, **settings):
+        if isinstance(event, Evaluated):
+            break
+    for further in (resume("peoples"), train(repeat="peoples", out="again")):
+        _consume(further)
+    first, again = (Path(name, "model.safetensors").read_bytes() for name in ("peoples", "again"))
+    assert first == again
+
+
 # What is enough to do better than a trivial answer.
 LEARNING: dict[TaskName, dict[str, Any]] = {
     "classify": {"hidden_size": 24, "embed_size": 16, "batch_size": 32, "steps": 40},

@@ -133,8 +133,8 @@ def in_other_orders(
     """Rows of which some have their words in another order, those next to each other together.
 
     What a few words say then counts wherever they stand. The others still show what the order
-    says, so where it decides, the likeliest class stays the same. It is a function of the seed and
-    of the number of the update.
+    says, so where it decides, the likeliest class stays the same. A first word gets the space
+    before the second. It is a function of the seed and of the number of the update.
 
     Args:
         rows: each between two ends.

@@ -78,7 +78,7 @@ def for_task(
     """
     best = min(metrics, key=rank)
     if best.score == perfect:
-        return "all validation answers are right: only other examples can tell what is still wrong"
+        return "its score can't get better: only other examples can tell what is still wrong"
     if best is metrics[-1] and best.epoch > max_epochs - 1:
         times = f"{best.epoch:.0f} times"
         return f"it has read the examples {times}: more examples will help, longer will not"

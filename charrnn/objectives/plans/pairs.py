@@ -14,7 +14,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair
 from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
-from charrnn.objectives.plans.plan import RULES, Plan, of_model, of_training
+from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
@@ -84,7 +84,6 @@ def plan_of(
         "learning_rate": _learning_rate(model, FINE_TUNING if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": val_frac,
-        "rules": RULES,
     } | of_training(given)
     steps = math.ceil(len(train) / batch_size)
     return Plan(

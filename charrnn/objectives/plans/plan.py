@@ -27,7 +27,7 @@ __all__ = [
 SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
 EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 
-RULES = 3  # those of new runs, see `TrainConfig.rules`
+RULES = 2  # those of new runs, see `TrainConfig.rules`
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}
 TRAIN_FIELDS = {setting.name for setting in settings_of(TrainConfig)}
 
@@ -67,6 +67,7 @@ def schedule(plan: Plan, steps: int) -> TrainConfig:
             "warmup_steps": min(200, steps // 10),
             "eval_every": math.ceil(steps / evaluations),
             "patience": max(3, round(evaluations / 4)),
+            "rules": RULES,
         }
         | plan.settings,
     )

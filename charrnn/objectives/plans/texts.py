@@ -11,8 +11,9 @@ from typing import Any
 
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig
+from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
-from charrnn.objectives.plans.plan import RULES, Plan, of_model, of_training
+from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS
@@ -73,6 +74,9 @@ def plan_of(
         UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
+    if (steps := given.get("seq_length", ENDS + 1)) <= ENDS:
+        found = f"seq_length is {steps}, which leaves no character of a text between its two ends"
+        raise UsageError(found, f"choose {ENDS + 1} or more", "seq_length")
     val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0), labels)
     lengths = [len(text) + ENDS for text in texts]
@@ -92,7 +96,6 @@ def plan_of(
         "val_frac": val_frac,
         "patience": PATIENCE,
         "keep_classes": labels is not None,
-        "rules": RULES,
     } | of_training(given)
     steps_per_epoch = math.ceil(len(train_rows) / batch_size)
     return Plan(
