@@ -86,11 +86,14 @@ class Arriving:
     def read(self, size: int = -1, /) -> bytes:
         """What has come, up to `size` bytes; none only at the end."""
         try:
-            has_come, _, _ = select.select([self._file], [], [], 0)
+            waits = not select.select([self._file], [], [], 0)[0]
+            seems_ended = waits and not os.get_blocking(self._file.fileno())
         except OSError:  # Windows asks sockets alone
-            has_come = []
-        if not has_come:
+            waits, seems_ended = True, False
+        if waits:
             self._before_waiting()
+        if seems_ended:
+            select.select([self._file], [], [])
         return self._file.read1(min(size, CHUNK))  # type: ignore[attr-defined,no-any-return]
 
 
