@@ -104,13 +104,14 @@ class Stream:
         file: what they are read from.
         arrives: whether it gives fewer bytes at a time than are asked for. Then nothing is waited
             for that does not matter for how its first bytes are read.
+        encoding: of what arrives, if it is text.
 
     Attributes:
         head: the first bytes, up to `HEAD`; of what arrives, those that have been read.
     """
 
-    def __init__(self, file: Readable, *, arrives: bool = False) -> None:
-        self._file, self._arrives = file, arrives
+    def __init__(self, file: Readable, *, arrives: bool = False, encoding: str = "utf-8") -> None:
+        self._file, self._arrives, self._encoding = file, arrives, encoding
         self.head = self._left = b"" if arrives else file.read(HEAD)
         # At a terminal, one Ctrl-D ends the text.
         self._ended = not arrives and len(self.head) < HEAD
@@ -130,7 +131,7 @@ class Stream:
             self._ended = not more
             self.head += more[: HEAD - len(self.head)]
             self._left += more
-            if kinds.is_plain(self.head):
+            if kinds.is_plain(self.head, self._encoding):
                 break
         return len(self.head) > before
 
@@ -173,7 +174,11 @@ def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Pie
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
-    stream = file if isinstance(file, Stream) else Stream(file, arrives=isinstance(file, Arriving))
+    stream = (
+        file
+        if isinstance(file, Stream)
+        else Stream(file, arrives=isinstance(file, Arriving), encoding=reading.encoding)
+    )
     cleaner: AnyCleaner | None = EarlierCleaner() if reading.rules == 1 else None
     first = True
     for text in decoded(name, stream, reading):
