@@ -14,7 +14,7 @@ import typer
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import as_text, names_a_file, take, with_settings
-from charrnn.terminal.output import encode_json, say, write
+from charrnn.terminal.output import encode_json, say, write, write_errors, writing
 
 if TYPE_CHECKING:
     from charrnn.task_config import TaskRecord
@@ -120,32 +120,21 @@ def _answer(
         if not some:
             return
         cut += sum(len(text) > longest for text in some)
-        try:
+        with writing():
             for found in model.predict(some):
                 write(f"{found.plain}\n" if plain else encode_json(found))
-        except OSError as error:  # who reads the texts would take it for one of theirs
-            raise _NotWrittenError(error) from None
         some.clear()
 
-    try:
+    with write_errors():
         for text in _texts(inputs, reading, task, notes, answer):
             some.append(text)
             if len(some) == AT_ONCE:
                 answer()
         answer()
-    except _NotWrittenError as failed:
-        raise failed.error from None
     if cut:
         notes.append(cut_note(cut, longest))
     for note in notes:
         say(note)
-
-
-class _NotWrittenError(Exception):
-    """An answer could not be written."""
-
-    def __init__(self, error: OSError) -> None:
-        self.error = error
 
 
 def _texts(

@@ -13,7 +13,7 @@ from charrnn.terminal.options import (
     take,
     with_settings,
 )
-from charrnn.terminal.output import encode_json, say, write
+from charrnn.terminal.output import encode_json, say, write, write_errors, writing
 from charrnn.text.division import kind_of_end, split
 
 __all__ = ["score"]
@@ -43,15 +43,16 @@ def score(
 
     def answer() -> None:
         nonlocal scored
-        for found in loaded.score_lines(some, unknown, first=scored + 1):
-            facts = {
-                "nats": found.nats,
-                "nats_per_char": found.nats_per_char,
-                "bits_per_char": found.bits_per_char,
-                "perplexity": found.perplexity,
-                "characters": found.characters,
-            }
-            write(encode_json(facts))
+        with writing():
+            for found in loaded.score_lines(some, unknown, first=scored + 1):
+                facts = {
+                    "nats": found.nats,
+                    "nats_per_char": found.nats_per_char,
+                    "bits_per_char": found.bits_per_char,
+                    "perplexity": found.perplexity,
+                    "characters": found.characters,
+                }
+                write(encode_json(facts))
         scored += len(some)
         some.clear()
 
@@ -61,7 +62,7 @@ def score(
         kind = kind_of_end(end, trained)
         whole = split((f"{line}\n" for line in lines), kind)
         lines = (record for records in whole for record in records if record.strip())
-    with not_as_bytes():
+    with not_as_bytes(), write_errors():
         for line in lines:
             some.append(line)
             if len(some) == BLOCK:
@@ -71,12 +72,14 @@ def score(
 
 def _lines(reading: Reading, before_waiting: Callable[[], object]) -> Iterator[str]:
     """The lines of standard input, read as `charrnn train` reads."""
+    from charrnn.decoding.containers import reading_errors
     from charrnn.decoding.pieces import arriving, pieces, whole_lines
 
-    waiting = list[str]()
-    for piece in pieces("standard input", arriving(before_waiting), reading):
-        yield from whole_lines(piece.text, waiting)
-        for note in piece.notes:
-            say(f"standard input: {note}")
+    name, waiting = "standard input", list[str]()
+    with reading_errors(name):
+        for piece in pieces(name, arriving(before_waiting), reading):
+            yield from whole_lines(piece.text, waiting)
+            for note in piece.notes:
+                say(f"{name}: {note}")
     if rest := "".join(waiting):
         yield rest

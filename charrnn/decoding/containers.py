@@ -121,7 +121,7 @@ def _sources(
     passed: dict[str, None],
 ) -> Generator[Source, None, None]:
     counted = _Counted(file)
-    stream = Stream(counted, arrives=isinstance(file, Arriving))
+    stream = Stream(counted, arrives=isinstance(file, Arriving), encoding=reading.encoding)
     kind = _container(file_name, stream.head, reading)
     if kind == "zip":
         if path is None:

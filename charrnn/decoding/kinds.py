@@ -91,9 +91,14 @@ def kind_of(head: bytes, rules: int) -> Kind | None:
     return None
 
 
-def is_plain(head: bytes) -> bool:
-    """Whether a file that begins so, with a line of UTF-8, is plain text whatever comes next."""
-    return b"\n" in head and not looks_binary(head, "utf-8") and decodes(head, "utf-8")
+def is_plain(head: bytes, encoding: str) -> bool:
+    """Whether a file that begins so, with a line, is plain text whatever comes next.
+
+    In UTF-16, a byte of a line's end may be half of another character.
+    """
+    if b"\n" not in head or looks_binary(head, "utf-8"):
+        return False
+    return decodes(head, "utf-8") or (not is_wide(encoding) and decodes(head, encoding))
 
 
 def is_wide(encoding: str) -> bool:

@@ -86,11 +86,14 @@ class Arriving:
     def read(self, size: int = -1, /) -> bytes:
         """What has come, up to `size` bytes; none only at the end."""
         try:
-            has_come, _, _ = select.select([self._file], [], [], 0)
+            waits = not select.select([self._file], [], [], 0)[0]
+            seems_ended = waits and not os.get_blocking(self._file.fileno())
         except OSError:  # Windows asks sockets alone
-            has_come = []
-        if not has_come:
+            waits, seems_ended = True, False
+        if waits:
             self._before_waiting()
+        if seems_ended:
+            select.select([self._file], [], [])
         return self._file.read1(min(size, CHUNK))  # type: ignore[attr-defined,no-any-return]
 
 
@@ -101,13 +104,14 @@ class Stream:
         file: what they are read from.
         arrives: whether it gives fewer bytes at a time than are asked for. Then nothing is waited
             for that does not matter for how its first bytes are read.
+        encoding: of what arrives, if it is text.
 
     Attributes:
         head: the first bytes, up to `HEAD`; of what arrives, those that have been read.
     """
 
-    def __init__(self, file: Readable, *, arrives: bool = False) -> None:
-        self._file, self._arrives = file, arrives
+    def __init__(self, file: Readable, *, arrives: bool = False, encoding: str = "utf-8") -> None:
+        self._file, self._arrives, self._encoding = file, arrives, encoding
         self.head = self._left = b"" if arrives else file.read(HEAD)
         # At a terminal, one Ctrl-D ends the text.
         self._ended = not arrives and len(self.head) < HEAD
@@ -127,7 +131,7 @@ class Stream:
             self._ended = not more
             self.head += more[: HEAD - len(self.head)]
             self._left += more
-            if kinds.is_plain(self.head):
+            if kinds.is_plain(self.head, self._encoding):
                 break
         return len(self.head) > before
 
@@ -170,7 +174,11 @@ def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Pie
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
-    stream = file if isinstance(file, Stream) else Stream(file, arrives=isinstance(file, Arriving))
+    stream = (
+        file
+        if isinstance(file, Stream)
+        else Stream(file, arrives=isinstance(file, Arriving), encoding=reading.encoding)
+    )
     cleaner: AnyCleaner | None = EarlierCleaner() if reading.rules == 1 else None
     first = True
     for text in decoded(name, stream, reading):

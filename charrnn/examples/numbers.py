@@ -10,7 +10,16 @@ import numpy as np
 
 from charrnn.errors import BadDataError
 
-__all__ = ["LARGEST", "is_gap", "is_list", "is_number", "number_of", "numbers_in", "size_of"]
+__all__ = [
+    "LARGEST",
+    "is_gap",
+    "is_list",
+    "is_number",
+    "number_of",
+    "numbers_in",
+    "refuse_commas",
+    "size_of",
+]
 
 LARGEST = 1e300  # differences of larger ones may be infinite
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
@@ -65,16 +74,29 @@ def size_of(value: float) -> str:
     return "infinite" if math.isinf(value) else "too large"
 
 
+def refuse_commas(text: str, place: str = "") -> None:
+    """See that numbers have no commas within, where something else stands between them.
+
+    Args:
+        text: the numbers.
+        place: how an error begins: "numbers.txt: line 1: ".
+
+    Raises:
+        BadDataError: for commas within numbers, as in "1,5 2,5".
+    """
+    if WITHIN.search(text) and APART.search(text.strip()):
+        found = f"{place}{text[:40]!r} has commas within numbers"
+        advice = 'write 1.5 for a fraction, and spaces between numbers, as in "1 2.5 3"'
+        raise BadDataError(found, advice)
+
+
 def numbers_in(text: str) -> list[float]:
     """The numbers that someone wrote as "1 2 3" or "1, 2, 3"; at least one.
 
     Raises:
         BadDataError: for what is no number, and for commas within numbers, as in "1,5 2,5".
     """
-    if WITHIN.search(text) and APART.search(text.strip()):
-        found = f"{text[:40]!r} has commas within numbers"
-        advice = 'write 1.5 for a fraction, and spaces between numbers, as in "1 2.5 3"'
-        raise BadDataError(found, advice)
+    refuse_commas(text)
     cells = text.replace(",", " ").replace(";", " ").split()
     values = []
     for number, cell in enumerate(cells, 1):

@@ -51,13 +51,18 @@ class Form(Enum):
     TEXT = "text"
 
 
-# How JSON begins, and hardly any text: a record, or an array of them.
-RECORD = re.compile(r'\s*(?:\[\s*)?\{\s*(?:\}|"(?:[^"\\\n]|\\.)*"\s*(?::|\Z))')
-# An array of texts, as far as it is seen: no lines to read, and no records either.
 STRING = r'"(?:[^"\\\n]|\\.)*'
+# How JSON begins, and hardly any text: a record, or an array of them.
+RECORD = re.compile(rf'\s*(?:\[\s*)?\{{\s*(?:\}}|{STRING}"\s*(?::|\Z))')
+# An array of texts, as far as it is seen: no lines to read, and no records either.
 STRINGS = re.compile(rf'\s*\[\s*(?:{STRING}"\s*,\s*)*{STRING}(?:"\s*(?:\]\s*)?|\\?)\Z')
 # What may go on as one of these, or as a table, or as neither.
-OPEN = re.compile(r'\s*(?:[\[{]\s*(?:["{}]|\Z)|\Z)|"?sep=[^\n]*(?:\n[^\n]*)?\Z', re.IGNORECASE)
+OPEN = re.compile(
+    rf'\s*(?:\[\s*)?(?:\{{\s*(?:{STRING}(?:"\s*|\\?))?)?\Z'
+    rf'|\s*\[\s*(?:{STRING}"\s*,\s*)*(?:{STRING}(?:"\s*(?:\]\s*)?|\\?))?\Z'
+    r'|"?sep=[^\n]*(?:\n[^\n]*)?\Z',
+    re.IGNORECASE,
+)
 BY_SUFFIX = {
     ".csv": Form.CELLS,
     ".tsv": Form.CELLS,
@@ -146,6 +151,13 @@ class File:
     def unit(self) -> str:
         """What the numbers count: lines or rows."""
         return "line" if self.is_text else "row"
+
+    def grow(self) -> bool:
+        """Wait for more of the start of what arrives; whether more has come."""
+        if self.source is None or not self.source.stream.grow():
+            return False
+        self.start = _start_of(self.source.stream, self.reading)
+        return True
 
     def at(self, number: int) -> str:
         """Where a row stands, as errors begin: "reviews.csv: line 7"."""

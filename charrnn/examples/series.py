@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.numbers import LARGEST, is_gap, is_list, is_number, number_of, size_of
+from charrnn.examples.numbers import (
+    LARGEST,
+    is_gap,
+    is_list,
+    is_number,
+    number_of,
+    refuse_commas,
+    size_of,
+)
 from charrnn.examples.rows import File, Row, called, opened
 from charrnn.examples.times import is_time, odd_steps, ordered_times
 from charrnn.formats.tables.delimited import DELIMITERS
@@ -163,6 +171,9 @@ def named(series: Series) -> str:
 
 def _series_of(file: File, column: str | None) -> list[_Growing]:
     """The series of a file, whatever its form."""
+    for line in file.start.splitlines()[:1]:  # or it would be a header: "1", "5 2", "5"
+        if is_list(line.replace(",", ".").replace(";", " ")):
+            refuse_commas(line, f"{file.at(1)}: ")
     rows = list(file.rows(_is_header))
     if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))

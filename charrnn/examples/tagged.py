@@ -40,6 +40,7 @@ __all__ = [
 
 OUTSIDE = "O"
 TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
+SURE = re.compile(r"O|[BIESLUM][-_][^\W\d].*")  # a tag where hardly a text has one
 DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
 MAX_TYPES = 1_000  # more are hardly kinds of spans
 # A word is what stands between spaces, without the marks that open and close it, which are words
@@ -112,10 +113,38 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
 
 
 def has_tags(file: File) -> bool:
-    """Whether a file begins as CoNLL's columns do, so that most lines end with a tag."""
-    lines = [line.split() for line in file.start.splitlines() if line.strip()]
-    tagged = sum(len(cells) > 1 and _is_tag(cells[-1]) for cells in lines)
-    return file.is_text and tagged > max(1, len(lines) / 2)
+    """Whether a file begins as CoNLL's columns do; of what arrives, as soon as its lines tell.
+
+    Its first lines then have the same number of columns, at least two, and all end with tags: O, or
+    a letter and a type (E-mail begins no span, and neither B-12 nor I-95 has a type). One of them
+    is O or goes on with a span; empty lines and those between documents don't count.
+    """
+    if not file.is_text:
+        return False
+    is_all = False
+    while True:
+        *lines, last = file.start.splitlines(keepends=True) or [""]
+        if is_all or last.endswith(("\n", "\r")):
+            lines.append(last)
+        tagged = _are_tagged(lines)
+        if tagged is not None or is_all:
+            return tagged or False
+        is_all = not file.grow()
+
+
+def _are_tagged(lines: Sequence[str]) -> bool | None:
+    """Whether first lines end with tags; None if later ones must tell."""
+    tags, columns = list[str](), 0
+    for cells in map(_cells, lines):
+        if not any(cells) or cells[0] == DOCUMENT:
+            continue
+        columns = columns or len(cells)
+        tags.append(cells[-1])
+        if not (1 < len(cells) == columns and SURE.fullmatch(tags[-1]) and tags[0][0] in "OBISU"):
+            return False
+        if len(tags) > 1 and any(tag[0] in "OI" for tag in in_bio(tags)):
+            return True
+    return None
 
 
 def sentences_of(file: File) -> Iterator[Tagged]:
@@ -127,8 +156,7 @@ def sentences_of(file: File) -> Iterator[Tagged]:
     begun: list[tuple[int, list[str]]] = []
     columns = first = 0
     for number, line in file.lines():
-        cells = line.split("\t") if line.strip() and "\t" in line else line.split()
-        cells = [cell.strip() for cell in cells]
+        cells = _cells(line)
         if not any(cells) or cells[0] == DOCUMENT:
             if begun:
                 yield _sentence(file, begun)
@@ -146,6 +174,12 @@ def sentences_of(file: File) -> Iterator[Tagged]:
         begun.append((number, cells))
     if begun:
         yield _sentence(file, begun)
+
+
+def _cells(line: str) -> list[str]:
+    """A word and its tag, perhaps with other columns between them."""
+    cells = line.split("\t") if line.strip() and "\t" in line else line.split()
+    return [cell.strip() for cell in cells]
 
 
 def _is_tag(word: str) -> bool:

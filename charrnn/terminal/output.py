@@ -7,8 +7,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,6 +26,8 @@ __all__ = [
     "shown",
     "table",
     "write",
+    "write_errors",
+    "writing",
 ]
 
 STANDARD_OUTPUT = "standard output"  # the file that an error of it names
@@ -210,3 +212,32 @@ def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
         for row in rows
     )
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+class _NotWrittenError(Exception):
+    """Something could not be written."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Let whoever is reading meanwhile not take an error of writing for one of theirs."""
+    try:
+        yield
+    except OSError as error:
+        raise _NotWrittenError(error) from None
+
+
+@contextmanager
+def write_errors() -> Iterator[None]:
+    """The errors of what is `writing` as they were.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    try:
+        yield
+    except _NotWrittenError as failed:
+        raise failed.error from None

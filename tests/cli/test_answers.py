@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,36 @@ def test_a_line_of_a_pipe_is_answered_before_the_next_is_written(desk: Path, mod
     assert process.returncode == 0
     assert found.decode() == expected
     assert rest.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "lines", "before"),
+    [
+        ("reviews", [b'{"text": "fine"}\n', b'{"text": "bad"}\n'], [0, 1, 2]),
+        (
+            "places",
+            [b"warm B-LOC\n", b"Film I-LOC\n", b"\n", b"fine O\n", b"\n"],
+            [0, 0, 0, 1, 1, 2],
+        ),
+    ],
+    ids=["JSON", "CoNLL"],
+)
+def test_what_comes_line_by_line_is_read_as_a_file_is(
+    desk: Path, model: str, lines: list[bytes], before: list[int]
+) -> None:
+    """Records waited for a megabyte, and the lines of CoNLL were texts."""
+    (desk / "all.txt").write_bytes(b"".join(lines))
+    expected = commands.run(desk, "predict", model, "all.txt").stdout
+    process = commands.start(desk, "predict", model, stdin=subprocess.PIPE, bufsize=0)
+    assert process.stdin is not None
+    found = b""
+    for line, (earlier, later) in zip(lines, pairwise(before), strict=True):
+        process.stdin.write(line)
+        if later > earlier:
+            found += commands.line_from(process)
+    rest, _ = process.communicate(timeout=120)
+    assert (process.returncode, rest) == (0, b"")
+    assert found.decode() == expected
 
 
 def test_a_line_at_a_terminal_is_answered_at_once(desk: Path) -> None:

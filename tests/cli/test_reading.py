@@ -56,6 +56,19 @@ def test_each_line_of_a_pipe_is_scored_before_the_next_is_written(
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+def test_standard_input_that_cannot_be_read_is_named(home: Path) -> None:
+    """It was said that there might be no room on the disk."""
+
+    def write_only() -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 0)
+
+    process = start(home, "score", "verse", limit=write_only)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (74, b"")
+    found = b"charrnn: standard input: Bad file descriptor; check the disk, then try again\n"
+    assert err == found
+
+
 def prompted(home: Path, *arguments: str, data: bytes = b"") -> tuple[str, str]:
     done = run(home, "sample", "verse", "-n", 12, "--seed", 1, *arguments, data=data)
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from charrnn import Reading
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples.inputs import texts_in
-from tests.text.reading import PARTS, READINGS, Parts, outcome
+from tests.text.reading import PARTS, READINGS, Parts
 
 
 def read(name: str, text_column: str | None = None) -> list[str]:
@@ -126,15 +127,43 @@ def test_sentences_with_tags_are_texts_for_a_tagger(name: str, sign: str) -> Non
     notes: list[str] = []
     assert list(texts_in([name], Reading(), notes, tagged=True)) == ["Ann Lee left", "Hi"]
     assert notes == [f"{name}: its lines end with tags, so its sentences are read, without them"]
-    Path(name).write_text("word tag\nAnn B-PER\nLee O\nleft O\n".replace(" ", sign))
-    with pytest.raises(BadDataError, match="is not a tag"):
-        list(texts_in([name], Reading(), [], tagged=True))
 
 
-def test_texts_that_end_as_tags_do_are_texts() -> None:
-    for lines in (["I take vitamin B-12"], ["Blood type O", "and others", "are", "rare"]):
-        Path("a.txt").write_text("\n".join(lines))
-        assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == lines
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("Ann I-PER\nLee I-PER\nleft O\n", ["Ann Lee left"]),
+        ("Rome\tB-place\nBern\tB-place\n\nleft\tO", ["Rome Bern", "left"]),
+        ("-DOCSTART- -X- O O\n\nRome NNP U-NP U-LOC\n\nHi UH O O\n", ["Rome", "Hi"]),
+        ("\n\nNew S-movie\nNew B-movie\nYork E-movie", ["New New York"]),
+        ("New York\tB-LOC\nShe\tO\n", ["New York She"]),
+    ],
+)
+def test_sentences_of_every_scheme_of_tags_are_seen(content: str, texts: list[str]) -> None:
+    Path("a.txt").write_text(content)
+    assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == texts
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["I take vitamin B-12"],
+        ["Blood type O", "and others", "are", "rare"],
+        ["He took the I-95", "She drove on the I-80"],
+        ["He took the I-95", "She took the I-80"],
+        ["New E-mail", "Sharp U-turn"],
+        ["Sharp U-turn", "New E-mail"],
+        ["Cheap B-movie", "Good B-movie"],
+        ["word tag", "Ann B-PER", "left O"],
+    ],
+)
+def test_texts_that_end_as_tags_do_are_texts(lines: list[str]) -> None:
+    """Such texts were taken for one sentence, or refused as columns of different numbers."""
+    Path("a.txt").write_text("\n".join(lines))
+    assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == lines
+
+
+def test_sentences_are_for_a_tagger_alone() -> None:
     Path("a.conll").write_text("Ann B-PER\nleft O\n")
     assert read("a.conll") == ["Ann B-PER", "left O"]  # for another task
 
@@ -147,19 +176,82 @@ def test_a_column_that_is_named_is_looked_for_in_any_file() -> None:
         read("a.txt", "text")
 
 
-@example([b"\r\n", b"\r", "four\n".encode("utf-16-le"), b"one line\n"], Reading())
-@given(st.lists(st.sampled_from(PARTS), max_size=6), st.sampled_from(READINGS))
-def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
-    parts: list[bytes], reading: Reading
-) -> None:
-    """A table, JSON and what is compressed are seen, too."""
+class Interrupted(Exception):
+    """No more comes yet."""
 
-    def texts(**options: Any) -> tuple[list[str], list[str]]:
+
+class Cut(Parts):
+    """What arrives in these parts, and then is waited for."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        part = super().read(size)
+        if not part:
+            raise Interrupted
+        return part
+
+
+def come_by(parts: list[bytes], reading: Reading, *, tagged: bool = False) -> list[str]:
+    """The texts that are there once these parts have come."""
+    found = list[str]()
+    with mock.patch("charrnn.examples.rows.arriving", return_value=Cut(parts)):
+        texts = texts_in(["-"], reading, [], tagged=tagged, before_waiting=list)
+        with pytest.raises(Interrupted):
+            found.extend(texts)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("come", "tagged", "expected"),
+    [
+        ([b'{"text": "a"}\n'], False, ["a"]),
+        ([b'{"te', b'xt": "a", "n"', b': {"m": [1]}}\n'], False, ["a"]),
+        ([b'{"text": "a", "n": [1]}\n', b'{"text": "b", "n": []}\n'], False, ["a", "b"]),
+        ([b'[\n{"text": "a"},\n', b'{"text":', b' "b"}\n'], False, ["a", "b"]),
+        ([b'["a"] said he\n', b"more\n"], False, ['["a"] said he', "more"]),
+        ([b"[\n", b"b\n"], False, ["[", "b"]),
+        ([b"Rome\n"], True, ["Rome"]),
+        ([b"New E-mail\n"], True, ["New E-mail"]),
+        ([b"Rome B-LOC\n", b"burns O\n", b"\n", b"Hi O\n"], True, ["Rome burns"]),
+        ([b"Sharp U-turn\n", b"Very sharp U-turn\n"], True, ["Sharp U-turn", "Very sharp U-turn"]),
+    ],
+)
+def test_texts_are_there_as_soon_as_what_has_come_tells(
+    come: list[bytes], tagged: bool, expected: list[str]
+) -> None:
+    assert come_by(come, Reading(), tagged=tagged) == expected
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "koi8-r", "shift-jis", "utf-7"])
+def test_lines_in_another_encoding_are_there_as_soon_as_they_have_come(encoding: str) -> None:
+    lines = ["яд" if encoding == "koi8-r" else "ア" if encoding == "shift-jis" else "é", "b"]
+    come = [f"{line}\n".encode(encoding) for line in lines]
+    assert come_by(come, Reading(encoding=encoding)) == lines
+
+
+@example(
+    parts=[b"\r\n", b"\r", "four\n".encode("utf-16-le"), b"one line\n"],
+    reading=Reading(),
+    tagged=False,
+)
+@example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), tagged=True)
+@given(
+    parts=st.lists(st.sampled_from(PARTS), max_size=6),
+    reading=st.sampled_from(READINGS),
+    tagged=st.booleans(),
+)
+def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
+    parts: list[bytes], reading: Reading, tagged: bool
+) -> None:
+    """A table, JSON, tags and what is compressed are seen, too; what comes late is refused late."""
+
+    def texts(**options: Any) -> tuple[list[str], list[str]] | None:
         notes: list[str] = []
-        return list(texts_in(["-"], reading, notes, **options)), notes
+        with suppress(CharRNNError):
+            return list(texts_in(["-"], reading, notes, tagged=tagged, **options)), notes
+        return None
 
     whole = io.BytesIO(b"".join(parts))
     with mock.patch("charrnn.examples.rows.standard_input", return_value=whole):
-        at_once = outcome(texts)
+        at_once = texts()
     with mock.patch("charrnn.examples.rows.arriving", return_value=Parts(parts)):
-        assert outcome(lambda: texts(before_waiting=list)) == at_once
+        assert texts(before_waiting=list) == at_once

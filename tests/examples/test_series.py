@@ -238,6 +238,14 @@ def test_decimal_commas_are_refused(tmp_path: Path) -> None:
     assert "without commas" in error.advice
 
 
+@pytest.mark.parametrize("line", ["1,5 2,5 3 4", "1,5\t2,5", "1,5;2,5;3"])
+def test_decimal_commas_in_lines_of_numbers_are_refused(tmp_path: Path, line: str) -> None:
+    """They were taken for a header: there was no number in it."""
+    error = refused(tmp_path, f"{line}\n", "x.txt")
+    assert error.found.endswith(f"x.txt: line 1: {line!r} has commas within numbers")
+    assert error.advice.startswith("write 1.5 for a fraction")
+
+
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match="there is no column heat; choose --label-column from ds, y"

@@ -38,6 +38,8 @@ PARTS = (
     *(b"one line\n", "two é\n".encode(), b"two \xe9\n", b"half \xc3", b"\r\n", b"\r", b"\n", b" "),
     *(b"\0", b"\xef\xbb\xbf", "\x85 \u2028".encode(), b"x" * 5000, b"[", b"{", b'"text"', b":"),
     *(b"]", b"}", b",", b"sep=;\n", b"text;label\n", b"a;b\n", b"%PDF-", b"ID3", PNG),
+    *(b"Ann B-PER\n", b"Lee I-PER\n", b"left\tO\n", b"-DOCSTART- O\n", b"Hi O", b'["a", "b",\n'),
+    *(b'{"text": "a"}\n', b'{"n": [1],\n"text": "b"}'),
     *(gzipped(b"one\ntwo\n"), "three\n".encode("utf-16"), "four\n".encode("utf-16-le")),
 )
 READINGS = (

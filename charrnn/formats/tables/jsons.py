@@ -53,7 +53,7 @@ def _records(values: _Values, column: str, by_line: bool) -> Generator[object, N
         if values.next_sign() == "[":
             while values.next_sign() == "[":
                 yield from values.elements()
-        elif values.next_sign() == "{" and not by_line and not values.are_several():
+        elif values.next_sign() == "{" and not by_line and not values.is_record():
             yield from _of_object(values, column)
         while values.next_sign():
             yield values.take()
@@ -105,12 +105,15 @@ class _Values:
         self._text = self._text.removeprefix(BOM)
 
     def _fill(self, count: int) -> bool:
-        """Have at least `count` characters ahead, or all; whether there are more than before."""
+        """Have at least `count` characters ahead, or all; whether there are more than before.
+
+        Fewer will do if they end a line: of what arrives, they may be all for a while.
+        """
         found: list[str] = []
         missing = count - (len(self._text) - self._at)
         while missing > 0 and (part := next(self._parts, None)) is not None:
             found.append(part)
-            missing -= len(part)
+            missing = 0 if part.endswith("\n") else missing - len(part)
         if not any(found):
             return False
         self._line, self._line_start = self._line_at(self._at)
@@ -141,8 +144,7 @@ class _Values:
             try:
                 value, end = DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                final = error.pos < len(self._text) - NEAR and "Unterminated" not in error.msg
-                if final or not self._more():
+                if self._is_final(error) or not self._more():
                     raise self._broken(error.msg, error.pos) from None
             except ValueError:
                 raise self._broken("a number of thousands of digits") from None
@@ -153,20 +155,33 @@ class _Values:
                     self._at = end
                     return value
 
+    def _is_final(self, error: json.JSONDecodeError) -> bool:
+        """Whether a value is broken whatever comes next."""
+        return error.pos < len(self._text) - NEAR and "Unterminated" not in error.msg
+
     def _more(self) -> bool:
         ahead = len(self._text) - self._at
         if ahead > LONGEST:
             raise self._broken(f"a value of over {LONGEST:,} characters")
         return self._fill(2 * ahead + 1)
 
-    def are_several(self) -> bool:
-        """Whether another value follows the next one, which is not long."""
-        self._fill(FIRST)
-        try:
-            _, end = DECODER.raw_decode(self._text, self._at)
-        except (ValueError, RecursionError):
-            return False
-        return bool(self._text[end:].strip())
+    def is_record(self) -> bool:
+        """Whether the next value, an object, is a record: it holds no array, or others follow."""
+        while True:
+            try:
+                value, end = DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if self._is_final(error):
+                    return False
+            except (ValueError, RecursionError):
+                return False
+            else:
+                arrays = any(isinstance(inner, list) for inner in value.values())
+                if not arrays or self._text[end:].strip():
+                    return True
+            ahead = len(self._text) - self._at
+            if ahead >= FIRST or not self._fill(ahead + 1):
+                return False
 
     def elements(self) -> Iterator[Any]:
         """The elements of the array that comes next."""
