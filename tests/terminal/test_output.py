@@ -121,7 +121,7 @@ def test_a_sample_of_a_training_moves_no_cursor(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    values: Any = dict.fromkeys(Evaluation.__struct_fields__, 1.0) | {"step": 1}
+    values: Any = dict.fromkeys(Evaluation.__struct_fields__, 1.0) | {"step": 1, "measure": None}
     evaluation = Evaluation(**values)
     events: list[Event] = [Evaluated(evaluation=evaluation, best=True, sample="a\x1b[2Jb"), DONE]
     progress.show(events)
