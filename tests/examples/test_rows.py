@@ -254,8 +254,8 @@ def test_bundled_examples_are_for_their_task_alone(task: TaskName) -> None:
             assert file.source is not None
             assert file.source.file_name == bundled.file
             continue
-        advice = f"with --task {bundled.task}" if bundled.task else "without --task, or name a file"
-        with pytest.raises(UsageError, match=f"^{name} .*; train on it {advice}"):
+        advice = f"with --task {bundled.task}" if bundled.task else "without --task"
+        with pytest.raises(UsageError, match=f"^{name} .*, or train on it {advice}"):
             list(opened([name], Reading(), [], task))
 
 
