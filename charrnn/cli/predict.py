@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ import typer
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import as_text, names_a_file, take, with_settings
-from charrnn.terminal.output import encode_json, say, write, write_errors, writing
+from charrnn.terminal.output import answer_in_batches, encode_json, say, write
 
 if TYPE_CHECKING:
     from charrnn.task_config import TaskRecord
@@ -113,24 +114,14 @@ def _answer(
     from charrnn.tasks.texts import cut_note
 
     notes, cut, longest = list[str](), 0, getattr(model, "longest", sys.maxsize)
-    some = list[str]()
 
-    def answer() -> None:
+    def answer(some: list[str]) -> None:
         nonlocal cut
-        if not some:
-            return
         cut += sum(len(text) > longest for text in some)
-        with writing():
-            for found in model.predict(some):
-                write(f"{found.plain}\n" if plain else encode_json(found))
-        some.clear()
+        for found in model.predict(some):
+            write(f"{found.plain}\n" if plain else encode_json(found))
 
-    with write_errors():
-        for text in _texts(inputs, reading, task, notes, answer):
-            some.append(text)
-            if len(some) == AT_ONCE:
-                answer()
-        answer()
+    answer_in_batches(partial(_texts, inputs, reading, task, notes), AT_ONCE, answer)
     if cut:
         notes.append(cut_note(cut, longest))
     for note in notes:

@@ -13,7 +13,7 @@ from charrnn.terminal.options import (
     take,
     with_settings,
 )
-from charrnn.terminal.output import encode_json, say, write, write_errors, writing
+from charrnn.terminal.output import answer_in_batches, encode_json, say, write
 from charrnn.text.division import kind_of_end, split
 
 __all__ = ["score"]
@@ -39,35 +39,31 @@ def score(
         raise UsageError(f"{others[0]} is given, but score reads standard input", advice)
     loaded = load(model)
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
-    some, scored = list[str](), 0
+    end, scored = loaded.tokenizer.end, 0
 
-    def answer() -> None:
-        nonlocal scored
-        with writing():
-            for found in loaded.score_lines(some, unknown, first=scored + 1):
-                facts = {
-                    "nats": found.nats,
-                    "nats_per_char": found.nats_per_char,
-                    "bits_per_char": found.bits_per_char,
-                    "perplexity": found.perplexity,
-                    "characters": found.characters,
-                }
-                write(encode_json(facts))
-        scored += len(some)
-        some.clear()
-
-    lines, end = _lines(reading, answer), loaded.tokenizer.end
-    if end not in (None, "\n"):  # records of several lines
+    def texts(before_waiting: Callable[[], object]) -> Iterator[str]:
+        lines = _lines(reading, before_waiting)
+        if end in (None, "\n"):
+            return lines
         trained = reading_for(read_record(find_model(model)), reading).records
-        kind = kind_of_end(end, trained)
-        whole = split((f"{line}\n" for line in lines), kind)
-        lines = (record for records in whole for record in records if record.strip())
-    with not_as_bytes(), write_errors():
-        for line in lines:
-            some.append(line)
-            if len(some) == BLOCK:
-                answer()
-        answer()
+        whole = split((f"{line}\n" for line in lines), kind_of_end(end, trained))
+        return (record for records in whole for record in records if record.strip())
+
+    def answer(some: list[str]) -> None:
+        nonlocal scored
+        for found in loaded.score_lines(some, unknown, first=scored + 1):
+            facts = {
+                "nats": found.nats,
+                "nats_per_char": found.nats_per_char,
+                "bits_per_char": found.bits_per_char,
+                "perplexity": found.perplexity,
+                "characters": found.characters,
+            }
+            write(encode_json(facts))
+        scored += len(some)
+
+    with not_as_bytes():
+        answer_in_batches(texts, BLOCK, answer)
 
 
 def _lines(reading: Reading, before_waiting: Callable[[], object]) -> Iterator[str]:

@@ -7,8 +7,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,14 +20,13 @@ from charrnn.outputs import descriptor
 __all__ = [
     "STANDARD_OUTPUT",
     "OutputFile",
+    "answer_in_batches",
     "encode_json",
     "say",
     "set_up_streams",
     "shown",
     "table",
     "write",
-    "write_errors",
-    "writing",
 ]
 
 STANDARD_OUTPUT = "standard output"  # the file that an error of it names
@@ -214,30 +213,44 @@ def table(rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
+def answer_in_batches(
+    texts_of: Callable[[Callable[[], None]], Iterable[str]],
+    size: int,
+    answer: Callable[[list[str]], None],
+) -> None:
+    """Answer texts in their order, some side by side; those that have come, before others do.
+
+    Args:
+        texts_of: gives the texts; calls what it is given before it waits for more of them.
+        size: how many are answered together at most.
+        answer: writes the answers to some texts.
+
+    Raises:
+        OSError: if they can't be written; who reads the texts doesn't take it for one of theirs.
+    """
+    some = list[str]()
+
+    def answer_those() -> None:
+        if not some:
+            return
+        try:
+            answer(some)
+        except OSError as error:
+            raise _NotWrittenError(error) from None
+        some.clear()
+
+    try:
+        for text in texts_of(answer_those):
+            some.append(text)
+            if len(some) == size:
+                answer_those()
+        answer_those()
+    except _NotWrittenError as failed:
+        raise failed.error from None
+
+
 class _NotWrittenError(Exception):
-    """Something could not be written."""
+    """An answer could not be written."""
 
     def __init__(self, error: OSError) -> None:
         self.error = error
-
-
-@contextmanager
-def writing() -> Iterator[None]:
-    """Let whoever is reading meanwhile not take an error of writing for one of theirs."""
-    try:
-        yield
-    except OSError as error:
-        raise _NotWrittenError(error) from None
-
-
-@contextmanager
-def write_errors() -> Iterator[None]:
-    """The errors of what is `writing` as they were.
-
-    Raises:
-        OSError: if it can't be written.
-    """
-    try:
-        yield
-    except _NotWrittenError as failed:
-        raise failed.error from None

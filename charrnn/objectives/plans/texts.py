@@ -42,8 +42,15 @@ SHAPE = {"cell": "gru", "embed_size": 64, "num_layers": 1, "skip": True, "bidire
 
 
 def longest_in(given: Mapping[str, Any]) -> int:
-    """How many steps of a text are read, with its ends, by these settings of a user."""
+    """How many steps of a text are read, with its ends, by these settings of a user.
+
+    Raises:
+        UsageError: if that leaves none of it.
+    """
     longest: int = given.get("seq_length", LONGEST + ENDS)
+    if longest <= ENDS:
+        found = f"seq_length is {longest}, which leaves no character of a text between its two ends"
+        raise UsageError(found, f"choose {ENDS + 1} or more", "seq_length")
     return longest
 
 
@@ -74,9 +81,6 @@ def plan_of(
         UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
-    if (steps := given.get("seq_length", ENDS + 1)) <= ENDS:
-        found = f"seq_length is {steps}, which leaves no character of a text between its two ends"
-        raise UsageError(found, f"choose {ENDS + 1} or more", "seq_length")
     val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
     train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0), labels)
     lengths = [len(text) + ENDS for text in texts]
