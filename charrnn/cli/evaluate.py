@@ -121,7 +121,8 @@ def _refuse(given: list[str]) -> None:
     """Refuse what means nothing to a task."""
     if given:
         options = ", ".join(option_names(given).values())
-        raise UsageError(f"{options} is about language models", "leave it out")
+        are, it = ("is", "it") if len(given) == 1 else ("are", "them")
+        raise UsageError(f"{options} {are} about language models", f"leave {it} out")
 
 
 def _score_answers(

@@ -137,6 +137,8 @@ def inspect(
         refuse_others(model)
         with not_as_bytes():
             corpus = read_corpus(sources, reading.for_tokens(model.tokenizer.unit))
+        for note in corpus.notes:
+            say(note)
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:

@@ -257,9 +257,10 @@ def _refuse_beside_interactive(given: dict[str, Any]) -> None:
     refused = ("json", "novelty", "stop_strings", "max_lines", "until_line", "repetition_penalty")
     names = option_names(name for name in refused if given.get(name)).values()
     if names:
+        it = "it" if len(names) == 1 else "them"
         raise UsageError(
             f"{' and '.join(names)} can't be used with --interactive",
-            "leave it out: you decide what is written and where it ends",
+            f"leave {it} out: you decide what is written and where it ends",
         )
 
 

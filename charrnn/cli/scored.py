@@ -108,8 +108,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     training_ids = _training_ids(asked, tokenizer, reverse, records) if asked.dynamic else None
     is_list = isinstance(text, Records)
     total = len(networks) * len(targets(text, config))
-    hidden = None if asked.dynamic else True  # None: where there is no terminal
-    with tqdm(total=total, unit=f" {tokenizer.loss_per}s", leave=False, disable=hidden) as bar:
+    with tqdm(total=total, unit=f" {tokenizer.loss_per}s", leave=False, disable=None) as bar:
         nats = losses.mixed_surprisals(networks, text, config, training_ids, bar.update)
     score = text_score(nats, text, config, tokenizer)
     protocol = str(config.protocol or ("records" if is_list else "carried"))
@@ -187,6 +186,8 @@ def _training_ids(
     from charrnn.text.corpus import read_corpus
 
     known = read_corpus(asked.dynamic, asked.reading)
+    for note in known.notes:
+        say(note)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
     return ids[: _training_tokens(records, known, len(ids), else_all=True)]
 

@@ -175,7 +175,7 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
     record = read_record(find_model(model))
     found = []
     for name, option in option_names(given).items():
-        places = (record.model, record.training, record.task)
+        places = (record.model, record.training, record.task and record.task.settings)
         kept = next((getattr(p, name) for p in places if hasattr(p, name)), None)
         found.append(option if kept is None else f"{option} (it has {kept})")
     it = "it" if len(found) == 1 else "them"

@@ -149,11 +149,11 @@ def mixed_surprisals(
         raise UsageError("the model was not trained on records", "leave the protocol out")
     elif len(text) < 2:
         raise UsageError(f"the text has {len(text)} of the two tokens it needs", "use a longer one")
-    if training_ids is not None and (config.protocol == "windows" or len(training_ids) < 2):
-        raise UsageError(
-            "dynamic evaluation carries the state, and needs the text that was trained on",
-            "leave the protocol out, and name that text",
-        )
+    if training_ids is not None and config.protocol == "windows":
+        raise UsageError("dynamic evaluation carries the state", "leave the protocol out")
+    if training_ids is not None and len(training_ids) < 2:
+        found = "the text to adapt from has fewer than two tokens that the model knows"
+        raise UsageError(found, "name the text that the model was trained on")
     with own_modes():
         return _mixed(networks, text, config, training_ids, progress or (lambda _: None))
 

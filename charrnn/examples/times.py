@@ -51,9 +51,9 @@ def time_of(cell: Any) -> Time | None:
     text = str(cell).strip()
     if found := MONTH.fullmatch(text):
         text = f"{found[1]}-{int(found[2]):02}-01"
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):  # the latter for what UTC puts beyond all calendars
         return _from(datetime.fromisoformat(text))
-    with suppress(ValueError, OverflowError):
+    with suppress(ValueError):
         number = float(text)
         return (number, number) if number == number else None
     return None

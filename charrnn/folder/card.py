@@ -15,6 +15,7 @@ from charrnn.words import counted
 
 __all__ = ["corpus", "facts", "markdown", "network", "vocabulary"]
 
+BAR = r"\|"  # in a cell of a table
 NAMED = 10  # labels that a card names
 
 
@@ -108,7 +109,7 @@ WORK: dict[TaskName, str] = {
 
 
 def _table(model: ModelFolder) -> str:
-    rows = (f"| {label} | {value} |" for label, value in facts(model).items())
+    rows = (f"| {label} | {value.replace('|', BAR)} |" for label, value in facts(model).items())
     return "\n".join(["| | |", "|---|---|", *rows])
 
 

@@ -133,7 +133,7 @@ def _of_one(model: Model, ids: Ids, back: int, done: Callable[[float], object]) 
     relative = norms / np.maximum(norms[:, :1], np.finfo(np.float32).tiny)
     low, median, high = np.quantile(relative, (0.25, 0.5, 0.75), 0).tolist()
     return Gradients(
-        model=model.facts.get("model", model.facts["cell"]),
+        model=model.facts.get("model") or model.facts.get("cell", "model"),
         steps=tuple(range(steps)),
         median=tuple(median),
         low=tuple(low),

@@ -54,6 +54,7 @@ def same_shape(found: ModelFolder, settings: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(
                 f"{name} is {settings[name]}, {found.path} has {value}",
                 "weights go to a network of the same shape; leave the setting out",
+                name,
             )
     return settings | shape
 

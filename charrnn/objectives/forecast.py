@@ -175,9 +175,10 @@ def _check_lengths(series: Sequence[Series], horizon: int, season: int, notes: l
     lengths, least = [len(one.values) for one in series], 2 * horizon + season
     short = sum(length < least for length in lengths)
     if short == len(series):
-        which = named(series[0]) if len(series) == 1 else f"the longest of {len(series):,} series"
+        longest = max(series, key=lambda one: len(one.values))
+        which = named(longest) if len(series) == 1 else f"the longest of {len(series):,} series"
         raise BadDataError(
-            f"{series[0].place}: {which} has {max(lengths):,} values",
+            f"{longest.place}: {which} has {max(lengths):,} values",
             f"horizon {horizon:,} and season {season:,} need {least:,}: choose a smaller --horizon "
             "or --season, or give longer series",
         )

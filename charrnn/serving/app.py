@@ -165,8 +165,10 @@ class Service:
     def _completion(self, given: CompletionRequest) -> Completion:
         name, model = self.model(given.model)
         settings = given.settings()
-        if model.tokenizer.end is not None:  # a record may be as long as it likes
-            settings.setdefault("max_new_tokens", min(LONGEST_RECORD, self.config.max_length))
+        usual = SampleConfig().max_new_tokens
+        if usual is None or model.tokenizer.end is not None:  # a record may be as long as it likes
+            usual = LONGEST_RECORD
+        settings.setdefault("max_new_tokens", min(usual, self.config.max_length))
         try:
             config = settings_from(SampleConfig, settings)
         except UsageError as error:

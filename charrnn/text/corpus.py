@@ -224,7 +224,7 @@ def place_of(source: str, reading: Reading) -> Place:
     if bundled is not None:
         return Place(source, bundled.files, bundled=bundled)
     matches = map(Path, sorted(glob.glob(source, recursive=True)))
-    if found := tuple(match for match in matches if match.is_file()):
+    if found := tuple(one for one in matches if os.path.isfile(one)):  # noqa: PTH113
         return Place(source, files=found)  # even if one is called "-" or like a bundled corpus
     advice = "check the path, or see `charrnn corpora` for the bundled ones"
     if source.startswith("~"):

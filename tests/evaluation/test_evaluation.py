@@ -312,6 +312,7 @@ def test_the_public_function_reads_folders(tmp_path: Path) -> None:
     assert charrnn.evaluate(tmp_path / "one", text, adapt_from=text, rate=1e-3).nats < score.nats
     for settings_, message in (
         ({"protocol": "windows", "adapt_from": text}, "carries the state"),
+        ({"adapt_from": "\N{SNOWMAN}"}, "has fewer than two tokens that the model knows"),
         ({"window": 0}, "window is 0"),
         ({"random_windows": 2}, "random_windows needs windows; add the protocol windows"),
         ({"window": 4, "protocol": "carried"}, "window needs windows"),

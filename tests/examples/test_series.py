@@ -300,6 +300,14 @@ def test_times_that_nobody_can_read_are_refused(tmp_path: Path) -> None:
     assert "times such as '2024-01-01' are not all in one form" in str(mixed)
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00+05:00"])
+def test_times_beyond_the_calendar_are_refused(tmp_path: Path, time: str) -> None:
+    path = tmp_path / "edge.csv"
+    path.write_text(f"ds,y\n{time},1\n{time},2\n")
+    with pytest.raises(BadDataError, match=r"edge\.csv"):
+        read_series([path], Reading(), [])
+
+
 def test_gaps_in_the_times_are_told(tmp_path: Path) -> None:
     _, notes = read(tmp_path, "ds,y\n2024-01-30,1\n2024-01-31,2\n2024-02-03,3\n2024-02-04,4\n")
     assert len(notes) == 1

@@ -386,6 +386,13 @@ def _takes_connections(server: Server) -> bool:
     return True
 
 
+def test_what_a_request_leaves_open_fits_the_limits_of_the_server(trained_home: Path) -> None:
+    with started(trained_home, "verse", "--max-length", 20) as server:
+        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+        found = client.completions.create(model="verse", prompt="t")
+        assert len(found.choices[0].text) == 20
+
+
 def test_a_second_ctrl_c_ends_at_once(trained_home: Path) -> None:
     endless = {"max_tokens": 9_999_999, "temperature": 0.5, "top_p": 0.999, "stream": True}
     with started(trained_home, "verse", "--max-length", 9_999_999) as server:

@@ -109,6 +109,15 @@ def test_finish_trains_to_the_end_and_returns_the_model() -> None:
     assert weights("checkpoints/followed") == weights("checkpoints/novel")
 
 
+def test_a_link_to_nothing_is_no_free_place() -> None:
+    """Such as a run that was moved to a disk that isn't there: it once ended the recursion."""
+    Path("checkpoints").mkdir()
+    Path("checkpoints/verse").symlink_to("nowhere")
+    run = train(CORPUS, **SMALL)
+    run.finish(progress=False)
+    assert run.folder == Path("checkpoints/verse-2")
+
+
 def test_losses_of_a_text_are_nats_and_those_of_a_series_are_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -222,5 +222,5 @@ class _Values:
             place = len(self._text[:place].rstrip())  # where the text ends, not lines below
         line, start = self._line_at(self._at if place is None else place)
         at = "" if place is None else f" at character {self._passed + place - start + 1:,}"
-        found = f"{self.name}: line {line:,}: broken JSON ({reason}{at})"
+        found = f"{self.name}: line {line:,}: broken JSON ({reason.removesuffix(' at')}{at})"
         return BadDataError(found, "check the file")

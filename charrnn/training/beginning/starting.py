@@ -9,6 +9,7 @@ the model folder. Starting makes the folder and locks it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -208,7 +209,7 @@ class StoppedRun:
         recorder = Recorder(self.place, run.record, task, self.origin, Saver(lock))
         recorder.restore(run)
         learner.prepare()
-        summary = f"resumed after {self.step:,} of {self.steps:,} updates"
+        summary = f"resumed after {run.progress.step:,} of {config.steps:,} updates"
         yield _started(learner, recorder, self.notes, summary)
         if is_over(learner, recorder) and not recorder.is_due(learner):
             advice = _over(self.place, self.data.kind)
@@ -294,7 +295,7 @@ def _unused_place(corpus: str) -> Place:
     home, name, number = Place.of(CHECKPOINTS).path, stem, 1
     try:
         home.mkdir(exist_ok=True)
-        while (home / name).exists():
+        while os.path.lexists(home / name):  # a link to nothing, too
             number += 1
             name = f"{stem}-{number}"
         (home / name).mkdir()
