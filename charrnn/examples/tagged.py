@@ -82,7 +82,9 @@ class Tagged(NamedTuple):
         return spans_of(self.words, self.tags)
 
 
-def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> list[Tagged]:
+def read_tagged(
+    sources: Sequence[str | Path], reading: Reading, notes: list[str], *, named: bool = True
+) -> list[Tagged]:
     """All texts of the sources, with a tag for each word.
 
     Args:
@@ -91,6 +93,8 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
             "tags" (or "words", "ner_tags").
         reading: encoding, and the column of the texts ("text" by default).
         notes: gets what was changed.
+        named: whether the user has named the column; that of the training does not count for files
+            without columns.
 
     Raises:
         BadDataError: for a tag that is none, lines with different numbers of columns, a span that
@@ -100,7 +104,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
     found: list[Tagged] = []
     for file in opened(sources, reading, notes, "tag"):
         if file.is_text:
-            if reading.text_column is not None:
+            if named and reading.text_column is not None:
                 raise UsageError(
                     f"{file.name}: CoNLL's columns have no names", "leave out --text-column"
                 )

@@ -126,8 +126,9 @@ class Tagger(TaskModel[Tagged]):
         if label_column is not None:
             found = f"label_column is {label_column!r}, which means nothing to tag"
             raise UsageError(found, "leave it out", "label_column")
+        named = bool(reading.text_column)
         reading, _ = columns_for(self.task, reading)
-        return read_tagged(sources, reading, notes)
+        return read_tagged(sources, reading, notes, named=named)
 
     def report(self, examples: Sequence[Tagged]) -> Report:
         """How many spans are found, and how many of those found are right."""
