@@ -411,7 +411,7 @@ def test_long_texts_are_cut_and_that_is_told() -> None:
     texts = "".join(f"{'ab' * 50}{k},x\n{'ba' * 3}{k},y\n" for k in range(10))
     Path("a.csv").write_text(f"text,label\n{texts}")
     run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=20, **SMALL)
-    assert "10 texts are longer than 18 characters, and cut there" in run.notes
+    assert "10 texts are longer than 18 characters: their beginnings are read" in run.notes
     run.finish(progress=False)
 
 
