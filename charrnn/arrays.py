@@ -134,7 +134,8 @@ def checked_weights(weights: Any, shapes: Mapping[str, tuple[int, ...]]) -> Weig
         array = found if isinstance(found, np.ndarray) else np.array(None)
         if array.dtype.kind != "f" or array.shape != shape:
             advice = f"it must be an array of NumPy, {shape}, of floats"
-            raise UsageError(f"weight {name} is {_kind_of(found)}", advice)
+            kind = "missing" if name not in given else _kind_of(found)
+            raise UsageError(f"weight {name} is {kind}", advice)
     for name in given:
         if name not in shapes:
             raise UsageError(f"there is a weight {name}", "the shape of the model has none")

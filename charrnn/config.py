@@ -168,17 +168,32 @@ class Budget(Settings, frozen=True):
 class ModelConfig(Settings, frozen=True, kw_only=True):
     """The shape of a network."""
 
-    cell: Annotated[CellName, about("Recurrent cell of every layer.", "--model", unset="lstm")]
+    cell: Annotated[
+        CellName,
+        about(
+            "Recurrent cell of every layer.",
+            "--model",
+            unset="lstm, but gru to classify, tag and forecast",
+        ),
+    ]
     vocab_size: Annotated[
         int, Meta(ge=1, le=0x110000), about("Number of different tokens (V).", derived=True)
     ]
-    embed_size: Annotated[Width, about("Width of the embedding (E).", unset="64")]
+    embed_size: Annotated[
+        Width,
+        about(
+            "Width of the embedding (E).",
+            unset="64, but a forecaster's is as wide as its layers",
+        ),
+    ]
     hidden_size: Annotated[
         Width,
         about("Width of each recurrent layer (H).", "--rnn-size", "--hidden-size", unset=BY_TEXT),
     ]
     num_layers: Annotated[
-        int, Meta(ge=1, le=1_000), about("Number of stacked recurrent layers (L).", unset="2")
+        int,
+        Meta(ge=1, le=1_000),
+        about("Number of stacked recurrent layers (L).", unset="2, but 1 for other tasks"),
     ]
     dropout: Annotated[
         Rate, about("Fraction of each layer's outputs to drop in training.", unset=BY_TEXT)
@@ -191,7 +206,7 @@ class ModelConfig(Settings, frozen=True, kw_only=True):
         about(
             "Add each layer's input to its output where their widths are equal.",
             "--skip/--no-skip",
-            unset="yes",
+            unset="yes, but no for a forecaster",
         ),
     ] = False
     bidirectional: Annotated[
@@ -230,11 +245,16 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
     """How a network is trained, fully resolved: two runs with equal settings are equal."""
 
     batch_size: Annotated[
-        Size, about("Number of lanes of text read side by side (B).", unset=BY_TEXT)
+        Size,
+        about("Number of lanes of text, or of examples, read side by side (B).", unset=BY_TEXT),
     ]
     seq_length: Annotated[
         Size,
-        about("Time steps per update (T): how far back gradients reach.", unset=BY_TEXT),
+        about(
+            "Time steps per update (T): how far back gradients reach. For other tasks, the longest "
+            "text, or the number of values that a forecaster reads.",
+            unset=BY_TEXT,
+        ),
     ]
     steps: Annotated[Size, about("Number of updates.", derived=True)]
     learning_rate: Annotated[
@@ -267,7 +287,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         Size,
         about(
             "Evaluations without a better validation loss before training stops.",
-            unset="a quarter of the evaluations, at least 3",
+            unset="a quarter of the evaluations, at least 3, but to classify and tag none",
         ),
     ]
     seed: Annotated[
@@ -350,7 +370,7 @@ class TaskSettings(Settings, frozen=True, kw_only=True):
         Size | None,
         about(
             "Forecast: number of values to predict at once.",
-            unset="the season, or a tenth of the series",
+            unset="the season, or without one a tenth of the longest series, at most 48",
         ),
     ] = None
     season: Annotated[

@@ -96,7 +96,12 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
         ),
     ] = None
     seed: Annotated[
-        Count | None, about("Equal seeds write equal texts; further texts count up from it.")
+        Count | None,
+        about(
+            "Equal seeds write equal texts; further texts count up from it.",
+            unset="a new one",
+            cli="Without it, charrnn names the one that it takes.",
+        ),
     ] = None
 
 

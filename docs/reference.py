@@ -39,13 +39,26 @@ Settings are options of the command line and keyword arguments of the library:
 `charrnn.train(text, hidden_size=256)` is `charrnn train text --rnn-size 256`. Those of reading go
 together: `charrnn.train(text, reading=charrnn.Reading(text_column="review"))`. What a setting means
 stands with its option above. A setting without an option follows from the text or the task.
+
+Defaults are those of `charrnn.train`; [tasks.md](tasks.md) says what each task keeps for
+validation. `ModelConfig(...)` itself needs `cell`, `vocab_size`, `embed_size`, `hidden_size` and
+`num_layers`; unless you say otherwise, it has no skip connections and drops nothing.
+`TrainConfig(...)` has to be given whole, but for `grad_clip`, `seed`, `device` and `precision`.
 """
 LIBRARY_HEAD = """## Library
 
 What `import charrnn` brings. `**settings` are those above, by name.
 """
 # Classes whose methods are listed, too.
-WITH_METHODS = (charrnn.Model, charrnn.Run, charrnn.CharRNN)
+WITH_METHODS = (
+    charrnn.Model,
+    charrnn.Classifier,
+    charrnn.Tagger,
+    charrnn.Forecaster,
+    charrnn.Translator,
+    charrnn.Run,
+    charrnn.CharRNN,
+)
 
 
 def page() -> str:

@@ -35,7 +35,9 @@ ModelsAndTextsArgument = Annotated[
 ]
 ValidationOption = Annotated[
     bool,
-    typer.Option("--validation", help="Score the part that training kept for validation."),
+    typer.Option(
+        "--validation", help="Score the part that training kept for validation (language models)."
+    ),
 ]
 DynamicOption = Annotated[
     list[str] | None,

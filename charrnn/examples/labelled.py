@@ -45,6 +45,8 @@ def read_labelled(
     reading: Reading,
     notes: list[str],
     label_column: str | None,
+    *,
+    named: bool = True,
 ) -> list[Labelled]:
     """All texts of the sources, with their labels.
 
@@ -52,8 +54,10 @@ def read_labelled(
         sources: each what `rows.opened` takes: a table, or a text with fastText's lines.
         reading: encoding, and the column of the texts ("text" by default).
         notes: gets what was changed or left out.
-        label_column: None for "label". If both columns are numbers and no names in the first
-            line, the table has no header.
+        label_column: None for "label". If both columns are given as numbers, and the first line
+            does not hold these as names, the table has no header.
+        named: whether the user has named the columns; those of the training do not count for files
+            without columns.
 
     Raises:
         BadDataError: for a row without a label, with two, or without a cell for one; and if there
@@ -61,7 +65,7 @@ def read_labelled(
         UsageError: for a column that is not there, or given for what is no table; as `columns_of`.
     """
     columns = columns_of(reading.text_column, label_column, ("text", "label"))
-    given = reading.text_column is not None or label_column is not None
+    given = named and (reading.text_column is not None or label_column is not None)
     cleaner, found, empty = Cleaner(), list[Labelled](), 0
     for file in opened(sources, reading, notes, "classify"):
         for text, label, place in _examples(file, columns, given):

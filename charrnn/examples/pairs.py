@@ -16,6 +16,7 @@ from charrnn.decoding.cleaning import AnyCleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING
+from charrnn.formats.tables.delimited import DELIMITERS
 
 __all__ = ["Pair", "read_pairs"]
 
@@ -54,17 +55,21 @@ def read_pairs(
     reading: Reading,
     target_column: str | None,
     notes: list[str],
+    *,
+    named: bool = True,
 ) -> list[Pair]:
     """All pairs of some files.
 
     Args:
         sources: tables, which name both columns in their first line, or have no header and the
             sources in the first column, the targets in the second; or two other files, whose lines
-            belong together.
+            belong together, unless the user has named columns.
         reading: encoding, and the column of the sources; `source` by default. A number, from 1, is
             that of a column of a table without a header.
         target_column: that of the targets; `target` by default.
         notes: gets what was changed or left out.
+        named: whether the user has named the columns; those of the training do not count for files
+            without columns.
 
     Raises:
         BadDataError: for a row without one of the texts, an empty text, a first line that names
@@ -75,7 +80,7 @@ def read_pairs(
     names = columns_of(reading.text_column, target_column, TEXTS)
     columns = _Columns(names, given=bool(reading.text_column or target_column))
     pairs: list[Pair] = []
-    if _are_aligned(sources, reading):
+    if not (columns.given and named) and _are_aligned(sources, reading, columns):
         pairs += _aligned(sources, reading, notes)
     else:
         for file in opened(sources, reading, notes, "translate"):
@@ -85,13 +90,21 @@ def read_pairs(
     return pairs
 
 
-def _are_aligned(sources: Sequence[str | Path], reading: Reading) -> bool:
-    """Whether these are two files of plain text, without a tab in the first line of either."""
+def _are_aligned(sources: Sequence[str | Path], reading: Reading, columns: _Columns) -> bool:
+    """Whether these are two files of plain text whose first lines hold no tab and no columns."""
     if len(sources) != 2 or not all(Path(source).is_file() for source in sources):
         return False
     files = list(_each(sources, reading, []))
     starts = [file.start.partition("\n")[0] for file in files if file.form is Form.TEXT]
-    return len(files) == len(starts) == 2 and not any("\t" in start for start in starts)
+    if len(files) != len(starts) or len(starts) != 2:
+        return False
+    return not any("\t" in start or _is_header(start, columns) for start in starts)
+
+
+def _is_header(line: str, columns: _Columns) -> bool:
+    """Whether a line names both columns, whatever separates them."""
+    rows = (line.split(delimiter) for delimiter in DELIMITERS)
+    return any(columns.are_in([cell.strip(' "') for cell in row]) for row in rows)
 
 
 def _each(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:

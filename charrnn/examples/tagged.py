@@ -6,83 +6,47 @@
                                     {"tokens": ["Empire", "State", "Building"], "tags":
     ends      O                         ["B-location", "I-location", "I-location"]}
 
-Tags become BIO, whichever way they were written: B- begins a span, I- goes on, O is outside.
-Ramshaw and Marcus, "Text chunking using transformation-based learning", 1995.
+Tags may be written in several ways; see `examples.tags`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Row, called, opened, value_at
+from charrnn.examples.tags import (
+    OUTSIDE,
+    Span,
+    Tagged,
+    in_bio,
+    is_tag,
+    joined,
+    spans_of,
+    tags_of,
+    words_of,
+)
 from charrnn.formats.tables.columns import MISSING
 from charrnn.words import counted
 
-__all__ = [
-    "OUTSIDE",
-    "Span",
-    "Tagged",
-    "check_types",
-    "has_tags",
-    "in_bio",
-    "read_tagged",
-    "sentences_of",
-    "spans_of",
-    "words_of",
-]
+__all__ = ["check_types", "has_tags", "read_tagged", "sentences_of"]
 
-OUTSIDE = "O"
-TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
 SURE = re.compile(r"O|[BIESLUM][-_][^\W\d].*")  # a tag where hardly a text has one
 DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
 MAX_TYPES = 1_000  # more are hardly kinds of spans
-# A word is what stands between spaces, without the marks that open and close it, which are words
-# of their own; in writing without spaces each character is one.
-WORD = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
-)
 # Columns of records whose texts are divided into words.
 WORDS, TAGS = ("tokens", "words"), ("tags", "ner_tags")
-OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
 
 
-class Span(NamedTuple):
-    """Characters `start` to `end` (not included) of a text, and what they are."""
-
-    start: int
-    end: int
-    label: str
-
-
-class Tagged(NamedTuple):
-    """A text, its words, and a tag for each.
-
-    Attributes:
-        text: the words of CoNLL with a space between them; else as it was.
-        words: (start, end) of each in the text, in order.
-        tags: of each word, legal BIO.
-        place: where it stands, as errors begin: "news.conll: line 7".
-    """
-
-    text: str
-    words: list[tuple[int, int]]
-    tags: list[str]
-    place: str
-
-    @property
-    def spans(self) -> list[Span]:
-        """What is marked in the text."""
-        return spans_of(self.words, self.tags)
-
-
-def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> list[Tagged]:
+def read_tagged(
+    sources: Sequence[str | Path], reading: Reading, notes: list[str], *, named: bool = True
+) -> list[Tagged]:
     """All texts of the sources, with a tag for each word.
 
     Args:
@@ -91,6 +55,8 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
             "tags" (or "words", "ner_tags").
         reading: encoding, and the column of the texts ("text" by default).
         notes: gets what was changed.
+        named: whether the user has named the column; that of the training does not count for files
+            without columns.
 
     Raises:
         BadDataError: for a tag that is none, lines with different numbers of columns, a span that
@@ -100,7 +66,7 @@ def read_tagged(sources: Sequence[str | Path], reading: Reading, notes: list[str
     found: list[Tagged] = []
     for file in opened(sources, reading, notes, "tag"):
         if file.is_text:
-            if reading.text_column is not None:
+            if named and reading.text_column is not None:
                 raise UsageError(
                     f"{file.name}: CoNLL's columns have no names", "leave out --text-column"
                 )
@@ -182,12 +148,8 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def _is_tag(word: str) -> bool:
-    return word == OUTSIDE or TAG.fullmatch(word) is not None
-
-
 def _check_tag(place: str, tag: str) -> None:
-    if not _is_tag(tag):
+    if not is_tag(tag):
         raise BadDataError(
             f"{place}: {tag!r} is not a tag",
             "write O, or B- or I- and a type; leave a header out",
@@ -197,64 +159,7 @@ def _check_tag(place: str, tag: str) -> None:
 def _sentence(file: File, lines: list[tuple[int, list[str]]]) -> Tagged:
     """The words of some lines."""
     words, tags = [cells[0] for _, cells in lines], [cells[-1] for _, cells in lines]
-    return _joined(words, tags, file.at(lines[0][0]))
-
-
-def _joined(words: Sequence[str], tags: Sequence[str], place: str) -> Tagged:
-    """Words with one space between them."""
-    ends = list(accumulate(len(word) + 1 for word in words))
-    places = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]
-    return Tagged(" ".join(words), places, in_bio(tags), place)
-
-
-def in_bio(tags: Sequence[str]) -> list[str]:
-    """Tags of IOB1, BIO, BIOES or BILOU as legal BIO.
-
-    A span begins with B, S, U, and with whatever does not go on with a span of its type; it ends
-    after E, L, S and U, and before O and before another type.
-    """
-    found, before, ended = list[str](), "", True
-    for tag in tags:
-        match = TAG.fullmatch(tag)
-        if match is None:
-            found.append(OUTSIDE)
-            before, ended = "", True
-            continue
-        prefix, kind = match.groups()
-        goes_on = prefix in "IELM" and kind == before and not ended
-        found.append(f"{'I' if goes_on else 'B'}-{kind}")
-        before, ended = kind, prefix in "ELSU"
-    return found
-
-
-def spans_of(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> list[Span]:
-    """The spans that legal BIO tags of words mark."""
-    found: list[Span] = []
-    for (start, end), tag in zip(words, tags, strict=True):
-        if tag.startswith("B-"):
-            found.append(Span(start, end, tag[2:]))
-        elif tag.startswith("I-"):
-            found[-1] = found[-1]._replace(end=end)
-    return found
-
-
-def words_of(text: str) -> list[tuple[int, int]]:
-    """The words of a text that is not divided yet: (start, end) of each."""
-    found: list[tuple[int, int]] = []
-    for match in WORD.finditer(text):
-        start, end = match.span()
-        if not any(c.isalnum() for c in match[0]):  # an emoticon, an ellipsis
-            found.append((start, end))
-            continue
-        while text[start] in OPENING:
-            found.append((start, start + 1))
-            start += 1
-        last = end
-        while text[end - 1] in CLOSING:
-            end -= 1
-        found.append((start, end))
-        found += [(place, place + 1) for place in range(end, last)]
-    return found
+    return joined(words, tags, file.at(lines[0][0]))
 
 
 def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
@@ -278,7 +183,7 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
         if text != given:
             marked = _moved(marked, given)
         words = words_of(text)
-        tags = _tags_of(words, [span for span in marked if span.start < span.end])
+        tags = tags_of(words, [span for span in marked if span.start < span.end])
         found = spans_of(words, tags)
         widened += len(set(found) - set(marked))
         lost += len(marked) - len(found)
@@ -328,7 +233,7 @@ def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: AnyCleaner)
             found = f"{place}: the tag {tag!r} has no name"
             raise BadDataError(found, "write O, or B- or I- and a type")
         _check_tag(place, tag)
-    return _joined(cleaned, tags, place)
+    return joined(cleaned, tags, place)
 
 
 def _value(file: File, row: Row, name: str) -> Any:
@@ -384,19 +289,6 @@ def _span(place: str, text: str, value: Any) -> Span:
             "count characters from 0; the end is that after the last",
         )
     return Span(start, end, label.strip())
-
-
-def _tags_of(words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[str]:
-    """The tags of words, of which a span takes all that it touches and no other took before."""
-    tags, waiting = [], 0
-    begun = False
-    for start, end in words:
-        while waiting < len(spans) and spans[waiting].end <= start:
-            waiting, begun = waiting + 1, False
-        inside = waiting < len(spans) and spans[waiting].start < end
-        tags.append(f"{'I' if begun else 'B'}-{spans[waiting].label}" if inside else OUTSIDE)
-        begun = inside
-    return tags
 
 
 def check_types(examples: Sequence[Tagged]) -> list[str]:

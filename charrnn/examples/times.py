@@ -84,12 +84,13 @@ def times_of(
     Returns:
         times: one for each cell, then for each of the others.
         form: how they were read, in words; empty if there is but one way.
-        None if they can't be read.
+        None if they can't be read, or some are plain numbers and others are not.
     """
     every = [*cells, *others]
     known = [time for cell in every if (time := time_of(cell)) is not None]
     if len(known) == len(every):
-        return tuple(known), ""
+        numbers = sum(months == seconds for months, seconds in known)
+        return (tuple(known), "") if numbers in (0, len(known)) else None
     read = [(times, form) for form in _forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None
@@ -156,7 +157,7 @@ def _all_of(cells: Sequence[str], form: str) -> list[Time] | None:
 
 
 def _disorder(times: Sequence[Time]) -> tuple[bool, int]:
-    """How little times are those of rows in order."""
+    """Lower is likelier: whether they are out of order, then how many different steps they have."""
     return any(a >= b for a, b in pairwise(times)), len(set(steps_between(times)))
 
 

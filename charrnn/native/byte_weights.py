@@ -118,7 +118,8 @@ def pack(
     for k, layer in enumerate(layers):
         if k and bound > MAX_INPUT:
             return None
-        if any(_has_outliers(weights) for weights in layer[:2][k == 0 :]):
+        read = (layer.w_ih, layer.w_hh) if k else (layer.w_hh,)  # the first layer has a table
+        if any(map(_has_outliers, read)):
             return None
         recurrent = _product(cell, layer.w_hh, layer.b_hh, 1.0, found.centre)
         input_ = _product(cell, layer.w_ih, layer.b_ih, bound, found.centre) if k else None

@@ -59,7 +59,7 @@ def rows_code(columns: int) -> Code:
 
 @compiled_once
 def pairs_code() -> Code:
-    """That of packing x (K, N), bfloat16, to words (K/2, N), with the arguments `PAIRS`."""
+    """The code that packs x (K, N), bfloat16, as words (K/2, N), with the arguments `PAIRS`."""
     code = Code("pairs_of_rows", PAIRS)
     begin, end = code.share(code["K"] // 2, 1, thread_number(code), thread_count(code))
     with code.loop(begin, end) as k, code.loop(0, code["N"], code.lanes) as column:

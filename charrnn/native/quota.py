@@ -58,7 +58,10 @@ def processors() -> set[int]:
 
 
 def busy_seconds() -> float | None:
-    """How long `processors` have worked since the machine started, for whomever; on Linux."""
+    """How long `processors` have worked since the machine started, whoever used them.
+
+    None where that is not told, as outside Linux.
+    """
     mine = {f"cpu{number}" for number in processors()}
     rows = [row for row in map(str.split, _text(USED_TIME).splitlines()) if row and row[0] in mine]
     if not rows:

@@ -4,10 +4,9 @@
         accumulators = bₕ + h Wₕᵀ              # in registers: all gates of the block
         h, c = rule(gx + bᵢ, accumulators)     # while they are there
 
-Where products are computed in `tiles`, the threads divide the blocks instead of the lanes, and the
-accumulators go through memory, in the cache.
-It is made by the rules of `cells.gradients`, run once on vectors that record each operation.
-`network.stack.cpu.kernels` calls it.
+The code is made by the rules of `cells.gradients`, run once on vectors that record each operation;
+`network.stack.cpu.kernels` calls it. Where products are computed in `tiles`, the threads divide the
+blocks instead of the lanes, and the accumulators go through memory, in the cache.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Memory(NamedTuple):
     Attributes:
         output: (B, T, D·H).
         keys: (B, T, H), what hidden states are compared with.
-        there: (B, T), whether a row is so long.
+        there: (B, T), False past the end of a row.
     """
 
     output: Tensor

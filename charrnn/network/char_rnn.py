@@ -14,7 +14,7 @@ from torch import Tensor
 
 import charrnn
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Weights, checked_ids
+from charrnn.arrays import Floats, Weights, checked_ids, checked_weights
 from charrnn.cells.layout import refuse_bidirectional, weight_shapes
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig
@@ -155,7 +155,13 @@ class CharRNN(Network):
 
     @classmethod
     def from_weights(cls, config: ModelConfig, weights: Mapping[str, Floats]) -> CharRNN:
-        """A network of this shape with copies of these weights, in evaluation mode."""
+        """A network of this shape with copies of these weights, in evaluation mode.
+
+        Raises:
+            UsageError: for weights that are missing, one too many, or of another shape; for a
+                bidirectional config.
+        """
+        weights = checked_weights(weights, weight_shapes(config))
         with own_modes():
             with undrawn():
                 network = cls(config)

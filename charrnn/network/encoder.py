@@ -26,7 +26,8 @@ class Encoder(Network):
 
     Args:
         config: the shape of each stack; with `bidirectional` there are two.
-        features: F, how many values are read at each step; 0 to read ids.
+        features: F, how many values are read at each step; 0 to read ids. Numbers are read forwards
+            only.
         generator: of the first weights; None for PyTorch's own.
     """
 
@@ -41,8 +42,7 @@ class Encoder(Network):
             self.embedding = Embedding(config.vocab_size, config.embed_size, generator)
         self.rnn = Recurrent.of(config, generator)
         if config.bidirectional:
-            if not features:
-                self.embedding_back = Embedding(config.vocab_size, config.embed_size, generator)
+            self.embedding_back = Embedding(config.vocab_size, config.embed_size, generator)
             self.back = Recurrent.of(config, generator)
 
     def read(self, x: Tensor, lengths: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -57,23 +57,16 @@ class Encoder(Network):
             output: (T, B, D·H), of the last layers, side by side; past a row's end it means
                 nothing.
         """
+        output: Tensor
         if x.is_floating_point():
-            x = self.input(x)  # (T, B, E)
-        output = self._run(self.rnn, "embedding", x, generator)
+            output, _ = self.rnn(self.input(x), None, None, generator)
+            return output
+        output, _ = self.rnn(self.embedding.weight, None, x, generator)
         if not self.config.bidirectional:
             return output
         order = turned(lengths, len(x))  # (T, B)
-        back = self._run(self.back, "embedding_back", _ordered(x, order), generator)
-        return torch.cat([output, _ordered(back, order)], -1)
-
-    def _run(
-        self, stack: Recurrent, embedding: str, x: Tensor, generator: torch.Generator | None
-    ) -> Tensor:
-        if x.is_floating_point():
-            output, _ = stack(x, None, None, generator)
-        else:
-            output, _ = stack(self.get_submodule(embedding).weight, None, x, generator)
-        return output  # type: ignore[no-any-return]
+        back, _ = self.back(self.embedding_back.weight, None, x.gather(0, order), generator)
+        return torch.cat([output, back.gather(0, order[..., None].expand_as(back))], -1)
 
 
 def turned(lengths: Tensor, steps: int) -> Tensor:
@@ -83,8 +76,3 @@ def turned(lengths: Tensor, steps: int) -> Tensor:
     """
     times = torch.arange(steps, device=lengths.device)[:, None]  # (T, 1)
     return torch.where(times < lengths, lengths - 1 - times, times)
-
-
-def _ordered(x: Tensor, order: Tensor) -> Tensor:
-    """The steps of `x` (T, B, …) in an order (T, B) of each row's own."""
-    return x.gather(0, order if x.ndim == 2 else order[..., None].expand_as(x))

@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import ClassVar, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,13 +30,7 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Linear, zeros
 from charrnn.objectives.base import ExampleTask
 from charrnn.objectives.batches.groups import Groups
-from charrnn.objectives.batches.windows import (
-    Place,
-    held_back,
-    places_of,
-    replaced_window,
-    seasons_of,
-)
+from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.series import plan_of
 from charrnn.objectives.request import Request, Speed
@@ -110,7 +105,7 @@ class ForecastData:
 
     def divided(self, config: TrainConfig) -> Forecasting:
         """The last values of each series are for validation, a whole number of horizons."""
-        task = replaced_window(self.kind, config.seq_length)
+        task = msgspec.structs.replace(self.kind, window=config.seq_length)
         lengths = [len(one.values) for one in self.series]
         held = held_back(lengths, config.val_frac, task)
         return Forecasting(
@@ -193,7 +188,13 @@ def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:
 
 
 class Batch(NamedTuple):
-    """Windows side by side: inputs (T, B, I), and what should come out (B, horizon)."""
+    """Windows side by side.
+
+    Attributes:
+        inputs: (T, B, I).
+        wanted: (B, horizon), what should come out.
+        windows: what turns outputs into values.
+    """
 
     inputs: Floats
     wanted: Floats

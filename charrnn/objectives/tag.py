@@ -20,7 +20,8 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.examples.tagged import Tagged, check_types, read_tagged
+from charrnn.examples.tagged import check_types, read_tagged
+from charrnn.examples.tags import Tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored

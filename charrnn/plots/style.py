@@ -65,6 +65,7 @@ DASHES, MARKERS = ("-", "--", "-.", ":"), "osD^vX"
 
 def looks() -> Iterator[Look]:
     """A look for each line in turn; the first two dozen differ."""
+    # A fifth dash: four beside six colours would repeat after twelve lines.
     return map(Look, cycle(COLOURS), cycle((*DASHES, "-")), cycle(MARKERS))
 
 

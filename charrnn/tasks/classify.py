@@ -142,8 +142,9 @@ class Classifier(TaskModel[Labelled]):
         notes: list[str],
     ) -> list[Labelled]:
         """See `TaskModel`; raises what `read_labelled` does."""
+        named = bool(reading.text_column or label_column)
         reading, label_column = columns_for(self.task, reading, label_column)
-        examples = read_labelled(sources, reading, notes, label_column)
+        examples = read_labelled(sources, reading, notes, label_column, named=named)
         if cut := sum(len(one.text) > self.longest for one in examples):
             notes.append(cut_note(cut, self.longest))
         return examples

@@ -17,7 +17,8 @@ from charrnn.arrays import Floats, Logits, mean_log_probs
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.tagged import OUTSIDE, Tagged, in_bio, read_tagged, spans_of, words_of
+from charrnn.examples.tagged import read_tagged
+from charrnn.examples.tags import OUTSIDE, Tagged, in_bio, spans_of, words_of
 from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
@@ -126,8 +127,9 @@ class Tagger(TaskModel[Tagged]):
         if label_column is not None:
             found = f"label_column is {label_column!r}, which means nothing to tag"
             raise UsageError(found, "leave it out", "label_column")
+        named = bool(reading.text_column)
         reading, _ = columns_for(self.task, reading)
-        return read_tagged(sources, reading, notes)
+        return read_tagged(sources, reading, notes, named=named)
 
     def report(self, examples: Sequence[Tagged]) -> Report:
         """How many spans are found, and how many of those found are right."""

@@ -74,8 +74,8 @@ def columns_for(
 ) -> tuple[Reading, str | None]:
     """How to read examples for a model, and the column of their labels.
 
-    What is not named is as in training. Of a table that names its columns none has a number: beside
-    a name, a number of the training does not count, nor a name beside a number.
+    What is not named is as in training, unless one column would then be a name and the other a
+    number: a table either names its columns or numbers them.
     """
     text, label = _named(task)
     text = reading.text_column or _fitting(text, label_column)

@@ -160,8 +160,9 @@ class Translator(TaskModel[Pair]):
         notes: list[str],
     ) -> list[Pair]:
         """See `TaskModel`; raises what `read_pairs` does."""
+        named = bool(reading.text_column or label_column)
         reading, label_column = columns_for(self.task, reading, label_column)
-        return read_pairs(sources, reading, label_column, notes)
+        return read_pairs(sources, reading, label_column, notes, named=named)
 
     def _trained_on(self, notes: list[str]) -> list[Pair]:
         """The pairs that it was trained on, those for validation among them, if they are there.

@@ -161,6 +161,31 @@ def test_two_files_may_hold_the_same() -> None:
     assert read("al.en", "al.en") == pairs
 
 
+def test_two_files_that_have_the_columns_are_tables() -> None:
+    """Their lines were pairs, and the columns that the user had named were passed over."""
+    Path("c.txt").write_text("en,de\none,eins\ntwo,zwei\n")
+    Path("d.txt").write_text('"de";"en"\ndrei;three\nvier;four\n')
+    wanted = [Pair(*pair) for pair in (("one", "eins"), ("two", "zwei"), ("three", "drei"))]
+    assert read("c.txt", "d.txt", text="en", label="de") == [*wanted, Pair("four", "vier")]
+    with pytest.raises(CharRNNError, match=r"c\.txt: there is no column fr; choose --label-column"):
+        read("c.txt", "d.txt", text="en", label="fr")
+    Path("e.txt").write_text("source,target\na,A\n")
+    Path("f.txt").write_text("source, target\nb,B\n")
+    assert read("e.txt", "f.txt") == [Pair("a", "A"), Pair("b", "B")]
+
+
+def test_columns_of_the_training_do_not_make_two_files_of_lines_tables() -> None:
+    Path("x.en").write_text("one, two\nthree\n")
+    Path("x.de").write_text("eins, zwei\ndrei\n")
+    Path("c.txt").write_text("en,de\none,eins\n")
+    Path("d.txt").write_text("en,de\ntwo,zwei\n")
+    reading = Reading(text_column="en")
+    lines = read_pairs(["x.en", "x.de"], reading, "de", [], named=False)
+    assert lines == [Pair("one, two", "eins, zwei"), Pair("three", "drei")]
+    tables = read_pairs(["c.txt", "d.txt"], reading, "de", [], named=False)
+    assert tables == [Pair("one", "eins"), Pair("two", "zwei")]
+
+
 def test_one_file_of_plain_text_is_no_pairs() -> None:
     Path("en").write_text("one, two\nthree\n")
     with pytest.raises(CharRNNError) as caught:

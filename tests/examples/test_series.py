@@ -298,6 +298,8 @@ def test_times_that_nobody_can_read_are_refused(tmp_path: Path) -> None:
     assert "line 3: 'soon' is not a time" in str(refused(tmp_path, "ds,y\n2024-01-01,1\nsoon,2\n"))
     mixed = refused(tmp_path, "ds,y\n2024-01-01,1\n1/31/2024,2\n")
     assert "times such as '2024-01-01' are not all in one form" in str(mixed)
+    numbers = refused(tmp_path, "ds,y\n1949-11,1\n1949-12,2\n1950,3\n")
+    assert "line 4: '1950' is not a time" in str(numbers)
 
 
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00+05:00"])

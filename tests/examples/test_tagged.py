@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
-from hypothesis import given
-from hypothesis import strategies as st
 
 from charrnn import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples import tagged
-from charrnn.examples.tagged import (
-    Span,
-    Tagged,
-    check_types,
-    in_bio,
-    read_tagged,
-    spans_of,
-    words_of,
-)
+from charrnn.examples.tagged import check_types, read_tagged
+from charrnn.examples.tags import Span, Tagged
 from charrnn.text.corpus import BUNDLED
 
 TEXT = "Ann Lee went to New York ."
@@ -195,47 +185,6 @@ def test_a_span_without_a_word_of_its_own_is_left_out_and_counted() -> None:
         "a.jsonl: 1 span begins or ends within a word, and takes all of it",
         "a.jsonl: left out 2 spans that have no word of their own",
     ]
-
-
-def test_neighbours_of_one_type_stay_apart() -> None:
-    assert in_bio(["I-x", "B-x", "I-x"]) == ["B-x", "B-x", "I-x"]  # as IOB1 and BIO have it
-    assert in_bio(["S-x", "S-x", "B-x", "E-x", "B-x"]) == ["B-x", "B-x", "B-x", "I-x", "B-x"]
-    assert in_bio(["I-x", "I-y", "O", "E-y"]) == ["B-x", "B-y", "O", "B-y"]
-
-
-TAGS = st.lists(st.sampled_from(["O"] + [f"{p}-{t}" for p in "BIESLUM" for t in "xy"]), max_size=12)
-
-
-@given(TAGS)
-def test_bio_is_always_legal_and_stays(tags: list[str]) -> None:
-    found = in_bio(tags)
-    assert [tag == "O" for tag in found] == [tag == "O" for tag in tags]
-    for before, tag in zip(["O", *found], found, strict=False):
-        assert not tag.startswith("I-") or before[2:] == tag[2:]
-    assert in_bio(found) == found
-    words = [(n, n + 1) for n in range(len(tags))]
-    assert sum(span.end - span.start for span in spans_of(words, found)) == (
-        sum(tag != "O" for tag in tags)
-    )
-
-
-@given(st.text(alphabet="ab ().,'“中の:\n", max_size=20))
-def test_words_hold_all_but_the_spaces(text: str) -> None:
-    words = words_of(text)
-    assert "".join(text[a:b] for a, b in words) == "".join(text.split())
-    assert all(a < b for a, b in words)
-    assert all(one[1] <= two[0] for one, two in pairwise(words))
-
-
-def test_words_of_many_kinds() -> None:
-    def parts(text: str) -> list[str]:
-        return [text[a:b] for a, b in words_of(text)]
-
-    assert parts("(Ann's) :-) @bob, 3.5%…") == (
-        ["(", "Ann's", ")", ":-)", "@bob", ",", "3.5%", "…"]
-    )
-    assert parts("東京 and日本") == ["東", "京", "and", "日", "本"]
-    assert parts("It 's") == ["It", "'s"]
 
 
 WRONG = {

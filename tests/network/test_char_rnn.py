@@ -13,6 +13,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 from charrnn import CharRNN, CharRNNError, CharTokenizer
 from charrnn.config import CellName, EngineName
+from charrnn.errors import UsageError
 from charrnn.network.stack import builtin
 from tests.conftest import B, L, T, V, small_config
 
@@ -301,3 +302,29 @@ def test_a_folder_has_no_place_for_modules_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(CharRNNError, match=r"weight head\.weight is missing or has another shape"):
         other.save_pretrained(tmp_path / "model", tokenizer)
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_are_not_those_of_the_shape_are_refused_in_one_line() -> None:
+    config = small_config("gru")
+    weights = CharRNN(config).weights()
+    less = {name: values for name, values in weights.items() if name != "head.bias"}
+    for wrong, message in (
+        ({}, "weight embedding.weight is missing"),
+        (less, "weight head.bias is missing"),
+        (weights | {"x": weights["head.bias"]}, "there is a weight x"),
+        (weights | {"head.bias": weights["head.bias"][1:]}, "weight head.bias is float32 of shape"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            CharRNN.from_weights(config, wrong)
+        assert str(caught.value).startswith(message)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_network_is_in_float32_whatever_its_weights_were() -> None:
+    config = small_config("gru")
+    own = CharRNN(config)
+    double = {name: values.astype("f8") for name, values in own.weights().items()}
+    network = CharRNN.from_weights(config, double)
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+    assert torch.equal(network(IDS)[0], own.eval()(IDS)[0])
+    assert all(weight.requires_grad for weight in network.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -419,7 +420,7 @@ def test_long_texts_are_cut_and_that_is_told() -> None:
     texts = "".join(f"{'ab' * 50}{k},x\n{'ba' * 3}{k},y\n" for k in range(10))
     Path("a.csv").write_text(f"text,label\n{texts}")
     run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=20, **SMALL)
-    assert "10 texts are longer than 18 characters, and cut there" in run.notes
+    assert "10 texts are longer than 18 characters: their beginnings are read" in run.notes
     run.finish(progress=False)
 
 
@@ -508,6 +509,31 @@ def test_labels_that_look_the_same_are_pointed_out() -> None:
     for name, task, kind in cases:
         data = OBJECTIVES[task].read(request_of(task, [name]), None)
         assert rf"'cafe\u0301' and 'caf\xe9' look the same, and are two {kind}" in data.notes
+
+
+def test_a_model_of_named_columns_is_measured_on_files_without_columns() -> None:
+    """Only columns that the user names beside such a file are refused."""
+    reading = Reading(text_column="body")
+    rows = "".join(f"{bits:b},{parity(f'{bits:b}')}\n" for bits in range(40))
+    Path("a.csv").write_text(f"body,kind\n{rows}")
+    run = charrnn.train(
+        "a.csv", task="classify", reading=reading, label_column="kind", out="c", **SMALL
+    )
+    classifier = run.finish(progress=False)
+    Path("lines.txt").write_text("__label__odd 1\n__label__even 11\n__label__even 101\n")
+    assert classifier.evaluate("lines.txt").count == 3
+    for text, label in (("body", None), (None, "kind")):
+        with pytest.raises(UsageError, match="lines with __label__ have no columns"):
+            classifier.evaluate("lines.txt", Reading(text_column=text), label_column=label)
+    spans = [{"start": 3, "end": 6, "label": "who"}]
+    records = [json.dumps({"body": f"to Ann {k}", "spans": spans}) for k in range(40)]
+    Path("a.jsonl").write_text("\n".join(records))
+    tagger = charrnn.train("a.jsonl", task="tag", reading=reading, out="t", **SMALL)
+    model = tagger.finish(progress=False)
+    Path("a.conll").write_text("to O\nAnn B-who\n\nBo B-who\n")
+    assert model.evaluate("a.conll").count == 2
+    with pytest.raises(UsageError, match="CoNLL's columns have no names"):
+        model.evaluate("a.conll", reading)
 
 
 def test_unknown_characters_are_read_as_unknown() -> None:

@@ -346,6 +346,23 @@ def test_columns_are_remembered() -> None:
     assert model.evaluate("a.csv").baselines["nearest source"]["exact match"] == 1
 
 
+def test_a_model_of_named_columns_is_measured_on_two_files_line_by_line() -> None:
+    pairs = strings(30, 1, 9, seed=1)
+    for name, some in (("a.txt", pairs[:20]), ("b.txt", pairs[20:])):
+        rows = "".join(f"{text},{text.upper()}\n" for text in some)
+        Path(name).write_text(f"en,de\n{rows}")
+    files, reading = ["a.txt", "b.txt"], Reading(text_column="en")
+    run = charrnn.train(
+        files, task="translate", label_column="de", reading=reading, out="m", **SMALL
+    )
+    model = run.finish(progress=False)
+    assert model.evaluate(files).baselines["nearest source"]["exact match"] == 1
+    Path("x.en").write_text("".join(f"{text}\n" for text in pairs))
+    Path("x.de").write_text("".join(f"{text.upper()}\n" for text in pairs))
+    report = model.evaluate(["x.en", "x.de"])
+    assert (report.count, report.baselines["nearest source"]["exact match"]) == (30, 1)
+
+
 def test_a_column_of_the_targets_alone_is_remembered() -> None:
     """It was not, if that of the sources had not been named."""
     pairs = strings(30, 1, 9, seed=1)

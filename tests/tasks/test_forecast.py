@@ -358,6 +358,29 @@ def test_without_times_a_series_is_known_by_its_values(tmp_path: Path) -> None:
         model.evaluate([path])
 
 
+@pytest.mark.parametrize(
+    ("known", "given"),
+    [
+        ("2020-08 2020-09 2020-10", "Jun 2020|Jul 2020|Nov 2020"),
+        ("2020-08 2020-09 2020-10", "2018|2019|2020"),
+        ("1 2 3", "2020-08|2020-09|2020-10"),
+    ],
+)
+def test_times_in_another_form_than_in_training_are_refused(
+    known: str, given: str, tmp_path: Path
+) -> None:
+    """They were none: values that the model was trained on counted as new ones."""
+    model = forecaster(Task(horizon=2, window=3), [a_series(1, 2, 3, times=known)])
+    path, times = tmp_path / "x.csv", given.split("|")
+    path.write_text("ds,y\n" + "".join(f"{time},{k}\n" for k, time in enumerate(times)))
+    with pytest.raises(BadDataError) as caught:
+        model.evaluate([path])
+    assert str(caught.value) == (
+        f"{path}: line 2: the series has times such as {times[0]}; "
+        f"write them as in training, like {known.split()[-1]}"
+    )
+
+
 def test_examples_that_can_not_be_judged(tmp_path: Path) -> None:
     known = a_series(1, 2, 3, name="a", times="2024-01 2024-02 2024-03")
     model = forecaster(Task(horizon=2, window=3), [known])

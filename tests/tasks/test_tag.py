@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from charrnn.examples.tagged import Tagged, in_bio
+from charrnn.examples.tags import Tagged, in_bio
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.tag import marked, pooled, report_of, scores_of, usual_tags
 

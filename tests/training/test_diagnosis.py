@@ -50,7 +50,11 @@ RUNS = {
         (2.5, 2.4),
     ],
     "still falling": [(3.0, 2.9), (2.5, 2.4), (2.2, 2.1), (2.0, 1.9), (1.8, 1.7)],
-    "noise": [(LEVEL + 0.02, LEVEL + 0.01), (LEVEL, LEVEL + 0.001), (LEVEL - 0.2, LEVEL + 0.2)],
+    f"a guess among {V}): the text looks like noise": [
+        (LEVEL + 0.02, LEVEL + 0.01),
+        (LEVEL, LEVEL + 0.001),
+        (LEVEL - 0.2, LEVEL + 0.2),
+    ],
     "no longer falls": [(2.0, 1.9), (1.8, 1.7), (1.8, 1.7), (1.8, 1.701), (1.799, 1.7)],
     "0.40 nats above training": [(1.5, 1.7), (1.3, 1.6), (1.1, 1.5)],
 }

@@ -23,9 +23,9 @@ from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 from charrnn.words import counted
 
 __all__ = [
+    "batch_size_of",
     "divide",
     "shape_of",
-    "side_by_side",
     "start_capitals",
     "start_encoder",
     "vocabulary",
@@ -85,7 +85,7 @@ def _to_spare(
     return np.array(found or order)
 
 
-def side_by_side(wanted: int | None, usual: int, count: int, what: str) -> int:
+def batch_size_of(wanted: int | None, usual: int, count: int, what: str) -> int:
     """How many examples are read at once: `wanted`, or `usual` as far as there are so many.
 
     Raises:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from charrnn.task_config import Forecast
 
-__all__ = ["Place", "held_back", "places_of", "replaced_window", "seasons_of"]
+__all__ = ["Place", "held_back", "places_of", "seasons_of"]
 
 # Seasons that are read at most, and values where there is no season.
 MAX_SEASONS, MAX_VALUES = 14, 64
@@ -41,11 +40,6 @@ def places_of(lengths: Sequence[int], held: Sequence[int], task: Forecast) -> li
             ends = range(width, length - out - task.horizon + 1)
             found += [Place(number, end - width, end) for end in ends]
     return found
-
-
-def replaced_window(task: Forecast, window: int) -> Forecast:
-    """The same task, but reading so many values."""
-    return msgspec.structs.replace(task, window=window)
 
 
 def held_back(lengths: Sequence[int], val_frac: float, task: Forecast) -> list[int]:

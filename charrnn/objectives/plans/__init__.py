@@ -4,9 +4,9 @@
 
 advice    what would make a model better
 plan      what a plan holds
-planning  that of a language model
+planning  plans of language models
 sizes     the size of a network for examples
-texts     plans of the tasks that read texts,
-pairs     of translation, and
-series    of forecasts
+texts     plans of classifiers and taggers
+pairs     plans of translators
+series    plans of forecasters
 """

@@ -34,8 +34,8 @@ def for_language(
     chance = math.log(vocab_size)
     if best.val_nats > chance - CLEAR and last.step >= TRIED_UPDATES:
         return (
-            f"it predicts no better than by chance ({chance:.2f} nats for {vocab_size} "
-            "characters): the text looks like noise, of which a longer run learns no more"
+            f"it predicts no better than by chance ({chance:.2f} nats, a guess among "
+            f"{vocab_size}): the text looks like noise, of which a longer run learns no more"
         )
     if last.val_nats > best.val_nats + CLEAR and last.train_nats < best.train_nats:
         return (

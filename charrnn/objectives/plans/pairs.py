@@ -13,7 +13,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair
-from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
+from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
@@ -77,7 +77,7 @@ def plan_of(
     sizes = Sizes(SIZES, LIMITS, PASSES, OPERATIONS, lambda model: shapes_of(model, kind))
     model = sizes.largest(shape, tokens, request.budget, speed)
     usual = min(PAIRS, 2 ** int(math.log2(max(len(train) / 8, 1))))
-    batch_size = side_by_side(given.get("batch_size"), usual, len(train), "pairs")
+    batch_size = batch_size_of(given.get("batch_size"), usual, len(train), "pairs")
     settings = {
         "batch_size": batch_size,
         "seq_length": longest,

@@ -251,8 +251,7 @@ def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) ->
     lanes = 32 if train >= 200_000 else 16
     batch_size, seq_length = given.get("batch_size", lanes), given.get("seq_length", 64)
     settings = {"batch_size": batch_size, "seq_length": seq_length}
-    fixed = [name for name in settings if name in given]
-    while batch_size * seq_length * 4 > train and len(fixed) < 2:
+    while batch_size * seq_length * 4 > train:
         if "batch_size" not in given and batch_size > 1:
             batch_size //= 2
         elif "seq_length" not in given and seq_length > 8:

@@ -9,12 +9,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
-from charrnn.objectives.batches.examples import side_by_side
-from charrnn.objectives.batches.windows import held_back, places_of, replaced_window
+from charrnn.objectives.batches.examples import batch_size_of
+from charrnn.objectives.batches.windows import held_back, places_of
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.settings import settings_from
 from charrnn.task_config import Forecast
@@ -48,7 +49,7 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     model = _model(train, given)
     low, high = SIDE_BY_SIDE
     usual = int(np.clip(2 ** round(math.log2(max(count / 2, 1))), low, high))
-    batch_size = side_by_side(given.get("batch_size"), usual, count, "windows")
+    batch_size = batch_size_of(given.get("batch_size"), usual, count, "windows")
     settings = {
         "learning_rate": LEARNING_RATE,
         "weight_decay": 0.05,
@@ -77,7 +78,7 @@ def _whole_seasons(task: Forecast, wanted: int, notes: list[str]) -> Forecast:
         raise UsageError(found, "make it longer", "seq_length")
     if window != wanted:
         notes.append(f"reading {window:,} values, whole seasons of {task.season:,}")
-    return replaced_window(task, window)
+    return msgspec.structs.replace(task, window=window)
 
 
 def _model(train: int, given: Mapping[str, Any]) -> ModelConfig:

@@ -12,11 +12,11 @@ from typing import Any
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
-from charrnn.objectives.batches.examples import divide, shape_of, side_by_side
+from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
 from charrnn.objectives.plans.plan import Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
-from charrnn.tasks.texts import ENDS
+from charrnn.tasks.texts import ENDS, cut_note
 from charrnn.words import counted
 
 __all__ = ["longest_in", "plan_of"]
@@ -91,7 +91,9 @@ def plan_of(
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **defaults, "vocab_size": vocab_size, **chosen}
     model = SIZES.largest(shape, train, request.budget, speed)
-    batch_size = side_by_side(given.get("batch_size"), _usual_batch(read), len(train_rows), "texts")
+    batch_size = batch_size_of(
+        given.get("batch_size"), _usual_batch(read), len(train_rows), "texts"
+    )
     settings = {
         "batch_size": batch_size,
         "seq_length": longest,
@@ -107,7 +109,7 @@ def plan_of(
         settings,
         train,
         val,
-        _reasons(model, settings, max(train - ENDS * len(train_rows), 0), len(train_rows)),
+        _reasons(model, settings, train - ENDS * len(train_rows), len(train_rows)),
         _notes(lengths, longest) + SIZES.note(model, train, request, speed),
         tokens_per_step=train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
@@ -131,10 +133,7 @@ def _learning_rate(model: ModelConfig, share: float) -> float:
 def _notes(lengths: Sequence[int], longest: int) -> tuple[str, ...]:
     """What the user should know."""
     cut = sum(length > longest for length in lengths)
-    if not cut:
-        return ()
-    are = "1 text is" if cut == 1 else f"{cut:,} texts are"
-    return (f"{are} longer than {longest - ENDS:,} characters, and cut there",)
+    return (cut_note(cut, longest - ENDS),) if cut else ()
 
 
 def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, texts: int) -> str:

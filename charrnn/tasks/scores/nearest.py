@@ -7,7 +7,6 @@ place = nearest.find(text)    # known[place] has most in common with it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,30 +24,25 @@ class Nearest:
     """Texts that are found by their pairs and triples of characters.
 
     Args:
-        known: the texts.
+        known: the texts; at least one.
     """
 
     def __init__(self, known: Sequence[str]) -> None:
         grams = [_grams(text) for text in known]
         self._sizes = np.array([len(own) for own in grams])  # (N,)
-        self._all = np.concatenate([*grams, np.zeros(0, np.uint64)])
-
-    @cached_property
-    def _sorted(self) -> tuple[Codes, NDArray[np.int32]]:
-        """The pairs and triples of all texts in order, and the text that each is of."""
-        order = np.argsort(self._all, kind="stable")
-        texts = np.repeat(np.arange(len(self._sizes), dtype=np.int32), self._sizes)
-        return self._all[order], texts[order]
+        codes, texts = np.concatenate(grams), np.arange(len(known), dtype=np.int32)
+        order = np.argsort(codes, kind="stable")
+        # The pairs and triples of all texts in order, and the text that each is of.
+        self._codes, self._texts = codes[order], np.repeat(texts, self._sizes)[order]
 
     def find(self, text: str) -> int:
         """The number of the text that is most similar, the first of several.
 
         By Dice's coefficient: twice what two texts have in common, by what they have together.
         """
-        codes, texts = self._sorted
         own = _grams(text)
-        bounds = zip(np.searchsorted(codes, own), np.searchsorted(codes, own, "right"), strict=True)
-        found = [texts[begin:end] for begin, end in bounds]
+        begins, ends = (self._codes.searchsorted(own, side) for side in ("left", "right"))
+        found = [self._texts[begin:end] for begin, end in zip(begins, ends, strict=True)]
         common = np.bincount(np.concatenate(found), minlength=len(self._sizes))
         return int((common / (self._sizes + len(own))).argmax())
 

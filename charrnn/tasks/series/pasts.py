@@ -111,8 +111,16 @@ def pasts_in(found: ModelFolder, task: Forecast) -> tuple[Past, ...]:
 
 
 def first_after(series: Series, past: Past, notes: list[str]) -> int:
-    """The place of the first value of a series that comes after its known past."""
-    read = times_of(series.times, past.times) if series.times and past.times else None
+    """The place of the first value of a series that comes after its known past.
+
+    Raises:
+        BadDataError: if there is none, or times are written in another form than those known.
+    """
+    both = series.times and past.times
+    read = times_of(series.times, past.times) if both else None
+    if both and read is None:
+        found = f"{series.place}: {named(series)} has times such as {series.times[0]}"
+        raise BadDataError(found, f"write them as in training, like {past.times[-1]}")
     if read is None:
         return _first_after_values(series, past, notes)
     times, before = read[0][: len(series.times)], read[0][len(series.times) :]

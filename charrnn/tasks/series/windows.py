@@ -4,10 +4,10 @@
     window.inputs                                            # (B, T, I): a season at each step
     window.values(outputs)                                   # (B, horizon, Q) → (B, horizon, Q)
 
-A step reads a whole season, so that a long window takes few steps: how far it is from the last
-one. Outputs are differences from the last season, going on with the mean change of a season in the
-window. All are in units of the window's own variation, so that what is learnt of one series holds
-at any level and in any unit; where nothing varies, in those of the whole series. Without a
+A step reads a whole season, as differences from the last one, so that a long window takes few
+steps. Outputs are differences from the last season, going on with the mean change of a season in
+the window. All are in units of the window's own variation, so that what is learnt of one series
+holds at any level and in any unit; where nothing varies, in those of the whole series. Without a
 season, a step reads one value.
 """
 

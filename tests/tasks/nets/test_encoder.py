@@ -52,8 +52,7 @@ def inside(output: np.ndarray) -> list[np.ndarray]:
     return [output[:length, row] for row, length in enumerate(LENGTHS)]
 
 
-@pytest.mark.parametrize("features", [0, F])
-@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize(("back", "features"), [(False, 0), (True, 0), (False, F)])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("cell", sorted(CELLS))
 @torch.inference_mode()
@@ -125,7 +124,7 @@ def test_the_order_of_reading_backwards_is_its_own_inverse() -> None:
 
 
 def test_gradients_stay_within_a_row() -> None:
-    network = network_of(config_of("gru"), F)
+    network = network_of(config_of("gru", back=False), F)
     x = values_of().requires_grad_()
     output = network.read(x, torch.tensor(LENGTHS))
     total = torch.stack([output[:length, row].sum() for row, length in enumerate(LENGTHS)])

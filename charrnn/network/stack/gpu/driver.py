@@ -53,7 +53,8 @@ class Code(NamedTuple):
         """Begin to run it, with all blocks at once.
 
         Args:
-            blocks, threads: how many, and of each block.
+            blocks: how many.
+            threads: of each block.
             arguments: of the kernel, each as its C type.
             stream: the handle of a CUDA stream.
 

@@ -105,8 +105,10 @@ def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
     """See `Engine.forward`; without ids, which would have to be checked by the host."""
     assert layer.ids is None, "a table's rows are read before"
     with on(layer.hs.device):
-        if not layer.hs.is_inference():  # where there is no way back
-            prepare(layout_for(layer, "backward"), layer.hs.device.index)  # while this one runs
+        if not layer.hs.is_inference():  # in inference mode there is no way back
+            prepare(
+                layout_for(layer, "backward"), layer.hs.device.index
+            )  # compiled while this runs
         mark_as_missing(layer.hs[1:])
         tensors = (layer.w_hh, b_ih, b_hh, gx, layer.hs, layer.memory, layer.kept)
         run(layout_for(layer, "forward"), len(gx), layer.hs.shape[1], tensors)

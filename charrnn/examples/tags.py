@@ -1,0 +1,142 @@
+"""The words of a text, a tag for each, and the spans that these mark.
+
+    Empire    B-location
+    State     I-location
+    Building  I-location    ──spans_of──▶  Span(0, 21, "location")
+    ends      O
+
+Tags become BIO, whichever way they were written: B- begins a span, I- goes on, O is outside.
+Ramshaw and Marcus, "Text chunking using transformation-based learning", 1995.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+__all__ = [
+    "OUTSIDE",
+    "Span",
+    "Tagged",
+    "in_bio",
+    "is_tag",
+    "joined",
+    "spans_of",
+    "tags_of",
+    "words_of",
+]
+
+OUTSIDE = "O"
+TAG = re.compile(r"([BIESLUM])[-_](\S.*)")  # those of BIO, BIOES and BILOU
+# A word is what stands between spaces, without the marks that open and close it, which are words
+# of their own; in writing without spaces each character is one.
+WORD = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
+)
+OPENING, CLOSING = '([{"“„«‘', '.,;:!?…)]}"”»’'
+
+
+class Span(NamedTuple):
+    """Characters `start` to `end` (not included) of a text, and what they are."""
+
+    start: int
+    end: int
+    label: str
+
+
+class Tagged(NamedTuple):
+    """A text, its words, and a tag for each.
+
+    Attributes:
+        text: the words of CoNLL with a space between them; else as it was.
+        words: (start, end) of each in the text, in order.
+        tags: of each word, legal BIO.
+        place: where it stands, as errors begin: "news.conll: line 7".
+    """
+
+    text: str
+    words: list[tuple[int, int]]
+    tags: list[str]
+    place: str
+
+    @property
+    def spans(self) -> list[Span]:
+        """What is marked in the text."""
+        return spans_of(self.words, self.tags)
+
+
+def is_tag(word: str) -> bool:
+    """Whether a word is a tag of BIO, BIOES or BILOU."""
+    return word == OUTSIDE or TAG.fullmatch(word) is not None
+
+
+def joined(words: Sequence[str], tags: Sequence[str], place: str) -> Tagged:
+    """Words with one space between them."""
+    ends = list(accumulate(len(word) + 1 for word in words))
+    places = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]
+    return Tagged(" ".join(words), places, in_bio(tags), place)
+
+
+def in_bio(tags: Sequence[str]) -> list[str]:
+    """Tags of IOB1, BIO, BIOES or BILOU as legal BIO.
+
+    A span begins with B, S, U, and with whatever does not go on with a span of its type; it ends
+    after E, L, S and U, and before O and before another type.
+    """
+    found, before, ended = list[str](), "", True
+    for tag in tags:
+        match = TAG.fullmatch(tag)
+        if match is None:
+            found.append(OUTSIDE)
+            before, ended = "", True
+            continue
+        prefix, kind = match.groups()
+        goes_on = prefix in "IELM" and kind == before and not ended
+        found.append(f"{'I' if goes_on else 'B'}-{kind}")
+        before, ended = kind, prefix in "ELSU"
+    return found
+
+
+def spans_of(words: Sequence[tuple[int, int]], tags: Sequence[str]) -> list[Span]:
+    """The spans that legal BIO tags of words mark."""
+    found: list[Span] = []
+    for (start, end), tag in zip(words, tags, strict=True):
+        if tag.startswith("B-"):
+            found.append(Span(start, end, tag[2:]))
+        elif tag.startswith("I-"):
+            found[-1] = found[-1]._replace(end=end)
+    return found
+
+
+def words_of(text: str) -> list[tuple[int, int]]:
+    """The words of a text that is not divided yet: (start, end) of each."""
+    found: list[tuple[int, int]] = []
+    for match in WORD.finditer(text):
+        start, end = match.span()
+        if not any(c.isalnum() for c in match[0]):  # an emoticon, an ellipsis
+            found.append((start, end))
+            continue
+        while text[start] in OPENING:
+            found.append((start, start + 1))
+            start += 1
+        last = end
+        while text[end - 1] in CLOSING:
+            end -= 1
+        found.append((start, end))
+        found += [(place, place + 1) for place in range(end, last)]
+    return found
+
+
+def tags_of(words: Sequence[tuple[int, int]], spans: Sequence[Span]) -> list[str]:
+    """The tags of words, of which a span takes all that it touches and no other took before."""
+    tags, waiting = [], 0
+    begun = False
+    for start, end in words:
+        while waiting < len(spans) and spans[waiting].end <= start:
+            waiting, begun = waiting + 1, False
+        inside = waiting < len(spans) and spans[waiting].start < end
+        tags.append(f"{'I' if begun else 'B'}-{spans[waiting].label}" if inside else OUTSIDE)
+        begun = inside
+    return tags

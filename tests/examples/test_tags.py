@@ -1,0 +1,51 @@
+"""Words, and tags of every scheme as BIO."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.examples.tags import in_bio, spans_of, words_of
+
+
+def test_neighbours_of_one_type_stay_apart() -> None:
+    assert in_bio(["I-x", "B-x", "I-x"]) == ["B-x", "B-x", "I-x"]  # as IOB1 and BIO have it
+    assert in_bio(["S-x", "S-x", "B-x", "E-x", "B-x"]) == ["B-x", "B-x", "B-x", "I-x", "B-x"]
+    assert in_bio(["I-x", "I-y", "O", "E-y"]) == ["B-x", "B-y", "O", "B-y"]
+
+
+TAGS = st.lists(st.sampled_from(["O"] + [f"{p}-{t}" for p in "BIESLUM" for t in "xy"]), max_size=12)
+
+
+@given(TAGS)
+def test_bio_is_always_legal_and_stays(tags: list[str]) -> None:
+    found = in_bio(tags)
+    assert [tag == "O" for tag in found] == [tag == "O" for tag in tags]
+    for before, tag in zip(["O", *found], found, strict=False):
+        assert not tag.startswith("I-") or before[2:] == tag[2:]
+    assert in_bio(found) == found
+    words = [(n, n + 1) for n in range(len(tags))]
+    assert sum(span.end - span.start for span in spans_of(words, found)) == (
+        sum(tag != "O" for tag in tags)
+    )
+
+
+@given(st.text(alphabet="ab ().,'“中の:\n", max_size=20))
+def test_words_hold_all_but_the_spaces(text: str) -> None:
+    words = words_of(text)
+    assert "".join(text[a:b] for a, b in words) == "".join(text.split())
+    assert all(a < b for a, b in words)
+    assert all(one[1] <= two[0] for one, two in pairwise(words))
+
+
+def test_words_of_many_kinds() -> None:
+    def parts(text: str) -> list[str]:
+        return [text[a:b] for a, b in words_of(text)]
+
+    assert parts("(Ann's) :-) @bob, 3.5%…") == (
+        ["(", "Ann's", ")", ":-)", "@bob", ",", "3.5%", "…"]
+    )
+    assert parts("東京 and日本") == ["東", "京", "and", "日", "本"]
+    assert parts("It 's") == ["It", "'s"]
