@@ -121,7 +121,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
             )
 
 
-@with_settings(SampleConfig, SampleOptions, Reading, leave_out=("text_column", "split", "reverse"))
+@with_settings(SampleConfig, SampleOptions, Reading, leave_out=("reverse",))
 def sample(
     models: ModelsArgument = None,
     *,
@@ -134,8 +134,7 @@ def sample(
         _refuse_beside_interactive(given | {"json": json, "until_line": until_line})
     _read_words(given)
     options, reading = take(SampleOptions, given), take(Reading, given)
-    if options.prompt_file is None and reading != Reading():
-        raise UsageError("--encoding and --errors are for --prompt-file", "leave them out")
+    _refuse_unread(options, reading)
     if options.records and options.novelty and not (options.novel or json):
         found = "beside --records, --novelty names the text for --novel or for the report of --json"
         raise UsageError(found, "give one of these, or leave it out")
@@ -175,9 +174,9 @@ def _sample(
             option = "--novel" if options.novel else "--novelty"
             raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
         say("trained with --reverse, it writes from end to beginning, and reads a prompt so")
-    prompt = options.prompt
+    prompt, as_tokens = options.prompt, reading.for_tokens(model.tokenizer.unit)
     if options.prompt_file:
-        prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))
+        prompt = _read_prompt(options.prompt_file, as_tokens)
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
@@ -191,12 +190,13 @@ def _sample(
             echo=options.echo,
             json=json,
             corpus=options.novelty,
+            reading=as_tokens,
         )
         known: Iterable[str] = ()
         if options.novel:
             from charrnn.terminal.writing.known import known_records
 
-            known = known_records(models, model.tokenizer, options.novelty)
+            known = known_records(models, model.tokenizer, options.novelty, reading)
         tell_seed = partial(_tell_seed, config, options, quiet=json or "seed" in given)
         try:
             _write(sampler, options, known)
@@ -251,6 +251,17 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
                 sampler.samples(options.num_samples, options.reject_copies)
         if sampler.received:
             raise KeyboardInterrupt  # now that what there was is written
+
+
+def _refuse_unread(options: SampleOptions, reading: Reading) -> None:
+    """Refuse settings of reading where nothing is read that they are for."""
+    usual = Reading()
+    columns = (reading.text_column, reading.split) != (usual.text_column, usual.split)
+    if columns and options.novelty is None:
+        raise UsageError("--text-column and --split are for --novelty", "leave them out")
+    if reading != usual and options.prompt_file is None and options.novelty is None:
+        found = "--encoding and --errors are for --prompt-file and --novelty"
+        raise UsageError(found, "leave them out")
 
 
 def _refuse_beside_interactive(given: dict[str, Any]) -> None:

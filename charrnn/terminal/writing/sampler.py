@@ -38,6 +38,7 @@ class Sampler:
         echo: whether to repeat the prompt before the text.
         json: whether to write JSON, one object for each text.
         corpus: text to look for copied passages in; any source that `charrnn train` takes.
+        reading: how to read `corpus`.
         received: signals to stop. After one, texts that are wanted whole are written as far as
             they have come.
         wrote: whether anything is written yet.
@@ -51,6 +52,7 @@ class Sampler:
     echo: bool
     json: bool
     corpus: str | None
+    reading: Reading
     received: list[int] = field(default_factory=list)
     wrote: bool = False
 
@@ -59,9 +61,14 @@ class Sampler:
         """Finds copied passages; None if nobody asked."""
         if self.corpus is None:
             return None
+        from charrnn.decoding.pieces import not_as_bytes
         from charrnn.text.corpus import read_corpus
 
-        return Copies(read_corpus([self.corpus], Reading().for_tokens("byte")).text)
+        with not_as_bytes():
+            corpus = read_corpus([self.corpus], self.reading)
+        for note in corpus.notes:
+            say(note)
+        return Copies(corpus.text)
 
     def write(self, text: str) -> None:
         """Write `text` at once, whether to a terminal, a pipe or a file."""
