@@ -27,6 +27,7 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import OutputFile, say
 from charrnn.use_config import LengthPenalty, SampleConfig
+from charrnn.words import together
 
 if TYPE_CHECKING:
     from charrnn.terminal.writing.sampler import Sampler
@@ -105,8 +106,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         ]
         chosen = [*ways, *(["num_samples"] if self.num_samples > 1 else [])]
         if ways and len(chosen) > 1:
-            both = " and ".join(option_names(chosen).values())
-            raise UsageError(f"{both} are both given", "choose one")
+            raise UsageError(together([*option_names(chosen).values()]), "choose one")
         if self.reject_copies is not None and (self.novelty is None or ways):
             found = "--reject-copies needs a text to compare with, and texts that are drawn"
             advice = "give the text with --novelty, and leave out "

@@ -20,7 +20,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, checked_metadata, read_tensors
+from charrnn.folder.files import STATE, checked_metadata, read_settled, read_tensors
 from charrnn.folder.reading import kept_step, read_record, read_tokenizer
 from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
@@ -162,7 +162,7 @@ def read_progress(path: Path, config: TrainConfig) -> RunProgress:
 
 
 def _progress(path: Path) -> RunProgress:
-    text = checked_metadata(path, STATE).get("progress", "")
+    text = read_settled(path, lambda: checked_metadata(path, STATE)).get("progress", "")
     progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)
     return progress
 
