@@ -42,10 +42,6 @@ ModelsArgument = Annotated[
         "mixed.  [default: the newest in checkpoints/]",
     ),
 ]
-UntilLineOption = Annotated[
-    bool, typer.Option("--until-line", help="End with the first line, as --max-lines 1 does.")
-]
-
 TextCount = Annotated[int, Meta(ge=1, le=10_000)]  # texts held in memory side by side
 
 
@@ -125,13 +121,12 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
 def sample(
     models: ModelsArgument = None,
     *,
-    until_line: UntilLineOption = False,
     json: JsonOption = False,
     **given: Any,
 ) -> None:
     """Write new text with a model."""
     if "interactive" in given:
-        _refuse_beside_interactive(given | {"json": json, "until_line": until_line})
+        _refuse_beside_interactive(given | {"json": json})
     _read_words(given)
     options, reading = take(SampleOptions, given), take(Reading, given)
     _refuse_unread(options, reading)
@@ -141,8 +136,6 @@ def sample(
     if options.output is not None:
         read = (options.prompt_file, options.novelty)
         refuse_inputs(options.output, "--output", filter(None, read))
-    if until_line:
-        given["max_lines"] = 1
     length = given.pop("max_new_tokens", None)
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
     if length is not None:
@@ -265,7 +258,7 @@ def _refuse_unread(options: SampleOptions, reading: Reading) -> None:
 
 
 def _refuse_beside_interactive(given: dict[str, Any]) -> None:
-    refused = ("json", "novelty", "stop_strings", "max_lines", "until_line", "repetition_penalty")
+    refused = ("json", "novelty", "stop_strings", "max_lines", "repetition_penalty")
     names = option_names(name for name in refused if given.get(name)).values()
     if names:
         it = "it" if len(names) == 1 else "them"
