@@ -20,10 +20,10 @@ from charrnn import CharRNN, CharTokenizer, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import ReadWriteError
 from charrnn.folder import untrusted
-from charrnn.folder.files import create_folder, refuse_occupied, write_files
+from charrnn.folder.files import STATE, create_folder, refuse_occupied, write_files
 from charrnn.folder.reading import kept_step, read_model, read_record, read_tokenizer
 from charrnn.folder.record import model_files
-from charrnn.folder.resuming import STATE, origin_of_run, read_run
+from charrnn.folder.resuming import origin_of_run, read_run
 from tests.conftest import small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
