@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from charrnn.errors import UsageError
 from charrnn.settings import Settings, about, document
+from charrnn.words import together
 
 __all__ = [
     "HUB",
@@ -147,7 +148,7 @@ class Budget(Settings, frozen=True):
         super().__post_init__()
         given = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
         if self.epochs is not None and len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} are both given", "give only one of them")
+            raise UsageError(together(given), "give only one of them")
         if self.minutes is None and self.epochs is None:
             msgspec.structs.force_setattr(self, "minutes", 3.0)
 

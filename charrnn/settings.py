@@ -58,7 +58,7 @@ def about(help: str, *options: str, unset: str = "", cli: str = "", derived: boo
     Args:
         help: what it is, in one line.
         options: its names on the command line; by default `--` and the field's name.
-        unset: what training uses when it is not set, if that is not the field's default.
+        unset: what applies where it is not set, in words, if that is not the field's default.
         cli: what to add to `help` on the command line.
         derived: whether it follows from the text or the task, so that no user sets it.
     """

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-__all__ = ["NAMED", "counted", "first_few", "listing", "twins"]
+__all__ = ["NAMED", "counted", "first_few", "listing", "together", "twins"]
 
 FEW = 5  # names in a note
 NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
@@ -28,6 +28,13 @@ def listing(names: Iterable[str]) -> str:
     first = list(islice((" ".join(name.split()) for name in names), NAMED + 1))
     cut = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in first[:NAMED]]
     return ", ".join(cut) + ", …" * (len(first) > NAMED)
+
+
+def together(names: Sequence[str]) -> str:
+    """What is wrong with names that exclude each other: "a, b and c are all given"."""
+    return (
+        f"{', '.join(names[:-1])} and {names[-1]} are {'both' if len(names) == 2 else 'all'} given"
+    )
 
 
 def twins(names: Iterable[str], kind: str) -> list[str]:

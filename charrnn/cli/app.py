@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import charrnn
-from charrnn.errors import CharRNNError, ReadWriteError, printable
+from charrnn.errors import CharRNNError, ReadWriteError, first_line, printable
 from charrnn.native.quota import share_processors
 from charrnn.terminal.options import option_names
 from charrnn.terminal.output import STANDARD_OUTPUT, say, set_up_streams
@@ -127,7 +127,7 @@ def _failures_said() -> Iterator[None]:
         if isinstance(error, ModuleNotFoundError) and package in INSTALLING:
             say(f"charrnn: {package} is not installed here; {INSTALLING[package]}")
         elif "torch" in _packages_of(error):
-            reason = printable(error.msg.partition("\n")[0])
+            reason = printable(first_line(error))
             advice = "free memory, or install it again"
             say(f"charrnn: PyTorch could not be loaded: {reason}; {advice}")
         else:

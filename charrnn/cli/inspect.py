@@ -21,7 +21,7 @@ from charrnn.terminal.options import (
     with_settings,
 )
 from charrnn.terminal.output import encode_json, say, write
-from charrnn.words import counted
+from charrnn.words import counted, together
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -153,7 +153,7 @@ def inspect(
             _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
         elif unit is not None:
             alone = _one_model(models, model)
-            place = _place(alone, unit, quantity or "h")
+            place = _place(alone, unit, "h" if quantity is None else quantity)
             _show_unit(alone, _first_ids(alone, corpus, characters, unknown), place, json)
 
 
@@ -174,10 +174,10 @@ def _refuse_mixed_up(ways: Mapping[str, object], options: Mapping[str, object]) 
     if not chosen:
         advice = f"choose one of {', '.join(f'--{name}' for name in ways)}"
         raise UsageError("there is nothing to show", advice)
-    chosen += [n for n, value in options.items() if value and n not in OPTIONS[chosen[0]]]
-    chosen = [f"--{name}" for name in chosen]
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    chosen += [name for name in given if name not in OPTIONS[chosen[0]]]
     if len(chosen) > 1:
-        raise UsageError(f"{' and '.join(chosen)} are both given", "choose one")
+        raise UsageError(together([f"--{name}" for name in chosen]), "choose one")
 
 
 def _show_what_mattered(model: Predictor, text: str, at: int, unknown: Unknown, json: bool) -> None:

@@ -73,10 +73,12 @@ def list_models(json: JsonOption = False) -> None:
 
 
 def _entry(path: Path) -> Entry:
+    from charrnn.folder.files import read_settled
+
     entry = Entry(name=path.name, path=path, status="ready", saved=0.0)
     try:
         entry.saved = path.stat().st_mtime
-        _describe(entry)
+        read_settled(path, lambda: _describe(entry))
     except BadDataError:
         entry.status = "damaged"
     except (CharRNNError, OSError):

@@ -38,8 +38,8 @@ def plot(models: ModelsArgument = None, *, output: OutputOption = None) -> None:
 
     check_path(output)
     curves = []
-    for path in [find_model(model) for model in models] if models else [find_model(None)]:
-        found = read_folder(path)
+    for model in models or (None,):
+        found = read_folder(find_model(model))
         if not found.metrics:
             advice = "choose a model that charrnn has trained"
             raise MissingInputError(f"{found.path} has no losses to draw", advice)

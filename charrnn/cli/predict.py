@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -81,7 +82,7 @@ def predict(
     if task is None:
         raise UsageError(
             f"{first} is a language model and was not trained to answer",
-            f"to write: charrnn sample {first}",
+            f"to write: charrnn sample {shlex.quote(first)}",
         )
     only = {"--horizon": horizon, "--plot": plot, "--label-column": label_column}
     option = next((name for name, value in only.items() if value is not None), None)

@@ -27,6 +27,7 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import OutputFile, say
 from charrnn.use_config import LengthPenalty, SampleConfig
+from charrnn.words import together
 
 if TYPE_CHECKING:
     from charrnn.terminal.writing.sampler import Sampler
@@ -41,10 +42,6 @@ ModelsArgument = Annotated[
         "mixed.  [default: the newest in checkpoints/]",
     ),
 ]
-UntilLineOption = Annotated[
-    bool, typer.Option("--until-line", help="End with the first line, as --max-lines 1 does.")
-]
-
 TextCount = Annotated[int, Meta(ge=1, le=10_000)]  # texts held in memory side by side
 
 
@@ -105,8 +102,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         ]
         chosen = [*ways, *(["num_samples"] if self.num_samples > 1 else [])]
         if ways and len(chosen) > 1:
-            both = " and ".join(option_names(chosen).values())
-            raise UsageError(f"{both} are both given", "choose one")
+            raise UsageError(together([*option_names(chosen).values()]), "choose one")
         if self.reject_copies is not None and (self.novelty is None or ways):
             found = "--reject-copies needs a text to compare with, and texts that are drawn"
             advice = "give the text with --novelty, and leave out "
@@ -121,29 +117,25 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
             )
 
 
-@with_settings(SampleConfig, SampleOptions, Reading, leave_out=("text_column", "split", "reverse"))
+@with_settings(SampleConfig, SampleOptions, Reading, leave_out=("reverse",))
 def sample(
     models: ModelsArgument = None,
     *,
-    until_line: UntilLineOption = False,
     json: JsonOption = False,
     **given: Any,
 ) -> None:
     """Write new text with a model."""
     if "interactive" in given:
-        _refuse_beside_interactive(given | {"json": json, "until_line": until_line})
+        _refuse_beside_interactive(given | {"json": json})
     _read_words(given)
     options, reading = take(SampleOptions, given), take(Reading, given)
-    if options.prompt_file is None and reading != Reading():
-        raise UsageError("--encoding and --errors are for --prompt-file", "leave them out")
+    _refuse_unread(options, reading)
     if options.records and options.novelty and not (options.novel or json):
         found = "beside --records, --novelty names the text for --novel or for the report of --json"
         raise UsageError(found, "give one of these, or leave it out")
     if options.output is not None:
         read = (options.prompt_file, options.novelty)
         refuse_inputs(options.output, "--output", filter(None, read))
-    if until_line:
-        given["max_lines"] = 1
     length = given.pop("max_new_tokens", None)
     take(SampleConfig, dict(given))  # mistakes are told before a model is read
     if length is not None:
@@ -175,9 +167,9 @@ def _sample(
             option = "--novel" if options.novel else "--novelty"
             raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
         say("trained with --reverse, it writes from end to beginning, and reads a prompt so")
-    prompt = options.prompt
+    prompt, as_tokens = options.prompt, reading.for_tokens(model.tokenizer.unit)
     if options.prompt_file:
-        prompt = _read_prompt(options.prompt_file, reading.for_tokens(model.tokenizer.unit))
+        prompt = _read_prompt(options.prompt_file, as_tokens)
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
@@ -191,12 +183,13 @@ def _sample(
             echo=options.echo,
             json=json,
             corpus=options.novelty,
+            reading=as_tokens,
         )
         known: Iterable[str] = ()
         if options.novel:
             from charrnn.terminal.writing.known import known_records
 
-            known = known_records(models, model.tokenizer, options.novelty)
+            known = known_records(models, model.tokenizer, options.novelty, reading)
         tell_seed = partial(_tell_seed, config, options, quiet=json or "seed" in given)
         try:
             _write(sampler, options, known)
@@ -253,8 +246,19 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
             raise KeyboardInterrupt  # now that what there was is written
 
 
+def _refuse_unread(options: SampleOptions, reading: Reading) -> None:
+    """Refuse settings of reading where nothing is read that they are for."""
+    usual = Reading()
+    columns = (reading.text_column, reading.split) != (usual.text_column, usual.split)
+    if columns and options.novelty is None:
+        raise UsageError("--text-column and --split are for --novelty", "leave them out")
+    if reading != usual and options.prompt_file is None and options.novelty is None:
+        found = "--encoding and --errors are for --prompt-file and --novelty"
+        raise UsageError(found, "leave them out")
+
+
 def _refuse_beside_interactive(given: dict[str, Any]) -> None:
-    refused = ("json", "novelty", "stop_strings", "max_lines", "until_line", "repetition_penalty")
+    refused = ("json", "novelty", "stop_strings", "max_lines", "repetition_penalty")
     names = option_names(name for name in refused if given.get(name)).values()
     if names:
         it = "it" if len(names) == 1 else "them"

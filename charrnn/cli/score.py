@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -35,7 +36,8 @@ def score(
 
     model, others = (arguments[0], arguments[1:]) if arguments else (None, [])
     if others:
-        advice = f"charrnn score {model} < {others[0]}, or charrnn eval {model} {others[0]}"
+        name, text = map(shlex.quote, (str(model), others[0]))
+        advice = f"charrnn score {name} < {text}, or charrnn eval {name} {text}"
         raise UsageError(f"{others[0]} is given, but score reads standard input", advice)
     loaded = load(model)
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)

@@ -13,10 +13,10 @@ __all__ = ["verify"]
 
 def verify(model: ModelArgument = None) -> None:
     """Check every file of a model folder against its manifest."""
-    from charrnn.folder.files import MANIFEST, read_manifest, read_settled
+    from charrnn.folder.files import MANIFEST, STATE, read_manifest, read_settled
     from charrnn.folder.reading import find_model, read_folder
     from charrnn.folder.record import WEIGHTS
-    from charrnn.folder.resuming import STATE, read_run
+    from charrnn.folder.resuming import read_run
 
     path = find_model(model)
     problems, card = _problems(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from shlex import quote
 
 from charrnn.config import ModelConfig, TaskName
 from charrnn.errors import printable
@@ -116,9 +117,9 @@ def _table(model: ModelFolder) -> str:
 def _of_answers(model: ModelFolder, task: TaskRecord) -> str:
     """The card of a model for a task."""
     title = folder_name(model.path)
-    use, validates = f"charrnn predict {title} < input", "examples from all over the corpus"
+    use, validates = f"charrnn predict {quote(title)} < input", "examples from all over the corpus"
     if isinstance(task, Forecast):
-        use, validates = f"charrnn predict {title}", "the ends of the series"
+        use, validates = f"charrnn predict {quote(title)}", "the ends of the series"
     return f"""# {title}
 
 A recurrent network, made with charrnn.
@@ -157,7 +158,7 @@ It reads and writes {what}one {model.tokenizer.unit} at a time.
 
 Write text with it{where}:
 
-    charrnn sample {on_hub or title} --temp 0.8
+    charrnn sample {on_hub or quote(title)} --temp 0.8
 
 The validation loss is the mean over {validates} not trained on.
 """

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -110,7 +111,8 @@ def refuse_occupied(path: Path) -> None:
     if occupied and not is_first_save(path):
         advice = "choose another --name or --out, or delete it"
         if (path / STATE).exists():
-            advice = f"go on with its run (--resume {path}, in Python charrnn.resume), or {advice}"
+            resume = f"--resume {quote(str(path))}"
+            advice = f"go on with its run ({resume}, in Python charrnn.resume), or {advice}"
         raise CannotCreateError(f"{path} exists and is not empty", advice)
 
 

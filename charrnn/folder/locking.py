@@ -26,7 +26,7 @@ class FolderLock:
     it and can't let go of it.
 
     Args:
-        folder: to lock, for the one who makes this.
+        folder: which to lock; whoever makes the lock is the first to hold it.
 
     Raises:
         LockedError: if another process trains there; names it.

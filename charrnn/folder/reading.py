@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 
 import msgspec
 
@@ -106,7 +107,7 @@ def _newest() -> Path:
     advice = "train one first: charrnn train FILE"
     if begun := [p.parents[1] for p in CHECKPOINTS.glob(f"*/{STATE}")]:
         newest = max(begun, key=lambda folder: (folder / STATE).stat().st_mtime_ns)
-        advice = f"go on with the run that has begun: charrnn train --resume {newest}"
+        advice = f"go on with the run that has begun: charrnn train --resume {quote(str(newest))}"
     raise MissingInputError(f"there is no model in {CHECKPOINTS}", advice)
 
 
@@ -133,6 +134,10 @@ def read_record(path: Path) -> ModelRecord:
         MissingInputError: if there is none.
         BadDataError: if it is damaged.
     """
+    return read_settled(path, lambda: _checked_record(path))
+
+
+def _checked_record(path: Path) -> ModelRecord:
     with _missing_file_named(path):
         check_file(path, CONFIG, read_manifest(path))
         return _read_record(path / CONFIG)
@@ -147,6 +152,10 @@ def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     """
     if isinstance(record.task, Forecast):
         return NO_TEXT
+    return read_settled(path, lambda: _checked_tokenizer(path, record))
+
+
+def _checked_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     with _missing_file_named(path):
         check_file(path, TOKENIZER, read_manifest(path))
         tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
@@ -160,9 +169,10 @@ def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
 def kept_step(path: Path) -> int | None:
     """The update after which the weights of the folder were saved; None without weights."""
     try:
-        return _int(checked_metadata(path, WEIGHTS).get("step", "0"), path / WEIGHTS)
+        metadata = read_settled(path, lambda: checked_metadata(path, WEIGHTS))
     except FileNotFoundError:
         return None
+    return _int(metadata.get("step", "0"), path / WEIGHTS)
 
 
 def read_model(path: Path) -> ModelFolder:
@@ -252,7 +262,8 @@ def _missing_file_named(path: Path) -> Iterator[None]:
 def _instead(path: Path) -> str:
     """What to do with a folder that is no model, as far as it tells."""
     if (path / STATE).exists():
-        return f"its training has not come so far; go on with charrnn train --resume {path}"
+        advice = "its training has not come so far; go on with charrnn train --resume"
+        return f"{advice} {quote(str(path))}"
     if (path / MANIFEST).exists() and is_first_save(path):
         return "its training was stopped before anything was saved; start it again"
     return "name a model folder"

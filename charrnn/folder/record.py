@@ -170,7 +170,7 @@ class ModelFolder:
         weights: name to array; see `weight_shapes`.
         step: the update after which these weights were saved.
         metrics: the evaluations of its training.
-        extra: the files that its task needs besides, by name.
+        extra: the further files that its task needs, by name.
     """
 
     path: Path
@@ -253,7 +253,7 @@ def labels_of(found: ModelFolder) -> Labels:
 
 
 def extra_files(task: TaskRecord | None) -> tuple[str, ...]:
-    """The names of the files that a task needs besides."""
+    """The names of the further files that a task needs."""
     match task:
         case Classify() | Tag():
             return (LABELS,)

@@ -20,7 +20,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.folder.files import STATE, checked_metadata, read_tensors
+from charrnn.folder.files import STATE, checked_metadata, read_settled, read_tensors
 from charrnn.folder.reading import kept_step, read_record, read_tokenizer
 from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
@@ -29,12 +29,10 @@ from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
-    "STATE",
     "ReadingRecord",
     "RunProgress",
     "RunState",
     "origin_of_run",
-    "read_progress",
     "read_run",
     "state_file",
 ]
@@ -62,8 +60,8 @@ class RunProgress(Settings, frozen=True, kw_only=True):
         sources, reading: where the corpus was read, and how.
         minutes: those that the run keeps to; None if its number of updates was given.
         budget: what the run was given, which makes another one longer; None in older runs.
-        processes: how many shared each update of late.
-        device: which computed of late; None in older runs, which did not say.
+        processes: how many shared the latest updates.
+        device: what computed the latest updates; None in older runs, which did not say.
     """
 
     step: int
@@ -126,7 +124,7 @@ def read_run(path: Path) -> RunState:
     tokenizer = read_tokenizer(path, record)
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
-    progress = read_progress(path, record.training)
+    progress = _checked_progress(path, record.training)
     shapes = _shapes(record, progress.best is not None)
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
@@ -142,7 +140,7 @@ def origin_of_run(path: Path) -> Origin | None:
         return None
 
 
-def read_progress(path: Path, config: TrainConfig) -> RunProgress:
+def _checked_progress(path: Path, config: TrainConfig) -> RunProgress:
     """How far the run whose folder is at `path` has come, and where its corpus was read.
 
     Raises:
@@ -162,7 +160,7 @@ def read_progress(path: Path, config: TrainConfig) -> RunProgress:
 
 
 def _progress(path: Path) -> RunProgress:
-    text = checked_metadata(path, STATE).get("progress", "")
+    text = read_settled(path, lambda: checked_metadata(path, STATE)).get("progress", "")
     progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)
     return progress
 

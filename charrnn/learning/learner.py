@@ -12,6 +12,7 @@ from torch import Tensor
 from charrnn.arrays import Weights
 from charrnn.cells.rules import State
 from charrnn.config import EngineName, ModelConfig, TrainConfig
+from charrnn.errors import first_line
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
@@ -78,7 +79,7 @@ class Learner:
     def compute(self, engine: EngineName, precision: Literal["fp32", "bf16"]) -> None:
         """Compute the next updates in this way, from an empty state; before `prepare`.
 
-        An engine that is not to be had here is replaced, and `notes` says so.
+        An engine that this machine lacks is replaced, and `notes` says so.
         """
         self.precision = precision
         self.network.compute(engine)
@@ -111,7 +112,7 @@ class Learner:
         try:
             self.updates = GraphUpdates(self.updates, share)
         except RuntimeError as error:  # what PyTorch raises, out of memory included
-            reason = str(error).partition("\n")[0]
+            reason = first_line(error)
             note = f"training is slower than it could be, without a CUDA graph: {reason}"
             self.notes += (note,)
 

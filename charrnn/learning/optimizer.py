@@ -21,7 +21,7 @@ TINY = 1e-30
 
 PARTS = 30  # of all weights; a launch takes 36 tensors
 MAX_BLOCK = 65536  # numbers
-LEAST = 4096  # numbers, lest parts be many and short
+LEAST = 4096  # numbers at least, so that there are not many short parts
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

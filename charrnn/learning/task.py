@@ -80,7 +80,7 @@ class Batches(Protocol):
 
 
 class Task(Protocol):
-    """Training and validation examples, and what is to be learnt of them."""
+    """Training and validation examples, and what is to be learnt from them."""
 
     @property
     def kind(self) -> TaskRecord | None:
@@ -92,7 +92,7 @@ class Task(Protocol):
 
     @property
     def extra(self) -> Mapping[str, bytes]:
-        """Files of the model folder besides, by name."""
+        """Further files of the model folder, by name."""
 
     @property
     def unit(self) -> str:

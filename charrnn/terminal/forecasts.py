@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.config import Reading
 from charrnn.decoding.pieces import standard_input
-from charrnn.errors import UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.numbers import numbers_in
 from charrnn.examples.series import Series, read_series, refuse_text_column
 from charrnn.outputs import refuse_inputs
@@ -55,7 +55,7 @@ def show_forecasts(
 
     Raises:
         CharRNNError: as `read_series` and `Forecaster.predict`, for a picture that can't be
-            drawn, and for a column without a table.
+            drawn, a column without a table, and standard input that is named and empty.
     """
     refuse_text_column(reading)
     if plot is not None:
@@ -63,7 +63,12 @@ def show_forecasts(
         refuse_inputs(plot, "--plot", inputs or ["-"])
     notes: list[str] = []
     column = label_column or model.task.label_column
-    series = _series(inputs or ["-"] * _is_given(), reading, column, notes)
+    read = inputs or ["-"] * _is_given()
+    series = _series(read, reading, column, notes)
+    if inputs and not series:
+        raise BadDataError("standard input is empty", "give a series, or leave - out")
+    if read and not series:
+        notes.append("standard input is empty: the series of the training go on")
     if label_column is not None and not any(one.place for one in series):
         raise UsageError("--label-column is about tables", "leave it out")
     answers = model.predict(series or None, horizon)

@@ -7,6 +7,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Iterable
+from shlex import quote
 from typing import Never
 
 from tqdm import tqdm
@@ -62,7 +63,7 @@ def show(run: Iterable[Event]) -> Finished:
             if received:
                 if hasattr(events, "close"):
                     events.close()  # saves what was learnt
-                _say(f"stopped; continue with: charrnn train --resume {folder}")
+                _say(f"stopped; continue with: charrnn train --resume {quote(str(folder))}")
                 raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
 
@@ -136,8 +137,8 @@ def _losses(event: Finished) -> str:
 def _next(event: Finished) -> str:
     """What to do with the model; for a task, how good it is comes last."""
     if event.task is None:
-        return f"write with it: charrnn sample {event.model}"
-    known = f"answer with it: charrnn predict {event.model}"
+        return f"write with it: charrnn sample {quote(str(event.model))}"
+    known = f"answer with it: charrnn predict {quote(str(event.model))}"
     if event.report is None:
         return known
     examples = counted(event.report.count, "validation example")

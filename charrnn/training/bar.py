@@ -58,7 +58,7 @@ class Bar:
         bar.update(step - bar.n)
 
     def close(self) -> None:
-        """Leave it as it is."""
+        """End the bar; what it shows stays."""
         self._bar.close()
 
 

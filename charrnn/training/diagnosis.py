@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 import torch
 
@@ -37,7 +38,7 @@ def stopped_elsewhere(folder: Path) -> CharRNNError:
     """The error for a run one of whose other processes was asked to stop."""
     return CharRNNError(
         "another process of this run was asked to stop",
-        f"all is saved: start all of them again, with --resume {folder}",
+        f"all is saved: start all of them again, with --resume {quote(str(folder))}",
     )
 
 

@@ -30,7 +30,7 @@ from charrnn.objectives.data import Data
 from charrnn.signals import noted
 from charrnn.training.diagnosis import memory_errors
 
-__all__ = ["Followed", "follow"]
+__all__ = ["follow"]
 
 
 class Followed(NamedTuple):

@@ -15,7 +15,7 @@ from charrnn.arrays import Weights
 from charrnn.config import BudgetName, Correction, DeviceName, Threads, TrainConfig
 from charrnn.errors import BadDataError
 from charrnn.folder import card
-from charrnn.folder.files import check_file, read_manifest, write_files
+from charrnn.folder.files import STATE, check_file, read_manifest, write_files
 from charrnn.folder.place import Place
 from charrnn.folder.record import (
     CARD,
@@ -29,7 +29,7 @@ from charrnn.folder.record import (
     description_files,
     weights_file,
 )
-from charrnn.folder.resuming import STATE, ReadingRecord, RunProgress, RunState, state_file
+from charrnn.folder.resuming import ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.threads import each_in_threads, thread_count
 from charrnn.learning.learner import Learner

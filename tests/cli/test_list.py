@@ -7,12 +7,18 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.numpy
 
 from charrnn import CharRNN, CharTokenizer
+from charrnn.cli.list import list_models
+from charrnn.folder import untrusted
+from charrnn.folder.files import write_files
 from tests.commands import TINY, run
 from tests.conftest import VERSE, small_config
 
@@ -166,3 +172,31 @@ def test_a_model_without_losses_has_no_curve(tmp_path: Path) -> None:
     done = run(tmp_path, "info", "own")
     assert done.returncode == 0
     assert "validation" not in done.stdout
+
+
+def test_a_model_that_is_saved_while_it_is_listed_is_not_damaged(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / "checkpoints" / "verse"
+    with safetensors.safe_open(folder / "model.safetensors", framework="np") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        longer = file.metadata() | {"note": "so that its size is another"}
+    weights = safetensors.numpy.save(arrays, metadata=longer)
+    opened, saved = untrusted.opened, False
+
+    @contextmanager
+    def opened_before_a_save(path: Path) -> Iterator[Any]:
+        nonlocal saved
+        with opened(path) as file:
+            if path.name == "model.safetensors" and not saved:
+                saved = True
+                write_files(folder, {path.name: weights})
+            yield file
+
+    monkeypatch.setattr(untrusted, "opened", opened_before_a_save)
+    monkeypatch.chdir(home)
+    list_models(json=True)
+    assert saved
+    assert [json.loads(line)["status"] for line in capsys.readouterr().out.splitlines()] == [
+        "ready"
+    ]

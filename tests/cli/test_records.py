@@ -171,6 +171,10 @@ def test_novel_and_unique_records(desk: Path) -> None:
     assert "name the text with --novelty" in gone.stderr
     again = run(desk, *command, "--novelty", "moved.txt", "--json")
     assert [json.loads(line)["text"] for line in again.stdout.splitlines()] == found
+    (desk / "host.txt").write_bytes((desk / "moved.txt").read_text().encode("cp500"))
+    host = run(desk, *command, "--novelty", "host.txt", "--encoding", "cp500", "--json")
+    assert [json.loads(line)["text"] for line in host.stdout.splitlines()] == found
+    assert host.stderr == ""
     (desk / "names.txt").write_text("Another\n")
     changed = run(desk, *command)
     assert changed.exit_code == 0

@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -80,6 +81,9 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
         (("--clamp", "0.5=inf"), 2, "it must be a finite number"),
         (("--clamp", "0.5=1", "--clamp", "0.5=0"), 2, "--clamp names 0.5 twice"),
         (("verse", "--clamp", "0.5=1"), 2, "this is a mixture of several; name one model"),
+        (("--encoding", "latin-1"), 2, "--errors are for --prompt-file and --novelty; leave them"),
+        (("--prompt-file", "prompt.txt", "--split", "test"), 2, "--split are for --novelty; leave"),
+        (("--text-column", "body"), 2, "--split are for --novelty; leave them out"),
     ],
 )
 def test_mistakes_end_in_a_line(
@@ -134,6 +138,32 @@ def test_what_a_sample_copies_is_told(desk: Path) -> None:
     assert longest in facts["text"]
     assert f"has {len(longest)} characters" in shown.stderr
     assert shown.stdout.strip("\n") == facts["text"].strip("\n")
+
+
+def test_copies_are_found_in_a_text_in_another_encoding_and_in_a_column_of_a_table(
+    desk: Path,
+) -> None:
+    """Of a text that is not UTF-8 nothing was found, silently; a table could not be read."""
+    (desk / "host.txt").write_bytes((VERSE * 20).encode("cp500"))
+    rows = "".join(f'{number},"{line}"\n' for number, line in enumerate(VERSE.splitlines()))
+    (desk / "rows.csv").write_text("n,body\n" + rows)
+    arguments = ("sample", "verse", "-n", 120, "--seed", 2, "--json", "--novelty")
+    facts = json.loads(run(desk, *arguments, "verse.txt").stdout)
+    assert json.loads(run(desk, *arguments, "host.txt", "--encoding", "cp500").stdout) == (
+        facts | {"characters_per_second": mock.ANY}
+    )
+    refused = run(desk, *arguments, "host.txt")
+    assert (refused.returncode, refused.stdout) == (65, "")
+    assert "choose the right --encoding" in refused.stderr
+    assert "--tokenizer" not in refused.stderr
+    in_column = run(desk, *arguments, "rows.csv", "--text-column", "body")
+    assert json.loads(in_column.stdout)["novelty"]["longest"] in VERSE
+
+
+def test_what_is_left_out_of_a_text_to_compare_with_is_said(desk: Path) -> None:
+    (desk / "marked.txt").write_bytes(b"the \x00clerk" + VERSE.encode())
+    done = run(desk, "sample", "verse", "-n", 9, "--novelty", "marked.txt")
+    assert done.stderr.startswith("marked.txt: dropped 1 NUL")
 
 
 def test_samples_that_copy_are_drawn_again(desk: Path) -> None:

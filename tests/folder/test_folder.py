@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ import pytest
 from charrnn import CharRNN, CharTokenizer, Corpus, load, resume, train
 from charrnn.cells.layout import weight_shapes
 from charrnn.errors import BadDataError, CannotCreateError, MissingInputError, ReadWriteError
-from charrnn.folder.files import create_folder, write_files
+from charrnn.folder.card import markdown
+from charrnn.folder.files import create_folder, refuse_occupied, write_files
 from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelRecord, model_files
 from tests.conftest import VERSE, V, small_config
@@ -261,3 +264,18 @@ def test_a_first_save_that_was_killed_is_to_be_started_again(tmp_path: Path) -> 
             file.unlink()
     with pytest.raises(MissingInputError, match="stopped before anything was saved; start it ag"):
         load(tmp_path / "v")
+
+
+def test_commands_to_copy_name_a_folder_with_a_space_as_one_word(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(trained_folder, tmp_path / "checkpoints" / "two words"))
+    assert "\n    charrnn sample 'two words' --temp" in markdown(read_model(path))
+    with pytest.raises(CannotCreateError, match=re.escape(f"(--resume '{path}', in")):
+        refuse_occupied(path)
+    (path / "model.safetensors").unlink()
+    with pytest.raises(MissingInputError, match=re.escape(f"charrnn train --resume '{path}'")):
+        read_model(path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingInputError, match="train --resume 'checkpoints/two words'"):
+        find_model(None)

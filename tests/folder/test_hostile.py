@@ -23,10 +23,10 @@ import pytest
 from charrnn import CharRNNError, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
-from charrnn.folder.files import write_files
+from charrnn.folder.files import STATE, write_files
 from charrnn.folder.reading import read_model
 from charrnn.folder.record import model_files
-from charrnn.folder.resuming import STATE, read_run
+from charrnn.folder.resuming import read_run
 from tests.commands import run
 from tests.conftest import VERSE
 

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+import safetensors.numpy
 
 from charrnn import CharRNN, CharTokenizer, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import ReadWriteError
-from charrnn.folder.files import create_folder, refuse_occupied, write_files
-from charrnn.folder.reading import read_model
+from charrnn.folder import untrusted
+from charrnn.folder.files import STATE, create_folder, refuse_occupied, write_files
+from charrnn.folder.reading import kept_step, read_model, read_record, read_tokenizer
 from charrnn.folder.record import model_files
-from charrnn.folder.resuming import STATE, read_run
+from charrnn.folder.resuming import origin_of_run, read_run
 from tests.conftest import small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
@@ -255,3 +257,39 @@ def test_what_a_run_killed_before_its_first_save_left_is_no_model(tmp_path: Path
     create_folder(path)
     CharRNN(small_config("gru")).save_pretrained(path, TOKENIZER)
     assert _step(path) == 0
+
+
+def _later(file: Path) -> bytes:
+    """What a later save might write into a file: something else that means the same."""
+    if file.suffix == ".json":
+        return file.read_bytes() + b"\n"
+    with safetensors.safe_open(file, framework="np") as found:
+        arrays = {name: found.get_tensor(name) + 1 for name in found.keys()}  # noqa: SIM118
+        return safetensors.numpy.save(arrays, metadata=found.metadata())
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", STATE, "model.safetensors"])
+def test_a_save_between_the_manifest_and_a_file_is_no_damage(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = Path(shutil.copytree(trained_folder, tmp_path / "model"))
+    record = read_record(path)
+    readers: dict[str, Callable[[], Any]] = {
+        "config.json": lambda: read_record(path),
+        "tokenizer.json": lambda: read_tokenizer(path, record),
+        STATE: lambda: origin_of_run(path),
+        "model.safetensors": lambda: kept_step(path),
+    }
+    before, later = readers[name](), {name: _later(path / name)}
+    opened, saved = untrusted.opened, False
+
+    def opened_after_a_save(file: Path) -> Any:
+        nonlocal saved
+        if not saved:
+            saved = True
+            write_files(path, later)
+        return opened(file)
+
+    monkeypatch.setattr("charrnn.folder.files.opened", opened_after_a_save)
+    assert readers[name]() == before
+    assert saved

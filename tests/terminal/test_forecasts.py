@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_answers(place: Path) -> None:
     own = commands.run(place, "predict", "m")  # standard input is a pipe without anything in it
     assert own.returncode == 0, own.stderr
+    assert own.stderr == "standard input is empty: the series of the training go on\n"
     answers = [json.loads(line) for line in own.stdout.splitlines()]
     assert [answer["series"] for answer in answers] == ["a", "b"]
     assert [len(answer["forecast"]) for answer in answers] == [2, 2]
@@ -54,6 +56,7 @@ def test_scores(place: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("predict", "m", "1 b 3"), 65, "neither a file nor numbers"),
+        (("predict", "m", "-"), 65, "standard input is empty; give a series, or leave - out"),
         (("predict", "m", "--plot", "a.txt"), 2, "not the name of a picture"),
         (("predict", "m", "--horizon", 0), 2, "--horizon"),
         (("eval", "m", "x.csv"), 65, "the model was trained on it up to 2024-12"),
@@ -68,4 +71,13 @@ def test_mistakes(place: Path, arguments: tuple[object, ...], code: int, message
     done = commands.run(place, *arguments)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
+    assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+def test_the_series_of_the_training_go_on_where_there_is_no_standard_input(place: Path) -> None:
+    """Nothing is said of it, as in a cron job."""
+    process = commands.start(place, "predict", "m", stdin=subprocess.DEVNULL)
+    out, err = process.communicate(timeout=120)
+    assert [json.loads(line)["series"] for line in out.splitlines()] == ["a", "b"]
+    assert err == b""

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tqdm import tqdm
 
@@ -85,3 +86,10 @@ def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(
     progress._show(started, bar, "character")
     assert (bar.total, bar.initial, bar.n, bar.last_print_n) == (40, 30, 30, 30)
     assert bar.format_dict["rate"] is None, "nothing was learnt yet"
+
+
+def test_a_command_to_go_on_names_a_folder_with_a_space_as_one_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show([msgspec.structs.replace(DONE, model=Path("my models/verse"))])
+    assert "write with it: charrnn sample 'my models/verse'\n" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
+from charrnn.config import Reading
 from charrnn.sampling import generation
 from charrnn.scoring.novelty import Copies, Novelty
 from charrnn.terminal.writing.sampler import Sampler
@@ -33,6 +34,7 @@ def sampler_of(model: Model, length: int, **options: Any) -> Sampler:
         "echo": True,
         "json": True,
         "corpus": None,
+        "reading": Reading(),
     }
     config_of_texts = SampleConfig(max_new_tokens=length, seed=7)
     return Sampler(model=model, config=config_of_texts, **(settings | options))

@@ -20,7 +20,8 @@ import charrnn
 from charrnn.cli.verify import verify
 from charrnn.config import Budget, Reading, TaskSettings
 from charrnn.errors import UsageError
-from charrnn.folder.resuming import STATE, read_run
+from charrnn.folder.files import STATE
+from charrnn.folder.resuming import read_run
 from charrnn.learning.hardware import devices
 from charrnn.learning.hardware.ranks import ALONE, Ranks
 from charrnn.learning.learner import Learner

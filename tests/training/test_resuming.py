@@ -17,7 +17,7 @@ import torch
 from charrnn import CharRNN, CharRNNError, Corpus, Reading, load, resume, train
 from charrnn.cli.verify import verify
 from charrnn.errors import BadDataError
-from charrnn.folder.resuming import STATE
+from charrnn.folder.files import STATE
 from charrnn.terminal import progress
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run

@@ -73,9 +73,7 @@ def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "
     return "fp32"
 
 
-def speed(
-    device: torch.device, precision: Literal["fp32", "bf16"], cell: CellName = "lstm"
-) -> float:
+def speed(device: torch.device, precision: Literal["fp32", "bf16"], cell: CellName) -> float:
     """A guess at how many operations per second training reaches, where it is not measured."""
     if device.type != "cpu":
         return 3e12 * SHARES[cell]

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError, UsageError, first_line
 from charrnn.folder.resuming import RunProgress
 from charrnn.network.stack.recurrent import Rows
 from charrnn.words import counted
@@ -282,7 +282,7 @@ def processes() -> Ranks:
             atexit.register(_close)
         orders = dist.new_group(backend="gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         advice = "start all of them with torchrun; see docs/scaling.md"
         raise CharRNNError(f"the processes don't find each other ({reason})", advice) from None
     return Ranks(dist.get_rank(), dist.get_world_size(), orders)

@@ -20,7 +20,10 @@ __all__ = ["known_records"]
 
 
 def known_records(
-    models: Sequence[str | Path | None], tokenizer: Tokenizer, text: str | None
+    models: Sequence[str | Path | None],
+    tokenizer: Tokenizer,
+    text: str | None,
+    reading: Reading,
 ) -> Iterator[str]:
     """The records of the text that each model was trained on.
 
@@ -28,24 +31,25 @@ def known_records(
         models: folders or names.
         tokenizer: of all of them.
         text: where it is now; None for where it was.
+        reading: how to read it there; the default for how it was read.
 
     Raises:
         MissingInputError: if it is no longer there.
         UsageError: if a model's folder does not tell where it was.
     """
     for model in models:
-        yield from _records(find_model(model), tokenizer, text)
+        yield from _records(find_model(model), tokenizer, text, reading)
 
 
-def _records(path: Path, tokenizer: Tokenizer, text: str | None) -> Iterator[str]:
+def _records(path: Path, tokenizer: Tokenizer, text: str | None, reading: Reading) -> Iterator[str]:
     if tokenizer.end is None:
         raise UsageError("the model was not trained on records", "leave --novel and --records out")
     advice = "name the text with --novelty"
     record = read_record(path)
     origin = origin_of_run(path)
     if text is not None:
-        reading = origin.reading if origin else Reading().for_tokens(tokenizer.unit)
-        origin = Origin((text,), reading)
+        as_it_was = origin.reading if origin and reading == Reading() else None
+        origin = Origin((text,), as_it_was or reading.for_tokens(tokenizer.unit))
     if origin is None or origin.is_gone:
         raise UsageError(f"{path} does not tell where its text is", advice)
     try:

@@ -38,6 +38,7 @@ class Sampler:
         echo: whether to repeat the prompt before the text.
         json: whether to write JSON, one object for each text.
         corpus: text to look for copied passages in; any source that `charrnn train` takes.
+        reading: how to read `corpus`.
         received: signals to stop. After one, texts that are wanted whole are written as far as
             they have come.
         wrote: whether anything is written yet.
@@ -51,6 +52,7 @@ class Sampler:
     echo: bool
     json: bool
     corpus: str | None
+    reading: Reading
     received: list[int] = field(default_factory=list)
     wrote: bool = False
 
@@ -59,9 +61,14 @@ class Sampler:
         """Finds copied passages; None if nobody asked."""
         if self.corpus is None:
             return None
+        from charrnn.decoding.pieces import not_as_bytes
         from charrnn.text.corpus import read_corpus
 
-        return Copies(read_corpus([self.corpus], Reading().for_tokens("byte")).text)
+        with not_as_bytes():
+            corpus = read_corpus([self.corpus], self.reading)
+        for note in corpus.notes:
+            say(note)
+        return Copies(corpus.text)
 
     def write(self, text: str) -> None:
         """Write `text` at once, whether to a terminal, a pipe or a file."""
@@ -97,10 +104,7 @@ class Sampler:
                 if written and not self.json:
                     self.write("\n")
                 written += 1
-                copied = copied or self._copied(text.text)
-                self._show(
-                    text.text, rate, copied, seed=text.seed, mean_log_prob=text.mean_log_prob
-                )
+                self._show_sample(text, rate, copied)
             if self.received:
                 break
 
@@ -138,7 +142,7 @@ class Sampler:
         return [found[number] for number in sorted(found)]
 
     def records(self, wanted: Wanted) -> None:
-        """Whole records as they are found, with what ends them in between; see `records`."""
+        """Whole records as they are found, and what ends them between; see `sampling.records`."""
         begin, written, begun = time.perf_counter(), 0, False
         found = draw_records(
             self.model, self.prompt, self.config, self.unknown, wanted, stop=lambda: self.received
@@ -150,15 +154,7 @@ class Sampler:
             for record in found:
                 written += len(record.text)
                 if self.json:
-                    rate = written / (time.perf_counter() - begin)
-                    copied = self._copied(record.text)
-                    self._show(
-                        record.text,
-                        rate,
-                        copied,
-                        seed=record.seed,
-                        mean_log_prob=record.mean_log_prob,
-                    )
+                    self._show_sample(record, written / (time.perf_counter() - begin))
                     continue
                 self.write((end if begun else "") + prompt + record.text)
                 begun = True
@@ -181,8 +177,7 @@ class Sampler:
                 break
         assert best is not None, "at least one is wanted"
         rate = length / (time.perf_counter() - begin)
-        copied = self._copied(best.text)
-        self._show(best.text, rate, copied, seed=best.seed, mean_log_prob=best.mean_log_prob)
+        self._show_sample(best, rate)
         if not self.json:
             mean = f"{best.mean_log_prob:.4f} nats per {self.model.tokenizer.loss_per}"
             say(f"the best of {count}: {mean}, seed {best.seed}")
@@ -204,8 +199,7 @@ class Sampler:
             if number and not self.json:
                 self.write("\n")
             mean = beam.log_prob / max(beam.tokens, 1)
-            copied = self._copied(beam.text)
-            self._show(beam.text, rate, copied, score=beam.score, mean_log_prob=mean)
+            self._show(beam.text, rate, score=beam.score, mean_log_prob=mean)
             if not self.json:
                 say(f"score {beam.score:.4f}, {mean:.4f} nats per {self.model.tokenizer.loss_per}")
 
@@ -224,8 +218,13 @@ class Sampler:
             stop=lambda: self.received,
         )
 
-    def _show(self, text: str, rate: float, copied: Novelty | None, **facts: Any) -> None:
-        """Write one complete text, with what is known of it."""
+    def _show_sample(self, found: Sample, rate: float, copied: Novelty | None = None) -> None:
+        facts = {"seed": found.seed, "mean_log_prob": found.mean_log_prob}
+        self._show(found.text, rate, copied, **facts)
+
+    def _show(self, text: str, rate: float, copied: Novelty | None = None, **facts: Any) -> None:
+        """Write one complete text, with what is known of it and was not yet looked for."""
+        copied = copied or self._copied(text)
         if not self.json:
             self.write((self.prompt if self.echo else "") + text + "\n")
             if copied:

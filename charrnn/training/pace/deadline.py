@@ -21,8 +21,8 @@ __all__ = ["Deadline"]
 # nothing disturbs ends up to 5% early (see `pacing.LASTING`), and no two take the same time.
 LATE, EARLY = 0.04, 0.08
 FAR = 0.12  # the same while all of the run is left; it can still be corrected later
-SPAN = 0.01  # of the minutes, over which updates are timed, but
-MIN_SPAN = 0.25  # seconds at least, so that they are several
+SPAN = 0.01  # updates are timed in spans of this share of the minutes
+MIN_SPAN = 0.25  # seconds; no span is shorter, so that each has several updates
 LOOK_BACK = 0.25  # of what is left: the longer there is time to see, the less haste there is
 MIN_SPANS = 3  # so that a single one that is disturbed changes nothing
 

@@ -19,8 +19,11 @@ from charrnn.native.quota import busy_seconds, processors, waiting_seconds
 __all__ = ["Neighbours", "Usage", "usage"]
 
 FIRST_LOOK = 1.0  # seconds; each change doubles the time until the next, since each is saved
-CLEARLY = 0.6  # of a processor: what others must use, or leave, of one before the threads change
-WAITING = 0.2  # seconds a second that the threads wait for a processor where others hinder them
+# By how many processors the number that is free must differ from that of the threads before the
+# latter changes.
+CLEARLY = 0.6
+# The share of the time for which the threads must wait for a processor before there are fewer.
+WAITING = 0.2
 
 
 class Usage(NamedTuple):

@@ -26,9 +26,9 @@ from charrnn.training.pace import trial
 __all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
 
 TIMED_TOKENS = 100_000  # of the validation text, whose evaluation tells how long all of it takes
-TIMED_SHARE = 0.03  # of the run, in which updates are timed, but
-TIMED_SECONDS = 5.0  # no longer than a user will wait without a sign of life, and
-TIMED_UPDATES = 1000  # no more than these
+TIMED_SHARE = 0.03  # of the run's minutes go into timing updates before it begins
+TIMED_SECONDS = 5.0  # at most: nobody should wait longer without a sign of life
+TIMED_UPDATES = 1000  # at most
 PROBE_SECONDS = 0.3
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 

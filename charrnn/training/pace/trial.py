@@ -39,7 +39,8 @@ MARGIN = 1.05  # by which a way must beat those before it; less may be chance
 LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
 HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
 BURST = 8  # updates between two waits for a GPU
-CHEAP = 0.01  # seconds: so short an update is always tried again, lest a busy moment decides
+# Seconds; an update this short is always tried again, so that one busy moment does not decide.
+CHEAP = 0.01
 
 NAMES: dict[EngineName, str] = {
     "kernels": "machine code",
@@ -112,10 +113,7 @@ def _longest(budget: Budget) -> float:
 
 def is_long_in_minutes(budget: Budget) -> bool:
     """Whether a run is for minutes, and for so many that a trial pays."""
-    if budget.steps is not None or budget.epochs is not None:
-        return False
-    assert budget.minutes is not None, "a Budget has minutes or epochs"
-    return budget.minutes >= LONG_MINUTES
+    return budget.kind == "minutes" and (budget.minutes or 0.0) >= LONG_MINUTES
 
 
 def rates(
@@ -129,7 +127,7 @@ def rates(
         plan: of a run.
         task: what is learnt.
         processes: how many will share its lanes; those of one of them are read.
-        longest: seconds after which no further update begins, but those of the first way.
+        longest: seconds after which no further update begins, except those of the first way.
     """
     device = choose_device(plan.settings.get("device", "auto"))
     config = schedule(plan, steps=1000)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from charrnn.cells.gradients import RULES
 from charrnn.config import CellName
-from charrnn.errors import warn
+from charrnn.errors import first_line, warn
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
 from charrnn.network.stack.gpu import driver
 from charrnn.network.stack.gpu.layout import SPAN, Layout, Limits, Way, best_layout
@@ -59,7 +59,7 @@ def works(device: int) -> bool:
         with on(gpu_of(device)):
             reason = None if _is_right(gpu_of(device)) else "it computes wrongly"
     except (RuntimeError, OSError, AttributeError) as error:  # a compiler older than the GPU, say
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
     if reason is not None:
         warn(f"layers go without charrnn's own GPU kernel here: {reason}")
     return reason is None
