@@ -59,9 +59,12 @@ class Classify(_Record, frozen=True, kw_only=True, tag="classify"):
 
     Attributes:
         classes: K, how many there are; `labels.json` names them.
+        grams: N, rows of the table of n-grams, a power of two; see `tasks.nets.grams`. Older models
+            have none.
     """
 
     classes: Size
+    grams: Annotated[int, Meta(ge=0, le=1 << 24)] = 0
 
 
 class Tag(_Record, frozen=True, kw_only=True, tag="tag"):

@@ -8,6 +8,7 @@ encoder     embedding.weight (V, E), or input.weight (E, F) where numbers are re
 decoder     decoder.*, of a translator: an embedding, a stack, the bridge from what the encoder has
             read to its first state, and its attention
 head        head.weight, head.bias
+grams       grams.weight (N, K), of a classifier: what each n-gram adds to the logits
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "BACKWARDS",
     "DECODER",
     "EMBEDDING_BACK",
+    "GRAMS",
     "INPUT_BIAS",
     "INPUT_WEIGHT",
     "Shapes",
@@ -39,6 +41,7 @@ EMBEDDING_BACK = "embedding_back.weight"  # (V, E), what the stack that reads ba
 BACKWARDS = "back."  # stands before the names of the weights of the stack that reads backwards
 INPUT_WEIGHT = "input.weight"  # (E, F)
 INPUT_BIAS = "input.bias"  # (E,)
+GRAMS = "grams.weight"  # (N, K)
 DECODER = "decoder."  # stands before the names of the weights of what writes a translation
 
 Shapes = dict[str, tuple[int, ...]]
@@ -56,7 +59,8 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
         case None:
             return weight_shapes(config)
         case Classify():  # of the maximum and the mean over time
-            return encoder_shapes(config) | _linear(task.classes, 2 * width)
+            table: Shapes = {GRAMS: (task.grams, task.classes)} if task.grams else {}
+            return encoder_shapes(config) | _linear(task.classes, 2 * width) | table
         case Tag():  # of the maximum over a word's characters, and its edges
             return encoder_shapes(config) | _linear(task.outputs, 2 * width)
         case Forecast():

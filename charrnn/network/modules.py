@@ -39,6 +39,11 @@ def usual(weight: Tensor, generator: torch.Generator | None) -> None:
     nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
 
 
+def normal(weight: Tensor, generator: torch.Generator | None) -> None:
+    """From the normal distribution."""
+    nn.init.normal_(weight, generator=generator)
+
+
 def zeros(weight: Tensor, _: torch.Generator | None) -> None:
     """Zeros, for which nothing is drawn."""
     nn.init.zeros_(weight)
@@ -77,19 +82,28 @@ class Linear(nn.Linear):
 
 
 class Embedding(nn.Embedding):
-    """An embedding in float32, its weights drawn from the normal distribution.
+    """An embedding in float32.
 
     Args:
         rows, size: its shape.
         generator: of the first weights; None for PyTorch's own.
+        first: draws the first weights.
     """
 
-    def __init__(self, rows: int, size: int, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        rows: int,
+        size: int,
+        generator: torch.Generator | None = None,
+        *,
+        first: Callable[[Tensor, torch.Generator | None], None] = normal,
+    ) -> None:
         with undrawn():  # PyTorch's constructor calls `reset_parameters`
             super().__init__(rows, size, dtype=torch.float32)
+        self.first = first
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the first weights anew; from PyTorch's own generator, if none is given."""
         if drawing():
-            nn.init.normal_(self.weight, generator=generator)
+            self.first(self.weight, generator)

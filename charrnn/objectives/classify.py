@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, embedding_bag
 
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
@@ -27,7 +27,7 @@ from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import Linear
+from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
 from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
@@ -37,6 +37,7 @@ from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
 from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.nets.grams import grams, letters_of, rows_for
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
@@ -55,27 +56,46 @@ LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
 class ClassifierNetwork(Encoder):
     """Stacks, whose outputs' maximum and mean over time go to a linear layer.
 
+    What the n-grams of a text say is added, if there is a table of them.
+
     Args:
         config: the shape of the stacks.
-        classes: K.
+        kind: K classes, and N rows of the table.
+        letters: (V,), see `tasks.nets.grams.letters_of`.
         generator: of the first weights.
     """
 
-    def __init__(self, config: ModelConfig, classes: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        kind: Classify,
+        letters: NDArray[np.bool_],
+        generator: torch.Generator,
+    ) -> None:
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
-        self.head = Linear(width, classes, generator)
+        self.head = Linear(width, kind.classes, generator)
+        self.letters = letters
+        if kind.grams:
+            self.grams = Embedding(kind.grams, kind.classes, generator, first=zeros)
 
-    def forward(
-        self, ids: Tensor, lengths: Tensor, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """The logits (B, K) of rows of ids (T, B); see `Encoder.read`."""
+    def forward(self, rows: Sequence[Ids], generator: torch.Generator | None = None) -> Tensor:
+        """The logits (B, K) of rows of ids."""
+        ids, lengths = padded(rows, self.head.weight.device)  # (T, B), (B,)
         output = self.read(ids, lengths, generator).float()  # (T, B, D·H)
         there = (torch.arange(len(ids), device=ids.device)[:, None] < lengths)[..., None]
         highest = output.masked_fill(~there, -math.inf).amax(0)  # (B, D·H)
         mean = (output * there).sum(0) / lengths[:, None]  # (B, D·H)
         logits: Tensor = self.head(torch.cat([highest, mean], -1))
-        return logits
+        return logits + self._added(rows) if hasattr(self, "grams") else logits
+
+    def _added(self, rows: Sequence[Ids]) -> Tensor:
+        """What the n-grams of rows add to the logits: (B, K)."""
+        table = self.grams.weight
+        sizes = np.array(list(map(len, rows)))
+        found = grams(np.concatenate(rows), sizes, self.letters, len(table))
+        at, starts, shares = (torch.from_numpy(part).to(table.device) for part in found)
+        return embedding_bag(at, table, starts, mode="sum", per_sample_weights=shares)
 
 
 @dataclass(frozen=True)
@@ -131,7 +151,12 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
         examples=examples,
         labels=labels,
         tokenizer=vocabulary_of(texts, request.bases, known),
-        kind=Classify(classes=len(labels), text_column=text_column, label_column=label_column),
+        kind=Classify(
+            classes=len(labels),
+            grams=rows_for(len(labels)),
+            text_column=text_column,
+            label_column=label_column,
+        ),
         corpus=corpus_of(
             request.files, request.reading, texts, "\0".join(one.label for one in examples)
         ),
@@ -198,7 +223,8 @@ class Classification(TextTask[Labelled, Batch]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ClassifierNetwork:
         """See `Task`."""
-        return ClassifierNetwork(model, len(self.labels), generator)
+        assert isinstance(self.kind, Classify), "as `read` makes it"
+        return ClassifierNetwork(model, self.kind, letters_of(self.tokenizer), generator)
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """Texts without some of their words, and some with these in another order."""
@@ -218,20 +244,17 @@ class Classification(TextTask[Labelled, Batch]):
         Label smoothing: Szegedy et al., "Rethinking the Inception architecture for computer
         vision", 2016.
         """
-        device = next(network.parameters()).device
-        logits = network(*padded(batch.rows, device), generator)  # (B, K)
-        wanted = torch.from_numpy(batch.classes).to(device, non_blocking=True)
+        logits = network(batch.rows, generator)  # (B, K)
+        wanted = torch.from_numpy(batch.classes).to(logits.device, non_blocking=True)
         total = cross_entropy(logits, wanted, reduction="sum", label_smoothing=SMOOTHING)
         return Cost(total, len(batch.rows))
 
     def validate(self, network: ClassifierNetwork) -> Generator[None, None, Scored]:
         """The mean cost of a text, and the share of those that are labelled correctly."""
-        device = next(network.parameters()).device
-        classes, nats, right = self.classes_of(self.val), 0.0, 0
-        for places, ids, lengths in groups(self.rows_of(self.val)):
-            x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
-            logits = network(x, torch.from_numpy(lengths).to(device))
-            wanted = torch.from_numpy(classes[places]).to(device)
+        classes, rows, nats, right = self.classes_of(self.val), self.rows_of(self.val), 0.0, 0
+        for places, _, _ in groups(rows):
+            logits = network([rows[place] for place in places])
+            wanted = torch.from_numpy(classes[places]).to(logits.device)
             cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)
             nats += float(cost)
             right += int((logits.argmax(-1) == wanted).sum())

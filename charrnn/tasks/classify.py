@@ -1,6 +1,7 @@
 """A class for each text, with a trained model and NumPy alone.
 
-texts ──encoder──▶ (B, T, D·H) ──max and mean over time──▶ (B, 2·D·H) ──head──▶ Label
+texts ──encoder──▶ (B, T, D·H) ──max and mean over time──▶ (B, 2·D·H) ──head──▶ logits (B, K)
+texts ──n-grams──▶ rows of a table ──sum──▶ logits (B, K);  both together ──▶ Label
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Logits, softmax
+from charrnn.cells.heads import GRAMS
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError
@@ -24,6 +26,7 @@ from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.grams import grams, letters_of, summed
 from charrnn.tasks.scores.reports import Report, unknown_labels
 from charrnn.tasks.texts import (
     ADVICE,
@@ -72,6 +75,8 @@ class _Network:
         self._encoder = Encoder(found.record.model, found.weights)
         self._head = found.weights[HEAD_WEIGHT].T  # (2·D·H, K)
         self._bias = found.weights[HEAD_BIAS]  # (K,)
+        self._table = found.weights.get(GRAMS)  # (N, K); None in older models
+        self._letters = letters_of(self._tokenizer)
 
     def probabilities(self, texts: Sequence[str]) -> Logits:
         """Of each class for each text: (N, K)."""
@@ -81,6 +86,10 @@ class _Network:
         for places, ids, lengths in groups(rows):
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             logits[places] = pooled(output, lengths) @ self._head + self._bias
+            if self._table is not None:
+                together = np.concatenate([rows[place] for place in places])
+                found = grams(together, lengths, self._letters, len(self._table))
+                logits[places] += summed(found, self._table)
         return softmax(logits)
 
 

@@ -185,12 +185,21 @@ def model_of(data: Any, cell: CellName) -> Any:
     return OBJECTIVES[name].plan(data, request, lambda _: 1e9).model
 
 
+def network_of(task: Any, model: ModelConfig) -> Any:
+    """A network that has learnt nothing, in which n-grams say something nevertheless."""
+    generator = torch.Generator().manual_seed(1)
+    network = task.network(model, generator).eval()
+    if task.kind.name == "classify":
+        torch.nn.init.normal_(network.grams.weight, generator=generator)
+    return network
+
+
 @pytest.mark.parametrize("name", ["classify", "tag"])
 @pytest.mark.parametrize("cell", sorted(CELLS))
 def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
     data, task = task_of(name)
     model = model_of(data, cell)
-    network = task.network(model, torch.Generator().manual_seed(1)).eval()
+    network = network_of(task, model)
     scoring = Scoring(task, network)
     for _ in scoring:
         pass
@@ -198,12 +207,13 @@ def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
     report = task.report(found)
     assert scoring.result.score == pytest.approx(report.score)
     texts = [one.text for one in task.val]
-    ids, lengths = rows.padded([as_ids(t, task.tokenizer) for t in texts], torch.device("cpu"))
+    read = [as_ids(text, task.tokenizer) for text in texts]
     with torch.inference_mode():
         if name == "classify":
-            wanted = network(ids, lengths).softmax(-1).numpy()
+            wanted = network(read).softmax(-1).numpy()
             own = Classifier(found).probabilities(texts)
         else:
+            ids, lengths = rows.padded(read, torch.device("cpu"))
             words = [task.words_of(one) for one in task.val]
             edges, _ = tag.side_by_side(words)
             wanted = network(ids, lengths, torch.from_numpy(edges)).log_softmax(-1).numpy()
@@ -219,14 +229,13 @@ def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
     """But in runs begun before, whose evaluations stay alike."""
     data, _ = task_of("classify")
     task = data.divided(msgspec.structs.replace(settings(), rules=rules))
-    network = task.network(model_of(data, "gru"), torch.Generator().manual_seed(1)).eval()
+    network = network_of(task, model_of(data, "gru"))
     scoring = Scoring(task, network)
     for _ in scoring:
         pass
-    ids, lengths = rows.padded(task.rows_of(task.val), torch.device("cpu"))
     with torch.inference_mode():
         wanted = torch.nn.functional.cross_entropy(
-            network(ids, lengths),
+            network(task.rows_of(task.val)),
             torch.from_numpy(task.classes_of(task.val)),
             label_smoothing=smoothing,
         )
@@ -236,7 +245,7 @@ def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
 @pytest.mark.parametrize("name", ["classify", "tag"])
 def test_padding_never_changes_the_cost(name: str) -> None:
     data, task = task_of(name)
-    network = task.network(model_of(data, "gru"), torch.Generator().manual_seed(1)).eval()
+    network = network_of(task, model_of(data, "gru"))
     batches = task.batches(settings(batch_size=6))
     generator = torch.Generator()
     together = task.cost(network, batches.batch(3), None, generator)

@@ -21,7 +21,7 @@ from charrnn.config import TaskName
 from charrnn.errors import UsageError
 from charrnn.folder.reading import read_folder
 from charrnn.objectives.table import OBJECTIVES
-from charrnn.task_config import Tag
+from charrnn.task_config import Classify, Tag, TaskRecord
 from charrnn.text.corpus import BUNDLED
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run
@@ -199,20 +199,25 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
 
 
 @pytest.mark.usefixtures("_alone")
-def test_a_tagger_begun_before_tags_had_parts_goes_on_as_it_was(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("name", "before", "kind"),
+    [
+        ("tag.Tag", lambda **given: Tag(**given | {"in_parts": False}), Tag(tags=3)),
+        ("classify.rows_for", lambda _: 0, Classify(classes=2)),
+    ],
+)
+def test_a_run_begun_before_tags_had_parts_or_n_grams_counted_goes_on_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, name: str, before: Callable[..., Any], kind: TaskRecord
 ) -> None:
-    def whole(**given: Any) -> Tag:
-        return Tag(**given | {"in_parts": False})
-
-    settings: dict[str, Any] = SMALL | {"task": "tag", "seed": 3}
-    with monkeypatch.context() as before:
-        before.setattr("charrnn.objectives.tag.Tag", whole)
-        _consume(train(_tag(), out="never-stopped", **settings))
-        _consume(train(_tag(), out="stopped", **settings), 9)
+    settings: dict[str, Any] = SMALL | {"task": kind.name, "seed": 3}
+    examples = WRITERS[kind.name]()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(f"charrnn.objectives.{name}", before)
+        _consume(train(examples, out="never-stopped", **settings))
+        _consume(train(examples, out="stopped", **settings), 9)
     _consume(resume("stopped"))
     assert _content("stopped") == _content("never-stopped")
-    assert load("stopped").task == Tag(tags=3)
+    assert load("stopped").task == kind
     _consume(train(repeat="stopped", out="again"))
     assert _content("again")[0] == _content("stopped")[0]
 

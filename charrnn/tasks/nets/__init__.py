@@ -3,6 +3,7 @@
     ids (B, T) ──encoder──▶ (B, T, D·H) ──decoder──▶ ids;  scores (W, K) ──viterbi──▶ tags
 
 encoder  rows of different lengths through one stack or two
+grams    what is in a text wherever it stands: n-grams, words and pairs of words
 viterbi  the best tags that are legal
 decoder  what writes a translation, token by token
 """

@@ -1,0 +1,125 @@
+"""What is in a text wherever it stands: its n-grams of characters, its words and pairs of words.
+
+found = grams(ids, lengths, letters, 1 << 17)    # of B texts: rows of a table (N, K)
+
+A hash says which row is an n-gram's, so that the table has one for all that there may ever be; some
+share theirs. Weinberger et al., "Feature hashing for large scale multitask learning", 2009. Beside
+a network that reads the text in its order, as in Cheng et al., "Wide & deep learning for
+recommender systems", 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats
+from charrnn.text.tokenizer import CharTokenizer
+
+__all__ = ["Grams", "grams", "letters_of", "rows_for", "summed"]
+
+ORDERS = range(1, 6)  # characters of an n-gram: most syllables, endings and short words
+# Rows of the table, weights in it at most, and rows at least: fewer would be shared by too many.
+ROWS, WEIGHTS, LEAST = 1 << 17, 1 << 20, 1 << 12
+
+Codes = NDArray[np.uint64]
+# Polynomials of the ids modulo 2⁶⁴, whose upper bits are taken after another product: Knuth, "The
+# art of computer programming", volume 3, 6.4. Both factors are odd and of no other meaning.
+BASE, MIXED = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+
+
+class Grams(NamedTuple):
+    """The n-grams of B texts, those of each text together.
+
+    Attributes:
+        rows: (M,), of the table.
+        starts: (B,), where those of each text begin.
+        shares: (M,), how much each counts. Every kind counts alike, however many there are of it;
+            what is there n times as often counts √n times as much.
+    """
+
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    shares: Floats
+
+
+def rows_for(classes: int) -> int:
+    """N, the rows of a table for K classes, a power of two; 0 if there are too many classes."""
+    rows = 1 << (WEIGHTS // classes).bit_length() >> 1
+    return min(rows, ROWS) if rows >= LEAST else 0
+
+
+def letters_of(tokenizer: CharTokenizer) -> NDArray[np.bool_]:
+    """Which ids are of letters or digits, of which words are made: (V,)."""
+    return np.array([one.isalnum() for one in tokenizer.characters] + [False])  # the last is END
+
+
+def grams(
+    ids: NDArray[np.integer], lengths: NDArray[np.integer], letters: NDArray[np.bool_], rows: int
+) -> Grams:
+    """Find the n-grams of B texts.
+
+    Args:
+        ids: (S,), of all texts, one after the other, each between two ends.
+        lengths: (B,), of each.
+        letters: see `letters_of`.
+        rows: N, of the table.
+    """
+    texts = np.repeat(np.arange(len(lengths)), lengths)  # (S,), to which each id belongs
+    kinds = [*_of_characters(ids, texts), *_of_words(ids, texts, letters)]
+    shift = np.uint64(65 - rows.bit_length())
+    codes, places, shares = [], [], []
+    for number, (code, where) in enumerate(kinds, 1):
+        counts = np.bincount(where, minlength=len(lengths))
+        codes.append((code * BASE + np.uint64(number)) * MIXED >> shift)
+        places.append(where)
+        shares.append((1 / np.sqrt(counts[where])).astype(np.float32))
+    of_text = np.concatenate(places)
+    order = np.argsort(of_text, kind="stable")
+    starts = np.searchsorted(of_text[order], np.arange(len(lengths)))
+    all_rows = np.concatenate(codes).astype(np.int64)
+    return Grams(all_rows[order], starts, np.concatenate(shares)[order])
+
+
+def summed(found: Grams, table: Floats) -> Floats:
+    """What the n-grams of each text add to its logits: (B, K).
+
+    Args:
+        found: of B texts.
+        table: (N, K).
+    """
+    parts = (np.split(part, found.starts[1:]) for part in (found.rows, found.shares))
+    return np.stack([shares @ table[rows] for rows, shares in zip(*parts, strict=True)])
+
+
+def _of_characters(
+    ids: NDArray[np.integer], texts: NDArray[np.integer]
+) -> Iterator[tuple[Codes, NDArray[np.integer]]]:
+    """Codes of the n-grams of each order, and of which text they are."""
+    codes: Codes = np.zeros(len(ids), np.uint64)
+    for order in ORDERS:
+        ends = ids[order - 1 :].astype(np.uint64)
+        codes = codes[: len(ends)] * BASE + ends + np.uint64(1)
+        inside = texts[: len(ends)] == texts[order - 1 :]
+        yield codes[inside], texts[order - 1 :][inside]
+
+
+def _of_words(
+    ids: NDArray[np.integer], texts: NDArray[np.integer], letters: NDArray[np.bool_]
+) -> Iterator[tuple[Codes, NDArray[np.integer]]]:
+    """Codes of the words, and of the pairs that stand next to each other; see `_of_characters`."""
+    is_letter = letters[ids]
+    begins = is_letter & ~np.concatenate([[False], is_letter[:-1]])
+    (places,), (first,) = np.nonzero(is_letter), np.nonzero(begins[is_letter])
+    lengths = np.diff(first, append=len(places))
+    powers: Codes = np.cumprod(np.full(lengths.max(initial=0), BASE), dtype=np.uint64)
+    depth = np.arange(len(places)) - np.repeat(first, lengths)  # of a letter in its word
+    parts: Codes = (ids[places].astype(np.uint64) + np.uint64(1)) * powers[depth]
+    words: Codes = np.add.reduceat(parts, first).astype(np.uint64) if len(first) else parts
+    where = texts[places[first]]
+    yield words, where
+    inside = where[:-1] == where[1:]
+    yield (words[:-1] * BASE + words[1:])[inside], where[1:][inside]

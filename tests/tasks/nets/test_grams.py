@@ -1,0 +1,104 @@
+"""The n-grams of texts: which there are, whose they are, and how much each counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from charrnn.arrays import Ids
+from charrnn.tasks.nets.grams import ORDERS, grams, letters_of, rows_for, summed
+from charrnn.tasks.texts import END, STAND_IN, as_ids
+from charrnn.text.tokenizer import CharTokenizer
+
+TOKENIZER = CharTokenizer("".join(sorted("abcdefh 123.!" + STAND_IN)), END)
+LETTERS = letters_of(TOKENIZER)
+TEXTS = ("a bad cab", "", "bad", "dead. a bad cab! 12 fed", " .!", "h" * 40)
+ROWS = 1 << 17
+
+
+def ids_of(*texts: str) -> tuple[Ids, np.ndarray]:
+    rows = [as_ids(text, TOKENIZER) for text in texts]
+    return np.concatenate(rows), np.array(list(map(len, rows)))
+
+
+def rows_of(*texts: str) -> list[Counter[int]]:
+    """How often each row of the table is read for each text."""
+    found = grams(*ids_of(*texts), LETTERS, ROWS)
+    return [Counter(part.tolist()) for part in np.split(found.rows, found.starts[1:])]
+
+
+def words_of(text: str) -> list[str]:
+    return "".join(c if c.isalnum() else " " for c in text).split()
+
+
+def grams_of(text: str) -> Counter[tuple[str, ...]]:
+    """As `grams`, by hand."""
+    whole, words = f"\n{text}\n", words_of(text)
+    found = [("g", whole[k : k + n]) for n in ORDERS for k in range(len(whole) - n + 1)]
+    pairs = [("pair", *pair) for pair in pairwise(words)]
+    return Counter([*found, *(("word", word) for word in words), *pairs])
+
+
+def test_each_n_gram_word_and_pair_of_words_has_a_row() -> None:
+    known: dict[tuple[str, ...], int] = {}
+    for text, found in zip(TEXTS, rows_of(*TEXTS), strict=True):
+        wanted = grams_of(text)
+        assert sorted(found.values()) == sorted(wanted.values()), "no two share one here"
+        # Of one text alone, and after others, the rows are the same.
+        assert rows_of(text) == [found]
+        for gram, count in wanted.items():
+            if len([one for one in wanted.values() if one == count]) == 1:
+                (row,) = (row for row, times in found.items() if times == count)
+                assert known.setdefault(gram, row) == row
+    one, other = rows_of("a bad cab", "bad")
+    shared = grams_of("a bad cab") & grams_of("bad")
+    assert (one & other).total() == shared.total(), "the same has the same row anywhere"
+
+
+def test_what_is_no_letter_parts_words() -> None:
+    same = rows_of("bad cab", "bad.cab")
+    wanted = grams_of("bad cab") & grams_of("bad.cab")
+    assert ("pair", "bad", "cab") in wanted
+    assert (same[0] & same[1]).total() == wanted.total()
+
+
+def test_the_order_of_a_pair_and_of_letters_matters() -> None:
+    one, other = rows_of("bad cab", "cab bad")
+    assert (one & other).total() == (grams_of("bad cab") & grams_of("cab bad")).total()
+
+
+def test_each_kind_counts_alike_however_many_there_are_of_it() -> None:
+    """Of n of a kind each counts 1/√n, so that its squares are 1 together."""
+    found = grams(*ids_of("a bad cab", "dead. a bad cab! 12 fed", "bad", "?"), LETTERS, ROWS)
+    kinds = [(part**2).sum() for part in np.split(found.shares, found.starts[1:])]
+    assert kinds == pytest.approx([7, 7, 6, 3], rel=1e-5)  # no pair; no word, and 3 characters
+
+
+def test_what_n_grams_add_is_the_sum_of_their_rows() -> None:
+    table = np.random.default_rng(1).normal(size=(ROWS, 3)).astype(np.float32)
+    found = grams(*ids_of(*TEXTS), LETTERS, ROWS)
+    added = summed(found, table)
+    assert added.shape == (len(TEXTS), 3)
+    ends = [*found.starts[1:], len(found.rows)]
+    for row, (start, end) in enumerate(zip(found.starts, ends, strict=True)):
+        wanted = sum(
+            share * table[at]
+            for at, share in zip(found.rows[start:end], found.shares[start:end], strict=True)
+        )
+        np.testing.assert_allclose(added[row], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("classes", "rows"),
+    [(2, ROWS), (8, ROWS), (9, ROWS // 2), (18, ROWS // 4), (256, 4096), (257, 0), (10**6, 0)],
+)
+def test_the_table_is_bounded(classes: int, rows: int) -> None:
+    """A million weights at most; none where a row would be shared by too many."""
+    assert rows_for(classes) == rows
+    if rows:
+        found = grams(*ids_of(*TEXTS), LETTERS, rows).rows
+        assert 0 <= found.min() <= found.max() < rows
+        assert found.max() > rows // 2
