@@ -215,5 +215,5 @@ def hidden(names: Sequence[str]) -> str:
 
 def passed_by(names: Sequence[str]) -> str:
     """What to say of what was never looked at in a folder."""
-    reasons = "hidden, no file, a linked folder, a model, a cache or installed"
+    reasons = "hidden, no file, unreadable, a linked folder, a model, a cache or installed"
     return f"left out what is {reasons}: {first_few(names)}"

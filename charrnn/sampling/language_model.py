@@ -163,9 +163,9 @@ def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> Ids:
             record is a line.
     """
     prompt = as_trained(prompt, tokenizer)
-    if tokenizer.end == "\n" in prompt and unknown == "error":
+    if tokenizer.end == "\n" and "\n" in prompt and unknown == "error":
         raise UsageError(
-            "the prompt has a line end, where records of this model end",
+            "there is a line end, where records of this model end",
             "give only the beginning of one record",
         )
     return tokenizer.encode(prompt, unknown)

@@ -233,7 +233,7 @@ class Service:
         try:
             return own_ids(model.tokenizer, text, unknown)
         except UsageError as error:
-            advice = 'leave them out, or send "unknown": "skip" or "replace"'
+            advice = 'leave that out, or send "unknown": "skip" or "replace"'
             raise ApiError(422, f"{field}: {error.found}; {advice}", param=field) from None
 
     def _check_length(self, field: str, length: int) -> None:

@@ -12,6 +12,7 @@ import glob
 import hashlib
 import importlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -319,7 +320,10 @@ def short_name(source: str | Path) -> str:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
-    path = Path(source if any(c in source for c in "*?[") else os.path.realpath(source))
+    if (sign := re.search(r"[*?[]", source)) and not os.path.exists(source):  # noqa: PTH110
+        # Of a glob, the folder it looks into.
+        source = os.path.dirname(source[: sign.start()])  # noqa: PTH120
+    path = Path(os.path.realpath(source or "."))
     return path.name if path.is_dir() else Path(plain_name(path.name)).stem or path.name
 
 

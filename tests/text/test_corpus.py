@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +55,29 @@ def test_a_corpus_is_named_after_its_first_source(source: str, name: str) -> Non
     assert read_corpus([source, "other.txt"]) == Corpus(f"{name} and 1 more", "text\nother")
 
 
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("book/*.txt", "book"),
+        ("book/v1.2/a?.txt", "v1.2"),
+        ("book/**/[ab].txt", "book"),
+        ("book/v1.2/../*", "book"),
+        ("[d].txt", "[d]"),
+    ],
+)
+def test_a_glob_is_named_after_the_folder_that_it_looks_into(source: str, name: str) -> None:
+    """It was called "*", and so was the folder of its model."""
+    Path("book/v1.2").mkdir(parents=True)
+    for path in ("book/a.txt", "book/v1.2/ab.txt", "[d].txt"):
+        Path(path).write_text(f"{path}\n")
+    assert read_corpus([source]).name == name
+
+
+def test_a_glob_of_the_current_folder_has_its_name(tmp_path: Path) -> None:
+    Path("a.txt").write_text("text")
+    assert read_corpus(["*.txt"]).name == read_corpus(["**/*"]).name == tmp_path.name
+
+
 def test_the_current_folder_has_its_own_name(tmp_path: Path) -> None:
     Path("a.txt").write_text("text")
     assert read_corpus(["."]) == Corpus(tmp_path.name, "text")
@@ -97,8 +122,8 @@ def test_a_folder_is_its_texts_and_tables_sorted(tmp_path: Path) -> None:
     assert corpus.name == "book"
     assert corpus.notes == (
         f"{root}: skipped 1 file that is not plain text: picture.png",
-        f"{root}: left out what is hidden, no file, a linked folder, a model, a cache or "
-        "installed: .git",
+        f"{root}: left out what is hidden, no file, unreadable, a linked folder, a model, a "
+        "cache or installed: .git",
     )
 
 
@@ -129,6 +154,19 @@ def test_a_folder_without_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingInputError, match="a folder without text files"):
         text_of("empty")
+
+
+def test_a_folder_that_may_not_be_entered_is_not_taken_for_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("closed").mkdir()
+
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(MissingInputError, match=r"^closed: Permission denied; check the path and"):
+        text_of("closed")
 
 
 def test_a_glob_is_its_matches_sorted() -> None:
