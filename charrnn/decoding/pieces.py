@@ -385,8 +385,6 @@ def _wrong(
     name: str, head: bytes, encoding: str, offset: int = 0, around: bytes = b"", place: int = 0
 ) -> NotTextError:
     """The error for bytes that can't be decoded: the one at `place` of those `around` it."""
-    if kinds.marked_wide(head) and not kinds.is_wide(encoding):
-        return NotTextError(f"{name}: this is UTF-16, not {encoding}", "try --encoding utf-16")
     if kinds.looks_binary(head, encoding):
         return NotTextError(f"{name}: a binary file, not text", kinds.CONVERT)
     byte = f"byte 0x{around[place]:02x} at offset {offset}" if place < len(around) else "its end"

@@ -101,8 +101,8 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
         form = format_of(path.name, reading)
         if form.whole and path.name == plain_name(path.name):
             heeded |= form.settings
-            with path.open("rb"):  # for the errors that a file can have
-                source = Source(str(path), path.name, Stream(_Empty()), path)
+            with path.open("rb") as file:  # for the errors that a file can have
+                source = Source(str(path), path.name, Stream(file), path)
             yield from form.read(source, reading)
         else:
             passed: dict[str, None] = {}
@@ -117,13 +117,6 @@ def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) 
     with reading_errors(name), closing(sources_in(name, file, reading, passed)) as found:
         yield from _of_all(name, found, reading, heeded)
     yield from _passed(name, passed)
-
-
-class _Empty:
-    """Nothing to read."""
-
-    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
-        return b""
 
 
 def _of_all(

@@ -199,7 +199,7 @@ def _log_probs(
     rows: NDArray[np.intp],
     after: Ids,
     steps: int,
-    done: Callable[[int], object] = lambda _tokens: None,
+    done: Callable[[int], object],
 ) -> Floats:
     """What the tokens that follow cost when one is replaced.
 
