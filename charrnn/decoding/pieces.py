@@ -102,12 +102,12 @@ class Stream:
 
     Args:
         file: what they are read from.
-        arrives: whether it gives fewer bytes at a time than are asked for. Then nothing is waited
-            for that does not matter for how its first bytes are read.
+        arrives: whether `file` gives what it has instead of all that is asked for, as a pipe does.
+            Reading then waits only for what decides how the text begins.
         encoding: of what arrives, if it is text.
 
     Attributes:
-        head: the first bytes, up to `HEAD`; of what arrives, those that have been read.
+        head: the first bytes, up to `HEAD`; if they arrive, those that have come so far.
     """
 
     def __init__(self, file: Readable, *, arrives: bool = False, encoding: str = "utf-8") -> None:
@@ -120,11 +120,15 @@ class Stream:
 
     @property
     def ended(self) -> bool:
-        """Whether all is read; of what arrives, whether its end has come."""
+        """Whether all is read."""
         return self._ended and not self._left
 
     def grow(self) -> bool:
-        """Wait for more of the head, for all of it if it may be no text; whether more has come."""
+        """Wait for more of the head (for all of it, while it may be no text).
+
+        Returns:
+            more: whether more has come.
+        """
         before = len(self.head)
         while not self._ended and len(self.head) < HEAD:
             more = self._file.read(CHUNK)

@@ -74,7 +74,9 @@ def _is_passed(folder: Path) -> bool:
 
 
 class Doubles:
-    """Which of several sources hold what is there already: by another name, by a link, or a copy.
+    """Which of several sources repeat one before them.
+
+    They are the same file under another name or by a link, or a copy of it.
 
     Args:
         sources: files, and names of what is no file.

@@ -115,8 +115,8 @@ def test_an_unknown_character_leaves_nothing_behind(length: str, cached: Path) -
 
 def test_what_holds_no_text_is_refused(length: str) -> None:
     Path("empty").touch()
-    for source in (["empty"], Corpus("x", "")):
-        with pytest.raises(BadDataError, match="no text in it"):
+    for source, name in ((["empty"], "empty"), (Corpus("x", ""), "x")):
+        with pytest.raises(BadDataError, match=f"^{name}: no text in it"):
             spooled(source)
     with pytest.raises(UsageError, match="no text given"):
         spooled([])
