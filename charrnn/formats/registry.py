@@ -20,7 +20,8 @@ from charrnn.decoding.containers import (
     sources,
     sources_in,
 )
-from charrnn.decoding.pieces import NotTextError, Piece, Stream, decoded
+from charrnn.decoding.pieces import NotTextError, Piece, decoded
+from charrnn.decoding.streams import Stream
 from charrnn.errors import BadDataError
 from charrnn.formats import plain, subtitles
 from charrnn.formats.markup import docx, epub, html

@@ -21,7 +21,7 @@ from charrnn.config import TaskName
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.examples.rows import Form, Row, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})

@@ -25,7 +25,7 @@ from charrnn.examples.tagged import (
     spans_of,
     words_of,
 )
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 
 TEXT = "Ann Lee went to New York ."
 SPANS = [Span(0, 7, "PER"), Span(16, 24, "LOC")]
