@@ -110,11 +110,11 @@ class EvalConfig(Settings, frozen=True, kw_only=True):
     """How a text is scored."""
 
     protocol: Annotated[
-        Literal["carried", "windows", "records"] | None,
+        Literal["carried", "windows"] | None,
         about(
-            "Whether to carry the state through the whole text, or to start each window or record "
-            "with an empty one.",
-            unset="records for a model of records, else carried",
+            "Whether to carry the state through the whole text, or to start each window with an "
+            "empty one. A model of records starts each record so, and takes neither.",
+            unset="carried",
         ),
     ] = None
     window: Annotated[Width, about("Characters per window.")] = 256

@@ -17,6 +17,7 @@ with atheris.instrument_imports(include=["charrnn"]):
     from charrnn import ByteTokenizer, CharRNNError, CharTokenizer
     from charrnn.config import Reading
     from charrnn.decoding import pieces as decoding
+    from charrnn.decoding import streams
     from charrnn.errors import BadDataError
     from charrnn.folder.record import ModelRecord
     from charrnn.folder.untrusted import parse
@@ -31,7 +32,7 @@ ERRORS: tuple[Any, ...] = ("strict", "replace", "surrogateescape")
 def read_text(data: atheris.FuzzedDataProvider) -> None:
     encoding = data.PickValueInList(list(ENCODINGS))
     errors = data.PickValueInList(list(ERRORS))
-    decoding.CHUNK = data.ConsumeIntInRange(1, 9)
+    streams.CHUNK = data.ConsumeIntInRange(1, 9)
     content = data.ConsumeBytes(1000)
     reading = Reading(encoding, errors)
     with suppress(BadDataError):

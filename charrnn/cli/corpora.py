@@ -10,7 +10,7 @@ __all__ = ["corpora"]
 
 def corpora() -> None:
     """List the texts and examples that come with charrnn."""
-    from charrnn.text.corpus import BUNDLED
+    from charrnn.text.bundled import BUNDLED
 
     for name, bundled in BUNDLED.items():
         try:

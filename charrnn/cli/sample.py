@@ -279,7 +279,8 @@ def _read_words(given: dict[str, Any]) -> None:
 
 def _read_prompt(path: Path, reading: Reading) -> str:
     """The text of a file or of standard input, read as `charrnn train` reads."""
-    from charrnn.decoding.pieces import not_as_bytes, read_text, standard_input
+    from charrnn.decoding.pieces import not_as_bytes, read_text
+    from charrnn.decoding.streams import standard_input
 
     name = "standard input" if str(path) == "-" else str(path)
     try:

@@ -71,7 +71,8 @@ def score(
 def _lines(reading: Reading, before_waiting: Callable[[], object]) -> Iterator[str]:
     """The lines of standard input, read as `charrnn train` reads."""
     from charrnn.decoding.containers import reading_errors
-    from charrnn.decoding.pieces import arriving, pieces, whole_lines
+    from charrnn.decoding.pieces import pieces, whole_lines
+    from charrnn.decoding.streams import arriving
 
     name, waiting = "standard input", list[str]()
     with reading_errors(name):

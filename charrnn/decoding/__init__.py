@@ -1,10 +1,11 @@
 """From bytes to clean text, piece by piece, so that a file of any size takes little memory.
 
-    file ──containers──▶ bytes ──pieces──▶ str ──cleaning──▶ Piece, Piece, …
+    file ──containers, streams──▶ bytes ──pieces──▶ str ──cleaning──▶ Piece, Piece, …
 
 kinds       what a file is, seen in its first bytes
 encodings   which encodings a text may be in that is not in the one expected
 cleaning    line ends, byte-order marks, NULs
+streams     bytes, read once, whose first can be looked at before
 pieces      bytes → text
 containers  compressed files
 """

@@ -22,7 +22,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from charrnn.config import Reading
 from charrnn.decoding import kinds
-from charrnn.decoding.pieces import Arriving, NotTextError, Readable, Stream
+from charrnn.decoding.pieces import NotTextError
+from charrnn.decoding.streams import Arriving, Readable, Stream
 from charrnn.errors import (
     BadDataError,
     MissingInputError,

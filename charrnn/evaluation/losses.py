@@ -145,8 +145,6 @@ def mixed_surprisals(
     refuse_idle(config, dynamic=training_ids is not None)
     if isinstance(text, Records):
         _refuse_for_records(config, dynamic=training_ids is not None)
-    elif config.protocol == "records":
-        raise UsageError("the model was not trained on records", "leave the protocol out")
     elif len(text) < 2:
         raise UsageError(f"the text has {len(text)} of the two tokens it needs", "use a longer one")
     if training_ids is not None and config.protocol == "windows":
@@ -197,7 +195,7 @@ def _adapting(
 
 
 def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
-    if config.protocol not in (None, "records"):
+    if config.protocol is not None:
         raise UsageError(
             f"a model of records scores each by itself, not {config.protocol}",
             "leave the protocol out",

@@ -20,15 +20,8 @@ from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import (
-    NotTextError,
-    Stream,
-    arriving,
-    not_as_bytes,
-    pieces,
-    standard_input,
-    whole_lines,
-)
+from charrnn.decoding.pieces import NotTextError, not_as_bytes, pieces, whole_lines
+from charrnn.decoding.streams import Stream, arriving, standard_input
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet

@@ -20,7 +20,8 @@ from charrnn.decoding.containers import (
     sources,
     sources_in,
 )
-from charrnn.decoding.pieces import NotTextError, Piece, Stream, decoded
+from charrnn.decoding.pieces import NotTextError, Piece, decoded
+from charrnn.decoding.streams import Stream
 from charrnn.errors import BadDataError
 from charrnn.formats import plain, subtitles
 from charrnn.formats.markup import docx, epub, html
@@ -101,8 +102,8 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
         form = format_of(path.name, reading)
         if form.whole and path.name == plain_name(path.name):
             heeded |= form.settings
-            with path.open("rb"):  # for the errors that a file can have
-                source = Source(str(path), path.name, Stream(_Empty()), path)
+            with path.open("rb") as file:  # for the errors that a file can have
+                source = Source(str(path), path.name, Stream(file), path)
             yield from form.read(source, reading)
         else:
             passed: dict[str, None] = {}
@@ -117,13 +118,6 @@ def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) 
     with reading_errors(name), closing(sources_in(name, file, reading, passed)) as found:
         yield from _of_all(name, found, reading, heeded)
     yield from _passed(name, passed)
-
-
-class _Empty:
-    """Nothing to read."""
-
-    def read(self, size: int = -1, /) -> bytes:  # noqa: ARG002
-        return b""
 
 
 def _of_all(
@@ -215,5 +209,5 @@ def hidden(names: Sequence[str]) -> str:
 
 def passed_by(names: Sequence[str]) -> str:
     """What to say of what was never looked at in a folder."""
-    reasons = "hidden, no file, a linked folder, a model, a cache or installed"
+    reasons = "hidden, no file, unreadable, a linked folder, a model, a cache or installed"
     return f"left out what is {reasons}: {first_few(names)}"

@@ -47,9 +47,10 @@ def _blocks(found: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _spoken(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
-    """The lines without numbers and times, wherever these stand: empty lines may lack, or be many.
+    """The lines without numbers and times, wherever these stand.
 
-    Digits alone in a block are the number of what comes next if that begins with its time.
+    Empty lines may be missing or doubled. Digits alone in a block are the number of what comes next
+    if that begins with its time.
     """
     held = ""
     for block in blocks:

@@ -22,7 +22,7 @@ from charrnn.errors import UsageError
 from charrnn.inside.lanes import story_ids
 from charrnn.models.hooks import Cache, Recorder
 from charrnn.models.predictor import Predictor
-from charrnn.sampling.language_model import TIME_CHUNK, line_start
+from charrnn.sampling.language_model import TIME_CHUNK, start_ids
 from charrnn.words import counted
 
 __all__ = ["WINDOW", "Saliency", "Trace", "changes", "read", "saliency"]
@@ -98,7 +98,7 @@ def read(
         done: called with how many of these were read since the last call.
     """
     start = model.start()
-    before, _ = model.read(line_start(model.tokenizer)[None], start)  # (1, V)
+    before, _ = model.read(start_ids(model.tokenizer)[None], start)  # (1, V)
     for first in range(0, skip, TIME_CHUNK):
         part = ids[None, first : min(first + TIME_CHUNK, skip)]
         before, start = model.read(part, start)
@@ -199,7 +199,7 @@ def _log_probs(
     rows: NDArray[np.intp],
     after: Ids,
     steps: int,
-    done: Callable[[int], object] = lambda _tokens: None,
+    done: Callable[[int], object],
 ) -> Floats:
     """What the tokens that follow cost when one is replaced.
 

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from charrnn.arguments import checked
 from charrnn.arrays import Ids, Places, target_log_probs
 from charrnn.config import Unknown
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import UsageError
 from charrnn.inside.lanes import story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
+from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.scoring.score import score_of
 from charrnn.text.tokenizer import as_trained
+from charrnn.words import counted
 
 __all__ = ["Horizon", "costs_after", "horizon"]
 
@@ -81,7 +83,7 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         gain = self.bits_per_char[0] - self.bits_per_char[-1]
         words = (
             f"reading {longest} {self.unit}s instead of one saves {gain:.2f} bits per character, "
-            f"and 1% of that is left beyond the last {length}"
+            f"and 1% of that is left beyond the last {counted(length, self.unit)}"
         )
         if seq_length is None:
             return words
@@ -126,9 +128,7 @@ def horizon(
         shuffled.append(bits[-1] + _mean(change) * scale)
         if progress is not None:
             progress(_steps(k) / sum(map(_steps, contexts)))
-    if not np.isfinite(bits).all():
-        advice = "training has diverged: train again with a lower learning rate"
-        raise BadDataError("the model's predictions are not numbers", advice)
+    refuse_diverged(np.array(bits))
     return Horizon(
         contexts=tuple(contexts),
         bits_per_char=tuple(bits),

@@ -29,7 +29,7 @@ from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.growing import Sample
-from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, line_start
+from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, start_ids
 from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Score, blocks, score_of
 from charrnn.settings import takes
@@ -191,7 +191,7 @@ class Predictor(LanguageModel):
         ids = self._encode(text, unknown)  # (N,)
         if not len(ids):
             raise UsageError("there is no text to score", "give at least one character")
-        scores: Floats = self.token_log_probs(self._read_alone(ids)[None])[0]
+        scores: Floats = self.token_log_probs(self._with_ends(ids)[None])[0]
         return scores
 
     def token_log_probs(self, ids: Ids) -> Floats:
@@ -227,9 +227,9 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for unknown characters, if these are errors; names the line.
         """
-        begin = line_start(self.tokenizer)
-        alone = self._read_alone if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
-        sequences = (alone(ids) for ids in self._encoded(lines, unknown, first))
+        begin = start_ids(self.tokenizer)
+        framed = self._with_ends if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
+        sequences = (framed(ids) for ids in self._encoded(lines, unknown, first))
         for block in blocks(sequences):
             scores: dict[int, Score] = {}
             for rows, padded, lengths in block:
@@ -239,11 +239,11 @@ class Predictor(LanguageModel):
                     scores[int(row)] = score_of(nats, self.tokenizer, ids[1:length])
             yield from (scores[row] for row in range(len(scores)))
 
-    def _read_alone(self, ids: Ids) -> Ids:
-        """A text as it is read by itself; for a record, with what stands before and after it."""
+    def _with_ends(self, ids: Ids) -> Ids:
+        """The ids of a text to be scored: of a record, with an end before and after it."""
         if self.tokenizer.end is None:
             return ids
-        end = line_start(self.tokenizer)
+        end = start_ids(self.tokenizer)
         return np.concatenate([end, ids, end])
 
     def _encode(self, text: str, unknown: Unknown) -> Ids:

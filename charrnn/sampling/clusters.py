@@ -31,7 +31,8 @@ def may_join(characters: str) -> bool:
     if "\r" in characters and "\n" in characters:
         return True
     beyond = [character for character in characters if character >= PLAIN]
-    # Each between others, and twice: that shows all that join, but for those that a joiner joins.
+    # Beside a letter, and beside itself, each shows whether it joins. What joins only after a
+    # joiner needs no trial: the joiner is among `characters` then, and joins by itself.
     tried = "\n".join(f"a{character}{character}a" for character in beyond)
     return bool(beyond) and len(_clusters(tried)) < len(tried)
 

@@ -54,8 +54,15 @@ class GrowingText:
         seed: of its random numbers.
 
     Attributes:
+        ending: where its stops are looked for.
+        record_ended: whether the end of its record was drawn.
+        cut: whether it has its length, and ends with a whole cluster.
         tokens: how many ids it has.
         held: how many it took in besides, beyond its length, that may belong to the next cluster.
+        log_prob: nats, of its tokens under the model.
+        drawn_log_prob: the same with tokens that are held.
+        close: whether rounding may have decided a token; see `ties`.
+        pieces: what of it may be shown so far.
     """
 
     def __init__(self, wish: Wish, seed: int) -> None:
@@ -68,11 +75,11 @@ class GrowingText:
         self.max_tokens = config.max_new_tokens
         self.tokens = 0
         self.log_prob = 0.0
-        self.drawn_log_prob = 0.0  # with that of tokens that are held
+        self.drawn_log_prob = 0.0
         self.close = False
         self.pieces = io.StringIO()
-        self.cut = self.max_tokens == 0  # it has its length, and ends with a whole cluster
-        self.held = 0  # tokens beyond the length that may belong to the next cluster
+        self.cut = self.max_tokens == 0
+        self.held = 0
         in_bytes = tokenizer.unit == "byte"
         self.clustered = in_bytes or clusters.may_join(getattr(tokenizer, "characters", ""))
         self.last_ids = wish.prompt[-clusters.CONTEXT :].tolist()

@@ -28,10 +28,10 @@ __all__ = [
     "TokenSampler",
     "after_start",
     "encode_prompt",
-    "line_start",
     "never",
     "own_ids",
     "read_prompt",
+    "start_ids",
 ]
 
 # T, time steps read at once, so that long texts take little memory. Everything that reads goes by
@@ -163,28 +163,29 @@ def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> Ids:
             record is a line.
     """
     prompt = as_trained(prompt, tokenizer)
-    if tokenizer.end == "\n" in prompt and unknown == "error":
+    if tokenizer.end == "\n" and "\n" in prompt and unknown == "error":
         raise UsageError(
-            "the prompt has a line end, where records of this model end",
+            "there is a line end, where records of this model end",
             "give only the beginning of one record",
         )
     return tokenizer.encode(prompt, unknown)
 
 
 def after_start(tokenizer: Tokenizer, ids: Ids) -> Ids:
-    """The ids (N,) of a prompt after the end of a record, or after a line's start if it is empty.
+    """The ids (N,) to read for a prompt.
 
-    Only a model of records reads an end.
+    In a model of records, an end stands before it; in others it is read as it is, or `start_ids` if
+    it is empty.
     """
     if tokenizer.end is not None:
-        return np.concatenate([line_start(tokenizer), ids])
-    return ids if len(ids) else line_start(tokenizer)
+        return np.concatenate([start_ids(tokenizer), ids])
+    return ids if len(ids) else start_ids(tokenizer)
 
 
-def line_start(tokenizer: Tokenizer) -> Ids:
-    """The ids (1,) after which a line starts: a line end, a space, or the vocabulary's first.
+def start_ids(tokenizer: Tokenizer) -> Ids:
+    """The ids (1,) that a text without a prompt is read after.
 
-    For a model of records, the end of one.
+    In a model of records, the end of one; else a line end, a space, or the vocabulary's first.
     """
     if tokenizer.end_id is not None:
         return np.array([tokenizer.end_id], np.int32)

@@ -28,7 +28,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from charrnn.arrays import Ids
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.endings import with_known_stops
@@ -233,7 +233,7 @@ class Service:
         try:
             return own_ids(model.tokenizer, text, unknown)
         except UsageError as error:
-            advice = 'leave them out, or send "unknown": "skip" or "replace"'
+            advice = 'leave that out, or send "unknown": "skip" or "replace"'
             raise ApiError(422, f"{field}: {error.found}; {advice}", param=field) from None
 
     def _check_length(self, field: str, length: int) -> None:
@@ -270,7 +270,7 @@ def _sound(load: Load) -> Mapping[str, Model]:
     """The models that `load` gives.
 
     Raises:
-        CharRNNError: if one has diverged: nothing that it would write could be drawn.
+        BadDataError: if one has diverged: nothing that it would write could be drawn.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         models = load()
@@ -279,8 +279,8 @@ def _sound(load: Load) -> Mapping[str, Model]:
             try:
                 for ids in np.array_split(vocabulary, SLICES):
                     refuse_diverged(model.stepper(model.start(len(ids))).step(ids))
-            except CharRNNError as error:
-                raise CharRNNError(f"{name}: {error.found}", error.advice) from None
+            except BadDataError as error:
+                raise BadDataError(f"{name}: {error.found}", error.advice) from None
     return models
 
 

@@ -24,7 +24,7 @@ from charrnn.folder.reading import refuse_backwards
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
-from charrnn.sampling.language_model import line_start
+from charrnn.sampling.language_model import start_ids
 from charrnn.sharing import wasm
 from charrnn.sharing.packing import pack
 
@@ -66,7 +66,7 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
 
     Raises:
         UsageError: for a model that reads backwards: a page asks for beginnings.
-        CharRNNError: if the model has diverged.
+        BadDataError: if the model has diverged.
     """
     refuse_backwards(folder.record, folder.path)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -105,7 +105,7 @@ def _model(folder: ModelFolder, weights: Weights) -> Model:
 def _test_ids(model: Model) -> Ids:
     """A text (N,) that the model wrote at temperature 1: what is likely, and some that is not."""
     random, stepper = np.random.default_rng(0), model.stepper(model.start())
-    ids = [int(line_start(model.tokenizer)[0])]
+    ids = [int(start_ids(model.tokenizer)[0])]
     while len(ids) < TEST_TOKENS:
         cumulative = softmax(stepper.step(np.array(ids[-1:]))[0]).cumsum()
         drawn = int(cumulative.searchsorted(random.random() * cumulative[-1], "right"))

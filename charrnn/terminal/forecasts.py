@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from charrnn.config import Reading
-from charrnn.decoding.pieces import standard_input
+from charrnn.decoding.streams import standard_input
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.numbers import numbers_in
 from charrnn.examples.series import Series, read_series, refuse_text_column

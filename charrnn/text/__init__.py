@@ -5,6 +5,7 @@
 tokenizer   text ↔ ids, by character or by byte
 finding     which files a folder stands for, and which hold the same
 hub         data sets of the hub → text, piece by piece
+bundled     the texts and examples that come with charrnn
 division    text → records, if it is a list of them
 corpus      files, folders, data sets, standard input → text
 origin      where a corpus was read, and how

@@ -10,30 +10,29 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import importlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import charrnn
 from charrnn.arguments import checked
 from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.containers import plain_name
-from charrnn.decoding.pieces import Piece, standard_input
+from charrnn.decoding.pieces import Piece
+from charrnn.decoding.streams import standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry
 from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text import finding
+from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_rows
 from charrnn.words import first_few
 
 __all__ = [
-    "BUNDLED",
-    "Bundled",
     "Corpus",
     "Place",
     "corpus_name",
@@ -319,87 +318,8 @@ def short_name(source: str | Path) -> str:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
-    path = Path(source if any(c in source for c in "*?[") else os.path.realpath(source))
+    if (sign := re.search(r"[*?[]", source)) and not os.path.exists(source):  # noqa: PTH110
+        # Of a glob, the folder it looks into.
+        source = os.path.dirname(source[: sign.start()])  # noqa: PTH120
+    path = Path(os.path.realpath(source or "."))
     return path.name if path.is_dir() else Path(plain_name(path.name)).stem or path.name
-
-
-class Bundled(NamedTuple):
-    """A text or examples that come with charrnn, or a text that comes with Python.
-
-    Attributes:
-        description: what it is.
-        file: its name in `corpora/`; empty for a text that comes with Python.
-        task: for which it holds examples; None for a text.
-        size: how many examples.
-    """
-
-    description: str
-    file: str = ""
-    task: TaskName | None = None
-    size: str = ""
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The file that holds its examples; none for a text."""
-        return () if self.task is None else (_shipped(self.file),)
-
-    def read(self) -> str:
-        """Its text, or the examples as they are written."""
-        return _shipped(self.file).read_text(encoding="utf-8") if self.file else _pydoc()
-
-
-def _shipped(name: str) -> Path:
-    """A file of this project: in the package when installed, beside it in the repository."""
-    package = Path(charrnn.__file__).parent
-    for folder in (package / "corpora", package.parent / "corpora"):
-        if (path := folder / name).exists():
-            return path
-    raise MissingInputError(f"the bundled corpus {name} is missing", "install charrnn again")
-
-
-def _pydoc() -> str:
-    try:
-        topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
-    except ImportError:
-        advice = "train on a text of your own, or on another one of `charrnn corpora`"
-        raise MissingInputError("this Python lacks pydoc_data.topics", advice) from None
-    return "\n".join(topics[name].strip() + "\n" for name in sorted(topics))
-
-
-BUNDLED = {
-    "scenes": Bundled(
-        "short scenes in dialogue from an invented harbour town, written for charrnn",
-        "scenes.txt",
-    ),
-    "places": Bundled(
-        "invented names of places on an invented coast, one per line, written for charrnn",
-        "places.txt",
-    ),
-    "pydoc": Bundled(
-        "the parts of the Python language reference that come with this Python, in English"
-    ),
-    "peoples": Bundled(
-        "invented names of persons of six invented peoples, written for charrnn",
-        "peoples.csv",
-        "classify",
-        "900 names",
-    ),
-    "log": Bundled(
-        "the log of an invented harbour, its ships, people and places marked, written for charrnn",
-        "log.jsonl",
-        "tag",
-        "371 entries",
-    ),
-    "ferry": Bundled(
-        "passengers of an invented ferry, month by month, made up for charrnn",
-        "ferry.csv",
-        "forecast",
-        "144 months",
-    ),
-    "verbs": Bundled(
-        "English verbs and their past tense, written down for charrnn",
-        "verbs.tsv",
-        "translate",
-        "1,046 verbs",
-    ),
-}

@@ -9,6 +9,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from charrnn.errors import MissingInputError
+
 __all__ = ["Doubles", "below", "is_model"]
 
 HEAD = 1 << 16  # bytes by which most files of one size differ
@@ -26,7 +28,11 @@ def below(folder: Path, *, everything: bool) -> tuple[list[Path], list[str]]:
     Returns:
         files: without hidden ones.
         passed: the names within the folder of what is never a text: hidden files and folders,
-            models, caches, packages, pipes; and of links to folders, or to nothing.
+            models, caches, packages, pipes; of folders that may not be entered; and of links to
+            folders, or to nothing.
+
+    Raises:
+        MissingInputError: if the folder itself may not be entered.
     """
     files: list[Path] = []
     passed: list[str] = []
@@ -35,7 +41,10 @@ def below(folder: Path, *, everything: bool) -> tuple[list[Path], list[str]]:
         entered = waiting.pop()
         try:
             paths = list(entered.iterdir())
-        except PermissionError:
+        except PermissionError as error:
+            if entered == folder:
+                found = f"{folder}: {error.strerror}"
+                raise MissingInputError(found, "check the path and its permissions") from None
             passed.append(str(entered.relative_to(folder)))
             continue
         for path in paths:
@@ -65,7 +74,9 @@ def _is_passed(folder: Path) -> bool:
 
 
 class Doubles:
-    """Which of several sources hold what is there already: by another name, by a link, or a copy.
+    """Which of several sources repeat one before them.
+
+    They are the same file under another name or by a link, or a copy of it.
 
     Args:
         sources: files, and names of what is no file.

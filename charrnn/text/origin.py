@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from charrnn.config import HUB, Reading
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.text.corpus import BUNDLED, Corpus
+from charrnn.text.bundled import BUNDLED
+from charrnn.text.corpus import Corpus
 
 __all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of", "working_folder"]
 

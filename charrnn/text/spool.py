@@ -89,7 +89,7 @@ class Spool:
                 self._store(texts(corpus, reading, notes, self._documents))
                 self.name = corpus_name(corpus, reading)
             if not self.length:
-                raise no_text(["the corpus"] if isinstance(corpus, Corpus) else corpus)
+                raise no_text([corpus.name] if isinstance(corpus, Corpus) else corpus)
             head = next(self._stored_pieces())
             self.division = divide(reading.records, head, self._documents, self.length)
             if self.division.end is not None:

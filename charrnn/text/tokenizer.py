@@ -143,7 +143,7 @@ class CharTokenizer(
         return ids
 
     def encode_as_is(self, text: str, unknown: Unknown = "error") -> Ids:
-        """As `encode`, but `text` keeps its form, in which it has an id for each character."""
+        """As `encode`, but the text is taken in the form of Unicode that it has."""
         ids = self._look_up(text)
         known = ids >= 0  # (N,)
         if known.all():

@@ -16,7 +16,7 @@ import pytest
 from charrnn.folder.files import write_files
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import model_files
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 from tests import commands
 from tests.tasks.shelf import write_examples, write_models
 

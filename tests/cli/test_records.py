@@ -207,10 +207,9 @@ def test_a_story_has_no_records_to_write(home: Path) -> None:
         done = run(home, "sample", "verse", "--records", 3, *more)
         assert done.exit_code == 2
         assert "not trained on records" in done.stderr
-    for name, value in (("--protocol", "records"), ("--records", "lines")):
-        done = run(home, "eval", "verse", "verse.txt", name, value)
-        assert done.exit_code == 2
-        assert "not trained on records" in done.stderr
+    done = run(home, "eval", "verse", "verse.txt", "--records", "lines")
+    assert done.exit_code == 2
+    assert "not trained on records" in done.stderr
 
 
 def test_eval_and_score_count_the_end_of_each(desk: Path) -> None:

@@ -24,7 +24,7 @@ import charrnn.cli
 from charrnn import CharRNN, CharTokenizer
 from charrnn.cli.app import VERBS as CALLED
 from charrnn.cli.app import app
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 from tests.commands import TINY, run, run_anew, start
 from tests.conftest import small_config
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharRNNError, Corpus, Reading, read_corpus
-from charrnn.decoding.pieces import Arriving, lines, read_text, whole_lines
+from charrnn.decoding.pieces import lines, whole_lines
 from charrnn.errors import BadDataError, MissingInputError, ReadWriteError, UsageError
-from tests.text.reading import PARTS, PNG, READINGS, Parts, gzipped, outcome, text_of
+from tests.text.reading import PNG, gzipped, text_of
 
 
 def test_a_gzip_file_is_its_text() -> None:
@@ -99,30 +99,6 @@ def test_what_is_no_text_is_called_what_it_is(data: bytes, message: str) -> None
     Path("file").write_bytes(data)
     with pytest.raises(BadDataError, match=message):
         text_of("file")
-
-
-@given(st.lists(st.sampled_from(PARTS), max_size=6), st.sampled_from(READINGS))
-def test_what_arrives_is_read_as_a_file_is_however_it_is_cut(
-    parts: list[bytes], reading: Reading
-) -> None:
-    at_once = outcome(lambda: read_text("x", io.BytesIO(b"".join(parts)), reading))
-    assert outcome(lambda: read_text("x", Parts(parts), reading)) == at_once
-
-
-def test_what_does_not_block_is_waited_for() -> None:
-    """Until something came, it was taken for empty."""
-    theirs, ours = os.pipe()
-    os.set_blocking(theirs, False)
-    coming = [b"two\n", b"one\n"]
-
-    def write() -> None:
-        if coming:
-            os.write(ours, coming.pop())
-        else:
-            os.close(ours)
-
-    with os.fdopen(theirs, "rb") as file:
-        assert read_text("x", Arriving(file, write), Reading()) == ("one\ntwo\n", ())
 
 
 @given(st.text(st.sampled_from("ab\r\n\x0b\u2028")), st.integers(1, 5))

@@ -16,7 +16,7 @@ from charrnn import Reading
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples import labelled
 from charrnn.examples.labelled import Labelled, check_classes, read_labelled
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 
 ROWS = ({"text": "a fine film, truly", "label": "good"}, {"text": "dull", "label": "bad"})
 PAIRS = [(row["text"], row["label"]) for row in ROWS]

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from charrnn import Reading
 from charrnn.errors import CharRNNError
 from charrnn.examples.pairs import Pair, read_pairs
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 
 PAIRS = [Pair("Hi, Tom!", "Hallo, Tom!"), Pair('He said "no".', "Er sagte „nein“.")]
 

@@ -21,7 +21,7 @@ from charrnn.config import TaskName
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.examples.rows import Form, Row, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 
 ROWS = ({"text": "one, two", "n": 1}, {"text": 'a "b"', "n": 2})
 CELLS = ({"text": "one, two", "n": "1"}, {"text": 'a "b"', "n": "2"})
@@ -216,7 +216,7 @@ def test_what_is_hidden_in_a_folder_or_an_archive_is_named() -> None:
     notes = list[str]()
     files = opened(["lists", "c.zip"], Reading(), notes)
     assert [line for file in files for _, line in file.lines()] == ["one", "two"]
-    kinds = "hidden, no file, a linked folder, a model, a cache or installed"
+    kinds = "hidden, no file, unreadable, a linked folder, a model, a cache or installed"
     assert notes == [
         f"lists: left out what is {kinds}: .b.txt",
         "c.zip: left out what is hidden or no file: .git",

@@ -14,7 +14,7 @@ from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples.numbers import numbers_in
 from charrnn.examples.series import Series, read_series
 from charrnn.examples.times import steps_between, time_of
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 
 
 def read(

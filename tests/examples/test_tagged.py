@@ -15,7 +15,7 @@ from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples import tagged
 from charrnn.examples.tagged import check_types, read_tagged
 from charrnn.examples.tags import Span, Tagged
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 
 TEXT = "Ann Lee went to New York ."
 SPANS = [Span(0, 7, "PER"), Span(16, 24, "LOC")]

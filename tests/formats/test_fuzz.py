@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charrnn import CharRNNError, Reading
-from charrnn.decoding import pieces
+from charrnn.decoding import streams
 from charrnn.decoding.cleaning import clean
 from charrnn.text.corpus import documents
 from tests.formats.test_documents import DOCUMENT, PAGE_FILES, zip_of
@@ -89,7 +89,7 @@ def read(path: Path, reading: Reading, chunk: int) -> list[str]:
     """The documents of a file."""
     found: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "CHUNK", chunk)
+        patch.setattr(streams, "CHUNK", chunk)
         for piece in documents([path], reading):
             if piece.first:
                 found.append("")

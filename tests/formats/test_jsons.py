@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from charrnn import read_corpus
 from charrnn.config import Reading
-from charrnn.decoding import pieces
+from charrnn.decoding import streams
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import Stream
+from charrnn.decoding.streams import Stream
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats.tables import jsons
 from tests.text.reading import text_of
@@ -43,7 +43,7 @@ TEXT = "one\ntwo\nthrée 🙂"
 def test_records_are_found(
     name: str, content: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    monkeypatch.setattr(streams, "CHUNK", chunk)
     Path(name).write_text(content, encoding="utf-8")
     assert text_of(name) == TEXT
 
@@ -148,7 +148,7 @@ def test_a_column_that_only_some_rows_have_is_enough(monkeypatch: pytest.MonkeyP
 def test_broken_json_says_where(
     name: str, content: str, found: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    monkeypatch.setattr(streams, "CHUNK", chunk)
     Path(name).write_text(content)
     with pytest.raises(BadDataError, match=f"^{name}: .*{found}"):
         text_of(name)
@@ -161,7 +161,7 @@ def test_half_a_character_can_be_replaced() -> None:
 
 def test_what_is_no_json_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsons, "LONGEST", 1000)
-    monkeypatch.setattr(pieces, "CHUNK", 100)
+    monkeypatch.setattr(streams, "CHUNK", 100)
     Path("a.json").write_text('["' + "a" * 5000)
     with pytest.raises(BadDataError, match="a value of over 1,000 characters"):
         text_of("a.json")

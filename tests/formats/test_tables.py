@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import ByteTokenizer, Corpus, Reading, read_corpus
-from charrnn.decoding import pieces
+from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats.tables import delimited, parquet
 from charrnn.text import corpus
@@ -277,7 +277,7 @@ def test_a_cell_of_the_first_line_may_be_long(name: str, between: str) -> None:
 def test_rows_are_the_same_however_the_file_comes(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    monkeypatch.setattr(streams, "CHUNK", chunk)
     rows = ['a "b"\r\nc', "", "é\rü", "d,;", "\u2028e\x0bf"]
     with Path("a.csv").open("w", newline="", encoding="utf-16") as file:
         csv.writer(file).writerows([["n", "text"], *([n, row] for n, row in enumerate(rows))])
@@ -366,7 +366,7 @@ def test_an_open_quotation_mark_takes_no_memory(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(BadDataError, match=r"a\.csv: line 1: field larger than field limit"):
         text_of("a.csv")
     monkeypatch.setattr(pieces, "LONGEST", 1000)
-    monkeypatch.setattr(pieces, "CHUNK", 100)
+    monkeypatch.setattr(streams, "CHUNK", 100)
     Path("b.csv").write_text("text\n" + "a" * 2000)
     with pytest.raises(BadDataError, match=r"b\.csv: a line of over 1,000 characters"):
         text_of("b.csv")

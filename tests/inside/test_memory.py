@@ -176,7 +176,7 @@ def test_what_is_said_of_it() -> None:
         unit="character",
     )
     assert "saves 0.50 bits per character" in found.sentence()
-    assert "beyond the last 41" in found.sentence()
+    assert "beyond the last 41 characters" in found.sentence()
     assert "--seq-length" not in found.sentence()
     assert "--seq-length 40 was too short" in found.sentence(40)
     assert "--seq-length 41 was long enough" in found.sentence(41)
@@ -204,5 +204,5 @@ def test_contexts_are_those_that_the_text_has_room_for() -> None:
     config = small_config("rnn", vocab_size=4)
     weights = CharRNN(config).weights()
     weights["rnn.weight_hh_l0"][:] = np.nan
-    with pytest.raises(CharRNNError, match="not numbers"):
+    with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
         horizon(Model(config, source.tokenizer, weights), source.text(400, seed=1))

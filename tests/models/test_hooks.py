@@ -207,6 +207,7 @@ def test_what_chooses_no_places_is_refused(wanted: Any) -> None:
     ("text", "wanted", "message"),
     [
         ("", None, "no text to read"),
+        ([], None, "no text to read"),
         ("aΩ", None, "does not know"),
         (TEXT, "layers.0.hook_H", "no place 'layers.0.hook_H'; choose from layers.0.hook_h"),
         (TEXT, ["layers.7.hook_h"], "no place 'layers.7.hook_h'"),

@@ -214,6 +214,19 @@ def test_unknown_characters_can_be_skipped(server: Server, model: Model) -> None
     assert found["choices"][0]["text"] == "the" + model.generate("the", max_new_tokens=9, seed=1)
 
 
+def test_what_a_model_does_not_know_is_told_of_what_was_sent(names: Path) -> None:
+    """A text to score was called a prompt, and one character "them"."""
+    with started(names, "names") as server:
+        for sent, found in (
+            ("ag\nb", "there is a line end, where records of this model end"),
+            ("bgΩ", "the model does not know a character of the text: 'Ω' (U+03A9)"),
+        ):
+            for field, path in (("text", "score"), ("prompt", "completions")):
+                reply = server.ask("POST", f"/v1/{path}", {field: sent})
+                advice = 'leave that out, or send "unknown": "skip" or "replace"'
+                assert reply.json["error"]["message"] == f"{field}: {found}; {advice}"
+
+
 def test_what_is_skipped_whole_is_neither_shown_nor_counted_nor_scored(
     server: Server, model: Model
 ) -> None:

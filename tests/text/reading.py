@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn import CharRNNError, Reading, read_corpus
-from charrnn.decoding.pieces import Arriving
+from charrnn.decoding.streams import Arriving
 
 __all__ = ["PARTS", "PNG", "READINGS", "Parts", "gzipped", "outcome", "text_of"]
 

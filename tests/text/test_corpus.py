@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
-import re
-import shutil
-import sys
-import tomllib
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-import charrnn
 from charrnn import Corpus, read_corpus
-from charrnn.config import Reading, TaskName
+from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
-from charrnn.text.corpus import BUNDLED, place_of
 from charrnn.text.spool import Spool
 from tests.text.reading import PNG, gzipped, text_of
 
@@ -51,6 +46,29 @@ def test_a_corpus_is_named_after_its_first_source(source: str, name: str) -> Non
     path.write_bytes(gzipped(b"text") if path.suffix == ".gz" else b"text")
     Path("other.txt").write_text("other")
     assert read_corpus([source, "other.txt"]) == Corpus(f"{name} and 1 more", "text\nother")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("book/*.txt", "book"),
+        ("book/v1.2/a?.txt", "v1.2"),
+        ("book/**/[ab].txt", "book"),
+        ("book/v1.2/../*", "book"),
+        ("[d].txt", "[d]"),
+    ],
+)
+def test_a_glob_is_named_after_the_folder_that_it_looks_into(source: str, name: str) -> None:
+    """It was called "*", and so was the folder of its model."""
+    Path("book/v1.2").mkdir(parents=True)
+    for path in ("book/a.txt", "book/v1.2/ab.txt", "[d].txt"):
+        Path(path).write_text(f"{path}\n")
+    assert read_corpus([source]).name == name
+
+
+def test_a_glob_of_the_current_folder_has_its_name(tmp_path: Path) -> None:
+    Path("a.txt").write_text("text")
+    assert read_corpus(["*.txt"]).name == read_corpus(["**/*"]).name == tmp_path.name
 
 
 def test_the_current_folder_has_its_own_name(tmp_path: Path) -> None:
@@ -97,8 +115,8 @@ def test_a_folder_is_its_texts_and_tables_sorted(tmp_path: Path) -> None:
     assert corpus.name == "book"
     assert corpus.notes == (
         f"{root}: skipped 1 file that is not plain text: picture.png",
-        f"{root}: left out what is hidden, no file, a linked folder, a model, a cache or "
-        "installed: .git",
+        f"{root}: left out what is hidden, no file, unreadable, a linked folder, a model, a "
+        "cache or installed: .git",
     )
 
 
@@ -129,6 +147,19 @@ def test_a_folder_without_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingInputError, match="a folder without text files"):
         text_of("empty")
+
+
+def test_a_folder_that_may_not_be_entered_is_not_taken_for_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("closed").mkdir()
+
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(MissingInputError, match=r"^closed: Permission denied; check the path and"):
+        text_of("closed")
 
 
 def test_a_glob_is_its_matches_sorted() -> None:
@@ -212,73 +243,3 @@ def test_fingerprint_is_golden() -> None:
     assert Corpus("x", "\udce9").sha256 == (
         "b136e1f3d22a01cf6025af599e1eb45a58a146d381da70506ae1bbf9d6987171"
     )
-
-
-SETS = {name: one.task for name, one in BUNDLED.items() if one.task is not None}
-
-
-@pytest.mark.parametrize("name", sorted(BUNDLED.keys() - SETS))
-def test_bundled_texts_are_there(name: str) -> None:
-    corpus = read_corpus([name])
-    assert corpus.name == name
-    minimum = {"scenes": 80_000, "places": 12_000, "pydoc": 300_000}[name]
-    assert len(corpus.text) >= minimum
-
-
-def test_places_are_many_and_all_different() -> None:
-    names = read_corpus(["places"]).text.splitlines()
-    assert len(names) >= 1500
-    assert len(set(names)) == len(names)
-
-
-def test_scenes_are_consistent_in_form() -> None:
-    line = re.compile(r"SCENE\. .+\. .+\.|[A-Z ]+: .+|\(.+\)|")
-    for number, text in enumerate(read_corpus(["scenes"]).text.splitlines(), 1):
-        assert line.fullmatch(text), f"line {number}: {text}"
-
-
-def test_a_path_wins_over_a_bundled_name() -> None:
-    Path("scenes").write_text("mine")
-    assert text_of("scenes") == "mine"
-
-
-@pytest.mark.parametrize(("name", "task"), SETS.items())
-def test_bundled_examples_are_no_text_and_say_for_which_task_they_are(
-    name: str, task: TaskName
-) -> None:
-    with pytest.raises(UsageError) as caught:
-        text_of("scenes", name)
-    assert str(caught.value) == (
-        f"{name} holds examples for the task {task}; name something else, or train on it with "
-        f"--task {task} (in Python task='{task}')"
-    )
-    Path(name).write_text("mine")
-    assert text_of(name) == "mine"
-
-
-def test_what_is_bundled_is_in_the_package_once_that_is_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = Path(charrnn.__file__).parent.parent
-    wheel = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
-    assert wheel["targets"]["wheel"]["force-include"] == {"corpora": "charrnn/corpora"}
-    shutil.copytree(root / "corpora", tmp_path / "charrnn" / "corpora")
-    monkeypatch.setattr(charrnn, "__file__", str(tmp_path / "charrnn" / "__init__.py"))
-    assert all(one.read() for one in BUNDLED.values())
-    for name in SETS:
-        (file,) = place_of(name, Reading()).files
-        assert file.is_relative_to(tmp_path)
-
-
-def test_a_python_without_topics_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
-    with pytest.raises(MissingInputError, match=r"lacks pydoc_data\.topics; train on") as error:
-        text_of("pydoc")
-    assert error.value.exit_code == 66
-
-
-def test_pydoc_is_its_topics_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = ModuleType("pydoc_data.topics")
-    fake.topics = {"b": " two ", "a": "one\n"}  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pydoc_data.topics", fake)
-    assert text_of("pydoc") == "one\n\ntwo\n"

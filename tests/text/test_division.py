@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from charrnn.errors import UsageError
 from charrnn.text import division
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 from charrnn.text.division import Documents, divide, split
 
 ROOT = Path(__file__).parent.parent.parent

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ def test_training_on_the_current_folder_reads_no_model() -> None:
     corpus = read_corpus(["."])
     assert corpus.text == VERSE * 20
     assert corpus.notes == (
-        ".: left out what is hidden, no file, a linked folder, a model, a cache or installed: "
-        "checkpoints, sub/other",
+        ".: left out what is hidden, no file, unreadable, a linked folder, a model, a cache or "
+        "installed: checkpoints, sub/other",
     )
     resume("sub/other").finish(progress=False)
 
@@ -108,7 +110,27 @@ def test_links_in_a_folder_are_followed_to_files_and_told_of_folders() -> None:
     corpus = read_corpus(["book"])
     assert corpus.text == "c\na"
     (note,) = corpus.notes
-    assert note.endswith("no file, a linked folder, a model, a cache or installed: gone, more")
+    assert note.endswith(
+        "no file, unreadable, a linked folder, a model, a cache or installed: gone, more"
+    )
+
+
+def test_a_folder_within_that_may_not_be_entered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("book/closed").mkdir(parents=True)
+    Path("book/a.txt").write_text("one")
+    entries = Path.iterdir
+
+    def some(path: Path) -> Iterator[Path]:
+        if path.name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return entries(path)
+
+    monkeypatch.setattr(Path, "iterdir", some)
+    corpus = read_corpus(["book"])
+    assert corpus.text == "one"
+    (note,) = corpus.notes
+    assert note.startswith("book: left out what is hidden, no file, unreadable, a linked folder")
+    assert note.endswith(": closed")
 
 
 def test_files_that_only_begin_alike_are_both_read() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
 from charrnn import read_corpus as read
-from charrnn.decoding import pieces
+from charrnn.decoding import pieces, streams
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 from charrnn.text import cache, spool
 from charrnn.text.spool import Spool
@@ -52,7 +52,7 @@ def spooled(corpus: Any, tokenizer: Any = None, reading: Reading | None = None) 
 def test_a_spool_says_of_a_corpus_what_reading_it_whole_says(
     length: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces, "CHUNK", chunk)
+    monkeypatch.setattr(streams, "CHUNK", chunk)
     Path("a.txt").write_bytes("\ufeffthé 🙂 tide\r\nis late\r\r\n".encode())
     Path("b.txt").write_bytes("\r\n\ufeffwrong 文".encode())
     whole = read(["a.txt", "b.txt", "places"])
@@ -79,7 +79,7 @@ def test_pieces_of_any_size_make_the_same_text_or_the_same_error(
     found = []
     with pytest.MonkeyPatch.context() as patch:
         for size in (chunk, 1 << 20):
-            patch.setattr(pieces, "CHUNK", size)
+            patch.setattr(streams, "CHUNK", size)
             try:
                 found.append(pieced(data, encoding, errors))
             except BadDataError as error:
@@ -115,8 +115,8 @@ def test_an_unknown_character_leaves_nothing_behind(length: str, cached: Path) -
 
 def test_what_holds_no_text_is_refused(length: str) -> None:
     Path("empty").touch()
-    for source in (["empty"], Corpus("x", "")):
-        with pytest.raises(BadDataError, match="no text in it"):
+    for source, name in ((["empty"], "empty"), (Corpus("x", ""), "x")):
+        with pytest.raises(BadDataError, match=f"^{name}: no text in it"):
             spooled(source)
     with pytest.raises(UsageError, match="no text given"):
         spooled([])

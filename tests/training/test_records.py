@@ -271,7 +271,7 @@ def test_dynamic_evaluation_and_other_protocols_are_refused(names: Path, tmp_pat
     ):
         with pytest.raises(CharRNNError, match=message):
             charrnn.evaluate(tmp_path / "model", text, **settings)  # type: ignore[arg-type]
-    score = charrnn.evaluate(tmp_path / "model", text, protocol="records")
+    score = charrnn.evaluate(tmp_path / "model", text)
     assert score.tokens == len(text) + 1
 
 

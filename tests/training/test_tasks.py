@@ -22,7 +22,7 @@ from charrnn.errors import UsageError
 from charrnn.folder.reading import read_folder
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.task_config import Classify, Tag, TaskRecord
-from charrnn.text.corpus import BUNDLED
+from charrnn.text.bundled import BUNDLED
 from charrnn.training.events import Evaluated, Event, Finished, Progress, Started
 from tests.commands import Copy, run
 from tests.conftest import VERSE

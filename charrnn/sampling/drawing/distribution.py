@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits, underflowing
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import BadDataError, UsageError
 from charrnn.sampling.drawing import filters
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
@@ -50,7 +50,7 @@ def unnormalised(logits: Logits, config: SampleConfig, temperature: float) -> Lo
     """As `probabilities`, but each row up to a factor, which `pick` needs not to know.
 
     Raises:
-        CharRNNError: see `refuse_diverged`.
+        BadDataError: see `refuse_diverged`.
     """
     if temperature == 0:
         refuse_diverged(logits.max(-1))
@@ -78,11 +78,11 @@ def refuse_diverged(found: Logits) -> None:
         found: of any shape: the largest logits, or log-probabilities of what was drawn.
 
     Raises:
-        CharRNNError: if it is.
+        BadDataError: if it is.
     """
     if not np.isfinite(found).all():
         advice = "its training has diverged: train again with a lower learning rate"
-        raise CharRNNError("the model predicts NaN or infinity", advice)
+        raise BadDataError("the model predicts NaN or infinity", advice)
 
 
 def pick(cumulative: Logits, uniforms: NDArray[np.float64]) -> Ids:
