@@ -74,10 +74,12 @@ class Tag(_Record, frozen=True, kw_only=True, tag="tag"):
         tags: K, how many there are; `labels.json` names them.
         in_parts: whether the score of a tag is the sum of those of its parts: O, or B or I and a
             type. In older models each tag has one of its own.
+        grams: N, rows of the table of n-grams, as in `Classify`.
     """
 
     tags: Size
     in_parts: bool = False
+    grams: Annotated[int, Meta(ge=0, le=1 << 24)] = 0
 
     @property
     def types(self) -> int:

@@ -8,7 +8,7 @@ encoder     embedding.weight (V, E), or input.weight (E, F) where numbers are re
 decoder     decoder.*, of a translator: an embedding, a stack, the bridge from what the encoder has
             read to its first state, and its attention
 head        head.weight, head.bias
-grams       grams.weight (N, K), of a classifier: what each n-gram adds to the logits
+grams       grams.weight (N, K), of a classifier or a tagger: what each n-gram adds to the scores
 """
 
 from __future__ import annotations
@@ -59,10 +59,11 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
         case None:
             return weight_shapes(config)
         case Classify():  # of the maximum and the mean over time
-            table: Shapes = {GRAMS: (task.grams, task.classes)} if task.grams else {}
-            return encoder_shapes(config) | _linear(task.classes, 2 * width) | table
+            head = _linear(task.classes, 2 * width) | _table(task.grams, task.classes)
+            return encoder_shapes(config) | head
         case Tag():  # of the maximum over a word's characters, and its edges
-            return encoder_shapes(config) | _linear(task.outputs, 2 * width)
+            head = _linear(task.outputs, 2 * width) | _table(task.grams, task.outputs)
+            return encoder_shapes(config) | head
         case Forecast():
             outputs = task.horizon * len(task.quantiles)
             return encoder_shapes(config, task.inputs) | _linear(outputs, width)
@@ -118,3 +119,7 @@ def _decoder_shapes(config: ModelConfig, reach: int, width: int) -> Shapes:
 
 def _linear(outputs: int, inputs: int) -> Shapes:
     return {HEAD_WEIGHT: (outputs, inputs), HEAD_BIAS: (outputs,)}
+
+
+def _table(rows: int, outputs: int) -> Shapes:
+    return {GRAMS: (rows, outputs)} if rows else {}

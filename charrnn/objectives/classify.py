@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy, embedding_bag
+from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
@@ -30,7 +30,7 @@ from charrnn.network.encoder import Encoder
 from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide
-from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
+from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
@@ -65,6 +65,8 @@ class ClassifierNetwork(Encoder):
         generator: of the first weights.
     """
 
+    grams: Embedding | None
+
     def __init__(
         self,
         config: ModelConfig,
@@ -76,8 +78,9 @@ class ClassifierNetwork(Encoder):
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
         self.head = Linear(width, kind.classes, generator)
         self.letters = letters
+        self.grams = None
         if kind.grams:
-            self.grams = Embedding(kind.grams, kind.classes, generator, first=zeros)
+            self.grams = Embedding(kind.grams, kind.classes, first=zeros)
 
     def forward(self, rows: Sequence[Ids], generator: torch.Generator | None = None) -> Tensor:
         """The logits (B, K) of rows of ids."""
@@ -87,15 +90,10 @@ class ClassifierNetwork(Encoder):
         highest = output.masked_fill(~there, -math.inf).amax(0)  # (B, D·H)
         mean = (output * there).sum(0) / lengths[:, None]  # (B, D·H)
         logits: Tensor = self.head(torch.cat([highest, mean], -1))
-        return logits + self._added(rows) if hasattr(self, "grams") else logits
-
-    def _added(self, rows: Sequence[Ids]) -> Tensor:
-        """What the n-grams of rows add to the logits: (B, K)."""
-        table = self.grams.weight
-        sizes = np.array(list(map(len, rows)))
-        found = grams(np.concatenate(rows), sizes, self.letters, len(table))
-        at, starts, shares = (torch.from_numpy(part).to(table.device) for part in found)
-        return embedding_bag(at, table, starts, mode="sum", per_sample_weights=shares)
+        if self.grams is None:
+            return logits
+        sizes, table = np.array(list(map(len, rows))), self.grams.weight  # (B,), (N, K)
+        return logits + added(grams(np.concatenate(rows), sizes, self.letters, len(table)), table)
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,17 @@ from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import Linear
+from charrnn.network.modules import Embedding, Linear, zeros
 from charrnn.objectives.base import TextData, TextTask, shown
 from charrnn.objectives.batches.examples import divide, start_capitals
-from charrnn.objectives.batches.rows import TextBatches, corpus_of, padded, vocabulary_of
+from charrnn.objectives.batches.rows import TextBatches, added, corpus_of, padded, vocabulary_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.texts import plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
@@ -54,14 +55,17 @@ OUTSIDE_WEIGHT = 0.2
 class TaggerNetwork(Encoder):
     """Stacks, whose outputs at the characters of a word go to a linear layer; see `tag.pooled`.
 
+    What the n-grams of the word say is added, if there is a table of them.
+
     Args:
         config: the shape of the stacks.
-        kind: whether tags have parts.
+        kind: whether tags have parts, and N rows of the table.
         tags: the K tags, in the order of their scores.
         generator: of the first weights.
     """
 
     parts: Tensor | None
+    grams: Embedding | None
 
     def __init__(
         self,
@@ -73,25 +77,41 @@ class TaggerNetwork(Encoder):
         super().__init__(config, generator=generator)
         width = 2 * (1 + config.bidirectional) * config.hidden_size  # 2·D·H
         self.head = Linear(width, kind.outputs, generator)
+        self.grams = None
+        if kind.grams:
+            self.grams = Embedding(kind.grams, kind.outputs, first=zeros)
         parts = torch.from_numpy(parts_of(tags)) if kind.in_parts else None  # (P, K)
         self.register_buffer("parts", parts, persistent=False)
 
     def forward(
         self,
-        ids: Tensor,
-        lengths: Tensor,
-        edges: Tensor,
+        rows: Sequence[Ids],
+        edges: NDArray[np.int64],
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """The logits (W, K) of words.
 
         Args:
-            ids, lengths, generator: see `Encoder.read`.
+            rows: of ids.
             edges: (W, 3), of each word the row that it is in, its first character, and that after
                 its last.
+            generator: see `Encoder.read`.
         """
+        scores: Tensor = self.head(self._pooled(rows, edges, generator))  # (W, P)
+        if self.grams is not None:
+            sizes, table = np.array(list(map(len, rows))), self.grams.weight  # (B,), (N, P)
+            places = edges[:, 1:] + (sizes.cumsum() - sizes)[edges[:, :1]]  # among all rows' ids
+            found = grams_of_words(np.concatenate(rows), places, len(table))
+            scores = scores + added(found, table)
+        return scores if self.parts is None else scores @ self.parts
+
+    def _pooled(
+        self, rows: Sequence[Ids], edges: NDArray[np.int64], generator: torch.Generator | None
+    ) -> Tensor:
+        """What the stacks have read of words (W, 2·D·H)."""
+        ids, lengths = padded(rows, self.head.weight.device)  # (T, B), (B,)
         output = self.read(ids, lengths, generator).float()  # (T, B, D·H)
-        row, first, end = edges.unbind(1)
+        row, first, end = torch.from_numpy(edges).to(ids.device, non_blocking=True).unbind(1)
         sizes = end - first  # (W,)
         word = torch.repeat_interleave(torch.arange(len(edges), device=ids.device), sizes)  # (C,)
         place = torch.arange(len(word), device=ids.device) - (sizes.cumsum(0) - sizes)[word]
@@ -101,8 +121,7 @@ class TaggerNetwork(Encoder):
         )
         read, back = output[end - 1, row], output[first, row]  # where each stack has read the word
         size = self.config.hidden_size
-        scores: Tensor = self.head(torch.cat([highest, read[:, :size], back[:, size:]], -1))
-        return scores if self.parts is None else scores @ self.parts
+        return torch.cat([highest, read[:, :size], back[:, size:]], -1)
 
 
 @dataclass(frozen=True)
@@ -148,6 +167,7 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
         kind=Tag(
             tags=len(tags_of_types(types)),
             in_parts=True,
+            grams=rows_for(3 + len(types)),
             text_column=request.reading.text_column,
         ),
         corpus=corpus_of(
@@ -246,10 +266,8 @@ class Tagging(TextTask[Tagged, Batch]):
 
     def loss(self, network: TaggerNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the tags of a batch."""
-        device = next(network.parameters()).device
-        edges = torch.from_numpy(batch.edges).to(device, non_blocking=True)
-        logits = network(*padded(batch.rows, device), edges, generator)  # (W, K)
-        wanted = torch.from_numpy(batch.tags).to(device, non_blocking=True)
+        logits = network(batch.rows, batch.edges, generator)  # (W, K)
+        wanted = torch.from_numpy(batch.tags).to(logits.device, non_blocking=True)
         weights = logits.new_ones(len(self.tags), dtype=torch.float32)
         weights[0] = OUTSIDE_WEIGHT
         total = cross_entropy(logits.float(), wanted, weights, reduction="sum")
@@ -257,14 +275,14 @@ class Tagging(TextTask[Tagged, Batch]):
 
     def validate(self, network: TaggerNetwork) -> Generator[None, None, Scored]:
         """The mean cost of a word's tag, and the F1 of spans."""
-        device, may_follow = next(network.parameters()).device, allowed(self.tags)
+        rows, may_follow = self.rows_of(self.val), allowed(self.tags)
         nats, count = 0.0, 0
         answers: list[list[str]] = [[] for _ in self.val]
-        for places, ids, lengths in groups(self.rows_of(self.val)):
+        for places, _, _ in groups(rows):
             own = [self.words_of(self.val[place]) for place in places]
-            edges, wanted = (torch.from_numpy(part).to(device) for part in side_by_side(own))
-            x = torch.from_numpy(ids.T.astype(np.int64)).to(device)
-            logits = network(x, torch.from_numpy(lengths).to(device), edges)  # (W, K)
+            edges, tags = side_by_side(own)
+            logits = network([rows[place] for place in places], edges)  # (W, K)
+            wanted = torch.from_numpy(tags).to(logits.device)
             nats += float(cross_entropy(logits, wanted, reduction="sum"))
             count += len(wanted)
             scores = logits.log_softmax(-1).cpu().numpy()

@@ -1,6 +1,7 @@
 """Marked spans of texts, with a trained model and NumPy alone.
 
-texts ──encoder──▶ (B, T, D·H) ──words──▶ (W, 2·D·H) ──head──▶ (W, K) ──viterbi──▶ MarkedText
+texts ──encoder──▶ (B, T, D·H) ──words──▶ (W, 2·D·H) ──head──▶ scores (W, K)
+words ──n-grams──▶ rows of a table ──sum──▶ scores (W, K);  both together ──viterbi──▶ MarkedText
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Logits, mean_log_probs
+from charrnn.cells.heads import GRAMS
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
@@ -24,6 +26,7 @@ from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.grams import grams_of_words, summed
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report, unknown_labels
 from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
@@ -53,10 +56,12 @@ class _Network:
         self._tokenizer = tokenizer_of(found)
         self._encoder = Encoder(found.record.model, found.weights)
         head, bias = found.weights[HEAD_WEIGHT].T, found.weights[HEAD_BIAS]  # (2·D·H, P), (P,)
+        table = found.weights.get(GRAMS)  # (N, P); None in older models
         if self.task.in_parts:
             parts = parts_of(self.tags)  # (P, K)
             head, bias = head @ parts, bias @ parts
-        self._head, self._bias = head, bias  # (2·D·H, K), (K,)
+            table = None if table is None else table @ parts
+        self._head, self._bias, self._table = head, bias, table  # (2·D·H, K), (K,), (N, K)
 
     def logits(self, texts: Sequence[str], words: Sequence[Words]) -> list[Floats]:
         """Of each tag for each word: (W, K) a text."""
@@ -68,6 +73,10 @@ class _Network:
             for place, row in zip(places.tolist(), output, strict=True):
                 if words[place]:
                     found[place] = pooled(row, words[place], size) @ self._head + self._bias
+                if words[place] and self._table is not None:
+                    edges = np.array(words[place]) + 1  # after the END
+                    of_words = grams_of_words(rows[place], edges, len(self._table))
+                    found[place] += summed(of_words, self._table)
         return found
 
 

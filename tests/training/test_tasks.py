@@ -202,7 +202,7 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bits(
 @pytest.mark.parametrize(
     ("name", "before", "kind"),
     [
-        ("tag.Tag", lambda **given: Tag(**given | {"in_parts": False}), Tag(tags=3)),
+        ("tag.Tag", lambda **given: Tag(**given | {"in_parts": False, "grams": 0}), Tag(tags=3)),
         ("classify.rows_for", lambda _: 0, Classify(classes=2)),
     ],
 )

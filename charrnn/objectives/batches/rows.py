@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from charrnn.arrays import Ids
 from charrnn.config import Reading, TrainConfig
@@ -21,12 +22,14 @@ from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.lanes import ALL
 from charrnn.objectives.batches.examples import vocabulary
 from charrnn.objectives.batches.groups import Groups
+from charrnn.tasks.nets.grams import Grams
 from charrnn.tasks.texts import END, STAND_IN
 from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = [
     "TextBatches",
+    "added",
     "corpus_of",
     "in_other_orders",
     "padded",
@@ -87,6 +90,17 @@ def padded(rows: Sequence[Ids], device: torch.device) -> tuple[Tensor, Tensor]:
         ids[: len(row), number] = row
     lengths = torch.tensor([len(row) for row in rows])
     return torch.from_numpy(ids).to(device), lengths.to(device)
+
+
+def added(found: Grams, table: Tensor) -> Tensor:
+    """What n-grams add to the scores of B texts or words: (B, K); the twin of `grams.summed`.
+
+    Args:
+        found: of each.
+        table: (N, K).
+    """
+    rows, starts, shares = (torch.from_numpy(part).to(table.device) for part in found)
+    return embedding_bag(rows, table, starts, mode="sum", per_sample_weights=shares)
 
 
 def with_unknown(rows: Sequence[Ids], tokenizer: CharTokenizer, seed: int, step: int) -> list[Ids]:

@@ -1,6 +1,8 @@
 """What is in a text wherever it stands: its n-grams of characters, its words and pairs of words.
 
 found = grams(ids, lengths, letters, 1 << 17)    # of B texts: rows of a table (N, K)
+found = grams_of_words(ids, edges, 1 << 17)      # of W words
+added = summed(found, table)                     # (B, K) or (W, K)
 
 A hash says which row is an n-gram's, so that the table has one for all that there may ever be; some
 share theirs. Weinberger et al., "Feature hashing for large scale multitask learning", 2009. Beside
@@ -10,7 +12,7 @@ recommender systems", 2016.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats
 from charrnn.text.tokenizer import CharTokenizer
 
-__all__ = ["Grams", "grams", "letters_of", "rows_for", "summed"]
+__all__ = ["Grams", "grams", "grams_of_words", "letters_of", "rows_for", "summed"]
 
 ORDERS = range(1, 6)  # characters of an n-gram: most syllables, endings and short words
 # Rows of the table, weights in it at most, and rows at least: fewer would be shared by too many.
@@ -32,11 +34,11 @@ BASE, MIXED = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 
 
 class Grams(NamedTuple):
-    """The n-grams of B texts, those of each text together.
+    """The n-grams of B texts or words, those of each together.
 
     Attributes:
         rows: (M,), of the table.
-        starts: (B,), where those of each text begin.
+        starts: (B,), where those of each begin.
         shares: (M,), how much each counts. Every kind counts alike, however many there are of it;
             what is there n times as often counts √n times as much.
     """
@@ -70,16 +72,43 @@ def grams(
     """
     texts = np.repeat(np.arange(len(lengths)), lengths)  # (S,), to which each id belongs
     kinds = [*_of_characters(ids, texts), *_of_words(ids, texts, letters)]
+    return _together(kinds, len(lengths), rows)
+
+
+def grams_of_words(ids: NDArray[np.integer], edges: NDArray[np.integer], rows: int) -> Grams:
+    """Find the n-grams of W words, each with the character before it and that after it.
+
+    Args:
+        ids: (S,), of texts, one after the other, each between two ends.
+        edges: (W, 2), of each word its first character, and that after its last.
+        rows: N, of the table.
+    """
+    first, end = edges.T
+    _, places = _places(first, end)
+    whole = _polynomials(ids[places], end - first)
+    around, wide = _places(first - 1, np.minimum(end + 1, len(ids)))  # the end may be cut off
+    kinds = [*_of_characters(ids[wide], around), (whole, np.arange(len(edges)))]
+    return _together(kinds, len(edges), rows)
+
+
+def _together(kinds: Sequence[tuple[Codes, NDArray[np.integer]]], count: int, rows: int) -> Grams:
+    """N-grams of several kinds, each kind's codes with the numbers of the texts that have them.
+
+    Args:
+        kinds: of n-grams.
+        count: B, how many texts there are.
+        rows: N, of the table.
+    """
     shift = np.uint64(65 - rows.bit_length())
     codes, places, shares = [], [], []
     for number, (code, where) in enumerate(kinds, 1):
-        counts = np.bincount(where, minlength=len(lengths))
+        counts = np.bincount(where, minlength=count)
         codes.append((code * BASE + np.uint64(number)) * MIXED >> shift)
         places.append(where)
         shares.append((1 / np.sqrt(counts[where])).astype(np.float32))
     of_text = np.concatenate(places)
     order = np.argsort(of_text, kind="stable")
-    starts = np.searchsorted(of_text[order], np.arange(len(lengths)))
+    starts = np.searchsorted(of_text[order], np.arange(count))
     all_rows = np.concatenate(codes).astype(np.int64)
     return Grams(all_rows[order], starts, np.concatenate(shares)[order])
 
@@ -114,12 +143,31 @@ def _of_words(
     is_letter = letters[ids]
     begins = is_letter & ~np.concatenate([[False], is_letter[:-1]])
     (places,), (first,) = np.nonzero(is_letter), np.nonzero(begins[is_letter])
-    lengths = np.diff(first, append=len(places))
-    powers: Codes = np.cumprod(np.full(lengths.max(initial=0), BASE), dtype=np.uint64)
-    depth = np.arange(len(places)) - np.repeat(first, lengths)  # of a letter in its word
-    parts: Codes = (ids[places].astype(np.uint64) + np.uint64(1)) * powers[depth]
-    words: Codes = np.add.reduceat(parts, first).astype(np.uint64) if len(first) else parts
+    words = _polynomials(ids[places], np.diff(first, append=len(places)))
     where = texts[places[first]]
     yield words, where
     inside = where[:-1] == where[1:]
     yield (words[:-1] * BASE + words[1:])[inside], where[1:][inside]
+
+
+def _polynomials(ids: NDArray[np.integer], sizes: NDArray[np.integer]) -> Codes:
+    """Codes of W words: (W,).
+
+    Args:
+        ids: (C,), of the words, one after the other.
+        sizes: (W,), characters of each; at least 1.
+    """
+    starts = sizes.cumsum() - sizes
+    powers: Codes = np.cumprod(np.full(sizes.max(initial=0), BASE), dtype=np.uint64)
+    depth = np.arange(len(ids)) - np.repeat(starts, sizes)  # of a character in its word
+    parts: Codes = (ids.astype(np.uint64) + np.uint64(1)) * powers[depth]
+    return np.add.reduceat(parts, starts).astype(np.uint64) if len(starts) else parts
+
+
+def _places(
+    first: NDArray[np.integer], end: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Of W words, the number of the word (C,) and the place in the text (C,) of each character."""
+    sizes = end - first
+    words = np.repeat(np.arange(len(first)), sizes)
+    return words, np.arange(len(words)) - (sizes.cumsum() - sizes - first)[words]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from charrnn.arrays import Ids
-from charrnn.tasks.nets.grams import ORDERS, grams, letters_of, rows_for, summed
+from charrnn.tasks.nets.grams import ORDERS, grams, grams_of_words, letters_of, rows_for, summed
 from charrnn.tasks.texts import END, STAND_IN, as_ids
 from charrnn.text.tokenizer import CharTokenizer
 
@@ -102,3 +102,29 @@ def test_the_table_is_bounded(classes: int, rows: int) -> None:
         found = grams(*ids_of(*TEXTS), LETTERS, rows).rows
         assert 0 <= found.min() <= found.max() < rows
         assert found.max() > rows // 2
+
+
+def test_the_n_grams_of_a_word_are_its_own_and_reach_to_the_characters_beside_it() -> None:
+    texts = ("a bad cab", "bad", "fed bad.")
+    words = [(0, 1), (2, 5), (6, 9), (0, 3), (0, 3), (4, 7)]  # the last is before a stop
+    row = np.array([0, 0, 0, 1, 2, 2])
+    ids, lengths = ids_of(*texts)
+    starts = (lengths.cumsum() - lengths)[row] + 1
+    found = grams_of_words(ids, np.array(words) + starts[:, None], ROWS)
+    own = [Counter(part.tolist()) for part in np.split(found.rows, found.starts[1:])]
+    for one, wide, (start, end) in zip(own, row, words, strict=True):
+        around = f"\n{texts[wide]}\n"[start : end + 2]
+        wanted = [around[k : k + n] for n in ORDERS for k in range(len(around) - n + 1)]
+        assert sorted(one.values()) == sorted([*Counter(wanted).values(), 1])
+    alone, between, before_stop = own[3], own[1], own[5]
+    # "bad" three times, in "\nbad\n", " bad " and " bad.": b, a, d, ba, ad, bad, and the word.
+    assert (alone & between).total() == 7
+    assert (between & before_stop).total() == 7 + 4, "and a space, which begins three n-grams more"
+    for part in np.split(found.shares, found.starts[1:]):
+        assert (part**2).sum() == pytest.approx(6 if len(part) > 7 else 4, rel=1e-5)
+
+
+def test_no_words_have_no_n_grams() -> None:
+    ids, _ = ids_of("a bad cab")
+    found = grams_of_words(ids, np.zeros((0, 2), np.int64), ROWS)
+    assert [len(part) for part in found] == [0, 0, 0]
