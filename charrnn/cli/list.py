@@ -95,6 +95,7 @@ def _describe(entry: Entry) -> None:
     """
     from charrnn.cells.heads import shapes_of
     from charrnn.cells.layout import parameter_count
+    from charrnn.folder.files import is_first_save
     from charrnn.folder.reading import read_metrics, read_record, read_tokenizer
     from charrnn.folder.record import CONFIG, METRICS, WEIGHTS
 
@@ -105,6 +106,9 @@ def _describe(entry: Entry) -> None:
         record = read_record(entry.path)
         tokenizer = read_tokenizer(entry.path, record)
     except MissingInputError as error:
+        if is_first_save(entry.path):
+            entry.status = "unfinished"
+            return
         raise BadDataError(error.found, error.advice) from None
     shapes = shapes_of(record.model, record.task)
     entry.cell = record.model.cell

@@ -16,8 +16,8 @@ ModelsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[MODEL]...",
-        help="A model folder, or the name of one in checkpoints/; several are drawn together.  "
-        "[default: the newest there]",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; several are "
+        "drawn together.  [default: the newest in checkpoints/]",
     ),
 ]
 OutputOption = Annotated[

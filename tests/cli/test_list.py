@@ -108,6 +108,14 @@ def no_model(folder: Path) -> None:
     folder.mkdir()
 
 
+def half_of_a_first_save(folder: Path) -> None:
+    """Leave a folder as a run has it that saves for the first time, and is not done."""
+    manifest = folder / "manifest.json"
+    versions = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({name: [None, *own] for name, own in versions.items()}))
+    (folder / "tokenizer.json").unlink()
+
+
 ODD: list[tuple[Callable[[Path], object], str]] = [
     (cut, "damaged"),
     (other_weights, "damaged"),
@@ -117,6 +125,7 @@ ODD: list[tuple[Callable[[Path], object], str]] = [
     (lambda folder: (folder / "manifest.json").write_bytes(b"\xff"), "damaged"),
     (lambda folder: (folder / "tokenizer.json").unlink(), "damaged"),
     (lambda folder: (folder / "model.safetensors").unlink(), "unfinished"),
+    (half_of_a_first_save, "unfinished"),
     (no_model, "no model"),
 ]
 
