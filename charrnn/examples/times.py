@@ -90,7 +90,11 @@ def times_of(
     known = [time for cell in every if (time := time_of(cell)) is not None]
     if len(known) == len(every):
         numbers = sum(months == seconds for months, seconds in known)
-        return (tuple(known), "") if numbers in (0, len(known)) else None
+        if numbers in (0, len(known)):
+            return tuple(known), ""
+        with suppress(ValueError):  # counters may look like dates: 28401118
+            return tuple((number, number) for number in map(float, map(str, every))), ""
+        return None
     read = [(times, form) for form in _forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None

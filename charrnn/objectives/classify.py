@@ -36,7 +36,7 @@ from charrnn.objectives.plans.texts import longest_in, plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Classify
 from charrnn.tasks import classify
-from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
@@ -104,6 +104,7 @@ class ClassifyData(TextData[Labelled]):
         labels: the K classes, sorted.
     """
 
+    kind: Classify
     labels: Sequence[str]
 
     def divided(self, config: TrainConfig) -> Classification:
@@ -168,7 +169,8 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     characters = sum(min(len(text), longest - ENDS) for text in texts)
     dropout = next(share for limit, _, share in LIMITS if characters < limit)
     defaults, labels = {"dropout": dropout}, [one.label for one in data.examples]
-    return plan_of(texts, data.tokenizer.vocab_size, request, speed, defaults, labels)
+    vocab_size, rows = data.tokenizer.vocab_size, data.kind.grams
+    return plan_of(texts, vocab_size, request, speed, defaults, labels, grams=rows)
 
 
 class Batch(NamedTuple):
@@ -190,6 +192,7 @@ class Classification(TextTask[Labelled, Batch]):
         smoothing: in validation, of the wanted probabilities.
     """
 
+    kind: Classify
     labels: Sequence[str]
     longest: int
     counted: int
@@ -221,7 +224,6 @@ class Classification(TextTask[Labelled, Batch]):
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ClassifierNetwork:
         """See `Task`."""
-        assert isinstance(self.kind, Classify), "as `read` makes it"
         return ClassifierNetwork(model, self.kind, letters_of(self.tokenizer), generator)
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
@@ -250,7 +252,7 @@ class Classification(TextTask[Labelled, Batch]):
     def validate(self, network: ClassifierNetwork) -> Generator[None, None, Scored]:
         """The mean cost of a text, and the share of those that are labelled correctly."""
         classes, rows, nats, right = self.classes_of(self.val), self.rows_of(self.val), 0.0, 0
-        for places, _, _ in groups(rows):
+        for places in places_alike(rows):
             logits = network([rows[place] for place in places])
             wanted = torch.from_numpy(classes[places]).to(logits.device)
             cost = cross_entropy(logits, wanted, reduction="sum", label_smoothing=self.smoothing)

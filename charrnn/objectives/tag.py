@@ -35,7 +35,7 @@ from charrnn.objectives.plans.texts import plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Tag
 from charrnn.tasks import tag
-from charrnn.tasks.nets.encoder import groups
+from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report
@@ -101,7 +101,8 @@ class TaggerNetwork(Encoder):
         if self.grams is not None:
             sizes, table = np.array(list(map(len, rows))), self.grams.weight  # (B,), (N, P)
             places = edges[:, 1:] + (sizes.cumsum() - sizes)[edges[:, :1]]  # among all rows' ids
-            found = grams_of_words(np.concatenate(rows), places, len(table))
+            ids = np.concatenate([*rows, rows[0][:1]])  # END after the last, too, which may be cut
+            found = grams_of_words(ids, places, len(table))
             scores = scores + added(found, table)
         return scores if self.parts is None else scores @ self.parts
 
@@ -180,8 +181,8 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
 def plan(data: TagData, request: Request, speed: Speed) -> Plan:
     """Choose all that is left open; see `texts.plan_of`."""
     texts = [one.text for one in data.examples]
-    vocab_size = data.tokenizer.vocab_size
-    return plan_of(texts, vocab_size, request, speed, DEFAULTS, validated_whole=True)
+    vocab_size, rows = data.tokenizer.vocab_size, data.kind.grams
+    return plan_of(texts, vocab_size, request, speed, DEFAULTS, grams=rows, validated_whole=True)
 
 
 class Batch(NamedTuple):
@@ -278,7 +279,7 @@ class Tagging(TextTask[Tagged, Batch]):
         rows, may_follow = self.rows_of(self.val), allowed(self.tags)
         nats, count = 0.0, 0
         answers: list[list[str]] = [[] for _ in self.val]
-        for places, _, _ in groups(rows):
+        for places in places_alike(rows):
             own = [self.words_of(self.val[place]) for place in places]
             edges, tags = side_by_side(own)
             logits = network([rows[place] for place in places], edges)  # (W, K)

@@ -302,6 +302,13 @@ def test_times_that_nobody_can_read_are_refused(tmp_path: Path) -> None:
     assert "line 4: '1950' is not a time" in str(numbers)
 
 
+def test_numbers_may_look_like_dates(tmp_path: Path) -> None:
+    """28401118 can be a day of the year 2840, 28401199 can't: it is a counter."""
+    rows = "".join(f"284011{k},{k % 7}\n" for k in range(18, 99))
+    (series,), notes = read(tmp_path, f"ds,y\n{rows}")
+    assert (len(series.values), notes) == (81, [])
+
+
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00+05:00"])
 def test_times_beyond_the_calendar_are_refused(tmp_path: Path, time: str) -> None:
     path = tmp_path / "edge.csv"

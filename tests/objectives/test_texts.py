@@ -240,6 +240,20 @@ def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
     assert scoring.result.nats == pytest.approx(float(wanted), rel=1e-5)
 
 
+def test_a_word_at_which_a_text_is_cut_is_scored_as_it_is_alone() -> None:
+    """Its n-grams reached into the next text."""
+    data, task = task_of("tag")
+    network = network_of(task, model_of(data, "gru"))
+    words = [task.words_of(one)[:3] for one in task.train[:2]]
+    cut = [row[: own[-1, 1]] for row, own in zip(task.rows_of(task.train), words, strict=False)]
+    with torch.no_grad():
+        together = network(cut, tag.side_by_side(words)[0])
+        alone = [
+            network([row], tag.side_by_side([own])[0]) for row, own in zip(cut, words, strict=True)
+        ]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
 @pytest.mark.parametrize("name", ["classify", "tag"])
 def test_padding_never_changes_the_cost(name: str) -> None:
     data, task = task_of(name)

@@ -62,6 +62,7 @@ def plan_of(
     defaults: Mapping[str, Any],
     labels: Sequence[str] | None = None,
     *,
+    grams: int,
     validated_whole: bool = False,
 ) -> Plan:
     """Choose all that is left open.
@@ -73,6 +74,7 @@ def plan_of(
         speed: of training on this machine.
         defaults: settings of the task where the user made none.
         labels: of the texts, each of which keeps a text to train on.
+        grams: rows of the table of n-grams.
         validated_whole: whether in validation, unlike in training, long texts are read to their
             end.
 
@@ -109,7 +111,7 @@ def plan_of(
         settings,
         train,
         val,
-        _reasons(model, settings, train - ENDS * len(train_rows), len(train_rows)),
+        _reasons(model, settings, grams, train - ENDS * len(train_rows), len(train_rows)),
         _notes(lengths, longest) + SIZES.note(model, train, request, speed),
         tokens_per_step=train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
@@ -136,13 +138,16 @@ def _notes(lengths: Sequence[int], longest: int) -> tuple[str, ...]:
     return (cut_note(cut, longest - ENDS),) if cut else ()
 
 
-def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, texts: int) -> str:
+def _reasons(
+    model: ModelConfig, settings: Mapping[str, Any], grams: int, characters: int, texts: int
+) -> str:
     """What was chosen and why, in one line."""
     stacks = "two stacks of " if model.bidirectional else ""
+    table = f"a table of {grams:,} rows for n-grams, " if grams else ""
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
-        f"{model.embed_size}, {counted(settings['batch_size'], 'text')} side by side, "
+        f"{model.embed_size}, {table}{counted(settings['batch_size'], 'text')} side by side, "
         f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
         f"chosen for {counted(texts, 'training text')} of {characters:,} characters"
     )

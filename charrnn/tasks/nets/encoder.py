@@ -18,7 +18,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 from charrnn.scoring.score import alike
 
-__all__ = ["Encoder", "copied_layers", "groups"]
+__all__ = ["Encoder", "copied_layers", "groups", "places_alike"]
 
 TOKENS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
 
@@ -99,23 +99,32 @@ def copied_layers(config: ModelConfig, weights: Weights, prefix: str) -> list[La
 def groups(
     rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE
 ) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
-    """Rows of like length side by side, so that little of what is read is padding.
-
-    Args:
-        rows: ids (N,) each.
-        tokens: how many are side by side at most, unless a row has more.
+    """Rows of like length side by side, see `places_alike`.
 
     Yields:
         places: (B,), which of the rows they are.
         ids: (B, T), 0 past the end of each.
         lengths: (B,).
     """
+    for places in places_alike(rows, tokens):
+        lengths = np.array([len(rows[place]) for place in places], np.int64)
+        ids = np.zeros((len(places), int(lengths.max())), np.int32)
+        for number, place in enumerate(places):
+            ids[number, : lengths[number]] = rows[place]
+        yield places, ids, lengths
+
+
+def places_alike(rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE) -> Iterator[NDArray[np.intp]]:
+    """Which rows to read side by side: those of like length, so that little of it is padding.
+
+    Args:
+        rows: ids (N,) each.
+        tokens: how many are side by side at most, unless a row has more.
+
+    Yields:
+        places: (B,).
+    """
     lengths = np.array([len(row) for row in rows], np.int64)
     for like in alike(lengths, len(rows)):
-        longest = int(lengths[like[-1]])
-        at_once = max(1, tokens // longest)
-        for places in (like[k : k + at_once] for k in range(0, len(like), at_once)):
-            ids = np.zeros((len(places), int(lengths[places[-1]])), np.int32)
-            for number, place in enumerate(places):
-                ids[number, : lengths[place]] = rows[place]
-            yield places, ids, lengths[places]
+        at_once = max(1, tokens // int(lengths[like[-1]]))
+        yield from (like[k : k + at_once] for k in range(0, len(like), at_once))

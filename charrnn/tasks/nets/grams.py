@@ -4,16 +4,17 @@ found = grams(ids, lengths, letters, 1 << 17)    # of B texts: rows of a table (
 found = grams_of_words(ids, edges, 1 << 17)      # of W words
 added = summed(found, table)                     # (B, K) or (W, K)
 
-A hash says which row is an n-gram's, so that the table has one for all that there may ever be; some
-share theirs. Weinberger et al., "Feature hashing for large scale multitask learning", 2009. Beside
-a network that reads the text in its order, as in Cheng et al., "Wide & deep learning for
-recommender systems", 2016.
+A hash says which row is an n-gram's, so the table needs no list of them; some n-grams share a row.
+Weinberger et al., "Feature hashing for large scale multitask learning", 2009. Beside a network that
+reads the text in its order, as in Cheng et al., "Wide & deep learning for recommender systems",
+2016. The hash is a part of the folder's format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,9 @@ def rows_for(classes: int) -> int:
 
 
 def letters_of(tokenizer: CharTokenizer) -> NDArray[np.bool_]:
-    """Which ids are of letters or digits, of which words are made: (V,)."""
-    return np.array([one.isalnum() for one in tokenizer.characters] + [False])  # the last is END
+    """Which ids are of letters, the marks on them, or digits, of which words are made: (V,)."""
+    found = [one.isalnum() or category(one).startswith("M") for one in tokenizer.characters]
+    return np.array([*found, False])  # the last is END
 
 
 def grams(
@@ -86,7 +88,7 @@ def grams_of_words(ids: NDArray[np.integer], edges: NDArray[np.integer], rows: i
     first, end = edges.T
     _, places = _places(first, end)
     whole = _polynomials(ids[places], end - first)
-    around, wide = _places(first - 1, np.minimum(end + 1, len(ids)))  # the end may be cut off
+    around, wide = _places(first - 1, end + 1)
     kinds = [*_of_characters(ids[wide], around), (whole, np.arange(len(edges)))]
     return _together(kinds, len(edges), rows)
 
@@ -147,7 +149,8 @@ def _of_words(
     where = texts[places[first]]
     yield words, where
     inside = where[:-1] == where[1:]
-    yield (words[:-1] * BASE + words[1:])[inside], where[1:][inside]
+    # By another factor than that of letters, lest those of the one word add to those of the other.
+    yield (words[:-1] * MIXED + words[1:])[inside], where[1:][inside]
 
 
 def _polynomials(ids: NDArray[np.integer], sizes: NDArray[np.integer]) -> Codes:

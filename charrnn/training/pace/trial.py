@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from charrnn.cells.heads import shapes_of
+from charrnn.cells.heads import GRAMS, shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, EngineName, ModelConfig, TrainConfig
 from charrnn.learning.hardware import clock
@@ -136,7 +136,9 @@ def rates(
         config = schedule(replace(plan, settings=plan.settings | {"batch_size": lanes}), steps=1000)
         ways = _ways(plan, task, device, processes)
         return _rates_on_gpu(plan.model, config, task, ways, longest, recorded=processes == 1)
-    weights = parameter_count(shapes_of(plan.model, task.kind))
+    shapes = shapes_of(plan.model, task.kind)
+    shapes.pop(GRAMS, None)  # of which a text reads a few rows
+    weights = parameter_count(shapes)
     few = max(FEWEST_STEPS, int(OPERATIONS / (6 * weights * lanes)))
     steps = min(few, MOST_STEPS, config.seq_length)  # of a forecaster windows stay as they are
     small = {"batch_size": lanes, "seq_length": steps, "precision": "fp32"}

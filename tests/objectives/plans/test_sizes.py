@@ -36,7 +36,7 @@ def base(name: str) -> ModelFolder:
 
 
 def of_texts(request: Request, rate: float) -> Plan:
-    return texts.plan_of(WORDS, 20, request, lambda _: rate, {})
+    return texts.plan_of(WORDS, 20, request, lambda _: rate, {}, grams=0)
 
 
 def of_pairs(request: Request, rate: float) -> Plan:
@@ -101,8 +101,9 @@ def test_the_plan_counts_the_characters_of_its_examples_and_no_ends() -> None:
     """400 texts of two letters had 1,440 characters in 360 for training."""
     words = [f"{k:03}" for k in range(100)]
     request = request_of([], steps=2)
-    of_words = texts.plan_of(words, 12, request, lambda _: 1.0, {})
+    of_words = texts.plan_of(words, 12, request, lambda _: 1.0, {}, grams=4096)
     assert "90 training texts of 270 characters" in of_words.reasons
+    assert "a table of 4,096 rows for n-grams" in of_words.reasons
     both = [Pair(word, word[:1]) for word in words]
     of_both = pairs.plan_of(both, KIND, 12, request, lambda _: 1.0)
     assert "90 training pairs of 360 characters" in of_both.reasons

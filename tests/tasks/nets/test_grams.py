@@ -91,6 +91,40 @@ def test_what_n_grams_add_is_the_sum_of_their_rows() -> None:
         np.testing.assert_allclose(added[row], wanted, atol=1e-5)
 
 
+def test_pairs_whose_letters_add_up_to_the_same_have_rows_of_their_own() -> None:
+    """The first letter of one word was added to the second of the next."""
+    for one, other in (("ba ca", "aa cb"), ("bad heb", "ead hbb")):
+        found = rows_of(one, other)
+        assert (found[0] & found[1]).total() == (grams_of(one) & grams_of(other)).total()
+
+
+@pytest.mark.parametrize("word", ["हिन्दी", "தமிழ்", "cafe\u0301s"])
+def test_marks_part_no_word(word: str) -> None:
+    tokenizer = CharTokenizer("".join(sorted(set(f"{word} {STAND_IN}"))), END)
+    ids = as_ids(f"{word} {word}", tokenizer)
+    found = grams(ids, np.array([len(ids)]), letters_of(tokenizer), ROWS)
+    characters = sum(len(ids) + 1 - n for n in ORDERS)
+    assert len(found.rows) == characters + 2 + 1, "two words and a pair"
+
+
+def test_rows_are_those_of_models_that_were_saved() -> None:
+    """A change here is a change of the format: what was learnt would be read for something else."""
+    ids, lengths = ids_of("a bad cab")
+    found = grams(ids, lengths, LETTERS, 4096)
+    assert found.rows[-13:].tolist() == [
+        1665, 3541, 2307, 1492, 2600, 234, 3281, 84,
+        392, 1298, 4003, 473, 639,
+    ]  # fmt: skip
+    assert found.rows[:11].tolist() == [
+        1448, 3875, 575, 1011, 3875, 3476, 575, 2244, 3875, 1011, 1448,
+    ]  # fmt: skip
+    assert found.shares[[0, -1, -3, -6]] == pytest.approx([11**-0.5, 2**-0.5, 3**-0.5, 7**-0.5])
+    of_word = grams_of_words(ids, np.array([[3, 6]]), 4096)
+    assert of_word.rows.tolist() == [
+        575, 1011, 3875, 3476, 575, 973, 4078, 3060, 2017, 1440, 2942, 3879, 1242, 3074, 1492, 1298,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("classes", "rows"),
     [(2, ROWS), (8, ROWS), (9, ROWS // 2), (18, ROWS // 4), (256, 4096), (257, 0), (10**6, 0)],

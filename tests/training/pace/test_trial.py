@@ -133,6 +133,24 @@ def test_of_long_texts_the_beginnings_are_tried(monkeypatch: pytest.MonkeyPatch)
     assert max(widths) == 128
 
 
+def test_a_table_of_n_grams_makes_no_trial_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights counted as if each character were multiplied by all of them."""
+    rows = "".join(f"{'ab' * 99}{k:02},{k % 8}\n" for k in range(80))
+    Path("a.csv").write_text(f"text,label\n{rows}")
+    given = {"hidden_size": 48, "batch_size": 64, "precision": "fp32"}
+    work, budget = TaskSettings(task="classify"), Budget(minutes=1)
+    request = Request(["a.csv"], Reading(), work, (), budget, given)
+    data = classify.read(request, None)
+    assert data.kind.grams * data.kind.classes == 1 << 20
+    found = classify.plan(data, request, lambda _: 1e9)
+    widths = set[int]()
+    monkeypatch.setattr(
+        EagerUpdates, "run", lambda _, batch, *__: widths.update(map(len, batch.rows))
+    )
+    trial.rates(found, data.divided(schedule(found, 1)))
+    assert max(widths) == 128
+
+
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch, processor: Processor) -> Callable[..., list[str]]:
     """Sets what an update takes in each engine, by a clock of its own.
