@@ -48,6 +48,9 @@ __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
 LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`
 REORDERED = 0.5  # of the texts, see `batches.rows.in_other_orders`
+FINE_TUNING = (
+    0.65  # of the learning rate; with less, n-grams are not learnt. See benchmarks/NOTES.md.
+)
 # For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
 # See benchmarks/NOTES.md.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
@@ -170,7 +173,9 @@ def plan(data: ClassifyData, request: Request, speed: Speed) -> Plan:
     dropout = next(share for limit, _, share in LIMITS if characters < limit)
     defaults, labels = {"dropout": dropout}, [one.label for one in data.examples]
     vocab_size, rows = data.tokenizer.vocab_size, data.kind.grams
-    return plan_of(texts, vocab_size, request, speed, defaults, labels, grams=rows)
+    return plan_of(
+        texts, vocab_size, request, speed, defaults, labels, grams=rows, fine_tuning=FINE_TUNING
+    )
 
 
 class Batch(NamedTuple):

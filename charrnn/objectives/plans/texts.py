@@ -63,6 +63,7 @@ def plan_of(
     labels: Sequence[str] | None = None,
     *,
     grams: int,
+    fine_tuning: float = FINE_TUNING,
     validated_whole: bool = False,
 ) -> Plan:
     """Choose all that is left open.
@@ -75,6 +76,7 @@ def plan_of(
         defaults: settings of the task where the user made none.
         labels: of the texts, each of which keeps a text to train on.
         grams: rows of the table of n-grams.
+        fine_tuning: share of the learning rate of runs that start from language models.
         validated_whole: whether in validation, unlike in training, long texts are read to their
             end.
 
@@ -99,7 +101,7 @@ def plan_of(
     settings = {
         "batch_size": batch_size,
         "seq_length": longest,
-        "learning_rate": _learning_rate(model, FINE_TUNING if request.bases else 1.0),
+        "learning_rate": _learning_rate(model, fine_tuning if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": val_frac,
         "patience": PATIENCE,
