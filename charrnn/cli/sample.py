@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ import typer
 from msgspec import Meta
 
 from charrnn.config import Reading, Unknown
-from charrnn.errors import MissingInputError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.outputs import refuse_inputs
 from charrnn.settings import Settings, about, settings_from
 from charrnn.signals import noted
@@ -158,7 +158,6 @@ def _sample(
     *,
     json: bool,
 ) -> None:
-    from charrnn.decoding.pieces import not_as_bytes
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
     from charrnn.sampling.records import sampling_config
@@ -175,10 +174,11 @@ def _sample(
     if options.prompt_file:
         how = settings_from(Reading, reading).for_tokens(model.tokenizer.unit)
         prompt = _read_prompt(options.prompt_file, how)
+        reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
-    with closing(output) if output else nullcontext(), not_as_bytes():
+    with closing(output) if output else nullcontext(), _advised(options):
         copies, known = _compared(models, model.tokenizer, options, reading, json=json)
         sampler = Sampler(
             model=model,
@@ -236,6 +236,21 @@ def _compared(
             say(note)
     copies = Copies(corpus.text) if reported else None
     return copies, known_records(models, corpus) if moved else ()
+
+
+@contextmanager
+def _advised(options: SampleOptions) -> Iterator[None]:
+    """Leave out of an error's advice what does not help with the text of `--novelty`."""
+    from charrnn.decoding.pieces import not_as_bytes
+
+    try:
+        with not_as_bytes():
+            yield
+    except BadDataError as error:
+        if options.prompt_file is None or "--encoding" not in error.advice:
+            raise
+        advice = "--encoding is for --prompt-file: save this text as UTF-8, or use --prompt"
+        raise BadDataError(error.found, advice) from None
 
 
 def _tell_seed(config: SampleConfig, options: SampleOptions, *, quiet: bool) -> None:

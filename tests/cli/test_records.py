@@ -221,6 +221,20 @@ def test_a_setting_that_is_given_changes_no_other_of_how_a_text_is_read(desk: Pa
     assert run(desk, *command, "host.csv", "--encoding", "latin-1").output == found.output
 
 
+def test_the_encoding_of_a_prompt_is_not_that_of_the_list(desk: Path) -> None:
+    (desk / "prompt.txt").write_text("Kä", encoding="latin-1")
+    (desk / "names.txt").write_text((desk / "names.txt").read_text().replace("a", "ä"))
+    options = ("--name", "accents", "--steps", 1, *TINY)
+    assert run(desk, "train", "names.txt", *options).exit_code == 0
+    (desk / "names.txt").rename(desk / "moved.txt")
+    of_file = ("--prompt-file", "prompt.txt", "--encoding", "latin-1")
+    command = ("sample", "accents", "--records", 2, "--novel", "--seed", 1)
+    found = run(desk, *command, *of_file, "--novelty", "moved.txt")
+    assert found.exit_code == 0
+    assert "is not, or no longer" not in found.stderr
+    assert found.output == run(desk, *command, "--prompt", "Kä", "--novelty", "moved.txt").output
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_what_is_left_out_of_a_list_that_moved_is_said_once(
     desk: Path, more: tuple[str, ...]

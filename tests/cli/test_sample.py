@@ -160,6 +160,25 @@ def test_copies_are_found_in_a_text_in_another_encoding_and_in_a_column_of_a_tab
     assert json.loads(in_column.stdout)["novelty"]["longest"] in VERSE
 
 
+def test_the_encoding_of_a_prompt_is_not_that_of_the_text_to_compare_with(desk: Path) -> None:
+    """Bundled texts were refused with it, and others were read wrong."""
+    (desk / "prompt.txt").write_text("the ärk", encoding="cp500")
+    arguments = ("sample", "verse", "-n", 90, "--seed", 2, "--unknown", "skip", "--json")
+    of_host = (*arguments, "--prompt-file", "prompt.txt", "--encoding", "cp500", "--novelty")
+    assert run(desk, *of_host, "places").returncode == 0
+    found = json.loads(run(desk, *of_host, "verse.txt").stdout)
+    typed = json.loads(
+        run(desk, *arguments, "--prompt", "the ärk", "--novelty", "verse.txt").stdout
+    )
+    assert found == typed | {"characters_per_second": mock.ANY}
+    (desk / "wide.txt").write_text(VERSE, encoding="cp500")
+    refused = run(desk, *of_host, "wide.txt")
+    assert (refused.returncode, refused.stdout) == (65, "")
+    assert refused.stderr.endswith(
+        "; --encoding is for --prompt-file: save this text as UTF-8, or use --prompt\n"
+    )
+
+
 def test_what_is_left_out_of_a_text_to_compare_with_is_said(desk: Path) -> None:
     (desk / "marked.txt").write_bytes(b"the \x00clerk" + VERSE.encode())
     done = run(desk, "sample", "verse", "-n", 9, "--novelty", "marked.txt")
