@@ -14,7 +14,7 @@ from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.reading import find_model, read_record
 from charrnn.folder.record import ModelRecord, reading_for
 from charrnn.folder.resuming import origin_of_run
-from charrnn.terminal.output import say
+from charrnn.terminal.output import say, say_new
 from charrnn.text.corpus import Corpus
 from charrnn.text.origin import Origin
 from charrnn.text.spool import Spool
@@ -63,10 +63,8 @@ def _records(path: Path, moved: Corpus | Origin | None, said: set[str]) -> Itera
     """The records of one model; of what is there to be said of a moved text, adds to `said`."""
     record = read_record(path)
     with closing(_spool(path, record, moved)) as spool:
-        for note in spool.notes if moved else ():
-            if note not in said:
-                say(note)
-                said.add(note)
+        if moved:
+            say_new(spool.notes, said)
         if record.corpus is not None and spool.sha256 != record.corpus.sha256:
             say(f"{spool.name} is not, or no longer, the text that {path} was trained on")
         for part in spool.records():
