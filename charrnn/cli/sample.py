@@ -27,7 +27,7 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import OutputFile, say
 from charrnn.use_config import LengthPenalty, SampleConfig
-from charrnn.words import together
+from charrnn.words import leave_out, together
 
 if TYPE_CHECKING:
     from charrnn.scoring.novelty import Copies
@@ -310,12 +310,11 @@ def _refuse_unread(options: SampleOptions, reading: Reading) -> None:
 
 def _refuse_beside_interactive(given: dict[str, Any]) -> None:
     refused = ("json", "novelty", "stop_strings", "max_lines", "repetition_penalty")
-    names = option_names(name for name in refused if given.get(name)).values()
+    names = [*option_names(name for name in refused if given.get(name)).values()]
     if names:
-        it = "it" if len(names) == 1 else "them"
         raise UsageError(
             f"{' and '.join(names)} can't be used with --interactive",
-            f"leave {it} out: you decide what is written and where it ends",
+            f"{leave_out(names)}: you decide what is written and where it ends",
         )
 
 
