@@ -113,7 +113,8 @@ class EvalConfig(Settings, frozen=True, kw_only=True):
         Literal["carried", "windows"] | None,
         about(
             "Whether to carry the state through the whole text, or to start each window with an "
-            "empty one. A model of records starts each record so, and takes neither.",
+            "empty one. A model of records always starts each record with an empty one; leave this "
+            "out for it.",
             unset="carried",
         ),
     ] = None

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-__all__ = ["NAMED", "counted", "first_few", "listing", "together", "twins"]
+__all__ = ["NAMED", "counted", "first_few", "leave_out", "listing", "together", "twins"]
 
 FEW = 5  # names in a note
 NAMED, LONGEST = 20, 60  # names to choose from in an error, and characters of each
@@ -21,6 +21,11 @@ def counted(number: int, noun: str) -> str:
 def first_few(names: Sequence[str]) -> str:
     """The first of some names as they are, for a note: "a, b, c, d, e, …"."""
     return ", ".join(names[:FEW]) + ", …" * (len(names) > FEW)
+
+
+def leave_out(names: Sequence[str]) -> str:
+    """The advice on names that may not be given: "leave it out", "leave them out"."""
+    return f"leave {'it' if len(names) == 1 else 'them'} out"
 
 
 def listing(names: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charrnn.words import counted, first_few, listing, together, twins
+from charrnn.words import counted, first_few, leave_out, listing, together, twins
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,11 @@ def test_how_many_there_are(number: int, noun: str, words: str) -> None:
 def test_a_note_names_the_first_few() -> None:
     assert first_few(["a", "b c", "d", "e", "f"]) == "a, b c, d, e, f"
     assert first_few(list("abcdefg")) == "a, b, c, d, e, …"
+
+
+def test_what_may_not_be_given_is_to_be_left_out() -> None:
+    assert leave_out(["--a"]) == "leave it out"
+    assert leave_out(["--a", "--b"]) == "leave them out"
 
 
 def test_what_excludes_each_other_is_both_or_all_given() -> None:

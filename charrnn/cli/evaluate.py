@@ -23,6 +23,7 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import encode_json, say, write
 from charrnn.use_config import EvalConfig
+from charrnn.words import leave_out
 
 __all__ = ["evaluate"]
 
@@ -123,8 +124,8 @@ def _refuse(given: list[str]) -> None:
     """Refuse what means nothing to a task."""
     if given:
         options = ", ".join(option_names(given).values())
-        are, it = ("is", "it") if len(given) == 1 else ("are", "them")
-        raise UsageError(f"{options} {are} about language models", f"leave {it} out")
+        are = "is" if len(given) == 1 else "are"
+        raise UsageError(f"{options} {are} about language models", leave_out(given))
 
 
 def _score_answers(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,9 +14,9 @@ import typer
 from msgspec import Meta
 
 from charrnn.config import Reading, Unknown
-from charrnn.errors import MissingInputError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.outputs import refuse_inputs
-from charrnn.settings import Settings, about
+from charrnn.settings import Settings, about, settings_from
 from charrnn.signals import noted
 from charrnn.terminal.options import (
     JsonOption,
@@ -27,10 +27,12 @@ from charrnn.terminal.options import (
 )
 from charrnn.terminal.output import OutputFile, say
 from charrnn.use_config import LengthPenalty, SampleConfig
-from charrnn.words import together
+from charrnn.words import leave_out, together
 
 if TYPE_CHECKING:
+    from charrnn.scoring.novelty import Copies
     from charrnn.terminal.writing.sampler import Sampler
+    from charrnn.text.tokenizer import Tokenizer
 
 __all__ = ["sample"]
 
@@ -128,8 +130,9 @@ def sample(
     if "interactive" in given:
         _refuse_beside_interactive(given | {"json": json})
     _read_words(given)
-    options, reading = take(SampleOptions, given), take(Reading, given)
-    _refuse_unread(options, reading)
+    options = take(SampleOptions, given)
+    as_given = {name: given[name] for name in Reading.__struct_fields__ if name in given}
+    _refuse_unread(options, take(Reading, given))
     if options.records and options.novelty and not (options.novel or json):
         found = "beside --records, --novelty names the text for --novel or for the report of --json"
         raise UsageError(found, "give one of these, or leave it out")
@@ -144,14 +147,14 @@ def sample(
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is refused by name
-        _sample(models or [None], given, options, reading, json=json)
+        _sample(models or [None], given, options, as_given, json=json)
 
 
 def _sample(
     models: Sequence[str | None],
     given: dict[str, Any],
     options: SampleOptions,
-    reading: Reading,
+    reading: dict[str, Any],
     *,
     json: bool,
 ) -> None:
@@ -167,13 +170,16 @@ def _sample(
             option = "--novel" if options.novel else "--novelty"
             raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
         say("trained with --reverse, it writes from end to beginning, and reads a prompt so")
-    prompt, as_tokens = options.prompt, reading.for_tokens(model.tokenizer.unit)
+    prompt = options.prompt
     if options.prompt_file:
-        prompt = _read_prompt(options.prompt_file, as_tokens)
+        how = settings_from(Reading, reading).for_tokens(model.tokenizer.unit)
+        prompt = _read_prompt(options.prompt_file, how)
+        reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
     output = OutputFile(options.output) if options.output else None
-    with closing(output) if output else nullcontext():
+    with closing(output) if output else nullcontext(), _advised(options):
+        copies, known = _compared(models, model.tokenizer, options, reading, json=json)
         sampler = Sampler(
             model=model,
             prompt=prompt,
@@ -182,14 +188,8 @@ def _sample(
             out=output or sys.stdout,
             echo=options.echo,
             json=json,
-            corpus=options.novelty,
-            reading=as_tokens,
+            copies=copies,
         )
-        known: Iterable[str] = ()
-        if options.novel:
-            from charrnn.terminal.writing.known import known_records
-
-            known = known_records(models, model.tokenizer, options.novelty, reading)
         tell_seed = partial(_tell_seed, config, options, quiet=json or "seed" in given)
         try:
             _write(sampler, options, known)
@@ -199,6 +199,58 @@ def _sample(
                 tell_seed()
             raise
         tell_seed()
+
+
+def _compared(
+    models: Sequence[str | None],
+    tokenizer: Tokenizer,
+    options: SampleOptions,
+    reading: dict[str, Any],
+    *,
+    json: bool,
+) -> tuple[Copies | None, Iterable[str]]:
+    """What finds copies of the text that `--novelty` names, and the records not to be written.
+
+    The text is read once for both.
+    """
+    if options.novelty is None and not options.novel:
+        return None, ()
+    from charrnn.scoring.novelty import Copies
+    from charrnn.terminal.writing.known import known_records, moved_text
+    from charrnn.text.corpus import read_corpus
+    from charrnn.text.origin import is_read_once
+
+    if options.novel and tokenizer.end is None:
+        found = "the model was not trained on records"
+        raise UsageError(found, "leave --novel and --records out")
+    if options.novelty is None:
+        return None, known_records(models, None)
+    how = settings_from(Reading, reading).for_tokens(tokenizer.unit)
+    moved = moved_text(models, tokenizer, options.novelty, reading) if options.novel else None
+    reported = json or not options.records
+    if moved and not reported and not is_read_once(options.novelty):  # it may be a long one
+        return None, known_records(models, moved)
+    corpus = read_corpus([options.novelty], moved.reading if moved else how)
+    if not moved:
+        for note in corpus.notes:
+            say(note)
+    copies = Copies(corpus.text) if reported else None
+    return copies, known_records(models, corpus) if moved else ()
+
+
+@contextmanager
+def _advised(options: SampleOptions) -> Iterator[None]:
+    """Leave out of an error's advice what does not help with the text of `--novelty`."""
+    from charrnn.decoding.pieces import not_as_bytes
+
+    try:
+        with not_as_bytes():
+            yield
+    except BadDataError as error:
+        if options.prompt_file is None or "--encoding" not in error.advice:
+            raise
+        advice = "--encoding is for --prompt-file: save this text as UTF-8, or use --prompt"
+        raise BadDataError(error.found, advice) from None
 
 
 def _tell_seed(config: SampleConfig, options: SampleOptions, *, quiet: bool) -> None:
@@ -234,7 +286,6 @@ def _write(sampler: Sampler, options: SampleOptions, known: Iterable[str]) -> No
     elif not whole and not sampler.json:
         sampler.stream()
     else:
-        _ = sampler.copies  # reading a long corpus, Ctrl-C still ends everything
         with noted(signal.SIGINT) as sampler.received:
             if options.beam:
                 sampler.beams(options.beam, options.length_penalty)
@@ -259,12 +310,11 @@ def _refuse_unread(options: SampleOptions, reading: Reading) -> None:
 
 def _refuse_beside_interactive(given: dict[str, Any]) -> None:
     refused = ("json", "novelty", "stop_strings", "max_lines", "repetition_penalty")
-    names = option_names(name for name in refused if given.get(name)).values()
+    names = [*option_names(name for name in refused if given.get(name)).values()]
     if names:
-        it = "it" if len(names) == 1 else "them"
         raise UsageError(
             f"{' and '.join(names)} can't be used with --interactive",
-            f"leave {it} out: you decide what is written and where it ends",
+            f"{leave_out(names)}: you decide what is written and where it ends",
         )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from charrnn.config import Reading
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.terminal.output import say
+from charrnn.terminal.output import say, say_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,11 +101,14 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     reading = asked.reading.for_tokens(tokenizer.unit)
     asked = asked._replace(reading=_as_trained(asked, reading, records))
     text: Text
+    said: set[str] = set()
     if tokenizer.end is None:
-        name, text = _story(asked, tokenizer, reverse, records)
+        name, text = _story(asked, tokenizer, reverse, records, said)
     else:
         name, text = _records(asked, tokenizer, records)
-    training_ids = _training_ids(asked, tokenizer, reverse, records) if asked.dynamic else None
+    training_ids = None
+    if asked.dynamic:
+        training_ids = _training_ids(asked, tokenizer, reverse, records, said)
     is_list = isinstance(text, Records)
     total = len(networks) * len(targets(text, config))
     with tqdm(total=total, unit=f" {tokenizer.loss_per}s", leave=False, disable=None) as bar:
@@ -119,15 +122,21 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
 
 
 def _story(
-    asked: Asked, tokenizer: Tokenizer, reverse: bool, records: list[ModelRecord]
+    asked: Asked,
+    tokenizer: Tokenizer,
+    reverse: bool,
+    records: list[ModelRecord],
+    said: set[str],
 ) -> tuple[str, Ids]:
-    """The name of a text, and its ids (N,) as they are read, or those that were for validation."""
+    """The name of a text, and its ids (N,) as they are read, or those that were for validation.
+
+    Adds to `said` what it says of the text.
+    """
     from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
 
     corpus = read_corpus(asked.sources, asked.reading)
-    for note in corpus.notes:
-        say(note)
+    say_new(corpus.notes, said)
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if asked.validation:
         ids = ids[_training_tokens(records, corpus, len(ids), else_all=False) :]
@@ -179,15 +188,21 @@ def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> 
 
 
 def _training_ids(
-    asked: Asked, tokenizer: Tokenizer, reverse: bool, records: list[ModelRecord]
+    asked: Asked,
+    tokenizer: Tokenizer,
+    reverse: bool,
+    records: list[ModelRecord],
+    said: set[str],
 ) -> Ids:
-    """What the models were trained on, as they read it, to adapt from."""
+    """What the models were trained on, as they read it, to adapt from.
+
+    Says of it what is not yet `said`.
+    """
     from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
 
     known = read_corpus(asked.dynamic, asked.reading)
-    for note in known.notes:
-        say(note)
+    say_new(known.notes, said)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
     return ids[: _training_tokens(records, known, len(ids), else_all=True)]
 

@@ -14,6 +14,7 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.terminal.options import JsonOption, option_names, take, with_settings
 from charrnn.terminal.output import encode_json, say, write
+from charrnn.words import leave_out
 
 __all__ = ["train"]
 
@@ -178,11 +179,10 @@ def _refuse_changes(model: str, given: dict[str, Any], command: str) -> None:
         places = (record.model, record.training, record.task and record.task.settings)
         kept = next((getattr(p, name) for p in places if hasattr(p, name)), None)
         found.append(option if kept is None else f"{option} (it has {kept})")
-    it = "it" if len(found) == 1 else "them"
     otherwise = "" if "init_from" in given else ", or start a new run with --init-from"
     raise UsageError(
         f"{', '.join(found)} can't be given with {command}, which keeps the settings of the run",
-        f"leave {it} out{otherwise}",
+        leave_out(found) + otherwise,
     )
 
 

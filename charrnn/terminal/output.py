@@ -23,6 +23,7 @@ __all__ = [
     "answer_in_batches",
     "encode_json",
     "say",
+    "say_new",
     "set_up_streams",
     "shown",
     "table",
@@ -132,6 +133,14 @@ def shown(text: str, stream: TextIO) -> str:
 def say(line: str) -> None:
     """A line about the work, on standard error."""
     print(shown(line, sys.stderr), file=sys.stderr)  # noqa: T201
+
+
+def say_new(lines: Iterable[str], said: set[str]) -> None:
+    """Say those that are not yet said, and add them to `said`."""
+    for line in lines:
+        if line not in said:
+            say(line)
+            said.add(line)
 
 
 def write(text: str, out: TextIO | OutputFile | None = None) -> None:

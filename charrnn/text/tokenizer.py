@@ -23,6 +23,7 @@ from charrnn.arrays import Ids, checked_ids, code_points
 from charrnn.config import Unknown
 from charrnn.decoding.cleaning import clean, has_surrogate
 from charrnn.errors import BadDataError, UsageError, warn
+from charrnn.words import leave_out
 
 __all__ = [
     "ByteTokenizer",
@@ -366,8 +367,8 @@ def _unknown_characters(characters: list[str]) -> UsageError:
     noun = "a character" if len(characters) == 1 else f"{len(characters)} characters"
     return UsageError(
         f"the model does not know {noun} of the text: {names}{more}",
-        f"leave {'it' if len(characters) == 1 else 'them'} out, "
-        "or choose --unknown skip or --unknown replace (in Python unknown='skip')",
+        f"{leave_out(characters)}, or choose --unknown skip or --unknown replace "
+        "(in Python unknown='skip')",
     )
 
 

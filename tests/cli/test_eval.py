@@ -228,6 +228,16 @@ def test_texts_are_read_as_for_training(desk: Path) -> None:
     assert json.loads(scored.stdout)["characters"] > 0
 
 
+def test_what_is_left_out_of_a_text_that_is_also_adapted_to_is_said_once(desk: Path) -> None:
+    (desk / "dirty.txt").write_bytes(b"the \x00clerk\n" + VERSE.encode() * 4)
+    (desk / "other.txt").write_bytes(b"\x00\x00" + VERSE.encode())
+    asked = ("eval", "verse", "dirty.txt", "--dynamic")
+    for known, count in (("dirty.txt", 1), ("other.txt", 2)):
+        done = run(desk, *asked, known)
+        assert done.returncode == 0
+        assert done.stderr.count("dropped") == count
+
+
 def test_a_text_that_can_be_read_only_once_is_read_only_once(desk: Path) -> None:
     """It was read to see by which rules, and then there was no more of it."""
     whole = (desk / "verse.txt").read_bytes()

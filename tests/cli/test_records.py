@@ -174,11 +174,77 @@ def test_novel_and_unique_records(desk: Path) -> None:
     (desk / "host.txt").write_bytes((desk / "moved.txt").read_text().encode("cp500"))
     host = run(desk, *command, "--novelty", "host.txt", "--encoding", "cp500", "--json")
     assert [json.loads(line)["text"] for line in host.stdout.splitlines()] == found
-    assert host.stderr == ""
+    assert host.stderr == f"a list of {len(known)} records\n"
     (desk / "names.txt").write_text("Another\n")
     changed = run(desk, *command)
     assert changed.exit_code == 0
     assert "is not, or no longer, the text" in changed.stderr
+
+
+def test_a_list_that_moved_is_read_as_it_was_for_the_report_too(desk: Path) -> None:
+    """The report read it in UTF-8, and refused it. It is read once, also from a pipe."""
+    names = (desk / "names.txt").read_text().replace("a", "ä")
+    (desk / "old.txt").write_text(names, encoding="latin-1")
+    options = ("--encoding", "latin-1", "--steps", 1, *TINY)
+    assert run(desk, "train", "old.txt", *options).exit_code == 0
+    (desk / "old.txt").rename(desk / "moved.txt")
+    (desk / "wide.txt").write_text(names)
+    command = ("sample", "old", "--records", 7, "--novel", "--seed", 1, "--novelty")
+    found = run(desk, *command, "moved.txt")
+    assert found.exit_code == 0
+    assert found.stderr == f"a list of {len(names.split())} records\n"
+    sources = (("moved.txt",), ("-",), ("wide.txt", "--encoding", "utf-8"))
+    data = (desk / "moved.txt").read_bytes()
+    for source in sources:
+        done = run(desk, *command, *source, "--json", data=data)
+        assert done.stderr == found.stderr, source
+        texts = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [text["text"] for text in texts] == found.stdout.splitlines()
+        assert all(text["novelty"]["longest"] in names for text in texts)
+    assert run(desk, *command, "-", data=data).output == found.output
+    both = ("sample", "old", "old", *command[2:])
+    assert run(desk, *both, "-", data=data).stderr == found.stderr
+
+
+def test_a_setting_that_is_given_changes_no_other_of_how_a_text_is_read(desk: Path) -> None:
+    """With its encoding, the column of a table that had moved was to be given again."""
+    words = (desk / "names.txt").read_text().replace("a", "ä").split()
+    (desk / "rows.csv").write_text("n,name\n" + "".join(f"{len(w)},{w}\n" for w in words))
+    options = ("--text-column", "name", "--steps", 1, *TINY)
+    assert run(desk, "train", "rows.csv", *options).exit_code == 0
+    (desk / "rows.csv").rename(desk / "moved.csv")
+    (desk / "host.csv").write_bytes((desk / "moved.csv").read_text().encode("latin-1"))
+    command = ("sample", "rows", "--records", 5, "--novel", "--seed", 1, "--novelty")
+    found = run(desk, *command, "moved.csv")
+    assert found.exit_code == 0, found.stderr
+    assert found.stderr == f"a list of {len(words)} records\n"
+    assert run(desk, *command, "host.csv", "--encoding", "latin-1").output == found.output
+
+
+def test_the_encoding_of_a_prompt_is_not_that_of_the_list(desk: Path) -> None:
+    (desk / "prompt.txt").write_text("Kä", encoding="latin-1")
+    (desk / "names.txt").write_text((desk / "names.txt").read_text().replace("a", "ä"))
+    options = ("--name", "accents", "--steps", 1, *TINY)
+    assert run(desk, "train", "names.txt", *options).exit_code == 0
+    (desk / "names.txt").rename(desk / "moved.txt")
+    of_file = ("--prompt-file", "prompt.txt", "--encoding", "latin-1")
+    command = ("sample", "accents", "--records", 2, "--novel", "--seed", 1)
+    found = run(desk, *command, *of_file, "--novelty", "moved.txt")
+    assert found.exit_code == 0
+    assert "is not, or no longer" not in found.stderr
+    assert found.output == run(desk, *command, "--prompt", "Kä", "--novelty", "moved.txt").output
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_what_is_left_out_of_a_list_that_moved_is_said_once(
+    desk: Path, more: tuple[str, ...]
+) -> None:
+    (desk / "moved.txt").write_bytes(b"Ka\x00" + (desk / "names.txt").read_bytes())
+    command = ("sample", "names", "names", "--records", 2, "--novel", "--novelty", "moved.txt")
+    done = run(desk, *command, *more)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.startswith("moved.txt: dropped 1 NUL")
+    assert done.stderr.count("dropped") == 1
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_copies_are_found_in_a_text_in_another_encoding_and_in_a_column_of_a_tab
 ) -> None:
     """Of a text that is not UTF-8 nothing was found, silently; a table could not be read."""
     (desk / "host.txt").write_bytes((VERSE * 20).encode("cp500"))
-    rows = "".join(f'{number},"{line}"\n' for number, line in enumerate(VERSE.splitlines()))
+    rows = "".join(f'{number},"{line}"\n' for number, line in enumerate((VERSE * 20).splitlines()))
     (desk / "rows.csv").write_text("n,body\n" + rows)
     arguments = ("sample", "verse", "-n", 120, "--seed", 2, "--json", "--novelty")
     facts = json.loads(run(desk, *arguments, "verse.txt").stdout)
@@ -157,7 +157,26 @@ def test_copies_are_found_in_a_text_in_another_encoding_and_in_a_column_of_a_tab
     assert "choose the right --encoding" in refused.stderr
     assert "--tokenizer" not in refused.stderr
     in_column = run(desk, *arguments, "rows.csv", "--text-column", "body")
-    assert json.loads(in_column.stdout)["novelty"]["longest"] in VERSE
+    assert json.loads(in_column.stdout)["novelty"] == facts["novelty"]
+
+
+def test_the_encoding_of_a_prompt_is_not_that_of_the_text_to_compare_with(desk: Path) -> None:
+    """Bundled texts were refused with it, and others were read wrong."""
+    (desk / "prompt.txt").write_text("the ärk", encoding="cp500")
+    arguments = ("sample", "verse", "-n", 90, "--seed", 2, "--unknown", "skip", "--json")
+    of_host = (*arguments, "--prompt-file", "prompt.txt", "--encoding", "cp500", "--novelty")
+    assert run(desk, *of_host, "places").returncode == 0
+    found = json.loads(run(desk, *of_host, "verse.txt").stdout)
+    typed = json.loads(
+        run(desk, *arguments, "--prompt", "the ärk", "--novelty", "verse.txt").stdout
+    )
+    assert found == typed | {"characters_per_second": mock.ANY}
+    (desk / "wide.txt").write_text(VERSE, encoding="cp500")
+    refused = run(desk, *of_host, "wide.txt")
+    assert (refused.returncode, refused.stdout) == (65, "")
+    assert refused.stderr.endswith(
+        "; --encoding is for --prompt-file: save this text as UTF-8, or use --prompt\n"
+    )
 
 
 def test_what_is_left_out_of_a_text_to_compare_with_is_said(desk: Path) -> None:

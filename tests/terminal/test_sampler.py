@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
-from charrnn.config import Reading
 from charrnn.sampling import generation
 from charrnn.scoring.novelty import Copies, Novelty
 from charrnn.terminal.writing.sampler import Sampler
@@ -33,8 +31,7 @@ def sampler_of(model: Model, length: int, **options: Any) -> Sampler:
         "out": io.StringIO(),
         "echo": True,
         "json": True,
-        "corpus": None,
-        "reading": Reading(),
+        "copies": None,
     }
     config_of_texts = SampleConfig(max_new_tokens=length, seed=7)
     return Sampler(model=model, config=config_of_texts, **(settings | options))
@@ -114,11 +111,9 @@ def test_many_texts_take_hardly_more_memory_than_one() -> None:
 
 
 def test_each_text_that_is_drawn_is_compared_with_the_corpus_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    corpus = tmp_path / "corpus.txt"
-    corpus.write_text("abcdefghij" * 5)
-    sampler = make_sampler("\nabcdefghij", 9, corpus=str(corpus))
+    sampler = make_sampler("\nabcdefghij", 9, copies=Copies("abcdefghij" * 5))
     check, seen = Copies.check, list[str]()
 
     def watched(copies: Copies, text: str) -> Novelty:

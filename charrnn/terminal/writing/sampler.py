@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TextIO
 
 import msgspec
 
-from charrnn.config import Reading, Unknown
+from charrnn.config import Unknown
 from charrnn.errors import CharRNNError
 from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
@@ -37,8 +36,7 @@ class Sampler:
         out: where the text goes.
         echo: whether to repeat the prompt before the text.
         json: whether to write JSON, one object for each text.
-        corpus: text to look for copied passages in; any source that `charrnn train` takes.
-        reading: how to read `corpus`.
+        copies: finds copied passages; None if nobody asked.
         received: signals to stop. After one, texts that are wanted whole are written as far as
             they have come.
         wrote: whether anything is written yet.
@@ -51,24 +49,9 @@ class Sampler:
     out: TextIO | OutputFile
     echo: bool
     json: bool
-    corpus: str | None
-    reading: Reading
+    copies: Copies | None
     received: list[int] = field(default_factory=list)
     wrote: bool = False
-
-    @cached_property
-    def copies(self) -> Copies | None:
-        """Finds copied passages; None if nobody asked."""
-        if self.corpus is None:
-            return None
-        from charrnn.decoding.pieces import not_as_bytes
-        from charrnn.text.corpus import read_corpus
-
-        with not_as_bytes():
-            corpus = read_corpus([self.corpus], self.reading)
-        for note in corpus.notes:
-            say(note)
-        return Copies(corpus.text)
 
     def write(self, text: str) -> None:
         """Write `text` at once, whether to a terminal, a pipe or a file."""

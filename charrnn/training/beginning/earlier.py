@@ -30,6 +30,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.text.origin import origin_of
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.training.beginning.starting import NewRun
+from charrnn.words import leave_out
 
 __all__ = ["Sources", "moved", "read_again", "refused_settings", "repeated", "text_of"]
 
@@ -111,10 +112,9 @@ def _where(
 
 def refused_settings(names: Sequence[str]) -> UsageError:
     """The error for settings that are given for a run which has its own."""
-    them = "it" if len(names) == 1 else "them"
     return UsageError(
         f"{', '.join(names)} can't be given for a run that is repeated",
-        f"leave {them} out: the run has its own settings",
+        f"{leave_out(names)}: the run has its own settings",
     )
 
 
