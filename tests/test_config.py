@@ -15,6 +15,8 @@ import charrnn
 from charrnn.cli.app import app
 from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.objectives.forecast import LONGEST_HORIZON
+from charrnn.objectives.plans import pairs, series, texts
 from charrnn.objectives.plans.plan import schedule
 from charrnn.objectives.plans.planning import plan
 from charrnn.settings import (
@@ -28,6 +30,7 @@ from charrnn.settings import (
     settings_of,
     takes,
 )
+from charrnn.task_config import Forecast
 from charrnn.terminal.options import take, with_settings
 from charrnn.use_config import SETTINGS, EvalConfig, SampleConfig, ServeConfig
 
@@ -222,6 +225,25 @@ def test_keyword_arguments_are_shown_for_what_they_are(
     for setting in settings_of(*kinds):
         assert setting.name in shown
         assert f"    {setting.name}: {setting.help}\n" in function.__doc__
+
+
+def test_the_defaults_that_are_told_for_other_tasks_are_theirs() -> None:
+    settings = settings_of(ModelConfig, TrainConfig, TaskSettings)
+    shown = {setting.name: setting.unset or "" for setting in settings}
+    task = Forecast(window=24, horizon=5, season=12, quantiles=(0.1, 0.5, 0.9))
+    forecaster = series.plan_of([200], task, {}).model
+    told = "gru to classify, tag and forecast"
+    assert shown["cell"] == f"{pairs.SHAPE['cell']}, but {told}"
+    assert texts.SHAPE["cell"] == forecaster.cell == "gru"
+    assert shown["num_layers"].endswith("but 1 for other tasks")
+    assert texts.SHAPE["num_layers"] == pairs.SHAPE["num_layers"] == forecaster.num_layers == 1
+    assert shown["skip"] == "yes, but no for a forecaster"
+    assert (texts.SHAPE["skip"], pairs.SHAPE["skip"], forecaster.skip) == (True, True, False)
+    assert shown["embed_size"].endswith("a forecaster's is as wide as its layers")
+    assert forecaster.embed_size == forecaster.hidden_size
+    assert shown["horizon"].endswith(f"at most {LONGEST_HORIZON}")
+    assert shown["patience"].endswith("but to classify and tag none")
+    assert texts.PATIENCE > 20  # evaluations, of which no run has so many
 
 
 def test_what_training_chooses_is_none_and_what_a_function_names_stays() -> None:

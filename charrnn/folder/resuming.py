@@ -120,6 +120,10 @@ def read_run(path: Path) -> RunState:
         UsageError: if the model was not trained by charrnn.
         BadDataError: if the state is damaged or of another model.
     """
+    return read_settled(path, lambda: _read_run(path))
+
+
+def _read_run(path: Path) -> RunState:
     record = read_record(path)
     tokenizer = read_tokenizer(path, record)
     if record.training is None:

@@ -34,7 +34,7 @@ from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
-from charrnn.sampling.records import LONGEST_RECORD
+from charrnn.sampling.records import LONGEST_RECORD, sampling_config
 from charrnn.sampling.token_source import Wish
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
@@ -165,9 +165,7 @@ class Service:
     def _completion(self, given: CompletionRequest) -> Completion:
         name, model = self.model(given.model)
         settings = given.settings()
-        usual = SampleConfig().max_new_tokens
-        if usual is None or model.tokenizer.end is not None:  # a record may be as long as it likes
-            usual = LONGEST_RECORD
+        usual = sampling_config(model.tokenizer, {}).max_new_tokens or LONGEST_RECORD
         settings.setdefault("max_new_tokens", min(usual, self.config.max_length))
         try:
             config = settings_from(SampleConfig, settings)

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -318,8 +319,17 @@ def short_name(source: str | Path) -> str:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
-    if (sign := re.search(r"[*?[]", source)) and not os.path.exists(source):  # noqa: PTH110
-        # Of a glob, the folder it looks into.
-        source = os.path.dirname(source[: sign.start()])  # noqa: PTH120
-    path = Path(os.path.realpath(source or "."))
-    return path.name if path.is_dir() else Path(plain_name(path.name)).stem or path.name
+    if glob.has_magic(source) and not os.path.exists(source):  # noqa: PTH110
+        source = _searched(source)
+    path = Path(os.path.realpath(source))
+    if path.is_dir():
+        return path.name or "root"
+    return Path(plain_name(path.name)).stem or path.name
+
+
+def _searched(pattern: str) -> str:
+    """The folder that a glob looks into."""
+    escaped = re.compile(r"\[([*?[])\]")
+    parts = Path(pattern).parts[:-1]
+    plain = takewhile(lambda part: not glob.has_magic(escaped.sub("", part)), parts)
+    return str(Path(*(escaped.sub(r"\1", part) for part in plain)))

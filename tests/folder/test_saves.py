@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import pytest
 import safetensors.numpy
 
@@ -20,10 +21,16 @@ from charrnn import CharRNN, CharTokenizer, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import ReadWriteError
 from charrnn.folder import untrusted
-from charrnn.folder.files import STATE, create_folder, refuse_occupied, write_files
+from charrnn.folder.files import (
+    STATE,
+    create_folder,
+    read_tensors,
+    refuse_occupied,
+    write_files,
+)
 from charrnn.folder.reading import kept_step, read_model, read_record, read_tokenizer
 from charrnn.folder.record import model_files
-from charrnn.folder.resuming import origin_of_run, read_run
+from charrnn.folder.resuming import origin_of_run, read_run, state_file
 from tests.conftest import small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
@@ -292,4 +299,26 @@ def test_a_save_between_the_manifest_and_a_file_is_no_damage(
 
     monkeypatch.setattr("charrnn.folder.files.opened", opened_after_a_save)
     assert readers[name]() == before
+    assert saved
+
+
+def test_a_state_that_is_saved_anew_while_it_is_read_is_no_damage(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one has no best weights, which its tensors were then expected to lack."""
+    path = Path(shutil.copytree(trained_folder, tmp_path / "model"))
+    whole, later = read_run(path), {STATE: (path / STATE).read_bytes()}
+    young = msgspec.structs.replace(whole.progress, best=None)
+    write_files(path, {STATE: state_file(whole.tensors, None, young)})
+    saved = False
+
+    def read_after_a_save(*given: Any) -> Any:
+        nonlocal saved
+        if not saved:
+            saved = True
+            write_files(path, later)
+        return read_tensors(*given)
+
+    monkeypatch.setattr("charrnn.folder.resuming.read_tensors", read_after_a_save)
+    assert read_run(path).best_weights is not None
     assert saved

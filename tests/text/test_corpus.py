@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import charrnn
 from charrnn import Corpus, read_corpus
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.text.corpus import short_name
 from charrnn.text.spool import Spool
 from tests.text.reading import PNG, gzipped, text_of
 
@@ -56,14 +58,32 @@ def test_a_corpus_is_named_after_its_first_source(source: str, name: str) -> Non
         ("book/**/[ab].txt", "book"),
         ("book/v1.2/../*", "book"),
         ("[d].txt", "[d]"),
+        ("e[[]1]/*.txt", "e[1]"),
     ],
 )
 def test_a_glob_is_named_after_the_folder_that_it_looks_into(source: str, name: str) -> None:
     """It was called "*", and so was the folder of its model."""
     Path("book/v1.2").mkdir(parents=True)
-    for path in ("book/a.txt", "book/v1.2/ab.txt", "[d].txt"):
+    Path("e[1]").mkdir()
+    for path in ("book/a.txt", "book/v1.2/ab.txt", "[d].txt", "e[1]/a.txt"):
         Path(path).write_text(f"{path}\n")
     assert read_corpus([source]).name == name
+
+
+def test_a_glob_of_the_root_has_a_name() -> None:
+    assert short_name("/*.txt") == short_name("/") == "root"
+
+
+def test_a_model_is_named_after_a_glob_in_an_odd_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the sources that a run keeps, the working folder is escaped."""
+    (tmp_path / "my [x]" / "book").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "my [x]")
+    Path("book/a.txt").write_text("To be, or not to be.\n" * 40)
+    run = charrnn.train("book/*.txt", steps=1, hidden_size=8, embed_size=6)
+    run.finish(progress=False)
+    assert Path("checkpoints/book").is_dir()
 
 
 def test_a_glob_of_the_current_folder_has_its_name(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_what_a_stopped_run_had_learnt_is_not_what_the_whole_run_keeps(
 
 
 def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> None:
-    path = tmp_path / "model"
+    path = tmp_path / "two words"
     _consume(train(text, out=path, **SMALL))
     before = _content(path)
     started, finished = resume(path)
@@ -197,7 +197,7 @@ def test_a_finished_run_has_nothing_left_to_do(text: Path, tmp_path: Path) -> No
     assert isinstance(finished, Finished)
     assert finished.advice == (
         "this run was over before, so nothing was trained; for a better model train anew for "
-        f"longer, or start from its weights with --init-from {path}"
+        f"longer, or start from its weights with --init-from '{path}'"
     )
     assert _content(path) == before
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 import msgspec
 import torch
@@ -220,11 +221,11 @@ class StoppedRun:
 
 def _over(place: Place, task: TaskRecord | None) -> str:
     """What to do after a run that had nothing left to do; only a language model starts others."""
-    start = "" if task else f", or start from its weights with --init-from {place.shown}"
-    return (
-        "this run was over before, so nothing was trained; for a better model train anew for "
-        f"longer{start}"
-    )
+    advice = "this run was over before, so nothing was trained; for a better model train anew"
+    if task is not None:
+        return f"{advice} for longer"
+    start = f"--init-from {quote(str(place.shown))}"
+    return f"{advice} for longer, or start from its weights with {start}"
 
 
 def _parameters(model: ModelConfig, task: TaskRecord | None) -> dict[str, str]:

@@ -113,7 +113,7 @@ def _longest(budget: Budget) -> float:
 
 def is_long_in_minutes(budget: Budget) -> bool:
     """Whether a run is for minutes, and for so many that a trial pays."""
-    return budget.kind == "minutes" and (budget.minutes or 0.0) >= LONG_MINUTES
+    return (budget.kept_minutes or 0.0) >= LONG_MINUTES
 
 
 def rates(
