@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from shlex import quote
 
+from charrnn.cells.heads import GRAMS
 from charrnn.config import ModelConfig, TaskName
 from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
@@ -79,6 +80,9 @@ def _of_task(model: ModelFolder, task: TaskRecord) -> dict[str, str]:
             names = labels_of(model).labels
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
             found["labels"] = f"{len(names):,}: {printable(', '.join(names[:NAMED]))}{more}"
+            if task.grams:
+                weights = model.weights[GRAMS].size
+                found["n-grams"] = f"a table of {task.grams:,} rows, {weights:,} of the parameters"
         case Forecast():
             found["horizon"] = f"{task.horizon} values"
             found["season"] = f"{task.season} values" if task.season > 1 else "none"

@@ -26,6 +26,7 @@ from charrnn.config import (
     TrainConfig,
 )
 from charrnn.errors import BadDataError, CharRNNError, UsageError
+from charrnn.folder import card
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import LABELS
 from charrnn.learning.task import Scoring
@@ -434,6 +435,20 @@ def test_long_texts_are_cut_and_that_is_told() -> None:
     run = charrnn.train(["a.csv"], task="classify", out="m", seq_length=20, **SMALL)
     assert "10 texts are longer than 18 characters: their beginnings are read" in run.notes
     run.finish(progress=False)
+
+
+@pytest.mark.parametrize("name", ["classify", "tag"])
+def test_the_card_says_what_of_the_parameters_is_a_table_of_n_grams(name: str) -> None:
+    """A small network was said to have a million parameters, without a word why."""
+    data, task = task_of(name)
+    model = model_of(data, "gru")
+    weights = weights_of(task.network(model, torch.Generator()))
+    found = card.facts(task.folder(model, weights))
+    rows, outputs = weights["grams.weight"].shape
+    assert found["n-grams"] == f"a table of {rows:,} rows, {rows * outputs:,} of the parameters"
+    older = replace(task, kind=msgspec.structs.replace(task.kind, grams=0))
+    del weights["grams.weight"]
+    assert "n-grams" not in card.facts(older.folder(model, weights))
 
 
 def write_long(name: str, length: int) -> None:
