@@ -92,7 +92,7 @@ def checked_ids(ids: Any, vocab_size: int, *axes: int) -> Ids:
         found = np.asarray(ids)
     except (ValueError, TypeError, RuntimeError):  # lists of different lengths, tensors elsewhere
         found = np.array(None)
-    if not found.size:
+    if not found.size and found.dtype.kind == "f":
         found = found.astype(np.int32)  # an empty list is one of floats to NumPy
     whole = found.dtype.kind in "iu" and found.ndim in axes
     if not whole or (found.size and not 0 <= found.min() <= found.max() < vocab_size):
