@@ -318,8 +318,19 @@ def short_name(source: str | Path) -> str:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
-    if (sign := re.search(r"[*?[]", source)) and not os.path.exists(source):  # noqa: PTH110
-        # Of a glob, the folder it looks into.
-        source = os.path.dirname(source[: sign.start()])  # noqa: PTH120
-    path = Path(os.path.realpath(source or "."))
-    return path.name if path.is_dir() else Path(plain_name(path.name)).stem or path.name
+    is_glob = glob.has_magic(source) and not os.path.exists(source)  # noqa: PTH110
+    path = Path(os.path.realpath(_folder_of_glob(source) if is_glob else source))
+    if path.is_dir():
+        return path.name or "root"
+    return Path(plain_name(path.name)).stem or path.name
+
+
+def _folder_of_glob(pattern: str) -> Path:
+    """The folder that a glob looks into: all that stands before its first wildcard."""
+    folder = Path()
+    for part in Path(pattern).parts[:-1]:
+        name = re.sub(r"\[([*?[])\]", r"\1", part)
+        if glob.escape(name) != part:
+            break
+        folder /= name
+    return folder

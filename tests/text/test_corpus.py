@@ -13,6 +13,7 @@ import pytest
 from charrnn import Corpus, read_corpus
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
+from charrnn.text.corpus import short_name
 from charrnn.text.spool import Spool
 from tests.text.reading import PNG, gzipped, text_of
 
@@ -56,14 +57,25 @@ def test_a_corpus_is_named_after_its_first_source(source: str, name: str) -> Non
         ("book/**/[ab].txt", "book"),
         ("book/v1.2/../*", "book"),
         ("[d].txt", "[d]"),
+        ("book[[]1]/*.txt", "book[1]"),
+        ("book[[]1]/[*]/[ab].txt", "*"),
+        ("book[1[]/*.txt", "HERE"),
     ],
 )
-def test_a_glob_is_named_after_the_folder_that_it_looks_into(source: str, name: str) -> None:
+def test_a_glob_is_named_after_the_folder_that_it_looks_into(
+    source: str, name: str, tmp_path: Path
+) -> None:
     """It was called "*", and so was the folder of its model."""
-    Path("book/v1.2").mkdir(parents=True)
-    for path in ("book/a.txt", "book/v1.2/ab.txt", "[d].txt"):
+    paths = ("book/a.txt", "book/v1.2/ab.txt", "[d].txt", "book[1]/*/a.txt", "book[1]/b.txt")
+    for path in (*paths, "book1/c.txt"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(f"{path}\n")
-    assert read_corpus([source]).name == name
+    assert read_corpus([source]).name == name.replace("HERE", tmp_path.name)
+
+
+@pytest.mark.parametrize("source", ["/", "/*.txt", "/*/*.txt"])
+def test_the_root_has_a_name_though_it_has_none(source: str) -> None:
+    assert short_name(source) == "root"
 
 
 def test_a_glob_of_the_current_folder_has_its_name(tmp_path: Path) -> None:
