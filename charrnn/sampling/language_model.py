@@ -165,7 +165,7 @@ def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> Ids:
     prompt = as_trained(prompt, tokenizer)
     if tokenizer.end == "\n" and "\n" in prompt and unknown == "error":
         raise UsageError(
-            "there is a line end, where records of this model end",
+            "the text has a line end, where records of this model end",
             "give only the beginning of one record",
         )
     return tokenizer.encode(prompt, unknown)

@@ -218,7 +218,7 @@ def test_what_a_model_does_not_know_is_told_of_what_was_sent(names: Path) -> Non
     """A text to score was called a prompt, and one character "them"."""
     with started(names, "names") as server:
         for sent, found in (
-            ("ag\nb", "there is a line end, where records of this model end"),
+            ("ag\nb", "the text has a line end, where records of this model end"),
             ("bgΩ", "the model does not know a character of the text: 'Ω' (U+03A9)"),
         ):
             for field, path in (("text", "score"), ("prompt", "completions")):
