@@ -13,7 +13,7 @@ __all__ = ["verify"]
 
 def verify(model: ModelArgument = None) -> None:
     """Check every file of a model folder against its manifest."""
-    from charrnn.folder.files import MANIFEST, STATE, read_manifest, read_settled
+    from charrnn.folder.files import MANIFEST, STATE, read_manifest
     from charrnn.folder.reading import find_model, read_folder
     from charrnn.folder.record import WEIGHTS
     from charrnn.folder.resuming import read_run
@@ -27,7 +27,7 @@ def verify(model: ModelArgument = None) -> None:
     resumable = (path / STATE).exists()
     unfinished = resumable and not (path / WEIGHTS).exists()
     if resumable:
-        read_settled(path, lambda: read_run(path))
+        read_run(path)
     if not unfinished:
         read_folder(path)
     checked = read_manifest(path) is not None

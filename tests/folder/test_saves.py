@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import pytest
 import safetensors.numpy
 
@@ -20,10 +21,19 @@ from charrnn import CharRNN, CharTokenizer, load, resume
 from charrnn.cli.verify import verify
 from charrnn.errors import ReadWriteError
 from charrnn.folder import untrusted
-from charrnn.folder.files import STATE, create_folder, refuse_occupied, write_files
+from charrnn.folder.files import (
+    MANIFEST,
+    STATE,
+    create_folder,
+    pretty_json,
+    read_manifest,
+    read_tensors,
+    refuse_occupied,
+    write_files,
+)
 from charrnn.folder.reading import kept_step, read_model, read_record, read_tokenizer
 from charrnn.folder.record import model_files
-from charrnn.folder.resuming import origin_of_run, read_run
+from charrnn.folder.resuming import origin_of_run, read_run, state_file
 from tests.conftest import small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
@@ -292,4 +302,35 @@ def test_a_save_between_the_manifest_and_a_file_is_no_damage(
 
     monkeypatch.setattr("charrnn.folder.files.opened", opened_after_a_save)
     assert readers[name]() == before
+    assert saved
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["a whole save", "the end of one"])
+def test_a_state_that_is_replaced_while_it_is_read_is_read_whole(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """By one with the best weights so far, which the first had not: it passed for damaged."""
+    path = Path(shutil.copytree(trained_folder, tmp_path / "model"))
+    state, later = read_run(path), (path / STATE).read_bytes()
+    first = state_file(state.tensors, None, msgspec.structs.replace(state.progress, best=None))
+    new = read_manifest(path) or {}
+    write_files(path, {STATE: first})
+    if begun:  # its manifest is there, and its state is not
+        old = read_manifest(path) or {}
+        either = old | {STATE: old[STATE] + new[STATE]}
+        (path / MANIFEST).write_bytes(pretty_json(either))
+    read, saved = read_tensors, False
+
+    def read_after_a_save(file: Path, shapes: Any) -> Any:
+        nonlocal saved
+        if not saved:
+            saved = True
+            if begun:
+                (path / STATE).write_bytes(later)
+            else:
+                write_files(path, {STATE: later})
+        return read(file, shapes)
+
+    monkeypatch.setattr("charrnn.folder.resuming.read_tensors", read_after_a_save)
+    assert read_run(path).progress == state.progress
     assert saved
