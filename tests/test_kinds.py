@@ -69,6 +69,7 @@ WRONG: list[Any] = [
     np.array([[1, 2], [3, 4]]),
     np.array("text"),
     np.zeros((2, 3, 4, 5), np.float32),
+    np.zeros(0, "i4,i4"),
     torch.tensor([1.0, 2.0]),
     Path("no such thing"),
     Corpus("c", "text"),

@@ -231,13 +231,18 @@ def read_manifest(path: Path) -> Manifest | None:
 
 
 def read_settled(path: Path, read: Callable[[], Found]) -> Found:
-    """The result of `read` for the folder at `path`; tried again if a save came between."""
+    """The result of `read` for the folder at `path`; tried again if a save came between.
+
+    Likewise while one is going on, and the manifest lists two versions of a file.
+    """
     for _ in range(5):
-        before = read_manifest(path)
+        before = read_manifest(path) or {}
         try:
             return read()
         except BadDataError:
-            if read_manifest(path) == before:
+            after = read_manifest(path) or {}
+            saving = any(len(versions) > 1 for versions in after.values())
+            if after == before and not saving:
                 raise
     return read()
 

@@ -113,7 +113,7 @@ def state_file(tensors: Weights, best: Weights | None, progress: RunProgress) ->
 
 
 def read_run(path: Path) -> RunState:
-    """The state of the run whose folder is at `path`.
+    """The state of the run whose folder is at `path`; it may save there at the same time.
 
     Raises:
         MissingInputError: if there is none.
@@ -139,7 +139,7 @@ def _read_run(path: Path) -> RunState:
 def origin_of_run(path: Path) -> Origin | None:
     """Where the text of the model at `path` was read; None if its folder does not tell."""
     try:
-        return _progress(path).origin
+        return read_settled(path, lambda: _progress(path)).origin
     except FileNotFoundError:
         return None
 
@@ -164,7 +164,7 @@ def _checked_progress(path: Path, config: TrainConfig) -> RunProgress:
 
 
 def _progress(path: Path) -> RunProgress:
-    text = read_settled(path, lambda: checked_metadata(path, STATE)).get("progress", "")
+    text = checked_metadata(path, STATE).get("progress", "")
     progress: RunProgress = parse(path / STATE, text.encode(), RunProgress)
     return progress
 

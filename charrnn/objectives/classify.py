@@ -48,11 +48,11 @@ __all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
 LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`
 REORDERED = 0.5  # of the texts, see `batches.rows.in_other_orders`
-FINE_TUNING = (
-    0.65  # of the learning rate; with less, n-grams are not learnt. See benchmarks/NOTES.md.
-)
-# For texts of fewer characters in all: passes, after which they are learnt by heart, and dropout.
-# See benchmarks/NOTES.md.
+# Measured in benchmarks/NOTES.md: of the learning rate, for runs that start from language models;
+# with less, too little is learnt of n-grams.
+FINE_TUNING = 0.65
+# Also there: for texts of fewer characters in all, passes, after which they are learnt by heart,
+# and dropout.
 LIMITS = ((300_000, 16, 0.5), (math.inf, 20, 0.1))
 
 

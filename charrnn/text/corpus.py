@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -319,17 +318,19 @@ def short_name(source: str | Path) -> str:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]
-    if glob.has_magic(source) and not os.path.exists(source):  # noqa: PTH110
-        source = _searched(source)
-    path = Path(os.path.realpath(source))
+    is_glob = glob.has_magic(source) and not os.path.exists(source)  # noqa: PTH110
+    path = Path(os.path.realpath(_folder_of_glob(source) if is_glob else source))
     if path.is_dir():
         return path.name or "root"
     return Path(plain_name(path.name)).stem or path.name
 
 
-def _searched(pattern: str) -> str:
-    """The folder that a glob looks into."""
-    escaped = re.compile(r"\[([*?[])\]")
-    parts = Path(pattern).parts[:-1]
-    plain = takewhile(lambda part: not glob.has_magic(escaped.sub("", part)), parts)
-    return str(Path(*(escaped.sub(r"\1", part) for part in plain)))
+def _folder_of_glob(pattern: str) -> Path:
+    """The folder that a glob looks into: all that stands before its first wildcard."""
+    folder = Path()
+    for part in Path(pattern).parts[:-1]:
+        name = re.sub(r"\[([*?[])\]", r"\1", part)
+        if glob.escape(name) != part:
+            break
+        folder /= name
+    return folder

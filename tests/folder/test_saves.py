@@ -22,8 +22,11 @@ from charrnn.cli.verify import verify
 from charrnn.errors import ReadWriteError
 from charrnn.folder import untrusted
 from charrnn.folder.files import (
+    MANIFEST,
     STATE,
     create_folder,
+    pretty_json,
+    read_manifest,
     read_tensors,
     refuse_occupied,
     write_files,
@@ -302,23 +305,32 @@ def test_a_save_between_the_manifest_and_a_file_is_no_damage(
     assert saved
 
 
-def test_a_state_that_is_saved_anew_while_it_is_read_is_no_damage(
-    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("begun", [False, True], ids=["a whole save", "the end of one"])
+def test_a_state_that_is_replaced_while_it_is_read_is_read_whole(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
 ) -> None:
-    """The first one has no best weights, which its tensors were then expected to lack."""
+    """By one with the best weights so far, which the first had not: it passed for damaged."""
     path = Path(shutil.copytree(trained_folder, tmp_path / "model"))
-    whole, later = read_run(path), {STATE: (path / STATE).read_bytes()}
-    young = msgspec.structs.replace(whole.progress, best=None)
-    write_files(path, {STATE: state_file(whole.tensors, None, young)})
-    saved = False
+    state, later = read_run(path), (path / STATE).read_bytes()
+    first = state_file(state.tensors, None, msgspec.structs.replace(state.progress, best=None))
+    new = read_manifest(path) or {}
+    write_files(path, {STATE: first})
+    if begun:  # its manifest is there, and its state is not
+        old = read_manifest(path) or {}
+        either = old | {STATE: old[STATE] + new[STATE]}
+        (path / MANIFEST).write_bytes(pretty_json(either))
+    read, saved = read_tensors, False
 
-    def read_after_a_save(*given: Any) -> Any:
+    def read_after_a_save(file: Path, shapes: Any) -> Any:
         nonlocal saved
         if not saved:
             saved = True
-            write_files(path, later)
-        return read_tensors(*given)
+            if begun:
+                (path / STATE).write_bytes(later)
+            else:
+                write_files(path, {STATE: later})
+        return read(file, shapes)
 
     monkeypatch.setattr("charrnn.folder.resuming.read_tensors", read_after_a_save)
-    assert read_run(path).best_weights is not None
+    assert read_run(path).progress == state.progress
     assert saved

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import charrnn
 from charrnn import Corpus, read_corpus
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, MissingInputError, UsageError
@@ -58,32 +57,25 @@ def test_a_corpus_is_named_after_its_first_source(source: str, name: str) -> Non
         ("book/**/[ab].txt", "book"),
         ("book/v1.2/../*", "book"),
         ("[d].txt", "[d]"),
-        ("e[[]1]/*.txt", "e[1]"),
+        ("book[[]1]/*.txt", "book[1]"),
+        ("book[[]1]/[*]/[ab].txt", "*"),
+        ("book[1[]/*.txt", "HERE"),
     ],
 )
-def test_a_glob_is_named_after_the_folder_that_it_looks_into(source: str, name: str) -> None:
-    """It was called "*", and so was the folder of its model."""
-    Path("book/v1.2").mkdir(parents=True)
-    Path("e[1]").mkdir()
-    for path in ("book/a.txt", "book/v1.2/ab.txt", "[d].txt", "e[1]/a.txt"):
-        Path(path).write_text(f"{path}\n")
-    assert read_corpus([source]).name == name
-
-
-def test_a_glob_of_the_root_has_a_name() -> None:
-    assert short_name("/*.txt") == short_name("/") == "root"
-
-
-def test_a_model_is_named_after_a_glob_in_an_odd_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_glob_is_named_after_the_folder_that_it_looks_into(
+    source: str, name: str, tmp_path: Path
 ) -> None:
-    """Of the sources that a run keeps, the working folder is escaped."""
-    (tmp_path / "my [x]" / "book").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "my [x]")
-    Path("book/a.txt").write_text("To be, or not to be.\n" * 40)
-    run = charrnn.train("book/*.txt", steps=1, hidden_size=8, embed_size=6)
-    run.finish(progress=False)
-    assert Path("checkpoints/book").is_dir()
+    """It was called "*", and so was the folder of its model."""
+    paths = ("book/a.txt", "book/v1.2/ab.txt", "[d].txt", "book[1]/*/a.txt", "book[1]/b.txt")
+    for path in (*paths, "book1/c.txt"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(f"{path}\n")
+    assert read_corpus([source]).name == name.replace("HERE", tmp_path.name)
+
+
+@pytest.mark.parametrize("source", ["/", "/*.txt", "/*/*.txt"])
+def test_the_root_has_a_name_though_it_has_none(source: str) -> None:
+    assert short_name(source) == "root"
 
 
 def test_a_glob_of_the_current_folder_has_its_name(tmp_path: Path) -> None:

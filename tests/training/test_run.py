@@ -118,6 +118,19 @@ def test_a_link_to_nothing_is_no_free_place() -> None:
     assert run.folder == Path("checkpoints/verse-2")
 
 
+def test_a_run_on_a_glob_is_named_after_its_folder_wherever_that_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a working folder with brackets in its name it was named after the folder above."""
+    desk = tmp_path / "my [x]"
+    (desk / "book").mkdir(parents=True)
+    (desk / "book" / "one.txt").write_text(VERSE * 12)
+    monkeypatch.chdir(desk)
+    run = train("book/*.txt", **SMALL)
+    run.finish(progress=False)
+    assert run.folder == Path("checkpoints/book")
+
+
 def test_losses_of_a_text_are_nats_and_those_of_a_series_are_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
