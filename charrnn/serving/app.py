@@ -34,7 +34,7 @@ from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
-from charrnn.sampling.records import LONGEST_RECORD, sampling_config
+from charrnn.sampling.records import sampling_config
 from charrnn.sampling.token_source import Wish
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
@@ -165,8 +165,9 @@ class Service:
     def _completion(self, given: CompletionRequest) -> Completion:
         name, model = self.model(given.model)
         settings = given.settings()
-        usual = sampling_config(model.tokenizer, {}).max_new_tokens or LONGEST_RECORD
-        settings.setdefault("max_new_tokens", min(usual, self.config.max_length))
+        longest = self.config.max_length
+        usual = sampling_config(model.tokenizer, {}).max_new_tokens or longest
+        settings.setdefault("max_new_tokens", min(usual, longest))
         try:
             config = settings_from(SampleConfig, settings)
         except UsageError as error:
