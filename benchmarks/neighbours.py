@@ -21,7 +21,7 @@ from pathlib import Path
 
 from timing import machine
 
-from charrnn.native.quota import OPENMP_SPINS, usable_processors
+from charrnn.threads.quota import OPENMP_SPINS, usable_processors
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "neighbours.json"

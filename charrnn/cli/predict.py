@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-AT_ONCE = 256  # texts that are read before they are answered side by side
+AT_ONCE = 1024  # texts that are read before they are answered side by side
 
 ArgumentsArgument = Annotated[
     list[str],

@@ -31,10 +31,11 @@ from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.growing import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, start_ids
 from charrnn.sampling.records import Wanted, draw_records, sampling_config
-from charrnn.scoring.score import Score, blocks, score_of
+from charrnn.scoring.score import Batch, Score, blocks, score_of
 from charrnn.settings import takes
 from charrnn.text import division
 from charrnn.text.tokenizer import as_trained
+from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty, SampleConfig
 
 __all__ = ["Predictor"]
@@ -232,11 +233,15 @@ class Predictor(LanguageModel):
         sequences = (framed(ids) for ids in self._encoded(lines, unknown, first))
         for block in blocks(sequences):
             scores: dict[int, Score] = {}
-            for rows, padded, lengths in block:
+
+            def score(batch: Batch, scores: dict[int, Score] = scores) -> None:
+                rows, padded, lengths = batch
                 found = self.token_log_probs(padded)  # (B, T-1)
                 for row, ids, values, length in zip(rows, padded, found, lengths, strict=True):
                     nats = -float(values[: length - 1].sum(dtype=np.float64))
                     scores[int(row)] = score_of(nats, self.tokenizer, ids[1:length])
+
+            results_of(score, list(block))
             yield from (scores[row] for row in range(len(scores)))
 
     def _with_ends(self, ids: Ids) -> Ids:

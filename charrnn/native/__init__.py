@@ -2,7 +2,6 @@
 
     equations ──training_code, sampling_code──▶ code ──LLVM──▶ functions ──threads──▶ arrays
 
-quota          how many processors this process may use
 processor      what the processor offers
 code           machine code, written as Python
 tiles          products of a layer in tiles: AMX

@@ -18,8 +18,6 @@ from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.native.byte_weights import PackedWeights
 from charrnn.native.code import intrinsics
-from charrnn.native.code.threads import run_side_by_side
-from charrnn.native.quota import usable_processors
 from charrnn.native.sampling_code import (
     DRAW_ARGUMENTS,
     SEQUENCES_AT_ONCE,
@@ -29,6 +27,8 @@ from charrnn.native.sampling_code import (
     argument_names,
     code_address,
 )
+from charrnn.threads.quota import usable_processors
+from charrnn.threads.side_by_side import run_side_by_side
 
 __all__ = ["NativeSampler", "shares_of_work"]
 

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids, Surprisals
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["BLOCK", "Score", "alike", "blocks", "by_character", "score_of"]
+__all__ = ["BLOCK", "Batch", "Score", "alike", "blocks", "by_character", "score_of"]
 
 BLOCK = 4096  # lines that are sorted by length together
 ROWS = 128  # lines that are read side by side
+# Lines that are read side by side: which they are (B,), their ids (B, T), their lengths (B,).
+Batch = tuple[NDArray[np.intp], Ids, NDArray[np.intp]]
 SHORT = 64  # tokens; padding to so many takes less time than another batch
 
 
@@ -121,9 +123,7 @@ def by_character(
         yield text, cost
 
 
-def blocks(
-    lines: Iterable[Ids],
-) -> Iterator[Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.intp]]]]:
+def blocks(lines: Iterable[Ids]) -> Iterator[Iterator[Batch]]:
     """Lines as batches of about equal lengths.
 
     Args:
@@ -138,7 +138,7 @@ def blocks(
         yield _batches(block)
 
 
-def _batches(block: list[Ids]) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.intp]]]:
+def _batches(block: list[Ids]) -> Iterator[Batch]:
     lengths = np.array([len(line) for line in block])
     for rows in alike(lengths, ROWS):
         padded = np.zeros((len(rows), lengths[rows[-1]]), np.int32)

@@ -25,7 +25,7 @@ from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Classify
 from charrnn.tasks.answers import Label
 from charrnn.tasks.base import TaskModel, shared
-from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.nets.grams import grams, letters_of, summed
 from charrnn.tasks.scores.reports import Report, unknown_labels
 from charrnn.tasks.texts import (
@@ -38,6 +38,7 @@ from charrnn.tasks.texts import (
     tokenizer_of,
 )
 from charrnn.text.tokenizer import as_trained
+from charrnn.threads.numpy_jobs import results_of
 
 __all__ = ["Classifier", "labels_in", "report_of"]
 
@@ -83,13 +84,17 @@ class _Network:
         whole = (as_ids(as_trained(text, self._tokenizer), self._tokenizer) for text in texts)
         rows = [ids[: self.longest + ENDS] for ids in whole]
         logits = np.empty((len(rows), len(self.labels.labels)), np.float32)
-        for places, ids, lengths in groups(rows):
+
+        def fill(group: Group) -> None:
+            places, ids, lengths = group
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             logits[places] = pooled(output, lengths) @ self._head + self._bias
             if self._table is not None:
                 together = np.concatenate([rows[place] for place in places])
                 found = grams(together, lengths, self._letters, len(self._table))
                 logits[places] += summed(found, self._table)
+
+        results_of(fill, list(groups(rows)))
         return softmax(logits)
 
 

@@ -25,11 +25,12 @@ from charrnn.folder.record import Labels, ModelFolder
 from charrnn.task_config import Tag
 from charrnn.tasks.answers import MarkedText, Span
 from charrnn.tasks.base import TaskModel, shared
-from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.nets.grams import grams_of_words, summed
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
 from charrnn.tasks.scores.reports import Report, unknown_labels
 from charrnn.tasks.texts import ADVICE, as_ids, columns_for, labels_for, tokenizer_of
+from charrnn.threads.numpy_jobs import results_of
 
 __all__ = ["Tagger", "labels_in", "marked", "report_of", "scores_of", "usual_tags"]
 
@@ -68,7 +69,9 @@ class _Network:
         found: list[Floats] = [np.zeros((0, len(self.tags)), np.float32) for _ in texts]
         rows = [as_ids(text, self._tokenizer) for text in texts]
         size = self._encoder.config.hidden_size
-        for places, ids, lengths in groups(rows):
+
+        def fill(group: Group) -> None:
+            places, ids, lengths = group
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             for place, row in zip(places.tolist(), output, strict=True):
                 if words[place]:
@@ -77,6 +80,8 @@ class _Network:
                     edges = np.array(words[place]) + 1  # after the END
                     of_words = grams_of_words(rows[place], edges, len(self._table))
                     found[place] += summed(of_words, self._table)
+
+        results_of(fill, list(groups(rows)))
         return found
 
 

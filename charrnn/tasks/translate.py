@@ -27,11 +27,12 @@ from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
 from charrnn.tasks.base import TaskModel, shared
 from charrnn.tasks.nets.decoder import Decoder, Written
-from charrnn.tasks.nets.encoder import Encoder, groups
+from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, columns_for, tokenizer_of
+from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 
 __all__ = ["ERRORS", "Translator", "report_of"]
@@ -92,9 +93,13 @@ class Translator(TaskModel[Pair]):
         """
         rows = [as_ids(text, self._tokenizer) for text in texts]
         found: dict[int, Translation] = {}
-        for places, ids, lengths in groups(rows, AT_ONCE // num_beams):
+
+        def translate(group: Group) -> None:
+            places, ids, lengths = group
             paths = self._search(ids, lengths, num_beams, length_penalty)
-            found |= dict(zip(places.tolist(), map(self._translation, paths), strict=True))
+            found.update(zip(places.tolist(), map(self._translation, paths), strict=True))
+
+        results_of(translate, list(groups(rows, AT_ONCE // num_beams)))
         return [found[k] for k in range(len(rows))]
 
     def _search(

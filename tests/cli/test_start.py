@@ -42,7 +42,7 @@ def without(
     )
 
 
-@pytest.mark.parametrize("module", ["charrnn.cli.app", "typer", "charrnn.native.quota"])
+@pytest.mark.parametrize("module", ["charrnn.cli.app", "typer", "charrnn.threads.quota"])
 def test_ctrl_c_while_it_is_being_loaded_ends_it_without_a_word(
     module: str, tmp_path: Path
 ) -> None:

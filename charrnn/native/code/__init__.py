@@ -6,5 +6,5 @@ values      integers and vectors of machine code
 machine     its functions, loops and memory
 compiled    such code, kept in the process and on disk
 intrinsics  bytes, exponentials, sums across lanes and waiting in such code
-threads     the threads that run it
+threads     which thread runs it, for code that several run
 """

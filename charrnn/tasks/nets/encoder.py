@@ -18,9 +18,11 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
 from charrnn.scoring.score import alike
 
-__all__ = ["Encoder", "copied_layers", "groups", "places_alike"]
+__all__ = ["Encoder", "Group", "copied_layers", "groups", "places_alike"]
 
-TOKENS_AT_ONCE = 1 << 15  # tokens that are read side by side: some megabytes of outputs
+# Rows that are read side by side: which they are (B,), their ids (B, T), their lengths (B,).
+Group = tuple[NDArray[np.intp], Ids, NDArray[np.int64]]
+TOKENS_AT_ONCE = 1 << 14  # tokens that are read side by side; see NOTES.md
 
 
 class Encoder:
@@ -96,9 +98,7 @@ def copied_layers(config: ModelConfig, weights: Weights, prefix: str) -> list[La
     ]
 
 
-def groups(
-    rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE
-) -> Iterator[tuple[NDArray[np.intp], Ids, NDArray[np.int64]]]:
+def groups(rows: Sequence[Ids], tokens: int = TOKENS_AT_ONCE) -> Iterator[Group]:
     """Rows of like length side by side, see `places_alike`.
 
     Yields:

@@ -14,7 +14,7 @@ import math
 import time
 from typing import NamedTuple
 
-from charrnn.native.quota import busy_seconds, processors, waiting_seconds
+from charrnn.threads.quota import busy_seconds, processors, waiting_seconds
 
 __all__ = ["Neighbours", "Usage", "usage"]
 

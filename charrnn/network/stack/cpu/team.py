@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from charrnn.native.code.machine import add_symbol
-from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER, run_side_by_side
+from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
+from charrnn.threads.side_by_side import run_side_by_side
 
 __all__ = ["addresses", "openmp", "prepare", "run"]
 

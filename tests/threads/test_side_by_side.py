@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import CharRNN, CharTokenizer
-from charrnn.native.code.threads import run_side_by_side
+from charrnn.threads.side_by_side import run_side_by_side
 from tests.conftest import small_config
 
 

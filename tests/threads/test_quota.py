@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.native import quota
-from charrnn.native.quota import share_processors, usable_processors
+from charrnn.threads import quota
+from charrnn.threads.quota import share_processors, usable_processors
 
 
 @pytest.fixture(autouse=True)
