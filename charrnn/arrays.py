@@ -26,6 +26,7 @@ __all__ = [
     "fix",
     "log_softmax",
     "mean_log_probs",
+    "mean_logits",
     "softmax",
     "target_log_probs",
     "underflowing",
@@ -65,6 +66,17 @@ def mean_log_probs(logits: Sequence[NDArray[Number]]) -> NDArray[Number]:
     with underflowing():
         mean: NDArray[Number] = np.logaddexp.reduce(each) - np.float32(np.log(len(each)))
     return mean
+
+
+def mean_logits(logits: Sequence[NDArray[Number]]) -> NDArray[Number]:
+    """The logits (..., V) of that mean, on the mean level (log-sum-exp) of several logits.
+
+    So a model beside itself gives its own logits, on whose level a repetition penalty depends.
+    """
+    with underflowing():
+        levels = [np.logaddexp.reduce(one, -1, keepdims=True) for one in logits]
+        found: NDArray[Number] = mean_log_probs(logits) + np.mean(levels, 0)
+    return found
 
 
 def log_softmax(logits: Logits) -> Logits:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Ids, checked_ids, mean_log_probs
+from charrnn.arrays import Floats, Ids, checked_ids, mean_logits
 from charrnn.cells.rules import State
 from charrnn.config import Count
 from charrnn.errors import UsageError
@@ -69,7 +69,7 @@ class Mixture(Predictor):
     def __call__(
         self, ids: Ids, state: State | None = None, watch: Watch | None = None
     ) -> tuple[Floats, State]:
-        """Read tokens (B, T): log-probabilities (B, T, V) of the token after each."""
+        """Read tokens (B, T): the logits (B, T, V) of the token after each, and the state."""
         found = checked_ids(ids, self.tokenizer.vocab_size, 2)
         state = self.start(len(found)) if state is None else state
         parts = zip(self.models, self._parts(state), strict=True)
@@ -107,7 +107,7 @@ class _MixtureStepper:
         self.steppers = steppers
 
     def step(self, ids: Ids) -> Floats:
-        return mean_log_probs([stepper.step(ids) for stepper in self.steppers])
+        return mean_logits([stepper.step(ids) for stepper in self.steppers])
 
     @property
     def state(self) -> State:
@@ -135,7 +135,7 @@ def same_direction(models: Sequence[_Directed]) -> bool:
 
 
 def _together(results: list[tuple[Floats, State]]) -> tuple[Floats, State]:
-    logits = mean_log_probs([logits for logits, _ in results])
+    logits = mean_logits([logits for logits, _ in results])
     return logits, tuple(part for _, state in results for part in state)
 
 

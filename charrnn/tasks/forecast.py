@@ -234,19 +234,28 @@ class Forecaster(TaskModel[Trial]):
     def _blocks(self, network: _Network, rows: Values, spreads: Values, horizon: int) -> Values:
         """One network's block after block, each read with its forecasts before: (B, horizon, 3).
 
-        A later block is as uncertain as itself and as what it was read from, together.
+        A later block is as uncertain as itself and as what it was read from, together; where
+        logarithms are read, in logarithms: an error of the level is a factor then.
         """
         width, blocks = rows.shape[1], list[Values]()
-        before = np.zeros((len(rows), 1, 1))  # (B, 1, 1), half the width of the band
+        # Half the width of the last band, in values, and the size of these: (B, 1, 1).
+        before, size = np.zeros((len(rows), 1, 1)), np.ones((len(rows), 1, 1))
         for _ in range(-(-horizon // self.task.horizon)):
             windows = Windows.of(rows, self.task.horizon, self.task.season, spreads)
-            block = windows.values(network.quantiles(windows.inputs))
-            middle = block[..., MIDDLE : MIDDLE + 1]
-            halves = block - middle  # below 0 and above
-            block = middle + np.sign(halves) * np.hypot(halves, before)
+            in_logs = windows.logarithmic[..., None]
+            read = windows.read(network.quantiles(windows.inputs))
+            middle = read[..., MIDDLE : MIDDLE + 1]
+            halves = read - middle  # below 0 and above
+            earlier = np.divide(before, size, out=before, where=in_logs)
+            read = middle + np.sign(halves) * np.hypot(halves, earlier)
+            block = windows.values_of(read)
             blocks.append(block)
-            widths = block[..., -1:] - block[..., :1]
-            before = widths[:, -self.task.season :].mean(1, keepdims=True) / 2
+            middle = block[..., MIDDLE : MIDDLE + 1]
+            size = np.abs(middle[:, -self.task.season :]).mean(1, keepdims=True)
+            size = np.where(size > 0, size, 1.0)
+            widths = read[..., -1:] - read[..., :1]
+            half = widths[:, -self.task.season :].mean(1, keepdims=True) / 2
+            before = np.multiply(half, size, out=half, where=in_logs)
             rows = np.concatenate([rows, self._with_features(rows, middle)], 1)[:, -width:]
         return np.concatenate(blocks, 1)[:, :horizon]
 

@@ -102,6 +102,16 @@ def test_a_report_by_hand() -> None:
     assert not report.higher_is_better
     assert report.beaten_by == "drift"
     assert "no better than drift" in report.verdict
+    assert report.notes == ("MASE leaves out 1 of 2 series: nothing changes from season to season",)
+
+
+def test_a_value_of_zero_leaves_the_percentages_of_other_series() -> None:
+    one = Trial(Past.of(a_series(1, 2, 3, 5), 2, 1), column(6, 0))
+    other = Trial(Past.of(a_series(4, 3, 4, 2), 2, 1), column(4, 5))
+    report = report_of([one, other], [np.array([[5, 6, 7], [5, 7, 7.5]])] * 2, 1)
+    assert report.scores["MAPE"] == pytest.approx((100 * 2 / 4 + 100 * 2 / 5) / 2)
+    assert set(report.baselines["naive"]) == set(report.scores) - {"in the band"}
+    assert report.notes == ("MAPE leaves out 1 of 2 series: a value to predict is 0",)
 
 
 def test_an_error_that_is_not_defined_is_left_out() -> None:
@@ -234,6 +244,19 @@ def test_bands_are_in_order_and_grow_with_each_block() -> None:
     assert (middle <= upper).all()
     widths = (upper - lower).reshape(3, 2).mean(1)
     assert (np.diff(widths) > 0).all()
+
+
+@pytest.mark.parametrize("change", [0.5, 2.0], ids=["falling", "growing"])
+def test_bands_of_series_read_in_logarithms_grow_by_factors(change: float) -> None:
+    """So they stay above 0, and a band of a growing series grows with it."""
+    model = forecaster(Task(horizon=2, season=1, window=8), [])
+    values = 1000 * change ** np.arange(8.0)[:, None]
+    (answer,) = model.predict([values], 8)
+    lower, middle, upper = _bands(answer)
+    assert (lower > 0).all()
+    factors = np.log(upper / lower).reshape(4, 2).mean(1)
+    assert (np.diff(factors) > 0).all()
+    assert factors[-1] < 4 * factors[0], "the errors of four blocks, as independent ones"
 
 
 def test_forecasts_beyond_the_horizon_read_those_before() -> None:

@@ -65,21 +65,37 @@ def report_of(trials: Sequence[Trial], bands: Sequence[Values], season: int) -> 
         scores=own_scores | {"in the band": float(np.mean(inside))},
         baselines=scores,
         higher_is_better=False,
+        notes=_left_out(trials),
+    )
+
+
+def _left_out(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """Which errors are means over fewer series than there are, and why."""
+    unchanged = sum(trial.past.error is None for trial in trials)
+    with_zero = sum(0 in trial.wanted for trial in trials)
+    reasons = {
+        "MASE": (unchanged, "nothing changes from season to season"),
+        "MAPE": (with_zero, "a value to predict is 0"),
+    }
+    return tuple(
+        f"{error} leaves out {count:,} of {len(trials):,} series: {why}"
+        for error, (count, why) in reasons.items()
+        if count
     )
 
 
 def _scores(trials: Sequence[Trial], forecasts: Sequence[Values]) -> dict[str, float]:
-    """Mean errors over series; without those that are not defined."""
+    """Mean errors over the series for which they are defined."""
     pairs = [(trial.wanted, found) for trial, found in zip(trials, forecasts, strict=True)]
     mase = [
         float(np.abs(trial.wanted - found).mean()) / trial.past.error
         for trial, found in zip(trials, forecasts, strict=True)
         if trial.past.error is not None
     ]
-    percentages = [measures.mape(*pair) for pair in pairs]
+    percentages = [error for pair in pairs if not math.isnan(error := measures.mape(*pair))]
     means = {
         "MASE": float(np.mean(mase)) if mase else math.nan,
         "sMAPE": float(np.mean([measures.smape(*pair) for pair in pairs])),
-        "MAPE": float(np.mean(percentages)),
+        "MAPE": float(np.mean(percentages)) if percentages else math.nan,
     }
     return {name: value for name, value in means.items() if math.isfinite(value)}

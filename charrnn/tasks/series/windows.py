@@ -81,11 +81,18 @@ class Windows(NamedTuple):
 
     def values(self, outputs: NDArray[np.floating]) -> Values:
         """The values (B, horizon, Q) that outputs of the same shape stand for."""
-        found = self.base[..., None] + self.scale[..., None] * outputs.astype(np.float64)
+        return self.values_of(self.read(outputs))
+
+    def read(self, outputs: NDArray[np.floating]) -> Values:
+        """Those values, or their logarithms where these are read: (B, horizon, Q)."""
+        return self.base[..., None] + self.scale[..., None] * outputs.astype(np.float64)
+
+    def values_of(self, read: Values) -> Values:
+        """The values (B, horizon, Q) of what `read` gives."""
         logarithmic = self.logarithmic[..., None]
         # What the exponential can't hold is no forecast.
-        exp = np.exp(np.clip(np.where(logarithmic, found, 0.0), -700, 700))
-        return np.where(logarithmic, exp, found)
+        exp = np.exp(np.clip(np.where(logarithmic, read, 0.0), -700, 700))
+        return np.where(logarithmic, exp, read)
 
     def outputs(self, values: Values) -> Floats:
         """The outputs (B, horizon) that would stand for these values (B, horizon).
