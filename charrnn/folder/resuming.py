@@ -50,8 +50,9 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     Attributes:
         step: updates made.
         skipped: updates left out because a gradient was not finite: in all, and the last in a row.
-        loss_count: updates since the last evaluation, whose losses have been added up; one of a
-            language model whose batch was half empty counts as half. In older runs each is one.
+        loss_count: over how much the losses since the last evaluation have been added up: updates
+            of a language model, of which one whose batch was half empty counts as half; what
+            other tasks predicted in them. In older runs each update is one.
         training_seconds: time spent in updates alone.
         seconds: as in `Evaluation`.
         stale: evaluations since the best one.

@@ -30,7 +30,7 @@ class EagerUpdates:
         optimizer: of its weights.
         config: batch_size and grad_clip count.
         ranks: the processes that share each update.
-        usual: tokens of a whole batch; None if batches count the same, however large.
+        usual: tokens of a whole batch; 1 where there is no usual size.
         bf16: whether products are of bfloat16.
 
     Attributes:
@@ -49,7 +49,7 @@ class EagerUpdates:
         config: TrainConfig,
         ranks: Ranks,
         *,
-        usual: float | None,
+        usual: float,
         bf16: bool,
     ) -> None:
         self.task, self.network = task, network
@@ -84,7 +84,7 @@ class EagerUpdates:
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             # As a folder holds it, so that a resumed run has the same numbers before it.
             self.state = None if state is None else tuple(s.float() for s in detach(state))
-            self._count(loss, 1.0 if self.usual is None else float(number) / self.usual)
+            self._count(loss, float(number) / self.usual)
             self.skipped_in_row = 0
         else:
             self.state = self.ranks.own(self.task.start(self.network, self.config))

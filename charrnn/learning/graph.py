@@ -57,7 +57,6 @@ class GraphUpdates:
     def __init__(self, before: EagerUpdates, reset_share: float) -> None:
         self.network, self.optimizer, self.config = before.network, before.optimizer, before.config
         self.bf16, self.reset_share, self.device = before.bf16, reset_share, before.device
-        assert before.usual is not None, "what a recording reads are tokens"
         self.usual = before.usual
         # Its own, since a recording that fails leaves it unusable.
         self.generator = torch.Generator(self.device)

@@ -68,7 +68,7 @@ class Learner:
             self.optimizer,
             config,
             ranks,
-            usual=self.batches.tokens_per_step if task.kind is None else None,
+            usual=self.batches.tokens_per_step if task.kind is None else 1.0,
             bf16=self.precision == "bf16",
         )
         self.step = 0
@@ -173,11 +173,11 @@ class Learner:
 
     @property
     def loss_count(self) -> float:
-        """How many batches of the usual size `mean_loss` would average."""
+        """How much `mean_loss` would average: batches of the usual size, if there is one."""
         return self.updates.loss_count
 
     def mean_loss(self) -> float:
-        """Nats per token, over all tokens of the updates since this was last asked."""
+        """Nats per token, over all that was predicted in the updates since this was last asked."""
         mean = float(self.updates.loss_sum) / (self.updates.loss_count or 1.0)
         self.updates.clear_losses()
         return mean

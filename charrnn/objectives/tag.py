@@ -268,30 +268,26 @@ class Tagging(TextTask[Tagged, Batch]):
     def loss(self, network: TaggerNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the tags of a batch."""
         logits = network(batch.rows, batch.edges, generator)  # (W, K)
-        wanted = torch.from_numpy(batch.tags).to(logits.device, non_blocking=True)
-        weights = logits.new_ones(len(self.tags), dtype=torch.float32)
-        weights[0] = OUTSIDE_WEIGHT
-        total = cross_entropy(logits.float(), wanted, weights, reduction="sum")
-        return Cost(total, weights[wanted].sum().clamp(min=OUTSIDE_WEIGHT))
+        total, number = _cost(logits, batch.tags)
+        return Cost(total, number.clamp(min=OUTSIDE_WEIGHT))  # there may be no words
 
     def validate(self, network: TaggerNetwork) -> Generator[None, None, Scored]:
-        """The mean cost of a word's tag, and the F1 of spans."""
+        """The mean cost of a word's tag, weighted as in training, and the F1 of spans."""
         rows, may_follow = self.rows_of(self.val), allowed(self.tags)
-        nats, count = 0.0, 0
+        nats, weight = 0.0, 0.0
         answers: list[list[str]] = [[] for _ in self.val]
         for places in places_alike(rows):
             own = [self.words_of(self.val[place]) for place in places]
             edges, tags = side_by_side(own)
             logits = network([rows[place] for place in places], edges)  # (W, K)
-            wanted = torch.from_numpy(tags).to(logits.device)
-            nats += float(cross_entropy(logits, wanted, reduction="sum"))
-            count += len(wanted)
+            total, number = _cost(logits, tags)
+            nats, weight = nats + float(total), weight + float(number)
             scores = logits.log_softmax(-1).cpu().numpy()
             parts = np.split(scores, np.cumsum([len(words) for words in own])[:-1])
             for place, part in zip(places.tolist(), parts, strict=True):
                 answers[place] = [self.tags[k] for k in best_tags(part, may_follow)]
             yield
-        return Scored(nats / max(count, 1), tag.scores_of(self.val, answers)["F1"])
+        return Scored(nats / (weight or 1.0), tag.scores_of(self.val, answers)["F1"])
 
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """A validation text in which something is marked, as the model marks it."""
@@ -304,3 +300,12 @@ class Tagging(TextTask[Tagged, Batch]):
     def report(self, found: ModelFolder) -> Report:
         """See `Task`."""
         return tag.Tagger(found).report(self.val)
+
+
+def _cost(logits: Tensor, tags: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """The nats of tags (W,) by the logits (W, K) of words, and over how much; O counts for less."""
+    wanted = torch.from_numpy(tags).to(logits.device, non_blocking=True)
+    weights = logits.new_ones(logits.shape[-1], dtype=torch.float32)
+    weights[0] = OUTSIDE_WEIGHT
+    total = cross_entropy(logits.float(), wanted, weights, reduction="sum")
+    return total, weights[wanted].sum()

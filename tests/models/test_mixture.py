@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from charrnn import CharRNN, CharTokenizer, Mixture, Model
@@ -35,5 +37,5 @@ def test_logits_of_a_model_mixed_with_itself_are_its_own() -> None:
         twice.read(prompt, twice.start())[0], model.read(prompt, model.start())[0], atol=1e-4
     )
     for penalty in (0.7, 1.3, 2.0):
-        wanted = {"max_new_tokens": 40, "seed": 5, "repetition_penalty": penalty}
+        wanted: dict[str, Any] = {"max_new_tokens": 40, "seed": 5, "repetition_penalty": penalty}
         assert twice.generate("ab", **wanted) == model.generate("ab", **wanted)

@@ -29,6 +29,7 @@ from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.folder import card
 from charrnn.folder.reading import read_folder
 from charrnn.folder.record import LABELS
+from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.network.encoder import Encoder
 from charrnn.objectives import classify, tag
@@ -239,6 +240,40 @@ def test_a_classifier_is_validated_by_the_cost_that_its_training_makes_small(
             label_smoothing=smoothing,
         )
     assert scoring.result.nats == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_a_tagger_is_validated_by_the_cost_that_its_training_makes_small() -> None:
+    """Words outside of spans count for a fifth in both; training looked twice as bad."""
+    data, task = task_of("tag")
+    task = replace(task, val=[one._replace(tags=["O", *one.tags[1:]]) for one in task.val])
+    network = network_of(task, model_of(data, "gru"))
+    scoring = Scoring(task, network)
+    for _ in scoring:
+        pass
+    edges, tags = tag.side_by_side([task.words_of(one) for one in task.val])
+    with torch.inference_mode():
+        costs = -network(task.rows_of(task.val), edges).log_softmax(-1).numpy()
+    weights = np.where(tags == 0, 0.2, 1.0)
+    wanted = np.average(costs[np.arange(len(tags)), tags], weights=weights)
+    assert 0 < (tags == 0).sum() < len(tags)
+    assert scoring.result.nats == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["classify", "tag"])
+def test_the_training_loss_is_the_mean_over_all_that_was_predicted(name: str) -> None:
+    """A batch of a few words once weighed as much as one of many."""
+    data, task = task_of(name)
+    learner = Learner(task, model_of(data, "gru"), settings(batch_size=7))
+    losses, numbers = list[float](), list[float]()
+    for step in range(learner.batches.steps_per_epoch):
+        batch = learner.batches.batch(step)
+        cost = task.cost(learner.network, batch, None, torch.Generator())
+        numbers.append(float(cost.number))
+        learner.update()
+        losses.append(float(learner.updates.loss))
+    assert len(set(numbers)) > 1
+    assert learner.loss_count == pytest.approx(sum(numbers))
+    assert learner.mean_loss() == pytest.approx(np.average(losses, weights=numbers), rel=1e-5)
 
 
 def test_a_word_at_which_a_text_is_cut_is_scored_as_it_is_alone() -> None:

@@ -252,7 +252,7 @@ def test_bands_of_series_read_in_logarithms_grow_by_factors(change: float) -> No
     model = forecaster(Task(horizon=2, season=1, window=8), [])
     values = 1000 * change ** np.arange(8.0)[:, None]
     (answer,) = model.predict([values], 8)
-    lower, middle, upper = _bands(answer)
+    lower, _, upper = _bands(answer)
     assert (lower > 0).all()
     factors = np.log(upper / lower).reshape(4, 2).mean(1)
     assert (np.diff(factors) > 0).all()
