@@ -25,7 +25,7 @@ from charrnn.decoding.streams import Stream, arriving, standard_input
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MISSING, nesting_errors, whole
+from charrnn.formats.tables.columns import MISSING, doubled, nesting_errors, whole
 from charrnn.text.corpus import place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
@@ -214,7 +214,7 @@ class File:
         counts = Counter(row)
         twice = next((name for name in row if name and counts[name] > 1), None)
         if twice is not None:
-            raise delimited.doubled(self.name, twice)
+            raise doubled(self.name, twice)
         return row
 
     def _records(self, columns: Sequence[str] | None) -> Generator[object, None, None]:

@@ -136,6 +136,18 @@ def test_a_column_that_is_there_twice_is_refused_where_it_is_read() -> None:
     assert text_of("rows.csv") == "one"
 
 
+def test_a_column_of_parquet_that_is_there_twice_is_refused_where_it_is_read() -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    rows = [["one"], ["eins"], [{"n": "uno"}], [{"n": "un"}]]
+    table = pa.table(rows, names=["text", "label", "meta", "meta"])
+    pyarrow.parquet.write_table(table, "a.parquet")
+    assert text_of("a.parquet") == "one"
+    with pytest.raises(BadDataError, match=r"a\.parquet: two columns are named meta; give each"):
+        text_of("a.parquet", text_column="meta.n")
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -22,6 +22,7 @@ __all__ = [
     "MissingColumnError",
     "column_of",
     "documents",
+    "doubled",
     "has",
     "nesting_errors",
     "whole",
@@ -180,6 +181,12 @@ def nesting_errors(name: str) -> Iterator[None]:
     except RecursionError:
         found = f"{name}: broken JSON (it is nested too deeply)"
         raise BadDataError(found, "check the file") from None
+
+
+def doubled(name: str, column: str) -> BadDataError:
+    """The error for a table that has a column twice."""
+    found = f"{name}: two columns are named {column}"
+    return BadDataError(found, "give each column a name of its own")
 
 
 def whole(name: str, record: dict[str, Any], reading: Reading) -> dict[str, Any]:

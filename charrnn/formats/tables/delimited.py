@@ -14,9 +14,9 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
-from charrnn.formats.tables.columns import column_of, documents
+from charrnn.formats.tables.columns import column_of, documents, doubled
 
-__all__ = ["DELIMITERS", "SEPARATED", "cells", "doubled", "header_in", "longer", "rows"]
+__all__ = ["DELIMITERS", "SEPARATED", "cells", "header_in", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
@@ -155,12 +155,6 @@ def _records(
             raise longer(name, line, row, header)
         elif row:
             yield dict(zip(header, row, strict=False))
-
-
-def doubled(name: str, column: str) -> BadDataError:
-    """The error for a table that has a column twice."""
-    found = f"{name}: two columns are named {column}"
-    return BadDataError(found, "give each column a name of its own")
 
 
 def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:
