@@ -199,7 +199,8 @@ class File:
         self.notes += [f"{self.name}: {note}" for note in notes]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
-        with nesting_errors(self.name), closing(self._records(columns)) as records:
+        notes: list[str] = []
+        with nesting_errors(self.name), closing(self._records(columns, notes)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
                     kind = type(record).__name__
@@ -209,6 +210,7 @@ class File:
                 cells = whole(self.name, record, self.reading) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
+        self.notes += [f"{self.name}: {note}" for note in notes]
 
     def _header(self, row: list[str]) -> list[str]:
         counts = Counter(row)
@@ -217,12 +219,14 @@ class File:
             raise doubled(self.name, twice)
         return row
 
-    def _records(self, columns: Sequence[str] | None) -> Generator[object, None, None]:
+    def _records(
+        self, columns: Sequence[str] | None, notes: list[str]
+    ) -> Generator[object, None, None]:
         if self.source is None:
             return hub_records(self.name, self.reading)
         if self.form is Form.PARQUET:
             return parquet.records(self.source, columns)
-        return jsons.records(self.source, self.reading, columns[0] if columns else "")
+        return jsons.records(self.source, self.reading, columns[0] if columns else "", notes)
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """The lines of a text with their numbers, without what ends them."""

@@ -168,7 +168,8 @@ def is_no_text(path: Path, reading: Reading) -> bool:
             if kinds.kind_of(source.stream.head, reading.rules):
                 return True
             try:
-                for _ in decoded(source.name, source.stream, Reading(reading.encoding, rules=1)):
+                usual = Reading(reading.encoding, rules=1)
+                for _ in decoded(source.name, source.stream, usual, []):
                     pass
             except NotTextError:
                 return True

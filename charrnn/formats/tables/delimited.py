@@ -50,7 +50,7 @@ def cells(
         BadDataError: if it is broken.
     """
     name, before = source.name, 0
-    found = lines(decoded(name, source.stream, reading), name)
+    found = lines(decoded(name, source.stream, reading, notes), name)
     first = next(found, "")
     if first.startswith(BOM):
         first = first[1:]

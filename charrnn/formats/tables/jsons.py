@@ -28,22 +28,25 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
         BadDataError: if it is not JSON.
         MissingColumnError: if no record has the column.
     """
-    column = column_of(reading)
-    return documents(source.name, records(source, reading, column), reading)
+    column, notes = column_of(reading), list[str]()
+    return documents(source.name, records(source, reading, column, notes), reading, notes)
 
 
-def records(source: Source, reading: Reading, column: str) -> Generator[object, None, None]:
+def records(
+    source: Source, reading: Reading, column: str, notes: list[str]
+) -> Generator[object, None, None]:
     """The records of a file as they stand.
 
     Args:
         source: the file.
         reading: its encoding.
         column: which the records have, if they lie in an array within an object.
+        notes: gets what was noticed, once the last one is read.
 
     Raises:
         BadDataError: if it is not JSON.
     """
-    values = _Values(source.name, decoded(source.name, source.stream, reading))
+    values = _Values(source.name, decoded(source.name, source.stream, reading, notes))
     by_line = source.file_name.lower().endswith((".jsonl", ".ndjson"))
     return _records(values, column, by_line)
 
