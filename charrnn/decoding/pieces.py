@@ -269,6 +269,6 @@ def _wrong(
         )
     return NotTextError(
         f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}",
-        "choose the --encoding that reads right for all files, or convert this one to "
-        f"{encoding}, or choose --errors replace, or --tokenizer byte",
+        f"convert it to {encoding}, or choose the --encoding in which all files read right, or "
+        "--errors replace, or --tokenizer byte",
     )

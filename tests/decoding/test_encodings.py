@@ -94,7 +94,7 @@ def test_utf_8_that_is_read_in_another_encoding_is_told(name: str, content: str)
 
 def test_a_text_that_is_partly_in_utf_8_is_told_with_what_becomes_of_it() -> None:
     Path("a.txt").write_bytes("Es war spät.\n".encode("cp1252") * 5 + POEM.encode())
-    assert "choose the --encoding that reads right" in advice("a.txt")
+    assert "choose the --encoding in which all files read right" in advice("a.txt")
     assert read_corpus(["a.txt"], Reading(encoding="cp1252")).notes == (f"a.txt: {NOTE}",)
 
 
@@ -116,7 +116,7 @@ def test_words_that_happen_to_be_utf_8_too_are_not_told() -> None:
 def test_the_encoding_is_said_to_be_that_of_all_files() -> None:
     Path("a.txt").write_bytes(POEM.encode())
     Path("b.txt").write_bytes(POEM.encode("cp1252"))
-    with pytest.raises(BadDataError, match="that reads right for all files, or convert this one"):
+    with pytest.raises(BadDataError, match="to utf-8, or choose the --encoding in which all files"):
         read_corpus(["."])
 
 

@@ -188,8 +188,8 @@ def test_what_is_no_text_is_never_to_be_learnt_as_bytes(name: str) -> None:
     for content, advice in (
         (
             b'{"text": "d\xe9j\xe0"}\n',
-            "choose the --encoding that reads right for all files, or convert this one to utf-8, "
-            "or choose --errors replace",
+            "convert it to utf-8, or choose the --encoding in which all files read right, or "
+            "--errors replace",
         ),
         (b"\x89PNG\r\n\x1a\n\0\0", "convert it to plain text"),
     ):

@@ -14,6 +14,7 @@ import pytest
 
 from charrnn import Reading, read_corpus, resume, train
 from charrnn.errors import MissingInputError, UsageError
+from charrnn.examples.labelled import read_labelled
 from charrnn.examples.pairs import read_pairs
 from charrnn.examples.tagged import read_tagged
 from tests.commands import run as command
@@ -252,6 +253,11 @@ class TestRunsBegunBefore:
         assert [(pair.source, pair.target) for pair in pairs] == [("a\r\nb", "c\ufeff")]
         Path("e.jsonl").write_text('{"text": "Ann\\r\\nin", "spans": []}')
         assert [one.text for one in read_tagged(["e.jsonl"], reading, [])] == ["Ann\r\nin"]
+
+    def test_documents_of_examples_are_read_as_by_the_third_rules(self) -> None:
+        Path("a.html").write_text("__label__a &amp;\n__label__b <p>\n")
+        found = read_labelled(["a.html"], Reading(rules=3), [], None)
+        assert [(one.text, one.label) for one in found] == [("&amp;", "a"), ("<p>", "b")]
 
     def test_a_run_goes_on_with_its_rules(self) -> None:
         """A run whose state names no rules was begun under the first."""
