@@ -235,7 +235,7 @@ class File:
             return hub_records(self.name, self.reading)
         if self.form is Form.PARQUET:
             return parquet.records(self.source, columns)
-        return jsons.records(self.source, self.reading, columns[0] if columns else "", notes)
+        return jsons.records(self.source, self.reading, columns or (), notes)
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """The lines of a text with their numbers, without what ends them."""

@@ -232,7 +232,7 @@ def parsed(name: str, text: str, chunk: int) -> list[Any]:
     parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsons, "decoded", lambda *_: parts)
-        return list(jsons.records(source, Reading(), "text", []))
+        return list(jsons.records(source, Reading(), ["text"], []))
 
 
 @given(
