@@ -77,8 +77,9 @@ def _is_column(value: object) -> bool:
 def _refuse_columns(name: str, found: Iterable[str], wanted: Sequence[str]) -> None:
     """Refuse an object that has in itself all values of one of the columns that are wanted."""
     if names := [name for name in found if not wanted or name in wanted]:
+        all_values = f"all values of {listing(names)} are in one object"
         raise BadDataError(
-            f"{name}: all values of {listing(names)} are in one object, not in a record for each row",
+            f"{name}: {all_values}, not in a record for each row",
             'write an array of records, in pandas with orient="records"',
         )
 
