@@ -328,6 +328,18 @@ def test_rows_without_text_are_counted() -> None:
     assert read_corpus(["a.csv"]).notes == ("a.csv: 3 of 6 rows hold no text",)
 
 
+def test_a_row_that_is_quoted_as_a_whole_is_told_as_that() -> None:
+    Path("a.csv").write_text('n,text\n1,"Hi, you"\n"2,bye"\n3\n')
+    corpus = read_corpus(["a.csv"])
+    assert corpus.text == "Hi, you"
+    assert corpus.notes == (
+        "a.csv: line 3 is quoted as a whole, and so one cell without a column text",
+        "a.csv: 2 of 3 rows hold no text",
+    )
+    Path("b.csv").write_text('text,n\n"Hi, you"\n')
+    assert read_corpus(["b.csv"]).notes == ()
+
+
 def test_parquet_may_be_nested() -> None:
     import pyarrow as pa
     import pyarrow.parquet
