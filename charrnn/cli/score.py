@@ -36,9 +36,7 @@ def score(
 
     model, others = (arguments[0], arguments[1:]) if arguments else (None, [])
     if others:
-        name, text = map(shlex.quote, (str(model), others[0]))
-        advice = f"charrnn score {name} < {text}, or charrnn eval {name} {text}"
-        raise UsageError(f"{others[0]} is given, but score reads standard input", advice)
+        raise _given(str(model), others[0])
     loaded = load(model)
     reading = take(Reading, given).for_tokens(loaded.tokenizer.unit)
     end, scored = loaded.tokenizer.end, 0
@@ -66,6 +64,16 @@ def score(
 
     with not_as_bytes():
         answer_in_batches(texts, BLOCK, answer)
+
+
+def _given(model: str, source: str) -> UsageError:
+    """The error for a text that is named; standard input is read as a plain one."""
+    from charrnn.formats.registry import is_plain
+
+    name, text = map(shlex.quote, (model, source))
+    plain = f"charrnn score {name} < {text}, or " if is_plain(source, Reading()) else ""
+    found = f"{source} is given, but score reads standard input"
+    return UsageError(found, f"{plain}charrnn eval {name} {text}")
 
 
 def _lines(reading: Reading, before_waiting: Callable[[], object]) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 
 from charrnn.decoding.kinds import decodes
 
-__all__ = ["likely", "shown"]
+__all__ = ["SeemsUtf8", "likely", "shown"]
 
 # The encodings that files are in, apart from Unicode's; a detector that looks for all of them
 # finds rare ones in short texts.
@@ -19,6 +20,43 @@ COMMON = (
 KNOWN_AS = {"cp932": "Shift-JIS", "cp949": "EUC-KR", "koi8_r": "KOI8-R"}
 DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.:-]{3,20})""", re.IGNORECASE)
 AROUND = 16  # characters shown before and after
+FOREIGN = re.compile(r"\w{0,9}[^\x00-\x7f\s]\w{0,6}")  # of a word that is not all ASCII
+
+
+class SeemsUtf8:
+    """Sees whether a text that is read in another encoding is, or has, one in UTF-8.
+
+    A word of another encoding can have the bytes of UTF-8, but hardly every tenth line.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = "" if codecs.lookup(encoding).name.startswith("utf") else encoding
+        self._lines = self._like_utf8 = 0  # of those with other bytes than ASCII's
+        self._word = ""
+
+    def feed(self, data: bytes) -> None:
+        """Look at the next bytes of the text."""
+        if not self._encoding or data.isascii():
+            return
+        for line in data.split(b"\n"):
+            if line.isascii():
+                continue
+            self._lines += 1
+            try:
+                text = codecs.getincrementaldecoder("utf-8")().decode(line)
+            except UnicodeDecodeError:
+                continue
+            if word := FOREIGN.search(text):
+                self._like_utf8 += 1
+                self._word = self._word or word[0]
+
+    def notes(self) -> list[str]:
+        """What to say of the text, if anything."""
+        read = self._word.encode().decode(self._encoding or "utf-8", "replace")
+        if read == self._word or self._like_utf8 * 10 < self._lines:
+            return []
+        found = f"read as {self._encoding}, {self._word!r} becomes {read!r}"
+        return [f"some of it looks like UTF-8: {found}"]
 
 
 def likely(sample: bytes, place: int, expected: str) -> list[tuple[str, str]]:

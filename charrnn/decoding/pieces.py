@@ -1,6 +1,6 @@
 """From bytes to text, piece by piece, so that a file of any size takes little memory.
 
-decoded(name, stream, reading)    # Stream → str, str, …, as they are
+decoded(name, stream, reading, notes)    # Stream → str, str, …, as they are
 pieces(name, stream, reading)     # Stream → Piece, Piece, …, cleaned
 document(name, texts, notes)      # str, str, … → Piece, Piece, …, of what is no plain text
 """
@@ -73,15 +73,16 @@ def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Pie
         else Stream(file, arrives=isinstance(file, Arriving), encoding=reading.encoding)
     )
     cleaner: AnyCleaner | None = EarlierCleaner() if reading.rules == 1 else None
+    notes: list[str] = []
     first = True
-    for text in decoded(name, stream, reading):
+    for text in decoded(name, stream, reading, notes):
         if cleaner is None and not is_clean(text):
             cleaner = _cleaner(stream, reading)
         if ready := cleaner.feed(text) if cleaner else text:
             yield Piece(name, ready, first)
             first = False
     cleaner = cleaner or Cleaner()
-    yield Piece(name, cleaner.feed("", last=True), first, cleaner.notes())
+    yield Piece(name, cleaner.feed("", last=True), first, (*notes, *cleaner.notes()))
 
 
 def parts(name: str, file: BinaryIO | Stream, reading: Reading, notes: list[str]) -> Iterator[str]:
@@ -126,8 +127,8 @@ def read_text(name: str, file: Readable, reading: Reading) -> tuple[str, tuple[s
     return "".join(piece.text for piece in found), found[-1].notes
 
 
-def decoded(name: str, stream: Stream, reading: Reading) -> Iterator[str]:
-    """The text of a file as it is.
+def decoded(name: str, stream: Stream, reading: Reading, notes: list[str]) -> Iterator[str]:
+    """The text of a file as it is; `notes` gets what it seems to be instead.
 
     Raises:
         BadDataError: if it is not text in this encoding.
@@ -136,6 +137,7 @@ def decoded(name: str, stream: Stream, reading: Reading) -> Iterator[str]:
     _refuse_other_kinds(name, stream.head, reading)
     decoder = _decoder(reading, stream.head)
     before, read, seen = b"", 0, len(stream.head)
+    seems = encodings.SeemsUtf8(reading.encoding)
     while True:
         data = stream.some()
         read += len(data)
@@ -143,6 +145,7 @@ def decoded(name: str, stream: Stream, reading: Reading) -> Iterator[str]:
         if len(stream.head) > seen:
             _refuse_other_kinds(name, stream.head, reading)
             seen = len(stream.head)
+        seems.feed(data)
         try:
             yield decoder.decode(data, final=last)
         except UnicodeDecodeError as error:
@@ -153,6 +156,7 @@ def decoded(name: str, stream: Stream, reading: Reading) -> Iterator[str]:
         except UnicodeError:  # some codecs, like punycode, don't say where the error is
             raise _wrong(name, stream.head, reading.encoding) from None
         if last:
+            notes += seems.notes()
             return
         before = (before + data)[-AROUND:]
 
@@ -265,5 +269,6 @@ def _wrong(
         )
     return NotTextError(
         f"{name}: {byte} is not {encoding}; it may be {encodings.shown(found)}",
-        "choose the --encoding that reads right, or --errors replace, or --tokenizer byte",
+        f"convert it to {encoding}, or choose the --encoding in which all files read right, or "
+        "--errors replace, or --tokenizer byte",
     )

@@ -20,12 +20,12 @@ from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, not_as_bytes, pieces, whole_lines
+from charrnn.decoding.pieces import NotTextError, Piece, not_as_bytes, pieces, whole_lines
 from charrnn.decoding.streams import Stream, arriving, standard_input
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MISSING, nesting_errors, whole
+from charrnn.formats.tables.columns import MISSING, doubled, nesting_errors, whole
 from charrnn.text.corpus import place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
@@ -145,6 +145,13 @@ class File:
         """What the numbers count: lines or rows."""
         return "line" if self.is_text else "row"
 
+    @property
+    def is_document(self) -> bool:
+        """Whether it is a page, a film or a book, whose text is not what stands in the file."""
+        if self.source is None or self.form is not Form.TEXT or self.reading.rules < 4:
+            return False
+        return not formats.is_plain(self.source.file_name, self.reading)
+
     def grow(self) -> bool:
         """Wait for more of the start of what arrives; whether more has come."""
         if self.source is None or not self.source.stream.grow():
@@ -183,6 +190,8 @@ class File:
 
     def _cells(self, is_header: Callable[[list[str]], bool]) -> Iterator[Row]:
         assert self.source is not None, "a data set has records"
+        if self.is_document:
+            raise BadDataError(f"{self.name}: a document, not a table", "save its table as .csv")
         notes: list[str] = []
         header: list[str] | None = None
         for line, row in delimited.cells(self.source, self.reading, notes, is_header):
@@ -199,7 +208,8 @@ class File:
         self.notes += [f"{self.name}: {note}" for note in notes]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
-        with nesting_errors(self.name), closing(self._records(columns)) as records:
+        notes: list[str] = []
+        with nesting_errors(self.name), closing(self._records(columns, notes)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
                     kind = type(record).__name__
@@ -209,33 +219,41 @@ class File:
                 cells = whole(self.name, record, self.reading) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
+        self.notes += [f"{self.name}: {note}" for note in notes]
 
     def _header(self, row: list[str]) -> list[str]:
         counts = Counter(row)
         twice = next((name for name in row if name and counts[name] > 1), None)
         if twice is not None:
-            raise delimited.doubled(self.name, twice)
+            raise doubled(self.name, twice)
         return row
 
-    def _records(self, columns: Sequence[str] | None) -> Generator[object, None, None]:
+    def _records(
+        self, columns: Sequence[str] | None, notes: list[str]
+    ) -> Generator[object, None, None]:
         if self.source is None:
             return hub_records(self.name, self.reading)
         if self.form is Form.PARQUET:
             return parquet.records(self.source, columns)
-        return jsons.records(self.source, self.reading, columns[0] if columns else "")
+        return jsons.records(self.source, self.reading, columns or (), notes)
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """The lines of a text with their numbers, without what ends them."""
         assert self.source is not None, "a data set has no lines"
         waiting, number = list[str](), 0
         with _reading(self.name):
-            for piece in pieces(self.name, self.source.stream, self.reading):
+            for piece in self._pieces(self.source):
                 whole = whole_lines(piece.text, waiting)
                 yield from enumerate(whole, number + 1)
                 number += len(whole)
                 self.notes += [f"{self.name}: {note}" for note in piece.notes]
             if rest := "".join(waiting):
                 yield number + 1, rest
+
+    def _pieces(self, source: Source) -> Iterator[Piece]:
+        if self.is_document:
+            return formats.format_of(source.file_name, self.reading).read(source, self.reading)
+        return pieces(self.name, source.stream, self.reading)
 
     def no_column(self, column: str, option: str) -> UsageError:
         """The error for a table without a column that it should have."""
@@ -292,10 +310,10 @@ def _opened(
 ) -> Iterator[File]:
     if isinstance(one, Path):
         with _reading(str(one)):
-            if _form_of(one.name) is Form.PARQUET:
+            if _is_whole(one.name, reading) and one.name == plain_name(one.name):
                 with one.open("rb") as file:  # for the errors that a file can have
                     source = Source(str(one), one.name, Stream(file), one)
-                yield File(str(one), Form.PARQUET, "", notes, reading, source)
+                yield File(str(one), _form_of(one.name), "", notes, reading, source)
                 return
             passed: dict[str, None] = {}
             with closing(sources_of(one, reading, passed)) as found:
@@ -326,9 +344,15 @@ def _form_of(name: str) -> Form:
     return BY_SUFFIX.get(PurePosixPath(plain_name(name)).suffix.lower(), Form.TEXT)
 
 
+def _is_whole(name: str, reading: Reading) -> bool:
+    """Whether a file is needed itself, and not only a stream of its bytes."""
+    is_document = reading.rules > 3 and formats.format_of(name, reading).whole
+    return is_document or _form_of(name) is Form.PARQUET
+
+
 def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     form = _form_of(source.file_name)
-    if form is Form.PARQUET:
+    if _is_whole(source.file_name, reading):
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
     start = _start_of(source.stream, reading)
     while OPEN.match(start) and source.stream.grow():

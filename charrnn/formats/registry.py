@@ -36,6 +36,7 @@ __all__ = [
     "format_of",
     "hidden",
     "is_no_text",
+    "is_plain",
     "passed_by",
     "skipped",
 ]
@@ -87,6 +88,12 @@ def format_of(name: str, reading: Reading) -> Format:
         suffix = Path(name.removesuffix(".gz")).suffix
         return FORMATS[suffix] if suffix in EARLIER else PLAIN
     return FORMATS.get(PurePosixPath(plain_name(name)).suffix.lower(), PLAIN)
+
+
+def is_plain(name: str, reading: Reading) -> bool:
+    """Whether a file of this name holds its text as it stands, not in a table, a page or a film."""
+    is_compressed = name != plain_name(name) or is_archive(name)
+    return format_of(name, reading) is PLAIN and not is_compressed
 
 
 def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
@@ -168,7 +175,8 @@ def is_no_text(path: Path, reading: Reading) -> bool:
             if kinds.kind_of(source.stream.head, reading.rules):
                 return True
             try:
-                for _ in decoded(source.name, source.stream, Reading(reading.encoding, rules=1)):
+                usual = Reading(reading.encoding, rules=1)
+                for _ in decoded(source.name, source.stream, usual, []):
                     pass
             except NotTextError:
                 return True

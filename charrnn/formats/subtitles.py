@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
@@ -16,6 +16,8 @@ __all__ = ["texts"]
 TIMES = re.compile(r"\s*[\d:.,]+\s*-->\s*[\d:.,]+")
 HEADERS = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)\b")
 MAX_LINES = 1000  # lines of a block
+FIRST = 100  # cues that show whether captions roll
+LONGEST = 4  # lines that a caption repeats
 MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 
 
@@ -29,8 +31,9 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     notes: list[str] = []
     found = lines(parts(source.name, source.stream, reading, notes), source.name)
     spoken = _spoken if reading.rules > 2 else _spoken_before
-    said = (_said(line, is_vtt) for line in spoken(_blocks(found), is_vtt))
-    yield from document(source.name, (f"{line}\n" for line in said if line), notes)
+    cues = _cues(spoken(_blocks(found), is_vtt), is_vtt)
+    said = _once(cues, notes) if reading.rules > 3 else chain.from_iterable(cues)
+    yield from document(source.name, (f"{line}\n" for line in said), notes)
 
 
 def _blocks(found: Iterable[str]) -> Iterator[list[str]]:
@@ -47,7 +50,7 @@ def _blocks(found: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _spoken(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
-    """The lines without numbers and times, wherever these stand.
+    """The lines without numbers and times, wherever these stand; an empty one for a time.
 
     Empty lines may be missing or doubled. Digits alone in a block are the number of what comes next
     if that begins with its time.
@@ -62,12 +65,12 @@ def _spoken(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
             continue
         *others, last = block if at is None else ["", *block[at + 1 :]]
         for line, after in pairwise([*others, last]):
-            if not TIMES.match(line) and not (line.isdecimal() and TIMES.match(after)):
-                yield line
+            if not (line.isdecimal() and TIMES.match(after)):
+                yield "" if TIMES.match(line) else line
         if last.isdecimal() and len(block) in (1, MAX_LINES):
             held = last
-        elif not TIMES.match(last):
-            yield last
+        else:
+            yield "" if TIMES.match(last) else last
     yield held
 
 
@@ -77,6 +80,45 @@ def _spoken_before(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
         at = next((at for at, line in enumerate(block[:2]) if TIMES.match(line)), None)
         if at is not None or not (is_vtt and HEADERS.match(block[0])):
             yield from block if at is None else block[at + 1 :]
+
+
+def _cues(spoken: Iterable[str], is_vtt: bool) -> Iterator[list[str]]:
+    """The lines without markup that are shown together; each cue has some."""
+    cue: list[str] = []
+    for line in spoken:
+        if cue and (not line or len(cue) == MAX_LINES):
+            yield cue
+            cue = []
+        if said := _said(line, is_vtt):
+            cue.append(said)
+    if cue:
+        yield cue
+
+
+def _once(cues: Iterator[list[str]], notes: list[str]) -> Iterator[str]:
+    """The lines of cues; of captions that roll, each once.
+
+    There the last lines of a cue stay above those that come next, as YouTube has it. What is said
+    twice in other cues is read twice.
+    """
+    first = list(islice(cues, FIRST))
+    rolled = [0 < _repeated(before, cue) < len(cue) for before, cue in pairwise(first)]
+    rolls = sum(rolled) > max(1, len(rolled) // 4)
+    before, left_out = list[str](), 0
+    for cue in chain(first, cues):
+        repeated = _repeated(before, cue) if rolls else 0
+        yield from cue[repeated:]
+        before, left_out = cue, left_out + repeated
+    if left_out:
+        notes.append(
+            f"left out {left_out:,} lines of rolling captions, which stand in the one before, too"
+        )
+
+
+def _repeated(before: list[str], cue: list[str]) -> int:
+    """How many lines at the beginning of a cue are the last ones of the cue before."""
+    most = min(len(before), len(cue), LONGEST)
+    return next((n for n in range(most, 0, -1) if before[-n:] == cue[:n]), 0)
 
 
 def _said(line: str, is_vtt: bool) -> str:

@@ -177,6 +177,9 @@ def test_lines_are_scored_without_pytorch(desk: Path) -> None:
         (("eval", "verse", "other.txt", "--html", "no/page.html"), 73, "no/page.html"),
         (("eval", "verse", "other.txt", "--dynamic", "verse.txt", "--rate", -1), 2, "rate is -1"),
         (("score", "verse", "a.txt"), 2, "; charrnn score verse < a.txt, or charrnn eval verse a"),
+        (("score", "verse", "film.srt"), 2, "standard input; charrnn eval verse film.srt"),
+        (("score", "verse", "rows.jsonl"), 2, "standard input; charrnn eval verse rows.jsonl"),
+        (("score", "verse", "a.txt.gz"), 2, "standard input; charrnn eval verse a.txt.gz"),
         (("score", "nobody"), 66, "no model folder nobody"),
     ],
 )
@@ -198,7 +201,7 @@ def test_a_text_for_a_model_is_not_to_be_learnt_as_bytes(desk: Path, verb: tuple
     (desk / "latin.txt").write_bytes("the \xe9 \xe0".encode("latin-1"))
     done = run(desk, verb[0], "verse", "latin.txt", *verb[1:])
     assert done.returncode == 65
-    assert done.stderr.endswith(" reads right, or --errors replace\n")
+    assert done.stderr.endswith(" read right, or --errors replace\n")
 
 
 def test_a_line_that_cannot_be_scored_is_named(desk: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from charrnn import Reading, read_corpus
 from charrnn.errors import BadDataError
 from tests.text.reading import text_of
 
@@ -66,6 +68,56 @@ def test_what_a_page_says_of_itself_comes_first() -> None:
 def test_a_page_that_names_no_encoding_of_python_is_still_one_error() -> None:
     Path("a.html").write_bytes(b'<meta charset="x-nonsense"><p>caf\xe9 noir et th\xe9')
     assert "cp1252 (" in advice("a.html")
+
+
+NOTE = "some of it looks like UTF-8: read as cp1252, 'schön' becomes 'schÃ¶n'"
+POEM = "Es war sehr schön,\nund es war spät.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", POEM),
+        ("a.txt", "Es war.\n" * 5000 + POEM),
+        ("a.html", f"<p>{POEM}</p>"),
+        ("a.csv", f'text\n"{POEM}"\n'),
+        ("a.jsonl", json.dumps({"text": POEM}, ensure_ascii=False)),
+    ],
+    ids=["text", "late", "page", "table", "JSON"],
+)
+def test_utf_8_that_is_read_in_another_encoding_is_told(name: str, content: str) -> None:
+    Path(name).write_bytes(content.encode())
+    corpus = read_corpus([name], Reading(encoding="cp1252"))
+    assert "schÃ¶n" in corpus.text
+    assert corpus.notes == (f"{name}: {NOTE}",)
+
+
+def test_a_text_that_is_partly_in_utf_8_is_told_with_what_becomes_of_it() -> None:
+    Path("a.txt").write_bytes("Es war spät.\n".encode("cp1252") * 5 + POEM.encode())
+    assert "choose the --encoding in which all files read right" in advice("a.txt")
+    assert read_corpus(["a.txt"], Reading(encoding="cp1252")).notes == (f"a.txt: {NOTE}",)
+
+
+@pytest.mark.parametrize("encoding", VERSES)
+def test_a_text_in_its_own_encoding_is_not_said_to_look_like_another(encoding: str) -> None:
+    Path("a.txt").write_bytes((VERSES[encoding] * 500).encode(encoding))
+    assert read_corpus(["a.txt"], Reading(encoding=encoding)).notes == ()
+    words = "\n".join(re.findall(r"\w+", VERSES[encoding]))
+    Path("b.txt").write_bytes(words.encode(encoding))
+    assert read_corpus(["b.txt"], Reading(encoding=encoding)).notes == ()
+
+
+def test_words_that_happen_to_be_utf_8_too_are_not_told() -> None:
+    """In cp1251, "Её" has the bytes that in UTF-8 are "Ÿ"."""
+    Path("a.txt").write_bytes("\n".join(["Её", *VERSES["cp1251"].split() * 5]).encode("cp1251"))
+    assert read_corpus(["a.txt"], Reading(encoding="cp1251")).notes == ()
+
+
+def test_the_encoding_is_said_to_be_that_of_all_files() -> None:
+    Path("a.txt").write_bytes(POEM.encode())
+    Path("b.txt").write_bytes(POEM.encode("cp1252"))
+    with pytest.raises(BadDataError, match="to utf-8, or choose the --encoding in which all files"):
+        read_corpus(["."])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from charrnn import Reading
+from charrnn import Reading, read_corpus
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples.inputs import texts_in
+from tests.formats.shelf import write_shelf
 from tests.text.reading import PARTS, READINGS, Parts
 
 
@@ -38,6 +40,26 @@ def test_a_text_that_is_missing_is_empty_wherever_it_is() -> None:
     assert read("deep.parquet", "m.text") == ["", "good"]
     Path("short.csv").write_text("id,text\n1\n2,good\n3,\n")
     assert read("short.csv") == ["", "good", ""]
+
+
+@pytest.mark.parametrize("name", ["film.srt", "page.html", "letter.docx", "book.epub"])
+def test_a_document_is_read_as_language_models_read_it(name: str) -> None:
+    """Its markup and times were answered, too, and .docx was to be saved as .docx."""
+    write_shelf(Path(), "Quillipop\nHarold\n")
+    assert read(name) == read_corpus([name]).text.splitlines()
+    assert read(name)[:2] == ["Quillipop", "Harold"]
+    with pytest.raises(BadDataError, match=f"{name}: a document, not a table; save its table as"):
+        read(name, "text")
+
+
+def test_a_document_in_an_archive_is_read_if_it_can_be() -> None:
+    write_shelf(Path(), "Quillipop\nHarold\n")
+    for name in ("film.srt", "letter.docx"):
+        with zipfile.ZipFile(f"{name}.zip", "w") as archive:
+            archive.write(name)
+    assert read("film.srt.zip") == ["Quillipop", "Harold"]
+    with pytest.raises(BadDataError, match=r"letter\.docx: it can't be read compressed; unpack it"):
+        read("letter.docx.zip")
 
 
 def test_a_column_that_no_row_has_is_refused_before_any_text() -> None:

@@ -42,6 +42,14 @@ def test_every_format_has_the_same_pairs() -> None:
     assert read("headless.tsv", "quoted.csv") == PAIRS * 2
 
 
+def test_two_films_are_paired_by_what_is_said() -> None:
+    """The empty lines between them were refused."""
+    cue = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n"
+    for which, name in enumerate(("film.en.srt", "film.de.srt")):
+        Path(name).write_text("".join(cue.format(pair[which]) for pair in PAIRS))
+    assert read("film.en.srt", "film.de.srt") == PAIRS
+
+
 def test_pairs_are_cleaned_as_every_text_is_and_that_is_said() -> None:
     rows = [
         {"source": "\ufeffone\r\ntwo", "target": "ei\0ns\rzwei"},

@@ -182,13 +182,45 @@ def test_a_broken_file_is_told_while_it_is_read() -> None:
         rows_of("missing.csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "columns", "found"),
+    [
+        ({"y": [1, 2]}, None, "y"),
+        ({"n": 1, "text": ["a", "b"], "label": ["x", "y"]}, ["text", "label"], "text, label"),
+        ({"text": {"0": "a", "1": "b"}, "n": {"0": 1, "1": 2}}, ["text", "label"], "text"),
+        ({"columns": ["y"], "data": [[1], [2]]}, None, "columns, data"),
+        ({"tokens": ["Ann"], "tags": ["B"]}, ["text", "tokens", "tags"], "tokens, tags"),
+    ],
+)
+def test_an_object_of_columns_is_refused_as_one(
+    content: object, columns: list[str] | None, found: str
+) -> None:
+    """They were said to be '[]', or not to be there."""
+    Path("a.json").write_text(json.dumps(content))
+    (file,) = opened(["a.json"], Reading(), [])
+    with pytest.raises(BadDataError) as caught:
+        list(file.rows(lambda _: True, columns))
+    assert caught.value.found == (
+        f"a.json: all values of {found} are in one object, not in a record for each row"
+    )
+
+
+def test_an_object_with_an_array_of_records_may_have_other_arrays() -> None:
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]
+    Path("a.json").write_text(json.dumps({"labels": ["x", "y"], "data": rows}))
+    for columns in (["text", "label"], None):
+        (file,) = opened(["a.json"], Reading(), [])
+        assert [row.cells for row in file.rows(lambda _: True, columns)] == rows
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.jsonl"])
 def test_what_is_no_text_is_never_to_be_learnt_as_bytes(name: str) -> None:
     """Tasks read characters."""
     for content, advice in (
         (
             b'{"text": "d\xe9j\xe0"}\n',
-            "choose the --encoding that reads right, or --errors replace",
+            "convert it to utf-8, or choose the --encoding in which all files read right, or "
+            "--errors replace",
         ),
         (b"\x89PNG\r\n\x1a\n\0\0", "convert it to plain text"),
     ):

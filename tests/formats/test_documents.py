@@ -89,6 +89,17 @@ def test_a_word_document_is_its_paragraphs(name: str) -> None:
     assert corpus.notes == ()
 
 
+def test_the_guides_above_words_are_left_out_of_a_word_document() -> None:
+    """They stand before the words that they belong to."""
+    ruby = "<w:ruby><w:rt><w:r><w:t>ひがし</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>東</w:t></w:r>"
+    ruby += "</w:rubyBase></w:ruby>"
+    paragraph = f"<w:p><w:r><w:t>今、</w:t>{ruby}<w:t>へ</w:t>{ruby}</w:r></w:p>"
+    write_docx(document=f"<w:document {W}><w:body>{paragraph}</w:body></w:document>")
+    corpus = read_corpus(["a.docx"])
+    assert corpus.text == "今、東へ東\n"
+    assert corpus.notes == ("a.docx: left out 2 phonetic guides above words",)
+
+
 def test_a_book_is_its_chapters_in_the_order_of_reading() -> None:
     write_epub()
     assert text_of("a.epub") == "Chapter one: café\nChapter two\n"

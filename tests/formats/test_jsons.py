@@ -71,6 +71,56 @@ def test_a_chat_is_its_messages_on_lines(name: str) -> None:
         text_of(name)
 
 
+LINK = {"type": "text_link", "text": "the map", "href": "https://example.org"}
+PARTS = ["See ", LINK, ", and ", {"type": "bold", "text": "hurry"}, "!"]
+
+
+@pytest.mark.parametrize("column", ["messages.text", "text"])
+def test_a_text_in_parts_is_whole(column: str) -> None:
+    """As Telegram exports it: of "messages.text.text" only links and bold words were learnt."""
+    messages = [
+        {"id": 1, "type": "message", "text": "Hi"},
+        {"id": 2, "type": "message", "text": PARTS},
+        {"id": 3, "type": "message", "text": [LINK]},
+    ]
+    Path("a.json").write_text(json.dumps({"name": "Ann", "messages": messages}))
+    corpus = read_corpus(["a.json"], Reading(text_column=column))
+    assert corpus.text == "Hi\nSee the map, and hurry!\nthe map"
+    assert corpus.notes == ()
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "a.png"}}
+MIXED = [
+    {"role": "user", "content": "Hi"},
+    {"role": "user", "content": [{"type": "text", "text": "What is "}, PICTURE]},
+    {"role": "user", "content": [PICTURE]},
+    {"role": "bot", "content": [{"type": "text", "text": "A "}, {"type": "text", "text": "cat."}]},
+]
+
+
+def test_what_a_list_leaves_out_is_counted() -> None:
+    Path("a.jsonl").write_text(json.dumps({"messages": MIXED}) + "\n")
+    corpus = read_corpus(["a.jsonl"], Reading(text_column="messages.content"))
+    assert corpus.text == "Hi\nWhat is \nA cat."
+    left_out = "left out 2 entries of lists that hold no text in the column messages.content"
+    assert corpus.notes == (f"a.jsonl: {left_out}",)
+    corpus = read_corpus(["a.jsonl"], Reading(text_column="messages.content.text"))
+    assert corpus.text == "What is \nA \ncat."
+    assert corpus.notes == (f"a.jsonl: {left_out.replace('2', '3')}.text",)
+    with pytest.raises(UsageError, match=r"from messages\.role, messages\.content$"):
+        text_of("a.jsonl")
+
+
+def test_objects_without_a_text_are_no_parts_of_one() -> None:
+    for entry in ({"role": "user", "content": "Hi"}, {"name": "Ann"}):
+        Path("a.jsonl").write_text(json.dumps({"messages": [entry]}))
+        with pytest.raises(UsageError, match=r"holds an object .* from messages\."):
+            text_of("a.jsonl", text_column="messages")
+    Path("a.jsonl").write_text(json.dumps({"events": [{"type": "click", "name": "b"}]}))
+    with pytest.raises(UsageError, match=r"no text in a column events; .* events\.type, events\.n"):
+        text_of("a.jsonl", text_column="events")
+
+
 def test_a_name_with_a_dot_is_a_name_if_it_is_there() -> None:
     Path("a.jsonl").write_text('{"a.b": "dotted", "a": {"b": "nested", "c": {"d": ["x", "y"]}}}')
     assert text_of("a.jsonl", text_column="a.b") == "dotted"
@@ -182,7 +232,7 @@ def parsed(name: str, text: str, chunk: int) -> list[Any]:
     parts = [text[k : k + chunk] for k in range(0, len(text), chunk)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsons, "decoded", lambda *_: parts)
-        return list(jsons.records(source, Reading(), "text"))
+        return list(jsons.records(source, Reading(), ["text"], []))
 
 
 @given(

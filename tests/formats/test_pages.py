@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import read_corpus
+from charrnn import Reading, read_corpus
 from charrnn.errors import BadDataError
 from charrnn.formats import subtitles
 from charrnn.formats.markup import html as pages
@@ -56,18 +56,41 @@ def test_a_page_is_its_text(name: str) -> None:
     assert corpus.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<ruby><rb>東</rb><rp>(</rp><rt>ひがし</rt><rp>)</rp></ruby>へ", "東(ひがし)へ"),
+        ("<ruby><rbc><rb>東</rb></rbc><rtc><rt>とう</rt></rtc></ruby>へ", "東とうへ"),
+        ("in <st1:city>Rome</st1:city>,<o:p></o:p> she <nobr>said</nobr>", "in Rome, she said"),
+        ("a <my-word>red</my-word> car", "a red car"),
+        ("an <svg><title>x</title><g><path/></g></svg> arrow", "an arrow"),
+        (
+            "if <math><semantics><mrow><mi>x</mi><mo>=</mo><mn>1</mn></mrow>"
+            "<annotation>x = 1</annotation></semantics></math>, then",
+            "if x=1, then",
+        ),
+        ("<picture><img></picture>a<unknown>b", "ab"),
+    ],
+)
+def test_only_blocks_end_a_line(markup: str, text: str) -> None:
+    Path("a.html").write_text(f"<p>{markup}</p><section>So</section>it<hr>ends.<dl><dt>b<dd>c")
+    assert text_of("a.html") == f"{text}\nSo\nit\nends.\nb\nc\n"
+
+
 @given(st.lists(st.integers(0, len(PAGE)), max_size=20))
 def test_a_page_may_come_in_any_parts(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(PAGE)]
     parts = [PAGE[a:b] for a, b in pairwise(places)]
-    assert "".join(pages.text_of("x", parts)) == TEXT
+    assert "".join(pages.text_of("x", parts, Reading().rules)) == TEXT
 
 
 @given(st.lists(st.text("ab &<>\"'é\n\t;#", min_size=1), max_size=5))
 def test_what_was_written_comes_back(paragraphs: list[str]) -> None:
     markup = "".join(f"<p>{html.escape(p)}</p>" for p in paragraphs)
     wanted = [" ".join(p.split()) for p in paragraphs]
-    assert "".join(pages.text_of("x", [markup])) == "".join(f"{p}\n" for p in wanted if p)
+    assert "".join(pages.text_of("x", [markup], Reading().rules)) == "".join(
+        f"{p}\n" for p in wanted if p
+    )
 
 
 def test_a_comment_without_an_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +184,43 @@ def test_a_number_and_its_time_may_be_far_from_any_empty_line(
     cue = "{}\n00:00:0{},000 --> 00:00:0{},500\nline {}\n"
     Path("a.srt").write_text("".join(cue.format(n, n, n, n) for n in range(1, 9)))
     assert read_corpus(["a.srt"]).text == "".join(f"line {n}\n" for n in range(1, 9))
+
+
+def rolling(*said: str) -> str:
+    """Captions as YouTube makes them: the line before stays above, and each stands alone."""
+    cues, before = [], "\n \n"
+    for n, line in enumerate(said):
+        first, *others = line.split()
+        words = f"{first}<00:{n:02}:01.500>" + "".join(f"<c> {word}</c>" for word in others)
+        cues += [f"{n:02}:01.000 --> {n:02}:01.990 align:start{before}{words}"]
+        cues += [f"{n:02}:01.990 --> {n:02}:02.000 align:start\n{line}\n "]
+        before = f"\n{line}\n"
+    return "WEBVTT\nKind: captions\nLanguage: en\n\n" + "\n\n".join(cues) + "\n"
+
+
+SAID = ("so here we are", "at sea", "no", "no", "and it is late", "[Music]", "let us go home")
+
+
+def test_each_line_of_rolling_captions_is_read_once() -> None:
+    """Each was read two or three times."""
+    Path("a.vtt").write_text(rolling(*SAID))
+    corpus = read_corpus(["a.vtt"])
+    assert corpus.text == "".join(f"{line}\n" for line in SAID)
+    left_out = "left out 13 lines of rolling captions, which stand in the one before, too"
+    assert corpus.notes == (f"a.vtt: {left_out}",)
+    Path("a.srt").write_text(re.sub("<[^>]*>| align:start", "", rolling(*SAID)[38:]))
+    assert read_corpus(["a.srt"]).text == corpus.text
+
+
+@pytest.mark.parametrize(
+    "said", [["No!", "No!"] * 30, ["No!\nNo!", "No!"] * 2 + ["Yes.", "And so?", "It ends."] * 4]
+)
+def test_a_line_that_is_said_again_is_read_again(said: list[str]) -> None:
+    cue = "{}\n00:00:{:02},000 --> 00:00:{:02},900\n{}\n\n"
+    Path("a.srt").write_text("".join(cue.format(n, n, n, line) for n, line in enumerate(said)))
+    corpus = read_corpus(["a.srt"])
+    assert corpus.text == "".join(f"{line}\n" for line in said)
+    assert corpus.notes == ()
 
 
 CHATS = {

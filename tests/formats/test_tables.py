@@ -136,6 +136,18 @@ def test_a_column_that_is_there_twice_is_refused_where_it_is_read() -> None:
     assert text_of("rows.csv") == "one"
 
 
+def test_a_column_of_parquet_that_is_there_twice_is_refused_where_it_is_read() -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    rows = [["one"], ["eins"], [{"n": "uno"}], [{"n": "un"}]]
+    table = pa.table(rows, names=["text", "label", "meta", "meta"])
+    pyarrow.parquet.write_table(table, "a.parquet")
+    assert text_of("a.parquet") == "one"
+    with pytest.raises(BadDataError, match=r"a\.parquet: two columns are named meta; give each"):
+        text_of("a.parquet", text_column="meta.n")
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -314,6 +326,18 @@ def test_rows_without_text_are_counted() -> None:
         assert found.text.split() == [str(n) for n in range(0, 900, 3)]
         assert found.notes == (f"{name}: 600 of 900 rows hold no text",)
     assert read_corpus(["a.csv"]).notes == ("a.csv: 3 of 6 rows hold no text",)
+
+
+def test_a_row_that_is_quoted_as_a_whole_is_told_as_that() -> None:
+    Path("a.csv").write_text('n,text\n1,"Hi, you"\n"2,bye"\n3\n')
+    corpus = read_corpus(["a.csv"])
+    assert corpus.text == "Hi, you"
+    assert corpus.notes == (
+        "a.csv: line 3 is quoted as a whole, and so one cell without a column text",
+        "a.csv: 2 of 3 rows hold no text",
+    )
+    Path("b.csv").write_text('text,n\n"Hi, you"\n')
+    assert read_corpus(["b.csv"]).notes == ()
 
 
 def test_parquet_may_be_nested() -> None:

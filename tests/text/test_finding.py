@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from charrnn import Reading, read_corpus, resume, train
+from charrnn import Corpus, Reading, read_corpus, resume, train
 from charrnn.errors import MissingInputError, UsageError
+from charrnn.examples.labelled import read_labelled
 from charrnn.examples.pairs import read_pairs
 from charrnn.examples.tagged import read_tagged
 from tests.commands import run as command
 from tests.conftest import VERSE
+from tests.formats.test_documents import PAGE_FILES, W, page, zip_of
 from tests.text.reading import PNG, text_of
 
 TINY: dict[str, Any] = {"steps": 20, "hidden_size": 8, "embed_size": 4, "batch_size": 4}
@@ -252,6 +254,32 @@ class TestRunsBegunBefore:
         assert [(pair.source, pair.target) for pair in pairs] == [("a\r\nb", "c\ufeff")]
         Path("e.jsonl").write_text('{"text": "Ann\\r\\nin", "spans": []}')
         assert [one.text for one in read_tagged(["e.jsonl"], reading, [])] == ["Ann\r\nin"]
+
+    def test_files_are_read_as_by_the_third_rules(self) -> None:
+        reading = Reading(rules=3)
+        Path("a.html").write_text(
+            "<p>a<rb>b</rb>c<math><mi>x</mi><annotation>y</annotation></math>"
+        )
+        assert read_corpus(["a.html"], reading).text == "a\nb\nc\nx\ny\n"
+        assert read_corpus(["a.html"]).text == "abcx\n"
+        cues = ("a", "a\nb", "b", "b\nc", "c", "c\nd")
+        cue = "00:00:01,000 --> 00:00:02,000\n"
+        Path("b.srt").write_text("\n".join(f"{cue}{lines}\n" for lines in cues))
+        assert read_corpus(["b.srt"], reading).text == "a\na\nb\nb\nb\nc\nc\nc\nd\n"
+        assert read_corpus(["b.srt"]).text == "a\nb\nc\nd\n"
+        ruby = "<w:ruby><w:rt><w:t>r</w:t></w:rt><w:rubyBase><w:t>b</w:t></w:rubyBase></w:ruby>"
+        document = f"<w:document {W}><w:body><w:p>{ruby}</w:p></w:body></w:document>"
+        Path("c.docx").write_bytes(zip_of({"word/document.xml": document}))
+        assert read_corpus(["c.docx"], reading) == Corpus("c", "rb\n")
+        page_files = PAGE_FILES | {"OEBPS/text/ch1.xhtml": page("a<rb>b</rb>c")}
+        Path("d.epub").write_bytes(zip_of(page_files))
+        assert read_corpus(["d.epub"], reading).text == "a\nb\nc\nChapter two\n"
+        assert read_corpus(["d.epub"]).text == "abc\nChapter two\n"
+
+    def test_documents_of_examples_are_read_as_by_the_third_rules(self) -> None:
+        Path("a.html").write_text("__label__a &amp;\n__label__b <p>\n")
+        found = read_labelled(["a.html"], Reading(rules=3), [], None)
+        assert [(one.text, one.label) for one in found] == [("&amp;", "a"), ("<p>", "b")]
 
     def test_a_run_goes_on_with_its_rules(self) -> None:
         """A run whose state names no rules was begun under the first."""

@@ -14,9 +14,10 @@ __all__ = ["texts"]
 SPECIAL = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "\N{NON-BREAKING HYPHEN}"}
 # What is deleted, there twice, or about the looks.
 DROPPED = frozenset({"del", "moveFrom", "Fallback", "instrText", "pPr", "rPr", "sectPr"})
+GUIDE = "rt"  # how to say a word, which stands before it
 
 
-def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
+def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """The text of a document.
 
     Raises:
@@ -25,14 +26,18 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
     """
     notes: list[str] = []
     with xml.opened(source) as package:
-        yield from document(source.name, cleaned(_text(package), notes), notes)
+        yield from document(
+            source.name, cleaned(_text(package, reading.rules, notes), notes), notes
+        )
 
 
-def _text(package: xml.Package) -> Iterator[str]:
-    dropped = 0
+def _text(package: xml.Package, rules: int, notes: list[str]) -> Iterator[str]:
+    dropped = guides = 0
     for event, name, element in package.walk("word/document.xml"):
         if event == "start":
-            dropped += dropped > 0 or name in DROPPED
+            is_guide = name == GUIDE and rules > 3
+            guides += is_guide and not dropped
+            dropped += dropped > 0 or name in DROPPED or is_guide
         elif dropped:
             dropped -= 1
         elif name == "t":
@@ -41,3 +46,6 @@ def _text(package: xml.Package) -> Iterator[str]:
             yield SPECIAL[name]
         elif name == "p":
             yield "\n"
+    if guides:
+        plural = "s" * (guides > 1)
+        notes.append(f"left out {guides:,} phonetic guide{plural} above words")

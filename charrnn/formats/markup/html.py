@@ -13,8 +13,23 @@ from charrnn.errors import BadDataError
 
 __all__ = ["text_of", "texts"]
 
-DROPPED = frozenset({"script", "style", "template", "title"})
-INLINE = frozenset(
+DROPPED = frozenset({"annotation", "annotation-xml", "script", "style", "template", "title"})
+# What stands on lines of its own; all else is within one, as browsers have it.
+BLOCKS = frozenset(
+    [
+        *("address", "article", "aside", "blockquote", "body", "br", "button", "canvas", "caption"),
+        *("center", "col", "colgroup", "datalist", "dd", "details", "dialog", "dir", "div", "dl"),
+        *("dt", "embed", "fieldset", "figcaption", "figure", "footer", "form", "frame", "frameset"),
+        *("h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hgroup", "hr", "html", "iframe"),
+        *("input", "legend", "li", "listing", "main", "marquee", "menu", "nav", "noframes"),
+        *("noscript", "object", "ol", "optgroup", "option", "p", "plaintext", "pre", "search"),
+        *("section", "select", "summary", "table", "tbody", "textarea", "tfoot", "thead", "tr"),
+        *("ul", "video", "audio", "xmp"),
+    ]
+)
+# Earlier, all but these ended a line, and nothing but these four was dropped.
+DROPPED_BEFORE = frozenset({"script", "style", "template", "title"})
+INLINE_BEFORE = frozenset(
     [
         *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn"),
         *("em", "font", "i", "img", "ins", "kbd", "label", "mark", "q", "rp", "rt", "ruby"),
@@ -35,13 +50,14 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     markup = parts(source.name, source.stream, reading, notes)
-    text = cleaned(text_of(source.name, markup), notes)  # again: &#13; is a CR
+    found = text_of(source.name, markup, reading.rules)
+    text = cleaned(found, notes)  # again: &#13; is a CR
     yield from document(source.name, text, notes)
 
 
-def text_of(name: str, markup: Iterable[str]) -> Iterator[str]:
-    """The text of a page whose markup comes in parts."""
-    page = _Page()
+def text_of(name: str, markup: Iterable[str], rules: int) -> Iterator[str]:
+    """The text of a page whose markup comes in parts, by these rules."""
+    page = _Page(rules)
     for part in markup:
         page.feed(part)
         if len(page.rawdata) > LONGEST:
@@ -54,8 +70,10 @@ def text_of(name: str, markup: Iterable[str]) -> Iterator[str]:
 class _Page(HTMLParser):
     """Collects the text of a page, as it is parsed."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: int) -> None:
         super().__init__(convert_charrefs=True)
+        self._by_earlier_rules = rules < 4
+        self._is_dropped = (DROPPED_BEFORE if rules < 4 else DROPPED).__contains__
         self._ready: list[str] = []
         self._begun = False  # whether the line has any text yet
         self._gap = ""  # white space that counts only if text follows on the line
@@ -74,21 +92,24 @@ class _Page(HTMLParser):
             self._ready.append("\n")
         self._begun, self._gap = False, ""
 
+    def _is_block(self, tag: str) -> bool:
+        return tag not in INLINE_BEFORE | CELLS if self._by_earlier_rules else tag in BLOCKS
+
     def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
         """Begin a line for a block."""
-        if tag in DROPPED:
+        if self._is_dropped(tag):
             self._dropped += 1
         elif tag in CELLS:
             self._gap = "\t" if self._begun else ""
-        elif tag not in INLINE:
+        elif self._is_block(tag):
             self._end_line()
             self._preformatted += tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:
         """End the line of a block."""
-        if tag in DROPPED:
+        if self._is_dropped(tag):
             self._dropped = max(0, self._dropped - 1)
-        elif tag not in INLINE | CELLS:
+        elif self._is_block(tag):
             self._end_line()
             self._preformatted = max(0, self._preformatted - (tag == "pre"))
 

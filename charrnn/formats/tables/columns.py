@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
 from itertools import islice
@@ -22,6 +22,7 @@ __all__ = [
     "MissingColumnError",
     "column_of",
     "documents",
+    "doubled",
     "has",
     "nesting_errors",
     "whole",
@@ -72,7 +73,7 @@ def documents(
         BadDataError: for half a character, which JSON can hold, and for lists in lists in lists,
             nested past all reason.
     """
-    column = column_of(reading)
+    column, path = column_of(reading), _Path(column_of(reading))
     cleaner: AnyCleaner = Untouched() if reading.rules == 1 else Cleaner()
     known: dict[str, None] = {}
     number = empty = missing = 0
@@ -83,7 +84,7 @@ def documents(
                 hints.append(
                     f"its column {LABEL} is not read; it is what --task classify learns from"
                 )
-            text = record if isinstance(record, str) else _found(record, column)
+            text = record if isinstance(record, str) else path.text_in(record)
             if isinstance(text, str):
                 yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
                 continue
@@ -100,45 +101,88 @@ def documents(
     if number == missing and known:
         found = f"{name}: no text in a column {column}"
         raise MissingColumnError(found, _choice(column, known))
-    everything = [*notes, *hints, *cleaner.notes()]
-    if empty:
-        everything.append(
-            f"{empty:,} of {number:,} rows {'hold' if empty > 1 else 'holds'} no text"
-        )
+    everything = [*notes, *hints, *cleaner.notes(), *_without_text(path, empty, number)]
     if everything:
         yield Piece(name, "", first=False, notes=tuple(everything))
 
 
+def _without_text(path: _Path, empty: int, rows: int) -> Iterator[str]:
+    """What to say of entries of lists and of rows without text."""
+    if count := path.left_out:
+        entries = "entries of lists that hold" if count > 1 else "entry of a list that holds"
+        yield f"left out {count:,} {entries} no text in the column {path.names}"
+    if empty:
+        yield f"{empty:,} of {rows:,} rows {'hold' if empty > 1 else 'holds'} no text"
+
+
 def has(record: object, column: str) -> bool:
     """Whether a record has such a column."""
-    return _found(record, column) is not MISSING
+    return _Path(column).text_in(record) is not MISSING
 
 
-def _found(value: object, path: str) -> str | Missing | _Other | None:
-    """The text at the end of a path of names, joined by lines where it goes through a list."""
-    if isinstance(value, list):
-        each = [found for one in value if (found := _found(one, path)) is not MISSING]
+class _Path:
+    """A path of names to the text of a record.
+
+    Attributes:
+        names: joined by dots.
+        left_out: how many entries of lists held no text beside others that did.
+    """
+
+    def __init__(self, names: str) -> None:
+        self.names = names
+        self.left_out = 0
+
+    def text_in(self, record: object) -> str | Missing | _Other | None:
+        """The text at its end, joined by lines where it goes through a list."""
+        return self._found(record, self.names)
+
+    def _found(self, value: object, path: str) -> str | Missing | _Other | None:
+        if isinstance(value, list):
+            return self._in_list(value, path)
+        if not path:
+            return value if value is None or isinstance(value, str) else _Other(value)
+        if isinstance(value, Mapping):
+            if path in value:
+                return self._found(value[path], "")
+            first, _, rest = path.partition(".")
+            if first in value and rest:
+                return self._found(value[first], rest)
+        return None if value is None else MISSING
+
+    def _in_list(self, values: list[object], path: str) -> str | Missing | _Other | None:
+        parts = None if path else _parts(values)
+        each = [self._found(one, path) for one in values] if parts is None else parts
         if other := next((found for found in each if isinstance(found, _Other)), None):
             return other
         texts = [found for found in each if isinstance(found, str)]
         if texts:
-            return "\n".join(texts)
-        return None if each or not value else MISSING
-    if not path:
-        return value if value is None or isinstance(value, str) else _Other(value)
-    if isinstance(value, Mapping):
-        if path in value:
-            return _found(value[path], "")
-        first, _, rest = path.partition(".")
-        if first in value and rest:
-            return _found(value[first], rest)
-    return None if value is None else MISSING
+            self.left_out += len(values) - len(texts)
+            return ("\n" if parts is None else "").join(texts)
+        is_there = any(found is not MISSING for found in each)
+        return None if is_there or not values else MISSING
+
+
+def _parts(values: Sequence[object]) -> list[str | Missing] | None:
+    """The parts of a text, as chats have them: {"type": "bold", "text": …}, texts between; or None.
+
+    What holds no text, such as a picture, is missing.
+    """
+    if all(isinstance(one, str) for one in values) or not all(map(_is_part, values)):
+        return None
+    found = [one.get("text") if isinstance(one, Mapping) else one for one in values]
+    return [one if isinstance(one, str) else MISSING for one in found]
+
+
+def _is_part(value: object) -> bool:
+    is_typed = isinstance(value, Mapping) and isinstance(value.get("type"), str)
+    return is_typed or isinstance(value, str)
 
 
 def _columns(value: object, before: str = "") -> Iterator[str]:
     """The names of all columns of a record, with dots for those that lie deeper."""
     if isinstance(value, list):
-        value = next((one for one in value if isinstance(one, Mapping)), None)
+        is_text = any(isinstance(part, str) for part in _parts(value) or ())
+        value = None if is_text else next((one for one in value if isinstance(one, Mapping)), None)
     if not isinstance(value, Mapping):
         if before:
             yield before.removesuffix(".")
@@ -180,6 +224,12 @@ def nesting_errors(name: str) -> Iterator[None]:
     except RecursionError:
         found = f"{name}: broken JSON (it is nested too deeply)"
         raise BadDataError(found, "check the file") from None
+
+
+def doubled(name: str, column: str) -> BadDataError:
+    """The error for a table that has a column twice."""
+    found = f"{name}: two columns are named {column}"
+    return BadDataError(found, "give each column a name of its own")
 
 
 def whole(name: str, record: dict[str, Any], reading: Reading) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
-from charrnn.formats.tables.columns import column_of, documents
+from charrnn.formats.tables.columns import column_of, documents, doubled
 
-__all__ = ["DELIMITERS", "SEPARATED", "cells", "doubled", "header_in", "longer", "rows"]
+__all__ = ["DELIMITERS", "SEPARATED", "cells", "header_in", "longer", "rows"]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
@@ -32,7 +32,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source.name, found, reading), reading, notes)
+    return documents(source.name, _records(source.name, found, reading, notes), reading, notes)
 
 
 def cells(
@@ -50,7 +50,7 @@ def cells(
         BadDataError: if it is broken.
     """
     name, before = source.name, 0
-    found = lines(decoded(name, source.stream, reading), name)
+    found = lines(decoded(name, source.stream, reading, notes), name)
     first = next(found, "")
     if first.startswith(BOM):
         first = first[1:]
@@ -142,9 +142,10 @@ def _are_rows(lines: Sequence[str], tabs: int) -> bool:
 
 
 def _records(
-    name: str, rows: Iterable[tuple[int, list[str]]], reading: Reading
+    name: str, rows: Iterable[tuple[int, list[str]]], reading: Reading, notes: list[str]
 ) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
+    quoted: list[int] = []  # the lines of rows that are one cell each
     column = column_of(reading)
     for line, row in rows:
         if not header:
@@ -154,13 +155,16 @@ def _records(
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
+            if len(row) == 1 and column in header[1:] and _is_row(row[0], len(header)):
+                quoted.append(line)
             yield dict(zip(header, row, strict=False))
+    if quoted:
+        which = f"line {quoted[0]:,} is" if len(quoted) == 1 else f"{len(quoted):,} lines are"
+        notes.append(f"{which} quoted as a whole, and so one cell without a column {column}")
 
 
-def doubled(name: str, column: str) -> BadDataError:
-    """The error for a table that has a column twice."""
-    found = f"{name}: two columns are named {column}"
-    return BadDataError(found, "give each column a name of its own")
+def _is_row(cell: str, columns: int) -> bool:
+    return any(cell.count(delimiter) >= columns - 1 for delimiter in DELIMITERS)
 
 
 def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from charrnn.config import Reading
@@ -12,6 +12,7 @@ from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded
 from charrnn.errors import BadDataError, UsageError
 from charrnn.formats.tables.columns import column_of, documents, has, nesting_errors
+from charrnn.words import listing
 
 __all__ = ["records", "rows"]
 
@@ -28,40 +29,66 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
         BadDataError: if it is not JSON.
         MissingColumnError: if no record has the column.
     """
-    column = column_of(reading)
-    return documents(source.name, records(source, reading, column), reading)
+    columns, notes = [column_of(reading)], list[str]()
+    return documents(source.name, records(source, reading, columns, notes), reading, notes)
 
 
-def records(source: Source, reading: Reading, column: str) -> Generator[object, None, None]:
+def records(
+    source: Source, reading: Reading, columns: Sequence[str], notes: list[str]
+) -> Generator[object, None, None]:
     """The records of a file as they stand.
 
     Args:
         source: the file.
         reading: its encoding.
-        column: which the records have, if they lie in an array within an object.
+        columns: those that are wanted; none for all. The records have the first, if they lie in an
+            array within an object. An array of values that are no records will do for it alone.
+        notes: gets what was noticed, once the last one is read.
 
     Raises:
-        BadDataError: if it is not JSON.
+        BadDataError: if it is not JSON, or an object with all values of each column.
     """
-    values = _Values(source.name, decoded(source.name, source.stream, reading))
+    values = _Values(source.name, decoded(source.name, source.stream, reading, notes))
     by_line = source.file_name.lower().endswith((".jsonl", ".ndjson"))
-    return _records(values, column, by_line)
+    return _records(values, columns, by_line)
 
 
-def _records(values: _Values, column: str, by_line: bool) -> Generator[object, None, None]:
+def _records(
+    values: _Values, columns: Sequence[str], by_line: bool
+) -> Generator[object, None, None]:
     with nesting_errors(values.name):
         if values.next_sign() == "[":
             while values.next_sign() == "[":
                 yield from values.elements()
         elif values.next_sign() == "{" and not by_line and not values.is_record():
-            yield from _of_object(values, column)
+            yield from _of_object(values, columns)
         while values.next_sign():
-            yield values.take()
+            record = values.take()
+            if isinstance(record, dict) and all(map(_is_column, record.values())):
+                _refuse_columns(values.name, record, columns)
+            yield record
 
 
-def _of_object(values: _Values, column: str) -> Iterator[object]:
+def _is_column(value: object) -> bool:
+    """Whether a value is a column as pandas writes it by default: {"0": …, "1": …}."""
+    return isinstance(value, dict) and "0" in value
+
+
+def _refuse_columns(name: str, found: Iterable[str], wanted: Sequence[str]) -> None:
+    """Refuse an object that has in itself all values of one of the columns that are wanted."""
+    if names := [name for name in found if not wanted or name in wanted]:
+        all_values = f"all values of {listing(names)} are in one object"
+        raise BadDataError(
+            f"{name}: {all_values}, not in a record for each row",
+            'write an array of records, in pandas with orient="records"',
+        )
+
+
+def _of_object(values: _Values, columns: Sequence[str]) -> Iterator[object]:
     """The records of the array in an object, or the object itself if there is none."""
+    column = columns[0] if columns else ""
     itself: dict[str, object] = {}
+    lists: list[str] = []
     array = ""
     for key in values.keys():  # noqa: SIM118
         if values.next_sign() != "[":
@@ -69,7 +96,9 @@ def _of_object(values: _Values, column: str) -> Iterator[object]:
             continue
         elements = values.elements()
         first = next(elements, None)
-        named = key == column or column.startswith(f"{key}.")
+        is_list = first is not None and not isinstance(first, dict) and len(columns) != 1
+        lists += [key] * is_list
+        named = not is_list and (key == column or column.startswith(f"{key}."))
         if not named and not (isinstance(first, dict) and has(first, column)):
             itself[key] = [first] if isinstance(first, dict) else []
             for _ in elements:
@@ -86,6 +115,7 @@ def _of_object(values: _Values, column: str) -> Iterator[object]:
         for element in elements:
             yield {key: element} if named else element
     if not array:
+        _refuse_columns(values.name, lists, columns)
         yield itself
 
 
