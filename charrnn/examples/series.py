@@ -255,7 +255,7 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
             raise BadDataError(f"{file.at(row.number)}: no {NAME}", advice)
         growing = found.setdefault(name, _Growing(file, name, tuple(others)))
         values = {column: _value(file, row, column, row.cells.get(column)) for column in columns}
-        growing.add(row.number, values, _text(row.cells.get(time)) if time else "")
+        growing.add(row.number, values, _time_at(row, time))
     _note_left_out(file, found.values())
     return list(found.values())
 
@@ -286,7 +286,7 @@ def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
     for row in rows:
         for name, growing in found.items():
             value = _value(file, row, name, row.cells.get(name))
-            growing.add(row.number, {name: value}, _text(row.cells.get(time)) if time else "")
+            growing.add(row.number, {name: value}, _time_at(row, time))
     if alone:
         _note_left_out(file, found.values())
     return list(found.values())
@@ -344,6 +344,10 @@ def _value(file: File, row: Row, column: str, cell: Any, steps: str = ROWS) -> f
         found = f"{file.at(row.number)}: {_the(column)} is {size_of(value)}"
         raise BadDataError(found, FILL_IN.format(steps))
     return value
+
+
+def _time_at(row: Row, column: str | None) -> str:
+    return "" if column is None else _text(row.cells.get(column))
 
 
 def _text(cell: Any) -> str:

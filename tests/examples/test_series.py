@@ -74,6 +74,19 @@ def test_a_column_that_numbers_the_rows_is_left_out(tmp_path: Path, index: str, 
     assert notes == []
 
 
+@pytest.mark.parametrize("names", [",y", ",sales", ",y,heat", ",north,south"])
+def test_times_in_a_column_without_a_name_are_times(tmp_path: Path, names: str) -> None:
+    """As pandas writes an index of dates. They were dropped, and their order was not looked at."""
+    rest = ",7" * (names.count(",") - 1)
+    days = ("2024-01-01", "2024-01-02", "2024-01-03")
+    rows = [f"{day},{k}{rest}" for k, day in enumerate(days, 1)]
+    found, _ = read(tmp_path, "\n".join([names, *rows]) + "\n")
+    assert found[0].values[:, 0].tolist() == [1, 2, 3]
+    assert {one.times for one in found} == {days}
+    backwards = "\n".join([names, *reversed(rows)]) + "\n"
+    assert "2024-01-02 comes after a later time" in refused(tmp_path, backwards).found
+
+
 def test_long(tmp_path: Path) -> None:
     rows = "a,2024-01-01,1\nb,2024-01-01,10\na,2024-01-02,2\nb,2024-01-02,20\na,2024-01-03,3\n"
     found, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
