@@ -16,9 +16,17 @@ from collections.abc import Sequence
 from charrnn.examples.numbers import is_gap, is_list, is_number
 from charrnn.examples.rows import File, Row
 from charrnn.examples.times import is_time
-from charrnn.formats.tables.delimited import DELIMITERS
+from charrnn.formats.tables.delimited import DELIMITERS, longer
 
-__all__ = ["NAME", "TIME", "VALUE", "is_header", "is_ragged", "times_and_others"]
+__all__ = [
+    "NAME",
+    "TIME",
+    "VALUE",
+    "is_header",
+    "is_ragged",
+    "times_and_others",
+    "with_numbers_as_names",
+]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
@@ -30,6 +38,63 @@ def is_header(cells: list[str]) -> bool:
         return False  # a row that is divided by something else
     tried = cells[1:] or cells
     return bool(tried) and not any(is_number(cell) or is_gap(cell) for cell in tried[:3])
+
+
+def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> list[Row]:
+    """The rows below a first line whose cells are names, though they are numbers: stores, years.
+
+    Args:
+        file: whose columns then have these names.
+        rows: of it, at least one.
+        column: that the user named.
+
+    Raises:
+        BadDataError: for a row that is longer than such a line.
+    """
+    if file.reading.rules < 4 or not file.is_text or not _is_numbered(file):
+        return rows
+    names = [cell.strip() for cell in rows[0].cells.values()]
+    below = list(rows[1].cells.values()) if len(rows) > 1 else []
+    counts = _count(names) and len(names) == len(below)
+    if not counts and not _are_names(names, below, column):
+        return rows
+    if counts or _count(names[1:]):
+        found = "the numbers from 0 are read as the names of its columns"
+        file.notes.append(f"{file.at(rows[0].number)}: {found}")
+    refuse_longer(file, rows)
+    file.columns = names
+    return [Row(row.number, dict(zip(names, row.cells.values(), strict=False))) for row in rows[1:]]
+
+
+def refuse_longer(file: File, rows: Sequence[Row]) -> None:
+    """See that no row of a table without a header has more cells than the first.
+
+    Raises:
+        BadDataError: if one has.
+    """
+    for row in rows:
+        cells = list(row.cells.values())
+        if any(cells[len(file.columns) :]):
+            raise longer(file.name, row.number, cells, file.columns)
+
+
+def _are_names(names: list[str], below: list[str], column: str | None) -> bool:
+    """Whether cells are names, by the row below them and by that which the user has named."""
+    if column in names:
+        return not (column.isdecimal() and int(column) <= len(names))  # which may be its place
+    first, *others = names
+    if is_number(first) or is_time(first) or len(set(names)) < len(names):
+        return False
+    if _count(others) and (len(others) > 1 or not first):
+        return True
+    if len(names) != len(below):
+        return False
+    return is_time(below[0]) or (not is_gap(first) and is_number(below[0]))
+
+
+def _count(names: Sequence[str]) -> bool:
+    """Whether names are but numbers from 0, as pandas writes them."""
+    return bool(names) and list(names) == [str(k) for k in range(len(names))]
 
 
 def is_ragged(file: File, rows: Sequence[Row]) -> bool:

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
-from charrnn.examples.layout import NAME, VALUE, is_header, is_ragged, times_and_others
+from charrnn.examples.layout import (
+    NAME,
+    VALUE,
+    is_header,
+    is_ragged,
+    times_and_others,
+    with_numbers_as_names,
+)
 from charrnn.examples.numbers import (
     LARGEST,
     is_gap,
@@ -166,9 +173,10 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
     rows = list(file.rows(is_header))
     if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
-    names = list(file.columns)
-    if not rows or not names:
+    if not rows or not file.columns:
         return []
+    rows = with_numbers_as_names(file, rows, column)
+    names = list(file.columns)
     wanted = column or VALUE
     if column is not None and column not in names:
         raise file.no_column(column, "--label-column")
