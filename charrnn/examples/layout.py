@@ -11,9 +11,12 @@ ragged, each row is a series.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
+from typing import Any
 
-from charrnn.examples.numbers import is_gap, is_list, is_number
+from charrnn.examples.numbers import is_gap, is_list, is_number, number_of
 from charrnn.examples.rows import File, Row
 from charrnn.examples.times import is_time
 from charrnn.formats.tables.delimited import DELIMITERS, longer
@@ -29,15 +32,21 @@ __all__ = [
 ]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
-INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
+INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a first column that may number the rows
+PANDAS = re.compile(r"__index_level_\d+__")  # those of one that does, or that holds times
 
 
 def is_header(cells: list[str]) -> bool:
-    """Whether cells are names: the second and later ones no numbers, nor the only one."""
-    if len(cells) == 1 and (set(cells[0]) & set(DELIMITERS) or is_list(cells[0])):
+    """Whether cells are names: the second and later ones no numbers, nor the only one.
+
+    One may look like a gap, as NA does. Empty ones at the end are those of a line that ends with
+    what separates its cells.
+    """
+    names = cells[: max((k for k, cell in enumerate(cells, 1) if cell), default=0)]
+    if len(names) == 1 and (set(names[0]) & set(DELIMITERS) or is_list(names[0])):
         return False  # a row that is divided by something else
-    tried = cells[1:] or cells
-    return bool(tried) and not any(is_number(cell) or is_gap(cell) for cell in tried[:3])
+    tried = (names[1:] or names)[:3]
+    return not any(map(is_number, tried)) and not all(map(is_gap, tried))
 
 
 def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> list[Row]:
@@ -117,14 +126,27 @@ def times_and_others(
         rows: of it, at least one.
         value: the column of values, which is not among the others; None where each holds some.
     """
+    older = file.reading.rules < 4
     columns = [name for name in file.columns if name not in (value, NAME)]
-    columns = _without_index(file, rows, columns, least=int(value is None))
-    if TIME in columns:
-        columns.remove(TIME)
-        return TIME, columns
-    if columns and is_time(rows[0].cells.get(columns[0])):
-        return columns[0], columns[1:]
-    return None, columns
+    if not all(columns):  # the last ones may be all there is: of "ds;y;"
+        columns = [name for name in columns if name or not _is_empty(rows, name)]
+    if older:
+        columns = _without_index(file, rows, columns, value)
+    tried = columns[:1] if older else columns
+    time = TIME if TIME in columns else next((n for n in tried if is_time(_first(rows, n))), None)
+    if time is not None:
+        columns.remove(time)
+    return time, columns if older else _without_index(file, rows, columns, value)
+
+
+def _first(rows: Sequence[Row], column: str) -> Any:
+    """The first value in a column, which a record may lack; None if there is none."""
+    cells = (row.cells.get(column) for row in rows)
+    return next((cell for cell in cells if cell is not None and not is_gap(cell)), None)
+
+
+def _is_empty(rows: Sequence[Row], column: str) -> bool:
+    return _first(rows, column) is None
 
 
 def _is_numbered(file: File) -> bool:
@@ -132,13 +154,40 @@ def _is_numbered(file: File) -> bool:
     return list(file.columns) == [str(k) for k in range(1, len(file.columns) + 1)]
 
 
-def _without_index(file: File, rows: Sequence[Row], columns: list[str], least: int) -> list[str]:
-    """Columns without a first one that numbers the rows, as pandas writes it, if more are left."""
-    if len(columns) <= least or columns[0].lower() not in INDEX:
+def _without_index(
+    file: File, rows: Sequence[Row], columns: list[str], value: str | None
+) -> list[str]:
+    """Columns without those that number the rows, as pandas writes them; not the only one."""
+    if len(columns) <= (value is None):
         return columns
-    numbers = [str(row.cells.get(columns[0])).strip() for row in rows]
-    if not any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
-        return columns
-    which = f"the column {columns[0]}" if columns[0] else "a column without a name"
-    file.notes.append(f"{file.name}: left out {which}, which numbers the rows")
-    return columns[1:]
+    left = [name for name in columns if not _is_index(file, rows, name, columns[0])]
+    for name in columns:
+        if name not in left:
+            which = f"the column {name}" if name else "a column without a name"
+            does = "numbers" if is_number(_first(rows, name)) else "names"
+            file.notes.append(f"{file.name}: left out {which}, which {does} the rows")
+    return left
+
+
+def _is_index(file: File, rows: Sequence[Row], column: str, first: str) -> bool:
+    if file.reading.rules > 3 and PANDAS.fullmatch(column):
+        return True
+    if column != first or column.lower() not in INDEX:
+        return False
+    numbers = [str(row.cells.get(column)).strip() for row in rows]
+    if any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
+        return True
+    if column.lower() == "index" or file.reading.rules < 4:
+        return False
+    return _rise(rows, column) and all(number.isdecimal() for number in numbers)
+
+
+def _rise(rows: Sequence[Row], column: str) -> bool:
+    """Whether the numbers of each series in a column only rise, and there is nothing else."""
+    last: dict[str, float] = {}
+    for row in rows:
+        name, cell = str(row.cells.get(NAME)), row.cells.get(column)
+        if not is_number(cell) or number_of(cell) <= last.get(name, -math.inf):
+            return False
+        last[name] = number_of(cell)
+    return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +94,62 @@ class TestNumbersAsNames:
         assert list(values(found)) == ["date", "a"]
         with pytest.raises(CharRNNError):
             read(tmp_path, f"date,1001,1002\n{DAYS}", "1002", Reading(rules=3))
+
+
+@pytest.mark.parametrize("end", [",", ",,"])
+@pytest.mark.parametrize("names", ["ds,y", "ds,north", "ds,north,south", "ds,y,wind"])
+def test_cells_without_a_name_and_a_value_count_for_nothing(
+    tmp_path: Path, names: str, end: str
+) -> None:
+    """As Excel writes them at the end of each line. The header was taken for a series."""
+    rows = [",".join([f"2024-01-0{k}", f"{k}", "7"][: len(names.split(","))]) for k in (1, 2, 3)]
+    found, notes = read(tmp_path, "".join(f"{row}{end}\n" for row in (names, *rows)))
+    assert found[0].values[:, 0].tolist() == [1, 2, 3]
+    assert (len(found), found[0].times[0]) == (1 + names.count("south"), "2024-01-01")
+    assert notes == []
+
+
+def test_a_name_may_look_like_a_gap(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, f"date,NA,ZA\n{DAYS}")
+    assert values(found) == {"NA": [5, 6, 7], "ZA": [7, 8, 7]}
+    found, _ = read(tmp_path, "H1,,,3,4\nH2,1,2,3\n")
+    assert values(found) == {"H1": [3, 4], "H2": [1, 2, 3]}
+
+
+class TestIndex:
+    """The numbers of rows, as pandas writes them, were learnt where some rows had been left out."""
+
+    @pytest.mark.parametrize("value", ["y", "sales"])
+    def test_numbers_of_rows_that_are_left_of_more(self, tmp_path: Path, value: str) -> None:
+        (only,), notes = read(tmp_path, f",{value}\n0,5\n1,7\n3,6\n4,8\n")
+        assert (only.values.tolist(), only.features) == ([[5], [7], [6], [8]], ())
+        assert notes[0].endswith("left out a column without a name, which numbers the rows")
+        (older, *_), _ = read(tmp_path, f",{value}\n0,5\n1,7\n3,6\n", reading=Reading(rules=3))
+        assert older.values[2].tolist() == ([6, 3] if value == "y" else [3])
+
+    def test_a_price_index_is_none(self, tmp_path: Path) -> None:
+        found, _ = read(tmp_path, "index,sales\n100,5\n103,7\n109,6\n")
+        assert values(found) == {"index": [100, 103, 109], "sales": [5, 7, 6]}
+
+    @pytest.mark.parametrize("value", ["y", "sales"])
+    def test_in_parquet_it_has_a_name_and_stands_last(self, tmp_path: Path, value: str) -> None:
+        (only,), notes = parquet(tmp_path, {value: [5, 6, 8], "__index_level_0__": [7, 2, 4]})
+        assert (only.values.tolist(), only.features) == ([[5], [6], [8]], ())
+        assert notes[0].endswith("left out the column __index_level_0__, which numbers the rows")
+
+    @pytest.mark.parametrize("name", ["__index_level_0__", "day"])
+    def test_times_may_stand_in_any_column(self, tmp_path: Path, name: str) -> None:
+        days = [datetime(2024, 1, day) for day in (1, 2, 3)]
+        found, notes = parquet(tmp_path, {"a": [5, 6, 8], "b": [7, 2, 4], name: days})
+        assert values(found) == {"a": [5, 6, 8], "b": [7, 2, 4]}
+        assert (found[1].times[2], notes) == ("2024-01-03 00:00:00", [])
+        (only,), _ = parquet(tmp_path, {"a": [5, 6, 8], "y": [7, 2, 4], name: days})
+        assert (only.features, only.times[2]) == (("a",), "2024-01-03 00:00:00")
+
+
+def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[str]]:
+    pa = pytest.importorskip("pyarrow")
+    written = pytest.importorskip("pyarrow.parquet")
+    written.write_table(pa.table(table), tmp_path / "x.parquet")
+    notes: list[str] = []
+    return read_series([tmp_path / "x.parquet"], Reading(), notes), notes
