@@ -18,7 +18,7 @@ from typing import Any
 
 from charrnn.examples.numbers import is_gap, is_list, is_number, number_of
 from charrnn.examples.rows import File, Row
-from charrnn.examples.times import is_time
+from charrnn.examples.times import are_months, is_time
 from charrnn.formats.tables.delimited import DELIMITERS, longer
 
 __all__ = [
@@ -32,6 +32,11 @@ __all__ = [
 ]
 
 VALUE, TIME, NAME = "y", "ds", "unique_id"
+# Names of a first column whose numbers are times if they only rise.
+TIMES = frozenset(
+    {TIME, "date", "datetime", "time", "timestamp"}
+    | {"year", "quarter", "month", "week", "day", "hour"}
+)
 INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a first column that may number the rows
 PANDAS = re.compile(r"__index_level_\d+__")  # those of one that does, or that holds times
 
@@ -112,7 +117,7 @@ def is_ragged(file: File, rows: Sequence[Row]) -> bool:
     if not file.is_text or len(cells) < 2:
         return False
     if _is_numbered(file):
-        return not is_time(cells[0])
+        return not _holds_times(file, rows, "1")
     return not is_number(cells[0]) and not is_time(cells[0])
 
 
@@ -122,21 +127,40 @@ def times_and_others(
     """The column of times, None without one, and those of numbers.
 
     Args:
-        file: gets a note of a column that is left out, since it numbers the rows.
+        file: gets notes of a column that is left out, since it numbers the rows, and of a first
+            one whose numbers only rise.
         rows: of it, at least one.
         value: the column of values, which is not among the others; None where each holds some.
     """
-    older = file.reading.rules < 4
+    older, least = file.reading.rules < 4, int(value is None)
     columns = [name for name in file.columns if name not in (value, NAME)]
     if not all(columns):  # the last ones may be all there is: of "ds;y;"
         columns = [name for name in columns if name or not _is_empty(rows, name)]
     if older:
-        columns = _without_index(file, rows, columns, value)
-    tried = columns[:1] if older else columns
-    time = TIME if TIME in columns else next((n for n in tried if is_time(_first(rows, n))), None)
+        columns = _without_index(file, rows, columns, least)
+    tried = (name for name in columns[: 1 if older else None] if _holds_times(file, rows, name))
+    time = TIME if TIME in columns else next(tried, None)
     if time is not None:
         columns.remove(time)
-    return time, columns if older else _without_index(file, rows, columns, value)
+    if older:
+        return time, columns
+    columns = _without_index(file, rows, columns, least)
+    if time is None and len(columns) > least and len(rows) > 2 and _rise(rows, columns[0]):
+        first, *others = columns
+        found = f"{file.name}: its column {first}, which only rises, is"
+        if first.lower() in TIMES:
+            file.notes.append(f"{found} read as the times")
+            return first, others
+        kind = "series" if value is None else "feature"
+        file.notes.append(f"{found} learnt as a {kind}; rename it ds if it is the times")
+    return time, columns
+
+
+def _holds_times(file: File, rows: Sequence[Row], column: str) -> bool:
+    """Whether a column is of dates, as its first cell tells, or of months such as 10.2020."""
+    if is_time(_first(rows, column)):
+        return True
+    return file.reading.rules > 3 and are_months([row.cells.get(column) for row in rows])
 
 
 def _first(rows: Sequence[Row], column: str) -> Any:
@@ -154,11 +178,9 @@ def _is_numbered(file: File) -> bool:
     return list(file.columns) == [str(k) for k in range(1, len(file.columns) + 1)]
 
 
-def _without_index(
-    file: File, rows: Sequence[Row], columns: list[str], value: str | None
-) -> list[str]:
-    """Columns without those that number the rows, as pandas writes them; not the only one."""
-    if len(columns) <= (value is None):
+def _without_index(file: File, rows: Sequence[Row], columns: list[str], least: int) -> list[str]:
+    """Columns without those that number the rows, as pandas writes them, if there are more."""
+    if len(columns) <= least:
         return columns
     left = [name for name in columns if not _is_index(file, rows, name, columns[0])]
     for name in columns:

@@ -21,6 +21,7 @@ from charrnn.examples.rows import File
 
 __all__ = [
     "Time",
+    "are_months",
     "is_time",
     "odd_steps",
     "ordered_times",
@@ -51,6 +52,7 @@ DATES = (
     *("%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y"),
     *("%B %d, %Y", "%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%Y %b", "%Y-%b", "%m/%Y", "%Y/%m"),
 )
+POINT_MONTH = re.compile(r"(?:0[1-9]|1[0-2])\.\d{4}")
 MARKS = re.compile("[/.,:-]")
 LAST_YEAR = 2068  # that two digits stand for
 CODE = re.compile("%(.)")
@@ -83,6 +85,12 @@ def is_time(cell: Any) -> bool:
     return time_of(cell) is not None or any(_all_of([text], form) for form in _forms_of(text))
 
 
+def are_months(cells: Sequence[Any]) -> bool:
+    """Whether cells are months such as 01.2020, which might be numbers but for the zeros before."""
+    texts = [str(cell).strip() for cell in cells]
+    return all(map(POINT_MONTH.fullmatch, texts)) and any(text.startswith("0") for text in texts)
+
+
 @functools.lru_cache(maxsize=1)  # the columns of a wide table have the same times
 def times_of(
     cells: tuple[str, ...], others: tuple[str, ...] = ()
@@ -102,6 +110,8 @@ def times_of(
         None if they can't be read, or some are plain numbers and others are not.
     """
     every = [*cells, *others]
+    if are_months(every) and (times := _all_of(every, "%m.%Y")):
+        return tuple(times), "month.year"
     known = [time for cell in every if (time := time_of(cell)) is not None]
     if len(known) == len(every):
         numbers = sum(time.months == time.seconds for time in known)

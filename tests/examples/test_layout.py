@@ -147,6 +147,64 @@ class TestIndex:
         assert (only.features, only.times[2]) == (("a",), "2024-01-03 00:00:00")
 
 
+class TestNumbersThatOnlyRise:
+    """A column of years was a series that is easy to predict, and a feature beside y."""
+
+    @pytest.mark.parametrize(
+        ("column", "times"),
+        [
+            ("Year", "1998 1999 2000"),
+            ("timestamp", "1704067200 1704070800 1704074400"),
+            ("date", "20240130 20240131 20240201"),
+        ],
+    )
+    def test_are_times_if_they_are_called_so(self, tmp_path: Path, column: str, times: str) -> None:
+        rows = "".join(f"{time},{k}\n" for time, k in zip(times.split(), (5, 7, 6), strict=True))
+        for value in ("sales", "y"):
+            (only,), notes = read(tmp_path, f"{column},{value}\n{rows}")
+            assert (only.values.tolist(), only.features) == ([[5], [7], [6]], ())
+            assert only.times == tuple(times.split())
+            assert notes == [
+                f"{tmp_path}/x.csv: its column {column}, which only rises, is read as the times"
+            ]
+            (older, *_), _ = read(tmp_path, f"{column},{value}\n{rows}", reading=Reading(rules=3))
+            assert older.times == ()
+
+    def test_are_told_otherwise(self, tmp_path: Path) -> None:
+        text = "Jahr,{}\n1998,5\n1999,7\n2000,6\n"
+        found, notes = read(tmp_path, text.format("sales"))
+        assert len(found) == 2
+        assert notes[0].endswith(
+            "its column Jahr, which only rises, is learnt as a series; "
+            "rename it ds if it is the times"
+        )
+        (only,), notes = read(tmp_path, text.format("y"))
+        assert only.features == ("Jahr",)
+        assert "is learnt as a feature; rename it ds" in notes[0]
+
+    def test_of_each_series(self, tmp_path: Path) -> None:
+        rows = "".join(f"{name},{year},{year % 7}\n" for name in "ab" for year in (1998, 1999))
+        found, _ = read(tmp_path, f"unique_id,year,y\n{rows}")
+        assert [(one.features, one.times) for one in found] == [((), ("1998", "1999"))] * 2
+
+    def test_alone_are_values(self, tmp_path: Path) -> None:
+        (only,), notes = read(tmp_path, "year\n1998\n1999\n2000\n")
+        assert (only.values[:, 0].tolist(), notes) == ([1998, 1999, 2000], [])
+
+
+@pytest.mark.parametrize("line", ["month,north,south\n", "ds,north,south\n", ""])
+def test_months_with_a_point_are_times(tmp_path: Path, line: str) -> None:
+    """They were numbers: 10.2019, 12.2019, 1.202, which do not rise."""
+    text = f"{line}10.2019,5,7\n11.2019,6,8\n12.2019,7,7\n01.2020,8,9\n03.2020,9,9\n"
+    found, notes = read(tmp_path, text)
+    assert [one.values[:, 0].tolist() for one in found] == [[5, 6, 7, 8, 9], [7, 8, 7, 9, 9]]
+    assert found[0].times[-1] == "03.2020"
+    assert notes[0].endswith("times such as 10.2019 are read as month.year")
+    assert "2 series have gaps in their times, the first" in notes[1]
+    prices, _ = read(tmp_path, "north,south\n10.2019,5\n10.1134,7\n")
+    assert len(prices) == 2
+
+
 def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[str]]:
     pa = pytest.importorskip("pyarrow")
     written = pytest.importorskip("pyarrow.parquet")
