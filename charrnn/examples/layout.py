@@ -18,13 +18,14 @@ from typing import Any
 
 from charrnn.examples.numbers import is_gap, is_list, is_number, number_of
 from charrnn.examples.rows import File, Row
-from charrnn.examples.times import are_months, is_time
+from charrnn.examples.times import are_months, is_period, is_time
 from charrnn.formats.tables.delimited import DELIMITERS, longer
 
 __all__ = [
     "NAME",
     "TIME",
     "VALUE",
+    "has_no_header",
     "is_header",
     "is_ragged",
     "times_and_others",
@@ -54,6 +55,11 @@ def is_header(cells: list[str]) -> bool:
     return not any(map(is_number, tried)) and not all(map(is_gap, tried))
 
 
+def has_no_header(file: File) -> bool:
+    """Whether no line names the columns."""
+    return list(file.columns) == [str(k) for k in range(1, len(file.columns) + 1)]
+
+
 def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> list[Row]:
     """The rows below a first line whose cells are names, though they are numbers: stores, years.
 
@@ -65,7 +71,7 @@ def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> li
     Raises:
         BadDataError: for a row that is longer than such a line.
     """
-    if file.reading.rules < 4 or not file.is_text or not _is_numbered(file):
+    if file.reading.rules < 4 or not file.is_text or not has_no_header(file):
         return rows
     names = [cell.strip() for cell in rows[0].cells.values()]
     below = list(rows[1].cells.values()) if len(rows) > 1 else []
@@ -75,17 +81,19 @@ def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> li
     if counts or _count(names[1:]):
         found = "the numbers from 0 are read as the names of its columns"
         file.notes.append(f"{file.at(rows[0].number)}: {found}")
-    refuse_longer(file, rows)
+    _refuse_longer(file, rows)
     file.columns = names
     return [Row(row.number, dict(zip(names, row.cells.values(), strict=False))) for row in rows[1:]]
 
 
-def refuse_longer(file: File, rows: Sequence[Row]) -> None:
+def _refuse_longer(file: File, rows: Sequence[Row]) -> None:
     """See that no row of a table without a header has more cells than the first.
 
     Raises:
         BadDataError: if one has.
     """
+    if file.reading.rules < 4 or not file.is_text:
+        return
     for row in rows:
         cells = list(row.cells.values())
         if any(cells[len(file.columns) :]):
@@ -113,12 +121,14 @@ def _count(names: Sequence[str]) -> bool:
 
 def is_ragged(file: File, rows: Sequence[Row]) -> bool:
     """Whether each row is a series: rows begin with a name, or a table has no names at all."""
-    cells = list(rows[0].cells.values())
+    cells, names = list(rows[0].cells.values()), list(file.columns)
     if not file.is_text or len(cells) < 2:
         return False
-    if _is_numbered(file):
+    if has_no_header(file):
         return not _holds_times(file, rows, "1")
-    return not is_number(cells[0]) and not is_time(cells[0])
+    if file.reading.rules > 3 and (TIME in names or names[0].lower() in TIMES):
+        return False  # who reads the times will refuse what is none
+    return not is_number(cells[0]) and not _is_time(file, cells[0])
 
 
 def times_and_others(
@@ -131,7 +141,11 @@ def times_and_others(
             one whose numbers only rise.
         rows: of it, at least one.
         value: the column of values, which is not among the others; None where each holds some.
+
+    Raises:
+        BadDataError: for a row that is longer than the first of a table without a header.
     """
+    _refuse_longer(file, rows)
     older, least = file.reading.rules < 4, int(value is None)
     columns = [name for name in file.columns if name not in (value, NAME)]
     if not all(columns):  # the last ones may be all there is: of "ds;y;"
@@ -145,22 +159,37 @@ def times_and_others(
     if older:
         return time, columns
     columns = _without_index(file, rows, columns, least)
-    if time is None and len(columns) > least and len(rows) > 2 and _rise(rows, columns[0]):
-        first, *others = columns
-        found = f"{file.name}: its column {first}, which only rises, is"
-        if first.lower() in TIMES:
-            file.notes.append(f"{found} read as the times")
-            return first, others
-        kind = "series" if value is None else "feature"
-        file.notes.append(f"{found} learnt as a {kind}; rename it ds if it is the times")
+    if time is None and len(columns) > least and _is_named_time(file, rows, columns[0], least):
+        return columns[0], columns[1:]
     return time, columns
+
+
+def _is_named_time(file: File, rows: Sequence[Row], column: str, least: int) -> bool:
+    """Whether a first column holds times by its name: no numbers, or such that only rise."""
+    has_name = column.lower() in TIMES
+    if not is_number(_first(rows, column)):
+        return has_name  # who reads the times will refuse them
+    if len(rows) < 3 or not _rise(rows, column):
+        return False
+    found = f"{file.name}: its column {column}, which only rises, is"
+    if has_name:
+        file.notes.append(f"{found} read as the times")
+    else:
+        kind = "series" if least else "feature"
+        file.notes.append(f"{found} learnt as a {kind}; rename it ds if it is the times")
+    return has_name
 
 
 def _holds_times(file: File, rows: Sequence[Row], column: str) -> bool:
     """Whether a column is of dates, as its first cell tells, or of months such as 10.2020."""
-    if is_time(_first(rows, column)):
+    if _is_time(file, _first(rows, column)):
         return True
     return file.reading.rules > 3 and are_months([row.cells.get(column) for row in rows])
+
+
+def _is_time(file: File, cell: Any) -> bool:
+    """Whether a cell is a date; runs begun by earlier rules know no quarters."""
+    return is_time(cell) and (file.reading.rules > 3 or not is_period(cell))
 
 
 def _first(rows: Sequence[Row], column: str) -> Any:
@@ -171,11 +200,6 @@ def _first(rows: Sequence[Row], column: str) -> Any:
 
 def _is_empty(rows: Sequence[Row], column: str) -> bool:
     return _first(rows, column) is None
-
-
-def _is_numbered(file: File) -> bool:
-    """Whether no line names the columns."""
-    return list(file.columns) == [str(k) for k in range(1, len(file.columns) + 1)]
 
 
 def _without_index(file: File, rows: Sequence[Row], columns: list[str], least: int) -> list[str]:

@@ -16,6 +16,7 @@ from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.layout import (
     NAME,
     VALUE,
+    has_no_header,
     is_header,
     is_ragged,
     times_and_others,
@@ -187,7 +188,9 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
     if len(names) == 1 and is_list(rows[0].cells.get(names[0])):
         return _lists(file, rows)
     if is_ragged(file, rows):
-        return _ragged(file, rows)
+        found = _ragged(file, rows)
+        _note_ragged(file, found)
+        return found
     return _wide(file, rows)
 
 
@@ -203,6 +206,18 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
             growing.add(row.number, {name: _value(file, row, name, cell, CELLS)}, "")
         found.append(growing)
     return found
+
+
+def _note_ragged(file: File, found: Sequence[_Growing]) -> None:
+    """Tell that rows are series, where columns have names; and of a first row that may be names."""
+    first, *others = found
+    counts = first.rows == [[k] for k in range(1, len(first.rows) + 1)]
+    if not has_no_header(file) and others:
+        each = f"each row is read as a series: {len(found):,} series, the first {first.name}"
+        file.notes.append(f"{file.name}: {each}")
+    elif others and len(first.rows) > 1 and counts and first.name != "1":
+        number = f"{first.name}, whose numbers count from 1, is read as a series"
+        file.notes.append(f"{file.at(first.numbers[0])}: {number}; delete it if it names columns")
 
 
 def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:

@@ -1,4 +1,4 @@
-"""Times as tables write them: 1949, 1949-01, 1949-01-31 13:00, 1/31/1949, and plain numbers.
+"""Times as tables write them: 1949, 1949-01, 1949Q1, 1949-01-31 13:00, 1/31/1949, plain numbers.
 
 A time is told in seconds, in months and by the clock, since of one series the months are of equal
 length, of another the days.
@@ -22,6 +22,7 @@ from charrnn.examples.rows import File
 __all__ = [
     "Time",
     "are_months",
+    "is_period",
     "is_time",
     "odd_steps",
     "ordered_times",
@@ -45,6 +46,8 @@ class Time(NamedTuple):
     clock: float
 
 
+QUARTER = re.compile(r"(\d{4})[ -]?Q([1-4])|Q([1-4])[ -]?(\d{4})", re.IGNORECASE)
+DAYS = re.compile(r"(\d{4}-\d\d-\d\d)/\d{4}-\d\d-\d\d")  # from one to another, as pandas has weeks
 MONTH = re.compile(r"(\d{4})-(\d\d?)")
 # What people write, as `strptime` has it; %b is a month's name.
 DATES = (
@@ -68,6 +71,11 @@ def time_of(cell: Any) -> Time | None:
     text = str(cell).strip()
     if found := MONTH.fullmatch(text):
         text = f"{found[1]}-{int(found[2]):02}-01"
+    elif found := QUARTER.fullmatch(text):
+        year, quarter = found[1] or found[4], found[2] or found[3]
+        text = f"{year}-{3 * int(quarter) - 2:02}-01"
+    elif found := DAYS.fullmatch(text):
+        text = found[1]
     with suppress(ValueError, OverflowError):  # the latter for what UTC puts beyond all calendars
         return _from(datetime.fromisoformat(text))
     with suppress(ValueError):
@@ -83,6 +91,12 @@ def is_time(cell: Any) -> bool:
         float(text)
         return False
     return time_of(cell) is not None or any(_all_of([text], form) for form in _forms_of(text))
+
+
+def is_period(cell: Any) -> bool:
+    """Whether a cell is a quarter, or days from one to another."""
+    text = str(cell).strip()
+    return bool(QUARTER.fullmatch(text) or DAYS.fullmatch(text))
 
 
 def are_months(cells: Sequence[Any]) -> bool:

@@ -205,6 +205,71 @@ def test_months_with_a_point_are_times(tmp_path: Path, line: str) -> None:
     assert len(prices) == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-01,100\n2020-02,101,5\n",
+        "1\n2,5\n3,5\n",
+        "2020-01,100\n2020-02,101,5\n2020-03,102,5,,\n",
+    ],
+)
+def test_a_table_without_names_has_no_row_longer_than_the_first(tmp_path: Path, text: str) -> None:
+    """What was more was dropped: half of a number with a decimal comma."""
+    error = refused(tmp_path, text)
+    first = text.count(",", 0, text.index("\n")) + 1
+    assert f"x.csv: line 2 has {first + 1} cells, the first {first}" in error.found
+    read(tmp_path, "2020-01,100\n2020-02,101,\n")
+    found, _ = read(tmp_path, text, reading=Reading(rules=3))
+    assert found[0].values[1] in (2, 101)
+
+
+class TestRowsAsSeries:
+    """Tables whose times were not understood were read sideways without a word."""
+
+    @pytest.mark.parametrize(
+        "times",
+        [
+            ("2000Q4", "2001Q1", "2001Q2"),
+            ("2000-Q4", "2001-Q1", "2001-Q2"),
+            ("Q4 2000", "Q1 2001", "Q2 2001"),
+            ("2024-01-01/2024-01-07", "2024-01-08/2024-01-14", "2024-01-15/2024-01-21"),
+        ],
+    )
+    def test_quarters_and_weeks_are_times(
+        self, tmp_path: Path, times: tuple[str, str, str]
+    ) -> None:
+        text = "{}" + "".join(f"{time},{k},{9 - k}\n" for k, time in enumerate(times, 1))
+        for names in ("quarter,north,south\n", "of,north,south\n", ",0,1\n", ""):
+            found, notes = read(tmp_path, text.format(names))
+            assert [one.values[:, 0].tolist() for one in found] == [[1, 2, 3], [8, 7, 6]]
+            assert (found[0].times, found[0].gaps) == (times, 0)
+            assert not any("each row" in note for note in notes)
+        older, _ = read(tmp_path, text.format("of,north,south\n"), reading=Reading(rules=3))
+        assert [one.name for one in older] == list(times)
+
+    @pytest.mark.parametrize("name", ["week", "Month", "ds"])
+    def test_what_is_no_time_is_refused_where_times_should_be(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        error = refused(tmp_path, f"{name},north,south\nKW 1,5,7\nKW 2,6,8\n")
+        assert error.found.endswith("x.csv: line 2: 'KW 1' is not a time")
+        assert "'KW 1' is not a time" in refused(tmp_path, f"{name},y\nKW 1,5\nKW 2,6\n").found
+
+    def test_are_told_under_a_line_of_names(self, tmp_path: Path) -> None:
+        found, notes = read(tmp_path, "monat,a,b\nJanuar 2020,5,7\nFebruar 2020,6,8\n")
+        assert len(found) == 2
+        each = "each row is read as a series: 2 series, the first Januar 2020"
+        assert notes == [f"{tmp_path}/x.csv: {each}"]
+        assert read(tmp_path, "H1,5,7\nH2,6,8\n")[1] == []
+
+    def test_a_first_one_that_counts_is_told(self, tmp_path: Path) -> None:
+        found, notes = read(tmp_path, "store,1,2,3\nnorth,5,6,7\nsouth,6,8,9\n")
+        assert len(found) == 3
+        counts = "store, whose numbers count from 1, is read as a series; delete it if it names"
+        assert notes == [f"{tmp_path}/x.csv: line 1: {counts} columns"]
+        assert read(tmp_path, "1,2,3\n2,3,4\n")[1] == []
+
+
 def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[str]]:
     pa = pytest.importorskip("pyarrow")
     written = pytest.importorskip("pyarrow.parquet")
