@@ -30,6 +30,7 @@ from charrnn.examples.numbers import (
     number_of,
     refuse_commas,
     size_of,
+    thousands_in,
 )
 from charrnn.examples.rows import File, Row, called, opened
 from charrnn.examples.times import odd_steps, ordered_times
@@ -237,6 +238,7 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
     """A wide table with a column of values, or a long one."""
     time, others = times_and_others(file, rows, value)
     columns = (value, *others)
+    _note_thousands(file, rows, columns)
     found: dict[str, _Growing] = {}
     for row in rows:
         name = _text(row.cells.get(NAME))
@@ -253,6 +255,7 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
 def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
     """A table with a column for each series, and maybe one of times."""
     time, columns = times_and_others(file, rows)
+    _note_thousands(file, rows, columns)
     alone = len(columns) == 1
     found = {name: _Growing(file, "" if alone else name) for name in columns}
     for row in rows:
@@ -270,6 +273,20 @@ def _note_empty(file: File, found: Sequence[_Growing]) -> None:
     if empty and len(empty) < len(found):
         some = f"{empty[0]} and {len(empty) - 1:,} more" if len(empty) > 1 else empty[0]
         file.notes.append(f"{file.name}: left out {some}, which held no values")
+
+
+def _note_thousands(file: File, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Tell of points that may separate thousands, in a table that is divided by semicolons."""
+    if not file.is_text or ";" not in next(iter(file.start.splitlines()), ""):
+        return
+    for name in columns:
+        if shown := thousands_in(row.cells.get(name) for row in rows):
+            found = f"{_the(name)} is {shown[0]} in one row and {shown[1]} in another"
+            advice = (
+                "its points are read as decimal points; leave them out if they separate thousands"
+            )
+            file.notes.append(f"{file.name}: {found}; {advice}")
+            return
 
 
 def _note_left_out(file: File, found: Iterable[_Growing]) -> None:

@@ -251,6 +251,27 @@ def test_decimal_commas_are_refused(tmp_path: Path) -> None:
     assert "without commas" in error.advice
 
 
+@pytest.mark.parametrize("names", ["ds;y", "ds;sales"])
+def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str) -> None:
+    """1.301 became 987.0 in silence."""
+    rows = "2024-01;1.234\n2024-02;1.301\n2024-03;987\n"
+    (only,), notes = read(tmp_path, f"{names}\n{rows}")
+    assert only.values[:, 0].tolist() == [1.234, 1.301, 987]
+    assert any(
+        "is 1.234 in one row and 987 in another; its points are read as decimal points" in note
+        for note in notes
+    )
+    for text in (
+        f"{names}\n{rows}".replace(";", ","),
+        f"{names}\n{rows}2024-04;1.25\n",
+        f"{names}\n{rows}2024-04;0.125\n",
+        f"{names}\n{rows}2024-04;1000\n",
+        f"{names}\n2024-01;1.234\n2024-02;1.301\n",
+        f"{names}\n2024-01;234\n2024-02;301\n",
+    ):
+        assert not any("decimal points" in note for note in read(tmp_path, text)[1])
+
+
 @pytest.mark.parametrize("line", ["1,5 2,5 3 4", "1,5\t2,5", "1,5;2,5;3"])
 def test_decimal_commas_in_lines_of_numbers_are_refused(tmp_path: Path, line: str) -> None:
     """They were taken for a header: there was no number in it."""
