@@ -5,6 +5,7 @@
 rows        files, compressed ones and data sets → rows with columns and numbers
 numbers     numbers as tables write them
 times       times as tables write them, and their order
+layout      how tables of series are laid out: header, times, index
 tags        words of a text, their tags, and the spans that these mark
 labelled    texts with a label each: tables, fastText
 tagged      texts with marked spans: CoNLL, JSON

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,14 @@ __all__ = [
     "numbers_in",
     "refuse_commas",
     "size_of",
+    "thousands_in",
 ]
 
 LARGEST = 1e300  # differences of larger ones may be infinite
 GAPS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")  # a point that may separate these
+BELOW = re.compile(r"-?\d{1,3}")
 WITHIN = re.compile(r"\d,\d")  # a comma that may stand for a point
 APART = re.compile(r"[\s;]")  # what stands between numbers that have such commas
 
@@ -67,6 +71,20 @@ def is_gap(cell: Any) -> bool:
 def is_list(cell: Any) -> bool:
     """Whether a cell holds several numbers, with spaces between them."""
     return isinstance(cell, str) and len(cell.split()) > 1 and all(map(is_number, cell.split()))
+
+
+def thousands_in(cells: Iterable[Any]) -> tuple[str, str] | None:
+    """One number of 1.234 and 987, if all are so: points may separate thousands; None if not."""
+    shown = ["", ""]
+    for cell in cells:
+        text = str(cell).strip()
+        if cell is None or is_gap(text):
+            continue
+        place = next((k for k, way in enumerate((THOUSANDS, BELOW)) if way.fullmatch(text)), None)
+        if place is None:
+            return None
+        shown[place] = shown[place] or text
+    return (shown[0], shown[1]) if all(shown) else None
 
 
 def size_of(value: float) -> str:

@@ -1,13 +1,4 @@
-"""Series of numbers, from tables of three forms.
-
-ds,y              unique_id,ds,y        H1,605,586,586
-1949-01,112       north,2024-01,7       H2,3124,2990
-1949-02,118       south,2024-01,9
-
-The first is wide: a row for each time, a column for each series, or `y` and the columns that are
-read beside it. The second is long: a row for each time of each series. In the third, which is
-ragged, each row is a series.
-"""
+"""Series of numbers, from wide, long and ragged tables."""
 
 from __future__ import annotations
 
@@ -22,6 +13,15 @@ from numpy.typing import NDArray
 
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
+from charrnn.examples.layout import (
+    NAME,
+    VALUE,
+    has_no_header,
+    is_header,
+    is_ragged,
+    times_and_others,
+    with_numbers_as_names,
+)
 from charrnn.examples.numbers import (
     LARGEST,
     is_gap,
@@ -30,16 +30,14 @@ from charrnn.examples.numbers import (
     number_of,
     refuse_commas,
     size_of,
+    thousands_in,
 )
 from charrnn.examples.rows import File, Row, called, opened
-from charrnn.examples.times import is_time, odd_steps, ordered_times
-from charrnn.formats.tables.delimited import DELIMITERS
+from charrnn.examples.times import odd_steps, ordered_times
 from charrnn.words import counted
 
 __all__ = ["Series", "named", "read_series", "refuse_text_column"]
 
-VALUE, TIME, NAME = "y", "ds", "unique_id"
-INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a column that may number the rows
 ROWS, CELLS = "rows", "cells"  # what the values of a series are, one after the other
 FILL_IN = "fill it in, or leave out the {} up to it"
 
@@ -174,12 +172,13 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
     for line in file.start.splitlines()[:1]:  # or it would be a header: "1", "5 2", "5"
         if is_list(line.replace(",", ".").replace(";", " ")):
             refuse_commas(line, f"{file.at(1)}: ")
-    rows = list(file.rows(_is_header))
+    rows = list(file.rows(is_header))
     if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
-    names = list(file.columns)
-    if not rows or not names:
+    if not rows or not file.columns:
         return []
+    rows = with_numbers_as_names(file, rows, column)
+    names = list(file.columns)
     wanted = column or VALUE
     if column is not None and column not in names:
         raise file.no_column(column, "--label-column")
@@ -189,27 +188,11 @@ def _series_of(file: File, column: str | None) -> list[_Growing]:
         raise file.no_column(wanted, "--label-column")
     if len(names) == 1 and is_list(rows[0].cells.get(names[0])):
         return _lists(file, rows)
-    if _is_ragged(file, rows[0], names):
-        return _ragged(file, rows)
+    if is_ragged(file, rows):
+        found = _ragged(file, rows)
+        _note_ragged(file, found)
+        return found
     return _wide(file, rows)
-
-
-def _is_header(cells: list[str]) -> bool:
-    """Whether cells are names: the second and later ones no numbers, nor the only one."""
-    if len(cells) == 1 and (set(cells[0]) & set(DELIMITERS) or is_list(cells[0])):
-        return False  # a row that is divided by something else
-    tried = cells[1:] or cells
-    return bool(tried) and not any(is_number(cell) or is_gap(cell) for cell in tried[:3])
-
-
-def _is_ragged(file: File, first: Row, names: list[str]) -> bool:
-    """Whether each row is a series: rows begin with a name, or a table has no names at all."""
-    cells = list(first.cells.values())
-    if not file.is_text or len(cells) < 2:
-        return False
-    if names == [str(k) for k in range(1, len(names) + 1)]:
-        return not is_time(cells[0])
-    return not is_number(cells[0]) and not is_time(cells[0])
 
 
 def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
@@ -224,6 +207,18 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
             growing.add(row.number, {name: _value(file, row, name, cell, CELLS)}, "")
         found.append(growing)
     return found
+
+
+def _note_ragged(file: File, found: Sequence[_Growing]) -> None:
+    """Tell that rows are series, where columns have names; and of a first row that may be names."""
+    first, *others = found
+    counts = first.rows == [[k] for k in range(1, len(first.rows) + 1)]
+    if not has_no_header(file) and others:
+        each = f"each row is read as a series: {len(found):,} series, the first {first.name}"
+        file.notes.append(f"{file.name}: {each}")
+    elif others and len(first.rows) > 1 and counts and first.name != "1":
+        number = f"{first.name}, whose numbers count from 1, is read as a series"
+        file.notes.append(f"{file.at(first.numbers[0])}: {number}; delete it if it names columns")
 
 
 def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:
@@ -241,12 +236,9 @@ def _lists(file: File, rows: Sequence[Row]) -> list[_Growing]:
 
 def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
     """A wide table with a column of values, or a long one."""
-    others = [name for name in file.columns if name not in (value, TIME, NAME)]
-    others = _without_index(file, rows, others)
-    time = TIME if TIME in file.columns else None
-    if time is None and others and is_time(rows[0].cells.get(others[0])):
-        time = others.pop(0)
+    time, others = times_and_others(file, rows, value)
     columns = (value, *others)
+    _note_thousands(file, rows, columns)
     found: dict[str, _Growing] = {}
     for row in rows:
         name = _text(row.cells.get(NAME))
@@ -255,38 +247,21 @@ def _of_value(file: File, rows: Sequence[Row], value: str) -> list[_Growing]:
             raise BadDataError(f"{file.at(row.number)}: no {NAME}", advice)
         growing = found.setdefault(name, _Growing(file, name, tuple(others)))
         values = {column: _value(file, row, column, row.cells.get(column)) for column in columns}
-        growing.add(row.number, values, _text(row.cells.get(time)) if time else "")
+        growing.add(row.number, values, _time_at(row, time))
     _note_left_out(file, found.values())
     return list(found.values())
 
 
-def _without_index(file: File, rows: Sequence[Row], columns: list[str]) -> list[str]:
-    """Columns without a first one that numbers the rows, as pandas writes it."""
-    if not columns or columns[0].lower() not in INDEX:
-        return columns
-    numbers = [_text(row.cells.get(columns[0])) for row in rows]
-    if not any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
-        return columns
-    which = f"the column {columns[0]}" if columns[0] else "a column without a name"
-    file.notes.append(f"{file.name}: left out {which}, which numbers the rows")
-    return columns[1:]
-
-
 def _wide(file: File, rows: Sequence[Row]) -> list[_Growing]:
     """A table with a column for each series, and maybe one of times."""
-    columns = list(file.columns)
-    if len(columns) > 1:
-        columns = _without_index(file, rows, columns)
-    first = rows[0].cells.get(columns[0])
-    time = None
-    if columns[0] == TIME or is_time(first):
-        time = columns.pop(0)
+    time, columns = times_and_others(file, rows)
+    _note_thousands(file, rows, columns)
     alone = len(columns) == 1
     found = {name: _Growing(file, "" if alone else name) for name in columns}
     for row in rows:
         for name, growing in found.items():
             value = _value(file, row, name, row.cells.get(name))
-            growing.add(row.number, {name: value}, _text(row.cells.get(time)) if time else "")
+            growing.add(row.number, {name: value}, _time_at(row, time))
     if alone:
         _note_left_out(file, found.values())
     return list(found.values())
@@ -298,6 +273,20 @@ def _note_empty(file: File, found: Sequence[_Growing]) -> None:
     if empty and len(empty) < len(found):
         some = f"{empty[0]} and {len(empty) - 1:,} more" if len(empty) > 1 else empty[0]
         file.notes.append(f"{file.name}: left out {some}, which held no values")
+
+
+def _note_thousands(file: File, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Tell of points that may separate thousands, in a table that is divided by semicolons."""
+    if not file.is_text or ";" not in next(iter(file.start.splitlines()), ""):
+        return
+    for name in columns:
+        if shown := thousands_in(row.cells.get(name) for row in rows):
+            found = f"{_the(name)} is {shown[0]} in one row and {shown[1]} in another"
+            advice = (
+                "its points are read as decimal points; leave them out if they separate thousands"
+            )
+            file.notes.append(f"{file.name}: {found}; {advice}")
+            return
 
 
 def _note_left_out(file: File, found: Iterable[_Growing]) -> None:
@@ -344,6 +333,10 @@ def _value(file: File, row: Row, column: str, cell: Any, steps: str = ROWS) -> f
         found = f"{file.at(row.number)}: {_the(column)} is {size_of(value)}"
         raise BadDataError(found, FILL_IN.format(steps))
     return value
+
+
+def _time_at(row: Row, column: str | None) -> str:
+    return "" if column is None else _text(row.cells.get(column))
 
 
 def _text(cell: Any) -> str:

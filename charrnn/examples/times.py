@@ -1,6 +1,7 @@
-"""Times as tables write them: 1949, 1949-01, 1949-01-31 13:00, 1/31/1949, and plain numbers.
+"""Times as tables write them: 1949, 1949-01, 1949Q1, 1949-01-31 13:00, 1/31/1949, plain numbers.
 
-A time is (months, seconds), so that both months and days of equal length can be told apart.
+A time is told in seconds, in months and by the clock, since of one series the months are of equal
+length, of another the days.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import pairwise, product
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File
 
 __all__ = [
     "Time",
+    "are_months",
+    "is_period",
     "is_time",
     "odd_steps",
     "ordered_times",
@@ -28,8 +31,23 @@ __all__ = [
     "times_of",
 ]
 
-Time = tuple[float, float]  # months since the year 0, and seconds since the year 1
 
+class Time(NamedTuple):
+    """A time, or a plain number, which is all three.
+
+    Attributes:
+        seconds: since the year 1, in UTC.
+        months: since the year 0, by the clock.
+        clock: seconds as clocks tell them, that is without the hours between summer and winter.
+    """
+
+    seconds: float
+    months: float
+    clock: float
+
+
+QUARTER = re.compile(r"(\d{4})[ -]?Q([1-4])|Q([1-4])[ -]?(\d{4})", re.IGNORECASE)
+DAYS = re.compile(r"(\d{4}-\d\d-\d\d)/\d{4}-\d\d-\d\d")  # from one to another, as pandas has weeks
 MONTH = re.compile(r"(\d{4})-(\d\d?)")
 # What people write, as `strptime` has it; %b is a month's name.
 DATES = (
@@ -37,7 +55,9 @@ DATES = (
     *("%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y"),
     *("%B %d, %Y", "%b-%y", "%b-%Y", "%b %Y", "%B %Y", "%Y %b", "%Y-%b", "%m/%Y", "%Y/%m"),
 )
+POINT_MONTH = re.compile(r"(?:0[1-9]|1[0-2])\.\d{4}")
 MARKS = re.compile("[/.,:-]")
+LAST_YEAR = 2068  # that two digits stand for
 CODE = re.compile("%(.)")
 WORDS = dict.fromkeys("mbB", "month") | dict.fromkeys("Yy", "year") | dict.fromkeys("HI", "hour")
 WORDS |= {"d": "day", "M": "minute", "S": "second", "p": "am or pm"}
@@ -51,11 +71,16 @@ def time_of(cell: Any) -> Time | None:
     text = str(cell).strip()
     if found := MONTH.fullmatch(text):
         text = f"{found[1]}-{int(found[2]):02}-01"
+    elif found := QUARTER.fullmatch(text):
+        year, quarter = found[1] or found[4], found[2] or found[3]
+        text = f"{year}-{3 * int(quarter) - 2:02}-01"
+    elif found := DAYS.fullmatch(text):
+        text = found[1]
     with suppress(ValueError, OverflowError):  # the latter for what UTC puts beyond all calendars
         return _from(datetime.fromisoformat(text))
     with suppress(ValueError):
         number = float(text)
-        return (number, number) if number == number else None
+        return Time(number, number, number) if number == number else None
     return None
 
 
@@ -66,6 +91,18 @@ def is_time(cell: Any) -> bool:
         float(text)
         return False
     return time_of(cell) is not None or any(_all_of([text], form) for form in _forms_of(text))
+
+
+def is_period(cell: Any) -> bool:
+    """Whether a cell is a quarter, or days from one to another."""
+    text = str(cell).strip()
+    return bool(QUARTER.fullmatch(text) or DAYS.fullmatch(text))
+
+
+def are_months(cells: Sequence[Any]) -> bool:
+    """Whether cells are months such as 01.2020, which might be numbers but for the zeros before."""
+    texts = [str(cell).strip() for cell in cells]
+    return all(map(POINT_MONTH.fullmatch, texts)) and any(text.startswith("0") for text in texts)
 
 
 @functools.lru_cache(maxsize=1)  # the columns of a wide table have the same times
@@ -87,13 +124,15 @@ def times_of(
         None if they can't be read, or some are plain numbers and others are not.
     """
     every = [*cells, *others]
+    if are_months(every) and (times := _all_of(every, "%m.%Y")):
+        return tuple(times), "month.year"
     known = [time for cell in every if (time := time_of(cell)) is not None]
     if len(known) == len(every):
-        numbers = sum(months == seconds for months, seconds in known)
+        numbers = sum(time.months == time.seconds for time in known)
         if numbers in (0, len(known)):
             return tuple(known), ""
         with suppress(ValueError):  # counters may look like dates: 28401118
-            return tuple((number, number) for number in map(float, map(str, every))), ""
+            return tuple(Time(*3 * (float(str(cell)),)) for cell in every), ""
         return None
     read = [(times, form) for form in _forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
@@ -121,10 +160,10 @@ def ordered_times(
         raise _unreadable(file, cells, numbers)
     times, form = found
     for place, (before, after) in enumerate(pairwise(times), 1):
-        if before < after:
+        if before.seconds < after.seconds:
             continue
         which = f"{file.at(numbers[place])}: {cells[place]} "
-        which += "is there twice" if before == after else "comes after a later time"
+        which += "is there twice" if before.seconds == after.seconds else "comes after a later time"
         raise BadDataError(which, "sort the rows by time, and keep one for each time")
     start, end = f"{file.name}: times such as ", f" are read as {form}"
     if form and not any(note.startswith(start) and note.endswith(end) for note in notes):
@@ -155,9 +194,22 @@ def _marked(marks: str) -> Sequence[str]:
 def _all_of(cells: Sequence[str], form: str) -> list[Time] | None:
     """The times of cells in this form; None if one is not in it."""
     try:
-        return [_from(datetime.strptime(cell.strip(), form)) for cell in cells]
+        dates = [datetime.strptime(cell.strip(), form) for cell in cells]
+        return [_from(date) for date in (_near(dates) if "%y" in form else dates)]
     except ValueError:
         return None
+
+
+def _near(dates: Sequence[datetime]) -> list[datetime]:
+    """Dates with years of two digits, each in the century in which it is nearest to the one before.
+
+    Python takes 68 for 2068 and 69 for 1969; if one is later than that, all are a century earlier.
+    """
+    years = [dates[0].year]
+    for date in dates[1:]:
+        years.append(date.year + 100 * round((years[-1] - date.year) / 100))
+    back = 100 * (max(years) > LAST_YEAR)
+    return [date.replace(year=year - back) for date, year in zip(dates, years, strict=True)]
 
 
 def _disorder(times: Sequence[Time]) -> tuple[bool, int]:
@@ -166,18 +218,23 @@ def _disorder(times: Sequence[Time]) -> tuple[bool, int]:
 
 
 def _from(time: datetime) -> Time:
-    """Both in UTC, if the time says how far it is from that."""
-    time = time.replace(tzinfo=None) - (time.utcoffset() or timedelta())
-    days = 31 if time.day == monthrange(time.year, time.month)[1] else time.day  # ends are alike
-    into = days - 1 + (time.hour * 3600 + time.minute * 60 + time.second) / 86400
-    return 12 * time.year + time.month + into / 31, (time - datetime.min).total_seconds()
+    """In UTC, if the time says how far it is from that."""
+    clock = time.replace(tzinfo=None)
+    days = (
+        31 if clock.day == monthrange(clock.year, clock.month)[1] else clock.day
+    )  # ends are alike
+    into = days - 1 + (clock.hour * 3600 + clock.minute * 60 + clock.second) / 86400
+    months = 12 * clock.year + clock.month + into / 31
+    seconds = (clock - (time.utcoffset() or timedelta()) - datetime.min).total_seconds()
+    return Time(seconds, months, (clock - datetime.min).total_seconds())
 
 
 def steps_between(times: Sequence[Time]) -> list[float]:
-    """The steps between times, in months if these are equal more often than seconds are."""
-    months = [round(b[0] - a[0], 6) for a, b in pairwise(times)]
-    seconds = [b[1] - a[1] for a, b in pairwise(times)]
-    return months if len(set(months)) < len(set(seconds)) else seconds
+    """The steps between times, in that of the three ways in which most are equal."""
+    seconds = [b.seconds - a.seconds for a, b in pairwise(times)]
+    months = [round(b.months - a.months, 6) for a, b in pairwise(times)]
+    clock = [b.clock - a.clock for a, b in pairwise(times)]
+    return min((seconds, months, clock), key=lambda steps: len(set(steps)))
 
 
 def odd_steps(times: Sequence[Time]) -> list[int]:

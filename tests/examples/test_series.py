@@ -74,6 +74,19 @@ def test_a_column_that_numbers_the_rows_is_left_out(tmp_path: Path, index: str, 
     assert notes == []
 
 
+@pytest.mark.parametrize("names", [",y", ",sales", ",y,heat", ",north,south"])
+def test_times_in_a_column_without_a_name_are_times(tmp_path: Path, names: str) -> None:
+    """As pandas writes an index of dates. They were dropped, and their order was not looked at."""
+    rest = ",7" * (names.count(",") - 1)
+    days = ("2024-01-01", "2024-01-02", "2024-01-03")
+    rows = [f"{day},{k}{rest}" for k, day in enumerate(days, 1)]
+    found, _ = read(tmp_path, "\n".join([names, *rows]) + "\n")
+    assert found[0].values[:, 0].tolist() == [1, 2, 3]
+    assert {one.times for one in found} == {days}
+    backwards = "\n".join([names, *reversed(rows)]) + "\n"
+    assert "2024-01-02 comes after a later time" in refused(tmp_path, backwards).found
+
+
 def test_long(tmp_path: Path) -> None:
     rows = "a,2024-01-01,1\nb,2024-01-01,10\na,2024-01-02,2\nb,2024-01-02,20\na,2024-01-03,3\n"
     found, notes = read(tmp_path, f"unique_id,ds,y\n{rows}")
@@ -236,6 +249,27 @@ def test_decimal_commas_are_refused(tmp_path: Path) -> None:
     error = refused(tmp_path, "ds;y\n2024-01;1,5\n")
     assert "'1,5', not a number" in error.found
     assert "without commas" in error.advice
+
+
+@pytest.mark.parametrize("names", ["ds;y", "ds;sales"])
+def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str) -> None:
+    """1.301 became 987.0 in silence."""
+    rows = "2024-01;1.234\n2024-02;1.301\n2024-03;987\n"
+    (only,), notes = read(tmp_path, f"{names}\n{rows}")
+    assert only.values[:, 0].tolist() == [1.234, 1.301, 987]
+    assert any(
+        "is 1.234 in one row and 987 in another; its points are read as decimal points" in note
+        for note in notes
+    )
+    for text in (
+        f"{names}\n{rows}".replace(";", ","),
+        f"{names}\n{rows}2024-04;1.25\n",
+        f"{names}\n{rows}2024-04;0.125\n",
+        f"{names}\n{rows}2024-04;1000\n",
+        f"{names}\n2024-01;1.234\n2024-02;1.301\n",
+        f"{names}\n2024-01;234\n2024-02;301\n",
+    ):
+        assert not any("decimal points" in note for note in read(tmp_path, text)[1])
 
 
 @pytest.mark.parametrize("line", ["1,5 2,5 3 4", "1,5\t2,5", "1,5;2,5;3"])

@@ -1,0 +1,239 @@
+"""How tables of series are laid out: which line names the columns, and what these hold.
+
+ds,y              unique_id,ds,y        H1,605,586,586
+1949-01,112       north,2024-01,7       H2,3124,2990
+1949-02,118       south,2024-01,9
+
+The first is wide: a row for each time, a column for each series, or `y` and the columns that are
+read beside it. The second is long: a row for each time of each series. In the third, which is
+ragged, each row is a series.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from charrnn.examples.numbers import is_gap, is_list, is_number, number_of
+from charrnn.examples.rows import File, Row
+from charrnn.examples.times import are_months, is_period, is_time
+from charrnn.formats.tables.delimited import DELIMITERS, longer
+
+__all__ = [
+    "NAME",
+    "TIME",
+    "VALUE",
+    "has_no_header",
+    "is_header",
+    "is_ragged",
+    "times_and_others",
+    "with_numbers_as_names",
+]
+
+VALUE, TIME, NAME = "y", "ds", "unique_id"
+# Names of a first column whose numbers are times if they only rise.
+TIMES = frozenset(
+    {TIME, "date", "datetime", "time", "timestamp"}
+    | {"year", "quarter", "month", "week", "day", "hour"}
+)
+INDEX = frozenset({"", "index", "unnamed: 0"})  # names of a first column that may number the rows
+PANDAS = re.compile(r"__index_level_\d+__")  # those of one that does, or that holds times
+
+
+def is_header(cells: list[str]) -> bool:
+    """Whether cells are names: the second and later ones no numbers, nor the only one.
+
+    One may look like a gap, as NA does. Empty ones at the end are those of a line that ends with
+    what separates its cells.
+    """
+    names = cells[: max((k for k, cell in enumerate(cells, 1) if cell), default=0)]
+    if len(names) == 1 and (set(names[0]) & set(DELIMITERS) or is_list(names[0])):
+        return False  # a row that is divided by something else
+    tried = (names[1:] or names)[:3]
+    return not any(map(is_number, tried)) and not all(map(is_gap, tried))
+
+
+def has_no_header(file: File) -> bool:
+    """Whether no line names the columns."""
+    return list(file.columns) == [str(k) for k in range(1, len(file.columns) + 1)]
+
+
+def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> list[Row]:
+    """The rows below a first line whose cells are names, though they are numbers: stores, years.
+
+    Args:
+        file: whose columns then have these names.
+        rows: of it, at least one.
+        column: that the user named.
+
+    Raises:
+        BadDataError: for a row that is longer than such a line.
+    """
+    if file.reading.rules < 4 or not file.is_text or not has_no_header(file):
+        return rows
+    names = [cell.strip() for cell in rows[0].cells.values()]
+    below = list(rows[1].cells.values()) if len(rows) > 1 else []
+    counts = _count(names) and len(names) == len(below)
+    if not counts and not _are_names(names, below, column):
+        return rows
+    if counts or _count(names[1:]):
+        found = "the numbers from 0 are read as the names of its columns"
+        file.notes.append(f"{file.at(rows[0].number)}: {found}")
+    _refuse_longer(file, rows)
+    file.columns = names
+    return [Row(row.number, dict(zip(names, row.cells.values(), strict=False))) for row in rows[1:]]
+
+
+def _refuse_longer(file: File, rows: Sequence[Row]) -> None:
+    """See that no row of a table without a header has more cells than the first.
+
+    Raises:
+        BadDataError: if one has.
+    """
+    if file.reading.rules < 4 or not file.is_text:
+        return
+    for row in rows:
+        cells = list(row.cells.values())
+        if any(cells[len(file.columns) :]):
+            raise longer(file.name, row.number, cells, file.columns)
+
+
+def _are_names(names: list[str], below: list[str], column: str | None) -> bool:
+    """Whether cells are names, by the row below them and by that which the user has named."""
+    if column in names:
+        return not (column.isdecimal() and int(column) <= len(names))  # which may be its place
+    first, *others = names
+    if is_number(first) or is_time(first) or len(set(names)) < len(names):
+        return False
+    if _count(others) and (len(others) > 1 or not first):
+        return True
+    if len(names) != len(below):
+        return False
+    return is_time(below[0]) or (not is_gap(first) and is_number(below[0]))
+
+
+def _count(names: Sequence[str]) -> bool:
+    """Whether names are but numbers from 0, as pandas writes them."""
+    return bool(names) and list(names) == [str(k) for k in range(len(names))]
+
+
+def is_ragged(file: File, rows: Sequence[Row]) -> bool:
+    """Whether each row is a series: rows begin with a name, or a table has no names at all."""
+    cells, names = list(rows[0].cells.values()), list(file.columns)
+    if not file.is_text or len(cells) < 2:
+        return False
+    if has_no_header(file):
+        return not _holds_times(file, rows, "1")
+    if file.reading.rules > 3 and (TIME in names or names[0].lower() in TIMES):
+        return False  # who reads the times will refuse what is none
+    return not is_number(cells[0]) and not _is_time(file, cells[0])
+
+
+def times_and_others(
+    file: File, rows: Sequence[Row], value: str | None = None
+) -> tuple[str | None, list[str]]:
+    """The column of times, None without one, and those of numbers.
+
+    Args:
+        file: gets notes of a column that is left out, since it numbers the rows, and of a first
+            one whose numbers only rise.
+        rows: of it, at least one.
+        value: the column of values, which is not among the others; None where each holds some.
+
+    Raises:
+        BadDataError: for a row that is longer than the first of a table without a header.
+    """
+    _refuse_longer(file, rows)
+    older, least = file.reading.rules < 4, int(value is None)
+    columns = [name for name in file.columns if name not in (value, NAME)]
+    if not all(columns):  # the last ones may be all there is: of "ds;y;"
+        columns = [name for name in columns if name or not _is_empty(rows, name)]
+    if older:
+        columns = _without_index(file, rows, columns, least)
+    tried = (name for name in columns[: 1 if older else None] if _holds_times(file, rows, name))
+    time = TIME if TIME in columns else next(tried, None)
+    if time is not None:
+        columns.remove(time)
+    if older:
+        return time, columns
+    columns = _without_index(file, rows, columns, least)
+    if time is None and len(columns) > least and _is_named_time(file, rows, columns[0], least):
+        return columns[0], columns[1:]
+    return time, columns
+
+
+def _is_named_time(file: File, rows: Sequence[Row], column: str, least: int) -> bool:
+    """Whether a first column holds times by its name: no numbers, or such that only rise."""
+    has_name = column.lower() in TIMES
+    if not is_number(_first(rows, column)):
+        return has_name  # who reads the times will refuse them
+    if len(rows) < 3 or not _rise(rows, column):
+        return False
+    found = f"{file.name}: its column {column}, which only rises, is"
+    if has_name:
+        file.notes.append(f"{found} read as the times")
+    else:
+        kind = "series" if least else "feature"
+        file.notes.append(f"{found} learnt as a {kind}; rename it ds if it is the times")
+    return has_name
+
+
+def _holds_times(file: File, rows: Sequence[Row], column: str) -> bool:
+    """Whether a column is of dates, as its first cell tells, or of months such as 10.2020."""
+    if _is_time(file, _first(rows, column)):
+        return True
+    return file.reading.rules > 3 and are_months([row.cells.get(column) for row in rows])
+
+
+def _is_time(file: File, cell: Any) -> bool:
+    """Whether a cell is a date; runs begun by earlier rules know no quarters."""
+    return is_time(cell) and (file.reading.rules > 3 or not is_period(cell))
+
+
+def _first(rows: Sequence[Row], column: str) -> Any:
+    """The first value in a column, which a record may lack; None if there is none."""
+    cells = (row.cells.get(column) for row in rows)
+    return next((cell for cell in cells if cell is not None and not is_gap(cell)), None)
+
+
+def _is_empty(rows: Sequence[Row], column: str) -> bool:
+    return _first(rows, column) is None
+
+
+def _without_index(file: File, rows: Sequence[Row], columns: list[str], least: int) -> list[str]:
+    """Columns without those that number the rows, as pandas writes them, if there are more."""
+    if len(columns) <= least:
+        return columns
+    left = [name for name in columns if not _is_index(file, rows, name, columns[0])]
+    for name in columns:
+        if name not in left:
+            which = f"the column {name}" if name else "a column without a name"
+            does = "numbers" if is_number(_first(rows, name)) else "names"
+            file.notes.append(f"{file.name}: left out {which}, which {does} the rows")
+    return left
+
+
+def _is_index(file: File, rows: Sequence[Row], column: str, first: str) -> bool:
+    if file.reading.rules > 3 and PANDAS.fullmatch(column):
+        return True
+    if column != first or column.lower() not in INDEX:
+        return False
+    numbers = [str(row.cells.get(column)).strip() for row in rows]
+    if any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
+        return True
+    if column.lower() == "index" or file.reading.rules < 4:
+        return False
+    return _rise(rows, column) and all(number.isdecimal() for number in numbers)
+
+
+def _rise(rows: Sequence[Row], column: str) -> bool:
+    """Whether the numbers of each series in a column only rise, and there is nothing else."""
+    last: dict[str, float] = {}
+    for row in rows:
+        name, cell = str(row.cells.get(NAME)), row.cells.get(column)
+        if not is_number(cell) or number_of(cell) <= last.get(name, -math.inf):
+            return False
+        last[name] = number_of(cell)
+    return True

@@ -1,0 +1,278 @@
+"""Which line of a table names its columns, and which columns hold times, values and row numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.config import Reading
+from charrnn.errors import CharRNNError
+from charrnn.examples.series import Series, read_series
+
+
+def read(
+    tmp_path: Path, text: str, column: str | None = None, reading: Reading | None = None
+) -> tuple[list[Series], list[str]]:
+    (tmp_path / "x.csv").write_text(text)
+    notes: list[str] = []
+    return read_series([tmp_path / "x.csv"], reading or Reading(), notes, column), notes
+
+
+def refused(tmp_path: Path, text: str, column: str | None = None) -> CharRNNError:
+    with pytest.raises(CharRNNError) as caught:
+        read(tmp_path, text, column)
+    return caught.value
+
+
+def values(found: list[Series]) -> dict[str, list[float]]:
+    """Of each series, by its name."""
+    return {one.name: one.values[:, 0].tolist() for one in found}
+
+
+DAYS = "2024-01-01,5,7\n2024-01-02,6,8\n2024-01-03,7,7\n"
+
+
+class TestNumbersAsNames:
+    """Each row was read as a series, the names as one more."""
+
+    @pytest.mark.parametrize(
+        ("line", "names"),
+        [
+            ("date,1001,1002", ["1001", "1002"]),
+            ("date,0,1", ["0", "1"]),
+            (",2020,7", ["2020", "7"]),
+        ],
+    )
+    def test_above_times(self, tmp_path: Path, line: str, names: list[str]) -> None:
+        found, _ = read(tmp_path, f"{line}\n{DAYS}")
+        assert values(found) == {names[0]: [5, 6, 7], names[1]: [7, 8, 7]}
+        assert found[0].times == ("2024-01-01", "2024-01-02", "2024-01-03")
+        found, _ = read(tmp_path, f"{line}\n{DAYS}".replace(",", ";"))
+        assert list(values(found)) == names
+
+    def test_that_is_asked_for(self, tmp_path: Path) -> None:
+        (only,), _ = read(tmp_path, f"date,1001,1002\n{DAYS}", "1002")
+        assert (only.values.tolist(), only.features) == ([[7, 5], [8, 6], [7, 7]], ("1001",))
+        (only,), _ = read(tmp_path, "1001,1002\n5,7\n6,9\n", "1002")
+        assert only.values.tolist() == [[7, 5], [9, 6]]
+        (only,), _ = read(tmp_path, "5,2\n6,9\n", "2")  # the second column
+        assert only.values.tolist() == [[2, 5], [9, 6]]
+
+    def test_above_numbers(self, tmp_path: Path) -> None:
+        found, _ = read(tmp_path, "month,2019,2020\n1,5,7\n2,6,8\n")
+        assert values(found)["2020"] == [7, 8]
+
+    @pytest.mark.parametrize(
+        ("text", "series"),
+        [
+            ("0,1,2\n5,9,6\n7,8,9\n", {"0": [5, 7], "1": [9, 8], "2": [6, 9]}),
+            ("id,0,1,2\nH1,5,7,6\nH2,8,9\n", {"H1": [5, 7, 6], "H2": [8, 9]}),
+            (",0\n0,5\n1,7\n", {"": [5, 7]}),
+        ],
+    )
+    def test_from_nought_as_pandas_writes_them(
+        self, tmp_path: Path, text: str, series: dict[str, list[float]]
+    ) -> None:
+        found, notes = read(tmp_path, text)
+        assert values(found) == series
+        note = "x.csv: line 1: the numbers from 0 are read as the names of its columns"
+        assert notes[0].endswith(note)
+
+    def test_rows_that_are_series_keep_their_first(self, tmp_path: Path) -> None:
+        for text in ("a,5,6\nb,7,8\n", "5,6\n7,8\n", "a,1,2\nb,1,2\n", "a,5,5\n1,7,8\n"):
+            assert len(read(tmp_path, text)[0]) == 2
+
+    def test_a_longer_row_is_refused(self, tmp_path: Path) -> None:
+        error = refused(tmp_path, f"date,1001,1002\n{DAYS}2024-01-04,7,8,9\n")
+        assert "line 5 has 4 cells, the first 3" in error.found
+
+    def test_a_run_begun_before_goes_on_as_it_was(self, tmp_path: Path) -> None:
+        found, _ = read(tmp_path, "date,1001,1002\na,5,7\n", reading=Reading(rules=3))
+        assert list(values(found)) == ["date", "a"]
+        with pytest.raises(CharRNNError):
+            read(tmp_path, f"date,1001,1002\n{DAYS}", "1002", Reading(rules=3))
+
+
+@pytest.mark.parametrize("end", [",", ",,"])
+@pytest.mark.parametrize("names", ["ds,y", "ds,north", "ds,north,south", "ds,y,wind"])
+def test_cells_without_a_name_and_a_value_count_for_nothing(
+    tmp_path: Path, names: str, end: str
+) -> None:
+    """As Excel writes them at the end of each line. The header was taken for a series."""
+    rows = [",".join([f"2024-01-0{k}", f"{k}", "7"][: len(names.split(","))]) for k in (1, 2, 3)]
+    found, notes = read(tmp_path, "".join(f"{row}{end}\n" for row in (names, *rows)))
+    assert found[0].values[:, 0].tolist() == [1, 2, 3]
+    assert (len(found), found[0].times[0]) == (1 + names.count("south"), "2024-01-01")
+    assert notes == []
+
+
+def test_a_name_may_look_like_a_gap(tmp_path: Path) -> None:
+    found, _ = read(tmp_path, f"date,NA,ZA\n{DAYS}")
+    assert values(found) == {"NA": [5, 6, 7], "ZA": [7, 8, 7]}
+    found, _ = read(tmp_path, "H1,,,3,4\nH2,1,2,3\n")
+    assert values(found) == {"H1": [3, 4], "H2": [1, 2, 3]}
+
+
+class TestIndex:
+    """The numbers of rows, as pandas writes them, were learnt where some rows had been left out."""
+
+    @pytest.mark.parametrize("value", ["y", "sales"])
+    def test_numbers_of_rows_that_are_left_of_more(self, tmp_path: Path, value: str) -> None:
+        (only,), notes = read(tmp_path, f",{value}\n0,5\n1,7\n3,6\n4,8\n")
+        assert (only.values.tolist(), only.features) == ([[5], [7], [6], [8]], ())
+        assert notes[0].endswith("left out a column without a name, which numbers the rows")
+        (older, *_), _ = read(tmp_path, f",{value}\n0,5\n1,7\n3,6\n", reading=Reading(rules=3))
+        assert older.values[2].tolist() == ([6, 3] if value == "y" else [3])
+
+    def test_a_price_index_is_none(self, tmp_path: Path) -> None:
+        found, _ = read(tmp_path, "index,sales\n100,5\n103,7\n109,6\n")
+        assert values(found) == {"index": [100, 103, 109], "sales": [5, 7, 6]}
+
+    @pytest.mark.parametrize("value", ["y", "sales"])
+    def test_in_parquet_it_has_a_name_and_stands_last(self, tmp_path: Path, value: str) -> None:
+        (only,), notes = parquet(tmp_path, {value: [5, 6, 8], "__index_level_0__": [7, 2, 4]})
+        assert (only.values.tolist(), only.features) == ([[5], [6], [8]], ())
+        assert notes[0].endswith("left out the column __index_level_0__, which numbers the rows")
+
+    @pytest.mark.parametrize("name", ["__index_level_0__", "day"])
+    def test_times_may_stand_in_any_column(self, tmp_path: Path, name: str) -> None:
+        days = [datetime(2024, 1, day) for day in (1, 2, 3)]
+        found, notes = parquet(tmp_path, {"a": [5, 6, 8], "b": [7, 2, 4], name: days})
+        assert values(found) == {"a": [5, 6, 8], "b": [7, 2, 4]}
+        assert (found[1].times[2], notes) == ("2024-01-03 00:00:00", [])
+        (only,), _ = parquet(tmp_path, {"a": [5, 6, 8], "y": [7, 2, 4], name: days})
+        assert (only.features, only.times[2]) == (("a",), "2024-01-03 00:00:00")
+
+
+class TestNumbersThatOnlyRise:
+    """A column of years was a series that is easy to predict, and a feature beside y."""
+
+    @pytest.mark.parametrize(
+        ("column", "times"),
+        [
+            ("Year", "1998 1999 2000"),
+            ("timestamp", "1704067200 1704070800 1704074400"),
+            ("date", "20240130 20240131 20240201"),
+        ],
+    )
+    def test_are_times_if_they_are_called_so(self, tmp_path: Path, column: str, times: str) -> None:
+        rows = "".join(f"{time},{k}\n" for time, k in zip(times.split(), (5, 7, 6), strict=True))
+        for value in ("sales", "y"):
+            (only,), notes = read(tmp_path, f"{column},{value}\n{rows}")
+            assert (only.values.tolist(), only.features) == ([[5], [7], [6]], ())
+            assert only.times == tuple(times.split())
+            assert notes == [
+                f"{tmp_path}/x.csv: its column {column}, which only rises, is read as the times"
+            ]
+            (older, *_), _ = read(tmp_path, f"{column},{value}\n{rows}", reading=Reading(rules=3))
+            assert older.times == ()
+
+    def test_are_told_otherwise(self, tmp_path: Path) -> None:
+        text = "Jahr,{}\n1998,5\n1999,7\n2000,6\n"
+        found, notes = read(tmp_path, text.format("sales"))
+        assert len(found) == 2
+        assert notes[0].endswith(
+            "its column Jahr, which only rises, is learnt as a series; "
+            "rename it ds if it is the times"
+        )
+        (only,), notes = read(tmp_path, text.format("y"))
+        assert only.features == ("Jahr",)
+        assert "is learnt as a feature; rename it ds" in notes[0]
+
+    def test_of_each_series(self, tmp_path: Path) -> None:
+        rows = "".join(f"{name},{year},{year % 7}\n" for name in "ab" for year in (1998, 1999))
+        found, _ = read(tmp_path, f"unique_id,year,y\n{rows}")
+        assert [(one.features, one.times) for one in found] == [((), ("1998", "1999"))] * 2
+
+    def test_alone_are_values(self, tmp_path: Path) -> None:
+        (only,), notes = read(tmp_path, "year\n1998\n1999\n2000\n")
+        assert (only.values[:, 0].tolist(), notes) == ([1998, 1999, 2000], [])
+
+
+@pytest.mark.parametrize("line", ["month,north,south\n", "ds,north,south\n", ""])
+def test_months_with_a_point_are_times(tmp_path: Path, line: str) -> None:
+    """They were numbers: 10.2019, 12.2019, 1.202, which do not rise."""
+    text = f"{line}10.2019,5,7\n11.2019,6,8\n12.2019,7,7\n01.2020,8,9\n03.2020,9,9\n"
+    found, notes = read(tmp_path, text)
+    assert [one.values[:, 0].tolist() for one in found] == [[5, 6, 7, 8, 9], [7, 8, 7, 9, 9]]
+    assert found[0].times[-1] == "03.2020"
+    assert notes[0].endswith("times such as 10.2019 are read as month.year")
+    assert "2 series have gaps in their times, the first" in notes[1]
+    prices, _ = read(tmp_path, "north,south\n10.2019,5\n10.1134,7\n")
+    assert len(prices) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-01,100\n2020-02,101,5\n",
+        "1\n2,5\n3,5\n",
+        "2020-01,100\n2020-02,101,5\n2020-03,102,5,,\n",
+    ],
+)
+def test_a_table_without_names_has_no_row_longer_than_the_first(tmp_path: Path, text: str) -> None:
+    """What was more was dropped: half of a number with a decimal comma."""
+    error = refused(tmp_path, text)
+    first = text.count(",", 0, text.index("\n")) + 1
+    assert f"x.csv: line 2 has {first + 1} cells, the first {first}" in error.found
+    read(tmp_path, "2020-01,100\n2020-02,101,\n")
+    found, _ = read(tmp_path, text, reading=Reading(rules=3))
+    assert found[0].values[1] in (2, 101)
+
+
+class TestRowsAsSeries:
+    """Tables whose times were not understood were read sideways without a word."""
+
+    @pytest.mark.parametrize(
+        "times",
+        [
+            ("2000Q4", "2001Q1", "2001Q2"),
+            ("2000-Q4", "2001-Q1", "2001-Q2"),
+            ("Q4 2000", "Q1 2001", "Q2 2001"),
+            ("2024-01-01/2024-01-07", "2024-01-08/2024-01-14", "2024-01-15/2024-01-21"),
+        ],
+    )
+    def test_quarters_and_weeks_are_times(
+        self, tmp_path: Path, times: tuple[str, str, str]
+    ) -> None:
+        text = "{}" + "".join(f"{time},{k},{9 - k}\n" for k, time in enumerate(times, 1))
+        for names in ("quarter,north,south\n", "of,north,south\n", ",0,1\n", ""):
+            found, notes = read(tmp_path, text.format(names))
+            assert [one.values[:, 0].tolist() for one in found] == [[1, 2, 3], [8, 7, 6]]
+            assert (found[0].times, found[0].gaps) == (times, 0)
+            assert not any("each row" in note for note in notes)
+        older, _ = read(tmp_path, text.format("of,north,south\n"), reading=Reading(rules=3))
+        assert [one.name for one in older] == list(times)
+
+    @pytest.mark.parametrize("name", ["week", "Month", "ds"])
+    def test_what_is_no_time_is_refused_where_times_should_be(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        error = refused(tmp_path, f"{name},north,south\nKW 1,5,7\nKW 2,6,8\n")
+        assert error.found.endswith("x.csv: line 2: 'KW 1' is not a time")
+        assert "'KW 1' is not a time" in refused(tmp_path, f"{name},y\nKW 1,5\nKW 2,6\n").found
+
+    def test_are_told_under_a_line_of_names(self, tmp_path: Path) -> None:
+        found, notes = read(tmp_path, "monat,a,b\nJanuar 2020,5,7\nFebruar 2020,6,8\n")
+        assert len(found) == 2
+        each = "each row is read as a series: 2 series, the first Januar 2020"
+        assert notes == [f"{tmp_path}/x.csv: {each}"]
+        assert read(tmp_path, "H1,5,7\nH2,6,8\n")[1] == []
+
+    def test_a_first_one_that_counts_is_told(self, tmp_path: Path) -> None:
+        found, notes = read(tmp_path, "store,1,2,3\nnorth,5,6,7\nsouth,6,8,9\n")
+        assert len(found) == 3
+        counts = "store, whose numbers count from 1, is read as a series; delete it if it names"
+        assert notes == [f"{tmp_path}/x.csv: line 1: {counts} columns"]
+        assert read(tmp_path, "1,2,3\n2,3,4\n")[1] == []
+
+
+def parquet(tmp_path: Path, table: dict[str, Any]) -> tuple[list[Series], list[str]]:
+    pa = pytest.importorskip("pyarrow")
+    written = pytest.importorskip("pyarrow.parquet")
+    written.write_table(pa.table(table), tmp_path / "x.parquet")
+    notes: list[str] = []
+    return read_series([tmp_path / "x.parquet"], Reading(), notes), notes
