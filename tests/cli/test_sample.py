@@ -175,7 +175,7 @@ def test_the_encoding_of_a_prompt_is_not_that_of_the_text_to_compare_with(desk: 
     refused = run(desk, *of_host, "wide.txt")
     assert (refused.returncode, refused.stdout) == (65, "")
     assert refused.stderr.endswith(
-        "; --encoding is for --prompt-file: save this text as UTF-8, or use --prompt\n"
+        "; --encoding is for --prompt-file here: use --prompt, and --encoding for this text\n"
     )
 
 
