@@ -113,10 +113,9 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         if self.records is None and (self.unique or self.novel):
             option = "--unique" if self.unique else "--novel"
             raise UsageError(f"{option} is about records", "say how many with --records")
-        if self.interactive and str(self.prompt_file) == "-":
-            raise UsageError(
-                "standard input can't be both the prompt and your choices", "use --prompt"
-            )
+        if str(self.prompt_file) == "-" and (self.interactive or self.novelty == "-"):
+            other = "your choices" if self.interactive else "the text to compare with"
+            raise UsageError(f"standard input can't be both the prompt and {other}", "use --prompt")
 
 
 @with_settings(SampleConfig, SampleOptions, Reading, leave_out=("reverse",))

@@ -371,6 +371,24 @@ def test_eval_and_score_count_the_end_of_each(desk: Path) -> None:
     assert "</html>" in (desk / "page.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (("--dynamic", "dirty.txt"), "carries nothing from one to the next"),
+        (("--protocol", "windows"), "scores each by itself"),
+    ],
+)
+def test_what_is_for_stories_is_refused_before_a_list_is_read(
+    desk: Path, options: tuple[str, ...], found: str
+) -> None:
+    """What was dropped from the list was told first, twice."""
+    (desk / "dirty.txt").write_bytes(b"Ka\x00\n" + (desk / "names.txt").read_bytes())
+    done = run(desk, "eval", "names", "dirty.txt", *options)
+    assert done.exit_code == 2
+    assert found in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_validation_is_what_training_said(desk: Path) -> None:
     for name in ("names.txt", "cards.csv"):
         done = run(desk, "eval", name[:5], name, "--validation", "--json")

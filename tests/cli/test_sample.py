@@ -83,6 +83,11 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
         (("verse", "--clamp", "0.5=1"), 2, "this is a mixture of several; name one model"),
         (("--encoding", "latin-1"), 2, "--errors are for --prompt-file and --novelty; leave them"),
         (("--prompt-file", "prompt.txt", "--split", "test"), 2, "--split are for --novelty; leave"),
+        (
+            ("--prompt-file", "-", "--novelty", "-"),
+            2,
+            "the prompt and the text to compare with; use",
+        ),
         (("--text-column", "body"), 2, "--split are for --novelty; leave them out"),
     ],
 )
