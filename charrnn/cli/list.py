@@ -96,15 +96,15 @@ def _describe(entry: Entry) -> None:
     from charrnn.cells.heads import shapes_of
     from charrnn.cells.layout import parameter_count
     from charrnn.folder.files import is_first_save
-    from charrnn.folder.reading import read_metrics, read_record, read_tokenizer
+    from charrnn.folder.reading import checked_record, checked_tokenizer, read_metrics
     from charrnn.folder.record import CONFIG, METRICS, WEIGHTS
 
     if not (entry.path / CONFIG).exists():
         entry.status = "no model"
         return
     try:
-        record = read_record(entry.path)
-        tokenizer = read_tokenizer(entry.path, record)
+        record = checked_record(entry.path)
+        tokenizer = checked_tokenizer(entry.path, record)
     except MissingInputError as error:
         if is_first_save(entry.path):
             entry.status = "unfinished"

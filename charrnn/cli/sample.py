@@ -113,10 +113,9 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         if self.records is None and (self.unique or self.novel):
             option = "--unique" if self.unique else "--novel"
             raise UsageError(f"{option} is about records", "say how many with --records")
-        if self.interactive and str(self.prompt_file) == "-":
-            raise UsageError(
-                "standard input can't be both the prompt and your choices", "use --prompt"
-            )
+        if str(self.prompt_file) == "-" and (self.interactive or self.novelty == "-"):
+            other = "your choices" if self.interactive else "the text to compare with"
+            raise UsageError(f"standard input can't be both the prompt and {other}", "use --prompt")
 
 
 @with_settings(SampleConfig, SampleOptions, Reading, leave_out=("reverse",))
@@ -216,7 +215,7 @@ def _compared(
     if options.novelty is None and not options.novel:
         return None, ()
     from charrnn.scoring.novelty import Copies
-    from charrnn.terminal.writing.known import known_records, moved_text
+    from charrnn.terminal.writing.known import known_records, reading_of_moved
     from charrnn.text.corpus import read_corpus
     from charrnn.text.origin import is_read_once
 
@@ -224,18 +223,18 @@ def _compared(
         found = "the model was not trained on records"
         raise UsageError(found, "leave --novel and --records out")
     if options.novelty is None:
-        return None, known_records(models, None)
-    how = settings_from(Reading, reading).for_tokens(tokenizer.unit)
-    moved = moved_text(models, tokenizer, options.novelty, reading) if options.novel else None
-    reported = json or not options.records
-    if moved and not reported and not is_read_once(options.novelty):  # it may be a long one
-        return None, known_records(models, moved)
-    corpus = read_corpus([options.novelty], moved.reading if moved else how)
-    if not moved:
+        return None, known_records(models)
+    if not options.novel:
+        how = settings_from(Reading, reading).for_tokens(tokenizer.unit)
+        corpus = read_corpus([options.novelty], how)
         for note in corpus.notes:
             say(note)
-    copies = Copies(corpus.text) if reported else None
-    return copies, known_records(models, corpus) if moved else ()
+        return Copies(corpus.text), ()
+    how = reading_of_moved(models, options.novelty, reading, tokenizer.unit)
+    if not json and not is_read_once(options.novelty):  # it may be a long one
+        return None, known_records(models, [options.novelty], how)
+    corpus = read_corpus([options.novelty], how)
+    return Copies(corpus.text) if json else None, known_records(models, corpus, how)
 
 
 @contextmanager
@@ -249,7 +248,7 @@ def _advised(options: SampleOptions) -> Iterator[None]:
     except BadDataError as error:
         if options.prompt_file is None or "--encoding" not in error.advice:
             raise
-        advice = "--encoding is for --prompt-file: save this text as UTF-8, or use --prompt"
+        advice = "--encoding is for --prompt-file here: use --prompt, and --encoding for this text"
         raise BadDataError(error.found, advice) from None
 
 

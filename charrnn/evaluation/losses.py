@@ -36,7 +36,14 @@ from charrnn.use_config import EvalConfig
 AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
-__all__ = ["as_read", "evaluate", "load_networks", "mixed_surprisals", "refuse_idle"]
+__all__ = [
+    "as_read",
+    "evaluate",
+    "load_networks",
+    "mixed_surprisals",
+    "refuse_for_records",
+    "refuse_idle",
+]
 
 
 @takes(EvalConfig)
@@ -144,11 +151,9 @@ def mixed_surprisals(
     """
     refuse_idle(config, dynamic=training_ids is not None)
     if isinstance(text, Records):
-        _refuse_for_records(config, dynamic=training_ids is not None)
+        refuse_for_records(config, dynamic=training_ids is not None)
     elif len(text) < 2:
         raise UsageError(f"the text has {len(text)} of the two tokens it needs", "use a longer one")
-    if training_ids is not None and config.protocol == "windows":
-        raise UsageError("dynamic evaluation carries the state", "leave the protocol out")
     if training_ids is not None and len(training_ids) < 2:
         found = "the text to adapt from has fewer than two tokens that the model knows"
         raise UsageError(found, "name the text that the model was trained on")
@@ -194,7 +199,12 @@ def _adapting(
     return nats
 
 
-def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
+def refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
+    """Refuse what is for stories alone, with a model of records.
+
+    Raises:
+        UsageError: if there is anything.
+    """
     if config.protocol is not None:
         raise UsageError(
             f"a model of records scores each by itself, not {config.protocol}",
@@ -208,11 +218,13 @@ def _refuse_for_records(config: EvalConfig, *, dynamic: bool) -> None:
 
 
 def refuse_idle(config: EvalConfig, *, dynamic: bool) -> None:
-    """Refuse settings that change nothing without another.
+    """Refuse settings that change nothing without another, or beside another.
 
     Raises:
         UsageError: if there is one.
     """
+    if dynamic and config.protocol == "windows":
+        raise UsageError("dynamic evaluation carries the state", "leave the protocol out")
     in_windows, own = config.protocol == "windows", EvalConfig()
     known = "--dynamic TEXT (in Python adapt_from)"
     needs = (

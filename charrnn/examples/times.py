@@ -90,7 +90,14 @@ def is_time(cell: Any) -> bool:
     with suppress(ValueError):
         float(text)
         return False
-    return time_of(cell) is not None or any(_all_of([text], form) for form in _forms_of(text))
+    return _is_date(text)
+
+
+def _is_date(text: str) -> bool:
+    """Whether it can be a date, as 20240131 can."""
+    if (time := time_of(text)) is not None:
+        return time.months != time.seconds
+    return any(_all_of([text], form) for form in _forms_of(text))
 
 
 def is_period(cell: Any) -> bool:
@@ -131,14 +138,27 @@ def times_of(
         numbers = sum(time.months == time.seconds for time in known)
         if numbers in (0, len(known)):
             return tuple(known), ""
-        with suppress(ValueError):  # counters may look like dates: 28401118
-            return tuple(Time(*3 * (float(str(cell)),)) for cell in every), ""
-        return None
+        return _counters(cells, others)
     read = [(times, form) for form in _forms_of(every[0]) if (times := _all_of(every, form))]
     if not read:
         return None
     times, form = min(read, key=lambda one: _disorder(one[0][: len(cells)]))
     return tuple(times), CODE.sub(lambda code: WORDS[code[1]], form)
+
+
+def _counters(cells: Sequence[str], others: Sequence[str]) -> tuple[tuple[Time, ...], str] | None:
+    """Times some of which can be dates, all as numbers: 28401118 may be a counter.
+
+    None for dates with a slip, which are most of them, and have fewer different steps.
+    """
+    try:
+        every = tuple(Time(*3 * (float(str(cell)),)) for cell in (*cells, *others))
+    except ValueError:
+        return None
+    numbers = every[: len(cells)]
+    dates = [time for cell in cells if (time := time_of(cell)) and time.months != time.seconds]
+    steps, of_dates = (len(set(steps_between(times))) for times in (numbers, dates))
+    return None if 2 * len(dates) > len(cells) and steps > of_dates else (every, "")
 
 
 def ordered_times(
@@ -173,9 +193,9 @@ def ordered_times(
 
 def _unreadable(file: File, cells: Sequence[str], numbers: Sequence[int]) -> BadDataError:
     """The error for times that are not all in one form."""
-    odd = next((k for k, cell in enumerate(cells) if not is_time(cell)), 0)
+    odd = next((k for k, cell in enumerate(cells) if not _is_date(cell)), 0)
     found = f"{file.at(numbers[odd])}: {cells[odd]!r} is not a time"
-    if is_time(cells[odd]):
+    if _is_date(cells[odd]):
         found = f"{file.name}: times such as {cells[odd]!r} are not all in one form"
     return BadDataError(found, "write all times as 2024-01-31 or 2024-01-31 13:00")
 

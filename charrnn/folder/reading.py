@@ -48,6 +48,9 @@ from charrnn.task_config import Forecast
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
+    "checked_record",
+    "checked_step",
+    "checked_tokenizer",
     "find_model",
     "is_model",
     "kept_step",
@@ -134,10 +137,11 @@ def read_record(path: Path) -> ModelRecord:
         MissingInputError: if there is none.
         BadDataError: if it is damaged.
     """
-    return read_settled(path, lambda: _checked_record(path))
+    return read_settled(path, lambda: checked_record(path))
 
 
-def _checked_record(path: Path) -> ModelRecord:
+def checked_record(path: Path) -> ModelRecord:
+    """See `read_record`; read but once, for those that read all again if a save came between."""
     with _missing_file_named(path):
         check_file(path, CONFIG, read_manifest(path))
         return _read_record(path / CONFIG)
@@ -150,12 +154,13 @@ def read_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
         MissingInputError: if there is none.
         BadDataError: if it is damaged, or of another model than the record.
     """
+    return read_settled(path, lambda: checked_tokenizer(path, record))
+
+
+def checked_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
+    """See `read_tokenizer`; read but once, as by `checked_record`."""
     if isinstance(record.task, Forecast):
         return NO_TEXT
-    return read_settled(path, lambda: _checked_tokenizer(path, record))
-
-
-def _checked_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     with _missing_file_named(path):
         check_file(path, TOKENIZER, read_manifest(path))
         tokenizer: Tokenizer = parse(path / TOKENIZER, read_bytes(path / TOKENIZER), Tokenizer)
@@ -168,8 +173,13 @@ def _checked_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
 
 def kept_step(path: Path) -> int | None:
     """The update after which the weights of the folder were saved; None without weights."""
+    return read_settled(path, lambda: checked_step(path))
+
+
+def checked_step(path: Path) -> int | None:
+    """See `kept_step`; read but once, as by `checked_record`."""
     try:
-        metadata = read_settled(path, lambda: checked_metadata(path, WEIGHTS))
+        metadata = checked_metadata(path, WEIGHTS)
     except FileNotFoundError:
         return None
     return _int(metadata.get("step", "0"), path / WEIGHTS)
@@ -232,8 +242,8 @@ def read_folder(path: Path) -> ModelFolder:
 def _read(path: Path) -> tuple[ModelFolder, Manifest | None]:
     """The folder, and the manifest that it was compared with."""
     manifest = read_manifest(path)
-    record = read_record(path)
-    tokenizer = read_tokenizer(path, record)
+    record = checked_record(path)
+    tokenizer = checked_tokenizer(path, record)
     with _missing_file_named(path):
         check_file(path, WEIGHTS, manifest)
         with suppress(FileNotFoundError):

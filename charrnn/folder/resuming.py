@@ -21,7 +21,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import BudgetName, DeviceName, Reading, TrainConfig
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.folder.files import STATE, checked_metadata, read_settled, read_tensors
-from charrnn.folder.reading import kept_step, read_record, read_tokenizer
+from charrnn.folder.reading import checked_record, checked_step, checked_tokenizer
 from charrnn.folder.record import WEIGHTS, Evaluation, ModelRecord
 from charrnn.folder.untrusted import damaged, parse
 from charrnn.settings import Settings
@@ -125,8 +125,8 @@ def read_run(path: Path) -> RunState:
 
 
 def _read_run(path: Path) -> RunState:
-    record = read_record(path)
-    tokenizer = read_tokenizer(path, record)
+    record = checked_record(path)
+    tokenizer = checked_tokenizer(path, record)
     if record.training is None:
         raise UsageError(f"{path} was not trained by charrnn", "start from it with --init-from")
     progress = _checked_progress(path, record.training)
@@ -134,7 +134,7 @@ def _read_run(path: Path) -> RunState:
     arrays, _ = read_tensors(path / STATE, shapes)
     best = {name[5:]: array for name, array in arrays.items() if name.startswith("best.")}
     tensors = {name: array for name, array in arrays.items() if not name.startswith("best.")}
-    return RunState(record, tokenizer, progress, tensors, best or None, kept_step(path))
+    return RunState(record, tokenizer, progress, tensors, best or None, checked_step(path))
 
 
 def origin_of_run(path: Path) -> Origin | None:

@@ -1,7 +1,7 @@
 """A tag for each word.
 
 sources ──read──▶ TagData ──divided──▶ Tagging
-Tagging ──batches──▶ ids (T, B), lengths, words, tags ──cost──▶ nats
+Tagging ──batches──▶ rows, edges (W, 3), tags (W,) ──cost──▶ nats
 """
 
 from __future__ import annotations

@@ -326,9 +326,12 @@ def short_name(source: str | Path) -> str:
 
 
 def _folder_of_glob(pattern: str) -> Path:
-    """The folder that a glob looks into: all that stands before its first wildcard."""
+    """The folder that a glob looks into: all that stands before its first wildcard.
+
+    Of one without wildcards, the file or folder that it names.
+    """
     folder = Path()
-    for part in Path(pattern).parts[:-1]:
+    for part in Path(pattern).parts:
         name = re.sub(r"\[([*?[])\]", r"\1", part)
         if glob.escape(name) != part:
             break

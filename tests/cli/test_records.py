@@ -206,6 +206,76 @@ def test_a_list_that_moved_is_read_as_it_was_for_the_report_too(desk: Path) -> N
     assert run(desk, *both, "-", data=data).stderr == found.stderr
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_list_in_the_encoding_of_one_of_its_models_is_known_to_all(
+    desk: Path, more: tuple[str, ...]
+) -> None:
+    """It was read as the first had read it, and no record with an umlaut was known."""
+    names = (desk / "names.txt").read_text().replace("a", "ä")
+    (desk / "old.txt").write_text(names, encoding="latin-1")
+    (desk / "new.txt").write_text(names)
+    options = ("--steps", 1, *TINY)
+    assert run(desk, "train", "old.txt", "--encoding", "latin-1", *options).exit_code == 0
+    assert run(desk, "train", "new.txt", *options).exit_code == 0
+    for models in (("old", "new"), ("new", "old"), ("old",)):
+        for text in ("old.txt", "new.txt"):
+            command = ("sample", *models, "--records", 2, "--novel", "--novelty", text, *more)
+            done = run(desk, *command, "--seed", 1)
+            assert done.exit_code == 0
+            assert done.stderr == f"a list of {len(names.split())} records\n", (models, text)
+
+
+def test_what_is_remembered_of_a_list_is_not_refused_where_it_is_for_nothing(desk: Path) -> None:
+    """It was to be left out, and nobody had given it."""
+    words = (desk / "names.txt").read_text().replace("a", "ä").split()
+    rows = "n,name\n" + "".join(f"{len(word)},{word}\n" for word in words)
+    (desk / "rows.csv").write_text(rows, encoding="latin-1")
+    options = ("--text-column", "name", "--encoding", "latin-1", "--steps", 1, *TINY)
+    assert run(desk, "train", "rows.csv", *options).exit_code == 0
+    (desk / "plain.txt").write_text("\n".join(words))
+    (desk / "old.txt").write_text("\n".join(words), encoding="latin-1")
+    command = ("sample", "rows", "--records", 5, "--novel", "--seed", 1, "--novelty")
+    found = run(desk, *command, "rows.csv")
+    assert found.stderr == f"a list of {len(words)} records\n"
+    whole = (desk / "old.txt").read_bytes()
+    for source in (("plain.txt",), ("old.txt", "--encoding", "latin-1"), ("-",)):
+        done = run(desk, *command, *source, data=whole)
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout == found.stdout, source
+    refused = run(desk, *command, "old.txt")
+    assert refused.exit_code == 65
+    assert "is not utf-8; it may be" in refused.stderr
+    bundled = run(desk, *command, "places")
+    assert bundled.exit_code == 0
+    assert "places is not, or no longer, the text" in bundled.stderr
+
+
+def test_the_advice_for_a_list_that_can_not_be_read_helps(desk: Path) -> None:
+    names = (desk / "names.txt").read_text().replace("a", "ん")
+    (desk / "jp.txt").write_text(names, encoding="shift_jis")
+    options = ("--encoding", "shift_jis", "--steps", 1, *TINY)
+    assert run(desk, "train", "jp.txt", *options).exit_code == 0
+    (desk / "wide.txt").write_text(names)
+    (desk / "prompt.txt").write_text("K")
+    command = ("sample", "jp", "--records", 2, "--novel", "--seed", 1)
+    assert (
+        run(desk, *command, "--novelty", "wide.txt", "--prompt-file", "prompt.txt").exit_code == 0
+    )
+    for encoding in ("utf-8", "euc_jp"):
+        (desk / "jp.txt").write_text(names, encoding=encoding)
+        for more in ((), ("--prompt-file", "prompt.txt")):
+            refused = run(desk, *command, *more)
+            assert refused.exit_code == 65
+            assert refused.stderr.endswith("; name the text with --novelty\n")
+    refused = run(desk, *command, "--novelty", "jp.txt", "--prompt-file", "prompt.txt")
+    assert refused.exit_code == 65
+    advice = "--encoding is for --prompt-file here: use --prompt, and --encoding for this text\n"
+    assert refused.stderr.endswith(advice)
+    found = run(desk, *command, "--novelty", "jp.txt", "--prompt", "K", "--encoding", "euc_jp")
+    assert found.exit_code == 0
+    assert "no longer" not in found.stderr
+
+
 def test_a_setting_that_is_given_changes_no_other_of_how_a_text_is_read(desk: Path) -> None:
     """With its encoding, the column of a table that had moved was to be given again."""
     words = (desk / "names.txt").read_text().replace("a", "ä").split()
@@ -299,6 +369,24 @@ def test_eval_and_score_count_the_end_of_each(desk: Path) -> None:
     page = run(desk, "eval", "names", "names.txt", "--html", "page.html")
     assert page.exit_code == 0
     assert "</html>" in (desk / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (("--dynamic", "dirty.txt"), "carries nothing from one to the next"),
+        (("--protocol", "windows"), "scores each by itself"),
+    ],
+)
+def test_what_is_for_stories_is_refused_before_a_list_is_read(
+    desk: Path, options: tuple[str, ...], found: str
+) -> None:
+    """What was dropped from the list was told first, twice."""
+    (desk / "dirty.txt").write_bytes(b"Ka\x00\n" + (desk / "names.txt").read_bytes())
+    done = run(desk, "eval", "names", "dirty.txt", *options)
+    assert done.exit_code == 2
+    assert found in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_validation_is_what_training_said(desk: Path) -> None:

@@ -83,6 +83,11 @@ def test_settings_of_the_command_are_those_of_the_library(desk: Path) -> None:
         (("verse", "--clamp", "0.5=1"), 2, "this is a mixture of several; name one model"),
         (("--encoding", "latin-1"), 2, "--errors are for --prompt-file and --novelty; leave them"),
         (("--prompt-file", "prompt.txt", "--split", "test"), 2, "--split are for --novelty; leave"),
+        (
+            ("--prompt-file", "-", "--novelty", "-"),
+            2,
+            "the prompt and the text to compare with; use",
+        ),
         (("--text-column", "body"), 2, "--split are for --novelty; leave them out"),
     ],
 )
@@ -175,7 +180,7 @@ def test_the_encoding_of_a_prompt_is_not_that_of_the_text_to_compare_with(desk: 
     refused = run(desk, *of_host, "wide.txt")
     assert (refused.returncode, refused.stdout) == (65, "")
     assert refused.stderr.endswith(
-        "; --encoding is for --prompt-file: save this text as UTF-8, or use --prompt\n"
+        "; --encoding is for --prompt-file here: use --prompt, and --encoding for this text\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -341,6 +342,18 @@ def test_numbers_may_look_like_dates(tmp_path: Path) -> None:
     rows = "".join(f"284011{k},{k % 7}\n" for k in range(18, 99))
     (series,), notes = read(tmp_path, f"ds,y\n{rows}")
     assert (len(series.values), notes) == (81, [])
+    uneven = rows.replace("28401150,1\n", "").replace("28401151,2\n", "")
+    (series,), (note,) = read(tmp_path, f"ds,y\n{uneven}")
+    assert "1 gap in the times between 28401149 and 28401152" in note
+
+
+def test_a_slip_in_a_date_of_eight_digits_makes_no_numbers_of_all(tmp_path: Path) -> None:
+    """2021 has no 29th of February, and each end of a month became a gap."""
+    days = [date(2021, 1, 1) + timedelta(k) for k in range(120)]
+    rows = "".join(f"{day:%Y%m%d},{day.day}\n" for day in days)
+    assert read(tmp_path, f"ds,y\n{rows}")[1] == []
+    slip = refused(tmp_path, f"ds,y\n{rows.replace('20210301', '20210229')}")
+    assert "line 61: '20210229' is not a time; write all times as 2024-01-31" in str(slip)
 
 
 @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00+05:00"])

@@ -16,8 +16,9 @@ from charrnn.folder.record import FORMAT_VERSION, TASK_FORMAT_VERSION
 from charrnn.folder.resuming import read_run
 
 DATA = Path(__file__).parent / "data"
-# Taggers once had a score for each tag; now they have one for each part of a tag.
-TASKS = (*get_args(TaskName), "tag-whole")
+# Taggers once had a score for each tag; now they have one for each part of a tag. Classifiers and
+# taggers have a table of n-grams besides; here it has as few rows as there can be.
+TASKS = (*get_args(TaskName), "tag-whole", "classify-grams", "tag-grams")
 
 # What its writer printed. Log-probabilities in nats, of each character but the first.
 # Format 2 is that of other tasks.
@@ -51,26 +52,31 @@ def test_it_is_whole_and_can_be_resumed(name: str, tmp_path: Path) -> None:
     assert run.progress.best == min(run.progress.metrics, key=lambda m: m.val_nats)
 
 
-def test_a_classifier_answers_what_it_did() -> None:
-    (answer,) = load(DATA / "format-2" / "classify").predict(["aba"])
-    assert (answer.label, answer.probability) == ("many", pytest.approx(0.52383, abs=1e-4))
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [("classify", "aba", 0.52383), ("classify-grams", "ca ab e\u030ad 2-d", 0.70125)],
+)
+def test_a_classifier_answers_what_it_did(name: str, text: str, expected: float) -> None:
+    (answer,) = load(DATA / "format-2" / name).predict([text])
+    assert (answer.label, answer.probability) == ("many", pytest.approx(expected, abs=1e-4))
 
 
 @pytest.mark.parametrize(
-    ("name", "expected", "marked"),
+    ("name", "expected", "labels"),
     [
-        ("tag-whole", [-1.70850, -0.20730, -5.10114], [("ab", "A")]),
-        ("tag", [-4.28807, -4.16183, -6.07665, -0.16959, -2.08441], [("ab", "B"), ("cd", "A")]),
+        ("tag-whole", [-1.70850, -0.20730, -5.10114], {"ab": "A"}),
+        ("tag", [-4.28807, -4.16183, -6.07665, -0.16959, -2.08441], {"ab": "B", "cd": "A"}),
+        ("tag-grams", [-4.14729, -5.30051, -10.84082, -0.02495, -5.56526], {"ab": "B", "cd": "A"}),
     ],
 )
 def test_a_tagger_answers_what_it_did(
-    name: str, expected: list[float], marked: list[tuple[str, str]]
+    name: str, expected: list[float], labels: dict[str, str]
 ) -> None:
     tagger = load(DATA / "format-2" / name)
     (scores,) = tagger.scores(["ab cd"], [[(0, 2), (3, 5)]])
     assert scores[0] == pytest.approx(expected, abs=1e-4)
     (answer,) = tagger.predict(["ab cd"])
-    assert [(span.text, span.label) for span in answer.spans] == marked
+    assert {span.text: span.label for span in answer.spans} == labels
 
 
 def test_a_forecaster_answers_what_it_did() -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +19,9 @@ import pytest
 import safetensors.numpy
 
 from charrnn import CharRNN, CharTokenizer, load, resume
+from charrnn.cli.list import list_models
 from charrnn.cli.verify import verify
-from charrnn.errors import ReadWriteError
+from charrnn.errors import BadDataError, ReadWriteError
 from charrnn.folder import untrusted
 from charrnn.folder.files import (
     MANIFEST,
@@ -303,6 +305,31 @@ def test_a_save_between_the_manifest_and_a_file_is_no_damage(
     monkeypatch.setattr("charrnn.folder.files.opened", opened_after_a_save)
     assert readers[name]() == before
     assert saved
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_damaged_file_is_read_six_times_at_most(
+    trained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In a folder whose save was killed, it was read six times six times."""
+    path = Path(shutil.copytree(trained_folder, tmp_path / "checkpoints" / "model"))
+    manifest = read_manifest(path) or {}
+    (path / MANIFEST).write_bytes(pretty_json(manifest | {STATE: 2 * manifest[STATE]}))
+    data = (path / name).read_bytes()
+    (path / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    opened, read = untrusted.opened, Counter[str]()
+
+    def counted(file: Path) -> Any:
+        read[file.name] += 1
+        return opened(file)
+
+    monkeypatch.setattr("charrnn.folder.files.opened", counted)
+    monkeypatch.chdir(tmp_path)
+    for reader in (read_run, read_model, lambda _: list_models()):
+        with suppress(BadDataError):
+            reader(path)
+        assert max(read.values(), default=0) <= 6
+        read.clear()
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["a whole save", "the end of one"])

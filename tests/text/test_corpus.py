@@ -57,6 +57,8 @@ def test_a_corpus_is_named_after_its_first_source(source: str, name: str) -> Non
         ("book/**/[ab].txt", "book"),
         ("book/v1.2/../*", "book"),
         ("[d].txt", "[d]"),
+        ("[[]d].txt", "[d]"),
+        ("book[[]1]/b.txt", "b"),
         ("book[[]1]/*.txt", "book[1]"),
         ("book[[]1]/[*]/[ab].txt", "*"),
         ("book[1[]/*.txt", "HERE"),

@@ -1,6 +1,7 @@
 """The networks of tasks, in NumPy: twins of those in `network`.
 
     ids (B, T) ──encoder──▶ (B, T, D·H) ──decoder──▶ ids;  scores (W, K) ──viterbi──▶ tags
+    texts or words ──grams──▶ rows of a table
 
 encoder  rows of different lengths through one stack or two
 grams    what is in a text wherever it stands: n-grams, words and pairs of words

@@ -56,7 +56,11 @@ def rows_for(classes: int) -> int:
 
 
 def letters_of(tokenizer: CharTokenizer) -> NDArray[np.bool_]:
-    """Which ids are of letters, the marks on them, or digits, of which words are made: (V,)."""
+    """Which ids are of letters, the marks on them, or digits, of which words are made: (V,).
+
+    Python's tables of Unicode say so. A newer Python may take a character that was not yet in them
+    for a letter, and its words then have other rows.
+    """
     found = [one.isalnum() or category(one).startswith("M") for one in tokenizer.characters]
     return np.array([*found, False])  # the last is END
 

@@ -3,44 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from charrnn.config import Reading
-from charrnn.errors import MissingInputError, UsageError
+from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError
 from charrnn.folder.reading import find_model, read_record
 from charrnn.folder.record import ModelRecord, reading_for
 from charrnn.folder.resuming import origin_of_run
 from charrnn.terminal.output import say, say_new
 from charrnn.text.corpus import Corpus
-from charrnn.text.origin import Origin
+from charrnn.text.division import NONE
+from charrnn.text.origin import is_read_once
 from charrnn.text.spool import Spool
-from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["known_records", "moved_text"]
+__all__ = ["known_records", "reading_of_moved"]
 
 
-def moved_text(
-    models: Sequence[str | Path | None], tokenizer: Tokenizer, text: str, given: dict[str, Any]
-) -> Origin:
-    """Where the text of models is now, and how to read it: as it was, but for what is given.
+def reading_of_moved(
+    models: Sequence[str | Path | None], text: str, given: dict[str, Any], unit: str
+) -> Reading:
+    """How to read the text of models where it is now: as in training, but for what is given.
+
+    It may be in another form there. So it is also tried with the usual settings, and what gives
+    the text of a model counts first, then what gives any text. What is read only once is read as
+    the first model read its text, but has no columns.
 
     Args:
-        models: folders or names; the first that tells how its text was read counts.
-        tokenizer: of all of them.
+        models: folders or names.
         text: any source that `charrnn train` takes.
         given: settings of `Reading`.
+        unit: of their tokenizer.
     """
-    origins = map(origin_of_run, map(find_model, models))
-    was = next((origin.reading for origin in origins if origin), Reading())
-    return Origin((text,), msgspec.structs.replace(was, **given).for_tokens(tokenizer.unit))
+    folders = [*map(find_model, models)]
+    was = [origin.reading for origin in map(origin_of_run, folders) if origin] or [Reading()]
+    if is_read_once(text):
+        was = [Reading(encoding=was[0].encoding, errors=was[0].errors, rules=was[0].rules)]
+    usual = [Reading(rules=reading.rules) for reading in was]
+    ways = [msgspec.structs.replace(one, **given).for_tokens(unit) for one in [*was, *usual]]
+    if is_read_once(text) or len({*ways}) == 1:
+        return ways[0]
+    corpora = [read_record(folder).corpus for folder in folders]
+    trained = {corpus.sha256 for corpus in corpora if corpus is not None}
+    readable = []
+    for way in dict.fromkeys(ways):
+        as_story = msgspec.structs.replace(way, records=NONE)
+        with suppress(CharRNNError), closing(Spool([text], as_story)) as spool:
+            if spool.sha256 in trained:
+                return way
+            readable.append(way)
+    return readable[0] if readable else ways[-1]
 
 
 def known_records(
-    models: Sequence[str | Path | None], moved: Corpus | Origin | None
+    models: Sequence[str | Path | None],
+    moved: Sequence[str] | Corpus | None = None,
+    reading: Reading | None = None,
 ) -> Iterator[str]:
     """The records of the text that each model was trained on.
 
@@ -49,37 +70,34 @@ def known_records(
     Args:
         models: folders or names, of models of records.
         moved: the text, or where it is now; None for where it was.
+        reading: how to read it there.
 
     Raises:
-        MissingInputError: if it is no longer there.
+        CharRNNError: if it is no longer there, or can't be read.
         UsageError: if a model's folder does not tell where it was.
     """
     said: set[str] = set()
-    for model in models:
-        yield from _records(find_model(model), moved, said)
+    for path in map(find_model, models):
+        record = read_record(path)
+        if moved is None:
+            spool = _where_it_was(path, record)
+        else:
+            spool = Spool(moved, reading_for(record, reading or Reading()))
+        with closing(spool):
+            if moved is not None:
+                say_new(spool.notes, said)
+            if record.corpus is not None and spool.sha256 != record.corpus.sha256:
+                say(f"{spool.name} is not, or no longer, the text that {path} was trained on")
+            for part in spool.records():
+                yield from part
 
 
-def _records(path: Path, moved: Corpus | Origin | None, said: set[str]) -> Iterator[str]:
-    """The records of one model; of what is there to be said of a moved text, adds to `said`."""
-    record = read_record(path)
-    with closing(_spool(path, record, moved)) as spool:
-        if moved:
-            say_new(spool.notes, said)
-        if record.corpus is not None and spool.sha256 != record.corpus.sha256:
-            say(f"{spool.name} is not, or no longer, the text that {path} was trained on")
-        for part in spool.records():
-            yield from part
-
-
-def _spool(path: Path, record: ModelRecord, moved: Corpus | Origin | None) -> Spool:
-    if isinstance(moved, Corpus):
-        return Spool(moved, reading_for(record, Reading()))
-    if moved is not None:
-        return Spool(moved.sources, reading_for(record, moved.reading))
+def _where_it_was(path: Path, record: ModelRecord) -> Spool:
+    """The text of one model, read as in training."""
     origin, advice = origin_of_run(path), "name the text with --novelty"
     if origin is None or origin.is_gone:
         raise UsageError(f"{path} does not tell where its text is", advice)
     try:
         return Spool(origin.sources, reading_for(record, origin.reading))
-    except MissingInputError as error:
-        raise MissingInputError(error.found, advice) from None
+    except (BadDataError, MissingInputError, UsageError) as error:  # settings are for --novelty
+        raise type(error)(error.found, advice) from None

@@ -121,7 +121,7 @@ def test_of_long_texts_the_beginnings_are_tried(monkeypatch: pytest.MonkeyPatch)
     """A trial on whole texts took a classifier longer than its minutes."""
     rows = "".join(f"{'ab' * 999}{k:02},{'xy'[k % 2]}\n" for k in range(30))
     Path("a.csv").write_text(f"text,label\n{rows}")
-    budget, given = Budget(minutes=1), {"hidden_size": 9, "precision": "fp32"}
+    budget, given = Budget(minutes=1), {"device": "cpu", "hidden_size": 9, "precision": "fp32"}
     request = Request(["a.csv"], Reading(), TaskSettings(task="classify"), (), budget, given)
     data = classify.read(request, None)
     found = classify.plan(data, request, lambda _: 1e9)
@@ -137,7 +137,7 @@ def test_a_table_of_n_grams_makes_no_trial_shorter(monkeypatch: pytest.MonkeyPat
     """Its weights counted as if each character were multiplied by all of them."""
     rows = "".join(f"{'ab' * 99}{k:02},{k % 8}\n" for k in range(80))
     Path("a.csv").write_text(f"text,label\n{rows}")
-    given = {"hidden_size": 48, "batch_size": 64, "precision": "fp32"}
+    given = {"device": "cpu", "hidden_size": 48, "batch_size": 64, "precision": "fp32"}
     work, budget = TaskSettings(task="classify"), Budget(minutes=1)
     request = Request(["a.csv"], Reading(), work, (), budget, given)
     data = classify.read(request, None)
