@@ -137,6 +137,17 @@ def test_answers_that_are_all_right_ask_for_nothing_of_the_run(perfect: float) -
     assert other == for_task(found, by_loss, "--steps", 1.0, 60)
 
 
+def test_a_label_that_no_validation_example_has_is_told() -> None:
+    found = [replace(one, score=1.0) for one in metrics((2.0, 1.8), (1.9, 1.7))]
+    said = for_task(found, by_loss, "--steps", 1.0, 60, ["rare"])
+    assert "its answers are all right, but no validation example has the label rare" in said
+    assert "can't get better" not in said
+    said = for_task(found, by_loss, "--steps", 0.0, 60, ["\n", *"abcdef"])
+    assert said.endswith(
+        r"for a better model; no validation example has the labels \n, a, b, c, d, …"
+    )
+
+
 def test_examples_that_were_read_as_often_as_helps_ask_for_more_of_them() -> None:
     """More minutes would change nothing: a run for minutes ends after so many passes."""
     found = [replace(one, epoch=20.0 * one.epoch) for one in metrics((2.0, 1.8), (1.9, 1.7))]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from charrnn.errors import printable
 from charrnn.folder.record import Evaluation
+from charrnn.words import first_few
 
 __all__ = ["for_language", "for_task"]
 
@@ -37,7 +39,7 @@ def for_language(metrics: Sequence[Evaluation], max_epochs: int, chance: float, 
     is_falling = best is last and best.val_nats < before - CLEAR
     is_short = _is_short(last, max_epochs)
     if best.val_nats < PERFECT:
-        return "it predicts the validation text without a mistake: no other run can do better"
+        return "it predicts the validation text without a mistake: nothing is left to learn from it"
     if not is_falling and last.step >= TRIED_UPDATES and _is_noise(best, chance):
         return (
             f"it predicts no better than by chance ({chance:.2f} nats, a guess by frequency): "
@@ -70,6 +72,7 @@ def for_task(
     longer: str,
     perfect: float,
     max_epochs: int,
+    unseen: Sequence[str] = (),
 ) -> str:
     """The same for work that is judged by its answers.
 
@@ -79,8 +82,18 @@ def for_task(
         longer: the option that makes a run longer.
         perfect: the score that can't be bettered.
         max_epochs: after so many passes a run for minutes ends.
+        unseen: labels that no validation example has, of which the score says nothing.
     """
     best = min(metrics, key=rank)
+    if best.score == perfect and unseen:
+        return f"its answers are all right, but {_none_has(unseen)}: more examples would tell more"
+    found = _for_score(best, metrics, longer, perfect, max_epochs)
+    return f"{found}; {_none_has(unseen)}" if unseen else found
+
+
+def _for_score(
+    best: Evaluation, metrics: Sequence[Evaluation], longer: str, perfect: float, max_epochs: int
+) -> str:
     if best.score == perfect:
         return "its score can't get better: only other examples can tell what is still wrong"
     if best is metrics[-1] and best.epoch > max_epochs - 1:
@@ -96,6 +109,11 @@ def for_task(
     if _is_short(metrics[-1], max_epochs):
         return _too_short(longer)
     return "it stopped improving: more examples or a larger --rnn-size may help"
+
+
+def _none_has(labels: Sequence[str]) -> str:
+    named = printable(first_few(labels))
+    return f"no validation example has the label{'s' * (len(labels) > 1)} {named}"
 
 
 def _is_noise(best: Evaluation, chance: float) -> bool:
