@@ -14,7 +14,7 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.terminal.options import JsonOption, option_names, take, with_settings
 from charrnn.terminal.output import encode_json, say, write
-from charrnn.words import leave_out
+from charrnn.words import leave_out, together
 
 __all__ = ["train"]
 
@@ -116,7 +116,7 @@ def train(
 def _check(
     sources: list[str] | None, resume: str | None, repeat: str | None, given: dict[str, Any]
 ) -> None:
-    """See that there is a text, and nothing given that a run to go on, or made again, has itself.
+    """See that there is a text, one budget, and nothing that a run that is there has itself.
 
     Raises:
         UsageError: if not.
@@ -129,6 +129,10 @@ def _check(
         _refuse_changes(repeat, {k: v for k, v in given.items() if k not in places}, "--repeat")
     elif not sources:
         raise UsageError("no text given", "name a file, a folder or a bundled corpus")
+    limits = [name for name in Budget.__struct_fields__ if name in given]
+    if "epochs" in limits and len(limits) > 1:
+        raise UsageError(together([*option_names(limits).values()]), "give only one of them")
+    take(Budget, dict(given))
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from charrnn.words import counted
 __all__ = ["Interrupted", "show"]
 
 MAX_CHANGES = 3  # of the threads that are told one by one
-BAR = "{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}"
+BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} updates, {remaining} left{postfix}"
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing went wrong

@@ -123,8 +123,10 @@ def test_a_bad_text_ends_in_one_line_and_leaves_nothing(
 
 
 BAD_SETTINGS: list[tuple[tuple[object, ...], str]] = [
-    (("--epochs", 1, "--steps", 1), "epochs and steps"),
-    (("--minutes", -1), "minutes"),
+    (("--epochs", 1, "--steps", 1), ": --epochs and --steps are both given; give only one"),
+    (("--minutes", -1), ": --minutes is -1"),
+    (("--minutes", "nan"), ": --minutes is nan; it must be a number, above 0"),
+    (("--epochs", "inf"), ": --epochs is inf; it must be a number, above 0"),
     (("--dropout", 1), "dropout"),
     (("--rnn-size", 0), "--rnn-size is 0"),
     (("--lr", 0), "--learning-rate is 0"),

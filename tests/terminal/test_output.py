@@ -6,8 +6,10 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +107,21 @@ def _on_terminal(cwd: Path, *arguments: object) -> str:
     os.write(ours, b"1\n" * 60)
     process = start(cwd, *arguments, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    shown = b""
-    try:
-        while data := os.read(ours, 4096):
-            shown += data
-    except OSError:  # Linux's way to say that nobody writes any more
-        pass
-    os.close(ours)
+    shown = _all_from(ours)
     assert process.wait(120) == 0, shown
     return shown.decode()
+
+
+def _all_from(terminal: int) -> bytes:
+    """What was written to a terminal, until nobody writes any more."""
+    shown = b""
+    try:
+        while data := os.read(terminal, 4096):
+            shown += data
+    except OSError:  # Linux's way to say so
+        pass
+    os.close(terminal)
+    return shown
 
 
 def test_a_sample_of_a_training_moves_no_cursor(
@@ -132,6 +140,23 @@ CORRECTED = [
     Corrected(step=100, planned=300, steps=200, seconds=41.2),
     Corrected(step=150, planned=200, steps=1260, seconds=62.0),
 ]
+
+
+@pytest.mark.parametrize(("columns", "last"), [(42, "left"), (56, "loss 2.000"), (100, "9 s/s")])
+def test_in_a_narrow_terminal_the_bar_gives_way(
+    columns: int, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It kept its twenty columns, and the time left and the loss had none."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    progressed = Progress(step=1000, train_nats=2.0, tokens_per_second=9.0)
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        progress.show([CORRECTED[1], progressed, DONE])
+    shown = _all_from(ours).decode()
+    (*_, line) = (one for one in re.split(r"[\r\n]", shown) if "1000/1260" in one)
+    assert last in line
+    assert len(line) <= columns
 
 
 def test_bar_and_summary_follow_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,16 +135,21 @@ def _reasons(
     model: ModelConfig, settings: Mapping[str, Any], shares: Shares, passes: float, unit: str
 ) -> str:
     """What was chosen and why, in one line."""
-    lanes = "records" if shares.records else "lanes"
+    noun = "record" if shares.records else "lane"
+    lanes = _lanes(settings["batch_size"], settings["seq_length"], noun)
+    times = f"about {passes:.1f}" if passes >= 0.1 else "less than 0.1"
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
     of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{settings['batch_size']} {lanes} of {settings['seq_length']} steps, "
-        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {counted(shares.train, f'training {unit}')}{records}, "
-        f"read about {passes:.1f} times"
+        f"{lanes}, learning rate {settings['learning_rate']:g}, "
+        f"dropout {model.dropout:g}{of_weights}, "
+        f"chosen for {counted(shares.train, f'training {unit}')}{records}, read {times} times"
     )
+
+
+def _lanes(batch_size: int, seq_length: int, noun: str = "lane") -> str:
+    return f"{counted(batch_size, noun)} of {counted(seq_length, 'step')}"
 
 
 def max_epochs(train_tokens: int) -> int:
@@ -260,13 +265,13 @@ def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) ->
             break
     if batch_size * seq_length > train:
         raise UsageError(
-            f"{batch_size} lanes of {seq_length} steps need {batch_size * seq_length} {unit}s, "
+            f"batches of {_lanes(batch_size, seq_length)} need {batch_size * seq_length} {unit}s, "
             f"the training text has {train}",
             "choose a smaller --batch-size or --seq-length",
         )
     if (batch_size, seq_length) != tuple(settings.values()):
         notes.append(
-            f"the text is short, so {batch_size} lanes of {seq_length} steps are used instead of "
+            f"the text is short, so it is read in {_lanes(batch_size, seq_length)} instead of "
             f"{settings['batch_size']} of {settings['seq_length']}"
         )
     return batch_size, seq_length

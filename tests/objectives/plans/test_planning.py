@@ -169,6 +169,13 @@ def test_steps_do_not_change_what_is_chosen_for_the_minutes(minutes: float | Non
     assert "read about 11.1 times" in counted.reasons
 
 
+def test_a_single_lane_and_a_part_of_a_pass_are_told_in_plain_words() -> None:
+    made = plan(100, 30, Budget(steps=1), {"seq_length": 16})
+    assert "1 lane of 16 steps" in made.reasons
+    assert "in 1 lane of 16 steps instead of 16 of 16" in made.notes[0]
+    assert "read less than 0.1 times" in plan(1_000_000, 60, Budget(steps=1), {}).reasons
+
+
 def test_the_plan_says_what_and_why_in_one_line() -> None:
     reasons = plan(1_000_000, 60, Budget(), {"cell": "gru"}).reasons
     assert "\n" not in reasons
