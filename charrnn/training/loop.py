@@ -93,6 +93,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
                 yield recorder.correct(learner, steps)
             if available > 1 and neighbours.changed(usage()):
                 recorder.share(learner, neighbours.threads)
+                deadline.begin(learner.step, watch.read())
         if ticks.due():
             recorder.saver.check()
             yield _progress(learner)
