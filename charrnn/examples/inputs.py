@@ -11,12 +11,11 @@ from pathlib import Path
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, opened, value_at
 from charrnn.examples.tagged import has_tags, sentences_of
 from charrnn.formats.tables.columns import MISSING, SEARCHED
 from charrnn.formats.tables.delimited import DELIMITERS, SEPARATED
-from charrnn.words import listing
 
 __all__ = ["texts_in"]
 
@@ -90,10 +89,7 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
     for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
         if headless and file.form is Form.CELLS and column not in file.columns:
             if HEADERS.intersection(row.cells.values()):
-                choice = (
-                    f"choose --text-column from {listing(row.cells.values())}, or 1 if no header"
-                )
-                raise UsageError(f"{file.name}: there is no column {column}", choice)
+                raise file.no_column(column, "--text-column")
             file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
             column = "1"
         value = value_at(row.cells, column)

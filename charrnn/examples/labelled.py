@@ -149,7 +149,7 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
     if file.is_text and not headless:
         if file.columns and all(name in file.columns for name in options):
             return
-        first = list(row.cells.values()) if row.number == 1 else list(file.columns)
+        first = file.unnamed or file.columns
         missing = next((name for name in options if name not in first), "")
         shown = listing(first)
         if file.form is Form.TEXT:

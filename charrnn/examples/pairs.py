@@ -171,7 +171,6 @@ def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
         return columns.names
     cells = list(row.cells.values())
     if columns.given:
-        file.columns = cells
         which = int(columns.names[0] in cells)
         raise file.no_column(columns.names[which], OPTIONS[which])
     if row.number == 1 and any(cell.strip().lower() in NAMES for cell in cells):

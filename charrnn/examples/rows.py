@@ -122,6 +122,7 @@ class File:
         start: the first characters of a text or a table as text, to see what it holds.
         notes: gets what was changed or left out, to tell the user, until the last row is read.
         columns: of a table, once its first row was read.
+        unnamed: the cells of the first line of a table as text that has no header.
     """
 
     name: str
@@ -131,6 +132,7 @@ class File:
     reading: Reading
     source: Source | None = None
     columns: Sequence[str] = ()
+    unnamed: Sequence[str] = ()
 
     @property
     def is_text(self) -> bool:
@@ -191,7 +193,9 @@ class File:
             if not self.columns and (names := delimited.header_in(row, is_header)):
                 self.columns = header = self._header(names)
                 continue
-            self.columns = self.columns or [str(k) for k in range(1, len(row) + 1)]
+            if not self.columns:
+                self.unnamed = row
+                self.columns = [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):
                 raise delimited.longer(self.name, line, row, header)
             names = header or [str(k) for k in range(1, len(row) + 1)]
@@ -241,6 +245,11 @@ class File:
         """The error for a table without a column that it should have."""
         names = listing(name for name in self.columns if name != column)
         choice = f"choose {option} from {names}" if names else "check the table"
+        if self.unnamed and not column.isdecimal():  # these may be the names all the same
+            count = len(self.unnamed)
+            numbers = f"a number from 1 to {count:,}" if count > 1 else "1"
+            names = listing(self.unnamed)
+            choice = f"choose {option} from {names}, or {numbers} if its first line is no header"
         return UsageError(f"{self.name}: there is no column {column}", choice)
 
 

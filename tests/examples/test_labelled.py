@@ -103,6 +103,7 @@ WRONG = {
     "a list": ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label is a list"),
     "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is a number, not text"),
     "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
+    "no header below": ("a.csv", "\nfine,good\n", "no column text, but fine, good; choose"),
     "no such column": ("a.csv", "text,stars\nfine,5\n", "no column label, but text, stars"),
     "no such key": ("a.jsonl", '{"text": "x", "stars": 5}', "there is no column label"),
     "no format": ("a.txt", "Call me Ishmael.\n", "neither a table with the columns text and label"),

@@ -132,7 +132,10 @@ def test_a_column_that_is_not_there() -> None:
     Path("a.tsv").write_text("en\tde\nyes\tja\n")
     with pytest.raises(CharRNNError) as caught:
         read("a.tsv", text="en", label="fr")
-    assert str(caught.value) == "a.tsv: there is no column fr; choose --label-column from en, de"
+    choice = (
+        "choose --label-column from en, de, or a number from 1 to 2 if its first line is no header"
+    )
+    assert str(caught.value) == f"a.tsv: there is no column fr; {choice}"
     with pytest.raises(CharRNNError, match="no column source; choose --text-column from en, de"):
         read("a.tsv", label="de")
 
