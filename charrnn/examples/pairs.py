@@ -81,6 +81,11 @@ def read_pairs(
     columns = _Columns(names, given=bool(reading.text_column or target_column))
     pairs: list[Pair] = []
     if not (columns.given and named) and _are_aligned(sources, reading, columns):
+        if columns.numbered and all(_is_divided(file) for file in _each(sources, reading, [])):
+            notes.append(
+                f"{called(sources)}: their lines are taken for pairs; if they are tables without a "
+                f"header, give {OPTIONS[0]} {names[0]} and {OPTIONS[1]} {names[1]} again"
+            )
         pairs += _aligned(sources, reading, notes)
     else:
         for file in opened(sources, reading, notes, "translate"):
@@ -105,6 +110,11 @@ def _is_header(line: str, columns: _Columns) -> bool:
     """Whether a line names both columns, whatever separates them."""
     rows = (line.split(delimiter) for delimiter in DELIMITERS)
     return any(columns.are_in([cell.strip(' "') for cell in row]) for row in rows)
+
+
+def _is_divided(file: File) -> bool:
+    """Whether a first line may be cells."""
+    return not set(DELIMITERS).isdisjoint(file.start.partition("\n")[0])
 
 
 def _each(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:

@@ -76,13 +76,42 @@ def test_a_first_line_without_the_column_is_shown_with_its_names_and_its_numbers
 def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
     def sources(content: str) -> list[str]:
         Path("a.csv").write_text(content)
-        return list(texts_in(["a.csv"], Reading(), [], "source", headless=True))
+        return list(texts_in(["a.csv"], Reading(), [], "source", pairs=True))
 
     assert sources("hello,hallo\nyes,ja\n") == ["hello", "yes"]
     assert sources("target,source\nhallo,hello\n") == ["hello"]
     for header in ("id,text", "target,note"):
         with pytest.raises(UsageError, match="there is no column source; choose --text-column"):
             sources(f"{header}\n1,hello\n")
+
+
+def test_the_sources_of_pairs_are_read_wherever_pairs_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a text with a pair on each line, all of the line was the source."""
+
+    def sources(name: str, column: str = "source") -> tuple[list[str], list[str]]:
+        notes: list[str] = []
+        return list(texts_in([name], Reading(), notes, column, pairs=True)), notes
+
+    pairs = "hello, you\thallo\nyes\tja\n"
+    Path("a.txt").write_text(pairs)
+    tab, first = "a table, since its first line has a tab", "no column source, so its first one is"
+    for name, shown in (("a.txt", "a.txt"), ("-", "standard input")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pairs.encode())))
+        expected = [f"{shown}: {tab}", f"{shown}: there is {first} read"]
+        assert sources(name) == (["hello, you", "yes"], expected)
+    assert sources("a.txt", "2") == (["hallo", "ja"], [f"a.txt: {tab}"])  # as the training named it
+    with pytest.raises(UsageError, match="no column en; choose --text-column from hello, you, hal"):
+        sources("a.txt", "en")
+    Path("a.txt").write_text("en\tde\nyes\tja\n")
+    assert sources("a.txt", "en")[0] == ["yes"]
+    Path("a.txt").write_text("hello, you\nyes\tno\n")
+    assert sources("a.txt") == (["hello, you", "yes\tno"], [])
+
+
+def test_the_column_that_training_named_by_number_is_read_of_lines_with_tabs() -> None:
+    Path("a.txt").write_text("good\tfine, warm\nbad\tdull\n")
+    assert list(texts_in(["a.txt"], Reading(), [], "2")) == ["fine, warm", "dull"]
+    assert read("a.txt") == ["good\tfine, warm", "bad\tdull"]  # no number was named
 
 
 @pytest.mark.parametrize("before", ["", "sep={}\n"], ids=["no line", "a line"])
@@ -249,23 +278,26 @@ def test_lines_in_another_encoding_are_there_as_soon_as_they_have_come(encoding:
 @example(
     parts=[b"\r\n", b"\r", "four\n".encode("utf-16-le"), b"one line\n"],
     reading=Reading(),
-    tagged=False,
+    kind="",
 )
-@example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), tagged=True)
+@example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), kind="tagged")
 @given(
     parts=st.lists(st.sampled_from(PARTS), max_size=6),
     reading=st.sampled_from(READINGS),
-    tagged=st.booleans(),
+    kind=st.sampled_from(["", "tagged", "pairs"]),
 )
 def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
-    parts: list[bytes], reading: Reading, tagged: bool
+    parts: list[bytes], reading: Reading, kind: str
 ) -> None:
     """A table, JSON, tags and what is compressed are seen, too; what comes late is refused late."""
+
+    column = "source" if kind == "pairs" else "text"
+    kinds: dict[str, Any] = {kind: True} if kind else {}
 
     def texts(**options: Any) -> tuple[list[str], list[str]] | None:
         notes: list[str] = []
         with suppress(CharRNNError):
-            return list(texts_in(["-"], reading, notes, tagged=tagged, **options)), notes
+            return list(texts_in(["-"], reading, notes, column, **kinds, **options)), notes
         return None
 
     whole = io.BytesIO(b"".join(parts))

@@ -189,6 +189,24 @@ def test_columns_of_the_training_do_not_make_two_files_of_lines_tables() -> None
     assert tables == [Pair("one", "eins"), Pair("two", "zwei")]
 
 
+def test_two_files_that_may_be_tables_by_the_numbers_of_the_training_are_told_as_lines() -> None:
+    Path("c.txt").write_text("one,eins\n")
+    Path("d.txt").write_text("two,zwei\n")
+    notes: list[str] = []
+    reading = Reading(text_column="1")
+    lines = read_pairs(["c.txt", "d.txt"], reading, "2", notes, named=False)
+    assert lines == [Pair("one,eins", "two,zwei")]
+    assert notes == [
+        "c.txt, d.txt: their lines are taken for pairs; if they are tables without a header, "
+        "give --text-column 1 and --label-column 2 again"
+    ]
+    tables = read("c.txt", "d.txt", text="1", label="2")
+    assert tables == [Pair("one", "eins"), Pair("two", "zwei")]
+    Path("d.txt").write_text("two\n")
+    read_pairs(["c.txt", "d.txt"], reading, "2", notes, named=False)
+    assert len(notes) == 1
+
+
 def test_one_file_of_plain_text_is_no_pairs() -> None:
     Path("en").write_text("one, two\nthree\n")
     with pytest.raises(CharRNNError) as caught:
