@@ -92,9 +92,9 @@ class Reading(Settings, frozen=True):
     ] = False
     rules: Annotated[
         int,
-        Meta(ge=1, le=3),
+        Meta(ge=1, le=4),
         about("Version of the rules by which files become text.", derived=True),
-    ] = 3
+    ] = 4
     records: Annotated[
         Annotated[str, Meta(min_length=1)],
         about(

@@ -88,7 +88,8 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
     """The texts of a table."""
     numbered = column.isdecimal()
     wanted, known, missing = column, False, 0
-    for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
+    last = int(column) if numbered else int(headless)
+    for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted], last):
         if headless and file.is_text and column not in file.columns:
             if HEADERS.intersection(row.cells.values()):
                 raise file.no_column(column, "--text-column")

@@ -119,8 +119,9 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
         return text_column in cells and label_column in cells
 
     headless = text_column.isdecimal() and label_column.isdecimal()
+    last = max(int(text_column), int(label_column)) if headless else 0
     first, known = True, False
-    for row in file.rows(is_header, [text_column, label_column]):
+    for row in file.rows(is_header, [text_column, label_column], last):
         if first:
             _check_columns(file, row, headless, {text_column: "text", label_column: "label"})
             first = False

@@ -45,6 +45,13 @@ class _Columns(NamedTuple):
         """Whether they are numbers, of a table without a header."""
         return all(name.isdecimal() for name in self.names)
 
+    @property
+    def last(self) -> int:
+        """The number of the last column that is read without a header; 0 if there must be one."""
+        if self.numbered:
+            return max(map(int, self.names))
+        return 0 if self.given else 2
+
     def are_in(self, cells: Sequence[str]) -> bool:
         """Whether a first line names both."""
         return not self.numbered and all(name in cells for name in self.names)
@@ -143,7 +150,7 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
     names, longest, cleaner = columns.names, 0, file.cleaner
-    for row in file.rows(columns.are_in, columns.names):
+    for row in file.rows(columns.are_in, columns.names, columns.last):
         if file.is_text and not columns.are_in(file.columns):
             names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
         source, target = (_text(file, row, names, which, cleaner) for which in (0, 1))

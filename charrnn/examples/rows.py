@@ -159,7 +159,10 @@ class File:
         return f"{self.name}: {self.unit} {number:,}"
 
     def rows(
-        self, is_header: Callable[[list[str]], bool], columns: Sequence[str] | None = None
+        self,
+        is_header: Callable[[list[str]], bool],
+        columns: Sequence[str] | None = None,
+        last: int = 0,
     ) -> Iterator[Row]:
         """The rows of a table; empty lines are passed by.
 
@@ -167,6 +170,8 @@ class File:
             is_header: of the cells of the first line of a table as text, whether they are the
                 names of its columns; also what shows how cells are separated.
             columns: those that are wanted, of which alone Parquet reads the values; None for all.
+            last: the number of the last column that is read of a table as text without a header,
+                whose rows should have as many cells as the first; 0 if they need not.
 
         Raises:
             BadDataError: for a broken file, a row with more cells than there are columns, and half
@@ -174,7 +179,7 @@ class File:
         """
         with _reading(self.name):
             if self.is_text:
-                yield from self._cells(is_header)
+                yield from self._cells(is_header, last)
             else:
                 yield from self._named(columns)
 
@@ -183,10 +188,11 @@ class File:
         """What cleans its texts."""
         return Cleaner() if self.reading.rules > 2 else Untouched()
 
-    def _cells(self, is_header: Callable[[list[str]], bool]) -> Iterator[Row]:
+    def _cells(self, is_header: Callable[[list[str]], bool], last: int) -> Iterator[Row]:
         assert self.source is not None, "a data set has records"
         notes: list[str] = []
         header: list[str] | None = None
+        widths = delimited.Widths(self.name, last)
         for line, row in delimited.cells(self.source, self.reading, notes, is_header):
             if not row:
                 continue
@@ -198,9 +204,11 @@ class File:
                 self.columns = [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):
                 raise delimited.longer(self.name, line, row, header)
+            if not header and last and self.reading.rules > 3:
+                widths.add(line, row)
             names = header or [str(k) for k in range(1, len(row) + 1)]
             yield Row(line, dict(zip(names, row, strict=False)))
-        self.notes += [f"{self.name}: {note}" for note in notes]
+        self.notes += [f"{self.name}: {note}" for note in (*notes, *widths.notes())]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
         with nesting_errors(self.name), closing(self._records(columns)) as records:

@@ -223,6 +223,15 @@ def test_a_column_that_is_named_is_looked_for_in_any_file() -> None:
         read("a.txt", "text")
 
 
+def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
+    Path("a.csv").write_text("1,fine\n2,so bad, I left\n")
+    with pytest.raises(BadDataError, match=r"a\.csv: line 2 has 3 cells, the first 2; put cells"):
+        read("a.csv", "2")
+    notes: list[str] = []
+    assert list(texts_in(["a.csv"], Reading(), notes, "source", pairs=True)) == ["1", "2"]
+    assert notes[1].startswith("a.csv: its rows have 2 to 3 cells, 3 first in line 2; put cells")
+
+
 class Interrupted(Exception):
     """No more comes yet."""
 

@@ -70,6 +70,32 @@ def test_columns_have_any_name_or_number() -> None:
     assert read("c.jsonl", label="meta.ok") == [("fine", "true"), ("x", "false")]
 
 
+def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
+    """What stood after a comma was dropped, and nobody was told."""
+    Path("a.csv").write_text("good,fine\nbad,so bad, I left, early\ngood,warm,,\n")
+    with pytest.raises(BadDataError, match=r"a\.csv: line 2 has 4 cells, the first 2; put cells"):
+        read("a.csv", text="2", label="1")
+    Path("a.csv").write_text('good,fine\nbad,"so bad, I left",\n')
+    assert read("a.csv", text="2", label="1") == [("fine", "good"), ("so bad, I left", "bad")]
+    notes: list[str] = []
+    Path("b.csv").write_text("good,fine,7\nbad,so bad, I left,8\n")
+    read("b.csv", text="2", label="1", notes=notes)
+    Path("c.csv").write_text("bad,so bad, I left\ngood,fine\n")
+    read("c.csv", text="2", label="1", notes=notes)
+    advice = "put cells that contain the separator in quotation marks"
+    assert notes == [
+        f"b.csv: its rows have 3 to 4 cells, 4 first in line 2; {advice}",
+        f"c.csv: its rows have 2 to 3 cells, 3 first in line 1; {advice}",
+    ]
+
+
+def test_a_run_begun_before_goes_on_with_rows_of_any_length() -> None:
+    Path("a.csv").write_text("good,fine\nbad,so bad, I left\n")
+    reading, notes = Reading(text_column="2", rules=3), list[str]()
+    found = read_labelled(["a.csv"], reading, notes, "1")
+    assert ([one.text for one in found], notes) == (["fine", "so bad"], [])
+
+
 def test_what_is_changed_is_told() -> None:
     Path("a.jsonl").write_text(
         '{"text": "one\\r\\ntwo", "label": 1}\n{"text": " ", "label": 1}\n'

@@ -86,6 +86,16 @@ def test_what_is_not_used_is_said() -> None:
     assert notes == ["anki.tsv: its columns from the third on are not used"]
 
 
+def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
+    Path("a.csv").write_text("yes,ja\nwell, yes,doch\n")
+    for names in ({}, {"text": "1", "label": "2"}):
+        with pytest.raises(CharRNNError, match=r"a\.csv: line 2 has 3 cells, the first 2; put"):
+            read("a.csv", **names)
+    reading, notes = Reading(rules=3), list[str]()
+    assert read_pairs(["a.csv"], reading, None, notes)[1] == Pair("well", " yes")
+    assert notes == ["a.csv: its columns from the third on are not used"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

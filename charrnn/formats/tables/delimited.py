@@ -16,11 +16,60 @@ from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.tables.columns import column_of, documents
 
-__all__ = ["DELIMITERS", "SEPARATED", "cells", "doubled", "header_in", "longer", "rows"]
+__all__ = [
+    "DELIMITERS",
+    "SEPARATED",
+    "Widths",
+    "cells",
+    "doubled",
+    "header_in",
+    "longer",
+    "rows",
+]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
 TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
+
+
+class Widths:
+    """How many cells the rows of a table without a header have, so that no part of a text is lost.
+
+    Empty cells at the end of a row may be there or not.
+
+    Args:
+        name: of the table.
+        last: the number of the last column that is read.
+    """
+
+    def __init__(self, name: str, last: int) -> None:
+        self._name, self._last = name, last
+        self._first: list[str] = []
+        self._counts: dict[int, int] = {}  # of cells, each with the first line that has so many
+
+    def add(self, line: int, row: Sequence[str]) -> None:
+        """The next row.
+
+        Raises:
+            BadDataError: if it has more cells than the first, of which the last is read.
+        """
+        cells = list(row)
+        while len(cells) > self._last and not cells[-1].strip():
+            del cells[-1]
+        self._first = self._first or cells
+        if len(cells) > len(self._first) == self._last:
+            raise longer(self._name, line, cells, self._first)
+        self._counts.setdefault(len(cells), line)
+
+    def notes(self) -> list[str]:
+        """What is to be told of rows that differ."""
+        least, most = min(self._counts, default=0), max(self._counts, default=0)
+        if least == most:
+            return []
+        return [
+            f"its rows have {least} to {most} cells, {most} first in line {self._counts[most]:,}; "
+            "put cells that contain the separator in quotation marks"
+        ]
 
 
 def rows(source: Source, reading: Reading) -> Iterator[Piece]:
