@@ -210,6 +210,15 @@ def test_texts_that_end_as_tags_do_are_texts(lines: list[str]) -> None:
     assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == lines
 
 
+def test_numbered_words_are_refused_after_a_comment_too() -> None:
+    """Each line was a text, with its number and tags."""
+    Path("a.conll").write_text("# sent_id = 1\n1\tAnn\tB-PER\n2\tleft\tO\n")
+    with pytest.raises(BadDataError, match="its first column numbers the words"):
+        list(texts_in(["a.conll"], Reading(), [], tagged=True))
+    Path("a.txt").write_text("# A heading\nAnn left.\n")
+    assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == ["# A heading", "Ann left."]
+
+
 def test_sentences_are_for_a_tagger_alone() -> None:
     Path("a.conll").write_text("Ann B-PER\nleft O\n")
     assert read("a.conll") == ["Ann B-PER", "left O"]  # for another task
