@@ -78,6 +78,34 @@ def test_columns_can_be_named_and_lie_deeper() -> None:
         read("c.tsv", label="source")
 
 
+def test_all_first_lines_show_what_separates_cells() -> None:
+    """The first line alone did: "Hello, world" was cut in two."""
+    content = "Hello, world;Hallo, Welt\nGood, good;Gut\n"
+    Path("a.csv").write_text(content)
+    notes: list[str] = []
+    pairs = read_pairs(["a.csv"], Reading(), None, notes)
+    assert pairs == [Pair("Hello, world", "Hallo, Welt"), Pair("Good, good", "Gut")]
+    assert notes == ["a.csv: its cells are separated by semicolons"]
+    Path("long.csv").write_text(content + 'One;"1\n2"\n' * 30)
+    assert read("long.csv")[2:] == [Pair("One", "1\n2")] * 30
+    assert read_pairs(["a.csv"], Reading(rules=3), None, [])[0] == Pair("Hello", " world;Hallo")
+
+
+def test_cells_that_two_signs_may_separate_are_told_and_a_line_decides() -> None:
+    content = "Hi,there;Hallo\nBye,you;Ade\n"
+    Path("a.csv").write_text(content)
+    notes: list[str] = []
+    assert read_pairs(["a.csv"], Reading(), None, notes)[0] == Pair("Hi", "there;Hallo")
+    assert notes == [
+        "a.csv: its cells are separated by commas; semicolons would fit as well "
+        "(write sep=; as its first line to choose them)"
+    ]
+    Path("a.csv").write_text(f"sep=;\n{content}")
+    assert read("a.csv")[0] == Pair("Hi,there", "Hallo")
+    Path("b.csv").write_text("Hi; you,Hallo; du\nyes,ja\n")
+    assert read("b.csv")[0] == Pair("Hi; you", "Hallo; du")
+
+
 def test_what_is_not_used_is_said() -> None:
     Path("anki.tsv").write_text("Go.\tGeh.\tCC-BY 2.0\nHi.\tHallo!\tCC-BY 2.0\n")
     notes: list[str] = []

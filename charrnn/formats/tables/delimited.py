@@ -6,7 +6,8 @@ import csv
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from charrnn.config import Reading
@@ -29,6 +30,7 @@ __all__ = [
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
+ALIKE = 20  # first lines that show how cells are separated, where one does not
 TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
 
 
@@ -112,10 +114,21 @@ def cells(
         notes.append(f"left out its first line, {first.strip()}, which names what separates cells")
         first = next(found, "")
         before += 1
-    delimiter = named[1] if named else _delimiter(first, is_header, usual)
-    if delimiter != usual and not named:
+    start, is_whole = [first], False
+    fitting = [named[1]] if named else _fitting(first, is_header, usual)
+    if len(fitting) > 1 and reading.rules > 3:
+        start = [first, *islice(found, ALIKE - 1)]
+        fitting = _alike(start, fitting)
+    delimiter = fitting[0]
+    if len(fitting) > 1 and reading.rules > 3:
+        notes.append(
+            f"its cells are separated by {DELIMITERS[delimiter]}; {DELIMITERS[fitting[1]]} would "
+            f"fit as well (write sep={fitting[1]} as its first line to choose them)"
+        )
+    elif delimiter != usual and not named:
         notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
-    start, is_whole = _start(first, found) if delimiter == "\t" else ([first], False)
+    if delimiter == "\t":
+        start, is_whole = _start(start, found)
     quoting = delimiter != "\t" or _is_quoted(start, is_whole)
     if not quoting:
         notes.append("its quotation marks are read as text")
@@ -136,23 +149,41 @@ def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[st
     return next(filter(is_header, ([cell.strip() for cell in row], row)), None)
 
 
-def _delimiter(first: str, is_header: Callable[[list[str]], bool], usual: str) -> str:
-    """What separates the cells: that with which the first line is a header, else the most cells."""
+def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> list[str]:
+    """What may separate the cells, the likeliest first: what gives the first line most cells.
+
+    It is that alone with which the first line is a header.
+    """
     rows = dict[str, list[str]]()
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
             rows[delimiter] = _next(csv.reader([first], delimiter=delimiter)) or []
-    fitting = [delimiter for delimiter, row in rows.items() if header_in(row, is_header)]
-    if fitting:
-        return fitting[0]
+    header = next((sign for sign, row in rows.items() if header_in(row, is_header)), None)
+    if header is not None:
+        return [header]
     if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
-        return usual
-    return max(rows, key=lambda delimiter: len(rows[delimiter]), default=usual)
+        return [usual]
+    most = sorted(rows, key=lambda delimiter: -len(rows[delimiter]))
+    return [delimiter for delimiter in most if len(rows[delimiter]) > 1] or most[:1] or [usual]
 
 
-def _start(first: str, others: Iterator[str]) -> tuple[list[str], bool]:
+def _alike(start: Sequence[str], fitting: list[str]) -> list[str]:
+    """Those separators that give all first rows as many cells; the first if none does."""
+    alike = list[str]()
+    for delimiter in fitting:
+        reader = csv.reader(start, delimiter=delimiter)
+        with suppress(csv.Error):
+            rows = [row for row in iter(partial(_next, reader), None) if any(row)]
+            if len(start) == ALIKE:  # the last one may go on
+                rows = rows[:-1] or rows
+            if len(set(map(len, rows))) == 1:
+                alike.append(delimiter)
+    return alike or fitting[:1]
+
+
+def _start(start: list[str], others: Iterator[str]) -> tuple[list[str], bool]:
     """The first lines of a table, and whether these are all of it."""
-    start, size = [first], len(first)
+    size = sum(map(len, start))
     for line in others:
         start.append(line)
         size += len(line)
