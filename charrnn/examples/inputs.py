@@ -91,7 +91,7 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
     last = int(column) if numbered else int(headless)
     for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted], last):
         if headless and file.is_text and column not in file.columns:
-            if HEADERS.intersection(row.cells.values()):
+            if HEADERS.intersection(row.cells.values()) or file.line_with(column):
                 raise file.no_column(column, "--text-column")
             file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
             column = "1"

@@ -152,6 +152,8 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
             return
         first = file.unnamed or file.columns
         missing = next((name for name in options if name not in first), "")
+        if file.line_with(*options):
+            raise file.no_column(missing, f"--{options[missing]}-column")
         shown = listing(first)
         if file.form is Form.TEXT:
             raise BadDataError(

@@ -187,7 +187,8 @@ def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
     if columns.numbered:
         return columns.names
     cells = list(row.cells.values())
-    if columns.given:
+    is_first = cells == file.unnamed and file.reading.rules > 3
+    if columns.given or (is_first and file.line_with(*columns.names)):
         which = int(columns.names[0] in cells)
         raise file.no_column(columns.names[which], OPTIONS[which])
     if row.number == 1 and any(cell.strip().lower() in NAMES for cell in cells):

@@ -249,8 +249,14 @@ class File:
             if rest := "".join(waiting):
                 yield number + 1, rest
 
+    def line_with(self, *names: str) -> int:
+        """The number of a line that names these columns, though it is not the first; or 0."""
+        return delimited.line_with(names, self.start) if self.is_text else 0
+
     def no_column(self, column: str, option: str) -> UsageError:
         """The error for a table without a column that it should have."""
+        if self.unnamed and (line := self.line_with(column)):
+            return UsageError(*delimited.titled(self.name, column, line))
         names = listing(name for name in self.columns if name != column)
         choice = f"choose {option} from {names}" if names else "check the table"
         if self.unnamed and not column.isdecimal():  # these may be the names all the same

@@ -73,6 +73,13 @@ def test_a_first_line_without_the_column_is_shown_with_its_names_and_its_numbers
         read("a.csv", "3")
 
 
+def test_a_title_above_the_names_of_columns_is_to_be_deleted() -> None:
+    Path("a.csv").write_text("# c, d\nn,source\n1,good\n")
+    for pairs in (False, True):
+        with pytest.raises(UsageError, match="no column source in its first line, but in line 2"):
+            list(texts_in(["a.csv"], Reading(), [], "source", pairs=pairs))
+
+
 def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
     def sources(content: str) -> list[str]:
         Path("a.csv").write_text(content)

@@ -130,6 +130,12 @@ WRONG = {
     "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is a number, not text"),
     "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
     "no header below": ("a.csv", "\nfine,good\n", "no column text, but fine, good; choose"),
+    "a title": (
+        "a.csv",
+        "# exported, c\ntext,label\nfine,good\n",
+        "a.csv: there is no column text in its first line, but in line 2; delete the lines above",
+    ),
+    "a title of a text": ("a.txt", "A title\nlabel;text\ngood;fine\n", "but in line 2; delete"),
     "no such column": ("a.csv", "text,stars\nfine,5\n", "no column label, but text, stars"),
     "no such key": ("a.jsonl", '{"text": "x", "stars": 5}', "there is no column label"),
     "no format": ("a.txt", "Call me Ishmael.\n", "neither a table with the columns text and label"),

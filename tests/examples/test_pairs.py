@@ -176,6 +176,11 @@ def test_a_column_that_is_not_there() -> None:
     assert str(caught.value) == f"a.tsv: there is no column fr; {choice}"
     with pytest.raises(CharRNNError, match="no column source; choose --text-column from en, de"):
         read("a.tsv", label="de")
+    Path("b.tsv").write_text("# a\tb\nsource\ttarget\nyes\tja\n")
+    with pytest.raises(
+        CharRNNError, match="no column source in its first line, but in line 2; del"
+    ):
+        read("b.tsv")
 
 
 def test_two_files_must_belong_together() -> None:

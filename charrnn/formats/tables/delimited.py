@@ -15,7 +15,7 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
-from charrnn.formats.tables.columns import column_of, documents
+from charrnn.formats.tables.columns import MissingColumnError, column_of, documents
 
 __all__ = [
     "DELIMITERS",
@@ -24,8 +24,10 @@ __all__ = [
     "cells",
     "doubled",
     "header_in",
+    "line_with",
     "longer",
     "rows",
+    "titled",
 ]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -83,7 +85,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source.name, found, reading), reading, notes)
+    return documents(source.name, _records(source, found, reading), reading, notes)
 
 
 def cells(
@@ -147,6 +149,27 @@ def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[st
     A name keeps its spaces where the row is a header only with them.
     """
     return next(filter(is_header, ([cell.strip() for cell in row], row)), None)
+
+
+def line_with(names: Sequence[str], start: str) -> int:
+    """The number of a line below the first whose cells hold these names; 0 if there is none.
+
+    Args:
+        names: of columns.
+        start: the first characters of a table, of which few lines are looked at.
+    """
+    for number, line in enumerate(start.splitlines()[1:ALIKE], 2):
+        for sign in DELIMITERS:
+            cells = [cell.strip(' "') for cell in line.split(sign)]
+            if all(name in cells for name in names):
+                return number
+    return 0
+
+
+def titled(name: str, column: str, line: int) -> tuple[str, str]:
+    """What is found, and to be done, where a title or a comment stands above the header."""
+    found = f"{name}: there is no column {column} in its first line, but in line {line}"
+    return found, "delete the lines above it"
 
 
 def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> list[str]:
@@ -222,13 +245,16 @@ def _are_rows(lines: Sequence[str], tabs: int) -> bool:
 
 
 def _records(
-    name: str, rows: Iterable[tuple[int, list[str]]], reading: Reading
+    source: Source, rows: Iterable[tuple[int, list[str]]], reading: Reading
 ) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
-    column = column_of(reading)
+    name, column = source.name, column_of(reading)
     for line, row in rows:
         if not header:
             header = row if column in row else [cell.strip() for cell in row]
+            start = source.stream.head.decode(reading.encoding, "replace")
+            if column not in header and (below := line_with([column], start)):
+                raise MissingColumnError(*titled(name, column, below))
             if header.count(column) > 1 and reading.rules > 2:
                 raise doubled(name, column)
         elif any(row[len(header) :]):
@@ -245,10 +271,11 @@ def doubled(name: str, column: str) -> BadDataError:
 
 def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:
     """The error for a row that has more cells than the table has columns."""
-    return BadDataError(
-        f"{name}: line {line} has {len(row)} cells, the first {len(header)}",
-        "put cells that contain the separator in quotation marks",
-    )
+    advice = "put cells that contain the separator in quotation marks"
+    if len(header) == 1:
+        advice = f"delete the first line if it is a title, or {advice}"
+    found = f"{name}: line {line} has {len(row)} cells, the first {len(header)}"
+    return BadDataError(found, advice)
 
 
 def _parsed(name: str, reader: Any, before: int, tabs: int) -> Iterator[tuple[int, list[str]]]:
