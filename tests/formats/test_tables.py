@@ -217,6 +217,12 @@ def test_a_title_above_the_names_of_columns_is_to_be_deleted(title: str, sign: s
     assert str(caught.value) == f"{found}; delete the lines above it"
 
 
+def test_a_cell_that_is_called_as_the_column_is_no_name_of_it() -> None:
+    Path("a.csv").write_text("kind,body\npicture,one\ntext,two\n")
+    with pytest.raises(UsageError, match="no text in a column text; choose --text-column from kin"):
+        text_of("a.csv")
+
+
 def test_a_row_longer_than_a_first_cell_alone_may_stand_below_a_title() -> None:
     Path("a.csv").write_text("My poems\nn,poem\n1,one\n")
     advice = "delete the first line if it is a title, or put cells that contain"

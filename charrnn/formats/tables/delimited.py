@@ -152,16 +152,21 @@ def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[st
 
 
 def line_with(names: Sequence[str], start: str) -> int:
-    """The number of a line below the first whose cells hold these names; 0 if there is none.
+    """The number of a line with these names below a title or a comment; 0 if there is none.
+
+    A title has fewer cells, a comment begins with #: other cells may hold such a word by chance.
 
     Args:
         names: of columns.
         start: the first characters of a table, of which few lines are looked at.
     """
-    for number, line in enumerate(start.splitlines()[1:ALIKE], 2):
+    lines = start.splitlines()[:ALIKE]
+    title = next(filter(str.strip, lines), "")
+    for number, line in enumerate(lines, 1):
         for sign in DELIMITERS:
             cells = [cell.strip(' "') for cell in line.split(sign)]
-            if all(name in cells for name in names):
+            is_below = title.startswith("#") or title.count(sign) < len(cells) - 1
+            if is_below and all(name in cells for name in names):
                 return number
     return 0
 
