@@ -54,22 +54,19 @@ def texts_in(
     """
     cleaner = Cleaner()
     headless = pairs and reading.text_column is None and column == SOURCE
-    found: Iterator[str]
     for file in opened(sources, reading, notes, before_waiting=before_waiting):
         if tagged and reading.text_column is None and has_tags(file):
             file.notes.append(
                 f"{file.name}: its lines end with tags, so its sentences are read, without them"
             )
-            found = (sentence.text for sentence in sentences_of(file))
+            yield from (sentence.text for sentence in sentences_of(file))
         elif file.form is not Form.TEXT or reading.text_column is not None:
-            found = _of(file, reading.text_column or column, headless)
+            yield from _of(file, reading.text_column or column, headless, cleaner)
         elif seen := _as_table(file, column, pairs):
             file.notes.append(f"{file.name}: a table, since its first line {seen}")
-            found = _of(file, column, headless)
+            yield from _of(file, column, headless, cleaner)
         else:
-            found = (line for _, line in file.lines())
-        for text in found:
-            yield cleaner.feed(text, last=True)
+            yield from (line for _, line in file.lines())
     notes += cleaner.notes()
 
 
@@ -84,8 +81,8 @@ def _as_table(file: File, column: str, pairs: bool) -> str:
     return "has a tab" if "\t" in first and (pairs or column.isdecimal()) else ""
 
 
-def _of(file: File, column: str, headless: bool) -> Iterator[str]:
-    """The texts of a table."""
+def _of(file: File, column: str, headless: bool, cleaner: Cleaner) -> Iterator[str]:
+    """The texts of a table, cleaned as lines are."""
     numbered = column.isdecimal()
     wanted, known, missing = column, False, 0
     last = int(column) if numbered else int(headless)
@@ -106,7 +103,7 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
             found = f"{file.at(row.number)}: {column} holds no text"
             raise BadDataError(found, "choose another --text-column")
         yield from [""] * missing
-        yield value if isinstance(value, str) else ""
+        yield cleaner.feed(value, last=True) if isinstance(value, str) else ""
         missing = 0
     if missing:
         raise file.no_column(column, "--text-column")

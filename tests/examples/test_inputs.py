@@ -226,6 +226,15 @@ def test_numbered_words_are_refused_after_a_comment_too() -> None:
     assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == ["# A heading", "Ann left."]
 
 
+def test_a_line_end_that_stays_is_told_once() -> None:
+    Path("a.txt").write_text("one\u2028two\x85\n")
+    Path("a.conll").write_text("Rome\tB-LOC\nand\tO\nAnn\u2028Lee\tB-PER\n")
+    for name, texts in (("a.txt", ["one\u2028two\x85"]), ("a.conll", ["Rome and Ann\u2028Lee"])):
+        notes: list[str] = []
+        assert list(texts_in([name], Reading(), notes, tagged=True)) == texts
+        assert sum("LS (U+2028)" in note for note in notes) == 1
+
+
 def test_sentences_are_for_a_tagger_alone() -> None:
     Path("a.conll").write_text("Ann B-PER\nleft O\n")
     assert read("a.conll") == ["Ann B-PER", "left O"]  # for another task

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -125,7 +127,16 @@ WRONG = {
     "a null": ("a.jsonl", '{"text": "x", "label": null}', "a.jsonl: row 1: no label"),
     "a short row": ("a.csv", "text,label\ndull\n", "a.csv: line 2 has 1 of 2 cells"),
     "a long row": ("a.csv", "text,label\nfine, I say,good\n", "a.csv: line 2 has 3 cells"),
-    "fractions": ("a.jsonl", '{"text": "x", "label": 0.5}', "row 1: the label is a fraction"),
+    "fractions": (
+        "a.jsonl",
+        '{"text": "x", "label": 0.5}',
+        "row 1: the label is the fraction 0.5, not a name; choose another --label-column",
+    ),
+    "whole fractions": (
+        "a.jsonl",
+        '{"text": "x", "label": 1.0}',
+        "the fraction 1.0, not a name; write whole numbers or names, or choose another",
+    ),
     "a list": ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label is a list"),
     "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is a number, not text"),
     "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
@@ -157,6 +168,26 @@ def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
         read(name)
     assert error.value.exit_code in (2, 65)
     assert "\n" not in str(error.value)
+
+
+def test_what_parquet_can_hold_is_called_what_it_is() -> None:
+    """Dates and bytes were called records."""
+    day, names = datetime.date(2024, 1, 31), ["x", "y"]
+    for label, kind in ((day, "date"), (b"good", "bytes"), (Decimal("1.5"), "Decimal")):
+        parquet.write_table(pa.table({"text": names, "label": [label] * 2}), "a.parquet")
+        found = f"row 1: the label is of the type {kind}, not a name; choose another --label-column"
+        with pytest.raises(BadDataError, match=found):
+            read("a.parquet")
+    parquet.write_table(pa.table({"text": names, "label": [float("nan")] * 2}), "a.parquet")
+    with pytest.raises(BadDataError, match="row 1: no label in the column label"):
+        read("a.parquet")
+
+
+def test_a_line_end_that_stays_is_told_once() -> None:
+    Path("a.txt").write_text("__label__good one\u2028two\n")
+    notes: list[str] = []
+    assert read("a.txt", notes=notes) == [("one\u2028two", "good")]
+    assert notes == ["a.txt: kept 1 × LS (U+2028): only LF ends a line"]
 
 
 def test_columns_are_for_tables() -> None:

@@ -217,6 +217,17 @@ def test_a_title_above_the_names_of_columns_is_to_be_deleted(title: str, sign: s
     assert str(caught.value) == f"{found}; delete the lines above it"
 
 
+def test_a_header_alone_is_told_as_one_without_the_column() -> None:
+    """A longer text was asked for."""
+    Path("a.csv").write_text("id,body\n")
+    Path("b.csv").write_text('[{"body": "one"}]\n')  # JSON by another name
+    for name, shown in (("a.csv", "id, body"), ("b.csv", '[{"body": "one"}]')):
+        with pytest.raises(UsageError) as caught:
+            text_of(name)
+        choice = f"choose --text-column from {shown}"
+        assert str(caught.value) == f"{name}: no text in a column text; {choice}"
+
+
 def test_a_cell_that_is_called_as_the_column_is_no_name_of_it() -> None:
     Path("a.csv").write_text("kind,body\npicture,one\ntext,two\n")
     with pytest.raises(UsageError, match="no text in a column text; choose --text-column from kin"):

@@ -15,7 +15,7 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
-from charrnn.formats.tables.columns import MissingColumnError, column_of, documents
+from charrnn.formats.tables.columns import MissingColumnError, choice, column_of, documents
 
 __all__ = [
     "DELIMITERS",
@@ -253,7 +253,7 @@ def _records(
     source: Source, rows: Iterable[tuple[int, list[str]]], reading: Reading
 ) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
-    name, column = source.name, column_of(reading)
+    name, column, has_rows = source.name, column_of(reading), False
     for line, row in rows:
         if not header:
             header = row if column in row else [cell.strip() for cell in row]
@@ -265,7 +265,10 @@ def _records(
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
+            has_rows = True
             yield dict(zip(header, row, strict=False))
+    if header and column not in header and not has_rows:
+        raise MissingColumnError(f"{name}: no text in a column {column}", choice(column, header))
 
 
 def doubled(name: str, column: str) -> BadDataError:
