@@ -90,8 +90,8 @@ def _examples(
 ) -> Iterator[tuple[str, str, str]]:
     """Each text with its label and its place; lines are clean, and cells are cleaned."""
     if file.form is not Form.TEXT or not _is_fasttext(file):
-        found = _of_table(file, *columns)
-        return ((cleaner.feed(text, last=True), label, place) for text, label, place in found)
+        rows = _of_table(file, *columns)
+        return ((cleaner.feed(text, last=True), label, place) for text, label, place in rows)
     if given:
         found = f"{file.name}: lines with {PREFIX} have no columns"
         raise UsageError(found, "leave out --text-column and --label-column")

@@ -267,7 +267,7 @@ def _records(
         elif row:
             has_rows = True
             yield dict(zip(header, row, strict=False))
-    if header and column not in header and not has_rows:
+    if header and column not in header and not has_rows and reading.rules > 3:
         raise MissingColumnError(f"{name}: no text in a column {column}", choice(column, header))
 
 
