@@ -219,7 +219,7 @@ def _as_trained(asked: Asked, reading: Reading, records: list[ModelRecord]) -> R
     if not sources or any(map(is_read_once, sources)):
         return reading
     trained = {record.corpus.sha256 for record in records if record.corpus is not None}
-    for rules in (reading.rules, 2, 1):
+    for rules in range(reading.rules, 0, -1):
         earlier = msgspec.structs.replace(reading, rules=rules)
         with suppress(CharRNNError):
             if read_corpus(sources, earlier).sha256 in trained:

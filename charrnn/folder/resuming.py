@@ -41,7 +41,7 @@ __all__ = [
 class ReadingRecord(Reading, frozen=True):
     """How a run read its text. One that does not name the rules was begun when they were others."""
 
-    rules: Annotated[int, Meta(ge=1, le=3)] = 1
+    rules: Annotated[int, Meta(ge=1, le=4)] = 1
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):
