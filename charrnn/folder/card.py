@@ -139,18 +139,22 @@ The validation loss and score are of {validates}, not trained on.
 """
 
 
-def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
-    """The model card; `on_hub` is its name there, if it is for there."""
+def markdown(model: ModelFolder, on_hub: str | None = None, title: str | None = None) -> str:
+    """The model card.
+
+    Args:
+        model: its folder.
+        on_hub: the model's name there, if the card is for there.
+        title: its name here, if that is not the folder's.
+    """
     if model.record.task is not None:
         return _of_answers(model, model.record.task)
     what, validates = "", "the last part of the corpus, which was"
     if model.tokenizer.end is not None:
         what = "records, each from its beginning to its end, "
         validates = "records from all over the corpus, which were"
-    title, where = (
-        folder_name(model.path),
-        ", from the folder that holds this one, or from anywhere with its path",
-    )
+    title = folder_name(model.path) if title is None else title
+    where = ", from the folder that holds this one, or from anywhere with its path"
     if on_hub is not None:
         title, where = on_hub.rpartition("/")[2], ""
     return f"""# {title}

@@ -6,6 +6,7 @@ publish(folder, "OWNER/NAME", license="mit", language=("en",), public=False)
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -156,15 +157,13 @@ def _head(
 
 
 def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) -> str:
-    """The card: the user's own if it was changed, with what the hub reads at its head."""
+    """The card, with what the hub reads at its head; what a user wrote into it stays."""
     from yaml import YAMLError
 
     path = model.path / CARD
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if text in ("", card.markdown(model)):
-            text = card.markdown(model, HUB + name)
-        own = hub.ModelCard(text, ignore_metadata_errors=True)
+        own = hub.ModelCard(text or card.markdown(model), ignore_metadata_errors=True)
     except UnicodeDecodeError:
         raise BadDataError(f"{path} is not UTF-8", "save it as UTF-8") from None
     except (ValueError, YAMLError):
@@ -172,7 +171,22 @@ def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) 
         raise BadDataError(
             f"the head of {path} is not YAML with names and values", advice
         ) from None
-    return f"---\n{_yaml(hub, own.data.to_dict() | head)}\n---\n{own.text.lstrip()}"
+    found = own.data.to_dict()
+    tags = found.get("tags") or []
+    tags = tags if isinstance(tags, list) else [tags]
+    head = found | head | {"tags": tags + [tag for tag in head["tags"] if tag not in tags]}
+    return f"---\n{_yaml(hub, head)}\n---\n{_renamed(own.text.lstrip(), model, HUB + name)}"
+
+
+def _renamed(text: str, model: ModelFolder, name: str) -> str:
+    """A card; if it begins as charrnn wrote it, under whatever name, this is for `name` now."""
+    title = text.partition("\n")[0].removeprefix("# ")
+    written = [card.markdown(model, title=title)]
+    written += [card.markdown(model, other) for other in re.findall(rf"{HUB}\S+/\S+", text)]
+    for old in written:
+        if text.startswith(old):
+            return card.markdown(model, name) + text.removeprefix(old)
+    return text
 
 
 def _yaml(hub: ModuleType, head: dict[str, Any]) -> str:
