@@ -275,6 +275,16 @@ def test_what_is_refused(
     assert reply.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("prompt", [rb"\ud83d", rb"so \ud83d it", rb"\ude00", b"\xed\xa0\xbd"])
+def test_half_a_character_is_told_as_what_it_is(server: Server, prompt: bytes) -> None:
+    """It was "not JSON: Input data was truncated"."""
+    reply = server.ask("POST", "/v1/completions", b'{"prompt": "' + prompt + b'"}')
+    assert (reply.status, reply.json["error"]["code"]) == (400, "invalid_json")
+    assert "half a character (a lone surrogate)" in reply.json["error"]["message"]
+    cut = server.ask("POST", "/v1/completions", b'{"prompt": "' + prompt)
+    assert "not JSON" in cut.json["error"]["message"]
+
+
 def test_a_body_without_a_length_is_limited_too(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sending:
         head = b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
