@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def parse(path: Path, data: bytes, kind: Any) -> Any:
     Raises:
         BadDataError: if it is not JSON, or not of that kind.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)  # as some editors put it before a text
     try:
         json.loads(data, object_pairs_hook=_refuse_repeated)  # msgspec takes the last
         return msgspec.json.decode(data, type=kind)
