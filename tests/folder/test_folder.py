@@ -8,6 +8,7 @@ import re
 import shutil
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelRecord, model_files
 from tests.conftest import VERSE, V, small_config
 
+Form = Literal["NFC", "NFD"]
 TOKENIZER = CharTokenizer("\n abcdefghi")
 CONFIG = small_config("lstm")
 
@@ -235,13 +237,13 @@ def test_what_is_named_in_place_of_a_model_folder_is_told() -> None:
 
 
 @pytest.mark.parametrize("saved", ["NFC", "NFD"])
-def test_a_name_is_found_in_the_other_normal_form(saved: str) -> None:
+def test_a_name_is_found_in_the_other_normal_form(saved: Form) -> None:
     """Macs write ü in the names of files as two characters."""
     name = unicodedata.normalize(saved, "bücher")
     for shelf in ("", "checkpoints/"):
         CharRNN(CONFIG).save_pretrained(f"{shelf}{name}", TOKENIZER)
-        for form in ("NFC", "NFD"):
-            assert find_model(unicodedata.normalize(form, "bücher")) == Path(f"{shelf}{name}")
+        for name_here in (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
+            assert find_model(name_here) == Path(f"{shelf}{name}")
         shutil.rmtree(f"{shelf}{name}")
 
 
