@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from shlex import quote
 
 from charrnn.cells.heads import GRAMS
-from charrnn.config import ModelConfig, TaskName
+from charrnn.config import HUB, ModelConfig, TaskName
 from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
@@ -15,7 +16,7 @@ from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import counted
 
-__all__ = ["corpus", "facts", "markdown", "network", "vocabulary"]
+__all__ = ["corpus", "facts", "markdown", "network", "renamed", "vocabulary"]
 
 BAR = r"\|"  # in a cell of a table
 NAMED = 10  # labels that a card names
@@ -170,3 +171,14 @@ Write text with it{where}:
 
 The validation loss is the mean over {validates} not trained on.
 """
+
+
+def renamed(text: str, model: ModelFolder, on_hub: str | None = None) -> str:
+    """A card; if it begins as charrnn wrote it, under whatever name, this becomes today's name."""
+    title = text.partition("\n")[0].removeprefix("# ")
+    written = [markdown(model, title=title)]
+    written += [markdown(model, other) for other in re.findall(rf"{HUB}\S+/\S+", text)]
+    for old in written:
+        if text.startswith(old):
+            return markdown(model, on_hub) + text.removeprefix(old)
+    return text

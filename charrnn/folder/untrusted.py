@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -15,7 +15,7 @@ import msgspec
 
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 
-__all__ = ["damaged", "opened", "parse", "read_bytes"]
+__all__ = ["damaged", "opened", "parse", "read_bytes", "refuse_links"]
 
 
 def read_bytes(path: Path) -> bytes:
@@ -46,6 +46,22 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     except OSError as error:
         advice = "check the disk and its permissions"
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
+
+
+def refuse_links(folder: Path, names: Iterable[str]) -> None:
+    """What is shared is in the folder: a link in one from somebody else may lead to any file.
+
+    Raises:
+        BadDataError: if one of the files leads elsewhere.
+    """
+    home = folder.resolve()
+    if home.parent.name == "snapshots":  # in the hub's cache, all files are links to its blobs
+        home = home.parents[1]
+    for name in names:
+        path = folder / name
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            advice = "put the file itself there if it is meant to be published"
+            raise BadDataError(f"{path}: a link to somewhere else", advice)
 
 
 def parse(path: Path, data: bytes, kind: Any) -> Any:

@@ -6,7 +6,6 @@ publish(folder, "OWNER/NAME", license="mit", language=("en",), public=False)
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +19,7 @@ from charrnn.folder.files import MANIFEST, write_files
 from charrnn.folder.hub import calling_the_hub, folder_name, imported, repository
 from charrnn.folder.record import CARD, MODEL_FILES, ModelFolder
 from charrnn.folder.resuming import origin_of_run
+from charrnn.folder.untrusted import refuse_links
 
 __all__ = ["publish", "publish_page"]
 
@@ -51,7 +51,7 @@ def publish(
         CharRNNError: for whatever goes wrong with the hub.
     """
     hub = imported(HUB + name)
-    _refuse_links(model.path)
+    refuse_links(model.path, MODEL_FILES)
     card_text = _card(hub, model, name, _head(hub, model, name, license, language))
     address = _created(hub, name, "model", public)
     with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
@@ -97,18 +97,6 @@ def _created(hub: ModuleType, name: str, kind: str, public: bool) -> str:
         advice = "leave out --public, or make it public in its settings on the hub"
         raise UsageError(f"{name} is there and private", advice)
     return str(address)
-
-
-def _refuse_links(folder: Path) -> None:
-    """What is published is in the folder: a link in one from somebody else may lead to any file."""
-    home = folder.resolve()
-    if home.parent.name == "snapshots":  # in the hub's cache, all files are links to its blobs
-        home = home.parents[1]
-    for name in MODEL_FILES:
-        path = folder / name
-        if path.is_symlink() and not path.resolve().is_relative_to(home):
-            advice = "put the file itself there if it is meant to be published"
-            raise BadDataError(f"{path}: a link to somewhere else", advice)
 
 
 def _stage(folder: Path, model: ModelFolder, card_text: str) -> None:
@@ -175,18 +163,7 @@ def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) 
     tags = found.get("tags") or []
     tags = tags if isinstance(tags, list) else [tags]
     head = found | head | {"tags": tags + [tag for tag in head["tags"] if tag not in tags]}
-    return f"---\n{_yaml(hub, head)}\n---\n{_renamed(own.text.lstrip(), model, HUB + name)}"
-
-
-def _renamed(text: str, model: ModelFolder, name: str) -> str:
-    """A card; if it begins as charrnn wrote it, under whatever name, this is for `name` now."""
-    title = text.partition("\n")[0].removeprefix("# ")
-    written = [card.markdown(model, title=title)]
-    written += [card.markdown(model, other) for other in re.findall(rf"{HUB}\S+/\S+", text)]
-    for old in written:
-        if text.startswith(old):
-            return card.markdown(model, name) + text.removeprefix(old)
-    return text
+    return f"---\n{_yaml(hub, head)}\n---\n{card.renamed(own.text.lstrip(), model, HUB + name)}"
 
 
 def _yaml(hub: ModuleType, head: dict[str, Any]) -> str:

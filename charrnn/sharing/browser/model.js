@@ -205,7 +205,7 @@ class FileModel {
 
   /** The model folder, as a .zip that `charrnn` can use once it is unpacked. */
   async archive() {
-    const { name: folder, files, weights_header: header } = this.about;
+    const { folder, files, weights_header: header } = this.about;
     const entries = Object.entries(files).map(([name, text]) =>
       [`${folder}/${name}`, new TextEncoder().encode(text)]);
     entries.push([`${folder}/model.safetensors`, weightsFile(header, this.tensors)]);
