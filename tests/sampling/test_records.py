@@ -82,6 +82,17 @@ def test_a_prompt_is_not_several_records() -> None:
         assert encode_prompt(tokenizer, "ab").tolist()[0] == tokenizer.end_id
 
 
+@pytest.mark.parametrize("end", ["\n", "\n%\n", "<|endoftext|>"])
+def test_the_end_of_a_record_is_no_text_within_one(end: str) -> None:
+    """Its characters were read as such, by models of bytes and of what lies between separators."""
+    for tokenizer in (CharTokenizer("".join(sorted(set("?ab" + end))), end), ByteTokenizer(end)):
+        with pytest.raises(CharRNNError, match=r"the text has .*, where records of this model end"):
+            encode_prompt(tokenizer, f"a{end}b")
+        for unknown, read in (("skip", "ab"), ("replace", "a?b")):
+            ids = encode_prompt(tokenizer, f"a{end}b", unknown)
+            assert tokenizer.decode(ids) == end + read
+
+
 def test_a_length_cuts_a_record(model: Model) -> None:
     (sample,) = model.generate_batch(1, max_new_tokens=2, seed=1)
     assert len(sample.text) == 2
