@@ -311,6 +311,20 @@ def test_empty_records_cost_nothing_and_are_not_counted(tmp_path: Path) -> None:
     assert [one["nats"] for one in empty] == [None, None]
 
 
+def test_blocks_lie_between_blank_lines_as_in_python(tmp_path: Path) -> None:
+    """The line end of a file was part of the last block, and a third one of the next."""
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(CHARACTERS, end="\n\n"))
+    texts = ["a<\n\né", "a<\n\né\n", "\na<\n\n\né\n", "a<\n \né"]
+    code = f"return Promise.all({json.dumps(texts)}.map((one) => model.score(one)));"
+    alone, *others = in_runtime(folder, code)
+    assert [one["text"] for one in alone] == ["a", "<", "\n\n", "é", ""]
+    assert others == [alone] * 3
+    code = """
+        const ids = ["\\n\\n", "\\n\\n\\n", "\\n \\n"].map((end) => model.idsBefore(`a${end}<`));
+        return new Set(ids.map(String)).size;"""
+    assert in_runtime(folder, code) == 1
+
+
 def test_unknown_characters_are_named(tmp_path: Path) -> None:
     code = r"""
         const messages = [];
