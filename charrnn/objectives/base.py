@@ -103,6 +103,11 @@ class ExampleTask(ABC, Generic[Batch]):
             network, batch, generator: see `Task.cost`.
         """
 
+    @property
+    def unseen(self) -> Sequence[str]:
+        """Labels that no validation example has."""
+        return ()
+
     def rank(self, evaluation: Evaluation) -> tuple[float, ...]:
         """The score, then the cost; without a score an evaluation is the worst."""
         score = evaluation.score
@@ -113,7 +118,7 @@ class ExampleTask(ABC, Generic[Batch]):
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """See `Task`."""
         perfect = float(self.higher_is_better)
-        return advice.for_task(metrics, self.rank, longer, perfect, self.max_epochs)
+        return advice.for_task(metrics, self.rank, longer, perfect, self.max_epochs, self.unseen)
 
     def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
         """A model that is still learning, as if it had been read from a folder."""

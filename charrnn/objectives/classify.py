@@ -214,6 +214,12 @@ class Classification(TextTask[Labelled, Batch]):
         """See `Task`."""
         return next(passes for limit, passes, _ in LIMITS if self.counted < limit)
 
+    @property
+    def unseen(self) -> Sequence[str]:
+        """See `ExampleTask`."""
+        seen = {one.label for one in self.val}
+        return [label for label in self.labels if label not in seen]
+
     def rows_of(self, examples: Sequence[Labelled]) -> list[Ids]:
         """The ids of texts, or of their beginnings."""
         return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]

@@ -36,7 +36,7 @@ from charrnn.objectives.batches.dividing import divided
 from charrnn.objectives.plans import advice, planning
 from charrnn.scoring.score import score_of
 from charrnn.text.corpus import Corpus
-from charrnn.text.records import PAD, Records, Text, beginning
+from charrnn.text.records import PAD, Records, Text, beginning, entropy
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer
 
@@ -220,7 +220,7 @@ class LanguageModelling:
 
     def advice(self, metrics: Sequence[Evaluation], longer: str) -> str:
         """See `Task`."""
-        return advice.for_language(metrics, self.max_epochs, self.tokenizer.vocab_size, longer)
+        return advice.for_language(metrics, self.max_epochs, entropy(self.train), longer)
 
 
 def reset_some_lanes(

@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from charrnn.arrays import Ids, Weights
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.examples.tagged import check_types, read_tagged
-from charrnn.examples.tags import Tagged
+from charrnn.examples.tags import OUTSIDE, Tagged
 from charrnn.folder.files import pretty_json
 from charrnn.folder.record import LABELS, ModelFolder
 from charrnn.learning.task import Cost, Scored
@@ -225,6 +225,12 @@ class Tagging(TextTask[Tagged, Batch]):
     def tokens_of(self, example: Tagged) -> int:
         """See `TextTask`."""
         return len(example.text) + ENDS
+
+    @property
+    def unseen(self) -> Sequence[str]:
+        """See `ExampleTask`."""
+        seen = {span.label for one in self.val for span in one.spans}
+        return sorted({tag[2:] for tag in self.tags if tag != OUTSIDE} - seen)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 
-__all__ = ["PAD", "Records", "Text", "beginning", "shuffled", "sides"]
+__all__ = ["PAD", "Records", "Text", "beginning", "entropy", "shuffled", "sides"]
 
 PAD = -100  # in place of a token that is not there; PyTorch's losses leave it out
 CHUNK = 1 << 22  # ids that are looked through at a time
 ROWS = 1 << 16  # records whose places are numbers of Python at a time
+PARTS, PART = 64, 1 << 14  # ids from all over a text that tell how often each comes
 VALIDATION = 0x76616C  # in the key of the random numbers that choose what validates
 
 
@@ -152,3 +153,13 @@ def beginning(text: Text, tokens: int) -> Text:
     if isinstance(text, Records):
         return text.chosen(slice(0, math.ceil(tokens / max(text.size / text.count, 1))))
     return text[:tokens]
+
+
+def entropy(text: Text) -> float:
+    """What a token costs whoever knows only how often each comes, in nats; estimated."""
+    ids = text.ids if isinstance(text, Records) else text
+    firsts = range(0, len(ids), max(len(ids) // PARTS, PART))
+    parts = [ids[first : first + PART] for first in firsts]
+    _, counts = np.unique(np.concatenate(parts), return_counts=True)
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum())

@@ -335,6 +335,15 @@ def test_equal_texts_are_on_one_side(name: str) -> None:
     assert len(task.train) + len(task.val) == len(data.examples)
 
 
+@pytest.mark.parametrize(
+    ("name", "labels"), [("classify", ["even", "odd"]), ("tag", ["1", "2", "3"])]
+)
+def test_labels_that_no_validation_example_has_are_known(name: str, labels: list[str]) -> None:
+    data, task = task_of(name)
+    assert list(replace(task, val=data.examples).unseen) == []
+    assert list(replace(task, val=[]).unseen) == labels
+
+
 def test_each_class_has_a_text_to_train_on() -> None:
     """But in runs begun before this was seen to, whose division stays as it was."""
     rows = "".join(f"text {k} of {k % 30},c{k % 30}\n" for k in range(60))

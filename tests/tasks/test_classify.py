@@ -28,7 +28,8 @@ def test_a_report_has_the_usual_class_beside_it() -> None:
     assert report.beaten_by == "always b"
     assert "no better than always b" in report.verdict
     assert report.notes == ("1 text has a label that the model does not know: z",)
-    assert "longer run may help" in report.verdict
+    assert "longer run may help" in report.shortfall
+    assert "may help" not in report.verdict  # beside it stands what the run showed
     assert report_of(["a", "b"], ["a", "b"], ["a", "b"], "b").beaten_by is None
     perfect = report_of(["a", "a"], ["a", "a"], ["a", "b"], "a").verdict  # nothing is better
     assert perfect == "accuracy 1, no better than always a (1)"

@@ -20,7 +20,7 @@ from charrnn import ByteTokenizer, CharTokenizer, Corpus, Reading
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
 from charrnn.text import spool as spools
-from charrnn.text.records import PAD, Records, beginning, shuffled, sides
+from charrnn.text.records import PAD, Records, beginning, entropy, shuffled, sides
 from charrnn.text.spool import Spool, records_of
 from charrnn.text.tokenizer import Tokenizer, encode_records, make_tokenizer, same_vocabulary
 
@@ -291,3 +291,18 @@ def test_any_text_is_divided_in_any_way_or_refused(text: str, kind: str, unit: s
                 assert contents(again.text(tokenizer), tokenizer) == records  # type: ignore[arg-type]
         else:
             assert tokenizer.decode(found) == text
+
+
+def test_the_entropy_of_a_text_is_that_of_how_often_each_token_comes() -> None:
+    ids = np.repeat([0, 1, 2, 3], [4, 2, 1, 1])
+    assert entropy(ids) == pytest.approx(1.75 * np.log(2))
+    assert entropy(Records.of(np.array([2, 0, 2, 1, 2, 1, 2]), 2)) == pytest.approx(
+        entropy(np.array([0, 1, 1, 2, 2, 2, 2]))
+    )
+    assert entropy(np.zeros(5, np.int32)) == 0
+
+
+def test_the_entropy_of_a_long_text_is_estimated_from_all_over_it() -> None:
+    ids = np.repeat([0, 1, 2], [1_600_000, 900_000, 500_000])
+    shares = np.array([1.6, 0.9, 0.5]) / 3
+    assert entropy(ids) == pytest.approx(-(shares * np.log(shares)).sum(), abs=0.02)

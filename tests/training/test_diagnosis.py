@@ -17,10 +17,8 @@ from charrnn.objectives.plans.advice import for_language, for_task
 from charrnn.training.diagnosis import memory_errors
 from tests.conftest import VERSE
 
-V = 50
 
-
-def metrics(*losses: tuple[float, float], step: int = 100) -> list[Evaluation]:
+def metrics(*losses: tuple[float, float], step: int = 1000) -> list[Evaluation]:
     """Evaluations with these training and validation losses."""
     return [
         Evaluation(
@@ -37,20 +35,22 @@ def metrics(*losses: tuple[float, float], step: int = 100) -> list[Evaluation]:
     ]
 
 
+LEVEL = math.log(50)
+
+
 def advice(found: list[Evaluation], max_epochs: int) -> str:
-    return for_language(found, max_epochs, V, "--minutes")
+    return for_language(found, max_epochs, LEVEL, "--minutes")
 
 
-LEVEL = math.log(V)
 RUNS = {
     "overfits: validation rose from 1.60 to 1.80": [(1.9, 1.8), (1.6, 1.6), (1.2, 1.8)],
-    "both losses rose after update 200: a lower --learning-rate": [
+    "both losses rose after update 2,000: a lower --learning-rate": [
         (1.9, 1.8),
         (1.6, 1.6),
         (2.5, 2.4),
     ],
     "still falling": [(3.0, 2.9), (2.5, 2.4), (2.2, 2.1), (2.0, 1.9), (1.8, 1.7)],
-    f"a guess among {V}): the text looks like noise": [
+    "by chance (3.91 nats, a guess by frequency): the text looks like noise": [
         (LEVEL + 0.02, LEVEL + 0.01),
         (LEVEL, LEVEL + 0.001),
         (LEVEL - 0.2, LEVEL + 0.2),
@@ -98,16 +98,16 @@ def test_what_makes_a_run_longer_is_called_as_the_user_called_it(
 
 def test_a_loss_that_stands_still_in_a_short_run_tells_nothing() -> None:
     level = [(2.0, 1.9), (1.8, 1.7), (1.8, 1.7)]
-    short = [replace(one, epoch=one.epoch / 2) for one in metrics(*level)]
-    found = for_language(short, 30, V, "--steps")
+    short = metrics(*level, step=600)
+    found = for_language(short, 30, LEVEL, "--steps")
     assert found == (
         "it was too short to tell what would help: train longer (--steps) for a better model"
     )
 
 
 def test_losses_far_apart_in_a_short_run_ask_for_a_longer_one() -> None:
-    far = metrics((2.9, 3.2), (2.5, 2.9))
-    assert "more text or a higher --dropout" in advice([replace(o, epoch=9.0) for o in far], 30)
+    far = metrics((2.9, 3.2), (2.5, 2.9), step=100)
+    assert "more text or a higher --dropout" in advice([replace(o, epoch=15.0) for o in far], 30)
     assert "still falling" in advice([replace(o, epoch=0.5) for o in far], 30)
 
 
@@ -124,7 +124,7 @@ def test_a_loss_that_stands_still_at_the_end_of_the_learning_rate_tells_nothing(
 def test_answers_that_got_no_better_in_a_short_run_tell_nothing() -> None:
     found = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71))
     assert "stopped improving" in for_task(found, by_loss, "--steps", 1.0, 60)
-    short = [replace(one, epoch=one.epoch / 2) for one in found]
+    short = metrics((2.0, 1.8), (1.9, 1.7), (1.8, 1.71), step=100)
     assert "too short to tell" in for_task(short, by_loss, "--steps", 1.0, 60)
 
 
@@ -137,6 +137,17 @@ def test_answers_that_are_all_right_ask_for_nothing_of_the_run(perfect: float) -
     assert other == for_task(found, by_loss, "--steps", 1.0, 60)
 
 
+def test_a_label_that_no_validation_example_has_is_told() -> None:
+    found = [replace(one, score=1.0) for one in metrics((2.0, 1.8), (1.9, 1.7))]
+    said = for_task(found, by_loss, "--steps", 1.0, 60, ["rare"])
+    assert "its answers are all right, but no validation example has the label rare" in said
+    assert "can't get better" not in said
+    said = for_task(found, by_loss, "--steps", 0.0, 60, ["\n", *"abcdef"])
+    assert said.endswith(
+        r"for a better model; no validation example has the labels \n, a, b, c, d, …"
+    )
+
+
 def test_examples_that_were_read_as_often_as_helps_ask_for_more_of_them() -> None:
     """More minutes would change nothing: a run for minutes ends after so many passes."""
     found = [replace(one, epoch=20.0 * one.epoch) for one in metrics((2.0, 1.8), (1.9, 1.7))]
@@ -146,6 +157,62 @@ def test_examples_that_were_read_as_often_as_helps_ask_for_more_of_them() -> Non
 
 def by_loss(evaluation: Evaluation) -> tuple[float, ...]:
     return (evaluation.val_nats,)
+
+
+def test_a_loss_that_fell_and_then_stood_still_is_not_still_falling() -> None:
+    """A run that stopped early was told to go on, since it was worse long before its best."""
+    stopped = [(2.0, 1.9), (1.8, 1.7), (1.5, 1.4), (1.5, 1.404), (1.5, 1.405), (1.5, 1.41)]
+    assert "no longer falls" in advice(metrics(*stopped), 30)
+    assert "no longer falls" in advice(metrics(*stopped[:4]), 30)
+
+
+def test_what_falls_is_judged_by_updates_not_by_evaluations() -> None:
+    """The last evaluation may come a few updates after the one before."""
+    losses, steps = [(2.2, 1.955), (1.7, 1.53), (1.5, 1.402), (1.5, 1.398)], [67, 134, 201, 208]
+    found = [
+        replace(one, step=step, epoch=step / 49)
+        for one, step in zip(metrics(*losses), steps, strict=True)
+    ]
+    assert "still falling" in advice(found, 30)
+
+
+def test_a_few_passes_in_a_few_updates_are_a_short_run() -> None:
+    level = metrics((2.0, 1.9), (1.8, 1.7), (1.8, 1.7), step=70)
+    assert "too short to tell" in advice([replace(one, epoch=4.0) for one in level], 30)
+    assert "no longer falls" in advice([replace(one, epoch=16.0) for one in level], 30)
+    assert "no longer falls" in advice([replace(one, step=30 * one.step) for one in level], 30)
+
+
+def test_a_text_that_is_known_by_heart_is_no_noise() -> None:
+    found = metrics((2.4, LEVEL + 1), (1.0, LEVEL + 3), (0.5, LEVEL + 4))
+    assert "overfits" in advice(found, 30)
+
+
+def test_a_run_that_still_learns_how_often_each_character_comes_is_not_over_noise() -> None:
+    found = metrics((LEVEL + 0.5, LEVEL + 0.4), (LEVEL + 0.3, LEVEL + 0.2))
+    assert "still falling" in advice(found, 30)
+
+
+def test_a_text_that_is_predicted_without_a_mistake_asks_for_nothing() -> None:
+    found = advice(metrics((0.13, 0.0001), (0.01, 0.00002), (0.01, 0.00001)), 30)
+    assert "without a mistake" in found
+    assert "--" not in found
+    assert "without a mistake" not in advice(metrics((0.13, 0.02), (0.01, 0.01)), 30)
+
+
+@pytest.mark.parametrize("ends", [{}, {"\n": 1}, {"\n": 150, "z": 3}], ids=len)
+def test_noise_is_called_noise_however_often_each_character_comes(
+    ends: dict[str, int], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(1)
+    text = np.concatenate(
+        [random.choice(list("acgt"), 9000), np.repeat(list(ends), [*ends.values()])]
+    )
+    random.shuffle(text)
+    shape: dict[str, Any] = {"hidden_size": 8, "embed_size": 4, "steps": 160, "eval_every": 40}
+    *_, finished = train(Corpus("noise", "".join(text)), out=tmp_path / "m", **shape)
+    assert isinstance(finished, Finished)
+    assert "looks like noise" in finished.advice
 
 
 def test_noise_is_called_noise(tmp_path: Path) -> None:

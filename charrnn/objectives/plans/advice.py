@@ -5,37 +5,45 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from charrnn.errors import printable
 from charrnn.folder.record import Evaluation
+from charrnn.words import first_few
 
 __all__ = ["for_language", "for_task"]
 
 WIDE_GAP = 0.25  # nats between the training and the validation loss
 CLEAR = 0.01  # nats; smaller differences say nothing
+PERFECT = 0.005  # nats; what follows is as good as certain
 TRIED_UPDATES = 100  # after which a network has learnt at least how often each character comes
 
-# Over the text, and updates, in which a loss that stands still tells nothing yet.
-FEW_PASSES, FEW_UPDATES = 3, 2000
+# In fewer updates, and less than such a share of the passes that help, a loss that stands still
+# tells nothing yet.
+FEW_UPDATES, FEW_PASSES = 2000, 0.5
+LATE = 0.75  # of the updates; what falls after these still falls
 SPENT = 0.02  # of the highest learning rate, with which a loss stands still in any case
 
 
-def for_language(
-    metrics: Sequence[Evaluation], max_epochs: int, vocab_size: int, longer: str
-) -> str:
+def for_language(metrics: Sequence[Evaluation], max_epochs: int, chance: float, longer: str) -> str:
     """What would make the model better, judging by its losses.
 
     Args:
         metrics: all evaluations of the run; at least one.
         max_epochs: after so many passes there is nothing more to learn from the text.
-        vocab_size: V; to guess among as many costs ln V nats.
+        chance: nats that it costs to know no more than how often each token comes.
         longer: the option that makes a run longer.
     """
     last = metrics[-1]
     best = min(metrics, key=lambda evaluation: evaluation.val_nats)
-    chance = math.log(vocab_size)
-    if best.val_nats > chance - CLEAR and last.step >= TRIED_UPDATES:
+    early = [one for one in metrics if one.step <= LATE * last.step]
+    before = min((one.val_nats for one in early), default=math.inf)
+    is_falling = best is last and best.val_nats < before - CLEAR
+    is_short = _is_short(last, max_epochs)
+    if best.val_nats < PERFECT:
+        return "it predicts the validation text without a mistake: nothing is left to learn from it"
+    if not is_falling and last.step >= TRIED_UPDATES and _is_noise(best, chance):
         return (
-            f"it predicts no better than by chance ({chance:.2f} nats, a guess among "
-            f"{vocab_size}): the text looks like noise, of which a longer run learns no more"
+            f"it predicts no better than by chance ({chance:.2f} nats, a guess by frequency): "
+            "the text looks like noise, of which a longer run learns no more"
         )
     if last.val_nats > best.val_nats + CLEAR and last.train_nats < best.train_nats:
         return (
@@ -44,20 +52,18 @@ def for_language(
         )
     if last.val_nats > best.val_nats + CLEAR and last.train_nats > best.train_nats + CLEAR:
         return f"both losses rose after update {best.step:,}: a lower --learning-rate would help"
-    if best.val_nats - best.train_nats > WIDE_GAP and not _is_short(last):
+    if best.val_nats - best.train_nats > WIDE_GAP and not is_short:
         return (
             f"validation is {best.val_nats - best.train_nats:.2f} nats above training: "
             "more text or a higher --dropout will help more than a longer run"
         )
     if best.epoch > max_epochs - 1:
         return f"it has read the text {best.epoch:.0f} times: more text will help, longer will not"
-    before = metrics[-1 - math.ceil(len(metrics) / 4)] if len(metrics) > 1 else None
-    if before is not None and before.val_nats - best.val_nats < CLEAR:
-        is_spent = before.learning_rate < SPENT * max(one.learning_rate for one in metrics)
-        if _is_short(last) or is_spent:
-            return _too_short(longer)
-        return "the loss no longer falls: more text or a larger --rnn-size may help"
-    return f"the loss was still falling: train longer ({longer}) for a better model"
+    if is_falling:
+        return f"the loss was still falling: train longer ({longer}) for a better model"
+    if is_short or _is_spent((early or metrics)[-1], metrics):
+        return _too_short(longer)
+    return "the loss no longer falls: more text or a larger --rnn-size may help"
 
 
 def for_task(
@@ -66,6 +72,7 @@ def for_task(
     longer: str,
     perfect: float,
     max_epochs: int,
+    unseen: Sequence[str] = (),
 ) -> str:
     """The same for work that is judged by its answers.
 
@@ -75,8 +82,18 @@ def for_task(
         longer: the option that makes a run longer.
         perfect: the score that can't be bettered.
         max_epochs: after so many passes a run for minutes ends.
+        unseen: labels that no validation example has, of which the score says nothing.
     """
     best = min(metrics, key=rank)
+    if best.score == perfect and unseen:
+        return f"its answers are all right, but {_none_has(unseen)}: more examples would tell more"
+    found = _for_score(best, metrics, longer, perfect, max_epochs)
+    return f"{found}; {_none_has(unseen)}" if unseen else found
+
+
+def _for_score(
+    best: Evaluation, metrics: Sequence[Evaluation], longer: str, perfect: float, max_epochs: int
+) -> str:
     if best.score == perfect:
         return "its score can't get better: only other examples can tell what is still wrong"
     if best is metrics[-1] and best.epoch > max_epochs - 1:
@@ -89,13 +106,27 @@ def for_task(
             f"it was best after {best.step:,} of {metrics[-1].step:,} updates, then "
             "overfitted; more examples or a higher --dropout would help"
         )
-    if _is_short(metrics[-1]):
+    if _is_short(metrics[-1], max_epochs):
         return _too_short(longer)
     return "it stopped improving: more examples or a larger --rnn-size may help"
 
 
-def _is_short(last: Evaluation) -> bool:
-    return last.epoch < FEW_PASSES and last.step < FEW_UPDATES
+def _none_has(labels: Sequence[str]) -> str:
+    named = printable(first_few(labels))
+    return f"no validation example has the label{'s' * (len(labels) > 1)} {named}"
+
+
+def _is_noise(best: Evaluation, chance: float) -> bool:
+    """Whether no text is known better than by chance: one that is known by heart is no noise."""
+    return min(best.val_nats, best.train_nats) > chance - CLEAR
+
+
+def _is_short(last: Evaluation, max_epochs: int) -> bool:
+    return last.step < FEW_UPDATES and last.epoch < FEW_PASSES * max_epochs
+
+
+def _is_spent(before: Evaluation, metrics: Sequence[Evaluation]) -> bool:
+    return before.learning_rate < SPENT * max(one.learning_rate for one in metrics)
 
 
 def _too_short(longer: str) -> str:

@@ -62,8 +62,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def verdict(self) -> str:
         """What it comes to, in one line, whatever the labels hold."""
         found = f"{self.metric} {self.score:.4g}"
-        if self.shortfall:
-            return f"{found}, {self.shortfall}"
+        if self.beaten_by is not None:
+            return f"{found}, {self._beaten(self.beaten_by)}"
         beside = ", ".join(
             f"{name} {scores[self.metric]:.4g}" for name, scores in self.baselines.items()
         )
@@ -75,12 +75,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         best = self.beaten_by
         if best is None:
             return ""
-        score = self.baselines[best][self.metric]
-        found = f"no better than {printable(best)} ({score:.4g})"
         perfect = 1 if self.higher_is_better else 0  # the best of each score that counts
-        if score == perfect:
-            return found
-        return f"{found}: more examples or a longer run may help"
+        if self.baselines[best][self.metric] == perfect:
+            return self._beaten(best)
+        return f"{self._beaten(best)}: more examples or a longer run may help"
+
+    def _beaten(self, best: str) -> str:
+        return f"no better than {printable(best)} ({self.baselines[best][self.metric]:.4g})"
 
 
 def unknown_labels(wanted: Iterable[str], known: Iterable[str], noun: str) -> tuple[str, ...]:
