@@ -88,7 +88,8 @@ def test_the_end_of_a_record_is_no_text_within_one(end: str) -> None:
     for tokenizer in (CharTokenizer("".join(sorted(set("?ab" + end))), end), ByteTokenizer(end)):
         with pytest.raises(CharRNNError, match=r"the text has .*, where records of this model end"):
             encode_prompt(tokenizer, f"a{end}b")
-        for unknown, read in (("skip", "ab"), ("replace", "a?b")):
+        wanted: dict[Unknown, str] = {"skip": "ab", "replace": "a?b"}
+        for unknown, read in wanted.items():
             ids = encode_prompt(tokenizer, f"a{end}b", unknown)
             assert tokenizer.decode(ids) == end + read
 
