@@ -21,6 +21,7 @@ __all__ = [
     "AUTO",
     "DOCUMENTS",
     "LINES",
+    "MIN_DIFFERENT",
     "NONE",
     "Division",
     "Documents",
@@ -34,6 +35,7 @@ __all__ = [
 NONE, LINES, BLOCKS, DOCUMENTS, AUTO = "none", "lines", "blocks", "documents", "auto"
 
 MAX_RECORD = 20_000_000  # characters; a longer one is no record, but a separator that never comes
+MIN_DIFFERENT = 10  # records that make a list, where nobody says that they are one
 MIN_LINES = 30  # fewer lines, blocks or separators tell nothing
 MIN_BLOCKS = 20
 MIN_DOCUMENTS = 10
@@ -47,7 +49,8 @@ class Division(NamedTuple):
     Attributes:
         kind: "none", "lines", "blocks", "documents", a separator, or "^" and an opening.
         end: how the end of a record reads; None for a story.
-        why: what in the text speaks for it, if that was not the user's choice.
+        why: what in the text speaks for it, if that was not the user's choice; of a story, what
+            speaks for a list of lines nevertheless.
     """
 
     kind: str
@@ -261,12 +264,16 @@ def _lines(lines: Sequence[str]) -> Division | None:
     apart = any(not line.strip() for line in lines[:-1])  # then each must stand alone
     if apart and any(a.strip() and b.strip() for a, b in pairwise(lines)):
         return None
-    if _share(filled, r"\s") > 0.02 or len(set(filled)) < 0.5 * len(filled):
-        return None  # indented, as programs are; or much the same again and again
+    if _share(filled, r"\s") > 0.02:
+        return None  # indented, as programs are
     if not _letters(filled) or _share(filled, r".*\d\d?:\d\d|\W*\d{2,4}[-./]\d") > 0.2:
         return None  # numbers, or the dates and times of a log
     why = _kind_of_list(filled)
-    return division_of(LINES)._replace(why=why) if why else None
+    different = len(set(filled))
+    if different >= 0.5 * len(filled):
+        return division_of(LINES)._replace(why=why) if why else None
+    # Much the same again and again: words of a text, or names as people have them.
+    return STORY._replace(why=why if different >= MIN_DIFFERENT else "")
 
 
 def _kind_of_list(lines: Sequence[str]) -> str:

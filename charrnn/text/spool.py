@@ -29,6 +29,7 @@ from charrnn.text.division import (
     BLOCKS,
     DOCUMENTS,
     LINES,
+    MIN_DIFFERENT,
     NONE,
     Documents,
     divide,
@@ -44,7 +45,6 @@ from charrnn.words import counted
 __all__ = ["Spool", "read_records", "records_of"]
 
 PIECE = 1 << 20  # characters that are stored and encoded at a time
-MIN_DIFFERENT = 10  # records that make a list, where nobody says that they are one
 # Changes when records of a text get other ids than before.
 RULE = b"each in its known form"
 IN_MEMORY = 16 << 20  # bytes of UTF-8 up to which a text stays in memory
@@ -94,6 +94,11 @@ class Spool:
             self.division = divide(reading.records, head, self._documents, self.length)
             if self.division.end is not None:
                 notes += self._survey(chosen=reading.records != AUTO)
+            elif self.division.why:
+                notes.append(
+                    f"may be a list ({self.division.why}), but most of its lines come several "
+                    "times: read as one story; --records lines reads it as a list"
+                )
             if self.division.end is not None and not self.record_count:
                 raise BadDataError(f"{self.name}: all records are empty", "use a longer text")
         except BaseException:

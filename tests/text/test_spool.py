@@ -63,6 +63,25 @@ def test_a_spool_says_of_a_corpus_what_reading_it_whole_says(
     assert np.array_equal(ids, CharTokenizer.from_text(whole.text).encode(whole.text))
 
 
+def test_a_list_whose_lines_come_again_is_told_where_it_is_read_as_a_story() -> None:
+    names = [f"{first}{last}" for first in ("Ada", "Bo", "Cyn") for last in ("lo", "mi", "ra", "")]
+    text = Corpus("register", "\n".join(names * 4))
+    story, _ = spooled(text)
+    assert story.division.end is None
+    (note,) = story.notes
+    assert "one a line, a word each" in note
+    assert "--records lines" in note
+    for records in ("none", "lines"):
+        with closing(Spool(text, Reading(records=records))) as chosen:
+            assert not any("--records lines" in one for one in chosen.notes)
+
+
+@pytest.mark.parametrize("lines", [["Anna", "Ben", "Cleo"], ["x = 1;", "  go();", "}", "{"], ["1"]])
+def test_what_is_no_list_is_read_as_a_story_without_a_word(lines: list[str]) -> None:
+    text, _ = spooled(Corpus("story", "\n".join(lines * 30)))
+    assert (text.division.end, text.notes) == (None, ())
+
+
 def pieced(data: bytes, encoding: str, errors: Any) -> str:
     return pieces.read_text("x", io.BytesIO(data), Reading(encoding, errors))[0]
 
