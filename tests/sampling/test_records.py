@@ -12,6 +12,7 @@ import pytest
 
 import charrnn
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Mixture, Model, Reading
+from charrnn.config import Unknown
 from charrnn.models import model as models
 from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import Wanted

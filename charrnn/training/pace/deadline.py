@@ -39,7 +39,7 @@ class Deadline:
 
     Attributes:
         pace: seconds per update of late; 0 before it is known.
-        saving: seconds that the last save will take, which the run waits for.
+        saving: seconds that the last save and the report will take, which the run waits for.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Deadline:
 
         Args:
             seconds: in all.
-            saving: how long the last save took, beside the updates.
+            saving: how long what comes after the last evaluation will take.
             waited: of `seconds`, for the save of the first evaluation; no other is waited for.
         """
         self.saving = saving

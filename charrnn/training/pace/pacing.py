@@ -23,7 +23,14 @@ from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.pace import trial
 
-__all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
+__all__ = [
+    "REPORT_SHARE",
+    "count_steps",
+    "mean_without_outliers",
+    "measured_speed",
+    "report_seconds",
+    "time_calls",
+]
 
 TIMED_TOKENS = 100_000  # of the validation text, whose evaluation tells how long all of it takes
 TIMED_SHARE = 0.03  # of the run's minutes go into timing updates before it begins, and that
@@ -31,6 +38,7 @@ READING = 3  # times as many tokens are evaluated as are learnt from in the same
 TIMED_SECONDS = 5.0  # at most: nobody should wait longer without a sign of life
 TIMED_UPDATES = 1000  # at most
 PROBE_SECONDS = 0.3
+REPORT_SHARE = 0.03  # of the run's minutes, at most, for the report at the end
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
@@ -68,11 +76,22 @@ def count_steps(
 
     (evaluation,) = time_calls(evaluate, 0.0, 1)
     evaluation *= task.val_tokens / some.val_tokens
-    left = seconds - watch.read()
+    left = seconds - watch.read() - report_seconds(task, evaluation, seconds)
     steps = min(left / update, MAX_STEPS)
     evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
     return max(1, min(affordable, max_steps)), evaluation / update
+
+
+def report_seconds(task: Task, evaluation: float, seconds: float) -> float:
+    """How long the report will take at the end of a run of so many seconds.
+
+    Args:
+        task: what is learnt.
+        evaluation: seconds that one takes.
+        seconds: of the run.
+    """
+    return min(task.reporting * evaluation, REPORT_SHARE * seconds)
 
 
 def measured_speed(
