@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from charrnn.training.events import Event as Event
     from charrnn.training.events import Finished as Finished
     from charrnn.training.events import Progress as Progress
+    from charrnn.training.events import Reporting as Reporting
     from charrnn.training.events import Started as Started
     from charrnn.training.run import Run as Run
     from charrnn.training.run import resume as resume
@@ -91,7 +92,15 @@ _MODULES = {
     "text.corpus": ("Corpus", "read_corpus"),
     "text.spool": ("read_records",),
     "text.tokenizer": ("ByteTokenizer", "CharTokenizer"),
-    "training.events": ("Corrected", "Evaluated", "Event", "Finished", "Progress", "Started"),
+    "training.events": (
+        "Corrected",
+        "Evaluated",
+        "Event",
+        "Finished",
+        "Progress",
+        "Reporting",
+        "Started",
+    ),
     "training.run": ("Run", "resume", "train"),
     "use_config": ("EvalConfig", "SampleConfig"),
 }

@@ -25,9 +25,15 @@ __all__ = [
 ]
 
 
+# Not printable by themselves, but part of words in Persian or Hindi, and of emoji.
+JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+
+
 def printable(text: str) -> str:
-    """`text` on one line: control characters and lone surrogates as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    """`text` on one line: what nobody would see, or would break it, as escapes."""
+    text = str(text)
+    shown = JOINERS if text.strip(JOINERS) else ""  # with nothing to join, they would be hidden
+    return "".join(c if c.isprintable() or c in shown else repr(c)[1:-1] for c in text)
 
 
 def first_line(error: Exception) -> str:

@@ -187,6 +187,48 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
             found = "api_key holds what not all clients can send"
             advice = "choose letters, digits and signs of ASCII, without a blank at an end"
             raise UsageError(found, advice, "api_key")
+        for origin in self.allow_origin:
+            sent = _origin_of(origin)
+            if origin not in ("*", "null", sent):
+                advice = f"give {sent}" if sent else "give one such as https://example.org"
+                raise UsageError(
+                    f"allow_origin is {origin!r}, which no browser sends", advice, "allow_origin"
+                )
+        for host in self.allow_host:
+            name = _host_of(host)
+            if host.lower() != name:
+                advice = f"give {name}" if name else "give a name alone, such as box.example.org"
+                raise UsageError(
+                    f"allow_host is {host!r}, which is no name of a machine", advice, "allow_host"
+                )
+
+
+def _origin_of(address: str) -> str:
+    """What browsers send as the origin of a page at an address; empty if it is none."""
+    from urllib.parse import urlsplit
+
+    try:
+        found = urlsplit(address)
+        host, port = (found.hostname or "").encode("idna").decode(), found.port
+    except ValueError:
+        return ""
+    if "//" not in address or not found.scheme or not host or "*" in host:
+        return ""
+    usual = {"http": 80, "https": 443}.get(found.scheme)
+    host = f"[{host}]" if ":" in host else host
+    return f"{found.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
+
+
+def _host_of(address: str) -> str:
+    """The name of the machine in an address; empty if it has none."""
+    from urllib.parse import urlsplit
+
+    try:
+        found = urlsplit(address if "//" in address else f"//{address}").hostname or ""
+        name = found.encode("idna").decode()
+    except ValueError:
+        return ""
+    return "" if "*" in name else name
 
 
 # All that a user can set.

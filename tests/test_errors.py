@@ -18,6 +18,7 @@ from charrnn.errors import (
     MissingInputError,
     ReadWriteError,
     UsageError,
+    printable,
 )
 from tests.conftest import VERSE, small_config
 
@@ -80,3 +81,10 @@ def test_a_warning_shows_the_line_of_the_program_that_led_to_it(
     with pytest.warns(UserWarning, match=r".") as said:
         work(model)
     assert {one.filename for one in said} == {__file__}
+
+
+def test_what_nobody_would_see_is_escaped_but_joiners_stay_in_words() -> None:
+    for word in ("می\u200cخواهم", "क्‍ष", "👩\u200d💻"):
+        assert printable(word) == word
+    assert printable("\u200d") == r"\u200d"
+    assert printable("a\n\x1b\u202e\xa0\ud800b") == r"a\n\x1b\u202e\xa0\ud800b"

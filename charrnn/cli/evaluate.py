@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -21,7 +21,7 @@ from charrnn.terminal.options import (
     take,
     with_settings,
 )
-from charrnn.terminal.output import encode_json, say, write
+from charrnn.terminal.output import beside, encode_json, say, write
 from charrnn.use_config import EvalConfig
 from charrnn.words import leave_out
 
@@ -103,14 +103,15 @@ def evaluate(
         found = scored(asked, config)
     if html is not None:
         _write_page(html, f"{' + '.join(models)} reads {found.text}", found)
+    told = beside(html)
     if per_char:
-        _write_characters(found)
+        _write_characters(found, told)
     elif json:
         facts = {"models": models, "text": found.text, "protocol": found.protocol}
-        write(encode_json(facts | found.score.facts() | {"settings": config}))
+        write(encode_json(facts | found.score.facts() | {"settings": config}), told)
     else:
         for label, value in _rows(found).items():
-            write(f"{label:<20} {value}\n")
+            write(f"{label:<20} {value}\n", told)
 
 
 def _is_for_a_task(model: str) -> bool:
@@ -161,9 +162,9 @@ def _rows(found: ScoredText) -> dict[str, str]:
     }
 
 
-def _write_characters(found: ScoredText) -> None:
+def _write_characters(found: ScoredText, told: TextIO) -> None:
     for text, nats in found.characters(predicted=True):
-        write(encode_json({"text": text, "nats": nats}))
+        write(encode_json({"text": text, "nats": nats}), told)
 
 
 def _write_page(path: Path, title: str, found: ScoredText) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from charrnn.errors import UsageError
 from charrnn.outputs import output_file, refuse_inputs
 from charrnn.terminal.options import ONE_MODEL
-from charrnn.terminal.output import say, write
+from charrnn.terminal.output import beside, say, write
 
 if TYPE_CHECKING:
     from charrnn.folder.record import ModelFolder
@@ -72,6 +72,7 @@ def export(
     if html is not None or js is not None:
         refuse_backwards(folder.record, folder.path)
     say(_warning(folder))
+    told = beside(html, js, onnx)
     if html is not None or js is not None:
         from charrnn.sharing import page
         from charrnn.sharing.bundle import bundle
@@ -79,13 +80,13 @@ def export(
         made = bundle(folder, exact=exact)
         say(_weights(made, asked=exact, unit=folder.tokenizer.loss_per))
         if html is not None:
-            _write(html, page.model_page(made).encode(), "--html")
+            _write(html, page.model_page(made).encode(), "--html", told)
         if js is not None:
-            _write(js, page.script(made).encode(), "--js")
+            _write(js, page.script(made).encode(), "--js", told)
     if onnx is not None:
         from charrnn.sharing.onnx_graph import graph
 
-        _write(onnx, graph(folder), "--onnx")
+        _write(onnx, graph(folder), "--onnx", told)
 
 
 def _warning(folder: ModelFolder) -> str:
@@ -105,7 +106,7 @@ def _weights(made: Bundle, *, asked: bool, unit: str) -> str:
     return f"the weights are rounded to bytes, which changes the loss by {cost}"
 
 
-def _write(path: Path, data: bytes, option: str) -> None:
+def _write(path: Path, data: bytes, option: str, told: TextIO) -> None:
     with output_file(path, option) as file:
         file.write(data)
-    write(f"{path}  {len(data) / 1000:,.0f} kB\n")
+    write(f"{path}  {len(data) / 1000:,.0f} kB\n", told)

@@ -23,7 +23,7 @@ def info(model: ModelArgument = None, json: JsonOption = False) -> None:
 
     found = read_folder(find_model(model))
     sizes = {
-        str(path.relative_to(found.path)): path.stat().st_size
+        path.relative_to(found.path).as_posix(): path.stat().st_size
         for path in sorted(found.path.rglob("*"))
         if path.is_file()
     }

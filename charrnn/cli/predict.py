@@ -140,9 +140,8 @@ def _texts(
     from charrnn.examples.inputs import texts_in
     from charrnn.tasks.texts import named_column
 
-    is_pairs, named = task.name == "translate", named_column(task)
-    column = named or ("source" if is_pairs else "text")
-    headless = is_pairs and named is None
+    is_pairs = task.name == "translate"
+    column = named_column(task) or ("source" if is_pairs else "text")
     for one in inputs:
         if names_a_file(one):
             yield from texts_in(
@@ -150,7 +149,7 @@ def _texts(
                 reading,
                 notes,
                 column,
-                headless=headless,
+                pairs=is_pairs,
                 tagged=task.name == "tag",
                 before_waiting=before_waiting,
             )

@@ -1,7 +1,8 @@
 """Texts to be answered: lines of files, a column of tables, or sentences of CoNLL.
 
 A file whose name does not say that it is a table is one if the user names a column, or if its first
-line names the usual one and another.
+line names the usual one and another; where examples may be tables without a header, also if its
+first line has a tab.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from pathlib import Path
 
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, opened, value_at
 from charrnn.examples.tagged import has_tags, sentences_of
 from charrnn.formats.tables.columns import MISSING, SEARCHED
 from charrnn.formats.tables.delimited import DELIMITERS, SEPARATED
-from charrnn.words import listing
 
 __all__ = ["texts_in"]
 
-HEADERS = {"source", "target", "text"}  # a first line with one of these is no text
+SOURCE = "source"  # the usual column of pairs
+HEADERS = {SOURCE, "target", "text"}  # a first line with one of these is no text
 BESIDE = HEADERS | {"label", "id"}  # nor is one with the column and one of these
 
 
@@ -30,7 +31,7 @@ def texts_in(
     notes: list[str],
     column: str = "text",
     *,
-    headless: bool = False,
+    pairs: bool = False,
     tagged: bool = False,
     before_waiting: Callable[[], object] | None = None,
 ) -> Iterator[str]:
@@ -41,8 +42,8 @@ def texts_in(
         reading: encoding, and the column of the texts.
         notes: gets what was changed, once the last text is read.
         column: unless `reading` names one.
-        headless: whether a table as text whose first line names no usual column has no header, and
-            its texts in the first column.
+        pairs: whether the texts are sources, which may stand beside their targets. Unless a column
+            is named, they are then in the first one of a table as text without a header.
         tagged: whether a file may hold words with tags, as CoNLL has them: the texts are then its
             sentences, without the tags.
         before_waiting: called whenever all that has come by standard input is read.
@@ -52,48 +53,43 @@ def texts_in(
             with what is no text.
     """
     cleaner = Cleaner()
-    headless = headless and reading.text_column is None
-    found: Iterator[str]
+    headless = pairs and reading.text_column is None and column == SOURCE
     for file in opened(sources, reading, notes, before_waiting=before_waiting):
         if tagged and reading.text_column is None and has_tags(file):
             file.notes.append(
                 f"{file.name}: its lines end with tags, so its sentences are read, without them"
             )
-            found = (sentence.text for sentence in sentences_of(file))
+            yield from (sentence.text for sentence in sentences_of(file))
         elif file.form is not Form.TEXT or reading.text_column is not None:
-            found = _of(file, reading.text_column or column, headless)
-        elif _is_table(file, column):
-            file.notes.append(f"{file.name}: a table, since its first line names columns")
-            found = _of(file, column, headless)
+            yield from _of(file, reading.text_column or column, headless, cleaner)
+        elif seen := _as_table(file, column, pairs):
+            file.notes.append(f"{file.name}: a table, since its first line {seen}")
+            yield from _of(file, column, headless, cleaner)
         else:
-            found = (line for _, line in file.lines())
-        for text in found:
-            yield cleaner.feed(text, last=True)
+            yield from (line for _, line in file.lines())
     notes += cleaner.notes()
 
 
-def _is_table(file: File, column: str) -> bool:
-    """Whether the first line of a text is a header."""
+def _as_table(file: File, column: str, pairs: bool) -> str:
+    """What the first line of a text that is a table does, as a note says it; "" for lines."""
     first, second, *_ = [*file.start.splitlines()[:2], "", ""]
     first = second if SEPARATED.fullmatch(first) else first
     for delimiter in DELIMITERS:
         cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
         if column in cells and cells & BESIDE - {column}:
-            return True
-    return False
+            return "names columns"
+    return "has a tab" if "\t" in first and (pairs or column.isdecimal()) else ""
 
 
-def _of(file: File, column: str, headless: bool) -> Iterator[str]:
-    """The texts of a table."""
+def _of(file: File, column: str, headless: bool, cleaner: Cleaner) -> Iterator[str]:
+    """The texts of a table, cleaned as lines are."""
     numbered = column.isdecimal()
     wanted, known, missing = column, False, 0
-    for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted]):
-        if headless and file.form is Form.CELLS and column not in file.columns:
-            if HEADERS.intersection(row.cells.values()):
-                choice = (
-                    f"choose --text-column from {listing(row.cells.values())}, or 1 if no header"
-                )
-                raise UsageError(f"{file.name}: there is no column {column}", choice)
+    last = int(column) if numbered else int(headless)
+    for row in file.rows(lambda cells: not numbered and wanted in cells, [wanted], last):
+        if headless and file.is_text and column not in file.columns:
+            if HEADERS.intersection(row.cells.values()) or file.line_with(column):
+                raise file.no_column(column, "--text-column")
             file.notes.append(f"{file.name}: there is no column {column}, so its first one is read")
             column = "1"
         value = value_at(row.cells, column)
@@ -107,7 +103,7 @@ def _of(file: File, column: str, headless: bool) -> Iterator[str]:
             found = f"{file.at(row.number)}: {column} holds no text"
             raise BadDataError(found, "choose another --text-column")
         yield from [""] * missing
-        yield value if isinstance(value, str) else ""
+        yield cleaner.feed(value, last=True) if isinstance(value, str) else ""
         missing = 0
     if missing:
         raise file.no_column(column, "--text-column")

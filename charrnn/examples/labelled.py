@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,10 +69,9 @@ def read_labelled(
     given = named and (reading.text_column is not None or label_column is not None)
     cleaner, found, empty = Cleaner(), list[Labelled](), 0
     for file in opened(sources, reading, notes, "classify"):
-        for text, label, place in _examples(file, columns, given):
-            clean = cleaner.feed(text, last=True)
-            if clean.strip():
-                found.append(Labelled(clean, label, place))
+        for text, label, place in _examples(file, columns, given, cleaner):
+            if text.strip():
+                found.append(Labelled(text, label, place))
             else:
                 empty += 1
     notes += cleaner.notes()
@@ -85,10 +85,13 @@ def read_labelled(
     return found
 
 
-def _examples(file: File, columns: tuple[str, str], given: bool) -> Iterator[tuple[str, str, str]]:
-    """Each text with its label and its place."""
+def _examples(
+    file: File, columns: tuple[str, str], given: bool, cleaner: Cleaner
+) -> Iterator[tuple[str, str, str]]:
+    """Each text with its label and its place; lines are clean, and cells are cleaned."""
     if file.form is not Form.TEXT or not _is_fasttext(file):
-        return _of_table(file, *columns)
+        rows = _of_table(file, *columns)
+        return ((cleaner.feed(text, last=True), label, place) for text, label, place in rows)
     if given:
         found = f"{file.name}: lines with {PREFIX} have no columns"
         raise UsageError(found, "leave out --text-column and --label-column")
@@ -119,8 +122,9 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
         return text_column in cells and label_column in cells
 
     headless = text_column.isdecimal() and label_column.isdecimal()
+    last = max(int(text_column), int(label_column)) if headless else 0
     first, known = True, False
-    for row in file.rows(is_header, [text_column, label_column]):
+    for row in file.rows(is_header, [text_column, label_column], last):
         if first:
             _check_columns(file, row, headless, {text_column: "text", label_column: "label"})
             first = False
@@ -149,8 +153,10 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
     if file.is_text and not headless:
         if file.columns and all(name in file.columns for name in options):
             return
-        first = list(row.cells.values()) if row.number == 1 else list(file.columns)
+        first = file.unnamed or file.columns
         missing = next((name for name in options if name not in first), "")
+        if file.line_with(*options):
+            raise file.no_column(missing, f"--{options[missing]}-column")
         shown = listing(first)
         if file.form is Form.TEXT:
             raise BadDataError(
@@ -174,18 +180,31 @@ def _label(file: File, row: Row, value: Any, column: str) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return str(value)
-    if value is None or (isinstance(value, str) and not value.strip()):
+    is_nan = isinstance(value, float) and isnan(value)
+    if value is None or is_nan or (isinstance(value, str) and not value.strip()):
         advice = "write one there, or leave the row out"
         raise BadDataError(f"{file.at(row.number)}: no label in the column {column}", advice)
     if not isinstance(value, str):
         found = f"{file.at(row.number)}: the label is {_kind(value)}, not a name"
-        raise BadDataError(found, "choose another --label-column")
+        is_whole = isinstance(value, float) and value.is_integer()
+        advice = "write whole numbers or names, or " if is_whole else ""
+        raise BadDataError(found, f"{advice}choose another --label-column")
     return value.strip()
 
 
 def _kind(value: object) -> str:
-    kinds = {float: "a fraction", int: "a number", bool: "a truth value", list: "a list"}
-    return kinds.get(type(value), "a record")
+    match value:
+        case bool():
+            return "a truth value"
+        case int():
+            return "a number"
+        case float():
+            return f"the fraction {value}"
+        case list():
+            return "a list"
+        case dict():
+            return "a record"
+    return f"of the type {type(value).__name__}"
 
 
 def check_classes(examples: Sequence[Labelled]) -> list[str]:

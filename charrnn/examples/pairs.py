@@ -45,6 +45,13 @@ class _Columns(NamedTuple):
         """Whether they are numbers, of a table without a header."""
         return all(name.isdecimal() for name in self.names)
 
+    @property
+    def last(self) -> int:
+        """The number of the last column that is read without a header; 0 if there must be one."""
+        if self.numbered:
+            return max(map(int, self.names))
+        return 0 if self.given else 2
+
     def are_in(self, cells: Sequence[str]) -> bool:
         """Whether a first line names both."""
         return not self.numbered and all(name in cells for name in self.names)
@@ -81,6 +88,11 @@ def read_pairs(
     columns = _Columns(names, given=bool(reading.text_column or target_column))
     pairs: list[Pair] = []
     if not (columns.given and named) and _are_aligned(sources, reading, columns):
+        if columns.numbered and all(_is_divided(file) for file in _each(sources, reading, [])):
+            notes.append(
+                f"{called(sources)}: their lines are taken for pairs; if they are tables without a "
+                f"header, give {OPTIONS[0]} {names[0]} and {OPTIONS[1]} {names[1]} again"
+            )
         pairs += _aligned(sources, reading, notes)
     else:
         for file in opened(sources, reading, notes, "translate"):
@@ -105,6 +117,11 @@ def _is_header(line: str, columns: _Columns) -> bool:
     """Whether a line names both columns, whatever separates them."""
     rows = (line.split(delimiter) for delimiter in DELIMITERS)
     return any(columns.are_in([cell.strip(' "') for cell in row]) for row in rows)
+
+
+def _is_divided(file: File) -> bool:
+    """Whether a first line may be cells."""
+    return not set(DELIMITERS).isdisjoint(file.start.partition("\n")[0])
 
 
 def _each(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:
@@ -133,7 +150,7 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
     names, longest, cleaner = columns.names, 0, file.cleaner
-    for row in file.rows(columns.are_in, columns.names):
+    for row in file.rows(columns.are_in, columns.names, columns.last):
         if file.is_text and not columns.are_in(file.columns):
             names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
         source, target = (_text(file, row, names, which, cleaner) for which in (0, 1))
@@ -170,8 +187,8 @@ def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
     if columns.numbered:
         return columns.names
     cells = list(row.cells.values())
-    if columns.given:
-        file.columns = cells
+    is_first = cells == file.unnamed and file.reading.rules > 3
+    if columns.given or (is_first and file.line_with(*columns.names)):
         which = int(columns.names[0] in cells)
         raise file.no_column(columns.names[which], OPTIONS[which])
     if row.number == 1 and any(cell.strip().lower() in NAMES for cell in cells):

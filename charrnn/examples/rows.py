@@ -122,6 +122,7 @@ class File:
         start: the first characters of a text or a table as text, to see what it holds.
         notes: gets what was changed or left out, to tell the user, until the last row is read.
         columns: of a table, once its first row was read.
+        unnamed: the cells of the first line of a table as text that has no header.
     """
 
     name: str
@@ -131,6 +132,7 @@ class File:
     reading: Reading
     source: Source | None = None
     columns: Sequence[str] = ()
+    unnamed: Sequence[str] = ()
 
     @property
     def is_text(self) -> bool:
@@ -164,7 +166,10 @@ class File:
         return f"{self.name}: {self.unit} {number:,}"
 
     def rows(
-        self, is_header: Callable[[list[str]], bool], columns: Sequence[str] | None = None
+        self,
+        is_header: Callable[[list[str]], bool],
+        columns: Sequence[str] | None = None,
+        last: int = 0,
     ) -> Iterator[Row]:
         """The rows of a table; empty lines are passed by.
 
@@ -172,6 +177,8 @@ class File:
             is_header: of the cells of the first line of a table as text, whether they are the
                 names of its columns; also what shows how cells are separated.
             columns: those that are wanted, of which alone Parquet reads the values; None for all.
+            last: the number of the last column that is read of a table as text without a header,
+                whose rows should have as many cells as the first; 0 if they need not.
 
         Raises:
             BadDataError: for a broken file, a row with more cells than there are columns, and half
@@ -179,7 +186,7 @@ class File:
         """
         with _reading(self.name):
             if self.is_text:
-                yield from self._cells(is_header)
+                yield from self._cells(is_header, last)
             else:
                 yield from self._named(columns)
 
@@ -188,24 +195,29 @@ class File:
         """What cleans its texts."""
         return Cleaner() if self.reading.rules > 2 else Untouched()
 
-    def _cells(self, is_header: Callable[[list[str]], bool]) -> Iterator[Row]:
+    def _cells(self, is_header: Callable[[list[str]], bool], last: int) -> Iterator[Row]:
         assert self.source is not None, "a data set has records"
         if self.is_document:
             raise BadDataError(f"{self.name}: a document, not a table", "save its table as .csv")
         notes: list[str] = []
         header: list[str] | None = None
+        widths = delimited.Widths(self.name, last)
         for line, row in delimited.cells(self.source, self.reading, notes, is_header):
             if not row:
                 continue
             if not self.columns and (names := delimited.header_in(row, is_header)):
                 self.columns = header = self._header(names)
                 continue
-            self.columns = self.columns or [str(k) for k in range(1, len(row) + 1)]
+            if not self.columns:
+                self.unnamed = row
+                self.columns = [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):
                 raise delimited.longer(self.name, line, row, header)
+            if not header and last and self.reading.rules > 3:
+                widths.add(line, row)
             names = header or [str(k) for k in range(1, len(row) + 1)]
             yield Row(line, dict(zip(names, row, strict=False)))
-        self.notes += [f"{self.name}: {note}" for note in notes]
+        self.notes += [f"{self.name}: {note}" for note in (*notes, *widths.notes())]
 
     def _named(self, columns: Sequence[str] | None) -> Iterator[Row]:
         notes: list[str] = []
@@ -255,10 +267,21 @@ class File:
             return formats.format_of(source.file_name, self.reading).read(source, self.reading)
         return pieces(self.name, source.stream, self.reading)
 
+    def line_with(self, *names: str) -> int:
+        """The number of a line that names these columns, though it is not the first; or 0."""
+        return delimited.line_with(names, self.start) if self.is_text else 0
+
     def no_column(self, column: str, option: str) -> UsageError:
         """The error for a table without a column that it should have."""
+        if self.unnamed and (line := self.line_with(column)):
+            return UsageError(*delimited.titled(self.name, column, line))
         names = listing(name for name in self.columns if name != column)
         choice = f"choose {option} from {names}" if names else "check the table"
+        if self.unnamed and not column.isdecimal():  # these may be the names all the same
+            count = len(self.unnamed)
+            numbers = f"a number from 1 to {count:,}" if count > 1 else "1"
+            names = listing(self.unnamed)
+            choice = f"choose {option} from {names}, or {numbers} if its first line is no header"
         return UsageError(f"{self.name}: there is no column {column}", choice)
 
 

@@ -33,12 +33,15 @@ from charrnn.examples.tags import (
     words_of,
 )
 from charrnn.formats.tables.columns import MISSING
+from charrnn.formats.tables.delimited import DELIMITERS
 from charrnn.words import counted
 
 __all__ = ["check_types", "has_tags", "read_tagged", "sentences_of"]
 
 SURE = re.compile(r"O|[BIESLUM][-_][^\W\d].*")  # a tag where hardly a text has one
 DOCUMENT = "-DOCSTART-"  # a line of CoNLL between documents
+COMMENT = "#"  # what begins a line about a sentence; as a word it has a tag
+PART = re.compile(r"\d+[-.]\d+")  # in place of its number, a word of several, or one left out
 MAX_TYPES = 1_000  # more are hardly kinds of spans
 # Columns of records whose texts are divided into words.
 WORDS, TAGS = ("tokens", "words"), ("tags", "ner_tags")
@@ -102,23 +105,31 @@ def _are_tagged(lines: Sequence[str]) -> bool | None:
     """Whether first lines end with tags; None if later ones must tell."""
     tags, columns = list[str](), 0
     for cells in map(_cells, lines):
-        if not any(cells) or cells[0] == DOCUMENT:
+        if not any(cells) or cells[0] == DOCUMENT or (cells[0] == COMMENT and not _ends(cells)):
             continue
         columns = columns or len(cells)
         tags.append(cells[-1])
-        if not (1 < len(cells) == columns and SURE.fullmatch(tags[-1]) and tags[0][0] in "OBISU"):
+        if not (1 < len(cells) == columns and _ends(cells) and tags[0][0] in "OBISU"):
             return False
         if len(tags) > 1 and any(tag[0] in "OI" for tag in in_bio(tags)):
             return True
     return None
 
 
+def _ends(cells: Sequence[str]) -> bool:
+    """Whether a line surely ends with a tag."""
+    return SURE.fullmatch(cells[-1]) is not None
+
+
 def sentences_of(file: File) -> Iterator[Tagged]:
     """The sentences of a file with a word and its tag on each line.
 
     Raises:
-        BadDataError: for a line with another number of columns, or without a tag.
+        BadDataError: for a line with another number of columns, or without a tag; for a first
+            column that numbers the words.
     """
+    if file.reading.rules > 3:
+        _refuse_numbers(file)
     begun: list[tuple[int, list[str]]] = []
     columns = first = 0
     for number, line in file.lines():
@@ -128,6 +139,7 @@ def sentences_of(file: File) -> Iterator[Tagged]:
                 yield _sentence(file, begun)
             begun = []
             continue
+        _refuse_other(file.at(number), cells)
         columns, first = columns or len(cells), first or number
         if len(cells) < 2 or len(cells) != columns:
             found = f"{file.at(number)} has {counted(len(cells), 'column')}"
@@ -140,6 +152,45 @@ def sentences_of(file: File) -> Iterator[Tagged]:
         begun.append((number, cells))
     if begun:
         yield _sentence(file, begun)
+
+
+def _refuse_other(place: str, cells: Sequence[str]) -> None:
+    """Refuse a comment, and a row of a table, which are no word with its tag."""
+    if is_tag(cells[-1]):
+        return
+    if cells[0].startswith(COMMENT):
+        found = f"{place} begins with {COMMENT} and ends with no tag"
+        raise BadDataError(found, "delete comments and headers")
+    sign = next((sign for sign in DELIMITERS if sign in cells[-1]), None)
+    if sign is not None:
+        found = f"{place} has cells between {DELIMITERS[sign]}"
+        advice = "write a word, a tab and its tag on each line, and an empty line after each text"
+        raise BadDataError(found, advice)
+
+
+def _refuse_numbers(file: File) -> None:
+    """Refuse words that are numbered in the first column, as the first sentences show."""
+    *lines, last = file.start.splitlines(keepends=True) or [""]
+    if not lines or last.endswith("\n"):
+        lines.append(last)
+    sentences: list[list[list[str]]] = [[]]
+    for cells in map(_cells, lines):
+        if not any(cells):
+            sentences.append([])
+        elif not cells[0].startswith(COMMENT) and not PART.fullmatch(cells[0]):
+            sentences[-1].append(cells)
+    rows = [cells for sentence in sentences for cells in sentence]
+    columns = min(map(len, rows), default=0)
+    numbers = [[cells[0] for cells in sentence] for sentence in sentences]
+    counted = all(each == [str(k) for k in range(1, len(each) + 1)] for each in numbers)
+    if columns < 3 or len(max(numbers, key=len)) < 2 or not counted:
+        return
+    tags = (k for k in range(2, columns) if all(is_tag(cells[k]) for cells in rows))
+    found = next(tags, None)
+    tag = f'"\\t" ${found + 1}' if found is not None else f'"\\tB-" ${min(columns, 4)}'
+    fields = "-F'\\t' " if "\t" in file.start else ""
+    command = f"awk {fields}'$1 ~ /^[0-9]+$/ {{print $2 {tag}}} !NF {{print \"\"}}' FILE > NEW"
+    raise BadDataError(f"{file.name}: its first column numbers the words", f"drop it: {command}")
 
 
 def _cells(line: str) -> list[str]:

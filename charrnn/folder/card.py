@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from shlex import quote
 
 from charrnn.cells.heads import GRAMS
-from charrnn.config import ModelConfig, TaskName
+from charrnn.config import HUB, ModelConfig, TaskName
 from charrnn.errors import printable
 from charrnn.folder.hub import folder_name
 from charrnn.folder.record import CorpusRecord, ModelFolder, labels_of
@@ -15,7 +16,7 @@ from charrnn.text import division
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import counted
 
-__all__ = ["corpus", "facts", "markdown", "network", "vocabulary"]
+__all__ = ["corpus", "facts", "markdown", "network", "renamed", "vocabulary"]
 
 BAR = r"\|"  # in a cell of a table
 NAMED = 10  # labels that a card names
@@ -139,18 +140,22 @@ The validation loss and score are of {validates}, not trained on.
 """
 
 
-def markdown(model: ModelFolder, on_hub: str | None = None) -> str:
-    """The model card; `on_hub` is its name there, if it is for there."""
+def markdown(model: ModelFolder, on_hub: str | None = None, title: str | None = None) -> str:
+    """The model card.
+
+    Args:
+        model: its folder.
+        on_hub: the model's name there, if the card is for there.
+        title: its name here, if that is not the folder's.
+    """
     if model.record.task is not None:
         return _of_answers(model, model.record.task)
     what, validates = "", "the last part of the corpus, which was"
     if model.tokenizer.end is not None:
         what = "records, each from its beginning to its end, "
         validates = "records from all over the corpus, which were"
-    title, where = (
-        folder_name(model.path),
-        ", from the folder that holds this one, or from anywhere with its path",
-    )
+    title = folder_name(model.path) if title is None else title
+    where = ", from the folder that holds this one, or from anywhere with its path"
     if on_hub is not None:
         title, where = on_hub.rpartition("/")[2], ""
     return f"""# {title}
@@ -166,3 +171,14 @@ Write text with it{where}:
 
 The validation loss is the mean over {validates} not trained on.
 """
+
+
+def renamed(text: str, model: ModelFolder, on_hub: str | None = None) -> str:
+    """A card; if it begins as charrnn wrote it, under whatever name, this becomes today's name."""
+    title = text.partition("\n")[0].removeprefix("# ")
+    written = [markdown(model, title=title)]
+    written += [markdown(model, other) for other in re.findall(rf"{HUB}\S+/\S+", text)]
+    for old in written:
+        if text.startswith(old):
+            return markdown(model, on_hub) + text.removeprefix(old)
+    return text

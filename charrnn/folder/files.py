@@ -7,6 +7,7 @@ the new one alone. So at every moment the manifest lists each file as it is.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -123,7 +124,7 @@ def is_first_save(path: Path) -> bool:
         if not manifest or not all(None in versions for versions in manifest.values()):
             return False
         for file in path.rglob("*"):
-            name = str(file.relative_to(path))
+            name = file.relative_to(path).as_posix()
             if file.is_file() and name != MANIFEST and not _is_leftover(file):
                 check_file(path, name, manifest)
     except (CharRNNError, OSError):
@@ -261,11 +262,22 @@ def check_file(path: Path, name: str, manifest: Manifest | None) -> None:
         versions = [version for version in manifest.get(name, []) if version is not None]
         size = os.fstat(file.fileno()).st_size
         if not any(version.size == size for version in versions):
+            _refuse_resaved(path / name, file.read(), versions)
             sizes = " or ".join(str(version.size) for version in versions)
             raise damaged(path / name, f"{size} bytes, expected {sizes or 'none'}")
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not any(version.sha256 == digest for version in versions):
             raise damaged(path / name, "its content is not what was saved")
+
+
+def _refuse_resaved(path: Path, data: bytes, versions: list[FileVersion]) -> None:
+    """Say so if a file is whole but for what git or an editor does to texts."""
+    was = data.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
+    digest = hashlib.sha256(was).hexdigest()
+    if any(version.sha256 == digest for version in versions):
+        what = "line ends were changed" if b"\r\n" in data else "it got a byte order mark"
+        advice = "copy the folder again as it is; in git, `* -text` in .gitattributes keeps it so"
+        raise BadDataError(f"{path}: {what}", advice)
 
 
 def checked_metadata(path: Path, name: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ name ──find_model──▶ path ──read_folder──▶ ModelFolder
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -97,8 +98,18 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
             return folder
     if not Path(model).is_absolute():
         _refuse_deleted()
+    if any(os.path.isfile(file) for file in folders):  # noqa: PTH113
+        raise MissingInputError(f"{model} is a file, not a model folder", _of_file(Path(model)))
     advice = f"name a model folder, or a model in {CHECKPOINTS}/ (`charrnn list` shows yours)"
     raise MissingInputError(f"there is no model folder {model}", advice)
+
+
+def _of_file(path: Path) -> str:
+    """What to do with a file that is named as a model."""
+    if path.suffix == ".zip":
+        return "unpack it, and name the folder that was in it"
+    beside = any((path.parent / name).is_file() for name in MARKS)
+    return f"name its folder, {quote(str(path.parent))}" if beside else "name a model folder"
 
 
 def _newest() -> Path:
@@ -127,7 +138,10 @@ def is_model(name: str) -> bool:
 
 
 def _candidates(model: str | Path) -> list[Path]:
-    return [Path(model), CHECKPOINTS / model] if str(model) else []
+    """Where a model may be; a Mac writes an umlaut of a name as two characters, others as one."""
+    forms = [str(model), *(unicodedata.normalize(form, str(model)) for form in ("NFC", "NFD"))]
+    shelves = (Path(), CHECKPOINTS)
+    return [shelf / form for form in dict.fromkeys(forms) for shelf in shelves if form]
 
 
 def read_record(path: Path) -> ModelRecord:
@@ -276,6 +290,9 @@ def _instead(path: Path) -> str:
         return f"{advice} {quote(str(path))}"
     if (path / MANIFEST).exists() and is_first_save(path):
         return "its training was stopped before anything was saved; start it again"
+    if inner := sorted(file.parent for file in path.glob(f"*/{CONFIG}")):
+        such = "" if len(inner) == 1 else "such as "
+        return f"name a model folder in it, {such}{quote(str(inner[0]))}"
     return "name a model folder"
 
 
@@ -291,12 +308,15 @@ def read_metrics(path: Path) -> list[Evaluation]:
 
 
 class _Version(msgspec.Struct):
-    format_version: int
+    format_version: int | None = None  # as in the `config.json` of other programs
 
 
 def _read_record(path: Path) -> ModelRecord:
     data = read_bytes(path)
-    version: int = parse(path, data, _Version).format_version
+    version: int | None = parse(path, data, _Version).format_version
+    if version is None:
+        found = f"{path.parent} is not a charrnn model: its {CONFIG} has no format_version"
+        raise BadDataError(found, "name a model that charrnn made")
     if version not in (FORMAT_VERSION, TASK_FORMAT_VERSION):
         found = f"{path}: format {version}, this charrnn reads up to {TASK_FORMAT_VERSION}"
         raise BadDataError(found, "use the charrnn version that wrote it, or a newer one")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 
 from charrnn.errors import BadDataError, ReadWriteError, UsageError
 
-__all__ = ["damaged", "opened", "parse", "read_bytes"]
+__all__ = ["damaged", "opened", "parse", "read_bytes", "refuse_links"]
 
 
 def read_bytes(path: Path) -> bytes:
@@ -47,12 +48,29 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         raise ReadWriteError(f"{path}: {error.strerror}", advice) from None
 
 
+def refuse_links(folder: Path, names: Iterable[str]) -> None:
+    """What is shared is in the folder: a link in one from somebody else may lead to any file.
+
+    Raises:
+        BadDataError: if one of the files leads elsewhere.
+    """
+    home = folder.resolve()
+    if home.parent.name == "snapshots":  # in the hub's cache, all files are links to its blobs
+        home = home.parents[1]
+    for name in names:
+        path = folder / name
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            advice = "put the file itself there if it is meant to be published"
+            raise BadDataError(f"{path}: a link to somewhere else", advice)
+
+
 def parse(path: Path, data: bytes, kind: Any) -> Any:
     """The JSON of a file as a value of `kind`.
 
     Raises:
         BadDataError: if it is not JSON, or not of that kind.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)  # as some editors put it before a text
     try:
         json.loads(data, object_pairs_hook=_refuse_repeated)  # msgspec takes the last
         return msgspec.json.decode(data, type=kind)

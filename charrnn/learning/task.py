@@ -9,7 +9,7 @@ are in `objectives`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -151,8 +151,22 @@ class Task(Protocol):
     def sample(self, model: ModelConfig, weights: Weights, seed: int) -> str:
         """Something of the model to look at: a text, or an example with its answer."""
 
-    def report(self, found: ModelFolder) -> Report | None:
-        """The model's scores beside those of trivial answers; None where there are none."""
+    @property
+    def reporting(self) -> float:
+        """About as many evaluations take as long as `report`, at most; 0 where there is none."""
+
+    def report(
+        self, found: ModelFolder, is_late: Callable[[], bool]
+    ) -> Generator[int, None, Report | None]:
+        """The model's scores beside those of trivial answers; None where there are none.
+
+        Args:
+            found: the model.
+            is_late: asked after each piece; once it is, the report is on what is answered so far.
+
+        Yields:
+            count: validation examples answered so far, piece after piece.
+        """
 
     def bits(self, nats: float) -> float:
         """A loss as people are told it: in bits per character or answer, where it has bits."""

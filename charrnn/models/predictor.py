@@ -29,12 +29,11 @@ from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
 from charrnn.sampling.growing import Sample
-from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, start_ids
+from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, own_ids, start_ids
 from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Batch, Score, blocks, score_of
 from charrnn.settings import takes
 from charrnn.text import division
-from charrnn.text.tokenizer import as_trained
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty, SampleConfig
 
@@ -253,7 +252,7 @@ class Predictor(LanguageModel):
 
     def _encode(self, text: str, unknown: Unknown) -> Ids:
         """The ids (N,) of a text in the order in which they are read."""
-        ids = self.tokenizer.encode(as_trained(text, self.tokenizer), unknown)
+        ids = own_ids(self.tokenizer, text, unknown)
         return ids[::-1].copy() if self.reads_backwards else ids
 
     def _encoded(self, lines: Iterable[str], unknown: Unknown, first: int) -> Iterator[Ids]:

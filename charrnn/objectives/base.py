@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,8 @@ from charrnn.network.encoder import Encoder
 from charrnn.objectives.batches.examples import start_encoder
 from charrnn.objectives.plans import advice
 from charrnn.task_config import TaskRecord
+from charrnn.tasks.base import TaskModel
+from charrnn.tasks.scores.reports import Report
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
 
 __all__ = ["ExampleTask", "TextData", "TextTask", "shown"]
@@ -79,11 +81,17 @@ class ExampleTask(ABC, Generic[Batch]):
     extra: Mapping[str, bytes]
     reset_share: ClassVar[None] = None
     higher_is_better: ClassVar[bool] = True  # of the scores
+    answered_at_once: ClassVar[int] = 512  # examples, in a report
 
     @property
     @abstractmethod
     def max_epochs(self) -> int:
         """See `Task`."""
+
+    @property
+    def reporting(self) -> float:
+        """See `Task`; all examples are answered once more."""
+        return 1.0
 
     def start(self, network: Network, config: TrainConfig) -> None:
         """See `Task`."""
@@ -120,6 +128,36 @@ class ExampleTask(ABC, Generic[Batch]):
         perfect = float(self.higher_is_better)
         return advice.for_task(metrics, self.rank, longer, perfect, self.max_epochs, self.unseen)
 
+    @abstractmethod
+    def model(self, found: ModelFolder) -> TaskModel[Any]:
+        """The model in a folder, which answers."""
+
+    @property
+    @abstractmethod
+    def reported(self) -> Sequence[Any]:
+        """The validation examples that it answers at the end."""
+
+    def report(
+        self, found: ModelFolder, is_late: Callable[[], bool]
+    ) -> Generator[int, None, Report]:
+        """See `Task`; each piece is from all over the examples, which may be in some order."""
+        model, examples, answers = self.model(found), self.reported, dict[int, Any]()
+        pieces = math.ceil(len(examples) / self.answered_at_once)
+        for first in range(pieces):
+            places = range(first, len(examples), pieces)
+            some = model.answers([examples[k] for k in places])
+            answers.update(zip(places, some, strict=True))
+            yield len(answers)
+            if is_late():
+                break
+        chosen = sorted(answers)
+        return self.judged(model, [examples[k] for k in chosen], [answers[k] for k in chosen])
+
+    def judged(self, model: Any, examples: Sequence[Any], answers: Sequence[Any]) -> Report:
+        """How good a model's answers are."""
+        report: Report = model.judged(examples, answers)
+        return report
+
     def folder(self, model: ModelConfig, weights: Weights) -> ModelFolder:
         """A model that is still learning, as if it had been read from a folder."""
         record = ModelRecord(charrnn_version=charrnn.__version__, model=model, task=self.kind)
@@ -138,6 +176,11 @@ class TextTask(ExampleTask[Batch], Generic[Example, Batch]):
     train: Sequence[Example]
     val: Sequence[Example]
     unit: ClassVar[str] = "character"
+
+    @property
+    def reported(self) -> Sequence[Example]:
+        """See `ExampleTask`."""
+        return self.val
 
     @abstractmethod
     def tokens_of(self, example: Example) -> int:

@@ -38,7 +38,6 @@ from charrnn.task_config import Classify
 from charrnn.tasks import classify
 from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams, letters_of, rows_for
-from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
@@ -281,6 +280,6 @@ class Classification(TextTask[Labelled, Batch]):
         said = printable(f"{answer.label} ({answer.probability:.0%}){verdict}")
         return f"{shown(example.text)}\n→ {said}"
 
-    def report(self, found: ModelFolder) -> Report:
-        """See `Task`."""
-        return classify.Classifier(found).report(self.val)
+    def model(self, found: ModelFolder) -> classify.Classifier:
+        """See `ExampleTask`."""
+        return classify.Classifier(found)

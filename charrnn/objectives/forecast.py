@@ -36,7 +36,6 @@ from charrnn.objectives.plans.series import plan_of
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
-from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.series.pasts import Past, past_file
 from charrnn.tasks.series.trials import Trial, metric_of, report_of
 from charrnn.tasks.series.windows import Values, Windows, spread_of
@@ -401,9 +400,14 @@ class Forecasting(ExampleTask[Batch]):
         more = " …" if self.kind.horizon > SHOWN else ""
         return f"{trial.past.name or 'the series'} goes on {wanted}{more}\n→ {found}{more}"
 
-    def report(self, found: ModelFolder) -> Report:
-        """See `Task`."""
-        return Forecaster(found).report(self.trials)
+    def model(self, found: ModelFolder) -> Forecaster:
+        """See `ExampleTask`."""
+        return Forecaster(found)
+
+    @property
+    def reported(self) -> Sequence[Trial]:
+        """See `ExampleTask`."""
+        return self.trials
 
     def bits(self, nats: float) -> float:
         """The loss itself: a forecast has no bits."""

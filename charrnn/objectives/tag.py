@@ -38,7 +38,6 @@ from charrnn.tasks import tag
 from charrnn.tasks.nets.encoder import places_alike
 from charrnn.tasks.nets.grams import grams_of_words, rows_for
 from charrnn.tasks.nets.viterbi import allowed, best_tags, parts_of, tags_of_types
-from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
@@ -303,9 +302,9 @@ class Tagging(TextTask[Tagged, Batch]):
         (tags,) = tagger.tag([example.text], [example.words])
         return shown(tag.marked(example.text, example.words, tags).plain)
 
-    def report(self, found: ModelFolder) -> Report:
-        """See `Task`."""
-        return tag.Tagger(found).report(self.val)
+    def model(self, found: ModelFolder) -> tag.Tagger:
+        """See `ExampleTask`."""
+        return tag.Tagger(found)
 
 
 def _cost(logits: Tensor, tags: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

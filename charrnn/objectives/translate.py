@@ -31,10 +31,11 @@ from charrnn.objectives.plans.pairs import longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
+from charrnn.tasks.answers import Translation as Answer
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
-from charrnn.tasks.translate import ERRORS, Translator, report_of
+from charrnn.tasks.translate import BEAMS, ERRORS, Translator, report_of
 from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Tokenizer
 
@@ -159,6 +160,7 @@ class Translation(TextTask[Pair, Batch]):
     kind: Translate
     smoothing: float
     higher_is_better: ClassVar[bool] = False
+    answered_at_once: ClassVar[int] = 64  # a search takes some hundredths of a second for each
 
     @property
     def max_epochs(self) -> int:
@@ -240,11 +242,28 @@ class Translation(TextTask[Pair, Batch]):
         right = "" if answer.text == pair.target else f"\nit should be: {shown(pair.target)}"
         return f"{shown(pair.source)}\n→ {shown(answer.text)}{right}"
 
-    def report(self, found: ModelFolder) -> Report:
-        """See `Task`."""
-        val = self.val[:REPORTED]
-        answers = Translator(found).predict([pair.source for pair in val])
-        return report_of(val, answers, self.train)
+    def model(self, found: ModelFolder) -> Translator:
+        """See `ExampleTask`."""
+        return Translator(found)
+
+    @property
+    def reported(self) -> Sequence[Pair]:
+        """See `ExampleTask`; so many tell all that there is to know."""
+        return self.val[:REPORTED]
+
+    @property
+    def reporting(self) -> float:
+        """See `Task`; of each pair, several paths are followed, and of more pairs."""
+        return BEAMS * len(self.reported) / len(self.val[: self.kind.translated])
+
+    def judged(
+        self,
+        model: Translator,  # noqa: ARG002
+        examples: Sequence[Pair],
+        answers: Sequence[Answer],
+    ) -> Report:
+        """See `ExampleTask`; what could be looked up is what was trained on."""
+        return report_of(examples, answers, self.train)
 
 
 def cost_of(

@@ -38,6 +38,9 @@ __all__ = [
 # these chunks, so that a text has the same logits to the bit however it arrives.
 TIME_CHUNK = 256
 
+BLANK_LINE = "\n\n"  # an end that records may hold themselves: files, what opens in one way
+NO_CHARACTER = "\ud800"  # half of one, which no tokenizer knows
+
 Stop = Callable[[], object]  # asked now and then; a true answer means that work should end here
 
 
@@ -156,18 +159,18 @@ def encode_prompt(tokenizer: Tokenizer, prompt: str, unknown: Unknown = "error")
 def own_ids(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> Ids:
     """The ids (N,) of a prompt alone, read as `as_trained`; none if all of it is left out.
 
-    For a model of records, the prompt begins one.
+    For a model of records, the prompt begins one, and the end of one is an unknown character.
 
     Raises:
-        UsageError: for unknown characters, if these are errors; likewise for a line end, where a
-            record is a line.
+        UsageError: for unknown characters, if these are errors.
     """
-    prompt = as_trained(prompt, tokenizer)
-    if tokenizer.end == "\n" and "\n" in prompt and unknown == "error":
-        raise UsageError(
-            "the text has a line end, where records of this model end",
-            "give only the beginning of one record",
-        )
+    prompt, end = as_trained(prompt, tokenizer), tokenizer.end
+    if end is not None and end != BLANK_LINE and end in prompt:
+        if unknown == "error":
+            what = "a line end" if end == "\n" else repr(end)
+            found = f"the text has {what}, where records of this model end"
+            raise UsageError(found, "give only the beginning of one record")
+        prompt = prompt.replace(end, NO_CHARACTER)
     return tokenizer.encode(prompt, unknown)
 
 

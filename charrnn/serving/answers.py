@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from charrnn.scoring.score import Score
 from charrnn.serving.limits import ApiError, error_body
 from charrnn.serving.texts import Piece, Text, TokenCost
 
-__all__ = ["Completion", "models_body", "score_body", "whole_text"]
+__all__ = ["Completion", "described", "score_body", "whole_text"]
 
 # Seconds between two events of a stream, and what each text that is being written adds: more often
 # nobody sees, and with many clients sending takes longer than writing.
@@ -135,25 +135,21 @@ async def _as_they_come(
             task.cancel()
 
 
-def models_body(models: Mapping[str, Model], created: int) -> bytes:
-    """The list of models; beside OpenAI's fields what each is, and which characters it knows."""
-    found = [
-        {
-            "id": name,
-            "object": "model",
-            "created": created,
-            "owned_by": "charrnn",
-            "unit": model.tokenizer.unit,
-            "cell": model.config.cell,
-            "num_layers": model.config.num_layers,
-            "hidden_size": model.config.hidden_size,
-            "corpus": model.facts.get("corpus"),
-            "characters": list(getattr(model.tokenizer, "characters", "")) or None,
-            "end": model.tokenizer.end,
-        }
-        for name, model in models.items()
-    ]
-    return msgspec.json.encode({"object": "list", "data": found})
+def described(name: str, model: Model, created: int) -> dict[str, object]:
+    """A model; beside OpenAI's fields what it is, and which characters it knows."""
+    return {
+        "id": name,
+        "object": "model",
+        "created": created,
+        "owned_by": "charrnn",
+        "unit": model.tokenizer.unit,
+        "cell": model.config.cell,
+        "num_layers": model.config.num_layers,
+        "hidden_size": model.config.hidden_size,
+        "corpus": model.facts.get("corpus"),
+        "characters": list(getattr(model.tokenizer, "characters", "")) or None,
+        "end": model.tokenizer.end,
+    }
 
 
 def score_body(model: str, characters: Iterable[tuple[str, float]], total: Score) -> bytes:

@@ -3,6 +3,7 @@
 GET  /                 a page for people that uses the rest
 GET  /health           whether the models are loaded
 GET  /v1/models        their names
+GET  /v1/models/NAME   one of them
 POST /v1/completions   new text
 POST /v1/score         what each character of a text costs
 """
@@ -17,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -38,7 +40,7 @@ from charrnn.sampling.records import sampling_config
 from charrnn.sampling.token_source import Wish
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
-from charrnn.serving.answers import Completion, models_body, score_body, whole_text
+from charrnn.serving.answers import Completion, described, score_body, whole_text
 from charrnn.serving.limits import ApiError, Guard, read_body
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.shapes import CompletionRequest, ScoreRequest
@@ -145,7 +147,13 @@ class Service:
     async def list_models(self, _request: Request) -> Response:
         """The names of the models."""
         self.model(None)
-        return _json(models_body(self.models, self.created))
+        found = [described(*each, self.created) for each in self.models.items()]
+        return _json(msgspec.json.encode({"object": "list", "data": found}))
+
+    async def show_model(self, request: Request) -> Response:
+        """One of the models."""
+        found = self.model(request.path_params["name"])
+        return _json(msgspec.json.encode(described(*found, self.created)))
 
     async def page(self, _request: Request) -> Response:
         """A page for people, which asks this server."""
@@ -353,7 +361,7 @@ def create_app(service: Service) -> Starlette:
         CORSMiddleware,
         allow_origins=config.allow_origin,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["*"],  # OpenAI's client sends a dozen of its own
     )
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
         ApiError: _refused,
@@ -365,10 +373,12 @@ def create_app(service: Service) -> Starlette:
             Route("/", service.page),
             Route("/health", service.health),
             Route("/v1/models", service.list_models),
+            Route("/v1/models/{name:path}", service.show_model),
             Route("/v1/completions", service.complete, methods=["POST"]),
             Route("/v1/score", service.score, methods=["POST"]),
         ],
-        middleware=[guard, *([cors] if config.allow_origin else [])],
+        # CORS outside: a page is to read why it was refused.
+        middleware=[*([cors] if config.allow_origin else []), guard],
         exception_handlers=handlers,
         lifespan=service.running,
     )

@@ -118,8 +118,10 @@ class Guard:
             raise ApiError(403, message, code="origin_not_allowed")
         if self.key is None or path in OPEN_PATHS or method == "OPTIONS":
             return
-        given = headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self.key.encode()):
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            given.strip().encode(), self.key.encode()
+        ):
             raise ApiError(401, "the API key is missing or wrong", code="invalid_api_key")
 
     def _is_own(self, host: str) -> bool:

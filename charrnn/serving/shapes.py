@@ -6,6 +6,7 @@ though it asks for something, is refused by its name.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, TypeVar
 
@@ -119,4 +120,16 @@ def decode(body: bytes, kind: type[Request]) -> Request:
         found = f"{field}: {reason}" if field else reason
         raise ApiError(422, found.replace("`", ""), param=field or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
+        found = f"the body is not JSON: {error}"
+        if _has_half_a_character(body):  # as JavaScript sends where it has cut a text
+            found = "the body holds half a character (a lone surrogate); send both halves, or none"
+        raise ApiError(400, found, code="invalid_json") from None
+
+
+def _has_half_a_character(body: bytes) -> bool:
+    """Whether a text has a surrogate without its other half, which Python's parser takes."""
+    try:
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return False
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -8,6 +8,7 @@ other files, and the header of the file of weights.
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from charrnn.folder.files import MANIFEST, manifest_of, pretty_json
 from charrnn.folder.hub import folder_name
 from charrnn.folder.reading import refuse_backwards
 from charrnn.folder.record import CARD, METRICS, WEIGHTS, ModelFolder, model_files
+from charrnn.folder.untrusted import read_bytes, refuse_links
 from charrnn.models.model import Model
 from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.language_model import start_ids
@@ -32,6 +34,7 @@ __all__ = ["MAX_LOSS", "Bundle", "bundle", "name_of"]
 
 MAX_LOSS = 0.01  # nats per token that rounding may cost, as for the writer in machine code
 TEST_TOKENS = 300  # length of the text of the self-test
+NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]')  # of folders, on one system or another
 ROUNDED = """
 This copy comes from a page that was made with `charrnn export`. The weights of its recurrent layers
 are bytes times a scale for each row: rounded, but what the page computed with.
@@ -66,7 +69,7 @@ def bundle(folder: ModelFolder, *, exact: bool = False) -> Bundle:
 
     Raises:
         UsageError: for a model that reads backwards: a page asks for beginnings.
-        BadDataError: if the model has diverged.
+        BadDataError: if the model has diverged, or its card is a link to somewhere else.
     """
     refuse_backwards(folder.record, folder.path)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -129,7 +132,8 @@ def _about(folder: ModelFolder, exact: bool) -> dict[str, object]:
 def _folder(folder: ModelFolder, weights: Weights, exact: bool) -> dict[str, object]:
     """The model folder with these weights, but for the weights themselves."""
     files = model_files(folder.record, folder.tokenizer, weights, folder.step)
-    text = card.markdown(folder) + ("" if exact else ROUNDED)
+    text = _card(folder)
+    text += "" if exact or ROUNDED in text else ROUNDED
     files[CARD] = text.encode(errors="replace")  # the name of a folder may hold anything
     if folder.metrics:
         files[METRICS] = b"".join(msgspec.json.encode(one) + b"\n" for one in folder.metrics)
@@ -137,4 +141,15 @@ def _folder(folder: ModelFolder, weights: Weights, exact: bool) -> dict[str, obj
     content = files.pop(WEIGHTS)
     header = content[8 : 8 + int.from_bytes(content[:8], "little")]
     texts = {name: data.decode() for name, data in files.items()}
-    return {"files": texts, "weights_header": header.decode()}
+    name = NOT_IN_NAMES.sub("_", name_of(folder))
+    return {"folder": name, "files": texts, "weights_header": header.decode()}
+
+
+def _card(folder: ModelFolder) -> str:
+    """The model card, with what people wrote into it."""
+    refuse_links(folder.path, [CARD])
+    try:
+        text = read_bytes(folder.path / CARD).decode(errors="replace")
+    except FileNotFoundError:
+        text = ""
+    return card.renamed(text, folder) if text else card.markdown(folder)

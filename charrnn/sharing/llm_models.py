@@ -9,15 +9,19 @@ environment's CHARRNN_MODELS names.
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import llm
+import msgspec
 
 from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.folder.record import CHECKPOINTS, WEIGHTS
+from charrnn.folder.record import CHECKPOINTS, CONFIG, WEIGHTS
+from charrnn.folder.untrusted import parse, read_bytes
 from charrnn.models.loading import load
 from charrnn.use_config import SampleConfig
 
@@ -31,9 +35,41 @@ def register_models(register: Callable[[llm.Model], None]) -> None:
     found: dict[str, Path] = {}
     for shelf in (CHECKPOINTS, Path(), *map(Path, filter(None, named))):
         for weights in sorted(shelf.glob(f"*/{WEIGHTS}")):
-            found.setdefault(weights.parent.name, weights.parent)
+            if _may_write(weights.parent):
+                found.setdefault(weights.parent.name, weights.parent)
     for name, folder in found.items():
         register(CharRNNModel(name, folder))
+
+
+class _About(msgspec.Struct):
+    """What tells a model of charrnn from others that have the same names of files."""
+
+    format_version: int
+    task: Any = None
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether a folder holds a language model; a damaged one says so when it is used."""
+    try:
+        about: _About = parse(folder / CONFIG, read_bytes(folder / CONFIG), _About)
+    except (CharRNNError, OSError):
+        return False
+    return about.task is None
+
+
+def _with_warnings(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces of a text; warnings that come with them are said as `charrnn` says them, once."""
+    said = set[str]()
+    piece: str | None = ""
+    while piece is not None:
+        with warnings.catch_warnings(record=True) as caught:
+            piece = next(pieces, None)
+        for line in (f"charrnn: {one.message}\n" for one in caught):
+            if line not in said:
+                sys.stderr.write(line)
+                said.add(line)
+        if piece is not None:
+            yield piece
 
 
 class CharRNNModel(llm.Model):
@@ -68,12 +104,15 @@ class CharRNNModel(llm.Model):
         if "stop_strings" in settings:
             settings["stop_strings"] = (settings["stop_strings"],)
         try:
-            yield from load(self.folder).stream(prompt.prompt or "", **settings)
+            yield from _with_warnings(self._stream(prompt.prompt or "", settings))
         except UsageError as error:
             advice = error.advice.partition(" (in Python")[0].replace("--unknown", "-o unknown")
             raise llm.ModelError(f"{error.found}; {advice}") from None
         except CharRNNError as error:
             raise llm.ModelError(str(error)) from None
+
+    def _stream(self, prompt: str, settings: dict[str, Any]) -> Iterator[str]:
+        yield from load(self.folder).stream(prompt, **settings)
 
 
 _SETTINGS = {"max_tokens": "max_new_tokens", "stop": "stop_strings"}

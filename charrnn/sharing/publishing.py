@@ -19,6 +19,7 @@ from charrnn.folder.files import MANIFEST, write_files
 from charrnn.folder.hub import calling_the_hub, folder_name, imported, repository
 from charrnn.folder.record import CARD, MODEL_FILES, ModelFolder
 from charrnn.folder.resuming import origin_of_run
+from charrnn.folder.untrusted import refuse_links
 
 __all__ = ["publish", "publish_page"]
 
@@ -50,7 +51,7 @@ def publish(
         CharRNNError: for whatever goes wrong with the hub.
     """
     hub = imported(HUB + name)
-    _refuse_links(model.path)
+    refuse_links(model.path, MODEL_FILES)
     card_text = _card(hub, model, name, _head(hub, model, name, license, language))
     address = _created(hub, name, "model", public)
     with TemporaryDirectory() as folder, calling_the_hub(HUB + name, hub):
@@ -96,18 +97,6 @@ def _created(hub: ModuleType, name: str, kind: str, public: bool) -> str:
         advice = "leave out --public, or make it public in its settings on the hub"
         raise UsageError(f"{name} is there and private", advice)
     return str(address)
-
-
-def _refuse_links(folder: Path) -> None:
-    """What is published is in the folder: a link in one from somebody else may lead to any file."""
-    home = folder.resolve()
-    if home.parent.name == "snapshots":  # in the hub's cache, all files are links to its blobs
-        home = home.parents[1]
-    for name in MODEL_FILES:
-        path = folder / name
-        if path.is_symlink() and not path.resolve().is_relative_to(home):
-            advice = "put the file itself there if it is meant to be published"
-            raise BadDataError(f"{path}: a link to somewhere else", advice)
 
 
 def _stage(folder: Path, model: ModelFolder, card_text: str) -> None:
@@ -156,15 +145,13 @@ def _head(
 
 
 def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) -> str:
-    """The card: the user's own if it was changed, with what the hub reads at its head."""
+    """The card, with what the hub reads at its head; what a user wrote into it stays."""
     from yaml import YAMLError
 
     path = model.path / CARD
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        if text in ("", card.markdown(model)):
-            text = card.markdown(model, HUB + name)
-        own = hub.ModelCard(text, ignore_metadata_errors=True)
+        own = hub.ModelCard(text or card.markdown(model), ignore_metadata_errors=True)
     except UnicodeDecodeError:
         raise BadDataError(f"{path} is not UTF-8", "save it as UTF-8") from None
     except (ValueError, YAMLError):
@@ -172,7 +159,11 @@ def _card(hub: ModuleType, model: ModelFolder, name: str, head: dict[str, Any]) 
         raise BadDataError(
             f"the head of {path} is not YAML with names and values", advice
         ) from None
-    return f"---\n{_yaml(hub, own.data.to_dict() | head)}\n---\n{own.text.lstrip()}"
+    found = own.data.to_dict()
+    tags = found.get("tags") or []
+    tags = tags if isinstance(tags, list) else [tags]
+    head = found | head | {"tags": tags + [tag for tag in head["tags"] if tag not in tags]}
+    return f"---\n{_yaml(hub, head)}\n---\n{card.renamed(own.text.lstrip(), model, HUB + name)}"
 
 
 def _yaml(hub: ModuleType, head: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -87,9 +87,17 @@ class TaskModel(ABC, Generic[Example]):
         Columns that are not named are those of the training.
         """
 
-    @abstractmethod
     def report(self, examples: Sequence[Example]) -> Report:
         """Scores on examples, beside those of trivial answers."""
+        return self.judged(examples, self.answers(examples))
+
+    @abstractmethod
+    def answers(self, examples: Sequence[Example]) -> Sequence[Any]:
+        """What it says of each example."""
+
+    @abstractmethod
+    def judged(self, examples: Sequence[Example], answers: Sequence[Any]) -> Report:
+        """How good answers are, beside trivial ones."""
 
 
 def shared(what: str, folders: Sequence[ModelFolder], values: Sequence[Value]) -> Value:

@@ -154,10 +154,13 @@ class Classifier(TaskModel[Labelled]):
             notes.append(cut_note(cut, self.longest))
         return examples
 
-    def report(self, examples: Sequence[Labelled]) -> Report:
-        """How many texts are labelled correctly."""
+    def answers(self, examples: Sequence[Labelled]) -> list[str]:
+        """The likeliest label of each text."""
         probabilities = self.probabilities([example.text for example in examples])
-        answers = [self.labels[k] for k in probabilities.argmax(-1)]
+        return [self.labels[k] for k in probabilities.argmax(-1)]
+
+    def judged(self, examples: Sequence[Labelled], answers: Sequence[str]) -> Report:
+        """How many texts are labelled correctly."""
         wanted = [example.label for example in examples]
         return report_of(wanted, answers, self.labels, self.usual)
 

@@ -298,10 +298,13 @@ class Forecaster(TaskModel[Trial]):
         first = first_after(series, past, notes)
         return Trial(past, series.values[first:, 0])
 
-    def report(self, trials: Sequence[Trial]) -> Report:
-        """How well forecasts fit."""
+    def answers(self, trials: Sequence[Trial]) -> list[Values]:
+        """The band of each forecast."""
         longest = max(len(trial.wanted) for trial in trials)
         pasts = [trial.past for trial in trials]
         spreads = [past.known_spread for past in pasts]
-        bands = self.bands([past.values for past in pasts], spreads, longest)
+        return self.bands([past.values for past in pasts], spreads, longest)
+
+    def judged(self, trials: Sequence[Trial], bands: Sequence[Values]) -> Report:
+        """How well forecasts fit."""
         return report_of(trials, bands, self.task.season)

@@ -145,10 +145,13 @@ class Tagger(TaskModel[Tagged]):
         reading, _ = columns_for(self.task, reading)
         return read_tagged(sources, reading, notes, named=named)
 
-    def report(self, examples: Sequence[Tagged]) -> Report:
+    def answers(self, examples: Sequence[Tagged]) -> list[list[str]]:
+        """The tags of the words of each text."""
+        return self.tag([one.text for one in examples], [one.words for one in examples])
+
+    def judged(self, examples: Sequence[Tagged], answers: Sequence[Sequence[str]]) -> Report:
         """How many spans are found, and how many of those found are right."""
-        tags = self.tag([one.text for one in examples], [one.words for one in examples])
-        return report_of(examples, tags, self.types, self.usual)
+        return report_of(examples, answers, self.types, self.usual)
 
 
 def marked(text: str, words: Words, tags: Sequence[str]) -> MarkedText:

@@ -150,11 +150,14 @@ class Translator(TaskModel[Pair]):
         ids = path.ids[:-1] if self._is_whole(path) else path.ids
         return Translation(self._tokenizer.decoder()(ids, True), path.log_prob)
 
-    def report(self, pairs: Sequence[Pair]) -> Report:
+    def answers(self, pairs: Sequence[Pair]) -> list[Translation]:
+        """The translation of each source."""
+        return self.predict([pair.source for pair in pairs])
+
+    def judged(self, pairs: Sequence[Pair], answers: Sequence[Translation]) -> Report:
         """How good translations are, beside copies and what could be looked up in the training."""
         notes: list[str] = []
-        known = self._trained_on(notes)
-        report = report_of(pairs, self.predict([pair.source for pair in pairs]), known)
+        report = report_of(pairs, answers, self._trained_on(notes))
         return msgspec.structs.replace(report, notes=(*notes, *report.notes))
 
     def _read(

@@ -21,6 +21,7 @@ __all__ = [
     "STANDARD_OUTPUT",
     "OutputFile",
     "answer_in_batches",
+    "beside",
     "encode_json",
     "say",
     "say_new",
@@ -148,6 +149,12 @@ def write(text: str, out: TextIO | OutputFile | None = None) -> None:
     out = out or sys.stdout
     out.write(text if isinstance(out, OutputFile) else shown(text, out))
     out.flush()
+
+
+def beside(*files: Path | None) -> TextIO:
+    """The stream for what is told beside files: not where one of them is written itself."""
+    written = any(file is not None and descriptor(file) == 1 for file in files)
+    return sys.stderr if written else sys.stdout
 
 
 class OutputFile:

@@ -20,6 +20,7 @@ from charrnn.training.events import (
     Event,
     Finished,
     Progress,
+    Reporting,
     Started,
     loss_unit,
 )
@@ -50,13 +51,16 @@ def show(run: Iterable[Event]) -> Finished:
         Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
             does not wait for that.
     """
-    folder, unit = None, ""
+    folder, unit, reporting = None, "", False
     stopping = noted(signal.SIGINT, signal.SIGTERM)
     with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         events = iter(run)
         for event in events:
             if isinstance(event, Started):
                 folder, unit = event.folder, event.unit
+            if isinstance(event, Reporting) and not reporting:
+                _say("all updates are made and saved; now validation examples are answered")
+                reporting = True
             _show(event, bar, unit)
             if isinstance(event, Finished):
                 return event
@@ -99,6 +103,8 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
                 + ("" if event.best else ", not better")
             )
             _say(textwrap.indent(event.sample, "    "))
+        case Reporting():
+            bar.set_postfix_str(f"{event.count:,} validation examples answered")
         case Finished():
             bar.close()
             _say(_summary(event))

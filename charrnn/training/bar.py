@@ -16,7 +16,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from charrnn.errors import printable
-from charrnn.training.events import Corrected, Evaluated, Event, Progress, Started
+from charrnn.training.events import Corrected, Evaluated, Event, Progress, Reporting, Started
 
 __all__ = ["Bar"]
 
@@ -53,6 +53,8 @@ class Bar:
                 bar.set_postfix_str(f"{event.train_nats:.3f}{self._nats}", refresh=False)
             case Corrected():
                 bar.total = event.steps
+            case Reporting():
+                bar.set_postfix_str(f"{event.count:,} validation examples answered")
             case Evaluated():
                 bar.set_description(f"validation {event.evaluation.val_nats:.4f}{self._nats}")
         bar.update(step - bar.n)

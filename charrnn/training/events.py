@@ -11,7 +11,16 @@ from charrnn.config import ModelConfig, TaskName, Threads, TrainConfig
 from charrnn.folder.record import Evaluation
 from charrnn.tasks.scores.reports import Report
 
-__all__ = ["Corrected", "Evaluated", "Event", "Finished", "Progress", "Started", "loss_unit"]
+__all__ = [
+    "Corrected",
+    "Evaluated",
+    "Event",
+    "Finished",
+    "Progress",
+    "Reporting",
+    "Started",
+    "loss_unit",
+]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +103,18 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     metric: str = ""
 
 
+class Reporting(msgspec.Struct, frozen=True, kw_only=True):
+    """All updates are made and saved, and a task's model answers examples for `Finished.report`.
+
+    Sent a few times per second. Whoever leaves the loop loses the report alone.
+
+    Attributes:
+        count: validation examples answered so far.
+    """
+
+    count: int
+
+
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """Training is over. Losses are those of the weights that were kept.
 
@@ -113,7 +134,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
         corrections: how the number of updates was corrected, to keep to the minutes.
         threads: how the number of threads was changed, to share the processors with others.
         task: what was learnt; None for a language model.
-        report: scores on the validation examples, beside those of trivial answers, for a task.
+        report: scores on the validation examples, beside those of trivial answers, for a task. On
+            a part of them, from all over, where all would take a run past its minutes.
     """
 
     model: Path
@@ -135,7 +157,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
 
 
-Event = Started | Progress | Corrected | Evaluated | Finished
+Event = Started | Progress | Corrected | Evaluated | Reporting | Finished
 
 
 def loss_unit(unit: str) -> str:

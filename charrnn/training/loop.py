@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 
@@ -10,12 +11,13 @@ from charrnn.learning.hardware.threads import each_in_threads, max_threads, thre
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
-from charrnn.training.events import Event, Progress
+from charrnn.training.events import Event, Progress, Reporting
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.neighbours import Neighbours, usage
+from charrnn.training.pace.pacing import REPORT_SHARE, report_seconds
 from charrnn.training.recorder import Recorder
 
-__all__ = ["is_over", "loop"]
+__all__ = ["is_over", "loop", "reported"]
 
 REPORT_SECONDS = 0.25  # between two Progress events
 INTERRUPTED_SECONDS = 2.0  # how long Ctrl-C waits for a save that is under way
@@ -33,7 +35,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
         deadline: when it should end; None if its number of updates is given.
 
     Yields:
-        events: `Progress`, `Corrected` and `Evaluated`, at the end `Finished`.
+        events: `Progress`, `Corrected` and `Evaluated`, at the end `Reporting` and `Finished`.
 
     Raises:
         CharRNNError: if the loss is no longer a number; what was learnt before is saved.
@@ -58,7 +60,7 @@ def loop(learner: Learner, recorder: Recorder, deadline: Deadline | None) -> Ite
     except KeyboardInterrupt:  # in whichever of these
         saver.leave(INTERRUPTED_SECONDS)
         raise
-    yield recorder.finish(learner)
+    yield from reported(learner, recorder, deadline)
 
 
 def is_over(learner: Learner, recorder: Recorder) -> bool:
@@ -93,6 +95,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
                 yield recorder.correct(learner, steps)
             if available > 1 and neighbours.changed(usage()):
                 recorder.share(learner, neighbours.threads)
+                deadline.begin(learner.step, watch.read())
         if ticks.due():
             recorder.saver.check()
             yield _progress(learner)
@@ -115,7 +118,34 @@ def _evaluated(
     waited = watch.read() - end
     yield evaluated
     if deadline is not None:
-        deadline.evaluated(watch.read() - begin, saver.seconds, waited)
+        seconds = watch.read() - begin
+        closing = saver.seconds + report_seconds(learner.task, seconds, deadline.seconds)
+        deadline.evaluated(seconds, closing, waited)
+
+
+def reported(
+    learner: Learner, recorder: Recorder, deadline: Deadline | None, advice: str | None = None
+) -> Iterator[Event]:
+    """Report on the best weights, piece by piece, so that the caller can leave in between.
+
+    Pieces that would take a run past its minutes are left out.
+
+    Args:
+        learner, recorder, deadline: see `loop`; the run is over.
+        advice: what to do next, if not what the evaluations say.
+    """
+    watch, ticks, end = recorder.watch, _Ticks(REPORT_SECONDS), math.inf
+    if deadline is not None:  # a run may end late; a share of its minutes remains in any case
+        end = max(deadline.seconds, watch.read() + REPORT_SHARE * deadline.seconds)
+    pieces = recorder.report(learner, lambda: watch.read() >= end)
+    while True:
+        try:
+            count = next(pieces)
+        except StopIteration as over:
+            yield recorder.finish(learner, over.value, advice)
+            return
+        if ticks.due():
+            yield Reporting(count=count)
 
 
 class _Ticks:

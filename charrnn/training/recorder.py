@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import cast
@@ -36,6 +36,7 @@ from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.learning.task import Scored, Scoring, Task
 from charrnn.objectives.plans.plan import SCORING_COST
+from charrnn.tasks.scores.reports import Report
 from charrnn.text.origin import Origin
 from charrnn.training.diagnosis import diverged
 from charrnn.training.events import Corrected, Evaluated, Finished
@@ -287,13 +288,20 @@ class Recorder:
             found = self._folder(learner.network.weights(), evaluation.step, metrics)
             write_files(self.place.path, self._model_files(found) | {METRICS: _lines(metrics)})
 
-    def finish(self, learner: Learner) -> Finished:
-        """The summary of a run that is over."""
+    def report(
+        self, learner: Learner, is_late: Callable[[], bool]
+    ) -> Generator[int, None, Report | None]:
+        """How good the best weights are, once these are saved; see `Task.report`."""
         assert self.best is not None, "the last update is always evaluated"
         if self.best.step != self.saved_step:
             self.save(learner)
         assert self.best_weights is not None, "the best evaluation was of some weights"
         found = self._folder(self.best_weights, self.best.step, self.metrics)
+        return (yield from self.task.report(found, is_late))
+
+    def finish(self, learner: Learner, report: Report | None, advice: str | None) -> Finished:
+        """The summary of a run that is over; see `loop.reported`."""
+        assert self.best is not None, "the last update is always evaluated"
         stopped_early = learner.step < learner.config.steps
         ended_by = "patience" if stopped_early else self.budget
         longer = f"--{ended_by}" if ended_by else "--minutes, --epochs or --steps"
@@ -310,9 +318,9 @@ class Recorder:
             seconds=self.watch.read(),
             stopped_early=stopped_early,
             skipped=learner.skipped,
-            advice=self.task.advice(self.metrics, longer),
+            advice=advice or self.task.advice(self.metrics, longer),
             task=None if self.task.kind is None else self.task.kind.name,
-            report=self.task.report(found),
+            report=report,
             corrections=_corrected(learner.config),
             threads=learner.config.threads,
         )

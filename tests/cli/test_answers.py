@@ -252,10 +252,10 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
     ("arguments", "code", "found"),
     [
         (("eval", "reviews", "test-places.conll"), 65, "neither a table with the columns"),
-        (("eval", "places", "test-reviews.csv"), 65, "line 1 has 1 column"),
+        (("eval", "places", "test-reviews.csv"), 65, "line 1 has cells between commas"),
         (("train", "reviews.txt", "--task", "classify"), 65, "neither a table with the columns"),
         (("train", "reviews.csv", "--task", "classify", "--label-column", "x"), 2, "column x"),
-        (("train", "reviews.csv", "--task", "tag"), 65, "line 1 has 1 column"),
+        (("train", "reviews.csv", "--task", "tag"), 65, "line 1 has cells between commas"),
         (("predict", "forth", "a text"), 2, "is a language model"),
         (("predict", "airline", "--horizon", "0"), 2, "--horizon is 0; it must be a whole number"),
         (("predict", "words", "a", "--label-column", "x"), 2, "--label-column is about forecasts"),

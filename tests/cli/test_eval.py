@@ -124,8 +124,8 @@ def test_a_text_that_was_read_backwards_is_shown_in_its_own_order(desk: Path) ->
         page = (desk / "page.html").read_text("utf-8")
         seen = re.sub("<[^>]*>", "", page[page.index("<pre>") : page.index("</pre>")])
         assert seen.strip() == (verse if source == "few.txt" else shown).strip()
-        own = load(desk / "checkpoints" / name).log_probs(verse)
         if name == "characters":
+            own = load(desk / "checkpoints" / name).log_probs(verse)
             assert [line["nats"] for line in lines] == pytest.approx((-own[::-1]).tolist(), 1e-4)
 
 

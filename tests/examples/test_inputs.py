@@ -77,16 +77,70 @@ def test_a_column_that_no_row_has_is_refused_before_any_text() -> None:
         next(texts_in(["a.csv"], Reading(), []))
 
 
+def test_a_first_line_without_the_column_is_shown_with_its_names_and_its_numbers() -> None:
+    """Numbers alone were offered, and the header was then answered as a text."""
+    Path("a.csv").write_text("id,review\n1,fine film\n2,bad film\n")
+    with pytest.raises(UsageError) as caught:
+        read("a.csv")
+    choice = "id, review, or a number from 1 to 2 if its first line is no header"
+    assert str(caught.value) == (
+        f"a.csv: there is no column text; choose --text-column from {choice}"
+    )
+    assert read("a.csv", "review") == ["fine film", "bad film"]
+    Path("b.csv").write_text("fine film\nbad film\n")
+    with pytest.raises(UsageError, match=r"from fine film, or 1 if its first line is no header$"):
+        read("b.csv")
+    assert read("b.csv", "1") == ["fine film", "bad film"]
+    with pytest.raises(UsageError, match=r"no column 3; choose --text-column from 1, 2$"):
+        read("a.csv", "3")
+
+
+def test_a_title_above_the_names_of_columns_is_to_be_deleted() -> None:
+    Path("a.csv").write_text("# c, d\nn,source\n1,good\n")
+    for pairs in (False, True):
+        with pytest.raises(UsageError, match="no column source in its first line, but in line 2"):
+            list(texts_in(["a.csv"], Reading(), [], "source", pairs=pairs))
+
+
 def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
     def sources(content: str) -> list[str]:
         Path("a.csv").write_text(content)
-        return list(texts_in(["a.csv"], Reading(), [], "source", headless=True))
+        return list(texts_in(["a.csv"], Reading(), [], "source", pairs=True))
 
     assert sources("hello,hallo\nyes,ja\n") == ["hello", "yes"]
     assert sources("target,source\nhallo,hello\n") == ["hello"]
     for header in ("id,text", "target,note"):
         with pytest.raises(UsageError, match="there is no column source; choose --text-column"):
             sources(f"{header}\n1,hello\n")
+
+
+def test_the_sources_of_pairs_are_read_wherever_pairs_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a text with a pair on each line, all of the line was the source."""
+
+    def sources(name: str, column: str = "source") -> tuple[list[str], list[str]]:
+        notes: list[str] = []
+        return list(texts_in([name], Reading(), notes, column, pairs=True)), notes
+
+    pairs = "hello, you\thallo\nyes\tja\n"
+    Path("a.txt").write_text(pairs)
+    tab, first = "a table, since its first line has a tab", "no column source, so its first one is"
+    for name, shown in (("a.txt", "a.txt"), ("-", "standard input")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pairs.encode())))
+        expected = [f"{shown}: {tab}", f"{shown}: there is {first} read"]
+        assert sources(name) == (["hello, you", "yes"], expected)
+    assert sources("a.txt", "2") == (["hallo", "ja"], [f"a.txt: {tab}"])  # as the training named it
+    with pytest.raises(UsageError, match="no column en; choose --text-column from hello, you, hal"):
+        sources("a.txt", "en")
+    Path("a.txt").write_text("en\tde\nyes\tja\n")
+    assert sources("a.txt", "en")[0] == ["yes"]
+    Path("a.txt").write_text("hello, you\nyes\tno\n")
+    assert sources("a.txt") == (["hello, you", "yes\tno"], [])
+
+
+def test_the_column_that_training_named_by_number_is_read_of_lines_with_tabs() -> None:
+    Path("a.txt").write_text("good\tfine, warm\nbad\tdull\n")
+    assert list(texts_in(["a.txt"], Reading(), [], "2")) == ["fine, warm", "dull"]
+    assert read("a.txt") == ["good\tfine, warm", "bad\tdull"]  # no number was named
 
 
 @pytest.mark.parametrize("before", ["", "sep={}\n"], ids=["no line", "a line"])
@@ -185,6 +239,24 @@ def test_texts_that_end_as_tags_do_are_texts(lines: list[str]) -> None:
     assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == lines
 
 
+def test_numbered_words_are_refused_after_a_comment_too() -> None:
+    """Each line was a text, with its number and tags."""
+    Path("a.conll").write_text("# sent_id = 1\n1\tAnn\tB-PER\n2\tleft\tO\n")
+    with pytest.raises(BadDataError, match="its first column numbers the words"):
+        list(texts_in(["a.conll"], Reading(), [], tagged=True))
+    Path("a.txt").write_text("# A heading\nAnn left.\n")
+    assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == ["# A heading", "Ann left."]
+
+
+def test_a_line_end_that_stays_is_told_once() -> None:
+    Path("a.txt").write_text("one\u2028two\x85\n")
+    Path("a.conll").write_text("Rome\tB-LOC\nand\tO\nAnn\u2028Lee\tB-PER\n")
+    for name, texts in (("a.txt", ["one\u2028two\x85"]), ("a.conll", ["Rome and Ann\u2028Lee"])):
+        notes: list[str] = []
+        assert list(texts_in([name], Reading(), notes, tagged=True)) == texts
+        assert sum("LS (U+2028)" in note for note in notes) == 1
+
+
 def test_sentences_are_for_a_tagger_alone() -> None:
     Path("a.conll").write_text("Ann B-PER\nleft O\n")
     assert read("a.conll") == ["Ann B-PER", "left O"]  # for another task
@@ -196,6 +268,15 @@ def test_a_column_that_is_named_is_looked_for_in_any_file() -> None:
     assert read("a.txt", "2") == ["review", "good"]
     with pytest.raises(UsageError, match=r"a\.txt: there is no column text"):
         read("a.txt", "text")
+
+
+def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
+    Path("a.csv").write_text("1,fine\n2,so bad, I left\n")
+    with pytest.raises(BadDataError, match=r"a\.csv: line 2 has 3 cells, the first 2; put cells"):
+        read("a.csv", "2")
+    notes: list[str] = []
+    assert list(texts_in(["a.csv"], Reading(), notes, "source", pairs=True)) == ["1", "2"]
+    assert notes[1].startswith("a.csv: its rows have 2 to 3 cells, 3 first in line 2; put cells")
 
 
 class Interrupted(Exception):
@@ -253,23 +334,26 @@ def test_lines_in_another_encoding_are_there_as_soon_as_they_have_come(encoding:
 @example(
     parts=[b"\r\n", b"\r", "four\n".encode("utf-16-le"), b"one line\n"],
     reading=Reading(),
-    tagged=False,
+    kind="",
 )
-@example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), tagged=True)
+@example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), kind="tagged")
 @given(
     parts=st.lists(st.sampled_from(PARTS), max_size=6),
     reading=st.sampled_from(READINGS),
-    tagged=st.booleans(),
+    kind=st.sampled_from(["", "tagged", "pairs"]),
 )
 def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
-    parts: list[bytes], reading: Reading, tagged: bool
+    parts: list[bytes], reading: Reading, kind: str
 ) -> None:
     """A table, JSON, tags and what is compressed are seen, too; what comes late is refused late."""
+
+    column = "source" if kind == "pairs" else "text"
+    kinds: dict[str, Any] = {kind: True} if kind else {}
 
     def texts(**options: Any) -> tuple[list[str], list[str]] | None:
         notes: list[str] = []
         with suppress(CharRNNError):
-            return list(texts_in(["-"], reading, notes, tagged=tagged, **options)), notes
+            return list(texts_in(["-"], reading, notes, column, **kinds, **options)), notes
         return None
 
     whole = io.BytesIO(b"".join(parts))

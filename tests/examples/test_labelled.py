@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -70,6 +72,32 @@ def test_columns_have_any_name_or_number() -> None:
     assert read("c.jsonl", label="meta.ok") == [("fine", "true"), ("x", "false")]
 
 
+def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
+    """What stood after a comma was dropped, and nobody was told."""
+    Path("a.csv").write_text("good,fine\nbad,so bad, I left, early\ngood,warm,,\n")
+    with pytest.raises(BadDataError, match=r"a\.csv: line 2 has 4 cells, the first 2; put cells"):
+        read("a.csv", text="2", label="1")
+    Path("a.csv").write_text('good,fine\nbad,"so bad, I left",\n')
+    assert read("a.csv", text="2", label="1") == [("fine", "good"), ("so bad, I left", "bad")]
+    notes: list[str] = []
+    Path("b.csv").write_text("good,fine,7\nbad,so bad, I left,8\n")
+    read("b.csv", text="2", label="1", notes=notes)
+    Path("c.csv").write_text("bad,so bad, I left\ngood,fine\n")
+    read("c.csv", text="2", label="1", notes=notes)
+    advice = "put cells that contain the separator in quotation marks"
+    assert notes == [
+        f"b.csv: its rows have 3 to 4 cells, 4 first in line 2; {advice}",
+        f"c.csv: its rows have 2 to 3 cells, 3 first in line 1; {advice}",
+    ]
+
+
+def test_a_run_begun_before_goes_on_with_rows_of_any_length() -> None:
+    Path("a.csv").write_text("good,fine\nbad,so bad, I left\n")
+    reading, notes = Reading(text_column="2", rules=3), list[str]()
+    found = read_labelled(["a.csv"], reading, notes, "1")
+    assert ([one.text for one in found], notes) == (["fine", "so bad"], [])
+
+
 def test_what_is_changed_is_told() -> None:
     Path("a.jsonl").write_text(
         '{"text": "one\\r\\ntwo", "label": 1}\n{"text": " ", "label": 1}\n'
@@ -99,10 +127,26 @@ WRONG = {
     "a null": ("a.jsonl", '{"text": "x", "label": null}', "a.jsonl: row 1: no label"),
     "a short row": ("a.csv", "text,label\ndull\n", "a.csv: line 2 has 1 of 2 cells"),
     "a long row": ("a.csv", "text,label\nfine, I say,good\n", "a.csv: line 2 has 3 cells"),
-    "fractions": ("a.jsonl", '{"text": "x", "label": 0.5}', "row 1: the label is a fraction"),
+    "fractions": (
+        "a.jsonl",
+        '{"text": "x", "label": 0.5}',
+        "row 1: the label is the fraction 0.5, not a name; choose another --label-column",
+    ),
+    "whole fractions": (
+        "a.jsonl",
+        '{"text": "x", "label": 1.0}',
+        "the fraction 1.0, not a name; write whole numbers or names, or choose another",
+    ),
     "a list": ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label is a list"),
     "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is a number, not text"),
     "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
+    "no header below": ("a.csv", "\nfine,good\n", "no column text, but fine, good; choose"),
+    "a title": (
+        "a.csv",
+        "# exported, c\ntext,label\nfine,good\n",
+        "a.csv: there is no column text in its first line, but in line 2; delete the lines above",
+    ),
+    "a title of a text": ("a.txt", "A title\nlabel;text\ngood;fine\n", "but in line 2; delete"),
     "no such column": ("a.csv", "text,stars\nfine,5\n", "no column label, but text, stars"),
     "no such key": ("a.jsonl", '{"text": "x", "stars": 5}', "there is no column label"),
     "no format": ("a.txt", "Call me Ishmael.\n", "neither a table with the columns text and label"),
@@ -124,6 +168,26 @@ def test_what_is_wrong_is_told_with_its_place(case: str) -> None:
         read(name)
     assert error.value.exit_code in (2, 65)
     assert "\n" not in str(error.value)
+
+
+def test_what_parquet_can_hold_is_called_what_it_is() -> None:
+    """Dates and bytes were called records."""
+    day, names = datetime.date(2024, 1, 31), ["x", "y"]
+    for label, kind in ((day, "date"), (b"good", "bytes"), (Decimal("1.5"), "Decimal")):
+        parquet.write_table(pa.table({"text": names, "label": [label] * 2}), "a.parquet")
+        found = f"row 1: the label is of the type {kind}, not a name; choose another --label-column"
+        with pytest.raises(BadDataError, match=found):
+            read("a.parquet")
+    parquet.write_table(pa.table({"text": names, "label": [float("nan")] * 2}), "a.parquet")
+    with pytest.raises(BadDataError, match="row 1: no label in the column label"):
+        read("a.parquet")
+
+
+def test_a_line_end_that_stays_is_told_once() -> None:
+    Path("a.txt").write_text("__label__good one\u2028two\n")
+    notes: list[str] = []
+    assert read("a.txt", notes=notes) == [("one\u2028two", "good")]
+    assert notes == ["a.txt: kept 1 × LS (U+2028): only LF ends a line"]
 
 
 def test_columns_are_for_tables() -> None:

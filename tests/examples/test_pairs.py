@@ -86,12 +86,50 @@ def test_columns_can_be_named_and_lie_deeper() -> None:
         read("c.tsv", label="source")
 
 
+def test_all_first_lines_show_what_separates_cells() -> None:
+    """The first line alone did: "Hello, world" was cut in two."""
+    content = "Hello, world;Hallo, Welt\nGood, good;Gut\n"
+    Path("a.csv").write_text(content)
+    notes: list[str] = []
+    pairs = read_pairs(["a.csv"], Reading(), None, notes)
+    assert pairs == [Pair("Hello, world", "Hallo, Welt"), Pair("Good, good", "Gut")]
+    assert notes == ["a.csv: its cells are separated by semicolons"]
+    Path("long.csv").write_text(content + 'One;"1\n2"\n' * 30)
+    assert read("long.csv")[2:] == [Pair("One", "1\n2")] * 30
+    assert read_pairs(["a.csv"], Reading(rules=3), None, [])[0] == Pair("Hello", " world;Hallo")
+
+
+def test_cells_that_two_signs_may_separate_are_told_and_a_line_decides() -> None:
+    content = "Hi,there;Hallo\nBye,you;Ade\n"
+    Path("a.csv").write_text(content)
+    notes: list[str] = []
+    assert read_pairs(["a.csv"], Reading(), None, notes)[0] == Pair("Hi", "there;Hallo")
+    assert notes == [
+        "a.csv: its cells are separated by commas; semicolons would fit as well "
+        "(write sep=; as its first line to choose them)"
+    ]
+    Path("a.csv").write_text(f"sep=;\n{content}")
+    assert read("a.csv")[0] == Pair("Hi,there", "Hallo")
+    Path("b.csv").write_text("Hi; you,Hallo; du\nyes,ja\n")
+    assert read("b.csv")[0] == Pair("Hi; you", "Hallo; du")
+
+
 def test_what_is_not_used_is_said() -> None:
     Path("anki.tsv").write_text("Go.\tGeh.\tCC-BY 2.0\nHi.\tHallo!\tCC-BY 2.0\n")
     notes: list[str] = []
     found = read_pairs(["anki.tsv"], Reading(), None, notes)
     assert found[1] == Pair("Hi.", "Hallo!")
     assert notes == ["anki.tsv: its columns from the third on are not used"]
+
+
+def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
+    Path("a.csv").write_text("yes,ja\nwell, yes,doch\n")
+    for names in ({}, {"text": "1", "label": "2"}):
+        with pytest.raises(CharRNNError, match=r"a\.csv: line 2 has 3 cells, the first 2; put"):
+            read("a.csv", **names)
+    reading, notes = Reading(rules=3), list[str]()
+    assert read_pairs(["a.csv"], reading, None, notes)[1] == Pair("well", " yes")
+    assert notes == ["a.csv: its columns from the third on are not used"]
 
 
 @pytest.mark.parametrize(
@@ -140,9 +178,17 @@ def test_a_column_that_is_not_there() -> None:
     Path("a.tsv").write_text("en\tde\nyes\tja\n")
     with pytest.raises(CharRNNError) as caught:
         read("a.tsv", text="en", label="fr")
-    assert str(caught.value) == "a.tsv: there is no column fr; choose --label-column from en, de"
+    choice = (
+        "choose --label-column from en, de, or a number from 1 to 2 if its first line is no header"
+    )
+    assert str(caught.value) == f"a.tsv: there is no column fr; {choice}"
     with pytest.raises(CharRNNError, match="no column source; choose --text-column from en, de"):
         read("a.tsv", label="de")
+    Path("b.tsv").write_text("# a\tb\nsource\ttarget\nyes\tja\n")
+    with pytest.raises(
+        CharRNNError, match="no column source in its first line, but in line 2; del"
+    ):
+        read("b.tsv")
 
 
 def test_two_files_must_belong_together() -> None:
@@ -192,6 +238,24 @@ def test_columns_of_the_training_do_not_make_two_files_of_lines_tables() -> None
     assert lines == [Pair("one, two", "eins, zwei"), Pair("three", "drei")]
     tables = read_pairs(["c.txt", "d.txt"], reading, "de", [], named=False)
     assert tables == [Pair("one", "eins"), Pair("two", "zwei")]
+
+
+def test_two_files_that_may_be_tables_by_the_numbers_of_the_training_are_told_as_lines() -> None:
+    Path("c.txt").write_text("one,eins\n")
+    Path("d.txt").write_text("two,zwei\n")
+    notes: list[str] = []
+    reading = Reading(text_column="1")
+    lines = read_pairs(["c.txt", "d.txt"], reading, "2", notes, named=False)
+    assert lines == [Pair("one,eins", "two,zwei")]
+    assert notes == [
+        "c.txt, d.txt: their lines are taken for pairs; if they are tables without a header, "
+        "give --text-column 1 and --label-column 2 again"
+    ]
+    tables = read("c.txt", "d.txt", text="1", label="2")
+    assert tables == [Pair("one", "eins"), Pair("two", "zwei")]
+    Path("d.txt").write_text("two\n")
+    read_pairs(["c.txt", "d.txt"], reading, "2", notes, named=False)
+    assert len(notes) == 1
 
 
 def test_one_file_of_plain_text_is_no_pairs() -> None:

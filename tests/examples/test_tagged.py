@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -193,7 +195,17 @@ WRONG = {
     "no type": ("a.conll", "Ann B\n", "a.conll: line 1: 'B' is not a tag"),
     "a short row": ("a.conll", "Ann NN B-x\nLee I-x\n", "line 2 has 2 columns, line 1 has 3"),
     "one column": ("a.conll", "Ann\n", "a.conll: line 1 has 1 column;"),
-    "commas": ("a.csv", "Ann,B-x\n", "a.csv: line 1 has 1 column;"),
+    "commas": ("a.csv", "Ann,B-x\n", "a.csv: line 1 has cells between commas; write a word, a tab"),
+    "a header with commas": (
+        "a.csv",
+        "Sentence #,Word,POS,Tag\nSentence: 1,Ann,NNP,B-x\n",
+        "a.csv: line 1 has cells between commas; write a word, a tab and its tag on each line",
+    ),
+    "a comment": (
+        "a.conll",
+        "Ann B-x\n\n# sent_id = 2\nLee B-x\n",
+        "a.conll: line 3 begins with # and ends with no tag; delete comments and headers",
+    ),
     "no word": ("a.conll", "Ann\tO\n\tB-x\n", "a.conll: line 2 has a tag without a word"),
     "nothing": ("a.conll", "\n\n", "a.conll: no text with tags in it"),
     "no spans": ("a.jsonl", '{"text": "x"}', "a.jsonl: row 1 has no spans"),
@@ -242,6 +254,52 @@ WRONG = {
         "the spans 0–2 and 1–3 overlap",
     ),
 }
+
+
+GERMEVAL = (
+    "#\thttp://example.org [2009-10-17]\n1\tIn\tO\tO\n2\tKassel\tB-LOC\tO\n3\t.\tO\tO\n\n"
+    "#\thttp://example.org [2009-10-18]\n1\tAnn\tB-PER\tO\n2\tgeht\tO\tO\n\n"
+)
+TREES = (
+    "# sent_id = 1\n# text = Im Haus\n1-2\tIm\t_\t_\t_\n1\tIn\tin\tADP\t_\n2\tdem\tder\tDET\t_\n"
+    "3\tHaus\tHaus\tNOUN\t_\n\n# sent_id = 2\n1\tAnn\tAnn\tPROPN\t_\n"
+)
+
+
+@pytest.mark.skipif(shutil.which("awk") is None, reason="runs awk")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (GERMEVAL, [("In Kassel .", ["O", "B-LOC", "O"]), ("Ann geht", ["B-PER", "O"])]),
+        (
+            GERMEVAL.replace("\t", " "),
+            [("In Kassel .", ["O", "B-LOC", "O"]), ("Ann geht", ["B-PER", "O"])],
+        ),
+        (TREES, [("In dem Haus", ["B-ADP", "B-DET", "B-NOUN"]), ("Ann", ["B-PROPN"])]),
+    ],
+    ids=["GermEval", "spaces", "CoNLL-U"],
+)
+def test_numbers_of_words_are_no_words_and_the_command_shown_drops_them(
+    content: str, expected: list[tuple[str, list[str]]]
+) -> None:
+    """The words learnt were 1, 2, 3."""
+    Path("a.tsv").write_text(content)
+    with pytest.raises(
+        BadDataError, match=r"^a\.tsv: its first column numbers the words; "
+    ) as error:
+        read("a.tsv")
+    command = str(error.value).partition("drop it: ")[2]
+    command = command.replace("FILE", "a.tsv").replace("NEW", "a.conll")
+    subprocess.run(["sh", "-c", command], check=True)
+    assert [(one.text, one.tags) for one in read("a.conll")] == expected
+
+
+def test_a_run_begun_before_goes_on_with_numbers_for_words() -> None:
+    Path("a.conll").write_text("1 Ann B-PER\n2 left O\n")
+    (found,) = read_tagged(["a.conll"], Reading(rules=3), [])
+    assert found.text == "1 2"
+    Path("a.conll").write_text("1 CD O\n2 CD O\n4 CD O\n\n1 CD O\n")  # numbers, but not of words
+    assert [one.text for one in read("a.conll")] == ["1 2 4", "1"]
 
 
 @pytest.mark.parametrize("case", WRONG)

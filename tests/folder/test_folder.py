@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from charrnn.folder.reading import find_model, read_model
 from charrnn.folder.record import ModelRecord, model_files
 from tests.conftest import VERSE, V, small_config
 
+Form = Literal["NFC", "NFD"]
 TOKENIZER = CharTokenizer("\n abcdefghi")
 CONFIG = small_config("lstm")
 
@@ -198,6 +201,50 @@ def test_a_folder_that_holds_something_is_never_written_over(tmp_path: Path) -> 
         create_folder(tmp_path / "precious.txt" / "model")
     with pytest.raises(CannotCreateError, match=r"null (byte|character)"):
         create_folder(tmp_path / "no\0path")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+def test_what_git_or_an_editor_does_to_texts_is_told_as_what_it_is(model: Path, name: str) -> None:
+    """It was called damage."""
+    data = (model / name).read_bytes()
+    (model / name).write_bytes(data.replace(b"\n", b"\r\n"))
+    with pytest.raises(BadDataError, match=rf"{name}: line ends were changed; copy .* as it is"):
+        load(model)
+    (model / name).write_bytes(b"\xef\xbb\xbf" + data)
+    with pytest.raises(BadDataError, match=rf"{name}: it got a byte order mark; copy"):
+        load(model)
+    (model / "manifest.json").unlink()
+    with pytest.warns(UserWarning, match=r"no manifest\.json"):
+        load(model)
+
+
+def test_a_model_of_another_program_is_none(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "vocab_size": 50257}')
+    with pytest.raises(BadDataError, match=r"is not a charrnn model: .* name a model that charrnn"):
+        load(tmp_path)
+
+
+def test_what_is_named_in_place_of_a_model_folder_is_told() -> None:
+    CharRNN(CONFIG).save_pretrained("t/nest/my book", TOKENIZER)
+    Path("t/book.zip").write_bytes(b"PK")
+    for name, message in (
+        ("t/book.zip", r"t/book\.zip is a file, not a model folder; unpack it"),
+        ("t/nest/my book/model.safetensors", r"is a file, .*; name its folder, 't/nest/my book'"),
+        ("t/nest", r"t/nest: no config\.json in it; name a model folder in it, 't/nest/my book'"),
+    ):
+        with pytest.raises(MissingInputError, match=message):
+            load(name)
+
+
+@pytest.mark.parametrize("saved", ["NFC", "NFD"])
+def test_a_name_is_found_in_the_other_normal_form(saved: Form) -> None:
+    """Macs write ü in the names of files as two characters."""
+    name = unicodedata.normalize(saved, "bücher")
+    for shelf in ("", "checkpoints/"):
+        CharRNN(CONFIG).save_pretrained(f"{shelf}{name}", TOKENIZER)
+        for name_here in (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
+            assert find_model(name_here) == Path(f"{shelf}{name}")
+        shutil.rmtree(f"{shelf}{name}")
 
 
 def test_find_takes_a_path_a_name_or_the_newest() -> None:

@@ -218,6 +218,41 @@ def test_a_first_line_may_name_the_separator(sign: str) -> None:
         assert found.notes == ("a.csv: dropped the byte-order mark", f"a.csv: {note}")
 
 
+@pytest.mark.parametrize("title", ["# exported", "# exported on Monday, 7 am"])
+@pytest.mark.parametrize("sign", [",", ";"])
+def test_a_title_above_the_names_of_columns_is_to_be_deleted(title: str, sign: str) -> None:
+    """A cell of the title was offered as a column, or quotation marks advised."""
+    Path("a.csv").write_text(f"{title}\n\nn{sign} text\n1{sign}one\n")
+    with pytest.raises(UsageError) as caught:
+        text_of("a.csv")
+    found = "a.csv: there is no column text in its first line, but in line 3"
+    assert str(caught.value) == f"{found}; delete the lines above it"
+
+
+def test_a_header_alone_is_told_as_one_without_the_column() -> None:
+    """A longer text was asked for."""
+    Path("a.csv").write_text("id,body\n")
+    Path("b.csv").write_text('[{"body": "one"}]\n')  # JSON by another name
+    for name, shown in (("a.csv", "id, body"), ("b.csv", '[{"body": "one"}]')):
+        with pytest.raises(UsageError) as caught:
+            text_of(name)
+        choice = f"choose --text-column from {shown}"
+        assert str(caught.value) == f"{name}: no text in a column text; {choice}"
+
+
+def test_a_cell_that_is_called_as_the_column_is_no_name_of_it() -> None:
+    Path("a.csv").write_text("kind,body\npicture,one\ntext,two\n")
+    with pytest.raises(UsageError, match="no text in a column text; choose --text-column from kin"):
+        text_of("a.csv")
+
+
+def test_a_row_longer_than_a_first_cell_alone_may_stand_below_a_title() -> None:
+    Path("a.csv").write_text("My poems\nn,poem\n1,one\n")
+    advice = "delete the first line if it is a title, or put cells that contain"
+    with pytest.raises(BadDataError, match=f"line 2 has 2 cells, the first 1; {advice}"):
+        text_of("a.csv", text_column="body")
+
+
 def test_the_quotes_of_a_table_with_tabs_may_be_text() -> None:
     Path("a.tsv").write_text('text\tn\n"Hello" she said\t1\nhe was 6\' 2" tall\t2\n')
     found = read_corpus(["a.tsv"])

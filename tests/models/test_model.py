@@ -18,7 +18,7 @@ from charrnn.config import CellName, ModelConfig
 from charrnn.folder.reading import read_model
 from charrnn.models.loading import of_folder
 from charrnn.sampling.language_model import TIME_CHUNK
-from charrnn.text.tokenizer import CharTokenizer
+from charrnn.text.tokenizer import ByteTokenizer, CharTokenizer
 from tests.conftest import VERSE, B, H, L, T, V, small_config
 
 TOKENIZER = CharTokenizer("\n abcdefghi")
@@ -32,6 +32,15 @@ def make(config: ModelConfig) -> tuple[CharRNN, Model]:
         if "bias" in name:
             torch.nn.init.normal_(weight)
     return network, Model(config, TOKENIZER, network.weights())
+
+
+def test_a_record_to_score_does_not_hold_the_end_of_one() -> None:
+    tokenizer = ByteTokenizer("\n")
+    config = small_config("gru", vocab_size=tokenizer.vocab_size)
+    model = Model(config, tokenizer, CharRNN(config).weights())
+    with pytest.raises(CharRNNError, match="the text has a line end, where records of this model"):
+        model.log_probs("ab\ncd")
+    np.testing.assert_array_equal(model.log_probs("ab\ncd", "skip"), model.log_probs("abcd"))
 
 
 VARIANTS = [{}, {"skip": True}, {"skip": True, "embed_size": H}, {"num_layers": 1}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -41,6 +41,7 @@ from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.tasks.classify import Classifier
 from charrnn.tasks.nets import encoder
+from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.tag import Tagger
 from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import CharTokenizer
@@ -195,6 +196,16 @@ def network_of(task: Any, model: ModelConfig) -> Any:
     return network
 
 
+def report_of(pieces: Generator[int, None, Report]) -> tuple[list[int], Report]:
+    """How many examples were answered after each piece, and the report."""
+    counts = []
+    while True:
+        try:
+            counts.append(next(pieces))
+        except StopIteration as over:
+            return counts, over.value
+
+
 @pytest.mark.parametrize("name", ["classify", "tag"])
 @pytest.mark.parametrize("cell", sorted(CELLS))
 def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
@@ -205,7 +216,7 @@ def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
     for _ in scoring:
         pass
     found = task.folder(model, weights_of(network))
-    report = task.report(found)
+    _, report = report_of(task.report(found, lambda: False))
     assert scoring.result.score == pytest.approx(report.score)
     texts = [one.text for one in task.val]
     read = [as_ids(text, task.tokenizer) for text in texts]
@@ -220,6 +231,27 @@ def test_numpy_answers_as_pytorch_does(name: str, cell: CellName) -> None:
             tagger = Tagger(found)
             own = np.concatenate([tagger.scores([one.text], [one.words])[0] for one in task.val])
     np.testing.assert_allclose(own, wanted, atol=3e-6)
+
+
+def test_a_report_that_has_to_end_early_is_on_examples_from_all_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file may be in the order of its labels."""
+    monkeypatch.setattr(classify.Classification, "answered_at_once", 5)
+    data, task = task_of("classify")
+    network = network_of(task, model_of(data, "gru"))
+    found = task.folder(model_of(data, "gru"), weights_of(network))
+    seen, judged = [], Classifier.judged
+
+    def watched(model: Classifier, examples: Any, answers: Any) -> Report:
+        seen.append(examples)
+        return judged(model, examples, answers)
+
+    monkeypatch.setattr(Classifier, "judged", watched)
+    assert report_of(task.report(found, lambda: False))[0] == [4, 8, 12]
+    counts, part = report_of(task.report(found, lambda: True))
+    assert counts == [part.count] == [4]
+    assert seen == [list(task.val), list(task.val[::3])]
 
 
 @pytest.mark.parametrize(("rules", "smoothing"), [(RULES, classify.SMOOTHING), (1, 0.0)])

@@ -12,6 +12,7 @@ import pytest
 
 import charrnn
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Mixture, Model, Reading
+from charrnn.config import Unknown
 from charrnn.models import model as models
 from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import Wanted
@@ -80,6 +81,18 @@ def test_a_prompt_is_not_several_records() -> None:
         with pytest.raises(CharRNNError, match=r"the text has a line end, .*; give only .* of one"):
             encode_prompt(tokenizer, "a\nb")
         assert encode_prompt(tokenizer, "ab").tolist()[0] == tokenizer.end_id
+
+
+@pytest.mark.parametrize("end", ["\n", "\n%\n", "<|endoftext|>"])
+def test_the_end_of_a_record_is_no_text_within_one(end: str) -> None:
+    """Its characters were read as such, by models of bytes and of what lies between separators."""
+    for tokenizer in (CharTokenizer("".join(sorted(set("?ab" + end))), end), ByteTokenizer(end)):
+        with pytest.raises(CharRNNError, match=r"the text has .*, where records of this model end"):
+            encode_prompt(tokenizer, f"a{end}b")
+        wanted: dict[Unknown, str] = {"skip": "ab", "replace": "a?b"}
+        for unknown, read in wanted.items():
+            ids = encode_prompt(tokenizer, f"a{end}b", unknown)
+            assert tokenizer.decode(ids) == end + read
 
 
 def test_a_length_cuts_a_record(model: Model) -> None:

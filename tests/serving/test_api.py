@@ -40,7 +40,11 @@ def model(trained_home: Path) -> Model:
 
 
 def test_the_client_finds_the_models(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["verse"]
+    (found,) = client.models.list()
+    assert found.id == "verse"
+    assert client.models.retrieve("verse") == found
+    with pytest.raises(openai.NotFoundError, match="there is no model 'prose'"):
+        client.models.retrieve("prose")
 
 
 def test_a_completion_is_what_generate_writes(client: openai.OpenAI, model: Model) -> None:
@@ -271,6 +275,16 @@ def test_what_is_refused(
     assert reply.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("prompt", [rb"\ud83d", rb"so \ud83d it", rb"\ude00", b"\xed\xa0\xbd"])
+def test_half_a_character_is_told_as_what_it_is(server: Server, prompt: bytes) -> None:
+    """It was "not JSON: Input data was truncated"."""
+    reply = server.ask("POST", "/v1/completions", b'{"prompt": "' + prompt + b'"}')
+    assert (reply.status, reply.json["error"]["code"]) == (400, "invalid_json")
+    assert "half a character (a lone surrogate)" in reply.json["error"]["message"]
+    cut = server.ask("POST", "/v1/completions", b'{"prompt": "' + prompt)
+    assert "not JSON" in cut.json["error"]["message"]
+
+
 def test_a_body_without_a_length_is_limited_too(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sending:
         head = b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -316,13 +330,47 @@ def test_a_key_an_origin_and_a_name_that_are_allowed(trained_home: Path) -> None
         right = {"Authorization": "Bearer s3cret"}
         reply = server.ask("GET", "/v1/models", Host="box.lan:80", **right)
         assert reply.status == 200
+        assert server.ask("GET", "/v1/models", Authorization="bearer s3cret").status == 200
         assert server.ask("GET", "/health").status == 200
         preflight = {"Access_Control_Request_Method": "POST", "Origin": "https://a.example"}
         reply = server.ask("OPTIONS", "/v1/completions", **preflight)
         assert reply.status == 200
         assert reply.headers["access-control-allow-origin"] == "https://a.example"
-        reply = server.ask("GET", "/v1/models", Origin="https://a.example", **right)
-        assert reply.headers["access-control-allow-origin"] == "https://a.example"
+        sent = "authorization,content-type,x-stainless-os"  # by OpenAI's client
+        preflight["Access_Control_Request_Headers"] = sent
+        reply = server.ask("OPTIONS", "/v1/completions", **preflight)
+        assert (reply.status, reply.headers["access-control-allow-headers"]) == (200, sent)
+        for key, status in ((right, 200), ({}, 401)):  # a page may read why it is refused
+            reply = server.ask("GET", "/v1/models", Origin="https://a.example", **key)
+            assert reply.status == status
+            assert reply.headers["access-control-allow-origin"] == "https://a.example"
+        other = server.ask("GET", "/v1/models", Origin="https://b.example", **right)
+        assert (other.status, other.json["error"]["code"]) == (403, "origin_not_allowed")
+        assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "advice"),
+    [
+        ("--allow-origin", "https://a.example/", "give https://a.example"),
+        ("--allow-origin", "https://A.example:443", "give https://a.example"),
+        ("--allow-origin", "http://bücher.example:81/x", "give http://xn--bcher-kva.example:81"),
+        ("--allow-origin", "a.example", "give one such as https://example.org"),
+        ("--allow-origin", "https://*.example", "give one such as https://example.org"),
+        ("--allow-origin", "http://a:b", "give one such as https://example.org"),
+        ("--allow-host", "Box.lan:8765", "give box.lan"),
+        ("--allow-host", "http://box.lan/", "give box.lan"),
+        ("--allow-host", "bücher.lan", "give xn--bcher-kva.lan"),
+        ("--allow-host", "*.lan", "give a name alone, such as box.example.org"),
+    ],
+)
+def test_names_that_no_request_would_have_are_refused_when_the_server_starts(
+    home: Path, option: str, value: str, advice: str
+) -> None:
+    done = commands.run(home, "serve", "verse", "--port", 0, option, value)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"charrnn: {option} is {value!r}, which ")
+    assert done.stderr.endswith(f"; {advice}\n")
 
 
 @pytest.mark.parametrize("key", ["clé", " key", "key ", "k\ney"])

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.sharing.bundle import bundle
 from tests.sharing.travelling import folder_of
 
@@ -28,3 +28,12 @@ def test_a_model_that_has_diverged_makes_no_page(tmp_path: Path) -> None:
     for exact in (False, True):
         with pytest.raises(CharRNNError, match="predicts NaN or infinity"):
             bundle(replace(folder, weights=weights), exact=exact)
+
+
+def test_a_card_that_is_a_link_to_somewhere_else_is_not_put_into_a_page(tmp_path: Path) -> None:
+    """In a folder from somebody else, it could lead to any file of the one who shares the page."""
+    folder = folder_of(tmp_path / "model", "gru")
+    (tmp_path / "secret").write_text("a key")
+    (folder.path / "README.md").symlink_to("../secret")
+    with pytest.raises(BadDataError, match="a link to somewhere else"):
+        bundle(folder)

@@ -50,7 +50,7 @@ def python(cwd: Path, code: str, **environment: str) -> str:
 def test_the_server_answers_as_the_page_shows(desk: Path) -> None:
     (serve,) = [line for line in SHOWN if line.startswith("charrnn serve")]
     curls = [line for line in SHOWN if line.startswith("curl")]
-    assert len(curls) == 5
+    assert len(curls) == 6
     if not shutil.which("curl"):
         pytest.skip("Debian's package curl is not installed")
     with started(desk, *serve.split()[2:]) as server:
@@ -66,7 +66,8 @@ def test_the_server_answers_as_the_page_shows(desk: Path) -> None:
         assert found[1].endswith("data: [DONE]\n\n")
         assert len(json.loads(found[2])["nats"]) == len("it is mine")
         assert json.loads(found[3])["data"][0]["id"] == "book"
-        assert json.loads(found[4]) == {"status": "ok"}
+        assert json.loads(found[4]) == json.loads(found[3])["data"][0]
+        assert json.loads(found[5]) == {"status": "ok"}
         (client,) = [code for code in CODE if "openai" in code]
         shown = python(desk, brief(client).replace("8765", str(server.port)))
         assert shown == text + "\n"

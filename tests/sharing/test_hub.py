@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -120,12 +121,32 @@ def test_the_head_of_the_card_is_what_the_hub_reads(hub: Hub, home: Path, run: R
     assert card.read_text() == own, "the folder stays as it was"
     assert "datasets" not in found, "the text is a file of this machine"
 
-    card.write_text("---\nlicense: other\nthumbnail: a.png\n---\n# Mine\n\nWords of my own.\n")
+    head = "license: other\nthumbnail: a.png\ntags: [poetry, lstm]"
+    card.write_text(f"---\n{head}\n---\n# Mine\n\nWords of my own.\n")
     assert run("push", "verse", "ann/novel", "--license", "mit", "--public").returncode == 0
     _, head, body = repository.files["README.md"].decode().split("---\n", 2)
     assert yaml.safe_load(head)["thumbnail"] == "a.png"
     assert yaml.safe_load(head)["license"] == "mit"
+    assert yaml.safe_load(head)["tags"] == ["poetry", "lstm", "charrnn", "character-level"]
     assert body.strip() == "# Mine\n\nWords of my own."
+
+
+def test_a_card_that_charrnn_wrote_names_the_repository_that_it_goes_to(
+    hub: Hub, home: Path, run: Run
+) -> None:
+    """It was taken for the owner's own words once the folder had another name."""
+    shutil.copytree(home / "checkpoints/verse", home / "copy")
+    for model in ("copy", "hf://ann/novel"):
+        if model == "copy":
+            with (home / "copy/README.md").open("a") as file:
+                file.write("\nWords of my own.\n")
+        name = "ann/novel" if model == "copy" else "ann/second"
+        assert run("push", model, name, "--license", "mit").returncode == 0
+        card = hub.repositories["model", name].files["README.md"].decode()
+        _, _, body = card.split("---\n", 2)
+        assert body.startswith(f"# {name.removeprefix('ann/')}\n")
+        assert f"    charrnn sample hf://{name} --temp" in body
+        assert body.endswith("not trained on.\n\nWords of my own.\n")
 
 
 def test_a_space_holds_the_page(hub: Hub, run: Run) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -57,6 +59,30 @@ def test_llm_lists_the_models_and_writes_with_them(installed: Path, home: Path) 
         "the ", max_new_tokens=40, seed=3, temperature=0.5
     )
     assert (done.returncode, done.stdout) == (0, expected + "\n"), done.stderr
+
+
+def test_llm_lists_no_models_that_write_nothing(installed: Path, home: Path) -> None:
+    """It listed whatever had weights in a file of this name."""
+    bert, classifier = home / "bert", home / "checkpoints" / "classifier"
+    shutil.copytree(home / "checkpoints" / "verse", classifier)
+    config = json.loads((classifier / "config.json").read_text())
+    config |= {"format_version": 2, "task": {"name": "classify"}}
+    (classifier / "config.json").write_text(json.dumps(config))
+    bert.mkdir()
+    (bert / "model.safetensors").write_bytes(b"")
+    assert "charrnn/bert" not in run(installed, home, "models", "list").stdout
+    (bert / "config.json").write_text('{"model_type": "bert"}')
+    listed = run(installed, home, "models", "list").stdout
+    assert "charrnn/verse" in listed
+    assert "charrnn/bert" not in listed
+    assert "charrnn/classifier" not in listed
+
+
+def test_a_warning_is_one_line(installed: Path, home: Path) -> None:
+    (home / "checkpoints" / "verse" / "manifest.json").unlink()
+    done = run(installed, home, "-m", "charrnn/verse", "the", "-o", "max_tokens", "9")
+    said = "charrnn: checkpoints/verse has no manifest.json: damage can't be detected\n"
+    assert (done.returncode, done.stderr) == (0, said)
 
 
 def test_what_is_wrong_is_one_line(installed: Path, home: Path) -> None:

@@ -203,6 +203,42 @@ def test_the_keyboard_stays_on_what_can_not_be_added(browser: Browser, tmp_path:
     assert found == [True, "true", ""]
 
 
+def test_a_model_of_characters_may_know_the_replacement_character(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """It was called part of a character, as in models of bytes, and could not be added."""
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer("ab\ufffd"))
+    opened(browser, written(folder, tmp_path / "page.html"))
+    _wait(lambda: "\ufffd" in text_of(browser, "likely"))
+    browser.run(
+        """
+        const buttons = [...element("likely").children];
+        return buttons.find((button) => button.dataset.text === "\\ufffd").click();"""
+    )
+    assert browser.run('return element("prompt").value;') == "\ufffd"
+
+
+def test_text_from_right_to_left_leaves_the_words_around_it_in_order(
+    browser: Browser, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer("אב"))
+    opened(browser, written(folder, tmp_path / "page.html"))
+    _wait(lambda: "א" in text_of(browser, "likely"))
+    found = browser.run(
+        """
+        const button = element("likely").firstChild, box = (part) => part.getBoundingClientRect();
+        const directions = ["prompt", "text", "stop-text"].map((id) => {
+          element(id).value = "א";
+          return getComputedStyle(element(id)).direction;
+        });
+        return [getComputedStyle(button.firstChild).unicodeBidi, directions,
+          box(button.firstChild).right <= box(button.lastChild).left,
+          summaryOf([{ text: "א", nats: 1 }, { text: "ב", nats: 2 }])];"""
+    )
+    assert found[:3] == ["isolate", ["rtl"] * 3, True]
+    assert found[3].endswith('bits: \u2068ב\u2069 after \u2068"א"\u2069.')
+
+
 def test_the_greatest_surprise_may_be_the_first_character(browser: Browser, tmp_path: Path) -> None:
     opened(browser, written(folder_of(tmp_path / "model", "gru"), tmp_path / "page.html"))
     said = browser.run(
@@ -210,8 +246,8 @@ def test_the_greatest_surprise_may_be_the_first_character(browser: Browser, tmp_
         const costs = (...nats) => nats.map((one, k) => ({ text: "abc"[k], nats: one }));
         return [costs(3, 1, 2), costs(null, 1, 2), costs(0, 0, 0)].map(summaryOf);"""
     )
-    assert said[0].endswith("The greatest surprise, 4.3 bits: a at the very beginning.")
-    assert said[1].endswith('The greatest surprise, 2.9 bits: c after "ab".')
+    assert said[0].endswith("The greatest surprise, 4.3 bits: \u2068a\u2069 at the very beginning.")
+    assert said[1].endswith('surprise, 2.9 bits: \u2068c\u2069 after \u2068"ab"\u2069.')
     assert said[2] == "0 bits per character, over 3."
 
 

@@ -311,6 +311,20 @@ def test_empty_records_cost_nothing_and_are_not_counted(tmp_path: Path) -> None:
     assert [one["nats"] for one in empty] == [None, None]
 
 
+def test_blocks_lie_between_blank_lines_as_in_python(tmp_path: Path) -> None:
+    """The line end of a file was part of the last block, and a third one of the next."""
+    folder = folder_of(tmp_path / "model", "gru", CharTokenizer(CHARACTERS, end="\n\n"))
+    texts = ["a<\n\né", "a<\n\né\n", "\na<\n\n\né\n", "a<\n \né"]
+    code = f"return Promise.all({json.dumps(texts)}.map((one) => model.score(one)));"
+    alone, *others = in_runtime(folder, code)
+    assert [one["text"] for one in alone] == ["a", "<", "\n\n", "é", ""]
+    assert others == [alone] * 3
+    code = """
+        const ids = ["\\n\\n", "\\n\\n\\n", "\\n \\n"].map((end) => model.idsBefore(`a${end}<`));
+        return new Set(ids.map(String)).size;"""
+    assert in_runtime(folder, code) == 1
+
+
 def test_unknown_characters_are_named(tmp_path: Path) -> None:
     code = r"""
         const messages = [];
@@ -392,13 +406,19 @@ def test_what_was_read_is_not_read_again_and_changes_nothing(tmp_path: Path) -> 
 def test_the_model_folder_that_it_gives_back_is_whole(
     exact: bool, cell: CellName, tmp_path: Path
 ) -> None:
-    folder = folder_of(tmp_path / "näme", cell, num_layers=3)
+    folder = folder_of(tmp_path / "näme: می\u200cخواهم", cell, num_layers=3)
+    with (folder.path / "README.md").open("a", encoding="utf-8") as card:
+        card.write("Licence: mit. Über alles.\n")
     code = "return Array.from(new Uint8Array(await (await model.archive()).arrayBuffer()));"
     zipped = tmp_path / "model.zip"
     zipped.write_bytes(bytes(in_runtime(folder, code, exact=exact)))
     shutil.unpack_archive(zipped, tmp_path / "back")
-    back = read_model(tmp_path / "back" / "näme")  # compares each file with the manifest
+    back = read_model(
+        tmp_path / "back" / "näme_ می\u200cخواهم"
+    )  # compares each file with the manifest
     assert (back.record, back.tokenizer) == (folder.record, folder.tokenizer)
     weights = pack(folder.weights, exact=exact).weights
     assert all(np.array_equal(back.weights[name], weights[name]) for name in folder.weights)
-    assert ("rounded" in (back.path / "README.md").read_text()) is not exact
+    card_text = (back.path / "README.md").read_text("utf-8")
+    assert ("rounded" in card_text) is not exact
+    assert "Licence: mit. Über alles.\n" in card_text

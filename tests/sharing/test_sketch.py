@@ -55,6 +55,25 @@ def test_settings_of_a_sketch_may_be_text_and_wrong_ones_are_refused(tmp_path: P
     assert one == several == whole.partition("é")[0] != whole
 
 
+def test_the_loop_of_the_header_ends_a_record(tmp_path: Path) -> None:
+    """It fed the sample, which is empty at an end, and so never left the record."""
+    lines = script(bundle(folder_of(tmp_path / "other", "gru"))).splitlines()
+    (fed,) = [line.strip() for line in lines if line.startswith("     await charRNN.feed(next")]
+    code = f"""
+        const chances = async () => (await charRNN.predict(0)).probabilities;
+        await charRNN.feed("");
+        const begun = await chances();
+        await charRNN.feed("ab");
+        const end = begun.findIndex(({{ char }}) => char === "");
+        const next = {{ ...(await charRNN.predict(0)), sample: "", id: end }};
+        const before = JSON.stringify(await chances());
+        {fed}
+        return [before, JSON.stringify(await chances())];"""
+    known = CharTokenizer("abcd", end="\n")
+    before, after = in_sketch(folder_of(tmp_path / "model", "gru", known), code)
+    assert before != after, "the end was read"
+
+
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
 def test_a_sketch_reads_the_last_record_of_what_it_is_fed(kind: str, tmp_path: Path) -> None:
     known = CharTokenizer("abcd", end="\n") if kind == "characters" else ByteTokenizer(end="\n")

@@ -20,6 +20,7 @@ __all__ = [
     "MISSING",
     "SEARCHED",
     "MissingColumnError",
+    "choice",
     "column_of",
     "documents",
     "doubled",
@@ -90,8 +91,8 @@ def documents(
                 continue
             if isinstance(text, _Other):
                 found = f"row {number} holds {_shown(text.value)} in the column {column}, no text"
-                choice = _choice(column, _columns(record))
-                raise UsageError(f"{name}: {found}", f"mend it, or {choice}")
+                advice = f"mend it, or {choice(column, _columns(record))}"
+                raise UsageError(f"{name}: {found}", advice)
             empty += 1
             if text is MISSING:
                 missing += 1
@@ -100,7 +101,7 @@ def documents(
                 break
     if number == missing and known:
         found = f"{name}: no text in a column {column}"
-        raise MissingColumnError(found, _choice(column, known))
+        raise MissingColumnError(found, choice(column, known))
     everything = [*notes, *hints, *cleaner.notes(), *_without_text(path, empty, number)]
     if everything:
         yield Piece(name, "", first=False, notes=tuple(everything))
@@ -192,7 +193,7 @@ def _columns(value: object, before: str = "") -> Iterator[str]:
         yield from _columns(inner, f"{before}{name}.") if deeper else [f"{before}{name}"]
 
 
-def _choice(column: str, columns: Iterable[str]) -> str:
+def choice(column: str, columns: Iterable[str]) -> str:
     """What to do about a column without text."""
     names = listing(one for one in columns if one != column)
     return f"choose --text-column from {names}" if names else "check the table"

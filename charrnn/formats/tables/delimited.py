@@ -6,7 +6,8 @@ import csv
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from charrnn.config import Reading
@@ -14,13 +15,70 @@ from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
 from charrnn.errors import BadDataError
-from charrnn.formats.tables.columns import column_of, documents, doubled
+from charrnn.formats.tables.columns import (
+    MissingColumnError,
+    choice,
+    column_of,
+    documents,
+    doubled,
+)
 
-__all__ = ["DELIMITERS", "SEPARATED", "cells", "header_in", "longer", "rows"]
+__all__ = [
+    "DELIMITERS",
+    "SEPARATED",
+    "Widths",
+    "cells",
+    "header_in",
+    "line_with",
+    "longer",
+    "rows",
+    "titled",
+]
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SEPARATED = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # a first line, as Excel reads it
+ALIKE = 20  # first lines that show how cells are separated, where one does not
 TRIED = 1 << 24  # characters in which the quotes of a table with tabs are looked at
+
+
+class Widths:
+    """How many cells the rows of a table without a header have, so that no part of a text is lost.
+
+    Empty cells at the end of a row may be there or not.
+
+    Args:
+        name: of the table.
+        last: the number of the last column that is read.
+    """
+
+    def __init__(self, name: str, last: int) -> None:
+        self._name, self._last = name, last
+        self._first: list[str] = []
+        self._counts: dict[int, int] = {}  # of cells, each with the first line that has so many
+
+    def add(self, line: int, row: Sequence[str]) -> None:
+        """The next row.
+
+        Raises:
+            BadDataError: if it has more cells than the first, of which the last is read.
+        """
+        cells = list(row)
+        while len(cells) > self._last and not cells[-1].strip():
+            del cells[-1]
+        self._first = self._first or cells
+        if len(cells) > len(self._first) == self._last:
+            raise longer(self._name, line, cells, self._first)
+        self._counts.setdefault(len(cells), line)
+
+    def notes(self) -> list[str]:
+        """What is to be told of rows that differ."""
+        least, most = min(self._counts, default=0), max(self._counts, default=0)
+        if least == most:
+            return []
+        return [
+            f"its rows have {least} to {most} cells, {most} first in line {self._counts[most]:,}; "
+            "put cells that contain the separator in quotation marks"
+        ]
 
 
 def rows(source: Source, reading: Reading) -> Iterator[Piece]:
@@ -32,7 +90,7 @@ def rows(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     found = cells(source, reading, notes, lambda first: column_of(reading) in first)
-    return documents(source.name, _records(source.name, found, reading, notes), reading, notes)
+    return documents(source.name, _records(source, found, reading, notes), reading, notes)
 
 
 def cells(
@@ -63,10 +121,21 @@ def cells(
         notes.append(f"left out its first line, {first.strip()}, which names what separates cells")
         first = next(found, "")
         before += 1
-    delimiter = named[1] if named else _delimiter(first, is_header, usual)
-    if delimiter != usual and not named:
+    start, is_whole = [first], False
+    fitting = [named[1]] if named else _fitting(first, is_header, usual)
+    if len(fitting) > 1 and reading.rules > 3:
+        start = [first, *islice(found, ALIKE - 1)]
+        fitting = _alike(start, fitting)
+    delimiter = fitting[0]
+    if len(fitting) > 1 and reading.rules > 3:
+        notes.append(
+            f"its cells are separated by {DELIMITERS[delimiter]}; {DELIMITERS[fitting[1]]} would "
+            f"fit as well (write sep={fitting[1]} as its first line to choose them)"
+        )
+    elif delimiter != usual and not named:
         notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
-    start, is_whole = _start(first, found) if delimiter == "\t" else ([first], False)
+    if delimiter == "\t":
+        start, is_whole = _start(start, found)
     quoting = delimiter != "\t" or _is_quoted(start, is_whole)
     if not quoting:
         notes.append("its quotation marks are read as text")
@@ -87,23 +156,67 @@ def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[st
     return next(filter(is_header, ([cell.strip() for cell in row], row)), None)
 
 
-def _delimiter(first: str, is_header: Callable[[list[str]], bool], usual: str) -> str:
-    """What separates the cells: that with which the first line is a header, else the most cells."""
+def line_with(names: Sequence[str], start: str) -> int:
+    """The number of a line with these names below a title or a comment; 0 if there is none.
+
+    A title has fewer cells, a comment begins with #: other cells may hold such a word by chance.
+
+    Args:
+        names: of columns.
+        start: the first characters of a table, of which few lines are looked at.
+    """
+    lines = start.splitlines()[:ALIKE]
+    title = next(filter(str.strip, lines), "")
+    for number, line in enumerate(lines, 1):
+        for sign in DELIMITERS:
+            cells = [cell.strip(' "') for cell in line.split(sign)]
+            is_below = title.startswith("#") or title.count(sign) < len(cells) - 1
+            if is_below and all(name in cells for name in names):
+                return number
+    return 0
+
+
+def titled(name: str, column: str, line: int) -> tuple[str, str]:
+    """What is found, and to be done, where a title or a comment stands above the header."""
+    found = f"{name}: there is no column {column} in its first line, but in line {line}"
+    return found, "delete the lines above it"
+
+
+def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> list[str]:
+    """What may separate the cells, the likeliest first: what gives the first line most cells.
+
+    It is that alone with which the first line is a header.
+    """
     rows = dict[str, list[str]]()
     for delimiter in dict.fromkeys([usual, *DELIMITERS]):
         with suppress(csv.Error):  # who reads the rows will meet it, and say where
             rows[delimiter] = _next(csv.reader([first], delimiter=delimiter)) or []
-    fitting = [delimiter for delimiter, row in rows.items() if header_in(row, is_header)]
-    if fitting:
-        return fitting[0]
+    header = next((sign for sign, row in rows.items() if header_in(row, is_header)), None)
+    if header is not None:
+        return [header]
     if usual == "\t" and usual in first:  # sentences have commas, and hardly ever tabs
-        return usual
-    return max(rows, key=lambda delimiter: len(rows[delimiter]), default=usual)
+        return [usual]
+    most = sorted(rows, key=lambda delimiter: -len(rows[delimiter]))
+    return [delimiter for delimiter in most if len(rows[delimiter]) > 1] or most[:1] or [usual]
 
 
-def _start(first: str, others: Iterator[str]) -> tuple[list[str], bool]:
+def _alike(start: Sequence[str], fitting: list[str]) -> list[str]:
+    """Those separators that give all first rows as many cells; the first if none does."""
+    alike = list[str]()
+    for delimiter in fitting:
+        reader = csv.reader(start, delimiter=delimiter)
+        with suppress(csv.Error):
+            rows = [row for row in iter(partial(_next, reader), None) if any(row)]
+            if len(start) == ALIKE:  # the last one may go on
+                rows = rows[:-1] or rows
+            if len(set(map(len, rows))) == 1:
+                alike.append(delimiter)
+    return alike or fitting[:1]
+
+
+def _start(start: list[str], others: Iterator[str]) -> tuple[list[str], bool]:
     """The first lines of a table, and whether these are all of it."""
-    start, size = [first], len(first)
+    size = sum(map(len, start))
     for line in others:
         start.append(line)
         size += len(line)
@@ -142,22 +255,31 @@ def _are_rows(lines: Sequence[str], tabs: int) -> bool:
 
 
 def _records(
-    name: str, rows: Iterable[tuple[int, list[str]]], reading: Reading, notes: list[str]
+    source: Source,
+    rows: Iterable[tuple[int, list[str]]],
+    reading: Reading,
+    notes: list[str],
 ) -> Generator[dict[str, str], None, None]:
     header: list[str] = []
     quoted: list[int] = []  # the lines of rows that are one cell each
-    column = column_of(reading)
+    name, column, has_rows = source.name, column_of(reading), False
     for line, row in rows:
         if not header:
             header = row if column in row else [cell.strip() for cell in row]
+            start = source.stream.head.decode(reading.encoding, "replace")
+            if column not in header and (below := line_with([column], start)):
+                raise MissingColumnError(*titled(name, column, below))
             if header.count(column) > 1 and reading.rules > 2:
                 raise doubled(name, column)
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
+            has_rows = True
             if len(row) == 1 and column in header[1:] and _is_row(row[0], len(header)):
                 quoted.append(line)
             yield dict(zip(header, row, strict=False))
+    if header and column not in header and not has_rows and reading.rules > 3:
+        raise MissingColumnError(f"{name}: no text in a column {column}", choice(column, header))
     if quoted:
         which = f"line {quoted[0]:,} is" if len(quoted) == 1 else f"{len(quoted):,} lines are"
         notes.append(f"{which} quoted as a whole, and so one cell without a column {column}")
@@ -169,10 +291,11 @@ def _is_row(cell: str, columns: int) -> bool:
 
 def longer(name: str, line: int, row: Sequence[str], header: Sequence[str]) -> BadDataError:
     """The error for a row that has more cells than the table has columns."""
-    return BadDataError(
-        f"{name}: line {line} has {len(row)} cells, the first {len(header)}",
-        "put cells that contain the separator in quotation marks",
-    )
+    advice = "put cells that contain the separator in quotation marks"
+    if len(header) == 1:
+        advice = f"delete the first line if it is a title, or {advice}"
+    found = f"{name}: line {line} has {len(row)} cells, the first {len(header)}"
+    return BadDataError(found, advice)
 
 
 def _parsed(name: str, reader: Any, before: int, tabs: int) -> Iterator[tuple[int, list[str]]]:

@@ -15,7 +15,7 @@ class ServedModel {
 
   /** The text to go on from; of records, the last. */
   before(text) {
-    return this.end === null ? text : text.split(this.end).at(-1);
+    return recordsOf(text, this.end).at(-1);
   }
 
   async next(text, count) {
@@ -33,7 +33,8 @@ class ServedModel {
   /** What each character of a text costs. Of records, each is read from the start, and what ends it has
       its cost, too. */
   async score(text) {
-    const found = [], records = this.end === null ? [text] : text.split(this.end);
+    const found = [], split = recordsOf(text, this.end);
+    const records = this.end === null ? split : split.map(withoutLineEnds);
     const bodies = records.filter((record) => record).map((text) => ({ model: this.facts.name, text }));
     const answers = (await askEach("v1/score", bodies)).values();
     for (const record of records) {

@@ -18,7 +18,7 @@ function randomNumbers(seed) {
 /** What logits (V,) become before a draw: weights that are probabilities up to a factor. */
 function drawingWeights(logits, { temperature = 0.8, topK = 0, topP = 1 }) {
   if (temperature === 0) {
-    const likeliest = logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
+    const likeliest = logits.indexOf(Math.max(...logits));
     return Float64Array.from(logits, (_, id) => Number(id === likeliest));
   }
   let scaled = Float64Array.from(logits, (logit) => logit / temperature);
@@ -26,7 +26,7 @@ function drawingWeights(logits, { temperature = 0.8, topK = 0, topP = 1 }) {
     const least = scaled.slice().sort().at(-topK); // what ties with the last of them stays
     scaled = scaled.map((logit) => (logit < least ? -Infinity : logit));
   }
-  const most = scaled.reduce((a, b) => Math.max(a, b));
+  const most = Math.max(...scaled);
   const weights = scaled.map((logit) => exp(logit - most));
   if (topP >= 1) return weights;
   // The likeliest, until together they reach the probability.

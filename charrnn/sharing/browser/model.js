@@ -74,9 +74,8 @@ class FileModel {
 
   /** The ids of a text to go on from; of records, those of the last. */
   idsBefore(text) {
-    const { end, endId } = this.tokenizer;
-    if (end === null) return this.tokenizer.encode(text);
-    return [endId, ...this.tokenizer.encode(text.split(end).at(-1))];
+    const ids = this.tokenizer.encode(recordsOf(text, this.end).at(-1));
+    return this.end === null ? ids : [this.tokenizer.endId, ...ids];
   }
 
   /** The place after a text. One that goes on from the text before is read from there. */
@@ -127,14 +126,14 @@ class FileModel {
       return this.byCharacter(known, [null, ...nats]);
     }
     const found = [];
-    for (const record of text.split(end).map((one) => this.tokenizer.inKnownForm(one))) {
+    for (const record of recordsOf(text, end).map(withoutLineEnds)) {
       if (!record) { // lists have none
         found.push({ text: end, nats: null });
         continue;
       }
       const ids = [endId, ...this.tokenizer.encode(record), endId];
       const nats = await this.surprisals(ids, { signal });
-      found.push(...this.byCharacter(record, nats), { text: end, nats: nats.at(-1) });
+      found.push(...this.byCharacter(this.tokenizer.inKnownForm(record), nats), { text: end, nats: nats.at(-1) });
     }
     found.at(-1).text = ""; // what ended the last is not in the text
     return found;
@@ -145,8 +144,7 @@ class FileModel {
     return Array.from(text, (character) => {
       const count = this.tokenizer.encode(character).length; // more than one in a byte model
       const parts = nats.slice(at, (at += count));
-      const sum = parts.reduce((total, part) => total + (part ?? 0), 0);
-      return { text: character, nats: parts.length === 1 ? parts[0] : sum };
+      return { text: character, nats: parts.reduce((total, part) => total + part) };
     });
   }
 
@@ -205,7 +203,7 @@ class FileModel {
 
   /** The model folder, as a .zip that `charrnn` can use once it is unpacked. */
   async archive() {
-    const { name: folder, files, weights_header: header } = this.about;
+    const { folder, files, weights_header: header } = this.about;
     const entries = Object.entries(files).map(([name, text]) =>
       [`${folder}/${name}`, new TextEncoder().encode(text)]);
     entries.push([`${folder}/model.safetensors`, weightsFile(header, this.tensors)]);

@@ -27,3 +27,7 @@ function knownForm(text, known) {
 /** What is said of texts in other forms. */
 const formNote = (forms) =>
   `The text is read in another form, since the model knows its characters only in the normal form ${forms} of Unicode.`;
+
+/** The records of a text with this end, null for a story; see text/division.py. */
+const recordsOf = (text, end) => text.split(end === "\n\n" ? /\n(?:[ \t]*\n)+/ : end ?? undefined);
+const withoutLineEnds = (record) => record.replace(/^\n+|\n+$/g, "");

@@ -140,9 +140,10 @@ function save(blob, name) {
 
 // ---------- The likeliest next characters ----------
 
-const NAMES = {
-  "": "the end", " ": "space", "\n": "line end", "\t": "tab", "\ufffd": "part of a character",
-};
+const NAMES = { "": "the end", " ": "space", "\n": "line end", "\t": "tab" };
+
+/** Words that may run from right to left, so that they leave the order of those around them alone. */
+const isolated = (words) => `\u2068${words}\u2069`;
 
 function nameOf(text) {
   if (text in NAMES || /^[\p{L}\p{N}\p{P}\p{S}]$/u.test(text)) return NAMES[text] ?? text;
@@ -167,6 +168,7 @@ function prepareLikely(model) {
     likely.append(button);
     return button;
   });
+  const inBytes = model.facts.unit === "byte"; // in others U+FFFD is a character
   let running = false, stale = false;
 
   async function update() {
@@ -188,13 +190,14 @@ function prepareLikely(model) {
       button.hidden = k >= found.length;
       if (button.hidden) return;
       const { text, probability } = found[k];
-      const percent = percentOf(probability);
+      const percent = percentOf(probability), partial = inBytes && text === "\ufffd";
+      const name = partial ? "part of a character" : nameOf(text);
       button.dataset.text = text;
       // What can't be typed; a button that is disabled would lose the keyboard.
-      button.setAttribute("aria-disabled", text === "" || text === "\ufffd");
-      button.firstChild.textContent = nameOf(text);
+      button.setAttribute("aria-disabled", text === "" || partial);
+      button.firstChild.textContent = name;
       button.lastChild.textContent = percent;
-      button.setAttribute("aria-label", `Add ${nameOf(text)}, ${percent}`);
+      button.setAttribute("aria-label", `Add ${name}, ${percent}`);
     });
   }
 
@@ -252,9 +255,9 @@ function summaryOf(characters) {
   const nats = scored.reduce((sum, one) => sum + one.nats, 0) / scored.length;
   const worst = characters.reduce((most, { nats: cost }, k) => (cost > (characters[most]?.nats ?? 0) ? k : most), -1);
   const before = characters.slice(Math.max(0, worst - 12), Math.max(0, worst)).map((one) => one.text).join("");
-  const where = before ? `after ${JSON.stringify(before)}` : "at the very beginning";
+  const where = before ? `after ${isolated(JSON.stringify(before))}` : "at the very beginning";
   const worstSaid = worst < 0 ? "" : ` The greatest surprise, ${rounded(characters[worst].nats / Math.LN2, 1)} bits: ` +
-    `${nameOf(characters[worst].text)} ${where}.`;
+    `${isolated(nameOf(characters[worst].text))} ${where}.`;
   return `${rounded(nats / Math.LN2, 3)} bits per character, over ${rounded(scored.length)}.${worstSaid}`;
 }
 

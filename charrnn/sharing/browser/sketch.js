@@ -5,7 +5,7 @@
 
      await charRNN.feed("It was");
      const next = await charRNN.predict(0.7);   // { sample, probabilities: [{ char, probability }] }
-     await charRNN.feed(next.sample);
+     await charRNN.feed(next);
      await charRNN.reset();
 
    charRNN.ready is a promise of the model; nobody has to wait for it. */
@@ -68,8 +68,8 @@ class CharRNN {
     });
   }
 
-  /** The next character, drawn, and how likely each is; it is not fed. In a byte model a character
-      may take several draws, and `feed` must get the whole result instead of the sample. */
+  /** The next character, drawn, and how likely each is; it is not fed. `feed` gets the whole
+      result: in a byte model a character may take several draws, and a record's end has no sample. */
   predict(temperature = 0.5, callback = undefined) {
     return this.doing(callback, async (model) => {
       const drawing = { temperature: amount("temperature", temperature) };

@@ -22,14 +22,10 @@ class CharTokenizer {
 
   /** The ids of a text. Throws an error that names the characters it does not know. */
   encode(text) {
-    let ids = Array.from(text, (character) => this.ids.get(character));
-    if (ids.includes(undefined)) {
-      const found = this.inKnownForm(text);
-      ids = Array.from(found, (character) => this.ids.get(character));
-      const unknown = [...new Set(found)].filter((character) => !this.ids.has(character));
-      if (unknown.length) throw new Error(`the model does not know ${named(unknown)}; leave that out`);
-    }
-    return ids;
+    const found = this.inKnownForm(text);
+    const unknown = [...new Set(found)].filter((character) => !this.ids.has(character));
+    if (unknown.length) throw new Error(`the model does not know ${named(unknown)}; leave that out`);
+    return Array.from(found, (character) => this.ids.get(character));
   }
 
   /** A function from the next ids to text. */

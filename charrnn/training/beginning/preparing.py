@@ -136,5 +136,6 @@ def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     counts = device.type == "cuda" and budget.epochs is None
     if counts or (device.type == "cpu" and open_size):
         with own_modes():
-            return ranks.count * measured_speed(device, wanted, cell)
+            longest = trial.longest_trial(budget)
+            return ranks.count * measured_speed(device, wanted, cell, longest)
     return ranks.count * speed(device, choose_precision(wanted, device), cell)

@@ -49,7 +49,7 @@ from charrnn.text.corpus import short_name
 from charrnn.text.origin import STANDARD_INPUT, Origin
 from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
-from charrnn.training.loop import is_over, loop
+from charrnn.training.loop import is_over, loop, reported
 from charrnn.training.pace.deadline import Deadline
 from charrnn.training.pace.pacing import count_steps
 from charrnn.training.pace.trial import with_fastest_engine
@@ -212,11 +212,12 @@ class StoppedRun:
         learner.prepare()
         summary = f"resumed after {run.progress.step:,} of {config.steps:,} updates"
         yield _started(learner, recorder, self.notes, summary)
+        deadline = deadline_of(learner, recorder)
         if is_over(learner, recorder) and not recorder.is_due(learner):
             advice = _over(self.place, self.data.kind)
-            yield msgspec.structs.replace(recorder.finish(learner), advice=advice)
+            yield from reported(learner, recorder, deadline, advice)
         else:
-            yield from loop(learner, recorder, deadline_of(learner, recorder))
+            yield from loop(learner, recorder, deadline)
 
 
 def _over(place: Place, task: TaskRecord | None) -> str:

@@ -22,8 +22,9 @@ __all__ = ["Deadline"]
 LATE, EARLY = 0.04, 0.08
 FAR = 0.12  # the same while all of the run is left; it can still be corrected later
 SPAN = 0.01  # updates are timed in spans of this share of the minutes
-MIN_SPAN = 0.25  # seconds; no span is shorter, so that each has several updates
+MIN_SPAN = 0.25  # seconds, so that each has several updates
 LOOK_BACK = 0.25  # of what is left: the longer there is time to see, the less haste there is
+HASTY = 0.8  # of the minutes; spans are short where a run would end sooner: its rate falls fast
 MIN_SPANS = 3  # so that a single one that is disturbed changes nothing
 
 
@@ -38,7 +39,7 @@ class Deadline:
 
     Attributes:
         pace: seconds per update of late; 0 before it is known.
-        saving: seconds that the last save will take, which the run waits for.
+        saving: seconds that the last save and the report will take, which the run waits for.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Deadline:
 
         Args:
             seconds: in all.
-            saving: how long the last save took, beside the updates.
+            saving: how long what comes after the last evaluation will take.
             waited: of `seconds`, for the save of the first evaluation; no other is waited for.
         """
         self.saving = saving
@@ -64,16 +65,25 @@ class Deadline:
         if self.pace:
             self.evaluation = (seconds - waited) / self.pace
 
+    def begin(self, step: int, seconds: float) -> None:
+        """Forget how fast the run was: from now on, its updates are computed in another way."""
+        self._paces.clear()
+        self._step, self._begin = step, seconds
+
     def updated(self, step: int, seconds: float, config: TrainConfig) -> bool:
         """Note that `step` updates are made after so many seconds of the run.
 
         Returns:
             whether there is something new to plan with.
         """
-        is_long = seconds - self._begin >= max(MIN_SPAN, SPAN * self.seconds)
-        if not is_long and step < config.steps:
+        pace = (seconds - self._begin) / (step - self._step)
+        ending = (config.steps - step) * pace
+        enough = max(MIN_SPAN, SPAN * self.seconds)
+        if seconds + ending < HASTY * self.seconds:  # there must be time to see that
+            enough = min(enough, ending / (2 * MIN_SPANS))
+        if seconds - self._begin < enough and step < config.steps:
             return False
-        self.pace = (seconds - self._begin) / (step - self._step)
+        self.pace = pace
         self._paces.append(self.pace)
         self._step, self._begin = step, seconds
         return True
@@ -91,7 +101,9 @@ class Deadline:
         span = max(MIN_SPAN, SPAN * self.seconds, self.pace)
         wanted = max(MIN_SPANS, round(LOOK_BACK * min(left, expected) / span))
         paces = self._paces[-wanted:]
-        if len(paces) < max(MIN_SPANS, wanted // 2) and step < config.steps:
+        planned = config.corrections[-1].step if config.corrections else 0
+        is_half_over = 2 * (step - planned) >= config.steps - planned
+        if len(paces) < max(MIN_SPANS, wanted // 2) and not is_half_over:
             return config.steps
         pace = statistics.median(paces)  # what disturbs a few spans counts for nothing
         missed = self._cost(step, config.steps, config.eval_every) * pace - left

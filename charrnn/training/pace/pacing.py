@@ -23,13 +23,22 @@ from charrnn.objectives.plans.plan import Plan, schedule
 from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.pace import trial
 
-__all__ = ["count_steps", "mean_without_outliers", "measured_speed", "time_calls"]
+__all__ = [
+    "REPORT_SHARE",
+    "count_steps",
+    "mean_without_outliers",
+    "measured_speed",
+    "report_seconds",
+    "time_calls",
+]
 
 TIMED_TOKENS = 100_000  # of the validation text, whose evaluation tells how long all of it takes
-TIMED_SHARE = 0.03  # of the run's minutes go into timing updates before it begins
+TIMED_SHARE = 0.03  # of the run's minutes go into timing updates before it begins, and that
+READING = 3  # times as many tokens are evaluated as are learnt from in the same time
 TIMED_SECONDS = 5.0  # at most: nobody should wait longer without a sign of life
 TIMED_UPDATES = 1000  # at most
 PROBE_SECONDS = 0.3
+REPORT_SHARE = 0.03  # of the run's minutes, at most, for the report at the end
 LASTING = 0.95  # of the first seconds' rate: processors slow down as they warm up
 
 
@@ -58,7 +67,8 @@ def count_steps(
     learner.prepare()
     enough = min(TIMED_SECONDS, TIMED_SHARE * seconds)
     update = seconds_per_update(learner, enough, min(TIMED_UPDATES, max_steps), watch) / LASTING
-    some = task.beginning(TIMED_TOKENS)
+    tokens = READING * enough * plan.tokens_per_step / update
+    some = task.beginning(min(TIMED_TOKENS, math.ceil(tokens)))
 
     def evaluate() -> None:
         for _ in Scoring(some, learner.network):
@@ -66,19 +76,38 @@ def count_steps(
 
     (evaluation,) = time_calls(evaluate, 0.0, 1)
     evaluation *= task.val_tokens / some.val_tokens
-    left = seconds - watch.read()
+    left = seconds - watch.read() - report_seconds(task, evaluation, seconds)
     steps = min(left / update, MAX_STEPS)
     evaluations = steps / schedule(plan, max(1, int(steps))).eval_every + 1
     affordable = int((left - evaluations * evaluation) / update)
     return max(1, min(affordable, max_steps)), evaluation / update
 
 
-def measured_speed(device: torch.device, precision: Precision, cell: CellName) -> float:
+def report_seconds(task: Task, evaluation: float, seconds: float) -> float:
+    """How long the report will take at the end of a run of so many seconds.
+
+    Args:
+        task: what is learnt.
+        evaluation: seconds that one takes.
+        seconds: of the run.
+    """
+    return min(task.reporting * evaluation, REPORT_SHARE * seconds)
+
+
+def measured_speed(
+    device: torch.device, precision: Precision, cell: CellName, longest: float
+) -> float:
     """How many operations per second training reaches here, with a network of usual size.
 
     It depends on the device, its driver and who else uses it, so it is tried: on a CPU in the
     fastest way there is. The result is rounded there to a power of two, so that runs alike are
     planned alike.
+
+    Args:
+        device: to train on.
+        precision: of its numbers.
+        cell: of the network.
+        longest: seconds that the trial may take; see `trial.rates`.
     """
     model = ModelConfig(
         cell=cell,
@@ -114,7 +143,7 @@ def measured_speed(device: torch.device, precision: Precision, cell: CellName) -
     config = schedule(plan, TIMED_UPDATES)
     try:
         learner = Learner(task, model, config)
-        if device.type == "cpu" and (found := trial.rates(plan, task)):
+        if device.type == "cpu" and (found := trial.rates(plan, task, longest=longest)):
             learner.compute(*max(found, key=lambda way: found[way]))
         learner.prepare()
         seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)

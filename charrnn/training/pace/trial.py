@@ -25,7 +25,14 @@ from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
 from charrnn.objectives.plans.plan import Plan, schedule
 
-__all__ = ["Way", "is_long_in_minutes", "rates", "update_seconds", "with_fastest_engine"]
+__all__ = [
+    "Way",
+    "is_long_in_minutes",
+    "longest_trial",
+    "rates",
+    "update_seconds",
+    "with_fastest_engine",
+]
 
 # An update of a trial takes no more operations than this, as far as `FEWEST_STEPS` allow. With few
 # time steps, what is done once for each update counts for too much, so a small network is tried
@@ -81,7 +88,7 @@ def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int =
     """
     ways = _ways(plan, task, choose_device(plan.settings.get("device", "auto")), processes)
     tried = len(ways) > 1 and _pays(plan, budget)
-    found = rates(plan, task, processes, _longest(budget)) if tried else {}
+    found = rates(plan, task, processes, longest_trial(budget)) if tried else {}
     if not found:
         return replace(plan, settings=plan.settings | ways[0]._asdict())
     best = next(iter(found))
@@ -105,7 +112,7 @@ def _pays(plan: Plan, budget: Budget) -> bool:
     return is_long_in_minutes(budget)
 
 
-def _longest(budget: Budget) -> float:
+def longest_trial(budget: Budget) -> float:
     """Seconds that the trial of a run may take."""
     minutes = budget.kept_minutes
     return LONGEST_TRIAL if minutes is None else min(LONGEST_TRIAL, TRIAL_SHARE * 60 * minutes)

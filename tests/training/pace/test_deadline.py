@@ -284,6 +284,11 @@ class Simulation:
 
     def end(self) -> tuple[float, int]:
         """How long it takes, as a share of its time, and how often it is corrected."""
+        end, config = self.whole()
+        return end, len(config.corrections)
+
+    def whole(self) -> tuple[float, TrainConfig]:
+        """How long it takes, as a share of its time, and its settings in the end."""
         random, now, made, evaluated = Random(self.seed), 0.0, 0, 0  # noqa: S311
         evaluation = 0.03 * self.seconds / self.evaluations
         steps = int(0.97 * self.seconds * 0.95 / self.update)
@@ -299,7 +304,7 @@ class Simulation:
                 now, evaluated = now + passed, made
                 deadline.evaluated(passed, self.saving, waited)
             if made >= config.steps:
-                return (now + self.saving) / self.seconds, len(config.corrections)
+                return (now + self.saving) / self.seconds, config
             now += slowness * self.update * max(random.gauss(1, self.noise), 0.1)
             made += 1
             if deadline.updated(made, now, config):
@@ -335,6 +340,35 @@ def test_a_machine_that_was_disturbed_while_it_was_measured_makes_up_for_it(fact
     for seconds in (10.0, 180.0):
         end, _ = Simulation(seconds, seconds / 90, 0.05, 1, lambda _: factor).end()
         assert end == pytest.approx(1, abs=0.12 if factor > 1 else 0.05)
+
+
+@pytest.mark.parametrize("seconds", [3.0, 6.0, 12.0, 60.0])
+@pytest.mark.parametrize("factor", [1 / 3, 1 / 6, 1 / 20])
+def test_a_short_run_that_becomes_fast_learns_until_its_end(seconds: float, factor: float) -> None:
+    """The rate fell to its end before it was seen, and stayed there for two thirds of the run."""
+    for place in range(0, 75, 5):
+        simulation = Simulation(
+            seconds, 0.06, 0.05, place, lambda share, at=place: factor if share > at / 100 else 1
+        )
+        _, config = simulation.whole()
+        rates = np.array([learning_rate(k, config) for k in range(config.steps)])
+        assert (rates < 0.02 * CONFIG.learning_rate).mean() < 0.25, place
+
+
+def test_how_fast_a_run_was_in_other_threads_counts_no_more() -> None:
+    config, now = msgspec.structs.replace(CONFIG, steps=500, eval_every=500), 0.0
+    deadline = Deadline(100.0, 10**9, 0.0)
+    for step in range(1, 301):
+        now += 0.2
+        assert not deadline.updated(step, now, config) or deadline.steps(step, now, config) == 500
+    deadline.begin(300, now)
+    steps, step = 500, 300
+    while steps == 500:
+        step, now = step + 1, now + 0.05
+        if deadline.updated(step, now, config):
+            steps = deadline.steps(step, now, config)
+    assert now < 64
+    assert steps == pytest.approx(300 + 40 / 0.05, abs=2)
 
 
 @pytest.mark.parametrize("saving", [0.05, 0.15, 0.4])

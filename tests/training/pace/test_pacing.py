@@ -12,12 +12,18 @@ import pytest
 import torch
 
 from charrnn import Corpus, Evaluated, Started, train
-from charrnn.config import CellName
+from charrnn.config import Budget, CellName, ModelConfig
 from charrnn.errors import UsageError
+from charrnn.learning.hardware.clock import Stopwatch
+from charrnn.learning.hardware.ranks import ALONE
 from charrnn.learning.lanes import Lanes
 from charrnn.learning.learner import Learner
 from charrnn.learning.records import RecordLanes
+from charrnn.learning.task import Scoring
+from charrnn.objectives.language import LanguageModelling
+from charrnn.objectives.plans.plan import Plan
 from charrnn.text.records import Records
+from charrnn.text.tokenizer import CharTokenizer
 from charrnn.training.pace import pacing, trial
 from charrnn.training.pace.trial import Way
 from tests.conftest import VERSE
@@ -131,9 +137,16 @@ def test_sizes_are_planned_for_what_this_processor_reaches(
         return milliseconds / 1000
 
     ways = {Way("torch", "fp32"): 9.0, Way("loops", "fp32"): 10.0}
-    monkeypatch.setattr(trial, "rates", lambda *_: ways)
+    given = list[float]()
+
+    def rates(*_: Any, longest: float) -> dict[Way, float]:
+        given.append(longest)
+        return ways
+
+    monkeypatch.setattr(trial, "rates", rates)
     monkeypatch.setattr(pacing, "seconds_per_update", taken)
-    found = pacing.measured_speed(torch.device("cpu"), "auto", cell)
+    found = pacing.measured_speed(torch.device("cpu"), "auto", cell, 1.5)
+    assert given == [1.5], "a busy machine would take seconds for it"
     (learner,) = timed
     assert (learner.network.rnn.engine, learner.precision) == ("loops", "fp32")
     operations = 6 * learner.network.num_parameters * 32 * 64
@@ -168,7 +181,38 @@ def test_a_run_that_is_not_for_minutes_is_planned_alike_each_time(
     train(
         Corpus("verse", VERSE * 20), out=tmp_path / "m", device="cpu", cell="gru", **budget, **given
     )
-    assert asked == ([(torch.device("cpu"), "auto", "gru")] if measured else [])
+    assert asked == (
+        [(torch.device("cpu"), "auto", "gru", pytest.approx(0.1 * 60 * 0.3))] if measured else []
+    )
+
+
+@pytest.mark.parametrize(("update", "tokens"), [(0.001, 4096), (0.05, 247)])
+def test_the_evaluation_that_is_timed_takes_no_longer_than_the_updates_that_are(
+    update: float, tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it could take all the minutes."""
+    read = list[int]()
+
+    class Timed(Scoring):
+        def __init__(self, task: Any, network: Any) -> None:
+            read.append(task.val_tokens)
+            super().__init__(task, network)
+
+    monkeypatch.setattr(pacing, "Scoring", Timed)
+    monkeypatch.setattr(pacing, "seconds_per_update", lambda *_: update)
+    ids = np.zeros(5000, np.uint8)
+    task = LanguageModelling(ids, ids[:4096], CharTokenizer("ab"))
+    shape = ModelConfig(cell="rnn", vocab_size=2, embed_size=5, hidden_size=6, num_layers=1)
+    settings = {"batch_size": 3, "seq_length": 8, "learning_rate": 0.01, "val_frac": 0.1}
+    sizes = {
+        "train_tokens": 5000,
+        "val_tokens": 4096,
+        "tokens_per_step": 24,
+        "steps_per_epoch": 208,
+    }
+    plan = Plan(shape, settings | {"weight_decay": 0.0}, reasons="", notes=(), **sizes)
+    pacing.count_steps(plan, Budget(minutes=0.1), task, Stopwatch(), ALONE)
+    assert set(read) == {tokens}
 
 
 @pytest.mark.parametrize("base", [False, True])
@@ -179,7 +223,7 @@ def test_the_speed_of_a_task_is_that_of_the_cell_it_trains(
     asked = list[Any]()
 
     def speed(*arguments: Any) -> float:
-        asked.append(arguments[-1])
+        asked.append(arguments[2])
         return 1e9
 
     monkeypatch.setattr("charrnn.training.beginning.preparing.measured_speed", speed)
