@@ -13,8 +13,13 @@ MINUTES = 3
 
 def measure(data: Path, folder: Path) -> list[Figure]:
     """The accuracy of charrnn and of n-grams."""
-    parts = surnames_of(data)
-    train, test = (write(folder / f"{part}.csv", rows) for part, rows in parts.items())
+    lines: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+    for file in sorted((data / "names").glob("*.txt")):
+        for number, name in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if name.strip():
+                part = "test" if number % 10 == 0 else "train"
+                lines[part].append((name.strip(), file.stem))
+    train, test = (write(folder / f"{part}.csv", rows) for part, rows in lines.items())
     others = baseline("label_by_ngrams", train, test, "char", 1, 5)
     best = 100 * max(others.values())
     training = (train, "--task", "classify", "--minutes", MINUTES)
@@ -25,17 +30,6 @@ def measure(data: Path, folder: Path) -> list[Figure]:
         ),
         *(Figure(f"characters, {who}", "accuracy", 100 * value) for who, value in others.items()),
     ]
-
-
-def surnames_of(data: Path) -> dict[str, list[tuple[str, str]]]:
-    """The surnames for training and for the test, each with its language."""
-    parts: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
-    for file in sorted((data / "names").glob("*.txt")):
-        for number, name in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            if name.strip():
-                part = "test" if number % 10 == 0 else "train"
-                parts[part].append((name.strip(), file.stem))
-    return parts
 
 
 def write(path: Path, rows: Iterable[tuple[str, str]]) -> Path:
