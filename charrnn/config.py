@@ -288,7 +288,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         Size,
         about(
             "Evaluations without a better validation loss before training stops.",
-            unset="a quarter of the evaluations, at least 3, but to classify and tag none",
+            unset="a quarter of the evaluations, at least 3; to classify, tag, forecast none",
         ),
     ]
     seed: Annotated[

@@ -17,7 +17,7 @@ from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConf
 from charrnn.errors import UsageError
 from charrnn.objectives.forecast import LONGEST_HORIZON
 from charrnn.objectives.plans import pairs, series, texts
-from charrnn.objectives.plans.plan import schedule
+from charrnn.objectives.plans.plan import UNSTOPPED, schedule
 from charrnn.objectives.plans.planning import plan
 from charrnn.settings import (
     Setting,
@@ -242,8 +242,8 @@ def test_the_defaults_that_are_told_for_other_tasks_are_theirs() -> None:
     assert shown["embed_size"].endswith("a forecaster's is as wide as its layers")
     assert forecaster.embed_size == forecaster.hidden_size
     assert shown["horizon"].endswith(f"at most {LONGEST_HORIZON}")
-    assert shown["patience"].endswith("but to classify and tag none")
-    assert texts.PATIENCE > 20  # evaluations, of which no run has so many
+    assert shown["patience"].endswith("to classify, tag, forecast none")
+    assert UNSTOPPED > 40  # evaluations, of which no run has so many
 
 
 def test_what_training_chooses_is_none_and_what_a_function_names_stays() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -24,12 +24,11 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.series import Series, named, read_series
 from charrnn.folder.record import CorpusRecord, ModelFolder
-from charrnn.learning.lanes import ALL
 from charrnn.learning.task import Cost, Scored
 from charrnn.network.encoder import Encoder
-from charrnn.network.modules import Linear, zeros
+from charrnn.network.modules import Linear, drawing, zeros
 from charrnn.objectives.base import ExampleTask
-from charrnn.objectives.batches.groups import Groups
+from charrnn.objectives.batches.series import Batch, Batches, batch_of, errors_of, width_of
 from charrnn.objectives.batches.windows import Place, held_back, places_of, seasons_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.plans.series import plan_of
@@ -38,7 +37,7 @@ from charrnn.task_config import SCORES, Forecast
 from charrnn.tasks.forecast import Forecaster
 from charrnn.tasks.series.pasts import Past, past_file
 from charrnn.tasks.series.trials import Trial, metric_of, report_of
-from charrnn.tasks.series.windows import Values, Windows, spread_of
+from charrnn.tasks.series.windows import Values, spread_of
 from charrnn.text.corpus import corpus_name
 from charrnn.text.tokenizer import Tokenizer
 
@@ -49,6 +48,7 @@ LONGEST_HORIZON = 48  # unless the user wants more
 WINDOWS_READ = 12_800  # in all, that a small set of series is read for; then
 MAX_EPOCHS = 10  # are enough
 SCORED_AT_ONCE = 256  # windows
+MEASURED = 2_000  # windows, to learn how far the naive forecast is off
 
 
 class ForecasterNetwork(Encoder):
@@ -186,65 +186,6 @@ def plan(data: ForecastData, request: Request, _speed: Speed) -> Plan:
     return plan_of([len(one.values) for one in data.series], data.kind, request.settings)
 
 
-class Batch(NamedTuple):
-    """Windows side by side.
-
-    Attributes:
-        inputs: (T, B, I).
-        wanted: (B, horizon), what should come out.
-        windows: what turns outputs into values.
-    """
-
-    inputs: Floats
-    wanted: Floats
-    windows: Windows
-
-
-class Batches:
-    """Windows of all series in random order, another in each epoch; see `learning.task.Batches`.
-
-    Those of a batch are cut to the shortest, so windows of like length stand side by side.
-    """
-
-    def __init__(self, task: Forecasting, config: TrainConfig) -> None:
-        self.task, self.config = task, config
-        self.tokens_per_step = float(config.batch_size * task.kind.window)
-        self.steps_per_epoch = math.ceil(len(task.places) / config.batch_size)
-        self._epoch = -1
-        widths = np.array([width_of(place) for place in task.places])
-        # Where all are of one length, runs stay what they were.
-        self._groups = (
-            Groups(widths, config.batch_size, config.seed)
-            if task.kind.rules > 1 and np.ptp(widths)
-            else None
-        )
-
-    def size(self, step: int) -> int:
-        """How many windows there are."""
-        return len(self._places(step))
-
-    def batch(self, step: int, part: slice = ALL) -> Batch:
-        """Some windows, a function of the seed and the number of the update alone."""
-        places = self._places(step)
-        return self.task.batch(places[part], min(map(width_of, places)))
-
-    def _places(self, step: int) -> list[Place]:
-        if self._groups is not None:
-            return [self.task.places[k] for k in self._groups.chosen(step)]
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            random = np.random.default_rng((self.config.seed, epoch))
-            self._order, self._epoch = random.permutation(len(self.task.places)), epoch
-        size = self.config.batch_size
-        chosen = self._order[position * size : (position + 1) * size]
-        return [self.task.places[k] for k in chosen]
-
-
-def width_of(place: Place) -> int:
-    """How long a window is."""
-    return place.end - place.first
-
-
 @dataclass(frozen=True)
 class Forecasting(ExampleTask[Batch]):
     """The task of a forecaster; see `learning.task.Task`.
@@ -293,7 +234,7 @@ class Forecasting(ExampleTask[Batch]):
         self,
         places: Sequence[Place],
         width: int | None = None,
-        spreads: Sequence[float] | None = None,
+        spreads: Values | None = None,
     ) -> Batch:
         """Windows side by side.
 
@@ -302,17 +243,9 @@ class Forecasting(ExampleTask[Batch]):
             width: how long all are; None for as long as the shortest.
             spreads: of their series up to them; None for those of what is trained on.
         """
-        width = width or min(map(width_of, places))
-        if self.kind.rules > 1:
-            whole = np.array(spreads or self.spreads[[place.series for place in places]])
-        else:
-            whole = np.ones(len(places))
-        horizon = self.kind.horizon
-        rows = np.stack([self.series[k].values[end - width : end] for k, _, end in places])
-        wanted = np.stack([self.series[k].values[end : end + horizon, 0] for k, _, end in places])
-        windows = Windows.of(rows, horizon, self.kind.season, whole)
-        inputs = np.ascontiguousarray(windows.inputs.swapaxes(0, 1))
-        return Batch(inputs, windows.outputs(wanted), windows)
+        if spreads is None:
+            spreads = self.spreads[[place.series for place in places]]
+        return batch_of(self.series, places, self.kind, spreads, width)
 
     @cached_property
     def validation_places(self) -> list[Place]:
@@ -343,15 +276,24 @@ class Forecasting(ExampleTask[Batch]):
             some = list(same)
             for first in range(0, len(some), SCORED_AT_ONCE):
                 places, whole = zip(*some[first : first + SCORED_AT_ONCE], strict=True)
-                yield self.batch(places, spreads=whole)
+                yield self.batch(places, spreads=np.array(whole))
 
     def network(self, model: ModelConfig, generator: torch.Generator) -> ForecasterNetwork:
-        """See `Task`."""
-        return ForecasterNetwork(model, self.kind, generator)
+        """See `Task`; its first bands are as wide as the errors of the naive forecast."""
+        network = ForecasterNetwork(model, self.kind, generator)
+        if drawing():
+            network.head.bias.data = torch.from_numpy(self.naive_errors).flatten()
+        return network
+
+    @cached_property
+    def naive_errors(self) -> Floats:
+        """Quantiles (horizon, Q) of the outputs that are wanted, less their medians."""
+        few = self.places[:: math.ceil(len(self.places) / MEASURED)]
+        return errors_of(map(self.batch, zip(few)), self.kind)
 
     def batches(self, config: TrainConfig) -> Batches:
         """See `Task`."""
-        return Batches(self, config)
+        return Batches(self.places, self.kind, config, self.batch)
 
     def loss(self, network: ForecasterNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """The pinball loss of each value and quantile, in units of its window's variation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ from charrnn.folder.reading import read_folder
 from charrnn.learning.task import Scoring
 from charrnn.objectives import forecast
 from charrnn.objectives.batches.windows import seasons_of
-from charrnn.objectives.forecast import Batches, ForecastData, Forecasting, pinball
+from charrnn.objectives.forecast import ForecastData, Forecasting, pinball
 from charrnn.objectives.request import Request
 from charrnn.task_config import Forecast
 from charrnn.tasks.forecast import Forecaster
@@ -122,6 +123,66 @@ def test_a_season_that_grows() -> None:
     assert smape(series[72:], np.tile(series[60:72], 2)) > 14
 
 
+def test_noise_that_fades() -> None:
+    """An autoregression: half of each value's distance from 0 is in the next one."""
+    noise, series = np.random.default_rng(2).normal(0, 1, 500), np.zeros(500)
+    for step in range(1, 500):
+        series[step] = 0.5 * series[step - 1] + noise[step]
+    write_series("a.csv", series[:350])
+    model = charrnn.train("a.csv", **SMALL, horizon=4, steps=120).finish(progress=False)
+    origins = range(350, 497)
+    answers = model.predict([series[:end] for end in origins])
+    wanted = np.stack([series[end : end + 4] for end in origins])
+    forecasts, lower, upper = (
+        np.array([getattr(answer, name) for answer in answers])
+        for name in ("forecast", "lower", "upper")
+    )
+    naive = np.abs(series[[end - 1 for end in origins], None] - wanted)
+    assert np.abs(forecasts - wanted).mean() < 0.95 * naive.mean()
+    assert 0.7 < ((lower < wanted) & (wanted < upper)).mean() < 0.9, "0.8 are to be in the band"
+
+
+def test_training_begins_with_the_naive_forecast_and_its_errors() -> None:
+    task = data_of(60, 45, 80, horizon=3).divided(settings())
+    model = plan_of(data_of(60, 45, 80, horizon=3)).model
+    network = task.network(model, torch.Generator().manual_seed(1)).eval()
+    batch = task.batch(task.places)
+    lower, middle, upper = (
+        network(torch.from_numpy(batch.inputs)).detach().numpy().T
+    )  # (horizon, B)
+    inside = (batch.wanted >= lower.T) & (batch.wanted <= upper.T)
+    assert not middle.any()
+    assert 0.7 < inside.mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("lengths", "horizon", "held"),
+    [
+        ([600], 5, [100]),
+        ([430], 7, [84]),
+        ([108], 12, [12]),
+        ([150], 12, [24]),
+        ([150, 40], 12, [24, 12]),
+        ([108] * 40, 12, [12] * 40),
+    ],
+)
+def test_few_series_are_validated_on_more_than_one_horizon(
+    lengths: list[int], horizon: int, held: list[int]
+) -> None:
+    data = data_of(*lengths, horizon=horizon, season=1)
+    plan = plan_of(data)
+    assert plan.val_tokens == sum(held)
+    config = settings(val_frac=plan.settings["val_frac"], seq_length=plan.settings["seq_length"])
+    assert data.divided(config).held == held
+
+
+def test_a_forecaster_that_learns_nothing_is_trained_to_its_end() -> None:
+    write_series("a.csv", *random_walks(60))
+    charrnn.train("a.csv", **SMALL, horizon=2, steps=40, eval_every=1).finish(progress=False)
+    updates = [json.loads(line) for line in Path("m/metrics.jsonl").read_text().splitlines()]
+    assert max(line["step"] for line in updates if "step" in line) == 40
+
+
 @pytest.mark.parametrize("cell", sorted(CELLS))
 def test_numpy_answers_as_pytorch_does(cell: CellName) -> None:
     data = data_of(40, 9, 23)
@@ -212,11 +273,11 @@ def test_an_epoch_reads_each_window_once() -> None:
             return super().batch(places, *given, **settings)
 
     watched = Watched(**{field.name: getattr(task, field.name) for field in fields(task)})
-    batches = Batches(watched, settings(batch_size=5))
+    batches = watched.batches(settings(batch_size=5))
     for step in range(batches.steps_per_epoch):
         batches.batch(step)
     assert sorted(seen) == sorted(task.places)
-    again = Batches(task, settings(batch_size=5)).batch(3)
+    again = task.batches(settings(batch_size=5)).batch(3)
     assert np.array_equal(again.inputs, batches.batch(3).inputs)
 
 
@@ -225,7 +286,7 @@ def test_windows_of_like_length_stand_side_by_side() -> None:
     widths = [place.end - place.first for place in task.places]
     assert min(widths) < 4 < max(widths) == 16
     for first in (0, 14):
-        batches = Batches(task, settings(seq_length=16, batch_size=4))
+        batches = task.batches(settings(seq_length=16, batch_size=4))
         steps = range(first * batches.steps_per_epoch, (first + 1) * batches.steps_per_epoch)
         read = sum(batches.size(step) * len(batches.batch(step).inputs) for step in steps)
         assert read > 0.9 * sum(widths), "few are cut to a shorter one beside them"

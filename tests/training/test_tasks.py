@@ -168,7 +168,7 @@ FOREIGN: dict[TaskName, list[tuple[dict[str, Any], str]]] = {
     "forecast": [
         ({"reading": Reading(text_column="x")}, "text_column is 'x', which means nothing to fore"),
         ({"hiden_size": 9}, "unknown setting hiden_size"),
-        ({"batch_size": 999}, "batch_size is 999, but there are 33 windows to train on"),
+        ({"batch_size": 999}, "batch_size is 999, but there are 25 windows to train on"),
     ],
     "translate": [
         ({"reading": Reading(reverse=True)}, "reverse is True, which means nothing to translate"),

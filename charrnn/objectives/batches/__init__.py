@@ -4,7 +4,8 @@
 
 dividing  a text as a language model is trained on it
 groups    rows of like length in batches
-windows   series as windows, for forecasts
+windows   which values of series are windows, for forecasts
+series    windows of series side by side
 examples  what the tasks that read texts share: division, start from language models
 rows      texts as rows of ids, for the tasks that read texts
 """

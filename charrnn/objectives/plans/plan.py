@@ -18,6 +18,7 @@ __all__ = [
     "RULES",
     "SCORING_COST",
     "TRAIN_FIELDS",
+    "UNSTOPPED",
     "Plan",
     "of_model",
     "of_training",
@@ -26,6 +27,9 @@ __all__ = [
 
 SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were measured
 EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
+# Evaluations without progress after which none stops early: for tasks whose answers become best at
+# the end, where the learning rate falls to zero.
+UNSTOPPED = 1_000
 
 RULES = 2  # those of new runs, see `TrainConfig.rules`
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}

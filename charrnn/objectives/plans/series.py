@@ -16,7 +16,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import batch_size_of
 from charrnn.objectives.batches.windows import held_back, places_of
-from charrnn.objectives.plans.plan import Plan, of_model, of_training
+from charrnn.objectives.plans.plan import UNSTOPPED, Plan, of_model, of_training
 from charrnn.settings import settings_from
 from charrnn.task_config import Forecast
 from charrnn.words import counted
@@ -27,6 +27,8 @@ __all__ = ["plan_of"]
 SIZES = ((2_000, 32), (20_000, 64), (100_000, 128), (math.inf, 256))
 SIDE_BY_SIDE = (8, 256)  # windows at least and at most
 LEARNING_RATE = 3e-3
+VALIDATED = 100  # values that are enough to tell weights apart
+MOST_VALIDATED = 0.2  # of a series
 
 
 def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) -> Plan:
@@ -43,7 +45,7 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     notes: list[str] = []
     if "seq_length" in given:
         task = _whole_seasons(task, given["seq_length"], notes)
-    val_frac = given.get("val_frac") or min(task.horizon / max(lengths), 0.5)
+    val_frac = given.get("val_frac") or _val_frac(lengths, task.horizon)
     held = held_back(lengths, val_frac, task)
     count, train = len(places_of(lengths, held, task)), sum(lengths) - sum(held)
     model = _model(train, given)
@@ -53,6 +55,7 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     settings = {
         "learning_rate": LEARNING_RATE,
         "weight_decay": 0.05,
+        "patience": UNSTOPPED,
         **of_training(given),
         "batch_size": batch_size,
         "seq_length": task.window,
@@ -68,6 +71,13 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
         tokens_per_step=float(batch_size * task.window),
         steps_per_epoch=math.ceil(count / batch_size),
     )
+
+
+def _val_frac(lengths: Sequence[int], horizon: int) -> float:
+    """Of the longest series: one horizon, or more where few series leave too little to judge by."""
+    longest = max(lengths)
+    enough = longest * min(VALIDATED / sum(lengths), MOST_VALIDATED)
+    return min(horizon * max(1, int(enough / horizon)) / longest, 0.5)
 
 
 def _whole_seasons(task: Forecast, wanted: int, notes: list[str]) -> Forecast:

@@ -13,7 +13,7 @@ from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
-from charrnn.objectives.plans.plan import Plan, of_model, of_training
+from charrnn.objectives.plans.plan import UNSTOPPED, Plan, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS, cut_note
@@ -25,8 +25,6 @@ TOKENS = 2048  # of an update, about
 SIDE_BY_SIDE = (8, 64)  # texts at least and at most
 LONGEST = 2_000  # characters of a text that are read, unless the user wants more
 MAX_VALIDATION = 1_000  # texts; more say little that is new, and are missed in training
-# Early stopping is off: the learning rate falls to zero at the end, where answers become best.
-PATIENCE = 1_000
 
 SIZES = Sizes(
     sizes=(32, 64, 128, 192, 256, 384),
@@ -104,7 +102,7 @@ def plan_of(
         "learning_rate": _learning_rate(model, fine_tuning if request.bases else 1.0),
         "weight_decay": 0.05,
         "val_frac": val_frac,
-        "patience": PATIENCE,
+        "patience": UNSTOPPED,
         "keep_classes": labels is not None,
     } | of_training(given)
     steps_per_epoch = math.ceil(len(train_rows) / batch_size)
