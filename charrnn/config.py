@@ -277,7 +277,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         float,
         Meta(gt=0, lt=1),
         about(
-            "Fraction to keep for validation: the end of a text, records from all over a list.",
+            "Fraction to keep for validation: the end of a text (with --reverse, its "
+            "beginning), records from all over a list.",
             unset="0.1, but at most 500,000 characters",
         ),
     ]

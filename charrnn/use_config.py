@@ -91,8 +91,9 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     clamp: Annotated[
         dict[str, float] | None,
         about(
-            "Hold units at values while the model reads and writes; names are LAYER.UNIT, from 0.",
-            cli="Written LAYER.UNIT=VALUE, such as 0.5=-1; may be given several times.",
+            "Hold a unit, named LAYER.UNIT (both from 0), at a value while the model reads and "
+            "writes.",
+            cli="May be given several times.",
         ),
     ] = None
     seed: Annotated[

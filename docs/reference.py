@@ -6,11 +6,10 @@ python docs/reference.py
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, UnionType
+from typing import Any, get_args
 
 import typer.main
 
@@ -28,7 +27,7 @@ Every command with its options, then every [setting](#settings) with its bounds,
 [library](#library). This page is made from the code by `make docs`; `make test` fails when it is
 out of date.
 
-A command ends with 0 if all went well, 1 after an error of no other kind, 2 if it was used wrongly,
+A command ends with 0 if all went well, 1 after any other error, 2 if it was used wrongly,
 65 if a text or a model is not what it should be, 66 if an input is missing, 73 if an output can't
 be created, 74 if reading or writing failed midway, 75 if another process is working on the folder,
 130 after Ctrl-C, and 143 after SIGTERM.
@@ -37,8 +36,9 @@ SETTINGS_HEAD = """## Settings
 
 Settings are options of the command line and keyword arguments of the library:
 `charrnn.train(text, hidden_size=256)` is `charrnn train text --rnn-size 256`. Those of reading go
-together: `charrnn.train(text, reading=charrnn.Reading(text_column="review"))`. What a setting means
-stands with its option above. A setting without an option follows from the text or the task.
+together: `charrnn.train(text, reading=charrnn.Reading(text_column="review"))`. The meaning of
+a setting is given with its option above. A setting without an option follows from the text or the
+task.
 
 Defaults are those of `charrnn.train`; [tasks.md](tasks.md) says what each task keeps for
 validation. `ModelConfig(...)` itself needs `cell`, `vocab_size`, `embed_size`, `hidden_size` and
@@ -72,17 +72,19 @@ def page() -> str:
 
 def _command(command: Any, shown: dict[tuple[str, str], str]) -> Iterator[str]:
     """A command; options that an earlier one has, which `shown` knows, are only named."""
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
-    usage = " ".join(["charrnn", command.name, "[OPTIONS]", *(p.metavar for p in arguments)])
+    context = typer.Context(command)
+    usage = " ".join(["charrnn", command.name, *command.collect_usage_pieces(context)])
     yield f"## charrnn {command.name}\n\n    {usage}\n\n{command.help}\n"
-    rows = [(p.metavar, _help(p)) for p in arguments]
-    again: dict[str, list[str]] = {}
-    for row in ((_names(p), _help(p)) for p in command.params if p.param_type_name == "option"):
+    rows, again = list[tuple[str, str]](), dict[str, list[str]]()
+    for parameter in command.params:
+        name, said = parameter.get_help_record(context)
+        row = (f"`{name}`", " ".join(said.split()))
         if row in shown:
-            again.setdefault(shown[row], []).append(row[0])
+            again.setdefault(shown[row], []).append(_names(parameter))
         else:
-            shown[row] = command.name
             rows.append(row)
+            if parameter.param_type_name == "option":
+                shown[row] = command.name
     if rows:
         yield _table(("argument or option", "meaning"), rows)
     for other, names in again.items():
@@ -91,21 +93,6 @@ def _command(command: Any, shown: dict[tuple[str, str], str]) -> Iterator[str]:
 
 def _names(option: Any) -> str:
     return ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-
-
-def _help(option: Any) -> str:
-    """What is said of an option, with what it takes and its default in brackets at the end."""
-    said, notes = re.fullmatch(r"(.*?)(?:  ?\[([^\]]*)\])?", option.help, re.DOTALL).groups()
-    found = [notes] if notes else []
-    if option.required and option.param_type_name == "option":
-        found.append("required")
-    if option.secondary_opts and option.default is False:
-        found.append("default: no")
-    elif option.show_default and option.default not in (None, False):
-        found.append(f"default: {'yes' if option.default is True else option.default}")
-    if choices := getattr(option.type, "choices", ()):
-        found.insert(0, f"{', '.join(choices[:-1])} or {choices[-1]}")
-    return f"{said} [{'; '.join(found)}]" if found else str(said)
 
 
 def _settings(kind: type[Settings]) -> Iterator[str]:
@@ -140,7 +127,12 @@ def _library() -> Iterator[str]:
         }
     yield _table(("function", "what it does"), _rows(functions))
     classes = {name: value for name, value in public.items() if inspect.isclass(value)}
-    yield _table(("class", "what it is"), _rows(classes))
+    unions = [
+        (f"`{name}`", f"one of {', '.join(kind.__name__ for kind in get_args(value))}")
+        for name, value in public.items()
+        if isinstance(value, UnionType)
+    ]
+    yield _table(("class", "what it is"), [*_rows(classes), *unions])
     for kind in WITH_METHODS:
         methods = {
             name: value

@@ -60,11 +60,26 @@ EXAMPLES = {
         'charrnn sample novel --prompt "The " --length 500',
         "charrnn sample -t 0.7 --seed 1",
     ),
+    "eval": ("charrnn eval novel other.txt", "charrnn eval novel novel.txt --validation"),
+    "predict": (
+        'charrnn predict reviews "A fine film with a weak end."',
+        "charrnn predict reviews < new-reviews.txt",
+        'charrnn predict airline -- "-3 5 8"',
+    ),
+    "inspect": (
+        "charrnn inspect novel other.txt --html page.html",
+        "charrnn inspect novel other.txt --units",
+    ),
+    "export": ("charrnn export novel --html novel.html", "charrnn export novel --onnx novel.onnx"),
 }
 
 
 class CharRNNCommand(TyperCommand):
     """A command whose help has a section for each kind of setting."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The arguments; required ones without Typer's braces, which mean alternatives."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

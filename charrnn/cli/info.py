@@ -17,7 +17,7 @@ __all__ = ["info"]
 
 
 def info(model: ModelArgument = None, json: JsonOption = False) -> None:
-    """Show a model's facts, files and curve of losses."""
+    """Show facts about a model, its files and its loss curve."""
     from charrnn.folder import card
     from charrnn.folder.reading import find_model, read_folder
 

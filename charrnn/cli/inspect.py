@@ -110,7 +110,7 @@ def inspect(
     json: JsonOption = False,
     **given: Any,
 ) -> None:
-    """See what a model's units do in a text, and what mattered."""
+    """Show what units do on a text, and which characters matter."""
     reading = take(Reading, given)
     measures = {"units": units, "horizon": horizon, "gradients": gradients}
     ways = {"html": html, "unit": unit, "at": at} | {

@@ -30,12 +30,10 @@ ArgumentsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL... [FILE | TEXT]...",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; several answer "
-        "together.  Leading arguments that name models (and are not files or folders) are taken as "
-        "models.  Then files of texts, one per line or in a column of a table, or the texts "
-        "themselves; for a forecaster, series.  If none are given, standard input is read, or a "
-        "forecaster continues the series it was trained on.  Put -- before one that begins with a "
-        "minus.",
+        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; leading "
+        "arguments that name models (and no files or folders) answer together. Then files of "
+        "texts, one per line or in a column of a table, or the texts themselves; for a forecaster, "
+        "series. Without any, standard input is read, or a forecaster continues its own series.",
     ),
 ]
 PlainOption = Annotated[

@@ -168,7 +168,10 @@ def _sample(
         if options.novelty or options.novel:
             option = "--novel" if options.novel else "--novelty"
             raise UsageError(f"{option} needs a model that reads forwards", "leave it out")
-        say("trained with --reverse, it writes from end to beginning, and reads a prompt so")
+        say(
+            "trained with --reverse, it writes from end to beginning: type a prompt "
+            "backwards, and read the text backwards"
+        )
     prompt = options.prompt
     if options.prompt_file:
         how = settings_from(Reading, reading).for_tokens(model.tokenizer.unit)

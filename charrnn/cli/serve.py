@@ -31,7 +31,7 @@ ModelsArgument = Annotated[
 
 @with_settings(ServeConfig)
 def serve(models: ModelsArgument = None, **given: Any) -> None:
-    """Serve models by an API that OpenAI's clients speak."""
+    """Serve models over an OpenAI-compatible API."""
     config = take(ServeConfig, given)
     if config.api_key is None and (key := os.environ.get("CHARRNN_API_KEY")):
         config = msgspec.structs.replace(config, api_key=key)

@@ -30,7 +30,8 @@ def facts(model: ModelFolder) -> dict[str, str]:
     if record.task is not None:
         found |= _of_task(model, record.task)
     if not isinstance(record.task, Forecast):
-        found["vocabulary"] = vocabulary(model.tokenizer)
+        end = "an end mark" if record.task else "the end of a record"
+        found["vocabulary"] = vocabulary(model.tokenizer, end)
     if record.corpus is not None:
         found |= corpus(record.corpus, record.task)
     if (last := model.evaluation) is not None:
@@ -98,11 +99,11 @@ def _usual(task: TaskRecord) -> str:
     return f"{name} of greedy translations of at most {task.translated} pairs"
 
 
-def vocabulary(tokenizer: Tokenizer) -> str:
-    """The vocabulary, in words."""
+def vocabulary(tokenizer: Tokenizer, end: str = "the end of a record") -> str:
+    """The vocabulary, in words; `end` names a last token that is no character."""
     if tokenizer.end is None:
         return f"{tokenizer.vocab_size} {tokenizer.unit}s"
-    return f"{tokenizer.vocab_size - 1} {tokenizer.unit}s, and the end of a record"
+    return f"{tokenizer.vocab_size - 1} {tokenizer.unit}s, and {end}"
 
 
 # What a model for a task does with what it reads.
@@ -150,7 +151,9 @@ def markdown(model: ModelFolder, on_hub: str | None = None, title: str | None = 
     """
     if model.record.task is not None:
         return _of_answers(model, model.record.task)
-    what, validates = "", "the last part of the corpus, which was"
+    backwards = model.record.reads_backwards
+    what = ""
+    validates = f"the {'first' if backwards else 'last'} part of the corpus, which was"
     if model.tokenizer.end is not None:
         what = "records, each from its beginning to its end, "
         validates = "records from all over the corpus, which were"

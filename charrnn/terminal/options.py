@@ -171,7 +171,7 @@ def _option(setting: Setting, panel: str | None) -> inspect.Parameter:
     if kind == tuple[str, ...]:
         kind = list[str]
     elif _is_named(setting):
-        kind, more = list[str], {"metavar": "NAME=NUMBER"}
+        kind, more = list[str], {"metavar": "LAYER.UNIT=VALUE"}
     elif kind == float | tuple[float, ...]:
         kind, more = float, {"parser": _several(setting), "metavar": "NUMBER[,NUMBER...]"}
     default = f"default: {setting.shown_default}" if setting.shown_default else ""

@@ -33,6 +33,15 @@ def test_help_shows_each_verb_in_a_whole_line(tmp_path: Path, option: str) -> No
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
 
 
+def test_the_line_of_use_has_brackets_only_around_what_may_be_left_out(tmp_path: Path) -> None:
+    def usage(verb: str) -> str:
+        return run(tmp_path, verb, "-h").stdout.partition("\n")[0]
+
+    assert usage("push") == "Usage: charrnn push [OPTIONS] MODEL OWNER/NAME"
+    assert usage("eval") == "Usage: charrnn eval [OPTIONS] MODEL... TEXT..."
+    assert usage("train") == "Usage: charrnn train [OPTIONS] [TEXT...]"
+
+
 def test_help_of_a_verb_has_sections_and_examples(tmp_path: Path) -> None:
     shown = run(tmp_path, "train", "-h").stdout
     places = [

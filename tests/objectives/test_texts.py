@@ -520,6 +520,7 @@ def test_the_card_says_what_of_the_parameters_is_a_table_of_n_grams(name: str) -
     model = model_of(data, "gru")
     weights = weights_of(task.network(model, torch.Generator()))
     found = card.facts(task.folder(model, weights))
+    assert found["vocabulary"].endswith("characters, and an end mark")
     rows, outputs = weights["grams.weight"].shape
     assert found["n-grams"] == f"a table of {rows:,} rows, {rows * outputs:,} of the parameters"
     older = replace(task, kind=msgspec.structs.replace(task.kind, grams=0))

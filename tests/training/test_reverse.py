@@ -64,7 +64,8 @@ def test_a_reversed_run_goes_on_reversed_and_says_how_it_writes(tmp_path: Path) 
     weights, expected = load(tmp_path / "a").weights, load(tmp_path / "whole").weights
     assert all((weights[name] == expected[name]).all() for name in expected)
     done = commands.run(tmp_path, "sample", "a", "-n", 5)
-    assert "it writes from end to beginning" in done.stderr
+    assert "it writes from end to beginning: type a prompt backwards" in done.stderr
+    assert "the first part of the corpus, which was not" in (tmp_path / "a/README.md").read_text()
     scored = commands.run(tmp_path, "eval", "a", "verse.txt")
     nats = evaluate(tmp_path / "a", VERSE * 3).nats_per_char
     assert f"{nats:.4f}" in scored.stdout

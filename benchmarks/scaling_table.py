@@ -1,6 +1,6 @@
-"""The table of docs/scaling.md: how long an update would take on many cards, by a formula.
+"""The table of NOTES.md: how long an update would take on many cards, by a formula.
 
-python docs/scaling_table.py
+python benchmarks/scaling_table.py
 """
 
 from __future__ import annotations
@@ -54,4 +54,4 @@ def table() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(table()))  # noqa: T201
+    print("\n".join(table()))
