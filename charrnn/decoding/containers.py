@@ -44,6 +44,7 @@ __all__ = [
     "reading_errors",
     "sources",
     "sources_in",
+    "whole_file",
 ]
 
 # Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
@@ -84,6 +85,16 @@ def plain_name(name: str) -> str:
 def is_archive(name: str) -> bool:
     """Whether a file is an archive, by its name."""
     return PurePosixPath(plain_name(name).lower()).suffix in ARCHIVES
+
+
+def whole_file(path: Path) -> Source:
+    """A file that is needed itself, and not only a stream of its bytes.
+
+    Raises:
+        Exception: what `reading_errors` catches.
+    """
+    with path.open("rb") as file:  # for the errors that a file can have
+        return Source(str(path), path.name, Stream(file), path)
 
 
 def sources(

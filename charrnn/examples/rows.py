@@ -13,23 +13,23 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from charrnn.config import HUB, Reading, TaskName
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
-from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
+from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in, whole_file
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import NotTextError, Piece, not_as_bytes, pieces, whole_lines
 from charrnn.decoding.streams import Stream, arriving, standard_input
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
 from charrnn.formats.tables.columns import MISSING, doubled, nesting_errors, whole
 from charrnn.text.corpus import place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
-from charrnn.words import first_few, listing
+from charrnn.words import listing
 
 __all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
 
@@ -56,14 +56,7 @@ OPEN = re.compile(
     r'|"?sep=[^\n]*(?:\n[^\n]*)?\Z',
     re.IGNORECASE,
 )
-BY_SUFFIX = {
-    ".csv": Form.CELLS,
-    ".tsv": Form.CELLS,
-    ".jsonl": Form.JSON,
-    ".ndjson": Form.JSON,
-    ".json": Form.JSON,
-    ".parquet": Form.PARQUET,
-}
+FORMS = {formats.TABLE: Form.CELLS, formats.JSON: Form.JSON, formats.PARQUET: Form.PARQUET}
 
 
 class Row(NamedTuple):
@@ -152,7 +145,7 @@ class File:
         """Whether it is a page, a film or a book, whose text is not what stands in the file."""
         if self.source is None or self.form is not Form.TEXT or self.reading.rules < 4:
             return False
-        return not formats.is_plain(self.source.file_name, self.reading)
+        return not formats.is_plain_name(self.source.file_name, self.reading)
 
     def grow(self) -> bool:
         """Wait for more of the start of what arrives; whether more has come."""
@@ -314,15 +307,18 @@ def opened(
     places = [place_of(str(source), reading) for source in sources]
     for place in places:
         place.check_task(task)
+        if place.folder and not place.files:
+            raise MissingInputError(f"{place.folder}: a folder without files", "name another")
+        if place.bundled and not place.files:
+            raise UsageError(f"{place.source} is a bundled text, not a file", "name a file")
     doubles = Doubles([one for place in places for one in place.contents])
     for place in places:
         for one in place.contents:
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes, before_waiting)
         if place.passed:
-            notes.append(f"{place.source}: {formats.passed_by(place.passed)}")
-    if doubles.left_out:
-        notes.append(f"left out what is there already: {first_few(doubles.left_out)}")
+            notes.append(f"{place.source}: {formats.passed_note(place.passed)}")
+    notes += doubles.notes()
 
 
 def _opened(
@@ -331,29 +327,27 @@ def _opened(
     notes: list[str],
     before_waiting: Callable[[], object] | None,
 ) -> Iterator[File]:
-    if isinstance(one, Path):
-        with _reading(str(one)):
-            if _is_whole(one.name, reading) and one.name == plain_name(one.name):
-                with one.open("rb") as file:  # for the errors that a file can have
-                    source = Source(str(one), one.name, Stream(file), one)
-                yield File(str(one), _form_of(one.name), "", notes, reading, source)
-                return
-            passed: dict[str, None] = {}
-            with closing(sources_of(one, reading, passed)) as found:
-                for source in found:
-                    yield _file(source, reading, notes)
-            if passed:
-                notes.append(f"{one}: {formats.hidden([*passed])}")
-    elif one.startswith(HUB):
+    if isinstance(one, str) and one.startswith(HUB):
         yield File(one, Form.HUB, "", notes, reading)
+        return
+    name, passed = str(one), dict[str, None]()
+    if isinstance(one, Path):
+        if _is_whole(one.name, reading) and one.name == plain_name(one.name):
+            with _reading(name):
+                source = whole_file(one)
+            yield File(name, _form_of(one.name, reading), "", notes, reading, source)
+            return
+        found = sources_of(one, reading, passed)
     else:
-        name, passed = "standard input", {}
+        assert one == "-", "a folder or a bundled text was refused"
+        name = "standard input"
         given = arriving(before_waiting) if before_waiting else standard_input()
-        with _reading(name), closing(sources_in(name, given, reading, passed)) as found:
-            for source in found:
-                yield _file(source, reading, notes)
-        if passed:
-            notes.append(f"{name}: {formats.hidden([*passed])}")
+        found = sources_in(name, given, reading, passed)
+    with _reading(name), closing(found):
+        for source in found:
+            yield _file(source, reading, notes)
+    if passed:
+        notes.append(f"{name}: {formats.hidden_note([*passed])}")
 
 
 @contextmanager
@@ -363,18 +357,18 @@ def _reading(name: str) -> Iterator[None]:
         yield
 
 
-def _form_of(name: str) -> Form:
-    return BY_SUFFIX.get(PurePosixPath(plain_name(name)).suffix.lower(), Form.TEXT)
+def _form_of(name: str, reading: Reading) -> Form:
+    return FORMS.get(formats.format_of(name, reading), Form.TEXT)
 
 
 def _is_whole(name: str, reading: Reading) -> bool:
     """Whether a file is needed itself, and not only a stream of its bytes."""
     is_document = reading.rules > 3 and formats.format_of(name, reading).whole
-    return is_document or _form_of(name) is Form.PARQUET
+    return is_document or _form_of(name, reading) is Form.PARQUET
 
 
 def _file(source: Source, reading: Reading, notes: list[str]) -> File:
-    form = _form_of(source.file_name)
+    form = _form_of(source.file_name, reading)
     if _is_whole(source.file_name, reading):
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
     start = _start_of(source.stream, reading)

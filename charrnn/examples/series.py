@@ -158,7 +158,9 @@ def refuse_text_column(reading: Reading) -> None:
         UsageError: if one is.
     """
     if reading.text_column is not None:
-        found = f"text_column is {reading.text_column!r}, which means nothing to forecast"
+        found = (
+            f"text_column is {reading.text_column!r}, which has no meaning for the task forecast"
+        )
         raise UsageError(found, "leave it out", "text_column")
 
 

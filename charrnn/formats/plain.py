@@ -58,6 +58,6 @@ def _of_chat(start: str) -> str:
     if dated < 4 or dated * 2 < len(lines):
         return ""
     return (
-        f"a chat: {dated} of its first {len(lines)} lines begin with a date and a name, which the "
-        "model learns to write, too"
+        f"looks like a chat: {dated} of its first {len(lines)} lines begin with a date and a name, "
+        "and the model will learn to write these"
     )

@@ -19,26 +19,30 @@ from charrnn.decoding.containers import (
     reading_errors,
     sources,
     sources_in,
+    whole_file,
 )
 from charrnn.decoding.pieces import NotTextError, Piece, decoded
-from charrnn.decoding.streams import Stream
 from charrnn.errors import BadDataError
 from charrnn.formats import plain, subtitles
 from charrnn.formats.markup import docx, epub, html
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MissingColumnError
-from charrnn.words import first_few
+from charrnn.formats.tables.columns import MissingColumnError, column_of
+from charrnn.words import counted, first_few
 
 __all__ = [
+    "JSON",
+    "PARQUET",
+    "TABLE",
     "Format",
     "documents",
     "documents_in",
     "format_of",
-    "hidden",
+    "hidden_note",
     "is_no_text",
-    "is_plain",
-    "passed_by",
-    "skipped",
+    "is_plain_name",
+    "lacking_note",
+    "passed_note",
+    "skipped_note",
 ]
 
 DECODING = frozenset({"encoding", "errors"})
@@ -62,6 +66,7 @@ class Format(NamedTuple):
 PLAIN = Format(plain.texts)
 TABLE = Format(delimited.rows, DECODING | COLUMNS)
 JSON = Format(jsons.rows, DECODING | COLUMNS)
+PARQUET = Format(parquet.rows, COLUMNS, whole=True)
 PAGE = Format(html.texts)
 SUBTITLES = Format(subtitles.texts)
 FORMATS = {
@@ -70,7 +75,7 @@ FORMATS = {
     ".jsonl": JSON,
     ".ndjson": JSON,
     ".json": JSON,
-    ".parquet": Format(parquet.rows, COLUMNS, whole=True),
+    ".parquet": PARQUET,
     ".html": PAGE,
     ".htm": PAGE,
     ".xhtml": PAGE,
@@ -90,7 +95,7 @@ def format_of(name: str, reading: Reading) -> Format:
     return FORMATS.get(PurePosixPath(plain_name(name)).suffix.lower(), PLAIN)
 
 
-def is_plain(name: str, reading: Reading) -> bool:
+def is_plain_name(name: str, reading: Reading) -> bool:
     """Whether a file of this name holds its text as it stands, not in a table, a page or a film."""
     is_compressed = name != plain_name(name) or is_archive(name)
     return format_of(name, reading) is PLAIN and not is_compressed
@@ -109,9 +114,7 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
         form = format_of(path.name, reading)
         if form.whole and path.name == plain_name(path.name):
             heeded |= form.settings
-            with path.open("rb") as file:  # for the errors that a file can have
-                source = Source(str(path), path.name, Stream(file), path)
-            yield from form.read(source, reading)
+            yield from form.read(whole_file(path), reading)
         else:
             passed: dict[str, None] = {}
             with closing(sources(path, reading, passed)) as found:  # also after an error
@@ -130,7 +133,8 @@ def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) 
 def _of_all(
     name: str, found: Iterator[Source], reading: Reading, heeded: set[str]
 ) -> Iterator[Piece]:
-    left_out: list[str] = []
+    left_out, lacking = list[str](), list[str]()
+    reason: MissingColumnError | None = None
     read = False
     for source in found:
         form = format_of(source.file_name, reading)
@@ -144,20 +148,25 @@ def _of_all(
         try:
             yield from form.read(source, reading)
             read = True
-        except MissingColumnError:
+        except MissingColumnError as error:
             if not inside:
                 raise
-            left_out.append(inside)
+            reason = reason or error
+            lacking.append(inside)
+    if reason and not read:
+        raise reason
     if left_out and not read:
         raise BadDataError(f"{name}: no text in it, only {first_few(left_out)}", kinds.UNPACK)
     if left_out:
-        yield Piece(name, "", first=False, notes=(skipped(left_out),))
+        yield Piece(name, "", first=False, notes=(skipped_note(left_out),))
+    if lacking:
+        yield Piece(name, "", first=False, notes=(lacking_note(lacking, reading),))
 
 
 def _passed(name: str, passed: Iterable[str]) -> Iterator[Piece]:
     """What is said of what was passed by in an archive."""
     if names := list(passed):
-        yield Piece(name, "", first=False, notes=(hidden(names),))
+        yield Piece(name, "", first=False, notes=(hidden_note(names),))
 
 
 def is_no_text(path: Path, reading: Reading) -> bool:
@@ -204,18 +213,24 @@ def _is_left_out(source: Source, reading: Reading) -> bool:
     return kinds.kind_of(head, reading.rules) is not None or undecodable
 
 
-def skipped(names: list[str]) -> str:
+def skipped_note(names: Sequence[str]) -> str:
     """What to say of files that were left out."""
     files = "file that is" if len(names) == 1 else "files that are"
     return f"skipped {len(names)} {files} not plain text: {first_few(names)}"
 
 
-def hidden(names: Sequence[str]) -> str:
+def lacking_note(names: Sequence[str], reading: Reading) -> str:
+    """What to say of tables that were left out."""
+    files = f"{counted(len(names), 'file')} without a column {column_of(reading)}"
+    return f"skipped {files}: {first_few(names)}; another --text-column may read more"
+
+
+def hidden_note(names: Sequence[str]) -> str:
     """What to say of what was never looked at in an archive."""
-    return f"left out what is hidden or no file: {first_few(names)}"
+    return f"left out hidden files and entries that are not files: {first_few(names)}"
 
 
-def passed_by(names: Sequence[str]) -> str:
+def passed_note(names: Sequence[str]) -> str:
     """What to say of what was never looked at in a folder."""
-    reasons = "hidden, no file, unreadable, a linked folder, a model, a cache or installed"
-    return f"left out what is {reasons}: {first_few(names)}"
+    kinds = "hidden or unreadable files, linked folders, models, caches and installed packages"
+    return f"left out {kinds}: {first_few(names)}"

@@ -10,6 +10,7 @@ from itertools import chain, islice, pairwise
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, document, lines, parts
+from charrnn.words import counted
 
 __all__ = ["texts"]
 
@@ -110,9 +111,7 @@ def _once(cues: Iterator[list[str]], notes: list[str]) -> Iterator[str]:
         yield from cue[repeated:]
         before, left_out = cue, left_out + repeated
     if left_out:
-        notes.append(
-            f"left out {left_out:,} lines of rolling captions, which stand in the one before, too"
-        )
+        notes.append(f"left out {counted(left_out, 'line')} that rolling captions repeat")
 
 
 def _repeated(before: list[str], cue: list[str]) -> int:

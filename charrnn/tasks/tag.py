@@ -139,7 +139,7 @@ class Tagger(TaskModel[Tagged]):
     ) -> list[Tagged]:
         """See `TaskModel`; raises what `read_tagged` does, and for a column of labels."""
         if label_column is not None:
-            found = f"label_column is {label_column!r}, which means nothing to tag"
+            found = f"label_column is {label_column!r}, which has no meaning for the task tag"
             raise UsageError(found, "leave it out", "label_column")
         named = bool(reading.text_column)
         reading, _ = columns_for(self.task, reading)

@@ -24,13 +24,13 @@ from charrnn.decoding.pieces import Piece
 from charrnn.decoding.streams import standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry
+from charrnn.formats.tables import columns
 from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
-from charrnn.text.hub import hub_rows
-from charrnn.words import first_few
+from charrnn.text.hub import hub_records
 
 __all__ = [
     "Corpus",
@@ -109,7 +109,7 @@ def texts(
     sources: Sequence[str | Path],
     reading: Reading,
     notes: list[str],
-    found: Documents | None = None,
+    found: Documents,
 ) -> Iterator[str]:
     """The text of a corpus, piece by piece; see `read_corpus`.
 
@@ -122,7 +122,7 @@ def texts(
         if piece.first and not line_ended:
             yield "\n"
             length += 1
-        if piece.first and found is not None:
+        if piece.first:
             found.add(piece.name, length)
         length += len(piece.text)
         if piece.text or piece.first:  # an empty document is an empty line
@@ -146,10 +146,8 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
                     yield from registry.documents(file, reading, heeded)
         elif not doubles.leave_out(place.source):
             yield from _document(place.source, reading, heeded)
-    if left_out := doubles.left_out:
-        texts = "a text that is" if len(left_out) == 1 else f"{len(left_out):,} texts that are"
-        note = f"left out {texts} there already: {first_few(left_out)}"
-        yield Piece("the corpus", "", first=False, notes=(note,))
+    if notes := doubles.notes():
+        yield Piece("the corpus", "", first=False, notes=notes)
     _refuse_unheeded(reading, heeded)
 
 
@@ -180,8 +178,8 @@ class Place(NamedTuple):
 
     @property
     def contents(self) -> Sequence[str | Path]:
-        """Its files, or what else it is."""
-        return self.files or [self.source]
+        """Its files, of which a folder may have none, or what else it is."""
+        return self.files if self.files or self.folder else [self.source]
 
     def check_task(self, task: TaskName | None) -> None:
         """See that a bundled corpus is for a task; for None, that it is a text.
@@ -229,7 +227,7 @@ def place_of(source: str, reading: Reading) -> Place:
     if source.startswith("~"):
         advice = "leave ~ outside of quotation marks, or write the whole path"
     elif "://" in source:
-        advice = "download it first: charrnn reads no addresses but hf://OWNER/NAME"
+        advice = "download it first: of web addresses charrnn reads only hf://OWNER/NAME"
     raise MissingInputError(f"there is no file or corpus {source}", advice)
 
 
@@ -239,7 +237,7 @@ def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece
         yield from registry.documents_in("standard input", standard_input(), reading, heeded)
     elif source.startswith(HUB):
         heeded |= {"text_column", "split"}
-        yield from hub_rows(source, reading)
+        yield from columns.documents(source, hub_records(source, reading), reading)
     else:
         yield Piece(source, BUNDLED[source].read())
 
@@ -248,7 +246,7 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
     """The files of a folder; those that are no text are left out."""
     assert place.folder is not None, "it is a folder"
     found = False
-    skipped: list[str] = []
+    skipped, lacking = list[str](), list[str]()
     reason: MissingColumnError | None = None
     for path in place.files:
         inside = str(path.relative_to(place.folder))
@@ -262,26 +260,26 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
                 found = True
             except MissingColumnError as error:
                 reason = reason or error
-                skipped.append(inside)
+                lacking.append(inside)
     if reason and not found:
         raise reason
     if not found:
         raise MissingInputError(
             f"{place.folder}: a folder without text files", "name another folder"
         )
-    notes = [registry.skipped(skipped)] if skipped else []
-    if place.passed:
-        notes.append(registry.passed_by(place.passed))
+    notes = [registry.skipped_note(skipped)] if skipped else []
+    notes += [registry.lacking_note(lacking, reading)] if lacking else []
+    notes += [registry.passed_note(place.passed)] if place.passed else []
     if notes:
         yield Piece(str(place.folder), "", first=False, notes=tuple(notes))
 
 
 # Where each setting of `Reading` has an effect.
 APPLIES = {
-    "encoding": "texts and tables that are no Parquet",
-    "errors": "texts and tables that are no Parquet",
+    "encoding": "text files, CSV and JSON",
+    "errors": "text files, CSV and JSON",
     "text_column": "tables and data sets",
-    "split": "data sets of the hub",
+    "split": "data sets from the hub",
 }
 
 
@@ -292,7 +290,7 @@ def _refuse_unheeded(reading: Reading, heeded: set[str]) -> None:
         value = getattr(reading, name)
         given = value != getattr(usual, name) and value != "surrogateescape"
         if reading.rules > 1 and given and name not in heeded:
-            found = f"{name} is {value!r}, but it is for {where}, and there is none"
+            found = f"{name} is {value!r}, which only affects {where}, and none is read here"
             raise UsageError(found, "leave it out", name)
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from charrnn.errors import MissingInputError
+from charrnn.words import counted, first_few
 
 __all__ = ["Doubles", "below", "is_model"]
 
@@ -99,6 +100,13 @@ class Doubles:
         if content is not None:
             self._read.add(content)
         return False
+
+    def notes(self) -> tuple[str, ...]:
+        """What to say of what was left out."""
+        count = len(self.left_out)
+        same = "as another" if count == 1 else "as others"
+        found = f"left out {counted(count, 'file')} with the same content {same}"
+        return (f"{found}: {first_few(self.left_out)}",) if count else ()
 
 
 def _contents(sources: Iterable[str | Path]) -> dict[str | Path, Hashable]:

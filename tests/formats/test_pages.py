@@ -206,8 +206,7 @@ def test_each_line_of_rolling_captions_is_read_once() -> None:
     Path("a.vtt").write_text(rolling(*SAID))
     corpus = read_corpus(["a.vtt"])
     assert corpus.text == "".join(f"{line}\n" for line in SAID)
-    left_out = "left out 13 lines of rolling captions, which stand in the one before, too"
-    assert corpus.notes == (f"a.vtt: {left_out}",)
+    assert corpus.notes == ("a.vtt: left out 13 lines that rolling captions repeat",)
     Path("a.srt").write_text(re.sub("<[^>]*>| align:start", "", rolling(*SAID)[38:]))
     assert read_corpus(["a.srt"]).text == corpus.text
 
@@ -238,8 +237,8 @@ def test_a_chat_is_text_with_a_note_on_its_dates(kind: str) -> None:
     corpus = read_corpus(["chat.txt"])
     assert corpus.text == text
     assert corpus.notes == (
-        "chat.txt: a chat: 9 of its first 10 lines begin with a date and a name, which the model "
-        "learns to write, too",
+        "chat.txt: looks like a chat: 9 of its first 10 lines begin with a date and a name, and "
+        "the model will learn to write these",
     )
 
 

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ def test_training_on_the_current_folder_reads_no_model() -> None:
     corpus = read_corpus(["."])
     assert corpus.text == VERSE * 20
     assert corpus.notes == (
-        ".: left out what is hidden, no file, unreadable, a linked folder, a model, a cache or "
-        "installed: checkpoints, sub/other",
+        ".: left out hidden or unreadable files, linked folders, models, caches and installed "
+        "packages: checkpoints, sub/other",
     )
     resume("sub/other").finish(progress=False)
 
@@ -59,7 +60,7 @@ def test_a_forecaster_is_no_text_either() -> None:
     corpus = read_corpus("texts")
     assert corpus.text == VERSE
     (note,) = corpus.notes
-    assert note.startswith("texts: left out what is hidden, ")
+    assert note.startswith("texts: left out hidden or ")
     assert note.endswith(": week")
     with pytest.raises(MissingInputError, match="week: a model, not a text"):
         text_of("texts/week")
@@ -75,7 +76,9 @@ def test_caches_and_packages_are_passed_by_and_told() -> None:
     corpus = read_corpus(["."])
     assert corpus.text == "src/a.txt"
     (note,) = corpus.notes
-    assert note.endswith("installed: .cache.txt, .git, env, node_modules, src/__pycache__, …")
+    assert note.endswith(
+        "installed packages: .cache.txt, .git, env, node_modules, src/__pycache__, …"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
@@ -92,11 +95,11 @@ def test_each_content_is_read_once_and_the_others_are_told() -> None:
     assert sorted(corpus.text.split()) == ["one", "two"]
     (note,) = corpus.notes
     assert note.startswith("the corpus: left out ")
-    assert "texts that are there already: " in note
+    assert " files with the same content as others: " in note
     assert text_of("book/a.txt", "book/a.txt", "./book/a.txt", "book") == "one\ntwo\n"
     assert read_corpus(["scenes", "scenes"]).text == read_corpus(["scenes"]).text
     assert read_corpus(["book/a.txt", "d.txt"]).notes == (
-        "the corpus: left out a text that is there already: d.txt",
+        "the corpus: left out 1 file with the same content as another: d.txt",
     )
 
 
@@ -112,9 +115,7 @@ def test_links_in_a_folder_are_followed_to_files_and_told_of_folders() -> None:
     corpus = read_corpus(["book"])
     assert corpus.text == "c\na"
     (note,) = corpus.notes
-    assert note.endswith(
-        "no file, unreadable, a linked folder, a model, a cache or installed: gone, more"
-    )
+    assert note.endswith("linked folders, models, caches and installed packages: gone, more")
 
 
 def test_a_folder_within_that_may_not_be_entered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +132,7 @@ def test_a_folder_within_that_may_not_be_entered_is_told(monkeypatch: pytest.Mon
     corpus = read_corpus(["book"])
     assert corpus.text == "one"
     (note,) = corpus.notes
-    assert note.startswith("book: left out what is hidden, no file, unreadable, a linked folder")
+    assert note.startswith("book: left out hidden or unreadable files, linked folders")
     assert note.endswith(": closed")
 
 
@@ -156,7 +157,10 @@ def test_a_folder_of_tables_is_a_corpus() -> None:
     Path("tables/package.json").write_text('{"name": "no text in it"}')
     corpus = read_corpus(["tables"])
     assert corpus.text == "one\ntwo\nthree"
-    assert corpus.notes == ("tables: skipped 1 file that is not plain text: package.json",)
+    assert corpus.notes == (
+        "tables: skipped 1 file without a column text: package.json; another --text-column may "
+        "read more",
+    )
     with pytest.raises(UsageError, match=r"a\.csv: no text in a column body; choose .* n, text"):
         text_of("tables", text_column="body")
 
@@ -191,7 +195,7 @@ def test_a_setting_that_would_do_nothing_is_refused(
     Path("a.html").write_text("text")
     pyarrow.parquet.write_table(pa.table({"text": ["text"]}), "a.parquet")
     (name,) = reading
-    with pytest.raises(UsageError, match=f"{name} is '.*', but .*; leave it out") as error:
+    with pytest.raises(UsageError, match=f"{name} is '.*', which only .*; leave it out") as error:
         text_of(source, **reading)
     assert error.value.setting == name
     assert text_of(source) if source != "-" else True
@@ -201,6 +205,33 @@ def test_a_setting_that_is_for_some_of_the_sources_is_fine() -> None:
     Path("a.txt").write_text("one\n")
     Path("b.csv").write_text("body\ntwo\n")
     assert text_of("a.txt", "b.csv", "scenes", text_column="body").startswith("one\ntwo\n")
+
+
+@pytest.mark.parametrize("place", ["fold", "fold.zip"])
+def test_a_table_without_the_column_is_told_apart_from_a_picture(place: str) -> None:
+    """It was called no plain text, though --text-column reads it."""
+    Path("fold").mkdir()
+    Path("fold/a.txt").write_text("plain")
+    Path("fold/data.csv").write_text("body,id\nsome,1\n")
+    Path("fold/p.png").write_bytes(PNG)
+    with zipfile.ZipFile("fold.zip", "w") as archive:
+        for path in sorted(Path("fold").iterdir()):
+            archive.write(path, path.name)
+    corpus = read_corpus([place])
+    assert corpus.text == "plain"
+    assert corpus.notes == (
+        f"{place}: skipped 1 file that is not plain text: p.png",
+        f"{place}: skipped 1 file without a column text: data.csv; another --text-column may read "
+        "more",
+    )
+    assert read_corpus([place], Reading(text_column="body")).text == "plain\nsome"
+
+
+def test_a_table_alone_in_an_archive_says_which_columns_it_has() -> None:
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        archive.writestr("data.csv", "body,id\nsome,1\n")
+    with pytest.raises(UsageError, match=r"a\.zip/data\.csv: no text in .*; choose .* body, id"):
+        read_corpus(["a.zip"])
 
 
 def test_what_is_no_text_is_not_called_a_copy() -> None:

@@ -105,7 +105,7 @@ def _refuse_useless(request: Request, known: frozenset[str]) -> None:
         for name in given.__struct_fields__:
             value = getattr(given, name)
             if name not in known and value != getattr(usual, name):
-                found = f"{name} is {value!r}, which means nothing to {task}"
+                found = f"{name} is {value!r}, which has no meaning for the task {task}"
                 raise UsageError(found, "leave it out", name)
 
 
