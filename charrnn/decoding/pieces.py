@@ -26,6 +26,7 @@ __all__ = [
     "cleaned",
     "decoded",
     "document",
+    "first_lines",
     "lines",
     "not_as_bytes",
     "parts",
@@ -38,6 +39,7 @@ AROUND = 1000  # bytes before and after a wrong one in which its encoding is loo
 LONGEST = 1 << 26  # characters of a line of a table
 TO_BYTES = re.compile(r", or (train on its bytes with )?--tokenizer byte")
 LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+END = re.compile(r"\r\n|\n|\r")
 
 
 class Piece(NamedTuple):
@@ -179,6 +181,14 @@ def lines(parts: Iterable[str], name: str) -> Iterator[str]:
         if sum(map(len, waiting)) > LONGEST:
             raise BadDataError(f"{name}: a line of over {LONGEST:,} characters", "divide it")
     yield from LINES.findall("".join(waiting))
+
+
+def first_lines(start: str) -> list[str]:
+    """The lines at the start of a text, as `lines` has them, but without what ends them.
+
+    The last one may go on; it is empty where the start ends with a line end.
+    """
+    return END.split(start)
 
 
 @contextmanager

@@ -149,7 +149,7 @@ def times_and_others(
     older, least = file.reading.rules < 4, int(value is None)
     columns = [name for name in file.columns if name not in (value, NAME)]
     if not all(columns):  # the last ones may be all there is: of "ds;y;"
-        columns = [name for name in columns if name or not _is_empty(rows, name)]
+        columns = [name for name in columns if name or _first(rows, name) is not None]
     if older:
         columns = _without_index(file, rows, columns, least)
     tried = (name for name in columns[: 1 if older else None] if _holds_times(file, rows, name))
@@ -196,10 +196,6 @@ def _first(rows: Sequence[Row], column: str) -> Any:
     """The first value in a column, which a record may lack; None if there is none."""
     cells = (row.cells.get(column) for row in rows)
     return next((cell for cell in cells if cell is not None and not is_gap(cell)), None)
-
-
-def _is_empty(rows: Sequence[Row], column: str) -> bool:
-    return _first(rows, column) is None
 
 
 def _without_index(file: File, rows: Sequence[Row], columns: list[str], least: int) -> list[str]:

@@ -8,7 +8,6 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,16 +15,29 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.config import HUB, Reading, TaskName
+from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in, whole_file
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, Piece, not_as_bytes, pieces, whole_lines
+from charrnn.decoding.pieces import (
+    NotTextError,
+    Piece,
+    first_lines,
+    not_as_bytes,
+    pieces,
+    whole_lines,
+)
 from charrnn.decoding.streams import Stream, arriving, standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MISSING, doubled, nesting_errors, whole
+from charrnn.formats.tables.columns import (
+    MISSING,
+    nesting_errors,
+    refuse_doubled,
+    shown,
+    whole,
+)
 from charrnn.text.corpus import place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
@@ -83,7 +95,9 @@ def value_at(cells: Mapping[str, Any], column: str) -> Any:
 
 def called(sources: Sequence[str | Path]) -> str:
     """How messages call sources."""
-    return ", ".join("standard input" if str(one) == "-" else str(one) for one in sources)
+    return ", ".join(
+        "standard input" if str(one) == STANDARD_INPUT else str(one) for one in sources
+    )
 
 
 def columns_of(text: str | None, label: str | None, usual: tuple[str, str]) -> tuple[str, str]:
@@ -136,6 +150,11 @@ class File:
         return self.form in (Form.CELLS, Form.TEXT)
 
     @property
+    def first_lines(self) -> Sequence[str]:
+        """Those at its start, without what ends them; the last one may go on, or be empty."""
+        return first_lines(self.start)
+
+    @property
     def unit(self) -> str:
         """What the numbers count: lines or rows."""
         return "line" if self.is_text else "row"
@@ -183,9 +202,8 @@ class File:
             else:
                 yield from self._named(columns)
 
-    @property
-    def cleaner(self) -> AnyCleaner:
-        """What cleans its texts."""
+    def new_cleaner(self) -> AnyCleaner:
+        """What cleans its texts, and has notes on all of them."""
         return Cleaner() if self.reading.rules > 2 else Untouched()
 
     def _cells(self, is_header: Callable[[list[str]], bool], last: int) -> Iterator[Row]:
@@ -199,7 +217,8 @@ class File:
             if not row:
                 continue
             if not self.columns and (names := delimited.header_in(row, is_header)):
-                self.columns = header = self._header(names)
+                refuse_doubled(self.name, names, filter(None, names))
+                self.columns = header = names
                 continue
             if not self.columns:
                 self.unnamed = row
@@ -217,21 +236,13 @@ class File:
         with nesting_errors(self.name), closing(self._records(columns, notes)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
-                    kind = type(record).__name__
-                    advice = 'write {"column": value, …} for each row'
-                    raise BadDataError(f"{self.at(number)} is a {kind}, not a record", advice)
+                    found = f"{self.at(number)} is {shown(record)}, not a record"
+                    raise BadDataError(found, 'write {"column": value, …} for each row')
                 is_json = self.form is Form.JSON  # only there texts can hold half a character
                 cells = whole(self.name, record, self.reading) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
         self.notes += [f"{self.name}: {note}" for note in notes]
-
-    def _header(self, row: list[str]) -> list[str]:
-        counts = Counter(row)
-        twice = next((name for name in row if name and counts[name] > 1), None)
-        if twice is not None:
-            raise doubled(self.name, twice)
-        return row
 
     def _records(
         self, columns: Sequence[str] | None, notes: list[str]
@@ -339,7 +350,7 @@ def _opened(
             return
         found = sources_of(one, reading, passed)
     else:
-        assert one == "-", "a folder or a bundled text was refused"
+        assert one == STANDARD_INPUT, "a folder or a bundled text was refused"
         name = "standard input"
         given = arriving(before_waiting) if before_waiting else standard_input()
         found = sources_in(name, given, reading, passed)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.arguments import checked
-from charrnn.config import HUB, Reading, TaskName
+from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
 from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece
 from charrnn.decoding.streams import standard_input
@@ -204,7 +204,7 @@ def place_of(source: str, reading: Reading) -> Place:
     Raises:
         MissingInputError: if there is nothing of this name.
     """
-    if source == "-" or source.startswith(HUB):
+    if source == STANDARD_INPUT or source.startswith(HUB):
         return Place(source)
     bundled = BUNDLED.get(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
@@ -233,7 +233,7 @@ def place_of(source: str, reading: Reading) -> Place:
 
 def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
     """A source that is no file."""
-    if source == "-":
+    if source == STANDARD_INPUT:
         yield from registry.documents_in("standard input", standard_input(), reading, heeded)
     elif source.startswith(HUB):
         heeded |= {"text_column", "split"}
@@ -312,7 +312,7 @@ def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:
 def short_name(source: str | Path) -> str:
     """The name of a source, as short as possible."""
     source = str(source)
-    if source == "-":
+    if source == STANDARD_INPUT:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]

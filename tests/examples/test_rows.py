@@ -112,7 +112,7 @@ def test_parquet_reads_what_is_wanted() -> None:
 
 def test_json_that_holds_no_records() -> None:
     Path("a.jsonl").write_text('{"text": "one"}\n"two"\n')
-    with pytest.raises(BadDataError, match=r"a\.jsonl: row 2 is a str"):
+    with pytest.raises(BadDataError, match=r"a\.jsonl: row 2 is a text, not a record"):
         rows_of("a.jsonl")
 
 

@@ -281,7 +281,7 @@ class TestRunsBegunBefore:
         Path("c.csv").write_text("text,text\na,b\n")
         assert read_corpus(["c.csv"], reading).text == "b"
         Path("d.jsonl").write_text('{"source": "a\\r\\nb", "target": "c\\ufeff"}')
-        pairs = read_pairs(["d.jsonl"], reading, None, [])
+        pairs = read_pairs(["d.jsonl"], reading, [], None)
         assert [(pair.source, pair.target) for pair in pairs] == [("a\r\nb", "c\ufeff")]
         Path("e.jsonl").write_text('{"text": "Ann\\r\\nin", "spans": []}')
         assert [one.text for one in read_tagged(["e.jsonl"], reading, [])] == ["Ann\r\nin"]

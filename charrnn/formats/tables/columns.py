@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
@@ -23,9 +25,10 @@ __all__ = [
     "choice",
     "column_of",
     "documents",
-    "doubled",
     "has",
     "nesting_errors",
+    "refuse_doubled",
+    "shown",
     "whole",
 ]
 
@@ -90,7 +93,7 @@ def documents(
                 yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
                 continue
             if isinstance(text, _Other):
-                found = f"row {number} holds {_shown(text.value)} in the column {column}, no text"
+                found = f"row {number} holds {shown(text.value)} in the column {column}, no text"
                 advice = f"mend it, or {choice(column, _columns(record))}"
                 raise UsageError(f"{name}: {found}", advice)
             empty += 1
@@ -199,13 +202,17 @@ def choice(column: str, columns: Iterable[str]) -> str:
     return f"choose --text-column from {names}" if names else "check the table"
 
 
-def _shown(value: object) -> str:
-    """What is no text, in a few words."""
+def shown(value: object) -> str:
+    """What stands where something else should, in a few words."""
     match value:
+        case None:
+            return "null"
         case bool():
             return str(value).lower()
         case int() | float():
-            return f"the number {value:.6g}" if abs(value) < 1e300 else "a number"
+            return f"the number {reprlib.repr(value)}" if abs(value) < 1e300 else "a number"
+        case str():
+            return "a text"
         case Mapping():
             return "an object"
         case list():
@@ -227,10 +234,16 @@ def nesting_errors(name: str) -> Iterator[None]:
         raise BadDataError(found, "check the file") from None
 
 
-def doubled(name: str, column: str) -> BadDataError:
-    """The error for a table that has a column twice."""
-    found = f"{name}: two columns are named {column}"
-    return BadDataError(found, "give each column a name of its own")
+def refuse_doubled(name: str, header: Sequence[str], wanted: Iterable[str]) -> None:
+    """See that a table has none of the columns that are wanted twice.
+
+    Raises:
+        BadDataError: if it has.
+    """
+    counts = Counter(header)
+    if (twice := next((one for one in wanted if counts[one] > 1), None)) is not None:
+        found = f"{name}: two columns are named {twice}"
+        raise BadDataError(found, "give each column a name of its own")
 
 
 def whole(name: str, record: dict[str, Any], reading: Reading) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from typing import Any
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
+from charrnn.decoding.pieces import LONGEST, Piece, decoded, first_lines, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.tables.columns import (
     MissingColumnError,
     choice,
     column_of,
     documents,
-    doubled,
+    refuse_doubled,
 )
 
 __all__ = [
@@ -165,9 +165,9 @@ def line_with(names: Sequence[str], start: str) -> int:
         names: of columns.
         start: the first characters of a table, of which few lines are looked at.
     """
-    lines = start.splitlines()[:ALIKE]
-    title = next(filter(str.strip, lines), "")
-    for number, line in enumerate(lines, 1):
+    tried = first_lines(start)[:ALIKE]
+    title = next(filter(str.strip, tried), "")
+    for number, line in enumerate(tried, 1):
         for sign in DELIMITERS:
             cells = [cell.strip(' "') for cell in line.split(sign)]
             is_below = title.startswith("#") or title.count(sign) < len(cells) - 1
@@ -269,8 +269,8 @@ def _records(
             start = source.stream.head.decode(reading.encoding, "replace")
             if column not in header and (below := line_with([column], start)):
                 raise MissingColumnError(*titled(name, column, below))
-            if header.count(column) > 1 and reading.rules > 2:
-                raise doubled(name, column)
+            if reading.rules > 2:
+                refuse_doubled(name, header, [column])
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
