@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -184,17 +183,13 @@ class Translating(TextTask[Pair, Batch]):
             for pair in pairs
         ]
 
-    @cached_property
-    def _train_rows(self) -> list[tuple[Ids, Ids]]:
-        return self.rows_of(self.train)  # once, though a run makes several batches of them
-
     def network(self, model: ModelConfig, generator: torch.Generator) -> TranslatorNetwork:
         """See `Task`."""
         return TranslatorNetwork(model, self.kind.reach, generator)
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """Some of the sources' characters are unknown, and none of the targets'."""
-        sources, targets = zip(*self._train_rows, strict=True)
+        sources, targets = zip(*self.train_rows, strict=True)
         return TextBatches(
             sources,
             self.tokenizer,

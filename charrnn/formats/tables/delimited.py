@@ -126,14 +126,10 @@ def cells(
     if len(fitting) > 1 and reading.rules > 3:
         start = [first, *islice(found, ALIKE - 1)]
         fitting = _alike(start, fitting)
+        notes += _separator_notes(fitting, usual)
+    elif not named:
+        notes += _separator_notes(fitting[:1], usual)
     delimiter = fitting[0]
-    if len(fitting) > 1 and reading.rules > 3:
-        notes.append(
-            f"its cells are separated by {DELIMITERS[delimiter]}; {DELIMITERS[fitting[1]]} would "
-            f"fit as well (write sep={fitting[1]} as its first line to choose them)"
-        )
-    elif delimiter != usual and not named:
-        notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
     if delimiter == "\t":
         start, is_whole = _start(start, found)
     quoting = delimiter != "\t" or _is_quoted(start, is_whole)
@@ -198,6 +194,17 @@ def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> 
         return [usual]
     most = sorted(rows, key=lambda delimiter: -len(rows[delimiter]))
     return [delimiter for delimiter in most if len(rows[delimiter]) > 1] or most[:1] or [usual]
+
+
+def _separator_notes(fitting: Sequence[str], usual: str) -> Iterator[str]:
+    """What to say of the separator that was chosen, the first of those that fit."""
+    found = f"its cells are separated by {DELIMITERS[fitting[0]]}"
+    if len(fitting) > 1:
+        other = fitting[1]
+        choice = f"write sep={other} as its first line to choose them"
+        yield f"{found}; {DELIMITERS[other]} would fit as well ({choice})"
+    elif fitting[0] != usual:
+        yield found
 
 
 def _alike(start: Sequence[str], fitting: list[str]) -> list[str]:
