@@ -92,11 +92,6 @@ class Reading(Settings, frozen=True):
             "--reverse",
         ),
     ] = False
-    rules: Annotated[
-        int,
-        Meta(ge=1, le=4),
-        about("Version of the rules by which files become text.", derived=True),
-    ] = 4
     records: Annotated[
         Annotated[str, Meta(min_length=1)],
         about(

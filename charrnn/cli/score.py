@@ -71,7 +71,7 @@ def _given(model: str, source: str) -> UsageError:
     from charrnn.formats.registry import is_plain_name
 
     name, text = map(shlex.quote, (model, source))
-    plain = f"charrnn score {name} < {text}, or " if is_plain_name(source, Reading()) else ""
+    plain = f"charrnn score {name} < {text}, or " if is_plain_name(source) else ""
     found = f"{source} is given, but score reads standard input"
     return UsageError(found, f"{plain}charrnn eval {name} {text}")
 

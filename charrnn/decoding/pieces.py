@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding import encodings, kinds
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, EarlierCleaner, Untouched, is_clean
+from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched, is_clean
 from charrnn.decoding.streams import Arriving, Readable, Stream
 from charrnn.errors import BadDataError
 
@@ -74,7 +74,7 @@ def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Pie
         if isinstance(file, Stream)
         else Stream(file, arrives=isinstance(file, Arriving), encoding=reading.encoding)
     )
-    cleaner: AnyCleaner | None = EarlierCleaner() if reading.rules == 1 else None
+    cleaner: AnyCleaner | None = None
     notes: list[str] = []
     first = True
     for text in decoded(name, stream, reading, notes):
@@ -240,10 +240,10 @@ def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
 
 def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
     """Refuse what can be decoded and is yet no text, or one in another encoding."""
-    if reading.rules == 1 or reading.errors == "surrogateescape":
+    if reading.errors == "surrogateescape":
         return
     encoding = reading.encoding
-    if kind := kinds.kind_of(head, reading.rules):
+    if kind := kinds.kind_of(head):
         found = f"a binary file ({kind.name}), not" if kind.binary else f"{kind.name}, not plain"
         raise NotTextError(f"{name}: {found} text", kind.advice)
     if kinds.is_wide(encoding):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import AnyCleaner
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
 from charrnn.formats.tables.columns import MISSING, shown
@@ -149,7 +149,7 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
-    names, longest, cleaner = columns.names, 0, file.new_cleaner()
+    names, longest, cleaner = columns.names, 0, Cleaner()
     for row in file.rows(columns.are_in, columns.names, columns.last):
         if file.is_text and not columns.are_in(file.columns):
             names, longest = _headless(file, row, columns), max(longest, len(row.cells))
@@ -160,7 +160,7 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
 
 
-def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: AnyCleaner) -> str:
+def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: Cleaner) -> str:
     """The source of a row for 0, its target for 1."""
     value, place = value_at(row.cells, names[which]), file.at(row.number)
     unknown = not names[which].isdecimal() and names[which] not in file.columns
@@ -187,7 +187,7 @@ def _headless(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
     if columns.numbered:
         return columns.names
     cells = list(row.cells.values())
-    is_first = cells == file.unnamed and file.reading.rules > 3
+    is_first = cells == file.unnamed
     if columns.given or (is_first and file.line_with(*columns.names)):
         which = int(columns.names[0] in cells)
         raise file.no_column(columns.names[which], OPTIONS[which])

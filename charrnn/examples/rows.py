@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
 from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in, whole_file
 from charrnn.decoding.containers import sources as sources_of
 from charrnn.decoding.pieces import (
@@ -162,9 +161,9 @@ class File:
     @property
     def is_document(self) -> bool:
         """Whether it is a page, a film or a book, whose text is not what stands in the file."""
-        if self.source is None or self.form is not Form.TEXT or self.reading.rules < 4:
+        if self.source is None or self.form is not Form.TEXT:
             return False
-        return not formats.is_plain_name(self.source.file_name, self.reading)
+        return not formats.is_plain_name(self.source.file_name)
 
     def grow(self) -> bool:
         """Wait for more of the start of what arrives; whether more has come."""
@@ -202,10 +201,6 @@ class File:
             else:
                 yield from self._named(columns)
 
-    def new_cleaner(self) -> AnyCleaner:
-        """What cleans its texts, and has notes on all of them."""
-        return Cleaner() if self.reading.rules > 2 else Untouched()
-
     def _cells(self, is_header: Callable[[list[str]], bool], last: int) -> Iterator[Row]:
         assert self.source is not None, "a data set has records"
         if self.is_document:
@@ -225,7 +220,7 @@ class File:
                 self.columns = [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):
                 raise delimited.longer(self.name, line, row, header)
-            if not header and last and self.reading.rules > 3:
+            if not header and last:
                 widths.add(line, row)
             names = header or [str(k) for k in range(1, len(row) + 1)]
             yield Row(line, dict(zip(names, row, strict=False)))
@@ -268,7 +263,7 @@ class File:
 
     def _pieces(self, source: Source) -> Iterator[Piece]:
         if self.is_document:
-            return formats.format_of(source.file_name, self.reading).read(source, self.reading)
+            return formats.format_of(source.file_name).read(source, self.reading)
         return pieces(self.name, source.stream, self.reading)
 
     def line_with(self, *names: str) -> int:
@@ -315,7 +310,7 @@ def opened(
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
-    places = [place_of(str(source), reading) for source in sources]
+    places = [place_of(str(source)) for source in sources]
     for place in places:
         place.check_task(task)
         if place.folder and not place.files:
@@ -343,10 +338,10 @@ def _opened(
         return
     name, passed = str(one), dict[str, None]()
     if isinstance(one, Path):
-        if _is_whole(one.name, reading) and one.name == plain_name(one.name):
+        if formats.format_of(one.name).whole and one.name == plain_name(one.name):
             with _reading(name):
                 source = whole_file(one)
-            yield File(name, _form_of(one.name, reading), "", notes, reading, source)
+            yield File(name, _form_of(one.name), "", notes, reading, source)
             return
         found = sources_of(one, reading, passed)
     else:
@@ -368,19 +363,13 @@ def _reading(name: str) -> Iterator[None]:
         yield
 
 
-def _form_of(name: str, reading: Reading) -> Form:
-    return FORMS.get(formats.format_of(name, reading), Form.TEXT)
-
-
-def _is_whole(name: str, reading: Reading) -> bool:
-    """Whether a file is needed itself, and not only a stream of its bytes."""
-    is_document = reading.rules > 3 and formats.format_of(name, reading).whole
-    return is_document or _form_of(name, reading) is Form.PARQUET
+def _form_of(name: str) -> Form:
+    return FORMS.get(formats.format_of(name), Form.TEXT)
 
 
 def _file(source: Source, reading: Reading, notes: list[str]) -> File:
-    form = _form_of(source.file_name, reading)
-    if _is_whole(source.file_name, reading):
+    form = _form_of(source.file_name)
+    if formats.format_of(source.file_name).whole:
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
     start = _start_of(source.stream, reading)
     while OPEN.match(start) and source.stream.grow():

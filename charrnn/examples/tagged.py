@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Row, called, opened, value_at
 from charrnn.examples.tags import (
@@ -126,8 +126,7 @@ def sentences_of(file: File) -> Iterator[Tagged]:
         BadDataError: for a line with another number of columns, or without a tag; for a first
             column that numbers the words.
     """
-    if file.reading.rules > 3:
-        _refuse_numbers(file)
+    _refuse_numbers(file)
     begun: list[tuple[int, list[str]]] = []
     columns = first = 0
     for number, line in file.lines():
@@ -213,7 +212,7 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
     """The texts of records: of words if the column that the user named holds them, or none."""
     column, words_in = text_column or "text", (text_column,) if text_column else WORDS
     widened = lost = empty = 0
-    cleaner = file.new_cleaner()
+    cleaner = Cleaner()
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
         divided = None if "spans" in row.cells else _divided(row, place, words_in, cleaner)
@@ -250,7 +249,7 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
         file.notes.append(f"{file.name}: left out {lost:,} {spans} own")
 
 
-def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: AnyCleaner) -> Tagged | None:
+def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) -> Tagged | None:
     """The text of a record with words and their tags; None for another record.
 
     Args:

@@ -22,7 +22,6 @@ from charrnn.examples.rows import File
 __all__ = [
     "Time",
     "are_months",
-    "is_period",
     "is_time",
     "odd_steps",
     "ordered_times",
@@ -103,12 +102,6 @@ def _is_date(text: str) -> bool:
     if (time := time_of(text)) is not None:
         return not time.is_number
     return any(_all_of([text], form) for form in _forms_of(text))
-
-
-def is_period(cell: Any) -> bool:
-    """Whether a cell is a quarter, or days from one to another."""
-    text = str(cell).strip()
-    return bool(QUARTER.fullmatch(text) or DAYS.fullmatch(text))
 
 
 def are_months(cells: Sequence[Any]) -> bool:

@@ -5,6 +5,7 @@ documents(path, reading)    # the documents of one file, or of the files of an a
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,8 @@ from charrnn.decoding.containers import (
     sources_in,
     whole_file,
 )
-from charrnn.decoding.pieces import NotTextError, Piece, decoded
+from charrnn.decoding.pieces import NotTextError, Piece
+from charrnn.decoding.streams import Stream
 from charrnn.errors import BadDataError
 from charrnn.formats import plain, subtitles
 from charrnn.formats.markup import docx, epub, html
@@ -84,21 +86,17 @@ FORMATS = {
     ".epub": Format(epub.texts, frozenset(), whole=True),
     ".docx": Format(docx.texts, frozenset(), whole=True),
 }
-EARLIER = (".jsonl", ".csv", ".parquet")  # before there were others; case counted
 
 
-def format_of(name: str, reading: Reading) -> Format:
+def format_of(name: str) -> Format:
     """How a file of this name is read."""
-    if reading.rules == 1:
-        suffix = Path(name.removesuffix(".gz")).suffix
-        return FORMATS[suffix] if suffix in EARLIER else PLAIN
     return FORMATS.get(PurePosixPath(plain_name(name)).suffix.lower(), PLAIN)
 
 
-def is_plain_name(name: str, reading: Reading) -> bool:
+def is_plain_name(name: str) -> bool:
     """Whether a file of this name holds its text as it stands, not in a table, a page or a film."""
     is_compressed = name != plain_name(name) or is_archive(name)
-    return format_of(name, reading) is PLAIN and not is_compressed
+    return format_of(name) is PLAIN and not is_compressed
 
 
 def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
@@ -111,7 +109,7 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
         UsageError: for a column that does not exist or holds no text.
     """
     with reading_errors(str(path)):
-        form = format_of(path.name, reading)
+        form = format_of(path.name)
         if form.whole and path.name == plain_name(path.name):
             heeded |= form.settings
             yield from form.read(whole_file(path), reading)
@@ -137,7 +135,7 @@ def _of_all(
     reason: MissingColumnError | None = None
     read = False
     for source in found:
-        form = format_of(source.file_name, reading)
+        form = format_of(source.file_name)
         inside = source.name.removeprefix(f"{source.archive}/") if source.archive else ""
         if inside and (form.whole or _is_left_out(source, reading)):
             left_out.append(inside)
@@ -170,34 +168,38 @@ def _passed(name: str, passed: Iterable[str]) -> Iterator[Piece]:
 
 
 def is_no_text(path: Path, reading: Reading) -> bool:
-    """Whether a file of a folder is left out: a picture, a program, a table in earlier days.
+    """Whether a file of a folder is left out: a picture, a program.
 
     A file with control characters at its start may yet be text, and is read to its end.
     """
-    form = format_of(path.name, reading)
-    if form is not PLAIN:
-        return reading.rules == 1
+    if format_of(path.name) is not PLAIN:
+        return False
     with reading_errors(str(path)), closing(sources(path, reading)) as found:
         for source in found:
             if source.archive or not _seems_no_text(source, reading):
                 return False
-            if kinds.kind_of(source.stream.head, reading.rules):
-                return True
-            try:
-                usual = Reading(reading.encoding, rules=1)
-                for _ in decoded(source.name, source.stream, usual, []):
-                    pass
-            except NotTextError:
-                return True
-            return reading.rules > 1 and kinds.is_riddled(source.stream.head)
+            head = source.stream.head
+            is_text = kinds.kind_of(head) is None and _decodes(source.stream, reading.encoding)
+            return not is_text or kinds.is_riddled(head)
     return False
+
+
+def _decodes(stream: Stream, encoding: str) -> bool:
+    """Whether all bytes of a file are text in this encoding, controls among them."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        while not stream.ended:
+            decoder.decode(stream.some(), final=stream.ended)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _seems_no_text(source: Source, reading: Reading) -> bool:
     head = source.stream.head
-    if kinds.kind_of(head, reading.rules):
+    if kinds.kind_of(head):
         return True
-    if reading.rules > 1 and kinds.unmarked_utf16(head):
+    if kinds.unmarked_utf16(head):
         return False  # which is an error
     return kinds.looks_binary(head, reading.encoding)
 
@@ -210,7 +212,7 @@ def _is_left_out(source: Source, reading: Reading) -> bool:
     if not _seems_no_text(source, reading):
         return False
     undecodable = kinds.is_riddled(head) or not kinds.decodes(head, reading.encoding)
-    return kinds.kind_of(head, reading.rules) is not None or undecodable
+    return kinds.kind_of(head) is not None or undecodable
 
 
 def skipped_note(names: Sequence[str]) -> str:

@@ -134,7 +134,7 @@ def texts(
 def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
     heeded: set[str] = set()
-    places, doubles = _places(sources, reading)
+    places, doubles = _places(sources)
     for place in places:
         place.check_task(None)
     for place in places:
@@ -151,11 +151,11 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
     _refuse_unheeded(reading, heeded)
 
 
-def _places(sources: Iterable[str | Path], reading: Reading) -> tuple[Sequence[Place], Doubles]:
+def _places(sources: Iterable[str | Path]) -> tuple[Sequence[Place], Doubles]:
     """What sources stand for, and which of it is there already."""
-    places = [place_of(str(source), reading) for source in sources]
+    places = [place_of(str(source)) for source in sources]
     everything = [one for place in places for one in place.contents]
-    return places, Doubles(everything if reading.rules > 1 else ())
+    return places, Doubles(everything)
 
 
 class Place(NamedTuple):
@@ -198,7 +198,7 @@ class Place(NamedTuple):
         raise UsageError(found, advice)
 
 
-def place_of(source: str, reading: Reading) -> Place:
+def place_of(source: str) -> Place:
     """What a source stands for.
 
     Raises:
@@ -209,12 +209,12 @@ def place_of(source: str, reading: Reading) -> Place:
     bundled = BUNDLED.get(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
-        if reading.rules > 1 and finding.is_model(Path(source)):
+        if finding.is_model(Path(source)):
             if bundled is not None:  # the model may well be named after it
                 return Place(source, bundled.files, bundled=bundled)
             advice = "go on with it with --resume, or start from it with --init-from"
             raise MissingInputError(f"{source}: a model, not a text", advice)
-        files, passed = finding.below(Path(source), everything=reading.rules == 1)
+        files, passed = finding.below(Path(source))
         return Place(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
         return Place(source, files=(Path(source),))
@@ -285,11 +285,11 @@ APPLIES = {
 
 def _refuse_unheeded(reading: Reading, heeded: set[str]) -> None:
     """Refuse a setting that was given and has had no effect."""
-    usual = Reading(rules=reading.rules)
+    usual = Reading()
     for name, where in APPLIES.items():
         value = getattr(reading, name)
         given = value != getattr(usual, name) and value != "surrogateescape"
-        if reading.rules > 1 and given and name not in heeded:
+        if given and name not in heeded:
             found = f"{name} is {value!r}, which only affects {where}, and none is read here"
             raise UsageError(found, "leave it out", name)
 
@@ -299,11 +299,11 @@ def listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
     return [sources] if isinstance(sources, (str, Path)) else sources
 
 
-def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:
+def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:  # noqa: ARG001
     """The name of a corpus: of its first source, and how many others are read."""
     more = 0
     if len(sources) > 1:
-        places, doubles = _places(sources, reading)
+        places, doubles = _places(sources)
         others = [[not doubles.leave_out(one) for one in place.contents] for place in places][1:]
         more = sum(map(any, others))
     return f"{short_name(sources[0])}{f' and {more:,} more' if more else ''}"

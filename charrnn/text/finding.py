@@ -19,12 +19,11 @@ INSTALLED = frozenset({"node_modules", "__pycache__", "checkpoints"})
 MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # of a cache, and of a virtual environment
 
 
-def below(folder: Path, *, everything: bool) -> tuple[list[Path], list[str]]:
+def below(folder: Path) -> tuple[list[Path], list[str]]:
     """The files below a folder, sorted.
 
     Args:
         folder: links to folders in it are not followed.
-        everything: whether to enter models and caches, as was done once.
 
     Returns:
         files: without hidden ones.
@@ -50,7 +49,7 @@ def below(folder: Path, *, everything: bool) -> tuple[list[Path], list[str]]:
             continue
         for path in paths:
             is_folder = os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114
-            if path.name.startswith(".") or (is_folder and not everything and _is_passed(path)):
+            if path.name.startswith(".") or (is_folder and _is_passed(path)):
                 passed.append(str(path.relative_to(folder)))
             elif is_folder:
                 waiting.append(path)

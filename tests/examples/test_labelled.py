@@ -91,13 +91,6 @@ def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
     ]
 
 
-def test_a_run_begun_before_goes_on_with_rows_of_any_length() -> None:
-    Path("a.csv").write_text("good,fine\nbad,so bad, I left\n")
-    reading, notes = Reading(text_column="2", rules=3), list[str]()
-    found = read_labelled(["a.csv"], reading, notes, "1")
-    assert ([one.text for one in found], notes) == (["fine", "so bad"], [])
-
-
 def test_what_is_changed_is_told() -> None:
     Path("a.jsonl").write_text(
         '{"text": "one\\r\\ntwo", "label": 1}\n{"text": " ", "label": 1}\n'

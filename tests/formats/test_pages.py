@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import Reading, read_corpus
+from charrnn import read_corpus
 from charrnn.errors import BadDataError
 from charrnn.formats import subtitles
 from charrnn.formats.markup import html as pages
@@ -81,16 +81,14 @@ def test_only_blocks_end_a_line(markup: str, text: str) -> None:
 def test_a_page_may_come_in_any_parts(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(PAGE)]
     parts = [PAGE[a:b] for a, b in pairwise(places)]
-    assert "".join(pages.text_of("x", parts, Reading().rules)) == TEXT
+    assert "".join(pages.text_of("x", parts)) == TEXT
 
 
 @given(st.lists(st.text("ab &<>\"'é\n\t;#", min_size=1), max_size=5))
 def test_what_was_written_comes_back(paragraphs: list[str]) -> None:
     markup = "".join(f"<p>{html.escape(p)}</p>" for p in paragraphs)
     wanted = [" ".join(p.split()) for p in paragraphs]
-    assert "".join(pages.text_of("x", [markup], Reading().rules)) == "".join(
-        f"{p}\n" for p in wanted if p
-    )
+    assert "".join(pages.text_of("x", [markup])) == "".join(f"{p}\n" for p in wanted if p)
 
 
 def test_a_comment_without_an_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors
+import safetensors.numpy
 
-from charrnn import Corpus, Reading, read_corpus, resume, train
+from charrnn import Reading, load, read_corpus, resume, train
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.examples.labelled import read_labelled
-from charrnn.examples.pairs import read_pairs
-from charrnn.examples.tagged import read_tagged
+from charrnn.folder.files import STATE, write_files
+from charrnn.folder.resuming import RULES
+from charrnn.training.events import Evaluated
 from tests.commands import run as command
 from tests.conftest import VERSE
-from tests.formats.test_documents import PAGE_FILES, W, page, zip_of
 from tests.text.reading import PNG, text_of
 
 TINY: dict[str, Any] = {"steps": 20, "hidden_size": 8, "embed_size": 4, "batch_size": 4}
@@ -242,120 +243,48 @@ def test_what_is_no_text_is_not_called_a_copy() -> None:
 
 
 class TestRunsBegunBefore:
-    """What they read, and how, is what they go on with, to the bit."""
+    """Versions before the first release read some files otherwise."""
 
-    OLD = Reading(rules=1)
-
-    def test_texts_are_cleaned_as_before(self) -> None:
-        Path("a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\0\xef\xbb\xbf\xc2\x85")
-        corpus = read_corpus(["a.txt"], self.OLD)
-        assert corpus.text == "one\ntwo\rthree\0\ufeff\x85"
-        assert corpus.notes == (
-            "a.txt: dropped the byte-order mark",
-            "a.txt: CRLF became LF on 1 line",
-        )
-        Path("rows.jsonl").write_text('{"text": "a\\r\\nb\\u0000"}')
-        assert read_corpus(["rows.jsonl"], self.OLD).text == "a\r\nb\0"
-
-    def test_folders_are_read_as_before(self) -> None:
-        Path("book/checkpoints").mkdir(parents=True)
-        Path("book/a.txt").write_text("one")
-        Path("book/b.txt").write_text("one")
-        Path("book/c.csv").write_text("text\nrow\n")
-        Path("book/d.html").write_text("<p>")
-        Path("book/e.CSV").write_text("text")
-        Path("book/checkpoints/f.json").write_text("{}")
-        Path("book/g.png").write_bytes(PNG)
-        Path("book/h.bin").write_text("a\0b")
-        corpus = read_corpus(["book", "book/a.txt"], self.OLD)
-        assert corpus.text == "one\none\n{}\n<p>\ntext\na\0b\none"
-        assert corpus.notes == ("book: skipped 2 files that are not plain text: c.csv, g.png",)
-
-    def test_files_are_read_as_by_the_second_rules(self) -> None:
-        reading = Reading(rules=2)
-        times = "00:00:01,000 --> 00:00:02,000"
-        Path("a.srt").write_text(f"1\n{times}\nHi\n2\n{times}\nThere\n\n3\n{times}\nYou\n")
-        assert read_corpus(["a.srt"], reading).text == f"Hi\n2\n{times}\nThere\nYou\n"
-        Path("b.txt").write_text("{\\rtf1 text")
-        assert read_corpus(["b.txt"], reading).text == "{\\rtf1 text"
-        Path("c.csv").write_text("text,text\na,b\n")
-        assert read_corpus(["c.csv"], reading).text == "b"
-        Path("d.jsonl").write_text('{"source": "a\\r\\nb", "target": "c\\ufeff"}')
-        pairs = read_pairs(["d.jsonl"], reading, [], None)
-        assert [(pair.source, pair.target) for pair in pairs] == [("a\r\nb", "c\ufeff")]
-        Path("e.jsonl").write_text('{"text": "Ann\\r\\nin", "spans": []}')
-        assert [one.text for one in read_tagged(["e.jsonl"], reading, [])] == ["Ann\r\nin"]
-
-    def test_files_are_read_as_by_the_third_rules(self) -> None:
-        reading = Reading(rules=3)
-        Path("a.html").write_text(
-            "<p>a<rb>b</rb>c<math><mi>x</mi><annotation>y</annotation></math>"
-        )
-        assert read_corpus(["a.html"], reading).text == "a\nb\nc\nx\ny\n"
-        assert read_corpus(["a.html"]).text == "abcx\n"
-        cues = ("a", "a\nb", "b", "b\nc", "c", "c\nd")
-        cue = "00:00:01,000 --> 00:00:02,000\n"
-        Path("b.srt").write_text("\n".join(f"{cue}{lines}\n" for lines in cues))
-        assert read_corpus(["b.srt"], reading).text == "a\na\nb\nb\nb\nc\nc\nc\nd\n"
-        assert read_corpus(["b.srt"]).text == "a\nb\nc\nd\n"
-        ruby = "<w:ruby><w:rt><w:t>r</w:t></w:rt><w:rubyBase><w:t>b</w:t></w:rubyBase></w:ruby>"
-        document = f"<w:document {W}><w:body><w:p>{ruby}</w:p></w:body></w:document>"
-        Path("c.docx").write_bytes(zip_of({"word/document.xml": document}))
-        assert read_corpus(["c.docx"], reading) == Corpus("c", "rb\n")
-        page_files = PAGE_FILES | {"OEBPS/text/ch1.xhtml": page("a<rb>b</rb>c")}
-        Path("d.epub").write_bytes(zip_of(page_files))
-        assert read_corpus(["d.epub"], reading).text == "a\nb\nc\nChapter two\n"
-        assert read_corpus(["d.epub"]).text == "abc\nChapter two\n"
-
-    def test_documents_of_examples_are_read_as_by_the_third_rules(self) -> None:
-        Path("a.html").write_text("__label__a &amp;\n__label__b <p>\n")
-        found = read_labelled(["a.html"], Reading(rules=3), [], None)
-        assert [(one.text, one.label) for one in found] == [("&amp;", "a"), ("<p>", "b")]
-
-    def test_a_run_goes_on_with_its_rules(self) -> None:
-        """A run whose state names no rules was begun under the first."""
-        Path("verse.txt").write_bytes((VERSE * 20).replace(";\n", ";\r").encode())
-        begun = train("verse.txt", out="model", reading=self.OLD, eval_every=5, **TINY)
-        steps = 0
-        for event in begun:
-            steps += type(event).__name__ == "Evaluated"
-            if steps:
-                break
-        state = Path("model/resume/state.safetensors")
-        assert b'\\"rules\\":1' in state.read_bytes()
-        forget_rules(Path("model"))
-        assert b"rules" not in state.read_bytes()
+    @pytest.mark.parametrize("rules", [None, 1, 3])
+    def test_one_whose_text_is_the_same_goes_on(self, rules: int | None) -> None:
+        Path("verse.txt").write_text(VERSE * 20)
+        whole = train("verse.txt", out="whole", eval_every=5, **TINY).finish(progress=False)
+        begun = train("verse.txt", out="model", eval_every=5, **TINY)
+        next(event for event in begun if isinstance(event, Evaluated))
+        begin_before(Path("model"), rules)
         finished = resume("model").finish(progress=False)
-        whole = train("verse.txt", out="whole", reading=self.OLD, eval_every=5, **TINY)
-        other = whole.finish(progress=False)
-        assert finished.tokenizer.encode("\r").size == 1
-        assert finished.log_probs(VERSE).tolist() == other.log_probs(VERSE).tolist()
-        assert b'\\"rules\\":1' in state.read_bytes()
+        assert finished.log_probs(VERSE).tolist() == whole.log_probs(VERSE).tolist()
+        assert state_of(Path("model"))[1]["reading"]["rules"] == RULES
 
-    def test_the_validation_text_of_an_old_model_is_still_known(self, tmp_path: Path) -> None:
-        Path("verse.txt").write_bytes((VERSE * 20).replace(";\n", ";\r").encode())
-        run = train("verse.txt", out="model", reading=self.OLD, **TINY)
-        run.finish(progress=False)
-        assert run.finished is not None
-        done = json.loads(
-            command(tmp_path, "eval", "model", "verse.txt", "--validation", "--json").stdout
-        )
-        assert done["nats_per_char"] == pytest.approx(run.finished.val_nats, abs=1e-4)
+    def test_one_whose_text_is_another_now_is_refused_and_may_be_trained_anew(
+        self, tmp_path: Path
+    ) -> None:
+        lines = VERSE.split() * 20
+        Path("page.html").write_text("".join(f"<p>{line}" for line in lines))
+        train("page.html", out="model", **TINY).finish(progress=False)
+        begin_before(Path("model"), 3)
+        Path("page.html").write_text("".join(f"<rb>{line}</rb>" for line in lines))  # lines then
+        with pytest.raises(UsageError) as caught:
+            resume("model")
+        assert "\n" not in str(caught.value)
+        assert caught.value.found.startswith("the corpus is not the one that ")
+        assert caught.value.advice.endswith("start a new run from these weights with --init-from")
+        done = command(tmp_path, "train", "page.html", "--init-from", "model", "--steps", "1")
+        assert done.returncode == 0, done.stderr
+        assert load("model").log_probs("tide").size == 3  # and the model works as before
 
 
-def forget_rules(folder: Path) -> None:
-    """Make the state of a run what it was before there were rules."""
-    import safetensors
-    import safetensors.numpy
-
-    from charrnn.folder.files import write_files
-
-    path = folder / "resume" / "state.safetensors"
-    with safetensors.safe_open(path, "numpy") as file:
-        metadata = dict(file.metadata())
+def state_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors of a run's state, and its progress."""
+    with safetensors.safe_open(folder / STATE, "numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    progress = json.loads(metadata["progress"])
+        return tensors, json.loads(file.metadata()["progress"])
+
+
+def begin_before(folder: Path, rules: int | None) -> None:
+    """Make the state of a run that of an earlier version: the first did not name the rules."""
+    tensors, progress = state_of(folder)
     del progress["reading"]["rules"]
-    metadata["progress"] = json.dumps(progress)
-    data = safetensors.numpy.save(tensors, metadata=metadata)
-    write_files(folder, {"resume/state.safetensors": data})
+    progress["reading"] |= {} if rules is None else {"rules": rules}
+    metadata = {"progress": json.dumps(progress)}
+    write_files(folder, {STATE: safetensors.numpy.save(tensors, metadata=metadata)})

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError
 from charrnn.words import NAMED, listing
@@ -78,8 +78,7 @@ def documents(
             nested past all reason.
     """
     column, path = column_of(reading), _Path(column_of(reading))
-    cleaner: AnyCleaner = Untouched() if reading.rules == 1 else Cleaner()
-    known: dict[str, None] = {}
+    cleaner, known = Cleaner(), dict[str, None]()
     number = empty = missing = 0
     hints: list[str] = []
     with nesting_errors(name), closing(records):  # and the file that it reads, also after an error

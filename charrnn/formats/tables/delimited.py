@@ -123,7 +123,7 @@ def cells(
         before += 1
     start, is_whole = [first], False
     fitting = [named[1]] if named else _fitting(first, is_header, usual)
-    if len(fitting) > 1 and reading.rules > 3:
+    if len(fitting) > 1:
         start = [first, *islice(found, ALIKE - 1)]
         fitting = _alike(start, fitting)
         notes += _separator_notes(fitting, usual)
@@ -276,8 +276,7 @@ def _records(
             start = source.stream.head.decode(reading.encoding, "replace")
             if column not in header and (below := line_with([column], start)):
                 raise MissingColumnError(*titled(name, column, below))
-            if reading.rules > 2:
-                refuse_doubled(name, header, [column])
+            refuse_doubled(name, header, [column])
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
@@ -285,7 +284,7 @@ def _records(
             if len(row) == 1 and column in header[1:] and _is_row(row[0], len(header)):
                 quoted.append(line)
             yield dict(zip(header, row, strict=False))
-    if header and column not in header and not has_rows and reading.rules > 3:
+    if header and column not in header and not has_rows:
         raise MissingColumnError(f"{name}: no text in a column {column}", choice(column, header))
     if quoted:
         which = f"line {quoted[0]:,} is" if len(quoted) == 1 else f"{len(quoted):,} lines are"

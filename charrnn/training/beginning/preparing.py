@@ -29,7 +29,7 @@ from charrnn.training.pace.pacing import measured_speed
 
 __all__ = ["prepare"]
 
-HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split", "rules"})
+HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split"})
 
 
 def prepare(request: Request) -> tuple[Data, Plan]:
