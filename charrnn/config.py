@@ -21,6 +21,7 @@ from charrnn.words import together
 __all__ = [
     "HUB",
     "MAX_STEPS",
+    "STANDARD_INPUT",
     "Budget",
     "BudgetName",
     "CellName",
@@ -50,6 +51,7 @@ TaskName = Literal["classify", "tag", "forecast", "translate"]
 Unknown = Literal["error", "skip", "replace"]  # what to do with characters a model does not know
 
 HUB = "hf://"  # how the names of models and data sets on the Hugging Face hub begin
+STANDARD_INPUT = "-"  # its name among sources
 MAX_STEPS = 1_000_000_000  # updates of a run
 Size = Annotated[int, Meta(ge=1, le=MAX_STEPS)]
 Width = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -90,11 +92,6 @@ class Reading(Settings, frozen=True):
             "--reverse",
         ),
     ] = False
-    rules: Annotated[
-        int,
-        Meta(ge=1, le=4),
-        about("Version of the rules by which files become text.", derived=True),
-    ] = 4
     records: Annotated[
         Annotated[str, Meta(min_length=1)],
         about(

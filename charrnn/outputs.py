@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from charrnn.config import STANDARD_INPUT
 from charrnn.errors import UsageError, not_written
 
 __all__ = ["descriptor", "output_file", "refuse_inputs"]
@@ -131,7 +132,7 @@ def refuse_inputs(path: Path, option: str, inputs: Iterable[str | Path] = ()) ->
 def _reads(source: str, place: Path) -> bool:
     """Whether a source, as the user named it, is the file `place`, or may hold it."""
     with suppress(OSError, ValueError):  # told by what reads it
-        if source == "-":
+        if source == STANDARD_INPUT:
             return os.path.samestat(os.fstat(0), place.stat())
         is_picture = place.suffix.lower() in PICTURES
         for found in [source] if os.path.lexists(source) else glob.iglob(source, recursive=True):

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.config import Reading
+from charrnn.config import STANDARD_INPUT, Reading
 from charrnn.errors import UsageError
 from charrnn.terminal.options import as_text, names_a_file, take, with_settings
 from charrnn.terminal.output import answer_in_batches, encode_json, say, write
 
 if TYPE_CHECKING:
     from charrnn.task_config import TaskRecord
-    from charrnn.tasks.loading import Answering
+    from charrnn.tasks.base import TaskModel
 
 __all__ = ["predict"]
 
@@ -94,7 +94,7 @@ def predict(
 
         show_forecasts(model, inputs, reading, horizon, plot, label_column, plain=plain)
     else:
-        _answer(model, inputs or ["-"], reading, task, plain=plain)
+        _answer(model, inputs or [STANDARD_INPUT], reading, task, plain=plain)
 
 
 def _is_model(argument: str) -> bool:
@@ -107,7 +107,7 @@ def _is_model(argument: str) -> bool:
 
 
 def _answer(
-    model: Answering, inputs: list[str], reading: Reading, task: TaskRecord, *, plain: bool
+    model: TaskModel[Any], inputs: list[str], reading: Reading, task: TaskRecord, *, plain: bool
 ) -> None:
     """Answer texts in their order, some side by side; those that have come, before others do."""
     from charrnn.tasks.texts import cut_note
@@ -138,18 +138,11 @@ def _texts(
     from charrnn.examples.inputs import texts_in
     from charrnn.tasks.texts import named_column
 
-    is_pairs = task.name == "translate"
-    column = named_column(task) or ("source" if is_pairs else "text")
+    column = named_column(task) or ("source" if task.name == "translate" else "text")
     for one in inputs:
         if names_a_file(one):
             yield from texts_in(
-                [one],
-                reading,
-                notes,
-                column,
-                pairs=is_pairs,
-                tagged=task.name == "tag",
-                before_waiting=before_waiting,
+                [one], reading, notes, column, task=task.name, before_waiting=before_waiting
             )
         else:
             yield as_text(one)

@@ -68,10 +68,10 @@ def score(
 
 def _given(model: str, source: str) -> UsageError:
     """The error for a text that is named; standard input is read as a plain one."""
-    from charrnn.formats.registry import is_plain
+    from charrnn.formats.registry import is_plain_name
 
     name, text = map(shlex.quote, (model, source))
-    plain = f"charrnn score {name} < {text}, or " if is_plain(source, Reading()) else ""
+    plain = f"charrnn score {name} < {text}, or " if is_plain_name(source) else ""
     found = f"{source} is given, but score reads standard input"
     return UsageError(found, f"{plain}charrnn eval {name} {text}")
 

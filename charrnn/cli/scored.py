@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from charrnn.config import Reading
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import UsageError
 from charrnn.terminal.output import say, say_new
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def scored(asked: Asked, config: EvalConfig) -> ScoredText:
     if tokenizer.end is not None:
         losses.refuse_for_records(config, dynamic=bool(asked.dynamic))
     records = [read_record(folder) for folder in folders]
-    reading = asked.reading.for_tokens(tokenizer.unit)
-    asked = asked._replace(reading=_as_trained(asked, reading, records))
+    asked = asked._replace(reading=asked.reading.for_tokens(tokenizer.unit))
     text: Text
     said: set[str] = set()
     if tokenizer.end is None:
@@ -207,26 +206,6 @@ def _training_ids(
     say_new(known.notes, said)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
     return ids[: _training_tokens(records, known, len(ids), else_all=True)]
-
-
-def _as_trained(asked: Asked, reading: Reading, records: list[ModelRecord]) -> Reading:
-    """The reading under which a text is what a model was trained on, if there is one.
-
-    The rules by which files become text were others once; see `Reading.rules`.
-    """
-    from charrnn.text.corpus import read_corpus
-    from charrnn.text.origin import is_read_once
-
-    sources = asked.sources if asked.validation else asked.dynamic
-    if not sources or any(map(is_read_once, sources)):
-        return reading
-    trained = {record.corpus.sha256 for record in records if record.corpus is not None}
-    for rules in range(reading.rules, 0, -1):
-        earlier = msgspec.structs.replace(reading, rules=rules)
-        with suppress(CharRNNError):
-            if read_corpus(sources, earlier).sha256 in trained:
-                return earlier
-    return reading
 
 
 def _training_tokens(

@@ -18,7 +18,6 @@ from charrnn.words import counted
 __all__ = [
     "AnyCleaner",
     "Cleaner",
-    "EarlierCleaner",
     "Untouched",
     "clean",
     "has_surrogate",
@@ -120,30 +119,6 @@ class Cleaner:
                 "is read as latin-1"
             )
         return tuple(notes)
-
-
-class EarlierCleaner:
-    """LF for CRLF and no byte-order mark at the start: how runs begun long ago read a text."""
-
-    def __init__(self) -> None:
-        self._lines, self._marked = 0, False
-        self._pending, self._begun = "", False
-
-    def feed(self, text: str, last: bool = False) -> str:
-        """See `AnyCleaner`."""
-        if not self._begun and text:
-            self._begun, self._marked = True, text.startswith(BOM)
-            text = text.removeprefix(BOM)
-        text = self._pending + text
-        self._pending = "\r" if not last and text.endswith("\r") else ""
-        text = text.removesuffix(self._pending)
-        self._lines += text.count("\r\n")
-        return text.replace("\r\n", "\n")
-
-    def notes(self) -> tuple[str, ...]:
-        """See `AnyCleaner`."""
-        notes = ["dropped the byte-order mark"] if self._marked else []
-        return (*notes, *([_became("CRLF", self._lines)] if self._lines else []))
 
 
 class Untouched:

@@ -44,6 +44,7 @@ __all__ = [
     "reading_errors",
     "sources",
     "sources_in",
+    "whole_file",
 ]
 
 # Prose compresses to a quarter, logs to a hundredth; a thousandth is a trap, if it is long.
@@ -86,6 +87,16 @@ def is_archive(name: str) -> bool:
     return PurePosixPath(plain_name(name).lower()).suffix in ARCHIVES
 
 
+def whole_file(path: Path) -> Source:
+    """A file that is needed itself, and not only a stream of its bytes.
+
+    Raises:
+        Exception: what `reading_errors` catches.
+    """
+    with path.open("rb") as file:  # for the errors that a file can have
+        return Source(str(path), path.name, Stream(file), path)
+
+
 def sources(
     path: Path, reading: Reading, passed: dict[str, None] | None = None
 ) -> Generator[Source, None, None]:
@@ -93,7 +104,7 @@ def sources(
 
     Args:
         path: of the file.
-        reading: by which rules it is read.
+        reading: its encoding, and whether bytes are learnt as they are.
         passed: gets the names of what is hidden in an archive, or no file, and never read.
 
     Raises:
@@ -135,7 +146,7 @@ def _sources(
         stream = Stream(Bounded(OPENERS[kind](stream), budget))
         file_name, path = plain_name(file_name), None
         archive = ARCHIVES.get(PurePosixPath(file_name.lower()).suffix, ("", ""))[0]
-        kind = "tar" if archive == "tar" or _is_tar(stream.head, reading) else ""
+        kind = "tar" if archive == "tar" or _is_tar(stream.head) else ""
     if kind == "tar":
         yield from _tarred(name, stream, budget, passed)
     else:
@@ -145,20 +156,18 @@ def _sources(
 def _container(file_name: str, head: bytes, reading: Reading) -> str:
     """The kind of container that a file is: by its content, else by its name."""
     suffix = PurePosixPath(file_name).suffix
-    if reading.rules == 1:
-        return "gzip" if suffix == ".gz" else ""
     named = COMPRESSED.get(suffix.lower()) or ""
     if not named and suffix.lower() in ARCHIVES:
         archive, compressed = ARCHIVES[suffix.lower()]
         named = compressed or archive
     if not named and reading.errors == "surrogateescape":
         return ""  # its bytes are what is learnt
-    kind = kinds.kind_of(head, reading.rules)
+    kind = kinds.kind_of(head)
     return kind.name if kind and kind.container else named
 
 
-def _is_tar(head: bytes, reading: Reading) -> bool:
-    kind = kinds.kind_of(head, reading.rules)
+def _is_tar(head: bytes) -> bool:
+    kind = kinds.kind_of(head)
     return kind is not None and kind.name == "tar"
 
 

@@ -79,15 +79,13 @@ KINDS: tuple[tuple[int, bytes, Kind], ...] = (
 )
 
 
-def kind_of(head: bytes, rules: int) -> Kind | None:
-    """The kind of a file that begins with `head`; None if it may be a text, by these rules."""
-    if rules == 1:
-        return None
+def kind_of(head: bytes) -> Kind | None:
+    """The kind of a file that begins with `head`; None if it may be a text."""
     controlled = any(control in head for control in CONTROLS)
     for offset, mark, kind in KINDS:
         # A text may begin with the letters of a mark, but has no control characters.
         if head.startswith(mark, offset) and (controlled or not mark.isalnum()):
-            return kind if kind.binary or rules > 2 else None
+            return kind
     return None
 
 

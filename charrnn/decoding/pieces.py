@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from charrnn.config import Reading
 from charrnn.decoding import encodings, kinds
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, EarlierCleaner, Untouched, is_clean
+from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched, is_clean
 from charrnn.decoding.streams import Arriving, Readable, Stream
 from charrnn.errors import BadDataError
 
@@ -26,6 +26,7 @@ __all__ = [
     "cleaned",
     "decoded",
     "document",
+    "first_lines",
     "lines",
     "not_as_bytes",
     "parts",
@@ -38,6 +39,7 @@ AROUND = 1000  # bytes before and after a wrong one in which its encoding is loo
 LONGEST = 1 << 26  # characters of a line of a table
 TO_BYTES = re.compile(r", or (train on its bytes with )?--tokenizer byte")
 LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+END = re.compile(r"\r\n|\n|\r")
 
 
 class Piece(NamedTuple):
@@ -72,7 +74,7 @@ def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Pie
         if isinstance(file, Stream)
         else Stream(file, arrives=isinstance(file, Arriving), encoding=reading.encoding)
     )
-    cleaner: AnyCleaner | None = EarlierCleaner() if reading.rules == 1 else None
+    cleaner: AnyCleaner | None = None
     notes: list[str] = []
     first = True
     for text in decoded(name, stream, reading, notes):
@@ -181,6 +183,14 @@ def lines(parts: Iterable[str], name: str) -> Iterator[str]:
     yield from LINES.findall("".join(waiting))
 
 
+def first_lines(start: str) -> list[str]:
+    """The lines at the start of a text, as `lines` has them, but without what ends them.
+
+    The last one may go on; it is empty where the start ends with a line end.
+    """
+    return END.split(start)
+
+
 @contextmanager
 def not_as_bytes() -> Iterator[None]:
     """Leave out of an error's advice what only the training of a language model can do."""
@@ -230,10 +240,10 @@ def _decoder(reading: Reading, start: bytes) -> codecs.IncrementalDecoder:
 
 def _refuse_other_kinds(name: str, head: bytes, reading: Reading) -> None:
     """Refuse what can be decoded and is yet no text, or one in another encoding."""
-    if reading.rules == 1 or reading.errors == "surrogateescape":
+    if reading.errors == "surrogateescape":
         return
     encoding = reading.encoding
-    if kind := kinds.kind_of(head, reading.rules):
+    if kind := kinds.kind_of(head):
         found = f"a binary file ({kind.name}), not" if kind.binary else f"{kind.name}, not plain"
         raise NotTextError(f"{name}: {found} text", kind.advice)
     if kinds.is_wide(encoding):

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from charrnn.config import Reading
+from charrnn.config import Reading, TaskName
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, opened, value_at
 from charrnn.examples.tagged import has_tags, sentences_of
-from charrnn.formats.tables.columns import MISSING, SEARCHED
+from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
 from charrnn.formats.tables.delimited import DELIMITERS, SEPARATED
 
 __all__ = ["texts_in"]
@@ -31,8 +31,7 @@ def texts_in(
     notes: list[str],
     column: str = "text",
     *,
-    pairs: bool = False,
-    tagged: bool = False,
+    task: TaskName,
     before_waiting: Callable[[], object] | None = None,
 ) -> Iterator[str]:
     """Texts in the order in which they stand; one that is missing in a table is empty.
@@ -42,10 +41,10 @@ def texts_in(
         reading: encoding, and the column of the texts.
         notes: gets what was changed, once the last text is read.
         column: unless `reading` names one.
-        pairs: whether the texts are sources, which may stand beside their targets. Unless a column
-            is named, they are then in the first one of a table as text without a header.
-        tagged: whether a file may hold words with tags, as CoNLL has them: the texts are then its
-            sentences, without the tags.
+        task: for which they are read. Sources of translations may stand beside their targets;
+            unless a column is named, they are in the first one of a table as text without a header.
+            Where spans are marked, a file may hold words with tags, as CoNLL has them: the texts
+            are then its sentences, without the tags.
         before_waiting: called whenever all that has come by standard input is read.
 
     Raises:
@@ -53,9 +52,10 @@ def texts_in(
             with what is no text.
     """
     cleaner = Cleaner()
+    pairs = task == "translate"
     headless = pairs and reading.text_column is None and column == SOURCE
     for file in opened(sources, reading, notes, before_waiting=before_waiting):
-        if tagged and reading.text_column is None and has_tags(file):
+        if task == "tag" and reading.text_column is None and has_tags(file):
             file.notes.append(
                 f"{file.name}: its lines end with tags, so its sentences are read, without them"
             )
@@ -72,7 +72,7 @@ def texts_in(
 
 def _as_table(file: File, column: str, pairs: bool) -> str:
     """What the first line of a text that is a table does, as a note says it; "" for lines."""
-    first, second, *_ = [*file.start.splitlines()[:2], "", ""]
+    first, second, *_ = [*file.first_lines[:2], ""]
     first = second if SEPARATED.fullmatch(first) else first
     for delimiter in DELIMITERS:
         cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
@@ -100,7 +100,7 @@ def _of(file: File, column: str, headless: bool, cleaner: Cleaner) -> Iterator[s
                 raise file.no_column(column, "--text-column")
             continue
         if not isinstance(value, str) and value not in (MISSING, None):
-            found = f"{file.at(row.number)}: {column} holds no text"
+            found = f"{file.at(row.number)}: {column} is {shown(value)}, not a text"
             raise BadDataError(found, "choose another --text-column")
         yield from [""] * missing
         yield cleaner.feed(value, last=True) if isinstance(value, str) else ""

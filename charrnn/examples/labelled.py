@@ -17,7 +17,7 @@ from charrnn.config import Reading
 from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
-from charrnn.formats.tables.columns import MISSING, SEARCHED
+from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
 from charrnn.words import listing
 
 __all__ = ["Labelled", "check_classes", "read_labelled"]
@@ -99,7 +99,7 @@ def _examples(
 
 
 def _is_fasttext(file: File) -> bool:
-    return any(line.startswith(PREFIX) for line in file.start.splitlines())
+    return any(line.startswith(PREFIX) for line in file.first_lines)
 
 
 def _of_lines(file: File) -> Iterator[tuple[str, str, str]]:
@@ -141,7 +141,7 @@ def _of_table(file: File, text_column: str, label_column: str) -> Iterator[tuple
             break
         text = None if text is MISSING else text
         if not isinstance(text, str | None):
-            found = f"{file.at(row.number)}: {text_column} is {_kind(text)}, not text"
+            found = f"{file.at(row.number)}: {text_column} is {shown(text)}, not a text"
             raise BadDataError(found, "choose another --text-column")
         yield text or "", _label(file, row, label, label_column), file.at(row.number)
     if not first and not known:  # a record may lack what later ones have
@@ -185,26 +185,11 @@ def _label(file: File, row: Row, value: Any, column: str) -> str:
         advice = "write one there, or leave the row out"
         raise BadDataError(f"{file.at(row.number)}: no label in the column {column}", advice)
     if not isinstance(value, str):
-        found = f"{file.at(row.number)}: the label is {_kind(value)}, not a name"
+        found = f"{file.at(row.number)}: the label is {shown(value)}, not a name"
         is_whole = isinstance(value, float) and value.is_integer()
         advice = "write whole numbers or names, or " if is_whole else ""
         raise BadDataError(found, f"{advice}choose another --label-column")
     return value.strip()
-
-
-def _kind(value: object) -> str:
-    match value:
-        case bool():
-            return "a truth value"
-        case int():
-            return "a number"
-        case float():
-            return f"the fraction {value}"
-        case list():
-            return "a list"
-        case dict():
-            return "a record"
-    return f"of the type {type(value).__name__}"
 
 
 def check_classes(examples: Sequence[Labelled]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from charrnn.examples.numbers import is_gap, is_list, is_number, number_of
 from charrnn.examples.rows import File, Row
-from charrnn.examples.times import are_months, is_period, is_time
+from charrnn.examples.times import are_months, is_time
 from charrnn.formats.tables.delimited import DELIMITERS, longer
 
 __all__ = [
@@ -71,7 +71,7 @@ def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> li
     Raises:
         BadDataError: for a row that is longer than such a line.
     """
-    if file.reading.rules < 4 or not file.is_text or not has_no_header(file):
+    if not file.is_text or not has_no_header(file):
         return rows
     names = [cell.strip() for cell in rows[0].cells.values()]
     below = list(rows[1].cells.values()) if len(rows) > 1 else []
@@ -92,7 +92,7 @@ def _refuse_longer(file: File, rows: Sequence[Row]) -> None:
     Raises:
         BadDataError: if one has.
     """
-    if file.reading.rules < 4 or not file.is_text:
+    if not file.is_text:
         return
     for row in rows:
         cells = list(row.cells.values())
@@ -125,10 +125,10 @@ def is_ragged(file: File, rows: Sequence[Row]) -> bool:
     if not file.is_text or len(cells) < 2:
         return False
     if has_no_header(file):
-        return not _holds_times(file, rows, "1")
-    if file.reading.rules > 3 and (TIME in names or names[0].lower() in TIMES):
+        return not _holds_times(rows, "1")
+    if TIME in names or names[0].lower() in TIMES:
         return False  # who reads the times will refuse what is none
-    return not is_number(cells[0]) and not _is_time(file, cells[0])
+    return not is_number(cells[0]) and not is_time(cells[0])
 
 
 def times_and_others(
@@ -146,18 +146,14 @@ def times_and_others(
         BadDataError: for a row that is longer than the first of a table without a header.
     """
     _refuse_longer(file, rows)
-    older, least = file.reading.rules < 4, int(value is None)
+    least = int(value is None)
     columns = [name for name in file.columns if name not in (value, NAME)]
     if not all(columns):  # the last ones may be all there is: of "ds;y;"
-        columns = [name for name in columns if name or not _is_empty(rows, name)]
-    if older:
-        columns = _without_index(file, rows, columns, least)
-    tried = (name for name in columns[: 1 if older else None] if _holds_times(file, rows, name))
+        columns = [name for name in columns if name or _first(rows, name) is not None]
+    tried = (name for name in columns if _holds_times(rows, name))
     time = TIME if TIME in columns else next(tried, None)
     if time is not None:
         columns.remove(time)
-    if older:
-        return time, columns
     columns = _without_index(file, rows, columns, least)
     if time is None and len(columns) > least and _is_named_time(file, rows, columns[0], least):
         return columns[0], columns[1:]
@@ -180,16 +176,9 @@ def _is_named_time(file: File, rows: Sequence[Row], column: str, least: int) -> 
     return has_name
 
 
-def _holds_times(file: File, rows: Sequence[Row], column: str) -> bool:
+def _holds_times(rows: Sequence[Row], column: str) -> bool:
     """Whether a column is of dates, as its first cell tells, or of months such as 10.2020."""
-    if _is_time(file, _first(rows, column)):
-        return True
-    return file.reading.rules > 3 and are_months([row.cells.get(column) for row in rows])
-
-
-def _is_time(file: File, cell: Any) -> bool:
-    """Whether a cell is a date; runs begun by earlier rules know no quarters."""
-    return is_time(cell) and (file.reading.rules > 3 or not is_period(cell))
+    return is_time(_first(rows, column)) or are_months([row.cells.get(column) for row in rows])
 
 
 def _first(rows: Sequence[Row], column: str) -> Any:
@@ -198,15 +187,11 @@ def _first(rows: Sequence[Row], column: str) -> Any:
     return next((cell for cell in cells if cell is not None and not is_gap(cell)), None)
 
 
-def _is_empty(rows: Sequence[Row], column: str) -> bool:
-    return _first(rows, column) is None
-
-
 def _without_index(file: File, rows: Sequence[Row], columns: list[str], least: int) -> list[str]:
     """Columns without those that number the rows, as pandas writes them, if there are more."""
     if len(columns) <= least:
         return columns
-    left = [name for name in columns if not _is_index(file, rows, name, columns[0])]
+    left = [name for name in columns if not _is_index(rows, name, columns[0])]
     for name in columns:
         if name not in left:
             which = f"the column {name}" if name else "a column without a name"
@@ -215,15 +200,15 @@ def _without_index(file: File, rows: Sequence[Row], columns: list[str], least: i
     return left
 
 
-def _is_index(file: File, rows: Sequence[Row], column: str, first: str) -> bool:
-    if file.reading.rules > 3 and PANDAS.fullmatch(column):
+def _is_index(rows: Sequence[Row], column: str, first: str) -> bool:
+    if PANDAS.fullmatch(column):
         return True
     if column != first or column.lower() not in INDEX:
         return False
     numbers = [str(row.cells.get(column)).strip() for row in rows]
     if any(numbers == [str(first + k) for k in range(len(rows))] for first in (0, 1)):
         return True
-    if column.lower() == "index" or file.reading.rules < 4:
+    if column.lower() == "index":
         return False
     return _rise(rows, column) and all(number.isdecimal() for number in numbers)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import AnyCleaner
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, Row, called, columns_of, opened, value_at
-from charrnn.formats.tables.columns import MISSING
+from charrnn.formats.tables.columns import MISSING, shown
 from charrnn.formats.tables.delimited import DELIMITERS
 
 __all__ = ["Pair", "read_pairs"]
@@ -60,8 +60,8 @@ class _Columns(NamedTuple):
 def read_pairs(
     sources: Sequence[str | Path],
     reading: Reading,
-    target_column: str | None,
     notes: list[str],
+    target_column: str | None,
     *,
     named: bool = True,
 ) -> list[Pair]:
@@ -73,8 +73,8 @@ def read_pairs(
             belong together, unless the user has named columns.
         reading: encoding, and the column of the sources; `source` by default. A number, from 1, is
             that of a column of a table without a header.
-        target_column: that of the targets; `target` by default.
         notes: gets what was changed or left out.
+        target_column: that of the targets; `target` by default.
         named: whether the user has named the columns; those of the training do not count for files
             without columns.
 
@@ -107,7 +107,7 @@ def _are_aligned(sources: Sequence[str | Path], reading: Reading, columns: _Colu
     if len(sources) != 2 or not all(Path(source).is_file() for source in sources):
         return False
     files = list(_each(sources, reading, []))
-    starts = [file.start.partition("\n")[0] for file in files if file.form is Form.TEXT]
+    starts = [file.first_lines[0] for file in files if file.form is Form.TEXT]
     if len(files) != len(starts) or len(starts) != 2:
         return False
     return not any("\t" in start or _is_header(start, columns) for start in starts)
@@ -121,7 +121,7 @@ def _is_header(line: str, columns: _Columns) -> bool:
 
 def _is_divided(file: File) -> bool:
     """Whether a first line may be cells."""
-    return not set(DELIMITERS).isdisjoint(file.start.partition("\n")[0])
+    return not set(DELIMITERS).isdisjoint(file.first_lines[0])
 
 
 def _each(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:
@@ -149,10 +149,10 @@ def _aligned(sources: Sequence[str | Path], reading: Reading, notes: list[str]) 
 
 def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
     """Add the pairs of a table."""
-    names, longest, cleaner = columns.names, 0, file.cleaner
+    names, longest, cleaner = columns.names, 0, Cleaner()
     for row in file.rows(columns.are_in, columns.names, columns.last):
         if file.is_text and not columns.are_in(file.columns):
-            names, longest = _numbers(file, row, columns), max(longest, len(row.cells))
+            names, longest = _headless(file, row, columns), max(longest, len(row.cells))
         source, target = (_text(file, row, names, which, cleaner) for which in (0, 1))
         pairs.append(Pair(source, target))
     file.notes += [f"{file.name}: {note}" for note in cleaner.notes()]
@@ -160,7 +160,7 @@ def _read_table(file: File, columns: _Columns, pairs: list[Pair]) -> None:
         file.notes.append(f"{file.name}: its columns from the third on are not used")
 
 
-def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: AnyCleaner) -> str:
+def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: Cleaner) -> str:
     """The source of a row for 0, its target for 1."""
     value, place = value_at(row.cells, names[which]), file.at(row.number)
     unknown = not names[which].isdecimal() and names[which] not in file.columns
@@ -169,7 +169,7 @@ def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: Any
     if value is MISSING or value is None:
         raise BadDataError(f"{place} has no {TEXTS[which]}", BOTH)
     if not isinstance(value, str):
-        found = f"{place}: the {TEXTS[which]} is {value!r}, not a text"
+        found = f"{place}: the {TEXTS[which]} is {shown(value)}, not a text"
         raise BadDataError(found, "put it in quotation marks")
     text = cleaner.feed(value, last=True)
     if not text.strip():
@@ -177,7 +177,7 @@ def _text(file: File, row: Row, names: tuple[str, str], which: int, cleaner: Any
     return text
 
 
-def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
+def _headless(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
     """The columns of a table without a header.
 
     Raises:
@@ -187,7 +187,7 @@ def _numbers(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
     if columns.numbered:
         return columns.names
     cells = list(row.cells.values())
-    is_first = cells == file.unnamed and file.reading.rules > 3
+    is_first = cells == file.unnamed
     if columns.given or (is_first and file.line_with(*columns.names)):
         which = int(columns.names[0] in cells)
         raise file.no_column(columns.names[which], OPTIONS[which])

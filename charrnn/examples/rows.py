@@ -8,28 +8,39 @@ for file in opened(sources, reading, notes):    # files, globs, -, hf://OWNER/NA
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.config import HUB, Reading, TaskName
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
-from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in
+from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
+from charrnn.decoding.containers import Source, plain_name, reading_errors, sources_in, whole_file
 from charrnn.decoding.containers import sources as sources_of
-from charrnn.decoding.pieces import NotTextError, Piece, not_as_bytes, pieces, whole_lines
+from charrnn.decoding.pieces import (
+    NotTextError,
+    Piece,
+    first_lines,
+    not_as_bytes,
+    pieces,
+    whole_lines,
+)
 from charrnn.decoding.streams import Stream, arriving, standard_input
-from charrnn.errors import BadDataError, UsageError
+from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry as formats
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MISSING, doubled, nesting_errors, whole
+from charrnn.formats.tables.columns import (
+    MISSING,
+    nesting_errors,
+    refuse_doubled,
+    shown,
+    whole,
+)
 from charrnn.text.corpus import place_of
 from charrnn.text.finding import Doubles
 from charrnn.text.hub import hub_records
-from charrnn.words import first_few, listing
+from charrnn.words import listing
 
 __all__ = ["File", "Form", "Row", "called", "columns_of", "opened", "value_at"]
 
@@ -56,14 +67,7 @@ OPEN = re.compile(
     r'|"?sep=[^\n]*(?:\n[^\n]*)?\Z',
     re.IGNORECASE,
 )
-BY_SUFFIX = {
-    ".csv": Form.CELLS,
-    ".tsv": Form.CELLS,
-    ".jsonl": Form.JSON,
-    ".ndjson": Form.JSON,
-    ".json": Form.JSON,
-    ".parquet": Form.PARQUET,
-}
+FORMS = {formats.TABLE: Form.CELLS, formats.JSON: Form.JSON, formats.PARQUET: Form.PARQUET}
 
 
 class Row(NamedTuple):
@@ -90,7 +94,9 @@ def value_at(cells: Mapping[str, Any], column: str) -> Any:
 
 def called(sources: Sequence[str | Path]) -> str:
     """How messages call sources."""
-    return ", ".join("standard input" if str(one) == "-" else str(one) for one in sources)
+    return ", ".join(
+        "standard input" if str(one) == STANDARD_INPUT else str(one) for one in sources
+    )
 
 
 def columns_of(text: str | None, label: str | None, usual: tuple[str, str]) -> tuple[str, str]:
@@ -143,6 +149,11 @@ class File:
         return self.form in (Form.CELLS, Form.TEXT)
 
     @property
+    def first_lines(self) -> Sequence[str]:
+        """Those at its start, without what ends them; the last one may go on, or be empty."""
+        return first_lines(self.start)
+
+    @property
     def unit(self) -> str:
         """What the numbers count: lines or rows."""
         return "line" if self.is_text else "row"
@@ -150,9 +161,9 @@ class File:
     @property
     def is_document(self) -> bool:
         """Whether it is a page, a film or a book, whose text is not what stands in the file."""
-        if self.source is None or self.form is not Form.TEXT or self.reading.rules < 4:
+        if self.source is None or self.form is not Form.TEXT:
             return False
-        return not formats.is_plain(self.source.file_name, self.reading)
+        return not formats.is_plain_name(self.source.file_name)
 
     def grow(self) -> bool:
         """Wait for more of the start of what arrives; whether more has come."""
@@ -190,11 +201,6 @@ class File:
             else:
                 yield from self._named(columns)
 
-    @property
-    def cleaner(self) -> AnyCleaner:
-        """What cleans its texts."""
-        return Cleaner() if self.reading.rules > 2 else Untouched()
-
     def _cells(self, is_header: Callable[[list[str]], bool], last: int) -> Iterator[Row]:
         assert self.source is not None, "a data set has records"
         if self.is_document:
@@ -206,14 +212,15 @@ class File:
             if not row:
                 continue
             if not self.columns and (names := delimited.header_in(row, is_header)):
-                self.columns = header = self._header(names)
+                refuse_doubled(self.name, names, filter(None, names))
+                self.columns = header = names
                 continue
             if not self.columns:
                 self.unnamed = row
                 self.columns = [str(k) for k in range(1, len(row) + 1)]
             if header and any(row[len(header) :]):
                 raise delimited.longer(self.name, line, row, header)
-            if not header and last and self.reading.rules > 3:
+            if not header and last:
                 widths.add(line, row)
             names = header or [str(k) for k in range(1, len(row) + 1)]
             yield Row(line, dict(zip(names, row, strict=False)))
@@ -224,21 +231,13 @@ class File:
         with nesting_errors(self.name), closing(self._records(columns, notes)) as records:
             for number, record in enumerate(records, 1):
                 if not isinstance(record, dict):
-                    kind = type(record).__name__
-                    advice = 'write {"column": value, …} for each row'
-                    raise BadDataError(f"{self.at(number)} is a {kind}, not a record", advice)
+                    found = f"{self.at(number)} is {shown(record)}, not a record"
+                    raise BadDataError(found, 'write {"column": value, …} for each row')
                 is_json = self.form is Form.JSON  # only there texts can hold half a character
                 cells = whole(self.name, record, self.reading) if is_json else record
                 self.columns = self.columns or list(cells)
                 yield Row(number, cells)
         self.notes += [f"{self.name}: {note}" for note in notes]
-
-    def _header(self, row: list[str]) -> list[str]:
-        counts = Counter(row)
-        twice = next((name for name in row if name and counts[name] > 1), None)
-        if twice is not None:
-            raise doubled(self.name, twice)
-        return row
 
     def _records(
         self, columns: Sequence[str] | None, notes: list[str]
@@ -264,7 +263,7 @@ class File:
 
     def _pieces(self, source: Source) -> Iterator[Piece]:
         if self.is_document:
-            return formats.format_of(source.file_name, self.reading).read(source, self.reading)
+            return formats.format_of(source.file_name).read(source, self.reading)
         return pieces(self.name, source.stream, self.reading)
 
     def line_with(self, *names: str) -> int:
@@ -311,18 +310,21 @@ def opened(
         BadDataError: if it is broken or no text.
         ReadWriteError: if reading fails midway.
     """
-    places = [place_of(str(source), reading) for source in sources]
+    places = [place_of(str(source)) for source in sources]
     for place in places:
         place.check_task(task)
+        if place.folder and not place.files:
+            raise MissingInputError(f"{place.folder}: a folder without files", "name another")
+        if place.bundled and not place.files:
+            raise UsageError(f"{place.source} is a bundled text, not a file", "name a file")
     doubles = Doubles([one for place in places for one in place.contents])
     for place in places:
         for one in place.contents:
             if not doubles.leave_out(one):
                 yield from _opened(one, reading, notes, before_waiting)
         if place.passed:
-            notes.append(f"{place.source}: {formats.passed_by(place.passed)}")
-    if doubles.left_out:
-        notes.append(f"left out what is there already: {first_few(doubles.left_out)}")
+            notes.append(f"{place.source}: {formats.passed_note(place.passed)}")
+    notes += doubles.notes()
 
 
 def _opened(
@@ -331,29 +333,27 @@ def _opened(
     notes: list[str],
     before_waiting: Callable[[], object] | None,
 ) -> Iterator[File]:
-    if isinstance(one, Path):
-        with _reading(str(one)):
-            if _is_whole(one.name, reading) and one.name == plain_name(one.name):
-                with one.open("rb") as file:  # for the errors that a file can have
-                    source = Source(str(one), one.name, Stream(file), one)
-                yield File(str(one), _form_of(one.name), "", notes, reading, source)
-                return
-            passed: dict[str, None] = {}
-            with closing(sources_of(one, reading, passed)) as found:
-                for source in found:
-                    yield _file(source, reading, notes)
-            if passed:
-                notes.append(f"{one}: {formats.hidden([*passed])}")
-    elif one.startswith(HUB):
+    if isinstance(one, str) and one.startswith(HUB):
         yield File(one, Form.HUB, "", notes, reading)
+        return
+    name, passed = str(one), dict[str, None]()
+    if isinstance(one, Path):
+        if formats.format_of(one.name).whole and one.name == plain_name(one.name):
+            with _reading(name):
+                source = whole_file(one)
+            yield File(name, _form_of(one.name), "", notes, reading, source)
+            return
+        found = sources_of(one, reading, passed)
     else:
-        name, passed = "standard input", {}
+        assert one == STANDARD_INPUT, "a folder or a bundled text was refused"
+        name = "standard input"
         given = arriving(before_waiting) if before_waiting else standard_input()
-        with _reading(name), closing(sources_in(name, given, reading, passed)) as found:
-            for source in found:
-                yield _file(source, reading, notes)
-        if passed:
-            notes.append(f"{name}: {formats.hidden([*passed])}")
+        found = sources_in(name, given, reading, passed)
+    with _reading(name), closing(found):
+        for source in found:
+            yield _file(source, reading, notes)
+    if passed:
+        notes.append(f"{name}: {formats.hidden_note([*passed])}")
 
 
 @contextmanager
@@ -364,18 +364,12 @@ def _reading(name: str) -> Iterator[None]:
 
 
 def _form_of(name: str) -> Form:
-    return BY_SUFFIX.get(PurePosixPath(plain_name(name)).suffix.lower(), Form.TEXT)
-
-
-def _is_whole(name: str, reading: Reading) -> bool:
-    """Whether a file is needed itself, and not only a stream of its bytes."""
-    is_document = reading.rules > 3 and formats.format_of(name, reading).whole
-    return is_document or _form_of(name) is Form.PARQUET
+    return FORMS.get(formats.format_of(name), Form.TEXT)
 
 
 def _file(source: Source, reading: Reading, notes: list[str]) -> File:
     form = _form_of(source.file_name)
-    if _is_whole(source.file_name, reading):
+    if formats.format_of(source.file_name).whole:
         raise NotTextError(f"{source.name}: it can't be read compressed", "unpack it first")
     start = _start_of(source.stream, reading)
     while OPEN.match(start) and source.stream.grow():

@@ -158,7 +158,9 @@ def refuse_text_column(reading: Reading) -> None:
         UsageError: if one is.
     """
     if reading.text_column is not None:
-        found = f"text_column is {reading.text_column!r}, which means nothing to forecast"
+        found = (
+            f"text_column is {reading.text_column!r}, which has no meaning for the task forecast"
+        )
         raise UsageError(found, "leave it out", "text_column")
 
 
@@ -169,9 +171,9 @@ def named(series: Series) -> str:
 
 def _series_of(file: File, column: str | None) -> list[_Growing]:
     """The series of a file, whatever its form."""
-    for line in file.start.splitlines()[:1]:  # or it would be a header: "1", "5 2", "5"
-        if is_list(line.replace(",", ".").replace(";", " ")):
-            refuse_commas(line, f"{file.at(1)}: ")
+    line = file.first_lines[0]
+    if is_list(line.replace(",", ".").replace(";", " ")):  # or a header: "1", "5 2", "5"
+        refuse_commas(line, f"{file.at(1)}: ")
     rows = list(file.rows(is_header))
     if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
@@ -277,7 +279,7 @@ def _note_empty(file: File, found: Sequence[_Growing]) -> None:
 
 def _note_thousands(file: File, rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Tell of points that may separate thousands, in a table that is divided by semicolons."""
-    if not file.is_text or ";" not in next(iter(file.start.splitlines()), ""):
+    if not file.is_text or ";" not in file.first_lines[0]:
         return
     for name in columns:
         if shown := thousands_in(row.cells.get(name) for row in rows):

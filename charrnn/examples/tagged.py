@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.rows import File, Row, called, opened, value_at
 from charrnn.examples.tags import (
@@ -92,10 +92,8 @@ def has_tags(file: File) -> bool:
         return False
     is_all = False
     while True:
-        *lines, last = file.start.splitlines(keepends=True) or [""]
-        if is_all or last.endswith(("\n", "\r")):
-            lines.append(last)
-        tagged = _are_tagged(lines)
+        lines = file.first_lines
+        tagged = _are_tagged(lines if is_all else lines[:-1])
         if tagged is not None or is_all:
             return tagged or False
         is_all = not file.grow()
@@ -128,8 +126,7 @@ def sentences_of(file: File) -> Iterator[Tagged]:
         BadDataError: for a line with another number of columns, or without a tag; for a first
             column that numbers the words.
     """
-    if file.reading.rules > 3:
-        _refuse_numbers(file)
+    _refuse_numbers(file)
     begun: list[tuple[int, list[str]]] = []
     columns = first = 0
     for number, line in file.lines():
@@ -170,9 +167,7 @@ def _refuse_other(place: str, cells: Sequence[str]) -> None:
 
 def _refuse_numbers(file: File) -> None:
     """Refuse words that are numbered in the first column, as the first sentences show."""
-    *lines, last = file.start.splitlines(keepends=True) or [""]
-    if not lines or last.endswith("\n"):
-        lines.append(last)
+    lines = file.first_lines[:-1] or file.first_lines  # but for one that may go on
     sentences: list[list[list[str]]] = [[]]
     for cells in map(_cells, lines):
         if not any(cells):
@@ -217,7 +212,7 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
     """The texts of records: of words if the column that the user named holds them, or none."""
     column, words_in = text_column or "text", (text_column,) if text_column else WORDS
     widened = lost = empty = 0
-    cleaner = file.cleaner
+    cleaner = Cleaner()
     for row in file.rows(lambda _: True, [column, "spans", *WORDS, *TAGS]):
         place = file.at(row.number)
         divided = None if "spans" in row.cells else _divided(row, place, words_in, cleaner)
@@ -226,11 +221,13 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
             if divided.words:
                 yield divided
             continue
-        given, marks = (_value(file, row, name) for name in (column, "spans"))
+        given = value_at(row.cells, column)
+        if given is MISSING and column not in file.columns:
+            raise file.no_column(column, "--text-column")
         text = cleaner.feed(given, last=True) if isinstance(given, str) else ""
         if not text.strip():
             raise BadDataError(f"{place}: no text", "write one there, or leave the row out")
-        marked = _marked(place, given, marks)
+        marked = _marked(place, given, row.cells.get("spans"))
         if text != given:
             marked = _moved(marked, given)
         words = words_of(text)
@@ -252,7 +249,7 @@ def _records(file: File, text_column: str | None) -> Iterator[Tagged]:
         file.notes.append(f"{file.name}: left out {lost:,} {spans} own")
 
 
-def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: AnyCleaner) -> Tagged | None:
+def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) -> Tagged | None:
     """The text of a record with words and their tags; None for another record.
 
     Args:
@@ -287,25 +284,11 @@ def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: AnyCleaner)
     return joined(cleaned, tags, place)
 
 
-def _value(file: File, row: Row, name: str) -> Any:
-    value = value_at(row.cells, name)
-    if value is not MISSING:
-        return value
-    if name == "spans":
-        found = f"{file.at(row.number)} has no spans"
-        raise BadDataError(found, 'write "spans": [] where nothing is marked')
-    if name in file.columns:
-        raise BadDataError(
-            f"{file.at(row.number)}: no text", "write one there, or leave the row out"
-        )
-    raise file.no_column(name, "--text-column")
-
-
 def _marked(place: str, text: str, marks: Any) -> list[Span]:
     """The spans of a text, in order."""
     if not isinstance(marks, list):
-        advice = 'write a list of {"start", "end", "label"}'
-        raise BadDataError(f"{place}: spans is not a list", advice)
+        advice = 'write {"start", "end", "label"} of each in one, "spans": [] where there is none'
+        raise BadDataError(f"{place} has no list of spans", advice)
     marked = sorted(_span(place, text, mark) for mark in marks)
     for first, other in pairwise(marked):
         if first.end > other.start:

@@ -22,7 +22,6 @@ from charrnn.examples.rows import File
 __all__ = [
     "Time",
     "are_months",
-    "is_period",
     "is_time",
     "odd_steps",
     "ordered_times",
@@ -44,6 +43,11 @@ class Time(NamedTuple):
     seconds: float
     months: float
     clock: float
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a plain number."""
+        return self.months == self.seconds
 
 
 QUARTER = re.compile(r"(\d{4})[ -]?Q([1-4])|Q([1-4])[ -]?(\d{4})", re.IGNORECASE)
@@ -96,14 +100,8 @@ def is_time(cell: Any) -> bool:
 def _is_date(text: str) -> bool:
     """Whether it can be a date, as 20240131 can."""
     if (time := time_of(text)) is not None:
-        return time.months != time.seconds
+        return not time.is_number
     return any(_all_of([text], form) for form in _forms_of(text))
-
-
-def is_period(cell: Any) -> bool:
-    """Whether a cell is a quarter, or days from one to another."""
-    text = str(cell).strip()
-    return bool(QUARTER.fullmatch(text) or DAYS.fullmatch(text))
 
 
 def are_months(cells: Sequence[Any]) -> bool:
@@ -135,7 +133,7 @@ def times_of(
         return tuple(times), "month.year"
     known = [time for cell in every if (time := time_of(cell)) is not None]
     if len(known) == len(every):
-        numbers = sum(time.months == time.seconds for time in known)
+        numbers = sum(time.is_number for time in known)
         if numbers in (0, len(known)):
             return tuple(known), ""
         return _counters(cells, others)
@@ -156,7 +154,7 @@ def _counters(cells: Sequence[str], others: Sequence[str]) -> tuple[tuple[Time, 
     except ValueError:
         return None
     numbers = every[: len(cells)]
-    dates = [time for cell in cells if (time := time_of(cell)) and time.months != time.seconds]
+    dates = [time for cell in cells if (time := time_of(cell)) and not time.is_number]
     steps, of_dates = (len(set(steps_between(times))) for times in (numbers, dates))
     return None if 2 * len(dates) > len(cells) and steps > of_dates else (every, "")
 
@@ -240,9 +238,8 @@ def _disorder(times: Sequence[Time]) -> tuple[bool, int]:
 def _from(time: datetime) -> Time:
     """In UTC, if the time says how far it is from that."""
     clock = time.replace(tzinfo=None)
-    days = (
-        31 if clock.day == monthrange(clock.year, clock.month)[1] else clock.day
-    )  # ends are alike
+    is_end = clock.day == monthrange(clock.year, clock.month)[1]
+    days = 31 if is_end else clock.day  # ends of all months are alike
     into = days - 1 + (clock.hour * 3600 + clock.minute * 60 + clock.second) / 86400
     months = 12 * clock.year + clock.month + into / 31
     seconds = (clock - (time.utcoffset() or timedelta()) - datetime.min).total_seconds()

@@ -29,6 +29,7 @@ from charrnn.text.origin import Origin
 from charrnn.text.tokenizer import Tokenizer
 
 __all__ = [
+    "RULES",
     "ReadingRecord",
     "RunProgress",
     "RunState",
@@ -38,10 +39,18 @@ __all__ = [
 ]
 
 
-class ReadingRecord(Reading, frozen=True):
-    """How a run read its text. One that does not name the rules was begun when they were others."""
+RULES = 4  # by which files become text
 
-    rules: Annotated[int, Meta(ge=1, le=4)] = 1
+
+class ReadingRecord(Reading, frozen=True):
+    """How a run read its text.
+
+    Attributes:
+        rules: version of how files became text. All are read by the present rules; a file that
+            these read otherwise is another corpus.
+    """
+
+    rules: Annotated[int, Meta(ge=1, le=RULES)] = 1
 
 
 class RunProgress(Settings, frozen=True, kw_only=True):

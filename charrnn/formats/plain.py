@@ -29,7 +29,7 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     note, line, marks = "", "", set[str]()
     for piece in pieces(source.name, source.stream, reading):
-        if piece.first and reading.rules > 1:
+        if piece.first:
             note = _of_chat(piece.text)
         whole = line + piece.text  # a mark may begin in one piece and end in the next
         if "PROJECT GUTENBERG" in whole:  # far faster than to look at each line
@@ -37,7 +37,7 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
         line = whole[whole.rfind("\n") + 1 :][:LONGEST_MARK]
         yield piece
     note = note or _of_gutenberg(marks)
-    if note and reading.rules > 1:
+    if note:
         yield Piece(source.name, "", first=False, notes=(note,))
 
 
@@ -58,6 +58,6 @@ def _of_chat(start: str) -> str:
     if dated < 4 or dated * 2 < len(lines):
         return ""
     return (
-        f"a chat: {dated} of its first {len(lines)} lines begin with a date and a name, which the "
-        "model learns to write, too"
+        f"looks like a chat: {dated} of its first {len(lines)} lines begin with a date and a name, "
+        "and the model will learn to write these"
     )

@@ -5,6 +5,7 @@ documents(path, reading)    # the documents of one file, or of the files of an a
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -19,26 +20,31 @@ from charrnn.decoding.containers import (
     reading_errors,
     sources,
     sources_in,
+    whole_file,
 )
-from charrnn.decoding.pieces import NotTextError, Piece, decoded
+from charrnn.decoding.pieces import NotTextError, Piece
 from charrnn.decoding.streams import Stream
 from charrnn.errors import BadDataError
 from charrnn.formats import plain, subtitles
 from charrnn.formats.markup import docx, epub, html
 from charrnn.formats.tables import delimited, jsons, parquet
-from charrnn.formats.tables.columns import MissingColumnError
-from charrnn.words import first_few
+from charrnn.formats.tables.columns import MissingColumnError, column_of
+from charrnn.words import counted, first_few
 
 __all__ = [
+    "JSON",
+    "PARQUET",
+    "TABLE",
     "Format",
     "documents",
     "documents_in",
     "format_of",
-    "hidden",
+    "hidden_note",
     "is_no_text",
-    "is_plain",
-    "passed_by",
-    "skipped",
+    "is_plain_name",
+    "lacking_note",
+    "passed_note",
+    "skipped_note",
 ]
 
 DECODING = frozenset({"encoding", "errors"})
@@ -62,6 +68,7 @@ class Format(NamedTuple):
 PLAIN = Format(plain.texts)
 TABLE = Format(delimited.rows, DECODING | COLUMNS)
 JSON = Format(jsons.rows, DECODING | COLUMNS)
+PARQUET = Format(parquet.rows, COLUMNS, whole=True)
 PAGE = Format(html.texts)
 SUBTITLES = Format(subtitles.texts)
 FORMATS = {
@@ -70,7 +77,7 @@ FORMATS = {
     ".jsonl": JSON,
     ".ndjson": JSON,
     ".json": JSON,
-    ".parquet": Format(parquet.rows, COLUMNS, whole=True),
+    ".parquet": PARQUET,
     ".html": PAGE,
     ".htm": PAGE,
     ".xhtml": PAGE,
@@ -79,21 +86,17 @@ FORMATS = {
     ".epub": Format(epub.texts, frozenset(), whole=True),
     ".docx": Format(docx.texts, frozenset(), whole=True),
 }
-EARLIER = (".jsonl", ".csv", ".parquet")  # before there were others; case counted
 
 
-def format_of(name: str, reading: Reading) -> Format:
+def format_of(name: str) -> Format:
     """How a file of this name is read."""
-    if reading.rules == 1:
-        suffix = Path(name.removesuffix(".gz")).suffix
-        return FORMATS[suffix] if suffix in EARLIER else PLAIN
     return FORMATS.get(PurePosixPath(plain_name(name)).suffix.lower(), PLAIN)
 
 
-def is_plain(name: str, reading: Reading) -> bool:
+def is_plain_name(name: str) -> bool:
     """Whether a file of this name holds its text as it stands, not in a table, a page or a film."""
     is_compressed = name != plain_name(name) or is_archive(name)
-    return format_of(name, reading) is PLAIN and not is_compressed
+    return format_of(name) is PLAIN and not is_compressed
 
 
 def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
@@ -106,12 +109,10 @@ def documents(path: Path, reading: Reading, heeded: set[str]) -> Iterator[Piece]
         UsageError: for a column that does not exist or holds no text.
     """
     with reading_errors(str(path)):
-        form = format_of(path.name, reading)
+        form = format_of(path.name)
         if form.whole and path.name == plain_name(path.name):
             heeded |= form.settings
-            with path.open("rb") as file:  # for the errors that a file can have
-                source = Source(str(path), path.name, Stream(file), path)
-            yield from form.read(source, reading)
+            yield from form.read(whole_file(path), reading)
         else:
             passed: dict[str, None] = {}
             with closing(sources(path, reading, passed)) as found:  # also after an error
@@ -130,10 +131,11 @@ def documents_in(name: str, file: BinaryIO, reading: Reading, heeded: set[str]) 
 def _of_all(
     name: str, found: Iterator[Source], reading: Reading, heeded: set[str]
 ) -> Iterator[Piece]:
-    left_out: list[str] = []
+    left_out, lacking = list[str](), list[str]()
+    reason: MissingColumnError | None = None
     read = False
     for source in found:
-        form = format_of(source.file_name, reading)
+        form = format_of(source.file_name)
         inside = source.name.removeprefix(f"{source.archive}/") if source.archive else ""
         if inside and (form.whole or _is_left_out(source, reading)):
             left_out.append(inside)
@@ -144,51 +146,60 @@ def _of_all(
         try:
             yield from form.read(source, reading)
             read = True
-        except MissingColumnError:
+        except MissingColumnError as error:
             if not inside:
                 raise
-            left_out.append(inside)
+            reason = reason or error
+            lacking.append(inside)
+    if reason and not read:
+        raise reason
     if left_out and not read:
         raise BadDataError(f"{name}: no text in it, only {first_few(left_out)}", kinds.UNPACK)
     if left_out:
-        yield Piece(name, "", first=False, notes=(skipped(left_out),))
+        yield Piece(name, "", first=False, notes=(skipped_note(left_out),))
+    if lacking:
+        yield Piece(name, "", first=False, notes=(lacking_note(lacking, reading),))
 
 
 def _passed(name: str, passed: Iterable[str]) -> Iterator[Piece]:
     """What is said of what was passed by in an archive."""
     if names := list(passed):
-        yield Piece(name, "", first=False, notes=(hidden(names),))
+        yield Piece(name, "", first=False, notes=(hidden_note(names),))
 
 
 def is_no_text(path: Path, reading: Reading) -> bool:
-    """Whether a file of a folder is left out: a picture, a program, a table in earlier days.
+    """Whether a file of a folder is left out: a picture, a program.
 
     A file with control characters at its start may yet be text, and is read to its end.
     """
-    form = format_of(path.name, reading)
-    if form is not PLAIN:
-        return reading.rules == 1
+    if format_of(path.name) is not PLAIN:
+        return False
     with reading_errors(str(path)), closing(sources(path, reading)) as found:
         for source in found:
             if source.archive or not _seems_no_text(source, reading):
                 return False
-            if kinds.kind_of(source.stream.head, reading.rules):
-                return True
-            try:
-                usual = Reading(reading.encoding, rules=1)
-                for _ in decoded(source.name, source.stream, usual, []):
-                    pass
-            except NotTextError:
-                return True
-            return reading.rules > 1 and kinds.is_riddled(source.stream.head)
+            head = source.stream.head
+            is_text = kinds.kind_of(head) is None and _decodes(source.stream, reading.encoding)
+            return not is_text or kinds.is_riddled(head)
     return False
+
+
+def _decodes(stream: Stream, encoding: str) -> bool:
+    """Whether all bytes of a file are text in this encoding, controls among them."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        while not stream.ended:
+            decoder.decode(stream.some(), final=stream.ended)
+    except UnicodeError:
+        return False
+    return True
 
 
 def _seems_no_text(source: Source, reading: Reading) -> bool:
     head = source.stream.head
-    if kinds.kind_of(head, reading.rules):
+    if kinds.kind_of(head):
         return True
-    if reading.rules > 1 and kinds.unmarked_utf16(head):
+    if kinds.unmarked_utf16(head):
         return False  # which is an error
     return kinds.looks_binary(head, reading.encoding)
 
@@ -201,21 +212,27 @@ def _is_left_out(source: Source, reading: Reading) -> bool:
     if not _seems_no_text(source, reading):
         return False
     undecodable = kinds.is_riddled(head) or not kinds.decodes(head, reading.encoding)
-    return kinds.kind_of(head, reading.rules) is not None or undecodable
+    return kinds.kind_of(head) is not None or undecodable
 
 
-def skipped(names: list[str]) -> str:
+def skipped_note(names: Sequence[str]) -> str:
     """What to say of files that were left out."""
     files = "file that is" if len(names) == 1 else "files that are"
     return f"skipped {len(names)} {files} not plain text: {first_few(names)}"
 
 
-def hidden(names: Sequence[str]) -> str:
+def lacking_note(names: Sequence[str], reading: Reading) -> str:
+    """What to say of tables that were left out."""
+    files = f"{counted(len(names), 'file')} without a column {column_of(reading)}"
+    return f"skipped {files}: {first_few(names)}; another --text-column may read more"
+
+
+def hidden_note(names: Sequence[str]) -> str:
     """What to say of what was never looked at in an archive."""
-    return f"left out what is hidden or no file: {first_few(names)}"
+    return f"left out hidden files and entries that are not files: {first_few(names)}"
 
 
-def passed_by(names: Sequence[str]) -> str:
+def passed_note(names: Sequence[str]) -> str:
     """What to say of what was never looked at in a folder."""
-    reasons = "hidden, no file, unreadable, a linked folder, a model, a cache or installed"
-    return f"left out what is {reasons}: {first_few(names)}"
+    kinds = "hidden or unreadable files, linked folders, models, caches and installed packages"
+    return f"left out {kinds}: {first_few(names)}"

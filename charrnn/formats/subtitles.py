@@ -10,6 +10,7 @@ from itertools import chain, islice, pairwise
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, document, lines, parts
+from charrnn.words import counted
 
 __all__ = ["texts"]
 
@@ -30,9 +31,7 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     is_vtt = source.file_name.lower().endswith(".vtt")
     notes: list[str] = []
     found = lines(parts(source.name, source.stream, reading, notes), source.name)
-    spoken = _spoken if reading.rules > 2 else _spoken_before
-    cues = _cues(spoken(_blocks(found), is_vtt), is_vtt)
-    said = _once(cues, notes) if reading.rules > 3 else chain.from_iterable(cues)
+    said = _once(_cues(_spoken(_blocks(found), is_vtt), is_vtt), notes)
     yield from document(source.name, (f"{line}\n" for line in said), notes)
 
 
@@ -74,14 +73,6 @@ def _spoken(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
     yield held
 
 
-def _spoken_before(blocks: Iterable[list[str]], is_vtt: bool) -> Iterator[str]:
-    """The same by earlier rules: numbers and times go at the beginning of a block alone."""
-    for block in blocks:
-        at = next((at for at, line in enumerate(block[:2]) if TIMES.match(line)), None)
-        if at is not None or not (is_vtt and HEADERS.match(block[0])):
-            yield from block if at is None else block[at + 1 :]
-
-
 def _cues(spoken: Iterable[str], is_vtt: bool) -> Iterator[list[str]]:
     """The lines without markup that are shown together; each cue has some."""
     cue: list[str] = []
@@ -110,9 +101,7 @@ def _once(cues: Iterator[list[str]], notes: list[str]) -> Iterator[str]:
         yield from cue[repeated:]
         before, left_out = cue, left_out + repeated
     if left_out:
-        notes.append(
-            f"left out {left_out:,} lines of rolling captions, which stand in the one before, too"
-        )
+        notes.append(f"left out {counted(left_out, 'line')} that rolling captions repeat")
 
 
 def _repeated(before: list[str], cue: list[str]) -> int:

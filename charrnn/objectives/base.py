@@ -186,6 +186,15 @@ class TextTask(ExampleTask[Batch], Generic[Example, Batch]):
     def tokens_of(self, example: Example) -> int:
         """How many tokens are read with an example, the ends of its texts included."""
 
+    @abstractmethod
+    def rows_of(self, examples: Sequence[Example]) -> list[Any]:
+        """The ids of their texts."""
+
+    @cached_property
+    def train_rows(self) -> list[Any]:
+        """Those that are trained on: made once, though a run makes several batches of them."""
+        return self.rows_of(self.train)
+
     @cached_property
     def train_tokens(self) -> int:
         """Tokens that are trained on."""

@@ -10,7 +10,6 @@ import math
 import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -223,10 +222,6 @@ class Classification(TextTask[Labelled, Batch]):
         """The ids of texts, or of their beginnings."""
         return [as_ids(one.text, self.tokenizer)[: self.longest] for one in examples]
 
-    @cached_property
-    def _train_rows(self) -> list[Ids]:
-        return self.rows_of(self.train)  # once, though a run makes several batches of them
-
     def classes_of(self, examples: Sequence[Labelled]) -> NDArray[np.int64]:
         """The numbers of their classes: (N,)."""
         numbers = {label: number for number, label in enumerate(self.labels)}
@@ -240,7 +235,7 @@ class Classification(TextTask[Labelled, Batch]):
         """Texts without some of their words, and some with these in another order."""
         classes = self.classes_of(self.train)
         return TextBatches(
-            self._train_rows,
+            self.train_rows,
             self.tokenizer,
             config,
             lambda chosen, rows: Batch(rows, classes[chosen]),

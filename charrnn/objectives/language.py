@@ -32,7 +32,6 @@ from charrnn.learning.task import Cost, Scored
 from charrnn.models.model import Model
 from charrnn.network.char_rnn import CharRNN
 from charrnn.network.stack.recurrent import Rows
-from charrnn.objectives.batches.dividing import divided
 from charrnn.objectives.plans import advice, planning
 from charrnn.scoring.score import score_of
 from charrnn.text.corpus import Corpus
@@ -40,7 +39,7 @@ from charrnn.text.records import PAD, Records, Text, beginning, entropy
 from charrnn.text.spool import Spool
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["LanguageData", "LanguageModelling", "read", "reset_some_lanes"]
+__all__ = ["LanguageData", "LanguageModelling", "divided", "read", "reset_some_lanes"]
 
 # The share of lanes whose state is emptied before an update. Sampling starts with an empty state,
 # so the network must know what to do with one; see benchmarks/NOTES.md for what it gains and loses.
@@ -79,6 +78,14 @@ class LanguageData:
             ways = ("backwards", "forwards") if base.reads_backwards else ("forwards", "backwards")
             note += "; it learnt to read {}, and this run reads {}".format(*ways)
         return note
+
+
+def divided(text: Text, config: TrainConfig) -> tuple[Text, Text]:
+    """The part of a text for training, which may be mapped from a file, and for validation."""
+    if isinstance(text, Records):
+        return text.divided(config.training_tokens(text.different), config.seed)
+    train = config.training_tokens(len(text))
+    return text[:train], text[train:].astype(np.int32)
 
 
 def read(

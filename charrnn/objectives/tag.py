@@ -240,10 +240,6 @@ class Tagging(TextTask[Tagged, Batch]):
         return [as_ids(one.text, self.tokenizer) for one in examples]
 
     @cached_property
-    def _train_rows(self) -> list[Ids]:
-        return self.rows_of(self.train)  # once, though a run makes several batches of them
-
-    @cached_property
     def _train_words(self) -> list[NDArray[np.int64]]:
         return [self.words_of(one) for one in self.train]
 
@@ -268,7 +264,7 @@ class Tagging(TextTask[Tagged, Batch]):
             there = edges[:, 2] <= config.seq_length  # the others are cut off
             return Batch(rows, edges[there], tags[there])
 
-        return TextBatches(self._train_rows, self.tokenizer, config, batch)
+        return TextBatches(self.train_rows, self.tokenizer, config, batch)
 
     def loss(self, network: TaggerNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """Nats of the tags of a batch."""

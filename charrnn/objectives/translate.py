@@ -1,14 +1,13 @@
 """Translation: a text for each text, learnt from pairs.
 
-sources ──read──▶ TranslateData ──divided──▶ Translation
-Translation ──batches──▶ sources (T, B), targets (S, B) ──cost──▶ nats of the targets' characters
+sources ──read──▶ TranslateData ──divided──▶ Translating
+Translating ──batches──▶ sources (T, B), targets (S, B) ──cost──▶ nats of the targets' characters
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -31,7 +30,7 @@ from charrnn.objectives.plans.pairs import longest_of, plan_of, tokens_of
 from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
-from charrnn.tasks.answers import Translation as Answer
+from charrnn.tasks.answers import Translation
 from charrnn.tasks.scores.edits import character_error_rate
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids
@@ -39,7 +38,7 @@ from charrnn.tasks.translate import BEAMS, ERRORS, Translator, report_of
 from charrnn.text.records import PAD
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["TranslateData", "Translation", "TranslatorNetwork", "cost_of", "plan", "read"]
+__all__ = ["TranslateData", "Translating", "TranslatorNetwork", "cost_of", "plan", "read"]
 
 SMOOTHING = 0.1  # of the wanted probabilities: a little of each character
 MAX_EPOCHS = 60
@@ -93,7 +92,7 @@ class TranslateData(TextData[Pair]):
 
     kind: Translate
 
-    def divided(self, config: TrainConfig) -> Translation:
+    def divided(self, config: TrainConfig) -> Translating:
         """Pairs from all over validate; those of one source are on one side.
 
         In runs begun before rules 2 the cost in validation is without the smoothing of training,
@@ -101,7 +100,7 @@ class TranslateData(TextData[Pair]):
         """
         pairs = self.examples
         train, val = divide([pair.source for pair in pairs], config.val_frac, config.seed)
-        return Translation(
+        return Translating(
             train=[pairs[k] for k in train if longest_of(pairs[k]) <= config.seq_length],
             val=[pairs[k] for k in val],
             tokenizer=self.tokenizer,
@@ -119,7 +118,7 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
     """
     notes: list[str] = []
     text_column, label_column = request.reading.text_column, request.work.label_column
-    pairs = read_pairs(request.files, request.reading, label_column, notes)
+    pairs = read_pairs(request.files, request.reading, notes, label_column)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
     corpus = corpus_of(request.files, request.reading, texts, "\0".join(targets))
     characters = corpus.characters + sum(map(len, targets))
@@ -150,7 +149,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Translation(TextTask[Pair, Batch]):
+class Translating(TextTask[Pair, Batch]):
     """The task of a translator; see `learning.task.Task`.
 
     Args:
@@ -184,17 +183,13 @@ class Translation(TextTask[Pair, Batch]):
             for pair in pairs
         ]
 
-    @cached_property
-    def _train_rows(self) -> list[tuple[Ids, Ids]]:
-        return self.rows_of(self.train)  # once, though a run makes several batches of them
-
     def network(self, model: ModelConfig, generator: torch.Generator) -> TranslatorNetwork:
         """See `Task`."""
         return TranslatorNetwork(model, self.kind.reach, generator)
 
     def batches(self, config: TrainConfig) -> TextBatches[Batch]:
         """Some of the sources' characters are unknown, and none of the targets'."""
-        sources, targets = zip(*self._train_rows, strict=True)
+        sources, targets = zip(*self.train_rows, strict=True)
         return TextBatches(
             sources,
             self.tokenizer,
@@ -260,7 +255,7 @@ class Translation(TextTask[Pair, Batch]):
         self,
         model: Translator,  # noqa: ARG002
         examples: Sequence[Pair],
-        answers: Sequence[Answer],
+        answers: Sequence[Translation],
     ) -> Report:
         """See `ExampleTask`; what could be looked up is what was trained on."""
         return report_of(examples, answers, self.train)

@@ -51,6 +51,10 @@ class TaskModel(ABC, Generic[Example]):
     def _repr_html_(self) -> str:
         return notebook.table("charrnn model", self.facts)
 
+    @abstractmethod
+    def predict(self, inputs: Any) -> list[Any]:
+        """An answer for each input."""
+
     @checked
     def evaluate(
         self,

@@ -150,7 +150,7 @@ class Forecaster(TaskModel[Trial]):
                 for past in self.pasts
             ]
         if not isinstance(series, list | tuple | np.ndarray):
-            what = f"series is a {type(series).__name__}"
+            what = f"series is {reprlib.repr(series)}"
             raise UsageError(what, "give a list of series, as in [[1, 2, 3]]")
         found = []
         for one in series:

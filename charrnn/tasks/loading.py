@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from charrnn.arguments import checked
-from charrnn.config import Reading, TaskName
+from charrnn.config import TaskName
 from charrnn.errors import UsageError
 from charrnn.folder.reading import find_model, read_folder
 from charrnn.models import loading
 from charrnn.models.mixture import Mixture
 from charrnn.tasks.base import shared
-from charrnn.tasks.scores.reports import Report
 
-__all__ = ["Answering", "load"]
+__all__ = ["load"]
 
 # Where the model of each task is. They are imported when they are needed.
 HOMES: dict[TaskName, tuple[str, str]] = {
@@ -25,18 +24,6 @@ HOMES: dict[TaskName, tuple[str, str]] = {
     "forecast": ("forecast", "Forecaster"),
     "translate": ("translate", "Translator"),
 }
-
-
-class Answering(Protocol):
-    """A trained model that answers."""
-
-    def predict(self, inputs: Any) -> list[Any]:
-        """An answer for each input."""
-
-    def evaluate(
-        self, sources: Any, reading: Reading | None = None, *, label_column: str | None = None
-    ) -> Report:
-        """Scores on examples whose answers are known, beside those of trivial answers."""
 
 
 @checked

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -112,7 +111,7 @@ class Tagger(TaskModel[Tagged]):
     @checked
     def predict(self, texts: Sequence[str]) -> list[MarkedText]:
         """What is marked in each text; characters that the model does not know count as unknown."""
-        words = [words_of(text) for text in texts]
+        words = [words_of(text) for text in texts]  # as it is given, since spans are places in it
         return list(map(marked, texts, words, self.tag(texts, words)))
 
     def tag(self, texts: Sequence[str], words: Sequence[Words]) -> list[list[str]]:
@@ -139,7 +138,7 @@ class Tagger(TaskModel[Tagged]):
     ) -> list[Tagged]:
         """See `TaskModel`; raises what `read_tagged` does, and for a column of labels."""
         if label_column is not None:
-            found = f"label_column is {label_column!r}, which means nothing to tag"
+            found = f"label_column is {label_column!r}, which has no meaning for the task tag"
             raise UsageError(found, "leave it out", "label_column")
         named = bool(reading.text_column)
         reading, _ = columns_for(self.task, reading)
@@ -188,18 +187,6 @@ def usual_tags(examples: Sequence[Tagged]) -> dict[str, str]:
     return {word: tag for word, tag in found.items() if tag != OUTSIDE}
 
 
-class _Counts(NamedTuple):
-    """Spans that were found and are right, that were found, and that are there."""
-
-    right: int
-    found: int
-    there: int
-
-    @property
-    def f1(self) -> float:
-        return 2 * self.right / max(self.found + self.there, 1)
-
-
 def report_of(
     examples: Sequence[Tagged],
     tags: Sequence[Sequence[str]],
@@ -234,20 +221,18 @@ def scores_of(examples: Sequence[Tagged], tags: Sequence[Sequence[str]]) -> dict
     As the evaluation of CoNLL-2003 has it (Tjong Kim Sang and De Meulder): over all texts, F1 for
     all types together, and for each.
     """
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    right, found, there = counts = [Counter[str]() for _ in range(3)]
     for one, own in zip(examples, tags, strict=True):
-        wanted, found = set(one.spans), set(spans_of(one.words, own))
-        for name, spans in (("right", wanted & found), ("found", found), ("there", wanted)):
-            counts[name].update(span.label for span in spans)
-    right, found_all, there = (counts[name] for name in ("right", "found", "there"))
-    total = _Counts(right.total(), found_all.total(), there.total())
-    each = {
-        f"F1 of {kind}": _Counts(right[kind], found_all[kind], there[kind]).f1
-        for kind in sorted(found_all | there)
-    }
+        wanted, said = set(one.spans), set(spans_of(one.words, own))
+        for count, spans in zip(counts, (wanted & said, said, wanted), strict=True):
+            count.update(span.label for span in spans)
     return {
-        "F1": total.f1,
-        "precision": total.right / max(total.found, 1),
-        "recall": total.right / max(total.there, 1),
-        **each,
+        "F1": _f1(right.total(), found.total(), there.total()),
+        "precision": right.total() / max(found.total(), 1),
+        "recall": right.total() / max(there.total(), 1),
+        **{f"F1 of {k}": _f1(right[k], found[k], there[k]) for k in sorted(found | there)},
     }
+
+
+def _f1(right: int, found: int, there: int) -> float:
+    return 2 * right / max(found + there, 1)

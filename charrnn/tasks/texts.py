@@ -39,7 +39,7 @@ def as_ids(text: str, tokenizer: CharTokenizer) -> Ids:
     """The ids (N+2,) of a text of N characters."""
     assert tokenizer.end_id is not None, "texts have ends"
     ids = np.full(len(text) + ENDS, tokenizer.end_id, np.int32)  # np.pad takes far longer
-    ids[1:-1] = tokenizer.places(text, STAND_IN)
+    ids[1:-1] = tokenizer.ids_of(text, STAND_IN)
     return ids
 
 

@@ -25,13 +25,14 @@ from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.task_config import Translate
 from charrnn.tasks.answers import Translation
-from charrnn.tasks.base import TaskModel, shared
+from charrnn.tasks.base import TaskModel
 from charrnn.tasks.nets.decoder import Decoder, Written
 from charrnn.tasks.nets.encoder import Encoder, Group, groups
 from charrnn.tasks.scores.edits import character_error_rate, exact_match
 from charrnn.tasks.scores.nearest import Nearest
 from charrnn.tasks.scores.reports import Report
 from charrnn.tasks.texts import as_ids, columns_for, tokenizer_of
+from charrnn.text.tokenizer import as_trained, same_vocabulary
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty
 
@@ -68,11 +69,9 @@ class Translator(TaskModel[Pair]):
         assert isinstance(task, Translate), "the caller dispatches by task"
         self._tasks = [cast("Translate", found.record.task) for found in folders]
         self.task, self._path = task, folders[0].path
-        tokenizers = [tokenizer_of(found) for found in folders]
-        shared("vocabularies", folders, tokenizers)
-        self._tokenizer, end = tokenizers[0], tokenizers[0].end_id
-        assert end is not None, "texts have ends"
-        self._end = end
+        self._tokenizer = same_vocabulary([tokenizer_of(found) for found in folders])
+        assert self._tokenizer.end_id is not None, "texts have ends"
+        self._end = self._tokenizer.end_id
         parts = [(found.record.model, found.weights) for found in folders]
         self._networks = [_Network(Encoder(*part), Decoder(*part)) for part in parts]
 
@@ -91,7 +90,8 @@ class Translator(TaskModel[Pair]):
             num_beams: how many paths are followed for each; 1 always takes the likeliest token.
             length_penalty: above 0, longer translations are favoured.
         """
-        rows = [as_ids(text, self._tokenizer) for text in texts]
+        whole = (as_trained(text, self._tokenizer) for text in texts)
+        rows = [as_ids(text, self._tokenizer) for text in whole]
         found: dict[int, Translation] = {}
 
         def translate(group: Group) -> None:
@@ -170,7 +170,7 @@ class Translator(TaskModel[Pair]):
         """See `TaskModel`; raises what `read_pairs` does."""
         named = bool(reading.text_column or label_column)
         reading, label_column = columns_for(self.task, reading, label_column)
-        return read_pairs(sources, reading, label_column, notes, named=named)
+        return read_pairs(sources, reading, notes, label_column, named=named)
 
     def _trained_on(self, notes: list[str]) -> list[Pair]:
         """The pairs that it was trained on, those for validation among them, if they are there.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from charrnn.config import Reading
+from charrnn.config import STANDARD_INPUT, Reading
 from charrnn.decoding.streams import standard_input
 from charrnn.errors import BadDataError, UsageError
 from charrnn.examples.numbers import numbers_in
@@ -60,10 +60,10 @@ def show_forecasts(
     refuse_text_column(reading)
     if plot is not None:
         check_path(plot)
-        refuse_inputs(plot, "--plot", inputs or ["-"])
+        refuse_inputs(plot, "--plot", inputs or [STANDARD_INPUT])
     notes: list[str] = []
     column = label_column or model.task.label_column
-    read = inputs or ["-"] * _is_given()
+    read = inputs or [STANDARD_INPUT] * _is_given()
     series = _series(read, reading, column, notes)
     if inputs and not series:
         raise BadDataError("standard input is empty", "give a series, or leave - out")
@@ -109,7 +109,7 @@ def _series(
     """The series of some inputs; none of a standard input that is empty."""
     found: list[Series] = []
     for one in inputs:
-        if one == "-" and len(inputs) == 1 and _is_empty(standard_input()):
+        if one == STANDARD_INPUT and len(inputs) == 1 and _is_empty(standard_input()):
             continue
         if names_a_file(one):
             found += read_series([one], reading, notes, column)

@@ -16,7 +16,16 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from charrnn.config import HUB, Budget, ModelConfig, Reading, TaskSettings, TrainConfig, Unknown
+from charrnn.config import (
+    HUB,
+    STANDARD_INPUT,
+    Budget,
+    ModelConfig,
+    Reading,
+    TaskSettings,
+    TrainConfig,
+    Unknown,
+)
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.settings import Setting, Settings, bounds, settings_from, settings_of
 from charrnn.use_config import SETTINGS
@@ -119,7 +128,7 @@ def names_a_file(word: str) -> bool:
     Raises:
         MissingInputError: for what reads like the name of a file, if there is none.
     """
-    if word == "-" or word.startswith(HUB) or os.path.exists(word):  # noqa: PTH110
+    if word == STANDARD_INPUT or word.startswith(HUB) or os.path.exists(word):  # noqa: PTH110
         return True
     if FILE_NAME.fullmatch(word):
         advice = "check the name; if it is a text and not a file, pass it on standard input"

@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charrnn.arguments import checked
-from charrnn.config import HUB, Reading, TaskName
+from charrnn.config import HUB, STANDARD_INPUT, Reading, TaskName
 from charrnn.decoding.containers import plain_name
 from charrnn.decoding.pieces import Piece
 from charrnn.decoding.streams import standard_input
 from charrnn.errors import BadDataError, MissingInputError, UsageError
 from charrnn.formats import registry
+from charrnn.formats.tables import columns
 from charrnn.formats.tables.columns import MissingColumnError
 from charrnn.text import finding
 from charrnn.text.bundled import BUNDLED, Bundled
 from charrnn.text.division import Documents
 from charrnn.text.finding import Doubles
-from charrnn.text.hub import hub_rows
-from charrnn.words import first_few
+from charrnn.text.hub import hub_records
 
 __all__ = [
     "Corpus",
@@ -109,7 +109,7 @@ def texts(
     sources: Sequence[str | Path],
     reading: Reading,
     notes: list[str],
-    found: Documents | None = None,
+    found: Documents,
 ) -> Iterator[str]:
     """The text of a corpus, piece by piece; see `read_corpus`.
 
@@ -122,7 +122,7 @@ def texts(
         if piece.first and not line_ended:
             yield "\n"
             length += 1
-        if piece.first and found is not None:
+        if piece.first:
             found.add(piece.name, length)
         length += len(piece.text)
         if piece.text or piece.first:  # an empty document is an empty line
@@ -134,7 +134,7 @@ def texts(
 def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece]:
     """The documents of each source in turn; see `read_corpus` for what a source can be."""
     heeded: set[str] = set()
-    places, doubles = _places(sources, reading)
+    places, doubles = _places(sources)
     for place in places:
         place.check_task(None)
     for place in places:
@@ -146,18 +146,16 @@ def documents(sources: Iterable[str | Path], reading: Reading) -> Iterator[Piece
                     yield from registry.documents(file, reading, heeded)
         elif not doubles.leave_out(place.source):
             yield from _document(place.source, reading, heeded)
-    if left_out := doubles.left_out:
-        texts = "a text that is" if len(left_out) == 1 else f"{len(left_out):,} texts that are"
-        note = f"left out {texts} there already: {first_few(left_out)}"
-        yield Piece("the corpus", "", first=False, notes=(note,))
+    if notes := doubles.notes():
+        yield Piece("the corpus", "", first=False, notes=notes)
     _refuse_unheeded(reading, heeded)
 
 
-def _places(sources: Iterable[str | Path], reading: Reading) -> tuple[Sequence[Place], Doubles]:
+def _places(sources: Iterable[str | Path]) -> tuple[Sequence[Place], Doubles]:
     """What sources stand for, and which of it is there already."""
-    places = [place_of(str(source), reading) for source in sources]
+    places = [place_of(str(source)) for source in sources]
     everything = [one for place in places for one in place.contents]
-    return places, Doubles(everything if reading.rules > 1 else ())
+    return places, Doubles(everything)
 
 
 class Place(NamedTuple):
@@ -180,8 +178,8 @@ class Place(NamedTuple):
 
     @property
     def contents(self) -> Sequence[str | Path]:
-        """Its files, or what else it is."""
-        return self.files or [self.source]
+        """Its files, of which a folder may have none, or what else it is."""
+        return self.files if self.files or self.folder else [self.source]
 
     def check_task(self, task: TaskName | None) -> None:
         """See that a bundled corpus is for a task; for None, that it is a text.
@@ -200,23 +198,23 @@ class Place(NamedTuple):
         raise UsageError(found, advice)
 
 
-def place_of(source: str, reading: Reading) -> Place:
+def place_of(source: str) -> Place:
     """What a source stands for.
 
     Raises:
         MissingInputError: if there is nothing of this name.
     """
-    if source == "-" or source.startswith(HUB):
+    if source == STANDARD_INPUT or source.startswith(HUB):
         return Place(source)
     bundled = BUNDLED.get(source)
     # Path's methods fail on names that are too long, and take an empty one for the folder.
     if os.path.isdir(source):  # noqa: PTH112
-        if reading.rules > 1 and finding.is_model(Path(source)):
+        if finding.is_model(Path(source)):
             if bundled is not None:  # the model may well be named after it
                 return Place(source, bundled.files, bundled=bundled)
             advice = "go on with it with --resume, or start from it with --init-from"
             raise MissingInputError(f"{source}: a model, not a text", advice)
-        files, passed = finding.below(Path(source), everything=reading.rules == 1)
+        files, passed = finding.below(Path(source))
         return Place(source, tuple(files), Path(source), tuple(passed))
     if os.path.exists(source):  # noqa: PTH110
         return Place(source, files=(Path(source),))
@@ -229,17 +227,17 @@ def place_of(source: str, reading: Reading) -> Place:
     if source.startswith("~"):
         advice = "leave ~ outside of quotation marks, or write the whole path"
     elif "://" in source:
-        advice = "download it first: charrnn reads no addresses but hf://OWNER/NAME"
+        advice = "download it first: of web addresses charrnn reads only hf://OWNER/NAME"
     raise MissingInputError(f"there is no file or corpus {source}", advice)
 
 
 def _document(source: str, reading: Reading, heeded: set[str]) -> Iterator[Piece]:
     """A source that is no file."""
-    if source == "-":
+    if source == STANDARD_INPUT:
         yield from registry.documents_in("standard input", standard_input(), reading, heeded)
     elif source.startswith(HUB):
         heeded |= {"text_column", "split"}
-        yield from hub_rows(source, reading)
+        yield from columns.documents(source, hub_records(source, reading), reading)
     else:
         yield Piece(source, BUNDLED[source].read())
 
@@ -248,7 +246,7 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
     """The files of a folder; those that are no text are left out."""
     assert place.folder is not None, "it is a folder"
     found = False
-    skipped: list[str] = []
+    skipped, lacking = list[str](), list[str]()
     reason: MissingColumnError | None = None
     for path in place.files:
         inside = str(path.relative_to(place.folder))
@@ -262,37 +260,37 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
                 found = True
             except MissingColumnError as error:
                 reason = reason or error
-                skipped.append(inside)
+                lacking.append(inside)
     if reason and not found:
         raise reason
     if not found:
         raise MissingInputError(
             f"{place.folder}: a folder without text files", "name another folder"
         )
-    notes = [registry.skipped(skipped)] if skipped else []
-    if place.passed:
-        notes.append(registry.passed_by(place.passed))
+    notes = [registry.skipped_note(skipped)] if skipped else []
+    notes += [registry.lacking_note(lacking, reading)] if lacking else []
+    notes += [registry.passed_note(place.passed)] if place.passed else []
     if notes:
         yield Piece(str(place.folder), "", first=False, notes=tuple(notes))
 
 
 # Where each setting of `Reading` has an effect.
 APPLIES = {
-    "encoding": "texts and tables that are no Parquet",
-    "errors": "texts and tables that are no Parquet",
+    "encoding": "text files, CSV and JSON",
+    "errors": "text files, CSV and JSON",
     "text_column": "tables and data sets",
-    "split": "data sets of the hub",
+    "split": "data sets from the hub",
 }
 
 
 def _refuse_unheeded(reading: Reading, heeded: set[str]) -> None:
     """Refuse a setting that was given and has had no effect."""
-    usual = Reading(rules=reading.rules)
+    usual = Reading()
     for name, where in APPLIES.items():
         value = getattr(reading, name)
         given = value != getattr(usual, name) and value != "surrogateescape"
-        if reading.rules > 1 and given and name not in heeded:
-            found = f"{name} is {value!r}, but it is for {where}, and there is none"
+        if given and name not in heeded:
+            found = f"{name} is {value!r}, which only affects {where}, and none is read here"
             raise UsageError(found, "leave it out", name)
 
 
@@ -301,11 +299,11 @@ def listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
     return [sources] if isinstance(sources, (str, Path)) else sources
 
 
-def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:
+def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:  # noqa: ARG001
     """The name of a corpus: of its first source, and how many others are read."""
     more = 0
     if len(sources) > 1:
-        places, doubles = _places(sources, reading)
+        places, doubles = _places(sources)
         others = [[not doubles.leave_out(one) for one in place.contents] for place in places][1:]
         more = sum(map(any, others))
     return f"{short_name(sources[0])}{f' and {more:,} more' if more else ''}"
@@ -314,7 +312,7 @@ def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:
 def short_name(source: str | Path) -> str:
     """The name of a source, as short as possible."""
     source = str(source)
-    if source == "-":
+    if source == STANDARD_INPUT:
         return "stdin"
     if source.startswith(HUB):
         return source.removeprefix(HUB).split("/")[1]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from charrnn.errors import MissingInputError
+from charrnn.words import counted, first_few
 
 __all__ = ["Doubles", "below", "is_model"]
 
@@ -18,12 +19,11 @@ INSTALLED = frozenset({"node_modules", "__pycache__", "checkpoints"})
 MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # of a cache, and of a virtual environment
 
 
-def below(folder: Path, *, everything: bool) -> tuple[list[Path], list[str]]:
+def below(folder: Path) -> tuple[list[Path], list[str]]:
     """The files below a folder, sorted.
 
     Args:
         folder: links to folders in it are not followed.
-        everything: whether to enter models and caches, as was done once.
 
     Returns:
         files: without hidden ones.
@@ -49,7 +49,7 @@ def below(folder: Path, *, everything: bool) -> tuple[list[Path], list[str]]:
             continue
         for path in paths:
             is_folder = os.path.isdir(path) and not os.path.islink(path)  # noqa: PTH112, PTH114
-            if path.name.startswith(".") or (is_folder and not everything and _is_passed(path)):
+            if path.name.startswith(".") or (is_folder and _is_passed(path)):
                 passed.append(str(path.relative_to(folder)))
             elif is_folder:
                 waiting.append(path)
@@ -99,6 +99,13 @@ class Doubles:
         if content is not None:
             self._read.add(content)
         return False
+
+    def notes(self) -> tuple[str, ...]:
+        """What to say of what was left out."""
+        count = len(self.left_out)
+        same = "as another" if count == 1 else "as others"
+        found = f"left out {counted(count, 'file')} with the same content {same}"
+        return (f"{found}: {first_few(self.left_out)}",) if count else ()
 
 
 def _contents(sources: Iterable[str | Path]) -> dict[str | Path, Hashable]:

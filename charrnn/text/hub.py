@@ -8,21 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from charrnn.config import HUB, Reading
-from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
-from charrnn.formats.tables.columns import documents
 
-__all__ = ["hub_records", "hub_rows"]
-
-
-def hub_rows(source: str, reading: Reading) -> Iterator[Piece]:
-    """The texts in the rows of a data set, each a document.
-
-    Raises:
-        MissingInputError: if there is none of this name, or no connection.
-        UsageError: for a name that can be none, or a column that does not exist.
-    """
-    return documents(source, hub_records(source, reading), reading)
+__all__ = ["hub_records"]
 
 
 def hub_records(source: str, reading: Reading) -> Generator[Any, None, None]:

@@ -10,14 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from charrnn.config import HUB, Reading
+from charrnn.config import HUB, STANDARD_INPUT, Reading
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.bundled import BUNDLED
 from charrnn.text.corpus import Corpus
 
-__all__ = ["STANDARD_INPUT", "Origin", "is_read_once", "origin_of", "working_folder"]
-
-STANDARD_INPUT = "-"
+__all__ = ["Origin", "is_read_once", "origin_of", "working_folder"]
 
 
 class Origin(NamedTuple):

@@ -60,11 +60,6 @@ class Records:
         """How many tokens are predicted."""
         return int(self.lengths.sum())
 
-    @property
-    def longest(self) -> int:
-        """The number of tokens of the longest."""
-        return int(self.lengths.max(initial=1))
-
     def chosen(self, rows: NDArray[np.integer] | slice) -> Records:
         """Those of these numbers."""
         return Records(self.ids, self.begins[rows], self.lengths[rows])

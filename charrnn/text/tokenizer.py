@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -158,7 +158,7 @@ class CharTokenizer(
         ids: Ids = self._ids.take(code_points(text), mode="clip")
         return ids
 
-    def places(self, text: str, stand_in: str) -> Ids:
+    def ids_of(self, text: str, stand_in: str) -> Ids:
         """The ids of `text` (N,), that of `stand_in` for characters outside the vocabulary.
 
         Character n of the text is id n, whatever it is.
@@ -304,6 +304,7 @@ def _between(ids: Sequence[int], mark: int) -> Iterator[Sequence[int]]:
 
 
 Tokenizer = CharTokenizer | ByteTokenizer
+AnyTokenizer = TypeVar("AnyTokenizer", bound=Tokenizer)
 
 
 def make_tokenizer(kind: Literal["char", "byte"], text: str, end: str | None = None) -> Tokenizer:
@@ -372,7 +373,7 @@ def _unknown_characters(characters: list[str]) -> UsageError:
     )
 
 
-def same_vocabulary(tokenizers: Sequence[Tokenizer]) -> Tokenizer:
+def same_vocabulary(tokenizers: Sequence[AnyTokenizer]) -> AnyTokenizer:
     """The one tokenizer of several models.
 
     Raises:

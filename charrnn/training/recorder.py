@@ -29,7 +29,7 @@ from charrnn.folder.record import (
     description_files,
     weights_file,
 )
-from charrnn.folder.resuming import ReadingRecord, RunProgress, RunState, state_file
+from charrnn.folder.resuming import RULES, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.threads import each_in_threads, thread_count
 from charrnn.learning.learner import Learner
@@ -229,7 +229,7 @@ class Recorder:
             best=self.best,
             metrics=tuple(self.metrics),
             sources=self.origin.sources,
-            reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading)),
+            reading=ReadingRecord(**msgspec.structs.asdict(self.origin.reading) | {"rules": RULES}),
             minutes=self.minutes,
             budget=self.budget,
             processes=learner.ranks.count,

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.arguments import checked
-from charrnn.config import Budget, ModelConfig, Reading, TaskSettings, TrainConfig
+from charrnn.config import (
+    STANDARD_INPUT,
+    Budget,
+    ModelConfig,
+    Reading,
+    TaskSettings,
+    TrainConfig,
+)
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.folder import notebook
 from charrnn.folder.files import refuse_occupied
@@ -34,7 +41,7 @@ from charrnn.signals import noted
 from charrnn.task_config import Forecast
 from charrnn.tasks.loading import load
 from charrnn.text.corpus import Corpus, listed
-from charrnn.text.origin import STANDARD_INPUT, is_read_once, origin_of
+from charrnn.text.origin import is_read_once, origin_of
 from charrnn.training.beginning import earlier
 from charrnn.training.beginning.earlier import Sources
 from charrnn.training.beginning.preparing import prepare

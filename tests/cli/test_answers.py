@@ -264,7 +264,7 @@ def test_a_model_that_is_no_better_is_told_so(desk: Path) -> None:
         (
             ("eval", "places", "test-places.conll", "--label-column", "x"),
             2,
-            "--label-column is 'x', which means nothing to tag; leave it out",
+            "--label-column is 'x', which has no meaning for the task tag; leave it out",
         ),
         (
             ("eval", "forth", "reviews.txt", "--label-column", "x"),

@@ -242,7 +242,7 @@ def test_what_is_left_out_of_a_text_that_is_also_adapted_to_is_said_once(desk: P
 
 
 def test_a_text_that_can_be_read_only_once_is_read_only_once(desk: Path) -> None:
-    """It was read to see by which rules, and then there was no more of it."""
+    """It was read once more to see how, and then there was no more of it."""
     whole = (desk / "verse.txt").read_bytes()
     for options in (("--validation",), ("--dynamic", "verse.txt"), ("--dynamic", "/dev/stdin")):
         source = "verse.txt" if "/dev/stdin" in options else "/dev/stdin"

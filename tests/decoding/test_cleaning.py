@@ -10,23 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import Reading, read_corpus
-from charrnn.decoding.cleaning import Cleaner, EarlierCleaner, clean
+from charrnn.decoding.cleaning import Cleaner, clean
 
 MARKS = st.text(st.sampled_from("ab\r\n\0\ufeff\x85\u2028\u2029\x93é"), max_size=12)
 
 
-@given(MARKS, st.lists(st.integers(0, 12)), st.sampled_from([Cleaner, EarlierCleaner]))
-def test_a_text_may_be_cut_anywhere(
-    text: str, cuts: list[int], kind: type[Cleaner | EarlierCleaner]
-) -> None:
-    whole, cut = kind(), kind()
+@given(MARKS, st.lists(st.integers(0, 12)))
+def test_a_text_may_be_cut_anywhere(text: str, cuts: list[int]) -> None:
+    whole, cut = Cleaner(), Cleaner()
     places = [0, *sorted(min(place, len(text)) for place in cuts), len(text)]
     parts = [cut.feed(text[a:b]) for a, b in pairwise(places)]
     assert "".join([*parts, cut.feed("", last=True)]) == whole.feed(text, last=True)
     assert cut.notes() == whole.notes()
-    single = kind()
+    single = Cleaner()
     letters = [single.feed(letter) for letter in text]
-    assert "".join([*letters, single.feed("", last=True)]) == kind().feed(text, last=True)
+    assert "".join([*letters, single.feed("", last=True)]) == Cleaner().feed(text, last=True)
     assert single.notes() == whole.notes()
 
 

@@ -106,8 +106,9 @@ def test_an_archive_is_its_texts(suffix: str) -> None:
         inside = "../../etc/evil.txt"
         assert f"{name}: skipped 1 file that is not plain text: book/picture.png" in corpus.notes
         assert f"{name}/book/b.txt: CRLF became LF on 1 line" in corpus.notes
+        left_out = "left out hidden files and entries that are not files"
         hidden = ["__MACOSX", "book/.hidden"] if suffix == ".zip" else ["book/.hidden", "__MACOSX"]
-        assert f"{name}: left out what is hidden or no file: {', '.join(hidden)}" in corpus.notes
+        assert f"{name}: {left_out}: {', '.join(hidden)}" in corpus.notes
         assert inside not in str(corpus.notes)
     assert sorted(p.name for p in Path().iterdir()) == sorted([f"a{suffix}", "by-its-content"])
 
@@ -122,7 +123,7 @@ def test_links_in_an_archive_are_named() -> None:
             archive.addfile(member, io.BytesIO(b"text"))
     corpus = read_corpus(["a.tar"])
     assert corpus.text == "text"
-    assert corpus.notes == ("a.tar: left out what is hidden or no file: b, c",)
+    assert corpus.notes == ("a.tar: left out hidden files and entries that are not files: b, c",)
 
 
 def test_an_archive_in_an_archive_is_left_out_or_refused() -> None:
@@ -266,13 +267,14 @@ MEASURE = """
 import sys
 from charrnn import Reading
 from charrnn.text.corpus import texts
+from charrnn.text.division import Documents
 from contextlib import suppress
 def peak():
     lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(lines["VmHWM"].split()[0]) // 1024
 before = peak()
 try:
-    print(sum(map(len, texts([sys.argv[1]], Reading(), []))))
+    print(sum(map(len, texts([sys.argv[1]], Reading(), [], Documents()))))
 except Exception as error:
     print(type(error).__name__)
 print(peak() - before)

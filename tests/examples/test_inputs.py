@@ -8,7 +8,7 @@ import sys
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest import mock
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from charrnn import Reading, read_corpus
+from charrnn.config import TaskName
 from charrnn.errors import BadDataError, CharRNNError, UsageError
 from charrnn.examples.inputs import texts_in
 from tests.formats.shelf import write_shelf
@@ -25,7 +26,7 @@ from tests.text.reading import PARTS, READINGS, Parts
 
 
 def read(name: str, text_column: str | None = None) -> list[str]:
-    return list(texts_in([name], Reading(text_column=text_column), []))
+    return list(texts_in([name], Reading(text_column=text_column), [], task="classify"))
 
 
 def test_a_text_that_is_missing_is_empty_wherever_it_is() -> None:
@@ -65,16 +66,16 @@ def test_a_document_in_an_archive_is_read_if_it_can_be() -> None:
 def test_a_column_that_no_row_has_is_refused_before_any_text() -> None:
     Path("a.jsonl").write_text('{"id": 1, "n": null}\n{"id": 2}\n')
     for name in ("text", "n.text"):
-        texts = texts_in(["a.jsonl"], Reading(text_column=name), [])
+        texts = texts_in(["a.jsonl"], Reading(text_column=name), [], task="classify")
         with pytest.raises(UsageError, match=f"there is no column {name}; choose --text-column"):
             next(texts)
     rows = ['{"sentence": "a"}\n'] * 1_500 + ["{broken\n"]
     Path("long.jsonl").write_text("".join(rows))
     with pytest.raises(UsageError, match="there is no column text"):  # and not: broken
-        next(texts_in(["long.jsonl"], Reading(), []))
+        next(texts_in(["long.jsonl"], Reading(), [], task="classify"))
     Path("a.csv").write_text("id,n\n1,2\n3,4\n")
     with pytest.raises(UsageError, match=r"a\.csv: there is no column text"):
-        next(texts_in(["a.csv"], Reading(), []))
+        next(texts_in(["a.csv"], Reading(), [], task="classify"))
 
 
 def test_a_first_line_without_the_column_is_shown_with_its_names_and_its_numbers() -> None:
@@ -97,15 +98,15 @@ def test_a_first_line_without_the_column_is_shown_with_its_names_and_its_numbers
 
 def test_a_title_above_the_names_of_columns_is_to_be_deleted() -> None:
     Path("a.csv").write_text("# c, d\nn,source\n1,good\n")
-    for pairs in (False, True):
+    for task in get_args(TaskName):
         with pytest.raises(UsageError, match="no column source in its first line, but in line 2"):
-            list(texts_in(["a.csv"], Reading(), [], "source", pairs=pairs))
+            list(texts_in(["a.csv"], Reading(), [], "source", task=task))
 
 
 def test_the_first_column_is_read_only_of_a_table_that_has_no_header() -> None:
     def sources(content: str) -> list[str]:
         Path("a.csv").write_text(content)
-        return list(texts_in(["a.csv"], Reading(), [], "source", pairs=True))
+        return list(texts_in(["a.csv"], Reading(), [], "source", task="translate"))
 
     assert sources("hello,hallo\nyes,ja\n") == ["hello", "yes"]
     assert sources("target,source\nhallo,hello\n") == ["hello"]
@@ -119,7 +120,7 @@ def test_the_sources_of_pairs_are_read_wherever_pairs_are(monkeypatch: pytest.Mo
 
     def sources(name: str, column: str = "source") -> tuple[list[str], list[str]]:
         notes: list[str] = []
-        return list(texts_in([name], Reading(), notes, column, pairs=True)), notes
+        return list(texts_in([name], Reading(), notes, column, task="translate")), notes
 
     pairs = "hello, you\thallo\nyes\tja\n"
     Path("a.txt").write_text(pairs)
@@ -139,7 +140,7 @@ def test_the_sources_of_pairs_are_read_wherever_pairs_are(monkeypatch: pytest.Mo
 
 def test_the_column_that_training_named_by_number_is_read_of_lines_with_tabs() -> None:
     Path("a.txt").write_text("good\tfine, warm\nbad\tdull\n")
-    assert list(texts_in(["a.txt"], Reading(), [], "2")) == ["fine, warm", "dull"]
+    assert list(texts_in(["a.txt"], Reading(), [], "2", task="classify")) == ["fine, warm", "dull"]
     assert read("a.txt") == ["good\tfine, warm", "bad\tdull"]  # no number was named
 
 
@@ -154,7 +155,7 @@ def test_a_table_is_seen_by_standard_input(
     content = before.format(sign) + "\n".join([header, *(sign.join(row) for row in rows)])
     notes: list[str] = []
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
-    assert list(texts_in(["-"], Reading(), notes)) == ["good"] * 3
+    assert list(texts_in(["-"], Reading(), notes, task="classify")) == ["good"] * 3
     assert "standard input: a table, since its first line names columns" in notes
 
 
@@ -183,7 +184,7 @@ def test_an_array_of_texts_is_refused_by_standard_input_as_in_a_file(
     Path("a.json").write_text(content)
     for name in ("a.json", "-"):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
-        with pytest.raises(BadDataError, match="row 1 is a str, not a record"):
+        with pytest.raises(BadDataError, match="row 1 is a text, not a record"):
             read(name)
 
 
@@ -201,7 +202,7 @@ def test_sentences_with_tags_are_texts_for_a_tagger(name: str, sign: str) -> Non
     rows = ["Ann NNP B-PER", "Lee NNP I-PER", "left VBD O", "", "-DOCSTART- X O", "", "Hi UH O"]
     Path(name).write_text("\n".join(row.replace(" ", sign) for row in rows))
     notes: list[str] = []
-    assert list(texts_in([name], Reading(), notes, tagged=True)) == ["Ann Lee left", "Hi"]
+    assert list(texts_in([name], Reading(), notes, task="tag")) == ["Ann Lee left", "Hi"]
     assert notes == [f"{name}: its lines end with tags, so its sentences are read, without them"]
 
 
@@ -217,7 +218,7 @@ def test_sentences_with_tags_are_texts_for_a_tagger(name: str, sign: str) -> Non
 )
 def test_sentences_of_every_scheme_of_tags_are_seen(content: str, texts: list[str]) -> None:
     Path("a.txt").write_text(content)
-    assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == texts
+    assert list(texts_in(["a.txt"], Reading(), [], task="tag")) == texts
 
 
 @pytest.mark.parametrize(
@@ -236,24 +237,24 @@ def test_sentences_of_every_scheme_of_tags_are_seen(content: str, texts: list[st
 def test_texts_that_end_as_tags_do_are_texts(lines: list[str]) -> None:
     """Such texts were taken for one sentence, or refused as columns of different numbers."""
     Path("a.txt").write_text("\n".join(lines))
-    assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == lines
+    assert list(texts_in(["a.txt"], Reading(), [], task="tag")) == lines
 
 
 def test_numbered_words_are_refused_after_a_comment_too() -> None:
     """Each line was a text, with its number and tags."""
     Path("a.conll").write_text("# sent_id = 1\n1\tAnn\tB-PER\n2\tleft\tO\n")
     with pytest.raises(BadDataError, match="its first column numbers the words"):
-        list(texts_in(["a.conll"], Reading(), [], tagged=True))
+        list(texts_in(["a.conll"], Reading(), [], task="tag"))
     Path("a.txt").write_text("# A heading\nAnn left.\n")
-    assert list(texts_in(["a.txt"], Reading(), [], tagged=True)) == ["# A heading", "Ann left."]
+    assert list(texts_in(["a.txt"], Reading(), [], task="tag")) == ["# A heading", "Ann left."]
 
 
 def test_a_line_end_that_stays_is_told_once() -> None:
     Path("a.txt").write_text("one\u2028two\x85\n")
-    Path("a.conll").write_text("Rome\tB-LOC\nand\tO\nAnn\u2028Lee\tB-PER\n")
-    for name, texts in (("a.txt", ["one\u2028two\x85"]), ("a.conll", ["Rome and Ann\u2028Lee"])):
+    Path("a.conll").write_text("Ann\u2028Lee\tB-PER\nand\tO\nRome\tB-LOC\n")
+    for name, texts in (("a.txt", ["one\u2028two\x85"]), ("a.conll", ["Ann\u2028Lee and Rome"])):
         notes: list[str] = []
-        assert list(texts_in([name], Reading(), notes, tagged=True)) == texts
+        assert list(texts_in([name], Reading(), notes, task="tag")) == texts
         assert sum("LS (U+2028)" in note for note in notes) == 1
 
 
@@ -275,7 +276,7 @@ def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
     with pytest.raises(BadDataError, match=r"a\.csv: line 2 has 3 cells, the first 2; put cells"):
         read("a.csv", "2")
     notes: list[str] = []
-    assert list(texts_in(["a.csv"], Reading(), notes, "source", pairs=True)) == ["1", "2"]
+    assert list(texts_in(["a.csv"], Reading(), notes, "source", task="translate")) == ["1", "2"]
     assert notes[1].startswith("a.csv: its rows have 2 to 3 cells, 3 first in line 2; put cells")
 
 
@@ -293,35 +294,35 @@ class Cut(Parts):
         return part
 
 
-def come_by(parts: list[bytes], reading: Reading, *, tagged: bool = False) -> list[str]:
+def come_by(parts: list[bytes], reading: Reading, task: TaskName = "classify") -> list[str]:
     """The texts that are there once these parts have come."""
     found = list[str]()
     with mock.patch("charrnn.examples.rows.arriving", return_value=Cut(parts)):
-        texts = texts_in(["-"], reading, [], tagged=tagged, before_waiting=list)
+        texts = texts_in(["-"], reading, [], task=task, before_waiting=list)
         with pytest.raises(Interrupted):
             found.extend(texts)
     return found
 
 
 @pytest.mark.parametrize(
-    ("come", "tagged", "expected"),
+    ("come", "task", "expected"),
     [
-        ([b'{"text": "a"}\n'], False, ["a"]),
-        ([b'{"te', b'xt": "a", "n"', b': {"m": [1]}}\n'], False, ["a"]),
-        ([b'{"text": "a", "n": [1]}\n', b'{"text": "b", "n": []}\n'], False, ["a", "b"]),
-        ([b'[\n{"text": "a"},\n', b'{"text":', b' "b"}\n'], False, ["a", "b"]),
-        ([b'["a"] said he\n', b"more\n"], False, ['["a"] said he', "more"]),
-        ([b"[\n", b"b\n"], False, ["[", "b"]),
-        ([b"Rome\n"], True, ["Rome"]),
-        ([b"New E-mail\n"], True, ["New E-mail"]),
-        ([b"Rome B-LOC\n", b"burns O\n", b"\n", b"Hi O\n"], True, ["Rome burns"]),
-        ([b"Sharp U-turn\n", b"Very sharp U-turn\n"], True, ["Sharp U-turn", "Very sharp U-turn"]),
+        ([b'{"text": "a"}\n'], "classify", ["a"]),
+        ([b'{"te', b'xt": "a", "n"', b': {"m": [1]}}\n'], "classify", ["a"]),
+        ([b'{"text": "a", "n": [1]}\n', b'{"text": "b", "n": []}\n'], "classify", ["a", "b"]),
+        ([b'[\n{"text": "a"},\n', b'{"text":', b' "b"}\n'], "classify", ["a", "b"]),
+        ([b'["a"] said he\n', b"more\n"], "classify", ['["a"] said he', "more"]),
+        ([b"[\n", b"b\n"], "classify", ["[", "b"]),
+        ([b"Rome\n"], "tag", ["Rome"]),
+        ([b"New E-mail\n"], "tag", ["New E-mail"]),
+        ([b"Rome B-LOC\n", b"burns O\n", b"\n", b"Hi O\n"], "tag", ["Rome burns"]),
+        ([b"Sharp U-turn\n", b"Very sharp U-turn\n"], "tag", ["Sharp U-turn", "Very sharp U-turn"]),
     ],
 )
 def test_texts_are_there_as_soon_as_what_has_come_tells(
-    come: list[bytes], tagged: bool, expected: list[str]
+    come: list[bytes], task: TaskName, expected: list[str]
 ) -> None:
-    assert come_by(come, Reading(), tagged=tagged) == expected
+    assert come_by(come, Reading(), task) == expected
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "koi8-r", "shift-jis", "utf-7"])
@@ -334,26 +335,25 @@ def test_lines_in_another_encoding_are_there_as_soon_as_they_have_come(encoding:
 @example(
     parts=[b"\r\n", b"\r", "four\n".encode("utf-16-le"), b"one line\n"],
     reading=Reading(),
-    kind="",
+    task="classify",
 )
-@example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), kind="tagged")
+@example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), task="tag")
 @given(
     parts=st.lists(st.sampled_from(PARTS), max_size=6),
     reading=st.sampled_from(READINGS),
-    kind=st.sampled_from(["", "tagged", "pairs"]),
+    task=st.sampled_from(["classify", "tag", "translate"]),
 )
 def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
-    parts: list[bytes], reading: Reading, kind: str
+    parts: list[bytes], reading: Reading, task: TaskName
 ) -> None:
     """A table, JSON, tags and what is compressed are seen, too; what comes late is refused late."""
 
-    column = "source" if kind == "pairs" else "text"
-    kinds: dict[str, Any] = {kind: True} if kind else {}
+    column = "source" if task == "translate" else "text"
 
     def texts(**options: Any) -> tuple[list[str], list[str]] | None:
         notes: list[str] = []
         with suppress(CharRNNError):
-            return list(texts_in(["-"], reading, notes, column, **kinds, **options)), notes
+            return list(texts_in(["-"], reading, notes, column, task=task, **options)), notes
         return None
 
     whole = io.BytesIO(b"".join(parts))

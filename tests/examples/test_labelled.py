@@ -91,13 +91,6 @@ def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
     ]
 
 
-def test_a_run_begun_before_goes_on_with_rows_of_any_length() -> None:
-    Path("a.csv").write_text("good,fine\nbad,so bad, I left\n")
-    reading, notes = Reading(text_column="2", rules=3), list[str]()
-    found = read_labelled(["a.csv"], reading, notes, "1")
-    assert ([one.text for one in found], notes) == (["fine", "so bad"], [])
-
-
 def test_what_is_changed_is_told() -> None:
     Path("a.jsonl").write_text(
         '{"text": "one\\r\\ntwo", "label": 1}\n{"text": " ", "label": 1}\n'
@@ -130,15 +123,15 @@ WRONG = {
     "fractions": (
         "a.jsonl",
         '{"text": "x", "label": 0.5}',
-        "row 1: the label is the fraction 0.5, not a name; choose another --label-column",
+        "row 1: the label is the number 0.5, not a name; choose another --label-column",
     ),
     "whole fractions": (
         "a.jsonl",
         '{"text": "x", "label": 1.0}',
-        "the fraction 1.0, not a name; write whole numbers or names, or choose another",
+        "the number 1.0, not a name; write whole numbers or names, or choose another",
     ),
     "a list": ("a.jsonl", '{"text": "x", "label": ["y"]}', "row 1: the label is a list"),
-    "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is a number, not text"),
+    "no text": ("a.jsonl", '{"text": 5, "label": "y"}', "row 1: text is the number 5, not a text"),
     "no header": ("a.csv", "fine,good\ndull,bad\n", "a.csv: its first line has no column text"),
     "no header below": ("a.csv", "\nfine,good\n", "no column text, but fine, good; choose"),
     "a title": (
@@ -175,7 +168,7 @@ def test_what_parquet_can_hold_is_called_what_it_is() -> None:
     day, names = datetime.date(2024, 1, 31), ["x", "y"]
     for label, kind in ((day, "date"), (b"good", "bytes"), (Decimal("1.5"), "Decimal")):
         parquet.write_table(pa.table({"text": names, "label": [label] * 2}), "a.parquet")
-        found = f"row 1: the label is of the type {kind}, not a name; choose another --label-column"
+        found = f"row 1: the label is a value of the type {kind}, not a name; choose another "
         with pytest.raises(BadDataError, match=found):
             read("a.parquet")
     parquet.write_table(pa.table({"text": names, "label": [float("nan")] * 2}), "a.parquet")

@@ -89,12 +89,6 @@ class TestNumbersAsNames:
         error = refused(tmp_path, f"date,1001,1002\n{DAYS}2024-01-04,7,8,9\n")
         assert "line 5 has 4 cells, the first 3" in error.found
 
-    def test_a_run_begun_before_goes_on_as_it_was(self, tmp_path: Path) -> None:
-        found, _ = read(tmp_path, "date,1001,1002\na,5,7\n", reading=Reading(rules=3))
-        assert list(values(found)) == ["date", "a"]
-        with pytest.raises(CharRNNError):
-            read(tmp_path, f"date,1001,1002\n{DAYS}", "1002", Reading(rules=3))
-
 
 @pytest.mark.parametrize("end", [",", ",,"])
 @pytest.mark.parametrize("names", ["ds,y", "ds,north", "ds,north,south", "ds,y,wind"])
@@ -124,8 +118,6 @@ class TestIndex:
         (only,), notes = read(tmp_path, f",{value}\n0,5\n1,7\n3,6\n4,8\n")
         assert (only.values.tolist(), only.features) == ([[5], [7], [6], [8]], ())
         assert notes[0].endswith("left out a column without a name, which numbers the rows")
-        (older, *_), _ = read(tmp_path, f",{value}\n0,5\n1,7\n3,6\n", reading=Reading(rules=3))
-        assert older.values[2].tolist() == ([6, 3] if value == "y" else [3])
 
     def test_a_price_index_is_none(self, tmp_path: Path) -> None:
         found, _ = read(tmp_path, "index,sales\n100,5\n103,7\n109,6\n")
@@ -167,8 +159,6 @@ class TestNumbersThatOnlyRise:
             assert notes == [
                 f"{tmp_path}/x.csv: its column {column}, which only rises, is read as the times"
             ]
-            (older, *_), _ = read(tmp_path, f"{column},{value}\n{rows}", reading=Reading(rules=3))
-            assert older.times == ()
 
     def test_are_told_otherwise(self, tmp_path: Path) -> None:
         text = "Jahr,{}\n1998,5\n1999,7\n2000,6\n"
@@ -219,8 +209,6 @@ def test_a_table_without_names_has_no_row_longer_than_the_first(tmp_path: Path, 
     first = text.count(",", 0, text.index("\n")) + 1
     assert f"x.csv: line 2 has {first + 1} cells, the first {first}" in error.found
     read(tmp_path, "2020-01,100\n2020-02,101,\n")
-    found, _ = read(tmp_path, text, reading=Reading(rules=3))
-    assert found[0].values[1] in (2, 101)
 
 
 class TestRowsAsSeries:
@@ -244,8 +232,6 @@ class TestRowsAsSeries:
             assert [one.values[:, 0].tolist() for one in found] == [[1, 2, 3], [8, 7, 6]]
             assert (found[0].times, found[0].gaps) == (times, 0)
             assert not any("each row" in note for note in notes)
-        older, _ = read(tmp_path, text.format("of,north,south\n"), reading=Reading(rules=3))
-        assert [one.name for one in older] == list(times)
 
     @pytest.mark.parametrize("name", ["week", "Month", "ds"])
     def test_what_is_no_time_is_refused_where_times_should_be(

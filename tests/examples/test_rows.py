@@ -112,7 +112,7 @@ def test_parquet_reads_what_is_wanted() -> None:
 
 def test_json_that_holds_no_records() -> None:
     Path("a.jsonl").write_text('{"text": "one"}\n"two"\n')
-    with pytest.raises(BadDataError, match=r"a\.jsonl: row 2 is a str"):
+    with pytest.raises(BadDataError, match=r"a\.jsonl: row 2 is a text, not a record"):
         rows_of("a.jsonl")
 
 
@@ -248,11 +248,31 @@ def test_what_is_hidden_in_a_folder_or_an_archive_is_named() -> None:
     notes = list[str]()
     files = opened(["lists", "c.zip"], Reading(), notes)
     assert [line for file in files for _, line in file.lines()] == ["one", "two"]
-    kinds = "hidden, no file, unreadable, a linked folder, a model, a cache or installed"
+    kinds = "hidden or unreadable files, linked folders, models, caches and installed packages"
     assert notes == [
-        f"lists: left out what is {kinds}: .b.txt",
-        "c.zip: left out what is hidden or no file: .git",
+        f"lists: left out {kinds}: .b.txt",
+        "c.zip: left out hidden files and entries that are not files: .git",
     ]
+
+
+@pytest.mark.parametrize("hidden", [(), (".b.txt",)])
+@pytest.mark.parametrize("task", ["classify", None])
+def test_a_folder_without_files_is_not_standard_input(
+    hidden: Sequence[str], task: TaskName | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came by standard input was read in its place, or waited for."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text,label\nfine,a\n")))
+    Path("empty").mkdir()
+    for name in hidden:
+        Path("empty", name).write_text("text,label\nfine,a\n")
+    with pytest.raises(MissingInputError, match="empty: a folder without files; name another"):
+        next(opened(["empty"], Reading(), [], task))
+
+
+def test_a_bundled_text_is_not_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"fine\n")))
+    with pytest.raises(UsageError, match="scenes is a bundled text, not a file; name a file"):
+        next(opened(["scenes"], Reading(), []))
 
 
 def test_values_may_lie_deeper() -> None:

@@ -171,7 +171,6 @@ options = st.builds(
     st.sampled_from([*ENCODINGS, "cp1252", "shift_jis", "utf-7", "punycode"]),
     st.sampled_from(["strict", "replace", "surrogateescape"]),
     st.sampled_from([None, "text", "n", "text.a", ""]),
-    rules=st.sampled_from([1, 2, 3, 4]),
 )
 
 

@@ -229,6 +229,13 @@ def test_a_title_above_the_names_of_columns_is_to_be_deleted(title: str, sign: s
     assert str(caught.value) == f"{found}; delete the lines above it"
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\v", "\f", "\x1e"])
+def test_lines_above_a_header_are_counted_as_they_are_read(mark: str) -> None:
+    Path("a.csv").write_text(f"A title{mark}of two parts\nn,text\n1,one\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="no column text in its first line, but in line 2"):
+        text_of("a.csv")
+
+
 def test_a_header_alone_is_told_as_one_without_the_column() -> None:
     """A longer text was asked for."""
     Path("a.csv").write_text("id,body\n")

@@ -662,7 +662,9 @@ def test_too_few_or_of_one_kind() -> None:
 
 def test_a_tagger_has_no_label_column() -> None:
     write_brackets("a.conll", 20, seed=1)
-    with pytest.raises(UsageError, match="label_column is 'x', which means nothing to tag"):
+    with pytest.raises(
+        UsageError, match="label_column is 'x', which has no meaning for the task tag"
+    ):
         charrnn.train(["a.conll"], task="tag", label_column="x", out="m", **SMALL)
 
 

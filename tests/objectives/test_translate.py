@@ -26,9 +26,9 @@ from charrnn.objectives import translate
 from charrnn.objectives.batches import rows
 from charrnn.objectives.plans.plan import RULES
 from charrnn.objectives.request import Request
-from charrnn.objectives.translate import Batch, Translation, TranslatorNetwork
+from charrnn.objectives.translate import Batch, Translating, TranslatorNetwork
 from charrnn.task_config import Translate
-from charrnn.tasks.answers import Translation as Answer
+from charrnn.tasks.answers import Translation
 from charrnn.tasks.nets.decoder import Decoder
 from charrnn.tasks.nets.encoder import Encoder
 from charrnn.tasks.scores.edits import character_error_rate
@@ -113,7 +113,7 @@ def data_of(count: int = 40) -> translate.TranslateData:
 
 
 def network_of(
-    task: Translation, data: translate.TranslateData, cell: CellName = "gru", layers: int = 1
+    task: Translating, data: translate.TranslateData, cell: CellName = "gru", layers: int = 1
 ) -> TranslatorNetwork:
     """A network whose weights are large enough for answers that differ."""
     request = request_of(cell=cell, hidden_size=8, embed_size=6, num_layers=layers)
@@ -126,7 +126,7 @@ def network_of(
     return network
 
 
-def translator_of(task: Translation, network: TranslatorNetwork) -> Translator:
+def translator_of(task: Translating, network: TranslatorNetwork) -> Translator:
     return Translator(task.folder(network.config, network.weights()))
 
 
@@ -317,7 +317,10 @@ def test_a_model_in_use() -> None:
     model = run.finish(progress=False)
     one, other = model.predict(["abé", "abß"])
     assert one == other  # what is unknown is the unknown character
-    assert isinstance(one, Answer)
+    with pytest.warns(UserWarning, match="CRLF became LF"):
+        (windows,) = model.predict(["ab\r\nc"])
+    assert [windows] == model.predict(["ab\nc"])  # as pairs are read in training
+    assert isinstance(one, Translation)
     assert one.plain == one.text
     assert one.log_prob < 0
     for wrong in ("abc", b"abc", [b"abc"], 5):

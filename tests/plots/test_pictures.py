@@ -19,7 +19,7 @@ from charrnn import CharRNN, CharRNNError, Model, Reading, train
 from charrnn.errors import UsageError
 from charrnn.folder.reading import read_model
 from charrnn.inside import gradients, horizon, units
-from charrnn.objectives.batches.dividing import divided
+from charrnn.objectives.language import divided
 from charrnn.plots.curves import curve_of, draw_curves
 from charrnn.plots.forecasts import DRAWN, Outlook, draw_forecasts
 from charrnn.plots.insights import draw_gradients, draw_horizon, draw_units

@@ -200,7 +200,7 @@ def test_a_record_is_scored_with_its_end(model: Model) -> None:
 
 def test_records_beside_others_score_as_alone(model: Model) -> None:
     records = records_of("\n\n".join(RECORDS), model.tokenizer)
-    rows = records.windows(np.arange(records.count), 0, records.longest)
+    rows = records.windows(np.arange(records.count), 0, int(records.lengths.max()))
     together = model.token_log_probs(np.where(rows == PAD, 0, rows).astype(np.int32))
     for text, found, length in zip(RECORDS, together, records.lengths, strict=True):
         np.testing.assert_allclose(found[:length], model.log_probs(text), rtol=1e-4, atol=1e-5)

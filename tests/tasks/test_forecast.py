@@ -311,6 +311,8 @@ def test_what_is_no_series(wrong: Any) -> None:
     model = forecaster(Task(horizon=2, season=2, window=4), [])
     with pytest.raises(UsageError, match=r"give a list of series, as in \[\[1, 2, 3\]\]"):
         model.predict(wrong)
+    with pytest.raises(UsageError, match="series is 5; give a list"):
+        model.predict(5)  # type: ignore[arg-type]
     for horizon in (0, -1, 1.5, True, "2"):
         with pytest.raises(UsageError, match="it must be a whole number, at least 1"):
             model.predict([[1, 2]], horizon)  # type: ignore[arg-type]

@@ -61,10 +61,14 @@ def test_scores(place: Path) -> None:
         (("predict", "m", "--horizon", 0), 2, "--horizon"),
         (("eval", "m", "x.csv"), 65, "the model was trained on it up to 2024-12"),
         (("train", "none.csv", "--task", "forecast"), 66, "none.csv"),
-        (("predict", "m", "x.csv", "--text-column", "y"), 2, "--text-column is 'y', which means"),
-        (("predict", "m", "1 2 3", "--text-column", "y"), 2, "--text-column is 'y', which means"),
-        (("predict", "m", "--text-column", "y"), 2, "--text-column is 'y', which means nothing to"),
-        (("eval", "m", "test.csv", "--text-column", "ds"), 2, "--text-column is 'ds', which mean"),
+        (("predict", "m", "x.csv", "--text-column", "y"), 2, "--text-column is 'y', which has"),
+        (("predict", "m", "1 2 3", "--text-column", "y"), 2, "--text-column is 'y', which has"),
+        (
+            ("predict", "m", "--text-column", "y"),
+            2,
+            "--text-column is 'y', which has no meaning for",
+        ),
+        (("eval", "m", "test.csv", "--text-column", "ds"), 2, "--text-column is 'ds', which has"),
     ],
 )
 def test_mistakes(place: Path, arguments: tuple[object, ...], code: int, message: str) -> None:

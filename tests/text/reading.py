@@ -43,7 +43,7 @@ PARTS = (
     *(gzipped(b"one\ntwo\n"), "three\n".encode("utf-16"), "four\n".encode("utf-16-le")),
 )
 READINGS = (
-    *(Reading(), Reading(encoding="latin-1"), Reading(encoding="utf-16"), Reading(rules=1)),
+    *(Reading(), Reading(encoding="latin-1"), Reading(encoding="utf-16")),
     *(Reading(errors="replace"), Reading(errors="surrogateescape"), Reading(encoding="koi8-r")),
 )
 

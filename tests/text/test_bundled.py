@@ -13,7 +13,7 @@ import pytest
 
 import charrnn
 from charrnn import read_corpus
-from charrnn.config import Reading, TaskName
+from charrnn.config import TaskName
 from charrnn.errors import MissingInputError, UsageError
 from charrnn.text.bundled import BUNDLED
 from charrnn.text.corpus import place_of
@@ -71,7 +71,7 @@ def test_what_is_bundled_is_in_the_package_once_that_is_installed(
     monkeypatch.setattr(charrnn, "__file__", str(tmp_path / "charrnn" / "__init__.py"))
     assert all(one.read() for one in BUNDLED.values())
     for name in SETS:
-        (file,) = place_of(name, Reading()).files
+        (file,) = place_of(name).files
         assert file.is_relative_to(tmp_path)
 
 

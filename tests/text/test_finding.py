@@ -6,20 +6,22 @@ import errno
 import io
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors
+import safetensors.numpy
 
-from charrnn import Corpus, Reading, read_corpus, resume, train
+from charrnn import Reading, load, read_corpus, resume, train
 from charrnn.errors import MissingInputError, UsageError
-from charrnn.examples.labelled import read_labelled
-from charrnn.examples.pairs import read_pairs
-from charrnn.examples.tagged import read_tagged
+from charrnn.folder.files import STATE, write_files
+from charrnn.folder.resuming import RULES
+from charrnn.training.events import Evaluated
 from tests.commands import run as command
 from tests.conftest import VERSE
-from tests.formats.test_documents import PAGE_FILES, W, page, zip_of
 from tests.text.reading import PNG, text_of
 
 TINY: dict[str, Any] = {"steps": 20, "hidden_size": 8, "embed_size": 4, "batch_size": 4}
@@ -37,8 +39,8 @@ def test_training_on_the_current_folder_reads_no_model() -> None:
     corpus = read_corpus(["."])
     assert corpus.text == VERSE * 20
     assert corpus.notes == (
-        ".: left out what is hidden, no file, unreadable, a linked folder, a model, a cache or "
-        "installed: checkpoints, sub/other",
+        ".: left out hidden or unreadable files, linked folders, models, caches and installed "
+        "packages: checkpoints, sub/other",
     )
     resume("sub/other").finish(progress=False)
 
@@ -59,7 +61,7 @@ def test_a_forecaster_is_no_text_either() -> None:
     corpus = read_corpus("texts")
     assert corpus.text == VERSE
     (note,) = corpus.notes
-    assert note.startswith("texts: left out what is hidden, ")
+    assert note.startswith("texts: left out hidden or ")
     assert note.endswith(": week")
     with pytest.raises(MissingInputError, match="week: a model, not a text"):
         text_of("texts/week")
@@ -75,7 +77,9 @@ def test_caches_and_packages_are_passed_by_and_told() -> None:
     corpus = read_corpus(["."])
     assert corpus.text == "src/a.txt"
     (note,) = corpus.notes
-    assert note.endswith("installed: .cache.txt, .git, env, node_modules, src/__pycache__, …")
+    assert note.endswith(
+        "installed packages: .cache.txt, .git, env, node_modules, src/__pycache__, …"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
@@ -92,11 +96,11 @@ def test_each_content_is_read_once_and_the_others_are_told() -> None:
     assert sorted(corpus.text.split()) == ["one", "two"]
     (note,) = corpus.notes
     assert note.startswith("the corpus: left out ")
-    assert "texts that are there already: " in note
+    assert " files with the same content as others: " in note
     assert text_of("book/a.txt", "book/a.txt", "./book/a.txt", "book") == "one\ntwo\n"
     assert read_corpus(["scenes", "scenes"]).text == read_corpus(["scenes"]).text
     assert read_corpus(["book/a.txt", "d.txt"]).notes == (
-        "the corpus: left out a text that is there already: d.txt",
+        "the corpus: left out 1 file with the same content as another: d.txt",
     )
 
 
@@ -112,9 +116,7 @@ def test_links_in_a_folder_are_followed_to_files_and_told_of_folders() -> None:
     corpus = read_corpus(["book"])
     assert corpus.text == "c\na"
     (note,) = corpus.notes
-    assert note.endswith(
-        "no file, unreadable, a linked folder, a model, a cache or installed: gone, more"
-    )
+    assert note.endswith("linked folders, models, caches and installed packages: gone, more")
 
 
 def test_a_folder_within_that_may_not_be_entered_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +133,7 @@ def test_a_folder_within_that_may_not_be_entered_is_told(monkeypatch: pytest.Mon
     corpus = read_corpus(["book"])
     assert corpus.text == "one"
     (note,) = corpus.notes
-    assert note.startswith("book: left out what is hidden, no file, unreadable, a linked folder")
+    assert note.startswith("book: left out hidden or unreadable files, linked folders")
     assert note.endswith(": closed")
 
 
@@ -156,7 +158,10 @@ def test_a_folder_of_tables_is_a_corpus() -> None:
     Path("tables/package.json").write_text('{"name": "no text in it"}')
     corpus = read_corpus(["tables"])
     assert corpus.text == "one\ntwo\nthree"
-    assert corpus.notes == ("tables: skipped 1 file that is not plain text: package.json",)
+    assert corpus.notes == (
+        "tables: skipped 1 file without a column text: package.json; another --text-column may "
+        "read more",
+    )
     with pytest.raises(UsageError, match=r"a\.csv: no text in a column body; choose .* n, text"):
         text_of("tables", text_column="body")
 
@@ -191,7 +196,7 @@ def test_a_setting_that_would_do_nothing_is_refused(
     Path("a.html").write_text("text")
     pyarrow.parquet.write_table(pa.table({"text": ["text"]}), "a.parquet")
     (name,) = reading
-    with pytest.raises(UsageError, match=f"{name} is '.*', but .*; leave it out") as error:
+    with pytest.raises(UsageError, match=f"{name} is '.*', which only .*; leave it out") as error:
         text_of(source, **reading)
     assert error.value.setting == name
     assert text_of(source) if source != "-" else True
@@ -203,6 +208,33 @@ def test_a_setting_that_is_for_some_of_the_sources_is_fine() -> None:
     assert text_of("a.txt", "b.csv", "scenes", text_column="body").startswith("one\ntwo\n")
 
 
+@pytest.mark.parametrize("place", ["fold", "fold.zip"])
+def test_a_table_without_the_column_is_told_apart_from_a_picture(place: str) -> None:
+    """It was called no plain text, though --text-column reads it."""
+    Path("fold").mkdir()
+    Path("fold/a.txt").write_text("plain")
+    Path("fold/data.csv").write_text("body,id\nsome,1\n")
+    Path("fold/p.png").write_bytes(PNG)
+    with zipfile.ZipFile("fold.zip", "w") as archive:
+        for path in sorted(Path("fold").iterdir()):
+            archive.write(path, path.name)
+    corpus = read_corpus([place])
+    assert corpus.text == "plain"
+    assert corpus.notes == (
+        f"{place}: skipped 1 file that is not plain text: p.png",
+        f"{place}: skipped 1 file without a column text: data.csv; another --text-column may read "
+        "more",
+    )
+    assert read_corpus([place], Reading(text_column="body")).text == "plain\nsome"
+
+
+def test_a_table_alone_in_an_archive_says_which_columns_it_has() -> None:
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        archive.writestr("data.csv", "body,id\nsome,1\n")
+    with pytest.raises(UsageError, match=r"a\.zip/data\.csv: no text in .*; choose .* body, id"):
+        read_corpus(["a.zip"])
+
+
 def test_what_is_no_text_is_not_called_a_copy() -> None:
     for name in ("a.png", "b.png"):
         Path(name).write_bytes(PNG)
@@ -211,120 +243,48 @@ def test_what_is_no_text_is_not_called_a_copy() -> None:
 
 
 class TestRunsBegunBefore:
-    """What they read, and how, is what they go on with, to the bit."""
+    """Versions before the first release read some files otherwise."""
 
-    OLD = Reading(rules=1)
-
-    def test_texts_are_cleaned_as_before(self) -> None:
-        Path("a.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\0\xef\xbb\xbf\xc2\x85")
-        corpus = read_corpus(["a.txt"], self.OLD)
-        assert corpus.text == "one\ntwo\rthree\0\ufeff\x85"
-        assert corpus.notes == (
-            "a.txt: dropped the byte-order mark",
-            "a.txt: CRLF became LF on 1 line",
-        )
-        Path("rows.jsonl").write_text('{"text": "a\\r\\nb\\u0000"}')
-        assert read_corpus(["rows.jsonl"], self.OLD).text == "a\r\nb\0"
-
-    def test_folders_are_read_as_before(self) -> None:
-        Path("book/checkpoints").mkdir(parents=True)
-        Path("book/a.txt").write_text("one")
-        Path("book/b.txt").write_text("one")
-        Path("book/c.csv").write_text("text\nrow\n")
-        Path("book/d.html").write_text("<p>")
-        Path("book/e.CSV").write_text("text")
-        Path("book/checkpoints/f.json").write_text("{}")
-        Path("book/g.png").write_bytes(PNG)
-        Path("book/h.bin").write_text("a\0b")
-        corpus = read_corpus(["book", "book/a.txt"], self.OLD)
-        assert corpus.text == "one\none\n{}\n<p>\ntext\na\0b\none"
-        assert corpus.notes == ("book: skipped 2 files that are not plain text: c.csv, g.png",)
-
-    def test_files_are_read_as_by_the_second_rules(self) -> None:
-        reading = Reading(rules=2)
-        times = "00:00:01,000 --> 00:00:02,000"
-        Path("a.srt").write_text(f"1\n{times}\nHi\n2\n{times}\nThere\n\n3\n{times}\nYou\n")
-        assert read_corpus(["a.srt"], reading).text == f"Hi\n2\n{times}\nThere\nYou\n"
-        Path("b.txt").write_text("{\\rtf1 text")
-        assert read_corpus(["b.txt"], reading).text == "{\\rtf1 text"
-        Path("c.csv").write_text("text,text\na,b\n")
-        assert read_corpus(["c.csv"], reading).text == "b"
-        Path("d.jsonl").write_text('{"source": "a\\r\\nb", "target": "c\\ufeff"}')
-        pairs = read_pairs(["d.jsonl"], reading, None, [])
-        assert [(pair.source, pair.target) for pair in pairs] == [("a\r\nb", "c\ufeff")]
-        Path("e.jsonl").write_text('{"text": "Ann\\r\\nin", "spans": []}')
-        assert [one.text for one in read_tagged(["e.jsonl"], reading, [])] == ["Ann\r\nin"]
-
-    def test_files_are_read_as_by_the_third_rules(self) -> None:
-        reading = Reading(rules=3)
-        Path("a.html").write_text(
-            "<p>a<rb>b</rb>c<math><mi>x</mi><annotation>y</annotation></math>"
-        )
-        assert read_corpus(["a.html"], reading).text == "a\nb\nc\nx\ny\n"
-        assert read_corpus(["a.html"]).text == "abcx\n"
-        cues = ("a", "a\nb", "b", "b\nc", "c", "c\nd")
-        cue = "00:00:01,000 --> 00:00:02,000\n"
-        Path("b.srt").write_text("\n".join(f"{cue}{lines}\n" for lines in cues))
-        assert read_corpus(["b.srt"], reading).text == "a\na\nb\nb\nb\nc\nc\nc\nd\n"
-        assert read_corpus(["b.srt"]).text == "a\nb\nc\nd\n"
-        ruby = "<w:ruby><w:rt><w:t>r</w:t></w:rt><w:rubyBase><w:t>b</w:t></w:rubyBase></w:ruby>"
-        document = f"<w:document {W}><w:body><w:p>{ruby}</w:p></w:body></w:document>"
-        Path("c.docx").write_bytes(zip_of({"word/document.xml": document}))
-        assert read_corpus(["c.docx"], reading) == Corpus("c", "rb\n")
-        page_files = PAGE_FILES | {"OEBPS/text/ch1.xhtml": page("a<rb>b</rb>c")}
-        Path("d.epub").write_bytes(zip_of(page_files))
-        assert read_corpus(["d.epub"], reading).text == "a\nb\nc\nChapter two\n"
-        assert read_corpus(["d.epub"]).text == "abc\nChapter two\n"
-
-    def test_documents_of_examples_are_read_as_by_the_third_rules(self) -> None:
-        Path("a.html").write_text("__label__a &amp;\n__label__b <p>\n")
-        found = read_labelled(["a.html"], Reading(rules=3), [], None)
-        assert [(one.text, one.label) for one in found] == [("&amp;", "a"), ("<p>", "b")]
-
-    def test_a_run_goes_on_with_its_rules(self) -> None:
-        """A run whose state names no rules was begun under the first."""
-        Path("verse.txt").write_bytes((VERSE * 20).replace(";\n", ";\r").encode())
-        begun = train("verse.txt", out="model", reading=self.OLD, eval_every=5, **TINY)
-        steps = 0
-        for event in begun:
-            steps += type(event).__name__ == "Evaluated"
-            if steps:
-                break
-        state = Path("model/resume/state.safetensors")
-        assert b'\\"rules\\":1' in state.read_bytes()
-        forget_rules(Path("model"))
-        assert b"rules" not in state.read_bytes()
+    @pytest.mark.parametrize("rules", [None, 1, 3])
+    def test_one_whose_text_is_the_same_goes_on(self, rules: int | None) -> None:
+        Path("verse.txt").write_text(VERSE * 20)
+        whole = train("verse.txt", out="whole", eval_every=5, **TINY).finish(progress=False)
+        begun = train("verse.txt", out="model", eval_every=5, **TINY)
+        next(event for event in begun if isinstance(event, Evaluated))
+        begin_before(Path("model"), rules)
         finished = resume("model").finish(progress=False)
-        whole = train("verse.txt", out="whole", reading=self.OLD, eval_every=5, **TINY)
-        other = whole.finish(progress=False)
-        assert finished.tokenizer.encode("\r").size == 1
-        assert finished.log_probs(VERSE).tolist() == other.log_probs(VERSE).tolist()
-        assert b'\\"rules\\":1' in state.read_bytes()
+        assert finished.log_probs(VERSE).tolist() == whole.log_probs(VERSE).tolist()
+        assert state_of(Path("model"))[1]["reading"]["rules"] == RULES
 
-    def test_the_validation_text_of_an_old_model_is_still_known(self, tmp_path: Path) -> None:
-        Path("verse.txt").write_bytes((VERSE * 20).replace(";\n", ";\r").encode())
-        run = train("verse.txt", out="model", reading=self.OLD, **TINY)
-        run.finish(progress=False)
-        assert run.finished is not None
-        done = json.loads(
-            command(tmp_path, "eval", "model", "verse.txt", "--validation", "--json").stdout
-        )
-        assert done["nats_per_char"] == pytest.approx(run.finished.val_nats, abs=1e-4)
+    def test_one_whose_text_is_another_now_is_refused_and_may_be_trained_anew(
+        self, tmp_path: Path
+    ) -> None:
+        lines = VERSE.split() * 20
+        Path("page.html").write_text("".join(f"<p>{line}" for line in lines))
+        train("page.html", out="model", **TINY).finish(progress=False)
+        begin_before(Path("model"), 3)
+        Path("page.html").write_text("".join(f"<rb>{line}</rb>" for line in lines))  # lines then
+        with pytest.raises(UsageError) as caught:
+            resume("model")
+        assert "\n" not in str(caught.value)
+        assert caught.value.found.startswith("the corpus is not the one that ")
+        assert caught.value.advice.endswith("start a new run from these weights with --init-from")
+        done = command(tmp_path, "train", "page.html", "--init-from", "model", "--steps", "1")
+        assert done.returncode == 0, done.stderr
+        assert load("model").log_probs("tide").size == 3  # and the model works as before
 
 
-def forget_rules(folder: Path) -> None:
-    """Make the state of a run what it was before there were rules."""
-    import safetensors
-    import safetensors.numpy
-
-    from charrnn.folder.files import write_files
-
-    path = folder / "resume" / "state.safetensors"
-    with safetensors.safe_open(path, "numpy") as file:
-        metadata = dict(file.metadata())
+def state_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors of a run's state, and its progress."""
+    with safetensors.safe_open(folder / STATE, "numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    progress = json.loads(metadata["progress"])
+        return tensors, json.loads(file.metadata()["progress"])
+
+
+def begin_before(folder: Path, rules: int | None) -> None:
+    """Make the state of a run that of an earlier version: the first did not name the rules."""
+    tensors, progress = state_of(folder)
     del progress["reading"]["rules"]
-    metadata["progress"] = json.dumps(progress)
-    data = safetensors.numpy.save(tensors, metadata=metadata)
-    write_files(folder, {"resume/state.safetensors": data})
+    progress["reading"] |= {} if rules is None else {"rules": rules}
+    metadata = {"progress": json.dumps(progress)}
+    write_files(folder, {STATE: safetensors.numpy.save(tensors, metadata=metadata)})

@@ -35,7 +35,7 @@ def tokenizers(end: str) -> list[Tokenizer]:
 def contents(records: Records, tokenizer: Tokenizer) -> list[str]:
     """What each of the records says."""
     rows = np.arange(records.count)
-    windows = records.windows(rows, 0, records.longest)  # (K, T+1)
+    windows = records.windows(rows, 0, int(records.lengths.max()))  # (K, T+1)
     assert (windows[:, 0] == tokenizer.end_id).all()
     texts = [tokenizer.decode(window[window != PAD][1:]) for window in windows]
     assert tokenizer.end is not None

@@ -21,9 +21,9 @@ from charrnn.folder.reading import read_model, read_record, read_tokenizer
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.learner import Learner
 from charrnn.objectives import language
-from charrnn.objectives.batches.dividing import divided, record_shares
-from charrnn.objectives.language import LanguageData, LanguageModelling
+from charrnn.objectives.language import LanguageData, LanguageModelling, divided
 from charrnn.objectives.plans.plan import SCORING_COST, schedule
+from charrnn.objectives.plans.shares import record_shares
 from charrnn.objectives.request import Request
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import Spool

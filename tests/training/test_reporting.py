@@ -13,7 +13,7 @@ import pytest
 from charrnn import Finished, Reporting, resume, train
 from charrnn.examples.pairs import Pair
 from charrnn.folder.reading import read_folder
-from charrnn.objectives.translate import Translation
+from charrnn.objectives.translate import Translating
 from charrnn.tasks.translate import Translator
 from charrnn.terminal.progress import Interrupted, show
 from tests.training.machines import Machine
@@ -33,7 +33,7 @@ MINUTES = 0.3
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn.training.loop.REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(Translation, "answered_at_once", AT_ONCE)
+    monkeypatch.setattr(Translating, "answered_at_once", AT_ONCE)
 
 
 @pytest.fixture

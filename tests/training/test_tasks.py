@@ -157,21 +157,24 @@ def test_answers_are_asked_for_with_lists_and_scores_with_files(
 
 FOREIGN: dict[TaskName, list[tuple[dict[str, Any], str]]] = {
     "classify": [
-        ({"horizon": 3}, "horizon is 3, which means nothing to classify"),
-        ({"reading": Reading(records="lines")}, "records is 'lines', which means nothing to class"),
+        ({"horizon": 3}, "horizon is 3, which has no meaning for the task classify"),
+        ({"reading": Reading(records="lines")}, "records is 'lines', which has no meaning for"),
         (
             {"reading": Reading(errors="surrogateescape")},
             "bytes, and a task reads characters",
         ),
     ],
-    "tag": [({"label_column": "x"}, "label_column is 'x', which means nothing to tag")],
+    "tag": [({"label_column": "x"}, "label_column is 'x', which has no meaning for the task tag")],
     "forecast": [
-        ({"reading": Reading(text_column="x")}, "text_column is 'x', which means nothing to fore"),
+        ({"reading": Reading(text_column="x")}, "text_column is 'x', which has no meaning for the"),
         ({"hiden_size": 9}, "unknown setting hiden_size"),
         ({"batch_size": 999}, "batch_size is 999, but there are 25 windows to train on"),
     ],
     "translate": [
-        ({"reading": Reading(reverse=True)}, "reverse is True, which means nothing to translate"),
+        (
+            {"reading": Reading(reverse=True)},
+            "reverse is True, which has no meaning for the task tr",
+        ),
         ({"bidirectional": True}, "unknown setting bidirectional"),
         ({"batch_size": 999}, "batch_size is 999, but there are 63 pairs to train on"),
     ],

@@ -17,7 +17,7 @@ DROPPED = frozenset({"del", "moveFrom", "Fallback", "instrText", "pPr", "rPr", "
 GUIDE = "rt"  # how to say a word, which stands before it
 
 
-def texts(source: Source, reading: Reading) -> Iterator[Piece]:
+def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
     """The text of a document.
 
     Raises:
@@ -26,16 +26,14 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     with xml.opened(source) as package:
-        yield from document(
-            source.name, cleaned(_text(package, reading.rules, notes), notes), notes
-        )
+        yield from document(source.name, cleaned(_text(package, notes), notes), notes)
 
 
-def _text(package: xml.Package, rules: int, notes: list[str]) -> Iterator[str]:
+def _text(package: xml.Package, notes: list[str]) -> Iterator[str]:
     dropped = guides = 0
     for event, name, element in package.walk("word/document.xml"):
         if event == "start":
-            is_guide = name == GUIDE and rules > 3
+            is_guide = name == GUIDE
             guides += is_guide and not dropped
             dropped += dropped > 0 or name in DROPPED or is_guide
         elif dropped:

@@ -19,7 +19,7 @@ __all__ = ["texts"]
 PAGES = ("application/xhtml+xml", "text/html")
 
 
-def texts(source: Source, reading: Reading) -> Iterator[Piece]:
+def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
     """The text of a book, a document.
 
     Raises:
@@ -28,14 +28,14 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     with xml.opened(source) as package:
-        yield from document(source.name, _chapters(source.name, package, reading, notes), notes)
+        yield from document(source.name, _chapters(source.name, package, notes), notes)
 
 
-def _chapters(name: str, package: xml.Package, reading: Reading, notes: list[str]) -> Iterator[str]:
+def _chapters(name: str, package: xml.Package, notes: list[str]) -> Iterator[str]:
     """The text of each chapter."""
     cleaner = Cleaner()
     for page in _pages(package):
-        text = "".join(text_of(name, [_decoded(package, page)], reading.rules))
+        text = "".join(text_of(name, [_decoded(package, page)]))
         yield cleaner.feed(text, last=True)
     notes += cleaner.notes()
 

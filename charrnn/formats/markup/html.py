@@ -27,16 +27,6 @@ BLOCKS = frozenset(
         *("ul", "video", "audio", "xmp"),
     ]
 )
-# Earlier, all but these ended a line, and nothing but these four was dropped.
-DROPPED_BEFORE = frozenset({"script", "style", "template", "title"})
-INLINE_BEFORE = frozenset(
-    [
-        *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn"),
-        *("em", "font", "i", "img", "ins", "kbd", "label", "mark", "q", "rp", "rt", "ruby"),
-        *("s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u"),
-        *("var", "wbr"),
-    ]
-)
 CELLS = frozenset({"td", "th"})
 SPACE = re.compile(r"[ \t\n\r\f]+")
 LONGEST = 1 << 24  # characters of a tag or a comment
@@ -50,14 +40,13 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     markup = parts(source.name, source.stream, reading, notes)
-    found = text_of(source.name, markup, reading.rules)
-    text = cleaned(found, notes)  # again: &#13; is a CR
+    text = cleaned(text_of(source.name, markup), notes)  # again: &#13; is a CR
     yield from document(source.name, text, notes)
 
 
-def text_of(name: str, markup: Iterable[str], rules: int) -> Iterator[str]:
-    """The text of a page whose markup comes in parts, by these rules."""
-    page = _Page(rules)
+def text_of(name: str, markup: Iterable[str]) -> Iterator[str]:
+    """The text of a page whose markup comes in parts."""
+    page = _Page()
     for part in markup:
         page.feed(part)
         if len(page.rawdata) > LONGEST:
@@ -70,10 +59,8 @@ def text_of(name: str, markup: Iterable[str], rules: int) -> Iterator[str]:
 class _Page(HTMLParser):
     """Collects the text of a page, as it is parsed."""
 
-    def __init__(self, rules: int) -> None:
+    def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._by_earlier_rules = rules < 4
-        self._is_dropped = (DROPPED_BEFORE if rules < 4 else DROPPED).__contains__
         self._ready: list[str] = []
         self._begun = False  # whether the line has any text yet
         self._gap = ""  # white space that counts only if text follows on the line
@@ -92,24 +79,21 @@ class _Page(HTMLParser):
             self._ready.append("\n")
         self._begun, self._gap = False, ""
 
-    def _is_block(self, tag: str) -> bool:
-        return tag not in INLINE_BEFORE | CELLS if self._by_earlier_rules else tag in BLOCKS
-
     def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
         """Begin a line for a block."""
-        if self._is_dropped(tag):
+        if tag in DROPPED:
             self._dropped += 1
         elif tag in CELLS:
             self._gap = "\t" if self._begun else ""
-        elif self._is_block(tag):
+        elif tag in BLOCKS:
             self._end_line()
             self._preformatted += tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:
         """End the line of a block."""
-        if self._is_dropped(tag):
+        if tag in DROPPED:
             self._dropped = max(0, self._dropped - 1)
-        elif self._is_block(tag):
+        elif tag in BLOCKS:
             self._end_line()
             self._preformatted = max(0, self._preformatted - (tag == "pre"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
@@ -11,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from charrnn.config import Reading
-from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched
+from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, UsageError
 from charrnn.words import NAMED, listing
@@ -23,9 +25,10 @@ __all__ = [
     "choice",
     "column_of",
     "documents",
-    "doubled",
     "has",
     "nesting_errors",
+    "refuse_doubled",
+    "shown",
     "whole",
 ]
 
@@ -75,8 +78,7 @@ def documents(
             nested past all reason.
     """
     column, path = column_of(reading), _Path(column_of(reading))
-    cleaner: AnyCleaner = Untouched() if reading.rules == 1 else Cleaner()
-    known: dict[str, None] = {}
+    cleaner, known = Cleaner(), dict[str, None]()
     number = empty = missing = 0
     hints: list[str] = []
     with nesting_errors(name), closing(records):  # and the file that it reads, also after an error
@@ -90,7 +92,7 @@ def documents(
                 yield Piece(name, cleaner.feed(_whole(name, text, reading), last=True))
                 continue
             if isinstance(text, _Other):
-                found = f"row {number} holds {_shown(text.value)} in the column {column}, no text"
+                found = f"row {number} holds {shown(text.value)} in the column {column}, no text"
                 advice = f"mend it, or {choice(column, _columns(record))}"
                 raise UsageError(f"{name}: {found}", advice)
             empty += 1
@@ -199,13 +201,17 @@ def choice(column: str, columns: Iterable[str]) -> str:
     return f"choose --text-column from {names}" if names else "check the table"
 
 
-def _shown(value: object) -> str:
-    """What is no text, in a few words."""
+def shown(value: object) -> str:
+    """What stands where something else should, in a few words."""
     match value:
+        case None:
+            return "null"
         case bool():
             return str(value).lower()
         case int() | float():
-            return f"the number {value:.6g}" if abs(value) < 1e300 else "a number"
+            return f"the number {reprlib.repr(value)}" if abs(value) < 1e300 else "a number"
+        case str():
+            return "a text"
         case Mapping():
             return "an object"
         case list():
@@ -227,10 +233,16 @@ def nesting_errors(name: str) -> Iterator[None]:
         raise BadDataError(found, "check the file") from None
 
 
-def doubled(name: str, column: str) -> BadDataError:
-    """The error for a table that has a column twice."""
-    found = f"{name}: two columns are named {column}"
-    return BadDataError(found, "give each column a name of its own")
+def refuse_doubled(name: str, header: Sequence[str], wanted: Iterable[str]) -> None:
+    """See that a table has none of the columns that are wanted twice.
+
+    Raises:
+        BadDataError: if it has.
+    """
+    counts = Counter(header)
+    if (twice := next((one for one in wanted if counts[one] > 1), None)) is not None:
+        found = f"{name}: two columns are named {twice}"
+        raise BadDataError(found, "give each column a name of its own")
 
 
 def whole(name: str, record: dict[str, Any], reading: Reading) -> dict[str, Any]:

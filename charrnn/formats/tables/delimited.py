@@ -13,14 +13,14 @@ from typing import Any
 from charrnn.config import Reading
 from charrnn.decoding.cleaning import BOM
 from charrnn.decoding.containers import Source
-from charrnn.decoding.pieces import LONGEST, Piece, decoded, lines
+from charrnn.decoding.pieces import LONGEST, Piece, decoded, first_lines, lines
 from charrnn.errors import BadDataError
 from charrnn.formats.tables.columns import (
     MissingColumnError,
     choice,
     column_of,
     documents,
-    doubled,
+    refuse_doubled,
 )
 
 __all__ = [
@@ -123,17 +123,13 @@ def cells(
         before += 1
     start, is_whole = [first], False
     fitting = [named[1]] if named else _fitting(first, is_header, usual)
-    if len(fitting) > 1 and reading.rules > 3:
+    if len(fitting) > 1:
         start = [first, *islice(found, ALIKE - 1)]
         fitting = _alike(start, fitting)
+        notes += _separator_notes(fitting, usual)
+    elif not named:
+        notes += _separator_notes(fitting[:1], usual)
     delimiter = fitting[0]
-    if len(fitting) > 1 and reading.rules > 3:
-        notes.append(
-            f"its cells are separated by {DELIMITERS[delimiter]}; {DELIMITERS[fitting[1]]} would "
-            f"fit as well (write sep={fitting[1]} as its first line to choose them)"
-        )
-    elif delimiter != usual and not named:
-        notes.append(f"its cells are separated by {DELIMITERS[delimiter]}")
     if delimiter == "\t":
         start, is_whole = _start(start, found)
     quoting = delimiter != "\t" or _is_quoted(start, is_whole)
@@ -165,9 +161,9 @@ def line_with(names: Sequence[str], start: str) -> int:
         names: of columns.
         start: the first characters of a table, of which few lines are looked at.
     """
-    lines = start.splitlines()[:ALIKE]
-    title = next(filter(str.strip, lines), "")
-    for number, line in enumerate(lines, 1):
+    tried = first_lines(start)[:ALIKE]
+    title = next(filter(str.strip, tried), "")
+    for number, line in enumerate(tried, 1):
         for sign in DELIMITERS:
             cells = [cell.strip(' "') for cell in line.split(sign)]
             is_below = title.startswith("#") or title.count(sign) < len(cells) - 1
@@ -198,6 +194,17 @@ def _fitting(first: str, is_header: Callable[[list[str]], bool], usual: str) -> 
         return [usual]
     most = sorted(rows, key=lambda delimiter: -len(rows[delimiter]))
     return [delimiter for delimiter in most if len(rows[delimiter]) > 1] or most[:1] or [usual]
+
+
+def _separator_notes(fitting: Sequence[str], usual: str) -> Iterator[str]:
+    """What to say of the separator that was chosen, the first of those that fit."""
+    found = f"its cells are separated by {DELIMITERS[fitting[0]]}"
+    if len(fitting) > 1:
+        other = fitting[1]
+        choice = f"write sep={other} as its first line to choose them"
+        yield f"{found}; {DELIMITERS[other]} would fit as well ({choice})"
+    elif fitting[0] != usual:
+        yield found
 
 
 def _alike(start: Sequence[str], fitting: list[str]) -> list[str]:
@@ -269,8 +276,7 @@ def _records(
             start = source.stream.head.decode(reading.encoding, "replace")
             if column not in header and (below := line_with([column], start)):
                 raise MissingColumnError(*titled(name, column, below))
-            if header.count(column) > 1 and reading.rules > 2:
-                raise doubled(name, column)
+            refuse_doubled(name, header, [column])
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)
         elif row:
@@ -278,7 +284,7 @@ def _records(
             if len(row) == 1 and column in header[1:] and _is_row(row[0], len(header)):
                 quoted.append(line)
             yield dict(zip(header, row, strict=False))
-    if header and column not in header and not has_rows and reading.rules > 3:
+    if header and column not in header and not has_rows:
         raise MissingColumnError(f"{name}: no text in a column {column}", choice(column, header))
     if quoted:
         which = f"line {quoted[0]:,} is" if len(quoted) == 1 else f"{len(quoted):,} lines are"

@@ -9,7 +9,7 @@ from charrnn.config import Reading
 from charrnn.decoding.containers import HARMLESS, RATIO, Source
 from charrnn.decoding.pieces import Piece
 from charrnn.errors import BadDataError, first_line
-from charrnn.formats.tables.columns import column_of, documents, doubled
+from charrnn.formats.tables.columns import column_of, documents, refuse_doubled
 
 __all__ = ["records", "rows"]
 
@@ -48,8 +48,7 @@ def records(
         names = schema.names
         wanted = [_within(names, column) for column in (names if columns is None else columns)]
         known = [name for name in dict.fromkeys(wanted) if name is not None]
-        if twice := next((name for name in known if names.count(name) > 1), None):
-            raise doubled(source.name, twice)
+        refuse_doubled(source.name, names, known)
         # Of a text that stands in many rows the file may hold one copy; so may the memory.
         texts = [name for name in known if pa.types.is_string(schema.field(name).type)]
         with parquet.ParquetFile(source.path, read_dictionary=texts) as file:

@@ -1,8 +1,7 @@
 """Examples divided, and side by side.
 
-    examples ──dividing, examples──▶ training, validation ──rows──▶ ids ──groups──▶ batches
+    examples ──examples──▶ training, validation ──rows──▶ ids ──groups──▶ batches
 
-dividing  a text as a language model is trained on it
 groups    rows of like length in batches
 windows   which values of series are windows, for forecasts
 series    windows of series side by side

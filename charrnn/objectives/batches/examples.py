@@ -28,7 +28,6 @@ __all__ = [
     "shape_of",
     "start_capitals",
     "start_encoder",
-    "vocabulary",
 ]
 
 MIN_EXAMPLES = 10  # different ones; fewer leave nothing to validate
@@ -97,21 +96,6 @@ def batch_size_of(wanted: int | None, usual: int, count: int, what: str) -> int:
         found = f"batch_size is {wanted}, but there are {count:,} {what} to train on"
         raise UsageError(found, "choose a smaller one", "batch_size")
     return wanted
-
-
-def vocabulary(bases: Sequence[ModelFolder], characters: str, end: str) -> CharTokenizer:
-    """The characters of examples and of the models that a run starts from, with an end.
-
-    Raises:
-        UsageError: if one of the models reads bytes.
-    """
-    known = set(characters)
-    for base in bases:
-        if not isinstance(base.tokenizer, CharTokenizer):
-            found = f"{base.path} reads bytes, a task reads characters"
-            raise UsageError(found, "start from a model of characters")
-        known |= set(base.tokenizer.characters)
-    return CharTokenizer("".join(sorted(known)), end)
 
 
 def shape_of(bases: Sequence[ModelFolder], given: Mapping[str, Any]) -> dict[str, Any]:

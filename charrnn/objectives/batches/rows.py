@@ -18,9 +18,9 @@ from torch.nn.functional import embedding_bag
 
 from charrnn.arrays import Ids
 from charrnn.config import Reading, TrainConfig
+from charrnn.errors import UsageError
 from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.lanes import ALL
-from charrnn.objectives.batches.examples import vocabulary
 from charrnn.objectives.batches.groups import Groups
 from charrnn.tasks.nets.grams import Grams
 from charrnn.tasks.texts import END, STAND_IN
@@ -55,10 +55,19 @@ def vocabulary_of(
         texts: all that are read.
         bases: models of characters.
         known: of a run that goes on; stays as it is.
+
+    Raises:
+        UsageError: if one of the models reads bytes.
     """
     if isinstance(known, CharTokenizer):
         return known
-    return vocabulary(bases, "".join({STAND_IN}.union(*texts)), END)
+    characters = {STAND_IN}.union(*texts)
+    for base in bases:
+        if not isinstance(base.tokenizer, CharTokenizer):
+            found = f"{base.path} reads bytes, a task reads characters"
+            raise UsageError(found, "start from a model of characters")
+        characters.update(base.tokenizer.characters)
+    return CharTokenizer("".join(sorted(characters)), END)
 
 
 def corpus_of(

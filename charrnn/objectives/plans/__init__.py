@@ -4,6 +4,7 @@
 
 advice    what would make a model better
 plan      what a plan holds
+shares    how the text of a language model is divided and read
 planning  plans of language models
 sizes     the size of a network for examples
 texts     plans of classifiers and taggers

@@ -14,7 +14,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.examples.pairs import Pair
 from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
-from charrnn.objectives.plans.plan import Plan, of_model, of_training
+from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.task_config import Translate
@@ -123,10 +123,9 @@ def _notes(left_out: int, longest: int) -> tuple[str, ...]:
 
 def _reasons(model: ModelConfig, settings: Mapping[str, Any], characters: int, pairs: int) -> str:
     """What was chosen and why, in one line."""
-    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"3 stacks of {model.num_layers}×{model.hidden_size} {model.cell}, "
         f"embedding {model.embed_size}, {counted(settings['batch_size'], 'pair')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
+        f"learning rate {settings['learning_rate']:g}, {dropout_of(model)}, "
         f"chosen for {counted(pairs, 'training pair')} of {characters:,} characters"
     )

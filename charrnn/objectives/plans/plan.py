@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import UsageError
 from charrnn.settings import settings_from, settings_of
 
 __all__ = [
-    "MODEL_FIELDS",
     "RULES",
     "SCORING_COST",
-    "TRAIN_FIELDS",
     "UNSTOPPED",
     "Plan",
+    "dropout_of",
     "of_model",
     "of_training",
+    "refuse_unknown",
     "schedule",
 ]
 
@@ -85,3 +86,21 @@ def of_model(given: Mapping[str, Any]) -> dict[str, Any]:
 def of_training(given: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are of training."""
     return {name: value for name, value in given.items() if name in TRAIN_FIELDS}
+
+
+def refuse_unknown(given: Mapping[str, Any]) -> None:
+    """Refuse names that are none of `ModelConfig`'s and `TrainConfig`'s.
+
+    Raises:
+        UsageError: for the unknown ones.
+    """
+    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
+    if unknown:
+        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
+        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
+
+
+def dropout_of(model: ModelConfig) -> str:
+    """What is dropped in training, in words."""
+    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
+    return f"dropout {model.dropout:g}{of_weights}"

@@ -13,23 +13,13 @@ import msgspec
 
 from charrnn.cells.layout import parameter_count, weight_shapes
 from charrnn.config import Budget, CellName, ModelConfig
-from charrnn.errors import BadDataError, UsageError
-from charrnn.objectives.batches.dividing import MAX_VAL, Shares, record_shares
-from charrnn.objectives.plans.plan import (
-    MODEL_FIELDS,
-    TRAIN_FIELDS,
-    Plan,
-    of_model,
-    of_training,
-)
+from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
+from charrnn.objectives.plans.shares import Shares, lanes, record_shares, story_shares
 from charrnn.settings import settings_from
 from charrnn.text.records import Records
 from charrnn.words import counted
 
-__all__ = ["max_epochs", "plan", "refuse_unknown", "too_small"]
-
-MIN_STEP = 16  # tokens of the smallest batch worth an update
-MIN_VAL = 8  # tokens of the smallest text worth a validation
+__all__ = ["max_epochs", "plan"]
 
 # Of an LSTM's learning rate. At all of it a GRU has ended at 1.79 nats instead of below 1.5.
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
@@ -93,7 +83,7 @@ def plan(
     if isinstance(text, Records):
         shares = record_shares(text, given, notes, unit)
     else:
-        shares = _story_shares(text, given, notes, unit)
+        shares = story_shares(text, given, notes, unit)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
     model, passes = _network(shares.train, shape, budget, speed)
@@ -119,68 +109,25 @@ def plan(
     )
 
 
-def refuse_unknown(given: Mapping[str, Any]) -> None:
-    """Refuse names that are none of `ModelConfig`'s and `TrainConfig`'s.
-
-    Raises:
-        UsageError: for the unknown ones.
-    """
-    unknown = sorted(set(given) - MODEL_FIELDS - TRAIN_FIELDS)
-    if unknown:
-        known = ", ".join(sorted(MODEL_FIELDS | TRAIN_FIELDS))
-        raise UsageError(f"unknown setting {', '.join(unknown)}", f"choose from {known}")
-
-
 def _reasons(
     model: ModelConfig, settings: Mapping[str, Any], shares: Shares, passes: float, unit: str
 ) -> str:
     """What was chosen and why, in one line."""
     noun = "record" if shares.records else "lane"
-    lanes = _lanes(settings["batch_size"], settings["seq_length"], noun)
+    read = lanes(settings["batch_size"], settings["seq_length"], noun)
     times = f"about {passes:.1f}" if passes >= 0.1 else "less than 0.1"
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
-    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
-        f"{lanes}, learning rate {settings['learning_rate']:g}, "
-        f"dropout {model.dropout:g}{of_weights}, "
+        f"{read}, learning rate {settings['learning_rate']:g}, "
+        f"{dropout_of(model)}, "
         f"chosen for {counted(shares.train, f'training {unit}')}{records}, read {times} times"
     )
-
-
-def _lanes(batch_size: int, seq_length: int, noun: str = "lane") -> str:
-    return f"{counted(batch_size, noun)} of {counted(seq_length, 'step')}"
 
 
 def max_epochs(train_tokens: int) -> int:
     """Passes after which further ones do not help: the text is known by heart."""
     return next(passes for length, passes in MAX_PASSES if train_tokens < length)
-
-
-def too_small(found: str) -> BadDataError:
-    """The error for a corpus that nothing can be learnt from."""
-    return BadDataError(f"the corpus has {found}", "give a longer text")
-
-
-def _story_shares(tokens: int, given: Mapping[str, Any], notes: list[str], unit: str) -> Shares:
-    """How to divide and read a story; `notes` gets what shrank to fit it."""
-    train, val = _divide(tokens, given.get("val_frac"), unit)
-    batch_size, seq_length = _batch(train, given, notes, unit)
-    size = batch_size * seq_length
-    updates = train // batch_size // seq_length
-    return Shares(train, val, val / tokens, batch_size, seq_length, updates, size)
-
-
-def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
-    """The sizes of the training and the validation text: the last tenth by default."""
-    fraction = val_frac or 0.1
-    needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
-    if tokens < needed:
-        raise too_small(f"{tokens} {unit}s; training and validation need {needed}")
-    val = round(tokens * fraction)
-    if val_frac is None:
-        val = min(val, MAX_VAL)
-    return tokens - val, val
 
 
 def _network(
@@ -244,34 +191,3 @@ def _learning_rate(model: ModelConfig, share: float) -> float:
     """Larger steps for smaller networks, and for cells with more gates to keep them stable."""
     rate = 9e-3 * (256 / max(model.hidden_size, 64)) ** 0.5
     return float(f"{share * rate * RATES[model.cell]:.1g}")
-
-
-def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) -> tuple[int, int]:
-    """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
-
-    With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
-    since there are fewer updates; with half as many it is read 10 to 30% slower, and not seen to be
-    learnt better. See benchmarks/NOTES.md.
-    """
-    lanes = 32 if train >= 200_000 else 16
-    batch_size, seq_length = given.get("batch_size", lanes), given.get("seq_length", 64)
-    settings = {"batch_size": batch_size, "seq_length": seq_length}
-    while batch_size * seq_length * 4 > train:
-        if "batch_size" not in given and batch_size > 1:
-            batch_size //= 2
-        elif "seq_length" not in given and seq_length > 8:
-            seq_length //= 2
-        else:
-            break
-    if batch_size * seq_length > train:
-        raise UsageError(
-            f"batches of {_lanes(batch_size, seq_length)} need {batch_size * seq_length} {unit}s, "
-            f"the training text has {train}",
-            "choose a smaller --batch-size or --seq-length",
-        )
-    if (batch_size, seq_length) != tuple(settings.values()):
-        notes.append(
-            f"the text is short, so it is read in {_lanes(batch_size, seq_length)} instead of "
-            f"{settings['batch_size']} of {settings['seq_length']}"
-        )
-    return batch_size, seq_length

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn.cells.heads import encoder_shapes
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.objectives.batches.examples import batch_size_of, divide, shape_of
-from charrnn.objectives.plans.plan import UNSTOPPED, Plan, of_model, of_training
+from charrnn.objectives.plans.plan import UNSTOPPED, Plan, dropout_of, of_model, of_training
 from charrnn.objectives.plans.sizes import FINE_TUNING, Sizes
 from charrnn.objectives.request import Request, Speed
 from charrnn.tasks.texts import ENDS, cut_note
@@ -83,38 +83,76 @@ def plan_of(
         UsageError: for values too large for the texts, or another shape than the models have.
     """
     given = request.settings
-    val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
-    train_rows, val_rows = divide(texts, val_frac, given.get("seed", 0), labels)
-    lengths = [len(text) + ENDS for text in texts]
-    longest = longest_in(given)
-    read = [min(length, longest) for length in lengths]
-    train = sum(read[row] for row in train_rows)
-    val = sum((lengths if validated_whole else read)[row] for row in val_rows)
+    parts = _divided(texts, labels, given, validated_whole=validated_whole)
     chosen = shape_of(request.bases, of_model(given))
     shape = {**SHAPE, **defaults, "vocab_size": vocab_size, **chosen}
-    model = SIZES.largest(shape, train, request.budget, speed)
-    batch_size = batch_size_of(
-        given.get("batch_size"), _usual_batch(read), len(train_rows), "texts"
-    )
+    model = SIZES.largest(shape, parts.train, request.budget, speed)
+    batch_size = batch_size_of(given.get("batch_size"), parts.usual_batch, parts.texts, "texts")
     settings = {
         "batch_size": batch_size,
-        "seq_length": longest,
+        "seq_length": parts.longest,
         "learning_rate": _learning_rate(model, fine_tuning if request.bases else 1.0),
         "weight_decay": 0.05,
-        "val_frac": val_frac,
+        "val_frac": parts.val_frac,
         "patience": UNSTOPPED,
         "keep_classes": labels is not None,
     } | of_training(given)
-    steps_per_epoch = math.ceil(len(train_rows) / batch_size)
+    steps_per_epoch = math.ceil(parts.texts / batch_size)
     return Plan(
-        model,
-        settings,
-        train,
-        val,
-        _reasons(model, settings, grams, train - ENDS * len(train_rows), len(train_rows)),
-        _notes(lengths, longest) + SIZES.note(model, train, request, speed),
-        tokens_per_step=train / steps_per_epoch,
+        model=model,
+        settings=settings,
+        train_tokens=parts.train,
+        val_tokens=parts.val,
+        reasons=_reasons(model, settings, grams, parts),
+        notes=parts.notes + SIZES.note(model, parts.train, request, speed),
+        tokens_per_step=parts.train / steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
+    )
+
+
+class _Parts(NamedTuple):
+    """How texts are divided, and how much of them is read.
+
+    Attributes:
+        train, val: tokens.
+        val_frac: the share of the texts that is for validation.
+        texts: that are trained on.
+        longest: steps of a text that are read, with its ends.
+        usual_batch: how many texts have about `TOKENS`.
+        notes: what the user should know.
+    """
+
+    train: int
+    val: int
+    val_frac: float
+    texts: int
+    longest: int
+    usual_batch: int
+    notes: tuple[str, ...]
+
+
+def _divided(
+    texts: Sequence[str],
+    labels: Sequence[str] | None,
+    given: Mapping[str, Any],
+    *,
+    validated_whole: bool,
+) -> _Parts:
+    """See `plan_of`."""
+    val_frac = given.get("val_frac", min(0.1, MAX_VALIDATION / len(texts)))
+    train, val = divide(texts, val_frac, given.get("seed", 0), labels)
+    lengths = [len(text) + ENDS for text in texts]
+    longest = longest_in(given)
+    read = [min(length, longest) for length in lengths]
+    cut = sum(length > longest for length in lengths)
+    return _Parts(
+        train=sum(read[row] for row in train),
+        val=sum((lengths if validated_whole else read)[row] for row in val),
+        val_frac=val_frac,
+        texts=len(train),
+        longest=longest,
+        usual_batch=_usual_batch(read),
+        notes=(cut_note(cut, longest - ENDS),) if cut else (),
     )
 
 
@@ -132,22 +170,14 @@ def _learning_rate(model: ModelConfig, share: float) -> float:
     return float(f"{share * rate * RATES[model.cell]:.2g}")
 
 
-def _notes(lengths: Sequence[int], longest: int) -> tuple[str, ...]:
-    """What the user should know."""
-    cut = sum(length > longest for length in lengths)
-    return (cut_note(cut, longest - ENDS),) if cut else ()
-
-
-def _reasons(
-    model: ModelConfig, settings: Mapping[str, Any], grams: int, characters: int, texts: int
-) -> str:
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], grams: int, parts: _Parts) -> str:
     """What was chosen and why, in one line."""
     stacks = "two stacks of " if model.bidirectional else ""
+    characters = parts.train - ENDS * parts.texts
     table = f"a table of {grams:,} rows for n-grams, " if grams else ""
-    of_weights = f" (weights {model.weight_dropout:g})" if model.weight_dropout else ""
     return (
         f"{stacks}{model.num_layers}×{model.hidden_size} {model.cell}, embedding "
         f"{model.embed_size}, {table}{counted(settings['batch_size'], 'text')} side by side, "
-        f"learning rate {settings['learning_rate']:g}, dropout {model.dropout:g}{of_weights}, "
-        f"chosen for {counted(texts, 'training text')} of {characters:,} characters"
+        f"learning rate {settings['learning_rate']:g}, {dropout_of(model)}, "
+        f"chosen for {counted(parts.texts, 'training text')} of {characters:,} characters"
     )

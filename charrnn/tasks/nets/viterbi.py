@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Logits
+from charrnn.examples.tags import OUTSIDE
 
 __all__ = ["allowed", "best_tags", "parts_of", "tags_of_types"]
 
 
 def tags_of_types(types: Sequence[str]) -> list[str]:
     """The K tags of some types of spans, in the order of their scores: O, B-a, I-a and so on."""
-    return ["O", *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
+    return [OUTSIDE, *(f"{prefix}-{kind}" for kind in types for prefix in "BI")]
 
 
 def parts_of(tags: Sequence[str]) -> Floats:
@@ -31,13 +32,13 @@ def parts_of(tags: Sequence[str]) -> Floats:
     """
     types = dict.fromkeys(tag[2:] for tag in tags[1:])
     places = [[tag[0] == place for tag in tags] for place in "OBI"]
-    kinds = [[tag != "O" and tag[2:] == kind for tag in tags] for kind in types]
+    kinds = [[tag != OUTSIDE and tag[2:] == kind for tag in tags] for kind in types]
     return np.array(places + kinds, np.float32)
 
 
 def allowed(tags: Sequence[str]) -> NDArray[np.bool_]:
     """Which tag may follow which: (K+1, K); the last row is for the first word of a text."""
-    before = [*tags, "O"]
+    before = [*tags, OUTSIDE]
     return np.array(
         [[not t.startswith("I-") or t[2:] == b[2:] for t in tags] for b in before], bool
     )

@@ -9,13 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn.tasks.series.windows import ROUNDING
+from charrnn.tasks.series.windows import ROUNDING, Values
 
 __all__ = ["drift", "mape", "seasonal_error", "seasonal_naive", "smape"]
-
-Values = NDArray[np.float64]
 
 
 def smape(wanted: Values, found: Values) -> float:

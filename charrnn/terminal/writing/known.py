@@ -41,9 +41,9 @@ def reading_of_moved(
     folders = [*map(find_model, models)]
     was = [origin.reading for origin in map(origin_of_run, folders) if origin] or [Reading()]
     if is_read_once(text):
-        was = [Reading(encoding=was[0].encoding, errors=was[0].errors, rules=was[0].rules)]
-    usual = [Reading(rules=reading.rules) for reading in was]
-    ways = [msgspec.structs.replace(one, **given).for_tokens(unit) for one in [*was, *usual]]
+        was = [Reading(encoding=was[0].encoding, errors=was[0].errors)]
+    tried = [*was, Reading()]
+    ways = [msgspec.structs.replace(one, **given).for_tokens(unit) for one in tried]
     if is_read_once(text) or len({*ways}) == 1:
         return ways[0]
     corpora = [read_record(folder).corpus for folder in folders]

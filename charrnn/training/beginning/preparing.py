@@ -18,7 +18,7 @@ from charrnn.network.modes import own_modes
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
 from charrnn.objectives.plans import planning
-from charrnn.objectives.plans.plan import Plan
+from charrnn.objectives.plans.plan import Plan, refuse_unknown
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.records import Records
@@ -29,7 +29,7 @@ from charrnn.training.pace.pacing import measured_speed
 
 __all__ = ["prepare"]
 
-HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split", "rules"})
+HOW_FILES_ARE_READ = frozenset({"encoding", "errors", "split"})
 
 
 def prepare(request: Request) -> tuple[Data, Plan]:
@@ -38,7 +38,7 @@ def prepare(request: Request) -> tuple[Data, Plan]:
     Raises:
         CharRNNError: as reading and planning do.
     """
-    planning.refuse_unknown(request.settings)
+    refuse_unknown(request.settings)
     task = request.work.task
     data, plan = _language(request) if task is None else _examples(request, task)
     if (epochs := request.budget.epochs) is not None:
@@ -105,7 +105,7 @@ def _refuse_useless(request: Request, known: frozenset[str]) -> None:
         for name in given.__struct_fields__:
             value = getattr(given, name)
             if name not in known and value != getattr(usual, name):
-                found = f"{name} is {value!r}, which means nothing to {task}"
+                found = f"{name} is {value!r}, which has no meaning for the task {task}"
                 raise UsageError(found, "leave it out", name)
 
 

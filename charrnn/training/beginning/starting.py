@@ -24,7 +24,7 @@ import torch
 import charrnn
 from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import Budget, ModelConfig, TrainConfig
+from charrnn.config import STANDARD_INPUT, Budget, ModelConfig, TrainConfig
 from charrnn.errors import CannotCreateError
 from charrnn.folder import card
 from charrnn.folder.files import cannot_create, create_folder, refuse_occupied, sweep
@@ -46,7 +46,7 @@ from charrnn.objectives.data import Data
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
 from charrnn.task_config import TaskRecord
 from charrnn.text.corpus import short_name
-from charrnn.text.origin import STANDARD_INPUT, Origin
+from charrnn.text.origin import Origin
 from charrnn.training.diagnosis import memory_errors
 from charrnn.training.events import Event, Started
 from charrnn.training.loop import is_over, loop, reported

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from charrnn.config import Budget
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.objectives.batches.dividing import MAX_VAL
 from charrnn.objectives.plans import planning
 from charrnn.objectives.plans.plan import SCORING_COST, Plan, schedule
+from charrnn.objectives.plans.shares import MAX_VAL
 from charrnn.text.records import Records
 
 

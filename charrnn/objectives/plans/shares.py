@@ -1,0 +1,212 @@
+"""How the text of a language model is divided, and how much of it is read at once.
+
+tokens, given ──story_shares──▶ Shares ◀──record_shares── records, given
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import BadDataError, UsageError
+from charrnn.learning.records import steps_of
+from charrnn.text.records import Records
+from charrnn.words import counted
+
+__all__ = ["MAX_VAL", "Shares", "lanes", "record_shares", "story_shares"]
+
+MIN_STEP = 16  # tokens of the smallest batch worth an update
+MIN_VAL = 8  # tokens of the smallest text worth a validation
+MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
+MAX_VAL = 500_000  # tokens; more say nothing new, and are missed in training
+TOKENS = 2048  # of an update, about
+MAX_STEPS = 128  # that a record is read at once, if it is as long
+
+
+class Shares(NamedTuple):
+    """How a corpus is divided and read.
+
+    Attributes:
+        train, val: tokens.
+        val_frac: the share that is for validation: of the tokens, or of the different records.
+        batch_size, seq_length: lanes or records side by side, and steps between two updates.
+        steps_per_epoch: updates in which all of the training text is read.
+        tokens_per_step: that an update reads; of records, on average.
+        records: that are trained on; 0 of a story.
+    """
+
+    train: int
+    val: int
+    val_frac: float
+    batch_size: int
+    seq_length: int
+    steps_per_epoch: int
+    tokens_per_step: float
+    records: int = 0
+
+
+def story_shares(tokens: int, given: Mapping[str, Any], notes: list[str], unit: str) -> Shares:
+    """How to divide and read a story.
+
+    Args:
+        tokens: N.
+        given: settings the user made.
+        notes: gets what shrank to fit the text.
+        unit: what a token is, for people.
+
+    Raises:
+        BadDataError: if it is too short.
+        UsageError: for batches that need more.
+    """
+    train, val = _divide(tokens, given.get("val_frac"), unit)
+    batch_size, seq_length = _batch(train, given, notes, unit)
+    size = batch_size * seq_length
+    updates = train // batch_size // seq_length
+    return Shares(train, val, val / tokens, batch_size, seq_length, updates, size)
+
+
+def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
+    """The sizes of the training and the validation text: the last tenth by default."""
+    fraction = val_frac or 0.1
+    needed = max(round(MIN_STEP / (1 - fraction)), round(MIN_VAL / fraction)) + 1
+    if tokens < needed:
+        found = f"the corpus has {tokens} {unit}s; training and validation need {needed}"
+        raise BadDataError(found, "give a longer text")
+    val = round(tokens * fraction)
+    if val_frac is None:
+        val = min(val, MAX_VAL)
+    return tokens - val, val
+
+
+def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) -> tuple[int, int]:
+    """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
+
+    With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
+    since there are fewer updates; with half as many it is read 10 to 30% slower, and not seen to be
+    learnt better. See benchmarks/NOTES.md.
+    """
+    usual = 32 if train >= 200_000 else 16
+    batch_size, seq_length = given.get("batch_size", usual), given.get("seq_length", 64)
+    settings = {"batch_size": batch_size, "seq_length": seq_length}
+    while batch_size * seq_length * 4 > train:
+        if "batch_size" not in given and batch_size > 1:
+            batch_size //= 2
+        elif "seq_length" not in given and seq_length > 8:
+            seq_length //= 2
+        else:
+            break
+    if batch_size * seq_length > train:
+        raise UsageError(
+            f"batches of {lanes(batch_size, seq_length)} need {batch_size * seq_length} {unit}s, "
+            f"the training text has {train}",
+            "choose a smaller --batch-size or --seq-length",
+        )
+    if (batch_size, seq_length) != tuple(settings.values()):
+        notes.append(
+            f"the text is short, so it is read in {lanes(batch_size, seq_length)} instead of "
+            f"{settings['batch_size']} of {settings['seq_length']}"
+        )
+    return batch_size, seq_length
+
+
+def lanes(batch_size: int, seq_length: int, noun: str = "lane") -> str:
+    """How a text is read, in words."""
+    return f"{counted(batch_size, noun)} of {counted(seq_length, 'step')}"
+
+
+def record_shares(
+    records: Records, given: Mapping[str, Any], notes: list[str], unit: str = "character"
+) -> Shares:
+    """How to divide and read a list of records.
+
+    Args:
+        records: all of the corpus.
+        given: settings the user made.
+        notes: gets what the user should know.
+        unit: what a token is, for people.
+
+    Raises:
+        BadDataError: if there are too few.
+        UsageError: if there are fewer than are to be read side by side.
+    """
+    different = records.different
+    fraction = given.get("val_frac") or 0.1
+    if not _is_enough(different, fraction):
+        needed = _needed(fraction)
+        raise BadDataError(
+            f"the corpus has {counted(different, 'different record')}; {needed} are needed",
+            "give a longer list, or read it as one story with --records none",
+        )
+    val = round(different * fraction)
+    if given.get("val_frac") is None:
+        val = max(1, min(val, round(MAX_VAL * different / records.size)))
+    train, validation = records.divided(different - val, given.get("seed", 0))
+    batch, steps = _side_by_side(train, given)
+    updates, lengths = steps_of(train, batch, steps), np.sort(train.lengths)
+    alone = _alone(lengths, batch, steps)
+    if 2 * alone > updates:
+        notes.append(
+            f"one record has {counted(int(lengths[-1]) - 1, unit)}, and {alone:,} of the "
+            f"{updates:,} updates of an epoch read it alone; cut it into several to learn sooner"
+        )
+    return Shares(
+        train.size,
+        validation.size,
+        val / different,
+        batch,
+        steps,
+        updates,
+        train.size / updates,
+        train.count,
+    )
+
+
+def _side_by_side(train: Records, given: Mapping[str, Any]) -> tuple[int, int]:
+    """Records side by side and steps, unless the user has chosen them: so that few steps are empty.
+
+    Raises:
+        UsageError: if there are fewer records than the user wants.
+    """
+    usual = int(np.sort(train.lengths)[int(0.98 * (train.count - 1))])  # nearly all are as short
+    parts = -(-usual // MAX_STEPS)  # of about equal width
+    steps = given.get("seq_length") or -(-usual // (8 * parts)) * 8
+    mean = min(train.size / train.count, steps)
+    side_by_side = 2 ** max(0, round(np.log2(TOKENS / mean)))
+    while side_by_side > 1 and side_by_side * 8 > train.count:
+        side_by_side //= 2
+    batch = given.get("batch_size") or side_by_side
+    if batch > train.count:
+        raise UsageError(
+            f"{batch} records can't be read side by side, there are {train.count} for training",
+            "choose a smaller --batch-size",
+        )
+    return batch, steps
+
+
+def _alone(lengths: NDArray[np.int64], batch: int, steps: int) -> int:
+    """In how many updates of an epoch the longest record is read when those beside it have ended.
+
+    Args:
+        lengths: (K,), sorted.
+        batch, steps: B and T.
+    """
+    if batch == 1 or len(lengths) == 1:
+        return 0
+    second, first = -(-lengths[-2:] // steps)
+    return int(first - second)
+
+
+def _is_enough(different: int, fraction: float) -> bool:
+    """Whether so many different records leave some to train on and some to validate."""
+    return different >= MIN_RECORDS and 0 < round(different * fraction) < different
+
+
+def _needed(fraction: float) -> int:
+    """The least number that is enough."""
+    smaller = max(min(fraction, 1 - fraction), 1e-15)  # no list is so long that it mattered
+    about = int(0.5 / smaller)  # half a record is rounded to none or to one
+    counts = (max(MIN_RECORDS, about + more) for more in range(3))
+    return next((count for count in counts if _is_enough(count, fraction)), about)
