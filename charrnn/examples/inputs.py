@@ -72,6 +72,8 @@ def texts_in(
 
 def _as_table(file: File, column: str, pairs: bool) -> str:
     """What the first line of a text that is a table does, as a note says it; "" for lines."""
+    if file.is_document:
+        return ""
     first, second, *_ = [*file.start.splitlines()[:2], "", ""]
     first = second if SEPARATED.fullmatch(first) else first
     for delimiter in DELIMITERS:
