@@ -283,7 +283,7 @@ def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
         read("a.csv", "2")
     notes: list[str] = []
     assert list(texts_in(["a.csv"], Reading(), notes, "source", pairs=True)) == ["1", "2"]
-    assert notes[1].startswith("a.csv: its rows have 2 to 3 cells, 3 first in line 2; if some")
+    assert notes[1].startswith("a.csv: its rows have 2 to 3 cells, 3 first in line 2; put any")
 
 
 class Interrupted(Exception):

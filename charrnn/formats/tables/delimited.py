@@ -77,7 +77,7 @@ class Widths:
             return []
         return [
             f"its rows have {least} to {most} cells, {most} first in line {self._counts[most]:,}; "
-            "if some contain the separator, put these in quotation marks"
+            "put any cells that contain the separator in quotation marks"
         ]
 
 
