@@ -240,9 +240,8 @@ def _disorder(times: Sequence[Time]) -> tuple[bool, int]:
 def _from(time: datetime) -> Time:
     """In UTC, if the time says how far it is from that."""
     clock = time.replace(tzinfo=None)
-    days = (
-        31 if clock.day == monthrange(clock.year, clock.month)[1] else clock.day
-    )  # ends are alike
+    # The ends of all months are alike.
+    days = 31 if clock.day == monthrange(clock.year, clock.month)[1] else clock.day
     into = days - 1 + (clock.hour * 3600 + clock.minute * 60 + clock.second) / 86400
     months = 12 * clock.year + clock.month + into / 31
     seconds = (clock - (time.utcoffset() or timedelta()) - datetime.min).total_seconds()
