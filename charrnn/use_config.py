@@ -3,6 +3,7 @@
 Annotations are not strings here, as in `config`.
 """
 
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -27,6 +28,7 @@ __all__ = ["SETTINGS", "EvalConfig", "LengthPenalty", "SampleConfig", "ServeConf
 
 Probability = Annotated[float, Meta(gt=0, le=1)]
 LengthPenalty = Annotated[float, Meta(ge=-10, le=10)]  # of a beam search
+HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")  # the name of a machine
 
 
 @document
@@ -190,14 +192,17 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
             raise UsageError(found, advice, "api_key")
         for origin in self.allow_origin:
             sent = _origin_of(origin)
-            if origin not in ("*", "null", sent):
+            if not origin or origin not in ("*", "null", sent):
                 advice = f"give {sent}" if sent else "give one such as https://example.org"
                 raise UsageError(
                     f"allow_origin is {origin!r}, which no browser sends", advice, "allow_origin"
                 )
         for host in self.allow_host:
             name = _host_of(host)
-            if host.lower() != name:
+            if _is_address(host.strip("[]")) or _is_address(name):
+                found = f"allow_host is {host!r}, which is always allowed, as all IP addresses are"
+                raise UsageError(found, "leave it out", "allow_host")
+            if not name or host.lower() != name:
                 advice = f"give {name}" if name else "give a name alone, such as box.example.org"
                 raise UsageError(
                     f"allow_host is {host!r}, which is no name of a machine", advice, "allow_host"
@@ -209,11 +214,11 @@ def _origin_of(address: str) -> str:
     from urllib.parse import urlsplit
 
     try:
-        found = urlsplit(address)
-        host, port = (found.hostname or "").encode("idna").decode(), found.port
+        found, host = urlsplit(address), _host_of(address)
+        port = found.port
     except ValueError:
         return ""
-    if "//" not in address or not found.scheme or not host or "*" in host:
+    if "//" not in address or not found.scheme or not host:
         return ""
     usual = {"http": 80, "https": 443}.get(found.scheme)
     host = f"[{host}]" if ":" in host else host
@@ -221,7 +226,7 @@ def _origin_of(address: str) -> str:
 
 
 def _host_of(address: str) -> str:
-    """The name of the machine in an address; empty if it has none."""
+    """The name or IP address of the machine in an address; empty if it has none."""
     from urllib.parse import urlsplit
 
     try:
@@ -229,7 +234,17 @@ def _host_of(address: str) -> str:
         name = found.encode("idna").decode()
     except ValueError:
         return ""
-    return "" if "*" in name else name
+    return name if HOST.fullmatch(name) or _is_address(name) else ""
+
+
+def _is_address(name: str) -> bool:
+    """Whether a machine is named by its IP address."""
+    from ipaddress import ip_address
+
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 # All that a user can set.

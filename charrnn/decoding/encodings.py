@@ -20,6 +20,7 @@ COMMON = (
 KNOWN_AS = {"cp932": "Shift-JIS", "cp949": "EUC-KR", "koi8_r": "KOI8-R"}
 DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?([\w.:-]{3,20})""", re.IGNORECASE)
 AROUND = 16  # characters shown before and after
+PAIR = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")  # how UTF-8 begins what is not ASCII
 FOREIGN = re.compile(r"\w{0,9}[^\x00-\x7f\s]\w{0,6}")  # of a word that is not all ASCII
 
 
@@ -38,21 +39,26 @@ class SeemsUtf8:
         """Look at the next bytes of the text."""
         if not self._encoding or data.isascii():
             return
-        for line in data.split(b"\n"):
-            if line.isascii():
-                continue
-            self._lines += 1
+        lines = [line for line in data.split(b"\n") if not line.isascii()]
+        self._lines += len(lines)
+        for line in filter(PAIR.search, lines):
             try:
-                text = codecs.getincrementaldecoder("utf-8")().decode(line)
+                text, _ = codecs.utf_8_decode(line, "strict", False)  # the piece may end within it
             except UnicodeDecodeError:
                 continue
-            if word := FOREIGN.search(text):
+            word = FOREIGN.search(text)
+            # Where two bytes are one character, a single one can have those of UTF-8 by chance.
+            if word and max(len(word[0]), len(self._read(word[0]))) > 1:
                 self._like_utf8 += 1
                 self._word = self._word or word[0]
 
+    def _read(self, word: str) -> str:
+        """What becomes of a word in UTF-8."""
+        return word.encode().decode(self._encoding or "utf-8", "replace")
+
     def notes(self) -> list[str]:
         """What to say of the text, if anything."""
-        read = self._word.encode().decode(self._encoding or "utf-8", "replace")
+        read = self._read(self._word)
         if read == self._word or self._like_utf8 * 10 < self._lines:
             return []
         found = f"read as {self._encoding}, {self._word!r} becomes {read!r}"

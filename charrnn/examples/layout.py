@@ -75,11 +75,11 @@ def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> li
         return rows
     names = [cell.strip() for cell in rows[0].cells.values()]
     below = list(rows[1].cells.values()) if len(rows) > 1 else []
-    counts = _count(names) and len(names) == len(below)
+    counts = _count(names) and 1 < len(names) == len(below)
     if not counts and not _are_names(names, below, column):
         return rows
     if counts or _count(names[1:]):
-        found = "the numbers from 0 are read as the names of its columns"
+        found = "the numbers from 0 are read as the names of its columns, not as values"
         file.notes.append(f"{file.at(rows[0].number)}: {found}")
     _refuse_longer(file, rows)
     file.columns = names
@@ -102,8 +102,8 @@ def _refuse_longer(file: File, rows: Sequence[Row]) -> None:
 
 def _are_names(names: list[str], below: list[str], column: str | None) -> bool:
     """Whether cells are names, by the row below them and by that which the user has named."""
-    if column in names:
-        return not (column.isdecimal() and int(column) <= len(names))  # which may be its place
+    if column in names and not (column.isdecimal() and int(column) <= len(names)):  # its place
+        return True
     first, *others = names
     if is_number(first) or is_time(first) or len(set(names)) < len(names):
         return False
@@ -138,7 +138,7 @@ def times_and_others(
 
     Args:
         file: gets notes of a column that is left out, since it numbers the rows, and of a first
-            one whose numbers only rise.
+            one whose numbers only rise, or should by its name.
         rows: of it, at least one.
         value: the column of values, which is not among the others; None where each holds some.
 
@@ -165,15 +165,18 @@ def _is_named_time(file: File, rows: Sequence[Row], column: str, least: int) -> 
     has_name = column.lower() in TIMES
     if not is_number(_first(rows, column)):
         return has_name  # who reads the times will refuse them
-    if len(rows) < 3 or not _rise(rows, column):
+    rises, kind = _rise(rows, column), "series" if least else "feature"
+    if len(rows) < 3 or not (rises or has_name):
         return False
-    found = f"{file.name}: its column {column}, which only rises, is"
-    if has_name:
-        file.notes.append(f"{found} read as the times")
+    if not rises:
+        told = f"learnt as a {kind}; if it is the times, each must be later than the one before"
+    elif has_name:
+        told = "read as the times"
     else:
-        kind = "series" if least else "feature"
-        file.notes.append(f"{found} learnt as a {kind}; rename it ds if it is the times")
-    return has_name
+        told = f"learnt as a {kind}; rename it ds if it is the times"
+    does = "only rises" if rises else "does not only rise"
+    file.notes.append(f"{file.name}: its column {column}, which {does}, is {told}")
+    return rises and has_name
 
 
 def _holds_times(rows: Sequence[Row], column: str) -> bool:

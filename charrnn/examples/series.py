@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -214,12 +215,12 @@ def _ragged(file: File, rows: Sequence[Row]) -> list[_Growing]:
 def _note_ragged(file: File, found: Sequence[_Growing]) -> None:
     """Tell that rows are series, where columns have names; and of a first row that may be names."""
     first, *others = found
-    counts = first.rows == [[k] for k in range(1, len(first.rows) + 1)]
+    counts = all(after == before + 1 for (before,), (after,) in pairwise(first.rows))
     if not has_no_header(file) and others:
         each = f"each row is read as a series: {len(found):,} series, the first {first.name}"
         file.notes.append(f"{file.name}: {each}")
     elif others and len(first.rows) > 1 and counts and first.name != "1":
-        number = f"{first.name}, whose numbers count from 1, is read as a series"
+        number = f"{first.name}, whose numbers count up by 1, is read as a series"
         file.notes.append(f"{file.at(first.numbers[0])}: {number}; delete it if it names columns")
 
 

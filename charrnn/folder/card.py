@@ -146,8 +146,8 @@ def markdown(model: ModelFolder, on_hub: str | None = None, title: str | None = 
 
     Args:
         model: its folder.
-        on_hub: the model's name there, if the card is for there.
-        title: its name here, if that is not the folder's.
+        on_hub: a language model's name there, if the card is for there; no other is published.
+        title: a language model's name here, if that is not the folder's.
     """
     if model.record.task is not None:
         return _of_answers(model, model.record.task)
@@ -177,7 +177,7 @@ The validation loss is the mean over {validates} not trained on.
 
 
 def renamed(text: str, model: ModelFolder, on_hub: str | None = None) -> str:
-    """A card; if it begins as charrnn wrote it, under whatever name, this becomes today's name."""
+    """A language model's card; if it begins as charrnn wrote it, it gets today's name."""
     title = text.partition("\n")[0].removeprefix("# ")
     written = [markdown(model, title=title)]
     written += [markdown(model, other) for other in re.findall(rf"{HUB}\S+/\S+", text)]

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+import msgspec
 import torch
 
 import charrnn
@@ -29,6 +30,7 @@ from charrnn.task_config import TaskRecord
 from charrnn.tasks.base import TaskModel
 from charrnn.tasks.scores.reports import Report
 from charrnn.text.tokenizer import CharTokenizer, Tokenizer
+from charrnn.words import counted
 
 __all__ = ["ExampleTask", "TextData", "TextTask", "shown"]
 
@@ -151,7 +153,12 @@ class ExampleTask(ABC, Generic[Batch]):
             if is_late():
                 break
         chosen = sorted(answers)
-        return self.judged(model, [examples[k] for k in chosen], [answers[k] for k in chosen])
+        report = self.judged(model, [examples[k] for k in chosen], [answers[k] for k in chosen])
+        if left := len(examples) - len(chosen):
+            all_ = counted(len(examples), "validation example")
+            note = f"there was no time for the other {left:,} of {all_}"
+            report = msgspec.structs.replace(report, notes=(note, *report.notes))
+        return report
 
     def judged(self, model: Any, examples: Sequence[Any], answers: Sequence[Any]) -> Report:
         """How good a model's answers are."""

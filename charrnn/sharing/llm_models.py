@@ -49,7 +49,7 @@ class _About(msgspec.Struct):
 
 
 def _may_write(folder: Path) -> bool:
-    """Whether a folder holds a language model; a damaged one says so when it is used."""
+    """Whether a folder holds a language model; one with a damaged config.json can't tell."""
     try:
         about: _About = parse(folder / CONFIG, read_bytes(folder / CONFIG), _About)
     except (CharRNNError, OSError):

@@ -148,7 +148,7 @@ def _next(event: Finished) -> str:
     if event.report is None:
         return known
     examples = counted(event.report.count, "validation example")
-    return f"{known}\non {examples}: {event.report.verdict}"
+    return "\n".join((known, f"on {examples}: {event.report.verdict}", *event.report.notes))
 
 
 def _corrections(event: Finished) -> str:

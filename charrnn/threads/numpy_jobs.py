@@ -55,8 +55,9 @@ def results_of(work: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Resul
 
     try:
         with threadpool_limits(1, "blas"):
-            if not run_side_by_side(do_some, range(count), waiting.clear):
-                do_some(0)
+            done = run_side_by_side(do_some, range(count), waiting.clear)
     finally:
         _PRODUCTS_ARE_LIMITED.release()
+    if not done:
+        return [work(job) for job in jobs]
     return [results[number] for number in range(len(jobs))]

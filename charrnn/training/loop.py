@@ -131,7 +131,8 @@ def reported(
     Pieces that would take a run past its minutes are left out.
 
     Args:
-        learner, recorder, deadline: see `loop`; the run is over.
+        learner, recorder: see `loop`; the run is over.
+        deadline: when it should end; None if nothing is left out.
         advice: what to do next, if not what the evaluations say.
     """
     watch, ticks, end = recorder.watch, _Ticks(REPORT_SECONDS), math.inf

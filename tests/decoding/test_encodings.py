@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from charrnn import Reading, read_corpus
+from charrnn.decoding.kinds import decodes
 from charrnn.errors import BadDataError
 from tests.text.reading import text_of
 
@@ -111,6 +112,18 @@ def test_words_that_happen_to_be_utf_8_too_are_not_told() -> None:
     """In cp1251, "Её" has the bytes that in UTF-8 are "Ÿ"."""
     Path("a.txt").write_bytes("\n".join(["Её", *VERSES["cp1251"].split() * 5]).encode("cp1251"))
     assert read_corpus(["a.txt"], Reading(encoding="cp1251")).notes == ()
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "big5", "euc_jp", "euc_kr"])
+def test_a_list_of_single_characters_of_two_bytes_is_not_told(encoding: str) -> None:
+    """Many have the bytes of a letter in UTF-8: in GBK, "士" has those of "ʿ"."""
+    pairs = (bytes([lead, trail]) for lead in range(0xC2, 0xE0) for trail in range(0xA1, 0xC0))
+    Path("a.txt").write_bytes(b"\n".join(pair for pair in pairs if decodes(pair, encoding)))
+    assert read_corpus(["a.txt"], Reading(encoding=encoding)).notes == ()
+    Path("a.txt").write_text("привет\n世\n世界\n", encoding="utf-8")
+    assert "UTF-8" in str(
+        read_corpus(["a.txt"], Reading(encoding=encoding, errors="replace")).notes
+    )
 
 
 def test_the_encoding_is_said_to_be_that_of_all_files() -> None:

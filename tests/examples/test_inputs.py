@@ -53,6 +53,14 @@ def test_a_document_is_read_as_language_models_read_it(name: str) -> None:
         read(name, "text")
 
 
+def test_a_document_is_no_table_though_a_tab_or_names_stand_in_its_first_line() -> None:
+    """It was to be saved as .csv, which holds no table."""
+    Path("a.html").write_text("<!-- source,\ttarget -->\t<p>one</p><p>two</p>")
+    wanted: tuple[tuple[str, TaskName], ...] = (("source", "translate"), ("2", "classify"))
+    for column, task in wanted:
+        assert list(texts_in(["a.html"], Reading(), [], column, task=task)) == ["one", "two"]
+
+
 def test_a_document_in_an_archive_is_read_if_it_can_be() -> None:
     write_shelf(Path(), "Quillipop\nHarold\n")
     for name in ("film.srt", "letter.docx"):
@@ -277,7 +285,7 @@ def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
         read("a.csv", "2")
     notes: list[str] = []
     assert list(texts_in(["a.csv"], Reading(), notes, "source", task="translate")) == ["1", "2"]
-    assert notes[1].startswith("a.csv: its rows have 2 to 3 cells, 3 first in line 2; put cells")
+    assert notes[1].startswith("a.csv: its rows have 2 to 3 cells, 3 first in line 2; put any")
 
 
 class Interrupted(Exception):

@@ -84,7 +84,7 @@ def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
     read("b.csv", text="2", label="1", notes=notes)
     Path("c.csv").write_text("bad,so bad, I left\ngood,fine\n")
     read("c.csv", text="2", label="1", notes=notes)
-    advice = "put cells that contain the separator in quotation marks"
+    advice = "put any cells that contain the separator in quotation marks"
     assert notes == [
         f"b.csv: its rows have 3 to 4 cells, 4 first in line 2; {advice}",
         f"c.csv: its rows have 2 to 3 cells, 3 first in line 1; {advice}",

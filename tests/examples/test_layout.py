@@ -78,8 +78,25 @@ class TestNumbersAsNames:
     ) -> None:
         found, notes = read(tmp_path, text)
         assert values(found) == series
-        note = "x.csv: line 1: the numbers from 0 are read as the names of its columns"
+        note = (
+            "x.csv: line 1: the numbers from 0 are read as the names of its columns, not as values"
+        )
         assert notes[0].endswith(note)
+
+    @pytest.mark.parametrize("column", [None, "1"])
+    def test_a_list_of_numbers_may_begin_with_nought(
+        self, tmp_path: Path, column: str | None
+    ) -> None:
+        """It was left out, as the name of the column."""
+        found, notes = read(tmp_path, "0\n3\n5\n2\n", column)
+        assert (values(found), notes) == ({"": [0, 3, 5, 2]}, [])
+
+    def test_that_may_be_places_too(self, tmp_path: Path) -> None:
+        """The line of names was read as numbers where one of them was asked for."""
+        text = "store,1,2\n1,6,7\n2,9,9\n"
+        assert values(read(tmp_path, text)[0]) == {"store": [1, 2], "1": [6, 9], "2": [7, 9]}
+        (only,), _ = read(tmp_path, text, "1")
+        assert (only.values.tolist(), only.features) == ([[6, 1, 7], [9, 2, 9]], ("store", "2"))
 
     def test_rows_that_are_series_keep_their_first(self, tmp_path: Path) -> None:
         for text in ("a,5,6\nb,7,8\n", "5,6\n7,8\n", "a,1,2\nb,1,2\n", "a,5,5\n1,7,8\n"):
@@ -172,6 +189,17 @@ class TestNumbersThatOnlyRise:
         assert only.features == ("Jahr",)
         assert "is learnt as a feature; rename it ds" in notes[0]
 
+    @pytest.mark.parametrize("numbers", ["2022 2021 2020", "2020 2021 2021", "11 12 1"])
+    def test_are_told_where_they_do_not(self, tmp_path: Path, numbers: str) -> None:
+        """They were learnt in silence, though the slip of a single row may be why."""
+        rows = "".join(f"{number},{k}\n" for k, number in enumerate(numbers.split()))
+        for value, kind in (("sales", "series"), ("y", "feature")):
+            found, notes = read(tmp_path, f"year,{value}\n{rows}")
+            assert not found[0].times
+            advice = "if it is the times, each must be later than the one before"
+            column = f"its column year, which does not only rise, is learnt as a {kind}"
+            assert notes == [f"{tmp_path}/x.csv: {column}; {advice}"]
+
     def test_of_each_series(self, tmp_path: Path) -> None:
         rows = "".join(f"{name},{year},{year % 7}\n" for name in "ab" for year in (1998, 1999))
         found, _ = read(tmp_path, f"unique_id,year,y\n{rows}")
@@ -249,10 +277,11 @@ class TestRowsAsSeries:
         assert read(tmp_path, "H1,5,7\nH2,6,8\n")[1] == []
 
     def test_a_first_one_that_counts_is_told(self, tmp_path: Path) -> None:
-        found, notes = read(tmp_path, "store,1,2,3\nnorth,5,6,7\nsouth,6,8,9\n")
-        assert len(found) == 3
-        counts = "store, whose numbers count from 1, is read as a series; delete it if it names"
-        assert notes == [f"{tmp_path}/x.csv: line 1: {counts} columns"]
+        counts = "store, whose numbers count up by 1, is read as a series; delete it if it names"
+        for names in ("1,2,3", "2000,2001,2002"):
+            found, notes = read(tmp_path, f"store,{names}\nnorth,5,6,7\nsouth,6,8,9\n")
+            assert len(found) == 3
+            assert notes == [f"{tmp_path}/x.csv: line 1: {counts} columns"]
         assert read(tmp_path, "1,2,3\n2,3,4\n")[1] == []
 
 

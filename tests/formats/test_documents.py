@@ -89,6 +89,15 @@ def test_a_word_document_is_its_paragraphs(name: str) -> None:
     assert corpus.notes == ()
 
 
+def test_the_guides_above_words_of_all_chapters_are_counted() -> None:
+    ruby = "<ruby>東<rt>ひがし</rt></ruby>"
+    chapters = {f"OEBPS/text/ch{number}.xhtml": page(f"今{ruby}へ") for number in ("1", " 2")}
+    write("a.epub", PAGE_FILES | chapters)
+    corpus = read_corpus(["a.epub"])
+    assert corpus.text == "今東へ\n今東へ\n"
+    assert corpus.notes == ("a.epub: left out 2 phonetic guides above words",)
+
+
 def test_the_guides_above_words_are_left_out_of_a_word_document() -> None:
     """They stand before the words that they belong to."""
     ruby = "<w:ruby><w:rt><w:r><w:t>ひがし</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>東</w:t></w:r>"

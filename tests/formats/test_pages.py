@@ -59,8 +59,6 @@ def test_a_page_is_its_text(name: str) -> None:
 @pytest.mark.parametrize(
     ("markup", "text"),
     [
-        ("<ruby><rb>東</rb><rp>(</rp><rt>ひがし</rt><rp>)</rp></ruby>へ", "東(ひがし)へ"),
-        ("<ruby><rbc><rb>東</rb></rbc><rtc><rt>とう</rt></rtc></ruby>へ", "東とうへ"),
         ("in <st1:city>Rome</st1:city>,<o:p></o:p> she <nobr>said</nobr>", "in Rome, she said"),
         ("a <my-word>red</my-word> car", "a red car"),
         ("an <svg><title>x</title><g><path/></g></svg> arrow", "an arrow"),
@@ -77,18 +75,38 @@ def test_only_blocks_end_a_line(markup: str, text: str) -> None:
     assert text_of("a.html") == f"{text}\nSo\nit\nends.\nb\nc\n"
 
 
+@pytest.mark.parametrize(
+    ("ruby", "count"),
+    [
+        ("<ruby><rb>東</rb><rp>(</rp><rt>ひがし</rt><rp>)</rp></ruby>", 1),
+        ("<ruby><rbc><rb>東</rb></rbc><rtc><rt>とう</rt></rtc><rtc>east</rtc></ruby>", 1),
+        ("<ruby>東<rp>(</rp><rt>と<b>う</b></rt><rp>)</rp><rt>east</rt></ruby>", 2),
+        ("<ruby>東<rp>(<rt>ひがし<rp>)</ruby>", 1),
+        ("<ruby>東<rt>ひがし", 1),
+    ],
+)
+def test_the_guides_above_words_are_left_out_of_a_page(ruby: str, count: int) -> None:
+    """They stood in the middle of words. Their ends may be left out."""
+    Path("a.html").write_text(f"<p>今{ruby}</p>へ<rb>b</rb>")
+    corpus = read_corpus(["a.html"])
+    assert corpus.text == "今東\nへb\n"
+    plural = "s" * (count > 1)
+    assert corpus.notes == (f"a.html: left out {count} phonetic guide{plural} above words",)
+
+
 @given(st.lists(st.integers(0, len(PAGE)), max_size=20))
 def test_a_page_may_come_in_any_parts(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(PAGE)]
     parts = [PAGE[a:b] for a, b in pairwise(places)]
-    assert "".join(pages.text_of("x", parts)) == TEXT
+    assert "".join(pages.text_of("x", parts, pages.Guides())) == TEXT
 
 
 @given(st.lists(st.text("ab &<>\"'é\n\t;#", min_size=1), max_size=5))
 def test_what_was_written_comes_back(paragraphs: list[str]) -> None:
     markup = "".join(f"<p>{html.escape(p)}</p>" for p in paragraphs)
     wanted = [" ".join(p.split()) for p in paragraphs]
-    assert "".join(pages.text_of("x", [markup])) == "".join(f"{p}\n" for p in wanted if p)
+    found = pages.text_of("x", [markup], pages.Guides())
+    assert "".join(found) == "".join(f"{p}\n" for p in wanted if p)
 
 
 def test_a_comment_without_an_end_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,7 +210,7 @@ def test_names_of_columns_may_have_spaces_around_them() -> None:
 
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
 def test_a_first_line_may_name_the_separator(sign: str) -> None:
-    for line in (f"sep={sign}\n", f'"sep={sign}"\r\n'):
+    for line in (f"sep={sign}\n", f'"sep={sign}"\r\n', f"\nsep={sign}\n\n  \n"):
         Path("a.csv").write_text(f"\ufeff{line}n{sign}text\n1{sign}one\n2{sign}two\n")
         found = read_corpus(["a.csv"])
         assert found.text == "one\ntwo"

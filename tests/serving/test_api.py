@@ -361,7 +361,18 @@ def test_a_key_an_origin_and_a_name_that_are_allowed(trained_home: Path) -> None
         ("--allow-host", "Box.lan:8765", "give box.lan"),
         ("--allow-host", "http://box.lan/", "give box.lan"),
         ("--allow-host", "bücher.lan", "give xn--bcher-kva.lan"),
-        ("--allow-host", "*.lan", "give a name alone, such as box.example.org"),
+        *(
+            ("--allow-host", value, "give a name alone, such as box.example.org")
+            for value in ("*.lan", "", "box ", "a b")
+        ),
+        *(
+            ("--allow-origin", value, "give one such as https://example.org")
+            for value in ("", "http://a b")
+        ),
+        *(
+            ("--allow-host", value, "leave it out")
+            for value in ("::1", "[::1]", "[::1]:80", "fe80::1", "127.0.0.1")
+        ),
     ],
 )
 def test_names_that_no_request_would_have_are_refused_when_the_server_starts(

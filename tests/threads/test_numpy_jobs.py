@@ -11,6 +11,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from charrnn.threads.numpy_jobs import results_of
+from charrnn.threads.side_by_side import run_side_by_side
 
 pytestmark = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2 if hasattr(os, "sched_getaffinity") else False,
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    """Whatever this machine's quota is."""
+    monkeypatch.setattr("charrnn.threads.numpy_jobs.usable_processors", lambda: 2)
 
 
 def product_threads() -> set[int]:
@@ -68,18 +70,33 @@ def test_jobs_of_a_second_caller_are_done_one_after_the_other() -> None:
         assert product_threads() == {2}
 
 
+def test_where_no_helper_is_to_be_had_products_keep_their_threads() -> None:
+    found = list[set[int]]()
+
+    def work(share: int) -> None:
+        if share:
+            found.extend(results_of(lambda _: product_threads(), [0, 1]))
+
+    with threadpool_limits(2, "blas"):
+        assert run_side_by_side(work, [0, 1], lambda: None)
+    assert found == [{2}, {2}]
+
+
 def test_after_a_job_that_fails_no_other_is_begun_and_the_error_is_raised() -> None:
     begun, meeting = list[int](), threading.Barrier(2, timeout=60)
+    caller, helpers = threading.current_thread(), list[threading.Thread]()
 
     def work(job: int) -> None:
         begun.append(job)
+        if threading.current_thread() is not caller:
+            helpers.append(threading.current_thread())
         meeting.wait()
-        if job == 9:
-            raise ValueError("job 9")
-        time.sleep(0.2)
+        if threading.current_thread() is not caller:
+            raise ValueError("a helper's job")
+        helpers[0].join(60)  # until it has failed
 
     with threadpool_limits(2, "blas"):
-        with pytest.raises(ValueError, match="job 9"):
+        with pytest.raises(ValueError, match="a helper's job"):
             results_of(work, range(10))
         assert product_threads() == {2}
     assert sorted(begun) == [8, 9]

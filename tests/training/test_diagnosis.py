@@ -188,6 +188,16 @@ def test_a_text_that_is_known_by_heart_is_no_noise() -> None:
     assert "overfits" in advice(found, 30)
 
 
+def test_a_learning_rate_that_is_too_high_is_not_called_noise() -> None:
+    """Its losses stay above those of a guess by frequency, which noise comes down to."""
+    above = [(3.62, 3.4), (3.65, 3.38), (3.44, 3.39), (3.41, 3.385), (3.37, 3.386)]
+    found = for_language(metrics(*above), 30, 3.2, "--minutes")
+    assert found == (
+        "it predicts no better than by chance (3.20 nats, a guess by frequency): another "
+        "--learning-rate, most likely a lower one, would help unless the text is noise"
+    )
+
+
 def test_a_run_that_still_learns_how_often_each_character_comes_is_not_over_noise() -> None:
     found = metrics((LEVEL + 0.5, LEVEL + 0.4), (LEVEL + 0.3, LEVEL + 0.2))
     assert "still falling" in advice(found, 30)

@@ -67,9 +67,33 @@ def test_a_report_keeps_to_the_minutes(
     assert finished.report
     assert finished.report.count >= AT_ONCE
     assert (finished.report.count == 30) == whole
+    left = 30 - finished.report.count
+    late = (f"there was no time for the other {left} of 30 validation examples",)
+    assert finished.report.notes == (() if whole else late)
     assert finished.seconds == machine.seconds
     piece = seconds * 4 * AT_ONCE
     assert machine.seconds <= 1.04 * 60 * MINUTES + piece
+
+
+def test_a_run_for_minutes_that_is_over_reports_on_all(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing else is waited for, and there are no minutes left to keep to."""
+    machine, predict = Machine(monkeypatch), Translator.predict
+
+    def slow(model: Translator, texts: Sequence[str], num_beams: int = 4) -> Any:
+        machine.work(0.06 * len(texts) * num_beams)
+        return predict(model, texts, num_beams=num_beams)
+
+    monkeypatch.setattr(Translator, "predict", slow)
+    path, settings = tmp_path / "model", SMALL | {"batch_size": 2, "val_frac": 1 / 3}
+    show(train(pairs, out=path, minutes=MINUTES, **settings))
+    said = capsys.readouterr().err
+    assert "of 30 validation examples\n" in said
+    show(resume(path))
+    said = capsys.readouterr().err
+    assert "on 30 validation examples: " in said
+    assert "no time" not in said
 
 
 def test_a_run_of_updates_reports_on_all_and_tells_how_far_it_is(

@@ -8,6 +8,7 @@ from charrnn.config import Reading
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, cleaned, document
 from charrnn.formats.markup import xml
+from charrnn.formats.markup.html import Guides
 
 __all__ = ["texts"]
 
@@ -30,11 +31,11 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
 
 
 def _text(package: xml.Package, notes: list[str]) -> Iterator[str]:
-    dropped = guides = 0
+    dropped, guides = 0, Guides()
     for event, name, element in package.walk("word/document.xml"):
         if event == "start":
             is_guide = name == GUIDE
-            guides += is_guide and not dropped
+            guides.count += is_guide and not dropped
             dropped += dropped > 0 or name in DROPPED or is_guide
         elif dropped:
             dropped -= 1
@@ -44,6 +45,4 @@ def _text(package: xml.Package, notes: list[str]) -> Iterator[str]:
             yield SPECIAL[name]
         elif name == "p":
             yield "\n"
-    if guides:
-        plural = "s" * (guides > 1)
-        notes.append(f"left out {guides:,} phonetic guide{plural} above words")
+    notes += guides.notes()

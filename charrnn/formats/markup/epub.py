@@ -12,7 +12,7 @@ from charrnn.decoding.cleaning import Cleaner
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, document
 from charrnn.formats.markup import xml
-from charrnn.formats.markup.html import text_of
+from charrnn.formats.markup.html import Guides, text_of
 
 __all__ = ["texts"]
 
@@ -33,11 +33,11 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:  # noqa: ARG001
 
 def _chapters(name: str, package: xml.Package, notes: list[str]) -> Iterator[str]:
     """The text of each chapter."""
-    cleaner = Cleaner()
+    cleaner, guides = Cleaner(), Guides()
     for page in _pages(package):
-        text = "".join(text_of(name, [_decoded(package, page)]))
+        text = "".join(text_of(name, [_decoded(package, page)], guides))
         yield cleaner.feed(text, last=True)
-    notes += cleaner.notes()
+    notes += [*cleaner.notes(), *guides.notes()]
 
 
 def _pages(package: xml.Package) -> Iterator[str]:

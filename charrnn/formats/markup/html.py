@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from charrnn.config import Reading
 from charrnn.decoding.containers import Source
 from charrnn.decoding.pieces import Piece, cleaned, document, parts
 from charrnn.errors import BadDataError
+from charrnn.words import counted
 
-__all__ = ["text_of", "texts"]
+__all__ = ["Guides", "text_of", "texts"]
 
 DROPPED = frozenset({"annotation", "annotation-xml", "script", "style", "template", "title"})
-# What stands on lines of its own; all else is within one, as browsers have it.
+# What says how the words below it are said, and what ends it; its own end may be left out.
+GUIDES = frozenset({"rp", "rt", "rtc"})
+BASES = frozenset({"rb", "rbc", "ruby"})
+# What stands on lines of its own: blocks, and what is put into a text, such as forms and films. All
+# else is within a line.
 BLOCKS = frozenset(
     [
         *("address", "article", "aside", "blockquote", "body", "br", "button", "canvas", "caption"),
@@ -32,6 +38,18 @@ SPACE = re.compile(r"[ \t\n\r\f]+")
 LONGEST = 1 << 24  # characters of a tag or a comment
 
 
+@dataclass
+class Guides:
+    """Counts the guides to how words are said, which stand above these and are left out."""
+
+    count: int = 0
+
+    def notes(self) -> list[str]:
+        """What to say of them, if there are any."""
+        found = f"left out {counted(self.count, 'phonetic guide')} above words"
+        return [found] if self.count else []
+
+
 def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """The text of a page.
 
@@ -40,13 +58,19 @@ def texts(source: Source, reading: Reading) -> Iterator[Piece]:
     """
     notes: list[str] = []
     markup = parts(source.name, source.stream, reading, notes)
-    text = cleaned(text_of(source.name, markup), notes)  # again: &#13; is a CR
+    text = cleaned(_text(source.name, markup, notes), notes)  # again: &#13; is a CR
     yield from document(source.name, text, notes)
 
 
-def text_of(name: str, markup: Iterable[str]) -> Iterator[str]:
+def _text(name: str, markup: Iterable[str], notes: list[str]) -> Iterator[str]:
+    guides = Guides()
+    yield from text_of(name, markup, guides)
+    notes += guides.notes()
+
+
+def text_of(name: str, markup: Iterable[str], guides: Guides) -> Iterator[str]:
     """The text of a page whose markup comes in parts."""
-    page = _Page()
+    page = _Page(guides)
     for part in markup:
         page.feed(part)
         if len(page.rawdata) > LONGEST:
@@ -59,8 +83,9 @@ def text_of(name: str, markup: Iterable[str]) -> Iterator[str]:
 class _Page(HTMLParser):
     """Collects the text of a page, as it is parsed."""
 
-    def __init__(self) -> None:
+    def __init__(self, guides: Guides) -> None:
         super().__init__(convert_charrefs=True)
+        self._guides, self._in_guide = guides, False
         self._ready: list[str] = []
         self._begun = False  # whether the line has any text yet
         self._gap = ""  # white space that counts only if text follows on the line
@@ -79,8 +104,17 @@ class _Page(HTMLParser):
             self._ready.append("\n")
         self._begun, self._gap = False, ""
 
+    def _guide(self, tag: str, begins: bool) -> None:
+        """Begin or end a guide, if a tag does."""
+        if tag in GUIDES and begins:
+            self._in_guide = True
+            self._guides.count += tag == "rt" and not self._dropped
+        elif tag in GUIDES | BASES | BLOCKS:
+            self._in_guide = False
+
     def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
         """Begin a line for a block."""
+        self._guide(tag, True)
         if tag in DROPPED:
             self._dropped += 1
         elif tag in CELLS:
@@ -91,6 +125,7 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """End the line of a block."""
+        self._guide(tag, False)
         if tag in DROPPED:
             self._dropped = max(0, self._dropped - 1)
         elif tag in BLOCKS:
@@ -99,7 +134,7 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Add text; white space is one space, except where it is preformatted."""
-        if self._dropped:
+        if self._dropped or self._in_guide:
             return
         if self._preformatted:
             self._ready.append(self._gap + data)

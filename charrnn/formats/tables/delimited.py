@@ -77,7 +77,7 @@ class Widths:
             return []
         return [
             f"its rows have {least} to {most} cells, {most} first in line {self._counts[most]:,}; "
-            "put cells that contain the separator in quotation marks"
+            "put any cells that contain the separator in quotation marks"
         ]
 
 
@@ -113,14 +113,14 @@ def cells(
     if first.startswith(BOM):
         first = first[1:]
         notes.append("dropped the byte-order mark")
-    while first and not first.strip():
+    named: re.Match[str] | None = None
+    while first and (not first.strip() or (not named and (named := SEPARATED.fullmatch(first)))):
         first = next(found, "")
         before += 1
     usual = "," if source.file_name.lower().endswith(".csv") else "\t"
-    if named := SEPARATED.fullmatch(first):
-        notes.append(f"left out its first line, {first.strip()}, which names what separates cells")
-        first = next(found, "")
-        before += 1
+    if named:
+        line = named[0].strip()
+        notes.append(f"left out its first line, {line}, which names what separates cells")
     start, is_whole = [first], False
     fitting = [named[1]] if named else _fitting(first, is_header, usual)
     if len(fitting) > 1:
@@ -273,9 +273,10 @@ def _records(
     for line, row in rows:
         if not header:
             header = row if column in row else [cell.strip() for cell in row]
-            start = source.stream.head.decode(reading.encoding, "replace")
-            if column not in header and (below := line_with([column], start)):
-                raise MissingColumnError(*titled(name, column, below))
+            if column not in header:
+                start = source.stream.head.decode(reading.encoding, "replace")
+                if below := line_with([column], start):
+                    raise MissingColumnError(*titled(name, column, below))
             refuse_doubled(name, header, [column])
         elif any(row[len(header) :]):
             raise longer(name, line, row, header)

@@ -40,10 +40,17 @@ def for_language(metrics: Sequence[Evaluation], max_epochs: int, chance: float, 
     is_short = _is_short(last, max_epochs)
     if best.val_nats < PERFECT:
         return "it predicts the validation text without a mistake: nothing is left to learn from it"
-    if not is_falling and last.step >= TRIED_UPDATES and _is_noise(best, chance):
+    # A text that is known by heart costs less than chance, if only in training.
+    above = min(best.val_nats, best.train_nats) - chance
+    if not is_falling and last.step >= TRIED_UPDATES and above > -CLEAR:
+        why = "the text looks like noise, of which a longer run learns no more"
+        if above > CLEAR:
+            why = (
+                "another --learning-rate, most likely a lower one, would help unless the text is "
+                "noise"
+            )
         return (
-            f"it predicts no better than by chance ({chance:.2f} nats, a guess by frequency): "
-            "the text looks like noise, of which a longer run learns no more"
+            f"it predicts no better than by chance ({chance:.2f} nats, a guess by frequency): {why}"
         )
     if last.val_nats > best.val_nats + CLEAR and last.train_nats < best.train_nats:
         return (
@@ -114,11 +121,6 @@ def _for_score(
 def _none_has(labels: Sequence[str]) -> str:
     named = printable(first_few(labels))
     return f"no validation example has the label{'s' * (len(labels) > 1)} {named}"
-
-
-def _is_noise(best: Evaluation, chance: float) -> bool:
-    """Whether no text is known better than by chance: one that is known by heart is no noise."""
-    return min(best.val_nats, best.train_nats) > chance - CLEAR
 
 
 def _is_short(last: Evaluation, max_epochs: int) -> bool:

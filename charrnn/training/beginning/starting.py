@@ -212,12 +212,11 @@ class StoppedRun:
         learner.prepare()
         summary = f"resumed after {run.progress.step:,} of {config.steps:,} updates"
         yield _started(learner, recorder, self.notes, summary)
-        deadline = deadline_of(learner, recorder)
         if is_over(learner, recorder) and not recorder.is_due(learner):
             advice = _over(self.place, self.data.kind)
-            yield from reported(learner, recorder, deadline, advice)
+            yield from reported(learner, recorder, None, advice)
         else:
-            yield from loop(learner, recorder, deadline)
+            yield from loop(learner, recorder, deadline_of(learner, recorder))
 
 
 def _over(place: Place, task: TaskRecord | None) -> str:

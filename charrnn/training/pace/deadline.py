@@ -49,8 +49,8 @@ class Deadline:
         self.max_steps = max_steps
         self.evaluation = evaluation
         self.pace = self.saving = 0.0
-        self._paces: list[float] = []  # of one span after the other, since the last correction
-        self._step, self._begin = step, begin  # where the present span began
+        self._paces: list[float] = []  # of one span after the other, since it began
+        self.begin(step, begin)
 
     def evaluated(self, seconds: float, saving: float, waited: float) -> None:
         """Note how long an evaluation took.
@@ -66,9 +66,10 @@ class Deadline:
             self.evaluation = (seconds - waited) / self.pace
 
     def begin(self, step: int, seconds: float) -> None:
-        """Forget how fast the run was: from now on, its updates are computed in another way."""
+        """Forget how fast the run was, as where its updates are now computed in another way."""
         self._paces.clear()
-        self._step, self._begin = step, seconds
+        self._first = step
+        self._step, self._begin = step, seconds  # where the present span began
 
     def updated(self, step: int, seconds: float, config: TrainConfig) -> bool:
         """Note that `step` updates are made after so many seconds of the run.
@@ -101,8 +102,7 @@ class Deadline:
         span = max(MIN_SPAN, SPAN * self.seconds, self.pace)
         wanted = max(MIN_SPANS, round(LOOK_BACK * min(left, expected) / span))
         paces = self._paces[-wanted:]
-        planned = config.corrections[-1].step if config.corrections else 0
-        is_half_over = 2 * (step - planned) >= config.steps - planned
+        is_half_over = 2 * (step - self._first) >= config.steps - self._first
         if len(paces) < max(MIN_SPANS, wanted // 2) and not is_half_over:
             return config.steps
         pace = statistics.median(paces)  # what disturbs a few spans counts for nothing
@@ -113,7 +113,7 @@ class Deadline:
         early = late if config.corrections else early + self.evaluation * pace
         if -early <= missed <= late:
             return config.steps
-        self._paces.clear()
+        self.begin(step, seconds)
         possible = range(step, max(step, self.max_steps) + 1)
         affordable = bisect.bisect_right(
             possible, left / pace, key=lambda steps: self._cost(step, steps, config.eval_every)

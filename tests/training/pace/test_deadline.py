@@ -371,6 +371,22 @@ def test_how_fast_a_run_was_in_other_threads_counts_no_more() -> None:
     assert steps == pytest.approx(300 + 40 / 0.05, abs=2)
 
 
+@pytest.mark.parametrize("begins_anew", [False, True], ids=["resumed", "other-threads"])
+@given(first=st.integers(50, 900), late=st.integers(1, 9), extra=st.floats(0.0, 1.0))
+def test_one_disturbed_update_after_a_new_beginning_corrects_nothing(
+    begins_anew: bool, first: int, late: int, extra: float
+) -> None:
+    """However much of the run is over: as little is known of its speed as at its start."""
+    config, now = msgspec.structs.replace(CONFIG, eval_every=CONFIG.steps), first * 0.06
+    deadline = Deadline(60.0, 10**9, 0.0, *(() if begins_anew else (first, now)))
+    if begins_anew:
+        deadline.begin(first, now)
+    for step in range(first + 1, config.steps + 1):
+        now += 0.06 + (extra if step == first + late else 0.0)
+        if deadline.updated(step, now, config):
+            assert deadline.steps(step, now, config) == config.steps
+
+
 @pytest.mark.parametrize("saving", [0.05, 0.15, 0.4])
 def test_there_is_time_for_the_last_save(saving: float) -> None:
     for seconds in (10.0, 180.0):
