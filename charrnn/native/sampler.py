@@ -59,8 +59,6 @@ class NativeSampler:
         bounds = tuple(layer.bound for layer in packed.layers[1:])
         self.shape = Shape(packed.cell, hidden, packed.vocab_size, skips, bounds)
         self._state = [np.array(part, np.float32, order="C") for part in state]  # (L, B, H) each
-        if len(self._state) == 1:
-            self._state.append(self._state[0])
         bytes_ = intrinsics.in_bytes(self._state[0], 1.0, packed.centre)  # (L, B, H)
         self._bytes = np.stack([bytes_, bytes_], 1)  # (L, 2, B, H): before and after a step
         self._parity = 0  # which of the two is before
@@ -76,9 +74,7 @@ class NativeSampler:
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these sequences; one that is named twice is there twice."""
-        h, c = self._state
-        self._state = [np.ascontiguousarray(h[:, rows])]
-        self._state.append(self._state[0] if c is h else np.ascontiguousarray(c[:, rows]))
+        self._state = [np.ascontiguousarray(part[:, rows]) for part in self._state]
         self._bytes = np.ascontiguousarray(self._bytes[:, :, rows])
         self._inputs = np.ascontiguousarray(self._inputs[:, rows])
         self._outputs = np.ascontiguousarray(self._outputs[:, rows])
@@ -87,10 +83,8 @@ class NativeSampler:
         """Go on with the sequences of another sampler of the same weights, too."""
         assert other.packed is self.packed, "they are of one model"
         theirs = other._bytes if other._parity == self._parity else other._bytes[:, ::-1]
-        h, c = self._state
-        self._state = [np.concatenate([h, other._state[0]], 1)]
-        together = self._state[0] if c is h else np.concatenate([c, other._state[1]], 1)
-        self._state.append(together)
+        pairs = zip(self._state, other._state, strict=True)
+        self._state = [np.concatenate(pair, 1) for pair in pairs]
         self._bytes = np.concatenate([self._bytes, theirs], 2)
         self._inputs = np.concatenate([self._inputs, other._inputs], 1)
         self._outputs = np.concatenate([self._outputs, other._outputs], 1)
@@ -163,7 +157,7 @@ class NativeSampler:
             "head": packed.head,
             "head_bias": packed.head_bias,
             "h": self._state[0],
-            "memory": self._state[1],
+            "memory": self._state[-1],  # of a cell without one it is the same, and not written
             "bytes": self._bytes,
             "inputs": self._inputs,
             "outputs": self._outputs,
