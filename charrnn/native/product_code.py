@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.threads import thread_count, thread_number
@@ -49,7 +48,7 @@ def rows_code(columns: int) -> Code:
 
     with code.loop(product.begin, end, BLOCK) as first:
         # Those that `multiply` takes: a block stays in the cache while all weights pass.
-        product.begin, product.end = first, intrinsics.minimum(first + BLOCK, end)
+        product.begin, product.end = first, (first + BLOCK).minimum(end)
         with code.loop(0, code["N"] // width) as panel:
             weights = code["weights"] + panel * words * (width * 4)
             zeros = [code.vector(0.0)] * columns
@@ -89,7 +88,7 @@ class _Sums:
         self.panels = self.strip + DEPTH * strip * 2
         begin, end = code.share(code["B"], strip, thread, threads)
         with code.loop(0, code["R"], DEPTH) as first:
-            words = (intrinsics.minimum(first + DEPTH, code["R"]) - first) // 2
+            words = ((first + DEPTH).minimum(code["R"]) - first) // 2
             self.pack_panels(first, words)
             with code.loop(begin, end, strip) as row:
                 self.pack_strip(first, words, row)

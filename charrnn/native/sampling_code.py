@@ -291,7 +291,7 @@ class SamplingCode:
             reached = uniform * intrinsics.broadcast_float(code, weights + (width - 1) * 4)
             # With NaN among the sums, too, the id stays within the vocabulary.
             count = intrinsics.count_up_to(code, weights, width, reached)
-            token = intrinsics.minimum(count, vocab - 1)
+            token = count.minimum(vocab - 1)
             intrinsics.store_integer(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, token)
             excess = intrinsics.broadcast_float(code, logits + token * 4) - peak
             intrinsics.store_float(code, code["excess"] + here, excess)

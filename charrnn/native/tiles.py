@@ -155,8 +155,8 @@ class Tiles:
         self.begin, self.end = code.constant(0), code["B"]
         self.row = code.constant(0)
         self.tiles = (self.end + (ROWS - 1)) // ROWS
-        some = intrinsics.at_least(1, self.tiles)  # of no lanes there are no tiles
-        self.rows = intrinsics.at_least(1, (self.end + some - 1) // some)
+        some = self.tiles.maximum(1)  # of no lanes there are no tiles
+        self.rows = ((self.end + some - 1) // some).maximum(1)
         self.configuration = intrinsics.memory(code, 64)
         self.sums = intrinsics.memory(code, 2 * columns * TILE)  # (32 lanes, columns, 16)
 
@@ -199,9 +199,9 @@ class Tiles:
             with code.loop(begin, end, count) as tile:
                 first = tile * self.rows
                 last = self.end - self.rows  # where a full tile can begin
-                lanes = [intrinsics.minimum(first + self.rows * r, last) for r in range(count)]
+                lanes = [(first + self.rows * r).minimum(last) for r in range(count)]
                 self._store_sums(x, weights, words, lanes)
-                stop = intrinsics.minimum(first + self.rows * count, self.end)
+                stop = (first + self.rows * count).minimum(self.end)
                 with code.loop(first, stop) as lane:
                     at = self.sums + (lane - lanes[0]) * (self.columns * ROW)
                     sums = [code.load(at + c * ROW, "fp32") for c in range(self.columns)]

@@ -23,7 +23,6 @@ except (ImportError, OSError):  # see `machine`
     pass
 
 __all__ = [
-    "at_least",
     "barrier",
     "broadcast_float",
     "count_up_to",
@@ -35,7 +34,6 @@ __all__ = [
     "maximum",
     "maximum_of_lanes",
     "memory",
-    "minimum",
     "running_sum",
     "store_bytes",
     "store_float",
@@ -225,21 +223,6 @@ def store_integer(code: Code, address: Int, value: Int) -> None:
     """A 64-bit integer to memory."""
     build = code.builder
     build.store(value.value, build.inttoptr(address.value, I64.as_pointer()), align=8)
-
-
-def minimum(one: Int, other: Int | int) -> Int:
-    """The smaller of two integers."""
-    build, code = one.code.builder, one.code
-    limit = code.constant(other).value
-    smaller = build.icmp_signed("<", one.value, limit)
-    return Int(code, build.select(smaller, one.value, limit))
-
-
-def at_least(limit: int, number: Int) -> Int:
-    """The larger of two integers."""
-    build, code = number.code.builder, number.code
-    smaller = build.icmp_signed("<", number.value, code.constant(limit).value)
-    return Int(code, build.select(smaller, code.constant(limit).value, number.value))
 
 
 def memory(code: Code, size: int) -> Int:

@@ -96,9 +96,7 @@ class Code:
         count = self.constant(count)
         units = (count + (unit - 1)) // unit
         begin, end = (units * k // threads * unit for k in (thread, thread + 1))
-        build = self.builder
-        beyond = build.icmp_signed(">", end.value, count.value)
-        return begin, Int(self, build.select(beyond, count.value, end.value))
+        return begin, end.minimum(count)
 
     @contextmanager
     def loop(self, start: Int | int, stop: Int | int, step: int = 1) -> Iterator[Int]:
