@@ -48,12 +48,10 @@ class NativeSampler:
     Args:
         packed: the weights.
         state: arrays (L, B, H) to begin from; copied.
-        threads: how many run the code; None for as many as make it faster.
     """
 
-    def __init__(self, packed: PackedWeights, state: State, threads: int | None = None) -> None:
+    def __init__(self, packed: PackedWeights, state: State) -> None:
         self.packed = packed
-        self.threads = threads
         _, batch, hidden = state[0].shape
         skips = tuple(layer.skip for layer in packed.layers)
         bounds = tuple(layer.bound for layer in packed.layers[1:])
@@ -169,13 +167,11 @@ class NativeSampler:
         return arrays
 
     def _shares(self, batch: int) -> list[Share]:
-        if self.threads is not None:
-            return shares_of_work(batch, self.threads)
         large = self.packed.largest_layer >= SHARED_LAYER_BYTES
         return shares_of_work(batch, usable_processors(), share_units=large)
 
 
-def shares_of_work(batch: int, threads: int, *, share_units: bool = True) -> list[Share]:
+def shares_of_work(batch: int, threads: int, *, share_units: bool) -> list[Share]:
     """How threads divide the work on some sequences, as evenly as they can.
 
     Args:
