@@ -34,7 +34,7 @@ from charrnn.native import processor
 from charrnn.native.code.machine import add_symbol
 from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
 from charrnn.native.processor import Target, panel_blocks, vector_width
-from charrnn.native.training_code import BACKWARD, FORWARD, backward_code, forward_code
+from charrnn.native.training_code import BACKWARD, FORWARD, LayerShape, backward_code, forward_code
 from charrnn.text.tokenizer import CharTokenizer
 
 PACKAGES = (
@@ -83,14 +83,16 @@ def layer(cell: CellName) -> dict[str, Floats]:
     values: dict[str, object] = {"T": T, "B": B, "hs": hs, "memory": memory, "kept": kept}
     weights = packed(a["w_hh"], gates)
     forward = values | {"weights": weights, **{k: a[k] for k in ("gx", "b_ih", "b_hh")}}
-    call(forward_code(cell, H, "fp32", False, panel_blocks(gates, H)), FORWARD, forward)
+    shape = LayerShape(cell, H, "fp32", by_id=False, blocks=panel_blocks(gates, H))
+    call(forward_code(shape), FORWARD, forward)
     d = {"dhs": (T, B, gates * H), "d_h": (B, H), "d_memory": (B, H)}
     d |= {"d_rows": (1, gates * H), "db_hh": (gates * H,)}
     slopes = {name: np.zeros(shape, np.float32) for name, shape in d.items()}
     slopes["dxs"] = np.zeros_like(slopes["dhs"]) if rule.split else slopes["dhs"]
     transposed = packed(np.ascontiguousarray(a["w_hh"].T), 1)
     back = values | slopes | {"weights": transposed, "d_out": a["d_out"], "V": 1}
-    call(backward_code(cell, H, "fp32", False, panel_blocks(1, H)), BACKWARD, back)
+    shape = shape._replace(blocks=panel_blocks(1, H))
+    call(backward_code(shape), BACKWARD, back)
     return a | slopes | {"hs": hs, "memory": memory.copy()}
 
 

@@ -17,7 +17,7 @@ from charrnn.native import tiles
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tiles import Tiles
-from charrnn.native.training_code import Backward, Forward
+from charrnn.native.training_code import Backward, Forward, LayerShape
 from tests import amx
 from tests.conftest import Processor
 from tests.native.assembly import assembly
@@ -48,7 +48,7 @@ def test_the_code_multiplies_in_tiles(
     """As for a processor that has them, whatever this one is."""
     processor(SAPPHIRE_RAPIDS)
     blocks = tiles.panel_blocks(CELLS[cell].gates if kind is Forward else 1, 1024, threads=1)
-    code = kind(cell, 1024, "tiles", by_id=True, blocks=blocks).code
+    code = kind(LayerShape(cell, 1024, "tiles", by_id=True, blocks=blocks)).code
     lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
     names = [line[0] for line in lines]
     assert names.count("ldtilecfg") == names.count("tilerelease") == 1
