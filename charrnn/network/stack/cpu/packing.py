@@ -43,7 +43,6 @@ def _pairs(weights: Tensor) -> Tensor:
     assert weights.is_contiguous(), "weights or their transpose"
     inputs, units = weights.shape
     words = weights.new_empty(inputs // 2, units, dtype=torch.int32)
-    team.prepare()
     arguments = [inputs, units, weights.data_ptr(), words.data_ptr()]
-    team.run(pairs_code(), arguments, torch.get_num_threads())
+    team.run(pairs_code, arguments, torch.get_num_threads())
     return words

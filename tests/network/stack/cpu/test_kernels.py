@@ -290,7 +290,7 @@ def test_tanh_and_sigmoid_are_those_of_pytorch() -> None:
         value = code.load(code["x"] + k * 4, "fp32")
         code.store(code["x"] + k * 4, value.tanh() * 2.0 + value.sigmoid(), "fp32")
     y = x.clone()
-    team.run(code.compile(), [y.data_ptr(), len(y)], 1)
+    team.run(code.compile, [y.data_ptr(), len(y)], 1)
     torch.testing.assert_close(y, 2 * x.tanh() + x.sigmoid(), atol=1e-6, rtol=0)
 
 
@@ -301,7 +301,7 @@ def test_bfloat16_are_rounded_to_the_nearest() -> None:
     code = machine.Code("rounding", ["x", "y", "count"])
     with code.loop(0, code["count"], code.lanes) as k:
         code.store(code["y"] + k * 2, code.load(code["x"] + k * 4, "fp32"), "bf16")
-    team.run(code.compile(), [x.data_ptr(), y.data_ptr(), len(y)], 1)
+    team.run(code.compile, [x.data_ptr(), y.data_ptr(), len(y)], 1)
     assert torch.equal(y, x.bfloat16())
 
 
