@@ -31,6 +31,7 @@ from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.models.model import Model
 from charrnn.native import processor
+from charrnn.native.code import machine
 from charrnn.native.code.machine import add_symbol
 from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
 from charrnn.native.processor import Target, panel_blocks, vector_width
@@ -62,8 +63,7 @@ def call(address: int, names: tuple[str, ...], values: dict[str, object]) -> Non
     """Run compiled code on arrays and numbers."""
     given = [values.get(name, 0) for name in names]
     numbers = [v.ctypes.data if isinstance(v, np.ndarray) else v for v in given]
-    array = (ctypes.c_int64 * len(names))(*numbers)
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(array))
+    machine.run(address, numbers)
 
 
 def layer(cell: CellName) -> dict[str, Floats]:

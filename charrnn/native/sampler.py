@@ -8,7 +8,6 @@ The weights are bytes, see `byte_weights`; all else is in floats, by the rules i
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.native.byte_weights import PackedWeights
-from charrnn.native.code import intrinsics
+from charrnn.native.code import intrinsics, machine
 from charrnn.native.sampling_code import (
     DRAW_ARGUMENTS,
     SEQUENCES_AT_ONCE,
@@ -135,9 +134,7 @@ class NativeSampler:
         # The arrays must live on while a thread works, also if an interrupt has ended the caller.
         def run(share: Share, _kept_alive: object = arrays) -> None:
             given = values | share._asdict()
-            call = (ctypes.c_int64 * len(names))(*(given[name] for name in names))
-            function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_address(self.shape))
-            function(ctypes.addressof(call))
+            machine.run(code_address(self.shape), [given[name] for name in names])
 
         def release_waiting() -> None:
             sync[1] = 1

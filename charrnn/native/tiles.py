@@ -24,7 +24,7 @@ import numpy as np
 
 from charrnn.errors import warn
 from charrnn.native import processor
-from charrnn.native.code import intrinsics
+from charrnn.native.code import intrinsics, machine
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
@@ -103,9 +103,8 @@ def trial_product(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.
     packed = split.transpose(0, 3, 1, 4, 2)  # (tiles, columns, 16 words, units, two k)
     numbers = [_bfloat16(x), _bfloat16(packed)]
     found = np.zeros((lanes, columns * WORDS), np.float32)
-    call = (ctypes.c_int64 * 4)(lanes, *(array.ctypes.data for array in (*numbers, found)))
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(product_code(words, columns))
-    function(ctypes.addressof(call))
+    arguments = [lanes, *(array.ctypes.data for array in (*numbers, found))]
+    machine.run(product_code(words, columns), arguments)
     return found, x @ weights.reshape(2 * words, -1)
 
 

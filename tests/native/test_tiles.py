@@ -14,6 +14,7 @@ import pytest
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import tiles
+from charrnn.native.code import machine
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tiles import Tiles
@@ -34,8 +35,7 @@ def test_a_processor_has_tiles_if_it_multiplies_bfloat16_in_them() -> None:
 def run(function: int, *arguments: int | np.ndarray) -> None:
     """Call code with integers and with the addresses of arrays."""
     values = [x.ctypes.data if isinstance(x, np.ndarray) else x for x in arguments]
-    call = (ctypes.c_int64 * len(values))(*values)
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)(ctypes.addressof(call))
+    machine.run(function, values)
 
 
 @pytest.mark.skipif(

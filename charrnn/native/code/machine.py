@@ -11,6 +11,7 @@ LLVM compiles them for this processor. llvmlite is optional: see `processor`.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ try:
 except (ImportError, OSError):  # then `processor.target` is None, and no code is made
     pass
 
-__all__ = ["Code", "Numbers", "add_symbol", "compiler", "load", "size"]
+__all__ = ["Code", "Numbers", "add_symbol", "compiler", "load", "run", "size"]
 
 Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
 
@@ -235,6 +236,12 @@ def load(object_code: bytes, name: str) -> int:
     engine.finalize_object()
     _ENGINES.append(engine)
     return int(engine.get_function_address(name))
+
+
+def run(address: int, arguments: Sequence[int]) -> None:
+    """Call the function at an address, with the values of its arguments in their order."""
+    array = (ctypes.c_int64 * len(arguments))(*arguments)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(array))
 
 
 def compiler() -> tuple[object, ...]:
