@@ -26,7 +26,7 @@ from safetensors.numpy import load_file, save_file
 
 from charrnn.arrays import Floats
 from charrnn.cells.gradients import RULES
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.models.model import Model
@@ -119,7 +119,7 @@ def sampled(cell: CellName) -> float:
     random = np.random.default_rng(4)
     weights = {
         name: random.normal(0, 0.1, shape).astype(np.float32)
-        for name, shape in weight_shapes(config).items()
+        for name, shape in shapes_of(config).items()
     }
     model = Model(config, CharTokenizer("".join(map(chr, range(97, 97 + V)))), weights)
     worst = 0.0

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from charrnn.cells.layout import parameter_count, weight_shapes
+from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import parameter_count
 from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.clock import Stopwatch
@@ -139,7 +140,7 @@ def measured_speed(
     text = np.zeros(plan.train_tokens, np.uint8)
     vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
     task = LanguageModelling(text, text[:9], vocabulary)
-    operations = 6 * parameter_count(weight_shapes(model))
+    operations = 6 * parameter_count(shapes_of(model))
     config = schedule(plan, TIMED_UPDATES)
     try:
         learner = Learner(task, model, config)
