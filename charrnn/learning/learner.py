@@ -151,31 +151,6 @@ class Learner:
         own = self.updates.state or self.ranks.own(self.task.start(self.network, self.config))
         return self.ranks.whole(own)
 
-    @property
-    def loss(self) -> Tensor:
-        """Nats per token of the last update."""
-        return self.updates.loss
-
-    @property
-    def grad_norm(self) -> Tensor:
-        """Of the last update, before clipping."""
-        return self.updates.grad_norm
-
-    @property
-    def skipped(self) -> int:
-        """Updates that were not made because a gradient was not finite."""
-        return self.updates.skipped
-
-    @property
-    def skipped_in_row(self) -> int:
-        """How many of these there were since the last that was made."""
-        return self.updates.skipped_in_row
-
-    @property
-    def loss_count(self) -> float:
-        """How much `mean_loss` would average: batches of the usual size, if there is one."""
-        return self.updates.loss_count
-
     def mean_loss(self) -> float:
         """Nats per token, over all that was predicted in the updates since this was last asked."""
         mean = float(self.updates.loss_sum) / (self.updates.loss_count or 1.0)
@@ -195,11 +170,11 @@ class Learner:
         state = self.whole_state() or ()
         for part, values in zip(self.network.rnn.cell.state, state, strict=bool(state)):
             arrays[f"state.{part}"] = values
-        grad_norm = self.grad_norm.nan_to_num(0.0, 0.0, 0.0)  # of an update that was left out
         scalars = {
             "updates": self.optimizer.updates,
             "loss_sum": self.updates.loss_sum,
-            "grad_norm": grad_norm,
+            # Not finite if the last update was left out.
+            "grad_norm": self.updates.grad_norm.nan_to_num(0.0, 0.0, 0.0),
         }
         arrays |= {name: value.view(1) for name, value in scalars.items()}
         return {
@@ -222,10 +197,8 @@ class Learner:
         updates = self.updates
         names = [f"state.{part}" for part in self.network.rnn.cell.state]
         updates.state = self.ranks.own(tuple(given[n] for n in names if n in given) or None)
-        updates.loss_sum, updates.grad_norm = (
-            given["loss_sum"].view(()),
-            given["grad_norm"].view(()),
-        )
+        updates.loss_sum = given["loss_sum"].view(())
+        updates.grad_norm = given["grad_norm"].view(())
         updates.loss_count = progress.loss_count
         updates.loss = updates.loss_sum / (updates.loss_count or 1.0)  # until there is another
         updates.skipped, updates.skipped_in_row = progress.skipped

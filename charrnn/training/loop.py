@@ -166,6 +166,6 @@ class _Ticks:
 def _progress(learner: Learner) -> Progress:
     return Progress(
         step=learner.step,
-        train_nats=float(learner.loss),
+        train_nats=float(learner.updates.loss),
         tokens_per_second=learner.tokens_per_second,
     )

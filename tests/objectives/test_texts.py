@@ -304,7 +304,7 @@ def test_the_training_loss_is_the_mean_over_all_that_was_predicted(name: str) ->
         learner.update()
         losses.append(float(learner.updates.loss))
     assert len(set(numbers)) > 1
-    assert learner.loss_count == pytest.approx(sum(numbers))
+    assert learner.updates.loss_count == pytest.approx(sum(numbers))
     assert learner.mean_loss() == pytest.approx(np.average(losses, weights=numbers), rel=1e-5)
 
 
