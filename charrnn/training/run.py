@@ -217,8 +217,8 @@ class Run:
 
     def _continue(self, prepared: StoppedRun) -> None:
         """Be where a run was stopped."""
-        self.evaluations = list(prepared.evaluations)
-        self._step, self._steps = prepared.step, prepared.steps
+        self.evaluations = list(prepared.progress.metrics)
+        self._step, self._steps = prepared.progress.step, prepared.config.steps
 
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
@@ -332,11 +332,9 @@ def _stopped(place: Place, sources: Sources | None) -> StoppedRun:
         data=data,
         origin=progress.origin if origin.is_gone else origin,  # where it was may be still there
         place=place,
-        step=progress.step,
-        steps=record.training.steps,
         model=record.model,
-        evaluations=progress.metrics,
-        batch_size=record.training.batch_size,
+        config=record.training,
+        progress=progress,
         notes=data.notes + earlier.moved(progress, record.training),
     )
 

@@ -34,11 +34,10 @@ from charrnn.folder.record import (
     CHECKPOINTS,
     FORMAT_VERSION,
     TASK_FORMAT_VERSION,
-    Evaluation,
     ModelFolder,
     ModelRecord,
 )
-from charrnn.folder.resuming import read_run
+from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
@@ -88,9 +87,8 @@ class NewRun:
     @property
     def facts(self) -> dict[str, str]:
         """What it is, for people: label to value."""
-        found = card.corpus(self.data.corpus, self.data.kind)
-        found |= {"settings": self.plan.reasons}
-        return found | _parameters(self.plan.model, self.data.kind)
+        kind, settings = self.data.kind, {"settings": self.plan.reasons}
+        return card.corpus(self.data.corpus, kind) | settings | _parameters(self.plan.model, kind)
 
     @property
     def _name(self) -> str:
@@ -166,29 +164,29 @@ class StoppedRun:
         data: what is learnt from.
         origin: where it was read.
         place: of the model folder.
-        step, steps: updates made so far, and in all.
-        model: the shape of the network.
-        batch_size: how many rows an update reads.
-        evaluations: those made so far.
+        model, config: the settings of the network, and of its training.
+        progress: how far it has come.
         notes: what was changed in the text, for the user to know.
     """
 
     data: Data
     origin: Origin
     place: Place
-    step: int
-    steps: int
     model: ModelConfig
-    batch_size: int
-    evaluations: tuple[Evaluation, ...]
+    config: TrainConfig
+    progress: RunProgress
     notes: tuple[str, ...]
+
+    @property
+    def batch_size(self) -> int:
+        """How many rows an update reads."""
+        return self.config.batch_size
 
     @property
     def facts(self) -> dict[str, str]:
         """What it is, for people: label to value."""
-        found = card.corpus(self.data.corpus, self.data.kind)
-        found |= {"cell": card.network(self.model)}
-        return found | _parameters(self.model, self.data.kind)
+        kind, cell = self.data.kind, {"cell": card.network(self.model)}
+        return card.corpus(self.data.corpus, kind) | cell | _parameters(self.model, kind)
 
     def start(self) -> Generator[Event]:
         """Go on training.
