@@ -109,8 +109,18 @@ def train(
     origin = origin_of(corpus, reading)
     request = Request(corpus, reading, work, bases, budget, settings, tokenizer)
     data, plan = prepare(request)
-    notes, seconds = (*data.notes, *plan.notes), clock.now() - begin
-    new = NewRun(data, origin, plan, budget, bases, place, notes, seconds)
+    new = NewRun(
+        data=data,
+        origin=origin,
+        model=plan.model,
+        settled=plan,
+        reasons=plan.reasons,
+        budget=budget,
+        bases=bases,
+        place=place,
+        notes=(*data.notes, *plan.notes),
+        seconds=clock.now() - begin,
+    )
     return Run(new, corpus if isinstance(corpus, Corpus) else None)
 
 
