@@ -121,7 +121,7 @@ def train(
         notes=(*data.notes, *plan.notes),
         seconds=clock.now() - begin,
     )
-    return Run(new, corpus if isinstance(corpus, Corpus) else None)
+    return Run(new, corpus)
 
 
 @checked
@@ -136,10 +136,7 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
     given = None if sources is None else _corpus(sources)
-    stopped = _stopped(Place.of(find_model(model)), given)
-    if given is not None and not isinstance(given, Corpus) and not stopped.origin.is_gone:
-        given = stopped.origin.sources  # from any working directory
-    return Run(stopped, given)
+    return Run(_stopped(Place.of(find_model(model)), given), given)
 
 
 def _corpus(sources: str | Path | Sources) -> Sources:
@@ -191,7 +188,9 @@ class Run:
         self._about = prepared.facts
         # The losses of a forecaster are errors, in units of a series' own.
         self._nats = "" if isinstance(prepared.data.kind, Forecast) else " nats"
-        self._sources = sources  # where the text is, if the folder does not tell
+        origin = prepared.origin  # which is found from any working directory
+        found = None if origin.is_gone else origin.sources
+        self._sources = sources if isinstance(sources, Corpus) else found
         self._sample = ""  # of the last evaluation
         self._is_over = False
 
@@ -378,8 +377,7 @@ def _again(
 ) -> Run:
     """The run that does what an earlier one did; see `earlier.repeated`."""
     corpus = None if sources is None else _corpus(sources)
-    own = corpus if isinstance(corpus, Corpus) else None
-    return Run(earlier.repeated(folder, corpus, reading, out, starts), own)
+    return Run(earlier.repeated(folder, corpus, reading, out, starts), corpus)
 
 
 def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:
