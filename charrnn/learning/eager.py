@@ -55,7 +55,7 @@ class EagerUpdates:
         self.task, self.network = task, network
         self.optimizer, self.config, self.ranks = optimizer, config, ranks
         self.usual, self.bf16 = usual, bf16
-        self.device = next(network.parameters()).device
+        self.device = network.device
         self.generator = torch.Generator(self.device)
         self.state: State | None = None
         self.loss: Tensor
