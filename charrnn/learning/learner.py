@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import safetensors.numpy
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from charrnn.arrays import Weights
 from charrnn.cells.rules import State
-from charrnn.config import EngineName, ModelConfig, TrainConfig
+from charrnn.config import EngineName, ModelConfig, Numbers, TrainConfig
 from charrnn.errors import first_line
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_device, choose_precision, keep_bits
+from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision, keep_bits
 from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
 from charrnn.learning.hardware.threads import in_threads, thread_count
 from charrnn.learning.optimizer import AdamW, learning_rate
@@ -76,7 +76,7 @@ class Learner:
         self.notes: tuple[str, ...] = ()
         self.compute(config.engine, self.precision)
 
-    def compute(self, engine: EngineName, precision: Literal["fp32", "bf16"]) -> None:
+    def compute(self, engine: EngineName, precision: Numbers) -> None:
         """Compute the next updates in this way, from an empty state; before `prepare`.
 
         An engine that this machine lacks is replaced, and `notes` says so.
@@ -85,8 +85,7 @@ class Learner:
         self.network.compute(engine)
         assert isinstance(self.updates, EagerUpdates), "a graph computes as it was recorded"
         self.updates.bf16, self.updates.state = precision == "bf16", None
-        dtype = torch.bfloat16 if self.updates.bf16 else torch.float32
-        model = self.network.config
+        model, dtype = self.network.config, DTYPES[precision]
         # Other tasks' batches need not be equally large.
         lanes = self.config.batch_size // self.ranks.count if self.task.kind is None else None
         able = candidates(model.cell, model.hidden_size, self.device, dtype, lanes=lanes)

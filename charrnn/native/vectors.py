@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from charrnn.native.code.machine import Code, Numbers
+from charrnn.config import Numbers
+from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
 
 __all__ = ["Vectors"]

@@ -15,8 +15,9 @@ import ctypes
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
+from charrnn.config import Numbers
 from charrnn.native import processor
 from charrnn.native.code.values import Int, Vector
 
@@ -27,9 +28,7 @@ try:
 except (ImportError, OSError):  # then `processor.target` is None, and no code is made
     pass
 
-__all__ = ["Code", "Numbers", "add_symbol", "compiler", "load", "run", "size"]
-
-Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
+__all__ = ["Code", "add_symbol", "compiler", "load", "run", "size"]
 
 
 def add_symbol(name: str, address: int | None) -> None:
@@ -38,7 +37,7 @@ def add_symbol(name: str, address: int | None) -> None:
 
 
 def size(numbers: Numbers) -> int:
-    """Bytes that a stored number takes."""
+    """Bytes that a stored number takes; in registers all have 4."""
     return 2 if numbers == "bf16" else 4
 
 

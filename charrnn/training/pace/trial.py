@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from charrnn.cells.heads import GRAMS, shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import Budget, EngineName
+from charrnn.config import Budget, EngineName, Numbers
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_device, choose_precision
+from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
@@ -57,10 +57,6 @@ NAMES: dict[EngineName, str] = {
     "torch": "PyTorch's layers",
     "loops": "PyTorch's operations",
 }
-
-
-Numbers = Literal["fp32", "bf16"]
-DTYPES: dict[Numbers, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Way(NamedTuple):
