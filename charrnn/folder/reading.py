@@ -81,7 +81,7 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
             which a relative name is looked up, was deleted.
         UsageError: if there is a revision, but of no model on the hub.
     """
-    if isinstance(model, str) and is_on_hub(model):
+    if is_on_hub(model):
         return download(model, revision, MODEL_FILES)
     if revision is not None:
         found = f"revision is {revision!r}, but {model} is not on the hub"
