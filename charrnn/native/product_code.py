@@ -58,7 +58,7 @@ def rows_code(columns: int) -> Code:
 
 @compiled_once
 def pairs_code() -> Code:
-    """The code that packs x (K, N), bfloat16, as words (K/2, N), with the arguments `PAIRS`."""
+    """The address of what packs x (K, N), bfloat16, as words (K/2, N); arguments `PAIRS`."""
     code = Code("pairs_of_rows", PAIRS)
     begin, end = code.share(code["K"] // 2, 1, thread_number(code), thread_count(code))
     with code.loop(begin, end) as k, code.loop(0, code["N"], code.lanes) as column:
@@ -68,7 +68,7 @@ def pairs_code() -> Code:
 
 @compiled_once
 def sums_code(columns: int, strip: int) -> Code:
-    """That of sums += xᵀ · y, with the arguments `SUMS`; B is M, which the threads divide.
+    """The address of sums += xᵀ · y, with the arguments `SUMS`; B is M, which the threads divide.
 
     x (R, B) and y (R, N) are bfloat16, the sums (B, N) floats. R is even, B whole strips. `room` is
     what each thread needs to pack N + `strip` columns of `DEPTH` rows.

@@ -6,7 +6,7 @@ A tile is a register of up to 16 rows of 64 bytes. One instruction multiplies tw
 
 x and the weights are bfloat16, of the weights two neighbouring k side by side; the sums are floats.
 Charrnn's authors seldom have a processor with tiles, and run the code where their instructions are
-emulated. So tiles count as there only if they have multiplied right: see `available`.
+emulated. So tiles count as available only once they have multiplied correctly: see `available`.
 
 Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2: LDTILECFG,
 TILELOADD, TDPBF16PS, TILESTORED.

@@ -131,7 +131,7 @@ class Forward(_Build):
             self.product.wait()
 
     def biases(self, panel: Int) -> list[Vector]:
-        """Those of a panel, with which its sums start."""
+        """The biases of a panel: its sums start with them."""
         code, first = self.code, panel * self.width
         return [
             code.load(code["b_hh"] + (first + (g * self.hidden_size + u * code.lanes)) * 4, "fp32")

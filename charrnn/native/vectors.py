@@ -35,7 +35,7 @@ class Vectors:
         self.row = thread
 
     def panels(self, count: int) -> tuple[Int, Int]:
-        """Those of this thread: all, of its lanes."""
+        """The panels of this thread: all of them, for its own lanes."""
         return self.code.constant(0), self.code.constant(count)
 
     def wait(self) -> None:

@@ -52,7 +52,7 @@ def share_processors() -> None:
 
 
 def processors() -> set[int]:
-    """Those that this process may run on, by their numbers."""
+    """The processors that this process may run on, by number."""
     found = getattr(os, "sched_getaffinity", None)
     return found(0) if found else set(range(os.cpu_count() or 1))
 

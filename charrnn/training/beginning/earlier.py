@@ -85,7 +85,7 @@ def _where(
     sources: Sources | None,
     reading: Reading | None,
 ) -> tuple[Sources, Reading, tuple[str, ...]]:
-    """Where the text of a run is and how it is read, and what is otherwise where it goes on."""
+    """Where the text of a run is and how it is read, and what is different where it goes on."""
     try:
         progress = read_run(folder).progress
     except MissingInputError:

@@ -45,7 +45,7 @@ class Usage(NamedTuple):
 
 
 def usage() -> Usage:
-    """That of now."""
+    """What has been used of the processors up to now."""
     return Usage(
         moment=time.perf_counter(),  # the processor seconds below are real, whatever `clock` says
         own=time.process_time(),

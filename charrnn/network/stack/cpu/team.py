@@ -5,8 +5,8 @@
 They are PyTorch's own where it brings GNU's OpenMP, as on Linux: two pools of threads would fight
 for the cores. OpenMP may give fewer threads than were asked for, in a parallel region of its own or
 by `OMP_THREAD_LIMIT`; the code divides its work among those that there are. Elsewhere the threads
-are Python's. Of those that cannot be started, another does the share, afterwards. So code whose
-threads wait for each other runs in one thread there.
+are Python's. If one can't be started, another does its share afterwards. So code whose threads wait
+for each other runs in one thread there.
 """
 
 from __future__ import annotations

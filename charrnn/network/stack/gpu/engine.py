@@ -51,7 +51,7 @@ def fits(cell: CellName, hidden_size: int, lanes: int | None, device: torch.devi
 
 @cache
 def works(device: int) -> bool:
-    """Whether a small layer is computed there, and right, with a warning if not."""
+    """Whether a small layer is computed there correctly, with a warning if not."""
     able = torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
     if not able or not driver.available():
         return False
@@ -87,7 +87,7 @@ def _is_right(device: torch.device) -> bool:
 
 @cache
 def limits(device: int) -> Limits:
-    """Those of a GPU."""
+    """What a GPU has room for."""
     found = torch.cuda.get_device_properties(device)
     shared: int = found.shared_memory_per_block_optin  # type: ignore[attr-defined]
     return Limits(found.multi_processor_count, shared)
