@@ -19,7 +19,7 @@ from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision, keep_bits
 from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
-from charrnn.learning.hardware.threads import in_threads, thread_count
+from charrnn.learning.hardware.threads import in_threads, threads_at
 from charrnn.learning.optimizer import AdamW, learning_rate
 from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
@@ -121,7 +121,7 @@ class Learner:
         self.ranks.tell(Update())
         rate = learning_rate(self.step, self.config)
         batch, key = self._batch(), (self.config.seed, self.step + 1)
-        with in_threads(thread_count(self.step, self.config)):
+        with in_threads(threads_at(self.step, self.config)):
             self.updates.run(batch, rate, key)
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
@@ -150,7 +150,7 @@ class Learner:
         own = self.updates.state or self.ranks.own(self.task.start(self.network, self.config))
         return self.ranks.whole(own)
 
-    def mean_loss(self) -> float:
+    def take_mean_loss(self) -> float:
         """Nats per token, over all that was predicted in the updates since this was last asked."""
         mean = float(self.updates.loss_sum) / (self.updates.loss_count or 1.0)
         self.updates.clear_losses()

@@ -31,7 +31,7 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
-from charrnn.learning.hardware.threads import each_in_threads, thread_count
+from charrnn.learning.hardware.threads import each_in_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.learning.task import Scored, Scoring, Task
@@ -130,7 +130,7 @@ class Recorder:
         updates, norm = learner.updates, float(learner.updates.grad_norm)
         if not updates.loss_count and not self.metrics:
             raise diverged(learner)  # no update could be made
-        train_nats = learner.mean_loss() if updates.loss_count else self.metrics[-1].train_nats
+        train_nats = learner.take_mean_loss() if updates.loss_count else self.metrics[-1].train_nats
         if not math.isfinite(scored.nats + train_nats):
             raise diverged(learner)
         return Evaluation(
@@ -146,7 +146,7 @@ class Recorder:
             tokens_per_second=learner.tokens_per_second,
         )
 
-    def correct(self, learner: Learner, steps: int) -> Corrected:
+    def change_steps(self, learner: Learner, steps: int) -> Corrected:
         """Change how many updates there will be, and save that before the next of them is made.
 
         So a run goes on with the same corrections whenever it is killed, and can be made again.
@@ -160,7 +160,7 @@ class Recorder:
         self._change(learner, steps=steps, corrections=corrections)
         return _corrected(learner.config)[-1]
 
-    def share(self, learner: Learner, threads: int) -> None:
+    def change_threads(self, learner: Learner, threads: int) -> None:
         """Change in how many threads updates are computed; saved likewise.
 
         Raises:
@@ -281,7 +281,7 @@ class Recorder:
         if seconds > CLOSING_SECONDS:
             return
         scoring = Scoring(self.task, learner.network)
-        for _ in each_in_threads(thread_count(learner.step, learner.config), scoring):
+        for _ in each_in_threads(threads_at(learner.step, learner.config), scoring):
             pass
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):

@@ -86,7 +86,7 @@ def test_they_are_those_of_single_operations(
     arrays = graph.tensors()
     for name, values in eager.tensors().items():
         np.testing.assert_allclose(arrays[name], values, rtol=2e-4, atol=2e-5, err_msg=name)
-    assert graph.mean_loss() == pytest.approx(eager.mean_loss(), rel=1e-5)
+    assert graph.take_mean_loss() == pytest.approx(eager.take_mean_loss(), rel=1e-5)
     assert graph.updates.loss_count == 0
 
 
