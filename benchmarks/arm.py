@@ -35,7 +35,13 @@ from charrnn.native.code import machine
 from charrnn.native.code.machine import add_symbol
 from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
 from charrnn.native.processor import Target, panel_blocks, vector_width
-from charrnn.native.training_code import BACKWARD, FORWARD, LayerShape, backward_code, forward_code
+from charrnn.native.training_code import (
+    BACKWARD,
+    FORWARD,
+    LayerShape,
+    backward_address,
+    forward_address,
+)
 from charrnn.text.tokenizer import CharTokenizer
 
 PACKAGES = (
@@ -84,7 +90,7 @@ def layer(cell: CellName) -> dict[str, Floats]:
     weights = packed(a["w_hh"], gates)
     forward = values | {"weights": weights, **{k: a[k] for k in ("gx", "b_ih", "b_hh")}}
     shape = LayerShape(cell, H, "fp32", by_id=False, blocks=panel_blocks(gates, H))
-    call(forward_code(shape), FORWARD, forward)
+    call(forward_address(shape), FORWARD, forward)
     d = {"dhs": (T, B, gates * H), "d_h": (B, H), "d_memory": (B, H)}
     d |= {"d_rows": (1, gates * H), "db_hh": (gates * H,)}
     slopes = {name: np.zeros(shape, np.float32) for name, shape in d.items()}
@@ -92,7 +98,7 @@ def layer(cell: CellName) -> dict[str, Floats]:
     transposed = packed(np.ascontiguousarray(a["w_hh"].T), 1)
     back = values | slopes | {"weights": transposed, "d_out": a["d_out"], "V": 1}
     shape = shape._replace(blocks=panel_blocks(1, H))
-    call(backward_code(shape), BACKWARD, back)
+    call(backward_address(shape), BACKWARD, back)
     return a | slopes | {"hs": hs, "memory": memory.copy()}
 
 

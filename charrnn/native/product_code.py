@@ -18,19 +18,19 @@ from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.vectors import Vectors
 
-__all__ = ["DEPTH", "STRIPS", "pairs_code", "rows_code", "sums_code"]
+__all__ = ["DEPTH", "STRIPS", "pairs_address", "rows_address", "sums_address"]
 
 ROWS = ("B", "K", "N", "x", "weights", "y")
 PAIRS = ("K", "N", "x", "words")
 SUMS = ("R", "B", "N", "x", "y", "sums", "room")
 
 BLOCK = 64  # rows that are multiplied by all weights before the next are
-DEPTH = 256  # rows of a block of `sums_code`
+DEPTH = 256  # rows of a block of `sums_address`
 STRIPS = (64, 32)  # columns of x that are packed at a time, the faster first
 
 
 @compiled_once
-def rows_code(columns: int) -> Code:
+def rows_address(columns: int) -> Code:
     """The address of y = x · w, with the arguments `ROWS`; B is R.
 
     x (B, K) and y (B, N) are bfloat16. The weights are packed in panels (N/(C·W), K/2 words, C, W),
@@ -57,7 +57,7 @@ def rows_code(columns: int) -> Code:
 
 
 @compiled_once
-def pairs_code() -> Code:
+def pairs_address() -> Code:
     """The address of what packs x (K, N), bfloat16, as words (K/2, N); arguments `PAIRS`."""
     code = Code("pairs_of_rows", PAIRS)
     begin, end = code.share(code["K"] // 2, 1, thread_number(code), thread_count(code))
@@ -67,7 +67,7 @@ def pairs_code() -> Code:
 
 
 @compiled_once
-def sums_code(columns: int, strip: int) -> Code:
+def sums_address(columns: int, strip: int) -> Code:
     """The address of sums += xᵀ · y, with the arguments `SUMS`; B is M, which the threads divide.
 
     x (R, B) and y (R, N) are bfloat16, the sums (B, N) floats. R is even, B whole strips. `room` is
@@ -77,7 +77,7 @@ def sums_code(columns: int, strip: int) -> Code:
 
 
 class _Sums:
-    """See `sums_code`."""
+    """See `sums_address`."""
 
     def __init__(self, columns: int, strip: int) -> None:
         self.code = code = Code("sums_of_rows", SUMS)

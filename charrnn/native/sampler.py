@@ -24,7 +24,7 @@ from charrnn.native.sampling_code import (
     Shape,
     Share,
     argument_names,
-    code_address,
+    sampling_address,
 )
 from charrnn.threads.quota import usable_processors
 from charrnn.threads.side_by_side import run_side_by_side
@@ -134,7 +134,7 @@ class NativeSampler:
         # The arrays must live on while a thread works, also if an interrupt has ended the caller.
         def run(share: Share, _kept_alive: object = arrays) -> None:
             given = values | share._asdict()
-            machine.run(code_address(self.shape), [given[name] for name in names])
+            machine.run(sampling_address(self.shape), [given[name] for name in names])
 
         def release_waiting() -> None:
             sync[1] = 1

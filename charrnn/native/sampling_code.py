@@ -38,7 +38,7 @@ __all__ = [
     "Shape",
     "Share",
     "argument_names",
-    "code_address",
+    "sampling_address",
 ]
 
 SEQUENCES_AT_ONCE = 4  # that share each load of weights
@@ -94,7 +94,7 @@ def argument_names(layers: int) -> list[str]:
 
 
 @compiled_once
-def code_address(shape: Shape) -> Code:
+def sampling_address(shape: Shape) -> Code:
     """The address of the code for models of a shape."""
     return SamplingCode(shape).code
 

@@ -42,7 +42,7 @@ __all__ = [
     "granted",
     "multiply_right",
     "panel_blocks",
-    "product_code",
+    "product_address",
     "trial_product",
 ]
 
@@ -104,7 +104,7 @@ def trial_product(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.
     numbers = [_bfloat16(x), _bfloat16(packed)]
     found = np.zeros((lanes, columns * WORDS), np.float32)
     arguments = [lanes, *(array.ctypes.data for array in (*numbers, found))]
-    machine.run(product_code(words, columns), arguments)
+    machine.run(product_address(words, columns), arguments)
     return found, x @ weights.reshape(2 * words, -1)
 
 
@@ -114,7 +114,7 @@ def _bfloat16(numbers: np.ndarray) -> np.ndarray:
 
 
 @compiled_once
-def product_code(words: int, columns: int) -> Code:
+def product_address(words: int, columns: int) -> Code:
     """The address of a product of B lanes by a panel of weights, with sums (B, columns, 16)."""
     code = Code("product", ["B", "x", "weights", "sums"])
     product = Tiles(code, columns, code.constant(0), code.constant(1))

@@ -25,7 +25,7 @@ from charrnn.native.code.values import Int, Vector
 from charrnn.native.tiles import Tiles
 from charrnn.native.vectors import Vectors
 
-__all__ = ["Backward", "Forward", "LayerShape", "Product", "backward_code", "forward_code"]
+__all__ = ["Backward", "Forward", "LayerShape", "Product", "backward_address", "forward_address"]
 
 # How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16.
 Product = Literal["fp32", "bf16", "tiles"]
@@ -53,13 +53,13 @@ class LayerShape(NamedTuple):
 
 
 @compiled_once
-def forward_code(shape: LayerShape) -> Code:
+def forward_address(shape: LayerShape) -> Code:
     """The address of the forward pass, with the arguments `FORWARD`."""
     return Forward(shape).code
 
 
 @compiled_once
-def backward_code(shape: LayerShape) -> Code:
+def backward_address(shape: LayerShape) -> Code:
     """The address of the backward pass, with the arguments `BACKWARD`."""
     return Backward(shape).code
 

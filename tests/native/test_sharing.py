@@ -15,7 +15,7 @@ from charrnn.config import CellName
 from charrnn.native import sampler
 from charrnn.native.processor import Target
 from charrnn.native.sampler import shares_of_work
-from charrnn.native.sampling_code import SEQUENCES_AT_ONCE, code_address
+from charrnn.native.sampling_code import SEQUENCES_AT_ONCE, sampling_address
 from tests.conftest import Processor
 from tests.native.examples import (
     BATCHES,
@@ -105,11 +105,11 @@ def test_a_failure_in_one_thread_ends_both_and_the_next_draw_is_right(
         if here == (fails == "this thread"):
             time.sleep(0.05)
             raise KeyboardInterrupt
-        return code_address(*arguments)
+        return sampling_address(*arguments)
 
     for _ in range(3):
         with monkeypatch.context() as patch:
-            patch.setattr(sampler, "code_address", failing)
+            patch.setattr(sampler, "sampling_address", failing)
             with in_threads(2), pytest.raises(KeyboardInterrupt):
                 draw(model, state, 200)
         with in_threads(2):

@@ -101,7 +101,7 @@ def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Em
     x = np.zeros((lanes, 2 * words), np.uint16)
     weights = np.zeros((words, columns, tiles.WORDS, 2), np.uint16)
     sums = np.ones((lanes, columns, tiles.WORDS), np.float32)
-    run(tiles.product_code(words, columns), lanes, x, weights, sums)
+    run(tiles.product_address(words, columns), lanes, x, weights, sums)
     assert (sums == 0).all()
     for array, of_these in ((x, (4, 5)), (weights, (6, 7))):
         begin = array.ctypes.data

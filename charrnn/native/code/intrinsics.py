@@ -266,7 +266,7 @@ def barrier(code: Code, address: Int, threads: Int | int = 2) -> None:
     spins.add_incoming(more, spin)
     build.cbranch(build.icmp_unsigned("<", more, ir.Constant(I64, SPINS)), look, give_way)
     build.position_at_end(give_way)
-    code.function("sched_yield")
+    code.call("sched_yield")
     spins.add_incoming(ir.Constant(I64, 0), give_way)
     build.branch(look)
     build.position_at_end(done)

@@ -86,7 +86,7 @@ class Code:
             function = ir.Function(self.module, kind, name)
         return self.builder.call(function, values)
 
-    def function(self, name: str) -> Int:
+    def call(self, name: str) -> Int:
         """Call a function without arguments that returns a 32-bit integer."""
         number = self.external(name, ir.IntType(32))
         return Int(self, self.builder.zext(number, ir.IntType(64)))

@@ -17,7 +17,7 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.native import processor, tiles
-from charrnn.native.training_code import LayerShape, Product, backward_code, forward_code
+from charrnn.native.training_code import LayerShape, Product, backward_address, forward_address
 from charrnn.network.stack.cpu import team
 from charrnn.network.stack.cpu.packing import in_panels
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
@@ -74,7 +74,7 @@ def forward(
     tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids, _meeting_point(hs))
     shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
     arguments = [steps, batch, *team.addresses(*tensors)]
-    team.run(lambda: forward_code(shape), arguments, torch.get_num_threads(), they_wait=in_tiles)
+    team.run(lambda: forward_address(shape), arguments, torch.get_num_threads(), they_wait=in_tiles)
 
 
 def backward(
@@ -98,7 +98,7 @@ def backward(
     sync = _meeting_point(hs)
     shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
     arguments = [steps, batch, *team.addresses(*tensors), rows, *team.addresses(sync)]
-    team.run(lambda: backward_code(shape), arguments, threads, they_wait=in_tiles)
+    team.run(lambda: backward_address(shape), arguments, threads, they_wait=in_tiles)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 
 

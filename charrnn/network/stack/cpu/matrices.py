@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from charrnn.native import processor, tiles
-from charrnn.native.product_code import DEPTH, STRIPS, rows_code, sums_code
+from charrnn.native.product_code import DEPTH, STRIPS, rows_address, sums_address
 from charrnn.network.stack.cpu import packing, team
 
 __all__ = ["adds_rows", "by_weights", "sum_of_rows", "takes_weights"]
@@ -49,7 +49,7 @@ def by_weights(x: Tensor, w: Tensor) -> Tensor:
     weights = packing.in_panels(w, 1, columns)
     product = x.new_empty(rows, units)
     arguments = [rows, inputs, units, *team.addresses(x, weights, product)]
-    team.run(lambda: rows_code(columns), arguments, torch.get_num_threads())
+    team.run(lambda: rows_address(columns), arguments, torch.get_num_threads())
     return product
 
 
@@ -63,5 +63,5 @@ def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
     room = x.new_empty(threads, (width + strip) * DEPTH)
     arguments = [rows, height, width, *team.addresses(x, y, sums, room)]
     panel = processor.panel_blocks(1, width)
-    team.run(lambda: sums_code(panel, strip), arguments, threads)
+    team.run(lambda: sums_address(panel, strip), arguments, threads)
     return sums

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import torch
 
-from charrnn.native.code.compiled import kept
+from charrnn.native.code.compiled import cached
 
 __all__ = [
     "Code",
@@ -121,7 +121,7 @@ def image(source: str, defines: tuple[str, ...], capability: tuple[int, int]) ->
     version = c_int(), c_int()
     _check_nvrtc(compiler().nvrtcVersion(byref(version[0]), byref(version[1])))
     key = ("nvrtc", version[0].value, version[1].value, options, source)
-    return kept(key, lambda: compile_source(source, options))
+    return cached(key, lambda: compile_source(source, options))
 
 
 def compile_source(source: str, options: Sequence[str]) -> bytes:
