@@ -26,15 +26,22 @@ from safetensors.numpy import load_file, save_file
 
 from charrnn.arrays import Floats
 from charrnn.cells.gradients import RULES
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName, ModelConfig
 from charrnn.models.model import Model
 from charrnn.native import processor
+from charrnn.native.code import machine
 from charrnn.native.code.machine import add_symbol
 from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
 from charrnn.native.processor import Target, panel_blocks, vector_width
-from charrnn.native.training_code import BACKWARD, FORWARD, backward_code, forward_code
+from charrnn.native.training_code import (
+    BACKWARD,
+    FORWARD,
+    LayerShape,
+    backward_address,
+    forward_address,
+)
 from charrnn.text.tokenizer import CharTokenizer
 
 PACKAGES = (
@@ -62,8 +69,7 @@ def call(address: int, names: tuple[str, ...], values: dict[str, object]) -> Non
     """Run compiled code on arrays and numbers."""
     given = [values.get(name, 0) for name in names]
     numbers = [v.ctypes.data if isinstance(v, np.ndarray) else v for v in given]
-    array = (ctypes.c_int64 * len(names))(*numbers)
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(array))
+    machine.run(address, numbers)
 
 
 def layer(cell: CellName) -> dict[str, Floats]:
@@ -83,14 +89,16 @@ def layer(cell: CellName) -> dict[str, Floats]:
     values: dict[str, object] = {"T": T, "B": B, "hs": hs, "memory": memory, "kept": kept}
     weights = packed(a["w_hh"], gates)
     forward = values | {"weights": weights, **{k: a[k] for k in ("gx", "b_ih", "b_hh")}}
-    call(forward_code(cell, H, "fp32", False, panel_blocks(gates, H)), FORWARD, forward)
+    shape = LayerShape(cell, H, "fp32", by_id=False, blocks=panel_blocks(gates, H))
+    call(forward_address(shape), FORWARD, forward)
     d = {"dhs": (T, B, gates * H), "d_h": (B, H), "d_memory": (B, H)}
     d |= {"d_rows": (1, gates * H), "db_hh": (gates * H,)}
     slopes = {name: np.zeros(shape, np.float32) for name, shape in d.items()}
     slopes["dxs"] = np.zeros_like(slopes["dhs"]) if rule.split else slopes["dhs"]
     transposed = packed(np.ascontiguousarray(a["w_hh"].T), 1)
     back = values | slopes | {"weights": transposed, "d_out": a["d_out"], "V": 1}
-    call(backward_code(cell, H, "fp32", False, panel_blocks(1, H)), BACKWARD, back)
+    shape = shape._replace(blocks=panel_blocks(1, H))
+    call(backward_address(shape), BACKWARD, back)
     return a | slopes | {"hs": hs, "memory": memory.copy()}
 
 
@@ -117,7 +125,7 @@ def sampled(cell: CellName) -> float:
     random = np.random.default_rng(4)
     weights = {
         name: random.normal(0, 0.1, shape).astype(np.float32)
-        for name, shape in weight_shapes(config).items()
+        for name, shape in shapes_of(config).items()
     }
     model = Model(config, CharTokenizer("".join(map(chr, range(97, 97 + V)))), weights)
     worst = 0.0

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from charrnn.cells.layout import parameter_count, weight_shapes
+from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import parameter_count
 from charrnn.config import ModelConfig
 
 MODEL = ModelConfig(cell="lstm", vocab_size=65, embed_size=64, hidden_size=1024, num_layers=2)
-PARAMETERS = parameter_count(weight_shapes(MODEL))
+PARAMETERS = parameter_count(shapes_of(MODEL))
 LANES, LENGTH = 128, 128  # of one card
 # Measured on one H200 (benchmarks/NOTES.md): in single operations, as several processes compute,
 # before one kernel ran all steps of a layer; and as a CUDA graph, as one process does.

@@ -157,7 +157,7 @@ def checked_weights(weights: Any, shapes: Mapping[str, tuple[int, ...]]) -> Weig
 
 
 def fix(weights: Weights) -> None:
-    """Let nobody write to these arrays any more; for who alone has them, to spare a copy."""
+    """Let nobody write to these arrays any more; for a caller who alone holds them."""
     for values in weights.values():
         for array in _with_owners(values):
             array.flags.writeable = False

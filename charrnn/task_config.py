@@ -29,7 +29,6 @@ class _Record(
     kw_only=True,
     omit_defaults=True,
     tag_field="name",
-    forbid_unknown_fields=True,
 ):
     """What a model folder says of its task.
 

@@ -31,8 +31,8 @@ def progress_of(learner: Learner) -> RunProgress:
     """What is saved of a learner beside its tensors."""
     return RunProgress(
         step=learner.step,
-        skipped=(learner.skipped, learner.skipped_in_row),
-        loss_count=learner.loss_count,
+        skipped=(learner.updates.skipped, learner.updates.skipped_in_row),
+        loss_count=learner.updates.loss_count,
         training_seconds=learner.seconds,
         seconds=0.0,
         stale=0,

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from charrnn.errors import CannotCreateError, ReadWriteError, UsageError
-from charrnn.outputs import output_file, refuse_inputs
+from charrnn.folder.files import RESUME
+from charrnn.folder.record import MODEL_FILES
+from charrnn.outputs import OF_A_MODEL, output_file, refuse_inputs
 from tests.commands import run, start
 
 OLD, NEW = b"an old page", b"a new page, and a longer one"
@@ -215,6 +217,7 @@ def test_every_file_of_a_model_is_kept_and_there_is_room_for_others(home: Path) 
     for path in files:
         with pytest.raises(UsageError, match="a file of a model"):
             refuse_inputs(path, "--html")
+    assert {*MODEL_FILES, RESUME} == OF_A_MODEL, "those of other tasks too"
     refuse_inputs(model / "page.html", "--html", [model / "page.html", "-", "hf://owner/name"])
     refuse_inputs(home / "README.md", "--html")
 

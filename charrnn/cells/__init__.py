@@ -4,6 +4,6 @@
 
 rules       each cell in six readable lines
 gradients   the same cells forward and backward, for training
-layout      how a language model's weights are named and shaped
+layout      how the weights of a recurrent stack are named and shaped
 heads       the same for every kind of model
 """

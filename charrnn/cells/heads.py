@@ -15,11 +15,9 @@ from __future__ import annotations
 
 from charrnn.cells.layout import (
     EMBEDDING,
-    HEAD_BIAS,
-    HEAD_WEIGHT,
     RECURRENT,
     recurrent_shapes,
-    weight_shapes,
+    refuse_bidirectional,
 )
 from charrnn.cells.rules import CELLS
 from charrnn.config import ModelConfig
@@ -47,17 +45,21 @@ DECODER = "decoder."  # stands before the names of the weights of what writes a 
 Shapes = dict[str, tuple[int, ...]]
 
 
-def shapes_of(config: ModelConfig, task: TaskRecord | None) -> Shapes:
+def shapes_of(config: ModelConfig, task: TaskRecord | None = None) -> Shapes:
     """Name and shape of each weight of a network.
 
     Args:
         config: the shape of its stacks.
         task: what it does; None for a language model.
+
+    Raises:
+        UsageError: for a language model that reads backwards, too.
     """
     width = (1 + config.bidirectional) * config.hidden_size  # D·H
     match task:
         case None:
-            return weight_shapes(config)
+            refuse_bidirectional(config)
+            return encoder_shapes(config) | _linear(config.vocab_size, width)
         case Classify():  # of the maximum and the mean over time
             head = _linear(task.classes, 2 * width) | _table(task.grams, task.classes)
             return encoder_shapes(config) | head
@@ -105,20 +107,14 @@ def _decoder_shapes(config: ModelConfig, reach: int, width: int) -> Shapes:
         **{DECODER + RECURRENT + name: shape for name, shape in stack.items()},
         DECODER + "key.weight": (hidden, width),
     }
-    for name, outputs, inputs in (
-        ("bridge", states * hidden, width),
-        ("move", 2 * reach + 1, hidden),
-        ("out", hidden, width + hidden),
-    ):
-        shapes |= {
-            f"{DECODER}{name}.weight": (outputs, inputs),
-            f"{DECODER}{name}.bias": (outputs,),
-        }
+    shapes |= _linear(states * hidden, width, DECODER + "bridge")
+    shapes |= _linear(2 * reach + 1, hidden, DECODER + "move")
+    shapes |= _linear(hidden, width + hidden, DECODER + "out")
     return shapes | _linear(config.vocab_size, hidden)
 
 
-def _linear(outputs: int, inputs: int) -> Shapes:
-    return {HEAD_WEIGHT: (outputs, inputs), HEAD_BIAS: (outputs,)}
+def _linear(outputs: int, inputs: int, name: str = "head") -> Shapes:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
 def _table(rows: int, outputs: int) -> Shapes:

@@ -22,7 +22,6 @@ __all__ = [
     "parameter_count",
     "recurrent_shapes",
     "refuse_bidirectional",
-    "weight_shapes",
 ]
 
 EMBEDDING = "embedding.weight"  # (V, E)
@@ -79,23 +78,6 @@ def recurrent_shapes(
             b_hh: (rows,),
         }
     return shapes
-
-
-def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each weight of a language model, under PyTorch's names.
-
-    Raises:
-        UsageError: if `config` is of a network that reads backwards too.
-    """
-    refuse_bidirectional(config)
-    hidden = config.hidden_size
-    stack = recurrent_shapes(config.cell, config.embed_size, hidden, config.num_layers)
-    return {
-        EMBEDDING: (config.vocab_size, config.embed_size),
-        **{RECURRENT + name: shape for name, shape in stack.items()},
-        HEAD_WEIGHT: (config.vocab_size, hidden),
-        HEAD_BIAS: (config.vocab_size,),
-    }
 
 
 def parameter_count(shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -133,8 +133,8 @@ def _story(
 
     Adds to `said` what it says of the text.
     """
-    from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
+    from charrnn.text.tokenizer import as_read
 
     corpus = read_corpus(asked.sources, asked.reading)
     say_new(corpus.notes, said)
@@ -199,8 +199,8 @@ def _training_ids(
 
     Says of it what is not yet `said`.
     """
-    from charrnn.evaluation.losses import as_read
     from charrnn.text.corpus import read_corpus
+    from charrnn.text.tokenizer import as_read
 
     known = read_corpus(asked.dynamic, asked.reading)
     say_new(known.notes, said)

@@ -101,7 +101,7 @@ def _read(
     network: CharRNN, ids: Ids, state: tuple[Tensor, ...] | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The losses (T,) of ids (T+1,) but the first, and the state after, cut off from the graph."""
-    device = next(network.parameters()).device
+    device = network.device
     read = torch.from_numpy(ids.astype(np.int64)).to(device)
     logits, after = network(read[None, :-1], state)  # (1, T, V)
     return cross_entropy(logits[0], read[1:], reduction="none"), detach(after)

@@ -30,14 +30,13 @@ from charrnn.scoring.score import Score
 from charrnn.settings import settings_from, takes
 from charrnn.text.records import Records, Text
 from charrnn.text.spool import records_of
-from charrnn.text.tokenizer import Tokenizer, as_trained, same_vocabulary
+from charrnn.text.tokenizer import Tokenizer, as_read, as_trained, same_vocabulary
 from charrnn.use_config import EvalConfig
 
 AnyModel = str | Path | Model | Mixture
 Network: TypeAlias = "CharRNN | Sequence[Network]"  # several are mixed
 
 __all__ = [
-    "as_read",
     "evaluate",
     "load_networks",
     "mixed_surprisals",
@@ -89,11 +88,6 @@ def evaluate(
     return text_score(nats, read, config, tokenizer)
 
 
-def as_read(ids: Ids, reverse: bool) -> Ids:
-    """The tokens (N,) of a text in the order in which models read them."""
-    return ids[::-1].copy() if reverse else ids
-
-
 def load_networks(
     models: Sequence[AnyModel],
 ) -> tuple[Sequence[Network], Tokenizer, bool]:
@@ -131,7 +125,7 @@ def mixed_surprisals(
     text: Text,
     config: EvalConfig,
     training_ids: Ids | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Callable[[int], object] = lambda _: None,
 ) -> Surprisals:
     """What tokens cost, in nats, under the mean of the networks' probabilities.
 
@@ -158,7 +152,7 @@ def mixed_surprisals(
         found = "the text to adapt from has fewer than two tokens that the model knows"
         raise UsageError(found, "name the text that the model was trained on")
     with own_modes():
-        return _mixed(networks, text, config, training_ids, progress or (lambda _: None))
+        return _mixed(networks, text, config, training_ids, progress)
 
 
 def _mixed(

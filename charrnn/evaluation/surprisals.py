@@ -147,7 +147,7 @@ def _windows(
 
 
 def _tensor(values: NDArray[Any], network: CharRNN) -> Tensor:
-    return torch.from_numpy(values).to(next(network.parameters()).device)
+    return torch.from_numpy(values).to(network.device)
 
 
 def targets(text: Text, config: EvalConfig) -> NDArray[np.integer]:

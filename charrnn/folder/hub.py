@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 
 from charrnn.config import HUB
 from charrnn.errors import BadDataError, CharRNNError, MissingInputError, UsageError, first_line
@@ -28,7 +29,7 @@ __all__ = [
 LOG_IN = "log in with `hf auth login`"
 
 
-def is_on_hub(model: object) -> bool:
+def is_on_hub(model: object) -> TypeGuard[str]:
     """Whether a name is that of a model on the hub."""
     return isinstance(model, str) and model.startswith(HUB)
 

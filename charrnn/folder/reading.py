@@ -54,7 +54,6 @@ __all__ = [
     "checked_tokenizer",
     "find_model",
     "is_model",
-    "kept_step",
     "read_folder",
     "read_metrics",
     "read_model",
@@ -82,7 +81,7 @@ def find_model(model: str | Path | None, revision: str | None = None) -> Path:
             which a relative name is looked up, was deleted.
         UsageError: if there is a revision, but of no model on the hub.
     """
-    if isinstance(model, str) and is_on_hub(model):
+    if is_on_hub(model):
         return download(model, revision, MODEL_FILES)
     if revision is not None:
         found = f"revision is {revision!r}, but {model} is not on the hub"
@@ -185,13 +184,8 @@ def checked_tokenizer(path: Path, record: ModelRecord) -> Tokenizer:
     return tokenizer
 
 
-def kept_step(path: Path) -> int | None:
-    """The update after which the weights of the folder were saved; None without weights."""
-    return read_settled(path, lambda: checked_step(path))
-
-
 def checked_step(path: Path) -> int | None:
-    """See `kept_step`; read but once, as by `checked_record`."""
+    """The update after which the weights were saved, None without any; see `checked_record`."""
     try:
         metadata = checked_metadata(path, WEIGHTS)
     except FileNotFoundError:

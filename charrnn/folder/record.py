@@ -167,7 +167,7 @@ class ModelFolder:
         path: where it is.
         record: `config.json`.
         tokenizer: `tokenizer.json`.
-        weights: name to array; see `weight_shapes`.
+        weights: name to array; see `cells.heads.shapes_of`.
         step: the update after which these weights were saved.
         metrics: the evaluations of its training.
         extra: the further files that its task needs, by name.

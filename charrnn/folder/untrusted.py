@@ -49,7 +49,7 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 
 
 def refuse_links(folder: Path, names: Iterable[str]) -> None:
-    """What is shared is in the folder: a link in one from somebody else may lead to any file.
+    """Refuse links out of the folder: in one from somebody else they may lead to any file.
 
     Raises:
         BadDataError: if one of the files leads elsewhere.

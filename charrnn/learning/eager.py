@@ -55,7 +55,7 @@ class EagerUpdates:
         self.task, self.network = task, network
         self.optimizer, self.config, self.ranks = optimizer, config, ranks
         self.usual, self.bf16 = usual, bf16
-        self.device = next(network.parameters()).device
+        self.device = network.device
         self.generator = torch.Generator(self.device)
         self.state: State | None = None
         self.loss: Tensor
@@ -84,7 +84,10 @@ class EagerUpdates:
             self.optimizer.update(rate, (self.grad_norm / self.config.grad_clip).clamp(min=1.0))
             # As a folder holds it, so that a resumed run has the same numbers before it.
             self.state = None if state is None else tuple(s.float() for s in detach(state))
-            self._count(loss, float(number) / self.usual)
+            share = float(number) / self.usual
+            self.loss = loss
+            self.loss_sum = self.loss_sum + loss * share
+            self.loss_count += share
             self.skipped_in_row = 0
         else:
             self.state = self.ranks.own(self.task.start(self.network, self.config))
@@ -111,11 +114,6 @@ class EagerUpdates:
     def _cost(self, batch: Any) -> Cost:
         with in_bfloat16(self.device, enabled=self.bf16):
             return self.task.cost(self.network, batch, self.state, self.generator)
-
-    def _count(self, loss: Tensor, share: float) -> None:
-        self.loss = loss
-        self.loss_sum = self.loss_sum + loss * share
-        self.loss_count += share
 
     @property
     def seen_in_row(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import safetensors.numpy
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from charrnn.arrays import Weights
 from charrnn.cells.rules import State
-from charrnn.config import EngineName, ModelConfig, TrainConfig
+from charrnn.config import EngineName, ModelConfig, Numbers, TrainConfig
 from charrnn.errors import first_line
 from charrnn.folder.resuming import RunProgress
 from charrnn.learning.eager import EagerUpdates
 from charrnn.learning.graph import GraphUpdates
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_device, choose_precision, keep_bits
+from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision, keep_bits
 from charrnn.learning.hardware.ranks import ALONE, Change, Gather, Make, Ranks, Restore, Update
-from charrnn.learning.hardware.threads import in_threads, thread_count
+from charrnn.learning.hardware.threads import in_threads, threads_at
 from charrnn.learning.optimizer import AdamW, learning_rate
 from charrnn.learning.seeds import generator
 from charrnn.learning.task import Task
@@ -76,7 +76,7 @@ class Learner:
         self.notes: tuple[str, ...] = ()
         self.compute(config.engine, self.precision)
 
-    def compute(self, engine: EngineName, precision: Literal["fp32", "bf16"]) -> None:
+    def compute(self, engine: EngineName, precision: Numbers) -> None:
         """Compute the next updates in this way, from an empty state; before `prepare`.
 
         An engine that this machine lacks is replaced, and `notes` says so.
@@ -85,8 +85,7 @@ class Learner:
         self.network.compute(engine)
         assert isinstance(self.updates, EagerUpdates), "a graph computes as it was recorded"
         self.updates.bf16, self.updates.state = precision == "bf16", None
-        dtype = torch.bfloat16 if self.updates.bf16 else torch.float32
-        model = self.network.config
+        model, dtype = self.network.config, DTYPES[precision]
         # Other tasks' batches need not be equally large.
         lanes = self.config.batch_size // self.ranks.count if self.task.kind is None else None
         able = candidates(model.cell, model.hidden_size, self.device, dtype, lanes=lanes)
@@ -122,7 +121,7 @@ class Learner:
         self.ranks.tell(Update())
         rate = learning_rate(self.step, self.config)
         batch, key = self._batch(), (self.config.seed, self.step + 1)
-        with in_threads(thread_count(self.step, self.config)):
+        with in_threads(threads_at(self.step, self.config)):
             self.updates.run(batch, rate, key)
         self.step += 1
         if self.step % FLUSH_EVERY == 0:
@@ -151,32 +150,7 @@ class Learner:
         own = self.updates.state or self.ranks.own(self.task.start(self.network, self.config))
         return self.ranks.whole(own)
 
-    @property
-    def loss(self) -> Tensor:
-        """Nats per token of the last update."""
-        return self.updates.loss
-
-    @property
-    def grad_norm(self) -> Tensor:
-        """Of the last update, before clipping."""
-        return self.updates.grad_norm
-
-    @property
-    def skipped(self) -> int:
-        """Updates that were not made because a gradient was not finite."""
-        return self.updates.skipped
-
-    @property
-    def skipped_in_row(self) -> int:
-        """How many of these there were since the last that was made."""
-        return self.updates.skipped_in_row
-
-    @property
-    def loss_count(self) -> float:
-        """How much `mean_loss` would average: batches of the usual size, if there is one."""
-        return self.updates.loss_count
-
-    def mean_loss(self) -> float:
+    def take_mean_loss(self) -> float:
         """Nats per token, over all that was predicted in the updates since this was last asked."""
         mean = float(self.updates.loss_sum) / (self.updates.loss_count or 1.0)
         self.updates.clear_losses()
@@ -195,11 +169,11 @@ class Learner:
         state = self.whole_state() or ()
         for part, values in zip(self.network.rnn.cell.state, state, strict=bool(state)):
             arrays[f"state.{part}"] = values
-        grad_norm = self.grad_norm.nan_to_num(0.0, 0.0, 0.0)  # of an update that was left out
         scalars = {
             "updates": self.optimizer.updates,
             "loss_sum": self.updates.loss_sum,
-            "grad_norm": grad_norm,
+            # Not finite if the last update was left out.
+            "grad_norm": self.updates.grad_norm.nan_to_num(0.0, 0.0, 0.0),
         }
         arrays |= {name: value.view(1) for name, value in scalars.items()}
         return {
@@ -222,10 +196,8 @@ class Learner:
         updates = self.updates
         names = [f"state.{part}" for part in self.network.rnn.cell.state]
         updates.state = self.ranks.own(tuple(given[n] for n in names if n in given) or None)
-        updates.loss_sum, updates.grad_norm = (
-            given["loss_sum"].view(()),
-            given["grad_norm"].view(()),
-        )
+        updates.loss_sum = given["loss_sum"].view(())
+        updates.grad_norm = given["grad_norm"].view(())
         updates.loss_count = progress.loss_count
         updates.loss = updates.loss_sum / (updates.loss_count or 1.0)  # until there is another
         updates.skipped, updates.skipped_in_row = progress.skipped

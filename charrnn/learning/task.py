@@ -88,7 +88,7 @@ class Task(Protocol):
 
     @property
     def tokenizer(self) -> Tokenizer | None:
-        """Of the model; None if it reads numbers."""
+        """The model's tokenizer; None if it reads numbers."""
 
     @property
     def extra(self) -> Mapping[str, bytes]:

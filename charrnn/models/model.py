@@ -21,13 +21,13 @@ from charrnn.arrays import (
     checked_weights,
     underflowing,
 )
+from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import (
     EMBEDDING,
     HEAD_BIAS,
     HEAD_WEIGHT,
     RECURRENT,
     layers_of,
-    weight_shapes,
 )
 from charrnn.cells.rules import CELLS, State
 from charrnn.config import Count, ModelConfig
@@ -63,7 +63,7 @@ class Model(Predictor):
     Args:
         config: the shape of the network.
         tokenizer: its vocabulary.
-        weights: as `cells.layout.weight_shapes` lists them, in float32; other floats are rounded to
+        weights: as `cells.heads.shapes_of` lists them, in float32; other floats are rounded to
             it. What can still be written to is copied.
         facts: label to value, for people.
         records: what it was trained on a list of, as `text.division` names it.
@@ -88,7 +88,7 @@ class Model(Predictor):
         if tokenizer.vocab_size != config.vocab_size:
             found = f"the tokenizer has {tokenizer.vocab_size} tokens"
             raise UsageError(found, f"the network has {config.vocab_size}; give its own")
-        own = self._weights = checked_weights(weights, weight_shapes(config))
+        own = self._weights = checked_weights(weights, shapes_of(config))
         self.facts = facts or {
             "cell": f"{config.cell}, {config.num_layers} × {config.hidden_size}",
             "vocabulary": card.vocabulary(tokenizer),

@@ -34,6 +34,7 @@ from charrnn.sampling.records import Wanted, draw_records, sampling_config
 from charrnn.scoring.score import Batch, Score, blocks, score_of
 from charrnn.settings import takes
 from charrnn.text import division
+from charrnn.text.tokenizer import as_read
 from charrnn.threads.numpy_jobs import results_of
 from charrnn.use_config import LengthPenalty, SampleConfig
 
@@ -252,8 +253,7 @@ class Predictor(LanguageModel):
 
     def _encode(self, text: str, unknown: Unknown) -> Ids:
         """The ids (N,) of a text in the order in which they are read."""
-        ids = own_ids(self.tokenizer, text, unknown)
-        return ids[::-1].copy() if self.reads_backwards else ids
+        return as_read(own_ids(self.tokenizer, text, unknown), self.reads_backwards)
 
     def _encoded(self, lines: Iterable[str], unknown: Unknown, first: int) -> Iterator[Ids]:
         for number, line in enumerate(lines, first):

@@ -12,26 +12,25 @@ from __future__ import annotations
 
 from functools import partial
 
-from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.vectors import Vectors
 
-__all__ = ["DEPTH", "STRIPS", "pairs_code", "rows_code", "sums_code"]
+__all__ = ["DEPTH", "STRIPS", "pairs_address", "rows_address", "sums_address"]
 
 ROWS = ("B", "K", "N", "x", "weights", "y")
 PAIRS = ("K", "N", "x", "words")
 SUMS = ("R", "B", "N", "x", "y", "sums", "room")
 
 BLOCK = 64  # rows that are multiplied by all weights before the next are
-DEPTH = 256  # rows of a block of `sums_code`
+DEPTH = 256  # rows of a block of `sums_address`
 STRIPS = (64, 32)  # columns of x that are packed at a time, the faster first
 
 
 @compiled_once
-def rows_code(columns: int) -> Code:
+def rows_address(columns: int) -> Code:
     """The address of y = x · w, with the arguments `ROWS`; B is R.
 
     x (B, K) and y (B, N) are bfloat16. The weights are packed in panels (N/(C·W), K/2 words, C, W),
@@ -49,7 +48,7 @@ def rows_code(columns: int) -> Code:
 
     with code.loop(product.begin, end, BLOCK) as first:
         # Those that `multiply` takes: a block stays in the cache while all weights pass.
-        product.begin, product.end = first, intrinsics.minimum(first + BLOCK, end)
+        product.begin, product.end = first, (first + BLOCK).minimum(end)
         with code.loop(0, code["N"] // width) as panel:
             weights = code["weights"] + panel * words * (width * 4)
             zeros = [code.vector(0.0)] * columns
@@ -58,8 +57,8 @@ def rows_code(columns: int) -> Code:
 
 
 @compiled_once
-def pairs_code() -> Code:
-    """The code that packs x (K, N), bfloat16, as words (K/2, N), with the arguments `PAIRS`."""
+def pairs_address() -> Code:
+    """The address of what packs x (K, N), bfloat16, as words (K/2, N); arguments `PAIRS`."""
     code = Code("pairs_of_rows", PAIRS)
     begin, end = code.share(code["K"] // 2, 1, thread_number(code), thread_count(code))
     with code.loop(begin, end) as k, code.loop(0, code["N"], code.lanes) as column:
@@ -68,8 +67,8 @@ def pairs_code() -> Code:
 
 
 @compiled_once
-def sums_code(columns: int, strip: int) -> Code:
-    """That of sums += xᵀ · y, with the arguments `SUMS`; B is M, which the threads divide.
+def sums_address(columns: int, strip: int) -> Code:
+    """The address of sums += xᵀ · y, with the arguments `SUMS`; B is M, which the threads divide.
 
     x (R, B) and y (R, N) are bfloat16, the sums (B, N) floats. R is even, B whole strips. `room` is
     what each thread needs to pack N + `strip` columns of `DEPTH` rows.
@@ -78,7 +77,7 @@ def sums_code(columns: int, strip: int) -> Code:
 
 
 class _Sums:
-    """See `sums_code`."""
+    """See `sums_address`."""
 
     def __init__(self, columns: int, strip: int) -> None:
         self.code = code = Code("sums_of_rows", SUMS)
@@ -89,7 +88,7 @@ class _Sums:
         self.panels = self.strip + DEPTH * strip * 2
         begin, end = code.share(code["B"], strip, thread, threads)
         with code.loop(0, code["R"], DEPTH) as first:
-            words = (intrinsics.minimum(first + DEPTH, code["R"]) - first) // 2
+            words = ((first + DEPTH).minimum(code["R"]) - first) // 2
             self.pack_panels(first, words)
             with code.loop(begin, end, strip) as row:
                 self.pack_strip(first, words, row)

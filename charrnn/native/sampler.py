@@ -8,7 +8,6 @@ The weights are bytes, see `byte_weights`; all else is in floats, by the rules i
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids, Logits
 from charrnn.cells.rules import State
 from charrnn.native.byte_weights import PackedWeights
-from charrnn.native.code import intrinsics
+from charrnn.native.code import intrinsics, machine
 from charrnn.native.sampling_code import (
     DRAW_ARGUMENTS,
     SEQUENCES_AT_ONCE,
@@ -25,7 +24,7 @@ from charrnn.native.sampling_code import (
     Shape,
     Share,
     argument_names,
-    code_address,
+    sampling_address,
 )
 from charrnn.threads.quota import usable_processors
 from charrnn.threads.side_by_side import run_side_by_side
@@ -48,19 +47,15 @@ class NativeSampler:
     Args:
         packed: the weights.
         state: arrays (L, B, H) to begin from; copied.
-        threads: how many run the code; None for as many as make it faster.
     """
 
-    def __init__(self, packed: PackedWeights, state: State, threads: int | None = None) -> None:
+    def __init__(self, packed: PackedWeights, state: State) -> None:
         self.packed = packed
-        self.threads = threads
         _, batch, hidden = state[0].shape
         skips = tuple(layer.skip for layer in packed.layers)
         bounds = tuple(layer.bound for layer in packed.layers[1:])
         self.shape = Shape(packed.cell, hidden, packed.vocab_size, skips, bounds)
         self._state = [np.array(part, np.float32, order="C") for part in state]  # (L, B, H) each
-        if len(self._state) == 1:
-            self._state.append(self._state[0])
         bytes_ = intrinsics.in_bytes(self._state[0], 1.0, packed.centre)  # (L, B, H)
         self._bytes = np.stack([bytes_, bytes_], 1)  # (L, 2, B, H): before and after a step
         self._parity = 0  # which of the two is before
@@ -76,9 +71,7 @@ class NativeSampler:
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         """Go on with these sequences; one that is named twice is there twice."""
-        h, c = self._state
-        self._state = [np.ascontiguousarray(h[:, rows])]
-        self._state.append(self._state[0] if c is h else np.ascontiguousarray(c[:, rows]))
+        self._state = [np.ascontiguousarray(part[:, rows]) for part in self._state]
         self._bytes = np.ascontiguousarray(self._bytes[:, :, rows])
         self._inputs = np.ascontiguousarray(self._inputs[:, rows])
         self._outputs = np.ascontiguousarray(self._outputs[:, rows])
@@ -87,10 +80,8 @@ class NativeSampler:
         """Go on with the sequences of another sampler of the same weights, too."""
         assert other.packed is self.packed, "they are of one model"
         theirs = other._bytes if other._parity == self._parity else other._bytes[:, ::-1]
-        h, c = self._state
-        self._state = [np.concatenate([h, other._state[0]], 1)]
-        together = self._state[0] if c is h else np.concatenate([c, other._state[1]], 1)
-        self._state.append(together)
+        pairs = zip(self._state, other._state, strict=True)
+        self._state = [np.concatenate(pair, 1) for pair in pairs]
         self._bytes = np.concatenate([self._bytes, theirs], 2)
         self._inputs = np.concatenate([self._inputs, other._inputs], 1)
         self._outputs = np.concatenate([self._outputs, other._outputs], 1)
@@ -143,9 +134,7 @@ class NativeSampler:
         # The arrays must live on while a thread works, also if an interrupt has ended the caller.
         def run(share: Share, _kept_alive: object = arrays) -> None:
             given = values | share._asdict()
-            call = (ctypes.c_int64 * len(names))(*(given[name] for name in names))
-            function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code_address(self.shape))
-            function(ctypes.addressof(call))
+            machine.run(sampling_address(self.shape), [given[name] for name in names])
 
         def release_waiting() -> None:
             sync[1] = 1
@@ -163,7 +152,7 @@ class NativeSampler:
             "head": packed.head,
             "head_bias": packed.head_bias,
             "h": self._state[0],
-            "memory": self._state[1],
+            "memory": self._state[-1],  # of a cell without one it is the same, and not written
             "bytes": self._bytes,
             "inputs": self._inputs,
             "outputs": self._outputs,
@@ -175,13 +164,11 @@ class NativeSampler:
         return arrays
 
     def _shares(self, batch: int) -> list[Share]:
-        if self.threads is not None:
-            return shares_of_work(batch, self.threads)
         large = self.packed.largest_layer >= SHARED_LAYER_BYTES
         return shares_of_work(batch, usable_processors(), share_units=large)
 
 
-def shares_of_work(batch: int, threads: int, *, share_units: bool = True) -> list[Share]:
+def shares_of_work(batch: int, threads: int, *, share_units: bool) -> list[Share]:
     """How threads divide the work on some sequences, as evenly as they can.
 
     Args:

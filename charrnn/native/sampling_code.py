@@ -38,7 +38,7 @@ __all__ = [
     "Shape",
     "Share",
     "argument_names",
-    "code_address",
+    "sampling_address",
 ]
 
 SEQUENCES_AT_ONCE = 4  # that share each load of weights
@@ -94,7 +94,7 @@ def argument_names(layers: int) -> list[str]:
 
 
 @compiled_once
-def code_address(shape: Shape) -> Code:
+def sampling_address(shape: Shape) -> Code:
     """The address of the code for models of a shape."""
     return SamplingCode(shape).code
 
@@ -291,7 +291,7 @@ class SamplingCode:
             reached = uniform * intrinsics.broadcast_float(code, weights + (width - 1) * 4)
             # With NaN among the sums, too, the id stays within the vocabulary.
             count = intrinsics.count_up_to(code, weights, width, reached)
-            token = intrinsics.minimum(count, vocab - 1)
+            token = count.minimum(vocab - 1)
             intrinsics.store_integer(code, code["ids"] + ((n + 1) * code["B"] + row) * 8, token)
             excess = intrinsics.broadcast_float(code, logits + token * 4) - peak
             intrinsics.store_float(code, code["excess"] + here, excess)

@@ -6,7 +6,7 @@ A tile is a register of up to 16 rows of 64 bytes. One instruction multiplies tw
 
 x and the weights are bfloat16, of the weights two neighbouring k side by side; the sums are floats.
 Charrnn's authors seldom have a processor with tiles, and run the code where their instructions are
-emulated. So tiles count as there only if they have multiplied right: see `available`.
+emulated. So tiles count as available only once they have multiplied correctly: see `available`.
 
 Intel, "Intel 64 and IA-32 architectures software developer's manual", volume 2: LDTILECFG,
 TILELOADD, TDPBF16PS, TILESTORED.
@@ -24,7 +24,7 @@ import numpy as np
 
 from charrnn.errors import warn
 from charrnn.native import processor
-from charrnn.native.code import intrinsics
+from charrnn.native.code import intrinsics, machine
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
@@ -42,7 +42,7 @@ __all__ = [
     "granted",
     "multiply_right",
     "panel_blocks",
-    "product_code",
+    "product_address",
     "trial_product",
 ]
 
@@ -103,9 +103,8 @@ def trial_product(lanes: int, words: int, columns: int) -> tuple[np.ndarray, np.
     packed = split.transpose(0, 3, 1, 4, 2)  # (tiles, columns, 16 words, units, two k)
     numbers = [_bfloat16(x), _bfloat16(packed)]
     found = np.zeros((lanes, columns * WORDS), np.float32)
-    call = (ctypes.c_int64 * 4)(lanes, *(array.ctypes.data for array in (*numbers, found)))
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(product_code(words, columns))
-    function(ctypes.addressof(call))
+    arguments = [lanes, *(array.ctypes.data for array in (*numbers, found))]
+    machine.run(product_address(words, columns), arguments)
     return found, x @ weights.reshape(2 * words, -1)
 
 
@@ -115,7 +114,7 @@ def _bfloat16(numbers: np.ndarray) -> np.ndarray:
 
 
 @compiled_once
-def product_code(words: int, columns: int) -> Code:
+def product_address(words: int, columns: int) -> Code:
     """The address of a product of B lanes by a panel of weights, with sums (B, columns, 16)."""
     code = Code("product", ["B", "x", "weights", "sums"])
     product = Tiles(code, columns, code.constant(0), code.constant(1))
@@ -155,8 +154,8 @@ class Tiles:
         self.begin, self.end = code.constant(0), code["B"]
         self.row = code.constant(0)
         self.tiles = (self.end + (ROWS - 1)) // ROWS
-        some = intrinsics.at_least(1, self.tiles)  # of no lanes there are no tiles
-        self.rows = intrinsics.at_least(1, (self.end + some - 1) // some)
+        some = self.tiles.maximum(1)  # of no lanes there are no tiles
+        self.rows = ((self.end + some - 1) // some).maximum(1)
         self.configuration = intrinsics.memory(code, 64)
         self.sums = intrinsics.memory(code, 2 * columns * TILE)  # (32 lanes, columns, 16)
 
@@ -199,9 +198,9 @@ class Tiles:
             with code.loop(begin, end, count) as tile:
                 first = tile * self.rows
                 last = self.end - self.rows  # where a full tile can begin
-                lanes = [intrinsics.minimum(first + self.rows * r, last) for r in range(count)]
+                lanes = [(first + self.rows * r).minimum(last) for r in range(count)]
                 self._store_sums(x, weights, words, lanes)
-                stop = intrinsics.minimum(first + self.rows * count, self.end)
+                stop = (first + self.rows * count).minimum(self.end)
                 with code.loop(first, stop) as lane:
                     at = self.sums + (lane - lanes[0]) * (self.columns * ROW)
                     sums = [code.load(at + c * ROW, "fp32") for c in range(self.columns)]

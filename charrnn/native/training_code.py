@@ -12,20 +12,20 @@ blocks instead of the lanes, and the accumulators go through memory, in the cach
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
-from charrnn.config import CellName
+from charrnn.config import CellName, Numbers
 from charrnn.native.code import intrinsics
 from charrnn.native.code.compiled import compiled_once
-from charrnn.native.code.machine import Code, Numbers, size
+from charrnn.native.code.machine import Code, size
 from charrnn.native.code.threads import thread_count, thread_number
 from charrnn.native.code.values import Int, Vector
 from charrnn.native.tiles import Tiles
 from charrnn.native.vectors import Vectors
 
-__all__ = ["Backward", "Forward", "Product", "backward_code", "forward_code"]
+__all__ = ["Backward", "Forward", "LayerShape", "Product", "backward_address", "forward_address"]
 
 # How products are computed: in vectors of floats or of bfloat16, or in tiles of bfloat16.
 Product = Literal["fp32", "bf16", "tiles"]
@@ -37,23 +37,31 @@ BACKWARD = (
 )
 
 
-@compiled_once
-def forward_code(
-    cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
-) -> Code:
-    """The address of the forward pass, with the arguments `FORWARD`.
+class LayerShape(NamedTuple):
+    """What the code depends on.
 
-    `by_id` if gx is a table; `blocks` are the vectors of units of a panel.
+    Attributes:
+        by_id: whether gx is a table, by whose rows derivatives are summed.
+        blocks: the vectors of units of a panel.
     """
-    return Forward(cell, hidden_size, product, by_id, blocks).code
+
+    cell: CellName
+    hidden_size: int
+    product: Product
+    by_id: bool
+    blocks: int
 
 
 @compiled_once
-def backward_code(
-    cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
-) -> Code:
-    """That of the backward pass; `by_id` if the derivatives by gx are summed for each id."""
-    return Backward(cell, hidden_size, product, by_id, blocks).code
+def forward_address(shape: LayerShape) -> Code:
+    """The address of the forward pass, with the arguments `FORWARD`."""
+    return Forward(shape).code
+
+
+@compiled_once
+def backward_address(shape: LayerShape) -> Code:
+    """The address of the backward pass, with the arguments `BACKWARD`."""
+    return Backward(shape).code
 
 
 class _Build:
@@ -61,20 +69,12 @@ class _Build:
 
     Args:
         code: to be written.
-        cell, hidden_size, product, by_id, blocks: see `forward_code`.
+        shape: of the layer.
         together: gates that stand side by side in a panel.
     """
 
-    def __init__(
-        self,
-        code: Code,
-        cell: CellName,
-        hidden_size: int,
-        product: Product,
-        by_id: bool,
-        blocks: int,
-        together: int,
-    ) -> None:
+    def __init__(self, code: Code, shape: LayerShape, together: int) -> None:
+        cell, hidden_size, product, self.by_id, self.blocks = shape
         self.code = code
         self.cell = cell
         self.rule = RULES[cell]
@@ -82,8 +82,6 @@ class _Build:
         self.hidden_size = hidden_size
         self.numbers: Numbers = "fp32" if product == "fp32" else "bf16"
         self.bytes = size(self.numbers)
-        self.by_id = by_id
-        self.blocks = blocks
         self.width = self.blocks * code.lanes  # units of a panel
         self.columns = together * self.blocks
         self.product: Vectors | Tiles
@@ -113,12 +111,10 @@ class _Build:
 class Forward(_Build):
     """See `kernels.forward`."""
 
-    def __init__(
-        self, cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
-    ) -> None:
-        code, gates = Code(f"{cell}_forward", FORWARD), CELLS[cell].gates
-        super().__init__(code, cell, hidden_size, product, by_id, blocks, together=gates)
-        words = hidden_size * self.bytes // 4  # of a lane
+    def __init__(self, shape: LayerShape) -> None:
+        code = Code(f"{shape.cell}_forward", FORWARD)
+        super().__init__(code, shape, together=CELLS[shape.cell].gates)
+        words = shape.hidden_size * self.bytes // 4  # of a lane
         with (
             intrinsics.flushing_denormals(code),
             self.product.ready(),
@@ -135,7 +131,7 @@ class Forward(_Build):
             self.product.wait()
 
     def biases(self, panel: Int) -> list[Vector]:
-        """Those of a panel, with which its sums start."""
+        """The biases of a panel: its sums start with them."""
         code, first = self.code, panel * self.width
         return [
             code.load(code["b_hh"] + (first + (g * self.hidden_size + u * code.lanes)) * 4, "fp32")
@@ -172,12 +168,10 @@ class Forward(_Build):
 class Backward(_Build):
     """See `kernels.backward`."""
 
-    def __init__(
-        self, cell: CellName, hidden_size: int, product: Product, by_id: bool, blocks: int
-    ) -> None:
-        code = Code(f"{cell}_backward", BACKWARD)
-        super().__init__(code, cell, hidden_size, product, by_id, blocks, together=1)
-        words = self.gates * hidden_size * self.bytes // 4  # of a lane
+    def __init__(self, shape: LayerShape) -> None:
+        code = Code(f"{shape.cell}_backward", BACKWARD)
+        super().__init__(code, shape, together=1)
+        words = self.gates * shape.hidden_size * self.bytes // 4  # of a lane
         with (
             intrinsics.flushing_denormals(code),
             self.product.ready(),

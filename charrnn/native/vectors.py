@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from charrnn.native.code.machine import Code, Numbers
+from charrnn.config import Numbers
+from charrnn.native.code.machine import Code
 from charrnn.native.code.values import Int, Vector
 
 __all__ = ["Vectors"]
@@ -34,7 +35,7 @@ class Vectors:
         self.row = thread
 
     def panels(self, count: int) -> tuple[Int, Int]:
-        """Those of this thread: all, of its lanes."""
+        """The panels of this thread: all of them, for its own lanes."""
         return self.code.constant(0), self.code.constant(count)
 
     def wait(self) -> None:

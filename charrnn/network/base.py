@@ -30,6 +30,11 @@ class Network(nn.Module):
         """How many weights the network has."""
         return sum(weight.numel() for weight in self.parameters())
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def weights(self) -> Weights:
         """A copy of the weights as NumPy arrays, under their names."""
         return {

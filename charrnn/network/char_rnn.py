@@ -15,7 +15,8 @@ from torch import Tensor
 import charrnn
 from charrnn.arguments import checked
 from charrnn.arrays import Floats, Weights, checked_ids, checked_weights
-from charrnn.cells.layout import refuse_bidirectional, weight_shapes
+from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import refuse_bidirectional
 from charrnn.cells.rules import State
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
@@ -123,7 +124,7 @@ class CharRNN(Network):
             )
             raise UsageError(found, "give its own tokenizer, or set corpus to None")
         weights = self.weights()
-        _refuse_unreadable(weights, weight_shapes(self.config))
+        _refuse_unreadable(weights, shapes_of(self.config))
         record = ModelRecord(
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
@@ -161,7 +162,7 @@ class CharRNN(Network):
             UsageError: for weights that are missing, one too many, or of another shape; for a
                 bidirectional config.
         """
-        weights = checked_weights(weights, weight_shapes(config))
+        weights = checked_weights(weights, shapes_of(config))
         with own_modes():
             with undrawn():
                 network = cls(config)

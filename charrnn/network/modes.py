@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 @contextmanager
 def own_modes() -> Iterator[None]:
-    """Inside, gradients are recorded and products are in full, in this thread; after, as before.
+    """Inside, gradients are recorded and products in full precision, in this thread.
 
     Raises:
         UsageError: in a copy of a process that has computed with several threads.

@@ -35,7 +35,7 @@ def undrawn() -> Iterator[None]:
 
 
 def usual(weight: Tensor, generator: torch.Generator | None) -> None:
-    """As PyTorch draws them."""
+    """Draw as PyTorch's own layers do."""
     nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
 
 

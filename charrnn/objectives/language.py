@@ -174,7 +174,7 @@ class LanguageModelling:
         self, network: CharRNN, batch: Batch, state: State | None, generator: torch.Generator
     ) -> Cost:
         """Nats of the tokens that follow those of a batch (B, T)."""
-        device = next(network.parameters()).device
+        device = network.device
         targets = batch.targets
         inputs = torch.from_numpy(batch.inputs).to(device, non_blocking=True)  # (B, T)
         wanted = torch.from_numpy(targets).to(device, non_blocking=True)  # (B, T)

@@ -273,7 +273,7 @@ def cost_of(
         smoothing: this part of what is wanted is shared by all characters.
         generator: for dropout; None to drop nothing.
     """
-    device = next(network.parameters()).device
+    device = network.device
     sources, lengths = padded(batch.sources, device)  # (T, B), (B,)
     ids, ends = padded(batch.targets, device)  # (S+1, B), (B,)
     logits = network(sources, lengths, ids[:-1], generator)  # (S, B, V)

@@ -30,6 +30,7 @@ __all__ = [
     "CharTokenizer",
     "StreamDecoder",
     "Tokenizer",
+    "as_read",
     "as_trained",
     "encode_records",
     "make_tokenizer",
@@ -328,6 +329,11 @@ def encode_records(tokenizer: Tokenizer, records: Sequence[str], unknown: Unknow
         in_bytes = tokenizer.unit == "byte"
         lengths = [len(r.encode("utf-8", "surrogateescape") if in_bytes else r) for r in records]
     return np.insert(ids, np.cumsum(np.array(lengths, np.int64)), tokenizer.end_id)
+
+
+def as_read(ids: Ids, reverse: bool) -> Ids:
+    """The tokens (N,) of a text in the order in which models read them."""
+    return ids[::-1].copy() if reverse else ids
 
 
 def as_trained(text: str, tokenizer: Tokenizer) -> str:

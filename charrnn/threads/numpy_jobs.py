@@ -39,9 +39,8 @@ def results_of(work: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Resul
     count = min(len(jobs), usable_processors(), MAX_THREADS)
     if count < 2 or not _PRODUCTS_ARE_LIMITED.acquire(blocking=False):
         return [work(job) for job in jobs]
-    from threadpoolctl import (
-        threadpool_limits,  # takes 3 ms, which writing a text need not wait for
-    )
+    # It takes 3 ms, which writing a text need not wait for.
+    from threadpoolctl import threadpool_limits
 
     results, waiting = dict[int, Result](), deque(enumerate(jobs))
 

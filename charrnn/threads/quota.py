@@ -39,7 +39,7 @@ def share_processors() -> None:
     do not keep a processor busy while they wait: by default they do so for milliseconds, in which
     another process could have worked. Processes that torchrun starts on one machine divide its
     processors; it sets one thread each where the user has set nothing. What the user has set in the
-    environment stays.
+    environment stays, but for a 1 under torchrun, which may be torchrun's own.
     """
     beside = os.environ.get("LOCAL_WORLD_SIZE", "")
     if beside.isdecimal() and int(beside) > 1 and os.environ.get("OMP_NUM_THREADS") == "1":
@@ -52,7 +52,7 @@ def share_processors() -> None:
 
 
 def processors() -> set[int]:
-    """Those that this process may run on, by their numbers."""
+    """The processors that this process may run on, by number."""
     found = getattr(os, "sched_getaffinity", None)
     return found(0) if found else set(range(os.cpu_count() or 1))
 

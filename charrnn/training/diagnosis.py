@@ -29,7 +29,7 @@ def diverged(learner: Learner) -> CharRNNError:
     rate = learning_rate(learner.step - 1, learner.config)
     return CharRNNError(
         f"the loss is not a number after {learner.step} updates (learning rate {rate:g}, "
-        f"gradient norm {float(learner.grad_norm):g})",
+        f"gradient norm {float(learner.updates.grad_norm):g})",
         "try again with a lower --learning-rate; what was saved before is still there",
     )
 

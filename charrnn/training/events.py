@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from charrnn.config import ModelConfig, TaskName, Threads, TrainConfig
+from charrnn.config import ModelConfig, Numbers, TaskName, Threads, TrainConfig
 from charrnn.folder.record import Evaluation
 from charrnn.tasks.scores.reports import Report
 
@@ -48,7 +47,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     unit: str
     device: str
-    precision: Literal["fp32", "bf16"]
+    precision: Numbers
     processes: int = 1
     step: int = 0
 

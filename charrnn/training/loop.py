@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.threads import each_in_threads, max_threads, thread_count
+from charrnn.learning.hardware.threads import each_in_threads, max_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Scoring
 from charrnn.training.diagnosis import diverged, is_stuck, stopped_elsewhere
@@ -73,7 +73,7 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
     watch, ticks = recorder.watch, _Ticks(REPORT_SECONDS)
     alone = learner.ranks.count == 1  # others would have to change their threads, too
     available = max_threads() if alone and learner.device.type == "cpu" else 1
-    neighbours = Neighbours(available, thread_count(learner.step, learner.config), usage())
+    neighbours = Neighbours(available, threads_at(learner.step, learner.config), usage())
     while True:
         if recorder.is_due(learner):
             yield from _evaluated(learner, recorder, deadline, ticks)
@@ -92,9 +92,9 @@ def _updates(learner: Learner, recorder: Recorder, deadline: Deadline | None) ->
         if deadline is not None and deadline.updated(learner.step, seconds, config):
             steps = deadline.steps(learner.step, seconds, config)
             if steps != config.steps:
-                yield recorder.correct(learner, steps)
+                yield recorder.change_steps(learner, steps)
             if available > 1 and neighbours.changed(usage()):
-                recorder.share(learner, neighbours.threads)
+                recorder.change_threads(learner, neighbours.threads)
                 deadline.begin(learner.step, watch.read())
         if ticks.due():
             recorder.saver.check()
@@ -107,7 +107,7 @@ def _evaluated(
     """Evaluate, chunk by chunk, so that the caller can leave in between, and begin to save."""
     watch, saver = recorder.watch, recorder.saver
     begin, scoring = watch.read(), Scoring(learner.task, learner.network)
-    for _ in each_in_threads(thread_count(learner.step, learner.config), scoring):
+    for _ in each_in_threads(threads_at(learner.step, learner.config), scoring):
         watch.read()
         if ticks.due():
             saver.check()
@@ -167,6 +167,6 @@ class _Ticks:
 def _progress(learner: Learner) -> Progress:
     return Progress(
         step=learner.step,
-        train_nats=float(learner.loss),
+        train_nats=float(learner.updates.loss),
         tokens_per_second=learner.tokens_per_second,
     )

@@ -31,7 +31,7 @@ from charrnn.folder.record import (
 )
 from charrnn.folder.resuming import RULES, ReadingRecord, RunProgress, RunState, state_file
 from charrnn.learning.hardware.clock import Stopwatch
-from charrnn.learning.hardware.threads import each_in_threads, thread_count
+from charrnn.learning.hardware.threads import each_in_threads, threads_at
 from charrnn.learning.learner import Learner
 from charrnn.learning.optimizer import learning_rate
 from charrnn.learning.task import Scored, Scoring, Task
@@ -127,9 +127,10 @@ class Recorder:
         return self.best is None or self.task.rank(evaluation) < self.task.rank(self.best)
 
     def _evaluation(self, learner: Learner, scored: Scored) -> Evaluation:
-        if not learner.loss_count and not self.metrics:
+        updates, norm = learner.updates, float(learner.updates.grad_norm)
+        if not updates.loss_count and not self.metrics:
             raise diverged(learner)  # no update could be made
-        train_nats = learner.mean_loss() if learner.loss_count else self.metrics[-1].train_nats
+        train_nats = learner.take_mean_loss() if updates.loss_count else self.metrics[-1].train_nats
         if not math.isfinite(scored.nats + train_nats):
             raise diverged(learner)
         return Evaluation(
@@ -141,11 +142,11 @@ class Recorder:
             score=scored.score,
             measure=scored.measure,
             learning_rate=learning_rate(learner.step - 1, learner.config),
-            grad_norm=float(learner.grad_norm) if math.isfinite(learner.grad_norm) else 0.0,
+            grad_norm=norm if math.isfinite(norm) else 0.0,
             tokens_per_second=learner.tokens_per_second,
         )
 
-    def correct(self, learner: Learner, steps: int) -> Corrected:
+    def change_steps(self, learner: Learner, steps: int) -> Corrected:
         """Change how many updates there will be, and save that before the next of them is made.
 
         So a run goes on with the same corrections whenever it is killed, and can be made again.
@@ -159,7 +160,7 @@ class Recorder:
         self._change(learner, steps=steps, corrections=corrections)
         return _corrected(learner.config)[-1]
 
-    def share(self, learner: Learner, threads: int) -> None:
+    def change_threads(self, learner: Learner, threads: int) -> None:
         """Change in how many threads updates are computed; saved likewise.
 
         Raises:
@@ -221,8 +222,8 @@ class Recorder:
         """How far the run has come."""
         return RunProgress(
             step=learner.step,
-            skipped=(learner.skipped, learner.skipped_in_row),
-            loss_count=learner.loss_count,
+            skipped=(learner.updates.skipped, learner.updates.skipped_in_row),
+            loss_count=learner.updates.loss_count,
             training_seconds=learner.seconds,
             seconds=self.watch.read(),
             stale=self.stale,
@@ -280,7 +281,7 @@ class Recorder:
         if seconds > CLOSING_SECONDS:
             return
         scoring = Scoring(self.task, learner.network)
-        for _ in each_in_threads(thread_count(learner.step, learner.config), scoring):
+        for _ in each_in_threads(threads_at(learner.step, learner.config), scoring):
             pass
         evaluation = self._evaluation(learner, scoring.result)
         if self._is_better(evaluation):
@@ -317,7 +318,7 @@ class Recorder:
             characters_per_second=learner.tokens_per_second,
             seconds=self.watch.read(),
             stopped_early=stopped_early,
-            skipped=learner.skipped,
+            skipped=learner.updates.skipped,
             advice=advice or self.task.advice(self.metrics, longer),
             task=None if self.task.kind is None else self.task.kind.name,
             report=report,

@@ -116,9 +116,19 @@ def train(
     origin = origin_of(corpus, reading)
     request = Request(corpus, reading, work, bases, budget, settings, tokenizer)
     data, plan = prepare(request)
-    notes, seconds = (*data.notes, *plan.notes), clock.now() - begin
-    new = NewRun(data, origin, plan, budget, bases, place, notes, seconds)
-    return Run(new, corpus if isinstance(corpus, Corpus) else None)
+    new = NewRun(
+        data=data,
+        origin=origin,
+        model=plan.model,
+        settled=plan,
+        reasons=plan.reasons,
+        budget=budget,
+        bases=bases,
+        place=place,
+        notes=(*data.notes, *plan.notes),
+        seconds=clock.now() - begin,
+    )
+    return Run(new, corpus)
 
 
 @checked
@@ -133,10 +143,7 @@ def resume(model: str | Path, sources: str | Path | Sources | None = None) -> Ru
         CharRNNError: if there is no such run, it is damaged, or the corpus is another.
     """
     given = None if sources is None else _corpus(sources)
-    stopped = _stopped(Place.of(find_model(model)), given)
-    if given is not None and not isinstance(given, Corpus) and not stopped.origin.is_gone:
-        given = stopped.origin.sources  # from any working directory
-    return Run(stopped, given)
+    return Run(_stopped(Place.of(find_model(model)), given), given)
 
 
 def _corpus(sources: str | Path | Sources) -> Sources:
@@ -188,7 +195,9 @@ class Run:
         self._about = prepared.facts
         # The losses of a forecaster are errors, in units of a series' own.
         self._nats = "" if isinstance(prepared.data.kind, Forecast) else " nats"
-        self._sources = sources  # where the text is, if the folder does not tell
+        origin = prepared.origin  # which is found from any working directory
+        found = None if origin.is_gone else origin.sources
+        self._sources = sources if isinstance(sources, Corpus) else found
         self._sample = ""  # of the last evaluation
         self._is_over = False
 
@@ -224,8 +233,8 @@ class Run:
 
     def _continue(self, prepared: StoppedRun) -> None:
         """Be where a run was stopped."""
-        self.evaluations = list(prepared.evaluations)
-        self._step, self._steps = prepared.step, prepared.steps
+        self.evaluations = list(prepared.progress.metrics)
+        self._step, self._steps = prepared.progress.step, prepared.config.steps
 
     def _follow(self, prepared: NewRun | StoppedRun, ranks: Ranks) -> None:
         """Do what the first process of several tells."""
@@ -339,11 +348,9 @@ def _stopped(place: Place, sources: Sources | None) -> StoppedRun:
         data=data,
         origin=progress.origin if origin.is_gone else origin,  # where it was may be still there
         place=place,
-        step=progress.step,
-        steps=record.training.steps,
         model=record.model,
-        evaluations=progress.metrics,
-        batch_size=record.training.batch_size,
+        config=record.training,
+        progress=progress,
         notes=data.notes + earlier.moved(progress, record.training),
     )
 
@@ -377,8 +384,7 @@ def _again(
 ) -> Run:
     """The run that does what an earlier one did; see `earlier.repeated`."""
     corpus = None if sources is None else _corpus(sources)
-    own = corpus if isinstance(corpus, Corpus) else None
-    return Run(earlier.repeated(folder, corpus, reading, out, starts), own)
+    return Run(earlier.repeated(folder, corpus, reading, out, starts), corpus)
 
 
 def _in_bounds(given: Mapping[str, Any]) -> tuple[TaskSettings, dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from charrnn import CharRNN, CharTokenizer, Corpus, load, resume, train
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.errors import BadDataError, CannotCreateError, MissingInputError, ReadWriteError
 from charrnn.folder.card import markdown
 from charrnn.folder.files import create_folder, refuse_occupied, write_files
@@ -36,7 +36,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_the_files_of_a_model_are_golden(tmp_path: Path) -> None:
     """Bytes that other programs read: a change here is a change of the format."""
-    shapes = weight_shapes(CONFIG)
+    shapes = shapes_of(CONFIG)
     weights = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     record = ModelRecord(charrnn_version="1.2.3", model=CONFIG)
     files = model_files(record, TOKENIZER, weights, step=7)

@@ -79,14 +79,15 @@ def test_they_are_those_of_single_operations(
     for _ in range(12):
         eager.update()
         graph.update()
-        torch.testing.assert_close(graph.loss, eager.loss, rtol=1e-5, atol=1e-6)
-        torch.testing.assert_close(graph.grad_norm, eager.grad_norm, rtol=1e-4, atol=1e-6)
-    assert graph.loss_count == eager.loss_count == 12 + after
-    found = graph.tensors()
+        found, expected = graph.updates, eager.updates
+        torch.testing.assert_close(found.loss, expected.loss, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(found.grad_norm, expected.grad_norm, rtol=1e-4, atol=1e-6)
+    assert graph.updates.loss_count == eager.updates.loss_count == 12 + after
+    arrays = graph.tensors()
     for name, values in eager.tensors().items():
-        np.testing.assert_allclose(found[name], values, rtol=2e-4, atol=2e-5, err_msg=name)
-    assert graph.mean_loss() == pytest.approx(eager.mean_loss(), rel=1e-5)
-    assert graph.loss_count == 0
+        np.testing.assert_allclose(arrays[name], values, rtol=2e-4, atol=2e-5, err_msg=name)
+    assert graph.take_mean_loss() == pytest.approx(eager.take_mean_loss(), rel=1e-5)
+    assert graph.updates.loss_count == 0
 
 
 def test_they_drop_and_empty_what_single_operations_do(cell: CellName, device: str) -> None:
@@ -100,7 +101,7 @@ def test_they_drop_and_empty_what_single_operations_do(cell: CellName, device: s
     for _ in range(updates):
         eager.update()
         graph.update()
-        torch.testing.assert_close(graph.loss, eager.loss, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(graph.updates.loss, eager.updates.loss, rtol=1e-4, atol=1e-5)
 
 
 def test_they_repeat_with_dropout_and_from_where_they_stopped(cell: CellName, device: str) -> None:
@@ -135,14 +136,14 @@ def test_an_update_that_is_not_finite_changes_nothing_but_the_state(
     one.update()
     with torch.no_grad():
         one.network.head.bias.copy_(good)
-    assert (one.skipped, one.loss_count) == (2, 3)
+    assert (one.updates.skipped, one.updates.loss_count) == (2, 3)
     after = one.tensors()
     for part in one.network.rnn.cell.state:
         assert not after[f"state.{part}"].any()
         after[f"state.{part}"] = before[f"state.{part}"]
     assert_same(after, before, leave_out="grad_norm")
     one.update()
-    assert (one.skipped, one.loss_count) == (2, 4)
+    assert (one.updates.skipped, one.updates.loss_count) == (2, 4)
     assert all(np.isfinite(values).all() for values in one.tensors().values())
 
 
@@ -169,7 +170,7 @@ def test_updates_that_all_fail_are_noticed_in_time(cell: CellName, device: str) 
         one.update()
     assert is_stuck(one)
     assert one.updates.seen_in_row == CHECK_EVERY
-    assert one.skipped_in_row == 2 * CHECK_EVERY
+    assert one.updates.skipped_in_row == 2 * CHECK_EVERY
 
 
 def test_a_recording_that_fails_leaves_the_optimizer_as_it_was(

@@ -142,7 +142,7 @@ def test_an_update_is_adamw_with_a_clipped_gradient() -> None:
             group["lr"] = learning_rate(step, one.config)
         plain.step()
         one.update()
-        assert float(one.grad_norm) == pytest.approx(norms[-1], rel=1e-4)
+        assert float(one.updates.grad_norm) == pytest.approx(norms[-1], rel=1e-4)
         for ours, theirs in zip(one.network.parameters(), network.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
     assert min(norms) > 0.05

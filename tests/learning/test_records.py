@@ -128,8 +128,8 @@ def test_padding_changes_no_loss_and_no_gradient(cell: CellName) -> None:
     for one in (together, *alone):
         one.update()
     shares = records.lengths / records.size
-    losses = [float(one.loss) for one in alone]
-    assert float(together.loss) == pytest.approx(float(shares @ losses), rel=1e-5)
+    losses = [float(one.updates.loss) for one in alone]
+    assert float(together.updates.loss) == pytest.approx(float(shares @ losses), rel=1e-5)
     for parts in zip(*(one.network.parameters() for one in (together, *alone)), strict=True):
         grads = [part.grad for part in parts]
         mean = sum(share * grad for share, grad in zip(shares, grads[1:], strict=True))
@@ -144,7 +144,7 @@ def test_a_recorded_update_takes_batches_of_any_width(cell: CellName) -> None:
     for _ in range(6):
         eager.update()
         graph.update()
-        assert float(graph.loss) == pytest.approx(float(eager.loss), rel=1e-4)
+        assert float(graph.updates.loss) == pytest.approx(float(eager.updates.loss), rel=1e-4)
 
 
 def test_a_record_costs_the_same_alone_and_beside_others(cell: CellName) -> None:
@@ -168,12 +168,12 @@ def test_the_mean_loss_is_that_of_all_tokens_however_full_their_batches(recorded
     for step in range(one.batches.steps_per_epoch):
         numbers.append(int((one.batches.batch(step).targets != PAD).sum()))
         one.update()
-        losses.append(float(one.loss))
-    assert one.loss_count == pytest.approx(len(losses)), "an epoch's batches are of usual size"
+        losses.append(float(one.updates.loss))
+    assert one.updates.loss_count == pytest.approx(len(losses)), "of usual size"
     truth = np.average(losses, weights=numbers)
     assert abs(np.mean(losses) / truth - 1) > 1e-4
-    assert one.mean_loss() == pytest.approx(truth, rel=1e-5)
-    assert one.loss_count == 0
+    assert one.take_mean_loss() == pytest.approx(truth, rel=1e-5)
+    assert one.updates.loss_count == 0
 
 
 def test_losses_added_up_before_a_stop_count_as_they_did() -> None:
@@ -187,8 +187,8 @@ def test_losses_added_up_before_a_stop_count_as_they_did() -> None:
     )
     for one in (whole, other):
         one.update()
-    assert whole.loss_count not in (6, 0)
-    assert other.mean_loss() == whole.mean_loss()
+    assert whole.updates.loss_count not in (6, 0)
+    assert other.take_mean_loss() == whole.take_mean_loss()
     old = msgspec.structs.replace(progress, loss_count=5)
     again = msgspec.json.decode(msgspec.json.encode(old), type=RunProgress)
     assert (again.loss_count, type(again.loss_count)) == (5, float)

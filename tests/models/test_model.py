@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from charrnn import CharRNN, CharRNNError, Mixture, Model, evaluate, inside, load
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.config import CellName, ModelConfig
 from charrnn.folder.reading import read_model
 from charrnn.models.loading import of_folder
@@ -122,7 +122,7 @@ def test_save_and_load_keep_the_logits(cell: CellName, tmp_path: Path) -> None:
 def test_the_listed_weights_are_the_networks(cell: CellName) -> None:
     config = small_config(cell)
     shapes = {name: weight.shape for name, weight in CharRNN(config).weights().items()}
-    assert shapes == weight_shapes(config)
+    assert shapes == shapes_of(config)
 
 
 def test_a_language_model_refuses_to_read_backwards(cell: CellName) -> None:

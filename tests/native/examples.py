@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from charrnn import CharRNN, CharTokenizer, Model
 from charrnn.arrays import Ids
 from charrnn.cells.rules import State
 from charrnn.config import CellName
+from charrnn.native import sampler as sampling
 from charrnn.native.sampler import NativeSampler
 from tests.conftest import HERE, PROCESSORS, processor_name, small_config
 
@@ -63,15 +66,22 @@ def random_state(model: Model, batch: int) -> State:
     return tuple(random.uniform(-1, 1, shape).astype(np.float32) for _ in model.cell.state)
 
 
-def native_sampler(model: Model, state: State, threads: int | None = None) -> NativeSampler:
+def native_sampler(model: Model, state: State) -> NativeSampler:
     sampler = model.sampler(state, max_tokens=None)
     assert isinstance(sampler, NativeSampler)
-    return sampler if threads is None else NativeSampler(sampler.packed, state, threads)
+    return sampler
 
 
-def draw(
-    model: Model, state: State, count: int, *, threads: int | None = None, **changes: Any
-) -> tuple[Ids, np.ndarray]:
+@contextmanager
+def in_threads(count: int) -> Iterator[None]:
+    """Inside, draws have so many threads, on any machine, and they share the smallest layers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "usable_processors", lambda: count)
+        patch.setattr(sampling, "SHARED_LAYER_BYTES", 0)
+        yield
+
+
+def draw(model: Model, state: State, count: int, **changes: Any) -> tuple[Ids, np.ndarray]:
     """Some tokens at temperature 0.8, with the random numbers of a fixed seed."""
     batch, vocab = state[0].shape[1], model.config.vocab_size
     arguments = {
@@ -80,7 +90,7 @@ def draw(
         "inverse_temperatures": np.full(count, 1.25),
         "mask": np.zeros(vocab),
     } | changes
-    return native_sampler(model, state, threads).draw(**arguments)
+    return native_sampler(model, state).draw(**arguments)
 
 
 def distribution(model: Model, state: State, ids: Ids) -> np.ndarray:

@@ -10,7 +10,7 @@ from charrnn.config import CellName
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.sampling_code import SamplingCode, Shape
-from charrnn.native.training_code import Backward, Forward
+from charrnn.native.training_code import Backward, Forward, LayerShape
 from tests.conftest import Processor
 from tests.native.assembly import assembly
 
@@ -29,7 +29,7 @@ def arm(processor: Processor) -> None:
 
 def test_training_multiplies_and_adds_in_one_instruction(cell: CellName) -> None:
     for kind in (Forward, Backward):
-        found = instructions(kind(cell, 32, "fp32", by_id=True, blocks=1).code)
+        found = instructions(kind(LayerShape(cell, 32, "fp32", by_id=True, blocks=1)).code)
         assert found["fmla"] > 4
         assert found["msr"] == 2  # small numbers become zero, and the caller's register comes back
 

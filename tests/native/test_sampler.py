@@ -21,6 +21,7 @@ from tests.native.examples import (
     distribution,
     draw,
     each_code,
+    in_threads,
     make,
     native_sampler,
     needs_products_of_bytes,
@@ -141,14 +142,15 @@ def test_what_is_read_counts_like_what_was_drawn(
 ) -> None:
     state, vocab = random_state(model, batch), model.config.vocab_size
     ids = np.random.default_rng(4).integers(0, vocab, (length + 1, batch)).astype(np.int32)
-    one, other = (native_sampler(model, state, threads) for _ in range(2))
-    for first in range(0, length, 3):
-        one.read(ids[:-1][first : first + 3])
-    for some in ids[:-1]:
-        other.draw(some, np.zeros((1, batch)), np.ones(1), np.zeros(vocab))
+    one, other = (native_sampler(model, state) for _ in range(2))
     arguments = (ids[-1], np.full((5, batch), 0.7), np.ones(5), np.zeros(vocab))
-    for found, expected in zip(one.draw(*arguments), other.draw(*arguments), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    with in_threads(threads):
+        for first in range(0, length, 3):
+            one.read(ids[:-1][first : first + 3])
+        for some in ids[:-1]:
+            other.draw(some, np.zeros((1, batch)), np.ones(1), np.zeros(vocab))
+        for found, expected in zip(one.draw(*arguments), other.draw(*arguments), strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])

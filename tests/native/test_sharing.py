@@ -15,13 +15,14 @@ from charrnn.config import CellName
 from charrnn.native import sampler
 from charrnn.native.processor import Target
 from charrnn.native.sampler import shares_of_work
-from charrnn.native.sampling_code import SEQUENCES_AT_ONCE, code_address
+from charrnn.native.sampling_code import SEQUENCES_AT_ONCE, sampling_address
 from tests.conftest import Processor
 from tests.native.examples import (
     BATCHES,
     SHAPES,
     draw,
     each_code,
+    in_threads,
     make,
     needs_products_of_bytes,
     random_state,
@@ -38,21 +39,19 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
     processor(target)
     model = make(cell, shape, Model)
     state, vocab = random_state(model, batch), model.config.vocab_size
-    ids, log_probs = draw(model, state, 9, threads=1)
+    with in_threads(1):
+        ids, log_probs = draw(model, state, 9)
     uniforms = np.random.default_rng(2).random((9, batch))
     for row in range(batch):
-        alone = draw(
-            model,
-            tuple(part[:, [row]] for part in state),
-            9,
-            threads=1,
-            ids=np.array([row % vocab], np.int32),
-            uniforms=uniforms[:, [row]],
-        )
+        own = tuple(part[:, [row]] for part in state)
+        first = np.array([row % vocab], np.int32)
+        with in_threads(1):
+            alone = draw(model, own, 9, ids=first, uniforms=uniforms[:, [row]])
         np.testing.assert_array_equal(alone[0][:, 0], ids[:, row])
         np.testing.assert_array_equal(alone[1][:, 0], log_probs[:, row])
     for threads in (2, 3):
-        together = draw(model, state, 9, threads=threads)
+        with in_threads(threads):
+            together = draw(model, state, 9)
         np.testing.assert_array_equal(together[0], ids)
         np.testing.assert_array_equal(together[1], log_probs)
 
@@ -60,11 +59,10 @@ def test_a_text_is_the_same_alone_beside_others_and_with_any_threads(
 @pytest.mark.parametrize("batch", BATCHES)
 def test_several_callers_draw_at_the_same_time(batch: int) -> None:
     model = make("gru", SHAPES[0], Model)
-    expected = draw(model, random_state(model, batch), 100, threads=2)[0]
-    with ThreadPoolExecutor(4) as pool:
-        found = [
-            pool.submit(draw, model, random_state(model, batch), 100, threads=2) for _ in range(12)
-        ]
+    state = random_state(model, batch)
+    with in_threads(2), ThreadPoolExecutor(4) as pool:
+        expected = draw(model, state, 100)[0]
+        found = [pool.submit(draw, model, state, 100) for _ in range(12)]
         for future in found:
             np.testing.assert_array_equal(future.result()[0], expected)
 
@@ -86,7 +84,7 @@ def test_every_sequence_and_all_its_units_are_somebodys_share(
 
 
 def test_few_sequences_are_shared_by_units_and_many_by_sequence() -> None:
-    few, many = (shares_of_work(batch, 2) for batch in BATCHES)
+    few, many = (shares_of_work(batch, 2, share_units=True) for batch in BATCHES)
     assert [share.parts for share in few] == [2, 2]
     assert [share.parts for share in many] == [1, 1]
 
@@ -99,18 +97,20 @@ def test_a_failure_in_one_thread_ends_both_and_the_next_draw_is_right(
     """As of a Ctrl-C when the other thread has begun: it neither waits for ever nor goes on."""
     model = make("lstm", SHAPES[0], Model)
     state = random_state(model, batch)
-    expected = draw(model, state, 200, threads=2)
+    with in_threads(2):
+        expected = draw(model, state, 200)
 
     def failing(*arguments: Any) -> int:
         here = threading.current_thread() is threading.main_thread()
         if here == (fails == "this thread"):
             time.sleep(0.05)
             raise KeyboardInterrupt
-        return code_address(*arguments)
+        return sampling_address(*arguments)
 
     for _ in range(3):
         with monkeypatch.context() as patch:
-            patch.setattr(sampler, "code_address", failing)
-            with pytest.raises(KeyboardInterrupt):
-                draw(model, state, 200, threads=2)
-        np.testing.assert_array_equal(draw(model, state, 200, threads=2)[0], expected[0])
+            patch.setattr(sampler, "sampling_address", failing)
+            with in_threads(2), pytest.raises(KeyboardInterrupt):
+                draw(model, state, 200)
+        with in_threads(2):
+            np.testing.assert_array_equal(draw(model, state, 200)[0], expected[0])

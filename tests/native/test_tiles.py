@@ -14,10 +14,11 @@ import pytest
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
 from charrnn.native import tiles
+from charrnn.native.code import machine
 from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.native.tiles import Tiles
-from charrnn.native.training_code import Backward, Forward
+from charrnn.native.training_code import Backward, Forward, LayerShape
 from tests import amx
 from tests.conftest import Processor
 from tests.native.assembly import assembly
@@ -34,8 +35,7 @@ def test_a_processor_has_tiles_if_it_multiplies_bfloat16_in_them() -> None:
 def run(function: int, *arguments: int | np.ndarray) -> None:
     """Call code with integers and with the addresses of arrays."""
     values = [x.ctypes.data if isinstance(x, np.ndarray) else x for x in arguments]
-    call = (ctypes.c_int64 * len(values))(*values)
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)(ctypes.addressof(call))
+    machine.run(function, values)
 
 
 @pytest.mark.skipif(
@@ -48,7 +48,7 @@ def test_the_code_multiplies_in_tiles(
     """As for a processor that has them, whatever this one is."""
     processor(SAPPHIRE_RAPIDS)
     blocks = tiles.panel_blocks(CELLS[cell].gates if kind is Forward else 1, 1024, threads=1)
-    code = kind(cell, 1024, "tiles", by_id=True, blocks=blocks).code
+    code = kind(LayerShape(cell, 1024, "tiles", by_id=True, blocks=blocks)).code
     lines = assembly(code, "x86_64-unknown-linux-gnu", "sapphirerapids")
     names = [line[0] for line in lines]
     assert names.count("ldtilecfg") == names.count("tilerelease") == 1
@@ -101,7 +101,7 @@ def test_all_lanes_are_read_and_nothing_beside_them(lanes: int, emulator: amx.Em
     x = np.zeros((lanes, 2 * words), np.uint16)
     weights = np.zeros((words, columns, tiles.WORDS, 2), np.uint16)
     sums = np.ones((lanes, columns, tiles.WORDS), np.float32)
-    run(tiles.product_code(words, columns), lanes, x, weights, sums)
+    run(tiles.product_address(words, columns), lanes, x, weights, sums)
     assert (sums == 0).all()
     for array, of_these in ((x, (4, 5)), (weights, (6, 7))):
         begin = array.ctypes.data

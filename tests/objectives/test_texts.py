@@ -304,8 +304,8 @@ def test_the_training_loss_is_the_mean_over_all_that_was_predicted(name: str) ->
         learner.update()
         losses.append(float(learner.updates.loss))
     assert len(set(numbers)) > 1
-    assert learner.loss_count == pytest.approx(sum(numbers))
-    assert learner.mean_loss() == pytest.approx(np.average(losses, weights=numbers), rel=1e-5)
+    assert learner.updates.loss_count == pytest.approx(sum(numbers))
+    assert learner.take_mean_loss() == pytest.approx(np.average(losses, weights=numbers), rel=1e-5)
 
 
 def test_a_word_at_which_a_text_is_cut_is_scored_as_it_is_alone() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from charrnn import ByteTokenizer, CharRNNError, CharTokenizer, Model, SampleConfig
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.config import ModelConfig
 from charrnn.sampling.beams import beam_search
 from charrnn.sampling.drawing.distribution import allowed_ids, probabilities
@@ -38,7 +38,7 @@ def model(tokenizer: Any, scale: float = 3.0, **shape: Any) -> Model:
     config: ModelConfig = small_config("gru", vocab_size=tokenizer.vocab_size, **shape)
     weights = {
         name: (scale * random.normal(size=size)).astype(np.float32)
-        for name, size in weight_shapes(config).items()
+        for name, size in shapes_of(config).items()
     }
     return Model(config, tokenizer, weights)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
 
 import torch
 
-from charrnn.config import CellName, DeviceName, Precision
+from charrnn.config import CellName, DeviceName, Numbers, Precision
 from charrnn.errors import UsageError
 from charrnn.network.stack.cpu import kernels
 
-__all__ = ["choose_device", "choose_precision", "keep_bits", "speed"]
+__all__ = ["DTYPES", "choose_device", "choose_precision", "keep_bits", "speed"]
 
+DTYPES: dict[Numbers, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 MAX_THREADS = 8  # 32 lanes keep hardly any more of them busy
 # What of an LSTM's speed is reached, by how much of the work is products.
 SHARES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.9, "rnn": 0.75}
@@ -60,7 +60,7 @@ def keep_bits(device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+def choose_precision(name: Precision, device: torch.device) -> Numbers:
     """The numbers to multiply in; `auto` takes bfloat16 where the processor has it built in."""
     if name != "auto":
         return name
@@ -73,11 +73,11 @@ def choose_precision(name: Precision, device: torch.device) -> Literal["fp32", "
     return "fp32"
 
 
-def speed(device: torch.device, precision: Literal["fp32", "bf16"], cell: CellName) -> float:
+def speed(device: torch.device, precision: Numbers, cell: CellName) -> float:
     """A guess at how many operations per second training reaches, where it is not measured."""
     if device.type != "cpu":
         return 3e12 * SHARES[cell]
-    if kernels.available(256, torch.bfloat16 if precision == "bf16" else torch.float32):
+    if kernels.available(256, DTYPES[precision]):
         each = 150e9 if precision == "bf16" else 65e9
     else:
         each = 45e9

@@ -27,7 +27,7 @@ MAX_INT = 2**31 - 1
 # largest that they follow, have been freed.
 USUAL = {MMAP_MAX: 65_536, MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}
 _LOCK = Lock()
-_INSIDE: list[bool] = []  # one for each run that is going on in this process
+_inside = 0  # runs that are going on in this process
 TAKEN = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 
 
@@ -38,20 +38,21 @@ def kept_memory() -> Iterator[None]:
     It holds for the whole process, on Linux with glibc, unless the user has set any of its own
     settings.
     """
+    global _inside
     library = _glibc()
     if library is None or any(name in os.environ for name in TAKEN):
         yield
         return
     with _LOCK:
-        _INSIDE.append(True)
+        _inside += 1
         library.mallopt(MMAP_MAX, 0)
         library.mallopt(TRIM_THRESHOLD, MAX_INT)
     try:
         yield
     finally:
         with _LOCK:
-            _INSIDE.pop()
-            if not _INSIDE:
+            _inside -= 1
+            if not _inside:
                 for parameter, value in USUAL.items():
                     library.mallopt(parameter, value)
                 library.malloc_trim(0)
@@ -65,9 +66,7 @@ def _glibc() -> Any:
     library = ctypes.CDLL(None)
     with suppress(AttributeError):
         library.gnu_get_libc_version  # noqa: B018
-        library.mallopt.argtypes, library.malloc_trim.argtypes = (
-            [ctypes.c_int] * 2,
-            [ctypes.c_size_t],
-        )
+        library.mallopt.argtypes = [ctypes.c_int] * 2
+        library.malloc_trim.argtypes = [ctypes.c_size_t]
         return library
     return None

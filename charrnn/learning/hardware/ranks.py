@@ -165,7 +165,7 @@ class Ranks:
                 return
 
     def rows(self, size: int) -> Rows:
-        """Those that this process reads, of a batch of `size` rows."""
+        """The rows that this process reads of a batch of `size`."""
         first, last = (size * rank // self.count for rank in (self.rank, self.rank + 1))
         return Rows(first, last, size)
 

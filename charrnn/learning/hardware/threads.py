@@ -10,10 +10,10 @@ import torch
 from charrnn.config import TrainConfig
 from charrnn.network.stack.cpu import team
 
-__all__ = ["each_in_threads", "in_threads", "max_threads", "thread_count"]
+__all__ = ["each_in_threads", "in_threads", "max_threads", "threads_at"]
 
 
-def thread_count(step: int, config: TrainConfig) -> int:
+def threads_at(step: int, config: TrainConfig) -> int:
     """How many threads compute the update after `step` others; never more than there can be."""
     available = max_threads()
     counts = [change.count for change in config.threads if change.step <= step]

@@ -1,7 +1,7 @@
 """Compiled code that is kept: in the process, and on disk for the next one.
 
     @compiled_once
-    def code_address(shape: Shape) -> Code: ...    # (shape) → address
+    def sampling_address(shape: Shape) -> Code: ...    # (shape) → address
 
 Compiling takes a third of a second, loading what was compiled before a thousandth. A file is named
 after all that its code depends on. It holds machine code, so it is read only if it and its folder
@@ -27,7 +27,7 @@ from charrnn.native.code.machine import Code
 from charrnn.native.processor import Target
 from charrnn.text import cache
 
-__all__ = ["clear", "compiled_once", "entries", "kept", "source_digest"]
+__all__ = ["cached", "clear", "compiled_once", "entries", "source_digest"]
 
 LARGEST = 32 << 20  # bytes of all files together
 DIGEST_BYTES = hashlib.sha256().digest_size  # at the head of a file, of what follows
@@ -54,7 +54,7 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
 
         name = f"{make.__module__}.{make.__qualname__}"
         key = (name, arguments, target, machine.compiler(), source_digest())
-        symbol, _, object_code = kept(key, whole).partition(b"\0")
+        symbol, _, object_code = cached(key, whole).partition(b"\0")
         return machine.load(object_code, symbol.decode())
 
     @functools.wraps(make)
@@ -65,7 +65,7 @@ def compiled_once(make: Callable[..., Code]) -> Callable[..., int]:
     return compiled
 
 
-def kept(key: object, make: Callable[[], bytes]) -> bytes:
+def cached(key: object, make: Callable[[], bytes]) -> bytes:
     """What `make` gives: from the file of this key if there is one, which else is written.
 
     Args:

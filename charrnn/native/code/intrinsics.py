@@ -23,7 +23,6 @@ except (ImportError, OSError):  # see `machine`
     pass
 
 __all__ = [
-    "at_least",
     "barrier",
     "broadcast_float",
     "count_up_to",
@@ -35,7 +34,6 @@ __all__ = [
     "maximum",
     "maximum_of_lanes",
     "memory",
-    "minimum",
     "running_sum",
     "store_bytes",
     "store_float",
@@ -227,21 +225,6 @@ def store_integer(code: Code, address: Int, value: Int) -> None:
     build.store(value.value, build.inttoptr(address.value, I64.as_pointer()), align=8)
 
 
-def minimum(one: Int, other: Int | int) -> Int:
-    """The smaller of two integers."""
-    build, code = one.code.builder, one.code
-    limit = code.constant(other).value
-    smaller = build.icmp_signed("<", one.value, limit)
-    return Int(code, build.select(smaller, one.value, limit))
-
-
-def at_least(limit: int, number: Int) -> Int:
-    """The larger of two integers."""
-    build, code = number.code.builder, number.code
-    smaller = build.icmp_signed("<", number.value, code.constant(limit).value)
-    return Int(code, build.select(smaller, code.constant(limit).value, number.value))
-
-
 def memory(code: Code, size: int) -> Int:
     """So many bytes of the thread's own, while the function runs; at a multiple of 64."""
     place = code.builder.alloca(ir.ArrayType(I8, size))
@@ -283,7 +266,7 @@ def barrier(code: Code, address: Int, threads: Int | int = 2) -> None:
     spins.add_incoming(more, spin)
     build.cbranch(build.icmp_unsigned("<", more, ir.Constant(I64, SPINS)), look, give_way)
     build.position_at_end(give_way)
-    code.function("sched_yield")
+    code.call("sched_yield")
     spins.add_incoming(ir.Constant(I64, 0), give_way)
     build.branch(look)
     build.position_at_end(done)

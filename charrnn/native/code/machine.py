@@ -11,11 +11,13 @@ LLVM compiles them for this processor. llvmlite is optional: see `processor`.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
+from charrnn.config import Numbers
 from charrnn.native import processor
 from charrnn.native.code.values import Int, Vector
 
@@ -26,9 +28,7 @@ try:
 except (ImportError, OSError):  # then `processor.target` is None, and no code is made
     pass
 
-__all__ = ["Code", "Numbers", "add_symbol", "compiler", "load", "size"]
-
-Numbers = Literal["fp32", "bf16"]  # how numbers are stored; in registers they are fp32
+__all__ = ["Code", "add_symbol", "compiler", "load", "run", "size"]
 
 
 def add_symbol(name: str, address: int | None) -> None:
@@ -37,7 +37,7 @@ def add_symbol(name: str, address: int | None) -> None:
 
 
 def size(numbers: Numbers) -> int:
-    """Bytes that a stored number takes."""
+    """Bytes that a stored number takes; in registers all have 4."""
     return 2 if numbers == "bf16" else 4
 
 
@@ -86,7 +86,7 @@ class Code:
             function = ir.Function(self.module, kind, name)
         return self.builder.call(function, values)
 
-    def function(self, name: str) -> Int:
+    def call(self, name: str) -> Int:
         """Call a function without arguments that returns a 32-bit integer."""
         number = self.external(name, ir.IntType(32))
         return Int(self, self.builder.zext(number, ir.IntType(64)))
@@ -96,9 +96,7 @@ class Code:
         count = self.constant(count)
         units = (count + (unit - 1)) // unit
         begin, end = (units * k // threads * unit for k in (thread, thread + 1))
-        build = self.builder
-        beyond = build.icmp_signed(">", end.value, count.value)
-        return begin, Int(self, build.select(beyond, count.value, end.value))
+        return begin, end.minimum(count)
 
     @contextmanager
     def loop(self, start: Int | int, stop: Int | int, step: int = 1) -> Iterator[Int]:
@@ -237,6 +235,12 @@ def load(object_code: bytes, name: str) -> int:
     engine.finalize_object()
     _ENGINES.append(engine)
     return int(engine.get_function_address(name))
+
+
+def run(address: int, arguments: Sequence[int]) -> None:
+    """Call the function at an address, with the values of its arguments in their order."""
+    array = (ctypes.c_int64 * len(arguments))(*arguments)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(array))
 
 
 def compiler() -> tuple[object, ...]:

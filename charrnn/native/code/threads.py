@@ -16,9 +16,9 @@ THREAD_NUMBER, THREAD_COUNT = "charrnn_thread_number", "charrnn_thread_count"
 
 def thread_number(code: Code) -> Int:
     """The number of the thread that runs the code, from 0."""
-    return code.function(THREAD_NUMBER)
+    return code.call(THREAD_NUMBER)
 
 
 def thread_count(code: Code) -> Int:
     """How many threads run the code."""
-    return code.function(THREAD_COUNT)
+    return code.call(THREAD_COUNT)

@@ -33,6 +33,19 @@ class Int:
     def __floordiv__(self, other: Int | int) -> Int:
         return self._with("udiv", other)
 
+    def minimum(self, other: Int | int) -> Int:
+        """The smaller of the two."""
+        return self._if("<", other)
+
+    def maximum(self, other: Int | int) -> Int:
+        """The larger of the two."""
+        return self._if(">", other)
+
+    def _if(self, order: str, other: Int | int) -> Int:
+        build, limit = self.code.builder, self.code.constant(other).value
+        kept = build.icmp_signed(order, self.value, limit)
+        return Int(self.code, build.select(kept, self.value, limit))
+
 
 class Vector:
     """W floats of the code, side by side in a register."""

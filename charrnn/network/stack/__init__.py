@@ -9,6 +9,6 @@ loops      in PyTorch's operations
 products   matrix products in two precisions, by whom they are fastest
 sequences  a layer over a whole sequence, with its gradients, by any of these
 builtin    a layer over a whole sequence by PyTorch's own
-choice     what can compute layers here, and what does
+choice     what can compute layers here
 recurrent  stacks of layers
 """

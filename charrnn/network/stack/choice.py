@@ -1,4 +1,4 @@
-"""What can compute recurrent layers here, and what does.
+"""What can compute recurrent layers here.
 
 kernels    machine code, see `kernels`
 tiles      machine code with tiles (AMX), see there, too
@@ -22,7 +22,7 @@ from charrnn.network.stack.engine import Engine
 from charrnn.network.stack.gpu.engine import PERSISTENT, fits
 from charrnn.network.stack.loops import LOOPS
 
-__all__ = ["STEP_ENGINES", "candidates", "chosen"]
+__all__ = ["STEP_ENGINES", "candidates"]
 
 STEP_ENGINES: dict[EngineName, Engine] = {
     engine.name: engine for engine in (KERNELS, TILES, PERSISTENT, LOOPS)
@@ -54,17 +54,3 @@ def candidates(
     # Of PyTorch's layers on a CPU, those of LSTMs alone are more than a loop in C++.
     order: list[EngineName] = ["torch", "loops"] if cell == "lstm" else ["loops", "torch"]
     return first + [n for n in order if n != "torch" or builtin.takes(cell, device, dtype)]
-
-
-def chosen(
-    wanted: EngineName,
-    cell: CellName,
-    hidden_size: int,
-    device: torch.device,
-    dtype: torch.dtype,
-    weights: torch.dtype,
-    lanes: int | None = None,
-) -> EngineName:
-    """What computes layers: `wanted` if it can, else the first that can; see `candidates`."""
-    able = candidates(cell, hidden_size, device, dtype, weights, lanes)
-    return wanted if wanted in able else able[0]

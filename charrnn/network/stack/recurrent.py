@@ -18,7 +18,7 @@ from charrnn.config import CellName, EngineName, ModelConfig
 from charrnn.errors import UsageError
 from charrnn.network.modules import drawing
 from charrnn.network.stack import builtin
-from charrnn.network.stack.choice import STEP_ENGINES, chosen
+from charrnn.network.stack.choice import STEP_ENGINES, candidates
 from charrnn.network.stack.products import read_rows
 from charrnn.network.stack.sequences import sequence
 
@@ -232,7 +232,8 @@ class Recurrent(nn.Module):
             dtype = torch.get_autocast_dtype(kind)
         full = weights[0].dtype
         lanes, cell = (x if ids is None else ids).shape[1], self.cell.name
-        engine = chosen(self.engine, cell, self.hidden_size, x.device, dtype, full, lanes)
+        able = candidates(cell, self.hidden_size, x.device, dtype, full, lanes)
+        engine = self.engine if self.engine in able else able[0]
         plain, on_gpu = engine == "torch", x.device.type != "cpu"
         if ids is not None and (plain or on_gpu or len(x) * MIN_READS_PER_ROW > ids.numel()):
             short = on_gpu and not plain and len(x) <= MAX_ROWS_OF_ONES

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from charrnn.cells.layout import parameter_count, weight_shapes
+from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, CellName, ModelConfig
 from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
 from charrnn.objectives.plans.shares import Shares, lanes, record_shares, story_shares
@@ -146,12 +147,12 @@ def _network(
     model = models[0]
     for larger in models[1:]:
         passes = _expected_epochs(train, larger, budget, speed)
-        parameters = parameter_count(weight_shapes(larger))
+        parameters = parameter_count(shapes_of(larger))
         needed = min(PASSES, CHARACTERS_PER_PARAMETER * parameters / train)
         if passes >= (needed if larger.hidden_size <= usual else MANY_PASSES):
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
-    load = passes * parameter_count(weight_shapes(model)) / train
+    load = passes * parameter_count(shapes_of(model)) / train
     oversized = model.hidden_size > usual and "hidden_size" not in shape
     dropouts = _dropouts(model, load, oversized=oversized)
     chosen = {name: share for name, share in dropouts.items() if name not in shape}
@@ -163,7 +164,7 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     if budget.epochs is not None:
         return budget.epochs
     assert budget.minutes is not None, "a Budget has minutes or epochs"
-    operations = 6 * parameter_count(weight_shapes(model))  # per character
+    operations = 6 * parameter_count(shapes_of(model))  # per character
     characters = 0.9 * 60 * budget.minutes * speed / operations
     return min(characters / train, max_epochs(train))
 

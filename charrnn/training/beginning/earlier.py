@@ -23,7 +23,6 @@ from charrnn.learning.hardware.devices import choose_device
 from charrnn.learning.hardware.ranks import processes
 from charrnn.objectives import language
 from charrnn.objectives.data import Data
-from charrnn.objectives.plans.plan import Plan
 from charrnn.objectives.request import Request
 from charrnn.objectives.table import OBJECTIVES
 from charrnn.text.corpus import Corpus
@@ -65,27 +64,17 @@ def repeated(
     bases = _bases(folder, config.base_weights, init_from)
     sources, reading, notes = _where(folder, config, tokenizer, sources, reading)
     data = read_again(sources, reading, record, tokenizer, folder)
-    task = data.divided(config)
-    batches = task.batches(config)
     return NewRun(
         data=data,
         origin=origin_of(sources, reading),
-        plan=Plan(
-            model=record.model,
-            settings={},
-            train_tokens=task.train_tokens,
-            val_tokens=task.val_tokens,
-            reasons=f"the {config.steps:,} updates of {folder}, as they were planned and corrected",
-            notes=(),
-            tokens_per_step=batches.tokens_per_step,
-            steps_per_epoch=batches.steps_per_epoch,
-        ),
+        model=record.model,
+        settled=config,
+        reasons=f"the {config.steps:,} updates of {folder}, as they were planned and corrected",
         budget=Budget(steps=config.steps),
         bases=bases,
         place=out,
         notes=data.notes + notes,
         seconds=clock.now() - begin,
-        repeated=config,
     )
 
 
@@ -96,7 +85,7 @@ def _where(
     sources: Sources | None,
     reading: Reading | None,
 ) -> tuple[Sources, Reading, tuple[str, ...]]:
-    """Where the text of a run is and how it is read, and what is otherwise where it goes on."""
+    """Where the text of a run is and how it is read, and what is different where it goes on."""
     try:
         progress = read_run(folder).progress
     except MissingInputError:

@@ -131,11 +131,8 @@ def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     device = choose_device(settings.get("device", "auto"))
     wanted, cell = settings.get("precision", "auto"), settings.get("cell", "lstm")
     open_size = "hidden_size" not in settings and trial.is_long_in_minutes(budget)
-    if ranks.follows:  # the plan of the first process counts
-        return speed(device, choose_precision(wanted, device), cell)
-    counts = device.type == "cuda" and budget.epochs is None
-    if counts or (device.type == "cpu" and open_size):
-        with own_modes():
-            longest = trial.longest_trial(budget)
-            return ranks.count * measured_speed(device, wanted, cell, longest)
-    return ranks.count * speed(device, choose_precision(wanted, device), cell)
+    counts = {"cuda": budget.epochs is None, "cpu": open_size}.get(device.type, False)
+    if ranks.follows or not counts:  # the plan of the first process is the one that is followed
+        return ranks.count * speed(device, choose_precision(wanted, device), cell)
+    with own_modes():
+        return ranks.count * measured_speed(device, wanted, cell, trial.longest_trial(budget))

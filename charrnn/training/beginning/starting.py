@@ -34,11 +34,10 @@ from charrnn.folder.record import (
     CHECKPOINTS,
     FORMAT_VERSION,
     TASK_FORMAT_VERSION,
-    Evaluation,
     ModelFolder,
     ModelRecord,
 )
-from charrnn.folder.resuming import read_run
+from charrnn.folder.resuming import RunProgress, read_run
 from charrnn.learning.hardware.clock import Stopwatch
 from charrnn.learning.hardware.ranks import Ranks, Start, processes
 from charrnn.learning.learner import Learner
@@ -66,31 +65,32 @@ class NewRun:
     Attributes:
         data: what is learnt from.
         origin: where it was read.
-        plan: what was chosen.
+        model: the shape of the network.
+        settled: what was chosen, or the settings of the run that is made again.
+        reasons: one line that says why.
         budget: how long to train.
         bases: the models whose weights the run starts from, if any.
         place: where the model will be; None for a new folder in `checkpoints/`.
         notes: what was changed in the text or the settings, for the user to know.
         seconds: that preparing took.
-        repeated: the settings of the run that is made again, if there is one.
     """
 
     data: Data
     origin: Origin
-    plan: Plan
+    model: ModelConfig
+    settled: Plan | TrainConfig
+    reasons: str
     budget: Budget
     bases: Sequence[ModelFolder]
     place: Place | None
     notes: tuple[str, ...]
     seconds: float
-    repeated: TrainConfig | None = None
 
     @property
     def facts(self) -> dict[str, str]:
         """What it is, for people: label to value."""
-        found = card.corpus(self.data.corpus, self.data.kind)
-        found |= {"settings": self.plan.reasons}
-        return found | _parameters(self.plan.model, self.data.kind)
+        kind, settings = self.data.kind, {"settings": self.reasons}
+        return card.corpus(self.data.corpus, kind) | settings | _parameters(self.model, kind)
 
     @property
     def _name(self) -> str:
@@ -101,9 +101,14 @@ class NewRun:
         return short_name(first)
 
     @property
+    def _config(self) -> TrainConfig:
+        """The settings of training; of a new run, as if it had one update."""
+        return self.settled if isinstance(self.settled, TrainConfig) else schedule(self.settled, 1)
+
+    @property
     def batch_size(self) -> int:
         """How many rows an update reads."""
-        return int((self.repeated or schedule(self.plan, 1)).batch_size)
+        return self._config.batch_size
 
     def start(self) -> Generator[Event]:
         """Make the folder and train.
@@ -123,15 +128,15 @@ class NewRun:
         refuse_occupied(place.path)  # by another run, before this one had the lock
         ranks = _begin(place, self.data)
         # How examples are divided does not depend on the number of updates.
-        task = self.data.divided(self.repeated or schedule(self.plan, 1))
-        plan, config, evaluation = self.plan, self.repeated, 0.0
-        if config is None:
+        config, reasons, evaluation = self._config, self.reasons, 0.0
+        task = self.data.divided(config)
+        if isinstance(self.settled, Plan):
             watch.read()  # again and again, or a slow beginning would pass for a pause
-            plan = with_fastest_engine(plan, self.budget, task, ranks.count)
+            plan = with_fastest_engine(self.settled, self.budget, task, ranks.count)
             watch.read()
             steps, evaluation = count_steps(plan, self.budget, task, watch, ranks)
-            config = schedule(plan, steps)
-        learner = Learner(task, plan.model, config, ranks)
+            config, reasons = schedule(plan, steps), plan.reasons
+        learner = Learner(task, self.model, config, ranks)
         # What was chosen here is kept, so that a resumed run computes in the same numbers.
         base = "+".join(base.fingerprint for base in self.bases) or None
         config = msgspec.structs.replace(config, precision=learner.precision, base_weights=base)
@@ -143,7 +148,7 @@ class NewRun:
             format_version=FORMAT_VERSION if task.kind is None else TASK_FORMAT_VERSION,
             charrnn_version=charrnn.__version__,
             torch_version=str(torch.__version__),
-            model=plan.model,
+            model=self.model,
             training=config,
             corpus=self.data.corpus,
             task=task.kind,
@@ -154,7 +159,7 @@ class NewRun:
         if ranks.leads:  # all start from its weights, drawn here or another model's
             learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
-        yield _started(learner, recorder, notes, plan.reasons)
+        yield _started(learner, recorder, notes, reasons)
         yield from loop(learner, recorder, deadline_of(learner, recorder, evaluation))
 
 
@@ -166,29 +171,29 @@ class StoppedRun:
         data: what is learnt from.
         origin: where it was read.
         place: of the model folder.
-        step, steps: updates made so far, and in all.
-        model: the shape of the network.
-        batch_size: how many rows an update reads.
-        evaluations: those made so far.
+        model, config: the settings of the network, and of its training.
+        progress: how far it has come.
         notes: what was changed in the text, for the user to know.
     """
 
     data: Data
     origin: Origin
     place: Place
-    step: int
-    steps: int
     model: ModelConfig
-    batch_size: int
-    evaluations: tuple[Evaluation, ...]
+    config: TrainConfig
+    progress: RunProgress
     notes: tuple[str, ...]
+
+    @property
+    def batch_size(self) -> int:
+        """How many rows an update reads."""
+        return self.config.batch_size
 
     @property
     def facts(self) -> dict[str, str]:
         """What it is, for people: label to value."""
-        found = card.corpus(self.data.corpus, self.data.kind)
-        found |= {"cell": card.network(self.model)}
-        return found | _parameters(self.model, self.data.kind)
+        kind, cell = self.data.kind, {"cell": card.network(self.model)}
+        return card.corpus(self.data.corpus, kind) | cell | _parameters(self.model, kind)
 
     def start(self) -> Generator[Event]:
         """Go on training.

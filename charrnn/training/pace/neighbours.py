@@ -2,7 +2,7 @@
 
     neighbours = Neighbours(available, threads, usage())
     if neighbours.changed(usage()):
-        recorder.share(learner, neighbours.threads)
+        recorder.change_threads(learner, neighbours.threads)
 
 The threads of an update wait for each other. Where one shares its processor, all go at its pace: an
 update in fewer threads, each with a processor of its own, takes less time.
@@ -45,7 +45,7 @@ class Usage(NamedTuple):
 
 
 def usage() -> Usage:
-    """That of now."""
+    """What has been used of the processors up to now."""
     return Usage(
         moment=time.perf_counter(),  # the processor seconds below are real, whatever `clock` says
         own=time.process_time(),

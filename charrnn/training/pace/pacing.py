@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from charrnn.cells.layout import parameter_count, weight_shapes
+from charrnn.cells.heads import shapes_of
+from charrnn.cells.layout import parameter_count
 from charrnn.config import MAX_STEPS, Budget, CellName, ModelConfig, Precision
 from charrnn.learning.hardware import clock
 from charrnn.learning.hardware.clock import Stopwatch
@@ -109,6 +110,23 @@ def measured_speed(
         cell: of the network.
         longest: seconds that the trial may take; see `trial.rates`.
     """
+    plan, task = _usual_run(device, precision, cell)
+    operations = 6 * parameter_count(shapes_of(plan.model))
+    config = schedule(plan, TIMED_UPDATES)
+    try:
+        learner = Learner(task, plan.model, config)
+        if device.type == "cpu" and (found := trial.rates(plan, task, longest=longest)):
+            learner.compute(*max(found, key=lambda way: found[way]))
+        learner.prepare()
+        seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
+    except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
+        return speed(device, choose_precision(precision, device), cell)
+    reached = operations * config.batch_size * config.seq_length / seconds
+    return float(2.0 ** round(math.log2(reached))) if device.type == "cpu" else reached
+
+
+def _usual_run(device: torch.device, precision: Precision, cell: CellName) -> tuple[Plan, Task]:
+    """A network of usual size, and a text that is made up."""
     model = ModelConfig(
         cell=cell,
         vocab_size=64,
@@ -138,19 +156,7 @@ def measured_speed(
     )
     text = np.zeros(plan.train_tokens, np.uint8)
     vocabulary = CharTokenizer("".join(map(chr, range(model.vocab_size))))
-    task = LanguageModelling(text, text[:9], vocabulary)
-    operations = 6 * parameter_count(weight_shapes(model))
-    config = schedule(plan, TIMED_UPDATES)
-    try:
-        learner = Learner(task, model, config)
-        if device.type == "cpu" and (found := trial.rates(plan, task, longest=longest)):
-            learner.compute(*max(found, key=lambda way: found[way]))
-        learner.prepare()
-        seconds = seconds_per_update(learner, PROBE_SECONDS, TIMED_UPDATES)
-    except torch.OutOfMemoryError:  # another program fills the card; a smaller network may fit
-        return speed(device, choose_precision(precision, device), cell)
-    reached = operations * config.batch_size * config.seq_length / seconds
-    return float(2.0 ** round(math.log2(reached))) if device.type == "cpu" else reached
+    return plan, LanguageModelling(text, text[:9], vocabulary)
 
 
 def seconds_per_update(

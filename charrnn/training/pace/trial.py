@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from charrnn.cells.heads import GRAMS, shapes_of
 from charrnn.cells.layout import parameter_count
-from charrnn.config import Budget, EngineName, ModelConfig, TrainConfig
+from charrnn.config import Budget, EngineName, Numbers
 from charrnn.learning.hardware import clock
-from charrnn.learning.hardware.devices import choose_device, choose_precision
+from charrnn.learning.hardware.devices import DTYPES, choose_device, choose_precision
 from charrnn.learning.learner import Learner
 from charrnn.learning.task import Task
 from charrnn.network.stack.choice import candidates
@@ -45,6 +45,7 @@ LONGEST_TRIAL, TRIAL_SHARE = 5.0, 0.1  # seconds, and the share of a run's minut
 MARGIN = 1.05  # by which a way must beat those before it; less may be chance
 LONG_RUN, LONG_MINUTES = 500, 0.25  # updates, or minutes, of a run that a trial shortens
 HOPELESS = 2.0  # times as slow as the fastest after one update: not tried further
+UPDATES = 1000  # of a run that is tried: they decide its learning rate alone
 BURST = 8  # updates between two waits for a GPU
 # Seconds; an update this short is always tried again, so that one busy moment does not decide.
 CHEAP = 0.01
@@ -56,10 +57,6 @@ NAMES: dict[EngineName, str] = {
     "torch": "PyTorch's layers",
     "loops": "PyTorch's operations",
 }
-
-
-Numbers = Literal["fp32", "bf16"]
-DTYPES: dict[Numbers, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Way(NamedTuple):
@@ -90,7 +87,7 @@ def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int =
     tried = len(ways) > 1 and _pays(plan, budget)
     found = rates(plan, task, processes, longest_trial(budget)) if tried else {}
     if not found:
-        return replace(plan, settings=plan.settings | ways[0]._asdict())
+        return _with(plan, **ways[0]._asdict())
     best = next(iter(found))
     for way, rate in found.items():
         if rate > MARGIN * found[best]:
@@ -100,7 +97,7 @@ def with_fastest_engine(plan: Plan, budget: Budget, task: Task, processes: int =
     if others:
         second = max(others, key=lambda way: others[way])
         reason += f" ({found[best] / others[second]:.1f} times as fast as {second})"
-    return replace(plan, settings=plan.settings | best._asdict(), reasons=plan.reasons + reason)
+    return replace(_with(plan, **best._asdict()), reasons=plan.reasons + reason)
 
 
 def _pays(plan: Plan, budget: Budget) -> bool:
@@ -137,23 +134,30 @@ def rates(
         longest: seconds after which no further update begins, except those of the first way.
     """
     device = choose_device(plan.settings.get("device", "auto"))
-    config = schedule(plan, steps=1000)
-    lanes = config.batch_size // processes
-    if device.type != "cpu":
-        config = schedule(replace(plan, settings=plan.settings | {"batch_size": lanes}), steps=1000)
-        ways = _ways(plan, task, device, processes)
-        return _rates_on_gpu(plan.model, config, task, ways, longest, recorded=processes == 1)
+    ways = _ways(plan, task, device, processes)
+    one = _with(plan, batch_size=plan.settings["batch_size"] // processes)
+    if device.type == "cpu":
+        return _rates_on_cpu(one, task, ways, longest)
+    return _rates_on_gpu(one, task, ways, longest / len(ways), recorded=processes == 1)
+
+
+def _with(plan: Plan, **settings: object) -> Plan:
+    """The same plan but for these settings."""
+    return replace(plan, settings=plan.settings | settings)
+
+
+def _rates_on_cpu(plan: Plan, task: Task, ways: list[Way], longest: float) -> dict[Way, float]:
+    """See `rates`."""
     shapes = shapes_of(plan.model, task.kind)
     shapes.pop(GRAMS, None)  # of which a text reads a few rows
-    weights = parameter_count(shapes)
-    few = max(FEWEST_STEPS, int(OPERATIONS / (6 * weights * lanes)))
-    steps = min(few, MOST_STEPS, config.seq_length)  # of a forecaster windows stay as they are
-    small = {"batch_size": lanes, "seq_length": steps, "precision": "fp32"}
-    short = replace(plan, settings=plan.settings | small)
-    learner = Learner(task, plan.model, schedule(short, steps=1000))
+    lanes, steps = plan.settings["batch_size"], plan.settings["seq_length"]
+    few = max(FEWEST_STEPS, int(OPERATIONS / (6 * parameter_count(shapes) * lanes)))
+    steps = min(few, MOST_STEPS, steps)  # of a forecaster windows stay as they are
+    short = _with(plan, seq_length=steps, precision="fp32")
+    learner = Learner(task, plan.model, schedule(short, UPDATES))
     end = clock.now() + longest
     seconds: dict[Way, float] = {}
-    for way in _ways(plan, task, device, processes):
+    for way in ways:
         if seconds and clock.now() > end:
             break
         learner.compute(*way)
@@ -189,36 +193,28 @@ def _try_again(learner: Learner, seconds: dict[Way, float], end: float) -> None:
 
 
 def _rates_on_gpu(
-    model: ModelConfig,
-    config: TrainConfig,
-    task: Task,
-    ways: list[Way],
-    longest: float,
-    *,
-    recorded: bool,
+    plan: Plan, task: Task, ways: list[Way], longest: float, *, recorded: bool
 ) -> dict[Way, float]:
-    """The same on a GPU, with updates `recorded` as graphs or not, as they will be in the run."""
+    """See `rates`; with updates `recorded` as graphs or not, as they will be in the run.
+
+    No further round of a way begins after `longest` seconds of it.
+    """
     found: dict[Way, float] = {}
     for way in ways:
         with suppress(torch.OutOfMemoryError):
-            learner = Learner(task, model, config)
-            found[way] = _rate_on_gpu(learner, way, longest / len(ways), recorded=recorded)
+            learner = Learner(task, plan.model, schedule(plan, UPDATES))
+            learner.compute(*way)
+            if recorded:
+                learner.prepare()
+            seconds: list[float] = []
+            while not seconds or (len(seconds) < ROUNDS and sum(seconds) < longest):
+                begin = clock.now()
+                for _ in range(BURST):
+                    learner.update()
+                learner.wait()
+                seconds.append(clock.now() - begin)
+            found[way] = BURST * learner.batches.tokens_per_step / min(seconds)
     return found
-
-
-def _rate_on_gpu(learner: Learner, way: Way, longest: float, *, recorded: bool) -> float:
-    """Tokens per second; after so many seconds no second round begins."""
-    learner.compute(*way)
-    if recorded:
-        learner.prepare()
-    seconds: list[float] = []
-    while not seconds or (len(seconds) < ROUNDS and sum(seconds) < longest):
-        begin = clock.now()
-        for _ in range(BURST):
-            learner.update()
-        learner.wait()
-        seconds.append(clock.now() - begin)
-    return BURST * learner.batches.tokens_per_step / min(seconds)
 
 
 def _ways(plan: Plan, task: Task, device: torch.device, processes: int) -> list[Way]:
@@ -228,9 +224,8 @@ def _ways(plan: Plan, task: Task, device: torch.device, processes: int) -> list[
     numbers = [best]
     if device.type == "cpu" and wanted == "auto" and best != "fp32":
         numbers.append("fp32")
-    # The others' batches need not be equally large; several processes may have uneven shares.
-    even = task.kind is None and plan.settings["batch_size"] % processes == 0
-    lanes = plan.settings["batch_size"] // processes if even else None
+    # The others' batches need not be equally large.
+    lanes = plan.settings["batch_size"] // processes if task.kind is None else None
     return [
         Way(engine, precision)
         for precision in numbers

@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from charrnn import ByteTokenizer, CharTokenizer, Model, inside
 from charrnn.arrays import softmax
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.config import CellName
 from charrnn.inside.pages.page import CHARACTERS, NUMBERS, WINDOW, fitting, page
 from charrnn.inside.showing import visible
@@ -33,7 +33,7 @@ def make(cell: CellName, tokenizer: Any, **changes: object) -> Model:
     random = np.random.default_rng(3)
     weights = {
         name: random.normal(0, 0.7, shape).astype(np.float32)
-        for name, shape in weight_shapes(config).items()
+        for name, shape in shapes_of(config).items()
     }
     return Model(config, tokenizer, weights)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from charrnn import Model
 from charrnn.arrays import Weights
-from charrnn.cells.layout import weight_shapes
+from charrnn.cells.heads import shapes_of
 from charrnn.config import ModelConfig
 from charrnn.text.tokenizer import CharTokenizer
 
@@ -48,7 +48,7 @@ def planted_model() -> Model:
     random = np.random.default_rng(7)
     w: Weights = {
         name: random.normal(0, 0.5, shape).astype(np.float32)
-        for name, shape in weight_shapes(config).items()
+        for name, shape in shapes_of(config).items()
     }
     # One dimension of the embedding for each character but the first, which is 0.
     w["embedding.weight"][:] = np.eye(len(CHARACTERS))[:, 1:]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.native.code import compiled
+from charrnn.native.code import compiled, machine
 from charrnn.native.code.compiled import compiled_once
 from charrnn.native.code.machine import Code
 from charrnn.text import cache
@@ -42,8 +42,7 @@ def another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 def result(address: int) -> float:
     """What the code at an address makes of zeros."""
     x = (ctypes.c_float * 16)()
-    call = (ctypes.c_int64 * 1)(ctypes.addressof(x))
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(call))
+    machine.run(address, [ctypes.addressof(x)])
     return x[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import threading
 from collections.abc import Callable
@@ -20,12 +19,11 @@ from tests.native.examples import needs_products_of_bytes
 
 def compiled(code: machine.Code) -> Callable[..., None]:
     """A function that takes arrays and integers."""
-    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.compile())
+    address = code.compile()
 
     def run(*values: np.ndarray | int) -> None:
         given = [value.ctypes.data if isinstance(value, np.ndarray) else value for value in values]
-        call = (ctypes.c_int64 * len(given))(*given)
-        function(ctypes.addressof(call))
+        machine.run(address, given)
 
     return run
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from charrnn.cells.gradients import RULES
 from charrnn.cells.rules import CELLS
 from charrnn.native import processor, tiles
-from charrnn.native.training_code import Product, backward_code, forward_code
+from charrnn.native.training_code import LayerShape, Product, backward_address, forward_address
 from charrnn.network.stack.cpu import team
 from charrnn.network.stack.cpu.packing import in_panels
 from charrnn.network.stack.engine import Engine, Gradients, Unrolled
@@ -72,10 +72,9 @@ def forward(
     weights = in_panels(layer.w_hh.to(gx.dtype).t(), gates, blocks, in_tiles=in_tiles)
     assert ids is None or ids.dtype == torch.int64, "the code reads 64 bits, and believes them"
     tensors = (gx, hs, layer.memory, layer.kept, weights, b_ih, b_hh, ids, _meeting_point(hs))
-    team.prepare()
-    code = forward_code(cell, hidden_size, product, ids is not None, blocks)
+    shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
     arguments = [steps, batch, *team.addresses(*tensors)]
-    team.run(code, arguments, torch.get_num_threads(), they_wait=in_tiles)
+    team.run(lambda: forward_address(shape), arguments, torch.get_num_threads(), they_wait=in_tiles)
 
 
 def backward(
@@ -97,10 +96,9 @@ def backward(
     sums = (d_rows, db_hh)
     tensors = (d_out, *buffers, weights, dxs, dhs, d_h, d_memory, *sums, ids)
     sync = _meeting_point(hs)
-    team.prepare()
-    code = backward_code(cell, hidden_size, product, ids is not None, blocks)
+    shape = LayerShape(cell, hidden_size, product, ids is not None, blocks)
     arguments = [steps, batch, *team.addresses(*tensors), rows, *team.addresses(sync)]
-    team.run(code, arguments, threads, they_wait=in_tiles)
+    team.run(lambda: backward_address(shape), arguments, threads, they_wait=in_tiles)
     return Gradients(dxs, dhs, d_rows.sum(0), db_hh.sum(0) if split else None)
 
 

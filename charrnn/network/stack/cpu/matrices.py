@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from charrnn.native import processor, tiles
-from charrnn.native.product_code import DEPTH, STRIPS, rows_code, sums_code
+from charrnn.native.product_code import DEPTH, STRIPS, rows_address, sums_address
 from charrnn.network.stack.cpu import packing, team
 
 __all__ = ["adds_rows", "by_weights", "sum_of_rows", "takes_weights"]
@@ -48,9 +48,8 @@ def by_weights(x: Tensor, w: Tensor) -> Tensor:
     columns = processor.panel_blocks(1, units)
     weights = packing.in_panels(w, 1, columns)
     product = x.new_empty(rows, units)
-    team.prepare()
     arguments = [rows, inputs, units, *team.addresses(x, weights, product)]
-    team.run(rows_code(columns), arguments, torch.get_num_threads())
+    team.run(lambda: rows_address(columns), arguments, torch.get_num_threads())
     return product
 
 
@@ -62,7 +61,7 @@ def sum_of_rows(x: Tensor, y: Tensor) -> Tensor:
     # The widest of which all threads have as many.
     strip = next((n for n in STRIPS if height % (n * threads) == 0), min(STRIPS))
     room = x.new_empty(threads, (width + strip) * DEPTH)
-    team.prepare()
     arguments = [rows, height, width, *team.addresses(x, y, sums, room)]
-    team.run(sums_code(processor.panel_blocks(1, width), strip), arguments, threads)
+    panel = processor.panel_blocks(1, width)
+    team.run(lambda: sums_address(panel, strip), arguments, threads)
     return sums

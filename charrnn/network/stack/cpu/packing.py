@@ -10,7 +10,7 @@ from torch import Tensor
 
 from charrnn.native import tiles
 from charrnn.native.processor import vector_width
-from charrnn.native.product_code import pairs_code
+from charrnn.native.product_code import pairs_address
 from charrnn.network.stack.cpu import team
 
 __all__ = ["in_panels"]
@@ -43,7 +43,6 @@ def _pairs(weights: Tensor) -> Tensor:
     assert weights.is_contiguous(), "weights or their transpose"
     inputs, units = weights.shape
     words = weights.new_empty(inputs // 2, units, dtype=torch.int32)
-    team.prepare()
     arguments = [inputs, units, weights.data_ptr(), words.data_ptr()]
-    team.run(pairs_code(), arguments, torch.get_num_threads())
+    team.run(pairs_address, arguments, torch.get_num_threads())
     return words

@@ -1,12 +1,12 @@
 """Compiled code in several threads at once.
 
-    run(function, arguments, threads)
+    run(code, arguments, threads)
 
 They are PyTorch's own where it brings GNU's OpenMP, as on Linux: two pools of threads would fight
 for the cores. OpenMP may give fewer threads than were asked for, in a parallel region of its own or
 by `OMP_THREAD_LIMIT`; the code divides its work among those that there are. Elsewhere the threads
-are Python's. Of those that cannot be started, another does the share, afterwards. So code whose
-threads wait for each other runs in one thread there.
+are Python's. If one can't be started, another does its share afterwards. So code whose threads wait
+for each other runs in one thread there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from charrnn.native.code.machine import add_symbol
 from charrnn.native.code.threads import THREAD_COUNT, THREAD_NUMBER
 from charrnn.threads.side_by_side import run_side_by_side
 
-__all__ = ["addresses", "openmp", "prepare", "run"]
+__all__ = ["addresses", "openmp", "run"]
 
 Number = ctypes.CFUNCTYPE(ctypes.c_int)
 
@@ -52,7 +52,7 @@ def openmp() -> Any:
 
 
 @functools.cache
-def prepare() -> None:
+def _prepare() -> None:
     """Tell compiled code where the functions are that give a thread its number; before it loads."""
     runtime = openmp()
     number = _ask_number if runtime is None else runtime.omp_get_thread_num
@@ -61,16 +61,19 @@ def prepare() -> None:
         add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
 
 
-def run(function: int, arguments: Sequence[int], threads: int, *, they_wait: bool = False) -> None:
+def run(
+    code: Callable[[], int], arguments: Sequence[int], threads: int, *, they_wait: bool = False
+) -> None:
     """Call compiled code in `threads` threads at once, and wait for all.
 
     Args:
-        function: its address.
+        code: compiles or loads it, and gives its address.
         arguments: in the order that `Code` was given their names.
         threads: how many.
         they_wait: whether the threads wait for each other.
     """
-    array = (ctypes.c_int64 * len(arguments))(*arguments)
+    _prepare()
+    function, array = code(), (ctypes.c_int64 * len(arguments))(*arguments)
     runtime = openmp()
     if runtime is not None:
         runtime.GOMP_parallel(function, ctypes.addressof(array), threads, 0)

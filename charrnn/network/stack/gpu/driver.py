@@ -1,7 +1,7 @@
 """CUDA source to code, and its launch, through the libraries that PyTorch comes with.
 
     begin_compiling(source, defines, device)
-    code = compiled(source, "layer", defines, shared_bytes, device)
+    code = compiled(source, defines, shared_bytes, device)
     code.launch(blocks, threads, arguments, stream)
 
 NVRTC compiles without a compiler's being installed; the driver loads and launches what it made.
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import torch
 
-from charrnn.native.code.compiled import kept
+from charrnn.native.code.compiled import cached
 
 __all__ = [
     "Code",
@@ -33,6 +33,7 @@ __all__ = [
     "image",
 ]
 
+KERNEL = b"layer"  # the name of the function in each source
 MAX_DYNAMIC_SHARED_SIZE_BYTES = 8  # CUfunction_attribute
 
 
@@ -80,14 +81,11 @@ def available() -> bool:
 
 
 @cache
-def compiled(
-    source: str, name: str, defines: tuple[str, ...], shared_bytes: int, device: int
-) -> Code:
+def compiled(source: str, defines: tuple[str, ...], shared_bytes: int, device: int) -> Code:
     """Compile and load a kernel; once for each, in a process.
 
     Args:
-        source: in CUDA C++, without includes.
-        name: of the kernel.
+        source: in CUDA C++, without includes; its kernel is named `KERNEL`.
         defines: constants, "NAME=value" each.
         shared_bytes: the shared memory of each block.
         device: the number of a GPU, which is the current one.
@@ -98,7 +96,7 @@ def compiled(
     module, function = c_void_p(), c_void_p()
     made = begin_compiling(source, defines, device).result()
     _check_cuda(_driver().cuModuleLoadData(byref(module), made))
-    _check_cuda(_driver().cuModuleGetFunction(byref(function), module, name.encode()))
+    _check_cuda(_driver().cuModuleGetFunction(byref(function), module, KERNEL))
     most = MAX_DYNAMIC_SHARED_SIZE_BYTES, c_int(shared_bytes)
     _check_cuda(_driver().cuFuncSetAttribute(function, *most))
     return Code(function, shared_bytes)
@@ -123,7 +121,7 @@ def image(source: str, defines: tuple[str, ...], capability: tuple[int, int]) ->
     version = c_int(), c_int()
     _check_nvrtc(compiler().nvrtcVersion(byref(version[0]), byref(version[1])))
     key = ("nvrtc", version[0].value, version[1].value, options, source)
-    return kept(key, lambda: compile_source(source, options))
+    return cached(key, lambda: compile_source(source, options))
 
 
 def compile_source(source: str, options: Sequence[str]) -> bytes:

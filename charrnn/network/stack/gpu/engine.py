@@ -51,7 +51,7 @@ def fits(cell: CellName, hidden_size: int, lanes: int | None, device: torch.devi
 
 @cache
 def works(device: int) -> bool:
-    """Whether a small layer is computed there, and right, with a warning if not."""
+    """Whether a small layer is computed there correctly, with a warning if not."""
     able = torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
     if not able or not driver.available():
         return False
@@ -87,7 +87,7 @@ def _is_right(device: torch.device) -> bool:
 
 @cache
 def limits(device: int) -> Limits:
-    """Those of a GPU."""
+    """What a GPU has room for."""
     found = torch.cuda.get_device_properties(device)
     shared: int = found.shared_memory_per_block_optin  # type: ignore[attr-defined]
     return Limits(found.multi_processor_count, shared)
@@ -106,9 +106,8 @@ def forward(layer: Unrolled, gx: Tensor, b_ih: Tensor, b_hh: Tensor) -> None:
     assert layer.ids is None, "a table's rows are read before"
     with on(layer.hs.device):
         if not layer.hs.is_inference():  # in inference mode there is no way back
-            prepare(
-                layout_for(layer, "backward"), layer.hs.device.index
-            )  # compiled while this runs
+            # Compiled while this runs.
+            prepare(layout_for(layer, "backward"), layer.hs.device.index)
         mark_as_missing(layer.hs[1:])
         tensors = (layer.w_hh, b_ih, b_hh, gx, layer.hs, layer.memory, layer.kept)
         run(layout_for(layer, "forward"), len(gx), layer.hs.shape[1], tensors)
@@ -144,7 +143,7 @@ def run(layout: Layout, steps: int, batch: int, tensors: tuple[Tensor, ...]) -> 
 
 def launch(layout: Layout, steps: int, batch: int, addresses: list[int]) -> None:
     """Compile a layout where that was not done yet, and launch it."""
-    given = source(layout.cell, layout.way), "layer", defines(layout), layout.shared_bytes
+    given = source(layout.cell, layout.way), defines(layout), layout.shared_bytes
     code = driver.compiled(*given, torch.cuda.current_device())
     numbers, places = map(c_int, (steps, batch)), map(c_void_p, addresses)
     stream = torch.cuda.current_stream().cuda_stream
@@ -156,7 +155,6 @@ def on(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device)
 
 
-@cache
 def prepare(layout: Layout, device: int) -> None:
     """Begin to compile a layout that is soon to be launched."""
     driver.begin_compiling(source(layout.cell, layout.way), defines(layout), device)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from charrnn.config import CellName
-from charrnn.network.stack.choice import candidates, chosen
+from charrnn.network.stack.choice import candidates
 from charrnn.network.stack.cpu import kernels
 from charrnn.network.stack.cpu.kernels import TILES
 from charrnn.network.stack.engine import Engine
@@ -116,8 +116,6 @@ def test_tiles_are_a_candidate_but_not_the_first(cell: CellName) -> None:
     """They compute what they are chosen for, not what nobody has tried."""
     able = candidates(cell, 64, CPU, HALF)
     assert able[:2] == ["kernels", "tiles"]
-    assert chosen("tiles", cell, 64, CPU, HALF, FULL) == "tiles"
-    assert chosen("auto", cell, 64, CPU, HALF, FULL) == "kernels"
     for hidden_size, numbers, weights in ((48, HALF, FULL), (64, FULL, FULL), (64, HALF, HALF)):
         assert "tiles" not in candidates(cell, hidden_size, CPU, numbers, weights)
     assert kernels.available(48, HALF)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from charrnn.config import CellName
 from charrnn.network.stack import recurrent
-from charrnn.network.stack.choice import candidates, chosen
+from charrnn.network.stack.choice import candidates
 from charrnn.network.stack.engine import Engine, Unrolled
 from charrnn.network.stack.gpu import driver, engine
 from charrnn.network.stack.gpu.engine import PERSISTENT
@@ -135,7 +135,7 @@ def test_a_stack_is_the_same_on_either_engine(
     x = torch.randn(steps, batch, inputs, generator=dice)
     found = {}
     for name in ("persistent", "loops"):
-        monkeypatch.setattr(recurrent, "chosen", lambda *_, name=name: name)
+        monkeypatch.setattr(recurrent, "candidates", lambda *_, name=name: [name])
         with torch.autocast("cpu", HALF):
             output, after = stack(x)
         (output.float().square().sum() + sum(part.square().sum() for part in after)).backward()
@@ -190,10 +190,7 @@ def test_lanes_that_fill_no_tile_are_pytorchs(
     gpu = torch.device("cuda", 0)
     for lanes in (None, 16, 40):
         assert candidates(cell, 64, gpu, HALF, lanes=lanes) == ["persistent", "torch"]
-        assert chosen("persistent", cell, 64, gpu, HALF, FULL, lanes) == "persistent"
-        assert chosen("torch", cell, 64, gpu, HALF, FULL, lanes) == "torch"
     assert candidates(cell, 64, gpu, HALF, lanes=7) == ["torch"]
-    assert chosen("persistent", cell, 64, gpu, HALF, FULL, 7) == "torch"
     for hidden_size, numbers in ((80, HALF), (64, FULL)):
         assert candidates(cell, hidden_size, gpu, numbers) == ["torch"]
 
@@ -201,11 +198,11 @@ def test_lanes_that_fill_no_tile_are_pytorchs(
 def test_a_layer_is_chosen_for_its_lanes(cell: CellName, monkeypatch: pytest.MonkeyPatch) -> None:
     lanes: list[Any] = []
 
-    def noted(*given: Any) -> str:
+    def noted(*given: Any) -> list[str]:
         lanes.append(given[-1])
-        return "loops"
+        return ["loops"]
 
-    monkeypatch.setattr(recurrent, "chosen", noted)
+    monkeypatch.setattr(recurrent, "candidates", noted)
     stack = Recurrent(cell, 6, 64)
     stack(torch.randn(3, 16, 6))
     stack(torch.randn(9, 6), None, torch.zeros(3, 7, dtype=torch.int64))
