@@ -159,7 +159,7 @@ def _sample(
 ) -> None:
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
-    from charrnn.sampling.records import sampling_config
+    from charrnn.sampling.token_source import sampling_config, wish_of
     from charrnn.terminal.writing.sampler import Sampler
     from charrnn.text.tokenizer import as_trained
 
@@ -176,13 +176,13 @@ def _sample(
         reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
+    wish = wish_of(model, prompt, config, options.unknown)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext(), _advised(options):
         copies, known = _compared(models, model.tokenizer, options, reading, json=json)
         sampler = Sampler(
-            model=model,
+            wish=wish,
             prompt=prompt,
-            config=config,
             unknown=options.unknown,
             out=output or sys.stdout,
             echo=options.echo,

@@ -28,9 +28,10 @@ from charrnn.models.hooks import (
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
-from charrnn.sampling.growing import Sample
+from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, own_ids, start_ids
-from charrnn.sampling.records import Wanted, draw_records, sampling_config
+from charrnn.sampling.records import Wanted, draw_records
+from charrnn.sampling.token_source import Wish, sampling_config, wish_of
 from charrnn.scoring.score import Batch, Score, blocks, score_of
 from charrnn.settings import takes
 from charrnn.text import division
@@ -276,10 +277,10 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
-        config = sampling_config(self.tokenizer, settings)
+        wish = self._wish(prompt, unknown, settings)
         if self.tokenizer.end is None:
-            refuse_endless(config)
-        return "".join(generation.stream(self, prompt, config, unknown))
+            refuse_endless(wish.config)
+        return "".join(generation.stream(wish))
 
     @takes(SampleConfig)
     @checked
@@ -295,10 +296,9 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: as `generate`; and for a count below 0.
         """
-        config = sampling_config(self.tokenizer, settings)
-        first = generation.new_seed() if config.seed is None else config.seed
-        seeds = generation.seeds_from(first, count)
-        return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
+        wish = self._wish(prompt, unknown, settings)
+        first = generation.new_seed() if wish.config.seed is None else wish.config.seed
+        return generation.generate_batch(wish, generation.seeds_from(first, count))
 
     @takes(SampleConfig)
     @checked
@@ -306,7 +306,7 @@ class Predictor(LanguageModel):
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
-        return generation.stream(self, prompt, sampling_config(self.tokenizer, settings), unknown)
+        return generation.stream(self._wish(prompt, unknown, settings))
 
     @takes(SampleConfig)
     @checked
@@ -333,9 +333,8 @@ class Predictor(LanguageModel):
             UsageError: as `generate`; for a count below 0, or a model without records.
             CharRNNError: when hardly any new record is found any more.
         """
-        config = sampling_config(self.tokenizer, settings)
-        wanted = Wanted(count, unique=unique, known=known)
-        return draw_records(self, prompt, config, unknown, wanted)
+        wish = self._wish(prompt, unknown, settings)
+        return draw_records(wish, Wanted(count, unique=unique, known=known))
 
     @takes(SampleConfig)
     @checked
@@ -357,7 +356,8 @@ class Predictor(LanguageModel):
             settings: of these, max_new_tokens, the stops, the lists of characters and the clamp
                 count.
         """
-        config = sampling_config(self.tokenizer, settings)
-        return beams.beam_search(
-            self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
-        )
+        wish = self._wish(prompt, unknown, settings)
+        return beams.beam_search(wish, num_beams, length_penalty)
+
+    def _wish(self, prompt: str, unknown: Unknown, settings: dict[str, Any]) -> Wish:
+        return wish_of(self, prompt, sampling_config(self.tokenizer, settings), unknown)

@@ -14,7 +14,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -36,8 +36,7 @@ from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
-from charrnn.sampling.records import sampling_config
-from charrnn.sampling.token_source import Wish
+from charrnn.sampling.token_source import Wish, sampling_config
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
 from charrnn.serving.answers import Completion, described, score_body, whole_text
@@ -117,7 +116,7 @@ class Service:
         return name, self.models[name]
 
     @asynccontextmanager
-    async def written(self, texts: list[Text]) -> AsyncIterator[None]:
+    async def written(self, texts: Sequence[Text]) -> AsyncIterator[None]:
         """Have texts written while their client is there; each takes a place.
 
         Raises:
@@ -135,7 +134,7 @@ class Service:
         finally:
             self.taken -= len(texts)
             for text in texts:
-                text.left = True
+                text.abandoned = True
 
     # What the paths do.
 
@@ -164,10 +163,9 @@ class Service:
         body = await read_body(request, self.config.max_body)
         given = shapes.decode(body, CompletionRequest)
         completion = self._completion(given)
-        texts = list(completion.texts)
         if given.stream:
             return _EventStream(self, completion)
-        async with self.written(texts):
+        async with self.written(completion.texts):
             return _json(await self._while_there(request.receive, completion.whole()))
 
     def _completion(self, given: CompletionRequest) -> Completion:
@@ -200,7 +198,7 @@ class Service:
                     seed,
                     given.logprobs,
                     echo=bool(given.echo and len(ids)),
-                    whole=not given.stream,
+                    streamed=bool(given.stream),
                 )
                 for seed in seeds_from(first, given.n or 1)
             ]
@@ -221,7 +219,7 @@ class Service:
         wish = Wish(model, after_start(model.tokenizer, ids), config)
         if model.tokenizer.end is not None:  # what ends a record has its cost, too
             wish = wish._replace(prompt=np.append(wish.prompt, wish.prompt[:1]))
-        text = Text(wish, 0, 0, echo=True, whole=True)
+        text = Text(wish, 0, 0, echo=True, streamed=False)
         async with self.written([text]):
             piece = await self._while_there(request.receive, whole_text(text))
         nats = [-cost.log_prob for cost in piece.costs if cost.log_prob is not None]
@@ -314,7 +312,7 @@ class _EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
-        async with self.service.written(list(self.completion.texts)):
+        async with self.service.written(self.completion.texts):
             try:
                 await self.service._while_there(receive, self._send(send))
             except ClientDisconnect:
