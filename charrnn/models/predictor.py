@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -232,17 +233,18 @@ class Predictor(LanguageModel):
         framed = self._with_ends if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
         sequences = (framed(ids) for ids in self._encoded(lines, unknown, first))
         for block in blocks(sequences):
-            scores: dict[int, Score] = {}
-
-            def score(batch: Batch, scores: dict[int, Score] = scores) -> None:
-                rows, padded, lengths = batch
-                found = self.token_log_probs(padded)  # (B, T-1)
-                for row, ids, values, length in zip(rows, padded, found, lengths, strict=True):
-                    nats = -float(values[: length - 1].sum(dtype=np.float64))
-                    scores[int(row)] = score_of(nats, self.tokenizer, ids[1:length])
-
-            results_of(score, list(block))
+            scores = dict(chain.from_iterable(results_of(self._scores, list(block))))
             yield from (scores[row] for row in range(len(scores)))
+
+    def _scores(self, batch: Batch) -> list[tuple[int, Score]]:
+        """The lines of a batch, and what each cost."""
+        rows, padded, lengths = batch
+        log_probs = self.token_log_probs(padded)  # (B, T-1)
+        found = []
+        for row, ids, values, length in zip(rows, padded, log_probs, lengths, strict=True):
+            nats = -float(values[: length - 1].sum(dtype=np.float64))
+            found.append((int(row), score_of(nats, self.tokenizer, ids[1:length])))
+        return found
 
     def _with_ends(self, ids: Ids) -> Ids:
         """The ids of a text to be scored: of a record, with an end before and after it."""
