@@ -52,7 +52,7 @@ def follow(
     values: Floats,
     signs: NDArray[np.integer] | None = None,
     lead: int = 0,
-    progress: Callable[[int], object] | None = None,
+    progress: Callable[[int], object] = lambda _tokens: None,
 ) -> Following:
     """Read a text, and compare the units' h with features of it.
 
@@ -90,8 +90,7 @@ def follow(
         value, place = _peaks(h * upwards, here)
         peaks.append(value)
         peaks_at.append(place)
-        if progress is not None:
-            progress(len(block.at))
+        progress(len(block.at))
     means = sums / count
     spread = np.sqrt(np.maximum(squares / count - means**2, 0))
     # A unit that hardly moves has no direction: its differences are those of rounding.
