@@ -44,7 +44,6 @@ from charrnn.serving.limits import ApiError, Guard, read_body
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.shapes import CompletionRequest, ScoreRequest
 from charrnn.serving.texts import Text
-from charrnn.settings import settings_from
 from charrnn.sharing.page import api_page
 from charrnn.use_config import SampleConfig, ServeConfig
 
@@ -53,7 +52,6 @@ __all__ = ["Service", "create_app"]
 Found = TypeVar("Found")
 Load = Callable[[], Mapping[str, Model]]
 
-FIELDS = {"max_new_tokens": "max_tokens", "stop_strings": "stop"}  # of settings in requests
 SLICES = 16  # of a vocabulary: its logits (V, V) may be too many at once
 CLIENT_LEFT = 499  # the status, by custom, of what nobody receives
 
@@ -123,8 +121,10 @@ class Service:
             ApiError: 429 if there are not enough places.
         """
         if self.taken + len(texts) > self.config.max_texts:
-            message = f"{self.taken} texts are being written, and more than "
-            message += f"{self.config.max_texts} may not be; try again"
+            message = (
+                f"the server is busy: {self.taken} of {self.config.max_texts} places are taken"
+            )
+            message += "; try again"
             raise ApiError(429, message, code="busy", retry_after=1)
         self.taken += len(texts)
         try:
@@ -174,13 +174,7 @@ class Service:
         longest = self.config.max_length
         usual = sampling_config(model.tokenizer, {}).max_new_tokens or longest
         settings.setdefault("max_new_tokens", min(usual, longest))
-        try:
-            config = settings_from(SampleConfig, settings)
-        except UsageError as error:
-            field = FIELDS.get(error.setting, error.setting)
-            found = f"{field}{error.found.removeprefix(error.setting)}; {error.advice}"
-            raise ApiError(422, found, param=field) from None
-        config = with_known_stops(config, model.tokenizer)
+        config = with_known_stops(SampleConfig(**settings), model.tokenizer)
         self._check_length("max_tokens", config.max_new_tokens or 0)
         count = (given.n or 1) * len(given.prompts)
         if count > self.config.max_texts:
