@@ -143,7 +143,7 @@ def saliency(
     at = len(ids) if at is None else at
     if not 1 <= at <= len(ids):
         found = f"at is {at}, and the text has {counted(len(ids), model.tokenizer.unit)}"
-        raise UsageError(found, f"it must be from 1 to {len(ids)}", "at")
+        raise UsageError(found, f"it must be from 1 to {len(ids):,}", "at")
     first = max(0, at - window)
     total = first + (at - first) ** 2  # tokens to be read
     done = shares(progress, total)

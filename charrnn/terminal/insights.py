@@ -49,11 +49,11 @@ def show_units(found: Sequence[Unit], of: str) -> None:
     write(f"{len(following):,} of {len(found):,} units follow a feature more than by chance\n")
     missed = sorted(found, key=lambda unit: -unit.bits)[:MISSED]
     named = ", ".join(f"{unit.layer}.{unit.unit} ({unit.bits:+.4f})" for unit in missed)
-    write(f"bits per character that are lost without a unit, the most: {named}\n")
+    write(f"largest losses without a unit, in bits per character: {named}\n")
     few, many = (end(unit.tried_on for unit in found) for end in (min, max))
     more = sum(unit.tried_on > few for unit in found)
-    rest = f", and on {many:,} for {more:,} of them" if more else ""
-    write(f"each unit was taken away on {few:,} {of}s of the text{rest}\n")
+    rest = f", and {more:,} of them on {many:,}" if more else ""
+    write(f"each unit was ablated on {few:,} {of}s{rest}\n")
 
 
 def show_horizon(found: Horizon, seq_length: int | None) -> None:

@@ -33,6 +33,15 @@ def test_help_shows_each_verb_in_a_whole_line(tmp_path: Path, option: str) -> No
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_arguments_and_options_come_before_all_other_sections(verb: str, tmp_path: Path) -> None:
+    """The settings of some commands come before the options of their own."""
+    lines = run(tmp_path, verb, "-h").stdout.splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    first = [title for title in ("Arguments:", "Options:") if title in titles]
+    assert titles[: len(first)] == first
+
+
 def test_help_of_a_verb_has_sections_and_examples(tmp_path: Path) -> None:
     shown = run(tmp_path, "train", "-h").stdout
     places = [
