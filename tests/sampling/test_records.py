@@ -158,7 +158,7 @@ def test_a_record_is_known_in_whatever_normal_form(known: Any, found: Any) -> No
 
 def test_what_is_wrong_with_all_records_is_said_once_and_at_once(model: Model) -> None:
     with pytest.warns(UserWarning, match="no text will end at 'q'") as said:
-        drawn = model.records(600, stop_strings=("q",), max_new_tokens=None, seed=1)
+        drawn = model.records(600, stop_strings=("q",), ban="q", max_new_tokens=None, seed=1)
     with warnings.catch_warnings(action="error"):
         assert len(list(drawn)) == 600
     assert len(said) == 1
