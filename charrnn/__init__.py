@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from charrnn.models.model import Model as Model
     from charrnn.network.char_rnn import CharRNN as CharRNN
     from charrnn.sampling.beams import Beam as Beam
-    from charrnn.sampling.growing import Sample as Sample
+    from charrnn.sampling.generation import Sample as Sample
     from charrnn.scoring.novelty import Copies as Copies
     from charrnn.scoring.novelty import Novelty as Novelty
     from charrnn.scoring.score import Score as Score
@@ -79,7 +79,7 @@ _MODULES = {
     "models.model": ("Model",),
     "network.char_rnn": ("CharRNN",),
     "sampling.beams": ("Beam",),
-    "sampling.growing": ("Sample",),
+    "sampling.generation": ("Sample",),
     "scoring.novelty": ("Copies", "Novelty"),
     "scoring.score": ("Score",),
     "tasks.answers": ("Forecast", "Label", "MarkedText", "Span", "Translation"),

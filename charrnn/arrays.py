@@ -24,6 +24,7 @@ __all__ = [
     "checked_weights",
     "code_points",
     "fix",
+    "in_bytes",
     "log_softmax",
     "mean_log_probs",
     "mean_logits",
@@ -154,6 +155,13 @@ def checked_weights(weights: Any, shapes: Mapping[str, tuple[int, ...]]) -> Weig
         if name not in shapes:
             raise UsageError(f"there is a weight {name}", "the shape of the model has none")
     return {name: _fixed(given[name]) for name in shapes}
+
+
+def in_bytes(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """A matrix (N, K) rounded to bytes from -127 to 127, and the scale (N,) of each row."""
+    scale = np.abs(matrix).max(1) / np.float32(127)
+    scale[scale == 0] = 1
+    return np.rint(matrix / scale[:, None]).astype(np.int8), scale
 
 
 def fix(weights: Weights) -> None:

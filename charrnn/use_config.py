@@ -101,9 +101,9 @@ class SampleConfig(Settings, frozen=True, kw_only=True):
     seed: Annotated[
         Count | None,
         about(
-            "Equal seeds write equal texts; further texts count up from it.",
+            "The same seed writes the same text; each further text uses the next number.",
             unset="a new one",
-            cli="Without it, charrnn names the one that it takes.",
+            cli="Without one, charrnn picks a seed and prints it.",
         ),
     ] = None
 

@@ -69,9 +69,9 @@ def draw_pieces(path: Path, found: dict[str, Horizon]) -> None:
     with picture(path, height=3.6) as axes:
         for (length, horizon), look in zip(found.items(), looks(), strict=False):
             label = f"gradients over {length} characters"
-            axes.plot(horizon.contexts, horizon.bits_per_char, label=label, **look._asdict())
+            axes.plot(horizon.contexts, horizon.bits_per_char, label=label, **look)
             if horizon.horizon is not None:
-                axes.axvline(horizon.horizon, color=look.color, linewidth=1, linestyle="--")
+                axes.axvline(horizon.horizon, color=look["color"], linewidth=1, linestyle="--")
                 said = f"1% is left\nafter {horizon.horizon:.0f}"
                 axes.annotate(
                     said,
@@ -79,7 +79,7 @@ def draw_pieces(path: Path, found: dict[str, Horizon]) -> None:
                     (6, 0),
                     xycoords=("data", "axes fraction"),
                     textcoords="offset points",
-                    color=look.color,
+                    color=look["color"],
                 )
         axes.set_xscale("log", base=2)
         ticks = [k for k in horizon.contexts if k & (k - 1) == 0]
@@ -100,7 +100,7 @@ def draw_gates(path: Path, model: Model, unit: Unit) -> None:
     with picture(path, height=0.95 * len(quantities) + 0.5, rows=len(quantities)) as rows:
         for (quantity, name), axes, look in zip(quantities.items(), rows, looks(), strict=False):
             values = cache[f"layers.{unit.layer}.hook_{quantity}"][:, unit.unit]
-            axes.step(places, values, where="mid", color=look.color, linewidth=1.4)
+            axes.step(places, values, where="mid", color=look["color"], linewidth=1.4)
             gate = quantity in "ifozr"
             axes.set_ylim(-0.05 if gate else None, 1.05 if gate else None)
             axes.set_ylabel(name, rotation=0, ha="right", va="center")
@@ -124,7 +124,7 @@ def draw_layers(path: Path, found: list[Unit]) -> None:
     with picture(path, height=1.2 + 0.26 * len(names)) as axes:
         for layer, look in zip(sorted({unit.layer for unit in found}), looks(), strict=False):
             values = [best[name].get(layer, np.nan) for name in names]
-            dots = {"color": look.color, "marker": look.marker, "linestyle": "none"}
+            dots = look | {"linestyle": "none"}
             axes.plot(values, range(len(names)), **dots, label=f"layer {layer}")
         axes.set_yticks(range(len(names)), names)
         axes.set_xlim(0, 1)

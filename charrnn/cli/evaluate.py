@@ -37,7 +37,8 @@ ModelsAndTextsArgument = Annotated[
 ValidationOption = Annotated[
     bool,
     typer.Option(
-        "--validation", help="Score the part that training kept for validation (language models)."
+        "--validation",
+        help="Score only the part of the text that was held out for validation (language models).",
     ),
 ]
 DynamicOption = Annotated[

@@ -56,7 +56,7 @@ def export(
 
     if model is not None and len(model) > 1:
         found = f"{len(model)} models are named, and a page, script or graph holds one"
-        raise UsageError(found, "export one; a mixture of several stays with charrnn sample")
+        raise UsageError(found, "name one (charrnn sample can mix several)")
     if html is None and js is None and onnx is None:
         advice = "choose --html, --js or --onnx: charrnn export MODEL --html page.html"
         raise UsageError("there is nothing to write", advice)

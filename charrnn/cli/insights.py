@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -23,16 +23,29 @@ if TYPE_CHECKING:
     from charrnn.text.corpus import Corpus
     from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["measure_gradients", "measure_horizon", "measure_units", "progress_bar"]
+__all__ = [
+    "Measured",
+    "give",
+    "measure_gradients",
+    "measure_horizon",
+    "measure_units",
+    "progress_bar",
+]
 
 LONG = 1_000_000  # characters whose units are looked at
 BAR = "{percentage:3.0f}% |{bar:20}| {remaining} left"
 
 
-def measure_units(
-    model: Model, corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
-) -> None:
-    """Show what each unit of a model stands for."""
+class Measured(NamedTuple):
+    """What was found, in each form in which it can be given."""
+
+    facts: object  # for JSON
+    draw: Callable[[Path], None]
+    show: Callable[[], None]
+
+
+def measure_units(model: Model, corpus: Corpus, unknown: Unknown) -> Measured:
+    """What each unit of a model stands for."""
     from charrnn.inside.roles.findings import units
     from charrnn.plots.insights import draw_units
     from charrnn.terminal.insights import show_units
@@ -42,25 +55,18 @@ def measure_units(
         say(f"the first {LONG:,} characters are looked at")
     with progress_bar() as done:
         found = units(model, text, unknown=unknown, progress=done)
-    draw, show = partial(draw_units, found=found), partial(show_units, found, model.tokenizer.unit)
-    _give(found, json, output, draw, show)
+    show = partial(show_units, found, model.tokenizer.unit)
+    return Measured(found, partial(draw_units, found=found), show)
 
 
-def measure_horizon(
-    names: list[str],
-    model: Predictor,
-    corpus: Corpus,
-    unknown: Unknown,
-    json: bool,
-    output: Path | None,
-) -> None:
-    """Show how far back a model remembers."""
+def measure_horizon(name: str, model: Predictor, corpus: Corpus, unknown: Unknown) -> Measured:
+    """How far back a model remembers; `name` is that of the first of a mixture."""
     from charrnn.folder.reading import find_model, read_record
     from charrnn.inside.memory import horizon, ids_and_contexts
     from charrnn.plots.insights import draw_horizon
     from charrnn.terminal.insights import show_horizon
 
-    folder = find_model(names[0])
+    folder = find_model(name)
     record = read_record(folder)
     training = record.training
     if training and record.corpus and record.corpus.sha256 == corpus.sha256:
@@ -77,8 +83,8 @@ def measure_horizon(
         found = horizon(model, text, known, unknown=unknown, progress=done)
     seq_length = training.seq_length if training else None
     facts = msgspec.to_builtins(found) | {"seq_length": seq_length}
-    draw, show = partial(draw_horizon, found=found), partial(show_horizon, found, seq_length)
-    _give(facts, json, output, draw, show)
+    show = partial(show_horizon, found, seq_length)
+    return Measured(facts, partial(draw_horizon, found=found), show)
 
 
 def _training_text(path: Path, record: ModelRecord, tokenizer: Tokenizer) -> str | None:
@@ -107,40 +113,31 @@ def _training_text(path: Path, record: ModelRecord, tokenizer: Tokenizer) -> str
     return None
 
 
-def measure_gradients(
-    names: list[str], corpus: Corpus, unknown: Unknown, json: bool, output: Path | None
-) -> None:
-    """Show how gradients of one or several models fall or grow on their way back."""
+def measure_gradients(model: Predictor, corpus: Corpus, unknown: Unknown) -> Measured:
+    """How gradients of a model, or of each of a mixture, fall or grow on their way back."""
     from charrnn.text.origin import working_folder
 
     working_folder()
     from charrnn.inside.backwards import gradients
-    from charrnn.models.loading import load
+    from charrnn.models.mixture import Mixture
     from charrnn.plots.insights import draw_gradients
     from charrnn.terminal.insights import show_gradients
 
-    models = [load(name) for name in names]
+    models = model.models if isinstance(model, Mixture) else [model]
     with progress_bar() as done:
         found = gradients(models, corpus.text, unknown=unknown, progress=done)
-    draw, show = partial(draw_gradients, found=found), partial(show_gradients, found)
-    _give(found, json, output, draw, show)
+    return Measured(found, partial(draw_gradients, found=found), partial(show_gradients, found))
 
 
-def _give(
-    facts: object,
-    json: bool,
-    output: Path | None,
-    draw: Callable[[Path], None],
-    show: Callable[[], None],
-) -> None:
+def give(found: Measured, json: bool, output: Path | None) -> None:
     """Give what was found as the user wants it: as a picture, in JSON, or in a table."""
     if output is not None:
-        draw(output)
+        found.draw(output)
         say(f"wrote {output}")
     if json:
-        write(encode_json(facts))
+        write(encode_json(found.facts))
     elif output is None:
-        show()
+        found.show()
 
 
 @contextmanager

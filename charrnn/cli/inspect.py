@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.insights import measure_gradients, measure_horizon, measure_units, progress_bar
+from charrnn.cli.insights import (
+    give,
+    measure_gradients,
+    measure_horizon,
+    measure_units,
+    progress_bar,
+)
 from charrnn.config import Reading
 from charrnn.errors import UsageError
 from charrnn.outputs import output_file, refuse_inputs
@@ -54,7 +60,8 @@ AtOption = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Print which characters mattered for predicting character N; the first is 0.",
+        help="Print which characters mattered for predicting character N, from 1; characters are "
+        "counted from 0.",
     ),
 ]
 QuantityOption = Annotated[
@@ -112,10 +119,8 @@ def inspect(
 ) -> None:
     """Show what units do on a text, and which characters matter."""
     reading = take(Reading, given)
-    measures = {"units": units, "horizon": horizon, "gradients": gradients}
-    ways = {"html": html, "unit": unit, "at": at} | {
-        name: on or None for name, on in measures.items()
-    }
+    ways = {"html": html, "unit": unit, "at": at}
+    ways |= {"units": units, "horizon": horizon, "gradients": gradients}
     more = {"json": json, "quantity": quantity, "characters": characters, "output": output}
     _refuse_mixed_up(ways, more)
     if output is not None:
@@ -142,14 +147,14 @@ def inspect(
         if at is not None:
             _show_what_mattered(model, corpus.text, at, unknown, json)
         elif horizon:
-            measure_horizon(models, model, corpus, unknown, json, output)
+            give(measure_horizon(models[0], model, corpus, unknown), json, output)
         elif gradients:
-            measure_gradients(models, corpus, unknown, json, output)
+            give(measure_gradients(model, corpus, unknown), json, output)
         elif units:
-            measure_units(_one_model(models, model), corpus, unknown, json, output)
+            give(measure_units(_one_model(models, model), corpus, unknown), json, output)
         elif html is not None:
             alone = _one_model(models, model)
-            ids = _first_ids(alone, corpus, characters, unknown, ", for which all gates fit")
+            ids = _first_ids(alone, corpus, characters, unknown, ", so that all gates fit")
             _write_page(html, alone, ids, f"{Path(models[0]).name} reads {corpus.name}")
         elif unit is not None:
             alone = _one_model(models, model)
@@ -170,14 +175,17 @@ OPTIONS = {
 
 def _refuse_mixed_up(ways: Mapping[str, object], options: Mapping[str, object]) -> None:
     """Refuse two ways, and options that would have no effect."""
-    chosen = [name for name, value in ways.items() if value is not None]
+    chosen = _given(ways)
     if not chosen:
         advice = f"choose one of {', '.join(f'--{name}' for name in ways)}"
         raise UsageError("there is nothing to show", advice)
-    given = [name for name, value in options.items() if value is not None and value is not False]
-    chosen += [name for name in given if name not in OPTIONS[chosen[0]]]
+    chosen += [name for name in _given(options) if name not in OPTIONS[chosen[0]]]
     if len(chosen) > 1:
         raise UsageError(together([f"--{name}" for name in chosen]), "choose one")
+
+
+def _given(options: Mapping[str, object]) -> list[str]:
+    return [name for name, value in options.items() if value is not None and value is not False]
 
 
 def _show_what_mattered(model: Predictor, text: str, at: int, unknown: Unknown, json: bool) -> None:
@@ -218,7 +226,7 @@ def _first_ids(
         if characters or count == CHARACTERS:
             why = ""
         first, are = counted(count, model.tokenizer.unit), "is" if count == 1 else "are"
-        say(f"the first {first} {are} shown{why}; --characters can change that")
+        say(f"only the first {first} {are} shown{why}; --characters can change that")
     return ids[:count]
 
 

@@ -8,18 +8,12 @@ from typing import Annotated
 import typer
 
 from charrnn.errors import MissingInputError, UsageError
+from charrnn.terminal.options import several_models
 from charrnn.terminal.output import say
 
 __all__ = ["plot"]
 
-ModelsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[MODEL]...",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; several are "
-        "drawn together.  [default: the newest in checkpoints/]",
-    ),
-]
+ModelsArgument = Annotated[list[str] | None, several_models("several are drawn together")]
 OutputOption = Annotated[
     Path | None,
     typer.Option(

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from msgspec import Meta
 
 from charrnn.config import Reading, Unknown
@@ -22,6 +21,7 @@ from charrnn.terminal.options import (
     JsonOption,
     as_text,
     option_names,
+    several_models,
     take,
     with_settings,
 )
@@ -36,14 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sample"]
 
-ModelsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[MODEL]...",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; several are "
-        "mixed.  [default: the newest in checkpoints/]",
-    ),
-]
+ModelsArgument = Annotated[list[str] | None, several_models("several are mixed")]
 TextCount = Annotated[int, Meta(ge=1, le=10_000)]  # texts held in memory side by side
 
 
@@ -73,12 +66,12 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1)] | None,
         about("Write this many whole records, for a model of records."),
     ] = None
-    unique: Annotated[bool, about("With --records: write none twice.", "--unique")] = False
+    unique: Annotated[bool, about("With --records: write no record twice.", "--unique")] = False
     novel: Annotated[
         bool,
         about(
-            "With --records: write none that the model was trained on. If that text is no longer "
-            "where it was, name it with --novelty.",
+            "With --records: write no record from the training text. If that is no longer where it "
+            "was, name it with --novelty.",
             "--novel",
         ),
     ] = False
@@ -87,7 +80,7 @@ class SampleOptions(Settings, frozen=True, kw_only=True):
     ] = None
     reject_copies: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        about("With --novelty: draw again when more characters than this are copied."),
+        about("With --novelty: redraw a text that copies a passage of more characters than this."),
     ] = None
     interactive: Annotated[
         Annotated[int, Meta(ge=1)] | None,
@@ -133,7 +126,7 @@ def sample(
     as_given = {name: given[name] for name in Reading.__struct_fields__ if name in given}
     _refuse_unread(options, take(Reading, given))
     if options.records and options.novelty and not (options.novel or json):
-        found = "beside --records, --novelty names the text for --novel or for the report of --json"
+        found = "with --records, --novelty works only together with --novel or --json"
         raise UsageError(found, "give one of these, or leave it out")
     if options.output is not None:
         read = (options.prompt_file, options.novelty)
@@ -159,7 +152,7 @@ def _sample(
 ) -> None:
     from charrnn.models.loading import load_together
     from charrnn.sampling.generation import new_seed
-    from charrnn.sampling.records import sampling_config
+    from charrnn.sampling.token_source import sampling_config, wish_of
     from charrnn.terminal.writing.sampler import Sampler
     from charrnn.text.tokenizer import as_trained
 
@@ -179,13 +172,13 @@ def _sample(
         reading = {n: value for n, value in reading.items() if n not in ("encoding", "errors")}
     prompt = as_trained(prompt, model.tokenizer)
     config = sampling_config(model.tokenizer, {"seed": new_seed()} | given)
+    wish = wish_of(model, prompt, config, options.unknown)
     output = OutputFile(options.output) if options.output else None
     with closing(output) if output else nullcontext(), _advised(options):
         copies, known = _compared(models, model.tokenizer, options, reading, json=json)
         sampler = Sampler(
-            model=model,
+            wish=wish,
             prompt=prompt,
-            config=config,
             unknown=options.unknown,
             out=output or sys.stdout,
             echo=options.echo,

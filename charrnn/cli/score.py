@@ -29,8 +29,6 @@ def score(
 ) -> None:
     """Score each line or record of standard input, as JSON."""
     from charrnn.decoding.pieces import not_as_bytes
-    from charrnn.folder.reading import find_model, read_record
-    from charrnn.folder.record import reading_for
     from charrnn.models.loading import load
     from charrnn.scoring.score import BLOCK
 
@@ -45,8 +43,7 @@ def score(
         lines = _lines(reading, before_waiting)
         if end in (None, "\n"):
             return lines
-        trained = reading_for(read_record(find_model(model)), reading).records
-        whole = split((f"{line}\n" for line in lines), kind_of_end(end, trained))
+        whole = split((f"{line}\n" for line in lines), kind_of_end(end, loaded.records_kind))
         return (record for records in whole for record in records if record.strip())
 
     def answer(some: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from charrnn.arrays import Ids, Surprisals
-    from charrnn.config import Unknown
+    from charrnn.config import TrainConfig, Unknown
     from charrnn.folder.record import ModelRecord
     from charrnn.scoring.score import Score
-    from charrnn.text.corpus import Corpus
     from charrnn.text.records import Records, Text
     from charrnn.text.spool import Spool
     from charrnn.text.tokenizer import Tokenizer
     from charrnn.use_config import EvalConfig
 
 __all__ = ["Asked", "ScoredText", "scored"]
+
+Part = TypeVar("Part")
 
 
 class Asked(NamedTuple):
@@ -140,7 +141,8 @@ def _story(
     say_new(corpus.notes, said)
     ids = as_read(tokenizer.encode(corpus.text, asked.unknown), reverse)
     if asked.validation:
-        ids = ids[_training_tokens(records, corpus, len(ids), else_all=False) :]
+        trained = _trained(records, corpus.sha256, "text", corpus.name)
+        ids = ids[_the_one({one.training_tokens(len(ids)) for one in trained}, corpus.name) :]
     if asked.reading.records not in ("auto", "none"):
         raise UsageError("the model was not trained on records", "leave --records out")
     return corpus.name, ids
@@ -176,16 +178,9 @@ def _records(asked: Asked, tokenizer: Tokenizer, records: list[ModelRecord]) -> 
 
 def _for_validation(text: Records, spool: Spool, records: list[ModelRecord]) -> Records:
     """The records that training kept for validation."""
-    parts = set()
-    for record in records:
-        if record.corpus is None or record.corpus.sha256 != spool.sha256:
-            raise _not_trained_on("list", spool.name)
-        if record.training is None:
-            raise _unknown_part(spool.name)
-        parts.add((record.training.training_tokens(text.different), record.training.seed))
-    if len(parts) > 1:
-        raise _different_parts(spool.name)
-    return text.divided(*parts.pop())[1]
+    trained = _trained(records, spool.sha256, "list", spool.name)
+    parts = {(one.training_tokens(text.different), one.seed) for one in trained}
+    return text.divided(*_the_one(parts, spool.name))[1]
 
 
 def _training_ids(
@@ -205,47 +200,40 @@ def _training_ids(
     known = read_corpus(asked.dynamic, asked.reading)
     say_new(known.notes, said)
     ids = as_read(tokenizer.encode(known.text, "skip"), reverse)
-    return ids[: _training_tokens(records, known, len(ids), else_all=True)]
+    counts = {  # of a text that a model was not trained on, all counts
+        record.training.training_tokens(len(ids))
+        if record.training and record.corpus and record.corpus.sha256 == known.sha256
+        else len(ids)
+        for record in records
+    }
+    return ids[: _the_one(counts, known.name)]
 
 
-def _training_tokens(
-    records: list[ModelRecord], corpus: Corpus, tokens: int, *, else_all: bool
-) -> int:
-    """How many of a corpus's tokens the models were trained on.
-
-    Args:
-        records: of the models.
-        corpus: what they are thought to be trained on.
-        tokens: how many it has.
-        else_all: whether all of them count if it is another text, which is refused otherwise.
+def _trained(records: list[ModelRecord], sha256: str, kind: str, name: str) -> list[TrainConfig]:
+    """How models were trained on a text or a list, of which they kept a part for validation.
 
     Raises:
-        UsageError: if that differs from model to model, or it is another text.
+        UsageError: if it is another one, or a model does not say.
     """
-    found = set()
-    for record in records:
-        known = record.corpus is not None and record.corpus.sha256 == corpus.sha256
-        training = record.training if known else None
-        if training is None and not else_all:
-            raise _unknown_part(corpus.name) if known else _not_trained_on("text", corpus.name)
-        found.add(tokens if training is None else training.training_tokens(tokens))
-    if len(found) > 1:
-        raise _different_parts(corpus.name)
-    return found.pop()
+    if any(record.corpus is None or record.corpus.sha256 != sha256 for record in records):
+        found = f"{name} is not the {kind} that was trained on"
+        raise UsageError(found, "leave --validation out")
+    trained = [record.training for record in records if record.training is not None]
+    if len(trained) < len(records):  # a network that was read and saved again keeps no record
+        found = f"the model does not say which part of {name} was kept for validation"
+        raise UsageError(found, "leave --validation out")
+    return trained
 
 
-def _not_trained_on(kind: str, name: str) -> UsageError:
-    return UsageError(f"{name} is not the {kind} that was trained on", "leave --validation out")
+def _the_one(parts: set[Part], name: str) -> Part:
+    """The part of a text that all models were trained on.
 
-
-def _unknown_part(name: str) -> UsageError:
-    """A network that was read and saved again keeps no record of its training."""
-    found = f"the model does not say which part of {name} was kept for validation"
-    return UsageError(found, "leave --validation out")
-
-
-def _different_parts(name: str) -> UsageError:
-    return UsageError(
-        f"the models were trained on different parts of {name}",
-        "evaluate them one by one, or on a text that none has seen",
-    )
+    Raises:
+        UsageError: if it differs from model to model.
+    """
+    if len(parts) > 1:
+        raise UsageError(
+            f"the models were trained on different parts of {name}",
+            "evaluate them one by one, or on a text that none has seen",
+        )
+    return next(iter(parts))

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import typer
 
 from charrnn.errors import UsageError
-from charrnn.terminal.options import take, with_settings
+from charrnn.terminal.options import several_models, take, with_settings
 from charrnn.terminal.output import say
 from charrnn.use_config import ServeConfig
 
@@ -19,14 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
-ModelsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[MODEL]...",
-        help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME; each is "
-        "served by its name.  [default: the newest in checkpoints/]",
-    ),
-]
+ModelsArgument = Annotated[list[str] | None, several_models("each is served by its name")]
 
 
 @with_settings(ServeConfig)
@@ -44,7 +36,7 @@ def serve(models: ModelsArgument = None, **given: Any) -> None:
         return {name: load(path) for name, path in folders.items()}
 
     listening = server.listen(config)
-    say(f"{', '.join(folders)} at {server.address(listening)}/v1; Ctrl-C ends")
+    say(f"{', '.join(folders)} at {server.address(listening)}/v1; press Ctrl-C to stop")
     if config.api_key is None and config.host not in ("127.0.0.1", "localhost", "::1"):
         say("anyone who reaches this address can use it: there is no --api-key")
     server.serve(load_all, config, listening)

@@ -36,8 +36,8 @@ __all__ = [
     "COMPRESSED",
     "HARMLESS",
     "RATIO",
+    "Allowance",
     "Bounded",
-    "Budget",
     "Source",
     "is_archive",
     "plain_name",
@@ -132,23 +132,22 @@ def _sources(
     path: Path | None,
     passed: dict[str, None],
 ) -> Generator[Source, None, None]:
-    counted = _Counted(file)
-    stream = Stream(counted, arrives=isinstance(file, Arriving), encoding=reading.encoding)
+    stream = whole = Stream(file, reading.encoding)
     kind = _container(file_name, stream.head, reading)
     if kind == "zip":
         if path is None:
             raise UsageError(f"{name}: a zip archive can't be read as it comes", "save it first")
         size = path.stat().st_size
-        yield from _zipped(name, cast(BinaryIO, file), Budget(name, lambda: size), passed)
+        yield from _zipped(name, cast(BinaryIO, file), Allowance(name, lambda: size), passed)
         return
-    budget = Budget(name, lambda: counted.read_bytes)
+    allowance = Allowance(name, lambda: whole.read_bytes)
     if kind in OPENERS:
-        stream = Stream(Bounded(OPENERS[kind](stream), budget))
+        stream = Stream(Bounded(OPENERS[kind](stream), allowance))
         file_name, path = plain_name(file_name), None
         archive = ARCHIVES.get(PurePosixPath(file_name.lower()).suffix, ("", ""))[0]
         kind = "tar" if archive == "tar" or _is_tar(stream.head) else ""
     if kind == "tar":
-        yield from _tarred(name, stream, budget, passed)
+        yield from _tarred(name, stream, allowance, passed)
     else:
         yield Source(name, file_name, stream, path)
 
@@ -214,19 +213,7 @@ OPENERS: dict[str, Callable[[Readable], Readable]] = {
 }
 
 
-class _Counted:
-    """A file that counts what was read of it."""
-
-    def __init__(self, file: Readable) -> None:
-        self._file, self.read_bytes = file, 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._file.read(size)
-        self.read_bytes += len(data)
-        return data
-
-
-class Budget:
+class Allowance:
     """How many bytes may come out of a container."""
 
     def __init__(self, name: str, paid: Callable[[], int]) -> None:
@@ -249,8 +236,8 @@ class Budget:
 class Bounded:
     """A file whose bytes are paid for."""
 
-    def __init__(self, file: Readable, budget: Budget) -> None:
-        self._file, self._budget, self._left = file, budget, b""
+    def __init__(self, file: Readable, allowance: Allowance) -> None:
+        self._file, self._allowance, self._left = file, allowance, b""
 
     def read(self, size: int = -1, /) -> bytes:
         """`size` bytes; fewer only at the end, though the file may give fewer or more at a time."""
@@ -259,7 +246,7 @@ class Bounded:
             data = self._file.read(min(size - count, PART) if size >= 0 else PART)
             if not data:
                 break
-            self._budget.spend(len(data))
+            self._allowance.spend(len(data))
             parts.append(data)
             count += len(data)
         found = b"".join(parts)
@@ -267,7 +254,9 @@ class Bounded:
         return found[:size] if size >= 0 else found
 
 
-def _zipped(name: str, file: BinaryIO, budget: Budget, passed: dict[str, None]) -> Iterator[Source]:
+def _zipped(
+    name: str, file: BinaryIO, allowance: Allowance, passed: dict[str, None]
+) -> Iterator[Source]:
     with zipfile.ZipFile(file) as archive:
         members = sorted(archive.infolist(), key=lambda member: member.filename)
         if any(_is_of_an_office(member.filename) for member in members):
@@ -284,7 +273,7 @@ def _zipped(name: str, file: BinaryIO, budget: Budget, passed: dict[str, None]) 
             except (RuntimeError, NotImplementedError) as error:  # a password, a rare compression
                 raise BadDataError(f"{name}: {error}", "unpack it first") from None
             with opened:
-                yield _member(name, member.filename, Bounded(cast(Readable, opened), budget))
+                yield _member(name, member.filename, Bounded(cast(Readable, opened), allowance))
 
 
 def _is_of_an_office(name: str) -> bool:
@@ -293,7 +282,9 @@ def _is_of_an_office(name: str) -> bool:
     return is_apples or name in ("[Content_Types].xml", "mimetype")
 
 
-def _tarred(name: str, stream: Stream, budget: Budget, passed: dict[str, None]) -> Iterator[Source]:
+def _tarred(
+    name: str, stream: Stream, allowance: Allowance, passed: dict[str, None]
+) -> Iterator[Source]:
     """The files of an archive in its order, since it is read only once."""
     with tarfile.open(fileobj=cast(Any, stream), mode="r|") as archive:
         for member in archive:
@@ -303,7 +294,7 @@ def _tarred(name: str, stream: Stream, budget: Budget, passed: dict[str, None]) 
             elif member.isfile():
                 opened = archive.extractfile(member)
                 assert opened is not None, "it is a file"
-                yield _member(name, member.name, Bounded(cast(Readable, opened), budget))
+                yield _member(name, member.name, Bounded(cast(Readable, opened), allowance))
             cast(Any, archive).members.clear()  # else each stays in memory
     while stream.read(1 << 20):  # what follows is looked at for damage
         pass

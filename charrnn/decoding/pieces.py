@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 from charrnn.config import Reading
 from charrnn.decoding import encodings, kinds
 from charrnn.decoding.cleaning import AnyCleaner, Cleaner, Untouched, is_clean
-from charrnn.decoding.streams import Arriving, Readable, Stream
+from charrnn.decoding.streams import Readable, Stream
 from charrnn.errors import BadDataError
 
 __all__ = [
@@ -69,11 +69,7 @@ def pieces(name: str, file: Readable | Stream, reading: Reading) -> Iterator[Pie
         BadDataError: if it is not text in this encoding.
         OSError: if reading fails.
     """
-    stream = (
-        file
-        if isinstance(file, Stream)
-        else Stream(file, arrives=isinstance(file, Arriving), encoding=reading.encoding)
-    )
+    stream = file if isinstance(file, Stream) else Stream(file, reading.encoding)
     cleaner: AnyCleaner | None = None
     notes: list[str] = []
     first = True

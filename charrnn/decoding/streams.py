@@ -57,21 +57,23 @@ class Stream:
     """Bytes to be read once, whose head can be looked at first.
 
     Args:
-        file: what they are read from.
-        arrives: whether `file` gives what it has instead of all that is asked for, as a pipe does.
-            Reading then waits only for what decides how the text begins.
+        file: what they are read from. Of what is `Arriving`, reading waits only for what decides
+            how the text begins.
         encoding: of what arrives, if it is text.
 
     Attributes:
         head: the first bytes, up to `HEAD`; if they arrive, those that have come so far.
+        read_bytes: how many were read of the file.
     """
 
-    def __init__(self, file: Readable, *, arrives: bool = False, encoding: str = "utf-8") -> None:
-        self._file, self._arrives, self._encoding = file, arrives, encoding
-        self.head = self._left = b"" if arrives else file.read(HEAD)
+    def __init__(self, file: Readable, encoding: str = "utf-8") -> None:
+        self._file, self._encoding = file, encoding
+        self._arrives = isinstance(file, Arriving)
+        self.read_bytes = 0
+        self.head = self._left = b"" if self._arrives else self._more(HEAD)
         # At a terminal, one Ctrl-D ends the text.
-        self._ended = not arrives and len(self.head) < HEAD
-        if arrives:
+        self._ended = not self._arrives and len(self.head) < HEAD
+        if self._arrives:
             self.grow()
 
     @property
@@ -87,7 +89,7 @@ class Stream:
         """
         before = len(self.head)
         while not self._ended and len(self.head) < HEAD:
-            more = self._file.read(CHUNK)
+            more = self._more(CHUNK)
             self._ended = not more
             self.head += more[: HEAD - len(self.head)]
             self._left += more
@@ -100,7 +102,7 @@ class Stream:
         if not self._arrives:
             return self.read(CHUNK)
         if not self._left and not self.grow() and not self._ended:
-            self._left = self._file.read(CHUNK)
+            self._left = self._more(CHUNK)
             self._ended = not self._left
         data, self._left = self._left, b""
         return data
@@ -116,11 +118,16 @@ class Stream:
         parts, self._left = [self._left[:size]], self._left[size:]
         missing = size - len(parts[0])
         while missing and not self._ended:
-            more = self._file.read(min(missing, sys.maxsize - HEAD))
+            more = self._more(min(missing, sys.maxsize - HEAD))
             self._ended = not more if self._arrives else len(more) < missing
             parts.append(more)
             missing -= len(more)
         return b"".join(parts)
+
+    def _more(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.read_bytes += len(data)
+        return data
 
 
 def standard_input() -> BinaryIO:

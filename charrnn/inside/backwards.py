@@ -22,7 +22,7 @@ from charrnn.arrays import Floats, Ids
 from charrnn.cells.rules import See, State
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, CharRNNError, UsageError
-from charrnn.inside.lanes import activity, refuse_others
+from charrnn.inside.lanes import activity, refuse_others, shares
 from charrnn.models.model import Model
 from charrnn.models.predictor import Predictor
 from charrnn.text.tokenizer import as_trained, same_vocabulary
@@ -101,12 +101,7 @@ def gradients(
     back = min(BACK, len(ids) // 4)
     if back < 1:
         raise UsageError(f"the text has {len(ids)} of the 4 tokens it needs", "use a longer one")
-
-    def done(share: float) -> None:  # of the work on one model
-        if progress is not None:
-            progress(share / len(single))
-
-    return [_of_one(model, ids, back, done) for model in single]
+    return [_of_one(model, ids, back, shares(progress, len(single))) for model in single]
 
 
 def _of_one(model: Model, ids: Ids, back: int, done: Callable[[float], object]) -> Gradients:

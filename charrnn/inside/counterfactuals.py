@@ -19,7 +19,7 @@ from charrnn.arrays import Floats, Ids, log_softmax, target_log_probs
 from charrnn.cells.rules import State
 from charrnn.config import Size, Unknown
 from charrnn.errors import UsageError
-from charrnn.inside.lanes import story_ids
+from charrnn.inside.lanes import shares, story_ids
 from charrnn.models.hooks import Cache, Recorder
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.language_model import TIME_CHUNK, start_ids
@@ -143,14 +143,10 @@ def saliency(
     at = len(ids) if at is None else at
     if not 1 <= at <= len(ids):
         found = f"at is {at}, and the text has {counted(len(ids), model.tokenizer.unit)}"
-        raise UsageError(found, f"it must be from 1 to {len(ids)}", "at")
+        raise UsageError(found, f"it must be from 1 to {len(ids):,}", "at")
     first = max(0, at - window)
     total = first + (at - first) ** 2  # tokens to be read
-
-    def done(tokens: int) -> None:
-        if progress is not None:
-            progress(tokens / total)
-
+    done = shares(progress, total)
     trace = read(model, ids[:at], skip=first, done=done)
     target = ids[at : at + 1] if at < len(ids) else trace.logits[-1:].argmax(-1)
     rows = np.arange(at - first)  # (W,)

@@ -5,7 +5,7 @@ for block in activity(model, ids, ["layers.0.hook_h"]): ...    # (N,) → (n, H)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from charrnn.models.predictor import Predictor
 from charrnn.scoring.lanes import chunks
 from charrnn.text.tokenizer import as_trained
 
-__all__ = ["Block", "activity", "refuse_others", "story_ids"]
+__all__ = ["Block", "activity", "refuse_others", "shares", "story_ids"]
 
 
 class Block(NamedTuple):
@@ -36,6 +36,11 @@ class Block(NamedTuple):
     at: NDArray[np.intp]
     values: Cache
     logits: Floats
+
+
+def shares(progress: Callable[[float], object] | None, total: float) -> Callable[[float], object]:
+    """What takes how much of a total was done, and tells `progress` which share that is."""
+    return lambda done: progress and progress(done / total)
 
 
 def refuse_others(model: Predictor) -> None:

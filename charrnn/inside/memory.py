@@ -22,7 +22,7 @@ from charrnn.arguments import checked
 from charrnn.arrays import Ids, Places, target_log_probs
 from charrnn.config import Unknown
 from charrnn.errors import UsageError
-from charrnn.inside.lanes import story_ids
+from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.ngrams import ORDERS, NGrams
 from charrnn.models.predictor import Predictor
 from charrnn.sampling.drawing.distribution import refuse_diverged
@@ -120,14 +120,14 @@ def horizon(
     characters = score_of(0.0, model.tokenizer, ids[targets.ravel()]).characters
     scale = targets.size / max(characters, 1) / math.log(2)
     bits, shuffled = [], []
+    done = shares(progress, sum(map(_steps, contexts)))
     for k in contexts:
         costs = costs_after(model, ids, targets, k)  # (R, RUN)
         # Read in a shuffled order for some runs: what that changes there is added for all.
         change = costs_after(model, ids, targets[::SHUFFLED], k, DISTANT) - costs[::SHUFFLED]
         bits.append(_mean(costs) * scale)
         shuffled.append(bits[-1] + _mean(change) * scale)
-        if progress is not None:
-            progress(_steps(k) / sum(map(_steps, contexts)))
+        done(_steps(k))
     refuse_diverged(np.array(bits))
     return Horizon(
         contexts=tuple(contexts),

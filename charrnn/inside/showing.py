@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.text.tokenizer import Tokenizer
 
-__all__ = ["SCALES", "cells", "line_ends", "scaled", "shown_token", "visible"]
+__all__ = ["SCALES", "cells", "line_ends", "scaled", "shown_token", "visible", "visible_all"]
 
 # The quantities of all cells, in the order in which they are offered.
 SCALES = {
@@ -62,6 +62,11 @@ def visible(character: str) -> str:
     if unicodedata.category(character) in ("Mn", "Me", "Mc"):
         return "◌" + character
     return character if character.isprintable() else f"U+{ord(character):04X}"
+
+
+def visible_all(text: str) -> str:
+    """Each character of `text` so that it can be seen."""
+    return "".join(map(visible, text))
 
 
 def line_ends(tokenizer: Tokenizer, ids: Ids) -> NDArray[np.bool_]:

@@ -126,9 +126,9 @@ class Model(Predictor):
         """Of each part of the state: (L, B, H)."""
         return self.config.num_layers, batch_size, self.config.hidden_size
 
-    def _checked(self, ids: Ids, state: State | None, axes: int) -> tuple[Ids, State]:
-        """Ids of so many axes, and the state before them: that of the start for None."""
-        found = checked_ids(ids, self.config.vocab_size, axes)
+    def _checked(self, ids: Ids, state: State | None) -> tuple[Ids, State]:
+        """Ids (B, T), and the state before them: that of the start for None."""
+        found = checked_ids(ids, self.config.vocab_size, 2)
         state = self.start(len(found)) if state is None else state
         return found, checked_state(state, len(self.cell.state), self._shape(len(found)))
 
@@ -155,20 +155,9 @@ class Model(Predictor):
             logits: (B, V), unnormalised natural-log probabilities of the next token.
             state: after these tokens.
         """
-        ids, state = self._checked(ids, state, 1)
-        embedded = x = self.embedding[ids]  # (B, E)
-        x, states = (watch(EMBED, 0, x) if watch else x), []
-        for k, layer in enumerate(self.layers):
-            gx = self.table[ids] if x is embedded else x @ layer.w_ih + layer.b_ih  # (B, G·H)
-            before = tuple(part[k] for part in state)
-            with underflowing():
-                gh = before[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
-                output, after = self.cell.combine(gx, gh, before, see_of(watch, k, 0))
-            x = x + output if layer.skip else output  # (B, H)
-            x = watch(f"layers.{k}.{OUT}", 0, x) if watch else x
-            states.append(after)
-        logits = x @ self.head_weight + self.head_bias  # (B, V)
-        return logits, tuple(np.stack(parts) for parts in zip(*states, strict=True))
+        ids = checked_ids(ids, self.config.vocab_size, 1)
+        logits, state = self(ids[:, None], state, watch)
+        return logits[:, 0], state
 
     def __call__(
         self, ids: Ids, state: State | None = None, watch: Watch | None = None
@@ -184,12 +173,12 @@ class Model(Predictor):
             logits: (B, T, V), of the token after each.
             state: after the last.
         """
-        hidden, state = self._hidden(*self._checked(ids, state, 2), watch)
+        hidden, state = self._hidden(*self._checked(ids, state), watch)
         return hidden @ self.head_weight + self.head_bias, state
 
     def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
-        ids, state = self._checked(ids, state, 2)
+        ids, state = self._checked(ids, state)
         if not ids.shape[1]:
             raise UsageError("there are no ids to read", "give at least one for each sequence")
         hidden, state = self._hidden(ids[:, :TIME_CHUNK], state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -28,9 +29,10 @@ from charrnn.models.hooks import (
 from charrnn.sampling import beams, generation
 from charrnn.sampling.beams import Beam
 from charrnn.sampling.endings import refuse_endless
-from charrnn.sampling.growing import Sample
+from charrnn.sampling.generation import Sample
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, own_ids, start_ids
-from charrnn.sampling.records import Wanted, draw_records, sampling_config
+from charrnn.sampling.records import Wanted, draw_records
+from charrnn.sampling.token_source import Wish, sampling_config, wish_of
 from charrnn.scoring.score import Batch, Score, blocks, score_of
 from charrnn.settings import takes
 from charrnn.text import division
@@ -232,17 +234,18 @@ class Predictor(LanguageModel):
         framed = self._with_ends if self.tokenizer.end else lambda ids: np.concatenate([begin, ids])
         sequences = (framed(ids) for ids in self._encoded(lines, unknown, first))
         for block in blocks(sequences):
-            scores: dict[int, Score] = {}
-
-            def score(batch: Batch, scores: dict[int, Score] = scores) -> None:
-                rows, padded, lengths = batch
-                found = self.token_log_probs(padded)  # (B, T-1)
-                for row, ids, values, length in zip(rows, padded, found, lengths, strict=True):
-                    nats = -float(values[: length - 1].sum(dtype=np.float64))
-                    scores[int(row)] = score_of(nats, self.tokenizer, ids[1:length])
-
-            results_of(score, list(block))
+            scores = dict(chain.from_iterable(results_of(self._scores, list(block))))
             yield from (scores[row] for row in range(len(scores)))
+
+    def _scores(self, batch: Batch) -> list[tuple[int, Score]]:
+        """The lines of a batch, and what each cost."""
+        rows, padded, lengths = batch
+        log_probs = self.token_log_probs(padded)  # (B, T-1)
+        found = []
+        for row, ids, values, length in zip(rows, padded, log_probs, lengths, strict=True):
+            nats = -float(values[: length - 1].sum(dtype=np.float64))
+            found.append((int(row), score_of(nats, self.tokenizer, ids[1:length])))
+        return found
 
     def _with_ends(self, ids: Ids) -> Ids:
         """The ids of a text to be scored: of a record, with an end before and after it."""
@@ -276,10 +279,10 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: for a setting out of bounds, a text without an end, or unknown characters.
         """
-        config = sampling_config(self.tokenizer, settings)
+        wish = self._wish(prompt, unknown, settings)
         if self.tokenizer.end is None:
-            refuse_endless(config)
-        return "".join(generation.stream(self, prompt, config, unknown))
+            refuse_endless(wish.config)
+        return "".join(generation.stream(wish))
 
     @takes(SampleConfig)
     @checked
@@ -295,10 +298,9 @@ class Predictor(LanguageModel):
         Raises:
             UsageError: as `generate`; and for a count below 0.
         """
-        config = sampling_config(self.tokenizer, settings)
-        first = generation.new_seed() if config.seed is None else config.seed
-        seeds = generation.seeds_from(first, count)
-        return generation.generate_batch(self, prompt, config, unknown, seeds=seeds)
+        wish = self._wish(prompt, unknown, settings)
+        first = generation.new_seed() if wish.config.seed is None else wish.config.seed
+        return generation.generate_batch(wish, generation.seeds_from(first, count))
 
     @takes(SampleConfig)
     @checked
@@ -306,7 +308,7 @@ class Predictor(LanguageModel):
         self, prompt: str = "", *, unknown: Unknown = "error", **settings: Any
     ) -> Iterator[str]:
         """As `generate`, yielding the text piece by piece while it is drawn."""
-        return generation.stream(self, prompt, sampling_config(self.tokenizer, settings), unknown)
+        return generation.stream(self._wish(prompt, unknown, settings))
 
     @takes(SampleConfig)
     @checked
@@ -333,9 +335,8 @@ class Predictor(LanguageModel):
             UsageError: as `generate`; for a count below 0, or a model without records.
             CharRNNError: when hardly any new record is found any more.
         """
-        config = sampling_config(self.tokenizer, settings)
-        wanted = Wanted(count, unique=unique, known=known)
-        return draw_records(self, prompt, config, unknown, wanted)
+        wish = self._wish(prompt, unknown, settings)
+        return draw_records(wish, Wanted(count, unique=unique, known=known))
 
     @takes(SampleConfig)
     @checked
@@ -357,7 +358,8 @@ class Predictor(LanguageModel):
             settings: of these, max_new_tokens, the stops, the lists of characters and the clamp
                 count.
         """
-        config = sampling_config(self.tokenizer, settings)
-        return beams.beam_search(
-            self, prompt, config, unknown, num_beams=num_beams, length_penalty=length_penalty
-        )
+        wish = self._wish(prompt, unknown, settings)
+        return beams.beam_search(wish, num_beams, length_penalty)
+
+    def _wish(self, prompt: str, unknown: Unknown, settings: dict[str, Any]) -> Wish:
+        return wish_of(self, prompt, sampling_config(self.tokenizer, settings), unknown)

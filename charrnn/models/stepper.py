@@ -28,6 +28,9 @@ from charrnn.config import CellName
 
 __all__ = ["ArrangedWeights", "Held", "NumPyStepper", "arrange"]
 
+# The sigmoid gates first, the tanh last, as places in PyTorch's order: ifog of ifgo.
+GATE_ORDER: dict[CellName, tuple[int, ...]] = {"rnn": (0,), "lstm": (0, 1, 3, 2), "gru": (0, 1, 2)}
+
 
 class Held(NamedTuple):
     """Units of a layer that are held at a value."""
@@ -93,13 +96,9 @@ def arrange(
 
 def _gates_in_order(cell: CellName, weights: Floats) -> Floats:
     """Weights (..., G·H), those of the sigmoid gates first and halved."""
-    if cell == "rnn":
-        return weights
-    if cell == "gru":  # r z n
-        r, z, n = np.split(weights, 3, -1)
-        return np.concatenate([0.5 * r, 0.5 * z, n], -1)
-    i, f, g, o = np.split(weights, 4, -1)
-    return np.concatenate([0.5 * i, 0.5 * f, 0.5 * o, g], -1)
+    gates = np.split(weights, len(GATE_ORDER[cell]), -1)
+    *sigmoids, tanh = (gates[place] for place in GATE_ORDER[cell])
+    return np.concatenate([*(0.5 * gate for gate in sigmoids), tanh], -1)
 
 
 def _columns(weights: Floats) -> Floats:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, in_bytes
 from charrnn.cells.layout import Layer
 from charrnn.cells.rules import CELLS
 from charrnn.config import CellName
@@ -153,9 +153,8 @@ def _product(
     """The product of inputs (K,) within ±bound with weights (K, G·N)."""
     gates = CELLS[cell].gates
     inputs, units = len(weights), weights.shape[1] // gates
-    scale = np.abs(weights).max(0) / np.float32(127)
-    scale[scale == 0] = 1
-    rounded = np.rint(weights / scale).astype(np.int8)
+    rows, scale = in_bytes(weights.T)
+    rounded = rows.T  # (K, G·N)
     width = panel_blocks(gates, units) * vector_width()
     split = rounded.reshape(inputs // 4, 4, gates, units // width, width)
     return ByteProduct(

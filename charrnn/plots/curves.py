@@ -88,12 +88,12 @@ def draw_curves(path: Path, curves: Sequence[Curve]) -> None:
             label = named(curve.name)
             if curve.kept is not None:
                 x, y = curve.read[curve.kept], curve.validation[curve.kept]
-                axes.plot(x, y, "o", markersize=11, color=look.color, fillstyle="none")
+                axes.plot(x, y, "o", markersize=11, color=look["color"], fillstyle="none")
                 label = f"{label} ({y:.3f})"
             every = max(1, len(curve.read) // 8)
-            (line,) = axes.plot(curve.read, curve.validation, **look._asdict(), markevery=every)
+            (line,) = axes.plot(curve.read, curve.validation, **look, markevery=every)
             shown.append((line, label))
-            axes.plot(curve.read, curve.training, color=look.color, linewidth=0.8, linestyle=":")
+            axes.plot(curve.read, curve.training, color=look["color"], linewidth=0.8, linestyle=":")
         black = {"color": "black", "fillstyle": "none"}
         (kept,) = axes.plot([], [], "o", markersize=11, **black)
         (training,) = axes.plot([], [], ":", linewidth=0.8, **black)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,7 @@ def draw_horizon(path: Path, found: Horizon) -> None:
         found: of `inside.horizon`.
     """
     with picture(path) as axes:
-        plain, shuffled, counted = (
-            look._asdict() for _, look in zip(range(3), looks(), strict=False)
-        )
+        plain, shuffled, counted = islice(looks(), 3)
         axes.plot(
             found.contexts, found.bits_per_char, **plain, label="the model, with so much context"
         )
@@ -75,20 +74,10 @@ def draw_gradients(path: Path, found: Sequence[Gradients]) -> None:
     with picture(path) as axes:
         lines = []
         for one, look in zip(found, looks(), strict=False):
-            lines += axes.plot(
-                one.steps,
-                np.maximum(one.median, 1e-30),
-                **look._asdict(),
-                markevery=max(1, len(one.steps) // 10),
-            )
-            axes.fill_between(
-                one.steps,
-                np.maximum(one.low, 1e-30),
-                np.maximum(one.high, 1e-30),
-                color=look.color,
-                alpha=0.15,
-                linewidth=0,
-            )
+            low, median, high = np.maximum((one.low, one.median, one.high), 1e-30)
+            every = max(1, len(one.steps) // 10)
+            lines += axes.plot(one.steps, median, **look, markevery=every)
+            axes.fill_between(one.steps, low, high, color=look["color"], alpha=0.15, linewidth=0)
         axes.axhline(1, color=GREY, linewidth=0.8)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from charrnn.errors import CharRNNError, UsageError, printable
 from charrnn.outputs import output_file
 
-__all__ = ["COLOURS", "FORMATS", "GREY", "Look", "check_path", "looks", "named", "picture"]
+__all__ = ["COLOURS", "FORMATS", "GREY", "check_path", "looks", "named", "picture"]
 
 
 FORMATS = (".svg", ".png")
@@ -50,23 +50,16 @@ STYLE: dict[Any, Any] = {
 }
 
 
-class Look(NamedTuple):
-    """How one of several lines looks, as arguments of matplotlib's `plot`."""
-
-    color: str
-    linestyle: str
-    marker: str
-
-
 # Colours of Okabe and Ito, "Color universal design", 2008, the darker ones first.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#e69f00")
 DASHES, MARKERS = ("-", "--", "-.", ":"), "osD^vX"
 
 
-def looks() -> Iterator[Look]:
-    """A look for each line in turn; the first two dozen differ."""
+def looks() -> Iterator[dict[str, str]]:
+    """Arguments of matplotlib's `plot` for each line in turn; the first two dozen differ."""
     # A fifth dash: four beside six colours would repeat after twelve lines.
-    return map(Look, cycle(COLOURS), cycle((*DASHES, "-")), cycle(MARKERS))
+    for color, dash, marker in zip(cycle(COLOURS), cycle((*DASHES, "-")), cycle(MARKERS)):
+        yield {"color": color, "linestyle": dash, "marker": marker}
 
 
 def named(name: str, longest: int = LONGEST) -> str:

@@ -8,27 +8,19 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from charrnn.arguments import checked
 from charrnn.arrays import Logits, log_softmax
 from charrnn.cells.rules import State
-from charrnn.config import Size, Unknown
 from charrnn.errors import UsageError
 from charrnn.sampling.clusters import without_open_end
 from charrnn.sampling.drawing.distribution import allowed_ids, refuse_diverged
 from charrnn.sampling.drawing.filters import only
-from charrnn.sampling.endings import Ending, has_stops, with_checked_ends
+from charrnn.sampling.endings import Ending, has_stops
 from charrnn.sampling.growing import GrowingText
-from charrnn.sampling.language_model import (
-    LanguageModel,
-    Stop,
-    encode_prompt,
-    never,
-    read_prompt,
-)
+from charrnn.sampling.language_model import Stop, never, read_prompt
 from charrnn.sampling.search import Path, Search, advance, last_tokens
 from charrnn.sampling.token_source import Wish
 from charrnn.text.tokenizer import Tokenizer
-from charrnn.use_config import LengthPenalty, SampleConfig
+from charrnn.use_config import SampleConfig
 
 __all__ = ["Beam", "beam_search"]
 
@@ -49,24 +41,15 @@ class Beam(msgspec.Struct, frozen=True, kw_only=True):
     score: float
 
 
-@checked
 def beam_search(
-    model: LanguageModel,
-    prompt: str = "",
-    config: SampleConfig | None = None,
-    unknown: Unknown = "error",
-    *,
-    num_beams: Size = 4,
-    length_penalty: LengthPenalty = 1.0,
-    stop: Stop = never,
+    wish: Wish, num_beams: int, length_penalty: float, stop: Stop = never
 ) -> list[Beam]:
-    """The likeliest texts after `prompt` that a search with `num_beams` paths finds.
+    """The likeliest texts that a search with `num_beams` paths finds.
 
     Args:
-        model, prompt, unknown: as for `generation.stream`.
-        config: max_new_tokens, the stops, the lists of characters and the clamp count; nothing is
-            drawn.
-        num_beams: K, how many paths are followed at once.
+        wish: of its settings max_new_tokens, the stops and the lists of characters count; nothing
+            is drawn.
+        num_beams: K, how many paths are followed at once, at least 1.
         length_penalty: above 0 longer texts are favoured; 1 ranks by the mean.
         stop: is asked while the prompt is read and at each token; once it answers yes, the search
             ends with what it has.
@@ -75,16 +58,13 @@ def beam_search(
         beams: up to K, best first.
 
     Raises:
-        UsageError: as `generation.generate_batch`; for a text without a length, fewer than one
-            path, or a penalty beyond ±10.
+        UsageError: for a text without a length.
     """
-    config = with_checked_ends(config or SampleConfig(), model.tokenizer)
+    model, config = wish.model, wish.config
     if config.max_new_tokens is None:
         raise UsageError("a search needs an end", "give a length")
-    model = model.clamped(config.clamp)
     written = _Written(model.tokenizer, config, length_penalty)
     search = Search(num_beams, length_penalty, config.max_new_tokens, written.is_whole)
-    wish = Wish(model, encode_prompt(model.tokenizer, prompt, unknown), config)
     logits, start = read_prompt(model, wish.prompt, stop)
     state = start
     while search.going and not stop():
@@ -128,7 +108,7 @@ class _Written:
             wish: what is searched for.
             start: the state after the prompt.
         """
-        text, whole = GrowingText(wish, seed=0), path
+        text, longest = GrowingText(wish), path
         if path.ids:
             text.add(list(path.ids))
         if text.tokens != self.config.max_new_tokens or text.ended:
@@ -142,20 +122,21 @@ class _Written:
             path = Path((*path.ids, token), path.log_prob + float(log_probs[token]))
             text.add([token])
             if text.tokens == len(path.ids):
-                whole = path
+                longest = path
             logits = stepper.step(np.array([token]))
-        return whole
+        return longest
 
     def beam(self, path: Path) -> tuple[Beam, bool]:
         """A path's text up to where it ends, and whether it does."""
         ending, tokens = Ending(self.config), len(path.ids)
         # Of a record, which ends itself.
-        whole = tokens > 0 and path.ids[-1] == self.tokenizer.end_id
-        text = self.tokenizer.decoder()(path.ids[: tokens - whole], False)  # no half a character
+        record_ended = tokens > 0 and path.ids[-1] == self.tokenizer.end_id
+        ids = path.ids[: tokens - record_ended]
+        text = self.tokenizer.decoder()(ids, False)  # no half a character
         limit = self.config.max_new_tokens
-        if not whole and limit is not None and tokens >= limit:
+        if not record_ended and limit is not None and tokens >= limit:
             text = without_open_end(text)
         text = ending.feed(text)
         score = path.score(self.length_penalty)
         beam = Beam(text=text + ending.rest(), tokens=tokens, log_prob=path.log_prob, score=score)
-        return beam, ending.ended or whole
+        return beam, ending.ended or record_ended

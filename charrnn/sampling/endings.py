@@ -71,7 +71,8 @@ def with_checked_ends(config: SampleConfig, tokenizer: Tokenizer) -> SampleConfi
     allowed = allowed_ids(tokenizer, config)
     missing = {name: _missing(stop, tokenizer, allowed) for name, stop in stops.items()}
     never = {name: reason for name, reason in missing.items() if reason}
-    if len(never) == len(stops) and config.max_new_tokens is None:
+    endless = config.max_new_tokens is None and tokenizer.end is None  # a record ends itself
+    if len(never) == len(stops) and endless:
         name, reason = next(iter(never.items()))
         advice = "give a length, or something to stop at that can come"
         raise UsageError(f"the text would never end: {name} can't come, since {reason}", advice)

@@ -6,19 +6,19 @@ prompt ──encode, read──▶ logits (B, V) ──draw──▶ ids (B,) �
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
 
-from charrnn.config import Unknown
-from charrnn.sampling.endings import refuse_endless, with_checked_ends
-from charrnn.sampling.growing import GrowingText, Sample
-from charrnn.sampling.language_model import LanguageModel, Stop, encode_prompt, never
+from charrnn.sampling.endings import refuse_endless
+from charrnn.sampling.growing import GrowingText
+from charrnn.sampling.language_model import Stop, never
 from charrnn.sampling.token_source import TokenSource, Wish, token_source
-from charrnn.use_config import SampleConfig
 
-__all__ = ["generate_batch", "groups", "new_seed", "seeds_from", "stream"]
+__all__ = ["Sample", "generate_batch", "groups", "new_seed", "seeds_from", "stream"]
 
 MAX_SEEDS = 2**63  # seeds are below it
 
@@ -27,69 +27,53 @@ MAX_SEEDS = 2**63  # seeds are below it
 MAX_GROUP, MAX_LOGITS, MAX_CHARACTERS = 256, 1 << 20, 1 << 24
 
 
-def stream(
-    model: LanguageModel,
-    prompt: str = "",
-    config: SampleConfig | None = None,
-    unknown: Unknown = "error",
-) -> Iterator[str]:
-    """New text after `prompt`, piece by piece as it is drawn.
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that was drawn.
 
-    Without a prompt the text starts as lines do: the model has read a line end (or, if its corpus
-    has none, a space). A model of records begins one, or goes on with the one that the prompt
-    begins, and ends with it.
-
-    Args:
-        model: what gives the logits.
-        prompt: text to go on from; it is read, not repeated.
-        config: how to draw; see `SampleConfig`.
-        unknown: what to do with characters of the prompt that the model does not know.
-
-    Raises:
-        UsageError: for unknown characters in the prompt, if these are errors, lists of
-            characters that leave none, or stops of which none can come and no length.
+    Attributes:
+        text: without the prompt.
+        seed: draws the same text again.
+        tokens: how many were drawn, the end of a record among them.
+        mean_log_prob: nats per token, of the tokens drawn, under the model itself: temperature 1
+            and no filters (a long text is scored with the rounded weights that drew it). 0 if
+            there are no tokens.
+        whole: whether it ended where it wanted to: as a record, or at a stop.
     """
-    config = with_checked_ends(config or SampleConfig(), model.tokenizer)
-    model = model.clamped(config.clamp)
-    wish = Wish(model, encode_prompt(model.tokenizer, prompt, unknown), config)
-    seed = new_seed() if config.seed is None else config.seed
-    text = GrowingText(wish, seed)
-    return _pieces(token_source(wish, [seed], never, whole=False), text)
+
+    text: str
+    seed: int
+    tokens: int
+    mean_log_prob: float
+    whole: bool = False
 
 
-def generate_batch(
-    model: LanguageModel,
-    prompt: str = "",
-    config: SampleConfig | None = None,
-    unknown: Unknown = "error",
-    *,
-    seeds: Sequence[int],
-    stop: Stop = never,
-) -> list[Sample]:
-    """Several texts after one prompt, side by side; each equals the one its seed draws alone.
+def stream(wish: Wish) -> Iterator[str]:
+    """A text, piece by piece as it is drawn."""
+    seed = new_seed() if wish.config.seed is None else wish.config.seed
+    return _pieces(token_source(wish, [seed], never, streamed=True), GrowingText(wish))
+
+
+def generate_batch(wish: Wish, seeds: Sequence[int], stop: Stop = never) -> list[Sample]:
+    """Several texts, side by side; each equals the one that its seed draws alone.
 
     Many are drawn in `groups`.
 
     Args:
-        model, prompt, config, unknown: as for `stream`, but for the seed.
+        wish: what to draw; its seed does not count.
         seeds: one a text.
         stop: is asked while the prompt is read and between draws; once it answers yes, the texts
             that are being drawn are returned as far as they are.
 
     Raises:
-        UsageError: as `stream`; and for texts without an end.
+        UsageError: for texts without an end.
     """
-    config = config or SampleConfig()
-    if model.tokenizer.end is None:
-        refuse_endless(config)
-    config = with_checked_ends(config, model.tokenizer)
-    model = model.clamped(config.clamp)
-    wish = Wish(model, encode_prompt(model.tokenizer, prompt, unknown), config)
+    if wish.model.tokenizer.end is None:
+        refuse_endless(wish.config)
     found = list[Sample]()
-    for group in groups(model, config, seeds):
+    for group in groups(wish, seeds):
         texts = _finished(wish, group, stop)
         for number, text in enumerate(texts):
-            if text.close and not stop():  # rounding may have decided; see `ties`
+            if text.unsure and not stop():
                 (alone,) = _finished(wish, [text.seed], stop)
                 texts[number] = text if stop() else alone
         found += [text.sample() for text in texts]
@@ -98,13 +82,10 @@ def generate_batch(
     return found
 
 
-def groups(
-    model: LanguageModel, config: SampleConfig, seeds: Sequence[int]
-) -> Iterator[Sequence[int]]:
+def groups(wish: Wish, seeds: Sequence[int]) -> Iterator[Sequence[int]]:
     """`seeds`, in groups whose texts can be drawn side by side without taking much memory."""
-    length = config.max_new_tokens or 1
-    fitting = min(MAX_LOGITS // model.tokenizer.vocab_size, MAX_CHARACTERS // length, MAX_GROUP)
-    size = max(fitting, 1)
+    length, vocab_size = wish.config.max_new_tokens or 1, wish.model.tokenizer.vocab_size
+    size = max(min(MAX_LOGITS // vocab_size, MAX_CHARACTERS // length, MAX_GROUP), 1)
     for begin in range(0, len(seeds), size):
         yield seeds[begin : begin + size]
 
@@ -128,28 +109,63 @@ def _pieces(source: TokenSource, text: GrowingText) -> Iterator[str]:
         yield piece
 
 
-def _finished(wish: Wish, seeds: Sequence[int], stop: Stop) -> list[GrowingText]:
+class _Drawn:
+    """A text that is returned in one piece.
+
+    Attributes:
+        growing: how far it is.
+        pieces: what of it may be shown so far.
+        log_prob: nats, of its tokens under the model.
+        drawn_log_prob: the same with tokens that are held beyond its length.
+        unsure: whether rounding may have decided a token; see `ties`.
+    """
+
+    def __init__(self, wish: Wish, seed: int) -> None:
+        self.seed = seed
+        self.growing = GrowingText(wish)
+        self.pieces = io.StringIO()
+        self.log_prob = 0.0
+        self.drawn_log_prob = 0.0
+        self.unsure = False
+
+    def add(self, ids: list[int], sums: Sequence[float]) -> None:
+        """Take in ids (N,); sums (N + 1,) are `drawn_log_prob` before and after each."""
+        count = self.growing.tokens
+        self.pieces.write(self.growing.add(ids))
+        self.drawn_log_prob = sums[-1]
+        if self.growing.tokens > count:
+            self.log_prob = sums[min(self.growing.tokens - count, len(ids))]
+
+    def sample(self) -> Sample:
+        """The text, as far as it is."""
+        tokens = self.growing.tokens
+        return Sample(
+            text=self.pieces.getvalue() + self.growing.rest(),
+            seed=self.seed,
+            tokens=tokens,
+            mean_log_prob=self.log_prob / max(tokens, 1),
+            whole=self.growing.whole,
+        )
+
+
+def _finished(wish: Wish, seeds: Sequence[int], stop: Stop) -> list[_Drawn]:
     """The texts of some seeds, drawn to their ends or until `stop` answers yes."""
-    texts = [GrowingText(wish, seed) for seed in seeds]
-    source = token_source(wish, seeds, stop, whole=True)
-    growing = texts
-    while not all(text.ended for text in growing) and not stop():
-        drawn = source.next(min(text.tokens_left for text in growing if not text.ended))
-        for row in drawn.close:
-            growing[row].close = True
+    texts = [_Drawn(wish, seed) for seed in seeds]
+    source = token_source(wish, seeds, stop, streamed=False)
+    rows = texts
+    while not all(text.growing.ended for text in rows) and not stop():
+        open_texts = [text.growing for text in rows if not text.growing.ended]
+        drawn = source.next(min(text.tokens_left for text in open_texts))
+        for row in drawn.unsure:
+            rows[row].unsure = True
         # One after the other, so that sums are the same in any pieces.
-        before = [text.drawn_log_prob for text in growing]
+        before = [text.drawn_log_prob for text in rows]
         sums = np.vstack([before, drawn.log_probs]).cumsum(0)  # (N + 1, B)
-        for row, text in enumerate(growing):
-            if text.ended:
-                continue
-            count = text.tokens
-            text.pieces.write(text.add(drawn.ids[:, row].tolist()))
-            text.drawn_log_prob = float(sums[-1, row])
-            if text.tokens > count:
-                text.log_prob = float(sums[min(text.tokens - count, len(sums) - 1), row])
-        rows = [row for row, text in enumerate(growing) if not text.ended]
-        if 0 < len(rows) <= len(growing) // 2:  # else it costs more than it saves
-            source.keep(np.array(rows))
-            growing = [growing[row] for row in rows]
+        for row, text in enumerate(rows):
+            if not text.growing.ended:
+                text.add(drawn.ids[:, row].tolist(), sums[:, row].tolist())
+        open_rows = [row for row, text in enumerate(rows) if not text.growing.ended]
+        if 0 < len(open_rows) <= len(rows) // 2:  # else it costs more than it saves
+            source.keep(np.array(open_rows))
+            rows = [rows[row] for row in open_rows]
     return texts

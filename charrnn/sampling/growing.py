@@ -1,6 +1,6 @@
 """One text while it is drawn: ids are taken in, what may be shown comes out.
 
-text = GrowingText(wish, seed)
+text = GrowingText(wish)
 while not text.ended:
     piece = text.add(ids)
 piece = text.rest()
@@ -9,38 +9,15 @@ piece = text.rest()
 from __future__ import annotations
 
 import codecs
-import io
 import sys
-
-import msgspec
 
 from charrnn.sampling import clusters
 from charrnn.sampling.endings import Ending
 from charrnn.sampling.token_source import Wish
 
-__all__ = ["GrowingText", "Sample"]
+__all__ = ["GrowingText"]
 
 MAX_OVER = 64  # tokens beyond the length, in which the last cluster must end
-
-
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that was drawn.
-
-    Attributes:
-        text: without the prompt.
-        seed: draws the same text again.
-        tokens: how many were drawn, the end of a record among them.
-        mean_log_prob: nats per token, of the tokens drawn, under the model itself: temperature 1
-            and no filters (a long text is scored with the rounded weights that drew it). 0 if
-            there are no tokens.
-        whole: whether it ended where it wanted to: as a record, or at a stop.
-    """
-
-    text: str
-    seed: int
-    tokens: int
-    mean_log_prob: float
-    whole: bool = False
 
 
 class GrowingText:
@@ -51,7 +28,6 @@ class GrowingText:
 
     Args:
         wish: its model, prompt and settings.
-        seed: of its random numbers.
 
     Attributes:
         ending: where its stops are looked for.
@@ -59,25 +35,16 @@ class GrowingText:
         cut: whether it has its length, and ends with a whole cluster.
         tokens: how many ids it has.
         held: how many it took in besides, beyond its length, that may belong to the next cluster.
-        log_prob: nats, of its tokens under the model.
-        drawn_log_prob: the same with tokens that are held.
-        close: whether rounding may have decided a token; see `ties`.
-        pieces: what of it may be shown so far.
     """
 
-    def __init__(self, wish: Wish, seed: int) -> None:
+    def __init__(self, wish: Wish) -> None:
         tokenizer, config = wish.model.tokenizer, wish.config
-        self.seed = seed
         self.decode = tokenizer.decoder()
         self.end_id = tokenizer.end_id
         self.record_ended = False
         self.ending = Ending(config)
         self.max_tokens = config.max_new_tokens
         self.tokens = 0
-        self.log_prob = 0.0
-        self.drawn_log_prob = 0.0
-        self.close = False
-        self.pieces = io.StringIO()
         self.cut = self.max_tokens == 0
         self.held = 0
         in_bytes = tokenizer.unit == "byte"
@@ -156,16 +123,6 @@ class GrowingText:
     def rest(self) -> str:
         """What was held back."""
         return self.ending.rest()
-
-    def sample(self) -> Sample:
-        """The text, once it has ended."""
-        return Sample(
-            text=self.pieces.getvalue() + self.rest(),
-            seed=self.seed,
-            tokens=self.tokens,
-            mean_log_prob=self.log_prob / max(self.tokens, 1),
-            whole=self.whole,
-        )
 
 
 def _incomplete(ids: list[int]) -> bool:

@@ -7,31 +7,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 
-from charrnn.config import Unknown
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.sampling.generation import generate_batch, new_seed, seeds_from
-from charrnn.sampling.growing import Sample
-from charrnn.sampling.language_model import LanguageModel, Stop, never, own_ids
-from charrnn.settings import settings_from
-from charrnn.text.tokenizer import Tokenizer
-from charrnn.use_config import SampleConfig
+from charrnn.sampling.generation import Sample, generate_batch, new_seed, seeds_from
+from charrnn.sampling.language_model import Stop, never
+from charrnn.sampling.token_source import LONGEST_RECORD, Wish
 
-__all__ = ["Wanted", "beginning_as_read", "draw_records", "sampling_config"]
+__all__ = ["Wanted", "draw_records"]
 
-LONGEST_RECORD = 10_000  # tokens; one that has not ended by then never will
 AT_ONCE = 256  # records drawn side by side
 # Draws without a record that will do, after which none is expected any more.
 IN_VAIN = 5_000
-
-
-def sampling_config(tokenizer: Tokenizer, settings: dict[str, Any]) -> SampleConfig:
-    """The settings of a text to draw; a record may be as long as it likes."""
-    longest = {} if tokenizer.end is None else {"max_new_tokens": LONGEST_RECORD}
-    return settings_from(SampleConfig, longest | settings)
 
 
 class Wanted:
@@ -72,20 +60,7 @@ def _checked(record: object) -> str:
     return record
 
 
-def beginning_as_read(tokenizer: Tokenizer, prompt: str, unknown: Unknown) -> str:
-    """The beginning of a record as the model reads it: what it does not know may be left out."""
-    return tokenizer.decode(own_ids(tokenizer, prompt, unknown))
-
-
-def draw_records(
-    model: LanguageModel,
-    prompt: str,
-    config: SampleConfig,
-    unknown: Unknown,
-    wanted: Wanted,
-    *,
-    stop: Stop = never,
-) -> Iterator[Sample]:
+def draw_records(wish: Wish, wanted: Wanted, stop: Stop = never) -> Iterator[Sample]:
     """Draw records until there are as many as are wanted; see `generation.generate_batch`.
 
     Each has the seed after that of the one drawn before, so that equal seeds draw equal records.
@@ -94,33 +69,24 @@ def draw_records(
         UsageError: for a model without records.
         CharRNNError: when hardly any that will do is found any more.
     """
-    if model.tokenizer.end is None:
+    if wish.model.tokenizer.end is None:
         raise UsageError(
             "the model was not trained on records",
             "train one on a list of them, or have this one write plain text",
         )
-    return _drawn(model, prompt, config, unknown, wanted, stop)
+    return _drawn(wish, wanted, stop)
 
 
-def _drawn(
-    model: LanguageModel,
-    prompt: str,
-    config: SampleConfig,
-    unknown: Unknown,
-    wanted: Wanted,
-    stop: Stop,
-) -> Iterator[Sample]:
-    seed = new_seed() if config.seed is None else config.seed
-    longest = config.max_new_tokens or LONGEST_RECORD
-    config = msgspec.structs.replace(config, seed=None, max_new_tokens=longest)
-    begun = beginning_as_read(model.tokenizer, prompt, unknown)
+def _drawn(wish: Wish, wanted: Wanted, stop: Stop) -> Iterator[Sample]:
+    seed = new_seed() if wish.config.seed is None else wish.config.seed
+    longest = wish.config.max_new_tokens or LONGEST_RECORD
+    wish = wish._replace(config=msgspec.structs.replace(wish.config, max_new_tokens=longest))
+    begun = wish.model.tokenizer.decode(wish.prompt[1:])  # without the end that stands before it
     found = in_vain = 0
     while found < wanted.count and not stop():
         # A few more than are missing: some may not do.
         number = min(AT_ONCE, wanted.count - found + in_vain)
-        drawn = generate_batch(
-            model, prompt, config, unknown, seeds=seeds_from(seed, number), stop=stop
-        )
+        drawn = generate_batch(wish, seeds_from(seed, number), stop)
         (seed,) = seeds_from(seed + number, 1)
         for sample in drawn:
             in_vain += 1

@@ -1,5 +1,7 @@
 """The tokens of texts that are drawn side by side: one at a time in NumPy, or many in machine code.
 
+wish = wish_of(model, "Once", SampleConfig())
+
 NumPy          logits (B, V) ──draws──▶ ids (B,) ──stepper──▶ logits (B, V) ──▶ …
 machine code   ids (B,), random numbers (N, B) ──sampler──▶ ids (N, B)
 """
@@ -9,20 +11,40 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids, Logits, target_log_probs
+from charrnn.config import Unknown
 from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.drawing.draws import Draws
-from charrnn.sampling.endings import has_stops, is_endless
-from charrnn.sampling.language_model import LanguageModel, Stop, TokenSampler, read_prompt
+from charrnn.sampling.endings import has_stops, is_endless, with_checked_ends
+from charrnn.sampling.language_model import (
+    LanguageModel,
+    Stop,
+    TokenSampler,
+    encode_prompt,
+    read_prompt,
+)
+from charrnn.settings import settings_from
+from charrnn.text.tokenizer import Tokenizer
 from charrnn.use_config import SampleConfig
 
-__all__ = ["NativeSource", "TokenSource", "Tokens", "Wish", "native_source", "token_source"]
+__all__ = [
+    "LONGEST_RECORD",
+    "NativeSource",
+    "TokenSource",
+    "Tokens",
+    "Wish",
+    "native_source",
+    "sampling_config",
+    "token_source",
+    "wish_of",
+]
 
+LONGEST_RECORD = 10_000  # tokens; one that has not ended by then never will
 RECORD = 500  # tokens that a record is thought to have at most
 FIRST_TOKENS = 16  # that machine code draws in its first call; the number doubles from call to call
 
@@ -35,12 +57,43 @@ class Wish(NamedTuple):
     config: SampleConfig
 
 
+def sampling_config(tokenizer: Tokenizer, settings: dict[str, Any]) -> SampleConfig:
+    """The settings of a text to draw; a record may be as long as it likes."""
+    longest = {} if tokenizer.end is None else {"max_new_tokens": LONGEST_RECORD}
+    return settings_from(SampleConfig, longest | settings)
+
+
+def wish_of(
+    model: LanguageModel, prompt: str, config: SampleConfig, unknown: Unknown = "error"
+) -> Wish:
+    """New text after `prompt`.
+
+    Without a prompt the text starts as lines do: the model has read a line end (or, if its corpus
+    has none, a space). A model of records begins one, or goes on with the one that the prompt
+    begins, and ends with it.
+
+    Args:
+        model: what gives the logits.
+        prompt: text to go on from; it is read, not repeated.
+        config: how to draw; see `SampleConfig`.
+        unknown: what to do with characters of the prompt that the model does not know.
+
+    Raises:
+        UsageError: for unknown characters in the prompt, if these are errors, lists of
+            characters that leave none, units to clamp that the model does not have, or stops of
+            which none can come and no length.
+    """
+    config = with_checked_ends(config, model.tokenizer)
+    ids = encode_prompt(model.tokenizer, prompt, unknown)
+    return Wish(model.clamped(config.clamp), ids, config)
+
+
 class Tokens(NamedTuple):
     """The next tokens of each text."""
 
     ids: Ids  # (N, B)
     log_probs: Logits  # (N, B), nats, under the model itself; 0 if they are not asked for
-    close: NDArray[np.intp]  # the rows that rounding may have decided; see `ties`
+    unsure: NDArray[np.intp]  # the rows that rounding may have decided; see `ties`
 
 
 class TokenSource(ABC):
@@ -55,21 +108,22 @@ class TokenSource(ABC):
         """Go on with these rows only."""
 
 
-def token_source(wish: Wish, seeds: Sequence[int], stop: Stop, *, whole: bool) -> TokenSource:
+def token_source(wish: Wish, seeds: Sequence[int], stop: Stop, *, streamed: bool) -> TokenSource:
     """What draws texts fastest.
 
     Args:
         wish: the model, the prompt, and how to draw.
         seeds: one a text.
         stop: see `Stop`; the prompt is read while it answers no.
-        whole: whether texts are returned whole, with log-probabilities, or shown as they grow.
+        streamed: whether texts are shown as they grow, or returned in one piece, with
+            log-probabilities.
     """
-    source = native_source(wish, seeds, stop, whole=whole)
-    return source or _NumPySource(wish, seeds, stop, scored=whole)
+    source = native_source(wish, seeds, stop, streamed=streamed)
+    return source or _NumPySource(wish, seeds, stop, scored=not streamed)
 
 
 def native_source(
-    wish: Wish, seeds: Sequence[int], stop: Stop, *, whole: bool
+    wish: Wish, seeds: Sequence[int], stop: Stop, *, streamed: bool
 ) -> NativeSource | None:
     """As `token_source`, but None where machine code can't draw the texts, or would not pay."""
     model, prompt, config = wish
@@ -78,7 +132,7 @@ def native_source(
     if sampler is None:
         return None
     # Texts that end together are drawn at once: nothing is drawn in vain.
-    together = whole and not has_stops(config) and model.tokenizer.end is None
+    together = not streamed and not has_stops(config) and model.tokenizer.end is None
     first = sys.maxsize if together else FIRST_TOKENS
     return NativeSource(sampler, prompt, draws, len(seeds), stop, first)
 
@@ -114,9 +168,9 @@ class _NumPySource(TokenSource):
         del limit
         logits = self.stepper.step(self.ids) if self.logits is None else self.logits  # (B, V)
         self.logits = None
-        self.ids, close = self.draws.next(logits)
+        self.ids, unsure = self.draws.next(logits)
         scores = target_log_probs(logits, self.ids) if self.scored else np.zeros(len(self.ids))
-        return Tokens(self.ids[None], scores[None], close)
+        return Tokens(self.ids[None], scores[None], unsure)
 
     def keep(self, rows: NDArray[np.intp]) -> None:
         self.ids = self.ids[rows]

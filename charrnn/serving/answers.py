@@ -108,9 +108,7 @@ async def whole_text(text: Text) -> Piece:
         ApiError: 500 if it could not be written.
     """
     piece = await text.news()
-    while piece.finish is None:
-        more = await text.news()
-        piece = Piece(piece.text + more.text, piece.costs + more.costs, more.finish)
+    assert piece.finish is not None, "the text is not streamed"
     if piece.finish == "failure":
         raise ApiError(500, text.failure)
     return piece

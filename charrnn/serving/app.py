@@ -14,7 +14,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -36,8 +36,7 @@ from charrnn.sampling.drawing.distribution import refuse_diverged
 from charrnn.sampling.endings import with_known_stops
 from charrnn.sampling.generation import new_seed, seeds_from
 from charrnn.sampling.language_model import after_start, own_ids
-from charrnn.sampling.records import sampling_config
-from charrnn.sampling.token_source import Wish
+from charrnn.sampling.token_source import Wish, sampling_config
 from charrnn.scoring.score import by_character, score_of
 from charrnn.serving import shapes
 from charrnn.serving.answers import Completion, described, score_body, whole_text
@@ -45,7 +44,6 @@ from charrnn.serving.limits import ApiError, Guard, read_body
 from charrnn.serving.scheduler import Scheduler
 from charrnn.serving.shapes import CompletionRequest, ScoreRequest
 from charrnn.serving.texts import Text
-from charrnn.settings import settings_from
 from charrnn.sharing.page import api_page
 from charrnn.use_config import SampleConfig, ServeConfig
 
@@ -54,7 +52,6 @@ __all__ = ["Service", "create_app"]
 Found = TypeVar("Found")
 Load = Callable[[], Mapping[str, Model]]
 
-FIELDS = {"max_new_tokens": "max_tokens", "stop_strings": "stop"}  # of settings in requests
 SLICES = 16  # of a vocabulary: its logits (V, V) may be too many at once
 CLIENT_LEFT = 499  # the status, by custom, of what nobody receives
 
@@ -117,15 +114,17 @@ class Service:
         return name, self.models[name]
 
     @asynccontextmanager
-    async def written(self, texts: list[Text]) -> AsyncIterator[None]:
+    async def written(self, texts: Sequence[Text]) -> AsyncIterator[None]:
         """Have texts written while their client is there; each takes a place.
 
         Raises:
             ApiError: 429 if there are not enough places.
         """
         if self.taken + len(texts) > self.config.max_texts:
-            message = f"{self.taken} texts are being written, and more than "
-            message += f"{self.config.max_texts} may not be; try again"
+            message = (
+                f"the server is busy: {self.taken} of {self.config.max_texts} places are taken"
+            )
+            message += "; try again"
             raise ApiError(429, message, code="busy", retry_after=1)
         self.taken += len(texts)
         try:
@@ -135,7 +134,7 @@ class Service:
         finally:
             self.taken -= len(texts)
             for text in texts:
-                text.left = True
+                text.abandoned = True
 
     # What the paths do.
 
@@ -164,10 +163,9 @@ class Service:
         body = await read_body(request, self.config.max_body)
         given = shapes.decode(body, CompletionRequest)
         completion = self._completion(given)
-        texts = list(completion.texts)
         if given.stream:
             return _EventStream(self, completion)
-        async with self.written(texts):
+        async with self.written(completion.texts):
             return _json(await self._while_there(request.receive, completion.whole()))
 
     def _completion(self, given: CompletionRequest) -> Completion:
@@ -176,13 +174,7 @@ class Service:
         longest = self.config.max_length
         usual = sampling_config(model.tokenizer, {}).max_new_tokens or longest
         settings.setdefault("max_new_tokens", min(usual, longest))
-        try:
-            config = settings_from(SampleConfig, settings)
-        except UsageError as error:
-            field = FIELDS.get(error.setting, error.setting)
-            found = f"{field}{error.found.removeprefix(error.setting)}; {error.advice}"
-            raise ApiError(422, found, param=field) from None
-        config = with_known_stops(config, model.tokenizer)
+        config = with_known_stops(SampleConfig(**settings), model.tokenizer)
         self._check_length("max_tokens", config.max_new_tokens or 0)
         count = (given.n or 1) * len(given.prompts)
         if count > self.config.max_texts:
@@ -200,7 +192,7 @@ class Service:
                     seed,
                     given.logprobs,
                     echo=bool(given.echo and len(ids)),
-                    whole=not given.stream,
+                    streamed=bool(given.stream),
                 )
                 for seed in seeds_from(first, given.n or 1)
             ]
@@ -221,7 +213,7 @@ class Service:
         wish = Wish(model, after_start(model.tokenizer, ids), config)
         if model.tokenizer.end is not None:  # what ends a record has its cost, too
             wish = wish._replace(prompt=np.append(wish.prompt, wish.prompt[:1]))
-        text = Text(wish, 0, 0, echo=True, whole=True)
+        text = Text(wish, 0, 0, echo=True, streamed=False)
         async with self.written([text]):
             piece = await self._while_there(request.receive, whole_text(text))
         nats = [-cost.log_prob for cost in piece.costs if cost.log_prob is not None]
@@ -314,7 +306,7 @@ class _EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
-        async with self.service.written(list(self.completion.texts)):
+        async with self.service.written(self.completion.texts):
             try:
                 await self.service._while_there(receive, self._send(send))
             except ClientDisconnect:

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from charrnn.arrays import Floats
-from charrnn.cells.rules import State
 from charrnn.sampling.drawing.draws import draw
 from charrnn.sampling.language_model import TIME_CHUNK, LanguageModel, Stepper
 from charrnn.serving.texts import Text
@@ -79,8 +78,8 @@ class Batch:
         """Draw the next tokens of some texts; yields the rows where rounding may decide."""
         first = self.texts[rows[0]]
         uniforms = np.array([self.texts[row].random.random() for row in rows])
-        ids, close = draw(logits[rows], first.how, first.temperature, uniforms, alone=False)
-        undecided = set(close.tolist())
+        ids, unsure = draw(logits[rows], first.how, first.temperature, uniforms, alone=False)
+        undecided = set(unsure.tolist())
         for place, (row, token) in enumerate(zip(rows, ids.tolist(), strict=True)):
             if place in undecided:
                 yield row, float(uniforms[place])
@@ -92,17 +91,14 @@ class Batch:
         if len(rows) == len(self.texts) and not self._coming:
             return
         coming, self._coming = [text for text in self._coming if not text.over], []
-        states = [_state(text) for text in coming]
+        states = [
+            text.state_alone[0] if text.state_alone else self.model.start() for text in coming
+        ]
         kept = tuple(part[:, rows] for part in self._stepper.state)
         self._stepper = self.model.stepper(
             tuple(np.concatenate(parts, 1) for parts in zip(kept, *states, strict=True))
         )
         self.texts = [*(self.texts[row] for row in rows), *coming]
-
-
-def _state(text: Text) -> State:
-    """The state (L, 1, H) from which a text goes on."""
-    return text.wish.model.start() if text.alone is None else text.alone[0]
 
 
 def read_alone(text: Text, uniform: float) -> Iterator[None]:
@@ -111,13 +107,13 @@ def read_alone(text: Text, uniform: float) -> Iterator[None]:
     What is done is what `sampling.generation` does for a single text, operation for operation.
     """
     model, ids = text.wish.model, np.array(text.ids, np.int32)
-    if text.alone is None:
+    if text.state_alone is None:
         state, count = model.start(), len(text.wish.prompt)
         for first in range(0, count, TIME_CHUNK):
             logits, state = model.read(ids[None, first : min(first + TIME_CHUNK, count)], state)
             yield
     else:
-        state, count = text.alone
+        state, count = text.state_alone
     stepper = model.stepper(state)
     for place in range(count, len(ids)):
         logits = stepper.step(ids[place : place + 1])
@@ -125,6 +121,6 @@ def read_alone(text: Text, uniform: float) -> Iterator[None]:
             yield
     if len(ids) > count:
         state = stepper.state
-    text.alone = state, len(ids)
+    text.state_alone = state, len(ids)
     (token,), _ = draw(logits, text.how, text.temperature, np.array([uniform]), alone=True)
     text.write(int(token), logits[0])

@@ -95,10 +95,13 @@ class Scheduler:
         text.start()
         if text.over:
             return
-        batch, wish = self._batch(text), text.wish
+        wish = text.wish
+        if wish.model not in self._batches:
+            self._batches[wish.model] = Batch(wish.model)
+        batch = self._batches[wish.model]
         source = None
         if not text.growing.ended:
-            source = native_source(wish, [text.seed], lambda: text.left, whole=False)
+            source = native_source(wish, [text.seed], lambda: text.abandoned, streamed=True)
         if source is None:
             batch.join(text)
             return
@@ -108,12 +111,6 @@ class Scheduler:
             self._long_texts[alike] = LongTexts(batch.join)
             self._slices.append(self._long_texts[alike].slices())
         self._long_texts[alike].join(text, source)
-
-    def _batch(self, text: Text) -> Batch:
-        model = text.wish.model
-        if model not in self._batches:
-            self._batches[model] = Batch(model)
-        return self._batches[model]
 
     def _turn(self) -> None:
         for batch in self._batches.values():

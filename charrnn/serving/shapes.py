@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from charrnn.config import Unknown
+from charrnn.config import Count, Unknown
 from charrnn.serving.limits import ApiError
 
 __all__ = ["CompletionRequest", "ScoreRequest", "decode"]
@@ -36,7 +36,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     Attributes:
         model: its name; None for the first that is served.
         prompt: one text to go on from, or several.
-        max_tokens, temperature, top_p, top_k: as in `SampleConfig`; None for its default.
+        max_tokens, temperature, top_p, top_k: as in `SampleConfig`, whose bounds theirs are
+            within; None for its default.
         n: texts for each prompt; the seeds of texts 2, 3, … are the next numbers.
         stream: whether pieces are sent as they are written.
         stop: where a text ends.
@@ -48,7 +49,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     model: str | None = None
     prompt: str | Annotated[list[str], Meta(min_length=1)] = ""
-    max_tokens: Annotated[int, Meta(ge=0)] | None = None
+    max_tokens: Count | None = None
     temperature: Annotated[float, Meta(ge=0, le=100)] | None = None
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
     top_k: Annotated[int, Meta(ge=1)] | None = None
@@ -56,7 +57,7 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     stop: NotEmpty | list[NotEmpty] | None = None
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    seed: Count | None = None
     logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     echo: bool | None = None
     unknown: Unknown = "error"

@@ -1,7 +1,7 @@
 """One text that a client waits for: written in one thread, awaited in another.
 
 The writing thread calls `start`, `reached`, `write`, `end` and `fail`; the event loop awaits `news`
-and sets `left`. Between them stands a deque.
+and sets `abandoned`. Between them stands a deque.
 """
 
 from __future__ import annotations
@@ -65,25 +65,25 @@ class Text:
         likeliest: how many of the likeliest tokens are listed for each place; None if costs are
             not asked for.
         echo: whether what is read is part of the text.
-        whole: whether only the end of the text is news.
+        streamed: whether each piece of the text is news, or only its end.
 
     Attributes:
         temperature: at which it is drawn; the API takes one.
         ids: what is read: the prompt, then what was drawn.
         read: how many of them are read.
         drawn: ids that were drawn elsewhere and are to be read here, so that they have costs.
-        alone: the state after the first ids, read alone, and how many these are.
+        state_alone: the state after the first ids, read alone, and how many these are.
         failure: why it can't be written, for people.
-        left: whether nobody waits for it any more.
+        abandoned: whether nobody waits for it any more.
     """
 
     def __init__(
-        self, wish: Wish, seed: int, likeliest: int | None, *, echo: bool, whole: bool
+        self, wish: Wish, seed: int, likeliest: int | None, *, echo: bool, streamed: bool
     ) -> None:
         tokenizer = wish.model.tokenizer
         self.wish = wish
         self.seed = seed
-        self.growing = GrowingText(wish, seed)
+        self.growing = GrowingText(wish)
         # What decides how a token is drawn: texts that share it are drawn together.
         self.how = msgspec.structs.replace(
             wish.config, seed=None, max_new_tokens=None, stop_strings=()
@@ -95,14 +95,14 @@ class Text:
         self.ids: list[int] = wish.prompt.tolist()
         self.read = 0
         self.drawn: deque[int] = deque()
-        self.alone: tuple[State, int] | None = None
+        self.state_alone: tuple[State, int] | None = None
         self.finish: Finish | None = None
         self.failure = ""
-        self.left = False
+        self.abandoned = False
 
         self.costs = None if likeliest is None else _Costs(tokenizer, likeliest)
         self._echo = echo
-        self._whole = whole
+        self._streamed = streamed
         self._news: deque[Piece] = deque()
         self._fresh = False  # whether there is news that the event loop has not been told of
         self._arrived = asyncio.Event()
@@ -111,7 +111,7 @@ class Text:
     @property
     def over(self) -> bool:
         """Whether there is nothing more to do for it."""
-        return self.left or self.finish is not None
+        return self.abandoned or self.finish is not None
 
     def start(self) -> None:
         """Hand on the prompt, if it is part of the text."""
@@ -157,7 +157,7 @@ class Text:
         self._shown += len(text)
         costs = self._new_costs() if self.costs else []
         self._news.append(Piece(text, costs, self.finish))
-        self._fresh = not self._whole or self.finish is not None
+        self._fresh = self._streamed or self.finish is not None
 
     def _new_costs(self) -> list[TokenCost]:
         assert self.costs is not None, "they are asked for"

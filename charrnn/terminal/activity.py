@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.inside.counterfactuals import Saliency
-from charrnn.inside.showing import cells, line_ends, scaled, visible
+from charrnn.inside.showing import cells, line_ends, scaled, visible_all
 from charrnn.models.hooks import Recorder
 from charrnn.models.model import Model
 from charrnn.sampling.language_model import TIME_CHUNK
@@ -75,11 +75,6 @@ def show_saliency(found: Saliency, unit: str) -> None:
         back = len(saved) - k
         token, other = visible_all(found.tokens[k]), visible_all(found.stand_ins[k])
         write(f"    {token}  {back:>3} back  {_number(float(saved[k]))}  against {other}\n")
-
-
-def visible_all(text: str) -> str:
-    """Each character of `text` so that it can be seen."""
-    return "".join(map(visible, text))
 
 
 def _coloured(cell: str, value: float) -> str:

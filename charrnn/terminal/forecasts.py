@@ -27,6 +27,7 @@ from charrnn.terminal.output import encode_json, say, write
 if TYPE_CHECKING:
     from charrnn.tasks.answers import Forecast
     from charrnn.tasks.forecast import Forecaster
+    from charrnn.tasks.series.windows import Values
 
 __all__ = ["show_forecasts"]
 
@@ -77,16 +78,18 @@ def show_forecasts(
     for note in notes:
         say(note)
     if plot is not None:
-        histories = [one.values[:, 0] for one in series] or [
-            past.values[:, 0] for past in model.pasts
-        ]
-        shown = [
-            _outlook(history.tolist(), answer)
-            for history, answer in zip(histories, answers, strict=True)
-        ]
-        draw_forecasts(plot, shown)
-        some = f", of the first {DRAWN} series" if len(shown) > DRAWN else ""
-        say(f"wrote {plot}{some}")
+        pasts = [one.values for one in series] or [past.values for past in model.pasts]
+        _draw(plot, pasts, answers)
+
+
+def _draw(path: Path, pasts: Sequence[Values], answers: Sequence[Forecast]) -> None:
+    """Draw how series (N, F) go on."""
+    shown = [
+        _outlook(past[:, 0].tolist(), answer) for past, answer in zip(pasts, answers, strict=True)
+    ]
+    draw_forecasts(path, shown)
+    some = f", of the first {DRAWN} series" if len(shown) > DRAWN else ""
+    say(f"wrote {path}{some}")
 
 
 def _outlook(history: list[float], answer: Forecast) -> Outlook:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.inside.showing import visible
+from charrnn.inside.showing import visible_all
 from charrnn.terminal.output import table, write
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
     from charrnn.inside.memory import Horizon
-    from charrnn.inside.roles.findings import Passage, Unit
+    from charrnn.inside.roles.findings import Unit
 
 __all__ = ["show_gradients", "show_horizon", "show_units"]
 
@@ -40,7 +40,7 @@ def show_units(found: Sequence[Unit], of: str) -> None:
             f"{unit.shuffled:.3f}",
             "" if unit.auc is None else f"{unit.auc:.3f}",
             f"{unit.bits:+.4f}",
-            _passage(unit.passages[0]) if unit.passages else "",
+            visible_all(unit.passages[0].before[-PASSAGE:]) if unit.passages else "",
         )
         for unit in following[:SHOWN]
     ]
@@ -49,11 +49,11 @@ def show_units(found: Sequence[Unit], of: str) -> None:
     write(f"{len(following):,} of {len(found):,} units follow a feature more than by chance\n")
     missed = sorted(found, key=lambda unit: -unit.bits)[:MISSED]
     named = ", ".join(f"{unit.layer}.{unit.unit} ({unit.bits:+.4f})" for unit in missed)
-    write(f"bits per character that are lost without a unit, the most: {named}\n")
+    write(f"largest losses without a unit, in bits per character: {named}\n")
     few, many = (end(unit.tried_on for unit in found) for end in (min, max))
     more = sum(unit.tried_on > few for unit in found)
-    rest = f", and on {many:,} for {more:,} of them" if more else ""
-    write(f"each unit was taken away on {few:,} {of}s of the text{rest}\n")
+    rest = f", and {more:,} of them on {many:,}" if more else ""
+    write(f"each unit was ablated on {few:,} {of}s{rest}\n")
 
 
 def show_horizon(found: Horizon, seq_length: int | None) -> None:
@@ -96,8 +96,3 @@ def show_gradients(found: Sequence[Gradients]) -> None:
                 f"{name}, layer {layer}: half of the units keep a value for {half:.1f} tokens "
                 f"or longer, a tenth for {tenth:.1f}, the longest for {max(units):.1f}\n"
             )
-
-
-def _passage(passage: Passage) -> str:
-    """The text that a unit had just read where it is strongest, on one line."""
-    return "".join(map(visible, passage.before[-PASSAGE:]))

@@ -39,6 +39,7 @@ __all__ = [
     "models_and_texts",
     "names_a_file",
     "option_names",
+    "several_models",
     "take",
     "with_settings",
 ]
@@ -46,11 +47,9 @@ __all__ = [
 # What is meant as the name of a file, whether it is there or not.
 FILE_NAME = re.compile(r"\S+\.(csv|tsv|jsonl?|ndjson|parquet|txt|conll|gz)", re.IGNORECASE)
 
-ONE_MODEL = typer.Argument(
-    metavar="[MODEL]",
-    help="A model folder, the name of one in checkpoints/, or hf://OWNER/NAME.  "
-    "[default: the newest in checkpoints/]",
-)
+A_MODEL = "A model folder, the name of one in checkpoints/, or hf://OWNER/NAME"
+NEWEST = "[default: the newest in checkpoints/]"
+ONE_MODEL = typer.Argument(metavar="[MODEL]", help=f"{A_MODEL}.  {NEWEST}")
 ModelArgument = Annotated[str | None, ONE_MODEL]
 UnknownOption = Annotated[
     Unknown, typer.Option(help="What to do with characters that the model does not know.")
@@ -71,6 +70,11 @@ PANELS: dict[type[Settings], str] = {
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 Command = Callable[..., None]
+
+
+def several_models(use: str) -> Any:
+    """An argument that names any number of models; `use` says what becomes of several."""
+    return typer.Argument(metavar="[MODEL]...", help=f"{A_MODEL}; {use}.  {NEWEST}")
 
 
 def with_settings(

@@ -42,6 +42,15 @@ def test_the_line_of_use_has_brackets_only_around_what_may_be_left_out(tmp_path:
     assert usage("train") == "Usage: charrnn train [OPTIONS] [TEXT...]"
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_arguments_and_options_come_before_all_other_sections(verb: str, tmp_path: Path) -> None:
+    """The settings of some commands come before the options of their own."""
+    lines = run(tmp_path, verb, "-h").stdout.splitlines()
+    titles = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    first = [title for title in ("Arguments:", "Options:") if title in titles]
+    assert titles[: len(first)] == first
+
+
 def test_help_of_a_verb_has_sections_and_examples(tmp_path: Path) -> None:
     shown = run(tmp_path, "train", "-h").stdout
     places = [

@@ -9,8 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from charrnn import CharRNN, CharTokenizer
+from charrnn.cli.app import app
+from charrnn.folder import reading
+from charrnn.folder.record import ModelFolder
+from charrnn.models import loading
 from tests.commands import run
 from tests.conftest import VERSE, small_config
 
@@ -31,9 +36,9 @@ def test_units_as_a_table_and_as_json(home: Path) -> None:
     assert last.startswith(f"{following} of 24 ")
     worst = max(found, key=lambda unit: unit["bits"])
     name = f"{worst['layer']}.{worst['unit']}"
-    assert missed.startswith("bits per character that are lost without a unit, the most: " + name)
+    assert missed.startswith("largest losses without a unit, in bits per character: " + name)
     counts = {unit["tried_on"] for unit in found}
-    assert tried == f"each unit was taken away on {min(counts):,} characters of the text"
+    assert tried == f"each unit was ablated on {min(counts):,} characters"
 
 
 def test_the_horizon_of_the_training_text_is_that_of_its_validation_part(home: Path) -> None:
@@ -75,6 +80,22 @@ def test_gradients_of_several_models(home: Path) -> None:
     assert lines[0].split() == ["steps", "back", "verse", "poem"]
     assert lines[1].split() == ["0", *(2 * ["1", "(1", "to", "1)"])]
     assert sum("keep a value for" in line for line in lines) == 2 * 2
+
+
+def test_each_model_is_read_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(home / "checkpoints" / "verse", home / "checkpoints" / "poem")
+    monkeypatch.chdir(home)
+    read, found = reading.read_model, []
+
+    def noted(path: Path) -> ModelFolder:
+        found.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(loading, "read_model", noted)
+    command = ["inspect", "verse", "poem", "verse.txt", "--gradients", "--json"]
+    done = CliRunner().invoke(app, command)
+    assert [Path(one["model"]).name for one in json.loads(done.stdout)] == ["verse", "poem"]
+    assert found == ["verse", "poem"]
 
 
 def test_gradients_say_that_they_need_pytorch(home: Path) -> None:

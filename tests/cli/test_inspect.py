@@ -66,7 +66,7 @@ def test_a_unit_is_printed_with_its_values(desk: Path) -> None:
     np.testing.assert_allclose(facts["values"], expected, atol=1e-5)
     few = run(desk, "inspect", "verse", "other.txt", "--unit", "1.5", "--characters", 4)
     assert few.stdout.splitlines() == done.stdout.splitlines()[:4]
-    assert few.stderr == "the first 4 characters are shown; --characters can change that\n"
+    assert few.stderr == "only the first 4 characters are shown; --characters can change that\n"
 
 
 def test_a_terminal_has_colours_unless_nobody_wants_them(desk: Path) -> None:
@@ -122,7 +122,8 @@ def test_a_page_says_why_it_shows_less_than_all(
     monkeypatch.setattr("charrnn.inside.pages.page.NUMBERS", 2 * 12 * 6 * 7)
     done = CliRunner().invoke(app, ["inspect", "verse", "other.txt", "--html", "page.html"])
     assert done.stderr == (
-        "the first 7 characters are shown, for which all gates fit; --characters can change that\n"
+        "only the first 7 characters are shown, so that all gates fit; "
+        "--characters can change that\n"
         "wrote page.html\n"
     )
     assert "gates are left out" not in (desk / "page.html").read_text("utf-8")

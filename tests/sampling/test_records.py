@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -153,6 +154,16 @@ def test_a_record_is_known_in_whatever_normal_form(known: Any, found: Any) -> No
     assert not Wanted(9, known=[names[known]]).takes(names[found])
     wanted = Wanted(9, unique=True)
     assert [wanted.takes(names[form]) for form in (known, found)] == [True, False]
+
+
+def test_what_is_wrong_with_all_records_is_said_once_and_at_once(model: Model) -> None:
+    with pytest.warns(UserWarning, match="no text will end at 'q'") as said:
+        drawn = model.records(600, stop_strings=("q",), ban="q", max_new_tokens=None, seed=1)
+    with warnings.catch_warnings(action="error"):
+        assert len(list(drawn)) == 600
+    assert len(said) == 1
+    with pytest.raises(CharRNNError, match="clamp names layer 9"):
+        model.records(5, clamp={"9.0": 1.0})
 
 
 def test_it_says_when_there_are_no_more_to_find(

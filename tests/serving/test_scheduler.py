@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from charrnn.serving import batch as batches
 from charrnn.serving.answers import whole_text
 from charrnn.serving.limits import ApiError
 from charrnn.serving.scheduler import Scheduler
-from charrnn.serving.texts import Piece, Text
+from charrnn.serving.texts import Piece, Text, joined
 from charrnn.text.tokenizer import ByteTokenizer, Tokenizer
 from charrnn.use_config import SampleConfig
 from tests.conftest import small_config
@@ -50,7 +50,7 @@ def small_model(cell: CellName, tokenizer: Tokenizer | None = None, **size: int)
 def text_of(model: Model, prompt: str, seed: int, likeliest: int | None = None, **how: Any) -> Text:
     ids = encode_prompt(model.tokenizer, prompt)
     wish = Wish(model, ids, SampleConfig(**how))
-    return Text(wish, seed, likeliest, echo=likeliest is not None, whole=seed % 2 == 0)
+    return Text(wish, seed, likeliest, echo=likeliest is not None, streamed=seed % 2 == 1)
 
 
 @contextmanager
@@ -66,6 +66,13 @@ def scheduler() -> Iterator[Scheduler]:
     found.close()
 
 
+async def pieces_of(text: Text) -> AsyncIterator[Piece]:
+    while True:
+        yield (piece := await text.news())
+        if piece.finish is not None:
+            return
+
+
 def written(texts: Sequence[Text], together: int = 5) -> list[Piece]:
     """The texts, some of which join while others are under way."""
 
@@ -76,7 +83,7 @@ def written(texts: Sequence[Text], together: int = 5) -> list[Piece]:
                 if number % together == together - 1:
                     await asyncio.sleep(0.003)
             async with asyncio.timeout(60):
-                return [await whole_text(text) for text in texts]
+                return [joined([piece async for piece in pieces_of(text)]) for text in texts]
 
     return asyncio.run(write())
 
@@ -104,7 +111,7 @@ def test_a_draw_that_rounding_may_decide_is_made_alone(
     monkeypatch.setattr(ties, "ROUNDING", 0.003)
     monkeypatch.setattr(batches, "STEPS_ALONE", 4)
     texts = assert_each_is_as_alone(small_model(cell), WAYS, 30)
-    assert sum(text.alone is not None for text in texts) > 10
+    assert sum(text.state_alone is not None for text in texts) > 10
 
 
 def test_rounding_in_a_batch_changes_texts_unless_it_is_looked_for(
@@ -212,7 +219,7 @@ def test_a_text_that_nobody_waits_for_is_written_no_more() -> None:
             text = text_of(model, "", 1, max_new_tokens=None, stop_strings=("zzz",))
             writing.submit(text)
             await text.news()
-            text.left = True
+            text.abandoned = True
             other = text_of(model, "", 2, max_new_tokens=5)
             writing.submit(other)
             await whole_text(other)
@@ -237,15 +244,16 @@ def test_those_who_wait_hear_of_a_failure(
         with scheduler() as writing:
             with monkeypatch.context() as patch:
                 patch.setattr(batches.Batch, "step", broken)
-                text = text_of(model, "", 1)
+                text = text_of(model, "", 2)
                 writing.submit(text)
-                with pytest.raises(ApiError, match="could not be written"):
+                with pytest.raises(ApiError, match="could not be written") as refused:
                     await whole_text(text)
-            again = text_of(model, "", 1, max_new_tokens=9)
+                assert refused.value.status == 500
+            again = text_of(model, "", 2, max_new_tokens=9)
             writing.submit(again)
             return (await whole_text(again)).text
 
-    assert asyncio.run(fail()) == model.generate("", seed=1, max_new_tokens=9)
+    assert asyncio.run(fail()) == model.generate("", seed=2, max_new_tokens=9)
     assert "a mistake" in capsys.readouterr().err
 
 
@@ -255,9 +263,10 @@ def test_a_model_that_diverges_as_it_writes_is_no_mistake_of_ours(
     model = small_model("lstm")
     stepper = type(model.stepper(model.start()))
     monkeypatch.setattr(stepper, "step", lambda _, ids: np.full((len(ids), 10), np.nan))
-    with pytest.raises(ApiError, match="predicts NaN or infinity") as refused:
-        written([text_of(model, "a", 1)])
-    assert refused.value.status == 500
+    text = text_of(model, "a", 1)
+    (piece,) = written([text])
+    assert piece.finish == "failure"
+    assert "predicts NaN or infinity" in text.failure
     assert capsys.readouterr().err == ""
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from charrnn.decoding.containers import Bounded, Budget, Source
+from charrnn.decoding.containers import Allowance, Bounded, Source
 from charrnn.errors import BadDataError, UsageError
 
 __all__ = ["Package", "opened"]
@@ -24,7 +24,7 @@ class Package:
         path = source.path
         assert path is not None, "the registry sees to it"
         self._name, self._archive, self._parse = source.name, archive, parse
-        self._budget = Budget(source.name, lambda: path.stat().st_size)
+        self._allowance = Allowance(source.name, lambda: path.stat().st_size)
 
     @contextmanager
     def _part(self, name: str) -> Iterator[Bounded]:
@@ -33,7 +33,7 @@ class Package:
         except (KeyError, RuntimeError, NotImplementedError) as error:
             raise self.broken(str(error).strip("'\"")) from None
         with file:
-            yield Bounded(file, self._budget)
+            yield Bounded(file, self._allowance)
 
     def read(self, name: str) -> bytes:
         """One of its files.

@@ -13,6 +13,7 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids, softmax, target_log_probs
 from charrnn.inside import counterfactuals
 from charrnn.inside.counterfactuals import Trace
+from charrnn.inside.lanes import shares
 from charrnn.inside.showing import SCALES, cells, line_ends, scaled, shown_token
 from charrnn.models.hooks import Cache
 from charrnn.models.model import Model
@@ -62,12 +64,7 @@ def page(
         facts: lines above the text.
         progress: called with which share of the work was done since the last call.
     """
-    total = len(ids) * (1 + WINDOW)  # tokens to be read
-
-    def done(tokens: int) -> None:
-        if progress is not None:
-            progress(tokens / total)
-
+    done = shares(progress, len(ids) * (1 + WINDOW))  # tokens to be read
     size = len(ids) * model.config.num_layers * model.config.hidden_size
     whole = size * len(model.cell.quantities) <= NUMBERS
     shown = [
@@ -143,21 +140,20 @@ def _pack(values: np.ndarray) -> str:
 
 def _html(title: str, notes: Sequence[str], data: Data) -> str:
     folder = Path(__file__).parent
-    script = (folder / "page.js").read_text("utf-8")
-    style = (folder / "page.css").read_text("utf-8")
-    body = (folder / "page.html").read_text("utf-8")
+    script, style, whole = (
+        (folder / f"page.{suffix}").read_text("utf-8") for suffix in ("js", "css", "html")
+    )
     # As text within a script element, JSON must not be able to end it.
     packed = json.dumps(data).replace("<", "\\u003c")
     policy = f"default-src 'none'; script-src {csp_hash(script)}; style-src {csp_hash(style)}"
     facts = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
-        f"<header><h1>{html.escape(title)}</h1>{facts}</header>\n{body}"
-        f'<script type="application/json" id="data">{packed}</script>\n'
-        f"<script>{script}</script>\n</body>\n</html>\n"
+    return Template(whole).substitute(
+        title=html.escape(title),
+        policy=policy,
+        style=style,
+        facts=facts,
+        data=packed,
+        script=script,
     )
 
 

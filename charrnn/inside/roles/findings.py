@@ -20,7 +20,7 @@ from charrnn.arguments import checked
 from charrnn.arrays import Floats, Ids, code_points
 from charrnn.config import Unknown
 from charrnn.errors import BadDataError, UsageError
-from charrnn.inside.lanes import story_ids
+from charrnn.inside.lanes import shares, story_ids
 from charrnn.inside.roles.ablation import Ablation
 from charrnn.inside.roles.features import FEATURES
 from charrnn.inside.roles.following import Following, by_chance, follow, likely_higher
@@ -115,16 +115,12 @@ def units(
     ablation = Ablation(model, ids[middle:])
     reading = 2 * model.config.num_layers - 1  # products of a matrix and a state at each token
     total = (len(ids) + ablation.tokens) * reading
-    total += sum(stage.work for stage in _stages(ablation))
-
-    def done(products: float) -> None:
-        if progress is not None:
-            progress(products / total)
-
+    stages = _stages(ablation)
+    done = shares(progress, total + sum(stage.work for stage in stages))
     done(ablation.tokens * reading)
     best = _best(model, ids, read.features, lambda tokens: done(tokens * reading))
     order = np.lexsort((-np.abs(best.scores), ~best.follows)).tolist()
-    lost = _bits_lost(ablation, order, best.second.means, done)
+    lost = _bits_lost(ablation, stages, order, best.second.means, done)
     return [_unit(model, read, best, u, *lost[u]) for u in order]
 
 
@@ -134,12 +130,17 @@ class _Stage(NamedTuple):
     Attributes:
         lanes: in how many passages of the text.
         tokens: how many that are.
-        work: how many products of matrices and states, about.
+        products: of matrices and states, at each of them.
     """
 
     lanes: int
     tokens: int
-    work: int
+    products: int
+
+    @property
+    def work(self) -> int:
+        """How many products of matrices and states, about."""
+        return self.products * self.tokens
 
 
 def _stages(ablation: Ablation) -> tuple[_Stage, _Stage]:
@@ -150,24 +151,25 @@ def _stages(ablation: Ablation) -> tuple[_Stage, _Stage]:
 
     def stage(wanted: int, products: int) -> _Stage:
         lanes = ablation.lanes(wanted, products)
-        return _Stage(lanes, lanes * ablation.length, products * lanes * ablation.length)
+        return _Stage(lanes, lanes * ablation.length, products)
 
     return stage(TOKENS, every), stage(MORE_TOKENS, some)
 
 
 def _bits_lost(
     ablation: Ablation,
+    stages: tuple[_Stage, _Stage],
     order: Sequence[int],
     means: NDArray[np.float64],
     done: Callable[[float], object],
 ) -> dict[int, tuple[float, int]]:
     """What the model loses without each unit, in bits per character, and on how many tokens."""
-    first, second = _stages(ablation)
+    first, second = stages
     bits = ablation.bits_lost(order, means, first.lanes, done)
     lost = {u: (more, first.tokens) for u, more in bits.items()}
     dearest = sorted(order[CLOSEST:], key=lambda u: -bits[u])
     chosen = [*order[:CLOSEST], *dearest[:CLOSEST]]
-    scale = second.work / (ablation.products(chosen) * second.tokens)
+    scale = second.products / ablation.products(chosen)
     bits = ablation.bits_lost(chosen, means, second.lanes, lambda products: done(products * scale))
     return lost | {u: (more, second.tokens) for u, more in bits.items()}
 

@@ -52,7 +52,7 @@ def follow(
     values: Floats,
     signs: NDArray[np.integer] | None = None,
     lead: int = 0,
-    progress: Callable[[int], object] | None = None,
+    progress: Callable[[int], object] = lambda _tokens: None,
 ) -> Following:
     """Read a text, and compare the units' h with features of it.
 
@@ -73,8 +73,7 @@ def follow(
     slots[at] = np.arange(len(at))
     sample = np.empty((len(at), number), np.float32)
     features = _standardized(values, at)
-    sums, squares = np.zeros(number), np.zeros(number)
-    products = np.zeros((number, values.shape[1]))
+    sums = _Sums(number, values.shape[1])
     peaks, peaks_at = [], []
     for block in activity(model, ids, places):
         own = block.at >= lead
@@ -82,24 +81,39 @@ def follow(
             continue
         here = block.at[own] - lead  # (n,)
         h = np.concatenate([block.values[place][own] for place in places], 1)  # (n, U)
-        sums += h.sum(0, dtype=np.float64)
-        squares += np.square(h).sum(0, dtype=np.float64)
-        products += h.T @ features[here]
+        sums.add(h, features[here])
         kept = slots[here]
         sample[kept[kept >= 0]] = h[kept >= 0]
         value, place = _peaks(h * upwards, here)
         peaks.append(value)
         peaks_at.append(place)
-        if progress is not None:
-            progress(len(block.at))
-    means = sums / count
-    spread = np.sqrt(np.maximum(squares / count - means**2, 0))
-    # A unit that hardly moves has no direction: its differences are those of rounding.
-    scale = np.where(spread > 1e-5, 1 / np.maximum(spread, 1e-5), 0) / count
-    correlations = (products * scale[:, None]).clip(-1, 1)  # past which rounding may lead
+        progress(len(block.at))
+    means, correlations = sums.over(count)
     return Following(
         correlations, means, at, sample, np.concatenate(peaks), np.concatenate(peaks_at)
     )
+
+
+class _Sums:
+    """What is kept of units and features, piece by piece, for their correlations."""
+
+    def __init__(self, units: int, features: int) -> None:
+        self.of_units, self.of_squares = np.zeros(units), np.zeros(units)
+        self.of_products = np.zeros((units, features))
+
+    def add(self, h: Floats, features: Floats) -> None:
+        """Add units (n, U) and standardized features (n, F) at the same tokens."""
+        self.of_units += h.sum(0, dtype=np.float64)
+        self.of_squares += np.square(h).sum(0, dtype=np.float64)
+        self.of_products += h.T @ features
+
+    def over(self, count: int) -> tuple[Reals, Reals]:
+        """The units' means (U,), and the correlations (U, F), over so many tokens."""
+        means = self.of_units / count
+        spread = np.sqrt(np.maximum(self.of_squares / count - means**2, 0))
+        # A unit that hardly moves has no direction: its differences are those of rounding.
+        scale = np.where(spread > 1e-5, 1 / np.maximum(spread, 1e-5), 0) / count
+        return means, (self.of_products * scale[:, None]).clip(-1, 1)  # rounding may lead past 1
 
 
 def _standardized(values: Floats, at: Places) -> Floats:

@@ -61,18 +61,18 @@ class Draws:
 
         Returns:
             ids: (B,).
-            close: the rows where other rounding could have given another id; see `ties`. A text
+            unsure: the rows where other rounding could have given another id; see `ties`. A text
                 that is drawn alone is always rounded the same way, and is not among them.
         """
         logits = self.permitted(logits)
         temperature = self.schedule[self.count % len(self.schedule)]
         uniforms = np.array([random.random() for random in self.random])  # (B,)
-        ids, close = draw(logits, self.config, temperature, uniforms, alone=self.alone)
+        ids, unsure = draw(logits, self.config, temperature, uniforms, alone=self.alone)
         if self.config.repetition_penalty != 1:
             recent = np.hstack([self.recent, ids[:, None]])
             self.recent = recent[:, -self.config.repetition_window :]
         self.count += 1
-        return ids, close
+        return ids, unsure
 
     def permitted(self, logits: Logits) -> Logits:
         """Logits (B, V) after the repetition penalty and the lists of characters."""
@@ -113,8 +113,8 @@ class Draws:
 
     def join(self, other: Draws) -> None:
         """Go on with the rows of others, too, which draw in the same way."""
-        assert self.plain, "what was drawn before decides nothing"
-        assert len(self.schedule) == 1, "nor does how much"
+        assert self.plain, "there is no repetition penalty"
+        assert len(self.schedule) == 1, "there is one temperature"
         self.recent = np.zeros((len(self.random) + len(other.random), 0), np.int32)
         self.random = [*self.random, *other.random]
 
@@ -138,7 +138,7 @@ def draw(
 
     Returns:
         ids: (B,).
-        close: the rows where other rounding could have given another id; none if `alone`.
+        unsure: the rows where other rounding could have given another id; none if `alone`.
     """
     cumulative = unnormalised(logits, config, temperature).cumsum(-1)
     ids = pick(cumulative, uniforms)

@@ -68,7 +68,9 @@ def top_p(logits: Logits, p: float) -> Logits:
     tail = np.cumsum(np.take_along_axis(softmax(logits), order, -1), -1)  # up to and with each
     keep = tail > 1 - p
     keep[..., -1] = True
-    return _kept(logits, order, keep)
+    allowed = np.empty_like(keep)
+    np.put_along_axis(allowed, order, keep, -1)
+    return np.where(allowed, logits, -np.inf)
 
 
 def min_p(logits: Logits, p: float) -> Logits:
@@ -99,10 +101,3 @@ def typical_p(logits: Logits, p: float) -> Logits:
     last = (reached < p).sum(-1, keepdims=True).clip(max=logits.shape[-1] - 1)
     limit = np.take_along_axis(np.take_along_axis(distance, order, -1), last, -1)
     return np.where(distance > limit, -np.inf, logits)
-
-
-def _kept(logits: Logits, order: NDArray[np.intp], keep: NDArray[np.bool_]) -> Logits:
-    """`logits` where `keep`, which is in the order of `order`, is true."""
-    allowed = np.empty_like(keep)
-    np.put_along_axis(allowed, order, keep, -1)
-    return np.where(allowed, logits, -np.inf)

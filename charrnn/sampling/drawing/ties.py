@@ -41,32 +41,18 @@ def near_ties(
         uniforms: (B,), the random numbers.
         cumulative: (B, V), see `pick`.
     """
-    close = np.zeros(len(ids), bool)
+    unsure = np.zeros(len(ids), bool)
     for by in (ROUNDING, -ROUNDING):
-        close |= _nudged(logits, config, temperature, uniforms, cumulative, by) != ids
-    return np.flatnonzero(close)
-
-
-def _nudged(
-    logits: Logits,
-    config: SampleConfig,
-    temperature: float,
-    uniforms: NDArray[np.float64],
-    cumulative: Logits,
-    by: float,
-) -> Ids:
-    """The draw with logits, thresholds and random numbers moved by about `by`.
-
-    What moves smoothly with the logits is covered by moving the number. Filters are not smooth:
-    they are applied again, with neighbours in rank moved towards each other or apart.
-    """
-    if temperature == 0 or filters_by_probability(config):
-        config = _moved(config.top_k, config.top_p, config.min_p, config.typical_p, by)
-        rank = logits.argsort(-1).argsort(-1)
-        moved = logits + by * (1 - 2 * (rank % 2))
-        cumulative = unnormalised(moved, config, temperature).cumsum(-1)
-    change = 2 * by / min(max(temperature, 1e-3), 1.0) * uniforms * (1 - uniforms)
-    return pick(cumulative, uniforms + change)
+        # What moves smoothly with the logits is covered by moving the number. Filters are not
+        # smooth: they are applied again, with neighbours in rank moved towards each other or apart.
+        if temperature == 0 or filters_by_probability(config):
+            filters = _moved(config.top_k, config.top_p, config.min_p, config.typical_p, by)
+            rank = logits.argsort(-1).argsort(-1)
+            moved = logits + by * (1 - 2 * (rank % 2))
+            cumulative = unnormalised(moved, filters, temperature).cumsum(-1)
+        change = 2 * by / min(max(temperature, 1e-3), 1.0) * uniforms * (1 - uniforms)
+        unsure |= pick(cumulative, uniforms + change) != ids
+    return np.flatnonzero(unsure)
 
 
 @lru_cache(maxsize=64)  # the bounds of all settings are checked each time one is made

@@ -10,7 +10,7 @@ from charrnn.arrays import Ids
 from charrnn.errors import CharRNNError
 from charrnn.sampling.drawing.distribution import allowed_ids, probabilities, temperature_schedule
 from charrnn.sampling.drawing.filters import only
-from charrnn.sampling.language_model import encode_prompt, read_prompt
+from charrnn.sampling.language_model import read_prompt
 from charrnn.terminal.output import shown
 from charrnn.terminal.writing.sampler import Sampler
 
@@ -24,24 +24,21 @@ def choose(sampler: Sampler, count: int) -> None:
 
     What is shown goes to standard error; the text goes, at the end, to where `sampler` writes.
     """
-    config = sampler.config
-    model = sampler.model.clamped(config.clamp)
+    model, ids, config = sampler.wish
     schedule = temperature_schedule(config)
     allowed = allowed_ids(model.tokenizer, config)
     end = model.tokenizer.end_id
-    ids = encode_prompt(model.tokenizer, sampler.prompt, sampler.unknown)
     logits, state = read_prompt(model, ids)
-    written: list[Ids] = []
+    written = ids[:0]  # (N,)
     _show(HELP + "\n")
     try:
-        while config.max_new_tokens is None or sum(map(len, written)) < config.max_new_tokens:
+        while config.max_new_tokens is None or len(written) < config.max_new_tokens:
             if allowed is not None:
                 logits = only(logits, allowed)
-            count_written = sum(map(len, written))
-            chances = probabilities(logits[0], config, schedule[count_written % len(schedule)])
+            chances = probabilities(logits[0], config, schedule[len(written) % len(schedule)])
             best = np.argsort(-chances, kind="stable")[:count]
             best = best[chances[best] > 0]
-            so_far = sampler.prompt + model.tokenizer.decode(np.concatenate([ids[:0], *written]))
+            so_far = sampler.prompt + model.tokenizer.decode(written)
             _show(f"\n{so_far.rpartition(chr(10))[2]}▏\n")
             for number, token in enumerate(best, 1):
                 character = repr(model.tokenizer.decode(np.array([token])))
@@ -52,10 +49,10 @@ def choose(sampler: Sampler, count: int) -> None:
             if new is None or end in new.tolist():
                 break
             if len(new):
-                written.append(new)
+                written = np.append(written, new)
                 logits, state = model.read(new[None], state)
     finally:
-        text = model.tokenizer.decode(np.concatenate([ids[:0], *written]))
+        text = model.tokenizer.decode(written)
         sampler.write((sampler.prompt if sampler.echo else "") + text + "\n")
 
 
@@ -74,7 +71,7 @@ def _answer(sampler: Sampler, best: np.ndarray) -> Ids | None:
         return np.zeros(0, np.int32)
     line = line.removeprefix("=")
     try:
-        return sampler.model.tokenizer.encode(line, sampler.unknown)
+        return sampler.wish.model.tokenizer.encode(line, sampler.unknown)
     except CharRNNError as error:
         _show(f"{error}\n")
         return np.zeros(0, np.int32)

@@ -11,13 +11,12 @@ import msgspec
 
 from charrnn.config import Unknown
 from charrnn.errors import CharRNNError
-from charrnn.models.predictor import Predictor
 from charrnn.sampling import beams, generation
-from charrnn.sampling.growing import Sample
-from charrnn.sampling.records import Wanted, beginning_as_read, draw_records
+from charrnn.sampling.generation import Sample
+from charrnn.sampling.records import Wanted, draw_records
+from charrnn.sampling.token_source import Wish
 from charrnn.scoring.novelty import RUN, Copies, Novelty
 from charrnn.terminal.output import OutputFile, encode_json, say, write
-from charrnn.use_config import SampleConfig
 
 __all__ = ["Sampler"]
 
@@ -29,10 +28,9 @@ class Sampler:
     """Draws texts from a model and writes them where the user wants them.
 
     Attributes:
-        model: what predicts the text.
-        prompt: text to continue.
-        config: how to draw.
-        unknown: what to do with characters of the prompt that the model does not know.
+        wish: what to draw.
+        prompt: text to continue, as it is shown.
+        unknown: what to do with characters that the user types and the model does not know.
         out: where the text goes.
         echo: whether to repeat the prompt before the text.
         json: whether to write JSON, one object for each text.
@@ -42,9 +40,8 @@ class Sampler:
         wrote: whether anything is written yet.
     """
 
-    model: Predictor
+    wish: Wish
     prompt: str
-    config: SampleConfig
     unknown: Unknown
     out: TextIO | OutputFile
     echo: bool
@@ -60,7 +57,7 @@ class Sampler:
 
     def stream(self) -> None:
         """One text, shown as it is drawn."""
-        pieces = generation.stream(self.model, self.prompt, self.config, self.unknown)
+        pieces = generation.stream(self.wish)
         copies = self.copies
         written = []
         if self.echo:
@@ -79,7 +76,7 @@ class Sampler:
         """Several texts, drawn side by side; those that copy too much are drawn again."""
         seeds = generation.seeds_from(self._seed, count)
         written = 0
-        for group in generation.groups(self.model, self.config, seeds):
+        for group in generation.groups(self.wish, seeds):
             begin = time.perf_counter()
             found = self._uncopied(group, count, longest_copy)
             rate = sum(len(text.text) for text, _ in found) / (time.perf_counter() - begin)
@@ -127,11 +124,9 @@ class Sampler:
     def records(self, wanted: Wanted) -> None:
         """Whole records as they are found, and what ends them between; see `sampling.records`."""
         begin, written, begun = time.perf_counter(), 0, False
-        found = draw_records(
-            self.model, self.prompt, self.config, self.unknown, wanted, stop=lambda: self.received
-        )
-        tokenizer = self.model.tokenizer
-        prompt = beginning_as_read(tokenizer, self.prompt, self.unknown) if self.echo else ""
+        found = draw_records(self.wish, wanted, stop=lambda: self.received)
+        tokenizer = self.wish.model.tokenizer
+        prompt = tokenizer.decode(self.wish.prompt[1:]) if self.echo else ""  # as it was read
         end = tokenizer.end or ""
         try:
             for record in found:
@@ -152,7 +147,7 @@ class Sampler:
         """The likeliest of several texts."""
         begin, length, best = time.perf_counter(), 0, None
         seeds = generation.seeds_from(self._seed, count)
-        for group in generation.groups(self.model, self.config, seeds):
+        for group in generation.groups(self.wish, seeds):
             texts = self._draw(group)
             length += sum(len(text.text) for text in texts)
             best = max([best, *texts] if best else texts, key=lambda text: text.mean_log_prob)
@@ -162,21 +157,13 @@ class Sampler:
         rate = length / (time.perf_counter() - begin)
         self._show_sample(best, rate)
         if not self.json:
-            mean = f"{best.mean_log_prob:.4f} nats per {self.model.tokenizer.loss_per}"
+            mean = f"{best.mean_log_prob:.4f} nats per {self._per}"
             say(f"the best of {count}: {mean}, seed {best.seed}")
 
     def beams(self, count: int, length_penalty: float) -> None:
         """The likeliest texts that a beam search finds."""
         begin = time.perf_counter()
-        found = beams.beam_search(
-            self.model,
-            self.prompt,
-            self.config,
-            self.unknown,
-            num_beams=count,
-            length_penalty=length_penalty,
-            stop=lambda: self.received,
-        )
+        found = beams.beam_search(self.wish, count, length_penalty, stop=lambda: self.received)
         rate = len(found[0].text) / (time.perf_counter() - begin)
         for number, beam in enumerate(found):
             if number and not self.json:
@@ -184,22 +171,19 @@ class Sampler:
             mean = beam.log_prob / max(beam.tokens, 1)
             self._show(beam.text, rate, score=beam.score, mean_log_prob=mean)
             if not self.json:
-                say(f"score {beam.score:.4f}, {mean:.4f} nats per {self.model.tokenizer.loss_per}")
+                say(f"score {beam.score:.4f}, {mean:.4f} nats per {self._per}")
 
     @property
     def _seed(self) -> int:
-        assert self.config.seed is not None, "the command line always has one"
-        return self.config.seed
+        assert self.wish.config.seed is not None, "the command line always has one"
+        return self.wish.config.seed
 
-    def _draw(self, seeds: Any) -> list[Sample]:
-        return generation.generate_batch(
-            self.model,
-            self.prompt,
-            self.config,
-            self.unknown,
-            seeds=seeds,
-            stop=lambda: self.received,
-        )
+    @property
+    def _per(self) -> str:
+        return self.wish.model.tokenizer.loss_per
+
+    def _draw(self, seeds: Sequence[int]) -> list[Sample]:
+        return generation.generate_batch(self.wish, seeds, stop=lambda: self.received)
 
     def _show_sample(self, found: Sample, rate: float, copied: Novelty | None = None) -> None:
         facts = {"seed": found.seed, "mean_log_prob": found.mean_log_prob}
@@ -216,7 +200,7 @@ class Sampler:
         value = {"text": text, "prompt": self.prompt, **facts, "characters_per_second": rate}
         if copied:
             value["novelty"] = copied
-        config = msgspec.structs.replace(self.config, seed=facts.get("seed"))
+        config = msgspec.structs.replace(self.wish.config, seed=facts.get("seed"))
         self.write(encode_json(value | {"settings": config}))
 
 
