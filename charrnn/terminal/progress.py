@@ -51,13 +51,13 @@ def show(run: Iterable[Event]) -> Finished:
         Interrupted: after Ctrl-C or a termination signal, once all is saved. A second Ctrl-C
             does not wait for that.
     """
-    folder, unit, reporting = None, "", False
+    resumed_by, unit, reporting = "", "", False
     stopping = noted(signal.SIGINT, signal.SIGTERM)
     with stopping as received, tqdm(bar_format=BAR, file=sys.stderr, disable=None) as bar:
         events = iter(run)
         for event in events:
             if isinstance(event, Started):
-                folder, unit = event.folder, event.unit
+                resumed_by, unit = event.resumed_by, event.unit
             if isinstance(event, Reporting) and not reporting:
                 _say("all updates are made and saved; now validation examples are answered")
                 reporting = True
@@ -67,7 +67,7 @@ def show(run: Iterable[Event]) -> Finished:
             if received:
                 if hasattr(events, "close"):
                     events.close()  # saves what was learnt
-                _say(f"stopped; continue with: charrnn train --resume {quote(str(folder))}")
+                _say(f"stopped; continue with: {resumed_by}")
                 raise Interrupted(received[0])
     raise AssertionError("training ends with Finished")
 

@@ -36,6 +36,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         device, precision: what computes, and in which numbers.
         processes: how many share each update.
         step: updates made before, by a run that goes on.
+        resumed_by: the command that goes on with it after a stop.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     precision: Numbers
     processes: int = 1
     step: int = 0
+    resumed_by: str
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

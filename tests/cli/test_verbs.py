@@ -10,11 +10,13 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -397,6 +399,20 @@ def test_a_signal_ends_training_with_all_saved(
     assert process.returncode == code
     assert b"Traceback" not in err
     assert run(home, "sample", name, "-n", 5).returncode == 0
+
+
+def test_how_to_go_on_with_a_text_from_standard_input_is_told_and_works(home: Path) -> None:
+    command: Sequence[object] = ("train", "-", "--steps", 1_000_000, "--name", "piped", *TINY)
+    for _ in range(2):
+        with (home / "verse.txt").open("rb") as text:
+            process = start(home, *command, stdin=text)
+        _wait_for(process, b"parameters")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 130, err
+        told = err.decode().splitlines()[-1]
+        assert told == "stopped; continue with: charrnn train - --resume checkpoints/piped"
+        command = shlex.split(told.partition("charrnn ")[2])
 
 
 def _wait_for(process: subprocess.Popen[bytes], text: bytes) -> None:

@@ -262,6 +262,7 @@ def deadline_of(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -
 
 
 def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
+    text = f"{STANDARD_INPUT} " if recorder.origin.is_gone else ""
     return Started(
         folder=recorder.place.shown,
         path=recorder.place.path,
@@ -275,6 +276,7 @@ def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summa
         precision=learner.precision,
         processes=learner.ranks.count,
         step=learner.step,
+        resumed_by=f"charrnn train {text}--resume {quote(str(recorder.place.shown))}",
     )
 
 
