@@ -268,7 +268,8 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         ),
     ]
     weight_decay: Annotated[
-        NonNegative, about("AdamW's weight decay, on weight matrices.", unset="0.05")
+        NonNegative,
+        about("AdamW's weight decay, on weight matrices.", unset="0.05, but 0.5 to forecast"),
     ]
     grad_clip: Annotated[Positive, about("Maximum norm of the gradient.")] = 1.0
     val_frac: Annotated[

@@ -64,7 +64,7 @@ def evaluated(*models_and_examples: object) -> dict[str, Any]:
 
 
 def by_seeds(
-    model: Path, training: Sequence[object], test: Path, metric: str
+    model: Path, training: Sequence[object], test: Path, metric: str, *, times: float = 100
 ) -> Iterator[tuple[str, float, float]]:
     """Models that differ in their seed alone, one by one and then all together.
 
@@ -72,19 +72,21 @@ def by_seeds(
         model: what their folders are named after; its name is in what is shown.
         training: what `charrnn train` is given.
         test: examples.
-        metric: a share.
+        metric: of the test examples.
+        times: what scores are multiplied by; shares become percentages.
 
     Yields:
         who: what was measured.
-        score: from 0 to 100.
+        score: of the test examples.
         seconds: that training took.
     """
     folders, spent = [model.with_name(f"{model.name} {seed}") for seed in range(SEEDS)], 0.0
     for seed, folder in enumerate(folders):
         seconds = trained(*training, "--out", folder, seed=seed)["seconds"]
         spent += seconds
-        yield f"charrnn {folder.name}", 100 * evaluated(folder, test)["scores"][metric], seconds
-    score = 100 * evaluated(*folders, test)["scores"][metric]
+        score = times * evaluated(folder, test)["scores"][metric]
+        yield f"charrnn {folder.name}", score, seconds
+    score = times * evaluated(*folders, test)["scores"][metric]
     yield f"charrnn {model.name}, these together", score, spent
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common import Figure, baseline, evaluated, trained
+from common import Figure, baseline, by_seeds, evaluated
 
 MINUTES, MONTHS, LIMIT = 1, 36, 6.0
 
@@ -18,16 +18,16 @@ def measure(data: Path, folder: Path) -> list[Figure]:
     train, test = folder / "train.csv", folder / "test.csv"
     train.write_text("".join([header, *lines[:-MONTHS]]))
     test.write_text("".join([header, *lines[-MONTHS:]]))
-    model = folder / "airline"
-    options = ("--task", "forecast", "--horizon", 12, "--season", 12, "--minutes", MINUTES)
-    ended = trained(train, *options, "--out", model)
-    found = evaluated(model, test)
+    training = (train, "--task", "forecast", "--horizon", 12, "--season", 12, "--minutes", MINUTES)
+    errors = list(by_seeds(folder / "airline", training, test, "MAPE", times=1))
+    found = evaluated(folder / "airline 0", test)
     others = {name: scores["MAPE"] for name, scores in found["baselines"].items()}
     others |= baseline("forecast_by_smoothing", train, test, 12)
-    error = found["scores"]["MAPE"]
-    reached = error <= LIMIT and error < min(others.values())
-    command = f"charrnn {' '.join(map(str, ('train', *options)))}"
+    best = min(others.values())
     return [
-        Figure(command, "MAPE", error, f"at most {LIMIT:g}", reached, ended["seconds"]),
+        *(
+            Figure(who, "MAPE", error, f"at most {LIMIT:g}", error <= min(LIMIT, best), seconds)
+            for who, error, seconds in errors
+        ),
         *(Figure(name, "MAPE", value) for name, value in others.items()),
     ]

@@ -25,8 +25,9 @@ __all__ = ["plan_of"]
 
 # The largest size for fewer values to train on.
 SIZES = ((2_000, 32), (20_000, 64), (100_000, 128), (math.inf, 256))
-SIDE_BY_SIDE = (8, 256)  # windows at least and at most
+SIDE_BY_SIDE = (16, 256)  # windows at least and at most
 LEARNING_RATE = 3e-3
+WEIGHT_DECAY = 0.5  # towards weights of zero, with which the last season goes on
 VALIDATED = 100  # values that are enough to tell weights apart
 MOST_VALIDATED = 0.2  # of a series
 
@@ -50,11 +51,11 @@ def plan_of(lengths: Sequence[int], task: Forecast, given: Mapping[str, Any]) ->
     count, train = len(places_of(lengths, held, task)), sum(lengths) - sum(held)
     model = _model(train, given)
     low, high = SIDE_BY_SIDE
-    usual = int(np.clip(2 ** round(math.log2(max(count / 2, 1))), low, high))
+    usual = int(np.clip(2 ** round(math.log2(max(count / 4, 1))), low, high))
     batch_size = batch_size_of(given.get("batch_size"), usual, count, "windows")
     settings = {
         "learning_rate": LEARNING_RATE,
-        "weight_decay": 0.05,
+        "weight_decay": WEIGHT_DECAY,
         "patience": UNSTOPPED,
         **of_training(given),
         "batch_size": batch_size,
