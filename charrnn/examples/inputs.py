@@ -74,7 +74,7 @@ def _as_table(file: File, column: str, pairs: bool) -> str:
     """What the first line of a text that is a table does, as a note says it; "" for lines."""
     if file.is_document:
         return ""
-    first, second, *_ = [*file.first_lines[:2], "", ""]
+    first, second, *_ = [*filter(str.strip, file.first_lines), "", ""]
     first = second if SEPARATED.fullmatch(first) else first
     for delimiter in DELIMITERS:
         cells = {cell.strip().strip('"') for cell in first.split(delimiter)}

@@ -282,7 +282,7 @@ class Forecasting(ExampleTask[Batch]):
         """See `Task`; its first bands are as wide as the errors of the naive forecast."""
         network = ForecasterNetwork(model, self.kind, generator)
         if drawing():
-            network.head.bias.data = torch.from_numpy(self.naive_errors).flatten()
+            network.head.bias.data = torch.tensor(self.naive_errors.ravel())  # a copy
         return network
 
     @cached_property

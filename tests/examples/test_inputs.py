@@ -369,3 +369,9 @@ def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
         at_once = texts()
     with mock.patch("charrnn.examples.rows.arriving", return_value=Parts(parts)):
         assert texts(before_waiting=list) == at_once
+
+
+def test_an_empty_line_below_what_separates_cells_is_passed_by() -> None:
+    Path("t.txt").write_text("sep=;\n\nsource;target\na;b\nc;d\n")
+    found = texts_in(["t.txt"], Reading(), [], "source", task="translate")
+    assert list(found) == ["a", "c"]

@@ -155,6 +155,18 @@ def test_training_begins_with_the_naive_forecast_and_its_errors() -> None:
     assert 0.7 < inside.mean() < 0.9
 
 
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_every_network_begins_alike(horizon: int) -> None:
+    """A run for minutes trains others before its own, to see how fast they are."""
+    data = data_of(40, 23, horizon=horizon, season=1)
+    task, model = data.divided(settings()), plan_of(data).model
+    first, second = (task.network(model, torch.Generator().manual_seed(1)) for _ in range(2))
+    before = second.head.bias.tolist()
+    first.head.bias.data.add_(1)
+    assert second.head.bias.tolist() == before
+    assert task.network(model, torch.Generator()).head.bias.tolist() == before
+
+
 @pytest.mark.parametrize(
     ("lengths", "horizon", "held"),
     [

@@ -357,7 +357,9 @@ def test_the_sketch_in_the_documentation_works(browser: Browser, tmp_path: Path)
     (example,) = re.findall(r"```html\n(.*?)```", documentation, re.DOTALL)
     (tmp_path / "sketch.html").write_text(example.replace("It was", "a<"), "utf-8")
     browser.open(tmp_path / "sketch.html")
-    _wait(lambda: browser.run('return document.querySelector("p").textContent.length;') >= 200)
+    _wait(
+        lambda: browser.run('return document.querySelector("p")?.textContent.length ?? 0;') >= 200
+    )
 
 
 def test_a_sketch_uses_the_script(browser: Browser, tmp_path: Path) -> None:

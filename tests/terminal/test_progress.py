@@ -13,6 +13,7 @@ import pytest
 from tqdm import tqdm
 
 from charrnn import resume, train
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.terminal import progress
 from charrnn.terminal.progress import Interrupted, show
 from charrnn.training.events import Event, Finished, Progress, Started
@@ -31,6 +32,29 @@ DONE = Finished(
     stopped_early=False,
     skipped=2,
     advice="read more",
+)
+STARTED = Started(
+    folder=Path("checkpoints/verse"),
+    path=Path("checkpoints/verse"),
+    notes=(),
+    summary="chosen for 300 characters",
+    model=ModelConfig(cell="gru", vocab_size=5, embed_size=3, hidden_size=4, num_layers=2),
+    training=TrainConfig(
+        batch_size=2,
+        seq_length=3,
+        steps=300,
+        learning_rate=0.1,
+        warmup_steps=1,
+        weight_decay=0.0,
+        val_frac=0.5,
+        eval_every=7,
+        patience=4,
+    ),
+    parameters=2759,
+    unit="character",
+    device="cpu",
+    precision="fp32",
+    resumed_by="charrnn train - --resume checkpoints/verse",
 )
 SOME: list[Event] = [Progress(step=k, train_nats=2.0, tokens_per_second=9.0) for k in (1, 2)]
 
@@ -58,6 +82,7 @@ def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
 
     def events() -> Iterator[Event]:
         try:
+            yield STARTED
             os.kill(os.getpid(), signal.SIGTERM)
             yield SOME[0]
             yield SOME[1]
@@ -68,7 +93,8 @@ def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:
         show(events())
     assert stopped.value.number == signal.SIGTERM
     assert closed == [True]
-    assert "charrnn train --resume" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == f"stopped; continue with: {STARTED.resumed_by}"
 
 
 def test_what_was_learnt_before_a_stop_tells_nothing_of_the_time_left(

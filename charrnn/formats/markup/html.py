@@ -34,6 +34,7 @@ BLOCKS = frozenset(
     ]
 )
 CELLS = frozenset({"td", "th"})
+NOT_IN_GUIDES = GUIDES | BASES | BLOCKS | CELLS
 SPACE = re.compile(r"[ \t\n\r\f]+")
 LONGEST = 1 << 24  # characters of a tag or a comment
 
@@ -109,7 +110,7 @@ class _Page(HTMLParser):
         if tag in GUIDES and begins:
             self._in_guide = True
             self._guides.count += tag == "rt" and not self._dropped
-        elif tag in GUIDES | BASES | BLOCKS:
+        elif tag in NOT_IN_GUIDES:
             self._in_guide = False
 
     def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
