@@ -94,6 +94,11 @@ def test_the_guides_above_words_are_left_out_of_a_page(ruby: str, count: int) ->
     assert corpus.notes == (f"a.html: left out {count} phonetic guide{plural} above words",)
 
 
+def test_a_guide_without_an_end_goes_no_further_than_its_cell() -> None:
+    Path("a.html").write_text("<table><tr><td>a<ruby>東<rt>hi</td><td>next</td></tr></table>")
+    assert text_of("a.html") == "a東\tnext\n"
+
+
 @given(st.lists(st.integers(0, len(PAGE)), max_size=20))
 def test_a_page_may_come_in_any_parts(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(PAGE)]
