@@ -18,7 +18,7 @@ def cache(
     every: Annotated[bool, typer.Option("--all", help="List each of these files.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Delete these files.")] = False,
 ) -> None:
-    """Show what is cached on disk: ids of long texts, compiled code."""
+    """Show what is cached: ids of long texts, compiled code."""
     from charrnn.native.code import compiled
     from charrnn.text import cache as texts
 
