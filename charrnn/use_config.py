@@ -24,7 +24,7 @@ from charrnn.config import (
 from charrnn.errors import UsageError
 from charrnn.settings import Settings, about, document
 
-__all__ = ["SETTINGS", "EvalConfig", "LengthPenalty", "SampleConfig", "ServeConfig"]
+__all__ = ["SETTINGS", "EvalConfig", "LengthPenalty", "SampleConfig", "ServeConfig", "is_address"]
 
 Probability = Annotated[float, Meta(gt=0, le=1)]
 LengthPenalty = Annotated[float, Meta(ge=-10, le=10)]  # of a beam search
@@ -199,8 +199,9 @@ class ServeConfig(Settings, frozen=True, kw_only=True):
                 )
         for host in self.allow_host:
             name = _host_of(host)
-            if _is_address(host.strip("[]")) or _is_address(name):
-                found = f"allow_host is {host!r}, which is always allowed, as all IP addresses are"
+            if name == "localhost" or is_address(host.strip("[]")) or is_address(name):
+                always = "localhost and IP addresses always are"
+                found = f"allow_host is {host!r}, which need not be allowed: {always}"
                 raise UsageError(found, "leave it out", "allow_host")
             if not name or host.lower() != name:
                 advice = f"give {name}" if name else "give a name alone, such as box.example.org"
@@ -234,11 +235,11 @@ def _host_of(address: str) -> str:
         name = found.encode("idna").decode()
     except ValueError:
         return ""
-    return name if HOST.fullmatch(name) or _is_address(name) else ""
+    return name if HOST.fullmatch(name) or is_address(name) else ""
 
 
-def _is_address(name: str) -> bool:
-    """Whether a machine is named by its IP address."""
+def is_address(name: str) -> bool:
+    """Whether a machine is named by its IP address, which nobody can make another machine's."""
     from ipaddress import ip_address
 
     try:

@@ -18,7 +18,7 @@ plot      training curves as a picture
 list      the models in checkpoints/
 verify    whether a model folder is intact
 corpora   the texts and examples that come with charrnn
-cache     what is kept of long texts
+cache     what is kept on disk
 app       the `charrnn` command: all of these together, and how each ends
 
 Nothing is imported for a command but what it needs; PyTorch only to train and to evaluate.

@@ -1,4 +1,4 @@
-"""charrnn cache: what is kept of long texts, and compiled code."""
+"""charrnn cache: what is kept on disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cache(
     every: Annotated[bool, typer.Option("--all", help="List each of these files.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Delete these files.")] = False,
 ) -> None:
-    """Show what is cached on disk: ids of texts, compiled code."""
+    """Show what is cached: ids of long texts, compiled code."""
     from charrnn.native.code import compiled
     from charrnn.text import cache as texts
 
@@ -26,7 +26,7 @@ def cache(
         count = texts.clear() + compiled.clear()
         write(f"deleted {counted(count, 'file')} in {texts.location()}\n")
         return
-    kept = {"ids of texts": texts.entries(), "compiled code": compiled.entries()}
+    kept = {"ids of long texts": texts.entries(), "compiled code": compiled.entries()}
     if not any(kept.values()):
         say(f"nothing is kept in {texts.location()}")
         return

@@ -16,7 +16,7 @@ from charrnn.errors import BadDataError
 from charrnn.examples.rows import File, Form, opened, value_at
 from charrnn.examples.tagged import has_tags, sentences_of
 from charrnn.formats.tables.columns import MISSING, SEARCHED, shown
-from charrnn.formats.tables.delimited import DELIMITERS, SEPARATED
+from charrnn.formats.tables.delimited import DELIMITERS
 
 __all__ = ["texts_in"]
 
@@ -63,7 +63,7 @@ def texts_in(
         elif file.form is not Form.TEXT or reading.text_column is not None:
             yield from _of(file, reading.text_column or column, headless, cleaner)
         elif seen := _as_table(file, column, pairs):
-            file.notes.append(f"{file.name}: a table, since its first line {seen}")
+            file.notes.append(f"{file.name}: a table, since line {file.first_line[0]:,} {seen}")
             yield from _of(file, column, headless, cleaner)
         else:
             yield from (line for _, line in file.lines())
@@ -74,8 +74,7 @@ def _as_table(file: File, column: str, pairs: bool) -> str:
     """What the first line of a text that is a table does, as a note says it; "" for lines."""
     if file.is_document:
         return ""
-    first, second, *_ = [*filter(str.strip, file.first_lines), "", ""]
-    first = second if SEPARATED.fullmatch(first) else first
+    _, first = file.first_line
     for delimiter in DELIMITERS:
         cells = {cell.strip().strip('"') for cell in first.split(delimiter)}
         if column in cells and cells & BESIDE - {column}:

@@ -157,7 +157,7 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
         missing = next((name for name in options if name not in first), "")
         if file.line_with(*options):
             raise file.no_column(missing, f"--{options[missing]}-column")
-        shown = listing(first)
+        names = listing(first)
         if file.form is Form.TEXT:
             raise BadDataError(
                 f"{file.name}: neither a table with the columns {' and '.join(options)} nor lines "
@@ -165,7 +165,7 @@ def _check_columns(file: File, row: Row, headless: bool, options: dict[str, str]
                 "name a file of examples, or choose --text-column and --label-column",
             )
         raise UsageError(
-            f"{file.name}: its first line has no column {missing}, but {shown}",
+            f"{file.name}: its first line has no column {missing}, but {names}",
             f"choose --{options[missing]}-column, or number the columns 1, 2, … if that line is "
             "not a header",
         )

@@ -77,6 +77,9 @@ def with_numbers_as_names(file: File, rows: list[Row], column: str | None) -> li
     below = list(rows[1].cells.values()) if len(rows) > 1 else []
     counts = _count(names) and 1 < len(names) == len(below)
     if not counts and not _are_names(names, below, column):
+        if names == ["0"] and len(below) == 1:  # pandas writes it above a single column
+            found = "0 is read as a value; delete it if it names the column"
+            file.notes.append(f"{file.at(rows[0].number)}: {found}")
         return rows
     if counts or _count(names[1:]):
         found = "the numbers from 0 are read as the names of its columns, not as values"
@@ -174,8 +177,8 @@ def _is_named_time(file: File, rows: Sequence[Row], column: str, least: int) -> 
         told = "read as the times"
     else:
         told = f"learnt as a {kind}; rename it ds if it is the times"
-    does = "only rises" if rises else "does not only rise"
-    file.notes.append(f"{file.name}: its column {column}, which {does}, is {told}")
+    do = "only rise" if rises else "do not always rise"
+    file.notes.append(f"{file.name}: its column {column}, whose numbers {do}, is {told}")
     return rises and has_name
 
 

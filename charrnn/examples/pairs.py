@@ -107,7 +107,7 @@ def _are_aligned(sources: Sequence[str | Path], reading: Reading, columns: _Colu
     if len(sources) != 2 or not all(Path(source).is_file() for source in sources):
         return False
     files = list(_each(sources, reading, []))
-    starts = [file.first_lines[0] for file in files if file.form is Form.TEXT]
+    starts = [file.first_line[1] for file in files if file.form is Form.TEXT]
     if len(files) != len(starts) or len(starts) != 2:
         return False
     return not any("\t" in start or _is_header(start, columns) for start in starts)
@@ -121,7 +121,7 @@ def _is_header(line: str, columns: _Columns) -> bool:
 
 def _is_divided(file: File) -> bool:
     """Whether a first line may be cells."""
-    return not set(DELIMITERS).isdisjoint(file.first_lines[0])
+    return not set(DELIMITERS).isdisjoint(file.first_line[1])
 
 
 def _each(sources: Sequence[str | Path], reading: Reading, notes: list[str]) -> Iterator[File]:
@@ -191,8 +191,9 @@ def _headless(file: File, row: Row, columns: _Columns) -> tuple[str, str]:
     if columns.given or (is_first and file.line_with(*columns.names)):
         which = int(columns.names[0] in cells)
         raise file.no_column(columns.names[which], OPTIONS[which])
-    if row.number == 1 and any(cell.strip().lower() in NAMES for cell in cells):
-        found = f"{file.at(1)} names columns ({', '.join(cells)}), but not source and target"
+    if is_first and any(cell.strip().lower() in NAMES for cell in cells):
+        names = ", ".join(cells)
+        found = f"{file.at(row.number)} names columns ({names}), but not source and target"
         advice = "name them with --text-column and --label-column, or delete the line"
         raise BadDataError(found, advice)
     return ("1", "2")

@@ -64,7 +64,7 @@ STRINGS = re.compile(rf'\s*\[\s*(?:{STRING}"\s*,\s*)*{STRING}(?:"\s*(?:\]\s*)?|\
 OPEN = re.compile(
     rf'\s*(?:\[\s*)?(?:\{{\s*(?:{STRING}(?:"\s*|\\?))?)?\Z'
     rf'|\s*\[\s*(?:{STRING}"\s*,\s*)*(?:{STRING}(?:"\s*(?:\]\s*)?|\\?))?\Z'
-    r'|"?sep=[^\n]*(?:\n[^\n]*)?\Z',
+    r'|\s*"?sep=[^\n]*(?:\n\s*[^\n]*)?\Z',
     re.IGNORECASE,
 )
 FORMS = {formats.TABLE: Form.CELLS, formats.JSON: Form.JSON, formats.PARQUET: Form.PARQUET}
@@ -152,6 +152,12 @@ class File:
     def first_lines(self) -> Sequence[str]:
         """Those at its start, without what ends them; the last one may go on, or be empty."""
         return first_lines(self.start)
+
+    @property
+    def first_line(self) -> tuple[int, str]:
+        """The line that is the first of a table, with its number; see `delimited.first_line`."""
+        number, line, _ = delimited.first_line(self.first_lines)
+        return number, line
 
     @property
     def unit(self) -> str:

@@ -172,9 +172,9 @@ def named(series: Series) -> str:
 
 def _series_of(file: File, column: str | None) -> list[_Growing]:
     """The series of a file, whatever its form."""
-    line = file.first_lines[0]
+    number, line = file.first_line
     if is_list(line.replace(",", ".").replace(";", " ")):  # or a header: "1", "5 2", "5"
-        refuse_commas(line, f"{file.at(1)}: ")
+        refuse_commas(line, f"{file.at(number)}: ")
     rows = list(file.rows(is_header))
     if not file.is_text:  # a record may lack what is missing
         file.columns = list(dict.fromkeys(name for row in rows for name in row.cells))
@@ -280,7 +280,7 @@ def _note_empty(file: File, found: Sequence[_Growing]) -> None:
 
 def _note_thousands(file: File, rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Tell of points that may separate thousands, in a table that is divided by semicolons."""
-    if not file.is_text or ";" not in file.first_lines[0]:
+    if not file.is_text or ";" not in file.first_line[1]:
         return
     for name in columns:
         if shown := thousands_in(row.cells.get(name) for row in rows):

@@ -287,7 +287,7 @@ def _divided(row: Row, place: str, words_in: Sequence[str], cleaner: Cleaner) ->
 def _marked(place: str, text: str, marks: Any) -> list[Span]:
     """The spans of a text, in order."""
     if not isinstance(marks, list):
-        advice = 'write {"start", "end", "label"} of each in one, "spans": [] where there is none'
+        advice = 'write "spans": a list of {"start", "end", "label"}, or [] where nothing is marked'
         raise BadDataError(f"{place} has no list of spans", advice)
     marked = sorted(_span(place, text, mark) for mark in marks)
     for first, other in pairwise(marked):

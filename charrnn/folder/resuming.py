@@ -92,7 +92,7 @@ class RunProgress(Settings, frozen=True, kw_only=True):
     @property
     def origin(self) -> Origin:
         """Where the corpus was read, and how."""
-        return Origin(self.sources, self.reading)
+        return Origin(self.sources, msgspec.convert(self.reading, Reading, from_attributes=True))
 
 
 class RunState(msgspec.Struct, frozen=True):

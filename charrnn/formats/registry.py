@@ -157,8 +157,8 @@ def _of_all(
         raise BadDataError(f"{name}: no text in it, only {first_few(left_out)}", kinds.UNPACK)
     if left_out:
         yield Piece(name, "", first=False, notes=(skipped_note(left_out),))
-    if lacking:
-        yield Piece(name, "", first=False, notes=(lacking_note(lacking, reading),))
+    if reason:
+        yield Piece(name, "", first=False, notes=(lacking_note(lacking, reading, reason),))
 
 
 def _passed(name: str, passed: Iterable[str]) -> Iterator[Piece]:
@@ -221,10 +221,10 @@ def skipped_note(names: Sequence[str]) -> str:
     return f"skipped {len(names)} {files} not plain text: {first_few(names)}"
 
 
-def lacking_note(names: Sequence[str], reading: Reading) -> str:
-    """What to say of tables that were left out."""
+def lacking_note(names: Sequence[str], reading: Reading, reason: MissingColumnError) -> str:
+    """What to say of tables that were left out, the first of them for this reason."""
     files = f"{counted(len(names), 'file')} without a column {column_of(reading)}"
-    return f"skipped {files}: {first_few(names)}; another --text-column may read more"
+    return f"skipped {files}: {first_few(names)} ({reason})"
 
 
 def hidden_note(names: Sequence[str]) -> str:
@@ -234,5 +234,5 @@ def hidden_note(names: Sequence[str]) -> str:
 
 def passed_note(names: Sequence[str]) -> str:
     """What to say of what was never looked at in a folder."""
-    kinds = "hidden or unreadable files, linked folders, models, caches and installed packages"
-    return f"left out {kinds}: {first_few(names)}"
+    what = "hidden or unreadable files, entries that are not files, linked folders, models, caches"
+    return f"left out {what} and installed packages: {first_few(names)}"

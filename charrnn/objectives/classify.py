@@ -157,9 +157,7 @@ def read(request: Request, known: Tokenizer | None) -> ClassifyData:
             text_column=text_column,
             label_column=label_column,
         ),
-        corpus=corpus_of(
-            request.files, request.reading, texts, "\0".join(one.label for one in examples)
-        ),
+        corpus=corpus_of(request.files, texts, "\0".join(one.label for one in examples)),
         notes=tuple(notes),
     )
 

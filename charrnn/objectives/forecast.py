@@ -154,7 +154,7 @@ def read(request: Request, _known: Tokenizer | None) -> ForecastData:
             label_column=settings.label_column,
         ),
         corpus=CorpusRecord(
-            name=corpus_name(request.files, request.reading),
+            name=corpus_name(request.files),
             characters=sum(len(one.values) for one in series),
             sha256=whole.hexdigest(),
             records="examples",

@@ -170,9 +170,7 @@ def read(request: Request, known: Tokenizer | None) -> TagData:
             grams=rows_for(3 + len(types)),
             text_column=request.reading.text_column,
         ),
-        corpus=corpus_of(
-            request.files, request.reading, texts, "\0".join(" ".join(one.tags) for one in examples)
-        ),
+        corpus=corpus_of(request.files, texts, "\0".join(" ".join(one.tags) for one in examples)),
         notes=tuple(notes),
     )
 

@@ -120,7 +120,7 @@ def read(request: Request, known: Tokenizer | None) -> TranslateData:
     text_column, label_column = request.reading.text_column, request.work.label_column
     pairs = read_pairs(request.files, request.reading, notes, label_column)
     texts, targets = ([pair[side] for pair in pairs] for side in (0, 1))
-    corpus = corpus_of(request.files, request.reading, texts, "\0".join(targets))
+    corpus = corpus_of(request.files, texts, "\0".join(targets))
     characters = corpus.characters + sum(map(len, targets))
     return TranslateData(
         examples=pairs,

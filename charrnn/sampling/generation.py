@@ -113,6 +113,7 @@ class _Drawn:
     """A text that is returned in one piece.
 
     Attributes:
+        seed: of its draws.
         growing: how far it is.
         pieces: what of it may be shown so far.
         log_prob: nats, of its tokens under the model.

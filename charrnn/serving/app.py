@@ -121,10 +121,8 @@ class Service:
             ApiError: 429 if there are not enough places.
         """
         if self.taken + len(texts) > self.config.max_texts:
-            message = (
-                f"the server is busy: {self.taken} of {self.config.max_texts} places are taken"
-            )
-            message += "; try again"
+            places = f"{self.taken} of {self.config.max_texts} places are taken"
+            message = f"the server is busy: {places}, and this takes {len(texts)}; try again"
             raise ApiError(429, message, code="busy", retry_after=1)
         self.taken += len(texts)
         try:

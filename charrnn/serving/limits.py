@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 from collections.abc import Collection
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -17,6 +16,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from charrnn.use_config import is_address
 
 __all__ = ["ApiError", "Guard", "error_body", "read_body"]
 
@@ -126,7 +127,7 @@ class Guard:
 
     def _is_own(self, host: str) -> bool:
         name = _host_name(host)
-        return name in self.hosts or _is_address(name)
+        return name in self.hosts or is_address(name)
 
     def _may_ask(self, origin: str, host: str) -> bool:
         own = origin.lower() == f"http://{host.lower()}"
@@ -139,15 +140,6 @@ def _host_name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def _is_address(name: str) -> bool:
-    """Whether a name is an IP address, which nobody can make another machine's."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

@@ -90,8 +90,7 @@ class Translator(TaskModel[Pair]):
             num_beams: how many paths are followed for each; 1 always takes the likeliest token.
             length_penalty: above 0, longer translations are favoured.
         """
-        whole = (as_trained(text, self._tokenizer) for text in texts)
-        rows = [as_ids(text, self._tokenizer) for text in whole]
+        rows = [as_ids(as_trained(text, self._tokenizer), self._tokenizer) for text in texts]
         found: dict[int, Translation] = {}
 
         def translate(group: Group) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from charrnn.inside.showing import visible_all
 from charrnn.terminal.output import table, write
+from charrnn.words import counted
 
 if TYPE_CHECKING:
     from charrnn.inside.backwards import Gradients
@@ -52,7 +53,7 @@ def show_units(found: Sequence[Unit], of: str) -> None:
     write(f"largest losses without a unit, in bits per character: {named}\n")
     few, many = (end(unit.tried_on for unit in found) for end in (min, max))
     more = sum(unit.tried_on > few for unit in found)
-    rest = f", and {more:,} of them on {many:,}" if more else ""
+    rest = f"; {counted(more, 'unit')} on {many:,}" if more else ""
     write(f"each unit was ablated on {few:,} {of}s{rest}\n")
 
 
@@ -60,7 +61,7 @@ def show_horizon(found: Horizon, seq_length: int | None) -> None:
     """What predictions cost with so much context; then the result in a sentence."""
     head = ("context", "bits per character", "after shuffled text", "n-grams")
     # An n-gram of order n knows n-1 tokens.
-    counted = dict(enumerate(found.ngrams))
+    ngrams = dict(enumerate(found.ngrams))
     costs = {
         k: (bits, far)
         for k, bits, far in zip(found.contexts, found.bits_per_char, found.shuffled, strict=True)
@@ -70,9 +71,9 @@ def show_horizon(found: Horizon, seq_length: int | None) -> None:
             str(k),
             *(f"{bits:.4f}" for bits in costs.get(k, ())),
             *[""] * (2 - len(costs.get(k, ()))),
-            f"{counted[k]:.4f}" if k in counted else "",
+            f"{ngrams[k]:.4f}" if k in ngrams else "",
         )
-        for k in sorted(costs.keys() | counted.keys())
+        for k in sorted(costs.keys() | ngrams.keys())
     ]
     write(table([head, *rows], numbers=4))
     write(f"{found.sentence(seq_length)}\n")

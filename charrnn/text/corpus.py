@@ -97,7 +97,7 @@ def read_corpus(
     text = "".join(texts(sources, reading or Reading(), notes, found))
     if not text:
         raise no_text(sources)
-    return Corpus(corpus_name(sources, reading or Reading()), text, tuple(notes), found)
+    return Corpus(corpus_name(sources), text, tuple(notes), found)
 
 
 def no_text(sources: Sequence[str | Path]) -> BadDataError:
@@ -268,7 +268,7 @@ def _folder(place: Place, reading: Reading, heeded: set[str], doubles: Doubles) 
             f"{place.folder}: a folder without text files", "name another folder"
         )
     notes = [registry.skipped_note(skipped)] if skipped else []
-    notes += [registry.lacking_note(lacking, reading)] if lacking else []
+    notes += [registry.lacking_note(lacking, reading, reason)] if reason else []
     notes += [registry.passed_note(place.passed)] if place.passed else []
     if notes:
         yield Piece(str(place.folder), "", first=False, notes=tuple(notes))
@@ -299,7 +299,7 @@ def listed(sources: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
     return [sources] if isinstance(sources, (str, Path)) else sources
 
 
-def corpus_name(sources: Sequence[str | Path], reading: Reading) -> str:  # noqa: ARG001
+def corpus_name(sources: Sequence[str | Path]) -> str:
     """The name of a corpus: of its first source, and how many others are read."""
     more = 0
     if len(sources) > 1:

@@ -104,7 +104,7 @@ class Doubles:
         """What to say of what was left out."""
         count = len(self.left_out)
         same = "as another" if count == 1 else "as others"
-        found = f"left out {counted(count, 'file')} with the same content {same}"
+        found = f"left out {counted(count, 'source')} with the same content {same}"
         return (f"{found}: {first_few(self.left_out)}",) if count else ()
 
 

@@ -87,7 +87,7 @@ class Spool:
                 self._store([corpus.text])
             else:
                 self._store(texts(corpus, reading, notes, self._documents))
-                self.name = corpus_name(corpus, reading)
+                self.name = corpus_name(corpus)
             if not self.length:
                 raise no_text([corpus.name] if isinstance(corpus, Corpus) else corpus)
             head = next(self._stored_pieces())

@@ -132,7 +132,7 @@ def test_the_sources_of_pairs_are_read_wherever_pairs_are(monkeypatch: pytest.Mo
 
     pairs = "hello, you\thallo\nyes\tja\n"
     Path("a.txt").write_text(pairs)
-    tab, first = "a table, since its first line has a tab", "no column source, so its first one is"
+    tab, first = "a table, since line 1 has a tab", "no column source, so its first one is"
     for name, shown in (("a.txt", "a.txt"), ("-", "standard input")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pairs.encode())))
         expected = [f"{shown}: {tab}", f"{shown}: there is {first} read"]
@@ -164,7 +164,7 @@ def test_a_table_is_seen_by_standard_input(
     notes: list[str] = []
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     assert list(texts_in(["-"], Reading(), notes, task="classify")) == ["good"] * 3
-    assert "standard input: a table, since its first line names columns" in notes
+    assert f"standard input: a table, since line {1 + bool(before)} names columns" in notes
 
 
 @pytest.mark.parametrize("start", ["[", " [\n "])
@@ -346,6 +346,8 @@ def test_lines_in_another_encoding_are_there_as_soon_as_they_have_come(encoding:
     task="classify",
 )
 @example(parts=[b"Ann B-PER\n", b"Lee I-PER\n"], reading=Reading(), task="tag")
+@example(parts=[b"sep=;\n", b"\n", b"text;label\n", b"a;b\n"], reading=Reading(), task="classify")
+@example(parts=[b"\nsep=;\n", b"text;label\n", b"a;b\n"], reading=Reading(), task="classify")
 @given(
     parts=st.lists(st.sampled_from(PARTS), max_size=6),
     reading=st.sampled_from(READINGS),
@@ -373,5 +375,7 @@ def test_texts_that_arrive_are_those_of_a_file_however_they_are_cut(
 
 def test_an_empty_line_below_what_separates_cells_is_passed_by() -> None:
     Path("t.txt").write_text("sep=;\n\nsource;target\na;b\nc;d\n")
-    found = texts_in(["t.txt"], Reading(), [], "source", task="translate")
+    notes: list[str] = []
+    found = texts_in(["t.txt"], Reading(), notes, "source", task="translate")
     assert list(found) == ["a", "c"]
+    assert "t.txt: a table, since line 3 names columns" in notes

@@ -89,7 +89,9 @@ class TestNumbersAsNames:
     ) -> None:
         """It was left out, as the name of the column."""
         found, notes = read(tmp_path, "0\n3\n5\n2\n", column)
-        assert (values(found), notes) == ({"": [0, 3, 5, 2]}, [])
+        kept = f"{tmp_path}/x.csv: line 1: 0 is read as a value; delete it if it names the column"
+        assert (values(found), notes) == ({"": [0, 3, 5, 2]}, [kept])
+        assert read(tmp_path, "0.0\n3\n", column)[1] == []
 
     def test_that_may_be_places_too(self, tmp_path: Path) -> None:
         """The line of names was read as numbers where one of them was asked for."""
@@ -174,7 +176,8 @@ class TestNumbersThatOnlyRise:
             assert (only.values.tolist(), only.features) == ([[5], [7], [6]], ())
             assert only.times == tuple(times.split())
             assert notes == [
-                f"{tmp_path}/x.csv: its column {column}, which only rises, is read as the times"
+                f"{tmp_path}/x.csv: its column {column}, whose numbers only rise, is read as the "
+                "times"
             ]
 
     def test_are_told_otherwise(self, tmp_path: Path) -> None:
@@ -182,7 +185,7 @@ class TestNumbersThatOnlyRise:
         found, notes = read(tmp_path, text.format("sales"))
         assert len(found) == 2
         assert notes[0].endswith(
-            "its column Jahr, which only rises, is learnt as a series; "
+            "its column Jahr, whose numbers only rise, is learnt as a series; "
             "rename it ds if it is the times"
         )
         (only,), notes = read(tmp_path, text.format("y"))
@@ -197,7 +200,7 @@ class TestNumbersThatOnlyRise:
             found, notes = read(tmp_path, f"year,{value}\n{rows}")
             assert not found[0].times
             advice = "if it is the times, each must be later than the one before"
-            column = f"its column year, which does not only rise, is learnt as a {kind}"
+            column = f"its column year, whose numbers do not always rise, is learnt as a {kind}"
             assert notes == [f"{tmp_path}/x.csv: {column}; {advice}"]
 
     def test_of_each_series(self, tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def test_every_format_has_the_same_pairs() -> None:
     assert read("headless.tsv", "quoted.csv") == PAIRS * 2
 
 
+@pytest.mark.parametrize("above", ["", "sep=;\n", "\n", "\n \nsep=;\n\n"])
+def test_two_tables_are_no_aligned_lines(above: str) -> None:
+    """Their lines became pairs, the names of their columns among them."""
+    Path("a.txt").write_text(f"{above}source;target\na;b\n")
+    Path("b.txt").write_text(f"{above}source;target\nc;d\n")
+    assert read("a.txt", "b.txt") == [Pair("a", "b"), Pair("c", "d")]
+
+
 def test_two_films_are_paired_by_what_is_said() -> None:
     """The empty lines between them were refused."""
     cue = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n"
@@ -136,6 +144,8 @@ def test_no_part_of_a_text_is_lost_in_a_table_without_a_header() -> None:
         ("a\tb\n\nc\n", "a.tsv: line 3 has no target; write source, tab, target on each line"),
         ("source\ttarget\nc\n", "a.tsv: line 2 has no target; write source, tab, target on each"),
         ("src\ttgt\na\tb\n", "a.tsv: line 1 names columns (src, tgt), but not source and target"),
+        ("sep=\t\nsrc\ttgt\na\tb\n", "a.tsv: line 2 names columns (src, tgt), but not source and"),
+        ("\nsrc\ttgt\na\tb\n", "a.tsv: line 2 names columns (src, tgt), but not source and"),
         ("source\tde\na\tb\n", "a.tsv: line 1 names columns (source, de), but not source and"),
         ("source\ttarget\na\tb\tc\n", "a.tsv: line 2 has 3 cells"),
         ("source\ttarget\n", "a.tsv: there are no pairs in it; write source, tab, target"),

@@ -248,9 +248,9 @@ def test_what_is_hidden_in_a_folder_or_an_archive_is_named() -> None:
     notes = list[str]()
     files = opened(["lists", "c.zip"], Reading(), notes)
     assert [line for file in files for _, line in file.lines()] == ["one", "two"]
-    kinds = "hidden or unreadable files, linked folders, models, caches and installed packages"
+    what = "hidden or unreadable files, entries that are not files, linked folders, models, caches"
     assert notes == [
-        f"lists: left out {kinds}: .b.txt",
+        f"lists: left out {what} and installed packages: .b.txt",
         "c.zip: left out hidden files and entries that are not files: .git",
     ]
 

@@ -252,7 +252,7 @@ def test_decimal_commas_are_refused(tmp_path: Path) -> None:
     assert "without commas" in error.advice
 
 
-@pytest.mark.parametrize("names", ["ds;y", "ds;sales"])
+@pytest.mark.parametrize("names", ["ds;y", "ds;sales", "\nds;y", "sep=;\n\nds;y"])
 def test_points_that_may_separate_thousands_are_told(tmp_path: Path, names: str) -> None:
     """1.301 became 987.0 in silence."""
     rows = "2024-01;1.234\n2024-02;1.301\n2024-03;987\n"
@@ -279,6 +279,8 @@ def test_decimal_commas_in_lines_of_numbers_are_refused(tmp_path: Path, line: st
     error = refused(tmp_path, f"{line}\n", "x.txt")
     assert error.found.endswith(f"x.txt: line 1: {line!r} has commas within numbers")
     assert error.advice.startswith("write 1.5 for a fraction")
+    below = refused(tmp_path, f"\n{line}\n", "x.txt")
+    assert below.found.endswith(f"x.txt: line 2: {line!r} has commas within numbers")
 
 
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:

@@ -79,10 +79,11 @@ def test_only_blocks_end_a_line(markup: str, text: str) -> None:
     ("ruby", "count"),
     [
         ("<ruby><rb>東</rb><rp>(</rp><rt>ひがし</rt><rp>)</rp></ruby>", 1),
-        ("<ruby><rbc><rb>東</rb></rbc><rtc><rt>とう</rt></rtc><rtc>east</rtc></ruby>", 1),
+        ("<ruby><rbc><rb>東</rb></rbc><rtc><rt>とう</rt></rtc><rtc>e<b>as</b>t</rtc></ruby>", 2),
         ("<ruby>東<rp>(</rp><rt>と<b>う</b></rt><rp>)</rp><rt>east</rt></ruby>", 2),
         ("<ruby>東<rp>(<rt>ひがし<rp>)</ruby>", 1),
         ("<ruby>東<rt>ひがし", 1),
+        ("<ruby>東<rt> </rt><rt>ひがし</ruby>", 1),
     ],
 )
 def test_the_guides_above_words_are_left_out_of_a_page(ruby: str, count: int) -> None:

@@ -214,7 +214,7 @@ def test_a_first_line_may_name_the_separator(sign: str) -> None:
         Path("a.csv").write_text(f"\ufeff{line}n{sign}text\n1{sign}one\n2{sign}two\n")
         found = read_corpus(["a.csv"])
         assert found.text == "one\ntwo"
-        note = f"left out its first line, {line.strip()}, which names what separates cells"
+        note = f"left out the line {line.strip()}, which names what separates cells"
         assert found.notes == ("a.csv: dropped the byte-order mark", f"a.csv: {note}")
 
 
@@ -227,6 +227,10 @@ def test_a_title_above_the_names_of_columns_is_to_be_deleted(title: str, sign: s
         text_of("a.csv")
     found = "a.csv: there is no column text in its first line, but in line 3"
     assert str(caught.value) == f"{found}; delete the lines above it"
+    Path("a.csv").write_text(f"sep={sign}\n{title}\nn{sign} text\n1{sign}one\n")
+    with pytest.raises(UsageError) as caught:
+        text_of("a.csv")
+    assert caught.value.found == found
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\x85", "\v", "\f", "\x1e"])

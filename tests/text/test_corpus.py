@@ -128,8 +128,8 @@ def test_a_folder_is_its_texts_and_tables_sorted(tmp_path: Path) -> None:
     assert corpus.name == "book"
     assert corpus.notes == (
         f"{root}: skipped 1 file that is not plain text: picture.png",
-        f"{root}: left out hidden or unreadable files, linked folders, models, caches and "
-        "installed packages: .git",
+        f"{root}: left out hidden or unreadable files, entries that are not files, linked folders, "
+        "models, caches and installed packages: .git",
     )
 
 

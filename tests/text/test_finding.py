@@ -39,8 +39,8 @@ def test_training_on_the_current_folder_reads_no_model() -> None:
     corpus = read_corpus(["."])
     assert corpus.text == VERSE * 20
     assert corpus.notes == (
-        ".: left out hidden or unreadable files, linked folders, models, caches and installed "
-        "packages: checkpoints, sub/other",
+        ".: left out hidden or unreadable files, entries that are not files, linked folders, "
+        "models, caches and installed packages: checkpoints, sub/other",
     )
     resume("sub/other").finish(progress=False)
 
@@ -96,11 +96,15 @@ def test_each_content_is_read_once_and_the_others_are_told() -> None:
     assert sorted(corpus.text.split()) == ["one", "two"]
     (note,) = corpus.notes
     assert note.startswith("the corpus: left out ")
-    assert " files with the same content as others: " in note
+    assert " sources with the same content as others: " in note
     assert text_of("book/a.txt", "book/a.txt", "./book/a.txt", "book") == "one\ntwo\n"
-    assert read_corpus(["scenes", "scenes"]).text == read_corpus(["scenes"]).text
+    twice = read_corpus(["scenes", "scenes"])
+    assert twice.text == read_corpus(["scenes"]).text
+    assert twice.notes == (
+        "the corpus: left out 1 source with the same content as another: scenes",
+    )
     assert read_corpus(["book/a.txt", "d.txt"]).notes == (
-        "the corpus: left out 1 file with the same content as another: d.txt",
+        "the corpus: left out 1 source with the same content as another: d.txt",
     )
 
 
@@ -133,7 +137,7 @@ def test_a_folder_within_that_may_not_be_entered_is_told(monkeypatch: pytest.Mon
     corpus = read_corpus(["book"])
     assert corpus.text == "one"
     (note,) = corpus.notes
-    assert note.startswith("book: left out hidden or unreadable files, linked folders")
+    assert note.startswith("book: left out hidden or unreadable files, entries that are not files,")
     assert note.endswith(": closed")
 
 
@@ -159,8 +163,8 @@ def test_a_folder_of_tables_is_a_corpus() -> None:
     corpus = read_corpus(["tables"])
     assert corpus.text == "one\ntwo\nthree"
     assert corpus.notes == (
-        "tables: skipped 1 file without a column text: package.json; another --text-column may "
-        "read more",
+        "tables: skipped 1 file without a column text: package.json (tables/package.json: no text "
+        "in a column text; choose --text-column from name)",
     )
     with pytest.raises(UsageError, match=r"a\.csv: no text in a column body; choose .* n, text"):
         text_of("tables", text_column="body")
@@ -222,10 +226,26 @@ def test_a_table_without_the_column_is_told_apart_from_a_picture(place: str) -> 
     assert corpus.text == "plain"
     assert corpus.notes == (
         f"{place}: skipped 1 file that is not plain text: p.png",
-        f"{place}: skipped 1 file without a column text: data.csv; another --text-column may read "
-        "more",
+        f"{place}: skipped 1 file without a column text: data.csv ({place}/data.csv: no text in a "
+        "column text; choose --text-column from body, id)",
     )
     assert read_corpus([place], Reading(text_column="body")).text == "plain\nsome"
+
+
+@pytest.mark.parametrize("place", ["fold", "fold.zip"])
+def test_a_table_below_a_title_says_so_beside_others_too(place: str) -> None:
+    """Another --text-column was advised, though the column is there."""
+    Path("fold").mkdir()
+    Path("fold/a.txt").write_text("plain")
+    Path("fold/t.csv").write_text("A title\nid,text\n1,hello\n")
+    with zipfile.ZipFile("fold.zip", "w") as archive:
+        for path in sorted(Path("fold").iterdir()):
+            archive.write(path, path.name)
+    (note,) = read_corpus([place]).notes
+    below = "there is no column text in its first line, but in line 2; delete the lines above it"
+    assert note == (
+        f"{place}: skipped 1 file without a column text: t.csv ({place}/t.csv: {below})"
+    )
 
 
 def test_a_table_alone_in_an_archive_says_which_columns_it_has() -> None:

@@ -241,7 +241,7 @@ class TestCache:
     def test_it_can_be_listed_and_cleared(self, tmp_path: Path) -> None:
         _, ids = spooled(Corpus("x", "abab"))
         shown = run(tmp_path, "cache").stdout
-        assert shown == f"ids of texts: 1 file, 0.0 MB; in {cache.location()}\n"
+        assert shown == f"ids of long texts: 1 file, 0.0 MB; in {cache.location()}\n"
         line = run(tmp_path, "cache", "--all").stdout
         assert "4 bytes" in line
         assert str(cache.entries()[0]) in line

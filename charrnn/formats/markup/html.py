@@ -87,6 +87,7 @@ class _Page(HTMLParser):
     def __init__(self, guides: Guides) -> None:
         super().__init__(convert_charrefs=True)
         self._guides, self._in_guide = guides, False
+        self._counts = False  # whether what is said next in a guide makes it one more
         self._ready: list[str] = []
         self._begun = False  # whether the line has any text yet
         self._gap = ""  # white space that counts only if text follows on the line
@@ -108,8 +109,7 @@ class _Page(HTMLParser):
     def _guide(self, tag: str, begins: bool) -> None:
         """Begin or end a guide, if a tag does."""
         if tag in GUIDES and begins:
-            self._in_guide = True
-            self._guides.count += tag == "rt" and not self._dropped
+            self._in_guide, self._counts = True, tag != "rp"
         elif tag in NOT_IN_GUIDES:
             self._in_guide = False
 
@@ -135,7 +135,12 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Add text; white space is one space, except where it is preformatted."""
-        if self._dropped or self._in_guide:
+        if self._dropped:
+            return
+        if self._in_guide:
+            if self._counts and data.strip():
+                self._guides.count += 1
+                self._counts = False
             return
         if self._preformatted:
             self._ready.append(self._gap + data)

@@ -25,9 +25,9 @@ from charrnn.formats.tables.columns import (
 
 __all__ = [
     "DELIMITERS",
-    "SEPARATED",
     "Widths",
     "cells",
+    "first_line",
     "header_in",
     "line_with",
     "longer",
@@ -107,28 +107,23 @@ def cells(
     Raises:
         BadDataError: if it is broken.
     """
-    name, before = source.name, 0
+    name = source.name
     found = lines(decoded(name, source.stream, reading, notes), name)
     first = next(found, "")
     if first.startswith(BOM):
         first = first[1:]
         notes.append("dropped the byte-order mark")
-    named: re.Match[str] | None = None
-    while first and (not first.strip() or (not named and (named := SEPARATED.fullmatch(first)))):
-        first = next(found, "")
-        before += 1
+    number, first, named = first_line(chain([first], found))
     usual = "," if source.file_name.lower().endswith(".csv") else "\t"
-    if named:
-        line = named[0].strip()
-        notes.append(f"left out its first line, {line}, which names what separates cells")
     start, is_whole = [first], False
     fitting = [named[1]] if named else _fitting(first, is_header, usual)
     if len(fitting) > 1:
         start = [first, *islice(found, ALIKE - 1)]
         fitting = _alike(start, fitting)
+    if named:
+        notes.append(f"left out the line {named[0].strip()}, which names what separates cells")
+    else:
         notes += _separator_notes(fitting, usual)
-    elif not named:
-        notes += _separator_notes(fitting[:1], usual)
     delimiter = fitting[0]
     if delimiter == "\t":
         start, is_whole = _start(start, found)
@@ -141,7 +136,20 @@ def cells(
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
         strict=True,
     )
-    return _parsed(name, reader, before, first.count("\t") if delimiter == "\t" else 0)
+    return _parsed(name, reader, number - 1, first.count("\t") if delimiter == "\t" else 0)
+
+
+def first_line(given: Iterable[str]) -> tuple[int, str, re.Match[str] | None]:
+    """The first line of a table: no empty one, nor the first that names what separates cells.
+
+    Returns:
+        Its number, from 1; the line, "" if there is none; the match with `SEPARATED` above it.
+    """
+    number, named = 0, None
+    for number, line in enumerate(given, 1):
+        if line.strip() and (named or not (named := SEPARATED.fullmatch(line))):
+            return number, line, named
+    return number + 1, "", named
 
 
 def header_in(row: list[str], is_header: Callable[[list[str]], bool]) -> list[str] | None:
@@ -162,7 +170,7 @@ def line_with(names: Sequence[str], start: str) -> int:
         start: the first characters of a table, of which few lines are looked at.
     """
     tried = first_lines(start)[:ALIKE]
-    title = next(filter(str.strip, tried), "")
+    _, title, _ = first_line(tried)
     for number, line in enumerate(tried, 1):
         for sign in DELIMITERS:
             cells = [cell.strip(' "') for cell in line.split(sign)]

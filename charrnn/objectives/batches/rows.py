@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from charrnn.arrays import Ids
-from charrnn.config import Reading, TrainConfig
+from charrnn.config import TrainConfig
 from charrnn.errors import UsageError
 from charrnn.folder.record import CorpusRecord, ModelFolder
 from charrnn.learning.lanes import ALL
@@ -70,13 +70,11 @@ def vocabulary_of(
     return CharTokenizer("".join(sorted(characters)), END)
 
 
-def corpus_of(
-    sources: Sequence[str | Path], reading: Reading, texts: Sequence[str], facts: str
-) -> CorpusRecord:
+def corpus_of(sources: Sequence[str | Path], texts: Sequence[str], facts: str) -> CorpusRecord:
     """What the model folder says of examples.
 
     Args:
-        sources, reading: where they were read, and how.
+        sources: where they were read.
         texts: of all examples.
         facts: all that is to be learnt of them, as text.
     """
@@ -84,7 +82,7 @@ def corpus_of(
     for text in (*texts, facts):
         whole.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return CorpusRecord(
-        name=corpus_name(sources, reading),
+        name=corpus_name(sources),
         characters=sum(map(len, texts)),
         sha256=whole.hexdigest(),
         records="examples",
