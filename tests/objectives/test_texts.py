@@ -545,7 +545,7 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
         data = classify.read(request, None)
         plan = classify.plan(data, request, lambda _: 1e9)
         task = data.divided(schedule(plan, steps=9))
-        tokens = (task.train_tokens, task.val_tokens)
+        tokens = (sum(map(task.tokens_of, task.train)), task.val_tokens)
         assert tokens == (plan.train_tokens, plan.val_tokens)
         found.append((plan.model, plan.settings, plan.reasons, plan.tokens_per_step, tokens))
         assert task.max_epochs == 16
