@@ -278,7 +278,7 @@ class TrainConfig(Settings, frozen=True, kw_only=True):
         about(
             "Fraction to keep for validation: the end of a text (with --reverse, its "
             "beginning), records from all over a list.",
-            unset="0.1, but at most 500,000 characters",
+            unset="0.1, but at most 500,000 characters; to forecast, at least one horizon",
         ),
     ]
     eval_every: Annotated[

@@ -53,7 +53,7 @@ def shapes_of(config: ModelConfig, task: TaskRecord | None = None) -> Shapes:
         task: what it does; None for a language model.
 
     Raises:
-        UsageError: for a language model that reads backwards, too.
+        UsageError: for a language model with `bidirectional`.
     """
     width = (1 + config.bidirectional) * config.hidden_size  # D·H
     match task:

@@ -43,7 +43,8 @@ RepeatOption = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="Make this run again: same settings, same updates, same weights to the bit.",
+        help="Make this run again: same settings, same updates and, with the same version of "
+        "charrnn, same weights to the bit.",
     ),
 ]
 NameOption = Annotated[

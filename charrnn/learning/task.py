@@ -103,10 +103,6 @@ class Task(Protocol):
         """What `Scored.score` measures; empty where there is only the cost."""
 
     @property
-    def train_tokens(self) -> int:
-        """How much there is to train on."""
-
-    @property
     def val_tokens(self) -> int:
         """How much there is to validate on."""
 

@@ -155,8 +155,7 @@ class ExampleTask(ABC, Generic[Batch]):
         chosen = sorted(answers)
         report = self.judged(model, [examples[k] for k in chosen], [answers[k] for k in chosen])
         if left := len(examples) - len(chosen):
-            all_ = counted(len(examples), "validation example")
-            note = f"there was no time for the other {left:,} of {all_}"
+            note = f"there was no time for {counted(left, 'more validation example')}"
             report = msgspec.structs.replace(report, notes=(note, *report.notes))
         return report
 
@@ -201,11 +200,6 @@ class TextTask(ExampleTask[Batch], Generic[Example, Batch]):
     def train_rows(self) -> list[Any]:
         """Those that are trained on: made once, though a run makes several batches of them."""
         return self.rows_of(self.train)
-
-    @cached_property
-    def train_tokens(self) -> int:
-        """Tokens that are trained on."""
-        return sum(map(self.tokens_of, self.train))
 
     @cached_property
     def val_tokens(self) -> int:

@@ -1,7 +1,7 @@
 """A class for each text.
 
-sources ──read──▶ ClassifyData ──divided──▶ Classification
-Classification ──batches──▶ ids (T, B), lengths, classes ──cost──▶ nats
+sources ──read──▶ ClassifyData ──divided──▶ Classifying
+Classifying ──batches──▶ ids (T, B), lengths, classes ──cost──▶ nats
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from charrnn.tasks.texts import ENDS, as_ids
 from charrnn.text.tokenizer import Tokenizer
 from charrnn.words import twins
 
-__all__ = ["Classification", "ClassifierNetwork", "ClassifyData", "plan", "read"]
+__all__ = ["ClassifierNetwork", "ClassifyData", "Classifying", "plan", "read"]
 
 SMOOTHING = 0.05  # of the wanted probabilities: a little of each class
 LEFT_OUT = 0.3  # of the words, in training, see `batches.rows.without_some_words`
@@ -108,7 +108,7 @@ class ClassifyData(TextData[Labelled]):
     kind: Classify
     labels: Sequence[str]
 
-    def divided(self, config: TrainConfig) -> Classification:
+    def divided(self, config: TrainConfig) -> Classifying:
         """Texts from all over validate.
 
         In runs begun before rules 2 words stay in their order, passes are chosen by all
@@ -121,7 +121,7 @@ class ClassifyData(TextData[Labelled]):
         examples, older = [self.examples[k] for k in train], config.rules < 2
         labels = classify.labels_in(examples, self.labels)
         limit = sys.maxsize if older else config.seq_length
-        return Classification(
+        return Classifying(
             train=examples,
             val=[self.examples[k] for k in val],
             labels=self.labels,
@@ -182,7 +182,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Classification(TextTask[Labelled, Batch]):
+class Classifying(TextTask[Labelled, Batch]):
     """The task of a classifier; see `learning.task.Task`.
 
     Args:

@@ -204,11 +204,6 @@ class Forecasting(ExampleTask[Batch]):
     unit: ClassVar[str] = "value"
 
     @property
-    def train_tokens(self) -> int:
-        """Values that are trained on."""
-        return sum(len(one.values) for one in self.series) - self.val_tokens
-
-    @property
     def val_tokens(self) -> int:
         """Values that are validated on."""
         return sum(self.held)
@@ -288,8 +283,10 @@ class Forecasting(ExampleTask[Batch]):
     @cached_property
     def naive_errors(self) -> Floats:
         """Quantiles (horizon, Q) of the outputs that are wanted, less their medians."""
-        few = self.places[:: math.ceil(len(self.places) / MEASURED)]
-        return errors_of(map(self.batch, zip(few)), self.kind)
+        # At random: every so many would be the same few dates of all series.
+        few = np.random.default_rng(0).permutation(len(self.places))[:MEASURED]
+        places = sorted((self.places[number] for number in few), key=width_of)
+        return errors_of((self.batch([*same]) for _, same in groupby(places, width_of)), self.kind)
 
     def batches(self, config: TrainConfig) -> Batches:
         """See `Task`."""
@@ -297,7 +294,7 @@ class Forecasting(ExampleTask[Batch]):
 
     def loss(self, network: ForecasterNetwork, batch: Batch, generator: torch.Generator) -> Cost:
         """The pinball loss of each value and quantile, in units of its window's variation."""
-        device = next(network.parameters()).device
+        device = network.device
         # A copy, in memory as PyTorch aligns it: products depend on that, and NumPy's is anywhere.
         outputs = network(torch.tensor(batch.inputs, device=device), generator)
         total, count = self._cost(outputs, batch)
@@ -318,7 +315,7 @@ class Forecasting(ExampleTask[Batch]):
 
     def validate(self, network: ForecasterNetwork) -> Generator[None, None, Scored]:
         """The mean cost, and the error of the forecasts."""
-        device = next(network.parameters()).device
+        device = network.device
         total, count, bands = 0.0, 0, list[Values]()
         for batch in self.validation:
             outputs = network(torch.from_numpy(batch.inputs).to(device)).float().cpu()

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from charrnn.config import HUB, STANDARD_INPUT, Reading
@@ -34,6 +35,12 @@ class Origin(NamedTuple):
     def is_gone(self) -> bool:
         """Whether a part of it can't be read again."""
         return STANDARD_INPUT in self.sources
+
+    @property
+    def words(self) -> str:
+        """The sources in a command; where several are gone, standard input can't be all of them."""
+        gone = STANDARD_INPUT if self.sources.count(STANDARD_INPUT) == 1 else "FILE"
+        return " ".join(gone if one == STANDARD_INPUT else quote(one) for one in self.sources)
 
 
 def origin_of(sources: Sequence[str | Path] | Corpus, reading: Reading) -> Origin:

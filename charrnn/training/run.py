@@ -343,10 +343,9 @@ def _stopped(place: Place, sources: Sources | None) -> StoppedRun:
     assert record.training is not None, "what can be resumed was trained"
     sources = earlier.text_of(progress) if sources is None else sources
     data = earlier.read_again(sources, progress.reading, record, run.tokenizer, folder)
-    origin = origin_of(sources, progress.reading)
     return StoppedRun(
         data=data,
-        origin=progress.origin if origin.is_gone else origin,  # where it was may be still there
+        origin=origin_of(sources, progress.reading),
         place=place,
         model=record.model,
         config=record.training,

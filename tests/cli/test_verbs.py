@@ -404,15 +404,45 @@ def test_a_signal_ends_training_with_all_saved(
 def test_how_to_go_on_with_a_text_from_standard_input_is_told_and_works(home: Path) -> None:
     command: Sequence[object] = ("train", "-", "--steps", 1_000_000, "--name", "piped", *TINY)
     for _ in range(2):
-        with (home / "verse.txt").open("rb") as text:
-            process = start(home, *command, stdin=text)
-        _wait_for(process, b"parameters")
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 130, err
-        told = err.decode().splitlines()[-1]
-        assert told == "stopped; continue with: charrnn train - --resume checkpoints/piped"
-        command = shlex.split(told.partition("charrnn ")[2])
+        told = _stopped(home, command, "verse.txt")
+        assert told == "charrnn train - --resume checkpoints/piped"
+        command = shlex.split(told)[1:]
+
+
+def test_how_to_go_on_with_several_texts_or_one_that_was_moved_is_told_and_works(
+    home: Path,
+) -> None:
+    verse = (home / "verse.txt").read_bytes()
+    for name in ("one's.txt", "two.txt", "three.txt"):
+        (home / name).write_bytes(verse + name.encode())
+    one = shlex.quote(str(home / "one's.txt"))
+    limits = ("--steps", 1_000_000, *TINY)
+    command: Sequence[object] = ("train", "one's.txt", "-", "--name", "both", *limits)
+    for _ in range(2):
+        told = _stopped(home, command, "two.txt")
+        assert told == f"charrnn train {one} - --resume checkpoints/both"
+        command = shlex.split(told)[1:]
+    told = _stopped(home, ("train", "three.txt", "--name", "moved", *limits), "two.txt")
+    assert told == "charrnn train --resume checkpoints/moved"
+    (home / "three.txt").rename(home / "four.txt")
+    command = ("train", "-", "--resume", "moved")
+    for _ in range(2):
+        told = _stopped(home, command, "four.txt")
+        assert told == "charrnn train - --resume checkpoints/moved"
+        command = shlex.split(told)[1:]
+
+
+def _stopped(home: Path, command: Sequence[object], text: str) -> str:
+    """How to go on after Ctrl-C with what had this file as standard input."""
+    with (home / text).open("rb") as read:
+        process = start(home, *command, stdin=read)
+    _wait_for(process, b"parameters")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    said, _, told = err.decode().splitlines()[-1].partition("; continue with: ")
+    assert said == "stopped"
+    return told
 
 
 def _wait_for(process: subprocess.Popen[bytes], text: bytes) -> None:

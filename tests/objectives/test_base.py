@@ -8,14 +8,14 @@ import pytest
 
 from charrnn import Evaluation
 from charrnn.objectives.base import ExampleTask
-from charrnn.objectives.classify import Classification
+from charrnn.objectives.classify import Classifying
 from charrnn.objectives.forecast import Forecasting
 from charrnn.objectives.tag import Tagging
 from charrnn.task_config import Classify, Forecast, Tag
 from charrnn.text.tokenizer import CharTokenizer
 
 TEXTS: dict[str, Any] = {"train": [], "val": [], "tokenizer": CharTokenizer("ab"), "extra": {}}
-CLASSIFICATION = Classification(
+CLASSIFYING = Classifying(
     **TEXTS,
     kind=Classify(classes=1),
     labels=["a"],
@@ -47,7 +47,7 @@ def evaluation(score: float | None, nats: float) -> Evaluation:
 @pytest.mark.parametrize(
     ("task", "ranked"),
     [
-        (CLASSIFICATION, [(1.0, 0.4), (1.0, 0.9), (0.2, 0.3), (0.0, 0.2), (None, 0.1)]),
+        (CLASSIFYING, [(1.0, 0.4), (1.0, 0.9), (0.2, 0.3), (0.0, 0.2), (None, 0.1)]),
         (TAGGING, [(0.5, 0.4), (0.0, 0.2), (None, 0.1)]),
         (FORECASTING, [(0.0, 0.9), (0.5, 0.4), (0.5, 0.9), (2.0, 0.2), (None, 0.1)]),
     ],

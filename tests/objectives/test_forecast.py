@@ -155,6 +155,24 @@ def test_training_begins_with_the_naive_forecast_and_its_errors() -> None:
     assert 0.7 < inside.mean() < 0.9
 
 
+@pytest.mark.parametrize("length", [100, 101])
+def test_some_windows_tell_the_errors_of_all_where_dates_differ(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other window was of the same dates in all series, here those that are calm or not."""
+    steps = np.random.default_rng(5).normal(0, 1, (20, length)) * (np.arange(length) % 2)
+    write_series("a.csv", *steps.cumsum(1))
+    wanted = TaskSettings(task="forecast", horizon=1, season=1)
+    data = forecast.read(Request(["a.csv"], Reading(), wanted), None)
+    task = data.divided(settings())
+    assert len(task.places) < forecast.MEASURED
+    lower, _, upper = task.naive_errors[0]
+    monkeypatch.setattr(forecast, "MEASURED", len(task.places) // 2)
+    some_lower, _, some_upper = data.divided(settings()).naive_errors[0]
+    assert some_lower == pytest.approx(lower, rel=0.2)
+    assert some_upper == pytest.approx(upper, rel=0.2)
+
+
 @pytest.mark.parametrize("horizon", [1, 2])
 def test_every_network_begins_alike(horizon: int) -> None:
     """A run for minutes trains others before its own, to see how fast they are."""
@@ -266,8 +284,7 @@ def test_nothing_that_validates_was_trained_on(val_frac: float) -> None:
     assert task.held[3] == 0, "it is too short to be divided"
     assert all(held % 2 == 0 for held in task.held)
     assert task.held[4] == {0.05: 4, 0.3: 18}[val_frac]  # of 60, in pairs
-    whole = sum(len(one.values) for one in data.series)
-    assert task.train_tokens + task.val_tokens == whole
+    assert task.val_tokens == sum(task.held)
     for trial, place in zip(task.trials, task.validation_places, strict=True):
         values = data.series[place.series].values[:, 0]
         assert trial.wanted.tolist() == values[place.end : place.end + 2].tolist()

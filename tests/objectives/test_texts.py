@@ -237,7 +237,7 @@ def test_a_report_that_has_to_end_early_is_on_examples_from_all_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A file may be in the order of its labels."""
-    monkeypatch.setattr(classify.Classification, "answered_at_once", 5)
+    monkeypatch.setattr(classify.Classifying, "answered_at_once", 5)
     data, task = task_of("classify")
     network = network_of(task, model_of(data, "gru"))
     found = task.folder(model_of(data, "gru"), weights_of(network))
@@ -545,7 +545,7 @@ def test_what_is_never_read_does_not_count_for_the_plan(given: dict[str, int]) -
         data = classify.read(request, None)
         plan = classify.plan(data, request, lambda _: 1e9)
         task = data.divided(schedule(plan, steps=9))
-        tokens = (task.train_tokens, task.val_tokens)
+        tokens = (sum(map(task.tokens_of, task.train)), task.val_tokens)
         assert tokens == (plan.train_tokens, plan.val_tokens)
         found.append((plan.model, plan.settings, plan.reasons, plan.tokens_per_step, tokens))
         assert task.max_epochs == 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,16 @@ def test_what_was_read_once_is_gone(folder: Path) -> None:
     found = origin_of(["file.txt", "folder", "places"], Reading())
     assert found.sources == (str(folder / "file.txt"), str(folder / "folder"), "places")
     assert not found.is_gone
+
+
+def test_a_command_names_all_sources_and_standard_input_once(folder: Path) -> None:
+    file = shlex.quote(str(folder / "file.txt"))
+    for sources, words in (
+        (["pipe"], "-"),
+        (["file.txt", "-", "places"], f"{file} - places"),
+        (["-", "hf://ann/a poem", "pipe"], "FILE 'hf://ann/a poem' FILE"),
+    ):
+        assert origin_of(sources, Reading()).words == words
 
 
 def test_a_glob_finds_the_same_files_from_anywhere(folder: Path) -> None:

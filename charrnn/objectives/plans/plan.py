@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import MAX_STEPS, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.settings import settings_from, settings_of
 
@@ -30,7 +30,7 @@ SCORING_COST = 0.8  # of the time of learning from a token; 0.65 to 0.9 were mea
 EVALUATION_SHARE = 0.03  # of a run's time, for all evaluations together
 # Evaluations without progress after which none stops early: for tasks whose answers become best at
 # the end, where the learning rate falls to zero.
-UNSTOPPED = 1_000
+UNSTOPPED = MAX_STEPS
 
 RULES = 2  # those of new runs, see `TrainConfig.rules`
 MODEL_FIELDS = {setting.name for setting in settings_of(ModelConfig)}

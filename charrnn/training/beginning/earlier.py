@@ -159,9 +159,11 @@ def text_of(progress: RunProgress) -> Sources:
         UsageError: if that can't be read again.
     """
     if progress.origin.is_gone:
+        advice = "name a file with its text"
+        if len(progress.sources) > 1:
+            advice = f"give all of it again, {progress.origin.words}"
         raise UsageError(
-            "the run read its text from standard input or a pipe, which is no longer there",
-            "name a file with its text",
+            "the run read its text from standard input or a pipe, which is no longer there", advice
         )
     return progress.sources
 

@@ -125,7 +125,7 @@ def _speed(settings: Mapping[str, Any], budget: Budget) -> float:
     """How many operations per second training reaches on the devices that it will run on.
 
     Measured where it decides something: not for so many epochs, nor on a CPU for a network whose
-    size is given, or a run that is made again or is over soon.
+    size is given, or a run that is over soon.
     """
     ranks = processes()
     device = choose_device(settings.get("device", "auto"))

@@ -159,7 +159,7 @@ class NewRun:
         if ranks.leads:  # all start from its weights, drawn here or another model's
             learner.restore(learner.tensors(), recorder.progress(learner))
         learner.prepare()
-        yield _started(learner, recorder, notes, reasons)
+        yield _started(learner, recorder, self.origin, notes, reasons)
         yield from loop(learner, recorder, deadline_of(learner, recorder, evaluation))
 
 
@@ -169,7 +169,7 @@ class StoppedRun:
 
     Attributes:
         data: what is learnt from.
-        origin: where it was read.
+        origin: where it was read now.
         place: of the model folder.
         model, config: the settings of the network, and of its training.
         progress: how far it has come.
@@ -212,11 +212,13 @@ class StoppedRun:
         task = self.data.divided(config)
         learner = Learner(task, run.record.model, config, ranks)
         learner.restore(run.tensors, run.progress)
-        recorder = Recorder(self.place, run.record, task, self.origin, Saver(lock))
+        # Where the text was before may be still there.
+        origin = run.progress.origin if self.origin.is_gone else self.origin
+        recorder = Recorder(self.place, run.record, task, origin, Saver(lock))
         recorder.restore(run)
         learner.prepare()
         summary = f"resumed after {run.progress.step:,} of {config.steps:,} updates"
-        yield _started(learner, recorder, self.notes, summary)
+        yield _started(learner, recorder, self.origin, self.notes, summary)
         if is_over(learner, recorder) and not recorder.is_due(learner):
             advice = _over(self.place, self.data.kind)
             yield from reported(learner, recorder, None, advice)
@@ -261,8 +263,10 @@ def deadline_of(learner: Learner, recorder: Recorder, evaluation: float = 0.0) -
     return Deadline(seconds, max_steps, evaluation or usual, learner.step, recorder.watch.read())
 
 
-def _started(learner: Learner, recorder: Recorder, notes: tuple[str, ...], summary: str) -> Started:
-    text = f"{STANDARD_INPUT} " if recorder.origin.is_gone else ""
+def _started(
+    learner: Learner, recorder: Recorder, read: Origin, notes: tuple[str, ...], summary: str
+) -> Started:
+    text = f"{read.words} " if read.is_gone else ""
     return Started(
         folder=recorder.place.shown,
         path=recorder.place.path,

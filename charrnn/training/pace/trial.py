@@ -131,7 +131,7 @@ def rates(
         plan: of a run.
         task: what is learnt.
         processes: how many will share its lanes; those of one of them are read.
-        longest: seconds after which no further update begins, except those of the first way.
+        longest: seconds for all ways; each on a GPU, the first on a CPU, is tried in any case.
     """
     device = choose_device(plan.settings.get("device", "auto"))
     ways = _ways(plan, task, device, processes)

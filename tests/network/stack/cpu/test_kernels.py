@@ -140,7 +140,7 @@ def test_engines_agree(
 def test_what_can_compute_depends_on_the_width_and_the_processor(
     cell: CellName, processor: Processor
 ) -> None:
-    """A width or a processor may leave the loops alone; another engine can always be asked for."""
+    """Kernels need a width and a processor; PyTorch and the loops can always compute."""
     cpu, numbers = torch.device("cpu"), torch.float32
     for width, target in ((32, HERE), (33, HERE), (32, None)):
         processor(target)
