@@ -32,7 +32,6 @@ CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read
 # For training texts shorter than so many characters: the largest size, and the largest if they are
 # read many times, as a GPU can; see benchmarks/NOTES.md.
 MAX_SIZES = (
-    (50_000, 128, 128),
     (200_000, 192, 192),
     (600_000, 384, 384),
     (1_500_000, 512, 768),
@@ -42,14 +41,20 @@ MAX_SIZES = (
 MANY_PASSES = 50
 
 # For training texts shorter than so many characters: after so many passes further ones do not help.
-MAX_PASSES = ((300_000, 30), (600_000, 60), (math.inf, 100))
+MAX_PASSES = ((20_000, 30), (600_000, 60), (math.inf, 100))
 
-# For loads below so much: of outputs, and of recurrent weights.
-DROPOUTS = ((4, 0.0, 0.0), (6, 0.1, 0.0), (12, 0.2, 0.0), (60, 0.3, 0.2), (math.inf, 0.4, 0.3))
-# For larger loads, of networks too large for their text: a short text, read 30 times by one that is
-# not, is learnt worse with so much (1.77 nats instead of 1.73). At loads of 444 and 452 it was the
-# best that was tried, at one of 154 too much.
-HIGH_LOAD, HIGH_DROPOUTS = 250, (0.5, 0.5)
+# For loads below so much: of an LSTM's outputs, and of its recurrent weights. A GRU learns worse
+# with more than `MAX_OF_GRU`, and a plain RNN has less to lose: half of it is dropped.
+DROPOUTS = (
+    (4, 0.0, 0.0),
+    (6, 0.1, 0.0),
+    (12, 0.2, 0.0),
+    (60, 0.3, 0.2),
+    (250, 0.4, 0.3),
+    (1_000, 0.5, 0.5),
+    (math.inf, 0.6, 0.5),
+)
+MAX_OF_GRU = (0.5, 0.3)
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
@@ -153,8 +158,7 @@ def _network(
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
     load = passes * parameter_count(shapes_of(model)) / train
-    oversized = model.hidden_size > usual and "hidden_size" not in shape
-    dropouts = _dropouts(model, load, oversized=oversized)
+    dropouts = _dropouts(model, load)
     chosen = {name: share for name, share in dropouts.items() if name not in shape}
     return msgspec.structs.replace(model, **chosen), passes
 
@@ -169,23 +173,19 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     return min(characters / train, max_epochs(train))
 
 
-def _dropouts(model: ModelConfig, load: float, *, oversized: bool) -> dict[str, float]:
+def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
     """Higher the more often the text is read, the shorter it is, and the larger the network.
 
     Args:
-        model: a plain RNN has less to lose.
+        model: some cells bear less.
         load: passes times parameters for each character of the text.
-        oversized: whether a larger network was chosen than is usual for its text.
     """
-    if oversized and load > HIGH_LOAD:
-        shares = HIGH_DROPOUTS
-    else:
-        shares = next((units, weights) for limit, units, weights in DROPOUTS if load < limit)
-    less = 2 if model.cell == "rnn" else 1
-    return {
-        name: share / less
-        for name, share in zip(("dropout", "weight_dropout"), shares, strict=True)
-    }
+    units, weights = next(shares for limit, *shares in DROPOUTS if load < limit)
+    if model.cell == "gru":
+        units, weights = min(units, MAX_OF_GRU[0]), min(weights, MAX_OF_GRU[1])
+    elif model.cell == "rnn":
+        units, weights = units / 2, weights / 2
+    return {"dropout": units, "weight_dropout": weights}
 
 
 def _learning_rate(model: ModelConfig, share: float) -> float:

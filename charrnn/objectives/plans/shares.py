@@ -5,6 +5,7 @@ tokens, given ──story_shares──▶ Shares ◀──record_shares── re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -22,8 +23,11 @@ MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
 MIN_RECORDS = 10  # different ones; fewer leave nothing to validate
 MAX_VAL = 500_000  # tokens; more say nothing new, and are missed in training
-TOKENS = 2048  # of an update, about
 MAX_STEPS = 128  # that a record is read at once, if it is as long
+
+# For training texts shorter than so many tokens: lanes of a story, and about how many tokens of
+# records are read in an update. Short ones are learnt better in more, smaller updates.
+UPDATES = ((50_000, 4, 512), (200_000, 8, 512), (math.inf, 32, 2048))
 
 
 class Shares(NamedTuple):
@@ -82,16 +86,16 @@ def _divide(tokens: int, val_frac: float | None, unit: str) -> tuple[int, int]:
 
 
 def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) -> tuple[int, int]:
-    """Lanes and steps: 32 × 64, fewer where the text would be read in a few batches an epoch.
+    """Lanes and steps, fewer where the text would be read in a few batches an epoch.
 
     With twice as many lanes the text is read up to 1.4 times as fast, but less is learnt of it,
-    since there are fewer updates; with half as many it is read 10 to 30% slower, and not seen to be
-    learnt better. See benchmarks/NOTES.md.
+    since there are fewer updates; with half as many, longer ones are not seen to be learnt better.
+    See benchmarks/NOTES.md.
     """
-    usual = 32 if train >= 200_000 else 16
+    usual = next(count for length, count, _ in UPDATES if train < length)
     batch_size, seq_length = given.get("batch_size", usual), given.get("seq_length", 64)
     settings = {"batch_size": batch_size, "seq_length": seq_length}
-    while batch_size * seq_length * 4 > train:
+    while batch_size * seq_length * 8 > train:
         if "batch_size" not in given and batch_size > 1:
             batch_size //= 2
         elif "seq_length" not in given and seq_length > 8:
@@ -174,7 +178,8 @@ def _side_by_side(train: Records, given: Mapping[str, Any]) -> tuple[int, int]:
     parts = -(-usual // MAX_STEPS)  # of about equal width
     steps = given.get("seq_length") or -(-usual // (8 * parts)) * 8
     mean = min(train.size / train.count, steps)
-    side_by_side = 2 ** max(0, round(np.log2(TOKENS / mean)))
+    tokens = next(count for length, _, count in UPDATES if train.size < length)
+    side_by_side = 2 ** max(0, round(np.log2(tokens / mean)))
     while side_by_side > 1 and side_by_side * 8 > train.count:
         side_by_side //= 2
     batch = given.get("batch_size") or side_by_side
