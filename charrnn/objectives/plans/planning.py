@@ -43,18 +43,19 @@ MANY_PASSES = 50
 # For training texts shorter than so many characters: after so many passes further ones do not help.
 MAX_PASSES = ((20_000, 30), (600_000, 60), (math.inf, 100))
 
-# For loads below so much: of an LSTM's outputs, and of its recurrent weights. A GRU learns worse
-# with more than `MAX_OF_GRU`, and a plain RNN has less to lose: half of it is dropped.
+# What is dropped for loads below so much: of the outputs and of the recurrent weights of an LSTM, a
+# GRU, which bears less of the latter, and a plain RNN, which has less to lose.
 DROPOUTS = (
-    (4, 0.0, 0.0),
-    (6, 0.1, 0.0),
-    (12, 0.2, 0.0),
-    (60, 0.3, 0.2),
-    (250, 0.4, 0.3),
-    (1_000, 0.5, 0.5),
-    (math.inf, 0.6, 0.5),
+    (4, (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),
+    (6, (0.1, 0.0), (0.1, 0.0), (0.05, 0.0)),
+    (12, (0.2, 0.0), (0.2, 0.0), (0.1, 0.0)),
+    (60, (0.3, 0.2), (0.3, 0.2), (0.15, 0.1)),
+    (300, (0.4, 0.3), (0.4, 0.3), (0.2, 0.15)),
+    (400, (0.5, 0.3), (0.5, 0.3), (0.25, 0.25)),
+    (1_000, (0.5, 0.5), (0.5, 0.3), (0.25, 0.25)),
+    (math.inf, (0.6, 0.5), (0.5, 0.3), (0.3, 0.25)),
 )
-MAX_OF_GRU = (0.5, 0.3)
+CELLS = ("lstm", "gru", "rnn")  # the columns of `DROPOUTS`
 
 # What of the shape does not depend on the text.
 SHAPE = {"cell": "lstm", "embed_size": 64, "num_layers": 2, "skip": True}
@@ -158,7 +159,7 @@ def _network(
             model = larger
     passes = _expected_epochs(train, model, budget, speed)
     load = passes * parameter_count(shapes_of(model)) / train
-    dropouts = _dropouts(model, load)
+    dropouts = _dropouts(model.cell, load)
     chosen = {name: share for name, share in dropouts.items() if name not in shape}
     return msgspec.structs.replace(model, **chosen), passes
 
@@ -173,18 +174,15 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     return min(characters / train, max_epochs(train))
 
 
-def _dropouts(model: ModelConfig, load: float) -> dict[str, float]:
+def _dropouts(cell: CellName, load: float) -> dict[str, float]:
     """Higher the more often the text is read, the shorter it is, and the larger the network.
 
     Args:
-        model: some cells bear less.
+        cell: of the network.
         load: passes times parameters for each character of the text.
     """
-    units, weights = next(shares for limit, *shares in DROPOUTS if load < limit)
-    if model.cell == "gru":
-        units, weights = min(units, MAX_OF_GRU[0]), min(weights, MAX_OF_GRU[1])
-    elif model.cell == "rnn":
-        units, weights = units / 2, weights / 2
+    shares = next(shares for limit, *shares in DROPOUTS if load < limit)
+    units, weights = shares[CELLS.index(cell)]
     return {"dropout": units, "weight_dropout": weights}
 
 
