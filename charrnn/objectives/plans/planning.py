@@ -26,6 +26,8 @@ __all__ = ["max_epochs", "plan"]
 RATES: dict[CellName, float] = {"lstm": 1.0, "gru": 0.65, "rnn": 0.3}
 
 SIZES = (96, 128, 192, 256, 320, 384, 512, 640, 768, 1024)
+OVERHEAD = 512  # tokens, whose time an update takes besides that of its own
+MEASURED = 2048  # tokens of the updates whose speed is measured
 PASSES = 8  # over the text that a size must be able to make to be chosen, or
 CHARACTERS_PER_PARAMETER = 10  # read in training; longer texts need not be read so often
 
@@ -78,7 +80,7 @@ def plan(
         vocab_size: V.
         budget: how long to train.
         given: settings the user made, of `ModelConfig` and `TrainConfig`, within their bounds.
-        speed: operations per second that training reaches on this machine.
+        speed: operations per second that training reaches on this machine in usual updates.
         unit: what a token is, for people.
         fine_tuning: whether the weights have been trained before, and must not be shaken.
 
@@ -93,7 +95,8 @@ def plan(
         shares = story_shares(text, given, notes, unit)
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
-    model, passes = _network(shares.train, shape, budget, speed)
+    rate = speed * _efficiency(shares.tokens_per_step)
+    model, passes = _network(shares.train, shape, budget, rate)
     settings = {
         "batch_size": shares.batch_size,
         "seq_length": shares.seq_length,
@@ -172,6 +175,11 @@ def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: floa
     operations = 6 * parameter_count(shapes_of(model))  # per character
     characters = 0.9 * 60 * budget.minutes * speed / operations
     return min(characters / train, max_epochs(train))
+
+
+def _efficiency(tokens: float) -> float:
+    """The share of the measured speed that updates of so many tokens reach."""
+    return tokens / (tokens + OVERHEAD) * (MEASURED + OVERHEAD) / MEASURED
 
 
 def _dropouts(cell: CellName, load: float) -> dict[str, float]:

@@ -92,6 +92,15 @@ def test_a_short_text_is_read_often_in_small_updates_with_much_dropout() -> None
     assert "read about 30.0 times" in plan(10_000, 60, Budget(minutes=3), {}).reasons
 
 
+def test_smaller_updates_read_less_in_the_same_time() -> None:
+    lanes = (4, 8, 16, 32, 64)
+    given: list[dict[str, Any]] = [{"hidden_size": 256, "batch_size": count} for count in lanes]
+    plans = [plan(1_000_000, 60, Budget(minutes=2), settings).reasons for settings in given]
+    passes = [float(reasons.split("about ")[1].split()[0]) for reasons in plans]
+    assert passes == sorted(set(passes))
+    assert 0.3 < passes[0] / passes[3] < 0.5  # as was measured
+
+
 def test_a_text_that_is_read_many_times_gets_a_larger_network_and_more_dropout() -> None:
     """As on a GPU; on two cores it takes hours."""
     slow, fast = (plan(1_000_000, 60, Budget(minutes=3), {}, speed=s).model for s in (3e12, 2e13))
