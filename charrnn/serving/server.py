@@ -42,6 +42,7 @@ class _Protocol(H11Protocol):
     """
 
     waiting: asyncio.TimerHandle | None = None
+    refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,12 +58,18 @@ class _Protocol(H11Protocol):
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._await_request()
+        if not self.refused:
+            super().data_received(data)
+            self._await_request()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, and end the connection."""
+        """Refuse what is not HTTP.
+
+        What the client still sends is let go until it leaves or its time is over: a connection that
+        is closed before all is read is reset, and its answer may be lost.
+        """
         del msg
+        self.refused = True
         headers = [("Content-Type", "application/json"), ("Connection", "close")]
         for event in (
             h11.Response(status_code=400, headers=headers, reason="Bad Request"),
@@ -70,7 +77,7 @@ class _Protocol(H11Protocol):
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self.transport.write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -600,7 +600,7 @@ def test_a_stop_in_another_normal_form_ends_the_text(names: Path) -> None:
             assert "ä" not in choice["text"]
 
 
-@pytest.mark.parametrize("sent", [b"HELO there\r\n\r\n", b"G" * 100_000])
+@pytest.mark.parametrize("sent", [b"HELO there\r\n\r\n", b"G" * 100_000, b"G" * 10_000_000])
 def test_what_is_no_request_is_refused_as_the_rest_is(server: Server, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(sent)
