@@ -27,7 +27,7 @@ MAX_STEPS = 128  # that a record is read at once, if it is as long
 
 # For training texts shorter than so many tokens: lanes of a story, and about how many tokens of
 # records are read in an update. Short ones are learnt better in more, smaller updates.
-UPDATES = ((50_000, 4, 512), (200_000, 8, 512), (math.inf, 32, 2048))
+UPDATES = ((50_000, 4, 512), (200_000, 16, 1_024), (math.inf, 32, 2_048))
 
 
 class Shares(NamedTuple):

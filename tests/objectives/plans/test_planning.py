@@ -90,6 +90,10 @@ def test_a_short_text_is_read_often_in_small_updates_with_much_dropout() -> None
         model = made.model
         assert (model.hidden_size, model.dropout, model.weight_dropout) == (192, units, weights)
     assert "read about 30.0 times" in plan(10_000, 60, Budget(minutes=3), {}).reasons
+    lanes = (
+        plan(size, 60, Budget(), {}).settings["batch_size"] for size in (50_000, 60_000, 230_000)
+    )
+    assert [*lanes] == [4, 16, 32]
 
 
 def test_smaller_updates_read_less_in_the_same_time() -> None:
