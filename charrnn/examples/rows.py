@@ -64,7 +64,7 @@ STRINGS = re.compile(rf'\s*\[\s*(?:{STRING}"\s*,\s*)*{STRING}(?:"\s*(?:\]\s*)?|\
 OPEN = re.compile(
     rf'\s*(?:\[\s*)?(?:\{{\s*(?:{STRING}(?:"\s*|\\?))?)?\Z'
     rf'|\s*\[\s*(?:{STRING}"\s*,\s*)*(?:{STRING}(?:"\s*(?:\]\s*)?|\\?))?\Z'
-    r'|\s*"?sep=[^\n]*(?:\n\s*[^\n]*)?\Z',
+    r'|\s*"?sep=[^\n]*(?:\n\s*(?:\S[^\n]*)?)?\Z',
     re.IGNORECASE,
 )
 FORMS = {formats.TABLE: Form.CELLS, formats.JSON: Form.JSON, formats.PARQUET: Form.PARQUET}

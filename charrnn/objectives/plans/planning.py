@@ -15,7 +15,7 @@ from charrnn.cells.heads import shapes_of
 from charrnn.cells.layout import parameter_count
 from charrnn.config import Budget, CellName, ModelConfig
 from charrnn.objectives.plans.plan import Plan, dropout_of, of_model, of_training
-from charrnn.objectives.plans.shares import Shares, lanes, record_shares, story_shares
+from charrnn.objectives.plans.shares import Shares, in_words, record_shares, story_shares
 from charrnn.settings import settings_from
 from charrnn.text.records import Records
 from charrnn.words import counted
@@ -124,7 +124,7 @@ def _reasons(
 ) -> str:
     """What was chosen and why, in one line."""
     noun = "record" if shares.records else "lane"
-    read = lanes(settings["batch_size"], settings["seq_length"], noun)
+    read = in_words(settings["batch_size"], settings["seq_length"], noun)
     times = f"about {passes:.1f}" if passes >= 0.1 else "less than 0.1"
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
     return (

@@ -17,7 +17,7 @@ from charrnn.learning.records import steps_of
 from charrnn.text.records import Records
 from charrnn.words import counted
 
-__all__ = ["MAX_VAL", "Shares", "lanes", "record_shares", "story_shares"]
+__all__ = ["MAX_VAL", "Shares", "in_words", "record_shares", "story_shares"]
 
 MIN_STEP = 16  # tokens of the smallest batch worth an update
 MIN_VAL = 8  # tokens of the smallest text worth a validation
@@ -104,19 +104,19 @@ def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) ->
             break
     if batch_size * seq_length > train:
         raise UsageError(
-            f"batches of {lanes(batch_size, seq_length)} need {batch_size * seq_length} {unit}s, "
+            f"batches of {in_words(batch_size, seq_length)} need {batch_size * seq_length} {unit}s, "
             f"the training text has {train}",
             "choose a smaller --batch-size or --seq-length",
         )
     if (batch_size, seq_length) != tuple(settings.values()):
         notes.append(
-            f"the text is short, so it is read in {lanes(batch_size, seq_length)} instead of "
+            f"the text is short, so it is read in {in_words(batch_size, seq_length)} instead of "
             f"{settings['batch_size']} of {settings['seq_length']}"
         )
     return batch_size, seq_length
 
 
-def lanes(batch_size: int, seq_length: int, noun: str = "lane") -> str:
+def in_words(batch_size: int, seq_length: int, noun: str = "lane") -> str:
     """How a text is read, in words."""
     return f"{counted(batch_size, noun)} of {counted(seq_length, 'step')}"
 
