@@ -28,9 +28,11 @@ __all__ = [
     "log_softmax",
     "mean_log_probs",
     "mean_logits",
+    "product",
     "softmax",
     "target_log_probs",
     "underflowing",
+    "unflagged",
 ]
 
 Ids = NDArray[np.int32]  # token ids, (N,) or (B, T)
@@ -51,6 +53,22 @@ def code_points(text: str) -> NDArray[np.uint32]:
 def underflowing() -> AbstractContextManager[object]:
     """Let numbers near 0 become 0, also in a program that has told NumPy to raise errors then."""
     return np.errstate(under="ignore")
+
+
+def unflagged() -> AbstractContextManager[object]:
+    """As `underflowing`, for products of matrices: OpenBLAS may flag right ones as invalid.
+
+    With AVX-512, version 0.3.31 reads beyond a row of five numbers; if what stands there, by
+    chance, is a signalling NaN, the processor notes it, though it has no part in the product.
+    """
+    return np.errstate(under="ignore", invalid="ignore")
+
+
+def product(x: Floats, weights: Floats) -> Floats:
+    """`x @ weights`, with the flags that mean something."""
+    with unflagged():
+        found: Floats = x @ weights
+    return found
 
 
 def softmax(logits: Logits) -> Logits:

@@ -19,6 +19,7 @@ from charrnn.arrays import (
     checked_ids,
     checked_state,
     checked_weights,
+    product,
     underflowing,
 )
 from charrnn.cells.heads import shapes_of
@@ -104,7 +105,7 @@ class Model(Predictor):
         self.layers = layers_of(config, own, RECURRENT)
         first = self.layers[0]
         # The input product of the first layer depends on the id alone: one row for each.
-        self.table = self.embedding @ first.w_ih + first.b_ih  # (V, G·H)
+        self.table = product(self.embedding, first.w_ih) + first.b_ih  # (V, G·H)
         self.table.flags.writeable = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -174,7 +175,7 @@ class Model(Predictor):
             state: after the last.
         """
         hidden, state = self._hidden(*self._checked(ids, state), watch)
-        return hidden @ self.head_weight + self.head_bias, state
+        return product(hidden, self.head_weight) + self.head_bias, state
 
     def read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """As `__call__` with ids (B, T), but the logits (B, V) after the last token only."""
@@ -184,20 +185,22 @@ class Model(Predictor):
         hidden, state = self._hidden(ids[:, :TIME_CHUNK], state)
         for start in range(TIME_CHUNK, ids.shape[1], TIME_CHUNK):
             hidden, state = self._hidden(ids[:, start : start + TIME_CHUNK], state)
-        return hidden[:, -1] @ self.head_weight + self.head_bias, state
+        return product(hidden[:, -1], self.head_weight) + self.head_bias, state
 
     def _hidden(self, ids: Ids, state: State, watch: Watch | None = None) -> tuple[Floats, State]:
         """The last layer's output (B, T, H): layer by layer, one input product for all steps."""
         embedded = self.embedding[ids]  # (B, T, E)
         x, states = watched(watch, EMBED, embedded), []
         for k, layer in enumerate(self.layers):
-            gx = self.table[ids] if x is embedded else x @ layer.w_ih + layer.b_ih  # (B, T, G·H)
+            gx = self.table[ids]  # (B, T, G·H)
+            if x is not embedded:
+                gx = product(x, layer.w_ih) + layer.b_ih
             after = tuple(part[k] for part in state)
             outputs = np.empty((*ids.shape, self.config.hidden_size), np.float32)  # (B, T, H)
             for t in range(ids.shape[1]):
                 see = see_of(watch, k, t)
+                gh = product(after[0], layer.w_hh) + layer.b_hh  # (B, G·H)
                 with underflowing():
-                    gh = after[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
                     outputs[:, t], after = self.cell.combine(gx[:, t], gh, after, see)
             x = watched(watch, f"layers.{k}.{OUT}", x + outputs if layer.skip else outputs)
             states.append(after)

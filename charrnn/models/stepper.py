@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, underflowing
+from charrnn.arrays import Floats, Ids, product, unflagged
 from charrnn.cells.layout import Layer
 from charrnn.cells.rules import State
 from charrnn.config import CellName
@@ -84,7 +84,7 @@ def arrange(
             b_ih, b_hh = np.zeros_like(b_ih), b_ih + b_hh
         w_x = np.vstack([w_ih, b_ih])  # (I+1, G·H)
         if k == 0:
-            table = embedding @ w_ih + b_ih
+            table = product(embedding, w_ih) + b_ih
         apart = k == 0 or cell == "gru"  # whether the input has a product of its own
         w = np.vstack([w_hh, b_hh] if apart else [w_ih, w_hh, b_hh])
         arranged.append(
@@ -143,7 +143,7 @@ class NumPyStepper:
         """
         gx = self.weights.table.take(ids, 1, self._table, "clip")  # (G·H, B)
         x = self.weights.embedding[:, ids] if self._layers[0].skip else gx
-        with underflowing():
+        with unflagged():
             for layer, output, held in zip(self._layers, self._outputs, self._held, strict=True):
                 h = layer.step(gx)  # where the next step reads it
                 if held:

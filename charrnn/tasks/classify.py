@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Logits, softmax
+from charrnn.arrays import Floats, Logits, product, softmax
 from charrnn.cells.heads import GRAMS
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
@@ -88,7 +88,7 @@ class _Network:
         def fill(group: Group) -> None:
             places, ids, lengths = group
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
-            logits[places] = pooled(output, lengths) @ self._head + self._bias
+            logits[places] = product(pooled(output, lengths), self._head) + self._bias
             if self._table is not None:
                 together = np.concatenate([rows[place] for place in places])
                 found = grams(together, lengths, self._letters, len(self._table))

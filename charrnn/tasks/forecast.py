@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, product
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
 from charrnn.errors import BadDataError, UsageError
@@ -59,7 +59,7 @@ class _Network:
         """Of the horizon after windows (B, T, I): (B, horizon, 3), none below the one before."""
         batch, length, _ = inputs.shape
         output = self._encoder.read(inputs, np.full(batch, length))[:, -1]  # (B, H)
-        flat = output @ self._head + self._bias
+        flat = product(output, self._head) + self._bias
         return np.sort(flat.reshape(batch, -1, QUANTILES), -1)
 
     def spreads(self, spreads: Values) -> Values:

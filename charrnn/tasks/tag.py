@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.arguments import checked
-from charrnn.arrays import Floats, Logits, mean_log_probs
+from charrnn.arrays import Floats, Logits, mean_log_probs, product
 from charrnn.cells.heads import GRAMS
 from charrnn.cells.layout import HEAD_BIAS, HEAD_WEIGHT
 from charrnn.config import Reading
@@ -59,8 +59,8 @@ class _Network:
         table = found.weights.get(GRAMS)  # (N, P); None in older models
         if self.task.in_parts:
             parts = parts_of(self.tags)  # (P, K)
-            head, bias = head @ parts, bias @ parts
-            table = None if table is None else table @ parts
+            head, bias = product(head, parts), product(bias, parts)
+            table = None if table is None else product(table, parts)
         self._head, self._bias, self._table = head, bias, table  # (2·D·H, K), (K,), (N, K)
 
     def logits(self, texts: Sequence[str], words: Sequence[Words]) -> list[Floats]:
@@ -74,7 +74,8 @@ class _Network:
             output = self._encoder.read(ids, lengths)  # (B, T, D·H)
             for place, row in zip(places.tolist(), output, strict=True):
                 if words[place]:
-                    found[place] = pooled(row, words[place], size) @ self._head + self._bias
+                    outputs = pooled(row, words[place], size)  # (W, 2·D·H)
+                    found[place] = product(outputs, self._head) + self._bias
                 if words[place] and self._table is not None:
                     edges = np.array(words[place]) + 1  # after the END
                     of_words = grams_of_words(rows[place], edges, len(self._table))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, Places, target_log_probs, underflowing
+from charrnn.arrays import Floats, Ids, Places, product, target_log_probs, underflowing
 from charrnn.cells.rules import See, unseen
 from charrnn.models.hooks import EMBED, OUT, Recorder
 from charrnn.models.model import Model
@@ -125,15 +125,15 @@ class Ablation:
         for t in range(self.length):
             x = self.inputs[self.read_by[layer]][lanes, t]  # (B, H)
             for k, own in enumerate(model.layers[layer:], layer):
-                gx = x @ own.w_ih + own.b_ih  # (R, G·H)
+                gx = product(x, own.w_ih) + own.b_ih  # (R, G·H)
                 see: See = unseen
                 if k == layer:  # what it reads is the same without each unit
                     x, gx, see = x[of], gx[of], hold
+                gh = product(state[k][0], own.w_hh) + own.b_hh  # (R, G·H)
                 with underflowing():
-                    gh = state[k][0] @ own.w_hh + own.b_hh  # (R, G·H)
                     output, state[k] = model.cell.combine(gx, gh, state[k], see)
                 x = x + output if own.skip else output  # (R, H)
-            logits = x @ model.head_weight + model.head_bias  # (R, V)
+            logits = product(x, model.head_weight) + model.head_bias  # (R, V)
             nats -= target_log_probs(logits, self.targets[lanes[of], t])
         each: NDArray[np.float64] = nats.reshape(len(units), len(lanes)).sum(1)
         return each

@@ -102,9 +102,10 @@ def _batch(train: int, given: Mapping[str, Any], notes: list[str], unit: str) ->
             seq_length //= 2
         else:
             break
-    if batch_size * seq_length > train:
+    tokens = batch_size * seq_length
+    if tokens > train:
         raise UsageError(
-            f"batches of {in_words(batch_size, seq_length)} need {batch_size * seq_length} {unit}s, "
+            f"batches of {in_words(batch_size, seq_length)} need {tokens} {unit}s, "
             f"the training text has {train}",
             "choose a smaller --batch-size or --seq-length",
         )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, Weights, softmax, underflowing
+from charrnn.arrays import Floats, Ids, Weights, product, softmax, underflowing
 from charrnn.cells.heads import DECODER
 from charrnn.cells.layout import EMBEDDING, RECURRENT
 from charrnn.cells.rules import CELLS, State
@@ -79,7 +79,7 @@ class Decoder:
         self._layers = copied_layers(config, weights, DECODER + RECURRENT)
         self._embedding = weights[DECODER + EMBEDDING]
         first = self._layers[0]
-        self._table = self._embedding @ first.w_ih + first.b_ih  # (V, G·H)
+        self._table = product(self._embedding, first.w_ih) + first.b_ih  # (V, G·H)
 
         def linear(name: str) -> tuple[Floats, Floats]:
             return np.ascontiguousarray(weights[f"{name}.weight"].T), weights[f"{name}.bias"]
@@ -100,14 +100,14 @@ class Decoder:
         batch, steps, _ = output.shape
         hidden, rows = self.config.hidden_size, np.arange(batch)
         last = np.concatenate([output[rows, lengths - 1, :hidden], output[:, 0, hidden:]], -1)
-        parts = (last @ self._bridge[0] + self._bridge[1]).reshape(
+        parts = (product(last, self._bridge[0]) + self._bridge[1]).reshape(
             batch, len(self.cell.state), -1, hidden
         )  # (B, parts, L, H)
         first, *others = (parts[:, k].swapaxes(0, 1) for k in range(parts.shape[1]))
         there = np.arange(steps) < lengths[:, None]  # (B, T)
         memory = Memory(
-            output @ self._out_read,
-            output @ self._key,
+            product(output, self._out_read),
+            product(output, self._key),
             np.where(there, np.float32(0), NOWHERE),
         )
         focus = np.zeros((batch, steps), np.float32)
@@ -127,26 +127,26 @@ class Decoder:
         """
         hidden, state = self._read(ids, written.state)
         values, keys, gone = written.memory
-        scores = np.matmul(keys, hidden[..., None])[..., 0] + gone  # (N, T)
-        moves = hidden @ self._move[0] + self._move[1]  # (N, 2·R+1)
+        scores = product(keys, hidden[..., None])[..., 0] + gone  # (N, T)
+        moves = product(hidden, self._move[0]) + self._move[1]  # (N, 2·R+1)
         reach = moves.shape[1] // 2
         around = np.lib.stride_tricks.sliding_window_view(
             np.pad(written.focus, ((0, 0), (reach, reach))), moves.shape[1], 1
         )  # (N, T, 2·R+1)
-        scores += np.matmul(around, moves[..., None])[..., 0]
+        scores += product(around, moves[..., None])[..., 0]
         focus = softmax(scores)
-        context = np.matmul(focus[:, None], values)[:, 0]  # (N, H)
-        vectors = np.tanh(context + hidden @ self._out_hidden + self._out_bias)
-        logits = vectors @ self._head[0] + self._head[1]
+        context = product(focus[:, None], values)[:, 0]  # (N, H)
+        vectors = np.tanh(context + product(hidden, self._out_hidden) + self._out_bias)
+        logits = product(vectors, self._head[0]) + self._head[1]
         return logits, written._replace(state=state, focus=focus)
 
     def _read(self, ids: Ids, state: State) -> tuple[Floats, State]:
         """The stack's output (N, H), and its state after a token."""
         x, gx, states = self._embedding[ids], self._table[ids], []
         for k, layer in enumerate(self._layers):
-            gx = x @ layer.w_ih + layer.b_ih if k else gx  # (N, G·H)
+            gx = product(x, layer.w_ih) + layer.b_ih if k else gx  # (N, G·H)
+            gh = product(state[0][k], layer.w_hh) + layer.b_hh
             with underflowing():
-                gh = state[0][k] @ layer.w_hh + layer.b_hh
                 output, after = self.cell.combine(gx, gh, tuple(part[k] for part in state))
             x = x + output if layer.skip else output
             states.append(after)

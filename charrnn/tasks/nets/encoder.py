@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, Weights, underflowing
+from charrnn.arrays import Floats, Ids, Weights, product, underflowing
 from charrnn.cells.heads import BACKWARDS, EMBEDDING_BACK, INPUT_BIAS, INPUT_WEIGHT
 from charrnn.cells.layout import EMBEDDING, RECURRENT, Layer, layers_of
 from charrnn.cells.rules import CELLS
@@ -43,7 +43,7 @@ class Encoder:
         names = [EMBEDDING, EMBEDDING_BACK]
         self._embeddings = [weights[name] for name in names if name in weights]
         pairs = zip(self._embeddings, self._stacks, strict=False)
-        self._tables = [rows @ layers[0].w_ih + layers[0].b_ih for rows, layers in pairs]
+        self._tables = [product(rows, layers[0].w_ih) + layers[0].b_ih for rows, layers in pairs]
 
     def read(self, x: Ids | Floats, lengths: NDArray[np.integer]) -> Floats:
         """Read rows side by side.
@@ -68,7 +68,9 @@ class Encoder:
         """The outputs (B, T, H) of a stack; time goes first within, a step in one piece."""
         inputs, products = self._first(stack, x.swapaxes(0, 1))
         for layer in self._stacks[stack]:
-            gx = inputs @ layer.w_ih + layer.b_ih if products is None else products  # (T, B, G·H)
+            gx = products  # (T, B, G·H)
+            if gx is None:
+                gx = product(inputs, layer.w_ih) + layer.b_ih
             output = self._layer(layer, gx)
             inputs, products = (inputs + output if layer.skip else output), None
         return inputs.swapaxes(0, 1)
@@ -76,7 +78,8 @@ class Encoder:
     def _first(self, stack: int, x: NDArray[Any]) -> tuple[Floats, Floats | None]:
         """What the first layer reads (T, B, E), and its product (T, B, G·H) if there is a table."""
         if x.ndim == 3:
-            return x @ self._weights[INPUT_WEIGHT].T + self._weights[INPUT_BIAS], None
+            weight, bias = self._weights[INPUT_WEIGHT].T, self._weights[INPUT_BIAS]
+            return product(x, weight) + bias, None
         return self._embeddings[stack][x], self._tables[stack][x]
 
     def _layer(self, layer: Layer, gx: Floats) -> Floats:
@@ -84,8 +87,8 @@ class Encoder:
         output = np.empty((steps, batch, self.config.hidden_size), np.float32)
         state = tuple(np.zeros(output.shape[1:], np.float32) for _ in self.cell.state)
         for t in range(steps):
+            gh = product(state[0], layer.w_hh) + layer.b_hh  # (B, G·H)
             with underflowing():
-                gh = state[0] @ layer.w_hh + layer.b_hh  # (B, G·H)
                 output[t], state = self.cell.combine(gx[t], gh, state)
         return output
 

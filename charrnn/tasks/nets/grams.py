@@ -19,7 +19,7 @@ from unicodedata import category
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, product
 from charrnn.text.tokenizer import CharTokenizer
 
 __all__ = ["Grams", "grams", "grams_of_words", "letters_of", "rows_for", "summed"]
@@ -127,7 +127,7 @@ def summed(found: Grams, table: Floats) -> Floats:
         table: (N, K).
     """
     parts = (np.split(part, found.starts[1:]) for part in (found.rows, found.shares))
-    return np.stack([shares @ table[rows] for rows, shares in zip(*parts, strict=True)])
+    return np.stack([product(shares, table[rows]) for rows, shares in zip(*parts, strict=True)])
 
 
 def _of_characters(
