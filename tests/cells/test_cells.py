@@ -193,6 +193,22 @@ def test_dropout_acts_in_training_alone(cell: CellName, kind: str) -> None:
     torch.testing.assert_close(stack(x)[0], stack(x)[0])
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_outputs_are_dropped_as_the_generator_says_on_every_processor(share: float) -> None:
+    """The numbers are those of a Mersenne Twister, which NumPy has, too."""
+    size, rows, seed = 40, 30, 7
+    stack = Recurrent("rnn", 1, size, dropout=share)
+    plain = Recurrent("rnn", 1, size)
+    plain.load_state_dict(stack.state_dict())
+    x = torch.randn(2, rows, 1)
+    output, _ = stack(x, generator=torch.Generator().manual_seed(seed))
+    halves = np.random.RandomState(seed).randint(2**32, size=(rows * size, 2), dtype=np.uint32)
+    words = halves.astype(np.uint64) @ np.array([2**32, 1], np.uint64)
+    kept = (words % 2**53 / 2**53 < 1 - share).reshape(rows, size)
+    expected = plain(x)[0] * torch.from_numpy(kept) / (1 - share)
+    torch.testing.assert_close(output, expected)
+
+
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.999])
 def test_recurrent_weights_are_dropped_in_part_and_their_mean_stays(share: float) -> None:
     size, tiny = 301, 1e-9  # so small a state that tanh is linear
@@ -209,7 +225,7 @@ def test_recurrent_weights_are_dropped_in_part_and_their_mean_stays(share: float
 
 
 def test_nothing_passes_through_recurrent_weights_that_are_dropped(cell: CellName) -> None:
-    stack, x = make(cell, weight_dropout=0.5), torch.randn(T, B, E).double()
+    stack, x = Recurrent(cell, E, 20, weight_dropout=0.5), torch.randn(T, B, E)
     stack(x)[0].sum().backward()
     weight = stack.get_parameter("weight_hh_l0")
     assert weight.grad is not None
