@@ -52,7 +52,11 @@ def start(
 def run_anew(cwd: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[str]:
     """Run it to its end in a Python that has imported nothing, with `data` as standard input."""
     process = start(cwd, *arguments, stdin=subprocess.PIPE)
-    out, err = process.communicate(data, timeout=120)
+    try:
+        out, err = process.communicate(data, timeout=120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
 
 

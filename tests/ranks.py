@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,9 +41,10 @@ def start_ranks(cwd: Path | Sequence[Path], *command: object, count: int = 2) ->
         count: how many.
     """
     places = [cwd] * count if isinstance(cwd, Path) else cwd
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    held = socket.socket()  # nobody else is given its port, which the first process can still bind
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
     settings = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": count}
     settings |= {"LOCAL_WORLD_SIZE": count}
     found = []
@@ -50,4 +52,5 @@ def start_ranks(cwd: Path | Sequence[Path], *command: object, count: int = 2) ->
         environment = settings | {"RANK": rank, "LOCAL_RANK": rank}
         text = {name: str(value) for name, value in environment.items()}
         found.append(Copy(places[rank], *command, environment=os.environ | text))
+    weakref.finalize(found[0], held.close)
     return found

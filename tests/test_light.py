@@ -78,7 +78,7 @@ def alone(home: Path, *arguments: str, data: str = "") -> subprocess.CompletedPr
         input=data,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
 
@@ -143,7 +143,7 @@ def test_a_machine_that_only_uses_models(home: Path, tmp_path: Path) -> None:
             input=data,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         )
 

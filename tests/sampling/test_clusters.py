@@ -11,6 +11,7 @@ import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from charrnn import ByteTokenizer, CharRNN, CharTokenizer, Model, SampleConfig
 from charrnn.arrays import Ids
@@ -241,7 +242,12 @@ def test_many_texts_are_drawn_in_groups_and_are_the_same(monkeypatch: pytest.Mon
     monkeypatch.setattr(generation, "MAX_GROUP", 5)
     sizes = [len(group) for group in groups(wish_of(model, "", settings), range(7, 20))]
     assert sizes == [5, 5, 3]
-    assert generate_batch(wish_of(model, "a", settings), range(7, 20)) == whole
+    for one, other in zip(
+        generate_batch(wish_of(model, "a", settings), range(7, 20)), whole, strict=True
+    ):
+        # Products of other numbers of rows may be rounded otherwise.
+        assert one.mean_log_prob == pytest.approx(other.mean_log_prob, abs=1e-5)
+        assert replace(one, mean_log_prob=0.0) == replace(other, mean_log_prob=0.0)
 
 
 @pytest.mark.parametrize(("length", "size"), [(None, 256), (500, 256), (1 << 20, 16), (10**9, 1)])

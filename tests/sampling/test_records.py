@@ -19,6 +19,7 @@ from charrnn.sampling.language_model import encode_prompt
 from charrnn.sampling.records import Wanted
 from charrnn.text.records import PAD
 from charrnn.text.spool import records_of
+from tests.native.examples import needs_products_of_bytes
 
 # a, then one to three times b, c, e or f, then d; a line of z may stand in between.
 GRAMMAR = re.compile(r"a(b{1,3}|c{1,3}|e{1,3}|f{1,3})(\nz)?d")
@@ -63,16 +64,16 @@ def test_records_are_whole(model: Model) -> None:
 
 def test_a_text_without_a_prompt_begins_a_record_and_ends_with_it(model: Model) -> None:
     for seed in range(20):
-        (sample,) = model.generate_batch(1, seed=seed, temperature=0.3)
+        (sample,) = model.generate_batch(1, seed=seed, temperature=0.2)
         assert sample.whole
         assert GRAMMAR.fullmatch(sample.text)
         assert sample.tokens == len(sample.text) + 1  # the end was drawn, too
-        assert "".join(model.stream(seed=seed, temperature=0.3)) == sample.text
-        assert model.generate(seed=seed, temperature=0.3) == sample.text
+        assert "".join(model.stream(seed=seed, temperature=0.2)) == sample.text
+        assert model.generate(seed=seed, temperature=0.2) == sample.text
 
 
 def test_a_prompt_is_the_beginning_of_a_record(model: Model) -> None:
-    for text in texts(model, 20, prompt="acc", seed=1, temperature=0.3):
+    for text in texts(model, 20, prompt="acc", seed=1, temperature=0.2):
         assert GRAMMAR.fullmatch("acc" + text)
     assert GRAMMAR.fullmatch("abbb" + model.generate("abbb", temperature=0.0))
 
@@ -170,7 +171,7 @@ def test_it_says_when_there_are_no_more_to_find(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charrnn.sampling.records.IN_VAIN", 300)
-    drawn = model.records(900, unique=True, seed=1, temperature=0.3)
+    drawn = model.records(900, unique=True, seed=1, temperature=0.2)
     found = {next(drawn).text for _ in range(5)}  # those found before the error count
     assert len(found) == 5
     with pytest.raises(CharRNNError, match=r"\d+ of 900 records found"):
@@ -183,8 +184,8 @@ def test_a_beam_ends_with_the_record(model: Model) -> None:
         assert beam.tokens == len(beam.text) + 1
 
 
+@needs_products_of_bytes
 def test_machine_code_ends_records_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("llvmlite")
     monkeypatch.setattr(models, "MACHINE_CODE_PAYS", 0)
     assert model.sampler(model.start(), 10) is not None
     found = texts(model, 50, seed=1, temperature=0.5)
@@ -195,7 +196,7 @@ def test_machine_code_ends_records_too(model: Model, monkeypatch: pytest.MonkeyP
 
 def test_a_mixture_writes_records(model: Model) -> None:
     mixture = Mixture([model, model])
-    for sample in mixture.records(10, seed=1, temperature=0.3):
+    for sample in mixture.records(10, seed=1, temperature=0.2):
         assert GRAMMAR.fullmatch(sample.text)
 
 

@@ -56,7 +56,7 @@ class Server(NamedTuple):
     def end(self) -> tuple[int, str]:
         """Ctrl-C; the exit code and what was said."""
         self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=120)
         return self.process.returncode, said.decode()
 
 

@@ -41,7 +41,7 @@ def python(cwd: Path, code: str, **environment: str) -> str:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -58,7 +58,7 @@ def test_the_server_answers_as_the_page_shows(desk: Path) -> None:
         for line in curls:
             command = brief(line).replace("8765", str(server.port))
             done = subprocess.run(
-                ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True
+                ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=True
             )
             found.append(done.stdout)
         text = json.loads(found[0])["choices"][0]["text"]
@@ -87,7 +87,7 @@ def test_the_hub_is_reached_as_the_page_shows(desk: Path) -> None:
                 env=os.environ | environment,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
             )
             assert done.returncode == 0, done.stderr
             assert len(done.stdout) > 10

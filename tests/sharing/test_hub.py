@@ -191,7 +191,7 @@ def test_python_loads_from_the_hub_at_a_revision(hub: Hub, home: Path, run: Run)
         env=os.environ | {"HF_HOME": str(home / "cache")} | hub.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert "model: hf://ann/verse" in done.stdout, done.stderr
     assert done.stdout.endswith("True\n")
@@ -250,7 +250,7 @@ def failures(home: Path, code: str, *names: str, **environment: str) -> list[str
         env=os.environ | {"HF_HOME": str(home / "cache")} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
     found = done.stdout.splitlines()

@@ -39,7 +39,7 @@ def run(installed: Path, home: Path, *arguments: str) -> subprocess.CompletedPro
         env=os.environ | environment | {"CHARRNN_MODELS": str(home / "shelf")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         stdin=subprocess.DEVNULL,
     )
 

@@ -42,6 +42,6 @@ def test_no_more_threads_are_counted_on_than_there_are(
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.stdout.split() == [str(threads), "True"]

@@ -104,6 +104,6 @@ def test_threads_that_wait_for_each_other_are_all_there(
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert [int(size) for size in done.stdout.split()] == sizes
