@@ -189,7 +189,7 @@ class _Zstd:
         """At least a byte, except at the end."""
         data = b""
         while not data:
-            given = self._waiting or self._file.read(256)  # which may be 8 MB expanded
+            given = self._waiting or self._file.read(128)  # which may be 4 MB expanded
             if not given:
                 if self._fresh:
                     return b""
