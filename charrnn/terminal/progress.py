@@ -80,10 +80,12 @@ def _show(event: Event, bar: tqdm[Never], unit: str) -> None:
             for note in event.notes:
                 _say(note)
             _say(event.summary)
+            epochs = f"{event.epochs:,.1f}" if event.epochs >= 0.1 else "less than 0.1"
             shared = f", shared by {event.processes} processes" if event.processes > 1 else ""
             _say(
-                f"{event.parameters:,} parameters, {counted(event.training.steps, 'update')} on "
-                f"{event.device} in {event.precision}{shared}; the model goes to {event.folder}"
+                f"{event.parameters:,} parameters, {counted(event.training.steps, 'update')} "
+                f"({epochs} epochs) on {event.device} in {event.precision}{shared}; "
+                f"the model goes to {event.folder}"
             )
         case Progress():
             bar.set_postfix_str(

@@ -35,6 +35,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
         unit: what a token is: a character, a byte or, where some are several bytes, a token.
         device, precision: what computes, and in which numbers.
         processes: how many share each update.
+        epochs: passes over the training examples that the updates make.
         step: updates made before, by a run that goes on.
         resumed_by: the command that goes on with it after a stop.
     """
@@ -50,6 +51,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     precision: Numbers
     processes: int = 1
+    epochs: float
     step: int = 0
     resumed_by: str
 

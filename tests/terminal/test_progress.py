@@ -54,6 +54,7 @@ STARTED = Started(
     unit="character",
     device="cpu",
     precision="fp32",
+    epochs=2.5,
     resumed_by="charrnn train - --resume checkpoints/verse",
 )
 SOME: list[Event] = [Progress(step=k, train_nats=2.0, tokens_per_second=9.0) for k in (1, 2)]
@@ -75,6 +76,17 @@ def test_any_events_are_shown_to_their_end(
     assert shown.out == ""
     assert "1.8034 bits per character" in shown.err
     assert "2 skipped because a gradient was not finite" in shown.err
+
+
+def test_how_often_the_text_will_be_read_is_said_first(
+    verse: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(train(verse, out="model", epochs=2, hidden_size=8))
+    first, *_, last = (line for line in capsys.readouterr().err.splitlines() if " epochs" in line)
+    assert "updates (2.0 epochs) on " in first
+    assert " 2.0 epochs in " in last
+    show([msgspec.structs.replace(STARTED, epochs=0.04), DONE])
+    assert "300 updates (less than 0.1 epochs) on cpu in fp32" in capsys.readouterr().err
 
 
 def test_a_signal_closes_the_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def plan(
     shape: dict[str, Any] = {"vocab_size": vocab_size} | SHAPE
     shape |= of_model(given)
     rate = speed * _efficiency(shares.tokens_per_step)
-    model, passes = _network(shares.train, shape, budget, rate)
+    model = _network(shares.train, shape, budget, rate)
     settings = {
         "batch_size": shares.batch_size,
         "seq_length": shares.seq_length,
@@ -105,33 +105,28 @@ def plan(
         **of_training(given),
         "val_frac": shares.val_frac,
     }
-    if budget.steps is not None:
-        passes = budget.steps * shares.tokens_per_step / shares.train
     return Plan(
         model=model,
         settings=settings,
         train_tokens=shares.train,
         val_tokens=shares.val,
-        reasons=_reasons(model, settings, shares, passes, unit),
+        reasons=_reasons(model, settings, shares, unit),
         notes=tuple(notes),
         tokens_per_step=shares.tokens_per_step,
         steps_per_epoch=shares.steps_per_epoch,
     )
 
 
-def _reasons(
-    model: ModelConfig, settings: Mapping[str, Any], shares: Shares, passes: float, unit: str
-) -> str:
+def _reasons(model: ModelConfig, settings: Mapping[str, Any], shares: Shares, unit: str) -> str:
     """What was chosen and why, in one line."""
     noun = "record" if shares.records else "lane"
     read = in_words(settings["batch_size"], settings["seq_length"], noun)
-    times = f"about {passes:.1f}" if passes >= 0.1 else "less than 0.1"
     records = f" of {counted(shares.records, 'record')}" if shares.records else ""
     return (
         f"{model.num_layers}×{model.hidden_size} {model.cell}, embedding {model.embed_size}, "
         f"{read}, learning rate {settings['learning_rate']:g}, "
         f"{dropout_of(model)}, "
-        f"chosen for {counted(shares.train, f'training {unit}')}{records}, read {times} times"
+        f"chosen for {counted(shares.train, f'training {unit}')}{records}"
     )
 
 
@@ -140,10 +135,8 @@ def max_epochs(train_tokens: int) -> int:
     return next(passes for length, passes in MAX_PASSES if train_tokens < length)
 
 
-def _network(
-    train: int, shape: dict[str, Any], budget: Budget, speed: float
-) -> tuple[ModelConfig, float]:
-    """The network that learns most, and how often it will read the text.
+def _network(train: int, shape: dict[str, Any], budget: Budget, speed: float) -> ModelConfig:
+    """The network that learns most.
 
     It is the largest that can read the text `PASSES` times, or `CHARACTERS_PER_PARAMETER`
     characters for each of its parameters, if the text is long enough to fill it. One that is too
@@ -164,7 +157,7 @@ def _network(
     load = passes * parameter_count(shapes_of(model)) / train
     dropouts = _dropouts(model.cell, load)
     chosen = {name: share for name, share in dropouts.items() if name not in shape}
-    return msgspec.structs.replace(model, **chosen), passes
+    return msgspec.structs.replace(model, **chosen)
 
 
 def _expected_epochs(train: int, model: ModelConfig, budget: Budget, speed: float) -> float:

@@ -279,6 +279,7 @@ def _started(
         device=learner.device.type,
         precision=learner.precision,
         processes=learner.ranks.count,
+        epochs=learner.config.steps / learner.batches.steps_per_epoch,
         step=learner.step,
         resumed_by=f"charrnn train {text}--resume {quote(str(recorder.place.shown))}",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import re
@@ -86,10 +85,8 @@ def test_a_short_text_is_read_often_in_small_updates_with_much_dropout() -> None
     for cell, (units, weights) in shares.items():
         made = plan(30_000, 60, Budget(minutes=3), {"cell": cell})
         assert "4 lanes of 64 steps" in made.reasons
-        assert "read about 60.0 times" in made.reasons
         model = made.model
         assert (model.hidden_size, model.dropout, model.weight_dropout) == (192, units, weights)
-    assert "read about 30.0 times" in plan(10_000, 60, Budget(minutes=3), {}).reasons
     lanes = (
         plan(size, 60, Budget(), {}).settings["batch_size"] for size in (50_000, 60_000, 230_000)
     )
@@ -97,12 +94,18 @@ def test_a_short_text_is_read_often_in_small_updates_with_much_dropout() -> None
 
 
 def test_smaller_updates_read_less_in_the_same_time() -> None:
-    lanes = (4, 8, 16, 32, 64)
-    given: list[dict[str, Any]] = [{"hidden_size": 256, "batch_size": count} for count in lanes]
-    plans = [plan(1_000_000, 60, Budget(minutes=2), settings).reasons for settings in given]
-    passes = [float(reasons.split("about ")[1].split()[0]) for reasons in plans]
-    assert passes == sorted(set(passes))
-    assert 0.3 < passes[0] / passes[3] < 0.5  # as was measured
+    """So a network of 256 units takes more minutes to be worth it."""
+
+    def minutes(lanes: int) -> int:
+        for some in range(1, 60):
+            made = plan(1_000_000, 60, Budget(minutes=some), {"batch_size": lanes})
+            if made.model.hidden_size >= 256:
+                return some
+        raise AssertionError("256 units take an hour")
+
+    needed = [minutes(lanes) for lanes in (32, 16, 8, 4)]
+    assert needed == sorted(set(needed))
+    assert 0.3 < needed[0] / needed[-1] < 0.5  # as was measured
 
 
 def test_a_text_that_is_read_many_times_gets_a_larger_network_and_more_dropout() -> None:
@@ -189,15 +192,13 @@ def test_steps_do_not_change_what_is_chosen_for_the_minutes(minutes: float | Non
     """Else the steps that a run of some minutes took would not repeat it."""
     timed = plan(1_000_000, 60, Budget(minutes=minutes), {})
     counted = plan(1_000_000, 60, Budget(minutes=minutes, steps=4889), {})
-    assert dataclasses.replace(counted, reasons="") == dataclasses.replace(timed, reasons="")
-    assert "read about 11.1 times" in counted.reasons
+    assert counted == timed
 
 
-def test_a_single_lane_and_a_part_of_a_pass_are_told_in_plain_words() -> None:
+def test_a_single_lane_is_told_in_plain_words() -> None:
     made = plan(100, 30, Budget(steps=1), {"seq_length": 16})
     assert "1 lane of 16 steps" in made.reasons
     assert "in 1 lane of 16 steps instead of 4 of 16" in made.notes[0]
-    assert "read less than 0.1 times" in plan(1_000_000, 60, Budget(steps=1), {}).reasons
 
 
 def test_the_plan_says_what_and_why_in_one_line() -> None:
