@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
+# What Python has compiled is kept, or each of a thousand processes of the tests compiles it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo docs test test-slow format clean \
 	bench-training bench-neighbours bench-sampling bench-serving bench-gpu bench-quality bench-records \
 	bench-tasks bench-task-peers bench-peers
