@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["noted"]
+__all__ = ["noted", "postponed"]
 
 
 @contextmanager
@@ -29,18 +29,62 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     usual = {number: signal.getsignal(number) for number in numbers}
     usual = {number: now for number, now in usual.items() if now not in (signal.SIG_IGN, None)}
 
-    def restore() -> None:
+    # It stays in place after the first: what would restore another is interrupted by the next.
+    def note(number: int, frame: FrameType | None) -> None:
+        handler = usual[signal.Signals(number)]
+        if not received:
+            received.append(number)
+        elif callable(handler):
+            handler(number, frame)
+        else:
+            signal.signal(number, handler)
+            signal.raise_signal(number)
+
+    try:
+        for number in usual:
+            signal.signal(number, note)
+        yield received
+    finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
 
-    def note(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        restore()
 
-    for number in usual:
-        if not received:
-            signal.signal(number, note)
+@contextmanager
+def postponed(on_interruption: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C raise nothing before the end of the block, where its first exception is raised.
+
+    Python handles signals anywhere in the main thread, in a `finally` too, and only there: no code
+    of it is sure to be run otherwise. Handlers are called when they always are. One that puts
+    another in its own place ends the postponing.
+
+    Args:
+        on_interruption: called when Ctrl-C would have raised something, each time.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    usual = signal.getsignal(signal.SIGINT) if here else None
+    if not callable(usual):
+        yield
+        return
+    within, interruptions = True, list[BaseException]()
+
+    def postpone(number: int, frame: FrameType | None) -> None:
+        try:
+            usual(number, frame)
+        except BaseException as interruption:
+            if not within:  # another signal kept this from being taken away
+                raise
+            interruptions.append(interruption)
+            on_interruption()
+
     try:
-        yield received
+        signal.signal(signal.SIGINT, postpone)
+        yield
     finally:
-        restore()
+        try:
+            now = signal.signal(signal.SIGINT, usual)
+            if now is not postpone:
+                signal.signal(signal.SIGINT, now)
+        finally:
+            within = False
+        if interruptions:
+            raise interruptions[0]

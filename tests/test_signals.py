@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from charrnn.cli.app import app
-from charrnn.signals import noted
+from charrnn.signals import noted, postponed
 
 
 def test_the_first_signal_is_noted_and_the_next_has_its_usual_effect() -> None:
@@ -23,6 +26,71 @@ def test_the_first_signal_is_noted_and_the_next_has_its_usual_effect() -> None:
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def test_a_signal_that_comes_before_all_are_watched_is_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So the second has its usual effect, whichever of them it is."""
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    terminated, install = list[int](), signal.signal
+
+    def watched(number: int, handler: Any) -> Any:
+        if number == signal.SIGTERM:
+            monkeypatch.undo()
+            signal.raise_signal(signal.SIGINT)
+        return install(number, handler)
+
+    try:
+        install(signal.SIGTERM, lambda number, _: terminated.append(number))
+        monkeypatch.setattr(signal, "signal", watched)
+        with noted(signal.SIGINT, signal.SIGTERM) as received:
+            assert received == [signal.SIGINT]
+            signal.raise_signal(signal.SIGTERM)
+            assert terminated == [signal.SIGTERM]
+        assert received == [signal.SIGINT]
+    finally:
+        for number, handler in usual.items():
+            install(number, handler)
+
+
+def test_the_second_signal_ends_a_process_that_does_not_handle_it() -> None:
+    code = (
+        "import signal\n"
+        "from charrnn.signals import noted\n"
+        "with noted(signal.SIGTERM) as received:\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    print(received == [signal.SIGTERM], flush=True)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    print('still here')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n"
+    assert done.returncode not in (0, 1)
+
+
+def test_ctrl_c_is_raised_at_the_end_but_handlers_are_called_at_once() -> None:
+    usual, done = signal.signal(signal.SIGINT, signal.default_int_handler), list[str]()
+
+    def work(times: int) -> None:
+        with postponed(lambda: done.append("interrupted")):
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            done.append("end")
+
+    try:
+        with noted(signal.SIGINT) as received:
+            work(times=1)
+            assert (received, done) == ([signal.SIGINT], ["end"])
+            with pytest.raises(KeyboardInterrupt):
+                work(times=2)
+        assert done == ["end", "interrupted", "interrupted", "end"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with postponed(done.clear):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, usual)
 

@@ -69,10 +69,13 @@ def busy_seconds() -> float | None:
     return sum(int(row[column]) for row in rows for column in BUSY) / os.sysconf("SC_CLK_TCK")
 
 
-def waiting_seconds() -> float | None:
-    """How long the threads of this process that could work had no processor to; on Linux."""
-    rows = [_text(thread / "schedstat").split() for thread in OWN_THREADS.glob("*")]
-    return sum(int(row[1]) for row in rows if row) / 1e9 if any(rows) else None
+def waiting_seconds() -> dict[str, float]:
+    """How long each thread of this process that could work had no processor to, by its number.
+
+    Empty where that is not told, as outside Linux.
+    """
+    rows = {path.name: _text(path / "schedstat").split() for path in OWN_THREADS.glob("*")}
+    return {number: int(row[1]) / 1e9 for number, row in rows.items() if row}
 
 
 @functools.cache  # takes milliseconds, and threads are counted at every call of compiled code

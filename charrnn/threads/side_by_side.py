@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TypeVar
 
+from charrnn.signals import postponed
+
 __all__ = ["run_side_by_side"]
 
 Share = TypeVar("Share")
@@ -36,7 +38,17 @@ def run_side_by_side(
         BaseException: what a share raised, or Ctrl-C, after all have ended: until then they use the
             caller's memory.
     """
-    if len(shares) < 2 or not _HELPERS_ARE_TAKEN.acquire(blocking=False):
+    if len(shares) < 2:
+        return False
+    with postponed(on_failure):  # so that nothing below is left out, however often it comes
+        return _run(work, shares, on_failure)
+
+
+def _run(
+    work: Callable[[Share], None], shares: Sequence[Share], on_failure: Callable[[], None]
+) -> bool:
+    """See `run_side_by_side`; Ctrl-C raises nothing here."""
+    if not _HELPERS_ARE_TAKEN.acquire(blocking=False):
         return False
     helpers: list[threading.Event] = []  # set when they have ended
     failures: list[BaseException] = []
@@ -79,7 +91,8 @@ def run_side_by_side(
 def _wait_for(events: Sequence[threading.Event]) -> None:
     """Wait until all are set, through all interruptions, the last of which is raised then.
 
-    An interrupted `Thread.join` of Python 3.11 and 3.12 would take the thread for ended.
+    Other signals than Ctrl-C have handlers that raise something, too, in some programs. An
+    interrupted `Thread.join` of Python 3.11 and 3.12 would take the thread for ended.
     """
     interruption: BaseException | None = None
     waiting = True

@@ -37,7 +37,7 @@ class Saver:
         self._lock = lock
         self._save: Thread | None = None  # the one that somebody will wait for
         self._done = Event()
-        self._failure: BaseException | None = None
+        self._failures: list[BaseException] = []  # one at most; whoever takes it out raises it
 
     def begin(self, write: Callable[[], object]) -> None:
         """Begin a save; the one before has been waited for."""
@@ -61,9 +61,9 @@ class Saver:
                 self.seconds = clock.now() - begin
                 self._lock.let_go()  # before anybody who waits goes on, and trains there again
         except BaseException as error:
+            self._failures.append(error)
             if self._save is None:
-                raise  # nobody waits any more, so Python reports it
-            self._failure = error
+                self._raise_failure()  # nobody waits any more, so Python reports it
         finally:
             self._done.set()
 
@@ -108,7 +108,13 @@ class Saver:
             seconds -= TURN
 
     def _forget(self) -> None:
-        self._save, failure, self._failure = None, self._failure, None
+        self._save = None  # before the question, which the save asks in the other order
         atexit.unregister(self.wait)
-        if failure is not None:
-            raise failure
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        try:
+            failure = self._failures.pop()
+        except IndexError:
+            return
+        raise failure

@@ -124,10 +124,10 @@ def test_the_time_of_all_programs_is_that_of_the_processors_that_may_be_used(
     assert quota.busy_seconds() is None
 
 
-def test_waiting_is_that_of_all_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_is_told_by_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quota, "OWN_THREADS", tmp_path)
-    assert quota.waiting_seconds() is None
+    assert quota.waiting_seconds() == {}
     for name, row in {"7": "5 1500000000 8\n", "8": "5 250000000 8\n", "9": ""}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "schedstat").write_text(row)
-    assert quota.waiting_seconds() == 1.75
+    assert quota.waiting_seconds() == {"7": 1.5, "8": 0.25}

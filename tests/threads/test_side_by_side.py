@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -106,6 +110,47 @@ def test_ctrl_c_while_helpers_are_waited_for_is_raised_when_they_have_ended() ->
         run_side_by_side(work, [0, 1], nothing)
     assert ended == [0]
     assert has_helpers()
+
+
+def test_ctrl_c_at_any_two_moments_lets_nobody_go_on_before_the_helper() -> None:
+    """The first comes in this thread's share; the second at each line in turn, before or after."""
+    usual, tracer = signal.signal(signal.SIGINT, signal.default_int_handler), sys.gettrace()
+    try:
+        lines = itertools.count(1)
+        while _interrupted_at(next(lines)):
+            assert has_helpers()
+    finally:
+        sys.settrace(tracer)
+        signal.signal(signal.SIGINT, usual)
+    assert next(lines) > 30, "each line was one of the moments"
+
+
+def _interrupted_at(moment: int) -> bool:
+    """Run with a second Ctrl-C at a line that this thread comes to; whether it came so far."""
+    left, begun, ended = iter(range(moment, 0, -1)), list[int](), list[int]()
+
+    def trace(_frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
+        if event == "line" and next(left, 0) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return trace
+
+    def work(share: int) -> None:
+        if share:
+            signal.raise_signal(signal.SIGINT)
+            return
+        begun.append(share)
+        time.sleep(0.005)  # in which a caller who does not wait is gone
+        ended.append(share)
+
+    interrupted = False
+    sys.settrace(trace)
+    try:
+        run_side_by_side(work, [0, 1], nothing)
+    except KeyboardInterrupt:
+        interrupted = begun == ended
+    sys.settrace(None)
+    assert interrupted, f"the helper had ended, also after Ctrl-C at line {moment}"
+    return next(left, 0) == 0
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 2])

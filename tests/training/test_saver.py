@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -73,6 +75,36 @@ def _again_and_again(call: Callable[[], None]) -> None:
     while time.monotonic() < end:
         call()
         time.sleep(0.002)
+
+
+def _fails_while_the_waiting_ends(folder: Path, moment: int) -> bool | None:
+    """Whether `leave` raises what a save fails with; None if the save comes to fewer lines."""
+    left, may_leave = iter(range(moment, 0, -1)), threading.Event()
+
+    def trace(frame: FrameType, *_: object) -> Any:
+        if frame.f_code.co_filename == Saver.begin.__code__.co_filename and next(left, 0) == 1:
+            may_leave.set()
+            time.sleep(0.01)  # in which the waiting ends, if nothing keeps it
+        return trace
+
+    def write() -> None:
+        raise ReadWriteError("no space", "make room")
+
+    with locked(folder) as lock:
+        saver = Saver(lock)
+        threading.settrace(trace)
+        saver.begin(write)
+        threading.settrace(None)
+        threads = [thread for thread in threading.enumerate() if thread.name == "save"]
+        _wait_until(lambda: may_leave.is_set() or not any(one.is_alive() for one in threads))
+        try:
+            saver.leave(0)
+            raised = False
+        except ReadWriteError:
+            raised = True
+        for thread in threads:
+            thread.join()
+    return raised if may_leave.is_set() else None
 
 
 class TestSaver:
@@ -177,6 +209,21 @@ class TestSaver:
             saver.leave(0.01)
         may_end.set()
         _wait_until(lambda: reported == [ReadWriteError])
+
+    def test_what_fails_while_the_waiting_ends_is_raised_or_reported(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The waiting ends at each line in turn of the thread that has found out."""
+        reported, raised = list[object](), list[bool]()
+        monkeypatch.setattr(threading, "excepthook", lambda hook: reported.append(hook.exc_type))
+        for moment in itertools.count(1):
+            found = _fails_while_the_waiting_ends(tmp_path, moment)
+            if found is None:
+                break
+            raised.append(found)
+            assert sum(raised) + len(reported) == moment
+        assert any(raised)
+        assert reported
 
     @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
     def test_a_thread_that_does_not_start_is_not_waited_for(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from charrnn.threads.quota import busy_seconds, processors, waiting_seconds
@@ -33,14 +34,15 @@ class Usage(NamedTuple):
         moment: in seconds.
         own: processor seconds of this process.
         busy: processor seconds of all processes; None where the system does not tell.
-        waited: seconds in which threads of this process had no processor; likewise.
+        waited: seconds in which each thread of this process that is alive had no processor, by its
+            number; empty where the system does not tell.
         processors: how many there are for this process.
     """
 
     moment: float
     own: float
     busy: float | None
-    waited: float | None
+    waited: Mapping[str, float]
     processors: int
 
 
@@ -93,7 +95,12 @@ class Neighbours:
 
 
 def _waited(last: Usage, now: Usage) -> float:
-    """How long the threads waited for processors in between; for ever where nobody knows."""
-    if now.waited is None or last.waited is None:
+    """How long the threads waited for processors in between; for ever where nobody knows.
+
+    Of one that ended meanwhile, as that of each save does, nobody knows how long that was.
+    """
+    if not now.waited:
         return math.inf
-    return now.waited - last.waited
+    before = last.waited
+    # The number of one that ended may be given again, to one that has waited less.
+    return sum(max(waited - before.get(number, 0.0), 0.0) for number, waited in now.waited.items())

@@ -45,7 +45,7 @@ class Programs:
     def usage(self) -> Usage:
         now = self.machine.seconds
         others = sum(max(0.0, min(now, end) - begin) for begin, end in self.spans)
-        return Usage(moment=now, own=2 * now, busy=2 * now + others, waited=None, processors=2)
+        return Usage(moment=now, own=2 * now, busy=2 * now + others, waited={}, processors=2)
 
 
 @pytest.fixture
@@ -144,13 +144,12 @@ def threads_beside(
     others: list[float], available: int, processors: int, waiting: float = 0.5
 ) -> list[int]:
     """How many threads there are after each second, in which others use so many processors."""
-    now = Usage(0.0, 0.0, 0.0, 0.0, processors)
+    now = Usage(0.0, 0.0, 0.0, {"7": 0.0}, processors)
     neighbours, found = Neighbours(available, available, now), []
     for used in others:
         own = float(neighbours.threads)
         assert now.busy is not None
-        assert now.waited is not None
-        moment, waited = now.moment + 1, now.waited + waiting
+        moment, waited = now.moment + 1, {"7": now.waited["7"] + waiting}
         now = Usage(moment, now.own + own, now.busy + own + used, waited, processors)
         neighbours.changed(now)
         found.append(neighbours.threads)
@@ -172,6 +171,15 @@ def test_programs_that_hinder_no_thread_change_nothing() -> None:
     assert hindered[-1] == 1
 
 
+def test_what_threads_waited_that_ended_since_is_not_taken_from_the_others() -> None:
+    """A run's own thread waits all the time; that of a save waited longer before, and ended."""
+    begin = Usage(0.0, 0.0, 0.0, {"7": 1.0, "8": 5.0}, 2)
+    for waited in ({"7": 1.9}, {"7": 1.9, "8": 0.1}):  # the number is free, or given again
+        neighbours = Neighbours(2, 2, begin)
+        assert neighbours.changed(Usage(1.0, 1.0, 2.0, waited, 2))
+        assert neighbours.threads == 1
+
+
 @given(
     st.lists(st.floats(0, 20), min_size=1, max_size=400),
     st.integers(1, 12),
@@ -187,8 +195,8 @@ def test_there_is_always_a_thread_and_few_changes(
 
 
 def test_where_the_system_tells_nothing_nothing_changes() -> None:
-    neighbours = Neighbours(4, 4, Usage(0.0, 0.0, None, None, 4))
-    assert not neighbours.changed(Usage(9.0, 1.0, None, None, 4))
+    neighbours = Neighbours(4, 4, Usage(0.0, 0.0, None, {}, 4))
+    assert not neighbours.changed(Usage(9.0, 1.0, None, {}, 4))
     assert neighbours.threads == 4
 
 
@@ -202,7 +210,6 @@ def test_what_is_used_here_is_known() -> None:
     if sys.platform == "linux":
         assert before.busy is not None
         assert now.busy is not None
-        assert before.waited is not None
-        assert now.waited is not None
+        assert before.waited
         assert now.busy - before.busy >= 0.05  # it is counted in hundredths of a second
-        assert now.waited >= before.waited
+        assert all(now.waited.get(key, 9.0) >= waited for key, waited in before.waited.items())
