@@ -31,6 +31,7 @@ from charrnn.training.pace.deadline import Deadline
 from charrnn.training.saver import Saver
 from tests.commands import Copy, run
 from tests.conftest import VERSE
+from tests.kills import kill_at_save
 
 SECONDS = 60.0  # after which a test that hangs ends
 SMALL: dict[str, Any] = {
@@ -555,19 +556,6 @@ def _leave(events: Iterator[Any], how: str) -> None:
 OPTIONS = ("--rnn-size", 8, "--embed-size", 6, "--batch-size", 3, "--seq-length", 5)
 
 
-def slow_disk() -> None:
-    """Let each save take a fifth of a second, and say when one is written beside updates."""
-    fsync = os.fsync
-
-    def slow(handle: int) -> None:
-        if threading.current_thread().name == "save":
-            Path("saving").touch()
-        time.sleep(0.02)
-        fsync(handle)
-
-    vars(os)["fsync"] = slow
-
-
 def test_a_process_killed_while_it_saves_goes_on_to_the_same_bits(
     text: Path, tmp_path: Path
 ) -> None:
@@ -582,26 +570,20 @@ def test_a_process_killed_often_while_it_saves_goes_on_to_the_same_bits(
 
 
 def _kill_while_saving(text: Path, tmp_path: Path, kills: int) -> None:
-    options = (*OPTIONS, "--dropout", 0.2, "--steps", 400 * kills, "--eval-every", 100, "--seed", 1)
-    done = run(tmp_path, "train", text, *options, "--patience", 10_000, "--out", "whole")
+    length = ("--steps", 100 * (kills + 1), "--eval-every", 20, "--patience", 10_000)
+    options = (*OPTIONS, *length, "--dropout", 0.2, "--seed", 1)
+    done = run(tmp_path, "train", text, *options, "--out", "whole")
     assert done.returncode == 0, done.stderr
     moments = random.Random(7)  # noqa: S311
     command: tuple[object, ...] = ("train", text, "--repeat", "whole", "--out", "killed")
-    torn = 0
     for _ in range(kills):
-        (tmp_path / "saving").unlink(missing_ok=True)
-        process = Copy(tmp_path, *command, prepare=slow_disk)
-        while not (tmp_path / "saving").exists():
-            assert process.poll() is None
-            time.sleep(0.002)
-        time.sleep(moments.uniform(0, 0.3))
-        assert process.poll() is None, "it is killed while it works"
-        process.kill()
+        kill = partial(kill_at_save, moments.randrange(40))  # in one of five saves
+        process = Copy(tmp_path, *command, prepare=kill)
         process.communicate()
-        torn += any((tmp_path / "killed").rglob(".*.charrnn-new"))
+        assert process.returncode == -signal.SIGKILL
+        assert any((tmp_path / "killed").rglob(".*.charrnn-new")), "this save was not over"
         verify(str(tmp_path / "killed"))
         command = ("train", "--resume", "killed")
-    assert torn, "some save was not over"
     done = run(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert _content(tmp_path / "killed") == _content(tmp_path / "whole")
